@@ -1,0 +1,88 @@
+/* admin: what the supervisor and the operator may say to the broker.
+ *
+ *   {"command":"worker-gone","pid":N}   the supervisor saw that process die
+ *   {"command":"status"}                every worker and every model version, for `outrigger status`
+ *   {"command":"reload"}                the model repository changed
+ *
+ * The socket is not the data path's: it is made by main with mode 0600, and control.c checks the peer's uid.
+ * SPDX-License-Identifier: MIT */
+#include "admin.h"
+
+#include <utlist.h>
+
+static void add_worker(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct worker *worker)
+{
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, list);
+    yyjson_mut_obj_add_strcpy(reply, entry, "model", worker->version->model->name);
+    yyjson_mut_obj_add_strcpy(reply, entry, "version", worker->version->name);
+    yyjson_mut_obj_add_uint(reply, entry, "pid", worker->pid);
+    yyjson_mut_obj_add_str(reply, entry, "state", worker_state_name(worker->state));
+    uint64_t requests = 0;
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        requests += worker->batches[i].count;
+    yyjson_mut_obj_add_uint(reply, entry, "in_flight", requests);
+}
+
+static const char *state_name(enum catalog_state state)
+{
+    static const char *const names[] = {[CATALOG_LOADING] = "loading",
+                                        [CATALOG_READY] = "ready",
+                                        [CATALOG_DRAINING] = "draining",
+                                        [CATALOG_FAILED] = "failed"};
+    return names[state];
+}
+
+static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct version *version)
+{
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, list);
+    yyjson_mut_obj_add_strcpy(reply, entry, "model", version->model->name);
+    yyjson_mut_obj_add_strcpy(reply, entry, "version", version->name);
+    yyjson_mut_obj_add_str(reply, entry, "state", state_name(version_state(version)));
+    yyjson_mut_obj_add_bool(reply, entry, "stable", version == version->model->stable);
+    yyjson_mut_obj_add_uint(reply, entry, "workers", version->worker_count);
+    yyjson_mut_obj_add_uint(reply, entry, "queue_rows", version->queue.rows);
+    yyjson_mut_obj_add_uint(reply, entry, "queue_requests", version->queue.requests);
+    uint64_t in_flight = 0;
+    const struct worker *worker;
+    DL_FOREACH2(version->workers, worker, next)
+    {
+        for (uint32_t i = 0; i < worker->in_flight; i++)
+            in_flight += worker->batches[i].count;
+    }
+    yyjson_mut_obj_add_uint(reply, entry, "in_flight", in_flight);
+}
+
+static void status(struct broker *broker, yyjson_mut_doc *reply)
+{
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(reply);
+    yyjson_mut_val *workers = yyjson_mut_obj_add_arr(reply, root, "workers");
+    yyjson_mut_val *models = yyjson_mut_obj_add_arr(reply, root, "models");
+    for (struct model *model = model_first(broker_models(broker)); model != NULL; model = model->next)
+        for (struct version *version = model->versions; version != NULL; version = version->next) {
+            add_version(reply, models, version);
+            const struct worker *worker;
+            DL_FOREACH2(version->workers, worker, next)
+            {
+                add_worker(reply, workers, worker);
+            }
+        }
+}
+
+void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    struct broker *broker = self;
+    const char *command = yyjson_get_str(yyjson_obj_get(request, "command"));
+    yyjson_val *pid = yyjson_obj_get(request, "pid");
+    if (command != NULL && strcmp(command, "status") == 0) {
+        status(broker, reply);
+    } else if (command != NULL && strcmp(command, "reload") == 0) {
+        broker_reload(broker);
+    } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
+        control_refuse(reply, "the broker knows status, reload and worker-gone");
+    } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
+        control_refuse(reply, "worker-gone: pid must be a process number");
+    } else {
+        bool known = broker_worker_gone(broker, (uint32_t)yyjson_get_uint(pid));
+        yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "known", known);
+    }
+}

@@ -1,0 +1,320 @@
+/* asking: the askers' side of the broker: requests come in here, answers go out here.
+ *
+ * A REQUEST is routed, admitted (or refused at once, with the time after which it may come back) and queued;
+ * from then on exactly one of asking_reply, asking_fail and asking_forget ends it. A request that a worker
+ * still has when it ends (deadline, cancel) is only marked, and freed when its batch comes back: the worker
+ * cannot be interrupted. SPDX-License-Identifier: MIT */
+#include "state.h"
+
+#include "log.h"
+
+#include <stdlib.h>
+
+enum { ASKERS_MAX = 1024 }; /* that hear of the catalog; more are served, but must ask with PING */
+
+/* Somebody who said hello or PING. */
+struct asker {
+    struct peer peer;
+    UT_hash_handle hh;
+};
+
+/* ---- answers ---- */
+
+static void send_reject(struct broker *broker, const struct request_key *key, enum failure failure,
+                        uint64_t retry_after_ms, struct text message)
+{
+    if (message.length > PROTOCOL_TEXT_MAX)
+        message.length = PROTOCOL_TEXT_MAX;
+    struct envelope envelope = {
+        .verb = VERB_REJECT,
+        .id = key->id,
+        .reject = {.failure = failure, .retry_after_ms = retry_after_ms, .message = message}};
+    port_send(broker->askers_port, &key->asker, &envelope, NULL, 0);
+}
+
+static void count_outcome(struct broker *broker, const struct version *version, enum failure failure)
+{
+    series_add(metrics_series(broker->metrics, METRIC_REQUESTS, version->model->name, version->name,
+                              failure_label(failure)),
+               1);
+}
+
+/* Takes the request out of wherever it is. A SENT one stays in its batch, as ABANDONED, until that ends. */
+static void end(struct broker *broker, struct request *request)
+{
+    struct version *version = request->version;
+    if (request->state == REQUEST_QUEUED) {
+        queue_remove(&version->queue, request);
+        broker->queued_bytes -= request->bytes;
+    }
+    heap_remove(&broker->deadlines, &request->deadline);
+    payload_close(&request->payload);
+    if (request->state == REQUEST_SENT)
+        request_abandon(broker->requests, request);
+    else
+        request_free(broker->requests, request);
+    if (broker->drained != NULL && request_count(broker->requests) == 0)
+        broker->drained(broker->drained_self);
+}
+
+void asking_forget(struct broker *broker, struct request *request)
+{
+    end(broker, request);
+}
+
+/* How long until the queue in front has drained, in milliseconds: what Retry-After says. */
+static uint64_t drain_time(const struct version *version)
+{
+    double nanoseconds = (double)version->queue.rows * version->row_cost /
+                         (double)(version->worker_count == 0 ? 1 : version->worker_count);
+    double milliseconds = nanoseconds / (double)MILLISECOND;
+    return milliseconds < 100 ? 100 : milliseconds > 60000 ? 60000 : (uint64_t)milliseconds;
+}
+
+void asking_fail(struct broker *broker, struct request *request, enum failure failure, struct text message)
+{
+    bool later = failure_http_status(failure) == 503;
+    send_reject(broker, &request->key, failure, later ? drain_time(request->version) : 0, message);
+    count_outcome(broker, request->version, failure);
+    end(broker, request);
+}
+
+void asking_reply(struct broker *broker, struct request *request, struct payload *payload,
+                  const struct batch *batch, uint64_t compute_us)
+{
+    struct envelope envelope = {
+        .verb = VERB_REPLY,
+        .id = request->key.id,
+        .reply = {.version = text_of(request->version->name),
+                  .queue_us = (uint64_t)((request->sent_at - request->arrived_at) / MICROSECOND),
+                  .compute_us = compute_us,
+                  .batch_rows = batch->rows}};
+    port_send(broker->askers_port, &request->key.asker, &envelope, &payload, 1);
+    series_add(request->version->answered, 1);
+    end(broker, request);
+}
+
+/* ---- REQUEST ---- */
+
+/* What is wrong with it, and the words for it; FAILURE_NONE when it may come in. */
+static enum failure admit(struct broker *broker, const struct envelope *envelope, size_t bytes,
+                          struct version **version, const char **message)
+{
+    enum failure failure =
+        route_choose(broker->models, envelope->request.model, envelope->request.version, version);
+    switch (failure) {
+    case FAILURE_NONE:
+        break;
+    case FAILURE_UNKNOWN_MODEL:
+        *message = "there is no such model";
+        return failure;
+    case FAILURE_UNKNOWN_VERSION:
+        *message = "the model has no such version";
+        return failure;
+    default:
+        *message = "no worker serves this version";
+        return failure;
+    }
+    failure = queue_admits(&(*version)->queue, envelope->request.rows, bytes);
+    if (failure == FAILURE_NONE &&
+        broker->queued_bytes + bytes > (uint64_t)broker->config->broker_max_queue_bytes)
+        failure = FAILURE_OVERLOADED;
+    *message = failure == FAILURE_TOO_LARGE ? "the request is larger than the model's whole queue"
+                                            : "the model's queue is full";
+    if (failure == FAILURE_NONE && envelope->request.time_left_us == 0) {
+        *message = "the deadline had passed when the request arrived";
+        failure = FAILURE_DEADLINE;
+    }
+    return failure;
+}
+
+static void enqueue(struct broker *broker, struct request *request, const struct envelope *envelope,
+                    struct payload *payload, struct version *version)
+{
+    int64_t now = loop_now(broker->loop);
+    request->version = version;
+    request->rows = envelope->request.rows;
+    request->priority = envelope->request.priority;
+    request->arrived_at = now;
+    text_copy(envelope->request.tag, request->tag, sizeof request->tag);
+    payload_move(&request->payload, payload);
+    request->bytes = payload_bytes(&request->payload).length;
+    queue_push(&version->queue, request);
+    broker->queued_bytes += request->bytes;
+    heap_set(&broker->deadlines, &request->deadline,
+             now + (int64_t)envelope->request.time_left_us * MICROSECOND);
+    broker_set_alarm(broker);
+    broker_wake(broker, version);
+}
+
+static void on_request(struct broker *broker, struct port_message *message)
+{
+    const struct envelope *envelope = &message->envelope;
+    struct request_key key = {.id = envelope->id, .asker = message->peer};
+    if (message->count != 1 || envelope->id == 0) {
+        series_add(broker->bad_asker, 1);
+        send_reject(broker, &key, FAILURE_BAD_MESSAGE, 0, text_of("REQUEST needs an id and one payload"));
+        return;
+    }
+    if (broker->drained != NULL) {
+        send_reject(broker, &key, FAILURE_STOPPING, 1000, text_of("the broker is stopping"));
+        return;
+    }
+    struct version *version = NULL;
+    const char *complaint = NULL;
+    enum failure failure =
+        admit(broker, envelope, payload_bytes(&message->payloads[0]).length, &version, &complaint);
+    bool duplicate = false;
+    struct request *request = NULL;
+    if (failure == FAILURE_NONE) {
+        request = request_new(broker->requests, &key, &duplicate);
+        complaint = "the broker holds as many requests as it may";
+        failure = request == NULL ? FAILURE_OVERLOADED : FAILURE_NONE;
+    }
+    if (duplicate)
+        return; /* sent again over the same connection: the first is still on its way */
+    if (failure == FAILURE_NONE) {
+        enqueue(broker, request, envelope, &message->payloads[0], version);
+        return;
+    }
+    if (version != NULL)
+        count_outcome(broker, version, failure);
+    bool later = failure_http_status(failure) == 503;
+    send_reject(broker, &key, failure,
+                !later            ? 0
+                : version == NULL ? 1000
+                                  : drain_time(version),
+                text_of(complaint));
+}
+
+static void on_cancel(struct broker *broker, struct port_message *message)
+{
+    struct request_key key = {.id = message->envelope.id, .asker = message->peer};
+    struct request *request = request_find(broker->requests, &key);
+    if (request == NULL)
+        return; /* answered while the cancel was on its way */
+    count_outcome(broker, request->version, FAILURE_CANCELLED);
+    end(broker, request);
+}
+
+/* ---- the catalog ---- */
+
+static struct payload encode_entry(const struct version *version, const struct model *model)
+{
+    struct catalog_entry entry = {.model = text_of(model->name)};
+    if (version != NULL) {
+        entry.version = text_of(version->name);
+        entry.state = version_state(version);
+        entry.workers = (uint32_t)version->worker_count;
+        entry.stable = model->stable == version;
+        entry.schema = (struct text){(const char *)version->schema, version->schema_length};
+    }
+    struct payload payload = payload_new(catalog_entry_bound(&entry));
+    struct text room = payload_bytes(&payload);
+    size_t length = catalog_entry_encode(&entry, (uint8_t *)room.at, room.length);
+    ENSURE(length > 0);
+    payload_shorten(&payload, length);
+    return payload;
+}
+
+static size_t encode_catalog(struct broker *broker, struct payload *entries, size_t capacity)
+{
+    size_t count = 0;
+    for (struct model *model = model_first(broker->models); model != NULL; model = model->next) {
+        if (model->versions == NULL && count < capacity)
+            entries[count++] = encode_entry(NULL, model);
+        for (struct version *version = model->versions; version != NULL && count < capacity;
+             version = version->next)
+            entries[count++] = encode_entry(version, model);
+    }
+    return count;
+}
+
+static void send_catalog(struct broker *broker, struct asker *first, bool all)
+{
+    struct payload *entries = object_alloc(PROTOCOL_COUNT_MAX * sizeof *entries);
+    struct payload *pointers[PROTOCOL_COUNT_MAX];
+    size_t count = encode_catalog(broker, entries, PROTOCOL_COUNT_MAX);
+    for (size_t i = 0; i < count; i++)
+        pointers[i] = &entries[i];
+    struct envelope envelope = {
+        .verb = VERB_CATALOG, .id = broker->catalog_number, .catalog = {.count = (uint32_t)count}};
+    struct asker *next;
+    for (struct asker *asker = first; asker != NULL; asker = all ? next : NULL) {
+        next = asker->hh.next;
+        if (port_send(broker->askers_port, &asker->peer, &envelope, pointers, count))
+            continue;
+        HASH_DEL(broker->askers, asker);
+        free(asker);
+    }
+    for (size_t i = 0; i < count; i++)
+        payload_close(&entries[i]);
+    free(entries);
+}
+
+void asking_publish_catalog(struct broker *broker)
+{
+    broker->catalog_number++;
+    broker->catalog_changed = false;
+    if (broker->askers != NULL)
+        send_catalog(broker, broker->askers, true);
+}
+
+static void greet(struct broker *broker, const struct peer *peer, uint64_t id)
+{
+    struct envelope pong = {.verb = VERB_PONG, .id = id, .pong = {.epoch = broker->epoch}};
+    if (!port_send(broker->askers_port, peer, &pong, NULL, 0))
+        return;
+    struct asker *asker;
+    HASH_FIND(hh, broker->askers, peer, sizeof *peer, asker);
+    if (asker != NULL || HASH_COUNT(broker->askers) >= ASKERS_MAX)
+        return;
+    asker = object_alloc(sizeof *asker);
+    asker->peer = *peer;
+    HASH_ADD(hh, broker->askers, peer, sizeof asker->peer, asker);
+    send_catalog(broker, asker, false);
+}
+
+void asking_free(struct broker *broker)
+{
+    struct asker *asker, *next;
+    HASH_ITER(hh, broker->askers, asker, next)
+    {
+        HASH_DEL(broker->askers, asker);
+        free(asker);
+    }
+}
+
+/* ---- the door ---- */
+
+void asking_received(void *self, struct port_message *message)
+{
+    struct broker *broker = self;
+    if (message->hello) {
+        greet(broker, &message->peer, 0);
+        return;
+    }
+    switch (message->envelope.verb) {
+    case VERB_REQUEST:
+        on_request(broker, message);
+        return;
+    case VERB_CANCEL:
+        on_cancel(broker, message);
+        return;
+    case VERB_PING:
+        greet(broker, &message->peer, message->envelope.id);
+        return;
+    default:
+        asking_refused(broker, &message->peer, "a verb that askers do not send");
+    }
+}
+
+void asking_refused(void *self, const struct peer *peer, const char *complaint)
+{
+    (void)peer;
+    struct broker *broker = self;
+    static long long last;
+    series_add(broker->bad_asker, 1);
+    if (log_allowed(&last, 1))
+        log_warning("a message of an asker was refused: %s", complaint);
+}

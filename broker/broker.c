@@ -1,0 +1,213 @@
+/* broker: one thread, one loop, one heap of deadlines.
+ *
+ * main.c makes it and runs the loop. The life of a request goes through three files: asking.c takes it in and
+ * answers it, serving.c gives it to workers and takes it back from dead ones, and this one owns time: the
+ * deadline of every request, the janitor's look at every worker, the batches that wait for company, and the
+ * end of each turn, when what came in during the turn is dispatched together. It never looks inside a
+ * payload. SPDX-License-Identifier: MIT */
+#include "state.h"
+
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <utlist.h>
+
+enum { BROKER_MAGIC = 0xb40ce401 };
+
+/* Often enough that a hung worker is found within a tenth of the shortest sensible compute timeout. */
+#define INSPECT_EVERY (100 * MILLISECOND)
+/* Messages that may wait for one asker: its own window bounds what it has open (max_in_flight, at most
+ * 100,000). */
+#define ASKER_BACKLOG 200000
+/* A worker has at most two batches; the rest are beats. */
+#define WORKER_BACKLOG 64
+
+/* ---- time ---- */
+
+static void alarm_rang(void *self)
+{
+    struct broker *broker = self;
+    struct heap_node *first;
+    while ((first = heap_first(&broker->deadlines)) != NULL && first->at <= loop_now(broker->loop)) {
+        struct request *request =
+            (struct request *)(void *)((char *)first - offsetof(struct request, deadline));
+        asking_fail(broker, request, FAILURE_DEADLINE,
+                    text_of("the deadline passed before there was an answer"));
+    }
+    broker_set_alarm(broker);
+}
+
+void broker_set_alarm(struct broker *broker)
+{
+    struct heap_node *first = heap_first(&broker->deadlines);
+    if (first == NULL)
+        loop_timer_cancel(broker->loop, &broker->alarm);
+    else if (!heap_contains(&broker->alarm.node) || first->at < broker->alarm.node.at)
+        loop_timer_set(broker->loop, &broker->alarm, first->at, alarm_rang, broker);
+}
+
+static void inspect(void *self)
+{
+    struct broker *broker = self;
+    serving_inspect(broker);
+    loop_timer_set(broker->loop, &broker->janitor, loop_now(broker->loop) + INSPECT_EVERY, inspect, broker);
+}
+
+/* ---- the end of a turn ---- */
+
+void broker_wake(struct broker *broker, struct version *version)
+{
+    if (version->waiting)
+        return;
+    version->waiting = true;
+    DL_APPEND2(broker->waiting, version, previous_waiting, next_waiting);
+}
+
+static void delay_over(void *self)
+{
+    struct broker *broker = self;
+    for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        for (struct version *version = model->versions; version != NULL; version = version->next)
+            if (version->again_at <= loop_now(broker->loop))
+                broker_wake(broker, version);
+}
+
+static void end_of_turn(void *self)
+{
+    struct broker *broker = self;
+    while (broker->waiting != NULL) {
+        struct version *version = broker->waiting;
+        DL_DELETE2(broker->waiting, version, previous_waiting, next_waiting);
+        version->waiting = false;
+        serving_dispatch(broker, version);
+        if (version->again_at != INT64_MAX &&
+            (!heap_contains(&broker->delay.node) || version->again_at < broker->delay.node.at))
+            loop_timer_set(broker->loop, &broker->delay, version->again_at, delay_over, broker);
+    }
+    if (broker->catalog_changed)
+        asking_publish_catalog(broker);
+}
+
+/* ---- life ---- */
+
+struct broker *broker_new(void *zmq_context, struct loop *loop, const struct config *config,
+                          struct metrics *metrics, const char **endpoint)
+{
+    struct broker *broker = object_alloc(sizeof *broker);
+    broker->magic = BROKER_MAGIC;
+    broker->loop = loop;
+    broker->config = config;
+    broker->metrics = metrics;
+    broker->bad_asker = metrics_series(metrics, METRIC_BAD_MESSAGES, "asker", NULL, NULL);
+    broker->bad_worker = metrics_series(metrics, METRIC_BAD_MESSAGES, "worker", NULL, NULL);
+    broker->stray = metrics_series(metrics, METRIC_STRAY_RESULTS, NULL, NULL, NULL);
+    ENSURE(getrandom(&broker->epoch, sizeof broker->epoch, 0) == sizeof broker->epoch);
+    broker->epoch |= 1; /* never 0: that one means "I do not know you" */
+    broker->models = model_table_new(config, metrics);
+    broker->pool = pool_new();
+    broker->requests = request_table_new((size_t)config->broker_max_requests);
+    *endpoint = config->broker_workers;
+    broker->workers_port = port_new(zmq_context, loop, *endpoint, config->broker_max_message_bytes,
+                                    WORKER_BACKLOG, serving_received, serving_refused, broker);
+    if (broker->workers_port != NULL) {
+        *endpoint = config->broker_askers;
+        broker->askers_port = port_new(zmq_context, loop, *endpoint, config->broker_max_message_bytes,
+                                       ASKER_BACKLOG, asking_received, asking_refused, broker);
+    }
+    if (broker->askers_port == NULL) {
+        int reason = errno;
+        broker_free(broker);
+        errno = reason;
+        return NULL;
+    }
+    loop_each_turn(loop, end_of_turn, broker);
+    inspect(broker);
+    return broker;
+}
+
+void broker_free(struct broker *broker)
+{
+    if (broker == NULL)
+        return;
+    CHECK_OBJECT(broker, BROKER_MAGIC);
+    loop_timer_cancel(broker->loop, &broker->alarm);
+    loop_timer_cancel(broker->loop, &broker->janitor);
+    loop_timer_cancel(broker->loop, &broker->delay);
+    port_free(broker->askers_port);
+    port_free(broker->workers_port);
+    asking_free(broker);
+    serving_free(broker);
+    request_table_free(broker->requests);
+    pool_free(broker->pool);
+    model_table_free(broker->models);
+    heap_free(&broker->deadlines);
+    broker->magic = 0;
+    free(broker);
+}
+
+bool broker_worker_gone(struct broker *broker, uint32_t pid)
+{
+    struct worker *worker = pool_find_pid(broker->pool, pid);
+    if (worker != NULL)
+        serving_lose(broker, worker, "died", true);
+    return worker != NULL;
+}
+
+void broker_reload(struct broker *broker)
+{
+    model_table_reload(broker->models);
+    broker->catalog_changed = true;
+}
+
+void broker_drain(struct broker *broker, loop_call *drained, void *self)
+{
+    broker->drained = drained;
+    broker->drained_self = self;
+    if (request_count(broker->requests) == 0)
+        drained(self);
+}
+
+struct model_table *broker_models(struct broker *broker)
+{
+    return broker->models;
+}
+
+struct pool *broker_pool(struct broker *broker)
+{
+    return broker->pool;
+}
+
+/* ---- gauges ---- */
+
+static void measure_workers(struct broker *broker, const struct version *version)
+{
+    int64_t counts[WORKER_STATES] = {0};
+    const struct worker *worker;
+    DL_FOREACH2(version->workers, worker, next)
+    {
+        counts[worker->state]++;
+    }
+    for (size_t i = 0; i < WORKER_STATES; i++)
+        series_set(metrics_series(broker->metrics, METRIC_WORKERS, version->model->name, version->name,
+                                  worker_state_name((enum worker_state)i)),
+                   counts[i]);
+}
+
+void broker_measure(void *self)
+{
+    struct broker *broker = self;
+    for (struct model *model = model_first(broker->models); model != NULL; model = model->next) {
+        uint64_t rows = 0, requests = 0, bytes = 0;
+        for (struct version *version = model->versions; version != NULL; version = version->next) {
+            rows += version->queue.rows;
+            requests += version->queue.requests;
+            bytes += version->queue.bytes;
+            measure_workers(broker, version);
+        }
+        series_set(model->queue_rows, (int64_t)rows);
+        series_set(model->queue_requests, (int64_t)requests);
+        series_set(model->queue_bytes, (int64_t)bytes);
+    }
+}

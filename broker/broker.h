@@ -1,0 +1,29 @@
+/* broker: the whole of it, as main and the admin socket see it. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_BROKER_H
+#define OUTRIGGER_BROKER_H
+
+#include "model.h"
+
+struct broker;
+
+/* Binds both endpoints of the configuration. NULL with errno, and *endpoint = the one that could not be
+ * bound. */
+struct broker *broker_new(void *zmq_context, struct loop *loop, const struct config *config,
+                          struct metrics *metrics, const char **endpoint);
+void broker_free(struct broker *broker);
+
+/* The supervisor says that this process is dead: what it had in hand is given to others at once. False when
+ * no worker has that pid. */
+bool broker_worker_gone(struct broker *broker, uint32_t pid);
+/* Reads the model repository again and tells all askers. */
+void broker_reload(struct broker *broker);
+/* Admits nothing new (STOPPING), finishes what it has; `drained` is called when nothing is left. */
+void broker_drain(struct broker *broker, loop_call *drained, void *self);
+
+/* For status: what is there. */
+struct model_table *broker_models(struct broker *broker);
+struct pool *broker_pool(struct broker *broker);
+/* Sets the gauges of queues and workers; before each snapshot. */
+void broker_measure(void *broker);
+
+#endif

@@ -1,0 +1,89 @@
+/* api: the calls of the service, from a whole HTTP request to what is asked of the broker, and from its answer to the HTTP
+ * response. The seam between the connections (which know nothing of models) and the models.
+ *
+ *     loop thread or a thread of the side lane          loop thread
+ *     ----------------------------------------          -----------
+ *     api_handle -> API_RESPOND ......................> api_count, write the response, api_call_end
+ *                -> API_METRICS ......................> ask the collector -> api_metrics -> as above
+ *                -> API_ASK ..........................> client_send(client, api_call_take(call), &call->ask, ...)
+ *                                                       -> api_answer -> as above
+ *
+ * Threads: api_handle and api_answer may run in any thread, each with the lane of that thread; they share nothing
+ * that changes but the pointer to the catalog, which a lock guards. api_catalog, api_count and api_new are
+ * for the loop's thread alone. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_API_H
+#define OUTRIGGER_API_H
+
+#include "catalog.h"
+#include "client.h"
+#include "config.h"
+#include "http.h"
+#include "route.h"
+
+struct api;
+
+/* What the API needs to know; all of it must live as long as the API. */
+struct api_context {
+    const struct config *config;
+    const struct model_list *models; /* whose `required` says which models /ready waits for; NULL or not in it: waits */
+    struct metrics *metrics;
+    bool (*broker_connected)(void *self); /* asked for /ready */
+    void *self;
+};
+struct api *api_new(const struct api_context *context);
+void api_free(struct api *api);
+
+/* A CATALOG came: a client_catalog, with the API as `self`. */
+void api_catalog(void *api, const struct catalog_entry *entries, size_t count);
+
+/* The memory that one thread works in: the tree of a body's JSON, mostly. One for the loop's thread, one for each
+ * thread of the side lane. */
+struct api_lane;
+struct api_lane *api_lane_new(void);
+void api_lane_free(struct api_lane *lane);
+
+enum api_next {
+    API_RESPOND, /* the response is complete */
+    API_ASK,     /* send `request` with `ask` to the broker, then api_answer */
+    API_METRICS  /* ask the collector for its text, then api_metrics */
+};
+
+/* One call under way. Embedded by its owner; zero it once, before the first use. Between api_handle and api_call_end it
+ * stands still in memory: `ask` points into it. */
+struct api_call {
+    enum call call;
+    struct client_request *request; /* API_ASK: the tensors, filled in; the call's until api_call_take */
+    struct client_ask ask;          /* API_ASK: what to send with it */
+
+    /* What the answer needs later; nobody else's. */
+    struct catalog *catalog;
+    const struct catalog_model *model;     /* NULL: none was found */
+    const struct catalog_version *version; /* the one whose schema the input was checked against */
+    int64_t received;
+    bool want_timing;
+    char asked_version[PROTOCOL_NAME_MAX + 1];
+    char answered_version[PROTOCOL_NAME_MAX + 1];
+    char key[PROTOCOL_TEXT_MAX + 1];
+    char id[HTTP_ID_MAX + 1];
+};
+
+/* Handles a request that is there whole (http_request_read, body, received). `response` is begun here. */
+enum api_next api_handle(struct api *api, struct api_lane *lane, struct http_request *request,
+                         struct api_call *call, struct http_response *response);
+/* The filled request, for client_send, which owns it from then on. */
+struct client_request *api_call_take(struct api_call *call);
+/* The broker's answer, or its failure, becomes the response that api_handle began. */
+void api_answer(struct api_call *call, const struct client_answer *answer, struct http_response *response);
+/* The collector's text becomes the response; NULL: it gave none. */
+void api_metrics(const char *text, size_t length, struct http_response *response);
+/* Counts the finished call: once, when the response is complete. */
+void api_count(struct api *api, const struct api_call *call, const struct http_response *response);
+/* Gives up what the call holds; `call` may be used for the next one. Does nothing when there is nothing. */
+void api_call_end(struct api_call *call);
+
+/* The response to a request that never came in whole or could not be read: 408, 413, 503 and so on, with `detail`
+ * for people. */
+void api_refuse(const struct http_request *request, struct api_call *call, struct http_response *response,
+                int status, const char *detail);
+
+#endif

@@ -1,0 +1,596 @@
+/* connection: accept, look, read, hand on, answer; without ever waiting for a peer.
+ *
+ *            bytes came                       whole                    answered
+ *    IDLE ------------> READING (in socket) --------> ASKING (broker) ----------> IDLE or closed
+ *                          | large or slow     \                         /
+ *                          v                    \--> WORKING (lane) ----/
+ *                       SPOOLING (in memory) ----/
+ *
+ * A request that has come in whole is read by libfcgi straight from the socket: the usual case, one look
+ * (MSG_PEEK) and one read. One that comes in pieces is looked at again at each piece as long as it is small;
+ * from SPOOL_FROM bytes on it is moved to memory, since a socket holds only so much. So a slow peer costs a
+ * few bytes of memory and no thread, and a silent one nothing. Descriptors are watched edge-triggered once
+ * for all their life.
+ *
+ * One janitor passes over all connections twice a second for the deadlines (read, idle): cheaper than moving
+ * a timer with every request, and no peer needs more precision. SPDX-License-Identifier: MIT */
+#include "connection.h"
+
+#include "clock.h"
+#include "log.h"
+#include "scan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <utlist.h>
+
+enum {
+    CONNECTIONS_MAGIC = 0xc0440001,
+    CONNECTION_MAGIC = 0xc0440002,
+    LOOK_BYTES =
+        65536, /* of a request that may lie in the socket; a Unix socket holds about three times that */
+    SPOOL_FROM = 16384, /* a request that is larger and still not whole is moved to memory */
+    ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */
+    LARGE_ANSWER =
+        16384, /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
+    FREE_EXCHANGES_MAX = 256
+};
+
+#define JANITOR_EVERY      (500 * MILLISECOND)
+#define ACCEPT_AGAIN_AFTER (100 * MILLISECOND) /* when there are no descriptors left */
+#define METRICS_TIMEOUT_MS 2000
+
+enum state { IDLE, READING, SPOOLING, ASKING, WORKING };
+
+struct connection {
+    unsigned magic;
+    struct connections *all;
+    int fd;
+    enum state state;
+    bool hung_up;   /* the peer went while the request was WORKING, or asked of the collector */
+    bool more_came; /* bytes came while a request was under way */
+    int64_t since;  /* when the request, or the idleness, began */
+    struct scan scan;
+    uint8_t *spool; /* SPOOLING: what came, or NULL */
+    size_t spool_length, spool_capacity;
+    int refuse;                /* 0, or the status of a request that is only read to be refused */
+    struct exchange *exchange; /* ASKING, WORKING */
+    struct lane_job job;
+    enum exchange_next next_step; /* WORKING: what the lane found */
+    bool keep;                    /* WORKING: what the lane's writing found */
+    struct connection *previous, *next;
+};
+
+struct connections {
+    unsigned magic;
+    struct connections_context context;
+    int listen_fd;
+    bool accepting;
+    loop_call *drained; /* not NULL: draining */
+    void *drained_self;
+    struct connection *list;
+    size_t count;
+    size_t spooled; /* bytes in all spools */
+    struct exchange *free_exchanges;
+    size_t free_exchange_count;
+    struct exchange_tools tools;
+    struct scan_limits limits;
+    struct loop_timer janitor, accept_again;
+    struct series *gauge, *refused_form, *refused_slow, *refused_gone, *refused_room;
+    uint8_t look[LOOK_BYTES];
+};
+
+static void look(struct connection *connection);
+static void accept_some(void *self, int fd, uint32_t events);
+
+/* ---- exchanges, used again ---- */
+
+static struct exchange *take_exchange(struct connections *all)
+{
+    struct exchange *exchange = all->free_exchanges;
+    if (exchange == NULL)
+        return exchange_new();
+    all->free_exchanges = exchange->next;
+    all->free_exchange_count--;
+    return exchange;
+}
+
+static void give_exchange(struct connections *all, struct exchange *exchange)
+{
+    if (exchange == NULL)
+        return;
+    exchange_reset(exchange);
+    if (all->free_exchange_count >= FREE_EXCHANGES_MAX) {
+        exchange_free(exchange);
+        return;
+    }
+    exchange->next = all->free_exchanges;
+    all->free_exchanges = exchange;
+    all->free_exchange_count++;
+}
+
+/* ---- the spool ---- */
+
+static void drop_spool(struct connection *connection)
+{
+    connection->all->spooled -= connection->spool_capacity;
+    free(connection->spool);
+    connection->spool = NULL;
+    connection->spool_length = connection->spool_capacity = 0;
+}
+
+/* False when there is no room for it in all the spools together. */
+static bool spool(struct connection *connection, const uint8_t *bytes, size_t length)
+{
+    struct connections *all = connection->all;
+    size_t wanted = connection->spool_length + length;
+    if (wanted > connection->spool_capacity) {
+        size_t capacity = connection->spool_capacity == 0 ? 4 * SPOOL_FROM : connection->spool_capacity;
+        while (capacity < wanted)
+            capacity *= 2;
+        size_t more = capacity - connection->spool_capacity;
+        if (all->spooled + more > (size_t)all->context.config->frontend_max_spool_bytes)
+            return false;
+        uint8_t *grown = realloc(connection->spool, capacity);
+        ENSURE(grown != NULL);
+        connection->spool = grown;
+        connection->spool_capacity = capacity;
+        all->spooled += more;
+    }
+    memcpy(connection->spool + connection->spool_length, bytes, length);
+    connection->spool_length = wanted;
+    return true;
+}
+
+/* The rest of the body is read and forgotten; what stays is a request without a body, which libfcgi can read
+ * and we can refuse. (A web server that is answered before it has sent all may make a 502 of it.) False when
+ * not even that can be kept. */
+static bool refuse_rest(struct connection *connection, int status)
+{
+    const struct scan *scan = &connection->scan;
+    uint8_t empty_stdin[8] = {1, 5, (uint8_t)(scan->request_id >> 8), (uint8_t)scan->request_id};
+    if (connection->refuse != 0)
+        return true;
+    if (scan->params_end == 0 || connection->spool_length < scan->params_end)
+        return false;
+    connection->refuse = status;
+    connection->spool_length = scan->params_end;
+    return spool(connection, empty_stdin, sizeof empty_stdin);
+}
+
+/* ---- the end of a connection ---- */
+
+static void set_accepting(struct connections *all, bool accepting)
+{
+    if (all->accepting == accepting || (accepting && all->drained != NULL))
+        return;
+    all->accepting = accepting;
+    if (accepting)
+        loop_add(all->context.loop, all->listen_fd, EPOLLIN | EPOLLEXCLUSIVE, accept_some, all);
+    else
+        loop_remove(all->context.loop, all->listen_fd);
+}
+
+/* Frees it; the descriptor too, unless libfcgi has closed it already. */
+static void forget(struct connection *connection, bool is_open)
+{
+    CHECK_OBJECT(connection, CONNECTION_MAGIC);
+    struct connections *all = connection->all;
+    if (connection->exchange != NULL && connection->exchange->asked != NULL)
+        client_cancel(all->context.client, connection->exchange->asked);
+    if (connection->exchange != NULL)
+        connection->exchange->asked = NULL;
+    give_exchange(all, connection->exchange);
+    drop_spool(connection);
+    loop_remove(all->context.loop, connection->fd);
+    if (is_open)
+        close(connection->fd);
+    DL_DELETE2(all->list, connection, previous, next);
+    connection->magic = 0;
+    free(connection);
+    all->count--;
+    series_set(all->gauge, (int64_t)all->count);
+    set_accepting(all, true);
+    if (all->drained != NULL && all->count == 0)
+        all->drained(all->drained_self);
+}
+
+static void hang_up(struct connection *connection)
+{
+    forget(connection, true);
+}
+
+/* ---- the steps of a request ---- */
+
+/* Answered: ready for the next request, or closed. */
+static void finished(struct connection *connection, bool keep)
+{
+    struct connections *all = connection->all;
+    give_exchange(all, connection->exchange);
+    connection->exchange = NULL;
+    if (!keep || connection->hung_up || all->drained != NULL) {
+        hang_up(connection);
+        return;
+    }
+    connection->state = IDLE;
+    connection->since = loop_now(all->context.loop);
+    if (connection->more_came)
+        look(connection);
+}
+
+static void respond(struct connection *connection)
+{
+    struct exchange *exchange = connection->exchange;
+    api_count(connection->all->context.api, &exchange->call, &exchange->response);
+    finished(connection, exchange_respond(exchange));
+}
+
+static void work_answer(struct lane_job *job, struct exchange_tools *tools)
+{
+    (void)tools;
+    struct connection *connection =
+        (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
+    exchange_answer_kept(connection->exchange);
+    connection->keep = exchange_respond(connection->exchange);
+}
+
+static void answer_done(struct lane_job *job)
+{
+    struct connection *connection =
+        (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
+    api_count(connection->all->context.api, &connection->exchange->call, &connection->exchange->response);
+    finished(connection, connection->keep);
+}
+
+static void answered(void *owner, const struct client_answer *answer)
+{
+    struct connection *connection = owner;
+    CHECK_OBJECT(connection, CONNECTION_MAGIC);
+    connection->exchange->asked = NULL;
+    if (answer->failure == FAILURE_NONE && answer->payload_bytes >= LARGE_ANSWER) {
+        exchange_keep_answer(connection->exchange, answer);
+        connection->state = WORKING;
+        connection->job = (struct lane_job){.work = work_answer, .done = answer_done};
+        lane_submit(connection->all->context.lane, &connection->job);
+        return;
+    }
+    exchange_answer(connection->exchange, answer);
+    respond(connection);
+}
+
+static void exposed(void *self, const char *text, size_t length)
+{
+    struct connection *connection = self;
+    CHECK_OBJECT(connection, CONNECTION_MAGIC);
+    if (connection->hung_up) {
+        hang_up(connection);
+        return;
+    }
+    api_metrics(text, length, &connection->exchange->response);
+    respond(connection);
+}
+
+static void go_on(struct connection *connection, enum exchange_next next)
+{
+    struct exchange *exchange = connection->exchange;
+    switch (next) {
+    case EXCHANGE_RESPOND:
+        respond(connection);
+        return;
+    case EXCHANGE_ASK:
+        connection->state = ASKING;
+        exchange->asked = api_call_take(&exchange->call);
+        client_send(connection->all->context.client, exchange->asked, &exchange->call.ask, answered,
+                    connection);
+        return; /* it may have been answered, and be gone, already */
+    case EXCHANGE_METRICS:
+        connection->state = ASKING;
+        stats_exposition_ask(connection->all->context.exposition, METRICS_TIMEOUT_MS, exposed, connection);
+        return;
+    case EXCHANGE_BROKEN:
+        series_add(connection->all->refused_form, 1);
+        forget(connection, false);
+        return;
+    }
+}
+
+static struct exchange_source source_of(const struct connection *connection)
+{
+    return (struct exchange_source){.fd = connection->fd,
+                                    .bytes = connection->spool,
+                                    .length = connection->spool_length,
+                                    .body_length = connection->refuse != 0 ? 0 : connection->scan.body,
+                                    .refuse = connection->refuse};
+}
+
+static void work_request(struct lane_job *job, struct exchange_tools *tools)
+{
+    struct connection *connection =
+        (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
+    struct exchange_source source = source_of(connection);
+    connection->next_step = exchange_handle(connection->exchange, tools, &source);
+}
+
+static void request_done(struct lane_job *job)
+{
+    struct connection *connection =
+        (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
+    drop_spool(connection);
+    if (connection->hung_up)
+        forget(connection, connection->next_step != EXCHANGE_BROKEN);
+    else
+        go_on(connection, connection->next_step);
+}
+
+/* The request is there whole. */
+static void handle(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    connection->exchange = take_exchange(all);
+    connection->more_came = false;
+    if (connection->spool != NULL && connection->refuse == 0 &&
+        connection->scan.body >= (size_t)all->context.config->frontend_large_body_bytes) {
+        connection->state = WORKING;
+        connection->job = (struct lane_job){.work = work_request, .done = request_done};
+        lane_submit(all->context.lane, &connection->job);
+        return;
+    }
+    struct exchange_source source = source_of(connection);
+    enum exchange_next next = exchange_handle(connection->exchange, &all->tools, &source);
+    drop_spool(connection);
+    go_on(connection, next);
+}
+
+/* ---- reading ---- */
+
+static void refuse_form(struct connection *connection)
+{
+    static long long last;
+    series_add(connection->all->refused_form, 1);
+    if (log_allowed(&last, 1))
+        log_warning("a connection was closed: what came is no FastCGI request");
+    hang_up(connection);
+}
+
+static void read_more(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    for (;;) {
+        ssize_t length = recv(connection->fd, all->look, LOOK_BYTES, MSG_DONTWAIT);
+        if (length < 0 && errno == EINTR)
+            continue;
+        if (length < 0 && errno == EAGAIN)
+            return;
+        if (length <= 0) {
+            hang_up(connection);
+            return;
+        }
+        enum scan_result result = scan_feed(&connection->scan, &all->limits, all->look, (size_t)length);
+        if (result == SCAN_REFUSED) {
+            refuse_form(connection);
+            return;
+        }
+        bool room = connection->refuse != 0 || spool(connection, all->look, (size_t)length);
+        if ((!room && !refuse_rest(connection, 503)) ||
+            (connection->scan.body > all->limits.max_body && !refuse_rest(connection, 413))) {
+            series_add(all->refused_room, 1);
+            hang_up(connection);
+            return;
+        }
+        if (result == SCAN_PARTIAL)
+            continue;
+        handle(connection);
+        return;
+    }
+}
+
+static void look(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    ssize_t length = recv(connection->fd, all->look, LOOK_BYTES, MSG_PEEK | MSG_DONTWAIT);
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (length <= 0) {
+        hang_up(connection);
+        return;
+    }
+    if (connection->state == IDLE) {
+        connection->state = READING;
+        connection->since = loop_now(all->context.loop);
+        connection->refuse = 0;
+    }
+    connection->scan = (struct scan){0};
+    enum scan_result result = scan_feed(&connection->scan, &all->limits, all->look, (size_t)length);
+    if (result == SCAN_REFUSED) {
+        refuse_form(connection);
+    } else if (result == SCAN_COMPLETE &&
+               connection->scan.body < (size_t)all->context.config->frontend_large_body_bytes) {
+        handle(connection);
+    } else if (result != SCAN_PARTIAL || length >= SPOOL_FROM) {
+        connection->scan = (struct scan){0};
+        connection->state = SPOOLING;
+        read_more(connection);
+    }
+}
+
+static void ready(void *self, int fd, uint32_t events)
+{
+    (void)fd;
+    struct connection *connection = self;
+    CHECK_OBJECT(connection, CONNECTION_MAGIC);
+    bool gone = events & (EPOLLHUP | EPOLLERR);
+    switch (connection->state) {
+    case IDLE:
+    case READING:
+        look(connection);
+        return;
+    case SPOOLING:
+        read_more(connection);
+        return;
+    case ASKING:
+        connection->more_came = connection->more_came || (events & EPOLLIN);
+        if (gone && connection->exchange->asked != NULL) {
+            series_add(connection->all->refused_gone, 1);
+            hang_up(connection);
+            return;
+        }
+        connection->hung_up = connection->hung_up || gone;
+        return;
+    case WORKING:
+        connection->more_came = connection->more_came || (events & EPOLLIN);
+        connection->hung_up = connection->hung_up || gone;
+        return;
+    }
+}
+
+/* ---- accepting ---- */
+
+static void set_time_limits(int fd, int64_t milliseconds)
+{
+    struct timeval limit = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+}
+
+static void add_connection(struct connections *all, int fd)
+{
+    struct connection *connection = object_alloc(sizeof *connection);
+    connection->magic = CONNECTION_MAGIC;
+    connection->all = all;
+    connection->fd = fd;
+    connection->since = loop_now(all->context.loop);
+    set_time_limits(fd, all->context.config->frontend_write_timeout_ms);
+    if (loop_add(all->context.loop, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, ready, connection) != 0) {
+        log_error("epoll: %s", strerror(errno));
+        close(fd);
+        free(connection);
+        return;
+    }
+    DL_APPEND2(all->list, connection, previous, next);
+    all->count++;
+    series_set(all->gauge, (int64_t)all->count);
+    look(connection); /* what the peer sent with its connect saves a turn */
+}
+
+static void accept_again(void *self)
+{
+    set_accepting(self, true);
+}
+
+static void accept_some(void *self, int fd, uint32_t events)
+{
+    (void)events;
+    struct connections *all = self;
+    static long long last;
+    for (int i = 0; i < ACCEPT_A_TURN && all->accepting; i++) {
+        int accepted = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+        if (accepted >= 0) {
+            add_connection(all, accepted);
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+            if (log_allowed(&last, 1))
+                log_error("accept: %s; trying again soon", strerror(errno));
+            set_accepting(all, false);
+            loop_timer_set(all->context.loop, &all->accept_again,
+                           loop_now(all->context.loop) + ACCEPT_AGAIN_AFTER, accept_again, all);
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return;
+        }
+        if (all->count >= (size_t)all->context.config->frontend_max_connections)
+            set_accepting(all, false); /* the others wait in the backlog, or go to a sibling */
+    }
+}
+
+/* ---- time ---- */
+
+static void inspect(void *self)
+{
+    struct connections *all = self;
+    const struct config *config = all->context.config;
+    int64_t now = loop_now(all->context.loop);
+    struct connection *connection, *next;
+    DL_FOREACH_SAFE2(all->list, connection, next, next)
+    {
+        int64_t age = now - connection->since;
+        bool reading = connection->state == READING || connection->state == SPOOLING;
+        if (reading && age >= config->frontend_read_timeout_ms * MILLISECOND) {
+            series_add(all->refused_slow, 1);
+            hang_up(connection);
+        } else if (connection->state == IDLE && age >= config->frontend_idle_timeout_ms * MILLISECOND) {
+            hang_up(connection);
+        }
+    }
+    loop_timer_set(all->context.loop, &all->janitor, now + JANITOR_EVERY, inspect, all);
+}
+
+/* ---- life ---- */
+
+struct connections *connections_new(const struct connections_context *context, int listen_fd)
+{
+    struct connections *all = object_alloc(sizeof *all);
+    const struct config *config = context->config;
+    all->magic = CONNECTIONS_MAGIC;
+    all->context = *context;
+    all->listen_fd = listen_fd;
+    all->limits = (struct scan_limits){.max_params = (size_t)config->frontend_max_params_bytes,
+                                       .max_body = (size_t)config->frontend_max_body_bytes};
+    all->gauge = metrics_series(context->metrics, METRIC_CONNECTIONS, NULL, NULL, NULL);
+    all->refused_form = metrics_series(context->metrics, METRIC_CONNECTIONS_REFUSED, "form", NULL, NULL);
+    all->refused_slow = metrics_series(context->metrics, METRIC_CONNECTIONS_REFUSED, "slow", NULL, NULL);
+    all->refused_gone = metrics_series(context->metrics, METRIC_CONNECTIONS_REFUSED, "gone", NULL, NULL);
+    all->refused_room = metrics_series(context->metrics, METRIC_CONNECTIONS_REFUSED, "room", NULL, NULL);
+    exchange_tools_init(&all->tools, context->api);
+    fcntl(listen_fd, F_SETFL, fcntl(listen_fd, F_GETFL) | O_NONBLOCK);
+    set_accepting(all, true);
+    inspect(all);
+    return all;
+}
+
+void connections_drain(struct connections *all, loop_call *drained, void *self)
+{
+    CHECK_OBJECT(all, CONNECTIONS_MAGIC);
+    set_accepting(all, false);
+    struct connection *connection, *next;
+    DL_FOREACH_SAFE2(all->list, connection, next, next)
+    {
+        if (connection->state == IDLE)
+            look(connection); /* a request may have come in this very turn */
+    }
+    all->drained = drained;
+    all->drained_self = self;
+    if (all->count == 0)
+        drained(self);
+    DL_FOREACH_SAFE2(all->list, connection, next, next)
+    {
+        if (connection->state == IDLE)
+            hang_up(connection);
+    }
+}
+
+static void ignore(void *self)
+{
+    (void)self;
+}
+
+void connections_free(struct connections *all)
+{
+    if (all == NULL)
+        return;
+    CHECK_OBJECT(all, CONNECTIONS_MAGIC);
+    set_accepting(all, false);
+    all->drained = ignore;
+    loop_timer_cancel(all->context.loop, &all->janitor);
+    loop_timer_cancel(all->context.loop, &all->accept_again);
+    while (all->list != NULL)
+        hang_up(all->list);
+    while (all->free_exchanges != NULL) {
+        struct exchange *exchange = all->free_exchanges;
+        all->free_exchanges = exchange->next;
+        exchange_free(exchange);
+    }
+    exchange_tools_free(&all->tools);
+    all->magic = 0;
+    free(all);
+}

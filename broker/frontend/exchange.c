@@ -1,0 +1,165 @@
+/* exchange: the steps of one request, in the order of its life: read, understand, (ask), print, write.
+ *
+ * connection.c decides when each step happens and on which thread; nothing here waits. Small requests go
+ * through all of it on the loop's thread; large ones are read, parsed, printed and written by the side lane
+ * (lane.c), and only the sending to the broker and the counting happen on the loop's. A body that is shorter
+ * than its CONTENT_LENGTH is never run: web servers that try a request a second time do so with its length
+ * and without its body. SPDX-License-Identifier: MIT */
+#include "exchange.h"
+
+#include "clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    EXCHANGE_MAGIC = 0xec4a0001,
+    BODY_KEPT = 65536 /* bytes of the body buffer that a thread keeps; larger ones are given back */
+};
+
+void exchange_tools_init(struct exchange_tools *tools, struct api *api)
+{
+    memset(tools, 0, sizeof *tools);
+    tools->api = api;
+    tools->lane = api_lane_new();
+    http_ids_init(&tools->ids);
+    tools->memory_fd = -1;
+}
+
+void exchange_tools_free(struct exchange_tools *tools)
+{
+    api_lane_free(tools->lane);
+    free(tools->body);
+    if (tools->memory_fd >= 0)
+        close(tools->memory_fd);
+}
+
+struct exchange *exchange_new(void)
+{
+    struct exchange *exchange = object_alloc(sizeof *exchange);
+    exchange->magic = EXCHANGE_MAGIC;
+    exchange->fcgi = fcgi_new();
+    return exchange;
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    if (exchange == NULL)
+        return;
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    exchange_reset(exchange);
+    fcgi_free(exchange->fcgi);
+    http_response_free(&exchange->response);
+    exchange->magic = 0;
+    free(exchange);
+}
+
+void exchange_reset(struct exchange *exchange)
+{
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    fcgi_drop(exchange->fcgi);
+    api_call_end(&exchange->call);
+    free(exchange->answer_payload);
+    exchange->answer_payload = NULL;
+    exchange->asked = NULL;
+}
+
+/* Room for a body of that many bytes and the padding that the reader of JSON wants. */
+static void make_room(struct exchange_tools *tools, size_t bytes)
+{
+    bytes += HTTP_BODY_PADDING;
+    if (tools->body_capacity >= bytes && (tools->body_capacity <= BODY_KEPT || bytes > BODY_KEPT))
+        return;
+    free(tools->body);
+    tools->body_capacity = bytes < 4096 ? 4096 : bytes;
+    tools->body = malloc(tools->body_capacity);
+    ENSURE(tools->body != NULL);
+}
+
+/* What is wrong with a body of which `length` bytes came (-1: broken off), and the status for it; NULL when
+ * nothing is. */
+static const char *body_fault(const struct http_request *request, const struct exchange_source *source,
+                              int64_t length, int *status)
+{
+    *status = source->refuse == 0 ? 400 : source->refuse;
+    if (source->refuse == 413)
+        return "the body is larger than this service takes";
+    if (source->refuse != 0)
+        return "there is no room for another large body now";
+    if (length < 0 || (size_t)length != source->body_length)
+        return "the body was broken off";
+    if (request->content_length >= 0 && length != request->content_length)
+        return "the body is not as long as its Content-Length says";
+    return NULL;
+}
+
+/* The body, whole, or the response that says why not. */
+static bool read_body(struct exchange *exchange, struct exchange_tools *tools, struct http_request *request,
+                      const struct exchange_source *source)
+{
+    make_room(tools, source->body_length);
+    int64_t length = fcgi_read_body(exchange->fcgi, tools->body, tools->body_capacity - HTTP_BODY_PADDING);
+    int status;
+    const char *fault = body_fault(request, source, length, &status);
+    if (fault != NULL) {
+        api_refuse(request, &exchange->call, &exchange->response, status, fault);
+        return false;
+    }
+    request->body = tools->body;
+    request->body_length = (size_t)length;
+    request->body_capacity = tools->body_capacity;
+    return true;
+}
+
+enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_tools *tools,
+                                   const struct exchange_source *source)
+{
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    if (!fcgi_open(exchange->fcgi, source->fd, source->bytes, source->length, &tools->memory_fd))
+        return EXCHANGE_BROKEN;
+    struct http_request request;
+    http_request_read(&request, fcgi_parameters(exchange->fcgi), &tools->ids);
+    request.received = clock_now();
+    if (!read_body(exchange, tools, &request, source))
+        return EXCHANGE_RESPOND;
+    switch (api_handle(tools->api, tools->lane, &request, &exchange->call, &exchange->response)) {
+    case API_ASK:
+        return EXCHANGE_ASK;
+    case API_METRICS:
+        return EXCHANGE_METRICS;
+    default:
+        return EXCHANGE_RESPOND;
+    }
+}
+
+void exchange_answer(struct exchange *exchange, const struct client_answer *answer)
+{
+    api_answer(&exchange->call, answer, &exchange->response);
+}
+
+void exchange_keep_answer(struct exchange *exchange, const struct client_answer *answer)
+{
+    exchange->answer = *answer;
+    exchange->answer_payload = malloc(answer->payload_bytes + 1);
+    ENSURE(exchange->answer_payload != NULL);
+    memcpy(exchange->answer_payload, answer->payload, answer->payload_bytes);
+    exchange->answer.payload = exchange->answer_payload;
+    exchange->answer.version =
+        text_of(text_copy(answer->version, exchange->answer_version, sizeof exchange->answer_version));
+    exchange->answer.message = (struct text){0};
+}
+
+void exchange_answer_kept(struct exchange *exchange)
+{
+    exchange_answer(exchange, &exchange->answer);
+}
+
+bool exchange_respond(struct exchange *exchange)
+{
+    char head[HTTP_HEAD_MAX];
+    const struct http_response *response = &exchange->response;
+    size_t head_length = http_response_head(response, head);
+    return fcgi_close(exchange->fcgi, head, head_length, response->body.bytes,
+                      response->head_only ? 0 : response->body.length);
+}

@@ -1,0 +1,64 @@
+/* exchange: one HTTP request and its response, on one connection. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_EXCHANGE_H
+#define OUTRIGGER_EXCHANGE_H
+
+#include "api.h"
+#include "fcgi.h"
+
+/* What is needed while a request is under way; a connection has one only then, and they are used again. */
+struct exchange {
+    unsigned magic;
+    struct fcgi *fcgi;
+    struct api_call call;
+    struct http_response response;
+    struct client_request *asked; /* with the broker, or NULL */
+    uint8_t *answer_payload;      /* a large answer, copied for the side lane; NULL otherwise */
+    struct client_answer answer;  /* the rest of it */
+    char answer_version[PROTOCOL_NAME_MAX + 1];
+    struct exchange *next; /* free list */
+};
+
+/* Where a request's bytes are, and where it is worked on. */
+struct exchange_source {
+    int fd;
+    const uint8_t *bytes; /* NULL: they are in the socket */
+    size_t length;
+    size_t body_length; /* bytes of the body that came, by the scan of its records */
+    int refuse;         /* 0, or the status to answer without looking at it: 413 too large, 503 no room */
+};
+
+/* The tools of one thread. */
+struct exchange_tools {
+    struct api *api;
+    struct api_lane *lane;
+    struct http_ids ids;
+    int memory_fd;
+    char *body; /* reused for small bodies */
+    size_t body_capacity;
+};
+void exchange_tools_init(struct exchange_tools *tools, struct api *api);
+void exchange_tools_free(struct exchange_tools *tools);
+
+struct exchange *exchange_new(void);
+void exchange_free(struct exchange *exchange);
+
+enum exchange_next {
+    EXCHANGE_RESPOND, /* the response is complete */
+    EXCHANGE_ASK,     /* call.request wants to go to the broker */
+    EXCHANGE_METRICS, /* the collector is to be asked */
+    EXCHANGE_BROKEN   /* the descriptor is closed; nothing can be answered */
+};
+/* Reads the request and does with it what can be done without waiting. Any thread, with its own tools. */
+enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_tools *tools,
+                                   const struct exchange_source *source);
+/* Makes the response of the broker's answer. Any thread. */
+void exchange_answer(struct exchange *exchange, const struct client_answer *answer);
+/* Keeps a copy of the answer, for exchange_answer_kept in another thread. */
+void exchange_keep_answer(struct exchange *exchange, const struct client_answer *answer);
+void exchange_answer_kept(struct exchange *exchange);
+/* Writes the response; true when the connection stays open. Any thread. */
+bool exchange_respond(struct exchange *exchange);
+/* Back to the state of a new one; a request that was opened and not answered is dropped. */
+void exchange_reset(struct exchange *exchange);
+
+#endif

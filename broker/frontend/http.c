@@ -1,0 +1,382 @@
+/* http: between the CGI parameters of a web server and the structs that the API works on.
+ *
+ * The path comes from REQUEST_URI, the one parameter that Apache, Caddy and nginx all hand on raw (their SCRIPT_NAME and
+ * PATH_INFO differ: decoded or not, normalised or not). It is decoded exactly once, and whatever could mean two things
+ * to two programs is refused instead of repaired: a ".." segment, an encoded slash, control characters, bytes
+ * that are no UTF-8. Called by the connections for each request; the response's head is written by them, too.
+ * SPDX-License-Identifier: MIT */
+#include "http.h"
+
+#include "utf8.h"
+
+#include <stdio.h>
+#include <strings.h>
+#include <sys/random.h>
+#include <time.h>
+
+/* ---- request ids ---- */
+
+void http_ids_init(struct http_ids *ids)
+{
+    *ids = (struct http_ids){0};
+    if (getrandom(&ids->seed, sizeof ids->seed, GRND_NONBLOCK) != sizeof ids->seed) {
+        /* Early in a boot there may be no randomness yet. Ids need to differ between processes, not to be secret. */
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        ids->seed = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec ^ (uintptr_t)ids;
+    }
+}
+
+/* The output function of SplitMix64: a bijection, so the ids of one process never repeat. */
+static uint64_t mix(uint64_t value)
+{
+    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
+    return value ^ value >> 31;
+}
+
+static void make_id(struct http_ids *ids, char id[HTTP_ID_MAX + 1])
+{
+    static const char hexadecimal[] = "0123456789abcdef";
+    uint64_t number = mix(ids->seed + ++ids->count * UINT64_C(0x9e3779b97f4a7c15));
+    for (int i = 0; i < 16; i++)
+        id[i] = hexadecimal[number >> (60 - 4 * i) & 15];
+    id[16] = '\0';
+}
+
+static bool id_ok(const char *id)
+{
+    size_t length = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+    return length >= 1 && length <= HTTP_ID_MAX && id[length] == '\0';
+}
+
+/* ---- single parameters ---- */
+
+static bool is_lower_hex(const char *at, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (!((at[i] >= '0' && at[i] <= '9') || (at[i] >= 'a' && at[i] <= 'f')))
+            return false;
+    return true;
+}
+
+static bool all_zero(const char *at, size_t length)
+{
+    return strspn(at, "0") >= length;
+}
+
+/* VERSION-TRACE-PARENT-FLAGS as W3C Trace Context section 3.2 has it for version 00. A later version may be longer, but
+ * its first four fields are these; we keep no more than them. */
+static bool traceparent_ok(const char *value)
+{
+    size_t length = strlen(value);
+    if (length < HTTP_TRACEPARENT || value[2] != '-' || value[35] != '-' || value[52] != '-')
+        return false;
+    if (!is_lower_hex(value, 2) || !is_lower_hex(value + 3, 32) || !is_lower_hex(value + 36, 16) ||
+        !is_lower_hex(value + 53, 2))
+        return false;
+    if (memcmp(value, "ff", 2) == 0 || all_zero(value + 3, 32) || all_zero(value + 36, 16))
+        return false;
+    return length == HTTP_TRACEPARENT || (memcmp(value, "00", 2) != 0 && value[HTTP_TRACEPARENT] == '-');
+}
+
+/* True when the comma-separated list of preferences (RFC 7240) has `server-timing`. */
+static bool prefers_timing(const char *value)
+{
+    static const char wanted[] = "server-timing";
+    while (*value != '\0') {
+        value += strspn(value, ", \t");
+        size_t length = strcspn(value, ",; \t");
+        if (length == sizeof wanted - 1 && strncasecmp(value, wanted, length) == 0)
+            return true;
+        value += strcspn(value, ",");
+    }
+    return false;
+}
+
+static enum http_method method_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum http_method method;
+    } methods[] = {
+#define X(name) {#name, HTTP_##name},
+        HTTP_METHODS(X)
+#undef X
+    };
+    for (size_t i = 0; i < COUNT_OF(methods); i++)
+        if (strcmp(name, methods[i].name) == 0)
+            return methods[i].method;
+    return HTTP_OTHER;
+}
+
+static void set_fault(struct http_request *request, int status, const char *fault)
+{
+    if (request->fault_status != 0)
+        return;
+    request->fault_status = status;
+    request->fault = fault;
+}
+
+/* Servers say "", "0" or nothing for no body, and Caddy says -1 for a length that it does not know. */
+static void set_content_length(struct http_request *request, const char *value)
+{
+    if (*value == '\0' || strcmp(value, "-1") == 0)
+        return;
+    int64_t length = 0;
+    for (; *value >= '0' && *value <= '9'; value++)
+        length = length > (INT64_MAX - 9) / 10 ? INT64_MAX : length * 10 + (*value - '0');
+    if (*value != '\0')
+        set_fault(request, 400, "Content-Length is not a number");
+    else
+        request->content_length = length;
+}
+
+/* ---- the path ---- */
+
+static int hex_value(char character)
+{
+    if (character >= '0' && character <= '9')
+        return character - '0';
+    character |= 0x20;
+    return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
+}
+
+/* "scheme://authority" in front, which a client may send to a proxy (RFC 9112 section 3.2.2), is passed over. */
+static const char *skip_authority(const char *uri)
+{
+    if (*uri == '/')
+        return uri;
+    const char *authority = strstr(uri, "://");
+    if (authority == NULL || authority > uri + strcspn(uri, "/?"))
+        return uri;
+    authority += 3;
+    return authority + strcspn(authority, "/?");
+}
+
+/* Decodes up to the "?" into request->path. Returns NULL or the complaint. */
+static const char *decode_path(struct http_request *request, const char *at, size_t length)
+{
+    size_t written = 0;
+    for (size_t i = 0; i < length; i++) {
+        char character = at[i];
+        if (character == '%') {
+            int high = i + 2 < length ? hex_value(at[i + 1]) : -1;
+            int low = high < 0 ? -1 : hex_value(at[i + 2]);
+            if (low < 0)
+                return "the path has a % without two hexadecimal digits";
+            character = (char)(high * 16 + low);
+            if (character == '/')
+                return "the path has an encoded slash";
+            i += 2;
+        }
+        if ((unsigned char)character < 0x20 || character == 0x7f)
+            return "the path has a control character";
+        request->path[written++] = character;
+    }
+    request->path[written] = '\0';
+    request->path_length = written;
+    return NULL;
+}
+
+static const char *check_path(const struct http_request *request)
+{
+    const char *path = request->path;
+    size_t left = request->path_length;
+    if (path[0] != '/')
+        return "the path does not start with a slash";
+    for (const char *segment = path; segment != NULL; segment = strchr(segment + 1, '/'))
+        if (strcmp(segment, "/..") == 0 || strncmp(segment, "/../", 4) == 0)
+            return "the path has a .. segment";
+    for (size_t length; left > 0; left -= length) {
+        length = utf8_length(path, left);
+        if (length == 0)
+            return "the path is not UTF-8";
+        path += length;
+    }
+    return NULL;
+}
+
+static void set_path(struct http_request *request, const char *uri)
+{
+    uri = skip_authority(uri);
+    size_t length = strcspn(uri, "?");
+    if (uri[length] == '?')
+        request->query = text_of(uri + length + 1);
+    if (length >= HTTP_PATH_MAX) {
+        set_fault(request, 414, "the path is longer than any of ours");
+        return;
+    }
+    const char *complaint = decode_path(request, uri, length);
+    if (complaint == NULL)
+        complaint = check_path(request);
+    if (complaint != NULL)
+        set_fault(request, 400, complaint);
+}
+
+/* ---- the request ---- */
+
+/* The value when `parameter` is NAME=value, else NULL. */
+static const char *value_of(const char *parameter, const char *name, size_t length)
+{
+    return strncmp(parameter, name, length) == 0 && parameter[length] == '=' ? parameter + length + 1 : NULL;
+}
+#define VALUE_OF(parameter, name) value_of(parameter, name, sizeof(name) - 1)
+
+/* A header of the request. The first one of a name counts, as in FCGX_GetParam. */
+static void read_header(struct http_request *request, const char *parameter)
+{
+    const char *value;
+    if ((value = VALUE_OF(parameter, "HTTP_X_REQUEST_ID")) != NULL) {
+        if (request->id[0] == '\0' && id_ok(value))
+            strcpy(request->id, value);
+    } else if ((value = VALUE_OF(parameter, "HTTP_TRACEPARENT")) != NULL) {
+        if (request->traceparent[0] == '\0' && traceparent_ok(value))
+            memcpy(request->traceparent, value, HTTP_TRACEPARENT);
+    } else if ((value = VALUE_OF(parameter, "HTTP_PREFER")) != NULL) {
+        request->want_timing |= prefers_timing(value);
+    } else if ((value = VALUE_OF(parameter, "HTTP_CONTENT_ENCODING")) != NULL) {
+        request->content_encoding = text_of(value);
+    }
+}
+
+static const char *read_parameter(struct http_request *request, const char *parameter, const char *uri)
+{
+    const char *value;
+    switch (parameter[0]) {
+    case 'H':
+        read_header(request, parameter);
+        break;
+    case 'R':
+        if ((value = VALUE_OF(parameter, "REQUEST_METHOD")) != NULL)
+            request->method = method_of(value);
+        else if (uri == NULL && (value = VALUE_OF(parameter, "REQUEST_URI")) != NULL)
+            return value;
+        break;
+    case 'C':
+        if ((value = VALUE_OF(parameter, "CONTENT_TYPE")) != NULL)
+            request->content_type = text_of(value);
+        else if ((value = VALUE_OF(parameter, "CONTENT_LENGTH")) != NULL)
+            set_content_length(request, value);
+        break;
+    default:
+        break;
+    }
+    return uri;
+}
+
+void http_request_read(struct http_request *request, char *const *parameters, struct http_ids *ids)
+{
+    *request = (struct http_request){.content_length = -1};
+    const char *uri = NULL;
+    for (; *parameters != NULL; parameters++)
+        uri = read_parameter(request, *parameters, uri);
+    if (request->id[0] == '\0')
+        make_id(ids, request->id);
+    if (uri == NULL)
+        set_fault(request, 400, "the web server sends no REQUEST_URI");
+    else
+        set_path(request, uri);
+}
+
+/* ---- the response ---- */
+
+void http_response_begin(struct http_response *response, const struct http_request *request)
+{
+    struct buffer body = response->body;
+    buffer_clear(&body);
+    *response = (struct http_response){.status = 200, .content_type = "application/json", .body = body};
+    memcpy(response->id, request->id, sizeof response->id);
+    response->head_only = request->method == HTTP_HEAD;
+    if (request->traceparent[0] != '\0')
+        http_response_add_header(response, "traceparent", request->traceparent);
+}
+
+void http_response_free(struct http_response *response)
+{
+    buffer_free(&response->body);
+}
+
+void http_response_add_header(struct http_response *response, const char *name, const char *value)
+{
+    size_t used = strlen(response->extra);
+    size_t room = sizeof response->extra - used;
+    int length = snprintf(response->extra + used, room, "%s: %s\r\n", name, value);
+    if (length < 0 || (size_t)length >= room)
+        response->extra[used] = '\0';
+}
+
+const char *http_reason(int status)
+{
+    static const struct {
+        int status;
+        const char *reason;
+    } reasons[] = {
+        {200, "OK"},
+        {400, "Bad Request"},
+        {404, "Not Found"},
+        {405, "Method Not Allowed"},
+        {408, "Request Timeout"},
+        {413, "Content Too Large"},
+        {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {422, "Unprocessable Content"},
+        {431, "Request Header Fields Too Large"},
+        {499, "Client Closed Request"},
+        {500, "Internal Server Error"},
+        {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},
+    };
+    for (size_t i = 0; i < COUNT_OF(reasons); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Error";
+}
+
+/* Writes lines into `head`; what the bounds of the members allow always fits (see the assertion in the test). */
+static void add_line(char *head, size_t *length, const char *name, const char *value)
+{
+    size_t name_length = strlen(name);
+    size_t value_length = strlen(value);
+    ENSURE(*length + name_length + value_length + 2 <= HTTP_HEAD_MAX);
+    memcpy(head + *length, name, name_length);
+    memcpy(head + *length + name_length, value, value_length);
+    memcpy(head + *length + name_length + value_length, "\r\n", 2);
+    *length += name_length + value_length + 2;
+}
+
+static void add_number_line(char *head, size_t *length, const char *name, uint64_t value)
+{
+    char digits[21];
+    size_t at = sizeof digits - 1;
+    digits[at] = '\0';
+    do {
+        digits[--at] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    add_line(head, length, name, digits + at);
+}
+
+size_t http_response_head(const struct http_response *response, char head[HTTP_HEAD_MAX])
+{
+    char status[64];
+    size_t length = 0;
+    if (response->status == 200)
+        strcpy(status, "200 OK"); /* nearly every response: no formatting */
+    else
+        snprintf(status, sizeof status, "%d %s", response->status, http_reason(response->status));
+    add_line(head, &length, "Status: ", status);
+    add_line(head, &length, "Content-Type: ", response->content_type);
+    add_number_line(head, &length, "Content-Length: ", response->body.length);
+    add_line(head, &length, "X-Request-Id: ", response->id);
+    if (response->retry_after > 0)
+        add_number_line(head, &length, "Retry-After: ", response->retry_after);
+    if (response->allow != NULL)
+        add_line(head, &length, "Allow: ", response->allow);
+    size_t extra = strlen(response->extra);
+    memcpy(head + length, response->extra, extra);
+    length += extra;
+    add_line(head, &length, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n", "");
+    return length;
+}

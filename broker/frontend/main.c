@@ -1,0 +1,125 @@
+/* outrigger-frontend: the FastCGI edge.
+ *
+ * It takes its listening socket as descriptor 0 (from the supervisor, spawn-fcgi) or 3 (systemd), so that a
+ * restart refuses nobody: who holds the socket is not who serves it. SPDX-License-Identifier: MIT */
+#include "clock.h"
+#include "connection.h"
+#include "log.h"
+#include "options.h"
+#include "process.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <zmq.h>
+
+/* After SIGTERM: what is not answered by then is broken off, so that the end comes within 2 s. */
+#define DRAIN_TIME (1700 * MILLISECOND)
+
+struct program {
+    struct loop *loop;
+    struct client *client;
+    struct connections *connections;
+    struct loop_timer drain;
+};
+
+static void stop(void *self)
+{
+    loop_stop(((struct program *)self)->loop);
+}
+
+static void terminate(void *self)
+{
+    struct program *program = self;
+    if (heap_contains(&program->drain.node)) {
+        stop(program);
+        return;
+    }
+    log_info("stopping: requests under way are finished first");
+    loop_timer_set(program->loop, &program->drain, loop_now(program->loop) + DRAIN_TIME, stop, program);
+    connections_drain(program->connections, stop, program);
+}
+
+static bool connected(void *self)
+{
+    const struct program *program = self;
+    return program->client != NULL && client_connected(program->client);
+}
+
+static bool is_listening(int fd)
+{
+    int listening = 0;
+    socklen_t length = sizeof listening;
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &length) == 0 && listening;
+}
+
+static int listening_socket(void)
+{
+    if (is_listening(0))
+        return 0;
+    if (is_listening(3))
+        return 3;
+    log_error(
+        "there is no listening socket on descriptor 0 or 3: start me with outrigger run, spawn-fcgi or a "
+        "systemd socket unit");
+    exit(1);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = options_parse(argc, argv, "frontend", "answers web servers over FastCGI");
+    struct config *config = options_config(&options);
+    int listen_fd = listening_socket();
+    process_descriptor_limit((size_t)config->frontend_max_connections + 256);
+    struct config_errors errors = {0};
+    struct model_list *models = model_list_load(config->models_directory, &errors);
+
+    struct program program = {.loop = loop_new()};
+    /* Before fcgi_init: libfcgi takes SIGTERM where nobody has it yet. */
+    loop_signal(program.loop, SIGTERM, terminate, &program);
+    loop_signal(program.loop, SIGINT, terminate, &program);
+    signal(SIGPIPE, SIG_IGN);
+    if (!fcgi_init()) {
+        log_error("libfcgi does not start");
+        return 1;
+    }
+    struct metrics *metrics = stats_page(config, "frontend", options.name);
+    void *zmq = zmq_ctx_new();
+    struct api *api = api_new(&(struct api_context){.config = config,
+                                                    .models = models,
+                                                    .metrics = metrics,
+                                                    .broker_connected = connected,
+                                                    .self = &program});
+    program.client = client_new(zmq, program.loop, config->broker_askers,
+                                (size_t)config->frontend_max_in_flight, metrics, api_catalog, api);
+    struct stats_publisher *stats =
+        stats_publisher_new(zmq, program.loop, config, metrics, "frontend", options.name);
+    struct stats_exposition *exposition = stats_exposition_new(zmq, program.loop, config);
+    struct lane *lane = lane_new(program.loop, api, (size_t)config->frontend_lane_threads);
+    program.connections = connections_new(&(struct connections_context){.loop = program.loop,
+                                                                        .config = config,
+                                                                        .metrics = metrics,
+                                                                        .api = api,
+                                                                        .client = program.client,
+                                                                        .exposition = exposition,
+                                                                        .lane = lane},
+                                          listen_fd);
+    process_ready(options.ready_fd);
+    loop_run(program.loop);
+
+    lane_free(lane);
+    stats_exposition_free(exposition); /* answers who still waits for it */
+    connections_free(program.connections);
+    client_free(program.client);
+    stats_publisher_free(stats);
+    api_free(api);
+    zmq_ctx_term(zmq);
+    loop_timer_cancel(program.loop, &program.drain);
+    loop_free(program.loop);
+    metrics_free(metrics);
+    model_list_free(models);
+    config_free(config);
+    options_free(&options);
+    return 0;
+}

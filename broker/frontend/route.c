@@ -1,0 +1,79 @@
+/* route: the table of the API's paths.
+ *
+ * One row is one path: a "*" stands for a name of a model or, the second one, of a version. Called by api.c once for
+ * each request. A name that could not be one (protocol_name_ok) makes the path unknown, so no other file has to think
+ * of strange ones.
+ * SPDX-License-Identifier: MIT */
+#include "route.h"
+
+#include "protocol.h"
+
+enum { NAMES_MAX = 2 /* stars of a path */ };
+
+static const struct {
+    const char *pattern;
+    enum call call;
+} paths[] = {
+    {"/api/v1/predict", CALL_PREDICT},
+    {"/api/v1/batch-predict", CALL_BATCH_PREDICT},
+    {"/api/v1/models/*/predict", CALL_PREDICT},
+    {"/api/v1/models/*/batch-predict", CALL_BATCH_PREDICT},
+    {"/api/v1/models/*/versions/*/predict", CALL_PREDICT},
+    {"/api/v1/models/*/versions/*/batch-predict", CALL_BATCH_PREDICT},
+    {"/api/v1/models", CALL_MODELS},
+    {"/api/v1/models/*", CALL_MODEL},
+    {"/health", CALL_HEALTH},
+    {"/ready", CALL_READY},
+    {"/metrics", CALL_METRICS},
+};
+
+const char *call_label(enum call call)
+{
+    static const char *const labels[] = {
+#define X(name, label) [CALL_##name] = label,
+        CALLS(X)
+#undef X
+    };
+    return (size_t)call < COUNT_OF(labels) ? labels[call] : "other";
+}
+
+/* True when the path follows the pattern; `names` are then what stood for its stars. */
+static bool matches(const char *path, const char *pattern, struct text names[NAMES_MAX])
+{
+    for (size_t count = 0; *pattern != '\0'; pattern++) {
+        if (*pattern == '*') {
+            names[count] = (struct text){path, strcspn(path, "/")};
+            if (!protocol_name_ok(names[count]))
+                return false;
+            path += names[count++].length;
+        } else if (*path++ != *pattern) {
+            return false;
+        }
+    }
+    return *path == '\0';
+}
+
+static bool takes_body(enum call call)
+{
+    return call == CALL_PREDICT || call == CALL_BATCH_PREDICT;
+}
+
+struct route route_find(const struct http_request *request)
+{
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        struct text names[NAMES_MAX] = {{NULL, 0}, {NULL, 0}};
+        if (!matches(request->path, paths[i].pattern, names))
+            continue;
+        bool allowed = takes_body(paths[i].call)
+                           ? request->method == HTTP_POST
+                           : request->method == HTTP_GET || request->method == HTTP_HEAD;
+        return (struct route){
+            .call = allowed ? paths[i].call : CALL_OTHER,
+            .status = allowed ? 200 : 405,
+            .allow = takes_body(paths[i].call) ? "POST" : "GET, HEAD",
+            .model = names[0],
+            .version = names[1],
+        };
+    }
+    return (struct route){.call = CALL_OTHER, .status = 404};
+}

@@ -1,0 +1,38 @@
+/* route: which call of the API a path and a method mean. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_ROUTE_H
+#define OUTRIGGER_ROUTE_H
+
+#include "http.h"
+
+/* The calls of the API, and how counters name them. */
+#define CALLS(X)                                                                                             \
+    X(OTHER, "other") /* no such path, or the wrong method */                                                \
+    X(PREDICT, "predict")                                                                                    \
+    X(BATCH_PREDICT, "batch_predict")                                                                        \
+    X(MODELS, "models")                                                                                      \
+    X(MODEL, "model")                                                                                        \
+    X(HEALTH, "health")                                                                                      \
+    X(READY, "ready")                                                                                        \
+    X(METRICS, "metrics")
+
+enum call {
+#define X(name, label) CALL_##name,
+    CALLS(X)
+#undef X
+        CALL_COUNT
+};
+
+const char *call_label(enum call call);
+
+struct route {
+    enum call call;      /* CALL_OTHER: answer `status` */
+    int status;          /* 200, 404 or 405 */
+    const char *allow;   /* the methods of the path, for 405 */
+    struct text model;   /* named in the path, a view of it; empty: not named */
+    struct text version; /* likewise */
+};
+
+/* Paths are taken literally: no trailing slash, no other case. */
+struct route route_find(const struct http_request *request);
+
+#endif

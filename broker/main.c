@@ -1,0 +1,106 @@
+/* outrigger-broker: routes requests to the workers' queues and their answers back.
+ * SPDX-License-Identifier: MIT */
+#include "admin.h"
+#include "clock.h"
+#include "log.h"
+#include "options.h"
+#include "process.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zmq.h>
+
+/* How long requests that are with workers may take to come back after SIGTERM. */
+#define DRAIN_TIME (1500 * MILLISECOND)
+
+struct program {
+    struct loop *loop;
+    struct broker *broker;
+    struct loop_timer drain;
+};
+
+static void stop(void *self)
+{
+    loop_stop(((struct program *)self)->loop);
+}
+
+static void terminate(void *self)
+{
+    struct program *program = self;
+    log_info("stopping: what is open is finished first");
+    loop_timer_set(program->loop, &program->drain, loop_now(program->loop) + DRAIN_TIME, stop, program);
+    broker_drain(program->broker, stop, program);
+}
+
+static void reload(void *self)
+{
+    broker_reload(((struct program *)self)->broker);
+}
+
+/* A second broker on the same endpoints would take over new peers without a word (libzmq replaces the socket
+ * file), so the directory belongs to who holds the lock. */
+static int take_lock(const struct config *config)
+{
+    char path[256];
+    if (process_make_directory(config->runtime_directory, 0750) != 0) {
+        log_error("%s: %s", config->runtime_directory, strerror(errno));
+        exit(1);
+    }
+    snprintf(path, sizeof path, "%s/broker.lock", config->runtime_directory);
+    int lock = process_lock(path);
+    if (lock < 0) {
+        log_error("%s: %s", path, errno == EWOULDBLOCK ? "another broker runs here" : strerror(errno));
+        exit(1);
+    }
+    return lock;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options =
+        options_parse(argc, argv, "broker", "routes requests to workers, and their answers back");
+    struct config *config = options_config(&options);
+    int lock = take_lock(config);
+    /* libzmq aborts when accept meets the limit at an ipc endpoint */
+    process_descriptor_limit(65536);
+    struct program program = {.loop = loop_new()};
+    loop_signal(program.loop, SIGTERM, terminate, &program);
+    loop_signal(program.loop, SIGINT, terminate, &program);
+    loop_signal(program.loop, SIGHUP, reload, &program);
+    struct metrics *metrics = stats_page(config, "broker", options.name);
+    void *zmq = zmq_ctx_new();
+    const char *endpoint;
+    program.broker = broker_new(zmq, program.loop, config, metrics, &endpoint);
+    if (program.broker == NULL) {
+        log_error("%s: %s", endpoint, zmq_strerror(errno));
+        return 1;
+    }
+    char path[256];
+    snprintf(path, sizeof path, "%s/broker.sock", config->runtime_directory);
+    struct control *control = control_listen(program.loop, path, admin_command, program.broker);
+    if (control == NULL) {
+        log_error("%s: %s", path, strerror(errno));
+        return 1;
+    }
+    struct stats_publisher *stats =
+        stats_publisher_new(zmq, program.loop, config, metrics, "broker", options.name);
+    stats_publisher_before(stats, broker_measure, program.broker);
+    process_ready(options.ready_fd);
+    log_info("askers at %s, workers at %s", config->broker_askers, config->broker_workers);
+    loop_run(program.loop);
+    control_free(control);
+    stats_publisher_free(stats);
+    loop_timer_cancel(program.loop, &program.drain);
+    broker_free(program.broker);
+    zmq_ctx_term(zmq);
+    loop_free(program.loop);
+    metrics_free(metrics);
+    config_free(config);
+    options_free(&options);
+    close(lock);
+    return 0;
+}

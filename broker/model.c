@@ -1,0 +1,255 @@
+/* model: the table of models and versions.
+ *
+ * It is made from the repository, so that a request for a model whose workers are still loading (or just
+ * died) waits for them instead of being told that there is no such model; a broker that comes back knows all
+ * models before the first worker has registered again. Workers may bring versions, and even models, that the
+ * repository does not name: those of another host. broker.c changes the queues and workers of a version; this
+ * file owns their memory. SPDX-License-Identifier: MIT */
+#include "model.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+enum { TABLE_MAGIC = 0x30de0001, MODEL_MAGIC = 0x30de0002, VERSION_MAGIC = 0x30de0003 };
+
+struct model_table {
+    unsigned magic;
+    const struct config *config;
+    struct metrics *metrics;
+    struct model_list *repository;
+    struct model *models;
+    struct model *default_model;
+    size_t model_count;
+    size_t version_count;
+};
+
+/* ---- making ---- */
+
+static void apply_config(struct model *model, const struct config *config, struct model_config *from)
+{
+    model->config = from;
+    model->rule =
+        (struct dispatch_rule){.max_batch_rows = from == NULL ? 64 : (uint32_t)from->batching_max_batch_rows,
+                               .max_delay = from == NULL ? 0 : from->batching_max_delay_us * MICROSECOND};
+    model->compute_timeout = (from == NULL ? 10000 : from->limits_compute_timeout_ms) * MILLISECOND;
+    model->max_attempts = from == NULL ? 2 : (uint32_t)from->limits_max_attempts;
+    model->idempotent = from == NULL || from->idempotent != 0;
+    struct version *version;
+    DL_FOREACH2(model->versions, version, next)
+    {
+        version->queue.max_rows = from == NULL ? 100000 : (uint64_t)from->queue_max_rows;
+        version->queue.max_bytes =
+            from == NULL ? (uint64_t)config->broker_max_queue_bytes : (uint64_t)from->queue_max_bytes;
+    }
+}
+
+static struct model *add_model(struct model_table *table, struct text name)
+{
+    if (table->model_count >= MODELS_MAX)
+        return NULL;
+    struct model *model = object_alloc(sizeof *model);
+    model->magic = MODEL_MAGIC;
+    model->name = object_alloc(name.length + 1);
+    text_copy(name, model->name, name.length + 1);
+    struct metrics *metrics = table->metrics;
+    model->queue_rows = metrics_series(metrics, METRIC_QUEUE_ROWS, model->name, NULL, NULL);
+    model->queue_requests = metrics_series(metrics, METRIC_QUEUE_REQUESTS, model->name, NULL, NULL);
+    model->queue_bytes = metrics_series(metrics, METRIC_QUEUE_BYTES, model->name, NULL, NULL);
+    model->queue_duration = metrics_series(metrics, METRIC_QUEUE_DURATION, model->name, NULL, NULL);
+    model->batch_rows = metrics_series(metrics, METRIC_BATCH_ROWS, model->name, NULL, NULL);
+    model->retries = metrics_series(metrics, METRIC_RETRIES, model->name, NULL, NULL);
+    for (size_t i = 0; i < RELEASE_COUNT; i++)
+        model->releases[i] =
+            metrics_series(metrics, METRIC_BATCHES, model->name, release_label((enum release)i), NULL);
+    DL_APPEND2(table->models, model, previous, next);
+    table->model_count++;
+    apply_config(model, table->config, NULL);
+    return model;
+}
+
+static struct version *add_version(struct model_table *table, struct model *model, struct text name)
+{
+    if (table->version_count >= VERSIONS_MAX)
+        return NULL;
+    struct version *version = object_alloc(sizeof *version);
+    version->magic = VERSION_MAGIC;
+    version->model = model;
+    version->name = object_alloc(name.length + 1);
+    text_copy(name, version->name, name.length + 1);
+    version->again_at = INT64_MAX;
+    version->batch_duration =
+        metrics_series(table->metrics, METRIC_BATCH_DURATION, model->name, version->name, NULL);
+    version->answered = metrics_series(table->metrics, METRIC_REQUESTS, model->name, version->name, "none");
+    DL_APPEND2(model->versions, version, previous, next);
+    table->version_count++;
+    apply_config(model, table->config, model->config);
+    return version;
+}
+
+static void take_over(struct model_table *table, struct model_config *from)
+{
+    struct model *model = model_find(table, text_of(from->name));
+    if (model == NULL)
+        model = add_model(table, text_of(from->name));
+    if (model == NULL) {
+        log_error("more than %d models; %s is left out", MODELS_MAX, from->name);
+        return;
+    }
+    for (size_t i = 0; i < from->versions.count; i++)
+        if (model_version(model, text_of(from->versions.names[i])) == NULL)
+            add_version(table, model, text_of(from->versions.names[i]));
+    apply_config(model, table->config, from);
+    const char *stable = model_stable_version(from);
+    model->stable = stable == NULL ? model->stable : model_version(model, text_of(stable));
+}
+
+void model_table_reload(struct model_table *table)
+{
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    struct config_errors errors = {0};
+    struct model_list *old = table->repository;
+    table->repository = model_list_load(table->config->models_directory, &errors);
+    if (errors.count > 0)
+        log_warning("%s", errors.text);
+    struct model *model;
+    DL_FOREACH2(table->models, model, next)
+    {
+        model->config = NULL;
+    }
+    for (size_t i = 0; i < table->repository->count; i++)
+        take_over(table, table->repository->models[i]);
+    const char *name = model_default(table->config, table->repository);
+    table->default_model = name == NULL ? NULL : model_find(table, text_of(name));
+    model_list_free(old);
+}
+
+struct model_table *model_table_new(const struct config *config, struct metrics *metrics)
+{
+    struct model_table *table = object_alloc(sizeof *table);
+    table->magic = TABLE_MAGIC;
+    table->config = config;
+    table->metrics = metrics;
+    model_table_reload(table);
+    return table;
+}
+
+static void free_version(struct version *version)
+{
+    free(version->name);
+    free(version->schema);
+    version->magic = 0;
+    free(version);
+}
+
+static void free_model(struct model *model)
+{
+    struct version *version, *next;
+    DL_FOREACH_SAFE2(model->versions, version, next, next)
+    {
+        free_version(version);
+    }
+    free(model->name);
+    model->magic = 0;
+    free(model);
+}
+
+void model_table_free(struct model_table *table)
+{
+    if (table == NULL)
+        return;
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    struct model *model, *next;
+    DL_FOREACH_SAFE2(table->models, model, next, next)
+    {
+        free_model(model);
+    }
+    model_list_free(table->repository);
+    table->magic = 0;
+    free(table);
+}
+
+/* ---- finding ---- */
+
+struct model *model_find(struct model_table *table, struct text name)
+{
+    if (name.length == 0)
+        return table->default_model;
+    for (struct model *model = table->models; model != NULL; model = model->next)
+        if (text_is(name, model->name))
+            return model;
+    return NULL;
+}
+
+struct version *model_version(struct model *model, struct text name)
+{
+    for (struct version *version = model->versions; version != NULL; version = version->next)
+        if (text_is(name, version->name))
+            return version;
+    return NULL;
+}
+
+struct version *model_require(struct model_table *table, struct text model_name, struct text version_name)
+{
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    struct model *model = model_find(table, model_name);
+    if (model == NULL && (model = add_model(table, model_name)) == NULL)
+        return NULL;
+    struct version *version = model_version(model, version_name);
+    if (version == NULL && (version = add_version(table, model, version_name)) == NULL)
+        return NULL;
+    if (model->stable == NULL)
+        model->stable = version;
+    return version;
+}
+
+struct model *model_first(struct model_table *table)
+{
+    return table->models;
+}
+
+size_t model_version_count(const struct model_table *table)
+{
+    return table->version_count;
+}
+
+/* ---- a version ---- */
+
+enum catalog_state version_state(const struct version *version)
+{
+    if (version->worker_count == 0)
+        return CATALOG_LOADING;
+    const struct worker *worker;
+    DL_FOREACH2(version->workers, worker, next)
+    {
+        if (worker->state != WORKER_DRAINING)
+            return CATALOG_READY;
+    }
+    return CATALOG_DRAINING;
+}
+
+size_t version_free_workers(const struct version *version, struct worker **first)
+{
+    size_t count = 0;
+    *first = NULL;
+    struct worker *worker;
+    DL_FOREACH2(version->workers, worker, next)
+    {
+        if (!worker_free_slot(worker))
+            continue;
+        count++;
+        if (*first == NULL || worker->in_flight < (*first)->in_flight)
+            *first = worker;
+    }
+    return count;
+}
+
+void version_set_schema(struct version *version, struct text schema)
+{
+    free(version->schema);
+    version->schema = object_alloc(schema.length);
+    version->schema_length = schema.length;
+    memcpy(version->schema, schema.at, schema.length);
+}

@@ -1,0 +1,70 @@
+/* model: what the broker serves: models, their versions, each version's queue and workers.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_MODEL_H
+#define OUTRIGGER_MODEL_H
+
+#include "config.h"
+#include "dispatch.h"
+#include "metrics.h"
+#include "pool.h"
+
+struct model;
+
+struct version {
+    unsigned magic;
+    char *name;
+    struct model *model;
+    struct queue queue;
+    struct worker *workers; /* all of them, the one longest unused first */
+    size_t worker_count;
+    uint8_t *schema; /* READY's payload, of the newest worker; NULL while none came */
+    size_t schema_length;
+    bool waiting;     /* in the broker's list of versions to dispatch */
+    int64_t again_at; /* when to decide again; INT64_MAX: when something changes */
+    double row_cost;  /* ns of worker time a row takes, learned from results; 0 = unknown */
+    struct series *batch_duration, *answered;
+    struct version *previous, *next; /* in its model */
+    struct version *previous_waiting, *next_waiting;
+};
+
+struct model {
+    unsigned magic;
+    char *name;
+    struct model_config
+        *config; /* a view of the repository's list; NULL: a worker brought it, defaults hold */
+    struct dispatch_rule rule;
+    int64_t compute_timeout; /* ns */
+    uint32_t max_attempts;
+    bool idempotent;
+    struct version *versions;
+    struct version *stable; /* what requests without a version get; NULL: none */
+    struct series *queue_rows, *queue_requests, *queue_bytes, *queue_duration, *batch_rows, *retries;
+    struct series *releases[RELEASE_COUNT];
+    struct model *previous, *next;
+};
+
+enum { MODELS_MAX = 512, VERSIONS_MAX = 1024 }; /* a CATALOG holds 1,024 entries */
+
+struct model_table;
+/* From the configuration and its repository; problems with single models are logged, the others are served.
+ */
+struct model_table *model_table_new(const struct config *config, struct metrics *metrics);
+void model_table_free(struct model_table *table);
+/* Reads the repository again: new models and versions come in, bounds and the stable version change, what
+ * went stays as long as workers serve it. */
+void model_table_reload(struct model_table *table);
+
+/* The model of that name; the default model for an empty name; NULL. */
+struct model *model_find(struct model_table *table, struct text name);
+struct version *model_version(struct model *model, struct text name);
+/* The version, made when it is not known (a worker serves it); NULL when a table is full. */
+struct version *model_require(struct model_table *table, struct text model, struct text version);
+struct model *model_first(struct model_table *table); /* the others by `next` */
+size_t model_version_count(const struct model_table *table);
+
+enum catalog_state version_state(const struct version *version);
+/* How many of its workers can take a batch now, and the one that should. */
+size_t version_free_workers(const struct version *version, struct worker **first);
+void version_set_schema(struct version *version, struct text schema);
+
+#endif

@@ -1,0 +1,72 @@
+/* pool: the workers that the broker knows, and what each has in hand. Pure. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_POOL_H
+#define OUTRIGGER_POOL_H
+
+#include "request.h"
+
+enum { POOL_WORKERS_MAX = 4096, WORKER_SLOTS_MAX = 2 };
+
+/*   READY --> IDLE <--> BUSY          DRAINING: gets no more batches, leaves when it has none
+ *              \----------\-----> DRAINING --> (removed)       any state --> (removed) when lost   */
+enum worker_state { WORKER_IDLE, WORKER_BUSY, WORKER_DRAINING };
+#define WORKER_STATES 3
+const char *worker_state_name(enum worker_state state);
+
+/* What one BATCH carried. */
+struct batch {
+    uint64_t id;
+    int64_t sent_at;
+    int64_t overdue_at; /* the worker is given up when it has not answered by then */
+    uint32_t rows;
+    size_t count;
+    struct request **requests; /* count of them, in the order of the payloads */
+    size_t capacity;           /* of `requests`, kept for the next batch */
+};
+
+struct worker {
+    unsigned magic;
+    struct peer peer;
+    enum worker_state state;
+    struct version *version;
+    uint32_t pid;
+    uint32_t capacity_rows;
+    uint32_t slots;     /* batches it takes at a time */
+    uint32_t in_flight; /* batches it has: batches[0..in_flight), oldest first */
+    struct batch batches[WORKER_SLOTS_MAX];
+    int64_t heard_at;
+    int64_t silence;                /* ns without a word that an idle one may stay known */
+    struct worker *previous, *next; /* in the version's list, the one longest unused first */
+    UT_hash_handle hh;
+};
+
+struct pool;
+struct pool *pool_new(void);
+void pool_free(struct pool *pool);
+size_t pool_count(const struct pool *pool);
+
+/* A new IDLE worker, or NULL when POOL_WORKERS_MAX is reached. The caller fills in the rest, and sees that
+ * the peer is not known yet. */
+struct worker *pool_add(struct pool *pool, const struct peer *peer, struct version *version);
+struct worker *pool_find(struct pool *pool, const struct peer *peer);
+struct worker *pool_find_pid(struct pool *pool, uint32_t pid);
+/* Forgets it. Its batches must have been taken care of. */
+void pool_remove(struct pool *pool, struct worker *worker);
+/* Calls `each` for every worker; it may remove the one it is called with. */
+typedef void pool_visit(void *self, struct worker *worker);
+void pool_each(struct pool *pool, pool_visit *each, void *self);
+
+/* True when it may be given another batch. */
+bool worker_free_slot(const struct worker *worker);
+/* Makes a batch of `count` requests (copied) its newest: IDLE -> BUSY. */
+struct batch *worker_assign(struct worker *worker, uint64_t batch_id, struct request *const *requests,
+                            size_t count, uint32_t rows, int64_t now, int64_t overdue_at);
+/* The batch with that id that this worker has, or NULL. */
+struct batch *worker_batch(struct worker *worker, uint64_t batch_id);
+/* Takes the batch out of its hands: BUSY -> IDLE when it was the last. */
+void worker_release(struct worker *worker, struct batch *batch);
+/* IDLE or BUSY -> DRAINING. */
+void worker_drain(struct worker *worker);
+/* Why it must be given up at `now`: "silent" (idle and not heard), "overdue" (its oldest batch), or NULL. */
+const char *worker_failing(const struct worker *worker, int64_t now);
+
+#endif

@@ -1,0 +1,56 @@
+/* port: one ROUTER socket of the broker, and the payload frames that pass through it untouched.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_PORT_H
+#define OUTRIGGER_PORT_H
+
+#include "loop.h"
+#include "protocol.h"
+
+enum { PEER_MAX = 16 }; /* bytes of a ROUTER identity that we accept; ZeroMQ's own are 5 */
+
+/* Who is at the other end. Zero-padded, so that it can be compared and hashed whole. */
+struct peer {
+    uint8_t length;
+    uint8_t bytes[PEER_MAX];
+};
+
+/* One frame of a message, moved and shared by reference. All bytes zero = none. */
+struct payload {
+    _Alignas(void *) unsigned char opaque[64]; /* a zmq_msg_t */
+};
+/* A frame of that many bytes, to be filled in. */
+struct payload payload_new(size_t bytes);
+/* Takes what is in `from`, which is none then; `to` must be none. */
+void payload_move(struct payload *to, struct payload *from);
+/* Gives it back; `payload` is none then. */
+void payload_close(struct payload *payload);
+struct text payload_bytes(struct payload *payload); /* a view */
+/* A frame with the first `bytes` bytes of it, in its place. */
+void payload_shorten(struct payload *payload, size_t bytes);
+
+/* What came in. Views and payloads are good during the call only, unless moved out. */
+struct port_message {
+    struct peer peer;
+    bool hello; /* the empty message of a new connection: no envelope */
+    struct envelope envelope;
+    struct payload *payloads;
+    size_t count;
+};
+
+struct port;
+typedef void port_received(void *self, struct port_message *message);
+/* A message that breaks the protocol came and was dropped; `complaint` says why. */
+typedef void port_refused(void *self, const struct peer *peer, const char *complaint);
+
+/* Binds. `backlog_messages`: how many messages may wait for one peer. NULL with errno (another process may
+ * hold the endpoint's address). */
+struct port *port_new(void *zmq_context, struct loop *loop, const char *endpoint, int64_t max_frame_bytes,
+                      int backlog_messages, port_received *received, port_refused *refused, void *self);
+void port_free(struct port *port);
+
+/* Sends; returns false when the peer is not there any more, or takes nothing: nothing was sent then.
+ * The payloads are shared: they stay the caller's. NULL pointers and count 0 for none. */
+bool port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,
+               struct payload *const *payloads, size_t count);
+
+#endif

@@ -1,0 +1,97 @@
+/* request: the table of open requests, and their states.
+ *
+ * Owned by broker.c, which asks for a place when a REQUEST comes and gives it back when the request is
+ * answered. The places are kept in a free list, so that the steady state allocates nothing. A request in
+ * state ABANDONED has been answered (or cancelled) but its batch is still with a worker: it is out of the
+ * table, and freed when the batch ends. SPDX-License-Identifier: MIT */
+#include "request.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+enum { TABLE_MAGIC = 0x4e900001, REQUEST_MAGIC = 0x4e900002 };
+
+struct request_table {
+    unsigned magic;
+    size_t limit;
+    size_t held; /* open and abandoned */
+    struct request *open;
+    struct request *free;
+};
+
+struct request_table *request_table_new(size_t limit)
+{
+    struct request_table *table = object_alloc(sizeof *table);
+    table->magic = TABLE_MAGIC;
+    table->limit = limit;
+    return table;
+}
+
+void request_table_free(struct request_table *table)
+{
+    if (table == NULL)
+        return;
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    struct request *request, *next;
+    HASH_ITER(hh, table->open, request, next)
+    {
+        request_free(table, request);
+    }
+    DL_FOREACH_SAFE2(table->free, request, next, next)
+    {
+        free(request);
+    }
+    table->magic = 0;
+    free(table);
+}
+
+struct request *request_find(struct request_table *table, const struct request_key *key)
+{
+    struct request *request;
+    HASH_FIND(hh, table->open, key, sizeof *key, request);
+    return request;
+}
+
+struct request *request_new(struct request_table *table, const struct request_key *key, bool *duplicate)
+{
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    *duplicate = request_find(table, key) != NULL;
+    if (*duplicate || table->held >= table->limit)
+        return NULL;
+    struct request *request = table->free;
+    if (request != NULL)
+        DL_DELETE2(table->free, request, previous, next);
+    else
+        request = malloc(sizeof *request);
+    ENSURE(request != NULL);
+    memset(request, 0, sizeof *request);
+    request->magic = REQUEST_MAGIC;
+    request->state = REQUEST_QUEUED;
+    request->key = *key;
+    HASH_ADD(hh, table->open, key, sizeof request->key, request);
+    table->held++;
+    return request;
+}
+
+void request_abandon(struct request_table *table, struct request *request)
+{
+    CHECK_OBJECT(request, REQUEST_MAGIC);
+    ENSURE(request->state == REQUEST_SENT);
+    HASH_DEL(table->open, request);
+    request->state = REQUEST_ABANDONED;
+}
+
+void request_free(struct request_table *table, struct request *request)
+{
+    CHECK_OBJECT(request, REQUEST_MAGIC);
+    if (request->state != REQUEST_ABANDONED)
+        HASH_DEL(table->open, request);
+    request->magic = 0;
+    table->held--;
+    DL_PREPEND2(table->free, request, previous, next);
+}
+
+size_t request_count(const struct request_table *table)
+{
+    return HASH_COUNT(table->open);
+}

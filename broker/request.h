@@ -1,0 +1,58 @@
+/* request: one prediction request while the broker has it. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_REQUEST_H
+#define OUTRIGGER_REQUEST_H
+
+#include "heap.h"
+#include "port.h"
+
+#include <uthash.h>
+
+/*            +--------------------- its worker died ---+
+ *            v                                         |
+ *   new -> QUEUED -- dispatched --> SENT -- answered --> (freed)
+ *            |                        |
+ *            | deadline, cancel       | deadline, cancel
+ *            v                        v
+ *         (freed)                  ABANDONED -- its batch came back or died --> (freed)   */
+enum request_state { REQUEST_QUEUED, REQUEST_SENT, REQUEST_ABANDONED };
+
+struct request_key {
+    uint64_t id; /* the asker's */
+    struct peer asker;
+};
+
+struct version;
+
+struct request {
+    unsigned magic;
+    enum request_state state;
+    struct heap_node deadline; /* in the broker's heap while QUEUED or SENT */
+    struct request_key key;
+    struct version *version;
+    uint32_t rows;
+    size_t bytes; /* of its payload */
+    uint8_t priority;
+    uint8_t kills;      /* workers that died with it */
+    bool alone;         /* was in a batch whose worker died: never again in company */
+    int64_t arrived_at; /* monotonic ns */
+    int64_t sent_at;
+    char tag[72]; /* the request id that people see, cut */
+    struct payload payload;
+    struct request *previous, *next; /* in its queue, in the table's free list */
+    UT_hash_handle hh;
+};
+
+/* All requests that the broker holds, by key, and the memory for them (reused, never returned). */
+struct request_table;
+struct request_table *request_table_new(size_t limit);
+void request_table_free(struct request_table *table);
+/* A new QUEUED request with that key; NULL when the key is open already (*duplicate = true) or the limit is
+ * reached. */
+struct request *request_new(struct request_table *table, const struct request_key *key, bool *duplicate);
+struct request *request_find(struct request_table *table, const struct request_key *key);
+void request_free(struct request_table *table, struct request *request);
+size_t request_count(const struct request_table *table);
+/* SENT -> ABANDONED: nobody waits for it; its key may be used again at once. */
+void request_abandon(struct request_table *table, struct request *request);
+
+#endif

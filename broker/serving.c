@@ -1,0 +1,304 @@
+/* serving: the workers' side of the broker: batches go out here, results come back here, and deaths are
+ * survived.
+ *
+ * The promise kept here is that a request in the hands of a worker is never lost with it. Each batch is
+ * remembered with its requests and their payloads until its RESULT is in; when the worker is lost first (told
+ * by the supervisor, found silent or overdue, unreachable, or leaving), the requests go back to the front of
+ * their queue. Those of a batch whose worker died are suspects: each is tried alone, and one that has cost
+ * max_attempts workers is refused for good. SPDX-License-Identifier: MIT */
+#include "state.h"
+
+#include "control.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+/* A worker must have a chance to beat between two looks, also at the shortest heartbeat. */
+enum { SILENT_AFTER_BEATS = 3 };
+
+/* ---- batches out ---- */
+
+static uint64_t longest_time_left(struct request *const *requests, size_t count, int64_t now)
+{
+    int64_t latest = now;
+    for (size_t i = 0; i < count; i++)
+        if (requests[i]->deadline.at > latest)
+            latest = requests[i]->deadline.at;
+    return (uint64_t)((latest - now) / MICROSECOND);
+}
+
+/* False when the worker could not be reached; the requests are still the caller's then. */
+static bool send_batch(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
+                       uint32_t rows)
+{
+    struct payload *payloads[PROTOCOL_COUNT_MAX];
+    int64_t now = loop_now(broker->loop);
+    for (size_t i = 0; i < count; i++)
+        payloads[i] = &requests[i]->payload;
+    struct envelope envelope = {.verb = VERB_BATCH,
+                                .id = ++broker->next_batch,
+                                .batch = {.count = (uint32_t)count,
+                                          .rows = rows,
+                                          .time_left_us = longest_time_left(requests, count, now)}};
+    if (!port_send(broker->workers_port, &worker->peer, &envelope, payloads, count))
+        return false;
+    struct model *model = worker->version->model;
+    worker_assign(worker, envelope.id, requests, count, rows, now, now + model->compute_timeout);
+    for (size_t i = 0; i < count; i++) {
+        requests[i]->state = REQUEST_SENT;
+        requests[i]->sent_at = now;
+        broker->queued_bytes -= requests[i]->bytes;
+        series_observe_duration(model->queue_duration, now - requests[i]->arrived_at);
+    }
+    series_observe_size(model->batch_rows, rows);
+    /* The one used last goes to the end, so that all stay warm and a dying one is found. */
+    DL_DELETE2(worker->version->workers, worker, previous, next);
+    DL_APPEND2(worker->version->workers, worker, previous, next);
+    return true;
+}
+
+void serving_dispatch(struct broker *broker, struct version *version)
+{
+    struct request *taken[PROTOCOL_COUNT_MAX];
+    for (;;) {
+        struct worker *worker;
+        size_t free_workers = version_free_workers(version, &worker);
+        struct dispatch_decision decision =
+            dispatch_decide(&version->queue, &version->model->rule, free_workers,
+                            worker == NULL ? 0 : worker->capacity_rows, loop_now(broker->loop));
+        version->again_at = decision.again_at;
+        if (decision.release == RELEASE_WAIT)
+            return;
+        uint32_t rows;
+        size_t count = queue_take(&version->queue, decision.rows, COUNT_OF(taken), taken, &rows);
+        if (send_batch(broker, worker, taken, count, rows)) {
+            series_add(version->model->releases[decision.release], 1);
+            continue;
+        }
+        while (count > 0)
+            queue_push_front(&version->queue, taken[--count]);
+        serving_lose(broker, worker, "left", false);
+    }
+}
+
+/* ---- workers lost ---- */
+
+/* One request of a lost batch: back into the queue, or ended. */
+static void recover(struct broker *broker, struct request *request, bool guilty)
+{
+    struct model *model = request->version->model;
+    if (request->state == REQUEST_ABANDONED) {
+        request_free(broker->requests, request);
+        return;
+    }
+    if (guilty && !model->idempotent) {
+        asking_fail(broker, request, FAILURE_WORKER_DIED,
+                    text_of("the worker died while it computed, and the model is declared not idempotent"));
+        request_free(broker->requests, request);
+        return;
+    }
+    request->kills = (uint8_t)(request->kills + guilty);
+    if (request->kills >= model->max_attempts) {
+        log_write(LOG_ERROR, request->tag, "%s: %u workers died of this request; it is refused", model->name,
+                  request->kills);
+        asking_fail(broker, request, FAILURE_POISON, text_of("workers died of this request"));
+        request_free(broker->requests, request);
+        return;
+    }
+    request->state = REQUEST_QUEUED;
+    request->alone = request->alone || guilty;
+    queue_push_front(&request->version->queue, request);
+    broker->queued_bytes += request->bytes;
+    series_add(model->retries, 1);
+}
+
+void serving_lose(struct broker *broker, struct worker *worker, const char *cause, bool guilty)
+{
+    struct version *version = worker->version;
+    size_t recovered = 0;
+    while (worker->in_flight > 0) {
+        struct batch *batch = &worker->batches[worker->in_flight - 1];
+        for (size_t i = batch->count; i-- > 0; recovered++)
+            recover(broker, batch->requests[i], guilty);
+        worker_release(worker, batch);
+    }
+    log_info("%s %s: worker %u: %s -> lost (%s), %zu requests recovered", version->model->name, version->name,
+             worker->pid, worker_state_name(worker->state), cause, recovered);
+    series_add(metrics_series(broker->metrics, METRIC_WORKERS_LOST, version->model->name, cause, NULL), 1);
+    DL_DELETE2(version->workers, worker, previous, next);
+    version->worker_count--;
+    pool_remove(broker->pool, worker);
+    broker->catalog_changed = true;
+    broker_wake(broker, version);
+}
+
+/* ---- verbs in ---- */
+
+static void send_beat(struct broker *broker, const struct peer *peer, uint64_t epoch)
+{
+    port_send(broker->workers_port, peer, &(struct envelope){.verb = VERB_BEAT, .beat = {.epoch = epoch}},
+              NULL, 0);
+}
+
+static void send_drain(struct broker *broker, const struct peer *peer, const char *message)
+{
+    struct envelope envelope = {.verb = VERB_DRAIN, .drain = {.message = text_of(message)}};
+    port_send(broker->workers_port, peer, &envelope, NULL, 0);
+}
+
+static void on_ready(struct broker *broker, struct port_message *message)
+{
+    const struct envelope *ready = &message->envelope;
+    struct worker *known = pool_find(broker->pool, &message->peer);
+    if (message->count != 1) {
+        serving_refused(broker, &message->peer, "READY needs one payload");
+        return;
+    }
+    if (known != NULL) /* it says so after an epoch that it did not know: what it had is lost to it */
+        serving_lose(broker, known, "left", false);
+    struct version *version = model_require(broker->models, ready->ready.model, ready->ready.version);
+    struct worker *worker = version == NULL ? NULL : pool_add(broker->pool, &message->peer, version);
+    if (worker == NULL) {
+        send_drain(broker, &message->peer, "the broker has no room for another worker, model or version");
+        return;
+    }
+    worker->pid = ready->ready.pid;
+    worker->capacity_rows = ready->ready.capacity_rows;
+    worker->slots = ready->ready.slots;
+    worker->heard_at = loop_now(broker->loop);
+    worker->silence = ready->ready.heartbeat_ms * MILLISECOND * SILENT_AFTER_BEATS;
+    version_set_schema(version, payload_bytes(&message->payloads[0]));
+    DL_PREPEND2(version->workers, worker, previous, next);
+    version->worker_count++;
+    log_info("%s %s: worker %u is ready", version->model->name, version->name, worker->pid);
+    broker->catalog_changed = true;
+    broker_wake(broker, version);
+}
+
+/* What a row costs, as a slow average: it tells how fast the queue drains. */
+static void learn_cost(struct version *version, const struct batch *batch, int64_t now)
+{
+    double cost = (double)(now - batch->sent_at) / (double)batch->rows;
+    version->row_cost = version->row_cost == 0 ? cost : version->row_cost + (cost - version->row_cost) / 16;
+}
+
+static void on_result(struct broker *broker, struct worker *worker, struct port_message *message)
+{
+    const struct envelope *result = &message->envelope;
+    struct batch *batch = worker_batch(worker, result->id);
+    if (batch == NULL || batch->count != result->result.count || message->count != batch->count) {
+        series_add(broker->stray, 1);
+        if (batch != NULL) /* it owns the batch but cannot count: none of its answers can be trusted */
+            serving_lose(broker, worker, "wrong", true);
+        return;
+    }
+    for (size_t i = 0; i < batch->count; i++) {
+        struct request *request = batch->requests[i];
+        enum failure failure = result->result.failures.length == 0
+                                   ? FAILURE_NONE
+                                   : (enum failure)(uint8_t)result->result.failures.at[i];
+        if (request->state != REQUEST_ABANDONED) {
+            if (failure == FAILURE_NONE)
+                asking_reply(broker, request, &message->payloads[i], batch, result->result.compute_us);
+            else
+                asking_fail(broker, request, failure, payload_bytes(&message->payloads[i]));
+        }
+        request_free(broker->requests, request); /* both left it ABANDONED */
+    }
+    int64_t now = loop_now(broker->loop);
+    series_observe_duration(worker->version->batch_duration, now - batch->sent_at);
+    learn_cost(worker->version, batch, now);
+    worker_release(worker, batch);
+    if (worker->in_flight > 0) /* the next one is computed from now on, not since it was sent */
+        worker->batches[0].overdue_at = now + worker->version->model->compute_timeout;
+    broker_wake(broker, worker->version);
+}
+
+void serving_received(void *self, struct port_message *message)
+{
+    struct broker *broker = self;
+    struct worker *worker = pool_find(broker->pool, &message->peer);
+    if (message->hello) {
+        send_beat(broker, &message->peer, broker->epoch);
+        return;
+    }
+    if (message->envelope.verb == VERB_READY) {
+        on_ready(broker, message);
+        return;
+    }
+    if (worker == NULL) {
+        if (message->envelope.verb == VERB_RESULT)
+            series_add(broker->stray, 1);
+        if (message->envelope.verb != VERB_BYE)
+            send_beat(broker, &message->peer, 0); /* an epoch that it does not know: it registers again */
+        return;
+    }
+    worker->heard_at = loop_now(broker->loop);
+    switch (message->envelope.verb) {
+    case VERB_RESULT:
+        on_result(broker, worker, message);
+        return;
+    case VERB_HEARTBEAT:
+        return;
+    case VERB_BYE:
+        serving_lose(broker, worker, "left", false);
+        return;
+    default:
+        serving_refused(broker, &message->peer, "a verb that workers do not send");
+    }
+}
+
+void serving_refused(void *self, const struct peer *peer, const char *complaint)
+{
+    (void)peer;
+    struct broker *broker = self;
+    static long long last;
+    series_add(broker->bad_worker, 1);
+    if (log_allowed(&last, 1))
+        log_warning("a message of a worker was refused: %s", complaint);
+}
+
+/* ---- looking after them ---- */
+
+/* The supervisor ends a process that hangs; one of another host it does not know, which does no harm. */
+static void report_hang(struct broker *broker, const struct worker *worker)
+{
+    char path[256], line[96];
+    snprintf(path, sizeof path, "%s/supervisor.sock", broker->config->runtime_directory);
+    snprintf(line, sizeof line, "{\"command\":\"worker-hung\",\"pid\":%u}", worker->pid);
+    control_tell(path, line);
+}
+
+static void inspect(void *self, struct worker *worker)
+{
+    struct broker *broker = self;
+    const char *cause = worker_failing(worker, loop_now(broker->loop));
+    if (cause == NULL) {
+        send_beat(broker, &worker->peer, broker->epoch);
+        return;
+    }
+    bool overdue = worker->in_flight > 0;
+    if (overdue)
+        report_hang(broker, worker);
+    serving_lose(broker, worker, cause, overdue);
+}
+
+void serving_inspect(struct broker *broker)
+{
+    pool_each(broker->pool, inspect, broker);
+}
+
+static void free_hands(void *self, struct worker *worker)
+{
+    struct broker *broker = self;
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        for (size_t j = 0; j < worker->batches[i].count; j++)
+            if (worker->batches[i].requests[j]->state == REQUEST_ABANDONED)
+                request_free(broker->requests, worker->batches[i].requests[j]);
+}
+
+void serving_free(struct broker *broker)
+{
+    pool_each(broker->pool, free_hands, broker);
+}

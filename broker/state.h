@@ -1,0 +1,74 @@
+/* state: what the three files of the broker share: broker.c (its life and its clock), asking.c (the askers'
+ * side), serving.c (the workers' side). Nobody else includes this. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_BROKER_STATE_H
+#define OUTRIGGER_BROKER_STATE_H
+
+#include "broker.h"
+#include "clock.h"
+#include "route.h"
+
+struct asker;
+
+struct broker {
+    unsigned magic;
+    struct loop *loop;
+    const struct config *config;
+    struct metrics *metrics;
+    struct port *askers_port;
+    struct port *workers_port;
+    struct model_table *models;
+    struct pool *pool;
+    struct request_table *requests;
+    struct asker *askers; /* who hears of the catalog */
+    uint64_t epoch;       /* drawn at the start */
+    uint64_t next_batch;
+    uint64_t queued_bytes;     /* payload that waits, over all models */
+    struct heap deadlines;     /* of QUEUED and SENT requests */
+    struct loop_timer alarm;   /* at the first of them */
+    struct loop_timer janitor; /* looks for workers that fail; beats */
+    struct loop_timer delay;   /* a batch that was held becomes due */
+    struct version *waiting;   /* versions to decide on at the end of this turn */
+    uint64_t catalog_number;
+    bool catalog_changed;
+    loop_call *drained; /* not NULL: stopping */
+    void *drained_self;
+    struct series *bad_asker, *bad_worker, *stray;
+};
+
+/* ---- broker.c ---- */
+
+/* Puts the version on the list for the end of the turn. */
+void broker_wake(struct broker *broker, struct version *version);
+/* The alarm follows the earliest deadline. */
+void broker_set_alarm(struct broker *broker);
+
+/* ---- asking.c ---- */
+
+void asking_received(void *broker, struct port_message *message);
+void asking_refused(void *broker, const struct peer *peer, const char *complaint);
+/* Answers with a failure and ends the request (its memory goes, unless a worker still has it). */
+void asking_fail(struct broker *broker, struct request *request, enum failure failure, struct text message);
+/* Answers with the tensors in `payload` and ends the request. */
+void asking_reply(struct broker *broker, struct request *request, struct payload *payload,
+                  const struct batch *batch, uint64_t compute_us);
+/* Ends a request whose answer nobody wants or has already. */
+void asking_forget(struct broker *broker, struct request *request);
+/* Sends the catalog to everyone who asked before. */
+void asking_publish_catalog(struct broker *broker);
+void asking_free(struct broker *broker);
+
+/* ---- serving.c ---- */
+
+void serving_received(void *broker, struct port_message *message);
+void serving_refused(void *broker, const struct peer *peer, const char *complaint);
+/* Releases as many batches as the rule allows now. */
+void serving_dispatch(struct broker *broker, struct version *version);
+/* Forgets the worker and gives what it had to others. `cause` is a label of WORKERS_LOST; `guilty`: it died
+ * or hung with them, so its requests are suspects. */
+void serving_lose(struct broker *broker, struct worker *worker, const char *cause, bool guilty);
+/* Frees what the workers have in hand. */
+void serving_free(struct broker *broker);
+/* Looks at every worker: beats, silence, overdue batches. */
+void serving_inspect(struct broker *broker);
+
+#endif

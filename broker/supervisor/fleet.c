@@ -1,0 +1,378 @@
+/* fleet: compares what runs with the plan, at the end of each turn of the loop in which anything changed.
+ *
+ * reconcile() is the whole policy, read from top to bottom: it may be called at any moment, does what is
+ * missing and nothing else, and so a start, a reload, a scaled model and a process that died in the middle of
+ * either all take the same way. How a single process is started, watched and tried again is the service's
+ * business.
+ *
+ * A model whose version changed has its new workers started beside the old ones. When all new workers of all
+ * such models are ready the broker is told to read the repository again, which moves the routes; then the old
+ * workers work off what was queued for them (handover.c) and are stopped. As long as new workers are not
+ * ready, for whatever reason, nothing of the old is touched. SPDX-License-Identifier: MIT */
+#include "fleet.h"
+
+#include "clock.h"
+#include "control.h"
+#include "handover.h"
+#include "ledger.h"
+#include "log.h"
+#include "members.h"
+#include "runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+enum {
+    FLEET_MAGIC = 0xf1ee7001,
+    TELL_BROKER_MS = 1000 /* how long the broker may take to say that routes have moved */
+};
+
+/* How often old workers are looked at while they work off their queue. */
+#define HANDOVER_LOOK (50 * MILLISECOND)
+
+struct fleet {
+    unsigned magic;
+    struct fleet_setup setup;
+    struct plan *plan;
+    struct service_patience patience;
+    struct members members;
+    bool routes_outdated; /* the broker has not read the present repository yet */
+    bool ready_said;
+    bool stopping;
+    bool hurried;           /* stopping, and told a second time */
+    int64_t handover_until; /* old workers have until then to work off their queue; 0: none is asked to */
+    struct loop_timer handover;
+};
+
+static void set_patience(struct fleet *fleet, const struct config *config)
+{
+    fleet->patience = (struct service_patience){
+        .start_timeout_ms = config->supervisor_start_timeout_ms,
+        .stop_timeout_ms = config->supervisor_stop_timeout_ms,
+        .restart_max_ms = config->supervisor_restart_max_ms,
+        .storm_count = config->supervisor_storm_count,
+    };
+}
+
+/* ---- towards the plan ---- */
+
+/* A model is settled when its new workers are ready, or it has none. */
+static bool is_settled(const struct fleet *fleet, const struct plan_model *model)
+{
+    return members_count(&fleet->members, ROLE_WORKER, model, true) >= model->instances;
+}
+
+/* True while a model has old workers and its new ones are not all ready: routes must not move yet. */
+static bool is_switching(const struct fleet *fleet)
+{
+    struct member *member;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        const struct plan_model *model = plan_find(fleet->plan, member->command->model);
+        if (model != NULL && member_outdated(member, model) && !is_settled(fleet, model))
+            return true;
+    }
+    return false;
+}
+
+/* Routes move for all models at once, and only to workers that are ready. */
+static void move_routes(struct fleet *fleet)
+{
+    char path[RUNTIME_PATH_BYTES];
+    const struct config *config = fleet->setup.basis.config;
+    if (!fleet->routes_outdated || is_switching(fleet))
+        return;
+    /* We wait for the answer: an old worker that is stopped before the routes have moved would leave its
+     * queue to nobody. A broker that is away reads the repository when it starts. */
+    yyjson_doc_free(
+        control_call(runtime_path(config, "broker.sock", path), "{\"command\":\"reload\"}", TELL_BROKER_MS));
+    fleet->routes_outdated = false;
+    fleet->handover_until = clock_now() + config->frontend_request_timeout_ms * MILLISECOND;
+}
+
+static void handover_due(void *self)
+{
+    ((struct fleet *)self)->members.changed = true;
+}
+
+/* Workers that the routes do not lead to any more: those of models that went, and those of an earlier
+ * version. They go when their queue is empty, or when nobody can be waiting for it any more. */
+static void retire_outdated(struct fleet *fleet)
+{
+    struct member *member;
+    struct handover *handover = NULL;
+    bool waiting = false;
+    if (fleet->routes_outdated)
+        return;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        const struct plan_model *model = plan_find(fleet->plan, member->command->model);
+        bool stays = member->retiring || member->command->role != ROLE_WORKER ||
+                     (model != NULL && !member_outdated(member, model));
+        if (stays)
+            continue;
+        if (handover == NULL)
+            handover = handover_new(fleet->setup.basis.config);
+        if (clock_now() < fleet->handover_until &&
+            handover_queued(handover, member->command->model, member->command->version) > 0)
+            waiting = true;
+        else
+            member_retire(member);
+    }
+    handover_free(handover);
+    if (waiting)
+        loop_timer_set(fleet->setup.loop, &fleet->handover, clock_now() + HANDOVER_LOOK, handover_due, fleet);
+}
+
+/* Everything that runs before, and everything that readiness waits for. */
+static bool all_run(const struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->plan->model_count; i++) {
+        const struct plan_model *model = &fleet->plan->models[i];
+        if (model->required && (model->version == NULL || !is_settled(fleet, model)))
+            return false;
+    }
+    return members_count(&fleet->members, ROLE_COLLECTOR, NULL, true) == 1 &&
+           members_count(&fleet->members, ROLE_BROKER, NULL, true) == 1 &&
+           members_count(&fleet->members, ROLE_FRONTEND, NULL, true) >= fleet->plan->frontends;
+}
+
+static void reconcile(struct fleet *fleet)
+{
+    members_have(&fleet->members, ROLE_COLLECTOR, NULL, 1);
+    members_have(&fleet->members, ROLE_BROKER, NULL, 1);
+    for (size_t i = 0; i < fleet->plan->model_count; i++)
+        members_have(&fleet->members, ROLE_WORKER, &fleet->plan->models[i], fleet->plan->models[i].instances);
+    if (fleet->members.broker_was_ready)
+        members_have(&fleet->members, ROLE_FRONTEND, NULL, fleet->plan->frontends);
+    move_routes(fleet);
+    retire_outdated(fleet);
+    members_remove_retired(&fleet->members);
+    if (!fleet->ready_said && all_run(fleet)) {
+        fleet->ready_said = true;
+        fleet->setup.ready(fleet->setup.self);
+    }
+}
+
+/* ---- towards the end ---- */
+
+/* Stops the members of a role; true when none of them has a process any more. */
+static bool stop_role(struct fleet *fleet, enum role role)
+{
+    bool stopped = true;
+    struct member *member;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        if (member->command->role != role)
+            continue;
+        service_event(member->service, SERVICE_ON_STOP);
+        if (fleet->hurried)
+            service_event(member->service, SERVICE_ON_KILL_TIMEOUT);
+        stopped &= service_state(member->service) == SERVICE_STOPPED;
+    }
+    return stopped;
+}
+
+static void wind_down(struct fleet *fleet)
+{
+    bool no_frontends = stop_role(fleet, ROLE_FRONTEND);
+    if (!no_frontends && !fleet->hurried)
+        return;
+    bool no_workers = stop_role(fleet, ROLE_WORKER);
+    bool no_broker = stop_role(fleet, ROLE_BROKER);
+    if (!(no_workers && no_broker) && !fleet->hurried)
+        return;
+    if (stop_role(fleet, ROLE_COLLECTOR) && no_frontends && no_workers && no_broker)
+        fleet->setup.stopped(fleet->setup.self);
+}
+
+/* ---- each turn ---- */
+
+static void write_ledger(const struct fleet *fleet)
+{
+    char path[RUNTIME_PATH_BYTES];
+    size_t count = 0;
+    struct member *member;
+    DL_COUNT(fleet->members.first, member, count);
+    struct ledger_entry *entries = object_alloc(count * sizeof(*entries));
+    count = 0;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        if (service_pid(member->service) != 0)
+            entries[count++] = (struct ledger_entry){member->command->name, service_pid(member->service)};
+    }
+    ledger_write(runtime_path(fleet->setup.basis.config, "processes.json", path), entries, count);
+    free(entries);
+}
+
+static void end_of_turn(void *self)
+{
+    struct fleet *fleet = self;
+    if (!fleet->members.changed)
+        return;
+    /* What reconciling itself changes (processes started and stopped) needs another look at once. */
+    while (fleet->members.changed) {
+        fleet->members.changed = false;
+        if (fleet->stopping)
+            wind_down(fleet);
+        else
+            reconcile(fleet);
+    }
+    write_ledger(fleet);
+}
+
+/* ---- commands ---- */
+
+/* What cannot change while processes that were started with it run. NULL, or its name. */
+static const char *changed_for_good(const struct config *old, const struct config *new)
+{
+    const struct {
+        const char *name;
+        const char *old;
+        const char *new;
+    } fixed[] = {
+        {"runtime_directory", old->runtime_directory, new->runtime_directory},
+        {"models_directory", old->models_directory, new->models_directory},
+        {"binary_directory", old->binary_directory, new->binary_directory},
+        {"frontend.socket", old->frontend_socket, new->frontend_socket},
+        {"broker.askers", old->broker_askers, new->broker_askers},
+        {"broker.workers", old->broker_workers, new->broker_workers},
+    };
+    for (size_t i = 0; i < COUNT_OF(fixed); i++)
+        if (strcmp(fixed[i].old, fixed[i].new) != 0)
+            return fixed[i].name;
+    return NULL;
+}
+
+static void log_complaints(struct config_errors *errors)
+{
+    char *rest = errors->text;
+    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n"))
+        if (*line != '\0')
+            log_error("%s", line);
+}
+
+/* The new plan if configuration and repository are without fault, and what goes with it; NULL after a
+ * complaint. */
+static struct plan *read_again(struct fleet *fleet, struct config_errors *errors, const char **fixed)
+{
+    const struct plan_basis *basis = &fleet->setup.basis;
+    const struct options *options = basis->options;
+    struct plan *plan = NULL;
+    struct config *config =
+        config_load(options->config_file, options->settings, options->setting_count, errors);
+    if (config != NULL && (*fixed = changed_for_good(basis->config, config)) == NULL)
+        plan = plan_new(config, errors);
+    if (plan != NULL && errors->count == 0)
+        set_patience(fleet, config);
+    config_free(config);
+    if (errors->count == 0)
+        return plan;
+    plan_free(plan);
+    return NULL;
+}
+
+bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    struct config_errors errors = {0};
+    const char *fixed = NULL;
+    if (fleet->stopping) {
+        snprintf(reason, capacity, "this supervisor is stopping");
+        return false;
+    }
+    struct plan *plan = read_again(fleet, &errors, &fixed);
+    if (plan == NULL) {
+        if (fixed != NULL)
+            snprintf(reason, capacity, "%s cannot change while Outrigger runs; start it again", fixed);
+        else
+            text_copy((struct text){errors.text, strcspn(errors.text, "\n")}, reason, capacity);
+        log_complaints(&errors);
+        log_error("nothing was changed: %s", reason);
+        return false;
+    }
+    plan_free(fleet->plan);
+    fleet->plan = plan;
+    fleet->routes_outdated = true;
+    fleet->members.changed = true;
+    struct member *member;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        if (!member->retiring) /* whatever made it fail may be mended now: no need to wait */
+            service_event(member->service, SERVICE_ON_START);
+    }
+    log_info("configuration and %zu models read again", plan->model_count);
+    return true;
+}
+
+void fleet_stop(struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    fleet->hurried = fleet->stopping;
+    fleet->stopping = true;
+    fleet->members.changed = true;
+    log_info(fleet->hurried ? "stopping at once" : "stopping");
+}
+
+bool fleet_worker_hung(struct fleet *fleet, pid_t pid)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    struct member *member;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        if (member->command->role != ROLE_WORKER || pid == 0 || service_pid(member->service) != pid)
+            continue;
+        service_event(member->service, SERVICE_ON_HUNG);
+        return true;
+    }
+    return false;
+}
+
+/* ---- looking ---- */
+
+void fleet_each(const struct fleet *fleet, fleet_visit *visit, void *self)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    const struct member *member;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        visit(self, member->command, member->service);
+    }
+}
+
+const struct plan *fleet_plan(const struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return fleet->plan;
+}
+
+/* ---- life ---- */
+
+struct fleet *fleet_new(const struct fleet_setup *setup)
+{
+    struct fleet *fleet = object_alloc(sizeof(*fleet));
+    struct config_errors errors = {0};
+    fleet->magic = FLEET_MAGIC;
+    fleet->setup = *setup;
+    fleet->members = (struct members){.setup = &fleet->setup, .patience = &fleet->patience, .changed = true};
+    set_patience(fleet, setup->basis.config);
+    fleet->plan = plan_new(setup->basis.config, &errors);
+    log_complaints(&errors);
+    loop_each_turn(setup->loop, end_of_turn, fleet);
+    /* The first turn comes at once, not with the first event. */
+    loop_timer_set(setup->loop, &fleet->handover, 0, handover_due, fleet);
+    return fleet;
+}
+
+void fleet_free(struct fleet *fleet)
+{
+    if (fleet == NULL)
+        return;
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    members_free_all(&fleet->members);
+    loop_timer_cancel(fleet->setup.loop, &fleet->handover);
+    plan_free(fleet->plan);
+    fleet->magic = 0;
+    free(fleet);
+}

@@ -1,0 +1,182 @@
+/* last_words: one pipe from a child's stderr through us to our own stderr.
+ *
+ * The way through us is there for two things: a status that says why a process died ("exit 1: cannot read
+ * model.onnx"), and lines of many children that do not tear each other apart. One per service, reused for
+ * each child that it starts. A stderr of ours that nobody reads loses lines instead of stopping the
+ * supervision. SPDX-License-Identifier: MIT */
+#include "last_words.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+#include <yyjson.h>
+
+enum {
+    LAST_WORDS_MAGIC = 0x1a57309d,
+    KEPT_BYTES = 4096,    /* a log line is at most that long */
+    PATIENCE_MS = 100,    /* how long a full stderr of ours may hold up the loop, per line */
+    READS_AT_A_TIME = 16, /* of KEPT_BYTES; a child that floods must not keep the loop from the others */
+    READS_AT_THE_END = 64 /* more than a pipe holds (64 KiB), so that the last line is seen */
+};
+
+struct last_words {
+    unsigned magic;
+    struct loop *loop;
+    int out_fd;
+    int fd; /* the pipe's reading end, -1 between children */
+    char kept[KEPT_BYTES];
+    size_t length;
+    size_t passed; /* of `length`, what went on to out_fd already */
+};
+
+struct last_words *last_words_new(struct loop *loop, int out_fd)
+{
+    struct last_words *words = object_alloc(sizeof(*words));
+    words->magic = LAST_WORDS_MAGIC;
+    words->loop = loop;
+    words->out_fd = out_fd;
+    words->fd = -1;
+    return words;
+}
+
+void last_words_free(struct last_words *words)
+{
+    if (words == NULL)
+        return;
+    last_words_close(words);
+    words->magic = 0;
+    free(words);
+}
+
+static void pass_on(const struct last_words *words, const char *text, size_t length)
+{
+    while (length > 0) {
+        struct pollfd out = {.fd = words->out_fd, .events = POLLOUT};
+        if (poll(&out, 1, PATIENCE_MS) != 1 || !(out.revents & POLLOUT))
+            return;
+        ssize_t written = write(words->out_fd, text, length);
+        if (written <= 0)
+            return;
+        text += written;
+        length -= (size_t)written;
+    }
+}
+
+/* Passes on what is complete; all of it at the end, or when there is no room for the rest of the line. */
+static void pass_lines_on(struct last_words *words, bool all)
+{
+    size_t end = words->length;
+    if (!all && words->length < sizeof(words->kept))
+        while (end > words->passed && words->kept[end - 1] != '\n')
+            end--;
+    if (end <= words->passed)
+        return;
+    pass_on(words, words->kept + words->passed, end - words->passed);
+    words->passed = end;
+}
+
+/* Forgets the oldest half when the room is used up; all of that was passed on already. */
+static void make_room(struct last_words *words)
+{
+    if (words->length < sizeof(words->kept))
+        return;
+    size_t half = sizeof(words->kept) / 2;
+    memmove(words->kept, words->kept + half, words->length - half);
+    words->length -= half;
+    words->passed -= half;
+}
+
+/* Takes in what is there. False when the pipe has ended. */
+static bool take_in(struct last_words *words, int reads)
+{
+    while (reads-- > 0) {
+        make_room(words);
+        ssize_t count = read(words->fd, words->kept + words->length, sizeof(words->kept) - words->length);
+        if (count == -1 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return count == -1 && errno == EAGAIN;
+        words->length += (size_t)count;
+        pass_lines_on(words, false);
+    }
+    return true;
+}
+
+/* The child's last line may lack its end; the next child's first line must not continue it. */
+static void close_pipe(struct last_words *words)
+{
+    pass_lines_on(words, true);
+    if (words->length > 0 && words->kept[words->length - 1] != '\n')
+        pass_on(words, "\n", 1);
+    loop_remove(words->loop, words->fd);
+    close(words->fd);
+    words->fd = -1;
+}
+
+static void pipe_ready(void *self, int fd, uint32_t events)
+{
+    struct last_words *words = self;
+    (void)fd;
+    (void)events;
+    if (!take_in(words, READS_AT_A_TIME))
+        close_pipe(words);
+}
+
+int last_words_open(struct last_words *words)
+{
+    CHECK_OBJECT(words, LAST_WORDS_MAGIC);
+    int fds[2];
+    last_words_close(words);
+    if (pipe2(fds, O_CLOEXEC) == -1)
+        return -1;
+    /* Our end only: the child's is an ordinary stderr, which blocks. */
+    if (fcntl(fds[0], F_SETFL, O_NONBLOCK) == -1 ||
+        loop_add(words->loop, fds[0], EPOLLIN, pipe_ready, words) == -1) {
+        int error = errno;
+        close(fds[0]);
+        close(fds[1]);
+        errno = error;
+        return -1;
+    }
+    words->fd = fds[0];
+    words->length = words->passed = 0;
+    return fds[1];
+}
+
+void last_words_close(struct last_words *words)
+{
+    CHECK_OBJECT(words, LAST_WORDS_MAGIC);
+    if (words->fd == -1)
+        return;
+    take_in(words, READS_AT_THE_END);
+    close_pipe(words);
+}
+
+/* Our own programs log JSON when their stderr is no terminal: the message is what people want to read. */
+static bool message_of(const char *line, size_t length, char *buffer, size_t capacity)
+{
+    yyjson_doc *document = yyjson_read(line, length, YYJSON_READ_NOFLAG);
+    yyjson_val *message = yyjson_obj_get(yyjson_doc_get_root(document), "message");
+    bool found = yyjson_is_str(message);
+    if (found)
+        text_copy((struct text){yyjson_get_str(message), yyjson_get_len(message)}, buffer, capacity);
+    yyjson_doc_free(document);
+    return found;
+}
+
+void last_words_line(const struct last_words *words, char *buffer, size_t capacity)
+{
+    CHECK_OBJECT(words, LAST_WORDS_MAGIC);
+    const char *end = words->kept + words->length;
+    while (end > words->kept && (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' '))
+        end--;
+    const char *start = end;
+    while (start > words->kept && start[-1] != '\n')
+        start--;
+    size_t length = (size_t)(end - start);
+    if (length == 0 || start[0] != '{' || !message_of(start, length, buffer, capacity))
+        text_copy((struct text){start, length}, buffer, capacity);
+}

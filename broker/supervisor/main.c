@@ -1,0 +1,133 @@
+/* outrigger-supervisor: starts the other processes of a host, watches them, and stops them in order.
+ *
+ * It does not trust its children: what they inherit is listed, ready is said and not guessed, who does not
+ * end is killed, who keeps dying waits longer each time. Requests do not pass through it: while it is away,
+ * all goes on. SPDX-License-Identifier: MIT */
+#include "ledger.h"
+#include "log.h"
+#include "process.h"
+#include "report.h"
+#include "runtime.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+struct program {
+    const struct options *options;
+    struct loop *loop;
+    struct fleet *fleet;
+};
+
+static void say_ready(void *self)
+{
+    const struct program *program = self;
+    log_info("everything runs");
+    process_ready(program->options->ready_fd);
+}
+
+static void stop_loop(void *self)
+{
+    loop_stop(((struct program *)self)->loop);
+}
+
+static void stop(void *self)
+{
+    fleet_stop(((struct program *)self)->fleet);
+}
+
+static void reload(void *self)
+{
+    char reason[512]; /* logged already */
+    fleet_reload(((struct program *)self)->fleet, reason, sizeof(reason));
+}
+
+/* What children inherit beside their descriptors. */
+static bool prepare_environment(const struct config *config, struct placement *placement)
+{
+    struct config_errors errors = {0};
+    if (!placement_plan(config, placement, &errors)) {
+        log_error("%.*s", (int)strcspn(errors.text, "\n"), errors.text);
+        return false;
+    }
+    umask(077); /* what they make is theirs; what others may reach is given its mode by name */
+    setenv("OUTRIGGER_CORES_LIGHT", placement->light, 1);
+    setenv("OUTRIGGER_CORES_HEAVY", placement->heavy, 1);
+    if (isatty(STDERR_FILENO)) /* their stderr is a pipe to us, but a person reads it in the end */
+        setenv("OUTRIGGER_LOG", "plain", 0);
+    return true;
+}
+
+static void replace_predecessors(const struct config *config)
+{
+    char path[RUNTIME_PATH_BYTES];
+    size_t count =
+        ledger_replace(runtime_path(config, "processes.json", path), config->supervisor_stop_timeout_ms);
+    if (count > 0)
+        log_info("%zu processes of an earlier supervisor were ended", count);
+}
+
+/* The fleet's life, in a runtime directory that is ours alone. Returns the exit status. */
+static int supervise(const struct options *options, const struct config *config,
+                     const struct runtime *runtime, const struct placement *placement)
+{
+    struct program program = {.options = options, .loop = loop_new()};
+    char path[RUNTIME_PATH_BYTES];
+    int status = 1;
+    loop_signal(program.loop, SIGTERM, stop, &program);
+    loop_signal(program.loop, SIGINT, stop, &program);
+    loop_signal(program.loop, SIGHUP, reload, &program);
+    signal(SIGPIPE, SIG_IGN);
+    void *zmq = zmq_ctx_new();
+    struct metrics *metrics = stats_page(config, "supervisor", options->name);
+    struct fleet_setup setup = {.loop = program.loop,
+                                .metrics = metrics,
+                                .basis = {config, options, *placement, runtime_listen_fd(runtime)},
+                                .ready = say_ready,
+                                .stopped = stop_loop,
+                                .self = &program};
+    program.fleet = fleet_new(&setup);
+    struct report report = {program.fleet, metrics};
+    struct control *control =
+        control_listen(program.loop, runtime_path(config, "supervisor.sock", path), report_command, &report);
+    struct stats_publisher *stats =
+        stats_publisher_new(zmq, program.loop, config, metrics, "supervisor", options->name);
+    stats_publisher_before(stats, report_measure, &report);
+    if (control == NULL) {
+        log_error("%s: %s", path, strerror(errno));
+    } else {
+        loop_run(program.loop);
+        log_info("stopped");
+        status = 0;
+    }
+    control_free(control);
+    stats_publisher_free(stats);
+    fleet_free(program.fleet);
+    metrics_free(metrics);
+    zmq_ctx_term(zmq);
+    loop_free(program.loop);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options =
+        options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
+    struct config *config = options_config(&options);
+    struct placement placement;
+    struct runtime *runtime = prepare_environment(config, &placement) ? runtime_open(config) : NULL;
+    int status = 1;
+    if (runtime != NULL) {
+        replace_predecessors(config);
+        status = supervise(&options, config, runtime, &placement);
+    }
+    runtime_close(runtime);
+    config_free(config);
+    options_free(&options);
+    return status;
+}

@@ -1,0 +1,186 @@
+/* members: see members.h. Also the ear of the fleet: what services tell is counted here, and the broker hears
+ * of a dead worker before anything else is done about it. SPDX-License-Identifier: MIT */
+#include "members.h"
+
+#include "control.h"
+#include "runtime.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <utlist.h>
+
+/* ---- what the services tell ---- */
+
+static void count_state(const struct member *member, enum service_state state, int64_t value)
+{
+    series_set(metrics_series(member->members->setup->metrics, METRIC_PROCESS_UP, member->command->name,
+                              service_state_name(state), NULL),
+               value);
+}
+
+static void tell_broker_of_death(const struct members *members, pid_t pid)
+{
+    char path[RUNTIME_PATH_BYTES];
+    char line[64];
+    snprintf(line, sizeof(line), "{\"command\":\"worker-gone\",\"pid\":%ld}", (long)pid);
+    /* A broker that is away has nothing to forget: workers register anew with the next one. */
+    (void)control_tell(runtime_path(members->setup->basis.config, "broker.sock", path), line);
+}
+
+static void member_ended(void *self, struct service *service, pid_t pid, const char *how)
+{
+    struct member *member = self;
+    (void)service;
+    member->how = how;
+    member->members->changed = true;
+    if (member->command->role == ROLE_WORKER)
+        tell_broker_of_death(member->members, pid);
+}
+
+static void member_changed(void *self, struct service *service, enum service_state before)
+{
+    struct member *member = self;
+    struct members *members = member->members;
+    enum service_state state = service_state(service);
+    members->changed = true;
+    count_state(member, before, 0);
+    count_state(member, state, 1);
+    if (state == SERVICE_STARTING && service_restarts(service) > 0)
+        series_add(metrics_series(members->setup->metrics, METRIC_PROCESS_RESTARTS, member->command->name,
+                                  member->how, NULL),
+                   1);
+    if (member->command->role == ROLE_BROKER && state == SERVICE_RUNNING)
+        members->broker_was_ready = true;
+}
+
+/* ---- coming and going ---- */
+
+static void add(struct members *members, enum role role, int number, const struct plan_model *model)
+{
+    struct member *member = object_alloc(sizeof(*member));
+    struct command *command = command_new(&members->setup->basis, role, number, model);
+    struct service_watcher watcher = {.ended = member_ended, .changed = member_changed, .self = member};
+    member->members = members;
+    member->command = command;
+    member->how = "start";
+    member->view = (struct service_command){.name = command->name,
+                                            .path = command->path,
+                                            .arguments = (const char *const *)command->arguments,
+                                            .listen_fd = command->listen_fd,
+                                            .cores = command->cores};
+    member->service =
+        service_new(members->setup->loop, &member->view, members->patience, &watcher, STDERR_FILENO);
+    DL_APPEND(members->first, member);
+    service_event(member->service, SERVICE_ON_START);
+}
+
+static void member_free(struct member *member)
+{
+    count_state(member, service_state(member->service), 0);
+    DL_DELETE(member->members->first, member);
+    service_free(member->service);
+    command_free(member->command);
+    free(member);
+}
+
+void member_retire(struct member *member)
+{
+    member->retiring = true;
+    service_event(member->service, SERVICE_ON_STOP);
+}
+
+void members_remove_retired(struct members *members)
+{
+    struct member *member;
+    struct member *next;
+    DL_FOREACH_SAFE(members->first, member, next)
+    {
+        if (member->retiring && service_state(member->service) == SERVICE_STOPPED)
+            member_free(member);
+    }
+}
+
+void members_free_all(struct members *members)
+{
+    while (members->first != NULL)
+        member_free(members->first);
+}
+
+/* ---- who is wanted ---- */
+
+static bool serves(const struct command *command, const struct plan_model *model)
+{
+    return model->version != NULL && strcmp(command->model, model->name) == 0 &&
+           strcmp(command->version, model->version) == 0 &&
+           strcmp(command->file, model->file == NULL ? "" : model->file) == 0;
+}
+
+static bool fits(const struct member *member, enum role role, const struct plan_model *model)
+{
+    return !member->retiring && member->command->role == role &&
+           (model == NULL || serves(member->command, model));
+}
+
+bool member_outdated(const struct member *member, const struct plan_model *model)
+{
+    return !member->retiring && member->command->role == ROLE_WORKER &&
+           strcmp(member->command->model, model->name) == 0 && !serves(member->command, model);
+}
+
+int64_t members_count(const struct members *members, enum role role, const struct plan_model *model,
+                      bool running)
+{
+    int64_t count = 0;
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (fits(member, role, model) && (!running || service_state(member->service) == SERVICE_RUNNING))
+            count++;
+    }
+    return count;
+}
+
+static bool number_taken(const struct members *members, enum role role, int number,
+                         const struct plan_model *model)
+{
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (member->command->role == role && member->command->number == number &&
+            (model == NULL || strcmp(member->command->model, model->name) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* The lowest that nobody of this role (and model) has; who is on his way out keeps his: names are never
+ * shared. */
+static int free_number(const struct members *members, enum role role, const struct plan_model *model)
+{
+    int number = 1;
+    while (number_taken(members, role, number, model))
+        number++;
+    return number;
+}
+
+static struct member *highest(const struct members *members, enum role role, const struct plan_model *model)
+{
+    struct member *found = NULL;
+    struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (fits(member, role, model) && (found == NULL || member->command->number > found->command->number))
+            found = member;
+    }
+    return found;
+}
+
+void members_have(struct members *members, enum role role, const struct plan_model *model, int64_t wanted)
+{
+    int64_t count = members_count(members, role, model, false);
+    for (; count < wanted; count++)
+        add(members, role, free_number(members, role, model), model);
+    for (; count > wanted; count--)
+        member_retire(highest(members, role, model));
+}

@@ -1,0 +1,201 @@
+/* plan: turns configuration and model repository into the processes that the fleet then makes true.
+ *
+ * Made at the start and at each reload; two plans are compared by the fleet, which knows what already runs.
+ * All of our programs share one command line (options.h); a Python worker speaks the same protocol but has
+ * its own, so that it can be written without our code. SPDX-License-Identifier: MIT */
+#include "plan.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Everything after the program's name that options_parse knows, but the settings: -c, -n, -r, -m, -V. */
+enum { ARGUMENTS_BESIDE_SETTINGS = 11 };
+
+static char *format(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
+static char *format(const char *pattern, ...)
+{
+    char *text;
+    va_list arguments;
+    va_start(arguments, pattern);
+    ENSURE(vasprintf(&text, pattern, arguments) >= 0);
+    va_end(arguments);
+    return text;
+}
+
+const char *role_name(enum role role)
+{
+    static const char *const names[] = {[ROLE_COLLECTOR] = "collector",
+                                        [ROLE_BROKER] = "broker",
+                                        [ROLE_WORKER] = "worker",
+                                        [ROLE_FRONTEND] = "frontend"};
+    _Static_assert(COUNT_OF(names) == ROLE_COUNT, "each role has a name");
+    ENSURE(role < ROLE_COUNT);
+    return names[role];
+}
+
+/* ---- the plan ---- */
+
+static void plan_one(const struct config *config, const struct model_config *model,
+                     struct plan_model *planned, struct config_errors *errors)
+{
+    const char *version = model_stable_version(model);
+    const char *backend = "";
+    planned->name = object_strdup(model->name);
+    planned->version = version == NULL ? NULL : object_strdup(version);
+    planned->file = version == NULL ? NULL : model_file(model, version, &backend, errors);
+    if (planned->file != NULL && strcmp(backend, "python") == 0)
+        planned->python = object_strdup(*model->python == '\0' ? config->python : model->python);
+    planned->configuration = format("%s/model.conf", model->directory);
+    planned->instances = version == NULL ? 0 : model->instances;
+    planned->required = model->required != 0;
+}
+
+struct plan *plan_new(const struct config *config, struct config_errors *errors)
+{
+    struct plan *plan = object_alloc(sizeof(*plan));
+    struct model_list *list = model_list_load(config->models_directory, errors);
+    plan->frontends = config->frontend_processes;
+    plan->models = object_alloc(list->count * sizeof(*plan->models));
+    for (plan->model_count = 0; plan->model_count < list->count; plan->model_count++)
+        plan_one(config, list->models[plan->model_count], &plan->models[plan->model_count], errors);
+    model_list_free(list);
+    return plan;
+}
+
+void plan_free(struct plan *plan)
+{
+    if (plan == NULL)
+        return;
+    for (size_t i = 0; i < plan->model_count; i++) {
+        free(plan->models[i].name);
+        free(plan->models[i].version);
+        free(plan->models[i].file);
+        free(plan->models[i].python);
+        free(plan->models[i].configuration);
+    }
+    free(plan->models);
+    free(plan);
+}
+
+const struct plan_model *plan_find(const struct plan *plan, const char *model)
+{
+    for (size_t i = 0; i < plan->model_count; i++)
+        if (strcmp(plan->models[i].name, model) == 0)
+            return &plan->models[i];
+    return NULL;
+}
+
+/* ---- command lines ---- */
+
+/* Where the Python worker lies: beside an installation's or a source tree's programs (a sanitizer's build is
+ * one folder deeper). The first place is also what is named when it is nowhere. */
+static char *python_worker(const struct config *config)
+{
+    static const char *const places[] = {"../lib/outrigger/python", "../../worker/python",
+                                         "../../../worker/python"};
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        char *path = format("%s/%s/outrigger_worker.py", config->binary_directory, places[i]);
+        if (access(path, R_OK) == 0)
+            return path;
+        free(path);
+    }
+    return format("%s/%s/outrigger_worker.py", config->binary_directory, places[0]);
+}
+
+static void python_arguments(struct command *command, const struct config *config,
+                             const struct plan_model *model)
+{
+    char *arguments[] = {
+        object_strdup(model->python),
+        python_worker(config),
+        object_strdup("--endpoint"),
+        object_strdup(config->broker_workers),
+        object_strdup("--model"),
+        object_strdup(model->name),
+        object_strdup("--model-version"),
+        object_strdup(model->version),
+        object_strdup("--path"),
+        object_strdup(model->file),
+        object_strdup("--name"),
+        object_strdup(command->name),
+        object_strdup("--ready-fd"),
+        object_strdup("3"),
+        object_strdup("--model-conf"),
+        object_strdup(model->configuration),
+        object_strdup("--heartbeat-ms"),
+        format("%" PRId64, config->worker_heartbeat_ms),
+        NULL,
+    };
+    command->path = object_strdup(model->python);
+    command->arguments = object_alloc(sizeof(arguments));
+    memcpy(command->arguments, arguments, sizeof(arguments));
+}
+
+static void our_arguments(struct command *command, const struct plan_basis *basis)
+{
+    const struct options *options = basis->options;
+    size_t count = 0;
+    char **arguments =
+        object_alloc((2 * options->setting_count + ARGUMENTS_BESIDE_SETTINGS + 1) * sizeof(char *));
+    command->path = format("%s/outrigger-%s", basis->config->binary_directory, role_name(command->role));
+    arguments[count++] = object_strdup(command->path);
+    if (options->config_file != NULL) {
+        arguments[count++] = object_strdup("-c");
+        arguments[count++] = object_strdup(options->config_file);
+    }
+    for (size_t i = 0; i < options->setting_count; i++) {
+        arguments[count++] = object_strdup("-s");
+        arguments[count++] = object_strdup(options->settings[i]);
+    }
+    const char *rest[] = {"-n", command->name, "-r", "3", "-m", command->model, "-V", command->version};
+    for (size_t i = 0; i < (command->role == ROLE_WORKER ? COUNT_OF(rest) : 4); i++)
+        arguments[count++] = object_strdup(rest[i]);
+    command->arguments = arguments;
+}
+
+static char *name_of(enum role role, int number, const struct plan_model *model)
+{
+    if (role == ROLE_WORKER)
+        return format("worker.%s.%d", model->name, number);
+    if (role == ROLE_FRONTEND)
+        return format("frontend.%d", number);
+    return object_strdup(role_name(role));
+}
+
+struct command *command_new(const struct plan_basis *basis, enum role role, int number,
+                            const struct plan_model *model)
+{
+    struct command *command = object_alloc(sizeof(*command));
+    command->role = role;
+    command->number = number;
+    command->name = name_of(role, number, model);
+    command->model = object_strdup(model == NULL ? "" : model->name);
+    command->version = object_strdup(model == NULL ? "" : model->version);
+    command->file = object_strdup(model == NULL || model->file == NULL ? "" : model->file);
+    command->listen_fd = role == ROLE_FRONTEND ? basis->listen_fd : -1;
+    /* A worker finds out how heavy its model is and pins itself; the collector may sleep anywhere. */
+    command->cores = role == ROLE_FRONTEND || role == ROLE_BROKER ? basis->placement.light : "";
+    if (model != NULL && model->python != NULL)
+        python_arguments(command, basis->config, model);
+    else
+        our_arguments(command, basis);
+    return command;
+}
+
+void command_free(struct command *command)
+{
+    if (command == NULL)
+        return;
+    for (char **argument = command->arguments; *argument != NULL; argument++)
+        free(*argument);
+    free(command->arguments);
+    free(command->name);
+    free(command->model);
+    free(command->version);
+    free(command->file);
+    free(command->path);
+    free(command);
+}

@@ -1,0 +1,114 @@
+/* report: what may be said to RUNTIME/supervisor.sock.
+ *
+ *   {"command":"status"}                every process and every wanted model, for `outrigger status`
+ *   {"command":"reload"}                read configuration and model repository again
+ *   {"command":"stop"}                  stop everything in order; said twice: at once
+ *   {"command":"worker-hung","pid":N}   the broker gave that worker up: it computes without end
+ *
+ * SPDX-License-Identifier: MIT */
+#include "report.h"
+
+/* ---- status ---- */
+
+struct listing {
+    yyjson_mut_doc *reply;
+    yyjson_mut_val *processes;
+};
+
+static void add_process(void *self, const struct command *command, const struct service *service)
+{
+    const struct listing *listing = self;
+    yyjson_mut_doc *reply = listing->reply;
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, listing->processes);
+    yyjson_mut_obj_add_strcpy(reply, entry, "name", command->name);
+    yyjson_mut_obj_add_str(reply, entry, "kind", role_name(command->role));
+    yyjson_mut_obj_add_int(reply, entry, "pid", service_pid(service));
+    yyjson_mut_obj_add_str(reply, entry, "state", service_state_name(service_state(service)));
+    yyjson_mut_obj_add_uint(reply, entry, "restarts", service_restarts(service));
+    yyjson_mut_obj_add_int(reply, entry, "uptime_ms", service_uptime_ms(service));
+    yyjson_mut_obj_add_strcpy(reply, entry, "cause", service_cause(service));
+    yyjson_mut_obj_add_strcpy(reply, entry, "model", command->model);
+    yyjson_mut_obj_add_strcpy(reply, entry, "version", command->version);
+}
+
+static void add_model(yyjson_mut_doc *reply, yyjson_mut_val *models, const struct plan_model *model)
+{
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, models);
+    yyjson_mut_obj_add_strcpy(reply, entry, "model", model->name);
+    yyjson_mut_obj_add_strcpy(reply, entry, "version", model->version == NULL ? "" : model->version);
+    yyjson_mut_obj_add_int(reply, entry, "wanted", model->instances);
+    yyjson_mut_obj_add_bool(reply, entry, "required", model->required);
+}
+
+static void status(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(reply);
+    struct listing listing = {reply, yyjson_mut_obj_add_arr(reply, root, "processes")};
+    yyjson_mut_val *models = yyjson_mut_obj_add_arr(reply, root, "models");
+    const struct plan *plan = fleet_plan(report->fleet);
+    (void)request;
+    fleet_each(report->fleet, add_process, &listing);
+    for (size_t i = 0; i < plan->model_count; i++)
+        add_model(reply, models, &plan->models[i]);
+}
+
+/* ---- the others ---- */
+
+static void reload(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    char reason[512];
+    (void)request;
+    if (!fleet_reload(report->fleet, reason, sizeof(reason)))
+        control_refuse(reply, "%s", reason);
+}
+
+static void stop(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    (void)request;
+    (void)reply;
+    fleet_stop(report->fleet);
+}
+
+static void worker_hung(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    yyjson_val *pid = yyjson_obj_get(request, "pid");
+    if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > INT32_MAX)
+        control_refuse(reply, "worker-hung: pid must be a process number");
+    else if (!fleet_worker_hung(report->fleet, (pid_t)yyjson_get_uint(pid)))
+        control_refuse(reply, "worker-hung: no worker here has the pid %llu",
+                       (unsigned long long)yyjson_get_uint(pid));
+}
+
+void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    static const struct {
+        const char *name;
+        void (*run)(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply);
+    } commands[] = {{"status", status}, {"reload", reload}, {"stop", stop}, {"worker-hung", worker_hung}};
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (yyjson_equals_str(yyjson_obj_get(request, "command"), commands[i].name)) {
+            commands[i].run(self, request, reply);
+            return;
+        }
+    control_refuse(reply, "the supervisor knows status, reload, stop and worker-hung");
+}
+
+/* ---- gauges ---- */
+
+static void measure(void *self, const struct command *command, const struct service *service)
+{
+    const struct report *report = self;
+    uint64_t resident_bytes;
+    uint64_t cpu_us;
+    service_usage(service, &resident_bytes, &cpu_us);
+    series_set(metrics_series(report->metrics, METRIC_RESIDENT_BYTES, command->name, NULL, NULL),
+               (int64_t)resident_bytes);
+    series_set(metrics_series(report->metrics, METRIC_CPU_SECONDS, command->name, NULL, NULL),
+               (int64_t)cpu_us * 1000);
+}
+
+void report_measure(void *self)
+{
+    struct report *report = self;
+    fleet_each(report->fleet, measure, report);
+}

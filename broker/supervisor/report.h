@@ -1,0 +1,18 @@
+/* report: what the supervisor tells: answers to commands, and gauges. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_REPORT_H
+#define OUTRIGGER_REPORT_H
+
+#include "control.h"
+#include "fleet.h"
+
+struct report {
+    struct fleet *fleet;
+    struct metrics *metrics;
+};
+
+/* A control_command; `self` is the report. */
+void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply);
+/* Sets memory and CPU time of each process; before each snapshot. `self` is the report. */
+void report_measure(void *self);
+
+#endif

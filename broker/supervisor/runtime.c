@@ -1,0 +1,163 @@
+/* runtime: owns the runtime directory from the start of the supervisor to its end.
+ *
+ * The lock comes first, since everything after it replaces what an earlier supervisor may still use. The
+ * FastCGI socket is made here and not by the frontends, so that it outlives each of them: while one is
+ * started again, new connections wait in its backlog and nobody is refused. SPDX-License-Identifier: MIT */
+#include "runtime.h"
+
+#include "log.h"
+#include "process.h"
+#include "unix_socket.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <grp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { DIRECTORY_MODE = 0750 };
+
+struct runtime {
+    const struct config *config;
+    int lock;
+    int listen_fd;
+    bool made_directory;
+};
+
+char *runtime_path(const struct config *config, const char *name, char *path)
+{
+    snprintf(path, RUNTIME_PATH_BYTES, "%s/%s", config->runtime_directory, name);
+    return path;
+}
+
+/* ---- making ---- */
+
+static bool make_directory(const char *path)
+{
+    if (process_make_directory(path, DIRECTORY_MODE) == 0)
+        return true;
+    log_error("%s: %s", path, strerror(errno));
+    return false;
+}
+
+static bool take_lock(struct runtime *runtime)
+{
+    char path[RUNTIME_PATH_BYTES];
+    runtime_path(runtime->config, "supervisor.lock", path);
+    runtime->lock = process_lock(path);
+    if (runtime->lock != -1)
+        return true;
+    if (errno == EWOULDBLOCK)
+        log_error("%s: another supervisor runs here already", path);
+    else
+        log_error("%s: %s", path, strerror(errno));
+    return false;
+}
+
+/* (gid_t)-1 when none is configured. False after a complaint. */
+static bool socket_group(const struct config *config, gid_t *group)
+{
+    *group = (gid_t)-1;
+    if (*config->frontend_socket_group == '\0')
+        return true;
+    const struct group *entry = getgrnam(config->frontend_socket_group);
+    if (entry == NULL) {
+        log_error("frontend.socket_group: there is no group %s", config->frontend_socket_group);
+        return false;
+    }
+    *group = entry->gr_gid;
+    return true;
+}
+
+/* The web server's group must be able to search the directory that the socket lies in, when that is ours. */
+static void open_directory_to(const struct config *config, gid_t group)
+{
+    size_t length = strlen(config->runtime_directory);
+    bool inside = strncmp(config->frontend_socket, config->runtime_directory, length) == 0 &&
+                  config->frontend_socket[length] == '/';
+    if (group != (gid_t)-1 && inside && chown(config->runtime_directory, (uid_t)-1, group) == -1)
+        log_warning("%s: cannot give it to the group %s (%s): the web server may not reach the socket",
+                    config->runtime_directory, config->frontend_socket_group, strerror(errno));
+}
+
+static bool listen_for_frontends(struct runtime *runtime)
+{
+    const struct config *config = runtime->config;
+    gid_t group;
+    if (!socket_group(config, &group))
+        return false;
+    open_directory_to(config, group);
+    mode_t mode = (mode_t)strtoul(config->frontend_socket_mode, NULL, 8);
+    runtime->listen_fd = unix_listen(config->frontend_socket, mode, group, (int)config->frontend_backlog);
+    if (runtime->listen_fd == -1)
+        log_error("%s: %s", config->frontend_socket, strerror(errno));
+    return runtime->listen_fd != -1;
+}
+
+struct runtime *runtime_open(const struct config *config)
+{
+    struct runtime *runtime = object_alloc(sizeof(*runtime));
+    *runtime = (struct runtime){.config = config, .lock = -1, .listen_fd = -1};
+    runtime->made_directory = access(config->runtime_directory, F_OK) == -1;
+    if (make_directory(config->runtime_directory) && take_lock(runtime) &&
+        make_directory(config->state_directory) && listen_for_frontends(runtime))
+        return runtime;
+    char path[RUNTIME_PATH_BYTES];
+    process_unlock(runtime_path(config, "supervisor.lock", path), runtime->lock);
+    free(runtime);
+    return NULL;
+}
+
+int runtime_listen_fd(const struct runtime *runtime)
+{
+    return runtime->listen_fd;
+}
+
+/* ---- leaving nothing behind ---- */
+
+/* What processes that were killed could not remove. By name: the directory may be one that others use too. */
+static void remove_known_files(const struct config *config)
+{
+    static const char *const names[] = {"broker.sock",    "broker.lock",   "collector.lock", "stats.ipc",
+                                        "exposition.ipc", "stats-out.ipc", "processes.json"};
+    char path[RUNTIME_PATH_BYTES];
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        unlink(runtime_path(config, names[i], path));
+    const char *const endpoints[] = {config->broker_askers, config->broker_workers};
+    for (size_t i = 0; i < COUNT_OF(endpoints); i++)
+        if (strncmp(endpoints[i], "ipc://", 6) == 0)
+            unlink(endpoints[i] + 6);
+}
+
+/* The pages of counters: the folder is ours alone. */
+static void remove_pages(const struct config *config)
+{
+    char directory[RUNTIME_PATH_BYTES];
+    DIR *pages = opendir(runtime_path(config, "stats", directory));
+    if (pages == NULL)
+        return;
+    const struct dirent *entry;
+    while ((entry = readdir(pages)) != NULL)
+        if (entry->d_type == DT_REG)
+            unlinkat(dirfd(pages), entry->d_name, 0);
+    closedir(pages);
+    rmdir(directory);
+}
+
+void runtime_close(struct runtime *runtime)
+{
+    if (runtime == NULL)
+        return;
+    const struct config *config = runtime->config;
+    char path[RUNTIME_PATH_BYTES];
+    close(runtime->listen_fd);
+    unlink(config->frontend_socket);
+    remove_known_files(config);
+    remove_pages(config);
+    process_unlock(runtime_path(config, "supervisor.lock", path), runtime->lock);
+    if (runtime->made_directory)
+        rmdir(config->runtime_directory); /* refused when somebody else put something there: rightly */
+    free(runtime);
+}

@@ -1,0 +1,496 @@
+/* service: one supervised process as one table, action = actions[state][event].
+ *
+ * The fleet makes a service for each process that there shall be and sends it START and STOP; all other
+ * events come from the process itself (its ready line, its pidfd) and from the one timer. Everything that a
+ * service ever does stands in the table; each entry is a small named function, and enter() alone changes the
+ * state.
+ *
+ * The rules of starting again: a process that was ready and lived a second is replaced at once. Any other end
+ * is a failed start: one second's wait, doubled each time, and after storm_count of them in a row the service
+ * is called failed and tried at the longest wait. No service starts more often than once a second.
+ * SPDX-License-Identifier: MIT */
+#include "service.h"
+
+#include "clock.h"
+#include "last_words.h"
+#include "log.h"
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SERVICE_MAGIC = 0x5e41c3aa };
+
+/* No service starts twice within this time, and a process that ends sooner counts as a failed start. */
+static const int64_t shortest_life = SECOND;
+
+struct service {
+    unsigned magic;
+    struct loop *loop;
+    const struct service_command *command;
+    const struct service_patience *patience;
+    struct service_watcher watcher;
+    enum service_state state;
+    bool wanted;  /* the owner's last word: START or STOP */
+    bool ready;   /* this process has said so */
+    bool overdue; /* this process is being stopped because it has not */
+    bool hung;    /* this process was killed because somebody said so */
+    pid_t pid;    /* 0: none */
+    int pidfd;
+    int ready_fd;    /* -1: none, or it has been read */
+    int exit_status; /* of the last process, as wait(2) tells it */
+    struct last_words *words;
+    struct loop_timer timer; /* the one thing that this state waits for */
+    int64_t started_at;      /* monotonic nanoseconds; 0: never yet */
+    int64_t failures;        /* failed starts in a row */
+    uint64_t starts;
+    uint64_t cpu_us_of_the_dead;
+    char cause[1024];
+};
+
+static void timer_fired(void *self);
+
+/* ---- what the rest reads ---- */
+
+const char *service_state_name(enum service_state state)
+{
+    static const char *const names[] = {
+#define X(name, text) [SERVICE_##name] = text,
+        SERVICE_STATES(X)
+#undef X
+    };
+    _Static_assert(COUNT_OF(names) == SERVICE_STATE_COUNT, "each state has a name");
+    ENSURE(state < SERVICE_STATE_COUNT);
+    return names[state];
+}
+
+enum service_state service_state(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return service->state;
+}
+
+pid_t service_pid(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return service->pid;
+}
+
+int64_t service_uptime_ms(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return service->pid == 0 ? 0 : (clock_now() - service->started_at) / MILLISECOND;
+}
+
+uint64_t service_restarts(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return service->starts == 0 ? 0 : service->starts - 1;
+}
+
+const char *service_cause(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return service->cause;
+}
+
+void service_usage(const struct service *service, uint64_t *resident_bytes, uint64_t *cpu_us)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    if (service->pid == 0 || !process_usage(service->pid, resident_bytes, cpu_us))
+        *resident_bytes = *cpu_us = 0;
+    *cpu_us += service->cpu_us_of_the_dead;
+}
+
+/* ---- states and waits ---- */
+
+static void enter(struct service *service, enum service_state state)
+{
+    enum service_state before = service->state;
+    if (state == before)
+        return;
+    service->state = state;
+    char pid[32] = "";
+    if (service->pid != 0)
+        snprintf(pid, sizeof(pid), " (%ld)", (long)service->pid);
+    log_info("%s%s: %s -> %s", service->command->name, pid, service_state_name(before),
+             service_state_name(state));
+    service->watcher.changed(service->watcher.self, service, before);
+}
+
+static void wait_until(struct service *service, int64_t at)
+{
+    loop_timer_set(service->loop, &service->timer, at, timer_fired, service);
+}
+
+static void wait_ms(struct service *service, int64_t milliseconds)
+{
+    wait_until(service, clock_now() + milliseconds * MILLISECOND);
+}
+
+static void timer_fired(void *self)
+{
+    struct service *service = self;
+    static const enum service_event events[SERVICE_STATE_COUNT] = {
+        [SERVICE_STARTING] = SERVICE_ON_READY_TIMEOUT,
+        [SERVICE_STOPPING] = SERVICE_ON_KILL_TIMEOUT,
+        [SERVICE_WAITING] = SERVICE_ON_RETRY,
+        [SERVICE_FAILED] = SERVICE_ON_RETRY,
+    };
+    ENSURE(events[service->state] != SERVICE_ON_START); /* no other state sets the timer */
+    service_event(service, events[service->state]);
+}
+
+int64_t service_backoff_ms(int64_t failures, int64_t restart_max_ms, uint32_t random)
+{
+    int64_t wait = 1000;
+    for (int64_t i = 1; i < failures && wait < restart_max_ms; i++)
+        wait *= 2;
+    wait += random % (wait / 4);
+    return wait < restart_max_ms ? wait : restart_max_ms;
+}
+
+/* Randomness that need not be good: it only keeps services apart. */
+static uint32_t some_random(const struct service *service)
+{
+    uint64_t mixed = ((uint64_t)clock_now() ^ (uintptr_t)service) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(mixed >> 32);
+}
+
+/* One more failed start: waits for the next. */
+static void back_off(struct service *service)
+{
+    const struct service_patience *patience = service->patience;
+    service->failures++;
+    bool storm = service->failures >= patience->storm_count;
+    int64_t wait =
+        storm ? patience->restart_max_ms
+              : service_backoff_ms(service->failures, patience->restart_max_ms, some_random(service));
+    log_warning("%s: %s; %lld failed starts, the next in %lld ms", service->command->name, service->cause,
+                (long long)service->failures, (long long)wait);
+    wait_ms(service, wait);
+    enter(service, storm ? SERVICE_FAILED : SERVICE_WAITING);
+}
+
+/* ---- the process ---- */
+
+static void forget_ready_fd(struct service *service)
+{
+    if (service->ready_fd == -1)
+        return;
+    loop_remove(service->loop, service->ready_fd);
+    close(service->ready_fd);
+    service->ready_fd = -1;
+}
+
+/* The process wrote to descriptor 3, or closed it. Silence is no readiness: then the start-up time passes. */
+static void ready_readable(void *self, int fd, uint32_t events)
+{
+    struct service *service = self;
+    char line[8];
+    (void)events;
+    ssize_t length = read(fd, line, sizeof(line));
+    if (length == -1)
+        return;
+    forget_ready_fd(service);
+    if (length >= 6 && memcmp(line, "ready\n", 6) == 0)
+        service_event(service, SERVICE_ON_READY);
+}
+
+static void describe_end(struct service *service)
+{
+    char line[800];
+    int status = service->exit_status;
+    last_words_line(service->words, line, sizeof(line));
+    const char *colon = line[0] == '\0' ? "" : ": ";
+    if (service->overdue)
+        snprintf(service->cause, sizeof(service->cause), "not ready within %lld ms%s%s",
+                 (long long)service->patience->start_timeout_ms, colon, line);
+    else if (service->hung)
+        snprintf(service->cause, sizeof(service->cause), "killed because it hung");
+    else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        snprintf(service->cause, sizeof(service->cause), "exit 0");
+    else if (WIFEXITED(status))
+        snprintf(service->cause, sizeof(service->cause), "exit %d%s%s", WEXITSTATUS(status), colon, line);
+    else if (WTERMSIG(status) == SIGABRT) /* who aborts has said why */
+        snprintf(service->cause, sizeof(service->cause), "killed by signal %d%s%s", SIGABRT, colon, line);
+    else
+        snprintf(service->cause, sizeof(service->cause), "killed by signal %d", WTERMSIG(status));
+}
+
+static const char *how_it_ended(const struct service *service)
+{
+    if (service->overdue)
+        return "overdue";
+    if (service->hung)
+        return "hung";
+    return WIFSIGNALED(service->exit_status) ? "signal" : "exit";
+}
+
+/* Takes the dead process's status and everything of ours that belonged to it. */
+static void bury(struct service *service)
+{
+    struct rusage usage = {0};
+    /* What it may have started goes with it. Before the wait: until then the number of the group is ours. */
+    kill(-service->pid, SIGKILL);
+    while (wait4(service->pid, &service->exit_status, 0, &usage) == -1 && errno == EINTR)
+        continue;
+    service->cpu_us_of_the_dead +=
+        (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * UINT64_C(1000000) +
+        (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    loop_remove(service->loop, service->pidfd);
+    close(service->pidfd);
+    service->pid = 0;
+    forget_ready_fd(service);
+    last_words_close(service->words);
+    loop_timer_cancel(service->loop, &service->timer);
+}
+
+static void process_ended(void *self, int fd, uint32_t events)
+{
+    struct service *service = self;
+    pid_t pid = service->pid;
+    (void)fd;
+    (void)events;
+    bury(service);
+    describe_end(service);
+    service->watcher.ended(service->watcher.self, service, pid, how_it_ended(service));
+    service_event(service, SERVICE_ON_EXITED);
+}
+
+/* Watches the new process's pidfd and ready pipe. */
+static bool watch(struct service *service)
+{
+    if (loop_add(service->loop, service->pidfd, EPOLLIN, process_ended, service) == -1)
+        return false;
+    return loop_add(service->loop, service->ready_fd, EPOLLIN, ready_readable, service) == 0;
+}
+
+/* Starts a process with its pipes; false with errno. */
+static bool spawn(struct service *service)
+{
+    int ready[2];
+    if (pipe2(ready, O_CLOEXEC) == -1)
+        return false;
+    struct spawn request = {
+        .program = service->command->path,
+        .arguments = service->command->arguments,
+        .listen_fd = service->command->listen_fd,
+        .ready_fd = ready[1],
+        .error_fd = last_words_open(service->words),
+        .cores = service->command->cores,
+    };
+    if (request.error_fd != -1)
+        service->pid = process_spawn(&request, &service->pidfd);
+    int error = errno;
+    close(ready[1]);
+    if (request.error_fd != -1)
+        close(request.error_fd);
+    service->ready_fd = ready[0];
+    errno = error;
+    return request.error_fd != -1 && service->pid != -1;
+}
+
+static void launch(struct service *service)
+{
+    service->started_at = clock_now();
+    service->starts++;
+    service->ready = service->overdue = service->hung = false;
+    if (!spawn(service)) {
+        snprintf(service->cause, sizeof(service->cause), "cannot start %s: %s", service->command->path,
+                 strerror(errno));
+        service->pid = 0;
+        close(service->ready_fd);
+        service->ready_fd = -1;
+        last_words_close(service->words);
+        back_off(service);
+        return;
+    }
+    ENSURE(watch(service)); /* fails only without memory */
+    wait_ms(service, service->patience->start_timeout_ms);
+    enter(service, SERVICE_STARTING);
+}
+
+/* Launches now, or when the last start is a second ago. */
+static void launch_soon(struct service *service)
+{
+    int64_t at = service->starts == 0 ? 0 : service->started_at + shortest_life;
+    if (at <= clock_now()) {
+        launch(service);
+        return;
+    }
+    wait_until(service, at);
+    enter(service, SERVICE_WAITING);
+}
+
+static void terminate(struct service *service)
+{
+    kill(service->pid, SIGTERM);
+    wait_ms(service, service->patience->stop_timeout_ms);
+    enter(service, SERVICE_STOPPING);
+}
+
+/* ---- the actions ---- */
+
+static void ignore(struct service *service)
+{
+    (void)service;
+}
+
+/* From stopped, or from a wait that the owner is tired of: what failed before is forgotten. */
+static void start(struct service *service)
+{
+    service->wanted = true;
+    service->failures = 0;
+    launch_soon(service);
+}
+
+static void retry(struct service *service)
+{
+    launch(service);
+}
+
+static void be_ready(struct service *service)
+{
+    service->ready = true;
+    loop_timer_cancel(service->loop, &service->timer);
+    enter(service, SERVICE_RUNNING);
+}
+
+/* The process ended without having been told to. */
+static void died(struct service *service)
+{
+    if (WIFEXITED(service->exit_status) && WEXITSTATUS(service->exit_status) == SERVICE_EXIT_FOR_GOOD) {
+        log_error("%s: %s; it is not started again", service->command->name, service->cause);
+        enter(service, SERVICE_FAILED);
+    } else if (service->ready && clock_now() - service->started_at >= shortest_life) {
+        log_warning("%s: %s; started again", service->command->name, service->cause);
+        service->failures = 0;
+        launch(service);
+    } else {
+        back_off(service);
+    }
+}
+
+static void stop_overdue(struct service *service)
+{
+    service->overdue = true;
+    terminate(service);
+}
+
+static void stop(struct service *service)
+{
+    service->wanted = false;
+    terminate(service);
+}
+
+/* There is no process: nothing to end but the wait. */
+static void give_up(struct service *service)
+{
+    service->wanted = false;
+    loop_timer_cancel(service->loop, &service->timer);
+    enter(service, SERVICE_STOPPED);
+}
+
+static void want(struct service *service)
+{
+    service->wanted = true;
+}
+
+static void no_longer_want(struct service *service)
+{
+    service->wanted = false;
+}
+
+static void kill_now(struct service *service)
+{
+    log_warning("%s (%ld): does not end; killed", service->command->name, (long)service->pid);
+    kill(-service->pid, SIGKILL);
+}
+
+static void kill_hung(struct service *service)
+{
+    service->hung = true;
+    log_warning("%s (%ld): hangs; killed", service->command->name, (long)service->pid);
+    kill(-service->pid, SIGKILL);
+}
+
+/* The process ended as it was told to: because nobody wants it, because it was not ready in time, or because
+ * somebody changed his mind. */
+static void ended(struct service *service)
+{
+    if (!service->wanted)
+        enter(service, SERVICE_STOPPED);
+    else if (service->overdue)
+        back_off(service);
+    else
+        launch_soon(service);
+}
+
+typedef void action(struct service *service);
+
+/* clang-format off */
+static action *const actions[][SERVICE_EVENT_COUNT] = {
+#define ROW(state, on_start, on_ready, on_exited, on_ready_timeout, on_stop, on_kill_timeout, on_retry,      \
+            on_hung)                                                                                         \
+    [SERVICE_##state] = {                                                                                    \
+        [SERVICE_ON_START] = on_start, [SERVICE_ON_READY] = on_ready, [SERVICE_ON_EXITED] = on_exited,       \
+        [SERVICE_ON_READY_TIMEOUT] = on_ready_timeout, [SERVICE_ON_STOP] = on_stop,                          \
+        [SERVICE_ON_KILL_TIMEOUT] = on_kill_timeout, [SERVICE_ON_RETRY] = on_retry,                          \
+        [SERVICE_ON_HUNG] = on_hung}
+    /*            START    READY     EXITED   READY_TIMEOUT  STOP            KILL_TIMEOUT  RETRY    HUNG */
+    ROW(STOPPED,  start,   ignore,   ignore,  ignore,        ignore,         ignore,       ignore,  ignore),
+    ROW(STARTING, ignore,  be_ready, died,    stop_overdue,  stop,           ignore,       ignore,  kill_hung),
+    ROW(RUNNING,  ignore,  ignore,   died,    ignore,        stop,           ignore,       ignore,  kill_hung),
+    ROW(STOPPING, want,    ignore,   ended,   ignore,        no_longer_want, kill_now,     ignore,  kill_hung),
+    ROW(WAITING,  start,   ignore,   ignore,  ignore,        give_up,        ignore,       retry,   ignore),
+    ROW(FAILED,   start,   ignore,   ignore,  ignore,        give_up,        ignore,       retry,   ignore),
+#undef ROW
+};
+/* clang-format on */
+_Static_assert(COUNT_OF(actions) == SERVICE_STATE_COUNT, "a row for each state");
+_Static_assert(SERVICE_EVENT_COUNT == 8, "a column for each event: ROW has as many");
+
+void service_event(struct service *service, enum service_event event)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    ENSURE(event < SERVICE_EVENT_COUNT);
+    actions[service->state][event](service);
+}
+
+/* ---- life ---- */
+
+struct service *service_new(struct loop *loop, const struct service_command *command,
+                            const struct service_patience *patience, const struct service_watcher *watcher,
+                            int error_fd)
+{
+    struct service *service = object_alloc(sizeof(*service));
+    service->magic = SERVICE_MAGIC;
+    service->loop = loop;
+    service->command = command;
+    service->patience = patience;
+    service->watcher = *watcher;
+    service->pidfd = service->ready_fd = -1;
+    service->words = last_words_new(loop, error_fd);
+    return service;
+}
+
+void service_free(struct service *service)
+{
+    if (service == NULL)
+        return;
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    if (service->pid != 0)
+        bury(service); /* kills it first */
+    loop_timer_cancel(service->loop, &service->timer);
+    last_words_free(service->words);
+    service->magic = 0;
+    free(service);
+}

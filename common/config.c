@@ -1,0 +1,229 @@
+/* config: outrigger.conf. The rows of parameters.def make the struct, the parser and the template; this file
+ * adds what no single row can say: the values that are computed from others, and the checks between them.
+ * Every process of ours calls config_load once; the supervisor calls it again on reload and keeps what it has
+ * when it gets NULL. SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include "log.h"
+#include "parameter.h"
+#include "placement.h"
+#include "protocol.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <libgen.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static const struct parameter rows[] = {
+#define INTEGER(section, name, ...) PARAMETER_ROW_INTEGER(config, section, name, __VA_ARGS__),
+#define STRING(section, name, ...)  PARAMETER_ROW_STRING(config, section, name, __VA_ARGS__),
+#include "parameters.def"
+#undef INTEGER
+#undef STRING
+};
+
+static const struct parameter_table table = {.rows = rows, .count = COUNT_OF(rows)};
+
+/* ---- what is computed when nothing is configured ---- */
+
+static void set_computed(char **member, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void set_computed(char **member, const char *format, ...)
+{
+    if (**member != '\0')
+        return;
+    free(*member);
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vasprintf(member, format, arguments);
+    va_end(arguments);
+    ENSURE(length >= 0);
+}
+
+/* Cores that this process may run on; 1 when the kernel does not say. */
+static int64_t core_count(void)
+{
+    cpu_set_t cores;
+    return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores) : 1;
+}
+
+static void compute(struct config *config)
+{
+    char program[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
+    program[length < 0 ? 0 : length] = '\0';
+    set_computed(&config->binary_directory, "%s", dirname(program));
+    set_computed(&config->frontend_socket, "%s/frontend.sock", config->runtime_directory);
+    set_computed(&config->broker_askers, "ipc://%s/askers.ipc", config->runtime_directory);
+    set_computed(&config->broker_workers, "ipc://%s/workers.ipc", config->runtime_directory);
+    int64_t cores = core_count();
+    if (config->frontend_processes == 0)
+        config->frontend_processes = cores <= 4 ? 2 : cores / 2 < 64 ? cores / 2 : 64;
+}
+
+/* ---- the checks between values ---- */
+
+enum {
+    SOCKET_PATH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
+    SOCKET_NAME_MAX = sizeof("/supervisor.sock") - 1 /* the longest name in runtime_directory */
+};
+
+static void check_directories(struct parameter_reader *reader, const struct config *config)
+{
+    char *const *members[] = {&config->runtime_directory, &config->state_directory, &config->models_directory,
+                              &config->python};
+    for (size_t i = 0; i < COUNT_OF(members); i++)
+        if (**members[i] == '\0')
+            parameter_complain(reader, members[i], "expected a path, got \"\"");
+    size_t length = strlen(config->runtime_directory);
+    if (length + SOCKET_NAME_MAX > SOCKET_PATH_MAX)
+        parameter_complain(reader, &config->runtime_directory,
+                           "the paths of its sockets would be too long: expected at most %d bytes, got %zu",
+                           SOCKET_PATH_MAX - SOCKET_NAME_MAX, length);
+}
+
+static void check_socket(struct parameter_reader *reader, const struct config *config)
+{
+    const char *mode = config->frontend_socket_mode;
+    size_t length = strlen(config->frontend_socket);
+    if (length > SOCKET_PATH_MAX)
+        parameter_complain(reader, &config->frontend_socket,
+                           "expected a path of at most %d bytes (the system's limit for sockets), got %zu",
+                           SOCKET_PATH_MAX, length);
+    size_t digits = strspn(mode, "01234567");
+    if (mode[digits] != '\0' || digits < 3 || digits > 4 || strtol(mode, NULL, 8) > 0777)
+        parameter_complain(reader, &config->frontend_socket_mode,
+                           "expected an octal mode, as \"0660\", got \"%.40s\"", mode);
+}
+
+static void check_endpoint(struct parameter_reader *reader, char *const *member)
+{
+    const char *endpoint = *member;
+    if (strncmp(endpoint, "tcp://", 6) == 0 && endpoint[6] != '\0')
+        return;
+    if (strncmp(endpoint, "ipc://", 6) != 0 || endpoint[6] == '\0')
+        parameter_complain(reader, member,
+                           "expected an endpoint, as ipc:///PATH or tcp://ADDRESS:PORT, got \"%.80s\"",
+                           endpoint);
+    else if (strlen(endpoint + 6) > SOCKET_PATH_MAX)
+        parameter_complain(reader, member,
+                           "expected a path of at most %d bytes (the system's limit for sockets), got %zu",
+                           SOCKET_PATH_MAX, strlen(endpoint + 6));
+}
+
+/* "127.0.0.1:9464" or "[::1]:9464". */
+static bool is_address_and_port(const char *text)
+{
+    char address[INET6_ADDRSTRLEN + 2];
+    struct in6_addr parsed; /* large enough for both families */
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || (size_t)(colon - text) >= sizeof address)
+        return false;
+    const char *port = colon + 1;
+    size_t digits = strspn(port, "0123456789");
+    if (digits == 0 || digits > 5 || port[digits] != '\0' || strtol(port, NULL, 10) > 65535)
+        return false;
+    text_copy((struct text){text, (size_t)(colon - text)}, address, sizeof address);
+    size_t length = strlen(address);
+    if (length < 2 || address[0] != '[' || address[length - 1] != ']')
+        return inet_pton(AF_INET, address, &parsed) == 1;
+    address[length - 1] = '\0';
+    return inet_pton(AF_INET6, address + 1, &parsed) == 1;
+}
+
+static void check_words(struct parameter_reader *reader, const struct config *config)
+{
+    char reason[256];
+    if (!log_level_known(config->log_level))
+        parameter_complain(reader, &config->log_level,
+                           "expected error, warning, info or debug, got \"%.40s\"", config->log_level);
+    if (!placement_check(config->placement, reason, sizeof reason))
+        parameter_complain(reader, &config->placement, "%s", reason);
+    if (*config->default_model != '\0' && !protocol_name_ok(text_of(config->default_model)))
+        parameter_complain(
+            reader, &config->default_model,
+            "expected a model's name (1 to 128 of A-Z a-z 0-9 . _ -, no dot first), got \"%.140s\"",
+            config->default_model);
+    if (*config->collector_listen != '\0' && !is_address_and_port(config->collector_listen))
+        parameter_complain(reader, &config->collector_listen,
+                           "expected an address and a port, as 127.0.0.1:9464 or [::1]:9464, got \"%.80s\"",
+                           config->collector_listen);
+}
+
+/* `small` must not be more than `large`, whose name is given. */
+static void check_order(struct parameter_reader *reader, const int64_t *small, int64_t large,
+                        const char *name)
+{
+    if (*small > large)
+        parameter_complain(reader, small, "%" PRId64 " is more than %s (%" PRId64 ")", *small, name, large);
+}
+
+static void check(struct parameter_reader *reader, const struct config *config)
+{
+    check_directories(reader, config);
+    check_socket(reader, config);
+    check_endpoint(reader, &config->broker_askers);
+    check_endpoint(reader, &config->broker_workers);
+    if (strcmp(config->broker_askers, config->broker_workers) == 0)
+        parameter_complain(reader, &config->broker_workers, "is the same endpoint as broker.askers");
+    check_words(reader, config);
+    check_order(reader, &config->frontend_large_body_bytes, config->frontend_max_body_bytes,
+                "frontend.max_body_bytes");
+    check_order(reader, &config->frontend_max_body_bytes, config->frontend_max_spool_bytes,
+                "frontend.max_spool_bytes");
+    check_order(reader, &config->frontend_max_body_bytes, config->broker_max_message_bytes,
+                "broker.max_message_bytes");
+}
+
+/* ---- the doors ---- */
+
+struct config *config_load(const char *file, const char *const *settings, size_t setting_count,
+                           struct config_errors *errors)
+{
+    int complaints_before = errors->count;
+    struct config *config = object_alloc(sizeof *config);
+    config->file = object_strdup(file == NULL ? "" : file);
+    parameters_default(&table, config);
+    struct parameter_reader *reader = parameter_reader_new(&table, config, config->file, errors);
+    if (*config->file != '\0')
+        parameter_read_file(reader, config->file);
+    for (size_t i = 0; i < setting_count; i++)
+        parameter_set(reader, settings[i]);
+    compute(config);
+    check(reader, config);
+    parameter_reader_free(reader);
+    if (errors->count == complaints_before)
+        return config;
+    config_free(config);
+    return NULL;
+}
+
+void config_free(struct config *config)
+{
+    if (config == NULL)
+        return;
+    parameters_free(&table, config);
+    free(config->file);
+    free(config);
+}
+
+void config_print_template(FILE *out)
+{
+    fputs(
+        "# outrigger.conf: every parameter of Outrigger, at its default. What is left out has its default.\n"
+        "#\n"
+        "# The syntax is libconfig's; @include \"FILE\" is relative to this file. Other relative paths are "
+        "relative to\n"
+        "# the working directory of the programs. A number above 2147483647 ends with an L. Any parameter "
+        "can be\n"
+        "# given on the command line instead: --set SECTION.NAME=VALUE. After a change:\n"
+        "#     outrigger check outrigger.conf\n"
+        "#     outrigger reload\n",
+        out);
+    parameters_print(&table, out);
+}

@@ -1,0 +1,423 @@
+/* metrics: the page of counters.
+ *
+ * Every process has one page and is its only writer, so that counting is an add to memory: no lock, no
+ * message. The page is a shared mapping of a file, which outlives a kill -9: the collector reads what the
+ * dead process had counted since its last snapshot (metrics_page_snapshot).
+ *
+ *     header | one reserved slot for each metric | slots for label sets, taken in order, never given back
+ *
+ * The reserved slot of a metric holds its only series when it has no labels, else the series with labels
+ * "other", which takes what finds no slot any more. Strange label values can therefore cost detail, but
+ * neither memory nor counts. The file is sparse, and disk or memory behind a slot is asked for before it is
+ * written: a write to a mapped hole of a full file system would be a SIGBUS.
+ *
+ * The index from labels to slots is private memory: a search is one hash, and the page stays free of
+ * pointers. SPDX-License-Identifier: MIT */
+#include "metrics.h"
+
+#include "process.h"
+#include "snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <uthash.h>
+
+enum {
+    METRICS_MAGIC = 0x6d650001,
+    PAGE_MAGIC = 0x4f555452, /* "OUTR" */
+    PAGE_LAYOUT = 1,         /* grows with any change to the structs below */
+    /* Label sets of one process. A frontend makes about 5 for each model version; the page stays under 500
+       KB. */
+    PAGE_FREE_SLOTS = 1024,
+    PAGE_SLOTS = METRIC_COUNT + PAGE_FREE_SLOTS,
+    ALLOCATION_STEP = 32768 /* bytes that are asked for at a time: about 85 slots a system call */
+};
+
+struct slot_key {
+    uint32_t metric;
+    char labels[METRICS_LABELS_MAX][METRICS_LABEL_BYTES]; /* zero-filled */
+};
+
+struct slot {
+    struct slot_key key;
+    uint32_t used; /* set last, so that a reader never sees half a key */
+    struct series series;
+};
+
+struct page_head {
+    uint32_t magic;
+    uint32_t layout;
+    uint32_t table; /* fingerprint of metrics.def: equal for builds that mean the same by a slot */
+    uint32_t pid;
+    uint64_t start;
+    uint64_t sequence; /* of the last snapshot */
+};
+
+struct page {
+    struct page_head head;
+    struct slot slots[PAGE_SLOTS];
+};
+
+struct index_entry {
+    UT_hash_handle hh; /* by the slot's key */
+    struct slot *slot;
+};
+
+struct metrics {
+    unsigned magic;
+    struct page *page;
+    int fd;           /* -1: private memory */
+    char *path;       /* NULL: private memory */
+    size_t allocated; /* bytes of the file that are surely there */
+    size_t slot_count;
+    uint32_t interval_ms;
+    struct index_entry *index;
+};
+
+/* ---- the table ---- */
+
+static const struct metric_description descriptions[METRIC_COUNT] = {
+#define METRIC(identifier, kind, name, labels, help) {kind, name, labels, help},
+#include "metrics.def"
+#undef METRIC
+};
+
+/* A prediction of a small model takes well under a millisecond, with a slow one or a queue it takes seconds:
+ * so 1, 2.5, 5 in each decade, and twice as many between 0.5 and 10 ms where most answers lie. */
+const int64_t metrics_duration_bounds[METRICS_BUCKETS] = {
+    100000,    250000,    500000,     750000,     1000000,    1500000,    2000000,
+    3000000,   5000000,   7500000,    10000000,   25000000,   50000000,   100000000,
+    250000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000};
+
+const int64_t metrics_size_bounds[METRICS_BUCKETS] = {1,     2,     4,     8,      16,     32,    64,
+                                                      128,   256,   512,   1024,   2048,   4096,  8192,
+                                                      16384, 32768, 65536, 131072, 262144, 524288};
+
+const struct metric_description *metric_describe(enum metric metric)
+{
+    ENSURE((unsigned)metric < METRIC_COUNT);
+    return &descriptions[metric];
+}
+
+size_t metric_label_count(enum metric metric)
+{
+    const char *labels = metric_describe(metric)->labels;
+    size_t count = labels[0] == '\0' ? 0 : 1;
+    for (const char *at = labels; *at != '\0'; at++)
+        count += *at == ',';
+    return count;
+}
+
+static uint32_t hash_text(uint32_t hash, const char *text)
+{
+    do {
+        hash = (hash ^ (uint8_t)*text) * 16777619; /* FNV-1a */
+    } while (*text++ != '\0');
+    return hash;
+}
+
+static uint32_t table_fingerprint(void)
+{
+    uint32_t hash = 2166136261;
+    for (size_t i = 0; i < METRIC_COUNT; i++) {
+        hash = hash_text(hash, descriptions[i].name);
+        hash = hash_text(hash, descriptions[i].labels);
+        hash = (hash ^ descriptions[i].kind) * 16777619;
+    }
+    return hash;
+}
+
+/* ---- making a page ---- */
+
+/* True when the bytes of the page up to `end` are backed. */
+static bool back(struct metrics *metrics, size_t end)
+{
+    if (metrics->fd == -1 || end <= metrics->allocated)
+        return true;
+    size_t target = metrics->allocated + ALLOCATION_STEP;
+    if (target < end)
+        target = end;
+    if (target > sizeof(struct page))
+        target = sizeof(struct page);
+    if (posix_fallocate(metrics->fd, (off_t)metrics->allocated, (off_t)(target - metrics->allocated)) != 0)
+        return false;
+    metrics->allocated = target;
+    return true;
+}
+
+static void add_to_index(struct metrics *metrics, struct slot *slot)
+{
+    struct index_entry *entry = object_alloc(sizeof *entry);
+    entry->slot = slot;
+    HASH_ADD_KEYPTR(hh, metrics->index, &slot->key, sizeof slot->key, entry);
+}
+
+static void set_label(struct slot_key *key, size_t index, const char *value)
+{
+    char *label = key->labels[index];
+    for (size_t i = 0; i < METRICS_LABEL_BYTES - 1 && value[i] != '\0'; i++)
+        label[i] = value[i] >= ' ' && value[i] <= '~' ? value[i] : '?';
+}
+
+static void reserve_slots(struct metrics *metrics)
+{
+    for (size_t i = 0; i < METRIC_COUNT; i++) {
+        struct slot *slot = &metrics->page->slots[i];
+        slot->key.metric = (uint32_t)i;
+        for (size_t label = 0; label < metric_label_count((enum metric)i); label++)
+            set_label(&slot->key, label, "other");
+        add_to_index(metrics, slot);
+    }
+    metrics->slot_count = METRIC_COUNT;
+}
+
+/* Makes and maps the file; the page or MAP_FAILED. */
+static struct page *map_file(struct metrics *metrics, const char *path)
+{
+    unlink(path); /* of a predecessor with the same pid; a reader may still look at it */
+    metrics->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (metrics->fd == -1)
+        return MAP_FAILED;
+    if (ftruncate(metrics->fd, sizeof(struct page)) == -1)
+        return MAP_FAILED;
+    if (!back(metrics, offsetof(struct page, slots[METRIC_COUNT]))) {
+        errno = ENOSPC;
+        return MAP_FAILED;
+    }
+    return mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE, MAP_SHARED, metrics->fd, 0);
+}
+
+static void abandon_file(struct metrics *metrics, const char *path)
+{
+    int error = errno;
+    if (metrics->fd != -1) {
+        close(metrics->fd);
+        unlink(path);
+    }
+    errno = error;
+}
+
+struct metrics *metrics_new(const char *path)
+{
+    struct metrics *metrics = object_alloc(sizeof *metrics);
+    metrics->magic = METRICS_MAGIC;
+    metrics->fd = -1;
+    metrics->page = path != NULL ? map_file(metrics, path)
+                                 : mmap(NULL, sizeof(struct page), PROT_READ | PROT_WRITE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (metrics->page == MAP_FAILED) {
+        abandon_file(metrics, path);
+        free(metrics);
+        return NULL;
+    }
+    metrics->path = path == NULL ? NULL : object_strdup(path);
+    reserve_slots(metrics);
+    metrics->page->head = (struct page_head){.magic = PAGE_MAGIC,
+                                             .layout = PAGE_LAYOUT,
+                                             .table = table_fingerprint(),
+                                             .pid = (uint32_t)getpid(),
+                                             .start = process_start_time(getpid())};
+    return metrics;
+}
+
+void metrics_free(struct metrics *metrics)
+{
+    if (metrics == NULL)
+        return;
+    CHECK_OBJECT(metrics, METRICS_MAGIC);
+    struct index_entry *entry;
+    struct index_entry *next;
+    HASH_ITER(hh, metrics->index, entry, next)
+    {
+        HASH_DEL(metrics->index, entry);
+        free(entry);
+    }
+    munmap(metrics->page, sizeof(struct page));
+    if (metrics->path != NULL) {
+        unlink(metrics->path);
+        close(metrics->fd);
+    }
+    free(metrics->path);
+    metrics->magic = 0;
+    free(metrics);
+}
+
+/* ---- counting ---- */
+
+static struct slot *find_slot(struct metrics *metrics, const struct slot_key *key)
+{
+    struct index_entry *entry;
+    HASH_FIND(hh, metrics->index, key, sizeof *key, entry);
+    return entry == NULL ? NULL : entry->slot;
+}
+
+/* NULL when there is no room. */
+static struct slot *take_slot(struct metrics *metrics, const struct slot_key *key)
+{
+    if (metrics->slot_count == PAGE_SLOTS ||
+        !back(metrics, offsetof(struct page, slots) + (metrics->slot_count + 1) * sizeof(struct slot)))
+        return NULL;
+    struct slot *slot = &metrics->page->slots[metrics->slot_count++];
+    slot->key = *key;
+    add_to_index(metrics, slot);
+    return slot;
+}
+
+static struct series *use(struct slot *slot)
+{
+    __atomic_store_n(&slot->used, 1, __ATOMIC_RELEASE);
+    return &slot->series;
+}
+
+struct series *metrics_series(struct metrics *metrics, enum metric metric, const char *label1,
+                              const char *label2, const char *label3)
+{
+    CHECK_OBJECT(metrics, METRICS_MAGIC);
+    const char *labels[METRICS_LABELS_MAX] = {label1, label2, label3};
+    struct slot_key key = {.metric = (uint32_t)metric};
+    size_t label_count = metric_label_count(metric);
+    for (size_t i = 0; i < label_count; i++)
+        set_label(&key, i, labels[i] == NULL ? "" : labels[i]);
+    struct slot *slot = find_slot(metrics, &key);
+    if (slot == NULL)
+        slot = take_slot(metrics, &key);
+    if (slot == NULL) {
+        series_add(use(&metrics->page->slots[METRIC_SERIES_DROPPED]), 1);
+        slot = &metrics->page->slots[metric];
+    }
+    return use(slot);
+}
+
+static void observe(struct series *series, const int64_t bounds[METRICS_BUCKETS], int64_t value)
+{
+    size_t bucket = 0;
+    uint64_t amount = value < 0 ? 0 : (uint64_t)value;
+    while (bucket < METRICS_BUCKETS && value > bounds[bucket])
+        bucket++;
+    __atomic_store_n(&series->buckets[bucket], series->buckets[bucket] + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&series->sum, series->sum + amount, __ATOMIC_RELAXED);
+    series_add(series, 1);
+}
+
+void series_observe_duration(struct series *series, int64_t nanoseconds)
+{
+    observe(series, metrics_duration_bounds, nanoseconds);
+}
+
+void series_observe_size(struct series *series, int64_t count)
+{
+    observe(series, metrics_size_bounds, count);
+}
+
+/* ---- telling ---- */
+
+static void write_slot(struct wire_writer *writer, const struct slot *slot)
+{
+    struct snapshot_series series = {.metric = (enum metric)slot->key.metric};
+    for (size_t i = 0; i < METRICS_LABELS_MAX; i++)
+        series.labels[i] = text_of(slot->key.labels[i]);
+    series.numbers[0] = slot->series.value;
+    series.numbers[1] = slot->series.sum;
+    memcpy(&series.numbers[2], slot->series.buckets, sizeof slot->series.buckets);
+    snapshot_write_series(writer, &series);
+}
+
+static struct text cut(const char *text, size_t maximum)
+{
+    struct text whole = text_of(text);
+    return (struct text){.at = whole.at, .length = whole.length < maximum ? whole.length : maximum};
+}
+
+static uint8_t *write_snapshot(const struct page *page, size_t slot_count, const char *kind, const char *name,
+                               uint64_t sequence, uint32_t interval_ms, size_t *length)
+{
+    struct snapshot snapshot = {.kind = cut(kind, SNAPSHOT_KIND_MAX),
+                                .name = cut(name, SNAPSHOT_NAME_MAX),
+                                .pid = page->head.pid,
+                                .start = page->head.start,
+                                .sequence = sequence,
+                                .interval_ms = interval_ms};
+    for (size_t i = 0; i < slot_count; i++)
+        snapshot.series_count += page->slots[i].used;
+    size_t capacity = snapshot_bound(snapshot.series_count);
+    uint8_t *bytes = object_alloc(capacity);
+    struct wire_writer writer;
+    wire_writer_begin(&writer, bytes, capacity);
+    snapshot_write_head(&writer, &snapshot);
+    for (size_t i = 0; i < slot_count; i++)
+        if (page->slots[i].used)
+            write_slot(&writer, &page->slots[i]);
+    *length = wire_writer_end(&writer);
+    ENSURE(*length > 0);
+    return bytes;
+}
+
+void metrics_set_interval(struct metrics *metrics, uint32_t interval_ms)
+{
+    CHECK_OBJECT(metrics, METRICS_MAGIC);
+    metrics->interval_ms = interval_ms;
+}
+
+uint8_t *metrics_snapshot(struct metrics *metrics, const char *kind, const char *name, size_t *length)
+{
+    CHECK_OBJECT(metrics, METRICS_MAGIC);
+    metrics->page->head.sequence++;
+    return write_snapshot(metrics->page, metrics->slot_count, kind, name, metrics->page->head.sequence,
+                          metrics->interval_ms, length);
+}
+
+/* ---- reading the page of another ---- */
+
+/* Reads `bytes` bytes of the file, with read(2): a mapping of a file that somebody cuts short would be a
+ * SIGBUS. */
+static bool read_page(const char *path, void *memory, size_t bytes)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd == -1)
+        return false;
+    ssize_t got = pread(fd, memory, bytes, 0);
+    close(fd);
+    return got == (ssize_t)bytes;
+}
+
+static bool readable(const struct page_head *head)
+{
+    return head->magic == PAGE_MAGIC && head->layout == PAGE_LAYOUT && head->table == table_fingerprint() &&
+           head->pid <= INT32_MAX;
+}
+
+bool metrics_page_owner(const char *path, uint32_t *pid, uint64_t *start)
+{
+    struct page_head head;
+    if (!read_page(path, &head, sizeof head) || !readable(&head))
+        return false;
+    *pid = head.pid;
+    *start = head.start;
+    return true;
+}
+
+/* Takes slots out of use that no process of ours can have written. */
+static void sanitise(struct page *page)
+{
+    for (size_t i = 0; i < PAGE_SLOTS; i++) {
+        struct slot *slot = &page->slots[i];
+        slot->used = slot->used == 1 && slot->key.metric < METRIC_COUNT;
+        for (size_t label = 0; label < METRICS_LABELS_MAX; label++)
+            slot->key.labels[label][METRICS_LABEL_BYTES - 1] = '\0';
+    }
+}
+
+uint8_t *metrics_page_snapshot(const char *path, const char *kind, const char *name, size_t *length)
+{
+    struct page *page = object_alloc(sizeof *page);
+    uint8_t *bytes = NULL;
+    if (read_page(path, page, sizeof *page) && readable(&page->head)) {
+        sanitise(page);
+        bytes = write_snapshot(page, PAGE_SLOTS, kind, name, page->head.sequence + 1, 0, length);
+    }
+    free(page);
+    return bytes;
+}

@@ -1,0 +1,266 @@
+/* model_config: one model of the repository: its model.conf, its version folders, the file of a version.
+ * models.c gathers all of them. SPDX-License-Identifier: MIT */
+#include "model_config.h"
+
+#include "parameter.h"
+#include "protocol.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { VERSIONS_MAX = 1024 }; /* of one model: as many as a CATALOG can tell of all */
+
+static const struct parameter rows[] = {
+#define INTEGER(section, name, ...) PARAMETER_ROW_INTEGER(model_config, section, name, __VA_ARGS__),
+#define STRING(section, name, ...)  PARAMETER_ROW_STRING(model_config, section, name, __VA_ARGS__),
+#define NAMES(section, name, ...)   PARAMETER_ROW_NAMES(model_config, section, name, __VA_ARGS__),
+#include "model_parameters.def"
+#undef INTEGER
+#undef STRING
+#undef NAMES
+};
+
+static const struct parameter_table table = {.rows = rows, .count = COUNT_OF(rows)};
+
+/* What a version's folder may hold, in the order in which it is looked for. */
+static const struct {
+    const char *file;
+    const char *backend;
+} model_files[] = {
+    {"model.onnx", "onnx"}, {"model.echo", "echo"}, {"model.pkl", "python"}, {"model.py", "python"}};
+
+static char *join(const char *directory, const char *name)
+{
+    char *path;
+    ENSURE(asprintf(&path, "%s/%s", directory, name) >= 0);
+    return path;
+}
+
+static bool is_regular(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* ---- versions ---- */
+
+static bool is_number(const char *name)
+{
+    return *name != '\0' && name[strspn(name, "0123456789")] == '\0';
+}
+
+/* Numbers by value, however long, then names, with numbers in them by value, too (v2 before v10). */
+int model_version_compare(const char *a, const char *b)
+{
+    if (is_number(a) != is_number(b))
+        return is_number(a) ? -1 : 1;
+    if (!is_number(a))
+        return strverscmp(a, b);
+    const char *digits_a = a + strspn(a, "0"), *digits_b = b + strspn(b, "0");
+    size_t length_a = strlen(digits_a), length_b = strlen(digits_b);
+    if (length_a != length_b)
+        return length_a < length_b ? -1 : 1;
+    int order = strcmp(digits_a, digits_b);
+    return order != 0 ? order : strcmp(a, b); /* 01 and 1 are two folders */
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return model_version_compare(*(char *const *)a, *(char *const *)b);
+}
+
+static bool holds_model_file(const char *directory)
+{
+    bool found = false;
+    for (size_t i = 0; i < COUNT_OF(model_files) && !found; i++) {
+        char *path = join(directory, model_files[i].file);
+        found = is_regular(path);
+        free(path);
+    }
+    return found;
+}
+
+/* A folder is a version when its name is a number or a model file lies in it: other folders may lie beside.
+ */
+static bool is_version(const struct model_config *model, const char *name)
+{
+    struct stat status;
+    char *path = join(model->directory, name);
+    bool good = *name != '.' && stat(path, &status) == 0 && S_ISDIR(status.st_mode) &&
+                (is_number(name) || holds_model_file(path));
+    free(path);
+    return good;
+}
+
+static void add_version(struct model_config *model, const char *name, struct config_errors *errors)
+{
+    if (!protocol_name_ok(text_of(name))) {
+        config_complain(errors, "%s/%s: expected a version's name (1 to 128 of A-Z a-z 0-9 . _ -)",
+                        model->directory, name);
+        return;
+    }
+    if (model->versions.count == VERSIONS_MAX) {
+        config_complain(errors, "%s/%s: more than %d versions", model->directory, name, VERSIONS_MAX);
+        return;
+    }
+    model->versions.names[model->versions.count++] = object_strdup(name);
+}
+
+static void find_versions(struct model_config *model, struct config_errors *errors)
+{
+    model->versions.names = object_alloc(VERSIONS_MAX * sizeof(char *));
+    DIR *directory = opendir(model->directory);
+    if (directory == NULL) {
+        config_complain(errors, "%s: %s", model->directory, strerror(errno));
+        return;
+    }
+    struct dirent *entry;
+    while ((entry = readdir(directory)) != NULL)
+        if (is_version(model, entry->d_name))
+            add_version(model, entry->d_name, errors);
+    closedir(directory);
+    qsort(model->versions.names, model->versions.count, sizeof(char *), compare_names);
+}
+
+static bool has_version(const struct model_config *model, const char *version)
+{
+    for (size_t i = 0; i < model->versions.count; i++)
+        if (strcmp(model->versions.names[i], version) == 0)
+            return true;
+    return false;
+}
+
+const char *model_stable_version(const struct model_config *model)
+{
+    if (*model->version != '\0')
+        return model->version;
+    return model->versions.count == 0 ? NULL : model->versions.names[model->versions.count - 1];
+}
+
+/* ---- the checks of model.conf ---- */
+
+static void check_word(struct parameter_reader *reader, char *const *member, const char *const *known,
+                       size_t count)
+{
+    char list[128] = "";
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(*member, known[i]) == 0)
+            return;
+        snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", i == 0 ? "" : " or ", known[i]);
+    }
+    if (**member != '\0')
+        parameter_complain(reader, member, "expected %s, got \"%.40s\"", list, *member);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* A request may name its features: two of one name could not be told apart. */
+static void check_distinct(struct parameter_reader *reader, const struct config_names *names)
+{
+    char **sorted = object_alloc(names->count * sizeof(char *));
+    for (size_t i = 0; i < names->count; i++)
+        sorted[i] = names->names[i];
+    qsort(sorted, names->count, sizeof(char *), compare_strings);
+    for (size_t i = 1; i < names->count; i++) {
+        if (strcmp(sorted[i - 1], sorted[i]) != 0)
+            continue;
+        parameter_complain(reader, names, "\"%.80s\" stands there twice", sorted[i]);
+        break;
+    }
+    free(sorted);
+}
+
+static void check(struct parameter_reader *reader, const struct model_config *model)
+{
+    static const char *const backends[] = {"onnx", "echo", "python"};
+    static const char *const tasks[] = {"classification", "regression"};
+    check_word(reader, &model->backend, backends, COUNT_OF(backends));
+    check_word(reader, &model->task, tasks, COUNT_OF(tasks));
+    check_distinct(reader, &model->features);
+    if (strlen(model->description) > PROTOCOL_TEXT_MAX)
+        parameter_complain(reader, &model->description, "expected at most %d bytes", PROTOCOL_TEXT_MAX);
+    if (*model->version != '\0' && !has_version(model, model->version))
+        parameter_complain(reader, &model->version, "there is no version \"%.128s\" in %s", model->version,
+                           model->directory);
+}
+
+/* ---- the doors ---- */
+
+struct model_config *model_config_load(const char *models_directory, const char *name,
+                                       struct config_errors *errors)
+{
+    int complaints_before = errors->count;
+    struct model_config *model = object_alloc(sizeof *model);
+    model->name = object_strdup(name);
+    model->directory = join(models_directory, name);
+    parameters_default(&table, model);
+    find_versions(model, errors);
+    char *file = join(model->directory, "model.conf");
+    bool has_file = access(file, F_OK) == 0;
+    if (has_file || model->versions.count > 0) {
+        struct parameter_reader *reader = parameter_reader_new(&table, model, file, errors);
+        if (has_file)
+            parameter_read_file(reader, file);
+        check(reader, model);
+        parameter_reader_free(reader);
+        if (!protocol_name_ok(text_of(name)))
+            config_complain(errors, "%s: expected a model's name (1 to 128 of A-Z a-z 0-9 . _ -)",
+                            model->directory);
+    }
+    bool is_model = (has_file || model->versions.count > 0) && errors->count == complaints_before;
+    free(file);
+    if (is_model)
+        return model;
+    model_config_free(model);
+    return NULL;
+}
+
+void model_config_free(struct model_config *model)
+{
+    if (model == NULL)
+        return;
+    parameters_free(&table, model);
+    config_names_free(&model->versions);
+    free(model->name);
+    free(model->directory);
+    free(model);
+}
+
+char *model_file(const struct model_config *model, const char *version, const char **backend,
+                 struct config_errors *errors)
+{
+    char *directory = join(model->directory, version), *found = NULL;
+    for (size_t i = 0; i < COUNT_OF(model_files) && found == NULL; i++) {
+        if (*model->backend != '\0' && strcmp(model->backend, model_files[i].backend) != 0)
+            continue;
+        char *path = join(directory, model_files[i].file);
+        if (is_regular(path)) {
+            *backend = model_files[i].backend;
+            found = path;
+        } else {
+            free(path);
+        }
+    }
+    if (found == NULL && *model->backend != '\0')
+        config_complain(errors, "%s: holds no model file of the backend %s", directory, model->backend);
+    else if (found == NULL)
+        config_complain(errors, "%s: holds no model.onnx, model.echo, model.pkl or model.py", directory);
+    free(directory);
+    return found;
+}
+
+void model_config_print_template(FILE *out)
+{
+    fputs("# model.conf: every parameter of a model, at its default. It lies beside the model's version "
+          "folders, and what\n"
+          "# is left out has its default: an empty file, or none, is fine. The syntax is libconfig's.\n",
+          out);
+    parameters_print(&table, out);
+}

@@ -1,0 +1,362 @@
+/* protocol: envelopes to bytes and back, exactly as PROTOCOL.md says.
+ *
+ * Called by client (askers), session (workers) and broker for every message, and by the fuzzer with anything.
+ * Each verb is one row: how many elements its array has, a function that writes its fields and one that reads
+ * them. The readers take every field with its bound and the caller checks that nothing is left over, so
+ * whatever passes protocol_decode can be used without a further check. SPDX-License-Identifier: MIT */
+#include "protocol.h"
+
+#include "wire.h"
+
+enum { HEAD_FIELDS = 3, PRIORITY_MAX = 9, SLOTS_MAX = 2 };
+
+#define TIME_MAX                                                                                             \
+    (UINT64_C(1) << 53) /* microseconds or milliseconds; safe to multiply by nothing, to add to a clock */
+
+/* ---- reading of field types; each returns NULL or the complaint about `name` ---- */
+
+#define TAKE(expression, complaint)                                                                          \
+    do {                                                                                                     \
+        if (!(expression))                                                                                   \
+            return complaint;                                                                                \
+    } while (0)
+
+static bool take_u32(struct wire_reader *reader, uint64_t minimum, uint64_t maximum, uint32_t *value)
+{
+    uint64_t wide;
+    if (!wire_read_uint(reader, maximum, &wide) || wide < minimum)
+        return false;
+    *value = (uint32_t)wide;
+    return true;
+}
+
+static bool take_name(struct wire_reader *reader, bool may_be_empty, struct text *name)
+{
+    if (!wire_read_str(reader, PROTOCOL_NAME_MAX, name))
+        return false;
+    return (may_be_empty && name->length == 0) || protocol_name_ok(*name);
+}
+
+static bool take_failure(struct wire_reader *reader, enum failure *failure)
+{
+    uint64_t number;
+    if (!wire_read_uint(reader, UINT8_MAX, &number) || number == FAILURE_NONE)
+        return false;
+    *failure = (enum failure)number;
+    return true;
+}
+
+/* ---- one pair of functions for each verb that has fields ---- */
+
+static void write_request(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_text(writer, e->request.model);
+    wire_write_text(writer, e->request.version);
+    wire_write_uint(writer, e->request.rows);
+    wire_write_uint(writer, e->request.time_left_us);
+    wire_write_uint(writer, e->request.priority);
+    wire_write_text(writer, e->request.key);
+    wire_write_text(writer, e->request.tag);
+}
+
+static const char *read_request(struct wire_reader *reader, struct envelope *e)
+{
+    uint64_t priority;
+    TAKE(take_name(reader, true, &e->request.model), "REQUEST: model is no name");
+    TAKE(take_name(reader, true, &e->request.version), "REQUEST: version is no name");
+    TAKE(take_u32(reader, 1, PROTOCOL_ROWS_MAX, &e->request.rows), "REQUEST: rows is out of bounds");
+    TAKE(wire_read_uint(reader, TIME_MAX, &e->request.time_left_us),
+         "REQUEST: time_left_us is out of bounds");
+    TAKE(wire_read_uint(reader, PRIORITY_MAX, &priority), "REQUEST: priority is out of bounds");
+    TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->request.key),
+         "REQUEST: key is no text of at most 512 bytes");
+    TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->request.tag),
+         "REQUEST: tag is no text of at most 512 bytes");
+    e->request.priority = (uint8_t)priority;
+    return NULL;
+}
+
+static void write_reply(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_text(writer, e->reply.version);
+    wire_write_uint(writer, e->reply.queue_us);
+    wire_write_uint(writer, e->reply.compute_us);
+    wire_write_uint(writer, e->reply.batch_rows);
+}
+
+static const char *read_reply(struct wire_reader *reader, struct envelope *e)
+{
+    TAKE(take_name(reader, false, &e->reply.version), "REPLY: version is no name");
+    TAKE(wire_read_uint(reader, TIME_MAX, &e->reply.queue_us), "REPLY: queue_us is out of bounds");
+    TAKE(wire_read_uint(reader, TIME_MAX, &e->reply.compute_us), "REPLY: compute_us is out of bounds");
+    TAKE(take_u32(reader, 0, UINT32_MAX, &e->reply.batch_rows), "REPLY: batch_rows is out of bounds");
+    return NULL;
+}
+
+static void write_reject(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_uint(writer, e->reject.failure);
+    wire_write_uint(writer, e->reject.retry_after_ms);
+    wire_write_text(writer, e->reject.message);
+}
+
+static const char *read_reject(struct wire_reader *reader, struct envelope *e)
+{
+    TAKE(take_failure(reader, &e->reject.failure), "REJECT: error is no error");
+    TAKE(wire_read_uint(reader, TIME_MAX, &e->reject.retry_after_ms),
+         "REJECT: retry_after_ms is out of bounds");
+    TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->reject.message),
+         "REJECT: message is no text of at most 512 bytes");
+    return NULL;
+}
+
+static void write_pong(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_uint(writer, e->pong.epoch);
+}
+
+static const char *read_pong(struct wire_reader *reader, struct envelope *e)
+{
+    TAKE(wire_read_uint(reader, UINT64_MAX, &e->pong.epoch), "epoch is no number");
+    return NULL;
+}
+
+static void write_catalog(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_uint(writer, e->catalog.count);
+}
+
+static const char *read_catalog(struct wire_reader *reader, struct envelope *e)
+{
+    TAKE(take_u32(reader, 0, PROTOCOL_COUNT_MAX, &e->catalog.count), "CATALOG: count is out of bounds");
+    return NULL;
+}
+
+static void write_ready(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_text(writer, e->ready.model);
+    wire_write_text(writer, e->ready.version);
+    wire_write_uint(writer, e->ready.capacity_rows);
+    wire_write_uint(writer, e->ready.slots);
+    wire_write_uint(writer, e->ready.heartbeat_ms);
+    wire_write_uint(writer, e->ready.pid);
+    wire_write_text(writer, e->ready.token);
+}
+
+static const char *read_ready(struct wire_reader *reader, struct envelope *e)
+{
+    TAKE(take_name(reader, false, &e->ready.model), "READY: model is no name");
+    TAKE(take_name(reader, false, &e->ready.version), "READY: version is no name");
+    TAKE(take_u32(reader, 1, PROTOCOL_ROWS_MAX, &e->ready.capacity_rows),
+         "READY: capacity_rows is out of bounds");
+    TAKE(take_u32(reader, 1, SLOTS_MAX, &e->ready.slots), "READY: slots is out of bounds");
+    TAKE(take_u32(reader, 10, 3600000, &e->ready.heartbeat_ms), "READY: heartbeat_ms is out of bounds");
+    TAKE(take_u32(reader, 0, UINT32_MAX, &e->ready.pid), "READY: pid is out of bounds");
+    TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->ready.token),
+         "READY: token is no text of at most 512 bytes");
+    return NULL;
+}
+
+static void write_result(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_uint(writer, e->result.count);
+    wire_write_uint(writer, e->result.compute_us);
+    wire_write_bin(writer, e->result.failures.at, e->result.failures.length);
+}
+
+static const char *read_result(struct wire_reader *reader, struct envelope *e)
+{
+    TAKE(take_u32(reader, 1, PROTOCOL_COUNT_MAX, &e->result.count), "RESULT: count is out of bounds");
+    TAKE(wire_read_uint(reader, TIME_MAX, &e->result.compute_us), "RESULT: compute_us is out of bounds");
+    TAKE(wire_read_bin(reader, PROTOCOL_COUNT_MAX, &e->result.failures),
+         "RESULT: errors is no bin of at most 1024 bytes");
+    TAKE(e->result.failures.length == 0 || e->result.failures.length == e->result.count,
+         "RESULT: errors has not one byte for each payload");
+    return NULL;
+}
+
+static void write_batch(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_uint(writer, e->batch.count);
+    wire_write_uint(writer, e->batch.rows);
+    wire_write_uint(writer, e->batch.time_left_us);
+}
+
+static const char *read_batch(struct wire_reader *reader, struct envelope *e)
+{
+    TAKE(take_u32(reader, 1, PROTOCOL_COUNT_MAX, &e->batch.count), "BATCH: count is out of bounds");
+    TAKE(take_u32(reader, 1, UINT32_MAX, &e->batch.rows), "BATCH: rows is out of bounds");
+    TAKE(wire_read_uint(reader, TIME_MAX, &e->batch.time_left_us), "BATCH: time_left_us is out of bounds");
+    return NULL;
+}
+
+static void write_drain(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_text(writer, e->drain.message);
+}
+
+static const char *read_drain(struct wire_reader *reader, struct envelope *e)
+{
+    TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->drain.message),
+         "DRAIN: message is no text of at most 512 bytes");
+    return NULL;
+}
+
+/* ---- the table ---- */
+
+struct verb_row {
+    enum verb verb;
+    const char *name;
+    uint32_t fields; /* after version, verb and id */
+    void (*write)(struct wire_writer *writer, const struct envelope *envelope);
+    const char *(*read)(struct wire_reader *reader, struct envelope *envelope);
+};
+
+static const struct verb_row verb_rows[] = {
+    {VERB_REQUEST, "REQUEST", 7, write_request, read_request},
+    {VERB_CANCEL, "CANCEL", 0, NULL, NULL},
+    {VERB_PING, "PING", 0, NULL, NULL},
+    {VERB_REPLY, "REPLY", 4, write_reply, read_reply},
+    {VERB_REJECT, "REJECT", 3, write_reject, read_reject},
+    {VERB_PONG, "PONG", 1, write_pong, read_pong},
+    {VERB_CATALOG, "CATALOG", 1, write_catalog, read_catalog},
+    {VERB_READY, "READY", 7, write_ready, read_ready},
+    {VERB_RESULT, "RESULT", 3, write_result, read_result},
+    {VERB_HEARTBEAT, "HEARTBEAT", 0, NULL, NULL},
+    {VERB_BYE, "BYE", 0, NULL, NULL},
+    {VERB_BATCH, "BATCH", 3, write_batch, read_batch},
+    {VERB_DRAIN, "DRAIN", 1, write_drain, read_drain},
+    {VERB_BEAT, "BEAT", 1, write_pong, read_pong},
+};
+
+#define X(name, number) +1
+_Static_assert(COUNT_OF(verb_rows) == 0 PROTOCOL_VERBS(X), "every verb has its row");
+#undef X
+
+static const struct verb_row *row_of(uint64_t verb)
+{
+    for (size_t i = 0; i < COUNT_OF(verb_rows); i++)
+        if ((uint64_t)verb_rows[i].verb == verb)
+            return &verb_rows[i];
+    return NULL;
+}
+
+size_t protocol_encode(const struct envelope *envelope, uint8_t *bytes, size_t capacity)
+{
+    const struct verb_row *row = row_of(envelope->verb);
+    ENSURE(row != NULL);
+    struct wire_writer writer;
+    wire_writer_begin(&writer, bytes, capacity);
+    wire_write_array(&writer, HEAD_FIELDS + row->fields);
+    wire_write_uint(&writer, PROTOCOL_VERSION);
+    wire_write_uint(&writer, envelope->verb);
+    wire_write_uint(&writer, envelope->id);
+    if (row->write != NULL)
+        row->write(&writer, envelope);
+    return wire_writer_end(&writer);
+}
+
+const char *protocol_decode(const uint8_t *bytes, size_t length, struct envelope *envelope)
+{
+    struct wire_reader reader = wire_reader(bytes, length);
+    uint32_t elements;
+    uint64_t version, verb;
+    TAKE(length <= PROTOCOL_ENVELOPE_MAX, "the envelope is longer than 4096 bytes");
+    TAKE(wire_read_array(&reader, &elements), "the envelope is no array");
+    TAKE(wire_read_uint(&reader, UINT64_MAX, &version), "version is no number");
+    TAKE(version == PROTOCOL_VERSION, "the protocol version is not 1");
+    TAKE(wire_read_uint(&reader, UINT64_MAX, &verb), "verb is no number");
+    TAKE(wire_read_uint(&reader, UINT64_MAX, &envelope->id), "id is no number");
+    const struct verb_row *row = row_of(verb);
+    TAKE(row != NULL, "the verb is unknown");
+    TAKE(elements == HEAD_FIELDS + row->fields, "the verb has another number of fields");
+    envelope->verb = row->verb;
+    const char *complaint = row->read == NULL ? NULL : row->read(&reader, envelope);
+    TAKE(complaint == NULL, complaint);
+    TAKE(wire_finished(&reader), "bytes are left over behind the envelope");
+    return NULL;
+}
+
+bool protocol_name_ok(struct text name)
+{
+    if (name.length == 0 || name.length > PROTOCOL_NAME_MAX || name.at[0] == '.')
+        return false;
+    for (size_t i = 0; i < name.length; i++) {
+        char c = name.at[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+              c == '_' || c == '-'))
+            return false;
+    }
+    return true;
+}
+
+const char *protocol_verb_name(enum verb verb)
+{
+    const struct verb_row *row = row_of((uint64_t)verb);
+    return row == NULL ? "?" : row->name;
+}
+
+const char *failure_label(enum failure failure)
+{
+    switch (failure) {
+#define X(name, number, http, label)                                                                         \
+    case FAILURE_##name:                                                                                     \
+        return label;
+        FAILURES(X)
+#undef X
+    }
+    return "internal";
+}
+
+int failure_http_status(enum failure failure)
+{
+    switch (failure) {
+#define X(name, number, http, label)                                                                         \
+    case FAILURE_##name:                                                                                     \
+        return http;
+        FAILURES(X)
+#undef X
+    }
+    return 500;
+}
+
+/* ---- catalog entries ---- */
+
+enum { ENTRY_FIELDS = 6, ENTRY_OVERHEAD = 2 * PROTOCOL_NAME_MAX + 64, SCHEMA_BYTES_MAX = 8 << 20 };
+
+size_t catalog_entry_bound(const struct catalog_entry *entry)
+{
+    return ENTRY_OVERHEAD + entry->schema.length;
+}
+
+size_t catalog_entry_encode(const struct catalog_entry *entry, uint8_t *bytes, size_t capacity)
+{
+    struct wire_writer writer;
+    wire_writer_begin(&writer, bytes, capacity);
+    wire_write_array(&writer, ENTRY_FIELDS);
+    wire_write_text(&writer, entry->model);
+    wire_write_text(&writer, entry->version);
+    wire_write_uint(&writer, entry->state);
+    wire_write_uint(&writer, entry->workers);
+    wire_write_bool(&writer, entry->stable);
+    wire_write_bin(&writer, entry->schema.at, entry->schema.length);
+    return wire_writer_end(&writer);
+}
+
+const char *catalog_entry_decode(const uint8_t *bytes, size_t length, struct catalog_entry *entry)
+{
+    struct wire_reader reader = wire_reader(bytes, length);
+    uint32_t fields;
+    uint64_t state;
+    TAKE(wire_read_array(&reader, &fields) && fields == ENTRY_FIELDS, "the entry is no array of 6");
+    TAKE(take_name(&reader, false, &entry->model), "the entry's model is no name");
+    TAKE(take_name(&reader, true, &entry->version), "the entry's version is no name");
+    TAKE(wire_read_uint(&reader, CATALOG_FAILED, &state), "the entry's state is unknown");
+    TAKE(take_u32(&reader, 0, UINT32_MAX, &entry->workers), "the entry's workers is no number");
+    TAKE(wire_read_bool(&reader, &entry->stable), "the entry's stable is no boolean");
+    TAKE(wire_read_bin(&reader, SCHEMA_BYTES_MAX, &entry->schema),
+         "the entry's schema is no bin of at most 8 MiB");
+    TAKE(wire_finished(&reader), "bytes are left over behind the entry");
+    entry->state = (enum catalog_state)state;
+    return NULL;
+}

@@ -1,0 +1,158 @@
+/* protocol: the envelopes of common/PROTOCOL.md as C structs, and the two functions between them. Pure: no
+ * sockets, no memory of its own, safe on any bytes. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_PROTOCOL_H
+#define OUTRIGGER_PROTOCOL_H
+
+#include "object.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    PROTOCOL_VERSION = 1,
+    PROTOCOL_ENVELOPE_MAX = 4096, /* bytes of one envelope */
+    PROTOCOL_NAME_MAX = 128,      /* bytes of a model's or a version's name */
+    PROTOCOL_TEXT_MAX = 512,      /* bytes of a key, tag or message */
+    PROTOCOL_COUNT_MAX = 1024,    /* payload frames of one message */
+    PROTOCOL_ROWS_MAX = 1000000   /* rows of one request */
+};
+
+/* The verbs, with their number on the wire. */
+#define PROTOCOL_VERBS(X)                                                                                    \
+    X(REQUEST, 1)                                                                                            \
+    X(CANCEL, 2)                                                                                             \
+    X(PING, 3)                                                                                               \
+    X(REPLY, 16)                                                                                             \
+    X(REJECT, 17)                                                                                            \
+    X(PONG, 18)                                                                                              \
+    X(CATALOG, 19)                                                                                           \
+    X(READY, 32)                                                                                             \
+    X(RESULT, 33)                                                                                            \
+    X(HEARTBEAT, 34)                                                                                         \
+    X(BYE, 35)                                                                                               \
+    X(BATCH, 48)                                                                                             \
+    X(DRAIN, 49)                                                                                             \
+    X(BEAT, 50)
+
+enum verb {
+#define X(name, number) VERB_##name = number,
+    PROTOCOL_VERBS(X)
+#undef X
+};
+
+/* The kinds of failure: name, number on the wire, HTTP status, label of the counter. */
+#define FAILURES(X)                                                                                          \
+    X(NONE, 0, 200, "none")                                                                                  \
+    X(INVALID, 1, 400, "invalid")                                                                            \
+    X(UNKNOWN_MODEL, 2, 404, "unknown_model")                                                                \
+    X(UNKNOWN_VERSION, 3, 404, "unknown_version")                                                            \
+    X(TOO_LARGE, 4, 413, "too_large")                                                                        \
+    X(OVERLOADED, 5, 503, "overloaded")                                                                      \
+    X(NOT_READY, 6, 503, "not_ready")                                                                        \
+    X(DEADLINE, 7, 504, "deadline")                                                                          \
+    X(POISON, 8, 422, "poison")                                                                              \
+    X(WORKER_DIED, 9, 502, "worker_died")                                                                    \
+    X(MODEL_FAILED, 10, 500, "model_failed")                                                                 \
+    X(STOPPING, 11, 503, "stopping")                                                                         \
+    X(CANCELLED, 12, 499, "cancelled")                                                                       \
+    X(INTERNAL, 13, 500, "internal")                                                                         \
+    X(BAD_MESSAGE, 14, 400, "bad_message")
+
+enum failure {
+#define X(name, number, http, label) FAILURE_##name = number,
+    FAILURES(X)
+#undef X
+};
+
+/* One envelope. Which member of the union counts is said by `verb`. Text members are views: of the caller's
+ * memory when encoding, of the decoded bytes when decoding. */
+struct envelope {
+    enum verb verb;
+    uint64_t id;
+    union {
+        struct {
+            struct text model;   /* empty: the default model */
+            struct text version; /* empty: the route decides */
+            uint32_t rows;
+            uint64_t time_left_us;
+            uint8_t priority; /* 0 to 9, higher goes first */
+            struct text key;  /* what A/B routing hashes */
+            struct text tag;  /* the request id that people see */
+        } request;
+        struct {
+            struct text version; /* the one that answered */
+            uint64_t queue_us;
+            uint64_t compute_us;
+            uint32_t batch_rows;
+        } reply;
+        struct {
+            enum failure failure;
+            uint64_t retry_after_ms;
+            struct text message;
+        } reject;
+        struct {
+            uint64_t epoch;
+        } pong, beat;
+        struct {
+            uint32_t count;
+        } catalog;
+        struct {
+            struct text model;
+            struct text version;
+            uint32_t capacity_rows;
+            uint32_t slots;
+            uint32_t heartbeat_ms;
+            uint32_t pid;
+            struct text token;
+        } ready;
+        struct {
+            uint32_t count;
+            uint64_t compute_us;
+            struct text failures; /* empty, or `count` bytes of enum failure */
+        } result;
+        struct {
+            uint32_t count;
+            uint32_t rows;
+            uint64_t time_left_us;
+        } batch;
+        struct {
+            struct text message;
+        } drain;
+    };
+};
+
+/* Writes the envelope as msgpack. Returns its length in bytes, 0 when it does not fit `capacity`
+ * (PROTOCOL_ENVELOPE_MAX always does for members within their bounds). */
+size_t protocol_encode(const struct envelope *envelope, uint8_t *bytes, size_t capacity);
+
+/* Reads one envelope; all of the bytes must belong to it. Returns NULL, or what is wrong as a constant
+ * sentence part ("rows is out of bounds"); `envelope` is then unspecified. */
+const char *protocol_decode(const uint8_t *bytes, size_t length, struct envelope *envelope);
+
+/* True for a model's or version's name: 1 to 128 of A-Z a-z 0-9 . _ -, not starting with a dot. */
+bool protocol_name_ok(struct text name);
+
+/* "REQUEST"; "?" for a number that is no verb. */
+const char *protocol_verb_name(enum verb verb);
+/* "overloaded"; "internal" for a number that is no failure. */
+const char *failure_label(enum failure failure);
+/* 503; 500 for a number that is no failure. */
+int failure_http_status(enum failure failure);
+
+/* One model version as CATALOG tells it. */
+enum catalog_state { CATALOG_LOADING, CATALOG_READY, CATALOG_DRAINING, CATALOG_FAILED };
+struct catalog_entry {
+    struct text model;
+    struct text version; /* empty: the model has no version at all */
+    enum catalog_state state;
+    uint32_t workers; /* ready ones */
+    bool stable;
+    struct text schema; /* READY's payload; empty while unknown */
+};
+
+/* Bytes that catalog_entry_encode writes at most, for a schema of that length. */
+size_t catalog_entry_bound(const struct catalog_entry *entry);
+size_t catalog_entry_encode(const struct catalog_entry *entry, uint8_t *bytes, size_t capacity);
+const char *catalog_entry_decode(const uint8_t *bytes, size_t length, struct catalog_entry *entry);
+
+#endif

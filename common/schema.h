@@ -1,0 +1,47 @@
+/* schema: what a model takes and gives, as its worker says in READY and the broker hands on in CATALOG
+ * (PROTOCOL.md section 7). SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_SCHEMA_H
+#define OUTRIGGER_SCHEMA_H
+
+#include "tensor.h"
+
+enum { SCHEMA_NAMES_MAX = 65536 }; /* features or labels of one model: bounds a hostile worker's message */
+
+struct schema_tensor {
+    char *name;
+    enum datatype datatype;
+    uint32_t rank;
+    int64_t shape[TENSOR_RANK_MAX]; /* -1 = any; shape[0] is the rows (-1, or a fixed batch) */
+};
+
+struct schema {
+    char *platform;
+    char *description;
+    struct schema_tensor *inputs;
+    size_t input_count;
+    struct schema_tensor *outputs;
+    size_t output_count;
+    char **features; /* names of the columns, in the order of the inputs; 0 or exactly feature_count names */
+    size_t feature_count;
+    char **labels;
+    size_t label_count;
+    bool regression;     /* task */
+    uint32_t timeout_ms; /* 0: not said */
+    bool allow_nan;
+};
+
+/* An empty schema; every pointer is NULL or allocated, schema_free takes all. */
+struct schema *schema_new(void);
+void schema_free(struct schema *schema);
+
+/* The number of values in one row over all inputs (product of shape[1..], 1 for a rank of 1), 0 when an inner
+ * dimension is variable. */
+size_t schema_row_values(const struct schema *schema);
+
+/* Encodes as a msgpack map into memory that the caller frees; *length in bytes. */
+uint8_t *schema_encode(const struct schema *schema, size_t *length);
+/* NULL when the bytes are no schema; *reason (a constant) then says why. What is decoded has at least one
+ * input and one output, each of a rank of 1 or more, and as many features (if any) as a row has values. */
+struct schema *schema_decode(const uint8_t *bytes, size_t length, const char **reason);
+
+#endif

@@ -1,0 +1,78 @@
+/* unix_socket: see unix_socket.h. The control sockets and the FastCGI socket are made here; ZeroMQ makes its
+ * own.
+ *
+ * A socket that is bound at its final path exists for a moment with the wrong mode, and refuses connections
+ * until listen. So it is bound under another name, finished, and renamed. SPDX-License-Identifier: MIT */
+#include "unix_socket.h"
+
+#include "object.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static bool address_of(const char *path, struct sockaddr_un *address)
+{
+    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+    if (path[0] == '\0' || strlen(path) >= sizeof(address->sun_path)) {
+        errno = path[0] == '\0' ? ENOENT : ENAMETOOLONG;
+        return false;
+    }
+    text_copy(text_of(path), address->sun_path, sizeof(address->sun_path));
+    return true;
+}
+
+static int new_socket(void)
+{
+    return socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+/* Closes and keeps errno. */
+static int close_failed(int fd)
+{
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+int unix_listen(const char *path, mode_t mode, gid_t group, int backlog)
+{
+    struct sockaddr_un final;
+    char temporary[sizeof(final.sun_path) + 1];
+    struct sockaddr_un address;
+    if (!address_of(path, &final))
+        return -1;
+    snprintf(temporary, sizeof(temporary), "%s~", path);
+    if (!address_of(temporary, &address))
+        return -1;
+    int fd = new_socket();
+    if (fd == -1)
+        return -1;
+    unlink(temporary);
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == -1)
+        return close_failed(fd);
+    /* The group first: chmod after it, since chown may take mode bits away. */
+    if ((group == (gid_t)-1 || chown(temporary, (uid_t)-1, group) == 0) && chmod(temporary, mode) == 0 &&
+        listen(fd, backlog) == 0 && rename(temporary, path) == 0)
+        return fd;
+    close_failed(fd);
+    int error = errno;
+    unlink(temporary);
+    errno = error;
+    return -1;
+}
+
+int unix_connect(const char *path)
+{
+    struct sockaddr_un address;
+    if (!address_of(path, &address))
+        return -1;
+    int fd = new_socket();
+    if (fd != -1 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == -1)
+        return close_failed(fd);
+    return fd;
+}

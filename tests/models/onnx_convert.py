@@ -1,0 +1,198 @@
+"""From fitted scikit-learn models to ONNX, by hand.
+
+One function per kind of model, each a page; nothing is looked up or guessed, so
+what the served model computes can be read here. Every model takes
+
+    features       float32 [batch, columns]
+
+a classifier answers
+
+    label          int64   [batch]             the class's index
+    probabilities  float32 [batch, classes]    in the order of the classes
+
+and a regression answers
+
+    prediction     float32 [batch, 1]
+
+scikit-learn computes in float64, these models in float32. What keeps the two
+within 1e-5 of each other is said where it happens. The operators are old ones
+(opset 13, ai.onnx.ml 1, IR version 7) so that every ONNX Runtime in use reads them.
+"""
+
+import numpy as np
+from onnx import ModelProto, TensorProto, checker, helper, numpy_helper
+
+OPSET = 13
+ML_OPSET = 1
+IR_VERSION = 7
+
+tensor = helper.make_tensor_value_info
+
+Batch = "str | int"     # the name of a free batch dimension, or a fixed size
+
+
+class Graph:
+    """Collects nodes and constants in the order in which they are computed."""
+
+    def __init__(self, columns: int, batch: Batch):
+        self.columns = columns
+        self.batch = batch
+        self.nodes: list = []
+        self.constants: list = []
+        self.declared: list = []        # types that the checker cannot infer
+
+    def constant(self, name: str, values) -> str:
+        array = np.ascontiguousarray(values, dtype=np.float32)
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(self, operator: str, inputs: list, output: str, **attributes) -> str:
+        self.nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    def dense(self, value: str, output: str, weights, bias) -> str:
+        """value @ weights + bias; weights are [inputs, outputs], as in scikit-learn's MLP."""
+        return self.node("Gemm", [value, self.constant(output + "_weights", weights),
+                                  self.constant(output + "_bias", bias)], output)
+
+    def finish_classifier(self, name: str, classes: int) -> ModelProto:
+        """`probabilities` is computed; the label is the first of the largest, as in numpy."""
+        self.node("ArgMax", ["probabilities"], "label", axis=1, keepdims=0)
+        return self._finish(name, [
+            tensor("label", TensorProto.INT64, [self.batch]),
+            tensor("probabilities", TensorProto.FLOAT, [self.batch, classes])])
+
+    def finish_regression(self, name: str) -> ModelProto:
+        return self._finish(name, [tensor("prediction", TensorProto.FLOAT, [self.batch, 1])])
+
+    def _finish(self, name: str, outputs: list) -> ModelProto:
+        features = tensor("features", TensorProto.FLOAT, [self.batch, self.columns])
+        graph = helper.make_graph(self.nodes, name, [features], outputs, self.constants,
+                                  value_info=self.declared)
+        opsets = [helper.make_opsetid("", OPSET)]
+        if any(node.domain == "ai.onnx.ml" for node in self.nodes):
+            opsets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION,
+                                  producer_name="onnx_convert")
+        checker.check_model(model, full_check=True)
+        return model
+
+
+def fold_scaler(scaler, weights, bias):
+    """A StandardScaler and the dense layer behind it as one dense layer, computed in float64.
+
+    ((x - mean) / scale) @ W + b  =  x @ (W / scale) + (b - (mean / scale) @ W)
+    """
+    weights = weights / scaler.scale_[:, np.newaxis]
+    return weights, bias - scaler.mean_ @ weights
+
+
+def logistic_two_classes(name: str, scaler, model, batch: Batch) -> ModelProto:
+    """Gemm, Sigmoid, ArgMax.
+
+    The Gemm has two columns, -z and z: sigmoid(-z) is 1 - sigmoid(z), without the
+    digits that a subtraction loses and without a second operator.
+    """
+    weights, bias = fold_scaler(scaler, model.coef_.T, model.intercept_)
+    graph = Graph(len(weights), batch)
+    graph.dense("features", "scores", np.hstack([-weights, weights]), np.hstack([-bias, bias]))
+    graph.node("Sigmoid", ["scores"], "probabilities")
+    return graph.finish_classifier(name, 2)
+
+
+def logistic_many_classes(name: str, scaler, model, batch: Batch) -> ModelProto:
+    """Gemm, Softmax, ArgMax: multinomial logistic regression."""
+    weights, bias = fold_scaler(scaler, model.coef_.T, model.intercept_)
+    graph = Graph(len(weights), batch)
+    graph.dense("features", "scores", weights, bias)
+    graph.node("Softmax", ["scores"], "probabilities", axis=1)
+    return graph.finish_classifier(name, len(model.classes_))
+
+
+def ridge(name: str, scaler, model, batch: Batch) -> ModelProto:
+    """One Gemm."""
+    weights, bias = fold_scaler(scaler, model.coef_[:, np.newaxis], np.atleast_1d(model.intercept_))
+    graph = Graph(len(weights), batch)
+    graph.dense("features", "prediction", weights, bias)
+    return graph.finish_regression(name)
+
+
+def mlp(name: str, scaler, model, batch: Batch) -> ModelProto:
+    """A Gemm with Relu per hidden layer, a Gemm, Softmax, ArgMax. `scaler` may be None.
+
+    Layers that are the very same array are written once and named by each: how the
+    heavy model stays small on disk.
+    """
+    weights, biases = list(model.coefs_), list(model.intercepts_)
+    if scaler is not None:
+        weights[0], biases[0] = fold_scaler(scaler, weights[0], biases[0])
+
+    graph = Graph(len(weights[0]), batch)
+    written: dict = {}
+
+    def shared(array, kind: str) -> str:
+        if id(array) not in written:
+            written[id(array)] = graph.constant(f"{kind}_{len(written)}", array)
+        return written[id(array)]
+
+    value = "features"
+    for layer, (matrix, bias) in enumerate(zip(weights, biases)):
+        inputs = [value, shared(matrix, "weights"), shared(bias, "bias")]
+        value = graph.node("Gemm", inputs, f"dense_{layer}")
+        if layer < len(weights) - 1:
+            value = graph.node("Relu", [value], f"hidden_{layer}")
+    graph.node("Softmax", [value], "probabilities", axis=1)
+    return graph.finish_classifier(name, len(model.classes_))
+
+
+def round_down(thresholds) -> np.ndarray:
+    """The largest float32 that is not above each float64.
+
+    A tree asks x <= t with a float32 x and a float64 t. For every float32 x that is
+    the same question as x <= round_down(t); rounding to the nearest instead may lift
+    t to an x that lies above it, and that x would change sides.
+    """
+    nearest = np.asarray(thresholds).astype(np.float32)
+    lower = np.nextafter(nearest, np.float32(-np.inf))
+    return np.where(nearest.astype(np.float64) > thresholds, lower, nearest)
+
+
+def boosted_trees(name: str, model, columns: int, batch: Batch) -> ModelProto:
+    """TreeEnsembleRegressor for the log-odds, then -z and z, Sigmoid, ArgMax, for two classes.
+
+    The trees' sum is asked for as a regression and not from TreeEnsembleClassifier: the
+    classifier's rules for one score and two classes differ between releases, a sum does not.
+    """
+    nodes: dict = {key: [] for key in (
+        "treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")}
+    leaves: dict = {key: [] for key in ("treeids", "nodeids", "ids", "weights")}
+
+    for number, estimator in enumerate(model.estimators_[:, 0]):
+        tree = estimator.tree_
+        thresholds = round_down(tree.threshold)
+        for node in range(tree.node_count):
+            leaf = tree.children_left[node] < 0
+            nodes["treeids"].append(number)
+            nodes["nodeids"].append(node)
+            nodes["modes"].append("LEAF" if leaf else "BRANCH_LEQ")
+            nodes["featureids"].append(0 if leaf else int(tree.feature[node]))
+            nodes["values"].append(0.0 if leaf else float(thresholds[node]))
+            nodes["truenodeids"].append(0 if leaf else int(tree.children_left[node]))
+            nodes["falsenodeids"].append(0 if leaf else int(tree.children_right[node]))
+            if leaf:
+                leaves["treeids"].append(number)
+                leaves["nodeids"].append(node)
+                leaves["ids"].append(0)
+                leaves["weights"].append(float(model.learning_rate * tree.value[node, 0, 0]))
+
+    positive = model.init_.class_prior_[1]      # boosting starts at the log-odds of its share
+    graph = Graph(columns, batch)
+    graph.node("TreeEnsembleRegressor", ["features"], "log_odds", domain="ai.onnx.ml",
+               n_targets=1, aggregate_function="SUM", post_transform="NONE",
+               base_values=[float(np.log(positive / (1 - positive)))],
+               **{"nodes_" + key: values for key, values in nodes.items()},
+               **{"target_" + key: values for key, values in leaves.items()})
+    graph.declared.append(tensor("log_odds", TensorProto.FLOAT, [batch, 1]))
+    graph.node("Mul", ["log_odds", graph.constant("signs", [[-1.0, 1.0]])], "scores")
+    graph.node("Sigmoid", ["scores"], "probabilities")
+    return graph.finish_classifier(name, 2)

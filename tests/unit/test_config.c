@@ -1,0 +1,531 @@
+/* test_config: outrigger.conf: the defaults, what is computed, the faults as people see them, the checks
+ * between values, the template, the sample and the manual page. What the reader of any table does is in
+ * test_parameter.c. SPDX-License-Identifier: MIT */
+#include "config.h"
+#include "scratch_directory.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+static struct config_errors errors;
+static struct config *loaded;
+
+static void set_up(void)
+{
+    scratch_make();
+    errors = (struct config_errors){0};
+    loaded = NULL;
+}
+
+static void tear_down(void)
+{
+    config_free(loaded);
+    scratch_remove();
+}
+
+static void load_text(const char *text)
+{
+    loaded = config_load(scratch_file("o.conf", text), NULL, 0, &errors);
+}
+
+static void load_setting(const char *setting)
+{
+    loaded = config_load(NULL, &setting, 1, &errors);
+}
+
+static void expect_good(void)
+{
+    ck_assert_msg(loaded != NULL, "%s", errors.text);
+    ck_assert_int_eq(errors.count, 0);
+    ck_assert_str_eq(errors.text, "");
+}
+
+/* The text must give exactly this complaint, from "o.conf" on. */
+static void expect_fault(const char *text, const char *complaint)
+{
+    char expected[1024];
+    errors = (struct config_errors){0};
+    load_text(text);
+    ck_assert_ptr_null(loaded);
+    snprintf(expected, sizeof expected, "%s/o.conf%s\n", scratch_directory, complaint);
+    ck_assert_str_eq(errors.text, expected);
+    ck_assert_int_eq(errors.count, 1);
+}
+
+static void expect_setting_fault(const char *setting, const char *complaint)
+{
+    char expected[1024];
+    errors = (struct config_errors){0};
+    load_setting(setting);
+    ck_assert_ptr_null(loaded);
+    snprintf(expected, sizeof expected, "--set: %s\n", complaint);
+    ck_assert_str_eq(errors.text, expected);
+}
+
+/* ---- the defaults and what is computed ---- */
+
+START_TEST(defaults_are_those_of_the_table)
+{
+    loaded = config_load(NULL, NULL, 0, &errors);
+    expect_good();
+    ck_assert_str_eq(loaded->file, "");
+    ck_assert_str_eq(loaded->runtime_directory, "/run/outrigger");
+    ck_assert_str_eq(loaded->log_level, "info");
+    ck_assert_int_eq(loaded->frontend_backlog, 4096);
+    ck_assert_int_eq(loaded->broker_max_queue_bytes, 268435456);
+    ck_assert_str_eq(loaded->collector_listen, "127.0.0.1:9464");
+    ck_assert_int_eq(loaded->supervisor_storm_count, 10);
+}
+END_TEST
+
+START_TEST(an_empty_name_is_no_file)
+{
+    loaded = config_load("", NULL, 0, &errors);
+    expect_good();
+}
+END_TEST
+
+START_TEST(computed_values_follow_the_runtime_directory)
+{
+    load_setting("runtime_directory=/tmp/r");
+    expect_good();
+    ck_assert_str_eq(loaded->frontend_socket, "/tmp/r/frontend.sock");
+    ck_assert_str_eq(loaded->broker_askers, "ipc:///tmp/r/askers.ipc");
+    ck_assert_str_eq(loaded->broker_workers, "ipc:///tmp/r/workers.ipc");
+    char program[256] = "";
+    ck_assert_int_gt(readlink("/proc/self/exe", program, sizeof program - 1), 0);
+    *strrchr(program, '/') = '\0';
+    ck_assert_str_eq(loaded->binary_directory, program);
+}
+END_TEST
+
+START_TEST(configured_values_are_not_computed)
+{
+    load_text("binary_directory = \"/opt\"; frontend = { processes = 7; socket = \"/s\"; };\n"
+              "broker = { askers = \"ipc:///a\"; workers = \"tcp://127.0.0.1:5555\"; };");
+    expect_good();
+    ck_assert_str_eq(loaded->binary_directory, "/opt");
+    ck_assert_int_eq(loaded->frontend_processes, 7);
+    ck_assert_str_eq(loaded->frontend_socket, "/s");
+    ck_assert_str_eq(loaded->broker_askers, "ipc:///a");
+    ck_assert_str_eq(loaded->broker_workers, "tcp://127.0.0.1:5555");
+}
+END_TEST
+
+START_TEST(frontends_follow_the_cores)
+{
+    cpu_set_t cores;
+    ck_assert_int_eq(sched_getaffinity(0, sizeof cores, &cores), 0);
+    int64_t count = CPU_COUNT(&cores);
+    loaded = config_load(NULL, NULL, 0, &errors);
+    expect_good();
+    ck_assert_int_eq(loaded->frontend_processes, count <= 4 ? 2 : count / 2 < 64 ? count / 2 : 64);
+}
+END_TEST
+
+START_TEST(free_takes_null)
+{
+    config_free(NULL);
+}
+END_TEST
+
+/* ---- files ---- */
+
+START_TEST(sections_and_top_level_are_read)
+{
+    load_text("# comment\nlog_level = \"debug\";\nfrontend =\n{\n  processes = 3; max_rows = "
+              "17L;\n};\nworker : { slots = 2 }\n");
+    expect_good();
+    ck_assert_str_eq(loaded->log_level, "debug");
+    ck_assert_int_eq(loaded->frontend_processes, 3);
+    ck_assert_int_eq(loaded->frontend_max_rows, 17);
+    ck_assert_int_eq(loaded->worker_slots, 2);
+}
+END_TEST
+
+START_TEST(unknown_key_names_the_nearest)
+{
+    expect_fault("\n\nfrontend = {\n  procesess = 2; };",
+                 ":4: frontend.procesess: unknown key; the nearest known is frontend.processes");
+    expect_fault("log_levle = \"info\";", ":1: log_levle: unknown key; the nearest known is log_level");
+}
+END_TEST
+
+START_TEST(unknown_section_names_the_nearest)
+{
+    expect_fault("fronted = { processes = 1; };",
+                 ":1: fronted: unknown section; the nearest known is frontend");
+    expect_fault("qqqqqqqqqqqq = { processes = 1; };", ":1: qqqqqqqqqqqq: unknown section");
+}
+END_TEST
+
+START_TEST(a_wrong_value_is_said_with_what_was_expected)
+{
+    expect_fault("\n\n\n\n\n\nfrontend = { processes = \"two\"; };",
+                 ":7: frontend.processes: expected an integer from 0 to 64 (processes), got \"two\"");
+}
+END_TEST
+
+START_TEST(syntax_errors_have_a_line)
+{
+    expect_fault("\nfrontend = {\n  processes = ;\n};", ":3: syntax error");
+    expect_fault("log_level = \"info", ":1: syntax error");
+}
+END_TEST
+
+START_TEST(all_faults_are_told)
+{
+    load_text(
+        "log_levle = \"x\";\nfrontend = {\n backlog = 1;\n processes = \"a\";\n};\nplacement = \"1000\";\n");
+    ck_assert_ptr_null(loaded);
+    ck_assert_int_eq(errors.count, 4);
+    ck_assert_ptr_nonnull(strstr(errors.text, "o.conf:1: log_levle"));
+    ck_assert_ptr_nonnull(strstr(errors.text, "o.conf:3: frontend.backlog"));
+    ck_assert_ptr_nonnull(strstr(errors.text, "o.conf:4: frontend.processes"));
+    ck_assert_ptr_nonnull(strstr(errors.text, "o.conf:6: placement: there is no core 1000"));
+}
+END_TEST
+
+START_TEST(earlier_complaints_stay)
+{
+    config_complain(&errors, "earlier");
+    loaded = config_load(NULL, NULL, 0, &errors);
+    ck_assert_ptr_nonnull(loaded);
+    ck_assert_str_eq(errors.text, "earlier\n");
+}
+END_TEST
+
+/* ---- the checks between values ---- */
+
+START_TEST(words_are_checked)
+{
+    expect_fault("log_level = \"loud\";",
+                 ":1: log_level: expected error, warning, info or debug, got \"loud\"");
+    expect_fault("placement = \"some\";",
+                 ":1: placement: expected auto, none or a list of cores, as 0,2-3; got \"some\"");
+    expect_fault(
+        "default_model = \"a b\";",
+        ":1: default_model: expected a model's name (1 to 128 of A-Z a-z 0-9 . _ -, no dot first), got "
+        "\"a b\"");
+    expect_fault("models_directory = \"\";", ":1: models_directory: expected a path, got \"\"");
+}
+END_TEST
+
+START_TEST(socket_modes_are_octal)
+{
+    static const char *const bad[] = {"0680", "rw", "", "66", "01777", "1000", "06600", "0x1b0", "0660 "};
+    static const char *const good[] = {"0660", "660", "0777", "0600"};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        char setting[128], complaint[256];
+        snprintf(setting, sizeof setting, "frontend.socket_mode=%s", bad[i]);
+        snprintf(complaint, sizeof complaint,
+                 "frontend.socket_mode: expected an octal mode, as \"0660\", got \"%s\"", bad[i]);
+        expect_setting_fault(setting, complaint);
+    }
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        char setting[128];
+        snprintf(setting, sizeof setting, "frontend.socket_mode=%s", good[i]);
+        errors = (struct config_errors){0};
+        load_setting(setting);
+        expect_good();
+        config_free(loaded);
+        loaded = NULL;
+    }
+}
+END_TEST
+
+START_TEST(listen_is_address_and_port)
+{
+    static const char *const bad[] = {"9464",
+                                      "localhost:9464",
+                                      "127.0.0.1",
+                                      "127.0.0.1:",
+                                      "127.0.0.1:65536",
+                                      ":9464",
+                                      "::1:9464",
+                                      "[::1]",
+                                      "[127.0.0.1]:1",
+                                      "[]:1",
+                                      "[:1",
+                                      "127.0.0.1:1x",
+                                      "127.0.0.1:-1",
+                                      "127.0.0.1:111111",
+                                      "1111111111111111111111111111111111111111111111111111111:1"};
+    static const char *const good[] = {"127.0.0.1:9464", "0.0.0.0:1", "[::1]:9464", "[::]:65535", ""};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        char setting[128], complaint[256];
+        snprintf(setting, sizeof setting, "collector.listen=%s", bad[i]);
+        snprintf(
+            complaint, sizeof complaint,
+            "collector.listen: expected an address and a port, as 127.0.0.1:9464 or [::1]:9464, got \"%s\"",
+            bad[i]);
+        expect_setting_fault(setting, complaint);
+    }
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
+        char setting[128];
+        snprintf(setting, sizeof setting, "collector.listen=%s", good[i]);
+        errors = (struct config_errors){0};
+        load_setting(setting);
+        expect_good();
+        config_free(loaded);
+        loaded = NULL;
+    }
+}
+END_TEST
+
+START_TEST(endpoints_are_checked)
+{
+    expect_setting_fault("broker.askers=/tmp/x", "broker.askers: expected an endpoint, as ipc:///PATH or "
+                                                 "tcp://ADDRESS:PORT, got \"/tmp/x\"");
+    expect_setting_fault(
+        "broker.workers=ipc://",
+        "broker.workers: expected an endpoint, as ipc:///PATH or tcp://ADDRESS:PORT, got \"ipc://\"");
+    expect_setting_fault(
+        "broker.workers=tcp://",
+        "broker.workers: expected an endpoint, as ipc:///PATH or tcp://ADDRESS:PORT, got \"tcp://\"");
+    load_text("broker = { askers = \"tcp://127.0.0.1:1\";\n workers = \"tcp://127.0.0.1:1\"; };");
+    ck_assert_ptr_null(loaded);
+    ck_assert_ptr_nonnull(
+        strstr(errors.text, "o.conf:2: broker.workers: is the same endpoint as broker.askers"));
+}
+END_TEST
+
+START_TEST(socket_paths_fit_the_system)
+{
+    char path[256] = "/", setting[512];
+    memset(path + 1, 'd', 90);
+    snprintf(setting, sizeof setting, "runtime_directory=%s", path); /* 91 bytes: the longest that fits */
+    load_setting(setting);
+    expect_good();
+    config_free(loaded);
+    loaded = NULL;
+    strcat(setting, "d");
+    expect_setting_fault(setting,
+                         "runtime_directory: the paths of its sockets would be too long: expected at most 91 "
+                         "bytes, got 92");
+    memset(path + 1, 'd', 107);
+    snprintf(setting, sizeof setting, "frontend.socket=%s", path);
+    expect_setting_fault(setting,
+                         "frontend.socket: expected a path of at most 107 bytes (the system's limit for "
+                         "sockets), got 108");
+    snprintf(setting, sizeof setting, "broker.askers=ipc://%s", path);
+    expect_setting_fault(setting,
+                         "broker.askers: expected a path of at most 107 bytes (the system's limit for "
+                         "sockets), got 108");
+}
+END_TEST
+
+START_TEST(sizes_must_fit_each_other)
+{
+    expect_fault("frontend = {\n max_body_bytes = 2048;\n large_body_bytes = 4096; };",
+                 ":3: frontend.large_body_bytes: 4096 is more than frontend.max_body_bytes (2048)");
+    expect_fault("frontend = { max_body_bytes = 67108865; };",
+                 ":1: frontend.max_body_bytes: 67108865 is more than broker.max_message_bytes (67108864)");
+    load_setting("frontend.max_spool_bytes=1048576");
+    ck_assert_ptr_null(loaded);
+}
+END_TEST
+
+START_TEST(a_fault_in_a_default_names_the_file)
+{
+    char expected[256];
+    load_text("frontend = { max_spool_bytes = 1048576; };");
+    ck_assert_ptr_null(loaded);
+    snprintf(expected, sizeof expected,
+             "%s/o.conf: frontend.max_body_bytes: 33554432 is more than frontend.max_spool_bytes (1048576)\n",
+             scratch_directory);
+    ck_assert_str_eq(errors.text, expected);
+    errors = (struct config_errors){0};
+    load_setting("frontend.max_spool_bytes=1048576");
+    ck_assert_ptr_null(loaded);
+    ck_assert_str_eq(errors.text,
+                     "frontend.max_body_bytes: 33554432 is more than frontend.max_spool_bytes (1048576)\n");
+}
+END_TEST
+
+/* ---- the command line ---- */
+
+START_TEST(settings_go_before_the_file)
+{
+    const char *const settings[] = {"frontend.processes=9", "log_level=error", "frontend.processes=10",
+                                    "python=/usr/bin/env python=3"};
+    loaded = config_load(scratch_file("o.conf", "frontend = { processes = 3; backlog = 99; };"), settings,
+                         COUNT_OF(settings), &errors);
+    expect_good();
+    ck_assert_int_eq(loaded->frontend_processes, 10);
+    ck_assert_int_eq(loaded->frontend_backlog, 99);
+    ck_assert_str_eq(loaded->log_level, "error");
+    ck_assert_str_eq(loaded->python, "/usr/bin/env python=3");
+}
+END_TEST
+
+START_TEST(bad_settings_are_said)
+{
+    expect_setting_fault("frontend.processes", "expected SECTION.NAME=VALUE, got \"frontend.processes\"");
+    expect_setting_fault("=3", "expected SECTION.NAME=VALUE, got \"=3\"");
+    expect_setting_fault("frontend.proceses=3",
+                         "frontend.proceses: unknown key; the nearest known is frontend.processes");
+    expect_setting_fault("frontend.processes=true",
+                         "frontend.processes: expected an integer from 0 to 64 (processes), got true");
+}
+END_TEST
+
+/* ---- the template and the sample ---- */
+
+static void expect_equal_to_defaults(const struct config *config)
+{
+    struct config *standard = config_load(NULL, NULL, 0, &errors);
+    ck_assert_ptr_nonnull(standard);
+#define INTEGER(section, name, ...)                                                                          \
+    ck_assert_int_eq(config->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
+#define STRING(section, name, ...)                                                                           \
+    ck_assert_str_eq(config->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
+#include "parameters.def"
+#undef INTEGER
+#undef STRING
+    config_free(standard);
+}
+
+static char *template_text(void (*print)(FILE *))
+{
+    char *text;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    print(out);
+    fclose(out);
+    return text;
+}
+
+/* True when a line of the text, blanks aside, starts with the key and an equals sign. */
+static bool has_key(const char *text, const char *key)
+{
+    for (const char *line = text; line != NULL; line = strchr(line, '\n')) {
+        line += strspn(line, "\n ");
+        size_t length = strlen(key);
+        if (strncmp(line, key, length) == 0 && line[length + strspn(line + length, " ")] == '=')
+            return true;
+    }
+    return false;
+}
+
+static void expect_every_parameter(const char *text)
+{
+#define INTEGER(section, name, ...) ck_assert_msg(has_key(text, #name), "%s is missing", #name);
+#define STRING(section, name, ...)  ck_assert_msg(has_key(text, #name), "%s is missing", #name);
+#include "parameters.def"
+#undef INTEGER
+#undef STRING
+}
+
+static void read_repository_file(const char *path, char *text, size_t capacity)
+{
+    FILE *file = fopen(path, "r");
+    ck_assert_msg(file != NULL, "%s: run the tests from the top folder", path);
+    size_t length = fread(text, 1, capacity - 1, file);
+    fclose(file);
+    ck_assert_uint_lt(length, capacity - 1);
+    text[length] = '\0';
+}
+
+/* The manual page has a paragraph for each: ".TP", its path in bold, what it is. */
+static void expect_in_manual(const char *manual, const char *section, const char *name, const char *help)
+{
+    char head[256];
+    snprintf(head, sizeof head, "\n.TP\n.BR %s%s%s ", section, *section == '\0' ? "" : ".", name);
+    const char *at = strstr(manual, head);
+    ck_assert_msg(at != NULL, "no paragraph for %s.%s", section, name);
+    const char *text = strchr(at + strlen(head), '\n') + 1;
+    ck_assert_msg(strncmp(text, help, strlen(help)) == 0, "%s.%s says something else", section, name);
+}
+
+START_TEST(the_template_is_complete_and_equal_to_the_defaults)
+{
+    char *text = template_text(config_print_template);
+    expect_every_parameter(text);
+    load_text(text);
+    expect_good();
+    expect_equal_to_defaults(loaded);
+    free(text);
+}
+END_TEST
+
+START_TEST(the_sample_is_complete_and_equal_to_the_defaults)
+{
+    char text[65536];
+    read_repository_file("conf/outrigger.conf", text, sizeof text);
+    expect_every_parameter(text);
+    loaded = config_load("conf/outrigger.conf", NULL, 0, &errors);
+    expect_good();
+    expect_equal_to_defaults(loaded);
+}
+END_TEST
+
+START_TEST(the_manual_page_has_every_parameter)
+{
+    char text[65536];
+    read_repository_file("deploy/man/outrigger.conf.5", text, sizeof text);
+#define INTEGER(section, name, standard, minimum, maximum, unit, help)                                       \
+    expect_in_manual(text, #section, #name, help);
+#define STRING(section, name, standard, help) expect_in_manual(text, #section, #name, help);
+#include "parameters.def"
+#undef INTEGER
+#undef STRING
+    const char *model = strstr(text, ".SH PARAMETERS OF model.conf");
+    ck_assert_ptr_nonnull(model);
+#define INTEGER(section, name, standard, minimum, maximum, unit, help)                                       \
+    expect_in_manual(model, #section, #name, help);
+#define STRING(section, name, standard, help) expect_in_manual(model, #section, #name, help);
+#define NAMES(section, name, help)            expect_in_manual(model, #section, #name, help);
+#include "model_parameters.def"
+#undef INTEGER
+#undef STRING
+#undef NAMES
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("config");
+    TCase *values = tcase_create("values");
+    tcase_add_checked_fixture(values, set_up, tear_down);
+    tcase_add_test(values, defaults_are_those_of_the_table);
+    tcase_add_test(values, an_empty_name_is_no_file);
+    tcase_add_test(values, computed_values_follow_the_runtime_directory);
+    tcase_add_test(values, configured_values_are_not_computed);
+    tcase_add_test(values, frontends_follow_the_cores);
+    tcase_add_test(values, free_takes_null);
+    tcase_add_test(values, settings_go_before_the_file);
+    tcase_add_test(values, bad_settings_are_said);
+    suite_add_tcase(suite, values);
+    TCase *files = tcase_create("files");
+    tcase_add_checked_fixture(files, set_up, tear_down);
+    tcase_add_test(files, sections_and_top_level_are_read);
+    tcase_add_test(files, unknown_key_names_the_nearest);
+    tcase_add_test(files, unknown_section_names_the_nearest);
+    tcase_add_test(files, a_wrong_value_is_said_with_what_was_expected);
+    tcase_add_test(files, syntax_errors_have_a_line);
+    tcase_add_test(files, all_faults_are_told);
+    tcase_add_test(files, earlier_complaints_stay);
+    suite_add_tcase(suite, files);
+    TCase *checks = tcase_create("checks between values");
+    tcase_add_checked_fixture(checks, set_up, tear_down);
+    tcase_add_test(checks, words_are_checked);
+    tcase_add_test(checks, socket_modes_are_octal);
+    tcase_add_test(checks, listen_is_address_and_port);
+    tcase_add_test(checks, endpoints_are_checked);
+    tcase_add_test(checks, socket_paths_fit_the_system);
+    tcase_add_test(checks, sizes_must_fit_each_other);
+    tcase_add_test(checks, a_fault_in_a_default_names_the_file);
+    suite_add_tcase(suite, checks);
+    TCase *texts = tcase_create("template and sample");
+    tcase_add_checked_fixture(texts, set_up, tear_down);
+    tcase_add_test(texts, the_template_is_complete_and_equal_to_the_defaults);
+    tcase_add_test(texts, the_sample_is_complete_and_equal_to_the_defaults);
+    tcase_add_test(texts, the_manual_page_has_every_parameter);
+    suite_add_tcase(suite, texts);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

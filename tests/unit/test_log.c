@@ -1,0 +1,356 @@
+/* test_log: lines as machines and people read them, hostile bytes, the bound, one write each.
+ * SPDX-License-Identifier: MIT */
+#include "log.h"
+#include "object.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <regex.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <yyjson.h>
+
+static int saved_stderr;
+static int reader; /* gets each write to stderr as one packet, so that a torn line would show */
+
+static void set_up(void)
+{
+    int pair[2];
+    saved_stderr = dup(STDERR_FILENO);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
+    reader = pair[0];
+    ck_assert_int_eq(dup2(pair[1], STDERR_FILENO), STDERR_FILENO);
+    close(pair[1]);
+    unsetenv("OUTRIGGER_LOG");
+}
+
+static void tear_down(void)
+{
+    dup2(saved_stderr, STDERR_FILENO);
+    close(saved_stderr);
+    close(reader);
+}
+
+/* The next line, terminated; its length. 0 when there is none. */
+static size_t next_line(char line[8192])
+{
+    ssize_t length = recv(reader, line, 8191, 0);
+    line[length < 0 ? 0 : length] = '\0';
+    return length < 0 ? 0 : (size_t)length;
+}
+
+/* The next line as JSON, which the caller frees; it must be one whole line of at most 4096 bytes. */
+static yyjson_doc *next_document(void)
+{
+    char line[8192];
+    size_t length = next_line(line);
+    ck_assert_uint_gt(length, 0);
+    ck_assert_uint_le(length, 4096);
+    ck_assert_ptr_eq(strchr(line, '\n'), line + length - 1);
+    yyjson_doc *document = yyjson_read(line, length, 0);
+    ck_assert_msg(document != NULL, "%s", line);
+    return document;
+}
+
+static const char *member(yyjson_doc *document, const char *name)
+{
+    return yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(document), name));
+}
+
+static void expect_message(const char *expected)
+{
+    yyjson_doc *document = next_document();
+    ck_assert_str_eq(member(document, "message"), expected);
+    yyjson_doc_free(document);
+}
+
+static void expect_match(const char *text, const char *pattern)
+{
+    regex_t compiled;
+    ck_assert_int_eq(regcomp(&compiled, pattern, REG_EXTENDED), 0);
+    ck_assert_msg(regexec(&compiled, text, 0, NULL, 0) == 0, "%s", text);
+    regfree(&compiled);
+}
+
+START_TEST(a_line_is_json)
+{
+    log_open("frontend.1", "info");
+    log_write(LOG_WARNING, "id-1", "%d of %s", 3, "them");
+    yyjson_doc *document = next_document();
+    ck_assert_str_eq(member(document, "level"), "warning");
+    ck_assert_str_eq(member(document, "process"), "frontend.1");
+    ck_assert_str_eq(member(document, "message"), "3 of them");
+    ck_assert_str_eq(member(document, "request"), "id-1");
+    ck_assert_uint_eq(yyjson_obj_size(yyjson_doc_get_root(document)), 5);
+    expect_match(member(document, "time"),
+                 "^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}Z$");
+    yyjson_doc_free(document);
+}
+END_TEST
+
+START_TEST(a_line_without_request_has_no_such_member)
+{
+    log_open("broker", "info");
+    log_info("hello");
+    yyjson_doc *document = next_document();
+    ck_assert_ptr_null(member(document, "request"));
+    yyjson_doc_free(document);
+}
+END_TEST
+
+START_TEST(levels_are_kept)
+{
+    static const char *const names[] = {"error", "warning", "info", "debug"};
+    char line[8192];
+    for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+        log_open("x", names[level]);
+        for (int said = LOG_ERROR; said <= LOG_DEBUG; said++)
+            log_write((enum log_level)said, NULL, "x");
+        for (int said = LOG_ERROR; said <= level; said++) {
+            yyjson_doc *document = next_document();
+            ck_assert_str_eq(member(document, "level"), names[said]);
+            yyjson_doc_free(document);
+        }
+        ck_assert_uint_eq(next_line(line), 0);
+    }
+}
+END_TEST
+
+START_TEST(level_names_are_known)
+{
+    ck_assert(log_level_known("error"));
+    ck_assert(log_level_known("debug"));
+    ck_assert(!log_level_known(""));
+    ck_assert(!log_level_known("Info"));
+    ck_assert(!log_level_known("information"));
+}
+END_TEST
+
+START_TEST(an_unknown_level_is_info)
+{
+    char line[8192];
+    log_open("x", "loud");
+    log_debug("no");
+    ck_assert_uint_eq(next_line(line), 0);
+    log_info("yes");
+    ck_assert_uint_gt(next_line(line), 0);
+}
+END_TEST
+
+START_TEST(special_characters_are_escaped)
+{
+    log_open("x", "info");
+    log_info("%s", "a\"b\\c\nd\te\x01\x1f\x7f");
+    char line[8192];
+    next_line(line);
+    ck_assert_ptr_nonnull(strstr(line, "\"a\\\"b\\\\c\\u000ad\\u0009e\\u0001\\u001f\\u007f\""));
+    log_info("%s", "a\"b\\c\nd\te\x01\x1f\x7f");
+    expect_message("a\"b\\c\nd\te\x01\x1f\x7f");
+}
+END_TEST
+
+START_TEST(good_utf8_is_kept)
+{
+    static const char good[] = "\xc2\xa0 \xc3\xa4 \xe2\x82\xac \xed\x9f\xbf \xee\x80\x80 \xef\xbf\xbf "
+                               "\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf";
+    log_open("x", "info");
+    log_info("%s", good);
+    expect_message(good);
+}
+END_TEST
+
+START_TEST(bad_utf8_is_replaced)
+{
+#define U "\xef\xbf\xbd"
+    static const struct {
+        const char *said, *shown;
+    } rows[] = {
+        {"\x80", U},                   /* continuation alone */
+        {"\xc0\xaf", U U},             /* overlong */
+        {"\xe0\x80\x80", U U U},       /* overlong */
+        {"\xed\xa0\x80", U U U},       /* surrogate */
+        {"\xf4\x90\x80\x80", U U U U}, /* above U+10FFFF */
+        {"\xf5x", U "x"},              /* no first byte */
+        {"\xff\xfe", U U},
+        {"\xe2\x82", U U}, /* cut off */
+        {"\xe2\x82x", U U "x"},
+        {"\xe2(\xac", U "(" U},
+        {"\xf0\x90\x80", U U U},
+        {"\xf0\x90\x80\x28", U U U "("},
+        {"\xc3", U},
+    };
+    log_open("x", "info");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        log_info("%s", rows[i].said);
+        expect_message(rows[i].shown);
+    }
+#undef U
+}
+END_TEST
+
+START_TEST(any_byte_makes_a_good_line)
+{
+    log_open("x", "info");
+    for (int first = 1; first < 256; first++)
+        for (int second = 1; second < 256; second += 7) {
+            const char said[] = {(char)first, (char)second, 'x', '\0'};
+            log_write(LOG_INFO, said, "%s", said);
+            yyjson_doc_free(next_document());
+        }
+}
+END_TEST
+
+START_TEST(long_lines_are_cut_within_their_bound)
+{
+    static char text[10000];
+    log_open("x", "info");
+    static const char *const fillers[] = {"x", "\"", "\x01", "\xe2\x82\xac", "\xff"};
+    for (size_t i = 0; i < COUNT_OF(fillers); i++)
+        for (size_t start = 0; start < 8; start++) { /* so that the cut falls on each place of a character */
+            memset(text, 'a', start);
+            text[start] = '\0';
+            for (size_t length = start; length + 8 < sizeof text; length += strlen(fillers[i]))
+                strcpy(text + length, fillers[i]);
+            log_write(LOG_INFO, text, "%s", text);
+            yyjson_doc *document = next_document();
+            ck_assert_ptr_nonnull(member(document, "request"));
+            ck_assert_uint_gt(strlen(member(document, "message")), 400);
+            yyjson_doc_free(document);
+        }
+}
+END_TEST
+
+START_TEST(long_process_names_are_cut)
+{
+    char name[200];
+    memset(name, 'p', sizeof name);
+    name[sizeof name - 1] = '\0';
+    log_open(name, "info");
+    log_info("x");
+    yyjson_doc *document = next_document();
+    ck_assert_uint_eq(strlen(member(document, "process")), 63);
+    yyjson_doc_free(document);
+}
+END_TEST
+
+START_TEST(plain_lines_are_for_people)
+{
+    char line[8192];
+    setenv("OUTRIGGER_LOG", "plain", 1);
+    log_open("worker.a.1", "info");
+    log_write(LOG_ERROR, NULL, "it's \"so\" \\ \n");
+    next_line(line);
+    expect_match(line, "^20[^ ]*Z error worker\\.a\\.1: it's \"so\" \\\\ \\\\u000a\n$");
+    log_write(LOG_INFO, "id\x1b[31m", "x\xc2\x9b");
+    next_line(line);
+    expect_match(line, "^20[^ ]*Z info worker\\.a\\.1: \\[id\\\\u001b\\[31m\\] x\\\\u009b\n$");
+}
+END_TEST
+
+START_TEST(another_form_than_plain_is_json)
+{
+    setenv("OUTRIGGER_LOG", "json", 1);
+    log_open("x", "info");
+    log_info("x");
+    expect_message("x");
+}
+END_TEST
+
+START_TEST(errno_is_kept)
+{
+    log_open("x", "info");
+    errno = ENOENT;
+    log_info("%m");
+    ck_assert_int_eq(errno, ENOENT);
+    expect_message("No such file or directory");
+    close(STDERR_FILENO);
+    errno = ENOENT;
+    log_info("nobody reads this");
+    ck_assert_int_eq(errno, ENOENT);
+}
+END_TEST
+
+static void *say_hundred(void *text)
+{
+    for (int i = 0; i < 100; i++)
+        log_info("%s", (const char *)text);
+    return NULL;
+}
+
+START_TEST(threads_do_not_mix_their_lines)
+{
+    pthread_t threads[4];
+    static char texts[4][2000];
+    int counts[4] = {0}, pipes[2];
+    log_open("x", "info");
+    ck_assert_int_eq(pipe(pipes), 0);
+    ck_assert_int_ge(fcntl(pipes[1], F_SETPIPE_SZ, 1 << 20), 1 << 20);
+    dup2(pipes[1], STDERR_FILENO);
+    close(pipes[1]);
+    for (int i = 0; i < 4; i++) {
+        memset(texts[i], 'a' + i, sizeof texts[i] - 1);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, say_hundred, texts[i]), 0);
+    }
+    for (int i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    dup2(saved_stderr, STDERR_FILENO);
+    FILE *lines = fdopen(pipes[0], "r");
+    char line[8192];
+    while (fgets(line, sizeof line, lines) != NULL) {
+        yyjson_doc *document = yyjson_read(line, strlen(line), 0);
+        ck_assert_msg(document != NULL, "%s", line);
+        const char *message = member(document, "message");
+        ck_assert_str_eq(message, texts[message[0] - 'a']);
+        counts[message[0] - 'a']++;
+        yyjson_doc_free(document);
+    }
+    fclose(lines);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(counts[i], 100);
+}
+END_TEST
+
+START_TEST(complaints_of_one_place_are_rare)
+{
+    long long last = 0, other = 0, always = 0;
+    ck_assert(log_allowed(&last, 3600));
+    ck_assert(!log_allowed(&last, 3600));
+    ck_assert(!log_allowed(&last, 3600));
+    ck_assert(log_allowed(&other, 3600));
+    ck_assert(log_allowed(&always, 0));
+    ck_assert(log_allowed(&always, 0));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("log");
+    TCase *group = tcase_create("log");
+    tcase_set_timeout(group, 120);
+    tcase_add_checked_fixture(group, set_up, tear_down);
+    tcase_add_test(group, a_line_is_json);
+    tcase_add_test(group, a_line_without_request_has_no_such_member);
+    tcase_add_test(group, levels_are_kept);
+    tcase_add_test(group, level_names_are_known);
+    tcase_add_test(group, an_unknown_level_is_info);
+    tcase_add_test(group, special_characters_are_escaped);
+    tcase_add_test(group, good_utf8_is_kept);
+    tcase_add_test(group, bad_utf8_is_replaced);
+    tcase_add_test(group, any_byte_makes_a_good_line);
+    tcase_add_test(group, long_lines_are_cut_within_their_bound);
+    tcase_add_test(group, long_process_names_are_cut);
+    tcase_add_test(group, plain_lines_are_for_people);
+    tcase_add_test(group, another_form_than_plain_is_json);
+    tcase_add_test(group, errno_is_kept);
+    tcase_add_test(group, threads_do_not_mix_their_lines);
+    tcase_add_test(group, complaints_of_one_place_are_rare);
+    suite_add_tcase(suite, group);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

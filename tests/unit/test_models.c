@@ -1,0 +1,455 @@
+/* test_models: the model repository: what is a model, what is a version, their order, the file of a version,
+ * and the faults of model.conf. SPDX-License-Identifier: MIT */
+#include "config.h"
+#include "model_config.h"
+#include "scratch_directory.h"
+
+static struct config_errors errors;
+static struct model_list *list;
+
+static void set_up(void)
+{
+    scratch_make();
+    errors = (struct config_errors){0};
+    list = NULL;
+}
+
+static void tear_down(void)
+{
+    model_list_free(list);
+    scratch_remove();
+}
+
+static void load(void)
+{
+    model_list_free(list);
+    errors = (struct config_errors){0};
+    list = model_list_load(scratch_directory, &errors);
+    ck_assert_ptr_nonnull(list);
+}
+
+static struct model_config *load_one(void)
+{
+    load();
+    ck_assert_msg(errors.count == 0, "%s", errors.text);
+    ck_assert_uint_eq(list->count, 1);
+    return list->models[0];
+}
+
+/* A model m with one version and that model.conf. */
+static void write_model_conf(const char *text)
+{
+    scratch_file("m/model.conf", text);
+}
+
+static void make_model(void)
+{
+    scratch_folder("m");
+    scratch_folder("m/1");
+    scratch_file("m/1/model.onnx", "");
+}
+
+/* The model.conf must give this complaint, after its path, and the model must be left out. */
+static void expect_fault(const char *text, const char *complaint)
+{
+    char expected[1024];
+    write_model_conf(text);
+    load();
+    snprintf(expected, sizeof expected, "%s/m/model.conf%s\n", scratch_directory, complaint);
+    ck_assert_str_eq(errors.text, expected);
+    ck_assert_uint_eq(list->count, 0);
+}
+
+/* ---- the list ---- */
+
+START_TEST(an_empty_repository_is_an_empty_list)
+{
+    load();
+    ck_assert_int_eq(errors.count, 0);
+    ck_assert_uint_eq(list->count, 0);
+}
+END_TEST
+
+START_TEST(an_unreadable_repository_is_a_complaint)
+{
+    list = model_list_load(scratch_path("missing"), &errors);
+    ck_assert_ptr_nonnull(list);
+    ck_assert_uint_eq(list->count, 0);
+    char expected[512];
+    snprintf(expected, sizeof expected, "models_directory: %s/missing: No such file or directory\n",
+             scratch_directory);
+    ck_assert_str_eq(errors.text, expected);
+}
+END_TEST
+
+START_TEST(models_are_in_the_order_of_their_names)
+{
+    scratch_folder("b");
+    scratch_folder("b/1");
+    scratch_folder("a");
+    scratch_file("a/model.conf", "");
+    scratch_folder("C");
+    scratch_folder("C/7");
+    load();
+    ck_assert_int_eq(errors.count, 0);
+    ck_assert_uint_eq(list->count, 3);
+    ck_assert_str_eq(list->models[0]->name, "C");
+    ck_assert_str_eq(list->models[1]->name, "a");
+    ck_assert_str_eq(list->models[2]->name, "b");
+    ck_assert_ptr_eq(model_list_find(list, text_of("b")), list->models[2]);
+    ck_assert_ptr_null(model_list_find(list, text_of("B")));
+    ck_assert_ptr_null(model_list_find(list, text_of("")));
+}
+END_TEST
+
+START_TEST(what_is_no_model_is_passed_over)
+{
+    make_model();
+    scratch_file("README", "");
+    scratch_folder(".git");
+    scratch_folder(".git/1");
+    scratch_folder("empty");
+    scratch_folder("with spaces");
+    scratch_folder("documents");
+    scratch_folder("documents/drafts");
+    ck_assert_str_eq(load_one()->name, "m");
+}
+END_TEST
+
+START_TEST(bad_names_are_refused)
+{
+    scratch_folder("a b");
+    scratch_folder("a b/1");
+    load();
+    ck_assert_uint_eq(list->count, 0);
+    ck_assert_ptr_nonnull(strstr(errors.text, "/a b: expected a model's name"));
+}
+END_TEST
+
+START_TEST(links_to_folders_are_followed)
+{
+    const char *elsewhere = scratch_folder(".elsewhere");
+    scratch_folder(".elsewhere/3");
+    ck_assert_int_eq(symlink(elsewhere, scratch_path("linked")), 0);
+    struct model_config *model = load_one();
+    ck_assert_str_eq(model->name, "linked");
+    ck_assert_str_eq(model_stable_version(model), "3");
+    ck_assert_int_eq(symlink("nowhere", scratch_path("dangling")), 0);
+    load();
+    ck_assert_uint_eq(list->count, 1);
+    ck_assert_ptr_nonnull(strstr(errors.text, "/dangling: No such file or directory"));
+}
+END_TEST
+
+START_TEST(the_default_model_is_the_configured_or_the_only_one)
+{
+    struct config *config = config_load(NULL, NULL, 0, &errors);
+    load();
+    ck_assert_ptr_null(model_default(config, list));
+    make_model();
+    load();
+    ck_assert_str_eq(model_default(config, list), "m");
+    scratch_folder("n");
+    scratch_folder("n/1");
+    load();
+    ck_assert_ptr_null(model_default(config, list));
+    config_free(config);
+    const char *setting = "default_model=n";
+    config = config_load(NULL, &setting, 1, &errors);
+    ck_assert_str_eq(model_default(config, list), "n");
+    config_free(config);
+}
+END_TEST
+
+START_TEST(free_takes_null)
+{
+    model_list_free(NULL);
+    model_config_free(NULL);
+}
+END_TEST
+
+/* ---- versions ---- */
+
+START_TEST(versions_are_in_the_order_of_their_values)
+{
+    static const char *const folders[] = {"m/10",  "m/9", "m/2", "m/02", "m/100000000000000000000000",
+                                          "m/v10", "m/v2"};
+    scratch_folder("m");
+    for (size_t i = 0; i < COUNT_OF(folders); i++)
+        scratch_folder(folders[i]);
+    scratch_file("m/v2/model.py", "");
+    scratch_file("m/v10/model.py", "");
+    struct model_config *model = load_one();
+    static const char *const order[] = {"02", "2", "9", "10", "100000000000000000000000", "v2", "v10"};
+    ck_assert_uint_eq(model->versions.count, COUNT_OF(order));
+    for (size_t i = 0; i < COUNT_OF(order); i++)
+        ck_assert_str_eq(model->versions.names[i], order[i]);
+    ck_assert_str_eq(model_stable_version(model), "v10");
+}
+END_TEST
+
+START_TEST(comparison_is_an_order)
+{
+    static const char *const ascending[] = {"0", "01", "1",   "2", "10", "010000000000000000000001",
+                                            "a", "a2", "a10", "b"};
+    for (size_t i = 0; i < COUNT_OF(ascending); i++)
+        for (size_t j = 0; j < COUNT_OF(ascending); j++) {
+            int order = model_version_compare(ascending[i], ascending[j]);
+            ck_assert_msg((order > 0) - (order < 0) == (i > j) - (i < j), "%s %s", ascending[i],
+                          ascending[j]);
+        }
+}
+END_TEST
+
+START_TEST(other_entries_are_no_versions)
+{
+    make_model();
+    scratch_file("m/golden.json", "{}");
+    scratch_file("m/7", "a file");
+    scratch_folder("m/.8");
+    scratch_folder("m/notes");
+    struct model_config *model = load_one();
+    ck_assert_uint_eq(model->versions.count, 1);
+    ck_assert_str_eq(model->versions.names[0], "1");
+}
+END_TEST
+
+START_TEST(a_version_with_a_bad_name_is_said)
+{
+    make_model();
+    scratch_folder("m/version two");
+    scratch_file("m/version two/model.onnx", "");
+    load();
+    ck_assert_ptr_nonnull(strstr(errors.text, "/m/version two: expected a version's name"));
+}
+END_TEST
+
+START_TEST(the_stable_version_is_the_configured_or_the_highest)
+{
+    make_model();
+    scratch_folder("m/2");
+    ck_assert_str_eq(model_stable_version(load_one()), "2");
+    write_model_conf("version = \"1\";");
+    ck_assert_str_eq(model_stable_version(load_one()), "1");
+    char complaint[512];
+    snprintf(complaint, sizeof complaint, ":2: version: there is no version \"3\" in %s/m",
+             scratch_directory);
+    expect_fault("\nversion = \"3\";", complaint);
+}
+END_TEST
+
+START_TEST(a_model_may_have_no_version_yet)
+{
+    scratch_folder("m");
+    write_model_conf("");
+    struct model_config *model = load_one();
+    ck_assert_uint_eq(model->versions.count, 0);
+    ck_assert_ptr_null(model_stable_version(model));
+}
+END_TEST
+
+/* ---- model.conf ---- */
+
+START_TEST(defaults_are_those_of_the_table)
+{
+    make_model();
+    struct model_config *model = load_one();
+    char directory[512];
+    snprintf(directory, sizeof directory, "%s/m", scratch_directory);
+    ck_assert_str_eq(model->directory, directory);
+    ck_assert_int_eq(model->instances, 1);
+    ck_assert_int_eq(model->required, 1);
+    ck_assert_int_eq(model->idempotent, 1);
+    ck_assert_int_eq(model->allow_nan, 0);
+    ck_assert_int_eq(model->batching_max_batch_rows, 64);
+    ck_assert_int_eq(model->limits_max_attempts, 2);
+    ck_assert_str_eq(model->backend, "");
+    ck_assert_uint_eq(model->features.count, 0);
+}
+END_TEST
+
+START_TEST(model_conf_is_read)
+{
+    make_model();
+    write_model_conf(
+        "description = \"d\"; task = \"regression\"; backend = \"onnx\"; required = false;\n"
+        "features = (\"a\", \"b\"); labels = [\"x\", \"x\"]; queue = { max_bytes = 17179869184L; };");
+    struct model_config *model = load_one();
+    ck_assert_str_eq(model->description, "d");
+    ck_assert_str_eq(model->task, "regression");
+    ck_assert_int_eq(model->required, 0);
+    ck_assert_uint_eq(model->features.count, 2);
+    ck_assert_str_eq(model->features.names[1], "b");
+    ck_assert_uint_eq(model->labels.count, 2);
+    ck_assert_int_eq(model->queue_max_bytes, 17179869184);
+}
+END_TEST
+
+START_TEST(faults_name_file_line_and_key)
+{
+    make_model();
+    expect_fault("\nbackend = \"onyx\";", ":2: backend: expected onnx or echo or python, got \"onyx\"");
+    expect_fault("task = \"guess\";", ":1: task: expected classification or regression, got \"guess\"");
+    expect_fault("batching = {\n max_rows = 3; };",
+                 ":2: batching.max_rows: unknown key; the nearest known is queue.max_rows");
+    expect_fault("instances = 257;", ":1: instances: expected an integer from 0 to 256 (workers), got 257");
+    expect_fault("features = (\"a\", \"b\", \"a\");", ":1: features: \"a\" stands there twice");
+    expect_fault("features = (\"a\", ", ":1: syntax error");
+    char text[1024] = "description = \"";
+    memset(text + strlen(text), 'x', 513);
+    strcat(text, "\";");
+    expect_fault(text, ":1: description: expected at most 512 bytes");
+}
+END_TEST
+
+START_TEST(a_bad_model_leaves_the_others)
+{
+    make_model();
+    write_model_conf("nonsense");
+    scratch_folder("n");
+    scratch_folder("n/1");
+    load();
+    ck_assert_int_eq(errors.count, 1);
+    ck_assert_uint_eq(list->count, 1);
+    ck_assert_str_eq(list->models[0]->name, "n");
+}
+END_TEST
+
+/* ---- the file of a version ---- */
+
+static void expect_file(const char *model_conf, const char *file, const char *backend)
+{
+    const char *found_backend = NULL;
+    write_model_conf(model_conf);
+    struct model_config *model = load_one();
+    char *path = model_file(model, "1", &found_backend, &errors);
+    ck_assert_msg(path != NULL, "%s", errors.text);
+    ck_assert_str_eq(path, scratch_path(file));
+    ck_assert_str_eq(found_backend, backend);
+    free(path);
+}
+
+START_TEST(the_backend_follows_from_the_file)
+{
+    scratch_folder("m");
+    scratch_folder("m/1");
+    scratch_file("m/1/model.py", "");
+    expect_file("", "m/1/model.py", "python");
+    scratch_file("m/1/model.pkl", "");
+    expect_file("", "m/1/model.pkl", "python");
+    scratch_file("m/1/model.echo", "");
+    expect_file("", "m/1/model.echo", "echo");
+    scratch_file("m/1/model.onnx", "");
+    expect_file("", "m/1/model.onnx", "onnx");
+    expect_file("backend = \"python\";", "m/1/model.pkl", "python");
+    expect_file("backend = \"echo\";", "m/1/model.echo", "echo");
+}
+END_TEST
+
+START_TEST(a_missing_file_is_said)
+{
+    const char *backend = NULL;
+    scratch_folder("m");
+    scratch_folder("m/1");
+    scratch_folder("m/1/model.onnx"); /* a folder is no file */
+    struct model_config *model = load_one();
+    ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
+    ck_assert_ptr_nonnull(
+        strstr(errors.text, "/m/1: holds no model.onnx, model.echo, model.pkl or model.py\n"));
+    write_model_conf("backend = \"echo\";");
+    model = load_one();
+    ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
+    ck_assert_ptr_nonnull(strstr(errors.text, "/m/1: holds no model file of the backend echo\n"));
+    ck_assert_ptr_null(model_file(model, "2", &backend, &errors));
+}
+END_TEST
+
+/* ---- the template ---- */
+
+static void expect_template(const char *text)
+{
+    make_model();
+    struct model_config *standard = model_config_load(scratch_directory, "m", &errors);
+    ck_assert_ptr_nonnull(standard);
+    write_model_conf(text);
+    struct model_config *read = load_one();
+#define INTEGER(section, name, ...)                                                                          \
+    ck_assert_int_eq(read->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
+#define STRING(section, name, ...)                                                                           \
+    ck_assert_str_eq(read->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
+#define NAMES(section, name, ...) ck_assert_uint_eq(read->CONFIG_NAME(section, name).count, 0);
+#include "model_parameters.def"
+#undef INTEGER
+#undef STRING
+#undef NAMES
+#define INTEGER(section, name, ...)                                                                          \
+    ck_assert_msg(strstr(text, " " #name " = ") || strstr(text, "\n" #name " = "), #name);
+#define STRING(section, name, ...) INTEGER(section, name)
+#define NAMES(section, name, ...)  INTEGER(section, name)
+#include "model_parameters.def"
+#undef INTEGER
+#undef STRING
+#undef NAMES
+    model_config_free(standard);
+}
+
+START_TEST(the_template_is_complete_and_equal_to_the_defaults)
+{
+    char *text;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    model_config_print_template(out);
+    fclose(out);
+    expect_template(text);
+    free(text);
+}
+END_TEST
+
+START_TEST(the_sample_is_complete_and_equal_to_the_defaults)
+{
+    char text[16384];
+    FILE *file = fopen("conf/models.d/example.conf", "r");
+    ck_assert_msg(file != NULL, "run the tests from the top folder");
+    size_t length = fread(text, 1, sizeof text - 1, file);
+    fclose(file);
+    ck_assert_uint_lt(length, sizeof text - 1);
+    text[length] = '\0';
+    expect_template(text);
+}
+END_TEST
+
+static void add_tests(Suite *suite, const char *name, const TTest *const *tests)
+{
+    TCase *group = tcase_create(name);
+    tcase_add_checked_fixture(group, set_up, tear_down);
+    for (; *tests != NULL; tests++)
+        tcase_add_test(group, *tests);
+    suite_add_tcase(suite, group);
+}
+
+int main(void)
+{
+    Suite *suite = suite_create("models");
+    add_tests(
+        suite, "list",
+        (const TTest *const[]){an_empty_repository_is_an_empty_list, an_unreadable_repository_is_a_complaint,
+                               models_are_in_the_order_of_their_names, what_is_no_model_is_passed_over,
+                               bad_names_are_refused, links_to_folders_are_followed,
+                               the_default_model_is_the_configured_or_the_only_one, free_takes_null, NULL});
+    add_tests(suite, "versions",
+              (const TTest *const[]){versions_are_in_the_order_of_their_values, comparison_is_an_order,
+                                     other_entries_are_no_versions, a_version_with_a_bad_name_is_said,
+                                     the_stable_version_is_the_configured_or_the_highest,
+                                     a_model_may_have_no_version_yet, NULL});
+    add_tests(suite, "model.conf",
+              (const TTest *const[]){defaults_are_those_of_the_table, model_conf_is_read,
+                                     faults_name_file_line_and_key, a_bad_model_leaves_the_others,
+                                     the_backend_follows_from_the_file, a_missing_file_is_said,
+                                     the_template_is_complete_and_equal_to_the_defaults,
+                                     the_sample_is_complete_and_equal_to_the_defaults, NULL});
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed == 0 ? 0 : 1;
+}

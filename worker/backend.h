@@ -1,0 +1,66 @@
+/* backend: what an engine implements so that workers can serve its models. Plain C without any other header
+ * of ours, so that an engine can be added from outside. A backend is called from one thread, and for one
+ * model, at a time. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_BACKEND_H
+#define OUTRIGGER_BACKEND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    BACKEND_RANK_MAX = 8,
+    BACKEND_TENSORS_MAX = 64, /* inputs, and outputs, of one model */
+    BACKEND_ERROR_MAX = 512   /* bytes of an error text with its terminator */
+};
+
+/* One input or output as the model declares it. */
+struct backend_tensor {
+    const char *name;
+    const char *datatype; /* BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 FP32 FP64 or BYTES */
+    uint32_t rank;        /* 0: the model does not say (outputs only) */
+    int64_t shape[BACKEND_RANK_MAX]; /* -1 = any. shape[0] is the rows: -1, or (the same in all inputs) the
+                                      * number of rows that every call must have */
+};
+
+/* What open tells about the model. Its memory is the state's. */
+struct backend_description {
+    const char *platform; /* a constant: "onnxruntime_onnx" */
+    const struct backend_tensor *inputs;
+    size_t input_count;
+    const struct backend_tensor *outputs;
+    size_t output_count;
+};
+
+/* The values of one input or output in a call: row-major, little-endian, without padding; BYTES: each element
+ * as its length in 4 bytes and then that many bytes. */
+struct backend_values {
+    const void *data; /* aligned to the size of an element */
+    size_t bytes;
+    uint32_t rank;
+    int64_t shape[BACKEND_RANK_MAX]; /* without a -1 */
+};
+
+struct backend_options {
+    int threads; /* inside the engine, at least 1 */
+};
+
+struct backend {
+    const char *name;   /* as model.conf names it */
+    const char *suffix; /* of the model file, by which it is found: ".onnx" */
+
+    /* Loads the model file. Returns the state and fills `description`; or NULL, and `error`
+     * (BACKEND_ERROR_MAX bytes, one line) says why. Never ends the process, whatever the file holds. */
+    void *(*open)(const char *path, const struct backend_options *options,
+                  struct backend_description *description, char *error);
+    /* Computes all rows of `inputs`, in the order of the description. Fills `outputs` likewise; what they
+     * point to is good until the next call. Returns 0; or -1, and `error` says why. */
+    int (*run)(void *state, const struct backend_values *inputs, struct backend_values *outputs, char *error);
+    void (*close)(void *state);
+};
+
+/* The backend with that name, NULL when there is none. */
+const struct backend *backend_named(const char *name);
+/* The backend whose suffix the path has, NULL when there is none. */
+const struct backend *backend_for_file(const char *path);
+
+#endif

@@ -1,0 +1,180 @@
+/* backend_echo: an engine for tests. It answers each row with the sum of its values, so that a wrong answer
+ * is noticed, and does on request what a bad engine does.
+ *
+ * The model file is in libconfig's syntax:
+ *     features = 4;            columns of the input `features` FP32 [-1, 4]; the output is `prediction` FP32
+ * [-1, 1] batch = 1;               rows of every call; left out: any number start = "crash";         at load:
+ * crash (abort), hang, or fail (an error) start_delay_ms = 100;    at load: first take so long
+ *
+ * A row whose first value is one of these is a command; the batch that it is in suffers:
+ *     -1001   take features[1] milliseconds
+ *     -1002   abort
+ *     -1003   hang for ever
+ *     -1004   give one row more than was asked for
+ *     -1005   fail with an error
+ *     -1006   exit(1)
+ * SPDX-License-Identifier: MIT */
+#include "backend.h"
+
+#include "object.h"
+
+#include <libconfig.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    ECHO_MAGIC = 0xec400001,
+    FEATURES_MAX = 4096,
+    COMMAND_DELAY = -1001,
+    COMMAND_CRASH = -1002,
+    COMMAND_HANG = -1003,
+    COMMAND_WRONG_ROWS = -1004,
+    COMMAND_FAIL = -1005,
+    COMMAND_EXIT = -1006
+};
+
+struct echo {
+    unsigned magic;
+    struct backend_tensor input;
+    struct backend_tensor output;
+    float *sums;
+    size_t capacity; /* of sums */
+};
+
+static void take_milliseconds(double milliseconds)
+{
+    double seconds = milliseconds / 1e3;
+    struct timespec left = {.tv_sec = (time_t)seconds,
+                            .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    while (nanosleep(&left, &left) != 0)
+        continue;
+}
+
+static _Noreturn void hang(void)
+{
+    for (;;)
+        pause();
+}
+
+/* What the file wants to happen at load. Returns false for an error. */
+static bool start(const config_t *file)
+{
+    int delay = 0;
+    const char *how = "";
+    config_lookup_int(file, "start_delay_ms", &delay);
+    config_lookup_string(file, "start", &how);
+    if (delay > 0)
+        take_milliseconds(delay);
+    if (strcmp(how, "crash") == 0)
+        abort();
+    if (strcmp(how, "hang") == 0)
+        hang();
+    return strcmp(how, "fail") != 0;
+}
+
+static struct echo *echo_new(int features, int batch)
+{
+    struct echo *echo = object_alloc(sizeof *echo);
+    int rows = batch > 0 ? batch : -1;
+    echo->magic = ECHO_MAGIC;
+    echo->input = (struct backend_tensor){"features", "FP32", 2, {rows, features}};
+    echo->output = (struct backend_tensor){"prediction", "FP32", 2, {rows, 1}};
+    return echo;
+}
+
+static void *echo_open(const char *path, const struct backend_options *options,
+                       struct backend_description *description, char *error)
+{
+    (void)options;
+    config_t file;
+    int features = 0, batch = 0;
+    struct echo *echo = NULL;
+    config_init(&file);
+    if (config_read_file(&file, path) != CONFIG_TRUE) {
+        snprintf(error, BACKEND_ERROR_MAX, "line %d: %s", config_error_line(&file), config_error_text(&file));
+    } else if (!start(&file)) {
+        snprintf(error, BACKEND_ERROR_MAX, "told to fail at start");
+    } else if (config_lookup_int(&file, "features", &features) != CONFIG_TRUE || features < 1 ||
+               features > FEATURES_MAX) {
+        snprintf(error, BACKEND_ERROR_MAX, "features: expected an integer from 1 to %d", FEATURES_MAX);
+    } else {
+        config_lookup_int(&file, "batch", &batch);
+        echo = echo_new(features, batch);
+        *description = (struct backend_description){"echo", &echo->input, 1, &echo->output, 1};
+    }
+    config_destroy(&file);
+    return echo;
+}
+
+static int obey(const float *row, size_t columns, size_t *rows, char *error)
+{
+    switch ((int)row[0]) {
+    case COMMAND_DELAY:
+        if (columns > 1 && row[1] > 0 && row[1] < 1e9f)
+            take_milliseconds((double)row[1]);
+        return 0;
+    case COMMAND_CRASH:
+        abort();
+    case COMMAND_HANG:
+        hang();
+    case COMMAND_WRONG_ROWS:
+        ++*rows;
+        return 0;
+    case COMMAND_FAIL:
+        snprintf(error, BACKEND_ERROR_MAX, "told to fail");
+        return -1;
+    case COMMAND_EXIT:
+        exit(1);
+    default:
+        return 0;
+    }
+}
+
+static float sum(const float *row, size_t columns)
+{
+    double total = 0;
+    for (size_t i = 0; i < columns; i++)
+        total += (double)row[i];
+    return (float)total;
+}
+
+static int echo_run(void *state, const struct backend_values *inputs, struct backend_values *outputs,
+                    char *error)
+{
+    struct echo *echo = state;
+    CHECK_OBJECT(echo, ECHO_MAGIC);
+    size_t rows = (size_t)inputs[0].shape[0], columns = (size_t)inputs[0].shape[1], given = rows;
+    const float *values = inputs[0].data;
+    if (rows + 1 > echo->capacity) {
+        free(echo->sums);
+        echo->sums = object_alloc((rows + 1) * sizeof *echo->sums);
+        echo->capacity = rows + 1;
+    }
+    for (size_t i = 0; i < rows; i++) {
+        const float *row = values + i * columns;
+        if (row[0] <= COMMAND_DELAY && row[0] >= COMMAND_EXIT && obey(row, columns, &given, error) != 0)
+            return -1;
+        echo->sums[i] = sum(row, columns);
+    }
+    outputs[0] = (struct backend_values){echo->sums, given * sizeof *echo->sums, 2, {(int64_t)given, 1}};
+    return 0;
+}
+
+static void echo_close(void *state)
+{
+    struct echo *echo = state;
+    CHECK_OBJECT(echo, ECHO_MAGIC);
+    echo->magic = 0;
+    free(echo->sums);
+    free(echo);
+}
+
+const struct backend backend_echo = {
+    .name = "echo",
+    .suffix = ".echo",
+    .open = echo_open,
+    .run = echo_run,
+    .close = echo_close,
+};

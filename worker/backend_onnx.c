@@ -1,0 +1,438 @@
+/* backend_onnx: models in ONNX, computed by ONNX Runtime through its C API (onnxruntime_c_api.h).
+ *
+ * What an input or output is called, its datatype and its shape are read from the model. Inputs are run where
+ * they lie. An output whose columns the model declares is computed straight into a buffer of ours that is
+ * kept from call to call; the others (strings, shapes that depend on the values) are allocated by the engine
+ * each time. The first call of a model lets the engine allocate everything, and shows which outputs keep to
+ * their declaration.
+ *
+ * The settings favour many small processes beside each other: as many threads as asked for and none that
+ * spins; no arena, since it keeps what the largest batch ever needed, and measured no faster than malloc.
+ * Official builds of ONNX Runtime report to Microsoft from 1.29 on, and keep a database for that in the home
+ * directory; the environment variable that stops it must be there before the engine's environment is made.
+ * SPDX-License-Identifier: MIT */
+#include "backend.h"
+
+#include "object.h"
+
+#include <endian.h>
+#include <onnxruntime_c_api.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+_Static_assert(__BYTE_ORDER == __LITTLE_ENDIAN,
+               "tensors are little-endian here and handed to the engine as they are");
+
+enum { ONNX_MAGIC = 0x0a110001, BUFFER_ALIGNMENT = 64, LENGTH_PREFIX = 4 };
+
+static const struct element_type {
+    ONNXTensorElementDataType type;
+    const char *datatype;
+    size_t bytes; /* 0: strings */
+} element_types[] = {
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL, "BOOL", 1},     {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT8, "UINT8", 1},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT16, "UINT16", 2}, {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT32, "UINT32", 4},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_UINT64, "UINT64", 8}, {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT8, "INT8", 1},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT16, "INT16", 2},   {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32, "INT32", 4},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64, "INT64", 8},   {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16, "FP16", 2},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, "FP32", 4},    {ONNX_TENSOR_ELEMENT_DATA_TYPE_DOUBLE, "FP64", 8},
+    {ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING, "BYTES", 0},
+};
+
+/* The inputs, or the outputs, of a model. */
+struct side {
+    size_t count;
+    struct backend_tensor tensors[BACKEND_TENSORS_MAX];
+    const struct element_type *types[BACKEND_TENSORS_MAX];
+    char *names[BACKEND_TENSORS_MAX];      /* the engine's memory */
+    OrtValue *values[BACKEND_TENSORS_MAX]; /* of this call (inputs) or the last one (outputs) */
+    /* Outputs only. */
+    bool declared[BACKEND_TENSORS_MAX]; /* keeps to its declaration: computed into `buffers` */
+    void *buffers[BACKEND_TENSORS_MAX];
+    size_t capacities[BACKEND_TENSORS_MAX];
+};
+
+struct onnx {
+    unsigned magic;
+    const OrtApi *api;
+    OrtEnv *environment;
+    OrtSession *session;
+    OrtMemoryInfo *memory;
+    OrtAllocator *allocator; /* the engine's default one, not ours to free */
+    struct side inputs;
+    struct side outputs;
+};
+
+/* True when the engine refused; `error` then holds its words on one line. */
+static bool refused(const struct onnx *onnx, OrtStatus *status, char *error)
+{
+    if (status == NULL)
+        return false;
+    snprintf(error, BACKEND_ERROR_MAX, "%s", onnx->api->GetErrorMessage(status));
+    for (char *at = error; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ')
+            *at = ' ';
+    onnx->api->ReleaseStatus(status);
+    return true;
+}
+
+/* ---- loading ---- */
+
+static bool make_environment(struct onnx *onnx, char *error)
+{
+    onnx->api = OrtGetApiBase()->GetApi(ORT_API_VERSION);
+    if (onnx->api == NULL) {
+        snprintf(error, BACKEND_ERROR_MAX,
+                 "the ONNX Runtime library %s is older than the one this was built for",
+                 OrtGetApiBase()->GetVersionString());
+        return false;
+    }
+    setenv("ORT_DISABLE_TELEMETRY", "1", 1);
+    return !refused(onnx, onnx->api->CreateEnv(ORT_LOGGING_LEVEL_FATAL, "worker", &onnx->environment),
+                    error) &&
+           !refused(onnx, onnx->api->DisableTelemetryEvents(onnx->environment), error) &&
+           !refused(onnx, onnx->api->GetAllocatorWithDefaultOptions(&onnx->allocator), error) &&
+           !refused(onnx, onnx->api->CreateCpuMemoryInfo(OrtDeviceAllocator, OrtMemTypeCPU, &onnx->memory),
+                    error);
+}
+
+static bool set_options(const struct onnx *onnx, OrtSessionOptions *settings, int threads, char *error)
+{
+    const OrtApi *api = onnx->api;
+    return !refused(onnx, api->SetIntraOpNumThreads(settings, threads), error) &&
+           !refused(onnx, api->SetInterOpNumThreads(settings, 1), error) &&
+           !refused(onnx, api->SetSessionExecutionMode(settings, ORT_SEQUENTIAL), error) &&
+           !refused(onnx, api->AddSessionConfigEntry(settings, "session.intra_op.allow_spinning", "0"),
+                    error) &&
+           !refused(onnx, api->DisableCpuMemArena(settings), error) &&
+           !refused(onnx, api->DisableMemPattern(settings), error);
+}
+
+static bool make_session(struct onnx *onnx, const char *path, int threads, char *error)
+{
+    OrtSessionOptions *settings;
+    if (refused(onnx, onnx->api->CreateSessionOptions(&settings), error))
+        return false;
+    bool made =
+        set_options(onnx, settings, threads, error) &&
+        !refused(onnx, onnx->api->CreateSession(onnx->environment, path, settings, &onnx->session), error);
+    onnx->api->ReleaseSessionOptions(settings);
+    return made;
+}
+
+static const struct element_type *element_type(ONNXTensorElementDataType type)
+{
+    for (size_t i = 0; i < COUNT_OF(element_types); i++)
+        if (element_types[i].type == type)
+            return &element_types[i];
+    return NULL;
+}
+
+/* Reads datatype and shape of a tensor into place `i` of the side. */
+static bool describe_tensor(const struct onnx *onnx, struct side *side, size_t i,
+                            const OrtTensorTypeAndShapeInfo *info, char *error)
+{
+    ONNXTensorElementDataType type;
+    size_t rank;
+    if (refused(onnx, onnx->api->GetTensorElementType(info, &type), error) ||
+        refused(onnx, onnx->api->GetDimensionsCount(info, &rank), error))
+        return false;
+    side->types[i] = element_type(type);
+    if (side->types[i] == NULL || rank > BACKEND_RANK_MAX) {
+        snprintf(error, BACKEND_ERROR_MAX, "%s has %s", side->names[i],
+                 rank > BACKEND_RANK_MAX ? "more than 8 dimensions" : "a datatype that cannot be served");
+        return false;
+    }
+    side->tensors[i] = (struct backend_tensor){
+        .name = side->names[i], .datatype = side->types[i]->datatype, .rank = (uint32_t)rank};
+    return !refused(onnx, onnx->api->GetDimensions(info, side->tensors[i].shape, rank), error);
+}
+
+static bool describe_type(const struct onnx *onnx, struct side *side, size_t i, const OrtTypeInfo *type,
+                          char *error)
+{
+    enum ONNXType kind;
+    const OrtTensorTypeAndShapeInfo *info;
+    if (refused(onnx, onnx->api->GetOnnxTypeFromTypeInfo(type, &kind), error))
+        return false;
+    if (kind != ONNX_TYPE_TENSOR) {
+        snprintf(error, BACKEND_ERROR_MAX, "%s is no tensor%s", side->names[i],
+                 kind == ONNX_TYPE_SEQUENCE || kind == ONNX_TYPE_MAP
+                     ? " but a sequence or map: export the model with zipmap=False"
+                     : "");
+        return false;
+    }
+    return !refused(onnx, onnx->api->CastTypeInfoToTensorInfo(type, &info), error) &&
+           describe_tensor(onnx, side, i, info, error);
+}
+
+static bool describe_side(const struct onnx *onnx, struct side *side, bool is_input, char *error)
+{
+    const OrtApi *api = onnx->api;
+    size_t count;
+    if (refused(onnx,
+                is_input ? api->SessionGetInputCount(onnx->session, &count)
+                         : api->SessionGetOutputCount(onnx->session, &count),
+                error))
+        return false;
+    if (count == 0 || count > BACKEND_TENSORS_MAX) {
+        snprintf(error, BACKEND_ERROR_MAX, "the model has %zu %s; 1 to %d can be served", count,
+                 is_input ? "inputs" : "outputs", BACKEND_TENSORS_MAX);
+        return false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        OrtTypeInfo *type;
+        if (refused(onnx,
+                    is_input ? api->SessionGetInputName(onnx->session, i, onnx->allocator, &side->names[i])
+                             : api->SessionGetOutputName(onnx->session, i, onnx->allocator, &side->names[i]),
+                    error))
+            return false;
+        side->count = i + 1;
+        if (refused(onnx,
+                    is_input ? api->SessionGetInputTypeInfo(onnx->session, i, &type)
+                             : api->SessionGetOutputTypeInfo(onnx->session, i, &type),
+                    error))
+            return false;
+        bool described = describe_type(onnx, side, i, type, error);
+        api->ReleaseTypeInfo(type);
+        if (!described)
+            return false;
+    }
+    return true;
+}
+
+static void release_values(const struct onnx *onnx, struct side *side)
+{
+    for (size_t i = 0; i < side->count; i++) {
+        if (side->values[i] != NULL)
+            onnx->api->ReleaseValue(side->values[i]);
+        side->values[i] = NULL;
+    }
+}
+
+static void free_side(const struct onnx *onnx, struct side *side)
+{
+    release_values(onnx, side);
+    for (size_t i = 0; i < side->count; i++) {
+        char ignored[BACKEND_ERROR_MAX];
+        refused(onnx, onnx->api->AllocatorFree(onnx->allocator, side->names[i]), ignored);
+        free(side->buffers[i]);
+    }
+}
+
+static void onnx_close(void *state)
+{
+    struct onnx *onnx = state;
+    CHECK_OBJECT(onnx, ONNX_MAGIC);
+    if (onnx->api != NULL) {
+        free_side(onnx, &onnx->inputs);
+        free_side(onnx, &onnx->outputs);
+        if (onnx->session != NULL)
+            onnx->api->ReleaseSession(onnx->session);
+        if (onnx->memory != NULL)
+            onnx->api->ReleaseMemoryInfo(onnx->memory);
+        if (onnx->environment != NULL)
+            onnx->api->ReleaseEnv(onnx->environment);
+    }
+    onnx->magic = 0;
+    free(onnx);
+}
+
+static void *onnx_open(const char *path, const struct backend_options *options,
+                       struct backend_description *description, char *error)
+{
+    struct onnx *onnx = object_alloc(sizeof *onnx);
+    onnx->magic = ONNX_MAGIC;
+    if (!make_environment(onnx, error) || !make_session(onnx, path, options->threads, error) ||
+        !describe_side(onnx, &onnx->inputs, true, error) ||
+        !describe_side(onnx, &onnx->outputs, false, error)) {
+        onnx_close(onnx);
+        return NULL;
+    }
+    *description = (struct backend_description){"onnxruntime_onnx", onnx->inputs.tensors, onnx->inputs.count,
+                                                onnx->outputs.tensors, onnx->outputs.count};
+    return onnx;
+}
+
+/* ---- inputs of a call ---- */
+
+/* The engine keeps strings as objects of its own: each is resized and copied into. */
+static bool fill_strings(const struct onnx *onnx, OrtValue *value, const struct backend_values *input,
+                         char *error)
+{
+    const uint8_t *at = input->data;
+    const uint8_t *end = at + input->bytes;
+    for (size_t i = 0; at < end; i++) {
+        uint32_t length;
+        char *room;
+        memcpy(&length, at, LENGTH_PREFIX);
+        if (refused(onnx, onnx->api->GetResizedStringTensorElementBuffer(value, i, length, &room), error))
+            return false;
+        memcpy(room, at + LENGTH_PREFIX, length);
+        at += LENGTH_PREFIX + length;
+    }
+    return true;
+}
+
+static bool make_input(const struct onnx *onnx, const struct backend_values *input,
+                       ONNXTensorElementDataType type, OrtValue **value, char *error)
+{
+    if (type != ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING)
+        return !refused(onnx,
+                        onnx->api->CreateTensorWithDataAsOrtValue(onnx->memory, (void *)input->data,
+                                                                  input->bytes, input->shape, input->rank,
+                                                                  type, value),
+                        error);
+    return !refused(
+               onnx,
+               onnx->api->CreateTensorAsOrtValue(onnx->allocator, input->shape, input->rank, type, value),
+               error) &&
+           fill_strings(onnx, *value, input, error);
+}
+
+/* ---- outputs of a call ---- */
+
+/* At least `bytes` in buffer `i`; what was there is gone. */
+static void *reserve(struct side *side, size_t i, size_t bytes)
+{
+    if (side->capacities[i] < bytes) {
+        free(side->buffers[i]);
+        side->capacities[i] = (bytes + BUFFER_ALIGNMENT - 1) / BUFFER_ALIGNMENT * BUFFER_ALIGNMENT;
+        side->buffers[i] = aligned_alloc(BUFFER_ALIGNMENT, side->capacities[i]);
+        ENSURE(side->buffers[i] != NULL);
+    }
+    return side->buffers[i];
+}
+
+static bool place_output(const struct onnx *onnx, struct side *side, size_t i, int64_t rows,
+                         struct backend_values *output, char *error)
+{
+    const struct backend_tensor *declared = &side->tensors[i];
+    *output = (struct backend_values){.rank = declared->rank};
+    output->bytes = (size_t)rows * side->types[i]->bytes;
+    output->shape[0] = rows;
+    for (uint32_t d = 1; d < declared->rank; d++) {
+        output->shape[d] = declared->shape[d];
+        output->bytes *= (size_t)declared->shape[d];
+    }
+    void *buffer = reserve(side, i, output->bytes);
+    output->data = buffer;
+    return !refused(onnx,
+                    onnx->api->CreateTensorWithDataAsOrtValue(onnx->memory, buffer, output->bytes,
+                                                              output->shape, output->rank,
+                                                              side->types[i]->type, &side->values[i]),
+                    error);
+}
+
+/* Copies strings out of the engine's objects, each behind its length. */
+static bool take_strings(const struct onnx *onnx, struct side *side, size_t i, size_t elements,
+                         struct backend_values *output, char *error)
+{
+    size_t total;
+    if (refused(onnx, onnx->api->GetStringTensorDataLength(side->values[i], &total), error))
+        return false;
+    uint8_t *at = reserve(side, i, total + elements * LENGTH_PREFIX + 1);
+    output->data = at;
+    output->bytes = total + elements * LENGTH_PREFIX;
+    for (size_t element = 0; element < elements; element++) {
+        size_t length;
+        if (refused(onnx, onnx->api->GetStringTensorElementLength(side->values[i], element, &length), error))
+            return false;
+        uint32_t prefix = (uint32_t)length;
+        memcpy(at, &prefix, LENGTH_PREFIX);
+        if (refused(onnx,
+                    onnx->api->GetStringTensorElement(side->values[i], length, element, at + LENGTH_PREFIX),
+                    error))
+            return false;
+        at += LENGTH_PREFIX + length;
+    }
+    return true;
+}
+
+static bool keeps_declaration(const struct backend_tensor *declared, const struct backend_values *output)
+{
+    if (declared->rank == 0 || declared->rank != output->rank)
+        return false;
+    for (uint32_t d = 1; d < declared->rank; d++)
+        if (declared->shape[d] != output->shape[d])
+            return false;
+    return true;
+}
+
+/* Finds out shape and place of an output that the engine allocated. */
+static bool take_output(const struct onnx *onnx, struct side *side, size_t i, struct backend_values *output,
+                        char *error)
+{
+    const OrtApi *api = onnx->api;
+    OrtTensorTypeAndShapeInfo *info;
+    size_t rank, elements;
+    void *data;
+    if (refused(onnx, api->GetTensorTypeAndShape(side->values[i], &info), error))
+        return false;
+    snprintf(error, BACKEND_ERROR_MAX, "%s has more than 8 dimensions", side->names[i]);
+    *output = (struct backend_values){0};
+    bool known = !refused(onnx, api->GetDimensionsCount(info, &rank), error) && rank <= BACKEND_RANK_MAX &&
+                 !refused(onnx, api->GetDimensions(info, output->shape, rank), error) &&
+                 !refused(onnx, api->GetTensorShapeElementCount(info, &elements), error);
+    api->ReleaseTensorTypeAndShapeInfo(info);
+    if (!known)
+        return false;
+    output->rank = (uint32_t)rank;
+    if (side->types[i]->type == ONNX_TENSOR_ELEMENT_DATA_TYPE_STRING)
+        return take_strings(onnx, side, i, elements, output, error);
+    if (refused(onnx, api->GetTensorMutableData(side->values[i], &data), error))
+        return false;
+    output->data = data;
+    output->bytes = elements * side->types[i]->bytes;
+    side->declared[i] = keeps_declaration(&side->tensors[i], output);
+    return true;
+}
+
+/* ---- a call ---- */
+
+static bool make_values(struct onnx *onnx, const struct backend_values *inputs,
+                        struct backend_values *outputs, char *error)
+{
+    for (size_t i = 0; i < onnx->inputs.count; i++)
+        if (!make_input(onnx, &inputs[i], onnx->inputs.types[i]->type, &onnx->inputs.values[i], error))
+            return false;
+    for (size_t i = 0; i < onnx->outputs.count; i++)
+        if (onnx->outputs.declared[i] &&
+            !place_output(onnx, &onnx->outputs, i, inputs[0].shape[0], &outputs[i], error))
+            return false;
+    return true;
+}
+
+static bool compute(struct onnx *onnx, struct backend_values *outputs, char *error)
+{
+    if (refused(onnx,
+                onnx->api->Run(onnx->session, NULL, (const char *const *)onnx->inputs.names,
+                               (const OrtValue *const *)onnx->inputs.values, onnx->inputs.count,
+                               (const char *const *)onnx->outputs.names, onnx->outputs.count,
+                               onnx->outputs.values),
+                error))
+        return false;
+    for (size_t i = 0; i < onnx->outputs.count; i++)
+        if (!onnx->outputs.declared[i] && !take_output(onnx, &onnx->outputs, i, &outputs[i], error))
+            return false;
+    return true;
+}
+
+static int onnx_run(void *state, const struct backend_values *inputs, struct backend_values *outputs,
+                    char *error)
+{
+    struct onnx *onnx = state;
+    CHECK_OBJECT(onnx, ONNX_MAGIC);
+    release_values(onnx, &onnx->outputs);
+    bool computed = make_values(onnx, inputs, outputs, error) && compute(onnx, outputs, error);
+    release_values(onnx, &onnx->inputs);
+    return computed ? 0 : -1;
+}
+
+const struct backend backend_onnx = {
+    .name = "onnx",
+    .suffix = ".onnx",
+    .open = onnx_open,
+    .run = onnx_run,
+    .close = onnx_close,
+};
