@@ -39,6 +39,7 @@ PACKAGES_worker     := onnxruntime
 PACKAGES_collector  := microhttpd
 name-of = $(BIN)/$(if $(filter ctl,$1),outrigger,outrigger-$1)
 
+# Libraries of our own prefix are found beside the program: in the build tree, and where make install puts them.
 # ---- flags; what pkg-config says is kept in build/flags.mk, which is made (and the packages installed) first ----
 
 ours  := -std=gnu17 -O2 -g -fno-omit-frame-pointer -pthread -D_GNU_SOURCE -DOUTRIGGER_VERSION='"$(VERSION)"' \
@@ -48,7 +49,7 @@ harden := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection 
           $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIE
 ours  += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -O1,$(harden))
 links := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now$(comma)-z$(comma)noexecstack) \
-         -Wl,--as-needed
+         -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/../lib/outrigger'
 override CFLAGS  := $(ours) $(CFLAGS)
 override LDFLAGS := $(links) $(LDFLAGS)
 
@@ -59,16 +60,18 @@ endif
 .PHONY: all
 all: $(foreach p,$(PROGRAMS),$(call name-of,$p))  ## build everything (the default)
 
-build/flags.mk: Makefile deploy/install-deps $(if $(ORT_ROOT),$(ORT_ROOT)/include)
+ort-release = $(if $(ORT_ROOT),$(abspath $(ORT_ROOT)))
+build/flags.mk: Makefile deploy/install-deps
 	@deploy/install-deps --have build run || deploy/install-deps build run
 	@mkdir -p build
-	@export PKG_CONFIG_PATH=$(CURDIR)/build/deps/lib/pkgconfig; \
-	 flags() { printf 'CPPFLAGS_%s := %s\nLIBS_%s := %s\n' "$$1" "$$(pkg-config --cflags $$2)" "$$1" "$$(pkg-config --libs $$2)"; }; \
-	 msgpack=msgpack-c; pkg-config --exists msgpack-c || msgpack=msgpack; \
-	 { flags libzmq libzmq && flags msgpack $$msgpack && flags libconfig libconfig && flags yyjson yyjson && \
-	   flags fcgi fcgi && flags microhttpd libmicrohttpd && flags check check && \
-	   $(if $(ORT_ROOT),printf 'CPPFLAGS_onnxruntime := -I%s/include\nLIBS_onnxruntime := -L%s/lib -Wl,-rpath,%s/lib -lonnxruntime\n' \
-	     $(abspath $(ORT_ROOT)) $(abspath $(ORT_ROOT)) $(abspath $(ORT_ROOT)),flags onnxruntime libonnxruntime) ; } > $@.new && mv $@.new $@
+	@set -e; export PKG_CONFIG_PATH=$(CURDIR)/build/deps/lib/pkgconfig:$$PKG_CONFIG_PATH; \
+	 say() { printf 'CPPFLAGS_%s := %s\nLIBS_%s := %s\n' "$$1" "$$2" "$$1" "$$3"; }; \
+	 flags() { pkg-config --exists --print-errors "$$2"; say "$$1" "$$(pkg-config --cflags $$2)" "$$(pkg-config --libs $$2 | sed 's/-Wl,-rpath,[^ ]*//g')"; }; \
+	 msgpack=msgpack-c; pkg-config --exists $$msgpack || msgpack=msgpack; ort='$(ort-release)'; \
+	 { flags libzmq libzmq; flags msgpack $$msgpack; flags libconfig libconfig; flags yyjson yyjson; \
+	   flags fcgi fcgi; flags microhttpd libmicrohttpd; flags check check; \
+	   if [ -n "$$ort" ]; then say onnxruntime "-I$$ort/include" "-L$$ort/lib -Wl,-rpath,$$ort/lib -lonnxruntime"; \
+	   else flags onnxruntime libonnxruntime; fi; } > $@.new; mv $@.new $@
 
 # ---- how a folder becomes a program: all its .c but main.c into an archive (the tests use it), main.c beside ----
 
@@ -117,15 +120,68 @@ $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@$(CC) $(CFLAGS) $(HEADERS_common) $(foreach p,$(PROGRAMS),-I$(FOLDER_$p)) $(call packages-cflags,$(all-packages)) \
 	  -MMD -MP -o $@ $< $(LDFLAGS) -Wl,--start-group $(ARCHIVES) $(COMMON) -Wl,--end-group $(call packages-libs,$(all-packages)) -lm
 
-.PHONY: unit
-unit: $(UNIT_TESTS)  ## build and run the unit tests alone
-	@set -e; for t in $(UNIT_TESTS); do $$t; done
+.PHONY: unit process check-one check
+unit: $(UNIT_TESTS)  ## build and run the unit tests
+	@set -e; for t in $(UNIT_TESTS); do tests/harness/sanitized $$t; done
 
-# ---- the rest ----
+process: all  ## the real programs behind the real web servers
+	@OUTRIGGER_BUILD=$(BUILD) tests/harness/sanitized /usr/bin/python3 tests/process/run
+
+check-one: unit process
+
+check:  ## install what is missing, build, run every test: plain, ASan + UBSan, TSan
+	@deploy/install-deps --have build run web check || deploy/install-deps build run web check
+	@$(MAKE) --no-print-directory WERROR=1 includes all fuzz-replay check-one
+	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=address,undefined all check-one
+	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread all check-one
+	@echo "make check: everything passed"
+
+.PHONY: fuzz fuzz-replay lint includes bench
+fuzz:  ## run every fuzz target for a minute (SECONDS_EACH=60)
+	@deploy/install-deps --have build fuzz || deploy/install-deps build fuzz
+	@tests/fuzz/run $(or $(SECONDS_EACH),60)
+
+fuzz-replay: build/flags.mk
+	@tests/fuzz/run --replay
+
+lint:  ## clang-format, clang-tidy, cppcheck, shellcheck
+	@deploy/install-deps --have build lint || deploy/install-deps build lint
+	@tests/lint
+
+includes:  ## who may include whom
+	@tests/includes
+
+bench: all  ## the speed of the whole, beside floors and peers
+	@deploy/install-deps --have build run web bench || deploy/install-deps build run web bench
+	@tests/bench/bench
+
+# ---- using it ----
+
+.PHONY: run install uninstall
+run: all  ## serve the example models behind WEB on 127.0.0.1:8080 until Ctrl-C
+	@deploy/install-deps --have run $(WEB) || deploy/install-deps run $(WEB)
+	@WEB=$(WEB) exec deploy/run-local
+
+LIBRARY := $(PREFIX)/lib/outrigger
+install: all  ## to DESTDIR PREFIX
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBRARY)/python $(DESTDIR)$(PREFIX)/share/man/man1 \
+	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/outrigger
+	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(DESTDIR)$(PREFIX)/bin
+	for l in $(wildcard build/deps/lib/*.so* $(if $(ort-release),$(ort-release)/lib/*.so*)); do cp -P $$l $(DESTDIR)$(LIBRARY)/; done
+	install -m 644 worker/python/outrigger_worker.py $(DESTDIR)$(LIBRARY)/python
+	install -m 644 deploy/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 deploy/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/
+
+uninstall:  ## what install put there
+	rm -f $(foreach p,$(PROGRAMS),$(DESTDIR)$(PREFIX)/bin/$(notdir $(call name-of,$p)))
+	rm -rf $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/share/outrigger
+	rm -f $(foreach m,$(wildcard deploy/man/*.1),$(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $m)) \
+	  $(foreach m,$(wildcard deploy/man/*.5),$(DESTDIR)$(PREFIX)/share/man/man5/$(notdir $m))
 
 .PHONY: help clean distclean
 help:  ## this text
-	@sed -n 's/^# \{0,1\}//p;/^$$/q' Makefile
+	@sed -n '/^#/!q;s/^# \{0,1\}//p' Makefile; echo
 	@echo "Targets:"
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1|\2/p' Makefile | column -t -s '|'
 

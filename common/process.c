@@ -101,14 +101,14 @@ int process_make_directory(const char *path, mode_t mode)
         errno = length == 0 ? ENOENT : ENAMETOOLONG;
         return -1;
     }
-    text_copy(text_of(path), copy, sizeof(copy));
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    text_copy((struct text){path, length}, copy, sizeof(copy));
     for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (make_one_directory(copy, 0755) == -1)
             return -1;
         *slash = '/';
-        if (slash[1] == '\0')
-            *slash = '\0'; /* a trailing slash: the last directory is what stands before it */
     }
     return make_one_directory(copy, mode);
 }

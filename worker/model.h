@@ -6,11 +6,14 @@
 #include "config.h"
 #include "schema.h"
 
+#include <stdio.h>
+
 struct model {
     const struct backend *backend;
     void *state; /* the backend's */
     struct schema *schema;
     size_t call_rows; /* the rows that every call must have; 0: any number */
+    char *task;       /* as model.conf says; empty: by the outputs */
 };
 
 /* Loads the file with the backend and makes the schema from what the file says and what model.conf adds

@@ -272,7 +272,7 @@ static void revive(struct registry *registry, struct process *process)
 
 /* ---- taking a snapshot ---- */
 
-/* `base_line`: what the series says was counted before, under the same process. */
+/* `base_line`: the process was retired too early, and the totals hold what it says already. */
 static void take_series(struct registry *registry, struct process *process,
                         const struct snapshot_series *series, bool base_line)
 {
@@ -282,10 +282,13 @@ static void take_series(struct registry *registry, struct process *process,
         registry->counts.dropped++;
         return;
     }
+    bool count_in = !base_line || is_gauge(total);
     size_t number_count = snapshot_number_count(total->metric);
     for (size_t i = 0; i < number_count; i++) {
-        if (!base_line || is_gauge(total))
+        if (count_in)
             total->numbers[i] += series->numbers[i] - holding->numbers[i];
+        else
+            total->retired[i] -= series->numbers[i]; /* living again: no more part of the retired */
         holding->numbers[i] = series->numbers[i];
     }
 }

@@ -13,9 +13,9 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "elements are little-endian and are copied as they are");
 
 /* The number as a double; whole numbers above 2^53 are rounded. False when the value is no number. */
-static inline bool as_double(const yyjson_val *value, double *number)
+static inline bool as_double(yyjson_val *value, double *number)
 {
-    switch (unsafe_yyjson_get_tag((void *)value)) {
+    switch (unsafe_yyjson_get_tag(value)) {
     case YYJSON_TYPE_NUM | YYJSON_SUBTYPE_REAL:
         *number = value->uni.f64;
         return true;
@@ -30,7 +30,7 @@ static inline bool as_double(const yyjson_val *value, double *number)
     }
 }
 
-bool element_write_floats(const yyjson_val *values, size_t count, bool allow_nan, uint8_t *place)
+bool element_write_floats(yyjson_val *values, size_t count, bool allow_nan, uint8_t *place)
 {
     bool good = true;
     for (size_t i = 0; i < count; i++) {
@@ -52,17 +52,17 @@ struct whole {
     uint64_t bits; /* two's complement when negative */
 };
 
-static bool as_whole(const yyjson_val *value, struct whole *whole)
+static bool as_whole(yyjson_val *value, struct whole *whole)
 {
-    if (unsafe_yyjson_is_uint((void *)value)) {
+    if (yyjson_is_uint(value)) {
         *whole = (struct whole){false, value->uni.u64};
         return true;
     }
-    if (unsafe_yyjson_is_sint((void *)value)) {
+    if (yyjson_is_sint(value)) {
         *whole = (struct whole){value->uni.i64 < 0, value->uni.u64};
         return true;
     }
-    if (!unsafe_yyjson_is_real((void *)value))
+    if (!yyjson_is_real(value))
         return false;
     double number = value->uni.f64;
     if (!(number >= -0x1p63 && number < 0x1p64) || trunc(number) != number)
@@ -85,7 +85,7 @@ static bool in_range(enum datatype datatype, struct whole whole)
     return magnitude >> (bits - 1) == 0;
 }
 
-static bool write_whole(enum datatype datatype, const yyjson_val *value, uint8_t *place)
+static bool write_whole(enum datatype datatype, yyjson_val *value, uint8_t *place)
 {
     struct whole whole;
     if (!as_whole(value, &whole) || !in_range(datatype, whole))
@@ -96,7 +96,7 @@ static bool write_whole(enum datatype datatype, const yyjson_val *value, uint8_t
 
 /* ---- the others ---- */
 
-static bool write_floating(enum datatype datatype, const yyjson_val *value, bool allow_nan, uint8_t *place)
+static bool write_floating(enum datatype datatype, yyjson_val *value, bool allow_nan, uint8_t *place)
 {
     double number;
     if (!as_double(value, &number))
@@ -116,11 +116,11 @@ static bool write_floating(enum datatype datatype, const yyjson_val *value, bool
     return element_write_floats(value, 1, allow_nan, place);
 }
 
-static bool write_bool(const yyjson_val *value, uint8_t *place)
+static bool write_bool(yyjson_val *value, uint8_t *place)
 {
     struct whole whole;
-    if (unsafe_yyjson_is_bool((void *)value))
-        *place = unsafe_yyjson_is_true((void *)value);
+    if (yyjson_is_bool(value))
+        *place = yyjson_is_true(value);
     else if (as_whole(value, &whole) && whole.bits <= 1)
         *place = (uint8_t)whole.bits;
     else
@@ -128,7 +128,7 @@ static bool write_bool(const yyjson_val *value, uint8_t *place)
     return true;
 }
 
-bool element_write(enum datatype datatype, const yyjson_val *value, bool allow_nan, uint8_t *place)
+bool element_write(enum datatype datatype, yyjson_val *value, bool allow_nan, uint8_t *place)
 {
     switch (datatype) {
     case DATATYPE_FP32:
@@ -147,13 +147,13 @@ bool element_write(enum datatype datatype, const yyjson_val *value, bool allow_n
 
 /* ---- explaining ---- */
 
-const char *element_kind(const yyjson_val *value)
+const char *element_kind(yyjson_val *value)
 {
-    switch (unsafe_yyjson_get_type((void *)value)) {
+    switch (yyjson_get_type(value)) {
     case YYJSON_TYPE_NULL:
         return "null";
     case YYJSON_TYPE_BOOL:
-        return unsafe_yyjson_is_true((void *)value) ? "true" : "false";
+        return yyjson_is_true(value) ? "true" : "false";
     case YYJSON_TYPE_NUM:
         return "a number";
     case YYJSON_TYPE_STR:
@@ -183,7 +183,7 @@ static const char *expected(enum datatype datatype)
     }
 }
 
-const char *element_explain(enum datatype datatype, const yyjson_val *value, char text[ELEMENT_TEXT_MAX])
+const char *element_explain(enum datatype datatype, yyjson_val *value, char text[ELEMENT_TEXT_MAX])
 {
     double number;
     if (!as_double(value, &number) || datatype == DATATYPE_BYTES || datatype == DATATYPE_BOOL)

@@ -64,11 +64,11 @@ static void add(struct members *members, enum role role, int number, const struc
     member->members = members;
     member->command = command;
     member->how = "start";
-    member->view = (struct service_command){.name = command->name,
-                                            .path = command->path,
-                                            .arguments = (const char *const *)command->arguments,
-                                            .listen_fd = command->listen_fd,
-                                            .cores = command->cores};
+    member->view = (struct child_command){.name = command->name,
+                                          .path = command->path,
+                                          .arguments = (const char *const *)command->arguments,
+                                          .listen_fd = command->listen_fd,
+                                          .cores = command->cores};
     member->service =
         service_new(members->setup->loop, &member->view, members->patience, &watcher, STDERR_FILENO);
     DL_APPEND(members->first, member);

@@ -9,7 +9,7 @@
 struct member {
     struct members *members;
     struct command *command;
-    struct service_command view; /* of the command, for the service */
+    struct child_command view; /* of the command, for the service */
     struct service *service;
     bool retiring;   /* nobody wants it any more: stopped, then removed */
     const char *how; /* its last process ended */

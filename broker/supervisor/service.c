@@ -1,7 +1,7 @@
 /* service: one supervised process as one table, action = actions[state][event].
  *
  * The fleet makes a service for each process that there shall be and sends it START and STOP; all other
- * events come from the process itself (its ready line, its pidfd) and from the one timer. Everything that a
+ * events come from the process itself (child.c) and from the one timer. Everything that a
  * service ever does stands in the table; each entry is a small named function, and enter() alone changes the
  * state.
  *
@@ -12,19 +12,13 @@
 #include "service.h"
 
 #include "clock.h"
-#include "last_words.h"
 #include "log.h"
-#include "process.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 enum { SERVICE_MAGIC = 0x5e41c3aa };
 
@@ -34,24 +28,19 @@ static const int64_t shortest_life = SECOND;
 struct service {
     unsigned magic;
     struct loop *loop;
-    const struct service_command *command;
+    const struct child_command *command;
     const struct service_patience *patience;
     struct service_watcher watcher;
     enum service_state state;
-    bool wanted;  /* the owner's last word: START or STOP */
-    bool ready;   /* this process has said so */
-    bool overdue; /* this process is being stopped because it has not */
-    bool hung;    /* this process was killed because somebody said so */
-    pid_t pid;    /* 0: none */
-    int pidfd;
-    int ready_fd;    /* -1: none, or it has been read */
+    bool wanted;     /* the owner's last word: START or STOP */
+    bool overdue;    /* this process is being stopped because it has not */
+    bool hung;       /* this process was killed because somebody said so */
     int exit_status; /* of the last process, as wait(2) tells it */
-    struct last_words *words;
+    struct child *child;
     struct loop_timer timer; /* the one thing that this state waits for */
     int64_t started_at;      /* monotonic nanoseconds; 0: never yet */
     int64_t failures;        /* failed starts in a row */
     uint64_t starts;
-    uint64_t cpu_us_of_the_dead;
     char cause[1024];
 };
 
@@ -80,13 +69,13 @@ enum service_state service_state(const struct service *service)
 pid_t service_pid(const struct service *service)
 {
     CHECK_OBJECT(service, SERVICE_MAGIC);
-    return service->pid;
+    return child_pid(service->child);
 }
 
 int64_t service_uptime_ms(const struct service *service)
 {
     CHECK_OBJECT(service, SERVICE_MAGIC);
-    return service->pid == 0 ? 0 : (clock_now() - service->started_at) / MILLISECOND;
+    return child_pid(service->child) == 0 ? 0 : (clock_now() - service->started_at) / MILLISECOND;
 }
 
 uint64_t service_restarts(const struct service *service)
@@ -104,9 +93,7 @@ const char *service_cause(const struct service *service)
 void service_usage(const struct service *service, uint64_t *resident_bytes, uint64_t *cpu_us)
 {
     CHECK_OBJECT(service, SERVICE_MAGIC);
-    if (service->pid == 0 || !process_usage(service->pid, resident_bytes, cpu_us))
-        *resident_bytes = *cpu_us = 0;
-    *cpu_us += service->cpu_us_of_the_dead;
+    child_usage(service->child, resident_bytes, cpu_us);
 }
 
 /* ---- states and waits ---- */
@@ -118,8 +105,8 @@ static void enter(struct service *service, enum service_state state)
         return;
     service->state = state;
     char pid[32] = "";
-    if (service->pid != 0)
-        snprintf(pid, sizeof(pid), " (%ld)", (long)service->pid);
+    if (child_pid(service->child) != 0)
+        snprintf(pid, sizeof(pid), " (%ld)", (long)child_pid(service->child));
     log_info("%s%s: %s -> %s", service->command->name, pid, service_state_name(before),
              service_state_name(state));
     service->watcher.changed(service->watcher.self, service, before);
@@ -181,34 +168,11 @@ static void back_off(struct service *service)
 
 /* ---- the process ---- */
 
-static void forget_ready_fd(struct service *service)
-{
-    if (service->ready_fd == -1)
-        return;
-    loop_remove(service->loop, service->ready_fd);
-    close(service->ready_fd);
-    service->ready_fd = -1;
-}
-
-/* The process wrote to descriptor 3, or closed it. Silence is no readiness: then the start-up time passes. */
-static void ready_readable(void *self, int fd, uint32_t events)
-{
-    struct service *service = self;
-    char line[8];
-    (void)events;
-    ssize_t length = read(fd, line, sizeof(line));
-    if (length == -1)
-        return;
-    forget_ready_fd(service);
-    if (length >= 6 && memcmp(line, "ready\n", 6) == 0)
-        service_event(service, SERVICE_ON_READY);
-}
-
 static void describe_end(struct service *service)
 {
     char line[800];
     int status = service->exit_status;
-    last_words_line(service->words, line, sizeof(line));
+    child_last_line(service->child, line, sizeof(line));
     const char *colon = line[0] == '\0' ? "" : ": ";
     if (service->overdue)
         snprintf(service->cause, sizeof(service->cause), "not ready within %lld ms%s%s",
@@ -234,86 +198,32 @@ static const char *how_it_ended(const struct service *service)
     return WIFSIGNALED(service->exit_status) ? "signal" : "exit";
 }
 
-/* Takes the dead process's status and everything of ours that belonged to it. */
-static void bury(struct service *service)
+static void process_ready_said(void *self)
 {
-    struct rusage usage = {0};
-    /* What it may have started goes with it. Before the wait: until then the number of the group is ours. */
-    kill(-service->pid, SIGKILL);
-    while (wait4(service->pid, &service->exit_status, 0, &usage) == -1 && errno == EINTR)
-        continue;
-    service->cpu_us_of_the_dead +=
-        (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * UINT64_C(1000000) +
-        (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
-    loop_remove(service->loop, service->pidfd);
-    close(service->pidfd);
-    service->pid = 0;
-    forget_ready_fd(service);
-    last_words_close(service->words);
-    loop_timer_cancel(service->loop, &service->timer);
+    service_event(self, SERVICE_ON_READY);
 }
 
-static void process_ended(void *self, int fd, uint32_t events)
+static void process_ended(void *self, pid_t pid, int status)
 {
     struct service *service = self;
-    pid_t pid = service->pid;
-    (void)fd;
-    (void)events;
-    bury(service);
+    service->exit_status = status;
+    loop_timer_cancel(service->loop, &service->timer);
     describe_end(service);
     service->watcher.ended(service->watcher.self, service, pid, how_it_ended(service));
     service_event(service, SERVICE_ON_EXITED);
-}
-
-/* Watches the new process's pidfd and ready pipe. */
-static bool watch(struct service *service)
-{
-    if (loop_add(service->loop, service->pidfd, EPOLLIN, process_ended, service) == -1)
-        return false;
-    return loop_add(service->loop, service->ready_fd, EPOLLIN, ready_readable, service) == 0;
-}
-
-/* Starts a process with its pipes; false with errno. */
-static bool spawn(struct service *service)
-{
-    int ready[2];
-    if (pipe2(ready, O_CLOEXEC) == -1)
-        return false;
-    struct spawn request = {
-        .program = service->command->path,
-        .arguments = service->command->arguments,
-        .listen_fd = service->command->listen_fd,
-        .ready_fd = ready[1],
-        .error_fd = last_words_open(service->words),
-        .cores = service->command->cores,
-    };
-    if (request.error_fd != -1)
-        service->pid = process_spawn(&request, &service->pidfd);
-    int error = errno;
-    close(ready[1]);
-    if (request.error_fd != -1)
-        close(request.error_fd);
-    service->ready_fd = ready[0];
-    errno = error;
-    return request.error_fd != -1 && service->pid != -1;
 }
 
 static void launch(struct service *service)
 {
     service->started_at = clock_now();
     service->starts++;
-    service->ready = service->overdue = service->hung = false;
-    if (!spawn(service)) {
+    service->overdue = service->hung = false;
+    if (!child_start(service->child, service->command)) {
         snprintf(service->cause, sizeof(service->cause), "cannot start %s: %s", service->command->path,
                  strerror(errno));
-        service->pid = 0;
-        close(service->ready_fd);
-        service->ready_fd = -1;
-        last_words_close(service->words);
         back_off(service);
         return;
     }
-    ENSURE(watch(service)); /* fails only without memory */
     wait_ms(service, service->patience->start_timeout_ms);
     enter(service, SERVICE_STARTING);
 }
@@ -332,7 +242,7 @@ static void launch_soon(struct service *service)
 
 static void terminate(struct service *service)
 {
-    kill(service->pid, SIGTERM);
+    child_terminate(service->child);
     wait_ms(service, service->patience->stop_timeout_ms);
     enter(service, SERVICE_STOPPING);
 }
@@ -352,14 +262,8 @@ static void start(struct service *service)
     launch_soon(service);
 }
 
-static void retry(struct service *service)
-{
-    launch(service);
-}
-
 static void be_ready(struct service *service)
 {
-    service->ready = true;
     loop_timer_cancel(service->loop, &service->timer);
     enter(service, SERVICE_RUNNING);
 }
@@ -370,7 +274,7 @@ static void died(struct service *service)
     if (WIFEXITED(service->exit_status) && WEXITSTATUS(service->exit_status) == SERVICE_EXIT_FOR_GOOD) {
         log_error("%s: %s; it is not started again", service->command->name, service->cause);
         enter(service, SERVICE_FAILED);
-    } else if (service->ready && clock_now() - service->started_at >= shortest_life) {
+    } else if (service->state == SERVICE_RUNNING && clock_now() - service->started_at >= shortest_life) {
         log_warning("%s: %s; started again", service->command->name, service->cause);
         service->failures = 0;
         launch(service);
@@ -411,15 +315,15 @@ static void no_longer_want(struct service *service)
 
 static void kill_now(struct service *service)
 {
-    log_warning("%s (%ld): does not end; killed", service->command->name, (long)service->pid);
-    kill(-service->pid, SIGKILL);
+    log_warning("%s (%ld): does not end; killed", service->command->name, (long)child_pid(service->child));
+    child_kill(service->child);
 }
 
 static void kill_hung(struct service *service)
 {
     service->hung = true;
-    log_warning("%s (%ld): hangs; killed", service->command->name, (long)service->pid);
-    kill(-service->pid, SIGKILL);
+    log_warning("%s (%ld): hangs; killed", service->command->name, (long)child_pid(service->child));
+    child_kill(service->child);
 }
 
 /* The process ended as it was told to: because nobody wants it, because it was not ready in time, or because
@@ -450,8 +354,8 @@ static action *const actions[][SERVICE_EVENT_COUNT] = {
     ROW(STARTING, ignore,  be_ready, died,    stop_overdue,  stop,           ignore,       ignore,  kill_hung),
     ROW(RUNNING,  ignore,  ignore,   died,    ignore,        stop,           ignore,       ignore,  kill_hung),
     ROW(STOPPING, want,    ignore,   ended,   ignore,        no_longer_want, kill_now,     ignore,  kill_hung),
-    ROW(WAITING,  start,   ignore,   ignore,  ignore,        give_up,        ignore,       retry,   ignore),
-    ROW(FAILED,   start,   ignore,   ignore,  ignore,        give_up,        ignore,       retry,   ignore),
+    ROW(WAITING,  start,   ignore,   ignore,  ignore,        give_up,        ignore,       launch,  ignore),
+    ROW(FAILED,   start,   ignore,   ignore,  ignore,        give_up,        ignore,       launch,  ignore),
 #undef ROW
 };
 /* clang-format on */
@@ -467,7 +371,7 @@ void service_event(struct service *service, enum service_event event)
 
 /* ---- life ---- */
 
-struct service *service_new(struct loop *loop, const struct service_command *command,
+struct service *service_new(struct loop *loop, const struct child_command *command,
                             const struct service_patience *patience, const struct service_watcher *watcher,
                             int error_fd)
 {
@@ -477,8 +381,8 @@ struct service *service_new(struct loop *loop, const struct service_command *com
     service->command = command;
     service->patience = patience;
     service->watcher = *watcher;
-    service->pidfd = service->ready_fd = -1;
-    service->words = last_words_new(loop, error_fd);
+    struct child_watcher ears = {.ready = process_ready_said, .ended = process_ended, .self = service};
+    service->child = child_new(loop, error_fd, &ears);
     return service;
 }
 
@@ -487,10 +391,8 @@ void service_free(struct service *service)
     if (service == NULL)
         return;
     CHECK_OBJECT(service, SERVICE_MAGIC);
-    if (service->pid != 0)
-        bury(service); /* kills it first */
+    child_free(service->child);
     loop_timer_cancel(service->loop, &service->timer);
-    last_words_free(service->words);
     service->magic = 0;
     free(service);
 }

@@ -2,10 +2,7 @@
 #ifndef OUTRIGGER_SERVICE_H
 #define OUTRIGGER_SERVICE_H
 
-#include "loop.h"
-#include "object.h"
-
-#include <sys/types.h>
+#include "child.h"
 
 /* The states, as `outrigger status` shows them. */
 #define SERVICE_STATES(X)                                                                                    \
@@ -50,15 +47,6 @@ struct service_patience {
     int64_t storm_count;
 };
 
-/* What is run. All of it belongs to the caller and outlives the service. */
-struct service_command {
-    const char *name; /* "worker.digits.1" */
-    const char *path;
-    const char *const *arguments; /* argv, NULL-terminated */
-    int listen_fd;                /* becomes the process's descriptor 0; -1: /dev/null */
-    const char *cores;            /* "0,2-3"; "": all */
-};
-
 struct service;
 
 /* Who is told. Neither call may free the service. */
@@ -72,7 +60,7 @@ struct service_watcher {
 
 /* Stopped at first. `patience` is read at each use, so that it may change; `error_fd` is where the process's
  * stderr goes on to. Never NULL. */
-struct service *service_new(struct loop *loop, const struct service_command *command,
+struct service *service_new(struct loop *loop, const struct child_command *command,
                             const struct service_patience *patience, const struct service_watcher *watcher,
                             int error_fd);
 /* Kills the process if there is one. */

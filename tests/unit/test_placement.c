@@ -3,6 +3,7 @@
 #include "placement.h"
 
 #include <check.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 static char reason[256];

@@ -1,0 +1,283 @@
+/* exchange: see exchange.h. The one file of the collector that knows ZeroMQ.
+ *
+ * The sockets face processes of our own user, but nothing that comes is believed: more or fewer frames, long
+ * ones, any bytes. Nothing waits for a slow peer: PUB drops what a subscriber does not take, and ROUTER's
+ * answer to a peer that went away or does not read is dropped by us. SPDX-License-Identifier: MIT */
+#include "exchange.h"
+
+#include "log.h"
+#include "snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+enum {
+    EXCHANGE_MAGIC = 0x65630001,
+    MESSAGES_A_TURN = 256,         /* then the loop goes round: a flood must not starve HTTP and timers */
+    SNAPSHOTS_WAITING_MAX = 16,    /* of one process; a newer one replaces an older one anyway */
+    SUBSCRIBER_WAITING_MAX = 1000, /* messages for a slow subscriber */
+    ASKER_WAITING_MAX = 4,         /* texts, up to some MB each, for a slow asker */
+    ASK_BYTES_MAX = 1024,          /* an ask has no content */
+    BODY_BYTES_CUT = 2 * SNAPSHOT_BYTES_MAX /* frames up to here are refused and counted, longer ones cost the
+                                               peer its connection before they fill memory */
+};
+
+struct exchange {
+    unsigned magic;
+    struct loop *loop;
+    struct exchange_owner owner;
+    void *snapshots;   /* SUB */
+    void *subscribers; /* PUB */
+    void *askers;      /* ROUTER */
+    struct loop_timer snapshots_again;
+    struct loop_timer askers_again;
+};
+
+static const char *const refusal_labels[] = {
+#define X(name, label) [EXCHANGE_##name] = label,
+    EXCHANGE_REFUSALS(X)
+#undef X
+};
+
+const char *exchange_refusal_label(enum exchange_refusal refusal)
+{
+    ENSURE((unsigned)refusal < EXCHANGE_REFUSAL_COUNT);
+    return refusal_labels[refusal];
+}
+
+/* ---- snapshots ---- */
+
+static struct text text_of_frame(zmq_msg_t *frame)
+{
+    return (struct text){.at = zmq_msg_data(frame), .length = zmq_msg_size(frame)};
+}
+
+static void drop_rest(void *socket)
+{
+    int more = 1;
+    size_t length = sizeof more;
+    while (zmq_getsockopt(socket, ZMQ_RCVMORE, &more, &length) == 0 && more != 0) {
+        zmq_msg_t frame;
+        zmq_msg_init(&frame);
+        bool received = zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) != -1;
+        zmq_msg_close(&frame);
+        if (!received)
+            return;
+    }
+}
+
+/* Receives a message of exactly two frames. ZeroMQ hands over whole messages, so the second never lets us
+ * wait. */
+static enum exchange_refusal receive_two(void *socket, zmq_msg_t *first, zmq_msg_t *second)
+{
+    bool two =
+        zmq_msg_more(first) && zmq_msg_recv(second, socket, ZMQ_DONTWAIT) != -1 && !zmq_msg_more(second);
+    if (!two)
+        drop_rest(socket);
+    return two ? EXCHANGE_NONE : EXCHANGE_FRAMES;
+}
+
+static void pass_on(struct exchange *exchange, zmq_msg_t *topic, zmq_msg_t *body)
+{
+    if (zmq_msg_send(topic, exchange->subscribers, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
+        zmq_msg_send(body, exchange->subscribers, ZMQ_DONTWAIT);
+}
+
+static void take_snapshot(struct exchange *exchange, zmq_msg_t *topic, zmq_msg_t *body)
+{
+    enum exchange_refusal refusal = receive_two(exchange->snapshots, topic, body);
+    if (refusal == EXCHANGE_NONE && zmq_msg_size(body) > SNAPSHOT_BYTES_MAX)
+        refusal = EXCHANGE_SIZE;
+    if (refusal != EXCHANGE_NONE)
+        exchange->owner.refused(exchange->owner.self, refusal);
+    else if (exchange->owner.take(exchange->owner.self, text_of_frame(topic), text_of_frame(body)) ==
+             EXCHANGE_NONE)
+        pass_on(exchange, topic, body);
+}
+
+/* Receives and takes one message; false when none waits. */
+static bool receive_snapshot(struct exchange *exchange)
+{
+    zmq_msg_t topic;
+    zmq_msg_t body;
+    zmq_msg_init(&topic);
+    zmq_msg_init(&body);
+    bool received = zmq_msg_recv(&topic, exchange->snapshots, ZMQ_DONTWAIT) != -1;
+    if (received)
+        take_snapshot(exchange, &topic, &body);
+    zmq_msg_close(&topic);
+    zmq_msg_close(&body);
+    return received;
+}
+
+static void touch_snapshots(void *self)
+{
+    struct exchange *exchange = self;
+    loop_zmq_touch(exchange->loop, exchange->snapshots);
+}
+
+void exchange_receive(struct exchange *exchange)
+{
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    for (int i = 0; i < MESSAGES_A_TURN; i++)
+        if (!receive_snapshot(exchange))
+            return;
+    loop_timer_set(exchange->loop, &exchange->snapshots_again, loop_now(exchange->loop), touch_snapshots,
+                   exchange);
+}
+
+static void snapshots_ready(void *self)
+{
+    exchange_receive(self);
+}
+
+void exchange_publish(struct exchange *exchange, struct text topic, struct text body)
+{
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    if (zmq_send(exchange->subscribers, topic.at, topic.length, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
+        zmq_send(exchange->subscribers, body.at, body.length, ZMQ_DONTWAIT);
+}
+
+/* ---- the text ---- */
+
+static void answer(struct exchange *exchange, zmq_msg_t *peer)
+{
+    size_t length;
+    const char *text = exchange->owner.text(exchange->owner.self, &length);
+    /* Fails for a peer that went away or is ASKER_WAITING_MAX answers behind: it asks again or does not care.
+     */
+    if (zmq_msg_send(peer, exchange->askers, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
+        zmq_send(exchange->askers, text, length, ZMQ_DONTWAIT);
+}
+
+/* Receives and answers one ask; false when none waits. */
+static bool receive_ask(struct exchange *exchange)
+{
+    zmq_msg_t peer;
+    zmq_msg_t ask;
+    zmq_msg_init(&peer);
+    zmq_msg_init(&ask);
+    bool received = zmq_msg_recv(&peer, exchange->askers, ZMQ_DONTWAIT) != -1;
+    if (received && receive_two(exchange->askers, &peer, &ask) == EXCHANGE_NONE)
+        answer(exchange, &peer);
+    else if (received)
+        exchange->owner.refused(exchange->owner.self, EXCHANGE_FRAMES);
+    zmq_msg_close(&peer);
+    zmq_msg_close(&ask);
+    return received;
+}
+
+static void touch_askers(void *self)
+{
+    struct exchange *exchange = self;
+    loop_zmq_touch(exchange->loop, exchange->askers);
+}
+
+static void askers_ready(void *self)
+{
+    struct exchange *exchange = self;
+    for (int i = 0; i < MESSAGES_A_TURN; i++)
+        if (!receive_ask(exchange))
+            return;
+    loop_timer_set(exchange->loop, &exchange->askers_again, loop_now(exchange->loop), touch_askers, exchange);
+}
+
+/* ---- life ---- */
+
+struct endpoint {
+    const char *file;
+    int type;
+    int send_waiting_max;
+    int receive_waiting_max;
+    int64_t frame_bytes_max;
+};
+
+static bool set_option(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
+}
+
+static bool set_options(void *socket, const struct endpoint *endpoint)
+{
+    int64_t frame_bytes_max = endpoint->frame_bytes_max;
+    return set_option(socket, ZMQ_LINGER, 0) && set_option(socket, ZMQ_SNDHWM, endpoint->send_waiting_max) &&
+           set_option(socket, ZMQ_RCVHWM, endpoint->receive_waiting_max) &&
+           zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_bytes_max, sizeof frame_bytes_max) == 0 &&
+           (endpoint->type != ZMQ_SUB || zmq_setsockopt(socket, ZMQ_SUBSCRIBE, "", 0) == 0) &&
+           (endpoint->type != ZMQ_ROUTER || set_option(socket, ZMQ_ROUTER_MANDATORY, 1));
+}
+
+/* A bound socket; NULL with errno. */
+static void *bind_socket(void *zmq_context, const char *directory, const struct endpoint *endpoint)
+{
+    char address[4096];
+    snprintf(address, sizeof address, "ipc://%s/%s", directory, endpoint->file);
+    void *socket = zmq_socket(zmq_context, endpoint->type);
+    if (socket == NULL)
+        return NULL;
+    if (set_options(socket, endpoint) && zmq_bind(socket, address) == 0)
+        return socket;
+    int error = zmq_errno();
+    log_error("%s: %s", address, zmq_strerror(error));
+    zmq_close(socket);
+    errno = error;
+    return NULL;
+}
+
+static bool open_sockets(struct exchange *exchange, void *zmq_context, const char *directory)
+{
+    static const struct endpoint snapshots = {"stats.ipc", ZMQ_SUB, 1, SNAPSHOTS_WAITING_MAX, BODY_BYTES_CUT};
+    static const struct endpoint subscribers = {"stats-out.ipc", ZMQ_PUB, SUBSCRIBER_WAITING_MAX, 1,
+                                                ASK_BYTES_MAX};
+    static const struct endpoint askers = {"exposition.ipc", ZMQ_ROUTER, ASKER_WAITING_MAX, ASKER_WAITING_MAX,
+                                           ASK_BYTES_MAX};
+    exchange->subscribers = bind_socket(zmq_context, directory, &subscribers);
+    if (exchange->subscribers == NULL)
+        return false;
+    exchange->askers = bind_socket(zmq_context, directory, &askers);
+    if (exchange->askers == NULL)
+        return false;
+    exchange->snapshots = bind_socket(zmq_context, directory, &snapshots);
+    return exchange->snapshots != NULL &&
+           loop_zmq_add(exchange->loop, exchange->snapshots, snapshots_ready, exchange) == 0 &&
+           loop_zmq_add(exchange->loop, exchange->askers, askers_ready, exchange) == 0;
+}
+
+struct exchange *exchange_new(void *zmq_context, struct loop *loop, const char *runtime_directory,
+                              const struct exchange_owner *owner)
+{
+    struct exchange *exchange = object_alloc(sizeof *exchange);
+    exchange->magic = EXCHANGE_MAGIC;
+    exchange->loop = loop;
+    exchange->owner = *owner;
+    if (open_sockets(exchange, zmq_context, runtime_directory))
+        return exchange;
+    int error = errno;
+    exchange_free(exchange);
+    errno = error;
+    return NULL;
+}
+
+static void close_socket(struct exchange *exchange, void *socket)
+{
+    if (socket == NULL)
+        return;
+    loop_zmq_remove(exchange->loop, socket);
+    zmq_close(socket);
+}
+
+void exchange_free(struct exchange *exchange)
+{
+    if (exchange == NULL)
+        return;
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    loop_timer_cancel(exchange->loop, &exchange->snapshots_again);
+    loop_timer_cancel(exchange->loop, &exchange->askers_again);
+    close_socket(exchange, exchange->snapshots);
+    close_socket(exchange, exchange->askers);
+    close_socket(exchange, exchange->subscribers);
+    exchange->magic = 0;
+    free(exchange);
+}

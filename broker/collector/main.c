@@ -1,0 +1,258 @@
+/* outrigger-collector: adds up what all processes count, and shows it.
+ *
+ *     processes -- stats.ipc --> exchange --> registry --> exposition --> scrape (HTTP), exposition.ipc
+ * (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
+ *                                   +-- stats-out.ipc --> subscribers
+ *
+ * One thread, one loop. Nobody waits for this process: it may be stopped, killed and started again at any
+ * time, and the totals are right again one interval later. SPDX-License-Identifier: MIT */
+#include "clock.h"
+#include "exchange.h"
+#include "exposition.h"
+#include "log.h"
+#include "options.h"
+#include "process.h"
+#include "reaper.h"
+#include "registry.h"
+#include "scrape.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+enum {
+    DESCRIPTORS_WANTED =
+        4096, /* one for each process and subscriber; ZeroMQ aborts when an accept finds none */
+    COMPLAINT_SECONDS = 10,
+    LISTEN_AGAIN_INTERVALS = 5
+};
+
+struct collector {
+    const char *name;
+    const struct config *config;
+    struct loop *loop;
+    struct registry *registry;
+    struct reaper *reaper;
+    struct exposition *exposition;
+    struct exchange *exchange;
+    struct scrape *scrape;   /* NULL: no address is configured, or it is taken */
+    struct metrics *metrics; /* our own */
+    struct loop_timer tick;
+    unsigned tick_count;
+    long long refusal_logged;
+};
+
+static char *path_in(const struct config *config, const char *file)
+{
+    char *path;
+    ENSURE(asprintf(&path, "%s/%s", config->runtime_directory, file) != -1);
+    return path;
+}
+
+/* ---- what the exchange asks ---- */
+
+static void count_refused(void *self, enum exchange_refusal refusal)
+{
+    struct collector *collector = self;
+    series_add(metrics_series(collector->metrics, METRIC_SNAPSHOTS_REFUSED, exchange_refusal_label(refusal),
+                              NULL, NULL),
+               1);
+    if (log_allowed(&collector->refusal_logged, COMPLAINT_SECONDS))
+        log_warning("a message was refused: %s (STATS.md; more are only counted)",
+                    exchange_refusal_label(refusal));
+}
+
+static enum exchange_refusal judge(struct collector *collector, struct text topic, struct text body)
+{
+    struct snapshot snapshot;
+    char expected[SNAPSHOT_TOPIC_BYTES];
+    if (snapshot_decode((const uint8_t *)body.at, body.length, &snapshot) != NULL)
+        return EXCHANGE_CONTRACT;
+    snapshot_topic(&snapshot, expected);
+    if (!text_is(topic, expected))
+        return EXCHANGE_TOPIC;
+    switch (registry_take(collector->registry, &snapshot, loop_now(collector->loop))) {
+    case REGISTRY_TAKEN:
+        return EXCHANGE_NONE;
+    case REGISTRY_STALE:
+        return EXCHANGE_STALE;
+    case REGISTRY_FULL:
+        return EXCHANGE_FULL;
+    }
+    return EXCHANGE_CONTRACT;
+}
+
+static enum exchange_refusal take(void *self, struct text topic, struct text body)
+{
+    enum exchange_refusal refusal = judge(self, topic, body);
+    if (refusal != EXCHANGE_NONE)
+        count_refused(self, refusal);
+    return refusal;
+}
+
+static const char *text(void *self, size_t *length)
+{
+    struct collector *collector = self;
+    uint64_t generation;
+    return exposition_text(collector->exposition, loop_now(collector->loop), length, &generation);
+}
+
+/* ---- our own counters ---- */
+
+static void set_own(struct collector *collector, enum metric metric, uint64_t value)
+{
+    series_set(metrics_series(collector->metrics, metric, NULL, NULL, NULL), (int64_t)value);
+}
+
+/* We do not publish to ourselves over a socket: the snapshot goes straight into the registry, and out to
+ * subscribers. */
+static void count_own(struct collector *collector)
+{
+    struct registry_counts counts = registry_counts(collector->registry);
+    set_own(collector, METRIC_SNAPSHOTS, counts.taken);
+    set_own(collector, METRIC_SNAPSHOTS_LOST, counts.lost);
+    set_own(collector, METRIC_COLLECTOR_DROPPED, counts.dropped);
+    set_own(collector, METRIC_COLLECTOR_SERIES, counts.series);
+    set_own(collector, METRIC_COLLECTOR_PROCESSES, counts.processes);
+    size_t length;
+    uint8_t *bytes = metrics_snapshot(collector->metrics, "collector", collector->name, &length);
+    struct snapshot snapshot;
+    char topic[SNAPSHOT_TOPIC_BYTES];
+    if (snapshot_decode(bytes, length, &snapshot) == NULL) {
+        size_t topic_length = snapshot_topic(&snapshot, topic);
+        registry_take(collector->registry, &snapshot, loop_now(collector->loop));
+        exchange_publish(collector->exchange, (struct text){topic, topic_length},
+                         (struct text){(const char *)bytes, length});
+    }
+    free(bytes);
+}
+
+/* ---- the loop's calls ---- */
+
+/* The frontends' /metrics works without a listener of ours, so a port that is taken is no reason to stop. */
+static void listen_for_scrapers(struct collector *collector)
+{
+    const char *address = collector->config->collector_listen;
+    if (address[0] == '\0' || collector->scrape != NULL ||
+        collector->tick_count % LISTEN_AGAIN_INTERVALS != 0)
+        return;
+    collector->scrape = scrape_new(collector->loop, address, collector->exposition);
+    if (collector->scrape == NULL && collector->tick_count == 0)
+        log_error("collector.listen = %s: %s; tried again until it is free", address, strerror(errno));
+}
+
+static void tick(void *self)
+{
+    struct collector *collector = self;
+    int64_t interval = collector->config->collector_interval_ms * MILLISECOND;
+    exchange_receive(collector->exchange);
+    count_own(collector);
+    reaper_run(collector->reaper, loop_now(collector->loop));
+    listen_for_scrapers(collector);
+    collector->tick_count++;
+    loop_timer_set(collector->loop, &collector->tick, loop_now(collector->loop) + interval, tick, collector);
+}
+
+static void stop(void *self)
+{
+    struct collector *collector = self;
+    log_info("stopping");
+    loop_stop(collector->loop);
+}
+
+/* ---- life ---- */
+
+/* Everything but the sockets; false after a complaint. */
+static bool prepare(struct collector *collector)
+{
+    char *directory = path_in(collector->config, "stats");
+    bool made = process_make_directory(directory, 0750) == 0;
+    if (!made)
+        log_error("%s: %s", directory, strerror(errno));
+    else {
+        collector->registry = registry_new((size_t)collector->config->collector_max_series);
+        collector->reaper = reaper_new(collector->registry, directory);
+        collector->exposition = exposition_new(collector->registry);
+        collector->metrics = stats_page(collector->config, "collector", collector->name);
+        metrics_set_interval(collector->metrics, (uint32_t)collector->config->collector_interval_ms);
+        collector->loop = loop_new();
+    }
+    free(directory);
+    return made && collector->loop != NULL && loop_signal(collector->loop, SIGTERM, stop, collector) == 0 &&
+           loop_signal(collector->loop, SIGINT, stop, collector) == 0;
+}
+
+/* Leaves what the next collector, or nobody, needs. */
+static void finish(struct collector *collector)
+{
+    metrics_set_interval(collector->metrics, 0);
+    count_own(collector);
+    reaper_finish(collector->reaper);
+}
+
+static void release(struct collector *collector)
+{
+    scrape_free(collector->scrape);
+    exchange_free(collector->exchange);
+    exposition_free(collector->exposition);
+    reaper_free(collector->reaper);
+    registry_free(collector->registry);
+    metrics_free(collector->metrics);
+    loop_free(collector->loop);
+}
+
+static int serve(struct collector *collector, void *zmq_context, int ready_fd)
+{
+    const struct exchange_owner owner = {collector, take, count_refused, text};
+    collector->exchange =
+        exchange_new(zmq_context, collector->loop, collector->config->runtime_directory, &owner);
+    if (collector->exchange == NULL)
+        return 1;
+    tick(collector);
+    process_ready(ready_fd);
+    log_info("ready");
+    loop_run(collector->loop);
+    finish(collector);
+    return 0;
+}
+
+/* Taken for the whole life: binding an ipc path would take it away from a collector that runs. -1 after a
+ * complaint. */
+static int take_lock(const struct config *config, const char *path)
+{
+    if (process_make_directory(config->runtime_directory, 0750) != 0) {
+        log_error("%s: %s", config->runtime_directory, strerror(errno));
+        return -1;
+    }
+    int lock = process_lock(path);
+    if (lock == -1)
+        log_error("%s: %s", path, errno == EWOULDBLOCK ? "another collector runs here" : strerror(errno));
+    return lock;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options =
+        options_parse(argc, argv, "collector", "Adds up the counters of all processes of Outrigger.");
+    struct config *config = options_config(&options);
+    char *lock_path = path_in(config, "collector.lock");
+    int lock = take_lock(config, lock_path);
+    int result = 1;
+    if (lock != -1) {
+        struct collector collector = {.name = options.name, .config = config};
+        process_descriptor_limit(DESCRIPTORS_WANTED);
+        void *zmq_context = zmq_ctx_new();
+        if (prepare(&collector) && zmq_context != NULL)
+            result = serve(&collector, zmq_context, options.ready_fd);
+        release(&collector);
+        zmq_ctx_term(zmq_context);
+        process_unlock(lock_path, lock);
+    }
+    free(lock_path);
+    config_free(config);
+    options_free(&options);
+    return result;
+}

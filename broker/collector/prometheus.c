@@ -1,0 +1,182 @@
+/* prometheus: what a scrape shows.
+ *
+ * Metrics stand in the order of metrics.def; one that nobody counts is left out, since a HELP without a
+ * sample only makes people look for it. Time is kept in nanoseconds and shown in seconds, by integer
+ * arithmetic: a double would lose nanoseconds after some months of summed CPU time. SPDX-License-Identifier:
+ * MIT */
+#include "prometheus.h"
+
+#include "clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NUMBER_BYTES = 32 }; /* 20 digits, a sign, a point, a terminator */
+
+static const char *const type_names[] = {
+    [COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram", [SIZES] = "histogram"};
+
+/* ---- numbers ---- */
+
+/* Nanoseconds as seconds, without zeros at the end: 1500000 is 0.0015. */
+static const char *write_seconds(uint64_t nanoseconds, char text[NUMBER_BYTES])
+{
+    int length =
+        snprintf(text, NUMBER_BYTES, "%" PRIu64 ".%09" PRIu64, nanoseconds / SECOND, nanoseconds % SECOND);
+    while (text[length - 1] == '0')
+        text[--length] = '\0';
+    if (text[length - 1] == '.')
+        text[length - 1] = '\0';
+    return text;
+}
+
+static const char *write_number(uint64_t number, bool time, char text[NUMBER_BYTES])
+{
+    if (time)
+        return write_seconds(number, text);
+    snprintf(text, NUMBER_BYTES, "%" PRIu64, number);
+    return text;
+}
+
+static bool counts_time(const struct metric_description *description)
+{
+    return description->kind == HISTOGRAM ||
+           (description->kind != SIZES && strstr(description->name, "_seconds") != NULL);
+}
+
+/* ---- samples ---- */
+
+/* Escapes as the format wants it: backslash, line feed and, in a label's value, the quote. */
+static void write_escaped(FILE *out, const char *value)
+{
+    for (; *value != '\0'; value++) {
+        if (*value == '\\' || *value == '"')
+            putc_unlocked('\\', out);
+        if (*value == '\n')
+            fputs_unlocked("\\n", out);
+        else
+            putc_unlocked(*value, out);
+    }
+}
+
+/* Writes {model="iris",version="1"}, with `le` behind them when it is not NULL; nothing for no label at all.
+ */
+static void write_labels(FILE *out, const struct registry_total *total, const char *le)
+{
+    const char *name = metric_describe(total->metric)->labels;
+    const char *separator = "{";
+    for (size_t i = 0; i < metric_label_count(total->metric); i++) {
+        size_t length = strcspn(name, ",");
+        fputs_unlocked(separator, out);
+        fwrite_unlocked(name, 1, length, out);
+        fputs_unlocked("=\"", out);
+        write_escaped(out, total->labels[i]);
+        putc_unlocked('"', out);
+        name += length + 1;
+        separator = ",";
+    }
+    if (le != NULL) {
+        fputs_unlocked(separator, out);
+        fputs_unlocked("le=\"", out);
+        fputs_unlocked(le, out);
+        putc_unlocked('"', out);
+    }
+    if (le != NULL || *separator == ',')
+        putc_unlocked('}', out);
+}
+
+static void write_sample(FILE *out, const struct registry_total *total, const char *suffix, const char *le,
+                         const char *number)
+{
+    fputs_unlocked(metric_describe(total->metric)->name, out);
+    fputs_unlocked(suffix, out);
+    write_labels(out, total, le);
+    putc_unlocked(' ', out);
+    fputs_unlocked(number, out);
+    putc_unlocked('\n', out);
+}
+
+static void write_value(FILE *out, const struct registry_total *total,
+                        const struct metric_description *description)
+{
+    char text[NUMBER_BYTES + 1] = "-";
+    uint64_t value = total->numbers[0];
+    bool negative = description->kind == GAUGE && (int64_t)value < 0;
+    write_number(negative ? -value : value, counts_time(description), text + 1);
+    write_sample(out, total, "", NULL, negative ? text : text + 1);
+}
+
+/* The count is that of the buckets: a process that was killed between two adds may have counted in the one
+ * only. */
+static void write_histogram(FILE *out, const struct registry_total *total,
+                            const struct metric_description *description)
+{
+    bool time = description->kind == HISTOGRAM;
+    const int64_t *bounds = time ? metrics_duration_bounds : metrics_size_bounds;
+    uint64_t count = 0;
+    char number[NUMBER_BYTES];
+    char bound[NUMBER_BYTES];
+    for (size_t i = 0; i < METRICS_BUCKETS; i++) {
+        count += total->numbers[2 + i];
+        write_sample(out, total, "_bucket", write_number((uint64_t)bounds[i], time, bound),
+                     write_number(count, false, number));
+    }
+    count += total->numbers[2 + METRICS_BUCKETS];
+    write_sample(out, total, "_bucket", "+Inf", write_number(count, false, number));
+    write_sample(out, total, "_sum", NULL, write_number(total->numbers[1], time, number));
+    write_sample(out, total, "_count", NULL, write_number(count, false, number));
+}
+
+/* ---- the whole ---- */
+
+struct page_text {
+    FILE *out;
+    bool headed; /* HELP and TYPE of the metric stand */
+};
+
+static void write_head(FILE *out, const char *name, const char *type, const char *help)
+{
+    fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void write_total(void *self, const struct registry_total *total)
+{
+    struct page_text *page = self;
+    const struct metric_description *description = metric_describe(total->metric);
+    if (!page->headed)
+        write_head(page->out, description->name, type_names[description->kind], description->help);
+    page->headed = true;
+    if (description->kind == HISTOGRAM || description->kind == SIZES)
+        write_histogram(page->out, total, description);
+    else
+        write_value(page->out, total, description);
+}
+
+static void write_process(FILE *out, const struct prometheus_process *process)
+{
+    char number[NUMBER_BYTES];
+    write_head(out, "outrigger_build_info", "gauge", "1, with the version of the collector.");
+    fprintf(out, "outrigger_build_info{version=\"%s\"} 1\n", OUTRIGGER_VERSION);
+    write_head(out, "process_cpu_seconds_total", "counter", "User and system time of the collector.");
+    fprintf(out, "process_cpu_seconds_total %s\n", write_seconds(process->cpu_us * MICROSECOND, number));
+    write_head(out, "process_resident_memory_bytes", "gauge", "Resident memory of the collector.");
+    fprintf(out, "process_resident_memory_bytes %" PRIu64 "\n", process->resident_bytes);
+    write_head(out, "process_start_time_seconds", "gauge", "Start of the collector, in seconds since 1970.");
+    fprintf(out, "process_start_time_seconds %s\n", write_seconds((uint64_t)process->started, number));
+}
+
+char *prometheus_text(const struct registry *registry, const struct prometheus_process *process,
+                      size_t *length)
+{
+    char *text = NULL;
+    struct page_text page = {.out = open_memstream(&text, length)};
+    ENSURE(page.out != NULL);
+    for (int metric = 0; metric < METRIC_COUNT; metric++) {
+        page.headed = false;
+        registry_each(registry, (enum metric)metric, write_total, &page);
+    }
+    write_process(page.out, process);
+    ENSURE(fclose(page.out) == 0);
+    return text;
+}

@@ -1,0 +1,133 @@
+/* counts: from names to series, once.
+ *
+ * metrics_series searches; a request must not. The series of HTTP calls lie in a table by call and status, those of
+ * predictions in a hash by model and version, and errors, which are rare, by model, version and kind in the same
+ * hash. All names in it come from the catalog and from constants, but versions come and go for months: from
+ * SERIES_MAX on, nothing is kept any more, and the page's own bound decides (metrics.h).
+ * SPDX-License-Identifier: MIT */
+#include "counts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+enum {
+    COUNTS_MAGIC = 0xc0047501,
+    SERIES_MAX = 4096,
+    STATUS_SLOTS = 32,                     /* a power of two, about twice the statuses that there are */
+    KEY_MAX = 2 * PROTOCOL_NAME_MAX + 64,  /* model, version, kind */
+};
+
+/* The series of one model's version, or of one kind of error of it. */
+struct model_series {
+    struct series *predictions, *duration; /* kind is "" */
+    struct series *errors;                 /* else */
+    UT_hash_handle hh;
+    char key[];
+};
+
+struct call_series {
+    int status; /* 0: free */
+    struct series *requests;
+};
+
+struct counts {
+    unsigned magic;
+    struct metrics *metrics;
+    struct call_series calls[CALL_COUNT][STATUS_SLOTS];
+    struct model_series *models;
+};
+
+struct counts *counts_new(struct metrics *metrics)
+{
+    struct counts *counts = object_alloc(sizeof *counts);
+    counts->magic = COUNTS_MAGIC;
+    counts->metrics = metrics;
+    return counts;
+}
+
+void counts_free(struct counts *counts)
+{
+    if (counts == NULL)
+        return;
+    CHECK_OBJECT(counts, COUNTS_MAGIC);
+    struct model_series *series, *next;
+    HASH_ITER (hh, counts->models, series, next) {
+        HASH_DEL(counts->models, series);
+        free(series);
+    }
+    counts->magic = 0;
+    free(counts);
+}
+
+static struct series *find_requests(struct counts *counts, enum call call, int status)
+{
+    char label[16];
+    snprintf(label, sizeof label, "%d", status);
+    return metrics_series(counts->metrics, METRIC_HTTP_REQUESTS, call_label(call), label, NULL);
+}
+
+void counts_call(struct counts *counts, enum call call, int status)
+{
+    CHECK_OBJECT(counts, COUNTS_MAGIC);
+    ENSURE((size_t)call < CALL_COUNT);
+    for (unsigned probe = 0; probe < STATUS_SLOTS; probe++) {
+        struct call_series *slot = &counts->calls[call][((unsigned)status + probe) % STATUS_SLOTS];
+        if (slot->status == 0)
+            *slot = (struct call_series){status, find_requests(counts, call, status)};
+        if (slot->status == status) {
+            series_add(slot->requests, 1);
+            return;
+        }
+    }
+    series_add(find_requests(counts, call, status), 1);
+}
+
+static void find_series(struct counts *counts, struct model_series *series, const char *model, const char *version,
+                        const char *kind)
+{
+    if (kind[0] == '\0') {
+        series->predictions = metrics_series(counts->metrics, METRIC_PREDICTIONS, model, version, NULL);
+        series->duration = metrics_series(counts->metrics, METRIC_PREDICTION_DURATION, model, version, NULL);
+    } else {
+        series->errors = metrics_series(counts->metrics, METRIC_PREDICTION_ERRORS, model, version, kind);
+    }
+}
+
+/* The kept series of these names; `spare` is filled and given when there is no room to keep more. */
+static struct model_series *series_of(struct counts *counts, const char *model, const char *version,
+                                      const char *kind, struct model_series *spare)
+{
+    CHECK_OBJECT(counts, COUNTS_MAGIC);
+    char key[KEY_MAX];
+    int written = snprintf(key, sizeof key, "%s\t%s\t%s", model, version, kind);
+    size_t length = (size_t)written < sizeof key ? (size_t)written : sizeof key - 1;
+    struct model_series *series;
+    HASH_FIND(hh, counts->models, key, length, series);
+    if (series != NULL)
+        return series;
+    if (HASH_COUNT(counts->models) >= SERIES_MAX) {
+        find_series(counts, spare, model, version, kind);
+        return spare;
+    }
+    series = object_alloc(sizeof *series + length);
+    memcpy(series->key, key, length);
+    find_series(counts, series, model, version, kind);
+    HASH_ADD_KEYPTR(hh, counts->models, series->key, length, series);
+    return series;
+}
+
+void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,
+                       int64_t duration)
+{
+    struct model_series spare;
+    struct model_series *series = series_of(counts, model, version, "", &spare);
+    series_add(series->predictions, rows);
+    series_observe_duration(series->duration, duration);
+}
+
+void counts_error(struct counts *counts, const char *model, const char *version, const char *kind)
+{
+    struct model_series spare;
+    series_add(series_of(counts, model, version, kind, &spare)->errors, 1);
+}

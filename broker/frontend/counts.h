@@ -1,0 +1,23 @@
+/* counts: what a frontend counts of the API's calls. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_COUNTS_H
+#define OUTRIGGER_COUNTS_H
+
+#include "metrics.h"
+#include "protocol.h"
+#include "route.h"
+
+/* Keeps the series once they are found, so that counting is adding. For one thread. */
+struct counts;
+struct counts *counts_new(struct metrics *metrics);
+void counts_free(struct counts *counts);
+
+/* Any call: one HTTP request answered with that status. */
+void counts_call(struct counts *counts, enum call call, int status);
+/* A prediction with success: rows, and nanoseconds from the request read to the answer ready. Names of the catalog. */
+void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,
+                       int64_t duration);
+/* A prediction without: `kind` is the label of what went wrong. "" for a model or version that is not known, so that
+ * nobody outside can make up labels. */
+void counts_error(struct counts *counts, const char *model, const char *version, const char *kind);
+
+#endif

@@ -1,0 +1,122 @@
+/* describe: what a client may know of a model before it asks for a prediction.
+ *
+ * The schema shown is the stable version's, or, while none of its workers has said it, that of the first version whose
+ * workers have: versions of one model share their inputs. Called by api.c.
+ * SPDX-License-Identifier: MIT */
+#include "describe.h"
+
+static void add_text(struct buffer *out, const char *name, const char *value)
+{
+    buffer_add_string(out, name);
+    buffer_add_json(out, text_of(value));
+}
+
+static void add_flag(struct buffer *out, const char *name, bool value)
+{
+    buffer_add_string(out, name);
+    buffer_add_string(out, value ? "true" : "false");
+}
+
+static const struct schema *schema_of(const struct catalog_model *model)
+{
+    if (model->stable != NULL && model->stable->schema != NULL)
+        return model->stable->schema;
+    for (size_t i = 0; i < model->version_count; i++)
+        if (model->versions[i].schema != NULL)
+            return model->versions[i].schema;
+    return NULL;
+}
+
+/* What the list and the single model have in common, without the closing brace. */
+static void add_summary(struct buffer *out, const struct catalog_model *model)
+{
+    const struct catalog_version *stable = model->stable;
+    const struct schema *schema = schema_of(model);
+    add_text(out, "{\"id\":", model->name);
+    if (stable != NULL)
+        add_text(out, ",\"version\":", stable->name);
+    else
+        buffer_add_string(out, ",\"version\":null");
+    add_text(out, ",\"state\":", stable == NULL ? "unavailable" : catalog_state_name(stable->state));
+    add_flag(out, ",\"ready\":", catalog_model_ready(model));
+    if (schema != NULL) {
+        add_text(out, ",\"task\":", schema->regression ? "regression" : "classification");
+        add_text(out, ",\"description\":", schema->description == NULL ? "" : schema->description);
+    }
+}
+
+void describe_models(struct buffer *out, const struct catalog *catalog)
+{
+    buffer_add_string(out, "{\"models\":[");
+    for (size_t i = 0; i < catalog_count(catalog); i++) {
+        const struct catalog_model *model = catalog_at(catalog, i);
+        if (i > 0)
+            buffer_add_char(out, ',');
+        add_summary(out, model);
+        buffer_add_string(out, ",\"versions\":[");
+        for (size_t j = 0; j < model->version_count; j++)
+            add_text(out, j > 0 ? "," : "", model->versions[j].name);
+        buffer_add_string(out, "]}");
+    }
+    buffer_add_string(out, "]}\n");
+}
+
+static void add_versions(struct buffer *out, const struct catalog_model *model)
+{
+    buffer_add_string(out, ",\"versions\":[");
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct catalog_version *version = &model->versions[i];
+        add_text(out, i > 0 ? ",{\"version\":" : "{\"version\":", version->name);
+        add_text(out, ",\"state\":", catalog_state_name(version->state));
+        add_flag(out, ",\"stable\":", version->stable);
+        buffer_add_string(out, ",\"workers\":");
+        buffer_add_unsigned(out, version->workers);
+        buffer_add_char(out, '}');
+    }
+    buffer_add_char(out, ']');
+}
+
+static void add_tensors(struct buffer *out, const char *name, const struct schema_tensor *tensors, size_t count)
+{
+    buffer_add_string(out, name);
+    for (size_t i = 0; i < count; i++) {
+        add_text(out, i > 0 ? ",{\"name\":" : "{\"name\":", tensors[i].name);
+        add_text(out, ",\"datatype\":", datatype_name(tensors[i].datatype));
+        buffer_add_string(out, ",\"shape\":[");
+        for (uint32_t j = 0; j < tensors[i].rank; j++) {
+            if (j > 0)
+                buffer_add_char(out, ',');
+            buffer_add_integer(out, tensors[i].shape[j]);
+        }
+        buffer_add_string(out, "]}");
+    }
+    buffer_add_char(out, ']');
+}
+
+static void add_names(struct buffer *out, const char *name, char *const *names, size_t count)
+{
+    buffer_add_string(out, name);
+    for (size_t i = 0; i < count; i++)
+        add_text(out, i > 0 ? "," : "", names[i]);
+    buffer_add_char(out, ']');
+}
+
+void describe_model(struct buffer *out, const struct catalog_model *model)
+{
+    const struct schema *schema = schema_of(model);
+    add_summary(out, model);
+    add_versions(out, model);
+    if (schema != NULL) {
+        add_text(out, ",\"platform\":", schema->platform == NULL ? "" : schema->platform);
+        add_tensors(out, ",\"inputs\":[", schema->inputs, schema->input_count);
+        add_tensors(out, ",\"outputs\":[", schema->outputs, schema->output_count);
+        add_names(out, ",\"features\":[", schema->features, schema->feature_count);
+        add_names(out, ",\"labels\":[", schema->labels, schema->label_count);
+        add_flag(out, ",\"allow_nan\":", schema->allow_nan);
+        if (schema->timeout_ms > 0) {
+            buffer_add_string(out, ",\"timeout_ms\":");
+            buffer_add_unsigned(out, schema->timeout_ms);
+        }
+    }
+    buffer_add_string(out, "}\n");
+}

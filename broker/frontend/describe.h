@@ -1,0 +1,13 @@
+/* describe: the models as the JSON of /api/v1/models. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_DESCRIBE_H
+#define OUTRIGGER_DESCRIBE_H
+
+#include "buffer.h"
+#include "catalog.h"
+
+/* {"models": [...]}: what there is and whether it is ready. */
+void describe_models(struct buffer *out, const struct catalog *catalog);
+/* {"id": ..., "versions": [...], "inputs": [...], ...}: all that is known of one. */
+void describe_model(struct buffer *out, const struct catalog_model *model);
+
+#endif

@@ -1,0 +1,387 @@
+/* rows: [[1, 2, 3], ...] and [{"age": 1, ...}, ...] into tensors.
+ *
+ * A row is an array of as many values as the model has columns, or an object of them by name. Values are written
+ * straight into the message for the broker, so its size is worked out first (rows_measure) and then each value goes to
+ * its place (rows_write). Nearly every request is rows of numbers for one FP32 input: they take the short way through
+ * element_write_floats. All others go value by value through put(). When anything is refused the rows are walked once
+ * more, by list_faults, which writes nowhere and collects up to PROBLEM_FAULTS_MAX faults with the path of each
+ * ("instances[17][3]", "instances[17].age").
+ * SPDX-License-Identifier: MIT */
+#include "rows.h"
+
+#include "element.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NAME_SHOWN_MAX = 64 /* bytes of a client's own name that a fault repeats */ };
+
+/* ---- the places that values go to ---- */
+
+/* Where the elements of each input lie; BYTES elements are of varying size, so a row's place is kept by moving on. */
+struct places {
+    const struct rows *rows;
+    uint8_t *data[TENSOR_COUNT_MAX];
+};
+
+static size_t input_width(const struct rows *rows, size_t input)
+{
+    size_t width = rows->layout->inputs[input].width;
+    return width == 0 ? rows->width : width;
+}
+
+static bool put(struct places *places, size_t input, yyjson_val *value)
+{
+    enum datatype datatype = places->rows->layout->inputs[input].tensor->datatype;
+    if (datatype != DATATYPE_BYTES) {
+        if (!element_write(datatype, value, places->rows->allow_nan, places->data[input]))
+            return false;
+        places->data[input] += datatype_bytes(datatype);
+        return true;
+    }
+    if (!yyjson_is_str(value))
+        return false;
+    uint32_t length = (uint32_t)yyjson_get_len(value);
+    memcpy(places->data[input], &length, sizeof length);
+    memcpy(places->data[input] + sizeof length, yyjson_get_str(value), length);
+    places->data[input] += sizeof length + length;
+    return true;
+}
+
+/* ---- one row, in the order of its columns ---- */
+
+/* Gives the values of a row one after the other by column. An array is read as it stands. An object is put in order
+ * first: `ordered` holds its values by column. */
+struct row_values {
+    yyjson_arr_iter array;
+    yyjson_val **ordered; /* NULL: the row is an array */
+    size_t next;
+};
+
+static yyjson_val *next_value(struct row_values *values)
+{
+    return values->ordered == NULL ? yyjson_arr_iter_next(&values->array) : values->ordered[values->next++];
+}
+
+static bool same_text(struct text a, struct text b)
+{
+    return a.length == b.length && memcmp(a.at, b.at, a.length) == 0;
+}
+
+static struct text text_of_key(yyjson_val *key)
+{
+    return (struct text){yyjson_get_str(key), yyjson_get_len(key)};
+}
+
+/* The column that `name` means. `guess` is the column behind the last one: clients mostly keep the order. */
+static bool find_column(const struct layout *layout, struct text name, size_t guess, size_t *column)
+{
+    if (guess < layout->width && same_text(layout->names[guess], name)) {
+        *column = guess;
+        return true;
+    }
+    return layout_find(layout, name, column);
+}
+
+/* Puts the values of an object in order. False when a name is unknown or twice there, or one is missing. */
+static bool order_object(const struct rows *rows, yyjson_val *row, yyjson_val **ordered)
+{
+    memset(ordered, 0, rows->width * sizeof(*ordered));
+    size_t guess = 0;
+    size_t at, count;
+    yyjson_val *key, *value;
+    yyjson_obj_foreach(row, at, count, key, value)
+    {
+        size_t column;
+        if (!find_column(rows->layout, text_of_key(key), guess, &column) || ordered[column] != NULL)
+            return false;
+        ordered[column] = value;
+        guess = column + 1;
+    }
+    return count == rows->width;
+}
+
+static bool begin_row(const struct rows *rows, yyjson_val *row, yyjson_val **ordered, struct row_values *values)
+{
+    *values = (struct row_values){0};
+    if (yyjson_is_arr(row))
+        return yyjson_arr_iter_init(row, &values->array);
+    values->ordered = ordered;
+    return order_object(rows, row, ordered);
+}
+
+static bool write_row(struct places *places, yyjson_val *row, yyjson_val **ordered)
+{
+    const struct rows *rows = places->rows;
+    if (rows->layout->single_float && yyjson_is_arr(row)) {
+        if (!unsafe_yyjson_arr_is_flat(row) ||
+            !element_write_floats(unsafe_yyjson_get_first(row), rows->width, rows->allow_nan, places->data[0]))
+            return false;
+        places->data[0] += rows->width * sizeof(float);
+        return true;
+    }
+    struct row_values values;
+    if (!begin_row(rows, row, ordered, &values))
+        return false;
+    for (size_t input = 0; input < rows->layout->input_count; input++)
+        for (size_t column = 0; column < input_width(rows, input); column++)
+            if (!put(places, input, next_value(&values)))
+                return false;
+    return true;
+}
+
+/* ---- what is wrong ---- */
+
+/* "features" or "instances[17]". */
+static void row_path(const struct rows *rows, size_t row, char path[PROBLEM_FIELD_MAX])
+{
+    if (rows->batch)
+        snprintf(path, PROBLEM_FIELD_MAX, "instances[%zu]", row);
+    else
+        snprintf(path, PROBLEM_FIELD_MAX, "features");
+}
+
+static void member_path(char member[PROBLEM_FIELD_MAX], const char *path, struct text name)
+{
+    int length = (int)(name.length < NAME_SHOWN_MAX ? name.length : NAME_SHOWN_MAX);
+    snprintf(member, PROBLEM_FIELD_MAX, "%.28s.%.*s", path, length, name.at);
+}
+
+static enum datatype column_datatype(const struct layout *layout, size_t column)
+{
+    size_t input = layout->input_count - 1;
+    while (layout->inputs[input].first > column)
+        input--;
+    return layout->inputs[input].tensor->datatype;
+}
+
+static void check_value(const struct rows *rows, size_t column, yyjson_val *value, const char *path,
+                        struct problem_faults *faults)
+{
+    uint8_t place[ELEMENT_BYTES_MAX];
+    char text[ELEMENT_TEXT_MAX];
+    enum datatype datatype = column_datatype(rows->layout, column);
+    bool good = datatype == DATATYPE_BYTES ? yyjson_is_str(value)
+                                           : element_write(datatype, value, rows->allow_nan, place);
+    if (!good)
+        problem_fault(faults, path, "%s", element_explain(datatype, value, text));
+}
+
+static void check_array(const struct rows *rows, yyjson_val *row, const char *path, struct problem_faults *faults)
+{
+    size_t given = yyjson_arr_size(row);
+    if (given != rows->width) {
+        problem_fault(faults, path, "expected %zu %s, got %zu", rows->width,
+                      rows->layout->single_float ? "numbers" : "values", given);
+        return;
+    }
+    size_t column, count;
+    yyjson_val *value;
+    yyjson_arr_foreach(row, column, count, value)
+    {
+        char member[PROBLEM_FIELD_MAX];
+        snprintf(member, sizeof member, "%.64s[%zu]", path, column);
+        check_value(rows, column, value, member, faults);
+        if (problem_faults_full(faults))
+            return;
+    }
+}
+
+static void check_object(const struct rows *rows, yyjson_val *row, const char *path, struct problem_faults *faults)
+{
+    char member[PROBLEM_FIELD_MAX];
+    bool *given = object_alloc(rows->width * sizeof *given);
+    size_t at, count, column;
+    yyjson_val *key, *value;
+    yyjson_obj_foreach(row, at, count, key, value)
+    {
+        member_path(member, path, text_of_key(key));
+        if (!layout_find(rows->layout, text_of_key(key), &column)) {
+            problem_fault(faults, member, "the model has no such feature");
+        } else if (given[column]) {
+            problem_fault(faults, member, "is there twice");
+        } else {
+            given[column] = true;
+            check_value(rows, column, value, member, faults);
+        }
+        if (problem_faults_full(faults))
+            break;
+    }
+    for (column = 0; column < rows->width && !problem_faults_full(faults); column++)
+        if (!given[column]) {
+            member_path(member, path, rows->layout->names[column]);
+            problem_fault(faults, member, "is missing");
+        }
+    free(given);
+}
+
+static void check_row(const struct rows *rows, yyjson_val *row, const char *path, struct problem_faults *faults)
+{
+    if (yyjson_is_arr(row))
+        check_array(rows, row, path, faults);
+    else if (yyjson_is_obj(row) && rows->layout->names != NULL)
+        check_object(rows, row, path, faults);
+    else if (yyjson_is_obj(row))
+        problem_fault(faults, path, "the model has no feature names: expected an array of %zu values", rows->width);
+    else
+        problem_fault(faults, path, "expected an array of %zu values%s, got %s", rows->width,
+                      rows->layout->names != NULL ? " or an object of them by name" : "", element_kind(row));
+}
+
+static void list_faults(const struct rows *rows, struct problem_faults *faults)
+{
+    char path[PROBLEM_FIELD_MAX];
+    row_path(rows, 0, path);
+    if (!rows->batch) {
+        check_row(rows, rows->value, path, faults);
+        return;
+    }
+    size_t at, count;
+    yyjson_val *row;
+    yyjson_arr_foreach(rows->value, at, count, row)
+    {
+        if (problem_faults_full(faults))
+            return;
+        row_path(rows, at, path);
+        check_row(rows, row, path, faults);
+    }
+}
+
+/* ---- measuring ---- */
+
+static bool row_fits(struct rows *rows, yyjson_val *row)
+{
+    if (yyjson_is_arr(row))
+        return yyjson_arr_size(row) == rows->width;
+    rows->by_name = true;
+    return rows->layout->names != NULL && yyjson_is_obj(row) && yyjson_obj_size(row) == rows->width;
+}
+
+/* Each row has as many values as the model takes. */
+static bool all_fit(struct rows *rows)
+{
+    rows->by_name = false;
+    if (!rows->batch)
+        return row_fits(rows, rows->value);
+    size_t at, count;
+    yyjson_val *row;
+    yyjson_arr_foreach(rows->value, at, count, row)
+    {
+        if (!row_fits(rows, row))
+            return false;
+    }
+    return true;
+}
+
+/* How many values a row has; for a model that takes any number the first row says it. */
+static bool find_width(struct rows *rows, struct problem_faults *faults)
+{
+    rows->width = rows->layout->width;
+    if (rows->width == 0)
+        rows->width = yyjson_arr_size(rows->batch ? yyjson_arr_get_first(rows->value) : rows->value);
+    if (rows->width > 0 && rows->width <= LAYOUT_WIDTH_MAX)
+        return true;
+    char path[PROBLEM_FIELD_MAX];
+    row_path(rows, 0, path);
+    problem_fault(faults, path, "expected an array of 1 to %d values", LAYOUT_WIDTH_MAX);
+    return false;
+}
+
+/* The tensors that the rows make; those of BYTES are still to be measured. */
+static void describe(struct rows *rows)
+{
+    for (size_t i = 0; i < rows->layout->input_count; i++) {
+        const struct schema_tensor *input = rows->layout->inputs[i].tensor;
+        struct tensor *tensor = &rows->tensors[i];
+        *tensor = (struct tensor){
+            .name = text_of(input->name), .datatype = input->datatype, .rank = input->rank};
+        memcpy(tensor->shape, input->shape, sizeof tensor->shape);
+        tensor->shape[0] = (int64_t)rows->count;
+        if (tensor->rank > 1 && tensor->shape[1] == -1)
+            tensor->shape[1] = (int64_t)rows->width;
+        tensor->bytes = rows->count * input_width(rows, i) * datatype_bytes(input->datatype);
+    }
+}
+
+/* Adds the lengths of a row's strings to the BYTES tensors. False when one is no string. */
+static bool measure_strings(struct rows *rows, yyjson_val *row, yyjson_val **ordered)
+{
+    struct row_values values;
+    if (!begin_row(rows, row, ordered, &values))
+        return false;
+    for (size_t input = 0; input < rows->layout->input_count; input++)
+        for (size_t column = 0; column < input_width(rows, input); column++) {
+            yyjson_val *value = next_value(&values);
+            if (rows->tensors[input].datatype != DATATYPE_BYTES)
+                continue;
+            if (!yyjson_is_str(value))
+                return false;
+            rows->tensors[input].bytes += sizeof(uint32_t) + yyjson_get_len(value);
+        }
+    return true;
+}
+
+/* Memory to put the values of an object in order; NULL when no row is one. */
+static yyjson_val **ordering(const struct rows *rows)
+{
+    return rows->by_name ? object_alloc(rows->width * sizeof(yyjson_val *)) : NULL;
+}
+
+static bool measure_all_strings(struct rows *rows)
+{
+    yyjson_val **ordered = ordering(rows);
+    bool good = true;
+    if (rows->batch) {
+        size_t at, count;
+        yyjson_val *row;
+        yyjson_arr_foreach(rows->value, at, count, row)
+        {
+            good = good && measure_strings(rows, row, ordered);
+        }
+    } else {
+        good = measure_strings(rows, rows->value, ordered);
+    }
+    free(ordered);
+    return good;
+}
+
+size_t rows_measure(struct rows *rows, struct problem_faults *faults)
+{
+    rows->count = rows->batch ? yyjson_arr_size(rows->value) : 1;
+    ENSURE(rows->count > 0);
+    if (!find_width(rows, faults))
+        return 0;
+    bool good = all_fit(rows);
+    if (good)
+        describe(rows);
+    if (good && rows->layout->has_bytes)
+        good = measure_all_strings(rows);
+    if (good)
+        return tensors_encoded_size(rows->tensors, rows->layout->input_count);
+    list_faults(rows, faults);
+    return 0;
+}
+
+/* ---- writing ---- */
+
+bool rows_write(const struct rows *rows, uint8_t *payload, size_t bytes, struct problem_faults *faults)
+{
+    struct places places = {.rows = rows};
+    ENSURE(tensors_encode(rows->tensors, rows->layout->input_count, payload, bytes, places.data) == bytes);
+    yyjson_val **ordered = ordering(rows);
+    bool good = true;
+    if (rows->batch) {
+        size_t at, count;
+        yyjson_val *row;
+        yyjson_arr_foreach(rows->value, at, count, row)
+        {
+            good = good && write_row(&places, row, ordered);
+        }
+    } else {
+        good = write_row(&places, rows->value, ordered);
+    }
+    free(ordered);
+    if (!good)
+        list_faults(rows, faults);
+    return good;
+}

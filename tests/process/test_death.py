@@ -1,0 +1,114 @@
+"""Workers are killed under load, frontends are restarted, and nobody notices."""
+import json
+import os
+import signal
+import threading
+import time
+import unittest
+
+from expectations import held_out
+from stack import Stack
+
+JSON = {"Content-Type": "application/json"}
+KILLS = 20
+CONNECTIONS = 16
+
+
+class Load:
+    """Clients that ask one row after the other and check every answer, until they are told to stop."""
+
+    def __init__(self, stack, model, connections):
+        self.stack = stack
+        self.expected = held_out(model)
+        self.path = f"/api/v1/models/{model}/predict"
+        self.failures = []
+        self.answered = 0
+        self.stopping = threading.Event()
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(connections)]
+
+    def run(self, offset):
+        client = self.stack.client()
+        row = offset
+        while not self.stopping.is_set():
+            row = (row + 1) % len(self.expected.features)
+            try:
+                status, _, body = client.request("POST", self.path,
+                                                 json.dumps({"features": self.expected.features[row]}), JSON)
+                wrong = status != 200 or json.loads(body)["prediction"] != self.expected.labels[row]
+                if wrong:
+                    self.failures.append((status, body[:200]))
+            except OSError as error:
+                self.failures.append(repr(error))
+            with self.lock:
+                self.answered += 1
+        client.close()
+
+    def wait_for(self, answers):
+        target = self.answered + answers
+        limit = time.monotonic() + 60
+        while self.answered < target and time.monotonic() < limit:
+            time.sleep(0.01)
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+
+class Death(unittest.TestCase):
+    def test_workers_killed_under_load(self):
+        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", CONNECTIONS) as load:
+            for _ in range(KILLS):
+                load.wait_for(100)
+                victim = stack.pids("worker.cancer-logistic.1")[0]
+                os.kill(victim, signal.SIGKILL)
+                stack.wait(lambda: stack.pids("worker.cancer-logistic.1") not in ([], [victim]),
+                           "the worker was not started again")
+            load.wait_for(200)
+            load.stopping.set()
+            print(f"{KILLS} workers killed, {load.answered} requests, {len(load.failures)} failed", flush=True)
+            self.assertEqual(load.failures, [])
+            self.assertGreater(load.answered, KILLS * 100)
+
+    def test_broker_killed_under_load(self):
+        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:
+            for _ in range(3):
+                load.wait_for(100)
+                victim = stack.pids("broker")[0]
+                os.kill(victim, signal.SIGKILL)
+                stack.wait(lambda: stack.pids("broker") not in ([], [victim]), "the broker was not started again")
+            load.wait_for(200)
+            load.stopping.set()
+            self.assertEqual(load.failures, [])
+
+    def test_frontend_restarted_under_load(self):
+        """SIGTERM: what is under way is finished, new connections wait in the backlog; gone within the drain time."""
+        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:
+            for _ in range(3):
+                load.wait_for(100)
+                victim = stack.pids("frontend.1")[0]
+                os.kill(victim, signal.SIGTERM)
+                stack.wait(lambda: stack.pids("frontend.1") not in ([], [victim]), "the frontend was not started again")
+            load.wait_for(200)
+            load.stopping.set()
+            self.assertEqual(load.failures, [])
+
+    def test_collector_killed(self):
+        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:
+            load.wait_for(100)
+            victim = stack.pids("collector")[0]
+            os.kill(victim, signal.SIGKILL)
+            load.wait_for(200)
+            stack.wait(lambda: stack.pids("collector") not in ([], [victim]), "the collector was not started again")
+            load.stopping.set()
+            self.assertEqual(load.failures, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,365 @@
+/* model: see model.h. The one place where what the model file says and what model.conf adds become the schema
+ * that validates requests, and where a model that cannot be served is found out: before it takes traffic.
+ * SPDX-License-Identifier: MIT */
+#include "model.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <yyjson.h>
+
+enum {
+    DESCRIPTION_MAX = 4096,      /* bytes; readers of the schema take no more */
+    NAME_BYTES_MAX = 512,        /* of a feature or label, likewise */
+    CALL_BYTES_MAX = 1 << 28,    /* of one input in the smallest call that the model allows */
+    WARM_UP_BYTES_MAX = 1 << 26, /* likewise; a larger batch is not tried */
+    MEASURED_CALLS = 10          /* the fastest of so many counts as the time of a batch of one */
+};
+
+#define WARM_UP_CALL_MAX (500 * MILLISECOND) /* a larger batch that would take longer is not tried */
+
+/* ---- the schema ---- */
+
+static bool take_tensor(struct schema_tensor *tensor, const struct backend_tensor *declared, char *error)
+{
+    tensor->name = object_strdup(declared->name);
+    tensor->rank = declared->rank;
+    memcpy(tensor->shape, declared->shape, sizeof tensor->shape);
+    for (uint32_t i = 0; i < tensor->rank; i++)
+        if (tensor->shape[i] < -1)
+            tensor->shape[i] = -1;
+    if (strlen(declared->name) > TENSOR_NAME_MAX) {
+        snprintf(error, BACKEND_ERROR_MAX, "a name of an input or output is longer than %d bytes",
+                 TENSOR_NAME_MAX);
+        return false;
+    }
+    if (!datatype_parse(text_of(declared->datatype), &tensor->datatype)) {
+        snprintf(error, BACKEND_ERROR_MAX, "%s has the unknown datatype %s", declared->name,
+                 declared->datatype);
+        return false;
+    }
+    return true;
+}
+
+static bool take_tensors(struct schema_tensor **tensors, size_t *count, const struct backend_tensor *declared,
+                         size_t declared_count, char *error)
+{
+    *tensors = object_alloc(declared_count * sizeof **tensors);
+    *count = declared_count;
+    for (size_t i = 0; i < declared_count; i++)
+        if (!take_tensor(&(*tensors)[i], &declared[i], error))
+            return false;
+    return true;
+}
+
+/* The rows of a call, which all inputs must agree on. */
+static bool find_call_rows(struct model *model, char *error)
+{
+    for (size_t i = 0; i < model->schema->input_count; i++) {
+        const struct schema_tensor *input = &model->schema->inputs[i];
+        if (input->rank == 0 || input->shape[0] == 0) {
+            snprintf(error, BACKEND_ERROR_MAX, "input %s has no dimension for the rows", input->name);
+            return false;
+        }
+        size_t rows = input->shape[0] < 0 ? 0 : (size_t)input->shape[0];
+        if (i > 0 && rows != model->call_rows) {
+            snprintf(error, BACKEND_ERROR_MAX, "the inputs have different first dimensions");
+            return false;
+        }
+        model->call_rows = rows;
+    }
+    return true;
+}
+
+/* The bytes of `rows` rows of zeros, or of empty strings; a dimension that is not fixed counts as 1. More
+ * than CALL_BYTES_MAX comes out as CALL_BYTES_MAX + 1. */
+static size_t bytes_of_zeros(const struct schema_tensor *input, size_t rows)
+{
+    size_t bytes = input->datatype == DATATYPE_BYTES ? sizeof(uint32_t) : datatype_bytes(input->datatype);
+    for (uint32_t i = 0; i < input->rank; i++) {
+        size_t dimension = i == 0 ? rows : input->shape[i] < 0 ? 1 : (size_t)input->shape[i];
+        if (__builtin_mul_overflow(bytes, dimension, &bytes) || bytes > CALL_BYTES_MAX)
+            return CALL_BYTES_MAX + 1;
+    }
+    return bytes;
+}
+
+/* Refuses shapes that no memory holds, which a broken file can declare. */
+static bool inputs_are_bounded(const struct model *model, char *error)
+{
+    for (size_t i = 0; i < model->schema->input_count; i++) {
+        const struct schema_tensor *input = &model->schema->inputs[i];
+        if (bytes_of_zeros(input, model->call_rows > 0 ? model->call_rows : 1) > CALL_BYTES_MAX) {
+            snprintf(error, BACKEND_ERROR_MAX, "input %s takes more than %d MiB a call", input->name,
+                     CALL_BYTES_MAX >> 20);
+            return false;
+        }
+    }
+    return true;
+}
+
+static char **copy_names(const struct config_names *names)
+{
+    char **copies = object_alloc(names->count * sizeof *copies);
+    for (size_t i = 0; i < names->count; i++)
+        copies[i] = object_strdup(names->names[i]);
+    return copies;
+}
+
+static bool names_fit(const char *key, const struct config_names *names, char *error)
+{
+    for (size_t i = 0; i < names->count; i++)
+        if (strlen(names->names[i]) > NAME_BYTES_MAX || names->count > SCHEMA_NAMES_MAX) {
+            snprintf(error, BACKEND_ERROR_MAX, "model.conf: %s: at most %d names of at most %d bytes", key,
+                     SCHEMA_NAMES_MAX, NAME_BYTES_MAX);
+            return false;
+        }
+    return true;
+}
+
+/* What model.conf adds; checked against the model. */
+static bool add_config(struct schema *schema, const struct model_config *config, char *error)
+{
+    size_t values = schema_row_values(schema);
+    if (!names_fit("features", &config->features, error) || !names_fit("labels", &config->labels, error))
+        return false;
+    if (config->features.count != 0 && values != 0 && config->features.count != values) {
+        snprintf(error, BACKEND_ERROR_MAX,
+                 "model.conf: features: %zu names, but a row of the model has %zu values",
+                 config->features.count, values);
+        return false;
+    }
+    if (strlen(config->description) > DESCRIPTION_MAX) {
+        snprintf(error, BACKEND_ERROR_MAX, "model.conf: description: at most %d bytes", DESCRIPTION_MAX);
+        return false;
+    }
+    free(schema->description);
+    schema->description = object_strdup(config->description);
+    schema->features = copy_names(&config->features);
+    schema->feature_count = config->features.count;
+    schema->labels = copy_names(&config->labels);
+    schema->label_count = config->labels.count;
+    schema->timeout_ms = (uint32_t)config->queue_timeout_ms;
+    schema->allow_nan = config->allow_nan != 0;
+    return true;
+}
+
+static bool is_class(enum datatype datatype)
+{
+    return datatype != DATATYPE_FP16 && datatype != DATATYPE_FP32 && datatype != DATATYPE_FP64;
+}
+
+/* The columns of an output of floats, 0 for other outputs and unknown numbers. */
+static int64_t float_columns(const struct schema_tensor *output)
+{
+    return output->rank == 2 && !is_class(output->datatype) && output->shape[1] > 0 ? output->shape[1] : 0;
+}
+
+/* Outputs of integers or strings are classes, and so is what has labels or a probability in each column. */
+static bool looks_like_regression(const struct schema *schema)
+{
+    if (schema->label_count > 0)
+        return false;
+    for (size_t i = 0; i < schema->output_count; i++)
+        if (is_class(schema->outputs[i].datatype) || float_columns(&schema->outputs[i]) > 1)
+            return false;
+    return true;
+}
+
+/* Decides the task, and checks the labels against the columns, as far as the shapes of outputs are known. */
+static bool find_task(struct schema *schema, const char *configured, char *error)
+{
+    for (size_t i = 0; i < schema->output_count; i++) {
+        int64_t columns = float_columns(&schema->outputs[i]);
+        if (schema->label_count > 0 && columns > 1 && (size_t)columns != schema->label_count) {
+            snprintf(error, BACKEND_ERROR_MAX,
+                     "model.conf: labels: %zu names, but output %s has %lld columns", schema->label_count,
+                     schema->outputs[i].name, (long long)columns);
+            return false;
+        }
+    }
+    schema->regression =
+        configured[0] == '\0' ? looks_like_regression(schema) : strcmp(configured, "regression") == 0;
+    return true;
+}
+
+/* ---- opening ---- */
+
+static bool make_schema(struct model *model, const struct backend_description *description,
+                        const struct model_config *config, char *error)
+{
+    struct schema *schema = model->schema = schema_new();
+    free(schema->platform);
+    schema->platform = object_strdup(description->platform);
+    return take_tensors(&schema->inputs, &schema->input_count, description->inputs, description->input_count,
+                        error) &&
+           take_tensors(&schema->outputs, &schema->output_count, description->outputs,
+                        description->output_count, error) &&
+           find_call_rows(model, error) && inputs_are_bounded(model, error) &&
+           (config == NULL || add_config(schema, config, error));
+}
+
+struct model *model_open(const char *path, const struct backend *backend, const struct model_config *config,
+                         int threads, char *error)
+{
+    struct backend_options options = {.threads = threads};
+    struct backend_description description;
+    struct model *model = object_alloc(sizeof *model);
+    model->backend = backend;
+    model->task = object_strdup(config == NULL ? "" : config->task);
+    model->state = backend->open(path, &options, &description, error);
+    if (model->state != NULL && make_schema(model, &description, config, error) &&
+        find_task(model->schema, model->task, error))
+        return model;
+    model_free(model);
+    return NULL;
+}
+
+void model_free(struct model *model)
+{
+    if (model == NULL)
+        return;
+    if (model->state != NULL)
+        model->backend->close(model->state);
+    schema_free(model->schema);
+    free(model->task);
+    free(model);
+}
+
+/* ---- warming up ---- */
+
+/* data must be freed. */
+static struct backend_values zeros(const struct schema_tensor *input, size_t rows)
+{
+    struct backend_values values = {
+        .bytes = bytes_of_zeros(input, rows), .rank = input->rank, .shape = {(int64_t)rows}};
+    for (uint32_t i = 1; i < input->rank; i++)
+        values.shape[i] = input->shape[i] < 0 ? 1 : input->shape[i];
+    values.data = object_alloc(values.bytes);
+    return values;
+}
+
+/* One call on zeros; *took becomes how long it was. */
+static bool call_on_zeros(struct model *model, size_t rows, struct backend_values *outputs, int64_t *took,
+                          char *error)
+{
+    struct backend_values inputs[BACKEND_TENSORS_MAX];
+    size_t count = model->schema->input_count;
+    for (size_t i = 0; i < count; i++)
+        inputs[i] = zeros(&model->schema->inputs[i], rows);
+    int64_t start = clock_now();
+    bool computed = model->backend->run(model->state, inputs, outputs, error) == 0;
+    *took = clock_now() - start;
+    for (size_t i = 0; i < count; i++)
+        free((void *)inputs[i].data);
+    return computed;
+}
+
+/* Completes what the schema says of the outputs by what they were in a call of `rows` rows, the first or a
+ * later one. */
+static bool learn_outputs(struct schema *schema, const struct backend_values *outputs, size_t rows,
+                          bool first, char *error)
+{
+    bool fixed = schema_row_values(schema) != 0; /* else the columns of outputs may follow those of inputs */
+    for (size_t i = 0; i < schema->output_count; i++) {
+        struct schema_tensor *output = &schema->outputs[i];
+        bool unknown = output->rank == 0;
+        if (outputs[i].rank == 0 || outputs[i].shape[0] != (int64_t)rows) {
+            snprintf(error, BACKEND_ERROR_MAX, "output %s has no row for each row of the inputs",
+                     output->name);
+            return false;
+        }
+        if (!unknown && output->rank != outputs[i].rank) {
+            snprintf(error, BACKEND_ERROR_MAX, "output %s has another rank than the model says",
+                     output->name);
+            return false;
+        }
+        output->rank = outputs[i].rank;
+        output->shape[0] = -1;
+        for (uint32_t d = 1; d < output->rank; d++)
+            if (first && fixed)
+                output->shape[d] = outputs[i].shape[d];
+            else if (unknown || output->shape[d] != outputs[i].shape[d])
+                output->shape[d] = -1;
+    }
+    return true;
+}
+
+/* An engine that cannot compute zeros may well compute what people ask; but then what it gives must be known.
+ */
+static bool can_do_without(const struct schema *schema, char *error)
+{
+    for (size_t i = 0; i < schema->output_count; i++)
+        if (schema->outputs[i].rank == 0)
+            return false;
+    log_warning("the model cannot compute a row of zeros, so it starts cold: %s", error);
+    return true;
+}
+
+/* True when a batch of so many rows is worth a try: it ends soon, and its inputs take little memory. */
+static bool can_be_tried(const struct model *model, size_t rows, int64_t one_row)
+{
+    for (size_t i = 0; i < model->schema->input_count; i++)
+        if (bytes_of_zeros(&model->schema->inputs[i], rows) > WARM_UP_BYTES_MAX)
+            return false;
+    return model->call_rows == 0 && rows > 1 && one_row <= WARM_UP_CALL_MAX / (int64_t)rows;
+}
+
+/* The smallest call, some times, then larger ones. */
+bool model_warm_up(struct model *model, size_t most_rows, int64_t *one_row, char *error)
+{
+    struct backend_values outputs[BACKEND_TENSORS_MAX];
+    size_t least = model->call_rows > 0 ? model->call_rows : 1;
+    const size_t larger[] = {most_rows / 2, most_rows};
+    int64_t took = 0;
+    *one_row = INT64_MAX;
+    for (int i = 0; i < MEASURED_CALLS && took <= WARM_UP_CALL_MAX; i++) {
+        if (!call_on_zeros(model, least, outputs, &took, error)) {
+            *one_row = 0;
+            return can_do_without(model->schema, error);
+        }
+        *one_row = took < *one_row ? took : *one_row;
+    }
+    if (!learn_outputs(model->schema, outputs, least, true, error))
+        return false;
+    for (size_t i = 0; i < COUNT_OF(larger); i++)
+        if (can_be_tried(model, larger[i], *one_row) &&
+            call_on_zeros(model, larger[i], outputs, &took, error) &&
+            !learn_outputs(model->schema, outputs, larger[i], false, error))
+            return false;
+    return find_task(model->schema, model->task, error);
+}
+
+/* ---- describing ---- */
+
+static void add_tensors(yyjson_mut_doc *doc, yyjson_mut_val *root, const char *key,
+                        const struct schema_tensor *tensors, size_t count)
+{
+    yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, root, key);
+    for (size_t i = 0; i < count; i++) {
+        yyjson_mut_val *tensor = yyjson_mut_arr_add_obj(doc, array);
+        yyjson_mut_obj_add_str(doc, tensor, "name", tensors[i].name);
+        yyjson_mut_obj_add_str(doc, tensor, "datatype", datatype_name(tensors[i].datatype));
+        yyjson_mut_val *shape = yyjson_mut_obj_add_arr(doc, tensor, "shape");
+        for (uint32_t d = 0; d < tensors[i].rank; d++)
+            yyjson_mut_arr_add_sint(doc, shape, tensors[i].shape[d]);
+    }
+}
+
+void model_describe(const struct model *model, FILE *out)
+{
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    ENSURE(doc != NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    yyjson_mut_doc_set_root(doc, root);
+    yyjson_mut_obj_add_str(doc, root, "platform", model->schema->platform);
+    add_tensors(doc, root, "inputs", model->schema->inputs, model->schema->input_count);
+    add_tensors(doc, root, "outputs", model->schema->outputs, model->schema->output_count);
+    char *json = yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
+    ENSURE(json != NULL);
+    fprintf(out, "%s\n", json);
+    free(json);
+    yyjson_mut_doc_free(doc);
+}
