@@ -155,6 +155,11 @@ static void on_ready(struct broker *broker, struct port_message *message)
         serving_refused(broker, &message->peer, "READY needs one payload");
         return;
     }
+    if (payload_bytes(&message->payloads[0]).length > PROTOCOL_SCHEMA_MAX) {
+        /* no asker would read a catalog that has it, and so none would know of any model */
+        serving_refused(broker, &message->peer, "READY: the schema is longer than 8 MiB");
+        return;
+    }
     if (known != NULL) /* it says so after an epoch that it did not know: what it had is lost to it */
         serving_lose(broker, known, "left", false);
     struct version *version = model_require(broker->models, ready->ready.model, ready->ready.version);

@@ -68,8 +68,10 @@ static void compute(struct config *config)
 
 /* ---- the checks between values ---- */
 
+/* A socket of ours is bound beside its final name, with a ~ behind it (unix_socket.c), so it has one byte less. */
 enum {
-    SOCKET_PATH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
+    SYSTEM_PATH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
+    SOCKET_PATH_MAX = SYSTEM_PATH_MAX - 1,
     SOCKET_NAME_MAX = sizeof("/supervisor.sock") - 1 /* the longest name in runtime_directory */
 };
 
@@ -110,10 +112,10 @@ static void check_endpoint(struct parameter_reader *reader, char *const *member)
         parameter_complain(reader, member,
                            "expected an endpoint, as ipc:///PATH or tcp://ADDRESS:PORT, got \"%.80s\"",
                            endpoint);
-    else if (strlen(endpoint + 6) > SOCKET_PATH_MAX)
+    else if (strlen(endpoint + 6) > SYSTEM_PATH_MAX)
         parameter_complain(reader, member,
                            "expected a path of at most %d bytes (the system's limit for sockets), got %zu",
-                           SOCKET_PATH_MAX, strlen(endpoint + 6));
+                           SYSTEM_PATH_MAX, strlen(endpoint + 6));
 }
 
 /* "127.0.0.1:9464" or "[::1]:9464". */

@@ -322,7 +322,7 @@ int failure_http_status(enum failure failure)
 
 /* ---- catalog entries ---- */
 
-enum { ENTRY_FIELDS = 6, ENTRY_OVERHEAD = 2 * PROTOCOL_NAME_MAX + 64, SCHEMA_BYTES_MAX = 8 << 20 };
+enum { ENTRY_FIELDS = 6, ENTRY_OVERHEAD = 2 * PROTOCOL_NAME_MAX + 64 };
 
 size_t catalog_entry_bound(const struct catalog_entry *entry)
 {
@@ -354,7 +354,7 @@ const char *catalog_entry_decode(const uint8_t *bytes, size_t length, struct cat
     TAKE(wire_read_uint(&reader, CATALOG_FAILED, &state), "the entry's state is unknown");
     TAKE(take_u32(&reader, 0, UINT32_MAX, &entry->workers), "the entry's workers is no number");
     TAKE(wire_read_bool(&reader, &entry->stable), "the entry's stable is no boolean");
-    TAKE(wire_read_bin(&reader, SCHEMA_BYTES_MAX, &entry->schema),
+    TAKE(wire_read_bin(&reader, PROTOCOL_SCHEMA_MAX, &entry->schema),
          "the entry's schema is no bin of at most 8 MiB");
     TAKE(wire_finished(&reader), "bytes are left over behind the entry");
     entry->state = (enum catalog_state)state;

@@ -14,7 +14,8 @@ enum {
     PROTOCOL_NAME_MAX = 128,      /* bytes of a model's or a version's name */
     PROTOCOL_TEXT_MAX = 512,      /* bytes of a key, tag or message */
     PROTOCOL_COUNT_MAX = 1024,    /* payload frames of one message */
-    PROTOCOL_ROWS_MAX = 1000000   /* rows of one request */
+    PROTOCOL_ROWS_MAX = 1000000,  /* rows of one request */
+    PROTOCOL_SCHEMA_MAX = 8 << 20 /* bytes of a version's schema: each goes to every asker with every CATALOG */
 };
 
 /* The verbs, with their number on the wire. */

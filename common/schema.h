@@ -11,7 +11,7 @@ struct schema_tensor {
     char *name;
     enum datatype datatype;
     uint32_t rank;
-    int64_t shape[TENSOR_RANK_MAX]; /* -1 = any; shape[0] is the rows (-1, or a fixed batch) */
+    int64_t shape[TENSOR_RANK_MAX]; /* -1 = any; shape[0] is the rows */
 };
 
 struct schema {

@@ -35,10 +35,7 @@ static void complain_unfit(const struct schema_tensor *declared, const struct te
                            size_t complaint_size)
 {
     char expected[SHAPE_SHOWN], got[SHAPE_SHOWN];
-    int64_t shape[TENSOR_RANK_MAX];
-    memcpy(shape, declared->shape, sizeof shape);
-    shape[0] = -1; /* that the model computes so many rows a call is not the asker's business */
-    print_shape(expected, declared->rank, shape);
+    print_shape(expected, declared->rank, declared->shape);
     print_shape(got, given->rank, given->shape);
     snprintf(complaint, complaint_size, "input %.*s: expected %s %s, got %s %s", NAME_SHOWN, declared->name,
              datatype_name(declared->datatype), expected, datatype_name(given->datatype), got);

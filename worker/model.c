@@ -54,11 +54,12 @@ static bool take_tensors(struct schema_tensor **tensors, size_t *count, const st
     return true;
 }
 
-/* The rows of a call, which all inputs must agree on. */
+/* The rows of a call, which all inputs must agree on. They are our business alone: askers may send any
+ * number. */
 static bool find_call_rows(struct model *model, char *error)
 {
     for (size_t i = 0; i < model->schema->input_count; i++) {
-        const struct schema_tensor *input = &model->schema->inputs[i];
+        struct schema_tensor *input = &model->schema->inputs[i];
         if (input->rank == 0 || input->shape[0] == 0) {
             snprintf(error, BACKEND_ERROR_MAX, "input %s has no dimension for the rows", input->name);
             return false;
@@ -69,6 +70,7 @@ static bool find_call_rows(struct model *model, char *error)
             return false;
         }
         model->call_rows = rows;
+        input->shape[0] = -1;
     }
     return true;
 }

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum {
@@ -24,13 +25,27 @@ enum {
                                                peer its connection before they fill memory */
 };
 
+struct endpoint {
+    const char *file;
+    int type;
+    int send_waiting_max;
+    int receive_waiting_max;
+    int64_t frame_bytes_max;
+};
+
+enum { SUBSCRIBERS, ASKERS, SNAPSHOTS, ENDPOINT_COUNT };
+
+static const struct endpoint endpoints[ENDPOINT_COUNT] = {
+    [SUBSCRIBERS] = {"stats-out.ipc", ZMQ_PUB, SUBSCRIBER_WAITING_MAX, 1, ASK_BYTES_MAX},
+    [ASKERS] = {"exposition.ipc", ZMQ_ROUTER, ASKER_WAITING_MAX, ASKER_WAITING_MAX, ASK_BYTES_MAX},
+    [SNAPSHOTS] = {"stats.ipc", ZMQ_SUB, 1, SNAPSHOTS_WAITING_MAX, BODY_BYTES_CUT}};
+
 struct exchange {
     unsigned magic;
     struct loop *loop;
     struct exchange_owner owner;
-    void *snapshots;   /* SUB */
-    void *subscribers; /* PUB */
-    void *askers;      /* ROUTER */
+    char *directory;
+    void *sockets[ENDPOINT_COUNT];
     struct loop_timer snapshots_again;
     struct loop_timer askers_again;
 };
@@ -81,13 +96,13 @@ static enum exchange_refusal receive_two(void *socket, zmq_msg_t *first, zmq_msg
 
 static void pass_on(struct exchange *exchange, zmq_msg_t *topic, zmq_msg_t *body)
 {
-    if (zmq_msg_send(topic, exchange->subscribers, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
-        zmq_msg_send(body, exchange->subscribers, ZMQ_DONTWAIT);
+    if (zmq_msg_send(topic, exchange->sockets[SUBSCRIBERS], ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
+        zmq_msg_send(body, exchange->sockets[SUBSCRIBERS], ZMQ_DONTWAIT);
 }
 
 static void take_snapshot(struct exchange *exchange, zmq_msg_t *topic, zmq_msg_t *body)
 {
-    enum exchange_refusal refusal = receive_two(exchange->snapshots, topic, body);
+    enum exchange_refusal refusal = receive_two(exchange->sockets[SNAPSHOTS], topic, body);
     if (refusal == EXCHANGE_NONE && zmq_msg_size(body) > SNAPSHOT_BYTES_MAX)
         refusal = EXCHANGE_SIZE;
     if (refusal != EXCHANGE_NONE)
@@ -104,7 +119,7 @@ static bool receive_snapshot(struct exchange *exchange)
     zmq_msg_t body;
     zmq_msg_init(&topic);
     zmq_msg_init(&body);
-    bool received = zmq_msg_recv(&topic, exchange->snapshots, ZMQ_DONTWAIT) != -1;
+    bool received = zmq_msg_recv(&topic, exchange->sockets[SNAPSHOTS], ZMQ_DONTWAIT) != -1;
     if (received)
         take_snapshot(exchange, &topic, &body);
     zmq_msg_close(&topic);
@@ -115,7 +130,7 @@ static bool receive_snapshot(struct exchange *exchange)
 static void touch_snapshots(void *self)
 {
     struct exchange *exchange = self;
-    loop_zmq_touch(exchange->loop, exchange->snapshots);
+    loop_zmq_touch(exchange->loop, exchange->sockets[SNAPSHOTS]);
 }
 
 void exchange_receive(struct exchange *exchange)
@@ -136,8 +151,8 @@ static void snapshots_ready(void *self)
 void exchange_publish(struct exchange *exchange, struct text topic, struct text body)
 {
     CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
-    if (zmq_send(exchange->subscribers, topic.at, topic.length, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
-        zmq_send(exchange->subscribers, body.at, body.length, ZMQ_DONTWAIT);
+    if (zmq_send(exchange->sockets[SUBSCRIBERS], topic.at, topic.length, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
+        zmq_send(exchange->sockets[SUBSCRIBERS], body.at, body.length, ZMQ_DONTWAIT);
 }
 
 /* ---- the text ---- */
@@ -148,8 +163,8 @@ static void answer(struct exchange *exchange, zmq_msg_t *peer)
     const char *text = exchange->owner.text(exchange->owner.self, &length);
     /* Fails for a peer that went away or is ASKER_WAITING_MAX answers behind: it asks again or does not care.
      */
-    if (zmq_msg_send(peer, exchange->askers, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
-        zmq_send(exchange->askers, text, length, ZMQ_DONTWAIT);
+    if (zmq_msg_send(peer, exchange->sockets[ASKERS], ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
+        zmq_send(exchange->sockets[ASKERS], text, length, ZMQ_DONTWAIT);
 }
 
 /* Receives and answers one ask; false when none waits. */
@@ -159,8 +174,8 @@ static bool receive_ask(struct exchange *exchange)
     zmq_msg_t ask;
     zmq_msg_init(&peer);
     zmq_msg_init(&ask);
-    bool received = zmq_msg_recv(&peer, exchange->askers, ZMQ_DONTWAIT) != -1;
-    if (received && receive_two(exchange->askers, &peer, &ask) == EXCHANGE_NONE)
+    bool received = zmq_msg_recv(&peer, exchange->sockets[ASKERS], ZMQ_DONTWAIT) != -1;
+    if (received && receive_two(exchange->sockets[ASKERS], &peer, &ask) == EXCHANGE_NONE)
         answer(exchange, &peer);
     else if (received)
         exchange->owner.refused(exchange->owner.self, EXCHANGE_FRAMES);
@@ -172,7 +187,7 @@ static bool receive_ask(struct exchange *exchange)
 static void touch_askers(void *self)
 {
     struct exchange *exchange = self;
-    loop_zmq_touch(exchange->loop, exchange->askers);
+    loop_zmq_touch(exchange->loop, exchange->sockets[ASKERS]);
 }
 
 static void askers_ready(void *self)
@@ -186,13 +201,12 @@ static void askers_ready(void *self)
 
 /* ---- life ---- */
 
-struct endpoint {
-    const char *file;
-    int type;
-    int send_waiting_max;
-    int receive_waiting_max;
-    int64_t frame_bytes_max;
-};
+static char *path_of(const char *directory, const struct endpoint *endpoint)
+{
+    char *path;
+    ENSURE(asprintf(&path, "%s/%s", directory, endpoint->file) != -1);
+    return path;
+}
 
 static bool set_option(void *socket, int option, int value)
 {
@@ -209,40 +223,40 @@ static bool set_options(void *socket, const struct endpoint *endpoint)
            (endpoint->type != ZMQ_ROUTER || set_option(socket, ZMQ_ROUTER_MANDATORY, 1));
 }
 
-/* A bound socket; NULL with errno. */
-static void *bind_socket(void *zmq_context, const char *directory, const struct endpoint *endpoint)
+static bool bind_path(void *socket, const char *path)
 {
-    char address[4096];
-    snprintf(address, sizeof address, "ipc://%s/%s", directory, endpoint->file);
-    void *socket = zmq_socket(zmq_context, endpoint->type);
-    if (socket == NULL)
-        return NULL;
-    if (set_options(socket, endpoint) && zmq_bind(socket, address) == 0)
-        return socket;
-    int error = zmq_errno();
-    log_error("%s: %s", address, zmq_strerror(error));
-    zmq_close(socket);
-    errno = error;
-    return NULL;
+    char *address;
+    ENSURE(asprintf(&address, "ipc://%s", path) != -1);
+    bool bound = zmq_bind(socket, address) == 0;
+    free(address);
+    return bound;
 }
 
-static bool open_sockets(struct exchange *exchange, void *zmq_context, const char *directory)
+/* A bound socket; NULL with errno after a complaint. */
+static void *open_socket(struct exchange *exchange, void *zmq_context, const struct endpoint *endpoint)
 {
-    static const struct endpoint snapshots = {"stats.ipc", ZMQ_SUB, 1, SNAPSHOTS_WAITING_MAX, BODY_BYTES_CUT};
-    static const struct endpoint subscribers = {"stats-out.ipc", ZMQ_PUB, SUBSCRIBER_WAITING_MAX, 1,
-                                                ASK_BYTES_MAX};
-    static const struct endpoint askers = {"exposition.ipc", ZMQ_ROUTER, ASKER_WAITING_MAX, ASKER_WAITING_MAX,
-                                           ASK_BYTES_MAX};
-    exchange->subscribers = bind_socket(zmq_context, directory, &subscribers);
-    if (exchange->subscribers == NULL)
-        return false;
-    exchange->askers = bind_socket(zmq_context, directory, &askers);
-    if (exchange->askers == NULL)
-        return false;
-    exchange->snapshots = bind_socket(zmq_context, directory, &snapshots);
-    return exchange->snapshots != NULL &&
-           loop_zmq_add(exchange->loop, exchange->snapshots, snapshots_ready, exchange) == 0 &&
-           loop_zmq_add(exchange->loop, exchange->askers, askers_ready, exchange) == 0;
+    void *socket = zmq_socket(zmq_context, endpoint->type);
+    char *path = path_of(exchange->directory, endpoint);
+    bool good = socket != NULL && set_options(socket, endpoint) && bind_path(socket, path);
+    int error = errno;
+    if (!good)
+        log_error("%s: %s", path, zmq_strerror(error));
+    if (!good && socket != NULL)
+        zmq_close(socket);
+    free(path);
+    errno = error;
+    return good ? socket : NULL;
+}
+
+static bool open_sockets(struct exchange *exchange, void *zmq_context)
+{
+    for (size_t i = 0; i < ENDPOINT_COUNT; i++) {
+        exchange->sockets[i] = open_socket(exchange, zmq_context, &endpoints[i]);
+        if (exchange->sockets[i] == NULL)
+            return false;
+    }
+    return loop_zmq_add(exchange->loop, exchange->sockets[SNAPSHOTS], snapshots_ready, exchange) == 0 &&
+           loop_zmq_add(exchange->loop, exchange->sockets[ASKERS], askers_ready, exchange) == 0;
 }
 
 struct exchange *exchange_new(void *zmq_context, struct loop *loop, const char *runtime_directory,
@@ -252,7 +266,8 @@ struct exchange *exchange_new(void *zmq_context, struct loop *loop, const char *
     exchange->magic = EXCHANGE_MAGIC;
     exchange->loop = loop;
     exchange->owner = *owner;
-    if (open_sockets(exchange, zmq_context, runtime_directory))
+    exchange->directory = object_strdup(runtime_directory);
+    if (open_sockets(exchange, zmq_context))
         return exchange;
     int error = errno;
     exchange_free(exchange);
@@ -260,12 +275,16 @@ struct exchange *exchange_new(void *zmq_context, struct loop *loop, const char *
     return NULL;
 }
 
-static void close_socket(struct exchange *exchange, void *socket)
+/* libzmq leaves the file of an ipc endpoint behind. */
+static void close_socket(struct exchange *exchange, size_t index)
 {
-    if (socket == NULL)
+    if (exchange->sockets[index] == NULL)
         return;
-    loop_zmq_remove(exchange->loop, socket);
-    zmq_close(socket);
+    char *path = path_of(exchange->directory, &endpoints[index]);
+    loop_zmq_remove(exchange->loop, exchange->sockets[index]);
+    zmq_close(exchange->sockets[index]);
+    unlink(path);
+    free(path);
 }
 
 void exchange_free(struct exchange *exchange)
@@ -275,9 +294,9 @@ void exchange_free(struct exchange *exchange)
     CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
     loop_timer_cancel(exchange->loop, &exchange->snapshots_again);
     loop_timer_cancel(exchange->loop, &exchange->askers_again);
-    close_socket(exchange, exchange->snapshots);
-    close_socket(exchange, exchange->askers);
-    close_socket(exchange, exchange->subscribers);
+    for (size_t i = 0; i < ENDPOINT_COUNT; i++)
+        close_socket(exchange, i);
+    free(exchange->directory);
     exchange->magic = 0;
     free(exchange);
 }

@@ -42,7 +42,7 @@ struct exchange_owner {
  * an ipc path away from whoever has it. NULL with errno of ZeroMQ. */
 struct exchange *exchange_new(void *zmq_context, struct loop *loop, const char *runtime_directory,
                               const struct exchange_owner *owner);
-/* Closes the sockets; their files go with them when the context is terminated. */
+/* Closes the sockets and removes their files. */
 void exchange_free(struct exchange *exchange);
 
 /* Takes all snapshots that wait, up to a bound: call it before judging who is silent, since a collector that

@@ -124,8 +124,9 @@ static void count_own(struct collector *collector)
     if (snapshot_decode(bytes, length, &snapshot) == NULL) {
         size_t topic_length = snapshot_topic(&snapshot, topic);
         registry_take(collector->registry, &snapshot, loop_now(collector->loop));
-        exchange_publish(collector->exchange, (struct text){topic, topic_length},
-                         (struct text){(const char *)bytes, length});
+        if (collector->exchange != NULL)
+            exchange_publish(collector->exchange, (struct text){topic, topic_length},
+                             (struct text){(const char *)bytes, length});
     }
     free(bytes);
 }
@@ -185,9 +186,12 @@ static bool prepare(struct collector *collector)
            loop_signal(collector->loop, SIGINT, stop, collector) == 0;
 }
 
-/* Leaves what the next collector, or nobody, needs. */
+/* Publishes nothing more, and leaves what the next collector, or nobody, needs. */
 static void finish(struct collector *collector)
 {
+    exchange_receive(collector->exchange); /* last words of who was stopped just before us */
+    exchange_free(collector->exchange);
+    collector->exchange = NULL;
     metrics_set_interval(collector->metrics, 0);
     count_own(collector);
     reaper_finish(collector->reaper);

@@ -1,25 +1,26 @@
 /* answer: which output is what, and how it is printed.
  *
- * A model's outputs have names that each tool chooses for itself, so what they mean is told by their datatype and shape:
+ * A model's outputs have names that each tool chooses for itself, so what they mean is told by their datatype
+ * and shape:
  *
  *     class          the first integer, BOOL or BYTES output with one value a row
  *     probabilities  the first float output with two or more columns (classification)
  *     score          the first float output with one value a row
  *
- *     {"prediction": ...}       regression: the score, or else the class (an integer is a number, too), or else the row of
- *                               a float output with two or more columns. Classification: the class; without one, the
- *                               index of the largest probability; without those, 1 when the score is 0.5 or more, else 0
+ *     {"prediction": ...}       regression: the score, or else the class (an integer is a number, too), or
+ * else the row of a float output with two or more columns. Classification: the class; without one, the index
+ * of the largest probability; without those, 1 when the score is 0.5 or more, else 0
  *     {"probability": ...}      two classes: of the positive one (index 1). With a score alone: the score
  *     {"probabilities": [...]}  of all classes
  *     {"label": ...}            the schema's label of an integer prediction, when it has one
  *     {"outputs": {...}}        whatever output none of the above used, as nested arrays by name
  *
  * A batch has "predictions", "probabilities" (one row each; with a score alone one number each), "labels" and
- * "outputs", every list in the order of the instances. NaN and infinities become null. A BOOL class is true or false.
+ * "outputs", every list in the order of the instances. NaN and infinities become null. A BOOL class is true
+ * or false.
  *
- * Everything is written straight into the response's buffer. Called by api.c for each answer, perhaps in a thread of the
- * side lane.
- * SPDX-License-Identifier: MIT */
+ * Everything is written straight into the response's buffer. Called by api.c for each answer, perhaps in a
+ * thread of the side lane. SPDX-License-Identifier: MIT */
 #include "answer.h"
 
 #include "number.h"
@@ -65,7 +66,8 @@ static void find_roles(struct outputs *outputs)
             outputs->class = tensor;
         else if (one && is_float(tensor) && outputs->score == NULL)
             outputs->score = tensor;
-        else if (is_float(tensor) && tensor->rank == 2 && tensor->shape[1] > 1 && outputs->probabilities == NULL)
+        else if (is_float(tensor) && tensor->rank == 2 && tensor->shape[1] > 1 &&
+                 outputs->probabilities == NULL)
             outputs->probabilities = tensor;
     }
 }
@@ -226,7 +228,8 @@ static bool has_labels(const struct answer *answer, const struct outputs *output
 }
 
 /* The label of a row's class, or null. */
-static void add_label(struct buffer *out, const struct answer *answer, const struct outputs *outputs, size_t row)
+static void add_label(struct buffer *out, const struct answer *answer, const struct outputs *outputs,
+                      size_t row)
 {
     uint64_t index;
     if (class_index(outputs, false, row, &index) && index < answer->schema->label_count)
@@ -359,7 +362,8 @@ static void add_text(struct buffer *out, const char *name, struct text text)
     buffer_add_json(out, text);
 }
 
-const char *answer_write(const struct answer *answer, const uint8_t *payload, size_t bytes, struct buffer *out)
+const char *answer_write(const struct answer *answer, const uint8_t *payload, size_t bytes,
+                         struct buffer *out)
 {
     struct outputs outputs;
     const char *complaint = tensors_decode(payload, bytes, outputs.tensors, &outputs.count, &outputs.rows);

@@ -14,8 +14,9 @@ struct answer {
     struct text id;      /* of the request */
 };
 
-/* Writes the object, with a newline behind it. NULL, or what is wrong with the payload (a constant); `out` is then
- * unspecified. */
-const char *answer_write(const struct answer *answer, const uint8_t *payload, size_t bytes, struct buffer *out);
+/* Writes the object, with a newline behind it. NULL, or what is wrong with the payload (a constant); `out` is
+ * then unspecified. */
+const char *answer_write(const struct answer *answer, const uint8_t *payload, size_t bytes,
+                         struct buffer *out);
 
 #endif

@@ -1,16 +1,18 @@
-/* api: the calls of the service, from a whole HTTP request to what is asked of the broker, and from its answer to the HTTP
- * response. The seam between the connections (which know nothing of models) and the models.
+/* api: the calls of the service, from a whole HTTP request to what is asked of the broker, and from its
+ * answer to the HTTP response. The seam between the connections (which know nothing of models) and the
+ * models.
  *
  *     loop thread or a thread of the side lane          loop thread
  *     ----------------------------------------          -----------
  *     api_handle -> API_RESPOND ......................> api_count, write the response, api_call_end
  *                -> API_METRICS ......................> ask the collector -> api_metrics -> as above
- *                -> API_ASK ..........................> client_send(client, api_call_take(call), &call->ask, ...)
+ *                -> API_ASK ..........................> client_send(client, api_call_take(call), &call->ask,
+ * ...)
  *                                                       -> api_answer -> as above
  *
- * Threads: api_handle and api_answer may run in any thread, each with the lane of that thread; they share nothing
- * that changes but the pointer to the catalog, which a lock guards. api_catalog, api_count and api_new are
- * for the loop's thread alone. SPDX-License-Identifier: MIT */
+ * Threads: api_handle and api_answer may run in any thread, each with the lane of that thread; they share
+ * nothing that changes but the pointer to the catalog, which a lock guards. api_catalog, api_count and
+ * api_new are for the loop's thread alone. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_API_H
 #define OUTRIGGER_API_H
 
@@ -25,7 +27,8 @@ struct api;
 /* What the API needs to know; all of it must live as long as the API. */
 struct api_context {
     const struct config *config;
-    const struct model_list *models; /* whose `required` says which models /ready waits for; NULL or not in it: waits */
+    const struct model_list
+        *models; /* whose `required` says which models /ready waits for; NULL or not in it: waits */
     struct metrics *metrics;
     bool (*broker_connected)(void *self); /* asked for /ready */
     void *self;
@@ -36,8 +39,8 @@ void api_free(struct api *api);
 /* A CATALOG came: a client_catalog, with the API as `self`. */
 void api_catalog(void *api, const struct catalog_entry *entries, size_t count);
 
-/* The memory that one thread works in: the tree of a body's JSON, mostly. One for the loop's thread, one for each
- * thread of the side lane. */
+/* The memory that one thread works in: the tree of a body's JSON, mostly. One for the loop's thread, one for
+ * each thread of the side lane. */
 struct api_lane;
 struct api_lane *api_lane_new(void);
 void api_lane_free(struct api_lane *lane);
@@ -48,8 +51,8 @@ enum api_next {
     API_METRICS  /* ask the collector for its text, then api_metrics */
 };
 
-/* One call under way. Embedded by its owner; zero it once, before the first use. Between api_handle and api_call_end it
- * stands still in memory: `ask` points into it. */
+/* One call under way. Embedded by its owner; zero it once, before the first use. Between api_handle and
+ * api_call_end it stands still in memory: `ask` points into it. */
 struct api_call {
     enum call call;
     struct client_request *request; /* API_ASK: the tensors, filled in; the call's until api_call_take */
@@ -59,7 +62,8 @@ struct api_call {
     struct catalog *catalog;
     const struct catalog_model *model;     /* NULL: none was found */
     const struct catalog_version *version; /* the one whose schema the input was checked against */
-    int64_t received;
+    int64_t received;                      /* monotonic nanoseconds */
+    int64_t duration;                      /* nanoseconds from then to the answer */
     bool want_timing;
     char asked_version[PROTOCOL_NAME_MAX + 1];
     char answered_version[PROTOCOL_NAME_MAX + 1];
@@ -81,8 +85,8 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
 /* Gives up what the call holds; `call` may be used for the next one. Does nothing when there is nothing. */
 void api_call_end(struct api_call *call);
 
-/* The response to a request that never came in whole or could not be read: 408, 413, 503 and so on, with `detail`
- * for people. */
+/* The response to a request that never came in whole or could not be read: 408, 413, 503 and so on, with
+ * `detail` for people. */
 void api_refuse(const struct http_request *request, struct api_call *call, struct http_response *response,
                 int status, const char *detail);
 

@@ -1,9 +1,8 @@
 /* buffer: what responses are written into.
  *
- * Answers are written straight as text, without a tree of JSON values between: a call owns one buffer, and in the
- * steady state nothing is allocated. Sizes come from our own tensors and texts, which were bounded on their way in, so
- * memory that cannot be had is an abort (object.h).
- * SPDX-License-Identifier: MIT */
+ * Answers are written straight as text, without a tree of JSON values between: a call owns one buffer, and in
+ * the steady state nothing is allocated. Sizes come from our own tensors and texts, which were bounded on
+ * their way in, so memory that cannot be had is an abort (object.h). SPDX-License-Identifier: MIT */
 #include "buffer.h"
 
 #include "utf8.h"

@@ -16,7 +16,9 @@ struct buffer {
 void buffer_free(struct buffer *buffer);
 /* Empties it. The memory is kept unless it is more than BUFFER_KEPT_MAX. */
 void buffer_clear(struct buffer *buffer);
-enum { BUFFER_KEPT_MAX = 65536 }; /* bytes: each open connection keeps one buffer, a rare large answer's is given back */
+enum {
+    BUFFER_KEPT_MAX = 65536
+}; /* bytes: each open connection keeps one buffer, a rare large answer's is given back */
 
 /* Room for at least `bytes` more; returns the end, where the caller writes and then adds to `length`. */
 char *buffer_room(struct buffer *buffer, size_t bytes);

@@ -1,10 +1,10 @@
 /* catalog: what a request asks about models, answered from memory.
  *
- * The broker sends the whole truth on every change (PROTOCOL.md, CATALOG); from it a new snapshot is made and the old one
- * is let go. A request holds the snapshot that it began with until it is answered, so the schema that its input
- * was checked against, and the labels that its answer needs, cannot vanish under it, and threads of the side lane read
- * without a lock. The only thing that changes in a snapshot is the count of its holders.
- * SPDX-License-Identifier: MIT */
+ * The broker sends the whole truth on every change (PROTOCOL.md, CATALOG); from it a new snapshot is made and
+ * the old one is let go. A request holds the snapshot that it began with until it is answered, so the schema
+ * that its input was checked against, and the labels that its answer needs, cannot vanish under it, and
+ * threads of the side lane read without a lock. The only thing that changes in a snapshot is the count of its
+ * holders. SPDX-License-Identifier: MIT */
 #include "catalog.h"
 
 #include "layout.h"
@@ -46,7 +46,8 @@ static void set_version(struct catalog_version *version, const struct catalog_en
     const char *reason = NULL;
     version->schema = schema_decode((const uint8_t *)entry->schema.at, entry->schema.length, &reason);
     if (version->schema == NULL)
-        log_warning("model %.*s: its schema cannot be read: %s", (int)entry->model.length, entry->model.at, reason);
+        log_warning("model %.*s: its schema cannot be read: %s", (int)entry->model.length, entry->model.at,
+                    reason);
     else
         version->layout = layout_new(version->schema);
 }

@@ -1,5 +1,5 @@
-/* catalog: the models as the broker's last CATALOG told of them: an immutable snapshot, shared by the requests that began
- * with it and given up when the last of them is answered. SPDX-License-Identifier: MIT */
+/* catalog: the models as the broker's last CATALOG told of them: an immutable snapshot, shared by the
+ * requests that began with it and given up when the last of them is answered. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_CATALOG_H
 #define OUTRIGGER_CATALOG_H
 
@@ -15,7 +15,8 @@ struct catalog_version {
     uint32_t workers; /* ready ones */
     bool stable;
     struct schema *schema; /* NULL while no worker has said it, or when what was said could not be read */
-    struct layout *layout; /* of that schema; NULL when there is none, or when rows of values cannot fill its inputs */
+    struct layout
+        *layout; /* of that schema; NULL when there is none, or when rows of values cannot fill its inputs */
 };
 
 struct catalog_model {
@@ -25,7 +26,8 @@ struct catalog_model {
     const struct catalog_version *stable; /* the one that requests without a version get; NULL: none */
 };
 
-/* A snapshot of these entries with one reference. `default_model`: the configured one; "": the only model there is. */
+/* A snapshot of these entries with one reference. `default_model`: the configured one; "": the only model
+ * there is. */
 struct catalog *catalog_new(const struct catalog_entry *entries, size_t count, const char *default_model);
 /* One reference more; any thread. */
 struct catalog *catalog_acquire(struct catalog *catalog);

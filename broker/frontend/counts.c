@@ -1,9 +1,9 @@
 /* counts: from names to series, once.
  *
- * metrics_series searches; a request must not. The series of HTTP calls lie in a table by call and status, those of
- * predictions in a hash by model and version, and errors, which are rare, by model, version and kind in the same
- * hash. All names in it come from the catalog and from constants, but versions come and go for months: from
- * SERIES_MAX on, nothing is kept any more, and the page's own bound decides (metrics.h).
+ * metrics_series searches; a request must not. The series of HTTP calls lie in a table by call and status,
+ * those of predictions in a hash by model and version, and errors, which are rare, by model, version and kind
+ * in the same hash. All names in it come from the catalog and from constants, but versions come and go for
+ * months: from SERIES_MAX on, nothing is kept any more, and the page's own bound decides (metrics.h).
  * SPDX-License-Identifier: MIT */
 #include "counts.h"
 
@@ -14,8 +14,8 @@
 enum {
     COUNTS_MAGIC = 0xc0047501,
     SERIES_MAX = 4096,
-    STATUS_SLOTS = 32,                     /* a power of two, about twice the statuses that there are */
-    KEY_MAX = 2 * PROTOCOL_NAME_MAX + 64,  /* model, version, kind */
+    STATUS_SLOTS = 32,                    /* a power of two, about twice the statuses that there are */
+    KEY_MAX = 2 * PROTOCOL_NAME_MAX + 64, /* model, version, kind */
 };
 
 /* The series of one model's version, or of one kind of error of it. */
@@ -52,7 +52,8 @@ void counts_free(struct counts *counts)
         return;
     CHECK_OBJECT(counts, COUNTS_MAGIC);
     struct model_series *series, *next;
-    HASH_ITER (hh, counts->models, series, next) {
+    HASH_ITER(hh, counts->models, series, next)
+    {
         HASH_DEL(counts->models, series);
         free(series);
     }
@@ -83,8 +84,8 @@ void counts_call(struct counts *counts, enum call call, int status)
     series_add(find_requests(counts, call, status), 1);
 }
 
-static void find_series(struct counts *counts, struct model_series *series, const char *model, const char *version,
-                        const char *kind)
+static void find_series(struct counts *counts, struct model_series *series, const char *model,
+                        const char *version, const char *kind)
 {
     if (kind[0] == '\0') {
         series->predictions = metrics_series(counts->metrics, METRIC_PREDICTIONS, model, version, NULL);

@@ -13,11 +13,12 @@ void counts_free(struct counts *counts);
 
 /* Any call: one HTTP request answered with that status. */
 void counts_call(struct counts *counts, enum call call, int status);
-/* A prediction with success: rows, and nanoseconds from the request read to the answer ready. Names of the catalog. */
+/* A prediction with success: rows, and nanoseconds from the request read to the answer ready. Names of the
+ * catalog. */
 void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,
                        int64_t duration);
-/* A prediction without: `kind` is the label of what went wrong. "" for a model or version that is not known, so that
- * nobody outside can make up labels. */
+/* A prediction without: `kind` is the label of what went wrong. "" for a model or version that is not known,
+ * so that nobody outside can make up labels. */
 void counts_error(struct counts *counts, const char *model, const char *version, const char *kind);
 
 #endif

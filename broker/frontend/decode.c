@@ -1,13 +1,13 @@
 /* decode: from bytes to the members that a prediction has.
  *
- * yyjson reads the body in place into an arena of this thread, so a small body costs no allocation. The reader is
- * strict (no comments, no trailing commas, valid UTF-8) with one exception: literals like NaN and numbers like 1e400 are let
- * through as non-finite numbers, so that the refusal can say which value it was, and because a model may allow them.
- * yyjson does not recurse; depth is checked on the tree, whose flat arrays need not be walked.
+ * yyjson reads the body in place into an arena of this thread, so a small body costs no allocation. The
+ * reader is strict (no comments, no trailing commas, valid UTF-8) with one exception: literals like NaN and
+ * numbers like 1e400 are let through as non-finite numbers, so that the refusal can say which value it was,
+ * and because a model may allow them. yyjson does not recurse; depth is checked on the tree, whose flat
+ * arrays need not be walked.
  *
- * Every member must be known: a misspelt "model" or "timeout_ms" that is passed over would be answered by another model, or
- * too late. rows.c turns the rows into tensors.
- * SPDX-License-Identifier: MIT */
+ * Every member must be known: a misspelt "model" or "timeout_ms" that is passed over would be answered by
+ * another model, or too late. rows.c turns the rows into tensors. SPDX-License-Identifier: MIT */
 #include "decode.h"
 
 #include "element.h"
@@ -183,9 +183,12 @@ static const struct member {
     void (*take)(struct decode_body *body, yyjson_val *value, struct problem_faults *faults);
     bool single, batch; /* the calls that it belongs to */
 } members[] = {
-    {"features", take_features, true, false}, {"instances", take_instances, false, true},
-    {"model", take_model, true, true},        {"version", take_version, true, true},
-    {"key", take_key, true, true},            {"timeout_ms", take_timeout, true, true},
+    {"features", take_features, true, false},
+    {"instances", take_instances, false, true},
+    {"model", take_model, true, true},
+    {"version", take_version, true, true},
+    {"key", take_key, true, true},
+    {"timeout_ms", take_timeout, true, true},
 };
 
 static void refuse_member(struct text name, bool batch, struct problem_faults *faults)
@@ -193,15 +196,16 @@ static void refuse_member(struct text name, bool batch, struct problem_faults *f
     char field[NAME_SHOWN_MAX + 1];
     text_copy(name, field, sizeof field);
     if (text_is(name, batch ? "features" : "instances"))
-        problem_fault(faults, field, batch ? "a batch takes \"instances\", an array of rows"
-                                           : "one prediction takes \"features\"; for many there is batch-predict");
+        problem_fault(faults, field,
+                      batch ? "a batch takes \"instances\", an array of rows"
+                            : "one prediction takes \"features\"; for many there is batch-predict");
     else
         problem_fault(faults, field, "no such member: there are %s, model, version, key and timeout_ms",
                       batch ? "instances" : "features");
 }
 
-static void take_member(struct decode_body *body, yyjson_val *key, yyjson_val *value, bool batch, unsigned *seen,
-                        struct problem_faults *faults)
+static void take_member(struct decode_body *body, yyjson_val *key, yyjson_val *value, bool batch,
+                        unsigned *seen, struct problem_faults *faults)
 {
     struct text name = {yyjson_get_str(key), yyjson_get_len(key)};
     for (size_t i = 0; i < COUNT_OF(members); i++) {
@@ -218,8 +222,8 @@ static void take_member(struct decode_body *body, yyjson_val *key, yyjson_val *v
     refuse_member(name, batch, faults);
 }
 
-bool decode_body(struct decoder *decoder, char *bytes, size_t length, size_t capacity, bool batch, size_t max_depth,
-                 struct decode_body *body, struct problem_faults *faults)
+bool decode_body(struct decoder *decoder, char *bytes, size_t length, size_t capacity, bool batch,
+                 size_t max_depth, struct decode_body *body, struct problem_faults *faults)
 {
     decoder_done(decoder);
     memset(body, 0, sizeof *body);

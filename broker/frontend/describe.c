@@ -1,7 +1,7 @@
 /* describe: what a client may know of a model before it asks for a prediction.
  *
- * The schema shown is the stable version's, or, while none of its workers has said it, that of the first version whose
- * workers have: versions of one model share their inputs. Called by api.c.
+ * The schema shown is the stable version's, or, while none of its workers has said it, that of the first
+ * version whose workers have: versions of one model share their inputs. Called by api.c.
  * SPDX-License-Identifier: MIT */
 #include "describe.h"
 
@@ -76,7 +76,8 @@ static void add_versions(struct buffer *out, const struct catalog_model *model)
     buffer_add_char(out, ']');
 }
 
-static void add_tensors(struct buffer *out, const char *name, const struct schema_tensor *tensors, size_t count)
+static void add_tensors(struct buffer *out, const char *name, const struct schema_tensor *tensors,
+                        size_t count)
 {
     buffer_add_string(out, name);
     for (size_t i = 0; i < count; i++) {

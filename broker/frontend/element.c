@@ -1,7 +1,7 @@
 /* element: where a JSON value meets a datatype.
  *
- * Writing and explaining are apart: writing only says yes or no, so that the loop over the values of a request stays
- * short, and the one value that is refused is looked at again to say why. Called by rows.c.
+ * Writing and explaining are apart: writing only says yes or no, so that the loop over the values of a
+ * request stays short, and the one value that is refused is looked at again to say why. Called by rows.c.
  * SPDX-License-Identifier: MIT */
 #include "element.h"
 
@@ -10,7 +10,8 @@
 #include <math.h>
 #include <stdio.h>
 
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "elements are little-endian and are copied as they are");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "elements are little-endian and are copied as they are");
 
 /* The number as a double; whole numbers above 2^53 are rounded. False when the value is no number. */
 static inline bool as_double(yyjson_val *value, double *number)
@@ -67,7 +68,8 @@ static bool as_whole(yyjson_val *value, struct whole *whole)
     double number = value->uni.f64;
     if (!(number >= -0x1p63 && number < 0x1p64) || trunc(number) != number)
         return false;
-    *whole = number < 0 ? (struct whole){true, (uint64_t)(int64_t)number} : (struct whole){false, (uint64_t)number};
+    *whole = number < 0 ? (struct whole){true, (uint64_t)(int64_t)number}
+                        : (struct whole){false, (uint64_t)number};
     return true;
 }
 
@@ -189,9 +191,11 @@ const char *element_explain(enum datatype datatype, yyjson_val *value, char text
     if (!as_double(value, &number) || datatype == DATATYPE_BYTES || datatype == DATATYPE_BOOL)
         snprintf(text, ELEMENT_TEXT_MAX, "expected %s, got %s", expected(datatype), element_kind(value));
     else if (isnan(number))
-        snprintf(text, ELEMENT_TEXT_MAX, "expected %s, got NaN, which is not a finite number", expected(datatype));
+        snprintf(text, ELEMENT_TEXT_MAX, "expected %s, got NaN, which is not a finite number",
+                 expected(datatype));
     else if (isinf(number))
-        snprintf(text, ELEMENT_TEXT_MAX, "not a finite number: an infinity, or too large for any number here");
+        snprintf(text, ELEMENT_TEXT_MAX,
+                 "not a finite number: an infinity, or too large for any number here");
     else if (trunc(number) != number)
         snprintf(text, ELEMENT_TEXT_MAX, "expected %s, got %g", expected(datatype), number);
     else

@@ -8,9 +8,9 @@
 
 enum { ELEMENT_BYTES_MAX = 8, ELEMENT_TEXT_MAX = 128 };
 
-/* Writes the value as one little-endian element at `place` (any datatype but BYTES; ELEMENT_BYTES_MAX always suffice).
- * False when it is of another type, or out of the datatype's range, or not finite while allow_nan is false. Whole
- * numbers may be written with a point (3.0); BOOL takes true, false, 0 and 1. */
+/* Writes the value as one little-endian element at `place` (any datatype but BYTES; ELEMENT_BYTES_MAX always
+ * suffice). False when it is of another type, or out of the datatype's range, or not finite while allow_nan
+ * is false. Whole numbers may be written with a point (3.0); BOOL takes true, false, 0 and 1. */
 bool element_write(enum datatype datatype, yyjson_val *value, bool allow_nan, uint8_t *place);
 /* Writes `count` values that follow one another in memory (a flat array's) as FP32. False when one of them is
  * refused; element_write says which. */

@@ -1,10 +1,10 @@
 /* http: between the CGI parameters of a web server and the structs that the API works on.
  *
- * The path comes from REQUEST_URI, the one parameter that Apache, Caddy and nginx all hand on raw (their SCRIPT_NAME and
- * PATH_INFO differ: decoded or not, normalised or not). It is decoded exactly once, and whatever could mean two things
- * to two programs is refused instead of repaired: a ".." segment, an encoded slash, control characters, bytes
- * that are no UTF-8. Called by the connections for each request; the response's head is written by them, too.
- * SPDX-License-Identifier: MIT */
+ * The path comes from REQUEST_URI, the one parameter that Apache, Caddy and nginx all hand on raw (their
+ * SCRIPT_NAME and PATH_INFO differ: decoded or not, normalised or not). It is decoded exactly once, and
+ * whatever could mean two things to two programs is refused instead of repaired: a ".." segment, an encoded
+ * slash, control characters, bytes that are no UTF-8. Called by the connections for each request; the
+ * response's head is written by them, too. SPDX-License-Identifier: MIT */
 #include "http.h"
 
 #include "utf8.h"
@@ -20,7 +20,8 @@ void http_ids_init(struct http_ids *ids)
 {
     *ids = (struct http_ids){0};
     if (getrandom(&ids->seed, sizeof ids->seed, GRND_NONBLOCK) != sizeof ids->seed) {
-        /* Early in a boot there may be no randomness yet. Ids need to differ between processes, not to be secret. */
+        /* Early in a boot there may be no randomness yet. Ids need to differ between processes, not to be
+         * secret. */
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
         ids->seed = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec ^ (uintptr_t)ids;
@@ -65,8 +66,8 @@ static bool all_zero(const char *at, size_t length)
     return strspn(at, "0") >= length;
 }
 
-/* VERSION-TRACE-PARENT-FLAGS as W3C Trace Context section 3.2 has it for version 00. A later version may be longer, but
- * its first four fields are these; we keep no more than them. */
+/* VERSION-TRACE-PARENT-FLAGS as W3C Trace Context section 3.2 has it for version 00. A later version may be
+ * longer, but its first four fields are these; we keep no more than them. */
 static bool traceparent_ok(const char *value)
 {
     size_t length = strlen(value);
@@ -142,7 +143,8 @@ static int hex_value(char character)
     return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
 }
 
-/* "scheme://authority" in front, which a client may send to a proxy (RFC 9112 section 3.2.2), is passed over. */
+/* "scheme://authority" in front, which a client may send to a proxy (RFC 9112 section 3.2.2), is passed over.
+ */
 static const char *skip_authority(const char *uri)
 {
     if (*uri == '/')
@@ -334,7 +336,8 @@ const char *http_reason(int status)
     return "Error";
 }
 
-/* Writes lines into `head`; what the bounds of the members allow always fits (see the assertion in the test). */
+/* Writes lines into `head`; what the bounds of the members allow always fits (see the assertion in the test).
+ */
 static void add_line(char *head, size_t *length, const char *name, const char *value)
 {
     size_t name_length = strlen(name);

@@ -1,17 +1,18 @@
-/* http: one HTTP request, made from the CGI parameters that a web server sends, and one response, made into the CGI
- * header block that it expects (RFC 3875). Pure: no sockets, no FastCGI library. SPDX-License-Identifier: MIT */
+/* http: one HTTP request, made from the CGI parameters that a web server sends, and one response, made into
+ * the CGI header block that it expects (RFC 3875). Pure: no sockets, no FastCGI library.
+ * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_HTTP_H
 #define OUTRIGGER_HTTP_H
 
 #include "buffer.h"
 
 enum {
-    HTTP_PATH_MAX = 1024,   /* bytes of a decoded path; the longest of ours has two names of 128 */
-    HTTP_ID_MAX = 64,       /* bytes of a request id */
-    HTTP_TRACEPARENT = 55,  /* bytes of a traceparent (W3C Trace Context section 3.2) */
-    HTTP_BODY_PADDING = 4,  /* bytes behind a body that the reader of JSON wants to be able to write to */
-    HTTP_EXTRA_MAX = 256,   /* bytes of further header lines of a response */
-    HTTP_HEAD_MAX = 1024    /* bytes that http_response_head never exceeds */
+    HTTP_PATH_MAX = 1024,  /* bytes of a decoded path; the longest of ours has two names of 128 */
+    HTTP_ID_MAX = 64,      /* bytes of a request id */
+    HTTP_TRACEPARENT = 55, /* bytes of a traceparent (W3C Trace Context section 3.2) */
+    HTTP_BODY_PADDING = 4, /* bytes behind a body that the reader of JSON wants to be able to write to */
+    HTTP_EXTRA_MAX = 256,  /* bytes of further header lines of a response */
+    HTTP_HEAD_MAX = 1024   /* bytes that http_response_head never exceeds */
 };
 
 #define HTTP_METHODS(X)                                                                                      \
@@ -37,8 +38,8 @@ struct http_ids {
 };
 void http_ids_init(struct http_ids *ids);
 
-/* One request. Text members are views of the parameters, which must live as long as they are used. `received` and
- * the body are the caller's to fill in, after http_request_read. */
+/* One request. Text members are views of the parameters, which must live as long as they are used. `received`
+ * and the body are the caller's to fill in, after http_request_read. */
 struct http_request {
     enum http_method method;
     int fault_status;         /* 0, or the status (400, 414) of a request that is wrong already */
@@ -49,7 +50,8 @@ struct http_request {
     struct text content_type;     /* empty: not said */
     struct text content_encoding; /* empty: not said */
     int64_t content_length;       /* bytes; -1: not said */
-    char id[HTTP_ID_MAX + 1];     /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */
+    char id[HTTP_ID_MAX +
+            1]; /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */
     char traceparent[HTTP_TRACEPARENT + 1]; /* "" when there is none or it is not valid */
     bool want_timing; /* the request says `Prefer: server-timing` (RFC 7240): answer with Server-Timing */
 
@@ -59,27 +61,28 @@ struct http_request {
     size_t body_capacity; /* body_length + HTTP_BODY_PADDING or more: the body is read without a copy */
 };
 
-/* Makes the request of a NULL-terminated list of "NAME=value" (what FCGX_Request.envp is). What is wrong stands in
- * fault_status; id and method are right even then. */
+/* Makes the request of a NULL-terminated list of "NAME=value" (what FCGX_Request.envp is). What is wrong
+ * stands in fault_status; id and method are right even then. */
 void http_request_read(struct http_request *request, char *const *parameters, struct http_ids *ids);
 
 /* One response. Zeroed = empty. */
 struct http_response {
     int status;
-    const char *content_type;    /* constant */
-    const char *kind;            /* constant, NULL: success; the label of what went wrong (protocol.h's failures) */
-    const char *allow;           /* constant, NULL: no such header */
-    uint64_t retry_after;        /* seconds; 0: no such header */
-    char extra[HTTP_EXTRA_MAX];  /* further header lines, each ended by CR LF */
-    char id[HTTP_ID_MAX + 1];    /* X-Request-Id */
-    bool head_only;              /* the answer to HEAD: write the head, keep the body */
+    const char *content_type; /* constant */
+    const char *kind;     /* constant, NULL: success; the label of what went wrong (protocol.h's failures) */
+    const char *allow;    /* constant, NULL: no such header */
+    uint64_t retry_after; /* seconds; 0: no such header */
+    char extra[HTTP_EXTRA_MAX]; /* further header lines, each ended by CR LF */
+    char id[HTTP_ID_MAX + 1];   /* X-Request-Id */
+    bool head_only;             /* the answer to HEAD: write the head, keep the body */
     struct buffer body;
 };
 
 /* Empties it for the answer to `request`: its id, its traceparent, HEAD or not. The body's memory is kept. */
 void http_response_begin(struct http_response *response, const struct http_request *request);
 void http_response_free(struct http_response *response);
-/* Adds "name: value" to the further header lines; left out when there is no room. `value` holds no CR or LF. */
+/* Adds "name: value" to the further header lines; left out when there is no room. `value` holds no CR or LF.
+ */
 void http_response_add_header(struct http_response *response, const char *name, const char *value);
 /* Writes the CGI header block, Content-Length and all, with the empty line that ends it. Returns its length;
  * `head` has room for HTTP_HEAD_MAX bytes. The body is to be sent after it unless head_only. */

@@ -1,9 +1,8 @@
 /* layout: worked out once for each schema, so that a request only follows it.
  *
- * A row of a request is a flat list of values: the columns of the first input, then those of the second, and so on. An
- * input of shape [-1, 28, 28] has 784 columns, row-major; one of shape [-1] has one. The catalog makes one for each
- * version; rows.c reads it.
- * SPDX-License-Identifier: MIT */
+ * A row of a request is a flat list of values: the columns of the first input, then those of the second, and
+ * so on. An input of shape [-1, 28, 28] has 784 columns, row-major; one of shape [-1] has one. The catalog
+ * makes one for each version; rows.c reads it. SPDX-License-Identifier: MIT */
 #include "layout.h"
 
 #include <stdlib.h>
@@ -71,7 +70,8 @@ static void add_names(struct layout *layout, const struct schema *schema)
 static void free_names(struct layout *layout)
 {
     struct layout_name *name, *next;
-    HASH_ITER (hh, layout->table, name, next) {
+    HASH_ITER(hh, layout->table, name, next)
+    {
         HASH_DEL(layout->table, name);
         free(name);
     }

@@ -4,7 +4,9 @@
 
 #include "schema.h"
 
-enum { LAYOUT_WIDTH_MAX = 1 << 24 }; /* values of a row: more could not be sent as JSON within any body limit */
+enum {
+    LAYOUT_WIDTH_MAX = 1 << 24
+}; /* values of a row: more could not be sent as JSON within any body limit */
 
 /* The columns of one input. */
 struct layout_input {
@@ -17,7 +19,8 @@ struct layout_name;
 
 /* Read only, once made. */
 struct layout {
-    size_t width; /* values of a row; 0: any number, the same for all rows of a request (a single input of shape [-1, -1]) */
+    size_t width; /* values of a row; 0: any number, the same for all rows of a request (a single input of
+                     shape [-1, -1]) */
     size_t input_count;
     struct layout_input *inputs;
     bool single_float;         /* one FP32 input, as nearly every model has: there is a faster loop for it */
@@ -26,8 +29,8 @@ struct layout {
     struct layout_name *table; /* the same by name */
 };
 
-/* NULL when no row of values can fill the inputs (none, more than TENSOR_COUNT_MAX, or inner dimensions that vary).
- * The layout points into the schema. */
+/* NULL when no row of values can fill the inputs (none, more than TENSOR_COUNT_MAX, or inner dimensions that
+ * vary). The layout points into the schema. */
 struct layout *layout_new(const struct schema *schema);
 void layout_free(struct layout *layout);
 /* Which column has that name; false when none has. */

@@ -1,31 +1,33 @@
 /* number: floats to their shortest text.
  *
- * Answers are mostly probabilities in float32. Printed as doubles they would carry 17 digits, nine of them noise, and
- * libc needs up to four tries of snprintf and strtof to find the short form. What is done here instead, with plain
- * double arithmetic:
+ * Answers are mostly probabilities in float32. Printed as doubles they would carry 17 digits, nine of them
+ * noise, and libc needs up to four tries of snprintf and strtof to find the short form. What is done here
+ * instead, with plain double arithmetic:
  *
- * The decimal numbers that read back as the float x are those between the midpoints to its two neighbours. Scale x
- * and the midpoints by a power of ten so that x has 9 or 10 digits before the point. The midpoints are then at least
- * 5.9 apart (2^-24 of 1e8 or more), so whole numbers lie between them. Drop last digits as long as a whole number is
- * left between them: what remains is the shortest, and of those the one nearest to x is taken.
+ * The decimal numbers that read back as the float x are those between the midpoints to its two neighbours.
+ * Scale x and the midpoints by a power of ten so that x has 9 or 10 digits before the point. The midpoints
+ * are then at least 5.9 apart (2^-24 of 1e8 or more), so whole numbers lie between them. Drop last digits as
+ * long as a whole number is left between them: what remains is the shortest, and of those the one nearest to
+ * x is taken.
  *
- * Why doubles are exact enough: scaling rounds twice (the power of ten, the product), which moves a number below 4.3e9 by
- * less than 1e-6; the interval is narrowed by that much on either side. So whatever is printed reads back as the
- * same float, always. Only a decimal that lies within 1e-6 units of a midpoint could be missed for a longer one.
- * SPDX-License-Identifier: MIT */
+ * Why doubles are exact enough: scaling rounds twice (the power of ten, the product), which moves a number
+ * below 4.3e9 by less than 1e-6; the interval is narrowed by that much on either side. So whatever is printed
+ * reads back as the same float, always. Only a decimal that lies within 1e-6 units of a midpoint could be
+ * missed for a longer one. SPDX-License-Identifier: MIT */
 #include "number.h"
 
 #include <math.h>
 #include <yyjson.h>
 
-enum { MANTISSA_BITS = 23, EXPONENT_BIAS = 127, FIXED_MIN = -5, FIXED_MAX = 15 };
+enum { MANTISSA_BITS = 23, EXPONENT_BIAS = 127, FIXED_MIN = -5, FIXED_MAX = 15 /* exponents that are written without an "e" */ };
 
 #define MARGIN 1e-6 /* units of the last scaled digit; see above */
 
 static const double powers_of_ten[] = {
-    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17,
-    1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27, 1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35,
-    1e36, 1e37, 1e38, 1e39, 1e40, 1e41, 1e42, 1e43, 1e44, 1e45, 1e46, 1e47, 1e48, 1e49, 1e50, 1e51, 1e52, 1e53,
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+    1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22, 1e23, 1e24, 1e25, 1e26, 1e27,
+    1e28, 1e29, 1e30, 1e31, 1e32, 1e33, 1e34, 1e35, 1e36, 1e37, 1e38, 1e39, 1e40, 1e41,
+    1e42, 1e43, 1e44, 1e45, 1e46, 1e47, 1e48, 1e49, 1e50, 1e51, 1e52, 1e53,
 };
 
 /* value = digits * 10^exponent */
@@ -45,6 +47,15 @@ static int log10_of_power_of_two(int exponent)
     return (exponent * 78913) >> 18;
 }
 
+/* Exact, for the exponents that a double has without being subnormal. */
+static double power_of_two(int exponent)
+{
+    uint64_t bits = (uint64_t)(exponent + 1023) << 52;
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 static struct decimal shortest(double value, uint32_t bits)
 {
     int exponent = (int)(bits >> MANTISSA_BITS);
@@ -53,7 +64,7 @@ static struct decimal shortest(double value, uint32_t bits)
     int highest_bit = exponent == 0 ? 31 - __builtin_clz(mantissa) + lowest_bit : exponent - EXPONENT_BIAS;
     int power = 8 - log10_of_power_of_two(highest_bit);
     double scaled = scale(value, power);
-    double half_gap = scale(ldexp(0.5, lowest_bit), power);
+    double half_gap = scale(power_of_two(lowest_bit - 1), power);
     double half_gap_below = mantissa == 0 && exponent > 1 ? half_gap / 2 : half_gap;
     uint32_t low = (uint32_t)(scaled - half_gap_below + MARGIN) + 1;
     uint32_t high = (uint32_t)(scaled + half_gap - MARGIN);
@@ -74,53 +85,69 @@ static struct decimal shortest(double value, uint32_t bits)
     return (struct decimal){nearest, dropped - power};
 }
 
-/* Writes the digits of `value`; returns how many. */
-static size_t write_digits(uint32_t value, char *text)
+static size_t count_digits(uint32_t value)
 {
-    char digits[10];
-    size_t at = sizeof digits;
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    memcpy(text, digits + at, sizeof digits - at);
-    return sizeof digits - at;
+    static const uint32_t smallest[] = {0,         10,         100,        1000,       10000,
+                                        100000,    1000000,    10000000,   100000000,  1000000000};
+    size_t count = (size_t)(32 - __builtin_clz(value | 1)) * 1233 >> 12; /* log10(2) = 1233 / 4096 */
+    return count + (value >= smallest[count]);
+}
+
+/* Writes exactly `count` digits, which is what `value` has. */
+static void write_digits(uint32_t value, size_t count, char *text)
+{
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
+    while (count >= 2) {
+        count -= 2;
+        memcpy(text + count, pairs + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (count == 1)
+        text[0] = (char)('0' + value);
 }
 
 /* d.ddde-12 */
-static size_t write_scientific(char *text, size_t count, int exponent)
+static size_t write_scientific(struct decimal decimal, size_t count, int exponent, char *text)
 {
+    size_t length = count;
+    write_digits(decimal.digits, count, text + 1);
+    text[0] = text[1];
     if (count > 1) {
-        memmove(text + 2, text + 1, count - 1);
         text[1] = '.';
-        count++;
+        length++;
     }
-    text[count++] = 'e';
+    text[length++] = 'e';
     if (exponent < 0)
-        text[count++] = '-';
-    return count + write_digits((uint32_t)(exponent < 0 ? -exponent : exponent), text + count);
+        text[length++] = '-';
+    uint32_t magnitude = (uint32_t)(exponent < 0 ? -exponent : exponent);
+    size_t digits = count_digits(magnitude);
+    write_digits(magnitude, digits, text + length);
+    return length + digits;
 }
 
 static size_t write_decimal(struct decimal decimal, char *text)
 {
-    size_t count = write_digits(decimal.digits, text);
+    size_t count = count_digits(decimal.digits);
     int exponent = (int)count - 1 + decimal.exponent; /* of the first digit */
     if (exponent < FIXED_MIN || exponent > FIXED_MAX)
-        return write_scientific(text, count, exponent);
+        return write_scientific(decimal, count, exponent, text);
     if (exponent < 0) { /* 0.00ddd */
         size_t zeros = (size_t)-exponent + 1;
-        memmove(text + zeros, text, count);
-        memset(text, '0', zeros);
-        text[1] = '.';
-        return count + zeros;
+        memcpy(text, "0.000000", 8);
+        write_digits(decimal.digits, count, text + zeros);
+        return zeros + count;
     }
     size_t before = (size_t)exponent + 1;
     if (count <= before) { /* ddd00.0 */
+        write_digits(decimal.digits, count, text);
         memset(text + count, '0', before - count);
         memcpy(text + before, ".0", 2);
         return before + 2;
     }
-    memmove(text + before + 1, text + before, count - before); /* dd.ddd */
+    write_digits(decimal.digits, count, text + 1); /* dd.ddd */
+    memmove(text, text + 1, before);
     text[before] = '.';
     return count + 1;
 }
@@ -143,7 +170,8 @@ size_t number_write_float(float value, char text[NUMBER_TEXT_MAX])
     return sign + write_decimal(shortest(fabs((double)value), bits), text + sign);
 }
 
-/* yyjson has a fast and exact writer of doubles; it is reached through a tree of one value in memory on the stack. */
+/* yyjson has a fast and exact writer of doubles; it is reached through a tree of one value in memory on the
+ * stack. */
 size_t number_write_double(double value, char text[NUMBER_TEXT_MAX])
 {
     char memory[256];
@@ -151,7 +179,8 @@ size_t number_write_double(double value, char text[NUMBER_TEXT_MAX])
     yyjson_val number = {.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_REAL, .uni.f64 = value};
     ENSURE(yyjson_alc_pool_init(&pool, memory, sizeof memory));
     size_t length;
-    const char *written = yyjson_val_write_opts(&number, YYJSON_WRITE_INF_AND_NAN_AS_NULL, &pool, &length, NULL);
+    const char *written =
+        yyjson_val_write_opts(&number, YYJSON_WRITE_INF_AND_NAN_AS_NULL, &pool, &length, NULL);
     ENSURE(written != NULL && length <= NUMBER_TEXT_MAX);
     memcpy(text, written, length);
     return length;
@@ -179,8 +208,9 @@ uint16_t number_to_half(double value)
     frexp(magnitude, &exponent); /* magnitude = 0.1xxx * 2^exponent */
     if (exponent < -13)
         exponent = -13; /* subnormal halves all have the spacing 2^-24 */
-    /* In units of the last place this is a whole number of at most 2^11, which nearbyint rounds to even; a carry into the
-     * next exponent comes out right because the exponent stands directly above the mantissa. */
+    /* In units of the last place this is a whole number of at most 2^11, which nearbyint rounds to even; a
+     * carry into the next exponent comes out right because the exponent stands directly above the mantissa.
+     */
     unsigned units = (unsigned)nearbyint(ldexp(magnitude, 11 - exponent));
     return (uint16_t)(sign + ((unsigned)(exponent + 13) << 10) + units);
 }

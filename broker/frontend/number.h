@@ -7,8 +7,8 @@
 enum { NUMBER_TEXT_MAX = 32 }; /* bytes that the writers never exceed */
 
 /* Writes the fewest digits that strtof reads back as the same float, as a JSON number with a point or an
- * exponent ("0.1", "1.0", "1e-30"); "null" for NaN and infinities, which JSON does not have. Returns the length; no
- * terminator. */
+ * exponent ("0.1", "1.0", "1e-30"); "null" for NaN and infinities, which JSON does not have. Returns the
+ * length; no terminator. */
 size_t number_write_float(float value, char text[NUMBER_TEXT_MAX]);
 /* The same for a double. */
 size_t number_write_double(double value, char text[NUMBER_TEXT_MAX]);

@@ -1,12 +1,13 @@
 /* problem: every answer that is no success, in one form (RFC 9457).
  *
- *     {"type":"about:blank","title":"Bad Request","status":400,"detail":"features: expected 30 numbers, got 29",
- *      "kind":"invalid","request_id":"...","instance":"...","errors":[{"field":"features","message":"expected ..."}]}
+ *     {"type":"about:blank","title":"Bad Request","status":400,"detail":"features: expected 30 numbers, got
+ * 29", "kind":"invalid","request_id":"...","instance":"...","errors":[{"field":"features","message":"expected
+ * ..."}]}
  *
- * `type` is about:blank, so `title` is the status's own phrase; `instance` and `request_id` are the id of the request
- * (an id is a valid relative reference); `kind` tells apart what shares a status, with the words that the counters use.
- * Texts that come from outside are written as JSON strings by buffer_add_json, whatever bytes they hold.
- * SPDX-License-Identifier: MIT */
+ * `type` is about:blank, so `title` is the status's own phrase; `instance` and `request_id` are the id of the
+ * request (an id is a valid relative reference); `kind` tells apart what shares a status, with the words that
+ * the counters use. Texts that come from outside are written as JSON strings by buffer_add_json, whatever
+ * bytes they hold. SPDX-License-Identifier: MIT */
 #include "problem.h"
 
 #include <stdarg.h>

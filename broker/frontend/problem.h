@@ -7,12 +7,14 @@
 #include "protocol.h"
 
 enum {
-    PROBLEM_FAULTS_MAX = 20, /* faults of one request that are listed: enough to mend them, small enough to send */
+    PROBLEM_FAULTS_MAX =
+        20, /* faults of one request that are listed: enough to mend them, small enough to send */
     PROBLEM_FIELD_MAX = 96,
     PROBLEM_MESSAGE_MAX = 192
 };
 
-/* What is wrong with the fields of one request, at most PROBLEM_FAULTS_MAX of it. Zeroed (or count = 0) = nothing. */
+/* What is wrong with the fields of one request, at most PROBLEM_FAULTS_MAX of it. Zeroed (or count = 0) =
+ * nothing. */
 struct problem_faults {
     size_t count;
     struct problem_fault {
@@ -34,9 +36,11 @@ void problem_status(struct http_response *response, int status, const char *form
 void problem_kind(struct http_response *response, enum failure failure, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same with a list of at least one fault; the first is the detail, too. */
-void problem_faults(struct http_response *response, enum failure failure, const struct problem_faults *faults);
-/* What came back from the broker: `message` is handed on for those kinds whose messages are written for clients, and
- * replaced by a sentence of ours for the others, since an engine's may tell of files and memory. retry_after_ms 0: not said. */
+void problem_faults(struct http_response *response, enum failure failure,
+                    const struct problem_faults *faults);
+/* What came back from the broker: `message` is handed on for those kinds whose messages are written for
+ * clients, and replaced by a sentence of ours for the others, since an engine's may tell of files and memory.
+ * retry_after_ms 0: not said. */
 void problem_failure(struct http_response *response, enum failure failure, struct text message,
                      uint64_t retry_after_ms);
 

@@ -1,9 +1,8 @@
 /* route: the table of the API's paths.
  *
- * One row is one path: a "*" stands for a name of a model or, the second one, of a version. Called by api.c once for
- * each request. A name that could not be one (protocol_name_ok) makes the path unknown, so no other file has to think
- * of strange ones.
- * SPDX-License-Identifier: MIT */
+ * One row is one path: a "*" stands for a name of a model or, the second one, of a version. Called by api.c
+ * once for each request. A name that could not be one (protocol_name_ok) makes the path unknown, so no other
+ * file has to think of strange ones. SPDX-License-Identifier: MIT */
 #include "route.h"
 
 #include "protocol.h"

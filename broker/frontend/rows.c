@@ -1,10 +1,11 @@
 /* rows: [[1, 2, 3], ...] and [{"age": 1, ...}, ...] into tensors.
  *
- * A row is an array of as many values as the model has columns, or an object of them by name. Values are written
- * straight into the message for the broker, so its size is worked out first (rows_measure) and then each value goes to
- * its place (rows_write). Nearly every request is rows of numbers for one FP32 input: they take the short way through
- * element_write_floats. All others go value by value through put(). When anything is refused the rows are walked once
- * more, by list_faults, which writes nowhere and collects up to PROBLEM_FAULTS_MAX faults with the path of each
+ * A row is an array of as many values as the model has columns, or an object of them by name. Values are
+ * written straight into the message for the broker, so its size is worked out first (rows_measure) and then
+ * each value goes to its place (rows_write). Nearly every request is rows of numbers for one FP32 input: they
+ * take the short way through element_write_floats. All others go value by value through put(). When anything
+ * is refused the rows are walked once more, by list_faults, which writes nowhere and collects up to
+ * PROBLEM_FAULTS_MAX faults with the path of each
  * ("instances[17][3]", "instances[17].age").
  * SPDX-License-Identifier: MIT */
 #include "rows.h"
@@ -18,7 +19,8 @@ enum { NAME_SHOWN_MAX = 64 /* bytes of a client's own name that a fault repeats 
 
 /* ---- the places that values go to ---- */
 
-/* Where the elements of each input lie; BYTES elements are of varying size, so a row's place is kept by moving on. */
+/* Where the elements of each input lie; BYTES elements are of varying size, so a row's place is kept by
+ * moving on. */
 struct places {
     const struct rows *rows;
     uint8_t *data[TENSOR_COUNT_MAX];
@@ -50,8 +52,8 @@ static bool put(struct places *places, size_t input, yyjson_val *value)
 
 /* ---- one row, in the order of its columns ---- */
 
-/* Gives the values of a row one after the other by column. An array is read as it stands. An object is put in order
- * first: `ordered` holds its values by column. */
+/* Gives the values of a row one after the other by column. An array is read as it stands. An object is put in
+ * order first: `ordered` holds its values by column. */
 struct row_values {
     yyjson_arr_iter array;
     yyjson_val **ordered; /* NULL: the row is an array */
@@ -101,7 +103,8 @@ static bool order_object(const struct rows *rows, yyjson_val *row, yyjson_val **
     return count == rows->width;
 }
 
-static bool begin_row(const struct rows *rows, yyjson_val *row, yyjson_val **ordered, struct row_values *values)
+static bool begin_row(const struct rows *rows, yyjson_val *row, yyjson_val **ordered,
+                      struct row_values *values)
 {
     *values = (struct row_values){0};
     if (yyjson_is_arr(row))
@@ -115,7 +118,8 @@ static bool write_row(struct places *places, yyjson_val *row, yyjson_val **order
     const struct rows *rows = places->rows;
     if (rows->layout->single_float && yyjson_is_arr(row)) {
         if (!unsafe_yyjson_arr_is_flat(row) ||
-            !element_write_floats(unsafe_yyjson_get_first(row), rows->width, rows->allow_nan, places->data[0]))
+            !element_write_floats(unsafe_yyjson_get_first(row), rows->width, rows->allow_nan,
+                                  places->data[0]))
             return false;
         places->data[0] += rows->width * sizeof(float);
         return true;
@@ -167,7 +171,8 @@ static void check_value(const struct rows *rows, size_t column, yyjson_val *valu
         problem_fault(faults, path, "%s", element_explain(datatype, value, text));
 }
 
-static void check_array(const struct rows *rows, yyjson_val *row, const char *path, struct problem_faults *faults)
+static void check_array(const struct rows *rows, yyjson_val *row, const char *path,
+                        struct problem_faults *faults)
 {
     size_t given = yyjson_arr_size(row);
     if (given != rows->width) {
@@ -187,7 +192,8 @@ static void check_array(const struct rows *rows, yyjson_val *row, const char *pa
     }
 }
 
-static void check_object(const struct rows *rows, yyjson_val *row, const char *path, struct problem_faults *faults)
+static void check_object(const struct rows *rows, yyjson_val *row, const char *path,
+                         struct problem_faults *faults)
 {
     char member[PROBLEM_FIELD_MAX];
     bool *given = object_alloc(rows->width * sizeof *given);
@@ -215,14 +221,16 @@ static void check_object(const struct rows *rows, yyjson_val *row, const char *p
     free(given);
 }
 
-static void check_row(const struct rows *rows, yyjson_val *row, const char *path, struct problem_faults *faults)
+static void check_row(const struct rows *rows, yyjson_val *row, const char *path,
+                      struct problem_faults *faults)
 {
     if (yyjson_is_arr(row))
         check_array(rows, row, path, faults);
     else if (yyjson_is_obj(row) && rows->layout->names != NULL)
         check_object(rows, row, path, faults);
     else if (yyjson_is_obj(row))
-        problem_fault(faults, path, "the model has no feature names: expected an array of %zu values", rows->width);
+        problem_fault(faults, path, "the model has no feature names: expected an array of %zu values",
+                      rows->width);
     else
         problem_fault(faults, path, "expected an array of %zu values%s, got %s", rows->width,
                       rows->layout->names != NULL ? " or an object of them by name" : "", element_kind(row));
@@ -293,8 +301,8 @@ static void describe(struct rows *rows)
     for (size_t i = 0; i < rows->layout->input_count; i++) {
         const struct schema_tensor *input = rows->layout->inputs[i].tensor;
         struct tensor *tensor = &rows->tensors[i];
-        *tensor = (struct tensor){
-            .name = text_of(input->name), .datatype = input->datatype, .rank = input->rank};
+        *tensor =
+            (struct tensor){.name = text_of(input->name), .datatype = input->datatype, .rank = input->rank};
         memcpy(tensor->shape, input->shape, sizeof tensor->shape);
         tensor->shape[0] = (int64_t)rows->count;
         if (tensor->rank > 1 && tensor->shape[1] == -1)

@@ -14,18 +14,18 @@ struct rows {
     bool batch;        /* `value` is an array of rows; else it is the one row */
     yyjson_val *value; /* of "instances" or "features" */
 
-    size_t count; /* rows */
-    size_t width; /* values of each */
-    bool by_name; /* at least one row is an object */
+    size_t count;                            /* rows */
+    size_t width;                            /* values of each */
+    bool by_name;                            /* at least one row is an object */
     struct tensor tensors[TENSOR_COUNT_MAX]; /* one for each input, without data */
 };
 
-/* Bytes of the tensors payload (PROTOCOL.md section 6) that the rows make. 0 when they do not fit the model: `faults` says
- * why. Each row has then as many values as the model takes, so the payload is at most eight times as large as the
- * body was: it may be allocated. */
+/* Bytes of the tensors payload (PROTOCOL.md section 6) that the rows make. 0 when they do not fit the model:
+ * `faults` says why. Each row has then as many values as the model takes, so the payload is at most eight
+ * times as large as the body was: it may be allocated. */
 size_t rows_measure(struct rows *rows, struct problem_faults *faults);
-/* Writes the payload of `bytes` bytes, which rows_measure returned. False when a value is refused: `faults` says which,
- * and what was written is of no use. */
+/* Writes the payload of `bytes` bytes, which rows_measure returned. False when a value is refused: `faults`
+ * says which, and what was written is of no use. */
 bool rows_write(const struct rows *rows, uint8_t *payload, size_t bytes, struct problem_faults *faults);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include "object.h"
 
-/* Bytes of the well-formed character at `at` (Unicode table 3-7: no overlong forms, no surrogates, nothing above
- * U+10FFFF); 0 when there is none within `left` bytes. */
+/* Bytes of the well-formed character at `at` (Unicode table 3-7: no overlong forms, no surrogates, nothing
+ * above U+10FFFF); 0 when there is none within `left` bytes. */
 static inline size_t utf8_length(const char *at, size_t left)
 {
     const unsigned char *byte = (const unsigned char *)at;

@@ -17,7 +17,7 @@
 enum {
     LAST_WORDS_MAGIC = 0x1a57309d,
     KEPT_BYTES = 4096,    /* a log line is at most that long */
-    PATIENCE_MS = 100,    /* how long a full stderr of ours may hold up the loop, per line */
+    PATIENCE_MS = 100,    /* how long a full stderr of ours may hold up the loop */
     READS_AT_A_TIME = 16, /* of KEPT_BYTES; a child that floods must not keep the loop from the others */
     READS_AT_THE_END = 64 /* more than a pipe holds (64 KiB), so that the last line is seen */
 };
@@ -30,6 +30,7 @@ struct last_words {
     char kept[KEPT_BYTES];
     size_t length;
     size_t passed; /* of `length`, what went on to out_fd already */
+    bool stuck;    /* out_fd took nothing the last time: it is not waited for again */
 };
 
 struct last_words *last_words_new(struct loop *loop, int out_fd)
@@ -51,11 +52,12 @@ void last_words_free(struct last_words *words)
     free(words);
 }
 
-static void pass_on(const struct last_words *words, const char *text, size_t length)
+static void pass_on(struct last_words *words, const char *text, size_t length)
 {
     while (length > 0) {
         struct pollfd out = {.fd = words->out_fd, .events = POLLOUT};
-        if (poll(&out, 1, PATIENCE_MS) != 1 || !(out.revents & POLLOUT))
+        words->stuck = poll(&out, 1, words->stuck ? 0 : PATIENCE_MS) != 1 || !(out.revents & POLLOUT);
+        if (words->stuck)
             return;
         ssize_t written = write(words->out_fd, text, length);
         if (written <= 0)

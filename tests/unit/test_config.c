@@ -293,20 +293,20 @@ END_TEST
 START_TEST(socket_paths_fit_the_system)
 {
     char path[256] = "/", setting[512];
-    memset(path + 1, 'd', 90);
-    snprintf(setting, sizeof setting, "runtime_directory=%s", path); /* 91 bytes: the longest that fits */
+    memset(path + 1, 'd', 89);
+    snprintf(setting, sizeof setting, "runtime_directory=%s", path); /* 90 bytes: the longest that fits */
     load_setting(setting);
     expect_good();
     config_free(loaded);
     loaded = NULL;
     strcat(setting, "d");
     expect_setting_fault(setting,
-                         "runtime_directory: the paths of its sockets would be too long: expected at most 91 "
-                         "bytes, got 92");
+                         "runtime_directory: the paths of its sockets would be too long: expected at most 90 "
+                         "bytes, got 91");
     memset(path + 1, 'd', 107);
     snprintf(setting, sizeof setting, "frontend.socket=%s", path);
     expect_setting_fault(setting,
-                         "frontend.socket: expected a path of at most 107 bytes (the system's limit for "
+                         "frontend.socket: expected a path of at most 106 bytes (the system's limit for "
                          "sockets), got 108");
     snprintf(setting, sizeof setting, "broker.askers=ipc://%s", path);
     expect_setting_fault(setting,

@@ -1,0 +1,70 @@
+/* commands: the table of commands, from which main finds them and `outrigger help` tells of them.
+ * SPDX-License-Identifier: MIT */
+#include "ctl.h"
+
+#include "nearest.h"
+
+static const struct command commands[] = {
+    {.name = "run",
+     .summary = "start Outrigger here and stay until it is stopped",
+     .options = "cs",
+     .text = "Becomes the supervisor, which starts all other programs and stops them on SIGTERM, on Ctrl-C, or on\n"
+             "`outrigger stop`.\n",
+     .run = run_command},
+    {.name = "check",
+     .summary = "check configuration and models, and show what would run",
+     .options = "cstT",
+     .operand = "FILE",
+     .text = "Reads the configuration FILE (as --config does) and the models that it names, loads each model once, tells\n"
+             "every fault, and prints the plan: processes, cores, sockets, models. Exits 1 when anything is wrong.\n",
+     .run = check_command},
+    {.name = "status",
+     .summary = "show the processes and the models that run",
+     .options = "csjw",
+     .text = "Asks the supervisor and the broker. Exits 0 when both answer, 1 when one of them does not, 3 when nothing\n"
+             "runs. With --wait it exits 0 as soon as every required model is ready and a frontend runs; when the time\n"
+             "is over it says what is missing and exits 1.\n",
+     .run = status_command},
+    {.name = "reload",
+     .summary = "make a running Outrigger read its configuration and models again",
+     .options = "cs",
+     .text = "When anything in them is wrong, what runs stays as it is, and the reason is told.\n",
+     .run = reload_command},
+    {.name = "stop",
+     .summary = "stop a running Outrigger in order",
+     .options = "csw",
+     .text = "Requests that are on their way are still answered. Waits until everything is stopped; with --wait at\n"
+             "most that long.\n",
+     .run = stop_command},
+    {.name = "help",
+     .summary = "tell about a command",
+     .options = "",
+     .operand = "COMMAND",
+     .text = "",
+     .run = help_command},
+};
+
+const struct command *command_at(size_t index)
+{
+    return index < COUNT_OF(commands) ? &commands[index] : NULL;
+}
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(commands); i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+const char *command_nearest(const char *word)
+{
+    const char *nearest = NULL;
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
+        const char *name = commands[i].name;
+        if (nearest_plausible(name, word) &&
+            (nearest == NULL || nearest_distance(name, word) < nearest_distance(nearest, word)))
+            nearest = name;
+    }
+    return nearest;
+}

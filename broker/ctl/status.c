@@ -1,0 +1,261 @@
+/* status: joins the two answers. The supervisor knows which processes and models there shall be, the broker which
+ * workers it hears and what waits; a row of either table may know only one side, and shows "-" for the other.
+ * What comes is read leniently: a member that is missing or of another type counts as empty.
+ * SPDX-License-Identifier: MIT */
+#include "status.h"
+
+#include "object.h"
+#include "table.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+/* ---- reading the answers ---- */
+
+static const char *text_in(yyjson_val *object, const char *name)
+{
+    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
+    return text == NULL ? "" : text;
+}
+
+static int64_t number_in(yyjson_val *object, const char *name)
+{
+    return yyjson_get_sint(yyjson_obj_get(object, name));
+}
+
+/* The entry of that model and version; NULL when there is none. */
+static yyjson_val *find_model(yyjson_val *answer, const char *model, const char *version)
+{
+    size_t i, count;
+    yyjson_val *entry;
+    yyjson_arr_foreach(yyjson_obj_get(answer, "models"), i, count, entry)
+    {
+        if (strcmp(text_in(entry, "model"), model) == 0 && strcmp(text_in(entry, "version"), version) == 0)
+            return entry;
+    }
+    return NULL;
+}
+
+static yyjson_val *find_worker(yyjson_val *broker, int64_t pid)
+{
+    size_t i, count;
+    yyjson_val *entry;
+    yyjson_arr_foreach(yyjson_obj_get(broker, "workers"), i, count, entry)
+    {
+        if (pid != 0 && number_in(entry, "pid") == pid)
+            return entry;
+    }
+    return NULL;
+}
+
+/* ---- ready or not ---- */
+
+static void add_missing(char *missing, size_t capacity, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static void add_missing(char *missing, size_t capacity, const char *format, ...)
+{
+    size_t length = strlen(missing);
+    if (length > 0 && length + 2 < capacity) {
+        strcpy(missing + length, ", ");
+        length += 2;
+    }
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(missing + length, capacity - length, format, arguments);
+    va_end(arguments);
+}
+
+static void check_models(const struct status *status, char *missing, size_t capacity)
+{
+    size_t i, count;
+    yyjson_val *wanted;
+    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "models"), i, count, wanted)
+    {
+        const char *model = text_in(wanted, "model"), *version = text_in(wanted, "version");
+        yyjson_val *known = find_model(status->broker, model, version);
+        const char *state = known == NULL ? "unknown to the broker" : text_in(known, "state");
+        if (!yyjson_get_bool(yyjson_obj_get(wanted, "required")))
+            continue;
+        if (*version == '\0')
+            add_missing(missing, capacity, "%s (has no version)", model);
+        else if (strcmp(state, "ready") != 0)
+            add_missing(missing, capacity, "%s %s (%s)", model, version, state);
+        else if (number_in(known, "workers") == 0)
+            add_missing(missing, capacity, "%s %s (no worker)", model, version);
+    }
+}
+
+/* One frontend is enough to answer. */
+static void check_frontends(const struct status *status, char *missing, size_t capacity)
+{
+    size_t i, count;
+    yyjson_val *process, *not_running = NULL;
+    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, process)
+    {
+        if (strcmp(text_in(process, "kind"), "frontend") != 0)
+            continue;
+        if (strcmp(text_in(process, "state"), "running") == 0)
+            return;
+        not_running = process;
+    }
+    if (not_running != NULL)
+        add_missing(missing, capacity, "%s (%s)", text_in(not_running, "name"), text_in(not_running, "state"));
+}
+
+bool status_is_ready(const struct status *status, char *missing, size_t capacity)
+{
+    *missing = '\0';
+    if (status->supervisor == NULL)
+        add_missing(missing, capacity, "supervisor (does not answer)");
+    if (status->broker == NULL)
+        add_missing(missing, capacity, "broker (does not answer)");
+    else
+        check_models(status, missing, capacity);
+    check_frontends(status, missing, capacity);
+    return *missing == '\0';
+}
+
+/* ---- tables ---- */
+
+static enum tone tone_of(const char *state)
+{
+    static const struct {
+        const char *state;
+        enum tone tone;
+    } tones[] = {{"running", TONE_GOOD},  {"ready", TONE_GOOD},   {"starting", TONE_BUSY}, {"stopping", TONE_BUSY},
+                 {"waiting", TONE_BUSY},  {"loading", TONE_BUSY}, {"draining", TONE_BUSY}, {"failed", TONE_BAD},
+                 {"stopped", TONE_PLAIN}};
+    for (size_t i = 0; i < COUNT_OF(tones); i++)
+        if (strcmp(tones[i].state, state) == 0)
+            return tones[i].tone;
+    return TONE_PLAIN;
+}
+
+/* A number, or "-" when nobody told it. */
+static void number_cell(struct table *table, yyjson_val *object, const char *name)
+{
+    if (yyjson_is_int(yyjson_obj_get(object, name)))
+        table_cell(table, TONE_PLAIN, "%" PRId64, number_in(object, name));
+    else
+        table_cell(table, TONE_PLAIN, "-");
+}
+
+/* The two largest units: 3d 4h, 5m 6s, 7s. */
+static void uptime_cell(struct table *table, int64_t ms)
+{
+    int64_t seconds = ms / 1000;
+    if (seconds >= 86400)
+        table_cell(table, TONE_PLAIN, "%" PRId64 "d %" PRId64 "h", seconds / 86400, seconds % 86400 / 3600);
+    else if (seconds >= 3600)
+        table_cell(table, TONE_PLAIN, "%" PRId64 "h %" PRId64 "m", seconds / 3600, seconds % 3600 / 60);
+    else if (seconds >= 60)
+        table_cell(table, TONE_PLAIN, "%" PRId64 "m %" PRId64 "s", seconds / 60, seconds % 60);
+    else
+        table_cell(table, TONE_PLAIN, "%" PRId64 "s", seconds);
+}
+
+static void add_process(struct table *table, const struct status *status, yyjson_val *process)
+{
+    int64_t pid = number_in(process, "pid");
+    const char *state = text_in(process, "state");
+    table_cell(table, TONE_PLAIN, "%s", text_in(process, "name"));
+    table_cell(table, TONE_PLAIN, "%s", text_in(process, "version"));
+    if (pid > 0)
+        table_cell(table, TONE_PLAIN, "%" PRId64, pid);
+    else
+        table_cell(table, TONE_PLAIN, "-");
+    table_cell(table, tone_of(state), "%s", state);
+    number_cell(table, process, "restarts");
+    uptime_cell(table, number_in(process, "uptime_ms"));
+    number_cell(table, find_worker(status->broker, pid), "in_flight");
+    table_cell(table, TONE_PLAIN, "%s", text_in(process, "cause"));
+}
+
+static void print_processes(const struct status *status, FILE *out, bool coloured)
+{
+    static const char *const heads[] = {"PROCESS",   "VERSION",   ">PID",       "STATE",
+                                        ">RESTARTS", ">UPTIME", ">IN FLIGHT", "LAST CAUSE"};
+    struct table *table = table_new(heads, COUNT_OF(heads));
+    size_t i, count;
+    yyjson_val *process;
+    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, process)
+    {
+        add_process(table, status, process);
+    }
+    table_print(table, out, coloured);
+    table_free(table);
+}
+
+/* `wanted` is the supervisor's entry and `known` the broker's; one of them may be NULL. */
+static void add_model(struct table *table, yyjson_val *wanted, yyjson_val *known)
+{
+    yyjson_val *either = wanted != NULL ? wanted : known;
+    const char *state = known == NULL ? "-" : text_in(known, "state");
+    char ready[24] = "-", asked[24] = "-";
+    if (known != NULL)
+        snprintf(ready, sizeof ready, "%" PRId64, number_in(known, "workers"));
+    if (wanted != NULL)
+        snprintf(asked, sizeof asked, "%" PRId64, number_in(wanted, "wanted"));
+    table_cell(table, TONE_PLAIN, "%s", text_in(either, "model"));
+    table_cell(table, TONE_PLAIN, "%s", text_in(either, "version"));
+    table_cell(table, tone_of(state), "%s", state);
+    table_cell(table, TONE_PLAIN, "%s/%s", ready, asked);
+    number_cell(table, known, "queue_rows");
+    number_cell(table, known, "queue_requests");
+    number_cell(table, known, "in_flight");
+}
+
+static void print_models(const struct status *status, FILE *out, bool coloured)
+{
+    static const char *const heads[] = {"MODEL",       "VERSION",          "STATE",     ">WORKERS",
+                                        ">QUEUE ROWS", ">QUEUE REQUESTS", ">IN FLIGHT"};
+    struct table *table = table_new(heads, COUNT_OF(heads));
+    size_t i, count;
+    yyjson_val *entry;
+    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "models"), i, count, entry)
+    {
+        add_model(table, entry, find_model(status->broker, text_in(entry, "model"), text_in(entry, "version")));
+    }
+    yyjson_arr_foreach(yyjson_obj_get(status->broker, "models"), i, count, entry)
+    {
+        if (find_model(status->supervisor, text_in(entry, "model"), text_in(entry, "version")) == NULL)
+            add_model(table, NULL, entry);
+    }
+    table_print(table, out, coloured);
+    table_free(table);
+}
+
+void status_print(const struct status *status, FILE *out, bool coloured)
+{
+    print_processes(status, out, coloured);
+    if (status->supervisor != NULL)
+        fputc('\n', out);
+    print_models(status, out, coloured);
+}
+
+/* ---- JSON ---- */
+
+static void add_answer(yyjson_mut_doc *document, const char *name, yyjson_val *answer)
+{
+    yyjson_mut_val *copy = answer == NULL ? yyjson_mut_null(document) : yyjson_val_mut_copy(document, answer);
+    yyjson_mut_obj_add_val(document, yyjson_mut_doc_get_root(document), name, copy);
+}
+
+void status_print_json(const struct status *status, FILE *out)
+{
+    char missing[4096];
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    ENSURE(document != NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(document);
+    yyjson_mut_doc_set_root(document, root);
+    yyjson_mut_obj_add_bool(document, root, "ready", status_is_ready(status, missing, sizeof missing));
+    yyjson_mut_obj_add_str(document, root, "missing", missing);
+    add_answer(document, "supervisor", status->supervisor);
+    add_answer(document, "broker", status->broker);
+    char *text = yyjson_mut_write(document, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
+    ENSURE(text != NULL);
+    fprintf(out, "%s\n", text);
+    free(text);
+    yyjson_mut_doc_free(document);
+}

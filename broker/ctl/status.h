@@ -1,0 +1,25 @@
+/* status: what the supervisor and the broker say of themselves, and what follows from it. Pure: the asking is done in
+ * status_command.c. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_STATUS_H
+#define OUTRIGGER_STATUS_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <yyjson.h>
+
+/* Their answers to {"command":"status"}; NULL of one that does not answer. */
+struct status {
+    yyjson_val *supervisor;
+    yyjson_val *broker;
+};
+
+/* True when every required model is ready and, where frontends are wanted, one runs. Else `missing` lists what is not,
+ * as "digits 2 (loading), frontend.1 (starting)", cut where it does not fit. */
+bool status_is_ready(const struct status *status, char *missing, size_t capacity);
+
+/* The tables of processes and of models. */
+void status_print(const struct status *status, FILE *out, bool coloured);
+/* {"ready", "missing", "supervisor": {...} or null, "broker": {...} or null} in one line. */
+void status_print_json(const struct status *status, FILE *out);
+
+#endif

@@ -1,0 +1,115 @@
+/* status_command: `outrigger status`: asks, waits if it was told to, prints. SPDX-License-Identifier: MIT */
+#include "ask.h"
+#include "clock.h"
+#include "ctl.h"
+#include "status.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { ANSWER_TIMEOUT_MS = 2000 }; /* both answer from memory: longer means that they hang */
+
+struct side {
+    yyjson_doc *answer; /* NULL: none */
+    char fault[256];    /* why not; "" when there is an answer */
+    bool nobody_there;
+};
+
+struct answers {
+    struct side supervisor;
+    struct side broker;
+};
+
+static struct side ask_side(const struct config *config, const char *socket)
+{
+    struct side side = {.answer = ask(config, socket, "status", ANSWER_TIMEOUT_MS)};
+    if (side.answer == NULL) {
+        side.nobody_there = ask_nobody_there(errno);
+        snprintf(side.fault, sizeof side.fault, "%s", strerror(errno));
+    } else if (ask_refusal(side.answer) != NULL) {
+        snprintf(side.fault, sizeof side.fault, "%s", ask_refusal(side.answer));
+        yyjson_doc_free(side.answer);
+        side.answer = NULL;
+    }
+    return side;
+}
+
+static struct answers ask_both(const struct config *config)
+{
+    return (struct answers){ask_side(config, "supervisor.sock"), ask_side(config, "broker.sock")};
+}
+
+static void free_answers(struct answers *answers)
+{
+    yyjson_doc_free(answers->supervisor.answer);
+    yyjson_doc_free(answers->broker.answer);
+}
+
+static struct status status_of(const struct answers *answers)
+{
+    return (struct status){yyjson_doc_get_root(answers->supervisor.answer),
+                           yyjson_doc_get_root(answers->broker.answer)};
+}
+
+/* Asks until all is ready or the time is over; the last answers stay. */
+static bool wait_until_ready(const struct config *config, int seconds, struct answers *answers, char *missing,
+                             size_t capacity)
+{
+    int64_t deadline = clock_now() + seconds * SECOND;
+    for (;;) {
+        *answers = ask_both(config);
+        struct status status = status_of(answers);
+        if (status_is_ready(&status, missing, capacity))
+            return true;
+        if (clock_now() >= deadline)
+            return false;
+        free_answers(answers);
+        ask_pause();
+    }
+}
+
+static void say_fault(const struct side *side, const char *name)
+{
+    if (side->answer == NULL)
+        fprintf(stderr, "outrigger: the %s does not answer: %s\n", name, side->fault);
+}
+
+static void print(const struct arguments *arguments, const struct answers *answers)
+{
+    struct status status = status_of(answers);
+    if (arguments->json)
+        status_print_json(&status, stdout);
+    else
+        status_print(&status, stdout, isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL);
+    fflush(stdout);
+    say_fault(&answers->supervisor, "supervisor");
+    say_fault(&answers->broker, "broker");
+}
+
+int status_command(const struct arguments *arguments)
+{
+    struct config *config = arguments_config(arguments);
+    struct answers answers;
+    char missing[4096] = "";
+    if (config == NULL)
+        return CTL_FAULT;
+    bool waits = arguments->wait_seconds >= 0;
+    bool ready = waits && wait_until_ready(config, arguments->wait_seconds, &answers, missing, sizeof missing);
+    if (!waits)
+        answers = ask_both(config);
+    int result = answers.supervisor.answer != NULL && answers.broker.answer != NULL ? CTL_GOOD : CTL_FAULT;
+    if (answers.supervisor.nobody_there && answers.broker.nobody_there) {
+        ask_say_nothing_runs(config);
+        result = CTL_NOT_RUNNING;
+    } else {
+        print(arguments, &answers);
+    }
+    if (waits && !ready && result != CTL_NOT_RUNNING) {
+        fprintf(stderr, "outrigger: not ready after %d s: %s\n", arguments->wait_seconds, missing);
+        result = CTL_FAULT;
+    }
+    free_answers(&answers);
+    config_free(config);
+    return result;
+}

@@ -1,0 +1,324 @@
+/* api: the calls, one function each.
+ *
+ * api_handle finds the call that a request means and runs its function; predictions go through predict.c and
+ * come back through api_answer. The catalog is the one thing that the loop's thread changes while threads of
+ * the side lane read: a call takes a reference to the snapshot of the moment, under a lock that is held for
+ * nothing else. SPDX-License-Identifier: MIT */
+#include "api.h"
+
+#include "answer.h"
+#include "clock.h"
+#include "counts.h"
+#include "describe.h"
+#include "log.h"
+#include "predict.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { API_MAGIC = 0xa9100001, LANE_MAGIC = 0xa9100002 };
+
+struct api {
+    unsigned magic;
+    struct api_context context;
+    pthread_mutex_t lock;    /* guards the pointer, not what it points to */
+    struct catalog *catalog; /* NULL: no broker has told of its models yet */
+    struct counts *counts;
+};
+
+struct api *api_new(const struct api_context *context)
+{
+    struct api *api = object_alloc(sizeof *api);
+    api->magic = API_MAGIC;
+    api->context = *context;
+    ENSURE(pthread_mutex_init(&api->lock, NULL) == 0);
+    api->counts = counts_new(context->metrics);
+    return api;
+}
+
+void api_free(struct api *api)
+{
+    if (api == NULL)
+        return;
+    CHECK_OBJECT(api, API_MAGIC);
+    catalog_release(api->catalog);
+    counts_free(api->counts);
+    pthread_mutex_destroy(&api->lock);
+    api->magic = 0;
+    free(api);
+}
+
+struct api_lane *api_lane_new(void)
+{
+    struct api_lane *lane = object_alloc(sizeof *lane);
+    lane->magic = LANE_MAGIC;
+    lane->decoder = decoder_new();
+    return lane;
+}
+
+void api_lane_free(struct api_lane *lane)
+{
+    if (lane == NULL)
+        return;
+    CHECK_OBJECT(lane, LANE_MAGIC);
+    decoder_free(lane->decoder);
+    lane->magic = 0;
+    free(lane);
+}
+
+/* ---- the catalog ---- */
+
+void api_catalog(void *self, const struct catalog_entry *entries, size_t count)
+{
+    struct api *api = self;
+    CHECK_OBJECT(api, API_MAGIC);
+    struct catalog *fresh = catalog_new(entries, count, api->context.config->default_model);
+    pthread_mutex_lock(&api->lock);
+    struct catalog *old = api->catalog;
+    api->catalog = fresh;
+    pthread_mutex_unlock(&api->lock);
+    catalog_release(old);
+}
+
+/* The catalog of this moment becomes the call's; false when there is none yet. */
+static bool hold_catalog(struct api *api, struct api_call *call)
+{
+    pthread_mutex_lock(&api->lock);
+    if (api->catalog != NULL)
+        call->catalog = catalog_acquire(api->catalog);
+    pthread_mutex_unlock(&api->lock);
+    return call->catalog != NULL;
+}
+
+/* ---- the life of a call ---- */
+
+static void begin_call(struct api_call *call, const struct http_request *request)
+{
+    api_call_end(call);
+    call->received = request->received != 0 ? request->received : clock_now();
+    call->want_timing = request->want_timing;
+    memcpy(call->id, request->id, sizeof call->id);
+}
+
+void api_call_end(struct api_call *call)
+{
+    client_request_discard(call->request);
+    catalog_release(call->catalog);
+    *call = (struct api_call){0};
+}
+
+struct client_request *api_call_take(struct api_call *call)
+{
+    struct client_request *request = call->request;
+    call->request = NULL;
+    return request;
+}
+
+void api_refuse(const struct http_request *request, struct api_call *call, struct http_response *response,
+                int status, const char *detail)
+{
+    begin_call(call, request);
+    call->call = request->fault_status == 0 ? route_find(request).call : CALL_OTHER; /* for the counters */
+    http_response_begin(response, request);
+    problem_status(response, status, "%s", detail);
+    if (status == 503)
+        response->retry_after = 1;
+}
+
+/* ---- readiness ---- */
+
+static bool is_required(const struct api *api, const char *name)
+{
+    const struct model_list *models = api->context.models;
+    for (size_t i = 0; models != NULL && i < models->count; i++)
+        if (strcmp(models->models[i]->name, name) == 0)
+            return models->models[i]->required != 0;
+    return true;
+}
+
+static void list_unready(const struct api *api, const struct catalog *catalog, struct problem_faults *faults)
+{
+    for (size_t i = 0; i < catalog_count(catalog); i++) {
+        const struct catalog_model *model = catalog_at(catalog, i);
+        char field[PROBLEM_FIELD_MAX];
+        if (catalog_model_ready(model) || !is_required(api, model->name))
+            continue;
+        snprintf(field, sizeof field, "models.%.80s", model->name);
+        if (model->stable == NULL)
+            problem_fault(faults, field, "no version takes requests");
+        else
+            problem_fault(faults, field, "version %s is %s, %u workers are ready", model->stable->name,
+                          catalog_state_name(model->stable->state), model->stable->workers);
+    }
+}
+
+static void ready(const struct api *api, const struct catalog *catalog, struct http_response *response)
+{
+    struct problem_faults faults;
+    faults.count = 0;
+    if (!api->context.broker_connected(api->context.self))
+        problem_fault(&faults, "broker", "is not connected");
+    if (catalog == NULL)
+        problem_fault(&faults, "models", "are not known yet");
+    else
+        list_unready(api, catalog, &faults);
+    if (faults.count == 0) {
+        buffer_add_string(&response->body, "{\"status\":\"ready\"}\n");
+        return;
+    }
+    problem_faults(response, FAILURE_NOT_READY, &faults);
+    response->retry_after = 1;
+}
+
+/* ---- handling ---- */
+
+static void show_model(const struct catalog *catalog, struct text name, struct http_response *response)
+{
+    const struct catalog_model *model = catalog_find(catalog, name);
+    if (model == NULL)
+        problem_kind(response, FAILURE_UNKNOWN_MODEL, "there is no model \"%.*s\"", (int)name.length,
+                     name.at);
+    else
+        describe_model(&response->body, model);
+}
+
+/* The calls that need the catalog. */
+static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
+                                         const struct http_request *request, const struct route *route,
+                                         struct api_call *call, struct http_response *response)
+{
+    bool known = hold_catalog(api, call);
+    if (route->call == CALL_READY) {
+        ready(api, call->catalog, response);
+        return API_RESPOND;
+    }
+    if (!known) {
+        problem_kind(response, FAILURE_NOT_READY, "the service is starting: its models are not known yet");
+        response->retry_after = 1;
+        return API_RESPOND;
+    }
+    if (route->call == CALL_MODELS)
+        describe_models(&response->body, call->catalog);
+    else if (route->call == CALL_MODEL)
+        show_model(call->catalog, route->model, response);
+    else if (predict(api->context.config, lane, request, route, call, response))
+        return API_ASK;
+    return API_RESPOND;
+}
+
+static void refuse_route(const struct route *route, struct http_response *response)
+{
+    if (route->status == 405) {
+        problem_status(response, 405, "this path takes %s", route->allow);
+        response->allow = route->allow;
+    } else {
+        problem_status(response, 404, "there is nothing at this path");
+    }
+}
+
+enum api_next api_handle(struct api *api, struct api_lane *lane, struct http_request *request,
+                         struct api_call *call, struct http_response *response)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    CHECK_OBJECT(lane, LANE_MAGIC);
+    begin_call(call, request);
+    http_response_begin(response, request);
+    if (request->fault_status != 0) {
+        problem_status(response, request->fault_status, "%s", request->fault);
+        return API_RESPOND;
+    }
+    struct route route = route_find(request);
+    call->call = route.call;
+    switch (route.call) {
+    case CALL_OTHER:
+        refuse_route(&route, response);
+        return API_RESPOND;
+    case CALL_HEALTH:
+        buffer_add_string(&response->body, "{\"status\":\"healthy\"}\n");
+        return API_RESPOND;
+    case CALL_METRICS:
+        return API_METRICS;
+    default:
+        return handle_with_catalog(api, lane, request, &route, call, response);
+    }
+}
+
+/* ---- answering ---- */
+
+void api_metrics(const char *text, size_t length, struct http_response *response)
+{
+    if (text == NULL) {
+        problem_status(response, 503, "the metrics are not there at the moment");
+        response->retry_after = 1;
+        return;
+    }
+    response->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    buffer_add(&response->body, text, length);
+}
+
+/* The schema of the version that answered, which a route may have chosen; the asked one's if that is not
+ * known. */
+static const struct schema *answering_schema(const struct api_call *call, struct text version)
+{
+    const struct catalog_version *answered =
+        version.length == 0 ? NULL : catalog_version(call->model, version);
+    return answered != NULL && answered->schema != NULL ? answered->schema : call->version->schema;
+}
+
+/* Server-Timing as W3C has it: milliseconds. */
+static void add_timing(const struct api_call *call, const struct client_answer *answer, int64_t now,
+                       struct http_response *response)
+{
+    char value[160];
+    snprintf(value, sizeof value, "queue;dur=%.3f, batch;desc=\"%u rows\", compute;dur=%.3f, total;dur=%.3f",
+             (double)answer->queue_us / 1e3, answer->batch_rows, (double)answer->compute_us / 1e3,
+             (double)(now - call->received) / (double)MILLISECOND);
+    http_response_add_header(response, "Server-Timing", value);
+}
+
+static void succeed(struct api_call *call, const struct client_answer *answer, struct http_response *response)
+{
+    text_copy(answer->version, call->answered_version, sizeof call->answered_version);
+    const char *complaint = answer_write(&(struct answer){.schema = answering_schema(call, answer->version),
+                                                          .batch = call->call == CALL_BATCH_PREDICT,
+                                                          .rows = call->ask.rows,
+                                                          .model = call->ask.model,
+                                                          .version = answer->version,
+                                                          .id = text_of(call->id)},
+                                         answer->payload, answer->payload_bytes, &response->body);
+    if (complaint == NULL)
+        return;
+    log_write(LOG_WARNING, call->id, "the answer of model %s cannot be read: %s", call->model->name,
+              complaint);
+    problem_failure(response, FAILURE_INTERNAL, (struct text){0}, 0);
+}
+
+void api_answer(struct api_call *call, const struct client_answer *answer, struct http_response *response)
+{
+    ENSURE(call->model != NULL && call->version != NULL);
+    if (answer->failure == FAILURE_NONE)
+        succeed(call, answer, response);
+    else
+        problem_failure(response, answer->failure, answer->message, answer->retry_after_ms);
+    int64_t now = clock_now();
+    call->duration = now - call->received;
+    if (call->want_timing && response->kind == NULL)
+        add_timing(call, answer, now, response);
+}
+
+/* ---- counting ---- */
+
+void api_count(struct api *api, const struct api_call *call, const struct http_response *response)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    counts_call(api->counts, call->call, response->status);
+    if (call->call != CALL_PREDICT && call->call != CALL_BATCH_PREDICT)
+        return;
+    if (response->kind == NULL)
+        counts_prediction(api->counts, call->model->name, call->answered_version, call->ask.rows,
+                          call->duration);
+    else
+        counts_error(api->counts, call->model == NULL ? "" : call->model->name,
+                     call->version == NULL ? "" : call->version->name, response->kind);
+}

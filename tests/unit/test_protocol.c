@@ -1,0 +1,585 @@
+/* test_protocol: the envelopes of PROTOCOL.md against fixed bytes, so that the wire cannot change unnoticed;
+ * every truncation, every wrong type at every position, every bound of every field. SPDX-License-Identifier:
+ * MIT */
+#include "protocol.h"
+#include "suite.h"
+#include "wire.h"
+
+#include <stdlib.h>
+
+/* One envelope of each verb, its bytes (made with another implementation of msgpack), and the types of its
+ * elements: u unsigned, s str, b bin. */
+struct vector {
+    const char *bytes;
+    size_t length;
+    const char *types;
+    struct envelope envelope;
+};
+
+#define BYTES(literal) literal, sizeof(literal) - 1
+#define TEXT(literal)                                                                                        \
+    {                                                                                                        \
+        literal, sizeof(literal) - 1                                                                         \
+    }
+
+static const struct vector vectors[] = {
+    {BYTES("\x9a\x01\x01\x07\xa1m\xa1"
+           "2\x03\xce\x00\x4c\x4b\x40\x09\xa1k\xa1t"),
+     "uuussuuuss",
+     {.verb = VERB_REQUEST,
+      .id = 7,
+      .request = {.model = TEXT("m"),
+                  .version = TEXT("2"),
+                  .rows = 3,
+                  .time_left_us = 5000000,
+                  .priority = 9,
+                  .key = TEXT("k"),
+                  .tag = TEXT("t")}}},
+    {BYTES("\x93\x01\x02\x07"), "uuu", {.verb = VERB_CANCEL, .id = 7}},
+    {BYTES("\x93\x01\x03\x07"), "uuu", {.verb = VERB_PING, .id = 7}},
+    {BYTES("\x97\x01\x10\x07\xa1"
+           "2\x0a\xcd\x01\x2c\x40"),
+     "uuusuuu",
+     {.verb = VERB_REPLY,
+      .id = 7,
+      .reply = {.version = TEXT("2"), .queue_us = 10, .compute_us = 300, .batch_rows = 64}}},
+    {BYTES("\x96\x01\x11\x07\x05\xcd\x03\xe8\xa4"
+           "full"),
+     "uuuuus",
+     {.verb = VERB_REJECT,
+      .id = 7,
+      .reject = {.failure = FAILURE_OVERLOADED, .retry_after_ms = 1000, .message = TEXT("full")}}},
+    {BYTES("\x94\x01\x12\x07\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
+     "uuuu",
+     {.verb = VERB_PONG, .id = 7, .pong = {.epoch = UINT64_MAX}}},
+    {BYTES("\x94\x01\x13\x07\x02"), "uuuu", {.verb = VERB_CATALOG, .id = 7, .catalog = {.count = 2}}},
+    {BYTES("\x9a\x01\x20\x00\xa1m\xa1"
+           "2\x40\x02\xcd\x03\xe8\xcd\x12\x67\xa1x"),
+     "uuussuuuus",
+     {.verb = VERB_READY,
+      .ready = {.model = TEXT("m"),
+                .version = TEXT("2"),
+                .capacity_rows = 64,
+                .slots = 2,
+                .heartbeat_ms = 1000,
+                .pid = 4711,
+                .token = TEXT("x")}}},
+    {BYTES("\x96\x01\x21\x07\x02\xcd\x01\x2c\xc4\x02\x00\x0a"),
+     "uuuuub",
+     {.verb = VERB_RESULT, .id = 7, .result = {.count = 2, .compute_us = 300, .failures = TEXT("\x00\x0a")}}},
+    {BYTES("\x93\x01\x22\x00"), "uuu", {.verb = VERB_HEARTBEAT}},
+    {BYTES("\x93\x01\x23\x00"), "uuu", {.verb = VERB_BYE}},
+    {BYTES("\x96\x01\x30\x07\x02\x05\xcd\x01\x2c"),
+     "uuuuuu",
+     {.verb = VERB_BATCH, .id = 7, .batch = {.count = 2, .rows = 5, .time_left_us = 300}}},
+    {BYTES("\x94\x01\x31\x00\xa2go"), "uuus", {.verb = VERB_DRAIN, .drain = {.message = TEXT("go")}}},
+    {BYTES("\x94\x01\x32\x00\xcd\x01\x01"), "uuuu", {.verb = VERB_BEAT, .beat = {.epoch = 257}}},
+};
+
+static const struct vector entry_vector = {.bytes = "\x96\xa1m\xa1"
+                                                    "2\x01\x03\xc3\xc4\x01\x80",
+                                           .length = 11,
+                                           .types = "ssuutb"};
+
+static const struct vector *vector_of(enum verb verb)
+{
+    for (size_t i = 0; i < COUNT_OF(vectors); i++)
+        if (vectors[i].envelope.verb == verb)
+            return &vectors[i];
+    ck_abort_msg("no vector for verb %d", verb);
+}
+
+/* ---- making other messages of a vector ---- */
+
+/* A message under construction, of exactly its own size so that a sanitizer sees a byte too many. */
+struct message {
+    uint8_t bytes[8192];
+    size_t length;
+};
+
+static const char *decode(const uint8_t *bytes, size_t length)
+{
+    struct envelope envelope;
+    uint8_t *exact = object_alloc(length);
+    if (length > 0)
+        memcpy(exact, bytes, length);
+    const char *complaint = protocol_decode(exact, length, &envelope);
+    free(exact);
+    return complaint;
+}
+
+static const char *decode_entry(const uint8_t *bytes, size_t length)
+{
+    struct catalog_entry entry;
+    uint8_t *exact = object_alloc(length);
+    if (length > 0)
+        memcpy(exact, bytes, length);
+    const char *complaint = catalog_entry_decode(exact, length, &entry);
+    free(exact);
+    return complaint;
+}
+
+/* The vector with the element at `position` replaced. */
+static struct message replace(const struct vector *vector, size_t position, const struct message *element)
+{
+    struct wire_reader reader = wire_reader(vector->bytes, vector->length);
+    uint32_t count;
+    ck_assert(wire_read_array(&reader, &count));
+    for (size_t i = 0; i < position; i++)
+        ck_assert(wire_skip(&reader));
+    size_t before = (size_t)(reader.at - (const uint8_t *)vector->bytes);
+    ck_assert(wire_skip(&reader));
+    size_t after = (size_t)(reader.end - reader.at);
+    struct message message;
+    memcpy(message.bytes, vector->bytes, before);
+    memcpy(message.bytes + before, element->bytes, element->length);
+    memcpy(message.bytes + before + element->length, reader.at, after);
+    message.length = before + element->length + after;
+    return message;
+}
+
+static struct message raw(const char *bytes, size_t length)
+{
+    struct message message = {.length = length};
+    memcpy(message.bytes, bytes, length);
+    return message;
+}
+
+static struct message number(uint64_t value)
+{
+    struct message message;
+    struct wire_writer writer;
+    wire_writer_begin(&writer, message.bytes, sizeof message.bytes);
+    wire_write_uint(&writer, value);
+    message.length = wire_writer_end(&writer);
+    return message;
+}
+
+/* That many letters as str (or bin). */
+static struct message letters(size_t length, bool bin)
+{
+    static char a[4096];
+    memset(a, 'a', sizeof a);
+    struct message message;
+    struct wire_writer writer;
+    wire_writer_begin(&writer, message.bytes, sizeof message.bytes);
+    if (bin)
+        wire_write_bin(&writer, a, length);
+    else
+        wire_write_text(&writer, (struct text){a, length});
+    message.length = wire_writer_end(&writer);
+    return message;
+}
+
+static bool accepts(enum verb verb, size_t position, struct message element)
+{
+    struct message message = replace(vector_of(verb), position, &element);
+    return decode(message.bytes, message.length) == NULL;
+}
+
+/* ---- the vectors ---- */
+
+START_TEST(the_wire_does_not_change)
+{
+    for (size_t i = 0; i < COUNT_OF(vectors); i++) {
+        const struct vector *vector = &vectors[i];
+        const char *name = protocol_verb_name(vector->envelope.verb);
+        uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+        size_t length = protocol_encode(&vector->envelope, bytes, sizeof bytes);
+        ck_assert_msg(length == vector->length, "%s is %zu bytes", name, length);
+        ck_assert_msg(memcmp(bytes, vector->bytes, length) == 0, "%s has other bytes", name);
+        struct envelope envelope;
+        const char *complaint = protocol_decode(bytes, length, &envelope);
+        ck_assert_msg(complaint == NULL, "%s: %s", name, complaint);
+        ck_assert_int_eq(envelope.verb, vector->envelope.verb);
+        uint8_t again[PROTOCOL_ENVELOPE_MAX];
+        ck_assert_uint_eq(protocol_encode(&envelope, again, sizeof again), length);
+        ck_assert_mem_eq(again, bytes, length);
+    }
+}
+END_TEST
+
+START_TEST(every_verb_has_a_vector)
+{
+#define X(name, number)                                                                                      \
+    ck_assert_int_eq(vector_of(VERB_##name)->envelope.verb, number);                                         \
+    ck_assert_str_eq(protocol_verb_name(VERB_##name), #name);
+    PROTOCOL_VERBS(X)
+#undef X
+    ck_assert_str_eq(protocol_verb_name((enum verb)4), "?");
+}
+END_TEST
+
+START_TEST(every_truncation_is_refused)
+{
+    for (size_t i = 0; i < COUNT_OF(vectors); i++)
+        for (size_t length = 0; length < vectors[i].length; length++)
+            ck_assert_msg(decode((const uint8_t *)vectors[i].bytes, length) != NULL, "%s cut to %zu",
+                          protocol_verb_name(vectors[i].envelope.verb), length);
+}
+END_TEST
+
+START_TEST(bytes_left_over_are_refused)
+{
+    for (size_t i = 0; i < COUNT_OF(vectors); i++) {
+        struct message message = raw(vectors[i].bytes, vectors[i].length);
+        for (unsigned last = 0; last < 256; last++) {
+            message.bytes[message.length] = (uint8_t)last;
+            ck_assert_str_eq(decode(message.bytes, message.length + 1),
+                             "bytes are left over behind the envelope");
+        }
+    }
+}
+END_TEST
+
+START_TEST(another_number_of_elements_is_refused)
+{
+    for (size_t i = 0; i < COUNT_OF(vectors); i++) {
+        struct message message = raw(vectors[i].bytes, vectors[i].length);
+        memset(message.bytes + message.length, 0, 16); /* zeros for the elements that are too many */
+        uint8_t right = message.bytes[0];
+        for (unsigned count = 0; count < 16; count++) {
+            message.bytes[0] = (uint8_t)(0x90 | count);
+            for (size_t length = message.length; length < message.length + 16; length++)
+                ck_assert(message.bytes[0] == right || decode(message.bytes, length) != NULL);
+        }
+    }
+}
+END_TEST
+
+/* One element of each type that another one is not. */
+struct sample {
+    char type; /* as in vector.types; 0: of no field */
+    struct message element;
+};
+
+static size_t wrong_elements(struct sample *samples)
+{
+    const struct sample all[] = {{'u', raw(BYTES("\x01"))},
+                                 {'s', raw(BYTES("\xa1x"))},
+                                 {'b', raw(BYTES("\xc4\x01x"))},
+                                 {'t', raw(BYTES("\xc2"))},
+                                 {0, raw(BYTES("\xc0"))},
+                                 {0, raw(BYTES("\xff"))},
+                                 {0, raw(BYTES("\xd0\x01"))},
+                                 {0, raw(BYTES("\x90"))},
+                                 {0, raw(BYTES("\x80"))},
+                                 {0, raw(BYTES("\xca\0\0\0\0"))},
+                                 {0, raw(BYTES("\xc1"))},
+                                 {0, raw(BYTES("\xd4\x01\x01"))},
+                                 {0, raw(BYTES("\xcb\0\0\0\0\0\0\0\0"))}};
+    memcpy(samples, all, sizeof all);
+    return COUNT_OF(all);
+}
+
+START_TEST(a_field_of_another_type_is_refused_at_every_position)
+{
+    struct sample samples[16];
+    size_t count = wrong_elements(samples);
+    for (size_t i = 0; i <= COUNT_OF(vectors); i++) {
+        const struct vector *vector = i == COUNT_OF(vectors) ? &entry_vector : &vectors[i];
+        for (size_t position = 0; vector->types[position] != 0; position++)
+            for (size_t j = 0; j < count; j++) {
+                if (samples[j].type == vector->types[position])
+                    continue;
+                struct message message = replace(vector, position, &samples[j].element);
+                const char *complaint = vector == &entry_vector ? decode_entry(message.bytes, message.length)
+                                                                : decode(message.bytes, message.length);
+                ck_assert_msg(complaint != NULL, "vector %zu, position %zu, sample %zu", i, position, j);
+            }
+    }
+}
+END_TEST
+
+START_TEST(an_unsigned_number_may_have_any_width)
+{
+    for (size_t i = 0; i < COUNT_OF(vectors); i++)
+        for (size_t position = 0; vectors[i].types[position] != 0; position++) {
+            if (vectors[i].types[position] != 'u')
+                continue;
+            struct wire_reader reader = wire_reader(vectors[i].bytes, vectors[i].length);
+            uint32_t count;
+            uint64_t value;
+            ck_assert(wire_read_array(&reader, &count));
+            for (size_t j = 0; j < position; j++)
+                ck_assert(wire_skip(&reader));
+            ck_assert(wire_read_uint(&reader, UINT64_MAX, &value));
+            struct message wide = {.bytes = {0xcf}, .length = 9};
+            for (int j = 0; j < 8; j++)
+                wide.bytes[1 + j] = (uint8_t)(value >> (56 - 8 * j));
+            ck_assert(accepts(vectors[i].envelope.verb, position, wide));
+        }
+}
+END_TEST
+
+/* ---- bounds ---- */
+
+START_TEST(version_and_verb_are_checked)
+{
+    for (uint64_t value = 0; value < 300; value++) {
+        ck_assert(accepts(VERB_PING, 0, number(value)) == (value == PROTOCOL_VERSION));
+        bool plain =
+            value == VERB_CANCEL || value == VERB_PING || value == VERB_HEARTBEAT || value == VERB_BYE;
+        ck_assert(accepts(VERB_PING, 1, number(value)) == plain);
+    }
+    ck_assert(!accepts(VERB_PING, 0, number((1ULL << 32) + 1))); /* not only the low bits count */
+    ck_assert(!accepts(VERB_PING, 1, number((1ULL << 32) + VERB_PING)));
+    ck_assert(!accepts(VERB_PING, 1, number(UINT64_MAX)));
+    ck_assert(accepts(VERB_PING, 2, number(0)));
+    ck_assert(accepts(VERB_PING, 2, number(UINT64_MAX)));
+}
+END_TEST
+
+/* The smallest and the largest number that a field takes. */
+static const struct {
+    enum verb verb;
+    size_t position;
+    uint64_t smallest, largest;
+} number_bounds[] = {
+    {VERB_REQUEST, 5, 1, PROTOCOL_ROWS_MAX},
+    {VERB_REQUEST, 6, 0, 1ULL << 53},
+    {VERB_REQUEST, 7, 0, 9},
+    {VERB_REPLY, 4, 0, 1ULL << 53},
+    {VERB_REPLY, 5, 0, 1ULL << 53},
+    {VERB_REPLY, 6, 0, UINT32_MAX},
+    {VERB_REJECT, 3, 1, UINT8_MAX},
+    {VERB_REJECT, 4, 0, 1ULL << 53},
+    {VERB_PONG, 3, 0, UINT64_MAX},
+    {VERB_CATALOG, 3, 0, PROTOCOL_COUNT_MAX},
+    {VERB_READY, 5, 1, PROTOCOL_ROWS_MAX},
+    {VERB_READY, 6, 1, 2},
+    {VERB_READY, 7, 10, 3600000},
+    {VERB_READY, 8, 0, UINT32_MAX},
+    {VERB_RESULT, 4, 0, 1ULL << 53},
+    {VERB_BATCH, 3, 1, PROTOCOL_COUNT_MAX},
+    {VERB_BATCH, 4, 1, UINT32_MAX},
+    {VERB_BATCH, 5, 0, 1ULL << 53},
+    {VERB_BEAT, 3, 0, UINT64_MAX},
+};
+
+START_TEST(numbers_have_bounds)
+{
+    for (size_t i = 0; i < COUNT_OF(number_bounds); i++) {
+        enum verb verb = number_bounds[i].verb;
+        size_t position = number_bounds[i].position;
+        uint64_t smallest = number_bounds[i].smallest, largest = number_bounds[i].largest;
+        ck_assert_msg(accepts(verb, position, number(smallest)), "row %zu", i);
+        ck_assert_msg(accepts(verb, position, number(largest)), "row %zu", i);
+        ck_assert_msg(smallest == 0 || !accepts(verb, position, number(smallest - 1)), "row %zu", i);
+        ck_assert_msg(largest == UINT64_MAX || !accepts(verb, position, number(largest + 1)), "row %zu", i);
+    }
+}
+END_TEST
+
+START_TEST(texts_have_bounds)
+{
+    static const struct {
+        enum verb verb;
+        size_t position;
+    } fields[] = {{VERB_REQUEST, 8}, {VERB_REQUEST, 9}, {VERB_REJECT, 5}, {VERB_READY, 9}, {VERB_DRAIN, 3}};
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        ck_assert(accepts(fields[i].verb, fields[i].position, letters(0, false)));
+        ck_assert(accepts(fields[i].verb, fields[i].position, letters(PROTOCOL_TEXT_MAX, false)));
+        ck_assert(!accepts(fields[i].verb, fields[i].position, letters(PROTOCOL_TEXT_MAX + 1, false)));
+    }
+}
+END_TEST
+
+START_TEST(names_are_checked_wherever_they_stand)
+{
+    static const struct {
+        enum verb verb;
+        size_t position;
+        bool may_be_empty;
+    } fields[] = {{VERB_REQUEST, 3, true},
+                  {VERB_REQUEST, 4, true},
+                  {VERB_REPLY, 3, false},
+                  {VERB_READY, 3, false},
+                  {VERB_READY, 4, false}};
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        enum verb verb = fields[i].verb;
+        size_t position = fields[i].position;
+        ck_assert(accepts(verb, position, letters(0, false)) == fields[i].may_be_empty);
+        ck_assert(accepts(verb, position, letters(PROTOCOL_NAME_MAX, false)));
+        ck_assert(!accepts(verb, position, letters(PROTOCOL_NAME_MAX + 1, false)));
+        ck_assert(!accepts(verb, position, raw(BYTES("\xa2.a"))));
+        ck_assert(!accepts(verb, position,
+                           raw(BYTES("\xa3"
+                                     "a/b"))));
+    }
+}
+END_TEST
+
+START_TEST(a_name_is_made_of_few_characters)
+{
+    for (unsigned c = 0; c < 256; c++) {
+        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+                    c == '-' || c == '.';
+        char behind[2] = {'a', (char)c}, first[1] = {(char)c};
+        ck_assert(protocol_name_ok((struct text){behind, 2}) == good);
+        ck_assert(protocol_name_ok((struct text){first, 1}) == (good && c != '.'));
+    }
+    ck_assert(!protocol_name_ok((struct text){0}));
+}
+END_TEST
+
+START_TEST(result_has_as_many_failures_as_payloads_or_none)
+{
+    for (size_t length = 0; length < 5; length++)
+        ck_assert(accepts(VERB_RESULT, 5, letters(length, true)) == (length == 0 || length == 2));
+    static const char none[] = "\x96\x01\x21\x07\x02\x00\xc4\x00";
+    const struct vector vector = {.bytes = none, .length = sizeof none - 1};
+    const uint64_t counts[] = {0, 1, PROTOCOL_COUNT_MAX, PROTOCOL_COUNT_MAX + 1};
+    for (size_t i = 0; i < COUNT_OF(counts); i++) {
+        struct message count = number(counts[i]);
+        struct message message = replace(&vector, 3, &count);
+        ck_assert((decode(message.bytes, message.length) == NULL) ==
+                  (counts[i] >= 1 && counts[i] <= PROTOCOL_COUNT_MAX));
+    }
+}
+END_TEST
+
+/* ---- size ---- */
+
+START_TEST(the_longest_envelopes_fit)
+{
+    static char a[PROTOCOL_COUNT_MAX];
+    memset(a, 'a', sizeof a);
+    struct text name = {a, PROTOCOL_NAME_MAX}, text = {a, PROTOCOL_TEXT_MAX};
+    const struct envelope longest[] = {
+        {.verb = VERB_REQUEST,
+         .id = UINT64_MAX,
+         .request = {name, name, PROTOCOL_ROWS_MAX, 1ULL << 53, 9, text, text}},
+        {.verb = VERB_READY,
+         .id = UINT64_MAX,
+         .ready = {name, name, PROTOCOL_ROWS_MAX, 2, 3600000, UINT32_MAX, text}},
+        {.verb = VERB_RESULT,
+         .id = UINT64_MAX,
+         .result = {PROTOCOL_COUNT_MAX, 1ULL << 53, {a, PROTOCOL_COUNT_MAX}}}};
+    for (size_t i = 0; i < COUNT_OF(longest); i++) {
+        uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+        struct envelope envelope;
+        size_t length = protocol_encode(&longest[i], bytes, sizeof bytes);
+        ck_assert_uint_gt(length, 0);
+        ck_assert_ptr_null(protocol_decode(bytes, length, &envelope));
+        for (size_t capacity = 0; capacity < length; capacity++)
+            ck_assert_uint_eq(protocol_encode(&longest[i], bytes, capacity), 0);
+    }
+}
+END_TEST
+
+START_TEST(an_envelope_that_is_too_long_is_refused_unread)
+{
+    uint8_t bytes[PROTOCOL_ENVELOPE_MAX + 1] = {0};
+    ck_assert_str_eq(decode(bytes, sizeof bytes), "the envelope is longer than 4096 bytes");
+    ck_assert_str_eq(decode(bytes, sizeof bytes - 1), "the envelope is no array");
+}
+END_TEST
+
+/* ---- failures ---- */
+
+START_TEST(failures_have_their_status_and_label)
+{
+#define X(name, number, http, label)                                                                         \
+    ck_assert_int_eq(FAILURE_##name, number);                                                                \
+    ck_assert_int_eq(failure_http_status(FAILURE_##name), http);                                             \
+    ck_assert_str_eq(failure_label(FAILURE_##name), label);
+    FAILURES(X)
+#undef X
+    ck_assert_int_eq(failure_http_status((enum failure)200), 500); /* one of a later version of the wire */
+    ck_assert_str_eq(failure_label((enum failure)200), "internal");
+}
+END_TEST
+
+/* ---- catalog entries ---- */
+
+START_TEST(a_catalog_entry_does_not_change)
+{
+    const struct catalog_entry entry = {.model = TEXT("m"),
+                                        .version = TEXT("2"),
+                                        .state = CATALOG_READY,
+                                        .workers = 3,
+                                        .stable = true,
+                                        .schema = TEXT("\x80")};
+    uint8_t bytes[512];
+    ck_assert_uint_le(entry_vector.length, catalog_entry_bound(&entry));
+    ck_assert_uint_eq(catalog_entry_encode(&entry, bytes, sizeof bytes), entry_vector.length);
+    ck_assert_mem_eq(bytes, entry_vector.bytes, entry_vector.length);
+    struct catalog_entry again;
+    ck_assert_ptr_null(catalog_entry_decode(bytes, entry_vector.length, &again));
+    ck_assert(text_is(again.model, "m") && text_is(again.version, "2") && text_is(again.schema, "\x80"));
+    ck_assert(again.state == CATALOG_READY && again.workers == 3 && again.stable);
+    for (size_t capacity = 0; capacity < entry_vector.length; capacity++) {
+        ck_assert_uint_eq(catalog_entry_encode(&entry, bytes, capacity), 0);
+        ck_assert_ptr_nonnull(decode_entry((const uint8_t *)entry_vector.bytes, capacity));
+    }
+}
+END_TEST
+
+static bool entry_accepts(size_t position, struct message element)
+{
+    struct message message = replace(&entry_vector, position, &element);
+    return decode_entry(message.bytes, message.length) == NULL;
+}
+
+START_TEST(the_fields_of_a_catalog_entry_have_bounds)
+{
+    ck_assert(!entry_accepts(0, letters(0, false)));
+    ck_assert(entry_accepts(0, letters(PROTOCOL_NAME_MAX, false)));
+    ck_assert(!entry_accepts(0, letters(PROTOCOL_NAME_MAX + 1, false)));
+    ck_assert(entry_accepts(1, letters(0, false)));
+    ck_assert(!entry_accepts(1, letters(PROTOCOL_NAME_MAX + 1, false)));
+    ck_assert(entry_accepts(2, number(CATALOG_FAILED)));
+    ck_assert(!entry_accepts(2, number(CATALOG_FAILED + 1)));
+    ck_assert(entry_accepts(3, number(UINT32_MAX)));
+    ck_assert(!entry_accepts(3, number(1ULL << 32)));
+    ck_assert(entry_accepts(4, raw(BYTES("\xc2"))));
+    ck_assert(entry_accepts(5, letters(4000, true)));
+    struct message message = raw(entry_vector.bytes, entry_vector.length);
+    message.bytes[message.length++] = 0;
+    ck_assert_str_eq(decode_entry(message.bytes, message.length), "bytes are left over behind the entry");
+    message.bytes[0] = 0x97;
+    ck_assert_str_eq(decode_entry(message.bytes, message.length), "the entry is no array of 6");
+}
+END_TEST
+
+START_TEST(a_schema_has_a_bound)
+{
+    for (size_t more = 0; more < 2; more++) {
+        struct text schema = {object_alloc(PROTOCOL_SCHEMA_MAX + more), PROTOCOL_SCHEMA_MAX + more};
+        const struct catalog_entry entry = {.model = TEXT("m"), .schema = schema};
+        size_t bound = catalog_entry_bound(&entry);
+        uint8_t *bytes = object_alloc(bound);
+        size_t length = catalog_entry_encode(&entry, bytes, bound);
+        ck_assert_uint_gt(length, PROTOCOL_SCHEMA_MAX);
+        struct catalog_entry again;
+        ck_assert((catalog_entry_decode(bytes, length, &again) == NULL) == (more == 0));
+        free(bytes);
+        free((char *)schema.at);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {the_wire_does_not_change,
+                                  every_verb_has_a_vector,
+                                  every_truncation_is_refused,
+                                  bytes_left_over_are_refused,
+                                  another_number_of_elements_is_refused,
+                                  a_field_of_another_type_is_refused_at_every_position,
+                                  an_unsigned_number_may_have_any_width,
+                                  version_and_verb_are_checked,
+                                  numbers_have_bounds,
+                                  texts_have_bounds,
+                                  names_are_checked_wherever_they_stand,
+                                  a_name_is_made_of_few_characters,
+                                  result_has_as_many_failures_as_payloads_or_none,
+                                  the_longest_envelopes_fit,
+                                  an_envelope_that_is_too_long_is_refused_unread,
+                                  failures_have_their_status_and_label,
+                                  a_catalog_entry_does_not_change,
+                                  the_fields_of_a_catalog_entry_have_bounds,
+                                  a_schema_has_a_bound};
+    return SUITE_RUN("protocol", NULL, NULL, tests);
+}

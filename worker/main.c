@@ -1,0 +1,186 @@
+/* outrigger-worker: one version of one model in memory, computing batches for the broker. More of them serve
+ * a model side by side; they share nothing.
+ *
+ * It loads first and connects then: a model that cannot be served never reaches the broker, and the threads
+ * of ZeroMQ inherit the cores that the model, known by its speed, belongs on. SPDX-License-Identifier: MIT */
+#include "clock.h"
+#include "footprint.h"
+#include "log.h"
+#include "options.h"
+#include "process.h"
+#include "protocol.h"
+#include "session.h"
+#include "stats.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+enum { EXIT_DO_NOT_RESTART = 125 }; /* to the supervisor: it would end the same way again */
+
+/* What one file is and takes: `outrigger check` reads it. */
+static int describe(const char *path)
+{
+    char error[BACKEND_ERROR_MAX] = "the suffix is none of a model's";
+    int64_t one_row;
+    const struct backend *backend = backend_for_file(path);
+    struct model *model = backend == NULL ? NULL : model_open(path, backend, NULL, 1, error);
+    if (model == NULL || !model_warm_up(model, 1, &one_row, error)) {
+        fprintf(stderr, "%s: %s\n", path, error);
+        model_free(model);
+        return 1;
+    }
+    model_describe(model, stdout);
+    model_free(model);
+    return 0;
+}
+
+/* The configuration of the model that the command line names; ends the process when there is none. */
+static const struct model_config *find_model(const struct options *options, struct model_list *list,
+                                             const struct config_errors *errors)
+{
+    if (options->model == NULL) {
+        fprintf(stderr, "%s: --model is missing\n", options->name);
+        exit(2);
+    }
+    const struct model_config *config = model_list_find(list, text_of(options->model));
+    if (config == NULL) {
+        fprintf(stderr, "%sno model %s\n", errors->text, options->model);
+        exit(1);
+    }
+    return config;
+}
+
+static const char *find_version(const struct options *options, const struct model_config *config)
+{
+    const char *version =
+        options->model_version != NULL ? options->model_version : model_stable_version(config);
+    if (version == NULL || !protocol_name_ok(text_of(version))) {
+        fprintf(stderr, "%s: %s\n", config->directory,
+                version == NULL ? "no version" : "no version of that name");
+        exit(1);
+    }
+    return version;
+}
+
+/* Loads and warms it up; ends the process with one line when that fails. */
+static struct model *load(const struct config *config, const struct model_config *model_config,
+                          const char *version, int64_t *one_row)
+{
+    struct config_errors errors = {0};
+    char error[BACKEND_ERROR_MAX] = "";
+    const char *name;
+    char *path = model_file(model_config, version, &name, &errors);
+    if (path == NULL) {
+        fprintf(stderr, "%s", errors.text);
+        exit(1);
+    }
+    const struct backend *backend = backend_named(name);
+    if (backend == NULL) {
+        fprintf(stderr, "%s: this program has no backend %s\n", path, name);
+        exit(EXIT_DO_NOT_RESTART);
+    }
+    int threads = (int)(model_config->threads > 0 ? model_config->threads : config->worker_threads);
+    struct model *model = model_open(path, backend, model_config, threads, error);
+    if (model == NULL ||
+        !model_warm_up(model, (size_t)model_config->batching_max_batch_rows, one_row, error)) {
+        fprintf(stderr, "%s: cannot serve this model: %s\n", path, error);
+        exit(1);
+    }
+    free(path);
+    return model;
+}
+
+/* Light models sleep where the frontends and the broker do, heavy ones elsewhere. */
+static void choose_cores(const struct config *config, int64_t one_row)
+{
+    bool heavy = one_row > config->worker_heavy_us * MICROSECOND;
+    const char *cores = getenv(heavy ? "OUTRIGGER_CORES_HEAVY" : "OUTRIGGER_CORES_LIGHT");
+    if (cores != NULL && process_pin(cores) != 0)
+        log_warning("cannot stay on cores %s: %s", cores, strerror(errno));
+    log_info("a batch of one takes %lld us: %s%s%s", (long long)(one_row / MICROSECOND),
+             heavy ? "heavy" : "light", cores != NULL && *cores != '\0' ? ", on cores " : "",
+             cores != NULL ? cores : "");
+}
+
+/* A signal before there is a session stops the loop as soon as it runs. */
+struct worker {
+    struct loop *loop;
+    struct session *session;
+};
+
+static void on_signal(void *self)
+{
+    struct worker *worker = self;
+    if (worker->session != NULL)
+        session_leave(worker->session);
+    else
+        loop_stop(worker->loop);
+}
+
+/* Until a signal or the broker ends it. */
+static void serve(struct worker *worker, const struct options *options, const struct config *config,
+                  const struct session_options *session_options, const struct model *model, int64_t started)
+{
+    struct metrics *metrics = stats_page(config, "worker", options->name);
+    void *context = zmq_ctx_new();
+    ENSURE(context != NULL);
+    worker->session = session_new(context, worker->loop, session_options, model, metrics);
+    if (worker->session == NULL) {
+        fprintf(stderr, "%s: %s\n", session_options->endpoint, zmq_strerror(errno));
+        exit(1);
+    }
+    struct stats_publisher *publisher =
+        stats_publisher_new(context, worker->loop, config, metrics, "worker", options->name);
+    struct series *load =
+        metrics_series(metrics, METRIC_MODEL_LOAD, session_options->model, session_options->version, NULL);
+    series_set(load, clock_now() - started);
+    footprint_give_back();
+    process_ready(options->ready_fd);
+    loop_run(worker->loop);
+    session_free(worker->session);
+    stats_publisher_free(publisher);
+    zmq_ctx_term(context);
+    metrics_free(metrics);
+}
+
+int main(int argc, char **argv)
+{
+    int64_t started = clock_now(), one_row = 0;
+    if (argc == 3 && strcmp(argv[1], "--describe") == 0)
+        return describe(argv[2]);
+    struct options options = options_parse(
+        argc, argv, "worker", "Serves one version of one model: computes what the broker sends.");
+    struct config *config = options_config(&options);
+
+    /* First of all, since engines start threads, and those must not get our signals. */
+    struct worker worker = {.loop = loop_new()};
+    ENSURE(worker.loop != NULL);
+    ENSURE(loop_signal(worker.loop, SIGTERM, on_signal, &worker) == 0);
+    ENSURE(loop_signal(worker.loop, SIGINT, on_signal, &worker) == 0);
+
+    struct config_errors errors = {0};
+    struct model_list *list = model_list_load(config->models_directory, &errors);
+    const struct model_config *model_config = find_model(&options, list, &errors);
+    const char *version = find_version(&options, model_config);
+    struct model *model = load(config, model_config, version, &one_row);
+    choose_cores(config, one_row);
+    struct session_options session_options = {
+        .endpoint = config->broker_workers,
+        .model = model_config->name,
+        .version = version,
+        .capacity_rows = (uint32_t)model_config->batching_max_batch_rows,
+        .slots = (uint32_t)config->worker_slots,
+        .heartbeat_ms = (uint32_t)config->worker_heartbeat_ms,
+        .max_message_bytes = (size_t)config->broker_max_message_bytes,
+    };
+    serve(&worker, &options, config, &session_options, model, started);
+    model_free(model);
+    model_list_free(list);
+    loop_free(worker.loop);
+    config_free(config);
+    options_free(&options);
+    return 0;
+}

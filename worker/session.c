@@ -1,0 +1,328 @@
+/* session: see session.h and PROTOCOL.md section 4.
+ *
+ * The thread that receives also computes: handing a batch to another thread would cost a wake-up, which is
+ * more than most batches take. So a busy worker is silent, and the broker judges it by its batch's own
+ * deadline; heartbeats come from an idle one. What cannot be sent is dropped: a broker that is gone gives the
+ * batch to another worker, and one that comes back says so with a new epoch. SPDX-License-Identifier: MIT */
+#include "session.h"
+
+#include "batch.h"
+#include "clock.h"
+#include "footprint.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum {
+    SESSION_MAGIC = 0x5e550001,
+    FRAMES_MAX = 1 + PROTOCOL_COUNT_MAX, /* of a message: the envelope and the payloads of BATCH */
+    RECONNECT_MS = 5,
+    HIGH_WATER_MARK = 256, /* messages each way: at most 2 batches, the rest are the broker's BEATs */
+    GOODBYE_MS = 500       /* how long the last RESULT and BYE may take to leave */
+};
+
+#define IDLE_AFTER    (10 * SECOND)    /* without a batch: the memory that computing needs is given back */
+#define TIME_LEFT_MAX (86400 * SECOND) /* keeps the sum of clock and time left far from an overflow */
+
+struct session {
+    unsigned magic;
+    struct session_options options;
+    void *socket;
+    struct loop *loop;
+    struct loop_timer heartbeat;
+    struct batch *batch;
+    uint8_t *schema;
+    size_t schema_bytes;
+    uint64_t epoch; /* of the broker that has our READY; 0: none */
+    bool leaving;
+    bool idle;            /* memory was given back */
+    int64_t last_batch;   /* monotonic ns */
+    long long bad_logged; /* of log_allowed */
+    zmq_msg_t frames[FRAMES_MAX];
+    size_t frame_count;
+    struct series *compute_duration, *rows, *bad_messages;
+};
+
+/* ---- sending ---- */
+
+/* Sends an envelope, and `more` says that payloads follow. False when there is nobody to send to. */
+static bool send_envelope(struct session *session, const struct envelope *envelope, bool more)
+{
+    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+    size_t length = protocol_encode(envelope, bytes, sizeof bytes);
+    ENSURE(length > 0);
+    return zmq_send(session->socket, bytes, length, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
+}
+
+/* Sends a payload and takes the message. Nothing is to be done when it fails: the connection went away in the
+ * middle, and ZeroMQ then drops the rest, which must be offered all the same. */
+static void send_payload(struct session *session, zmq_msg_t *payload, bool more)
+{
+    if (zmq_msg_send(payload, session->socket, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0)
+        zmq_msg_close(payload);
+}
+
+static bool send_ready(struct session *session)
+{
+    const struct session_options *options = &session->options;
+    struct envelope ready = {.verb = VERB_READY,
+                             .ready = {.model = text_of(options->model),
+                                       .version = text_of(options->version),
+                                       .capacity_rows = options->capacity_rows,
+                                       .slots = options->slots,
+                                       .heartbeat_ms = options->heartbeat_ms,
+                                       .pid = (uint32_t)getpid()}};
+    if (!send_envelope(session, &ready, true))
+        return false;
+    zmq_msg_t schema;
+    ENSURE(zmq_msg_init_size(&schema, session->schema_bytes) == 0);
+    memcpy(zmq_msg_data(&schema), session->schema, session->schema_bytes);
+    send_payload(session, &schema, false);
+    return true;
+}
+
+/* The answer of one request, or the words why there is none. */
+static void make_payload(const struct batch *batch, size_t request, zmq_msg_t *payload)
+{
+    if (batch_failure(batch, request) == FAILURE_NONE) {
+        size_t length = batch_answer_bytes(batch, request);
+        ENSURE(zmq_msg_init_size(payload, length) == 0);
+        batch_answer(batch, request, zmq_msg_data(payload), length);
+    } else {
+        const char *message = batch_message(batch, request);
+        ENSURE(zmq_msg_init_size(payload, strlen(message)) == 0);
+        memcpy(zmq_msg_data(payload), message, strlen(message));
+    }
+}
+
+static void send_result(struct session *session, uint64_t id, int64_t took)
+{
+    char failures[PROTOCOL_COUNT_MAX];
+    size_t count = batch_count(session->batch);
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        failures[i] = (char)batch_failure(session->batch, i);
+        any = any || failures[i] != FAILURE_NONE;
+    }
+    struct envelope result = {.verb = VERB_RESULT,
+                              .id = id,
+                              .result = {.count = (uint32_t)count,
+                                         .compute_us = (uint64_t)(took / MICROSECOND),
+                                         .failures = {failures, any ? count : 0}}};
+    if (!send_envelope(session, &result, true))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        zmq_msg_t payload;
+        make_payload(session->batch, i, &payload);
+        send_payload(session, &payload, i + 1 < count);
+    }
+}
+
+/* ---- receiving ---- */
+
+static void close_frames(struct session *session)
+{
+    for (size_t i = 0; i < session->frame_count; i++)
+        zmq_msg_close(&session->frames[i]);
+    session->frame_count = 0;
+}
+
+/* Receives a whole message; of one with too many frames the rest is dropped, which its count then shows.
+ * False when none waits. */
+static bool receive(struct session *session)
+{
+    for (;;) {
+        zmq_msg_t surplus;
+        bool room = session->frame_count < FRAMES_MAX;
+        zmq_msg_t *frame = room ? &session->frames[session->frame_count] : &surplus;
+        zmq_msg_init(frame);
+        while (zmq_msg_recv(frame, session->socket, ZMQ_DONTWAIT) < 0)
+            if (errno != EINTR) {
+                zmq_msg_close(frame);
+                return false;
+            }
+        bool more = zmq_msg_more(frame) != 0;
+        if (room)
+            session->frame_count++;
+        else
+            zmq_msg_close(frame);
+        if (!more)
+            return true;
+    }
+}
+
+static void refuse(struct session *session, const char *complaint)
+{
+    series_add(session->bad_messages, 1);
+    if (log_allowed(&session->bad_logged, 1))
+        log_warning("a message of the broker was refused: %s", complaint);
+}
+
+/* ---- the verbs ---- */
+
+static void on_batch(struct session *session, const struct envelope *batch)
+{
+    if (session->frame_count != 1 + (size_t)batch->batch.count) {
+        refuse(session, "BATCH has not as many payloads as it says");
+        return;
+    }
+    /* With several requests the time left is that of the one in most haste: the others still wait. */
+    int64_t left = batch->batch.time_left_us < TIME_LEFT_MAX / MICROSECOND
+                       ? (int64_t)batch->batch.time_left_us * MICROSECOND
+                       : TIME_LEFT_MAX;
+    int64_t start = clock_now(), deadline = batch->batch.count == 1 ? start + left : INT64_MAX;
+    batch_clear(session->batch);
+    for (size_t i = 1; i < session->frame_count; i++)
+        batch_add(session->batch, zmq_msg_data(&session->frames[i]), zmq_msg_size(&session->frames[i]));
+    batch_run(session->batch, deadline);
+    session->last_batch = clock_now();
+    session->idle = false;
+    send_result(session, batch->id, session->last_batch - start);
+    series_observe_duration(session->compute_duration, session->last_batch - start);
+    series_add(session->rows, batch_rows(session->batch));
+}
+
+static void on_beat(struct session *session, uint64_t epoch)
+{
+    if ((epoch != 0 && epoch == session->epoch) || session->leaving)
+        return;
+    if (!send_ready(session))
+        return; /* the broker is gone again; the next one beats again */
+    if (epoch != 0)
+        session->epoch = epoch;
+    log_info("ready to serve %s %s", session->options.model, session->options.version);
+}
+
+static void say_bye(struct session *session)
+{
+    int linger = GOODBYE_MS;
+    session->leaving = true;
+    send_envelope(session, &(struct envelope){.verb = VERB_BYE}, false);
+    zmq_setsockopt(session->socket, ZMQ_LINGER, &linger, sizeof linger);
+    loop_stop(session->loop);
+}
+
+static void handle(struct session *session)
+{
+    struct envelope envelope;
+    zmq_msg_t *head = &session->frames[0];
+    if (session->frame_count == 1 && zmq_msg_size(head) == 0)
+        return; /* a hello of a peer that sends them, too */
+    const char *complaint = protocol_decode(zmq_msg_data(head), zmq_msg_size(head), &envelope);
+    if (complaint != NULL)
+        refuse(session, complaint);
+    else if (envelope.verb == VERB_BATCH)
+        on_batch(session, &envelope);
+    else if (envelope.verb == VERB_BEAT)
+        on_beat(session, envelope.beat.epoch);
+    else if (envelope.verb == VERB_DRAIN)
+        say_bye(session); /* messages come in order: every batch before it is answered */
+    else
+        refuse(session, "the verb is none that workers get");
+}
+
+static void on_messages(void *self)
+{
+    struct session *session = self;
+    CHECK_OBJECT(session, SESSION_MAGIC);
+    while (!session->leaving && receive(session)) {
+        handle(session);
+        close_frames(session);
+    }
+}
+
+static void on_heartbeat(void *self)
+{
+    struct session *session = self;
+    CHECK_OBJECT(session, SESSION_MAGIC);
+    int64_t now = loop_now(session->loop);
+    loop_timer_set(session->loop, &session->heartbeat, now + session->options.heartbeat_ms * MILLISECOND,
+                   on_heartbeat, session);
+    send_envelope(session, &(struct envelope){.verb = VERB_HEARTBEAT}, false);
+    loop_zmq_touch(session->loop, session->socket);
+    if (!session->idle && now - session->last_batch >= IDLE_AFTER) {
+        session->idle = true;
+        footprint_give_back();
+    }
+}
+
+void session_leave(struct session *session)
+{
+    CHECK_OBJECT(session, SESSION_MAGIC);
+    /* What is on its way to us goes to another worker when the broker reads BYE; what is here already is
+     * answered. */
+    for (uint32_t i = 0; i < session->options.slots && !session->leaving && receive(session); i++) {
+        handle(session);
+        close_frames(session);
+    }
+    if (!session->leaving)
+        say_bye(session);
+}
+
+/* ---- making it ---- */
+
+static void *open_socket(void *zmq_context, const struct session_options *options)
+{
+    const struct {
+        int option, value;
+    } settings[] = {{ZMQ_PROBE_ROUTER, 1},
+                    {ZMQ_IMMEDIATE, 1},
+                    {ZMQ_LINGER, 0},
+                    {ZMQ_RECONNECT_IVL, RECONNECT_MS},
+                    {ZMQ_SNDHWM, HIGH_WATER_MARK},
+                    {ZMQ_RCVHWM, HIGH_WATER_MARK}};
+    const int64_t max_message = (int64_t)options->max_message_bytes;
+    void *socket = zmq_socket(zmq_context, ZMQ_DEALER);
+    ENSURE(socket != NULL);
+    for (size_t i = 0; i < COUNT_OF(settings); i++)
+        ENSURE(zmq_setsockopt(socket, settings[i].option, &settings[i].value, sizeof(int)) == 0);
+    ENSURE(zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_message, sizeof max_message) == 0);
+    if (zmq_connect(socket, options->endpoint) == 0)
+        return socket;
+    int error = errno;
+    zmq_close(socket);
+    errno = error;
+    return NULL;
+}
+
+struct session *session_new(void *zmq_context, struct loop *loop, const struct session_options *options,
+                            const struct model *model, struct metrics *metrics)
+{
+    void *socket = open_socket(zmq_context, options);
+    if (socket == NULL)
+        return NULL;
+    struct session *session = object_alloc(sizeof *session);
+    session->magic = SESSION_MAGIC;
+    session->options = *options;
+    session->socket = socket;
+    session->loop = loop;
+    session->batch = batch_new(model, options->capacity_rows, options->max_message_bytes);
+    session->schema = schema_encode(model->schema, &session->schema_bytes);
+    session->last_batch = clock_now();
+    session->compute_duration =
+        metrics_series(metrics, METRIC_COMPUTE_DURATION, options->model, options->version, NULL);
+    session->rows = metrics_series(metrics, METRIC_WORKER_ROWS, options->model, options->version, NULL);
+    session->bad_messages = metrics_series(metrics, METRIC_BAD_MESSAGES, "worker", NULL, NULL);
+    ENSURE(loop_zmq_add(loop, socket, on_messages, session) == 0);
+    loop_timer_set(loop, &session->heartbeat, clock_now() + options->heartbeat_ms * MILLISECOND, on_heartbeat,
+                   session);
+    return session;
+}
+
+void session_free(struct session *session)
+{
+    if (session == NULL)
+        return;
+    CHECK_OBJECT(session, SESSION_MAGIC);
+    loop_timer_cancel(session->loop, &session->heartbeat);
+    loop_zmq_remove(session->loop, session->socket);
+    zmq_close(session->socket);
+    close_frames(session);
+    batch_free(session->batch);
+    free(session->schema);
+    session->magic = 0;
+    free(session);
+}

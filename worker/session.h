@@ -1,0 +1,31 @@
+/* session: a worker's side of the wire. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_SESSION_H
+#define OUTRIGGER_SESSION_H
+
+#include "loop.h"
+#include "metrics.h"
+#include "model.h"
+
+struct session;
+
+/* What READY says, and where. The texts must outlive the session. */
+struct session_options {
+    const char *endpoint; /* the broker's, for workers */
+    const char *model;
+    const char *version;
+    uint32_t capacity_rows; /* also the most rows of one call of the engine */
+    uint32_t slots;
+    uint32_t heartbeat_ms;
+    size_t max_message_bytes; /* a longer frame is neither taken nor sent */
+};
+
+/* Connects and serves the model (which outlives the session) from now on, whenever a broker is there. NULL
+ * with ZeroMQ's errno when the endpoint is none. `zmq_context` is libzmq's. */
+struct session *session_new(void *zmq_context, struct loop *loop, const struct session_options *options,
+                            const struct model *model, struct metrics *metrics);
+void session_free(struct session *session);
+
+/* Answers what has come in already, says BYE and stops the loop. The broker's DRAIN does the same. */
+void session_leave(struct session *session);
+
+#endif
