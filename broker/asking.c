@@ -29,7 +29,7 @@ static void send_reject(struct broker *broker, const struct request_key *key, en
         .verb = VERB_REJECT,
         .id = key->id,
         .reject = {.failure = failure, .retry_after_ms = retry_after_ms, .message = message}};
-    port_send(broker->askers_port, &key->asker, &envelope, NULL, 0);
+    port_post(broker->askers_port, &key->asker, &envelope, NULL);
 }
 
 static void count_outcome(struct broker *broker, const struct version *version, enum failure failure)
@@ -89,7 +89,7 @@ void asking_reply(struct broker *broker, struct request *request, struct payload
                   .queue_us = (uint64_t)((request->sent_at - request->arrived_at) / MICROSECOND),
                   .compute_us = compute_us,
                   .batch_rows = batch->rows}};
-    port_send(broker->askers_port, &request->key.asker, &envelope, &payload, 1);
+    port_post(broker->askers_port, &request->key.asker, &envelope, payload);
     series_add(request->version->answered, 1);
     end(broker, request);
 }
@@ -151,9 +151,9 @@ static void on_request(struct broker *broker, struct port_message *message)
 {
     const struct envelope *envelope = &message->envelope;
     struct request_key key = {.id = envelope->id, .asker = message->peer};
-    if (message->count != 1 || envelope->id == 0) {
+    if (envelope->id == 0) {
         series_add(broker->bad_asker, 1);
-        send_reject(broker, &key, FAILURE_BAD_MESSAGE, 0, text_of("REQUEST needs an id and one payload"));
+        send_reject(broker, &key, FAILURE_BAD_MESSAGE, 0, text_of("REQUEST needs an id that is not 0"));
         return;
     }
     if (broker->drained != NULL) {

@@ -88,6 +88,7 @@ static void end_of_turn(void *self)
     }
     if (broker->catalog_changed)
         asking_publish_catalog(broker);
+    port_flush(broker->askers_port);
 }
 
 /* ---- life ---- */

@@ -10,9 +10,20 @@
 #include <stdlib.h>
 #include <zmq.h>
 
-enum { PORT_MAGIC = 0x90470001 };
+enum {
+    PORT_MAGIC = 0x90470001,
+    OUTGOING_MAX = 32,   /* peers that are posted to between two flushes; more just flush earlier */
+    FRAMES_KEPT = 16384, /* frames that a flush may carry for one peer; more just flush earlier */
+};
 
 _Static_assert(sizeof(struct payload) == sizeof(zmq_msg_t), "a payload is a zmq_msg_t");
+
+/* What was posted to one peer since the last flush. */
+struct outgoing {
+    struct peer peer;
+    struct payload *frames; /* envelopes and payloads as they go out */
+    size_t count, capacity;
+};
 
 struct port {
     unsigned magic;
@@ -23,6 +34,8 @@ struct port {
     void *self;
     size_t count; /* payloads of the message that is being read */
     struct payload payloads[PROTOCOL_COUNT_MAX];
+    size_t outgoing_count;
+    struct outgoing outgoing[OUTGOING_MAX];
 };
 
 static zmq_msg_t *frame(struct payload *payload)
@@ -70,71 +83,83 @@ struct text payload_bytes(struct payload *payload)
     return (struct text){.at = zmq_msg_data(frame(payload)), .length = zmq_msg_size(frame(payload))};
 }
 
+static bool peer_set(struct peer *peer, const void *bytes, size_t length)
+{
+    if (length == 0 || length > PEER_MAX)
+        return false;
+    peer->length = (uint8_t)length;
+    memcpy(peer->bytes, bytes, length);
+    return true;
+}
+
 static int set_option(void *socket, int option, int value)
 {
     return zmq_setsockopt(socket, option, &value, sizeof value);
 }
 
-/* Receives the frames behind the envelope. More than a message may have are read and dropped; `false` says
- * so. */
-static bool receive_payloads(struct port *port, bool more)
+/* Receives the payload frames of one envelope. False when the ZeroMQ message ends before the last. */
+static bool receive_payloads(struct port *port, size_t wanted, bool *more)
 {
-    bool fits = true;
-    port->count = 0;
-    while (more) {
-        struct payload payload;
-        zmq_msg_init(frame(&payload));
-        if (zmq_msg_recv(frame(&payload), port->socket, ZMQ_DONTWAIT) < 0)
-            return false;
-        more = zmq_msg_more(frame(&payload));
-        if (port->count < PROTOCOL_COUNT_MAX) {
-            payload_move(&port->payloads[port->count++], &payload);
-        } else {
-            fits = false;
-            zmq_msg_close(frame(&payload));
-        }
+    for (port->count = 0; port->count < wanted && *more; port->count++) {
+        zmq_msg_t *next = frame(&port->payloads[port->count]);
+        zmq_msg_init(next);
+        *more = zmq_msg_recv(next, port->socket, ZMQ_DONTWAIT) >= 0 && zmq_msg_more(next);
     }
-    return fits;
+    return port->count == wanted;
 }
 
-static const char *understand(struct port_message *message, zmq_msg_t *identity, zmq_msg_t *envelope,
-                              bool fits)
+/* One of our messages: the envelope is there, its payload frames follow. NULL, or why what follows cannot be
+ * read. */
+static const char *receive_one(struct port *port, struct port_message *message, zmq_msg_t *envelope,
+                               bool *more)
 {
-    message->peer = (struct peer){0};
-    if (zmq_msg_size(identity) == 0 || zmq_msg_size(identity) > PEER_MAX)
-        return "the routing id is too long; leave it to ZeroMQ";
-    message->peer.length = (uint8_t)zmq_msg_size(identity);
-    memcpy(message->peer.bytes, zmq_msg_data(identity), message->peer.length);
-    message->hello = zmq_msg_size(envelope) == 0 && message->count == 0;
-    if (message->hello)
-        return NULL;
-    if (!fits)
-        return "more than 1024 payload frames";
-    return protocol_decode(zmq_msg_data(envelope), zmq_msg_size(envelope), &message->envelope);
+    message->hello = zmq_msg_size(envelope) == 0;
+    message->payloads = port->payloads;
+    message->count = 0;
+    if (!message->hello) {
+        const char *complaint =
+            protocol_decode(zmq_msg_data(envelope), zmq_msg_size(envelope), &message->envelope);
+        if (complaint != NULL)
+            return complaint;
+        bool whole = receive_payloads(port, protocol_payload_count(&message->envelope), more);
+        message->count = port->count;
+        if (!whole)
+            return "payload frames are missing";
+    }
+    port->received(port->self, message);
+    return NULL;
 }
 
-static bool receive(struct port *port)
+static void close_payloads(struct port *port)
 {
-    zmq_msg_t identity, envelope;
-    zmq_msg_init(&identity);
-    if (zmq_msg_recv(&identity, port->socket, ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close(&identity);
-        return false;
-    }
-    zmq_msg_init(&envelope);
-    bool more = zmq_msg_more(&identity) && zmq_msg_recv(&envelope, port->socket, ZMQ_DONTWAIT) >= 0 &&
-                zmq_msg_more(&envelope);
-    bool fits = receive_payloads(port, more);
-    struct port_message message = {.payloads = port->payloads, .count = port->count};
-    const char *complaint = understand(&message, &identity, &envelope, fits);
-    if (complaint == NULL)
-        port->received(port->self, &message);
-    else
-        port->refused(port->self, &message.peer, complaint);
     for (size_t i = 0; i < port->count; i++)
         zmq_msg_close(frame(&port->payloads[i]));
-    zmq_msg_close(&envelope);
-    zmq_msg_close(&identity);
+    port->count = 0;
+}
+
+/* One ZeroMQ message: who, then one or more of ours. False when none waits. */
+static bool receive(struct port *port)
+{
+    struct port_message message = {0};
+    const char *complaint = NULL;
+    zmq_msg_t part;
+    zmq_msg_init(&part);
+    if (zmq_msg_recv(&part, port->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&part);
+        return false;
+    }
+    if (!peer_set(&message.peer, zmq_msg_data(&part), zmq_msg_size(&part)))
+        complaint = "the routing id is too long; leave it to ZeroMQ";
+    bool more = zmq_msg_more(&part);
+    while (more && zmq_msg_recv(&part, port->socket, ZMQ_DONTWAIT) >= 0) {
+        more = zmq_msg_more(&part);
+        if (complaint == NULL)
+            complaint = receive_one(port, &message, &part, &more);
+        close_payloads(port);
+    }
+    if (complaint != NULL)
+        port->refused(port->self, &message.peer, complaint);
+    zmq_msg_close(&part);
     return true;
 }
 
@@ -176,8 +201,11 @@ void port_free(struct port *port)
     if (port == NULL)
         return;
     CHECK_OBJECT(port, PORT_MAGIC);
+    port_flush(port);
     loop_zmq_remove(port->loop, port->socket);
     zmq_close(port->socket);
+    for (size_t i = 0; i < OUTGOING_MAX; i++)
+        free(port->outgoing[i].frames);
     port->magic = 0;
     free(port);
 }
@@ -208,4 +236,69 @@ bool port_send(struct port *port, const struct peer *peer, const struct envelope
     for (size_t i = 0; i < count; i++)
         send_payload(port, payloads[i], ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0));
     return true;
+}
+
+/* ---- posting: one ZeroMQ message a peer and turn ---- */
+
+static struct outgoing *outgoing_to(struct port *port, const struct peer *peer)
+{
+    for (size_t i = 0; i < port->outgoing_count; i++)
+        if (memcmp(&port->outgoing[i].peer, peer, sizeof *peer) == 0 && port->outgoing[i].count < FRAMES_KEPT)
+            return &port->outgoing[i];
+    if (port->outgoing_count == OUTGOING_MAX)
+        port_flush(port);
+    struct outgoing *outgoing = &port->outgoing[port->outgoing_count++];
+    outgoing->peer = *peer;
+    return outgoing;
+}
+
+static zmq_msg_t *next_frame(struct outgoing *outgoing)
+{
+    if (outgoing->count == outgoing->capacity) {
+        outgoing->capacity = outgoing->capacity == 0 ? 64 : outgoing->capacity * 2;
+        outgoing->frames = realloc(outgoing->frames, outgoing->capacity * sizeof *outgoing->frames);
+        ENSURE(outgoing->frames != NULL);
+    }
+    return frame(&outgoing->frames[outgoing->count++]);
+}
+
+void port_post(struct port *port, const struct peer *peer, const struct envelope *envelope,
+               struct payload *payload)
+{
+    CHECK_OBJECT(port, PORT_MAGIC);
+    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+    size_t length = protocol_encode(envelope, bytes, sizeof bytes);
+    ENSURE(length > 0);
+    struct outgoing *outgoing = outgoing_to(port, peer);
+    zmq_msg_t *head = next_frame(outgoing);
+    ENSURE(zmq_msg_init_size(head, length) == 0);
+    memcpy(zmq_msg_data(head), bytes, length);
+    if (payload == NULL)
+        return;
+    zmq_msg_t *body = next_frame(outgoing);
+    zmq_msg_init(body);
+    zmq_msg_move(body, frame(payload));
+}
+
+static void flush_one(struct port *port, struct outgoing *outgoing)
+{
+    bool there =
+        zmq_send(port->socket, outgoing->peer.bytes, outgoing->peer.length, ZMQ_DONTWAIT | ZMQ_SNDMORE) >= 0;
+    for (size_t i = 0; i < outgoing->count; i++) {
+        zmq_msg_t *next = frame(&outgoing->frames[i]);
+        int more = i + 1 < outgoing->count ? ZMQ_SNDMORE : 0;
+        if (!there || zmq_msg_send(next, port->socket, ZMQ_DONTWAIT | more) < 0)
+            zmq_msg_close(next);
+    }
+    outgoing->count = 0;
+}
+
+void port_flush(struct port *port)
+{
+    if (port->outgoing_count == 0)
+        return;
+    loop_zmq_touch(port->loop, port->socket);
+    for (size_t i = 0; i < port->outgoing_count; i++)
+        flush_one(port, &port->outgoing[i]);
+    port->outgoing_count = 0;
 }

@@ -28,7 +28,8 @@ struct text payload_bytes(struct payload *payload); /* a view */
 /* A frame with the first `bytes` bytes of it, in its place. */
 void payload_shorten(struct payload *payload, size_t bytes);
 
-/* What came in. Views and payloads are good during the call only, unless moved out. */
+/* What came in, one of our messages at a time. Views and payloads are good during the call only, unless moved
+ * out. */
 struct port_message {
     struct peer peer;
     bool hello; /* the empty message of a new connection: no envelope */
@@ -52,5 +53,12 @@ void port_free(struct port *port);
  * The payloads are shared: they stay the caller's. NULL pointers and count 0 for none. */
 bool port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,
                struct payload *const *payloads, size_t count);
+
+/* The same for a message that may wait for the end of the turn, where all that was posted to a peer goes as
+ * one ZeroMQ message. Takes what is in `payload` (NULL: none), which is an empty frame then. A peer that is
+ * not there any more loses it. */
+void port_post(struct port *port, const struct peer *peer, const struct envelope *envelope,
+               struct payload *payload);
+void port_flush(struct port *port);
 
 #endif

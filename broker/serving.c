@@ -151,10 +151,6 @@ static void on_ready(struct broker *broker, struct port_message *message)
 {
     const struct envelope *ready = &message->envelope;
     struct worker *known = pool_find(broker->pool, &message->peer);
-    if (message->count != 1) {
-        serving_refused(broker, &message->peer, "READY needs one payload");
-        return;
-    }
     if (payload_bytes(&message->payloads[0]).length > PROTOCOL_SCHEMA_MAX) {
         /* no asker would read a catalog that has it, and so none would know of any model */
         serving_refused(broker, &message->peer, "READY: the schema is longer than 8 MiB");

@@ -21,6 +21,7 @@
 enum {
     CLIENT_MAGIC = 0xc11e0001,
     REQUEST_MAGIC = 0xc11e0002,
+    TRAIN_MAX = 256,   /* requests in one ZeroMQ message */
     INLINE_TEXTS = 192 /* model, version, key and tag of nearly every request fit */
 };
 
@@ -149,47 +150,53 @@ static int send_envelope(struct client *client, const struct envelope *envelope,
     return sent < 0 ? -1 : 0;
 }
 
-/* False when the broker cannot take it now. */
-static bool send_request(struct client *client, struct client_request *request)
+/* Sends as much of `unsent` as one ZeroMQ message may hold, oldest first. False when the broker takes nothing
+ * now. */
+static bool send_train(struct client *client)
 {
-    int64_t left = request->ask.deadline - clock_now();
-    struct envelope envelope = {.verb = VERB_REQUEST,
-                                .id = request->id,
-                                .request = {.model = request->ask.model,
-                                            .version = request->ask.version,
-                                            .rows = request->ask.rows,
-                                            .time_left_us = left > 0 ? (uint64_t)(left / MICROSECOND) : 0,
-                                            .priority = request->ask.priority,
-                                            .key = request->ask.key,
-                                            .tag = request->ask.tag}};
-    if (send_envelope(client, &envelope, ZMQ_SNDMORE) != 0)
-        return false;
-    zmq_msg_t shared; /* the same bytes, counted twice: ours until the answer, ZeroMQ's until it is written */
-    zmq_msg_init(&shared);
-    zmq_msg_copy(&shared, &request->payload);
-    if (zmq_msg_send(&shared, client->socket, ZMQ_DONTWAIT) < 0)
-        zmq_msg_close(
-            &shared); /* the pipe went between the two frames; the deadline or a new broker finds it */
+    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+    struct client_request *request = client->unsent;
+    for (int carried = 0; request != NULL && carried < TRAIN_MAX; carried++) {
+        struct client_request *next = request->next;
+        bool last = next == NULL || carried + 1 == TRAIN_MAX;
+        int64_t left = request->ask.deadline - clock_now();
+        struct envelope envelope = {.verb = VERB_REQUEST,
+                                    .id = request->id,
+                                    .request = {.model = request->ask.model,
+                                                .version = request->ask.version,
+                                                .rows = request->ask.rows,
+                                                .time_left_us = left > 0 ? (uint64_t)(left / MICROSECOND) : 0,
+                                                .priority = request->ask.priority,
+                                                .key = request->ask.key,
+                                                .tag = request->ask.tag}};
+        size_t length = protocol_encode(&envelope, bytes, sizeof bytes);
+        ENSURE(length > 0);
+        if (zmq_send(client->socket, bytes, length, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+            return false; /* only the first can fail so: a message that was begun is taken whole */
+        zmq_msg_t
+            shared; /* the same bytes, counted twice: ours until the answer, ZeroMQ's until it is written */
+        zmq_msg_init(&shared);
+        zmq_msg_copy(&shared, &request->payload);
+        if (zmq_msg_send(&shared, client->socket, ZMQ_DONTWAIT | (last ? 0 : ZMQ_SNDMORE)) < 0)
+            zmq_msg_close(&shared);
+        DL_DELETE2(client->unsent, request, previous, next);
+        request->unsent = false;
+        request = next;
+    }
+    loop_zmq_touch(client->loop, client->socket);
     return true;
 }
 
-static void flush_unsent(struct client *client);
-
-static void retry(void *self)
+static void flush_unsent(void *self)
 {
-    flush_unsent(self);
-}
-
-static void flush_unsent(struct client *client)
-{
-    while (client->unsent != NULL) {
-        struct client_request *request = client->unsent;
-        if (!send_request(client, request)) {
-            loop_timer_set(client->loop, &client->retry, loop_now(client->loop) + RETRY_EVERY, retry, client);
-            return;
-        }
-        DL_DELETE2(client->unsent, request, previous, next);
-        request->unsent = false;
+    struct client *client = self;
+    while (client->unsent != NULL && client->epoch != 0) {
+        if (send_train(client))
+            continue;
+        loop_zmq_touch(client->loop, client->socket);
+        loop_timer_set(client->loop, &client->retry, loop_now(client->loop) + RETRY_EVERY, flush_unsent,
+                       client);
+        return;
     }
 }
 
@@ -221,12 +228,8 @@ void client_send(struct client *client, struct client_request *request, const st
     HASH_ADD(hh, client->open, id, sizeof request->id, request);
     loop_timer_set(client->loop, &request->deadline, ask->deadline, deadline_passed, request);
     series_set(client->in_flight, (int64_t)HASH_COUNT(client->open));
-    if (client->unsent == NULL && client->epoch != 0 && send_request(client, request))
-        return;
-    request->unsent = true;
+    request->unsent = true; /* until the end of this turn, which sends all that it gathered at once */
     DL_APPEND2(client->unsent, request, previous, next);
-    if (client->epoch != 0)
-        loop_timer_set(client->loop, &client->retry, loop_now(client->loop) + RETRY_EVERY, retry, client);
 }
 
 void client_cancel(struct client *client, struct client_request *request)
@@ -263,7 +266,6 @@ static void greet_broker(struct client *client, uint64_t epoch)
         series_add(client->resent, 1);
     }
     DL_SORT2(client->unsent, oldest_first, previous, next);
-    flush_unsent(client);
 }
 
 static struct client_request *find(struct client *client, uint64_t id)
@@ -330,8 +332,6 @@ static void on_message(struct client *client, const struct envelope *envelope, z
     case VERB_PONG:
         if (envelope->id == 0)
             greet_broker(client, envelope->pong.epoch);
-        else
-            flush_unsent(client);
         return;
     case VERB_CATALOG:
         if (count == envelope->catalog.count && client->catalog != NULL)
@@ -342,40 +342,56 @@ static void on_message(struct client *client, const struct envelope *envelope, z
     }
 }
 
-/* Receives one message whole: the envelope and up to PROTOCOL_COUNT_MAX payload frames (more are dropped).
- * False when none waits. */
-static bool receive(struct client *client)
+/* Receives the payload frames of one envelope. False when the message ends before the last. */
+static bool receive_payloads(struct client *client, zmq_msg_t *frames, size_t wanted, size_t *count,
+                             bool *more)
+{
+    for (*count = 0; *count < wanted && *more; (*count)++) {
+        zmq_msg_init(&frames[*count]);
+        if (zmq_msg_recv(&frames[*count], client->socket, ZMQ_DONTWAIT) < 0)
+            *more = false;
+        else
+            *more = zmq_msg_more(&frames[*count]);
+    }
+    return *count == wanted;
+}
+
+/* Receives one of our messages: an envelope and its payload frames. False when it cannot be read: what
+ * follows in the same ZeroMQ message has no meaning then. */
+static bool receive_one(struct client *client, zmq_msg_t *head, bool *more)
 {
     static _Thread_local zmq_msg_t frames[PROTOCOL_COUNT_MAX];
+    struct envelope envelope;
+    if (zmq_msg_size(head) == 0) /* a hello, which a ROUTER may send, too */
+        return true;
+    if (protocol_decode(zmq_msg_data(head), zmq_msg_size(head), &envelope) != NULL)
+        return false;
+    size_t count;
+    bool whole = receive_payloads(client, frames, protocol_payload_count(&envelope), &count, more);
+    if (whole)
+        on_message(client, &envelope, frames, count);
+    for (size_t i = 0; i < count; i++)
+        zmq_msg_close(&frames[i]);
+    return whole;
+}
+
+/* Receives one ZeroMQ message, which may carry several of ours. False when none waits. */
+static bool receive(struct client *client)
+{
     zmq_msg_t head;
     zmq_msg_init(&head);
     if (zmq_msg_recv(&head, client->socket, ZMQ_DONTWAIT) < 0) {
         zmq_msg_close(&head);
         return false;
     }
-    size_t count = 0;
-    bool more = zmq_msg_more(&head);
-    while (more) {
-        zmq_msg_t frame;
-        zmq_msg_init(&frame);
-        if (zmq_msg_recv(&frame, client->socket, ZMQ_DONTWAIT) < 0)
-            break;
-        more = zmq_msg_more(&frame);
-        if (count < PROTOCOL_COUNT_MAX) {
-            zmq_msg_init(&frames[count]);
-            zmq_msg_move(&frames[count++], &frame);
-        }
-        zmq_msg_close(&frame);
-    }
-    struct envelope envelope;
-    if (zmq_msg_size(&head) > 0) { /* an empty one is a hello, which a ROUTER may send, too */
-        if (protocol_decode(zmq_msg_data(&head), zmq_msg_size(&head), &envelope) == NULL)
-            on_message(client, &envelope, frames, count);
-        else
+    bool more = zmq_msg_more(&head), readable = receive_one(client, &head, &more);
+    if (!readable)
+        series_add(client->bad, 1);
+    while (more && zmq_msg_recv(&head, client->socket, ZMQ_DONTWAIT) >= 0) {
+        more = zmq_msg_more(&head);
+        if (readable && !(readable = receive_one(client, &head, &more)))
             series_add(client->bad, 1);
     }
-    for (size_t i = 0; i < count; i++)
-        zmq_msg_close(&frames[i]);
     zmq_msg_close(&head);
     return true;
 }
@@ -434,6 +450,7 @@ struct client *client_new(void *zmq_context, struct loop *loop, const char *endp
     client->late = metrics_series(metrics, METRIC_CLIENT_LATE, NULL, NULL, NULL);
     client->bad = metrics_series(metrics, METRIC_BAD_MESSAGES, "asker", NULL, NULL);
     ENSURE(loop_zmq_add(loop, client->socket, readable, client) == 0);
+    loop_each_turn(loop, flush_unsent, client);
     loop_timer_set(loop, &client->ping, loop_now(loop) + PING_EVERY, ping, client);
     return client;
 }

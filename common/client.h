@@ -11,11 +11,11 @@ struct client_request;
 
 /* What came back. Views are good during the call only. */
 struct client_answer {
-    enum failure failure;        /* FAILURE_NONE: payload holds tensors */
-    struct text message;         /* why, for people; on failure */
-    uint64_t retry_after_ms;     /* on failure; 0: not said */
-    struct text version;         /* who answered; on success */
-    const uint8_t *payload;      /* tensors (tensor.h); on success */
+    enum failure failure;    /* FAILURE_NONE: payload holds tensors */
+    struct text message;     /* why, for people; on failure */
+    uint64_t retry_after_ms; /* on failure; 0: not said */
+    struct text version;     /* who answered; on success */
+    const uint8_t *payload;  /* tensors (tensor.h); on success */
     size_t payload_bytes;
     uint64_t queue_us;
     uint64_t compute_us;
@@ -39,8 +39,9 @@ bool client_connected(const struct client *client);
 bool client_full(const struct client *client);
 size_t client_in_flight(const struct client *client);
 
-/* A request with room for `payload_bytes`; the caller writes the tensors there (client_request_payload) and then
- * sends or discards it. May be made and filled in any thread, one at a time; all else belongs to the loop's thread. */
+/* A request with room for `payload_bytes`; the caller writes the tensors there (client_request_payload) and
+ * then sends or discards it. May be made and filled in any thread, one at a time; all else belongs to the
+ * loop's thread. */
 struct client_request *client_request_new(size_t payload_bytes);
 uint8_t *client_request_payload(struct client_request *request);
 void client_request_discard(struct client_request *request);
@@ -55,8 +56,8 @@ struct client_ask {
     struct text key;
     struct text tag;
 };
-/* Sends it (queues it while the broker is away, up to its deadline) and owns it from now on. `answered` may be
- * called before this returns only for FAILURE_OVERLOADED (window full). */
+/* Sends it (queues it while the broker is away, up to its deadline) and owns it from now on. `answered` may
+ * be called before this returns only for FAILURE_OVERLOADED (window full). */
 void client_send(struct client *client, struct client_request *request, const struct client_ask *ask,
                  client_answered *answered, void *owner);
 /* Nobody waits any more: tells the broker, frees the request; `answered` will not be called. */

@@ -68,7 +68,8 @@ static void compute(struct config *config)
 
 /* ---- the checks between values ---- */
 
-/* A socket of ours is bound beside its final name, with a ~ behind it (unix_socket.c), so it has one byte less. */
+/* A socket of ours is bound beside its final name, with a ~ behind it (unix_socket.c), so it has one byte
+ * less. */
 enum {
     SYSTEM_PATH_MAX = sizeof(((struct sockaddr_un *)0)->sun_path) - 1,
     SOCKET_PATH_MAX = SYSTEM_PATH_MAX - 1,

@@ -22,8 +22,9 @@
 
 enum {
     LOOP_MAGIC = 0x100b0001,
-    EVENTS_A_TURN = 256, /* what one epoll_wait brings; more simply come the next turn */
-    ZMQ_SOCKETS_MAX = 8, /* no process of ours has more than four */
+    EVENTS_A_TURN = 256,  /* what one epoll_wait brings; more simply come the next turn */
+    ZMQ_SOCKETS_MAX = 8,  /* no process of ours has more than four */
+    DRAIN_ROUNDS_MAX = 8, /* what comes in here and goes out there takes two or three; see drain_zmq */
     TURN_CALLS_MAX = 4,
     SIGNALS_MAX = 64
 };
@@ -275,10 +276,11 @@ void loop_zmq_remove(struct loop *loop, void *socket)
 }
 
 /* Draining one socket may touch another (a request comes in here, a batch goes out there), so this goes round
- * until nothing is touched; each round either receives something or ends it. */
-static void drain_zmq(struct loop *loop)
+ * until nothing is touched; each round either receives something or ends it. False when nothing was touched.
+ */
+static bool drain_zmq(struct loop *loop)
 {
-    bool again;
+    bool any = false, again;
     do {
         again = false;
         for (size_t i = 0; i < ZMQ_SOCKETS_MAX; i++) {
@@ -287,9 +289,19 @@ static void drain_zmq(struct loop *loop)
                 continue;
             watch->touched = false;
             watch->call(watch->self);
-            again = true;
+            again = any = true;
         }
     } while (again);
+    return any;
+}
+
+/* What a turn gathered is flushed; that may bring more in, which is then flushed before the loop sleeps. */
+static void end_turn(struct loop *loop)
+{
+    do {
+        for (size_t i = 0; i < loop->turn_call_count; i++)
+            loop->turn_calls[i].call(loop->turn_calls[i].self);
+    } while (drain_zmq(loop));
 }
 
 /* ---- the loop ---- */
@@ -318,15 +330,15 @@ static void turn(struct loop *loop)
         dispatch(loop, &events[i]);
     fire_timers(loop);
     drain_zmq(loop);
-    for (size_t i = 0; i < loop->turn_call_count; i++)
-        loop->turn_calls[i].call(loop->turn_calls[i].self);
-    drain_zmq(loop); /* a flush may have sent something */
+    end_turn(loop);
 }
 
 void loop_run(struct loop *loop)
 {
     CHECK_OBJECT(loop, LOOP_MAGIC);
     drain_zmq(loop);
+    end_turn(loop);
     while (!loop->stopped)
         turn(loop);
+    loop->stopped = false;
 }

@@ -277,6 +277,24 @@ const char *protocol_decode(const uint8_t *bytes, size_t length, struct envelope
     return NULL;
 }
 
+uint32_t protocol_payload_count(const struct envelope *envelope)
+{
+    switch (envelope->verb) {
+    case VERB_REQUEST:
+    case VERB_REPLY:
+    case VERB_READY:
+        return 1;
+    case VERB_CATALOG:
+        return envelope->catalog.count;
+    case VERB_RESULT:
+        return envelope->result.count;
+    case VERB_BATCH:
+        return envelope->batch.count;
+    default:
+        return 0;
+    }
+}
+
 bool protocol_name_ok(struct text name)
 {
     if (name.length == 0 || name.length > PROTOCOL_NAME_MAX || name.at[0] == '.')

@@ -15,7 +15,8 @@ enum {
     PROTOCOL_TEXT_MAX = 512,      /* bytes of a key, tag or message */
     PROTOCOL_COUNT_MAX = 1024,    /* payload frames of one message */
     PROTOCOL_ROWS_MAX = 1000000,  /* rows of one request */
-    PROTOCOL_SCHEMA_MAX = 8 << 20 /* bytes of a version's schema: each goes to every asker with every CATALOG */
+    PROTOCOL_SCHEMA_MAX =
+        8 << 20 /* bytes of a version's schema: each goes to every asker with every CATALOG */
 };
 
 /* The verbs, with their number on the wire. */
@@ -129,6 +130,9 @@ size_t protocol_encode(const struct envelope *envelope, uint8_t *bytes, size_t c
 /* Reads one envelope; all of the bytes must belong to it. Returns NULL, or what is wrong as a constant
  * sentence part ("rows is out of bounds"); `envelope` is then unspecified. */
 const char *protocol_decode(const uint8_t *bytes, size_t length, struct envelope *envelope);
+
+/* How many payload frames follow the envelope (PROTOCOL.md section 3). */
+uint32_t protocol_payload_count(const struct envelope *envelope);
 
 /* True for a model's or version's name: 1 to 128 of A-Z a-z 0-9 . _ -, not starting with a dot. */
 bool protocol_name_ok(struct text name);

@@ -8,14 +8,11 @@
 
 enum { WAIT_MAX_SECONDS = 86400 };
 
-static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
-                                             {"set", required_argument, NULL, 's'},
-                                             {"json", no_argument, NULL, 'j'},
-                                             {"wait", required_argument, NULL, 'w'},
-                                             {"template", no_argument, NULL, 't'},
-                                             {"model-template", no_argument, NULL, 'T'},
-                                             {"help", no_argument, NULL, 'h'},
-                                             {0}};
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 's'},
+    {"json", no_argument, NULL, 'j'},         {"wait", required_argument, NULL, 'w'},
+    {"template", no_argument, NULL, 't'},     {"model-template", no_argument, NULL, 'T'},
+    {"help", no_argument, NULL, 'h'},         {0}};
 
 static const struct {
     char letter;
@@ -71,7 +68,8 @@ static bool take_option(struct arguments *arguments, int letter)
     }
 }
 
-static bool take_operand(struct arguments *arguments, const struct command *command, int count, char **operands)
+static bool take_operand(struct arguments *arguments, const struct command *command, int count,
+                         char **operands)
 {
     if (count == 0)
         return true;

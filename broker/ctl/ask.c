@@ -1,4 +1,5 @@
-/* ask: a thin layer over control_call, with the sentences for what goes wrong. SPDX-License-Identifier: MIT */
+/* ask: a thin layer over control_call, with the sentences for what goes wrong. SPDX-License-Identifier: MIT
+ */
 #include "ask.h"
 
 #include "clock.h"

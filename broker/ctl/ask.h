@@ -6,8 +6,8 @@
 
 #include <yyjson.h>
 
-/* Asks RUNTIME/socket ("supervisor.sock") {"command": command} and waits up to timeout_ms. The answer, which the caller
- * frees with yyjson_doc_free, may be a refusal; NULL and errno when nobody answers. */
+/* Asks RUNTIME/socket ("supervisor.sock") {"command": command} and waits up to timeout_ms. The answer, which
+ * the caller frees with yyjson_doc_free, may be a refusal; NULL and errno when nobody answers. */
 yyjson_doc *ask(const struct config *config, const char *socket, const char *command, int timeout_ms);
 
 /* NULL when the answer is no refusal, else its reason. */

@@ -8,21 +8,26 @@ static const struct command commands[] = {
     {.name = "run",
      .summary = "start Outrigger here and stay until it is stopped",
      .options = "cs",
-     .text = "Becomes the supervisor, which starts all other programs and stops them on SIGTERM, on Ctrl-C, or on\n"
+     .text = "Becomes the supervisor, which starts all other programs and stops them on SIGTERM, on Ctrl-C, "
+             "or on\n"
              "`outrigger stop`.\n",
      .run = run_command},
     {.name = "check",
      .summary = "check configuration and models, and show what would run",
      .options = "cstT",
      .operand = "FILE",
-     .text = "Reads the configuration FILE (as --config does) and the models that it names, loads each model once, tells\n"
-             "every fault, and prints the plan: processes, cores, sockets, models. Exits 1 when anything is wrong.\n",
+     .text = "Reads the configuration FILE (as --config does) and the models that it names, loads each model "
+             "once, tells\n"
+             "every fault, and prints the plan: processes, cores, sockets, models. Exits 1 when anything is "
+             "wrong.\n",
      .run = check_command},
     {.name = "status",
      .summary = "show the processes and the models that run",
      .options = "csjw",
-     .text = "Asks the supervisor and the broker. Exits 0 when both answer, 1 when one of them does not, 3 when nothing\n"
-             "runs. With --wait it exits 0 as soon as every required model is ready and a frontend runs; when the time\n"
+     .text = "Asks the supervisor and the broker. Exits 0 when both answer, 1 when one of them does not, 3 "
+             "when nothing\n"
+             "runs. With --wait it exits 0 as soon as every required model is ready and a frontend runs; "
+             "when the time\n"
              "is over it says what is missing and exits 1.\n",
      .run = status_command},
     {.name = "reload",
@@ -33,7 +38,8 @@ static const struct command commands[] = {
     {.name = "stop",
      .summary = "stop a running Outrigger in order",
      .options = "csw",
-     .text = "Requests that are on their way are still answered. Waits until everything is stopped; with --wait at\n"
+     .text = "Requests that are on their way are still answered. Waits until everything is stopped; with "
+             "--wait at\n"
              "most that long.\n",
      .run = stop_command},
     {.name = "help",

@@ -27,10 +27,10 @@ struct arguments {
 /* One command: a row of the table in commands.c. */
 struct command {
     const char *name;
-    const char *summary;    /* one line for the list of commands */
-    const char *options;    /* letters of the options that it takes; see arguments.c */
-    const char *operand;    /* what its operand is called; NULL: it takes none */
-    const char *text;       /* what it does, for `outrigger help NAME` */
+    const char *summary; /* one line for the list of commands */
+    const char *options; /* letters of the options that it takes; see arguments.c */
+    const char *operand; /* what its operand is called; NULL: it takes none */
+    const char *text;    /* what it does, for `outrigger help NAME` */
     int (*run)(const struct arguments *arguments);
 };
 
@@ -40,8 +40,9 @@ const struct command *command_find(const char *name);
 /* The known name that is most like the word, NULL when none is. */
 const char *command_nearest(const char *word);
 
-/* Reads the command's options from argv[1...] (argv[0] is the command's name). Prints what is wrong and returns -1, or
- * prints the command's help and returns 1, else 0. `arguments` is freed with arguments_free in any case. */
+/* Reads the command's options from argv[1...] (argv[0] is the command's name). Prints what is wrong and
+ * returns -1, or prints the command's help and returns 1, else 0. `arguments` is freed with arguments_free in
+ * any case. */
 int arguments_parse(const struct command *command, int argc, char **argv, struct arguments *arguments);
 void arguments_free(struct arguments *arguments);
 /* The options that the letters stand for, as lines of help. */

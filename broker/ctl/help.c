@@ -9,14 +9,17 @@ static void print_commands(void)
     const struct command *command;
     for (size_t i = 0; (command = command_at(i)) != NULL; i++)
         printf("  %-8s %s\n", command->name, command->summary);
-    fputs("\n  outrigger help COMMAND tells more about one of them; outrigger --version prints the version.\n", stdout);
+    fputs(
+        "\n  outrigger help COMMAND tells more about one of them; outrigger --version prints the version.\n",
+        stdout);
 }
 
 static void print_command(const struct command *command)
 {
-    printf("usage: outrigger %s%s%s%s%s\n\n%c%s.\n\n%s", command->name, *command->options == '\0' ? "" : " [OPTION]...",
-           command->operand == NULL ? "" : " [", command->operand == NULL ? "" : command->operand,
-           command->operand == NULL ? "" : "]", command->summary[0] - 'a' + 'A', command->summary + 1, command->text);
+    printf("usage: outrigger %s%s%s%s%s\n\n%c%s.\n\n%s", command->name,
+           *command->options == '\0' ? "" : " [OPTION]...", command->operand == NULL ? "" : " [",
+           command->operand == NULL ? "" : command->operand, command->operand == NULL ? "" : "]",
+           command->summary[0] - 'a' + 'A', command->summary + 1, command->text);
     if (*command->options != '\0') {
         fputs("\nOptions:\n", stdout);
         arguments_print_help(command->options);

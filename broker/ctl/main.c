@@ -1,5 +1,6 @@
-/* outrigger: the operator's hand. It talks to the supervisor and the broker over their control sockets and owns nothing
- * itself. Each command is a file of its own; commands.c is their table. SPDX-License-Identifier: MIT */
+/* outrigger: the operator's hand. It talks to the supervisor and the broker over their control sockets and
+ * owns nothing itself. Each command is a file of its own; commands.c is their table. SPDX-License-Identifier:
+ * MIT */
 #include "ctl.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
-/* status: joins the two answers. The supervisor knows which processes and models there shall be, the broker which
- * workers it hears and what waits; a row of either table may know only one side, and shows "-" for the other.
- * What comes is read leniently: a member that is missing or of another type counts as empty.
+/* status: joins the two answers. The supervisor knows which processes and models there shall be, the broker
+ * which workers it hears and what waits; a row of either table may know only one side, and shows "-" for the
+ * other. What comes is read leniently: a member that is missing or of another type counts as empty.
  * SPDX-License-Identifier: MIT */
 #include "status.h"
 
@@ -51,7 +51,8 @@ static yyjson_val *find_worker(yyjson_val *broker, int64_t pid)
 
 /* ---- ready or not ---- */
 
-static void add_missing(char *missing, size_t capacity, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void add_missing(char *missing, size_t capacity, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 static void add_missing(char *missing, size_t capacity, const char *format, ...)
 {
@@ -100,7 +101,8 @@ static void check_frontends(const struct status *status, char *missing, size_t c
         not_running = process;
     }
     if (not_running != NULL)
-        add_missing(missing, capacity, "%s (%s)", text_in(not_running, "name"), text_in(not_running, "state"));
+        add_missing(missing, capacity, "%s (%s)", text_in(not_running, "name"),
+                    text_in(not_running, "state"));
 }
 
 bool status_is_ready(const struct status *status, char *missing, size_t capacity)
@@ -123,9 +125,9 @@ static enum tone tone_of(const char *state)
     static const struct {
         const char *state;
         enum tone tone;
-    } tones[] = {{"running", TONE_GOOD},  {"ready", TONE_GOOD},   {"starting", TONE_BUSY}, {"stopping", TONE_BUSY},
-                 {"waiting", TONE_BUSY},  {"loading", TONE_BUSY}, {"draining", TONE_BUSY}, {"failed", TONE_BAD},
-                 {"stopped", TONE_PLAIN}};
+    } tones[] = {{"running", TONE_GOOD},  {"ready", TONE_GOOD},   {"starting", TONE_BUSY},
+                 {"stopping", TONE_BUSY}, {"waiting", TONE_BUSY}, {"loading", TONE_BUSY},
+                 {"draining", TONE_BUSY}, {"failed", TONE_BAD},   {"stopped", TONE_PLAIN}};
     for (size_t i = 0; i < COUNT_OF(tones); i++)
         if (strcmp(tones[i].state, state) == 0)
             return tones[i].tone;
@@ -174,7 +176,7 @@ static void add_process(struct table *table, const struct status *status, yyjson
 
 static void print_processes(const struct status *status, FILE *out, bool coloured)
 {
-    static const char *const heads[] = {"PROCESS",   "VERSION",   ">PID",       "STATE",
+    static const char *const heads[] = {"PROCESS",   "VERSION", ">PID",       "STATE",
                                         ">RESTARTS", ">UPTIME", ">IN FLIGHT", "LAST CAUSE"};
     struct table *table = table_new(heads, COUNT_OF(heads));
     size_t i, count;
@@ -208,14 +210,15 @@ static void add_model(struct table *table, yyjson_val *wanted, yyjson_val *known
 
 static void print_models(const struct status *status, FILE *out, bool coloured)
 {
-    static const char *const heads[] = {"MODEL",       "VERSION",          "STATE",     ">WORKERS",
+    static const char *const heads[] = {"MODEL",       "VERSION",         "STATE",     ">WORKERS",
                                         ">QUEUE ROWS", ">QUEUE REQUESTS", ">IN FLIGHT"};
     struct table *table = table_new(heads, COUNT_OF(heads));
     size_t i, count;
     yyjson_val *entry;
     yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "models"), i, count, entry)
     {
-        add_model(table, entry, find_model(status->broker, text_in(entry, "model"), text_in(entry, "version")));
+        add_model(table, entry,
+                  find_model(status->broker, text_in(entry, "model"), text_in(entry, "version")));
     }
     yyjson_arr_foreach(yyjson_obj_get(status->broker, "models"), i, count, entry)
     {

@@ -1,5 +1,5 @@
-/* status: what the supervisor and the broker say of themselves, and what follows from it. Pure: the asking is done in
- * status_command.c. SPDX-License-Identifier: MIT */
+/* status: what the supervisor and the broker say of themselves, and what follows from it. Pure: the asking is
+ * done in status_command.c. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_STATUS_H
 #define OUTRIGGER_STATUS_H
 
@@ -13,8 +13,8 @@ struct status {
     yyjson_val *broker;
 };
 
-/* True when every required model is ready and, where frontends are wanted, one runs. Else `missing` lists what is not,
- * as "digits 2 (loading), frontend.1 (starting)", cut where it does not fit. */
+/* True when every required model is ready and, where frontends are wanted, one runs. Else `missing` lists
+ * what is not, as "digits 2 (loading), frontend.1 (starting)", cut where it does not fit. */
 bool status_is_ready(const struct status *status, char *missing, size_t capacity);
 
 /* The tables of processes and of models. */

@@ -95,7 +95,8 @@ int status_command(const struct arguments *arguments)
     if (config == NULL)
         return CTL_FAULT;
     bool waits = arguments->wait_seconds >= 0;
-    bool ready = waits && wait_until_ready(config, arguments->wait_seconds, &answers, missing, sizeof missing);
+    bool ready =
+        waits && wait_until_ready(config, arguments->wait_seconds, &answers, missing, sizeof missing);
     if (!waits)
         answers = ask_both(config);
     int result = answers.supervisor.answer != NULL && answers.broker.answer != NULL ? CTL_GOOD : CTL_FAULT;

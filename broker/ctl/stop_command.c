@@ -1,4 +1,5 @@
-/* stop_command: `outrigger stop`: tells the supervisor, then waits until it is gone. SPDX-License-Identifier: MIT */
+/* stop_command: `outrigger stop`: tells the supervisor, then waits until it is gone. SPDX-License-Identifier:
+ * MIT */
 #include "ask.h"
 #include "clock.h"
 #include "ctl.h"

@@ -91,12 +91,13 @@ static int column_width(const struct table *table, size_t column)
 }
 
 /* Pads on the side that the column is not aligned to; the last column needs none on its right. */
-static void print_cell(const struct table *table, size_t column, int width, const char *text, const char *colour,
-                       FILE *out)
+static void print_cell(const struct table *table, size_t column, int width, const char *text,
+                       const char *colour, FILE *out)
 {
     int padding = width - width_of(text);
     bool is_last = column + 1 == table->columns;
-    fprintf(out, "%*s%s%s%s", is_number(table, column) ? padding : 0, "", colour, text, *colour == '\0' ? "" : "\033[0m");
+    fprintf(out, "%*s%s%s%s", is_number(table, column) ? padding : 0, "", colour, text,
+            *colour == '\0' ? "" : "\033[0m");
     if (is_last)
         fputc('\n', out);
     else

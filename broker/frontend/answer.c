@@ -119,9 +119,9 @@ static uint64_t integer_at(const struct tensor *tensor, size_t index)
     return bits;
 }
 
-static void add_float(struct buffer *out, double value, enum datatype datatype)
+static void add_float(struct output *out, double value, enum datatype datatype)
 {
-    char *place = buffer_room(out, NUMBER_TEXT_MAX);
+    char *place = output_room(out, NUMBER_TEXT_MAX);
     out->length += datatype == DATATYPE_FP64 ? number_write_double(value, place)
                                              : number_write_float((float)value, place);
 }
@@ -142,26 +142,26 @@ static struct text next_string(struct cursor *cursor)
     return text;
 }
 
-static void add_next(struct buffer *out, struct cursor *cursor)
+static void add_next(struct output *out, struct cursor *cursor)
 {
     const struct tensor *tensor = cursor->tensor;
     size_t index = cursor->index++;
     if (tensor->datatype == DATATYPE_BYTES)
-        buffer_add_json(out, next_string(cursor));
+        output_add_json(out, next_string(cursor));
     else if (is_float(tensor))
         add_float(out, float_at(tensor, index), tensor->datatype);
     else if (tensor->datatype == DATATYPE_BOOL)
-        buffer_add_string(out, tensor->data[index] != 0 ? "true" : "false");
+        output_add_string(out, tensor->data[index] != 0 ? "true" : "false");
     else if (is_signed(tensor->datatype))
-        buffer_add_integer(out, (int64_t)integer_at(tensor, index));
+        output_add_integer(out, (int64_t)integer_at(tensor, index));
     else
-        buffer_add_unsigned(out, integer_at(tensor, index));
+        output_add_unsigned(out, integer_at(tensor, index));
 }
 
 /* [1.0,2.0,...]: the loop that large answers spend their time in. */
-static void add_float_row(struct buffer *out, const struct tensor *tensor, size_t first, size_t count)
+static void add_float_row(struct output *out, const struct tensor *tensor, size_t first, size_t count)
 {
-    char *place = buffer_room(out, count * (NUMBER_TEXT_MAX + 1) + 2);
+    char *place = output_room(out, count * (NUMBER_TEXT_MAX + 1) + 2);
     char *at = place;
     *at++ = '[';
     for (size_t i = 0; i < count; i++) {
@@ -201,14 +201,14 @@ static bool class_index(const struct outputs *outputs, bool regression, size_t r
     return true;
 }
 
-static void add_prediction(struct buffer *out, const struct outputs *outputs, bool regression, size_t row,
+static void add_prediction(struct output *out, const struct outputs *outputs, bool regression, size_t row,
                            struct cursor *class)
 {
     uint64_t index;
     if (outputs->class != NULL)
         add_next(out, class);
     else if (class_index(outputs, regression, row, &index))
-        buffer_add_unsigned(out, index);
+        output_add_unsigned(out, index);
     else if (outputs->score != NULL)
         add_float(out, float_at(outputs->score, row), outputs->score->datatype);
     else
@@ -228,29 +228,29 @@ static bool has_labels(const struct answer *answer, const struct outputs *output
 }
 
 /* The label of a row's class, or null. */
-static void add_label(struct buffer *out, const struct answer *answer, const struct outputs *outputs,
+static void add_label(struct output *out, const struct answer *answer, const struct outputs *outputs,
                       size_t row)
 {
     uint64_t index;
     if (class_index(outputs, false, row, &index) && index < answer->schema->label_count)
-        buffer_add_json(out, text_of(answer->schema->labels[index]));
+        output_add_json(out, text_of(answer->schema->labels[index]));
     else
-        buffer_add_string(out, "null");
+        output_add_string(out, "null");
 }
 
 /* ---- members ---- */
 
 /* The comma, unless it is the first, the name and the colon. */
-static void add_name(struct buffer *out, const char *name)
+static void add_name(struct output *out, const char *name)
 {
     if (out->bytes[out->length - 1] != '{')
-        buffer_add_char(out, ',');
-    buffer_add_char(out, '"');
-    buffer_add_string(out, name);
-    buffer_add(out, "\":", 2);
+        output_add_char(out, ',');
+    output_add_char(out, '"');
+    output_add_string(out, name);
+    output_add(out, "\":", 2);
 }
 
-static void add_single(struct buffer *out, const struct answer *answer, const struct outputs *outputs)
+static void add_single(struct output *out, const struct answer *answer, const struct outputs *outputs)
 {
     bool regression = answer->schema->regression;
     struct cursor class = {.tensor = outputs->class};
@@ -274,11 +274,11 @@ static void add_single(struct buffer *out, const struct answer *answer, const st
     if (has_labels(answer, outputs) && class_index(outputs, false, 0, &index) &&
         index < answer->schema->label_count) {
         add_name(out, "label");
-        buffer_add_json(out, text_of(answer->schema->labels[index]));
+        output_add_json(out, text_of(answer->schema->labels[index]));
     }
 }
 
-static void add_probability_rows(struct buffer *out, const struct outputs *outputs)
+static void add_probability_rows(struct output *out, const struct outputs *outputs)
 {
     const struct tensor *probabilities = outputs->probabilities;
     add_name(out, "probabilities");
@@ -288,52 +288,52 @@ static void add_probability_rows(struct buffer *out, const struct outputs *outpu
     }
     size_t columns = columns_of(probabilities);
     for (size_t row = 0; row < outputs->rows; row++) {
-        buffer_add_char(out, row == 0 ? '[' : ',');
+        output_add_char(out, row == 0 ? '[' : ',');
         add_float_row(out, probabilities, row * columns, columns);
     }
-    buffer_add_char(out, ']');
+    output_add_char(out, ']');
 }
 
-static void add_batch(struct buffer *out, const struct answer *answer, const struct outputs *outputs)
+static void add_batch(struct output *out, const struct answer *answer, const struct outputs *outputs)
 {
     bool regression = answer->schema->regression;
     struct cursor class = {.tensor = outputs->class};
     add_name(out, "predictions");
     for (size_t row = 0; row < outputs->rows; row++) {
-        buffer_add_char(out, row == 0 ? '[' : ',');
+        output_add_char(out, row == 0 ? '[' : ',');
         add_prediction(out, outputs, regression, row, &class);
     }
-    buffer_add_char(out, ']');
+    output_add_char(out, ']');
     if (!regression && (outputs->probabilities != NULL || outputs->score != NULL))
         add_probability_rows(out, outputs);
     if (!has_labels(answer, outputs))
         return;
     add_name(out, "labels");
     for (size_t row = 0; row < outputs->rows; row++) {
-        buffer_add_char(out, row == 0 ? '[' : ',');
+        output_add_char(out, row == 0 ? '[' : ',');
         add_label(out, answer, outputs, row);
     }
-    buffer_add_char(out, ']');
+    output_add_char(out, ']');
 }
 
 /* The dimensions from `dimension` on, as nested arrays. */
-static void add_nested(struct buffer *out, struct cursor *cursor, uint32_t dimension)
+static void add_nested(struct output *out, struct cursor *cursor, uint32_t dimension)
 {
     if (dimension >= cursor->tensor->rank) {
         add_next(out, cursor);
         return;
     }
-    buffer_add_char(out, '[');
+    output_add_char(out, '[');
     for (int64_t i = 0; i < cursor->tensor->shape[dimension]; i++) {
         if (i > 0)
-            buffer_add_char(out, ',');
+            output_add_char(out, ',');
         add_nested(out, cursor, dimension + 1);
     }
-    buffer_add_char(out, ']');
+    output_add_char(out, ']');
 }
 
 /* Those that have no role. One row's are shown without the dimension of the rows. */
-static void add_others(struct buffer *out, const struct answer *answer, const struct outputs *outputs)
+static void add_others(struct output *out, const struct answer *answer, const struct outputs *outputs)
 {
     bool any = false;
     for (size_t i = 0; i < outputs->count; i++) {
@@ -342,28 +342,28 @@ static void add_others(struct buffer *out, const struct answer *answer, const st
             continue;
         if (!any)
             add_name(out, "outputs");
-        buffer_add_char(out, any ? ',' : '{');
-        buffer_add_json(out, tensor->name);
-        buffer_add_char(out, ':');
+        output_add_char(out, any ? ',' : '{');
+        output_add_json(out, tensor->name);
+        output_add_char(out, ':');
         size_t elements;
         if (tensor_elements(tensor, &elements) && elements > 0)
             add_nested(out, &(struct cursor){.tensor = tensor}, answer->batch ? 0 : 1);
         else
-            buffer_add_string(out, "[]"); /* [1000000000, 0] would be a long nothing */
+            output_add_string(out, "[]"); /* [1000000000, 0] would be a long nothing */
         any = true;
     }
     if (any)
-        buffer_add_char(out, '}');
+        output_add_char(out, '}');
 }
 
-static void add_text(struct buffer *out, const char *name, struct text text)
+static void add_text(struct output *out, const char *name, struct text text)
 {
     add_name(out, name);
-    buffer_add_json(out, text);
+    output_add_json(out, text);
 }
 
 const char *answer_write(const struct answer *answer, const uint8_t *payload, size_t bytes,
-                         struct buffer *out)
+                         struct output *out)
 {
     struct outputs outputs;
     const char *complaint = tensors_decode(payload, bytes, outputs.tensors, &outputs.count, &outputs.rows);
@@ -375,7 +375,7 @@ const char *answer_write(const struct answer *answer, const uint8_t *payload, si
     find_roles(&outputs);
     settle_roles(&outputs, answer->schema->regression);
     out->length = 0;
-    buffer_add_char(out, '{');
+    output_add_char(out, '{');
     if (has_prediction(&outputs) && answer->batch)
         add_batch(out, answer, &outputs);
     else if (has_prediction(&outputs))
@@ -384,6 +384,6 @@ const char *answer_write(const struct answer *answer, const uint8_t *payload, si
     add_text(out, "model", answer->model);
     add_text(out, "model_version", answer->version);
     add_text(out, "request_id", answer->id);
-    buffer_add(out, "}\n", 2);
+    output_add(out, "}\n", 2);
     return NULL;
 }

@@ -2,7 +2,7 @@
 #ifndef OUTRIGGER_ANSWER_H
 #define OUTRIGGER_ANSWER_H
 
-#include "buffer.h"
+#include "output.h"
 #include "schema.h"
 
 struct answer {
@@ -17,6 +17,6 @@ struct answer {
 /* Writes the object, with a newline behind it. NULL, or what is wrong with the payload (a constant); `out` is
  * then unspecified. */
 const char *answer_write(const struct answer *answer, const uint8_t *payload, size_t bytes,
-                         struct buffer *out);
+                         struct output *out);
 
 #endif

@@ -119,7 +119,7 @@ void api_refuse(const struct http_request *request, struct api_call *call, struc
                 int status, const char *detail)
 {
     begin_call(call, request);
-    call->call = request->fault_status == 0 ? route_find(request).call : CALL_OTHER; /* for the counters */
+    call->call = request->fault_status == 0 ? call_find(request).call : CALL_OTHER; /* for the counters */
     http_response_begin(response, request);
     problem_status(response, status, "%s", detail);
     if (status == 503)
@@ -164,7 +164,7 @@ static void ready(const struct api *api, const struct catalog *catalog, struct h
     else
         list_unready(api, catalog, &faults);
     if (faults.count == 0) {
-        buffer_add_string(&response->body, "{\"status\":\"ready\"}\n");
+        output_add_string(&response->body, "{\"status\":\"ready\"}\n");
         return;
     }
     problem_faults(response, FAILURE_NOT_READY, &faults);
@@ -185,11 +185,11 @@ static void show_model(const struct catalog *catalog, struct text name, struct h
 
 /* The calls that need the catalog. */
 static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
-                                         const struct http_request *request, const struct route *route,
+                                         const struct http_request *request, const struct called *called,
                                          struct api_call *call, struct http_response *response)
 {
     bool known = hold_catalog(api, call);
-    if (route->call == CALL_READY) {
+    if (called->call == CALL_READY) {
         ready(api, call->catalog, response);
         return API_RESPOND;
     }
@@ -198,20 +198,20 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
         response->retry_after = 1;
         return API_RESPOND;
     }
-    if (route->call == CALL_MODELS)
+    if (called->call == CALL_MODELS)
         describe_models(&response->body, call->catalog);
-    else if (route->call == CALL_MODEL)
-        show_model(call->catalog, route->model, response);
-    else if (predict(api->context.config, lane, request, route, call, response))
+    else if (called->call == CALL_MODEL)
+        show_model(call->catalog, called->model, response);
+    else if (predict(api->context.config, lane, request, called, call, response))
         return API_ASK;
     return API_RESPOND;
 }
 
-static void refuse_route(const struct route *route, struct http_response *response)
+static void refuse_path(const struct called *called, struct http_response *response)
 {
-    if (route->status == 405) {
-        problem_status(response, 405, "this path takes %s", route->allow);
-        response->allow = route->allow;
+    if (called->status == 405) {
+        problem_status(response, 405, "this path takes %s", called->allow);
+        response->allow = called->allow;
     } else {
         problem_status(response, 404, "there is nothing at this path");
     }
@@ -228,19 +228,19 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, struct http_req
         problem_status(response, request->fault_status, "%s", request->fault);
         return API_RESPOND;
     }
-    struct route route = route_find(request);
-    call->call = route.call;
-    switch (route.call) {
+    struct called called = call_find(request);
+    call->call = called.call;
+    switch (called.call) {
     case CALL_OTHER:
-        refuse_route(&route, response);
+        refuse_path(&called, response);
         return API_RESPOND;
     case CALL_HEALTH:
-        buffer_add_string(&response->body, "{\"status\":\"healthy\"}\n");
+        output_add_string(&response->body, "{\"status\":\"healthy\"}\n");
         return API_RESPOND;
     case CALL_METRICS:
         return API_METRICS;
     default:
-        return handle_with_catalog(api, lane, request, &route, call, response);
+        return handle_with_catalog(api, lane, request, &called, call, response);
     }
 }
 
@@ -254,7 +254,7 @@ void api_metrics(const char *text, size_t length, struct http_response *response
         return;
     }
     response->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    buffer_add(&response->body, text, length);
+    output_add(&response->body, text, length);
 }
 
 /* The schema of the version that answered, which a route may have chosen; the asked one's if that is not

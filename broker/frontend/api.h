@@ -20,7 +20,7 @@
 #include "client.h"
 #include "config.h"
 #include "http.h"
-#include "route.h"
+#include "calls.h"
 
 struct api;
 

@@ -4,7 +4,7 @@
 
 #include "metrics.h"
 #include "protocol.h"
-#include "route.h"
+#include "calls.h"
 
 /* Keeps the series once they are found, so that counting is adding. For one thread. */
 struct counts;

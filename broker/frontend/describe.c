@@ -5,16 +5,16 @@
  * SPDX-License-Identifier: MIT */
 #include "describe.h"
 
-static void add_text(struct buffer *out, const char *name, const char *value)
+static void add_text(struct output *out, const char *name, const char *value)
 {
-    buffer_add_string(out, name);
-    buffer_add_json(out, text_of(value));
+    output_add_string(out, name);
+    output_add_json(out, text_of(value));
 }
 
-static void add_flag(struct buffer *out, const char *name, bool value)
+static void add_flag(struct output *out, const char *name, bool value)
 {
-    buffer_add_string(out, name);
-    buffer_add_string(out, value ? "true" : "false");
+    output_add_string(out, name);
+    output_add_string(out, value ? "true" : "false");
 }
 
 static const struct schema *schema_of(const struct catalog_model *model)
@@ -28,7 +28,7 @@ static const struct schema *schema_of(const struct catalog_model *model)
 }
 
 /* What the list and the single model have in common, without the closing brace. */
-static void add_summary(struct buffer *out, const struct catalog_model *model)
+static void add_summary(struct output *out, const struct catalog_model *model)
 {
     const struct catalog_version *stable = model->stable;
     const struct schema *schema = schema_of(model);
@@ -36,7 +36,7 @@ static void add_summary(struct buffer *out, const struct catalog_model *model)
     if (stable != NULL)
         add_text(out, ",\"version\":", stable->name);
     else
-        buffer_add_string(out, ",\"version\":null");
+        output_add_string(out, ",\"version\":null");
     add_text(out, ",\"state\":", stable == NULL ? "unavailable" : catalog_state_name(stable->state));
     add_flag(out, ",\"ready\":", catalog_model_ready(model));
     if (schema != NULL) {
@@ -45,64 +45,64 @@ static void add_summary(struct buffer *out, const struct catalog_model *model)
     }
 }
 
-void describe_models(struct buffer *out, const struct catalog *catalog)
+void describe_models(struct output *out, const struct catalog *catalog)
 {
-    buffer_add_string(out, "{\"models\":[");
+    output_add_string(out, "{\"models\":[");
     for (size_t i = 0; i < catalog_count(catalog); i++) {
         const struct catalog_model *model = catalog_at(catalog, i);
         if (i > 0)
-            buffer_add_char(out, ',');
+            output_add_char(out, ',');
         add_summary(out, model);
-        buffer_add_string(out, ",\"versions\":[");
+        output_add_string(out, ",\"versions\":[");
         for (size_t j = 0; j < model->version_count; j++)
             add_text(out, j > 0 ? "," : "", model->versions[j].name);
-        buffer_add_string(out, "]}");
+        output_add_string(out, "]}");
     }
-    buffer_add_string(out, "]}\n");
+    output_add_string(out, "]}\n");
 }
 
-static void add_versions(struct buffer *out, const struct catalog_model *model)
+static void add_versions(struct output *out, const struct catalog_model *model)
 {
-    buffer_add_string(out, ",\"versions\":[");
+    output_add_string(out, ",\"versions\":[");
     for (size_t i = 0; i < model->version_count; i++) {
         const struct catalog_version *version = &model->versions[i];
         add_text(out, i > 0 ? ",{\"version\":" : "{\"version\":", version->name);
         add_text(out, ",\"state\":", catalog_state_name(version->state));
         add_flag(out, ",\"stable\":", version->stable);
-        buffer_add_string(out, ",\"workers\":");
-        buffer_add_unsigned(out, version->workers);
-        buffer_add_char(out, '}');
+        output_add_string(out, ",\"workers\":");
+        output_add_unsigned(out, version->workers);
+        output_add_char(out, '}');
     }
-    buffer_add_char(out, ']');
+    output_add_char(out, ']');
 }
 
-static void add_tensors(struct buffer *out, const char *name, const struct schema_tensor *tensors,
+static void add_tensors(struct output *out, const char *name, const struct schema_tensor *tensors,
                         size_t count)
 {
-    buffer_add_string(out, name);
+    output_add_string(out, name);
     for (size_t i = 0; i < count; i++) {
         add_text(out, i > 0 ? ",{\"name\":" : "{\"name\":", tensors[i].name);
         add_text(out, ",\"datatype\":", datatype_name(tensors[i].datatype));
-        buffer_add_string(out, ",\"shape\":[");
+        output_add_string(out, ",\"shape\":[");
         for (uint32_t j = 0; j < tensors[i].rank; j++) {
             if (j > 0)
-                buffer_add_char(out, ',');
-            buffer_add_integer(out, tensors[i].shape[j]);
+                output_add_char(out, ',');
+            output_add_integer(out, tensors[i].shape[j]);
         }
-        buffer_add_string(out, "]}");
+        output_add_string(out, "]}");
     }
-    buffer_add_char(out, ']');
+    output_add_char(out, ']');
 }
 
-static void add_names(struct buffer *out, const char *name, char *const *names, size_t count)
+static void add_names(struct output *out, const char *name, char *const *names, size_t count)
 {
-    buffer_add_string(out, name);
+    output_add_string(out, name);
     for (size_t i = 0; i < count; i++)
         add_text(out, i > 0 ? "," : "", names[i]);
-    buffer_add_char(out, ']');
+    output_add_char(out, ']');
 }
 
-void describe_model(struct buffer *out, const struct catalog_model *model)
+void describe_model(struct output *out, const struct catalog_model *model)
 {
     const struct schema *schema = schema_of(model);
     add_summary(out, model);
@@ -115,9 +115,9 @@ void describe_model(struct buffer *out, const struct catalog_model *model)
         add_names(out, ",\"labels\":[", schema->labels, schema->label_count);
         add_flag(out, ",\"allow_nan\":", schema->allow_nan);
         if (schema->timeout_ms > 0) {
-            buffer_add_string(out, ",\"timeout_ms\":");
-            buffer_add_unsigned(out, schema->timeout_ms);
+            output_add_string(out, ",\"timeout_ms\":");
+            output_add_unsigned(out, schema->timeout_ms);
         }
     }
-    buffer_add_string(out, "}\n");
+    output_add_string(out, "}\n");
 }

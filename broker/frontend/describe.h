@@ -2,12 +2,12 @@
 #ifndef OUTRIGGER_DESCRIBE_H
 #define OUTRIGGER_DESCRIBE_H
 
-#include "buffer.h"
+#include "output.h"
 #include "catalog.h"
 
 /* {"models": [...]}: what there is and whether it is ready. */
-void describe_models(struct buffer *out, const struct catalog *catalog);
+void describe_models(struct output *out, const struct catalog *catalog);
 /* {"id": ..., "versions": [...], "inputs": [...], ...}: all that is known of one. */
-void describe_model(struct buffer *out, const struct catalog_model *model);
+void describe_model(struct output *out, const struct catalog_model *model);
 
 #endif

@@ -285,8 +285,8 @@ void http_request_read(struct http_request *request, char *const *parameters, st
 
 void http_response_begin(struct http_response *response, const struct http_request *request)
 {
-    struct buffer body = response->body;
-    buffer_clear(&body);
+    struct output body = response->body;
+    output_clear(&body);
     *response = (struct http_response){.status = 200, .content_type = "application/json", .body = body};
     memcpy(response->id, request->id, sizeof response->id);
     response->head_only = request->method == HTTP_HEAD;
@@ -296,7 +296,7 @@ void http_response_begin(struct http_response *response, const struct http_reque
 
 void http_response_free(struct http_response *response)
 {
-    buffer_free(&response->body);
+    output_free(&response->body);
 }
 
 void http_response_add_header(struct http_response *response, const char *name, const char *value)

@@ -4,7 +4,7 @@
 #ifndef OUTRIGGER_HTTP_H
 #define OUTRIGGER_HTTP_H
 
-#include "buffer.h"
+#include "output.h"
 
 enum {
     HTTP_PATH_MAX = 1024,  /* bytes of a decoded path; the longest of ours has two names of 128 */
@@ -75,7 +75,7 @@ struct http_response {
     char extra[HTTP_EXTRA_MAX]; /* further header lines, each ended by CR LF */
     char id[HTTP_ID_MAX + 1];   /* X-Request-Id */
     bool head_only;             /* the answer to HEAD: write the head, keep the body */
-    struct buffer body;
+    struct output body;
 };
 
 /* Empties it for the answer to `request`: its id, its traceparent, HEAD or not. The body's memory is kept. */

@@ -202,17 +202,17 @@ static void fill_ask(const struct config *config, const struct api_lane *lane, s
 }
 
 bool predict(const struct config *config, struct api_lane *lane, const struct http_request *request,
-             const struct route *route, struct api_call *call, struct http_response *response)
+             const struct called *called, struct api_call *call, struct http_response *response)
 {
-    bool batch = route->call == CALL_BATCH_PREDICT;
+    bool batch = called->call == CALL_BATCH_PREDICT;
     struct text model, version;
     lane->faults.count = 0;
     if (!check_headers(request, response))
         return false;
     if (!decode_body(lane->decoder, request->body, request->body_length, request->body_capacity, batch,
                      (size_t)config->frontend_max_json_depth, &lane->body, &lane->faults) ||
-        !agree(route->model, lane->body.model, "model", &model, &lane->faults) ||
-        !agree(route->version, lane->body.version, "version", &version, &lane->faults)) {
+        !agree(called->model, lane->body.model, "model", &model, &lane->faults) ||
+        !agree(called->version, lane->body.version, "version", &version, &lane->faults)) {
         problem_faults(response, FAILURE_INVALID, &lane->faults);
         return false;
     }

@@ -17,6 +17,6 @@ struct api_lane {
 
 /* True: `call` is ready to be asked (its catalog was set by the caller). False: `response` is complete. */
 bool predict(const struct config *config, struct api_lane *lane, const struct http_request *request,
-             const struct route *route, struct api_call *call, struct http_response *response);
+             const struct called *called, struct api_call *call, struct http_response *response);
 
 #endif

@@ -6,7 +6,7 @@
  *
  * `type` is about:blank, so `title` is the status's own phrase; `instance` and `request_id` are the id of the
  * request (an id is a valid relative reference); `kind` tells apart what shares a status, with the words that
- * the counters use. Texts that come from outside are written as JSON strings by buffer_add_json, whatever
+ * the counters use. Texts that come from outside are written as JSON strings by output_add_json, whatever
  * bytes they hold. SPDX-License-Identifier: MIT */
 #include "problem.h"
 
@@ -34,45 +34,45 @@ void problem_fault(struct problem_faults *faults, const char *field, const char 
 
 /* ---- writing ---- */
 
-static void add_member(struct buffer *body, const char *name, struct text value)
+static void add_member(struct output *body, const char *name, struct text value)
 {
-    buffer_add_char(body, ',');
-    buffer_add_json(body, text_of(name));
-    buffer_add_char(body, ':');
-    buffer_add_json(body, value);
+    output_add_char(body, ',');
+    output_add_json(body, text_of(name));
+    output_add_char(body, ':');
+    output_add_json(body, value);
 }
 
-static void add_faults(struct buffer *body, const struct problem_faults *faults)
+static void add_faults(struct output *body, const struct problem_faults *faults)
 {
-    buffer_add_string(body, ",\"errors\":[");
+    output_add_string(body, ",\"errors\":[");
     for (size_t i = 0; i < faults->count; i++) {
-        buffer_add_string(body, i > 0 ? ",{\"field\":" : "{\"field\":");
-        buffer_add_json(body, text_of(faults->list[i].field));
+        output_add_string(body, i > 0 ? ",{\"field\":" : "{\"field\":");
+        output_add_json(body, text_of(faults->list[i].field));
         add_member(body, "message", text_of(faults->list[i].message));
-        buffer_add_char(body, '}');
+        output_add_char(body, '}');
     }
-    buffer_add_char(body, ']');
+    output_add_char(body, ']');
 }
 
 static void write_problem(struct http_response *response, int status, const char *kind, struct text detail,
                           const struct problem_faults *faults)
 {
-    struct buffer *body = &response->body;
+    struct output *body = &response->body;
     response->status = status;
     response->kind = kind;
     response->content_type = "application/problem+json";
     body->length = 0;
-    buffer_add_string(body, "{\"type\":\"about:blank\"");
+    output_add_string(body, "{\"type\":\"about:blank\"");
     add_member(body, "title", text_of(http_reason(status)));
-    buffer_add_string(body, ",\"status\":");
-    buffer_add_integer(body, status);
+    output_add_string(body, ",\"status\":");
+    output_add_integer(body, status);
     add_member(body, "detail", detail);
     add_member(body, "kind", text_of(kind));
     add_member(body, "request_id", text_of(response->id));
     add_member(body, "instance", text_of(response->id));
     if (faults != NULL && faults->count > 0)
         add_faults(body, faults);
-    buffer_add_string(body, "}\n");
+    output_add_string(body, "}\n");
 }
 
 /* The label of a status that stands for no kind of failure. */

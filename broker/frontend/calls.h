@@ -1,6 +1,6 @@
-/* route: which call of the API a path and a method mean. SPDX-License-Identifier: MIT */
-#ifndef OUTRIGGER_ROUTE_H
-#define OUTRIGGER_ROUTE_H
+/* calls: the calls of the API, and which of them a path and a method mean. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_CALLS_H
+#define OUTRIGGER_CALLS_H
 
 #include "http.h"
 
@@ -24,15 +24,16 @@ enum call {
 
 const char *call_label(enum call call);
 
-struct route {
+/* What was called. Texts are views of the request's path. */
+struct called {
     enum call call;      /* CALL_OTHER: answer `status` */
     int status;          /* 200, 404 or 405 */
     const char *allow;   /* the methods of the path, for 405 */
-    struct text model;   /* named in the path, a view of it; empty: not named */
+    struct text model;   /* named in the path; empty: not named */
     struct text version; /* likewise */
 };
 
 /* Paths are taken literally: no trailing slash, no other case. */
-struct route route_find(const struct http_request *request);
+struct called call_find(const struct http_request *request);
 
 #endif

@@ -1,9 +1,9 @@
-/* route: the table of the API's paths.
+/* calls: the table of the API's paths.
  *
  * One row is one path: a "*" stands for a name of a model or, the second one, of a version. Called by api.c
  * once for each request. A name that could not be one (protocol_name_ok) makes the path unknown, so no other
  * file has to think of strange ones. SPDX-License-Identifier: MIT */
-#include "route.h"
+#include "calls.h"
 
 #include "protocol.h"
 
@@ -57,7 +57,7 @@ static bool takes_body(enum call call)
     return call == CALL_PREDICT || call == CALL_BATCH_PREDICT;
 }
 
-struct route route_find(const struct http_request *request)
+struct called call_find(const struct http_request *request)
 {
     for (size_t i = 0; i < COUNT_OF(paths); i++) {
         struct text names[NAMES_MAX] = {{NULL, 0}, {NULL, 0}};
@@ -66,7 +66,7 @@ struct route route_find(const struct http_request *request)
         bool allowed = takes_body(paths[i].call)
                            ? request->method == HTTP_POST
                            : request->method == HTTP_GET || request->method == HTTP_HEAD;
-        return (struct route){
+        return (struct called){
             .call = allowed ? paths[i].call : CALL_OTHER,
             .status = allowed ? 200 : 405,
             .allow = takes_body(paths[i].call) ? "POST" : "GET, HEAD",
@@ -74,5 +74,5 @@ struct route route_find(const struct http_request *request)
             .version = names[1],
         };
     }
-    return (struct route){.call = CALL_OTHER, .status = 404};
+    return (struct called){.call = CALL_OTHER, .status = 404};
 }

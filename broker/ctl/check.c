@@ -1,0 +1,190 @@
+/* check: `outrigger check`: all that can be known before anything is started. What the programs would refuse
+ * at their start is a fault and gives exit status 1; what works but surely is not meant is a warning.
+ * SPDX-License-Identifier: MIT */
+#include "checked.h"
+
+#include "ctl.h"
+#include "inspect.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+int64_t check_threads(const struct check *check, const struct model_config *model)
+{
+    return model->threads == 0 ? check->config->worker_threads : model->threads;
+}
+
+int64_t check_all_threads(const struct check *check)
+{
+    int64_t threads = 0;
+    for (size_t i = 0; i < check->list->count; i++)
+        if (check->models[i].version != NULL)
+            threads += check->models[i].model->instances * check_threads(check, check->models[i].model);
+    return threads;
+}
+
+/* ---- faults ---- */
+
+static void check_programs(const struct config *config, struct config_errors *errors)
+{
+    static const char *const names[] = {"supervisor", "broker", "frontend", "worker", "collector"};
+    char path[8192];
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        snprintf(path, sizeof path, "%s/outrigger-%s", config->binary_directory, names[i]);
+        if (access(path, X_OK) != 0)
+            config_complain(errors, "binary_directory: %s: %s", path, strerror(errno));
+    }
+}
+
+static void check_names(const struct check *check, struct config_errors *errors)
+{
+    const struct config *config = check->config;
+    const char *model = config->default_model, *group = config->frontend_socket_group;
+    if (*model != '\0' && model_list_find(check->list, text_of(model)) == NULL)
+        config_complain(errors, "default_model: there is no model \"%s\" in %s", model,
+                        config->models_directory);
+    if (*group != '\0' && getgrnam(group) == NULL)
+        config_complain(errors, "frontend.socket_group: there is no group \"%s\"", group);
+}
+
+/* The names of the columns must be as many as the values that the model takes. */
+static void check_features(const struct check_model *entry, struct config_errors *errors)
+{
+    yyjson_val *root = yyjson_doc_get_root(entry->description);
+    int64_t values = inspect_row_values(yyjson_obj_get(root, "inputs"));
+    size_t names = entry->model->features.count;
+    if (root != NULL && values > 0 && names > 0 && (int64_t)names != values)
+        config_complain(errors,
+                        "%s/model.conf: features: %zu names for a model that takes %" PRId64 " values",
+                        entry->model->directory, names, values);
+}
+
+/* A model in Python is loaded by a program of its own, which is not asked here: loading runs the model's
+ * code. */
+static void check_python(const struct config *config, const struct model_config *model,
+                         struct config_errors *errors)
+{
+    bool is_own = *model->python != '\0';
+    const char *python = is_own ? model->python : config->python;
+    if (access(python, X_OK) == 0)
+        return;
+    if (is_own)
+        config_complain(errors, "%s/model.conf: python: %s: %s", model->directory, python, strerror(errno));
+    else
+        config_complain(errors, "python: %s: %s (the model %s needs it)", python, strerror(errno),
+                        model->name);
+}
+
+static void check_one_model(const struct config *config, struct check_model *entry,
+                            struct config_errors *errors)
+{
+    char reason[1024], program[8192];
+    entry->version = model_stable_version(entry->model);
+    char *file =
+        entry->version == NULL ? NULL : model_file(entry->model, entry->version, &entry->backend, errors);
+    if (file == NULL)
+        return;
+    if (strcmp(entry->backend, "python") == 0) {
+        check_python(config, entry->model, errors);
+    } else {
+        snprintf(program, sizeof program, "%s/outrigger-worker", config->binary_directory);
+        entry->description = inspect_model(program, file, reason, sizeof reason);
+        if (entry->description == NULL)
+            config_complain(errors, "%s: %s", file, reason);
+        check_features(entry, errors);
+    }
+    free(file);
+}
+
+/* ---- warnings ---- */
+
+static void warn(const struct check *check)
+{
+    int64_t threads = check_all_threads(check);
+    if (threads > check->cores)
+        fprintf(stderr,
+                "warning: the workers have %" PRId64
+                " threads together and there are %d cores: fewer instances or "
+                "threads would answer sooner\n",
+                threads, check->cores);
+    for (size_t i = 0; i < check->list->count; i++) {
+        const struct check_model *entry = &check->models[i];
+        if (entry->model->required != 0 && (entry->version == NULL || entry->model->instances == 0))
+            fprintf(stderr, "warning: the model %s is required and has no %s: /ready will say 503\n",
+                    entry->model->name, entry->version == NULL ? "version" : "instances");
+    }
+}
+
+/* ---- the command ---- */
+
+static int core_count(void)
+{
+    cpu_set_t cores;
+    return sched_getaffinity(0, sizeof cores, &cores) == 0 ? CPU_COUNT(&cores)
+                                                           : (int)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static void check_all(struct check *check, struct config_errors *errors)
+{
+    const struct config *config = check->config;
+    check->cores = core_count();
+    placement_plan(config, &check->placement, errors);
+    check_programs(config, errors);
+    check->list = model_list_load(config->models_directory, errors);
+    check->models = object_alloc(check->list->count * sizeof(struct check_model));
+    for (size_t i = 0; i < check->list->count; i++) {
+        check->models[i].model = check->list->models[i];
+        check_one_model(config, &check->models[i], errors);
+    }
+    check_names(check, errors);
+}
+
+static void check_free(struct check *check)
+{
+    for (size_t i = 0; i < check->list->count; i++)
+        yyjson_doc_free(check->models[i].description);
+    free(check->models);
+    model_list_free(check->list);
+}
+
+static int check_configuration(const struct config *config)
+{
+    struct config_errors errors = {0};
+    struct check check = {.config = config};
+    setenv("OUTRIGGER_LOG", "plain", 0); /* what a worker complains of is shown to a person */
+    check_all(&check, &errors);
+    check_print(&check, stdout, isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL);
+    fflush(stdout);
+    warn(&check);
+    config_errors_print(&errors, stderr);
+    printf("\n%s: %s\n", *config->file == '\0' ? "the defaults" : config->file,
+           errors.count == 0 ? "good" : "not good");
+    check_free(&check);
+    return errors.count == 0 ? CTL_GOOD : CTL_FAULT;
+}
+
+int check_command(const struct arguments *arguments)
+{
+    if (arguments->configuration_template || arguments->model_template) {
+        if (arguments->configuration_template)
+            config_print_template(stdout);
+        if (arguments->model_template)
+            model_config_print_template(stdout);
+        return CTL_GOOD;
+    }
+    if (arguments->operand != NULL && arguments->config_file != NULL) {
+        fputs("outrigger: the configuration is named twice, by --config and as FILE\n", stderr);
+        return CTL_USAGE;
+    }
+    struct arguments named = *arguments;
+    if (named.operand != NULL)
+        named.config_file = named.operand;
+    struct config *config = arguments_config(&named);
+    int result = config == NULL ? CTL_FAULT : check_configuration(config);
+    config_free(config);
+    return result;
+}

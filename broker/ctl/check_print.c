@@ -1,0 +1,141 @@
+/* check_print: the tables of `outrigger check`: every process, socket and model that `outrigger run` would
+ * make of this configuration. SPDX-License-Identifier: MIT */
+#include "checked.h"
+#include "inspect.h"
+#include "table.h"
+
+#include <inttypes.h>
+
+/* 67108864 as 64 MiB, where that is exact. */
+static void bytes_cell(struct table *table, int64_t bytes)
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB"};
+    size_t unit = 0;
+    while (unit + 1 < COUNT_OF(units) && bytes >= 1024 && bytes % 1024 == 0) {
+        bytes /= 1024;
+        unit++;
+    }
+    table_cell(table, TONE_PLAIN, "%" PRId64 " %s", bytes, units[unit]);
+}
+
+/* ---- processes ---- */
+
+static void add_process(struct table *table, const char *name, int64_t count, int64_t threads,
+                        const char *cores)
+{
+    table_cell(table, TONE_PLAIN, "%s", name);
+    table_cell(table, TONE_PLAIN, "%" PRId64, count);
+    table_cell(table, TONE_PLAIN, "%" PRId64, threads);
+    table_cell(table, TONE_PLAIN, "%s", *cores == '\0' ? "any" : cores);
+}
+
+static void print_processes(const struct check *check, FILE *out, bool coloured)
+{
+    static const char *const heads[] = {"PROCESS", ">COUNT", ">THREADS", "CORES"};
+    const struct config *config = check->config;
+    struct table *table = table_new(heads, COUNT_OF(heads));
+    char cores[300], name[160];
+    add_process(table, "collector", 1, 1, "");
+    add_process(table, "broker", 1, 1, check->placement.light);
+    snprintf(cores, sizeof cores, "%s%s%s", check->placement.light,
+             *check->placement.heavy == '\0' ? "" : "; heavy ", check->placement.heavy);
+    for (size_t i = 0; i < check->list->count; i++) {
+        const struct check_model *entry = &check->models[i];
+        snprintf(name, sizeof name, "worker %s", entry->model->name);
+        if (entry->version != NULL)
+            add_process(table, name, entry->model->instances, check_threads(check, entry->model), cores);
+    }
+    add_process(table, "frontend", config->frontend_processes, 1 + config->frontend_lane_threads,
+                check->placement.light);
+    table_print(table, out, coloured);
+    table_free(table);
+}
+
+/* ---- sockets ---- */
+
+static void add_socket(struct table *table, const char *address, const char *mode, const char *what)
+{
+    table_cell(table, TONE_PLAIN, "%s", address);
+    table_cell(table, TONE_PLAIN, "%s", mode);
+    table_cell(table, TONE_PLAIN, "%s", what);
+}
+
+static void print_sockets(const struct check *check, FILE *out, bool coloured)
+{
+    static const char *const heads[] = {"SOCKET", "MODE", "FOR"};
+    const struct config *config = check->config;
+    struct table *table = table_new(heads, COUNT_OF(heads));
+    char address[4400], mode[4200];
+    const char *group = config->frontend_socket_group;
+    snprintf(mode, sizeof mode, "%s%s%s", config->frontend_socket_mode, *group == '\0' ? "" : " group ",
+             group);
+    add_socket(table, config->frontend_socket, mode, "FastCGI: the web server");
+    add_socket(table, config->broker_askers, "-", "the frontends and other askers");
+    add_socket(table, config->broker_workers, "-", "the workers");
+    if (*config->collector_listen != '\0') {
+        snprintf(address, sizeof address, "http://%s/metrics", config->collector_listen);
+        add_socket(table, address, "-", "Prometheus");
+    }
+    snprintf(address, sizeof address, "%s/supervisor.sock", config->runtime_directory);
+    add_socket(table, address, "0600", "control: outrigger status, reload, stop");
+    snprintf(address, sizeof address, "%s/broker.sock", config->runtime_directory);
+    add_socket(table, address, "0600", "control: the supervisor, outrigger status");
+    table_print(table, out, coloured);
+    table_free(table);
+}
+
+/* ---- models ---- */
+
+static void add_model(struct table *table, const struct check *check, const struct check_model *entry)
+{
+    const struct model_config *model = entry->model;
+    int64_t timeout_ms =
+        model->queue_timeout_ms == 0 ? check->config->frontend_request_timeout_ms : model->queue_timeout_ms;
+    table_cell(table, TONE_PLAIN, "%s", model->name);
+    table_cell(table, TONE_PLAIN, "%s", entry->version == NULL ? "none" : entry->version);
+    table_cell(table, TONE_PLAIN, "%s", entry->backend == NULL ? "-" : entry->backend);
+    table_cell(table, TONE_PLAIN, "%" PRId64, model->instances);
+    table_cell(table, TONE_PLAIN, "%" PRId64, model->batching_max_batch_rows);
+    table_cell(table, TONE_PLAIN, "%" PRId64 " us", model->batching_max_delay_us);
+    table_cell(table, TONE_PLAIN, "%" PRId64, model->queue_max_rows);
+    bytes_cell(table, model->queue_max_bytes);
+    table_cell(table, TONE_PLAIN, "%" PRId64 " ms", timeout_ms);
+    table_cell(table, TONE_PLAIN, "%s", model->required != 0 ? "yes" : "no");
+}
+
+static void print_tensors(const struct check *check, FILE *out)
+{
+    for (size_t i = 0; i < check->list->count; i++) {
+        yyjson_val *root = yyjson_doc_get_root(check->models[i].description);
+        if (root == NULL)
+            continue;
+        fprintf(out, "%s takes ", check->models[i].model->name);
+        inspect_print_tensors(yyjson_obj_get(root, "inputs"), out);
+        fputs(" and gives ", out);
+        inspect_print_tensors(yyjson_obj_get(root, "outputs"), out);
+        fputc('\n', out);
+    }
+}
+
+static void print_models(const struct check *check, FILE *out, bool coloured)
+{
+    static const char *const heads[] = {"MODEL",  "VERSION",     "BACKEND",      ">WORKERS",  ">BATCH ROWS",
+                                        ">DELAY", ">QUEUE ROWS", ">QUEUE BYTES", ">DEADLINE", "REQUIRED"};
+    struct table *table = table_new(heads, COUNT_OF(heads));
+    for (size_t i = 0; i < check->list->count; i++)
+        add_model(table, check, &check->models[i]);
+    table_print(table, out, coloured);
+    table_free(table);
+    if (check->list->count == 0)
+        fprintf(out, "no models in %s\n", check->config->models_directory);
+    print_tensors(check, out);
+}
+
+void check_print(const struct check *check, FILE *out, bool coloured)
+{
+    print_processes(check, out, coloured);
+    fputc('\n', out);
+    print_sockets(check, out, coloured);
+    fputc('\n', out);
+    print_models(check, out, coloured);
+}

@@ -1,0 +1,177 @@
+/* inspect: the engines are the worker's, so a model is looked at in a worker process: whatever a broken
+ * model file does to it, `outrigger check` goes on with the next. SPDX-License-Identifier: MIT */
+#include "inspect.h"
+
+#include "clock.h"
+#include "object.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    LOAD_TIMEOUT_MS = 60000,       /* as supervisor.start_timeout_ms by default */
+    OUTPUT_BYTES_MAX = 1024 * 1024 /* a schema has a few lines; more is not read */
+};
+
+/* ---- the process ---- */
+
+/* Its output goes to files in memory: it cannot fill a pipe that nobody reads, and what it leaves is read at
+ * leisure. */
+static int start(const char *program, const char *file, int out, int error, pid_t *pid)
+{
+    char *const arguments[] = {(char *)program, (char *)"--describe", (char *)file, NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, error, STDERR_FILENO);
+    int fault = posix_spawn(pid, program, &actions, NULL, arguments, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return fault;
+}
+
+/* The exit status as of waitpid; kills the process and returns -1 when the time is over. */
+static int wait_for(pid_t pid)
+{
+    int status = -1, handle = pidfd_open(pid, 0);
+    struct pollfd ended = {.fd = handle, .events = POLLIN};
+    int64_t deadline = clock_now() + LOAD_TIMEOUT_MS * MILLISECOND, left;
+    int count = 0;
+    while (count <= 0 && (left = deadline - clock_now()) > 0) {
+        count = poll(&ended, 1, (int)(left / MILLISECOND) + 1);
+        if (count < 0 && errno != EINTR)
+            break;
+    }
+    if (count <= 0)
+        kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (handle >= 0)
+        close(handle);
+    return count <= 0 ? -1 : status;
+}
+
+/* All that was written to the file in memory, terminated; the caller frees it. */
+static char *contents(int fd)
+{
+    char *text = object_alloc(OUTPUT_BYTES_MAX + 1);
+    ssize_t length = pread(fd, text, OUTPUT_BYTES_MAX, 0);
+    text[length < 0 ? 0 : length] = '\0';
+    return text;
+}
+
+/* The last line that is not empty: the reason, where a program prints more than one. */
+static const char *last_line(char *text)
+{
+    size_t length = strlen(text);
+    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
+        text[--length] = '\0';
+    char *newline = strrchr(text, '\n');
+    return newline == NULL ? text : newline + 1;
+}
+
+static void say_end(int status, char *error_text, char *reason, size_t capacity)
+{
+    const char *line = last_line(error_text);
+    if (status == -1)
+        snprintf(reason, capacity, "is not loaded within %d s", LOAD_TIMEOUT_MS / 1000);
+    else if (WIFSIGNALED(status))
+        snprintf(reason, capacity, "the worker that loads it is killed by signal %d%s%s", WTERMSIG(status),
+                 *line == '\0' ? "" : ": ", line);
+    else if (*line != '\0')
+        snprintf(reason, capacity, "%s", line);
+    else
+        snprintf(reason, capacity, "the worker that loads it exits %d", WEXITSTATUS(status));
+}
+
+static yyjson_doc *read_description(int fd, char *reason, size_t capacity)
+{
+    char *text = contents(fd);
+    yyjson_doc *document = yyjson_read(text, strlen(text), 0);
+    yyjson_val *root = yyjson_doc_get_root(document);
+    free(text);
+    if (yyjson_is_arr(yyjson_obj_get(root, "inputs")) && yyjson_is_arr(yyjson_obj_get(root, "outputs")))
+        return document;
+    snprintf(reason, capacity, "the worker that loads it describes it in no known form");
+    yyjson_doc_free(document);
+    return NULL;
+}
+
+yyjson_doc *inspect_model(const char *program, const char *file, char *reason, size_t capacity)
+{
+    yyjson_doc *document = NULL;
+    pid_t pid;
+    int out = memfd_create("description", MFD_CLOEXEC), error = memfd_create("complaints", MFD_CLOEXEC);
+    ENSURE(out >= 0 && error >= 0);
+    int fault = start(program, file, out, error, &pid);
+    int status = fault == 0 ? wait_for(pid) : 0;
+    if (fault != 0) {
+        snprintf(reason, capacity, "%s: %s", program, strerror(fault));
+    } else if (status == 0) {
+        document = read_description(out, reason, capacity);
+    } else {
+        char *text = contents(error);
+        say_end(status, text, reason, capacity);
+        free(text);
+    }
+    close(out);
+    close(error);
+    return document;
+}
+
+/* ---- what it says ---- */
+
+static void print_shape(yyjson_val *shape, FILE *out)
+{
+    size_t i, count;
+    yyjson_val *dimension;
+    fputc('[', out);
+    yyjson_arr_foreach(shape, i, count, dimension)
+    {
+        fprintf(out, "%s%" PRId64, i == 0 ? "" : ",", yyjson_get_sint(dimension));
+    }
+    fputc(']', out);
+}
+
+void inspect_print_tensors(yyjson_val *tensors, FILE *out)
+{
+    size_t i, count;
+    yyjson_val *tensor;
+    yyjson_arr_foreach(tensors, i, count, tensor)
+    {
+        const char *name = yyjson_get_str(yyjson_obj_get(tensor, "name"));
+        const char *datatype = yyjson_get_str(yyjson_obj_get(tensor, "datatype"));
+        fprintf(out, "%s%s %s", i == 0 ? "" : ", ", name == NULL ? "?" : name,
+                datatype == NULL ? "?" : datatype);
+        print_shape(yyjson_obj_get(tensor, "shape"), out);
+    }
+}
+
+int64_t inspect_row_values(yyjson_val *inputs)
+{
+    int64_t sum = 0;
+    size_t i, count, j, rank;
+    yyjson_val *tensor, *dimension;
+    yyjson_arr_foreach(inputs, i, count, tensor)
+    {
+        int64_t product = 1;
+        yyjson_arr_foreach(yyjson_obj_get(tensor, "shape"), j, rank, dimension)
+        {
+            int64_t size = yyjson_get_sint(dimension);
+            if (j > 0 && (size <= 0 || __builtin_mul_overflow(product, size, &product)))
+                return 0;
+        }
+        if (__builtin_add_overflow(sum, product, &sum))
+            return 0;
+    }
+    return sum;
+}
