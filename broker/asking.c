@@ -156,6 +156,8 @@ static void on_request(struct broker *broker, struct port_message *message)
         send_reject(broker, &key, FAILURE_BAD_MESSAGE, 0, text_of("REQUEST needs an id that is not 0"));
         return;
     }
+    if (request_find(broker->requests, &key) != NULL)
+        return; /* sent again over the same connection: the first is answered, whatever became full since */
     if (broker->drained != NULL) {
         send_reject(broker, &key, FAILURE_STOPPING, 1000, text_of("the broker is stopping"));
         return;
@@ -164,15 +166,12 @@ static void on_request(struct broker *broker, struct port_message *message)
     const char *complaint = NULL;
     enum failure failure =
         admit(broker, envelope, payload_bytes(&message->payloads[0]).length, &version, &complaint);
-    bool duplicate = false;
     struct request *request = NULL;
     if (failure == FAILURE_NONE) {
-        request = request_new(broker->requests, &key, &duplicate);
+        request = request_new(broker->requests, &key);
         complaint = "the broker holds as many requests as it may";
         failure = request == NULL ? FAILURE_OVERLOADED : FAILURE_NONE;
     }
-    if (duplicate)
-        return; /* sent again over the same connection: the first is still on its way */
     if (failure == FAILURE_NONE) {
         enqueue(broker, request, envelope, &message->payloads[0], version);
         return;

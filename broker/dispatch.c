@@ -4,7 +4,7 @@
  * and go together when one becomes free. So batches grow with the load and nobody waits for company that does
  * not come. max_delay (0 unless the operator wants it) holds a batch that is not full up to that long after
  * its oldest request came. With several free workers what waits is shared out evenly, so that they compute
- * side by side. broker.c asks after each turn of its loop, when all messages that came in the turn are in the
+ * side by side; but not where max_delay says that large batches are wanted. broker.c asks after each turn of its loop, when all messages that came in the turn are in the
  * queues. SPDX-License-Identifier: MIT */
 #include "dispatch.h"
 
@@ -42,6 +42,6 @@ struct dispatch_decision dispatch_decide(const struct queue *queue, const struct
     else
         decision.again_at = queue_oldest(queue) + rule->max_delay;
     uint64_t share = (queue->rows + free_workers - 1) / free_workers;
-    decision.rows = smaller(most, share);
+    decision.rows = rule->max_delay == 0 ? smaller(most, share) : most;
     return decision;
 }

@@ -12,8 +12,9 @@
 
 enum {
     PORT_MAGIC = 0x90470001,
-    OUTGOING_MAX = 32,   /* peers that are posted to between two flushes; more just flush earlier */
-    FRAMES_KEPT = 16384, /* frames that a flush may carry for one peer; more just flush earlier */
+    MESSAGES_A_CALL = 256, /* then others have their turn, whoever floods this port */
+    OUTGOING_MAX = 32,     /* peers that are posted to between two flushes; more just flush earlier */
+    FRAMES_KEPT = 16384,   /* frames that a flush may carry for one peer; more just flush earlier */
 };
 
 _Static_assert(sizeof(struct payload) == sizeof(zmq_msg_t), "a payload is a zmq_msg_t");
@@ -165,8 +166,11 @@ static bool receive(struct port *port)
 
 static void readable(void *self)
 {
-    while (receive(self))
-        ;
+    struct port *port = self;
+    for (int i = 0; i < MESSAGES_A_CALL; i++)
+        if (!receive(port))
+            return;
+    loop_zmq_touch(port->loop, port->socket);
 }
 
 struct port *port_new(void *zmq_context, struct loop *loop, const char *endpoint, int64_t max_frame_bytes,

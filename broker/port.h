@@ -6,7 +6,9 @@
 #include "loop.h"
 #include "protocol.h"
 
-enum { PEER_MAX = 16 }; /* bytes of a ROUTER identity that we accept; ZeroMQ's own are 5 */
+/* Bytes of a ROUTER identity that we accept; ZeroMQ's own are 5. A struct peer is then 24 bytes, and a struct
+ * that puts a number before it has no padding, which would be hashed and compared, too. */
+enum { PEER_MAX = 23 };
 
 /* Who is at the other end. Zero-padded, so that it can be compared and hashed whole. */
 struct peer {

@@ -52,11 +52,11 @@ struct request *request_find(struct request_table *table, const struct request_k
     return request;
 }
 
-struct request *request_new(struct request_table *table, const struct request_key *key, bool *duplicate)
+struct request *request_new(struct request_table *table, const struct request_key *key)
 {
     CHECK_OBJECT(table, TABLE_MAGIC);
-    *duplicate = request_find(table, key) != NULL;
-    if (*duplicate || table->held >= table->limit)
+    ENSURE(request_find(table, key) == NULL);
+    if (table->held >= table->limit)
         return NULL;
     struct request *request = table->free;
     if (request != NULL)
@@ -86,6 +86,7 @@ void request_free(struct request_table *table, struct request *request)
     CHECK_OBJECT(request, REQUEST_MAGIC);
     if (request->state != REQUEST_ABANDONED)
         HASH_DEL(table->open, request);
+    payload_close(&request->payload);
     request->magic = 0;
     table->held--;
     DL_PREPEND2(table->free, request, previous, next);

@@ -21,6 +21,9 @@ struct request_key {
     struct peer asker;
 };
 
+_Static_assert(sizeof(struct request_key) == sizeof(uint64_t) + sizeof(struct peer),
+               "hashed whole: no padding");
+
 struct version;
 
 struct request {
@@ -46,10 +49,10 @@ struct request {
 struct request_table;
 struct request_table *request_table_new(size_t limit);
 void request_table_free(struct request_table *table);
-/* A new QUEUED request with that key; NULL when the key is open already (*duplicate = true) or the limit is
- * reached. */
-struct request *request_new(struct request_table *table, const struct request_key *key, bool *duplicate);
+/* A new QUEUED request with that key, which must not be open; NULL when the limit is reached. */
+struct request *request_new(struct request_table *table, const struct request_key *key);
 struct request *request_find(struct request_table *table, const struct request_key *key);
+/* Closes its payload, too. */
 void request_free(struct request_table *table, struct request *request);
 size_t request_count(const struct request_table *table);
 /* SENT -> ABANDONED: nobody waits for it; its key may be used again at once. */

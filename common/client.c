@@ -21,8 +21,9 @@
 enum {
     CLIENT_MAGIC = 0xc11e0001,
     REQUEST_MAGIC = 0xc11e0002,
-    TRAIN_MAX = 256,   /* requests in one ZeroMQ message */
-    INLINE_TEXTS = 192 /* model, version, key and tag of nearly every request fit */
+    TRAIN_MAX = 256,       /* requests in one ZeroMQ message */
+    MESSAGES_A_CALL = 256, /* then timers and connections have their turn */
+    INLINE_TEXTS = 192     /* model, version, key and tag of nearly every request fit */
 };
 
 #define PING_EVERY SECOND       /* also how stale `heard` may become while all is well */
@@ -187,9 +188,13 @@ static bool send_train(struct client *client)
     return true;
 }
 
+/* At the end of each turn. What could not be sent waits for `retry`, or until the broker is heard: tried
+ * again at once it would keep the loop from sleeping. */
 static void flush_unsent(void *self)
 {
     struct client *client = self;
+    if (heap_contains(&client->retry.node))
+        return;
     while (client->unsent != NULL && client->epoch != 0) {
         if (send_train(client))
             continue;
@@ -321,6 +326,7 @@ static void on_message(struct client *client, const struct envelope *envelope, z
                        size_t count)
 {
     client->heard = loop_now(client->loop);
+    loop_timer_cancel(client->loop, &client->retry);
     switch (envelope->verb) {
     case VERB_REPLY:
         if (count == 1)
@@ -398,8 +404,11 @@ static bool receive(struct client *client)
 
 static void readable(void *self)
 {
-    while (receive(self))
-        ;
+    struct client *client = self;
+    for (int i = 0; i < MESSAGES_A_CALL; i++)
+        if (!receive(client))
+            return;
+    loop_zmq_touch(client->loop, client->socket);
 }
 
 /* ---- life ---- */

@@ -4,8 +4,8 @@
  * it. Written on epoll and not on zmq_poll because a frontend watches thousands of descriptors and two ZeroMQ
  * sockets. What makes ZeroMQ awkward here is that ZMQ_FD is edge-triggered and shared by both directions: it
  * says "something happened", any send or receive may swallow that, and only an empty receive proves that
- * nothing waits. So a socket is `touched` when its descriptor fired or when its owner sent something, and all
- * touched sockets are drained before the loop may sleep. SPDX-License-Identifier: MIT */
+ * nothing waits. So a socket is `touched` when its descriptor fired or when its owner sent something, and no
+ * socket is touched any more when the loop sleeps. SPDX-License-Identifier: MIT */
 #include "loop.h"
 
 #include "clock.h"
@@ -275,33 +275,41 @@ void loop_zmq_remove(struct loop *loop, void *socket)
     *watch = (struct zmq_watch){0};
 }
 
+static bool any_touched(const struct loop *loop)
+{
+    for (size_t i = 0; i < ZMQ_SOCKETS_MAX; i++)
+        if (loop->zmq[i].touched)
+            return true;
+    return false;
+}
+
 /* Draining one socket may touch another (a request comes in here, a batch goes out there), so this goes round
- * until nothing is touched; each round either receives something or ends it. False when nothing was touched.
- */
+ * until nothing is touched; each round either receives something or ends it. A peer that sends faster than we
+ * receive would keep it going for ever and all else waiting: after some rounds the rest is left to the next
+ * turn, which does not sleep then. False when nothing was touched. */
 static bool drain_zmq(struct loop *loop)
 {
-    bool any = false, again;
-    do {
-        again = false;
+    int round = 0;
+    for (; round < DRAIN_ROUNDS_MAX && any_touched(loop); round++)
         for (size_t i = 0; i < ZMQ_SOCKETS_MAX; i++) {
             struct zmq_watch *watch = &loop->zmq[i];
-            if (watch->socket == NULL || !watch->touched)
+            if (!watch->touched)
                 continue;
             watch->touched = false;
             watch->call(watch->self);
-            again = any = true;
         }
-    } while (again);
-    return any;
+    return round > 0;
 }
 
-/* What a turn gathered is flushed; that may bring more in, which is then flushed before the loop sleeps. */
+/* What a turn gathered is flushed; that may bring more in, which is then flushed, too, before the loop sleeps
+ * or, after some rounds, goes on without sleeping. */
 static void end_turn(struct loop *loop)
 {
+    int round = 0;
     do {
         for (size_t i = 0; i < loop->turn_call_count; i++)
             loop->turn_calls[i].call(loop->turn_calls[i].self);
-    } while (drain_zmq(loop));
+    } while (round++ < DRAIN_ROUNDS_MAX && drain_zmq(loop));
 }
 
 /* ---- the loop ---- */
@@ -323,7 +331,8 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
 static void turn(struct loop *loop)
 {
     struct epoll_event events[EVENTS_A_TURN];
-    int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, sleep_time(loop));
+    int sleep = any_touched(loop) ? 0 : sleep_time(loop);
+    int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, sleep);
     ENSURE(count >= 0 || errno == EINTR);
     loop->now = clock_now();
     for (int i = 0; i < count; i++)

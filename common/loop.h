@@ -47,8 +47,9 @@ void loop_timer_set(struct loop *loop, struct loop_timer *timer, int64_t at, loo
 void loop_timer_cancel(struct loop *loop, struct loop_timer *timer);
 
 /* Watches a ZeroMQ socket (void * of libzmq) for incoming messages. `call` must receive with ZMQ_DONTWAIT
- * until EAGAIN. The loop follows the edge-triggered rules of ZMQ_FD: after any send on the socket, say
- * loop_zmq_touch, since a send may swallow the wake-up of a message that came in. Returns 0 or -1. */
+ * until EAGAIN, or say loop_zmq_touch when it has had enough for once: it is called again soon. The loop
+ * follows the edge-triggered rules of ZMQ_FD: after any send on the socket, say loop_zmq_touch, since a send
+ * may swallow the wake-up of a message that came in. Returns 0 or -1. */
 int loop_zmq_add(struct loop *loop, void *socket, loop_call *call, void *self);
 void loop_zmq_touch(struct loop *loop, void *socket);
 void loop_zmq_remove(struct loop *loop, void *socket);

@@ -43,7 +43,7 @@ static inline struct text text_of(const char *string)
 static inline bool text_is(struct text text, const char *string)
 {
     size_t length = strlen(string);
-    return text.length == length && memcmp(text.at, string, length) == 0;
+    return text.length == length && (length == 0 || memcmp(text.at, string, length) == 0);
 }
 
 /* Copies the view into `buffer` with a terminator, cutting what does not fit. Returns `buffer`. */

@@ -29,7 +29,7 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
 static const char help[] =
     "  -c, --config FILE          the configuration; without it every parameter has its default\n"
     "  -s, --set SECTION.NAME=VALUE\n"
-    "                             one parameter, which goes before the file's; any number of them\n"
+    "                             one parameter; it overrides the file; any number of them\n"
     "  -n, --name NAME            what this process is called in logs and counters\n"
     "  -r, --ready-fd FD          the descriptor on which to say \"ready\"\n"
     "  -m, --model NAME           the model to serve (the worker alone)\n"

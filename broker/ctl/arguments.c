@@ -19,7 +19,7 @@ static const struct {
     const char *text;
 } helps[] = {
     {'c', "-c, --config FILE              the configuration; without it every parameter has its default"},
-    {'s', "-s, --set SECTION.NAME=VALUE   one parameter, which goes before the file's; any number of them"},
+    {'s', "-s, --set SECTION.NAME=VALUE   one parameter; it overrides the file; any number of them"},
     {'j', "    --json                     print JSON instead of tables"},
     {'w', "    --wait SECONDS             wait at most so long"},
     {'t', "    --template                 print a configuration with every parameter at its default"},

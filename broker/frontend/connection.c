@@ -34,6 +34,8 @@ enum {
     LOOK_BYTES =
         65536, /* of a request that may lie in the socket; a Unix socket holds about three times that */
     SPOOL_FROM = 16384, /* a request that is larger and still not whole is moved to memory */
+    SPOOL_BEGIN = 4096, /* bytes of a new spool: what a slow peer costs */
+    LOOKS_MAX = 8, /* pieces that may pile up in the socket, where each takes far more room than its bytes */
     ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */
     LARGE_ANSWER =
         16384, /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
@@ -54,6 +56,7 @@ struct connection {
     bool hung_up;   /* the peer went while the request was WORKING, or asked of the collector */
     bool more_came; /* bytes came while a request was under way */
     int64_t since;  /* when the request, or the idleness, began */
+    int looks;      /* at this request while it was READING */
     struct scan scan;
     uint8_t *spool; /* SPOOLING: what came, or NULL */
     size_t spool_length, spool_capacity;
@@ -129,7 +132,7 @@ static bool spool(struct connection *connection, const uint8_t *bytes, size_t le
     struct connections *all = connection->all;
     size_t wanted = connection->spool_length + length;
     if (wanted > connection->spool_capacity) {
-        size_t capacity = connection->spool_capacity == 0 ? 4 * SPOOL_FROM : connection->spool_capacity;
+        size_t capacity = connection->spool_capacity == 0 ? SPOOL_BEGIN : connection->spool_capacity;
         while (capacity < wanted)
             capacity *= 2;
         size_t more = capacity - connection->spool_capacity;
@@ -402,6 +405,7 @@ static void look(struct connection *connection)
         connection->state = READING;
         connection->since = loop_now(all->context.loop);
         connection->refuse = 0;
+        connection->looks = 0;
     }
     connection->scan = (struct scan){0};
     enum scan_result result = scan_feed(&connection->scan, &all->limits, all->look, (size_t)length);
@@ -410,7 +414,7 @@ static void look(struct connection *connection)
     } else if (result == SCAN_COMPLETE &&
                connection->scan.body < (size_t)all->context.config->frontend_large_body_bytes) {
         handle(connection);
-    } else if (result != SCAN_PARTIAL || length >= SPOOL_FROM) {
+    } else if (result != SCAN_PARTIAL || length >= SPOOL_FROM || ++connection->looks >= LOOKS_MAX) {
         connection->scan = (struct scan){0};
         connection->state = SPOOLING;
         read_more(connection);

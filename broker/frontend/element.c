@@ -47,7 +47,7 @@ bool element_write_floats(yyjson_val *values, size_t count, bool allow_nan, uint
 
 /* ---- whole numbers ---- */
 
-/* A whole number between INT64_MIN and UINT64_MAX. */
+/* A whole number from INT64_MIN to UINT64_MAX. */
 struct whole {
     bool negative;
     uint64_t bits; /* two's complement when negative */
@@ -66,7 +66,8 @@ static bool as_whole(yyjson_val *value, struct whole *whole)
     if (!yyjson_is_real(value))
         return false;
     double number = value->uni.f64;
-    if (!(number >= -0x1p63 && number < 0x1p64) || trunc(number) != number)
+    if (!(number > -0x1p63 && number < 0x1p64) ||
+        trunc(number) != number) /* -2^63: what -2^63 - 1 is rounded to */
         return false;
     *whole = number < 0 ? (struct whole){true, (uint64_t)(int64_t)number}
                         : (struct whole){false, (uint64_t)number};

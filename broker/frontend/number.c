@@ -12,14 +12,20 @@
  *
  * Why doubles are exact enough: scaling rounds twice (the power of ten, the product), which moves a number
  * below 4.3e9 by less than 1e-6; the interval is narrowed by that much on either side. So whatever is printed
- * reads back as the same float, always. Only a decimal that lies within 1e-6 units of a midpoint could be
- * missed for a longer one. SPDX-License-Identifier: MIT */
+ * reads back as the same float, always. Midpoints that are whole numbers after scaling, as those of large
+ * floats are, are told exactly. SPDX-License-Identifier: MIT */
 #include "number.h"
 
 #include <math.h>
 #include <yyjson.h>
 
-enum { MANTISSA_BITS = 23, EXPONENT_BIAS = 127, FIXED_MIN = -5, FIXED_MAX = 15 /* exponents that are written without an "e" */ };
+enum {
+    EXACT_POWER_MAX = 22 /* of ten, in a double */,
+    MANTISSA_BITS = 23,
+    EXPONENT_BIAS = 127,
+    FIXED_MIN = -5,
+    FIXED_MAX = 15 /* exponents that are written without an "e" */
+};
 
 #define MARGIN 1e-6 /* units of the last scaled digit; see above */
 
@@ -56,6 +62,36 @@ static double power_of_two(int exponent)
     return value;
 }
 
+/* True when `value`, an odd multiple of 2^bit, is a whole number after scaling. Exact. */
+static bool whole_after_scaling(double value, int bit, int power)
+{
+    if (power >= 0)
+        return bit + power >= 0;
+    return -power <= EXACT_POWER_MAX && fmod(value, powers_of_ten[-power]) == 0;
+}
+
+/* The whole numbers, after scaling, that read back as `value`: from the midpoint below to the one above. A
+ * midpoint itself is read as the neighbour whose mantissa is even. */
+static void find_interval(double value, uint32_t mantissa, int lowest_bit, bool gap_is_half_below, int power,
+                          uint32_t *low, uint32_t *high)
+{
+    int bit = lowest_bit - 1;
+    int bit_below = gap_is_half_below ? lowest_bit - 2 : bit;
+    double above = value + power_of_two(bit);
+    double below = value - power_of_two(bit_below);
+    bool even = mantissa % 2 == 0;
+    double scaled_above = scale(above, power);
+    double scaled_below = scale(below, power);
+    if (whole_after_scaling(below, bit_below, power) && even)
+        *low = (uint32_t)(scaled_below + 0.5);
+    else
+        *low = (uint32_t)(scaled_below + MARGIN) + 1;
+    if (whole_after_scaling(above, bit, power) && even)
+        *high = (uint32_t)(scaled_above + 0.5);
+    else
+        *high = (uint32_t)(scaled_above - MARGIN);
+}
+
 static struct decimal shortest(double value, uint32_t bits)
 {
     int exponent = (int)(bits >> MANTISSA_BITS);
@@ -63,11 +99,8 @@ static struct decimal shortest(double value, uint32_t bits)
     int lowest_bit = (exponent == 0 ? 1 : exponent) - EXPONENT_BIAS - MANTISSA_BITS;
     int highest_bit = exponent == 0 ? 31 - __builtin_clz(mantissa) + lowest_bit : exponent - EXPONENT_BIAS;
     int power = 8 - log10_of_power_of_two(highest_bit);
-    double scaled = scale(value, power);
-    double half_gap = scale(power_of_two(lowest_bit - 1), power);
-    double half_gap_below = mantissa == 0 && exponent > 1 ? half_gap / 2 : half_gap;
-    uint32_t low = (uint32_t)(scaled - half_gap_below + MARGIN) + 1;
-    uint32_t high = (uint32_t)(scaled + half_gap - MARGIN);
+    uint32_t low, high;
+    find_interval(value, mantissa, lowest_bit, mantissa == 0 && exponent > 1, power, &low, &high);
     uint32_t unit = 1;
     int dropped = 0;
     for (;;) {
@@ -80,15 +113,15 @@ static struct decimal shortest(double value, uint32_t bits)
         unit *= 10;
         dropped++;
     }
-    uint32_t nearest = (uint32_t)(scaled / unit + 0.5);
+    uint32_t nearest = (uint32_t)(scale(value, power) / unit + 0.5);
     nearest = nearest < low ? low : nearest > high ? high : nearest;
     return (struct decimal){nearest, dropped - power};
 }
 
 static size_t count_digits(uint32_t value)
 {
-    static const uint32_t smallest[] = {0,         10,         100,        1000,       10000,
-                                        100000,    1000000,    10000000,   100000000,  1000000000};
+    static const uint32_t smallest[] = {0,      10,      100,      1000,      10000,
+                                        100000, 1000000, 10000000, 100000000, 1000000000};
     size_t count = (size_t)(32 - __builtin_clz(value | 1)) * 1233 >> 12; /* log10(2) = 1233 / 4096 */
     return count + (value >= smallest[count]);
 }
@@ -96,9 +129,10 @@ static size_t count_digits(uint32_t value)
 /* Writes exactly `count` digits, which is what `value` has. */
 static void write_digits(uint32_t value, size_t count, char *text)
 {
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-                                "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-                                "8081828384858687888990919293949596979899";
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
     while (count >= 2) {
         count -= 2;
         memcpy(text + count, pairs + value % 100 * 2, 2);
@@ -204,10 +238,9 @@ uint16_t number_to_half(double value)
         return sign | 0x7e00;
     if (magnitude >= 65520) /* halfway from the largest half, 65504, to the next power of two */
         return sign | 0x7c00;
-    int exponent;
-    frexp(magnitude, &exponent); /* magnitude = 0.1xxx * 2^exponent */
-    if (exponent < -13)
-        exponent = -13; /* subnormal halves all have the spacing 2^-24 */
+    int exponent = -13; /* of subnormal halves, and of zero: all have the spacing 2^-24 */
+    if (magnitude >= 0x1p-14)
+        frexp(magnitude, &exponent); /* magnitude = 0.1xxx * 2^exponent */
     /* In units of the last place this is a whole number of at most 2^11, which nearbyint rounds to even; a
      * carry into the next exponent comes out right because the exponent stands directly above the mantissa.
      */

@@ -5,10 +5,10 @@
  * service ever does stands in the table; each entry is a small named function, and enter() alone changes the
  * state.
  *
- * The rules of starting again: a process that was ready and lived a second is replaced at once. Any other end
- * is a failed start: one second's wait, doubled each time, and after storm_count of them in a row the service
- * is called failed and tried at the longest wait. No service starts more often than once a second.
- * SPDX-License-Identifier: MIT */
+ * The rules of starting again: no service starts more often than once a second. Within that, a process that
+ * was ready is replaced at once, however it ended. One that ended without having been ready has failed to
+ * start: one second's wait, doubled each time, and after storm_count of them in a row the service is called
+ * failed and tried at the longest wait. SPDX-License-Identifier: MIT */
 #include "service.h"
 
 #include "clock.h"
@@ -22,8 +22,8 @@
 
 enum { SERVICE_MAGIC = 0x5e41c3aa };
 
-/* No service starts twice within this time, and a process that ends sooner counts as a failed start. */
-static const int64_t shortest_life = SECOND;
+/* No service starts twice within this time. */
+static const int64_t between_starts = SECOND;
 
 struct service {
     unsigned magic;
@@ -231,7 +231,7 @@ static void launch(struct service *service)
 /* Launches now, or when the last start is a second ago. */
 static void launch_soon(struct service *service)
 {
-    int64_t at = service->starts == 0 ? 0 : service->started_at + shortest_life;
+    int64_t at = service->starts == 0 ? 0 : service->started_at + between_starts;
     if (at <= clock_now()) {
         launch(service);
         return;
@@ -274,10 +274,10 @@ static void died(struct service *service)
     if (WIFEXITED(service->exit_status) && WEXITSTATUS(service->exit_status) == SERVICE_EXIT_FOR_GOOD) {
         log_error("%s: %s; it is not started again", service->command->name, service->cause);
         enter(service, SERVICE_FAILED);
-    } else if (service->state == SERVICE_RUNNING && clock_now() - service->started_at >= shortest_life) {
+    } else if (service->state == SERVICE_RUNNING) {
         log_warning("%s: %s; started again", service->command->name, service->cause);
         service->failures = 0;
-        launch(service);
+        launch_soon(service);
     } else {
         back_off(service);
     }

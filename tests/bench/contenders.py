@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / os.environ.get("OUTRIGGER_BUILD", "build")
 MODELS = ROOT / "tests/models"
 PEERS = ROOT / "tests/bench/peers"
-RUN_WEB_SERVER = os.environ.get("RUN_WEB_SERVER", ROOT / "deploy/run-web-server")
+RUN_WEB_SERVER = ROOT / "deploy/run-web-server"
 PYTHON = "/usr/bin/python3"     # Debian's, which has Debian's packages
 START_SECONDS = 60
 FASTAPI_PROCESSES = 4
@@ -117,10 +117,11 @@ class Outrigger(Contender):
 
     def __init__(self, name: str, scratch: Path, settings: list = (), models: Path = MODELS / "repository"):
         super().__init__(name, scratch)
-        self.socket = self.folder / "run/frontend.sock"
+        # Apache's processes are somebody else than we are, and the runtime directory is closed to others.
+        self.socket = self.folder / "socket"
         self.settings = [f"runtime_directory={self.folder}/run", f"state_directory={self.folder}/state",
-                         f"models_directory={models}", "default_model=cancer-logistic", "collector.listen=",
-                         "log_level=warning", *settings]
+                         f"models_directory={models}", "default_model=cancer-logistic", f"frontend.socket={self.socket}",
+                         "frontend.socket_mode=0666", "collector.listen=", "log_level=warning", *settings]
         self.seconds_to_ready = None
 
     def command(self, verb: str, *more) -> list:
@@ -163,7 +164,7 @@ class WebServer(Contender):
 
     def start(self) -> None:
         self.port = free_port()
-        self.launch([RUN_WEB_SERVER, self.web, self.port, self.behind.socket, self.folder / "files"])
+        self.launch([RUN_WEB_SERVER, self.web, self.port, self.behind.socket, self.folder])
         wait_for(self.name, START_SECONDS, lambda: answers(self.port), self.process)
 
     def part_of(self, pid: int) -> str:

@@ -1,13 +1,15 @@
-/* floor_threads: libfcgi as its manual has it, 64 threads that each accept a connection and serve it to its
- * end. A kept connection holds its thread while it is idle, so the web server in front must not keep more
- * than there are threads. SPDX-License-Identifier: MIT */
+/* floor_threads: libfcgi as its manual has it, threads that each accept a connection and serve it to its end.
+ * A kept connection holds its thread while it is idle: there must be as many threads as the web server may
+ * keep connections, or requests wait for seconds behind idle ones. nginx, as conf/nginx has it, keeps 64 for
+ * each of its processes, of which there is one for each core. SPDX-License-Identifier: MIT */
 #include "floor.h"
 
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-enum { THREADS = 64 };
+enum { THREADS_PER_CORE = 64 };
 
 static void *serve(void *listening)
 {
@@ -23,9 +25,10 @@ int main(int argc, char **argv)
 {
     pthread_t thread;
     int listening = floor_listen(argc, argv);
-    for (int i = 1; i < THREADS; i++) {
+    long threads = THREADS_PER_CORE * sysconf(_SC_NPROCESSORS_ONLN);
+    for (long i = 1; i < threads; i++) {
         if (pthread_create(&thread, NULL, serve, &listening) != 0) {
-            fprintf(stderr, "%s: cannot start thread %d\n", argv[0], i);
+            fprintf(stderr, "%s: cannot start thread %ld\n", argv[0], i);
             return 1;
         }
     }

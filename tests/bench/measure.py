@@ -1,8 +1,8 @@
 """Measure: one run of one cell: the load, and what it cost whom.
 
-A run that others on this machine disturbed is tried again, and the calmest is kept: what the cores did in
-that time less what the load and the contender used is the share of others (the kernel's own threads among
-them).
+Machines are shared. A run begins when the cores are at rest, or when that has not come for a while. One that
+others disturbed all the same is tried again, and the calmest is kept: what the cores did in that time less
+what the load and the contender used is the share of others (the kernel's own threads among them).
 
 SPDX-License-Identifier: MIT
 """
@@ -18,6 +18,8 @@ from processes import Failed, cpu_seconds, machine_busy_seconds
 
 TRIES = 3
 CALM = 0.05                 # share of the machine that others may take without a run being tried again
+GLANCE_SECONDS = 0.1        # how long the cores are watched to see whether they are at rest
+REST_SECONDS = 10           # the longest wait for that
 HEAVY_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 SCRIPT = Path(__file__).with_name("post.lua")
 
@@ -64,6 +66,15 @@ def part_seconds(parts: dict) -> dict:
     return {part: sum(cpu_seconds(pid) for pid in pids) for part, pids in parts.items()}
 
 
+def wait_for_rest() -> None:
+    end = time.monotonic() + REST_SECONDS
+    while time.monotonic() < end:
+        busy = machine_busy_seconds()
+        time.sleep(GLANCE_SECONDS)
+        if machine_busy_seconds() - busy <= 2 * CALM * GLANCE_SECONDS * os.cpu_count():
+            return
+
+
 def once(load, parts: dict) -> dict:
     """Runs `load`, a function that gives a result, and adds `cpu` (us a request by part) and `others`."""
     before, busy, children, begin = part_seconds(parts), machine_busy_seconds(), children_seconds(), time.monotonic()
@@ -79,6 +90,7 @@ def once(load, parts: dict) -> dict:
 def calmest(load, parts: dict) -> dict:
     best = None
     for _ in range(TRIES):
+        wait_for_rest()
         result = once(load, parts)
         if best is None or result["others"] < best["others"]:
             best = result

@@ -18,7 +18,8 @@ def summary(runs: list) -> dict:
     cell = {column: median(run[column] for run in runs) for column in COLUMNS if column in runs[0]}
     rates = [run["per_second"] for run in runs]
     cell["spread"] = (max(rates) - min(rates)) / max(cell["per_second"], 1e-9)
-    cell["failed"] = sum(run["refused"] + run["broken"] for run in runs)
+    cell["refused"] = sum(run["refused"] for run in runs)
+    cell["broken"] = sum(run["broken"] for run in runs)
     cell["cpu"] = {part: median(run["cpu"].get(part, 0.0) for run in runs) for part in runs[0]["cpu"]}
     cell["cpu_ours"] = median(sum(run["cpu"].get(part, 0.0) for part in OURS) for run in runs)
     return cell
@@ -39,7 +40,7 @@ def _row(name: str, cell: dict, cells: dict) -> str:
     rest = sum(used for part, used in cell["cpu"].items() if part not in PARTS)
     used = [f"{cell['cpu'][part]:.1f}" if part in cell["cpu"] else "" for part in PARTS]
     used.append(f"{rest:.1f}" if rest else "")
-    failed = f"  {cell['failed']} FAILED" if cell["failed"] else ""
+    failed = "".join(f"  {cell[kind]} {kind.upper()}" for kind in ("refused", "broken") if cell[kind])
     return (f"  {name:34}{cell['per_second']:10,.0f}{cell['spread']:6.0%}{ratio:>7}{times[0]:>10}{times[1]:>10}   "
             + "".join(f"{value:>9}" for value in used) + f"{cell['others']:8.0%}{failed}")
 

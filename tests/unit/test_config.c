@@ -3,6 +3,7 @@
  * test_parameter.c. SPDX-License-Identifier: MIT */
 #include "config.h"
 #include "scratch_directory.h"
+#include "suite.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -485,47 +486,32 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("config");
-    TCase *values = tcase_create("values");
-    tcase_add_checked_fixture(values, set_up, tear_down);
-    tcase_add_test(values, defaults_are_those_of_the_table);
-    tcase_add_test(values, an_empty_name_is_no_file);
-    tcase_add_test(values, computed_values_follow_the_runtime_directory);
-    tcase_add_test(values, configured_values_are_not_computed);
-    tcase_add_test(values, frontends_follow_the_cores);
-    tcase_add_test(values, free_takes_null);
-    tcase_add_test(values, settings_go_before_the_file);
-    tcase_add_test(values, bad_settings_are_said);
-    suite_add_tcase(suite, values);
-    TCase *files = tcase_create("files");
-    tcase_add_checked_fixture(files, set_up, tear_down);
-    tcase_add_test(files, sections_and_top_level_are_read);
-    tcase_add_test(files, unknown_key_names_the_nearest);
-    tcase_add_test(files, unknown_section_names_the_nearest);
-    tcase_add_test(files, a_wrong_value_is_said_with_what_was_expected);
-    tcase_add_test(files, syntax_errors_have_a_line);
-    tcase_add_test(files, all_faults_are_told);
-    tcase_add_test(files, earlier_complaints_stay);
-    suite_add_tcase(suite, files);
-    TCase *checks = tcase_create("checks between values");
-    tcase_add_checked_fixture(checks, set_up, tear_down);
-    tcase_add_test(checks, words_are_checked);
-    tcase_add_test(checks, socket_modes_are_octal);
-    tcase_add_test(checks, listen_is_address_and_port);
-    tcase_add_test(checks, endpoints_are_checked);
-    tcase_add_test(checks, socket_paths_fit_the_system);
-    tcase_add_test(checks, sizes_must_fit_each_other);
-    tcase_add_test(checks, a_fault_in_a_default_names_the_file);
-    suite_add_tcase(suite, checks);
-    TCase *texts = tcase_create("template and sample");
-    tcase_add_checked_fixture(texts, set_up, tear_down);
-    tcase_add_test(texts, the_template_is_complete_and_equal_to_the_defaults);
-    tcase_add_test(texts, the_sample_is_complete_and_equal_to_the_defaults);
-    tcase_add_test(texts, the_manual_page_has_every_parameter);
-    suite_add_tcase(suite, texts);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    const TTest *tests[] = {
+        defaults_are_those_of_the_table,
+        an_empty_name_is_no_file,
+        computed_values_follow_the_runtime_directory,
+        configured_values_are_not_computed,
+        frontends_follow_the_cores,
+        free_takes_null,
+        sections_and_top_level_are_read,
+        unknown_key_names_the_nearest,
+        unknown_section_names_the_nearest,
+        a_wrong_value_is_said_with_what_was_expected,
+        syntax_errors_have_a_line,
+        all_faults_are_told,
+        earlier_complaints_stay,
+        words_are_checked,
+        socket_modes_are_octal,
+        listen_is_address_and_port,
+        endpoints_are_checked,
+        socket_paths_fit_the_system,
+        sizes_must_fit_each_other,
+        a_fault_in_a_default_names_the_file,
+        settings_go_before_the_file,
+        bad_settings_are_said,
+        the_template_is_complete_and_equal_to_the_defaults,
+        the_sample_is_complete_and_equal_to_the_defaults,
+        the_manual_page_has_every_parameter,
+    };
+    return SUITE_RUN("config", set_up, tear_down, tests);
 }

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "log.h"
 #include "object.h"
+#include "suite.h"
 
-#include <check.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -327,30 +327,23 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("log");
-    TCase *group = tcase_create("log");
-    tcase_set_timeout(group, 120);
-    tcase_add_checked_fixture(group, set_up, tear_down);
-    tcase_add_test(group, a_line_is_json);
-    tcase_add_test(group, a_line_without_request_has_no_such_member);
-    tcase_add_test(group, levels_are_kept);
-    tcase_add_test(group, level_names_are_known);
-    tcase_add_test(group, an_unknown_level_is_info);
-    tcase_add_test(group, special_characters_are_escaped);
-    tcase_add_test(group, good_utf8_is_kept);
-    tcase_add_test(group, bad_utf8_is_replaced);
-    tcase_add_test(group, any_byte_makes_a_good_line);
-    tcase_add_test(group, long_lines_are_cut_within_their_bound);
-    tcase_add_test(group, long_process_names_are_cut);
-    tcase_add_test(group, plain_lines_are_for_people);
-    tcase_add_test(group, another_form_than_plain_is_json);
-    tcase_add_test(group, errno_is_kept);
-    tcase_add_test(group, threads_do_not_mix_their_lines);
-    tcase_add_test(group, complaints_of_one_place_are_rare);
-    suite_add_tcase(suite, group);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    const TTest *tests[] = {
+        a_line_is_json,
+        a_line_without_request_has_no_such_member,
+        levels_are_kept,
+        level_names_are_known,
+        an_unknown_level_is_info,
+        special_characters_are_escaped,
+        good_utf8_is_kept,
+        bad_utf8_is_replaced,
+        any_byte_makes_a_good_line,
+        long_lines_are_cut_within_their_bound,
+        long_process_names_are_cut,
+        plain_lines_are_for_people,
+        another_form_than_plain_is_json,
+        errno_is_kept,
+        threads_do_not_mix_their_lines,
+        complaints_of_one_place_are_rare,
+    };
+    return SUITE_RUN("log", set_up, tear_down, tests);
 }

@@ -3,6 +3,7 @@
 #include "config.h"
 #include "model_config.h"
 #include "scratch_directory.h"
+#include "suite.h"
 
 static struct config_errors errors;
 static struct model_list *list;
@@ -418,38 +419,31 @@ START_TEST(the_sample_is_complete_and_equal_to_the_defaults)
 }
 END_TEST
 
-static void add_tests(Suite *suite, const char *name, const TTest *const *tests)
-{
-    TCase *group = tcase_create(name);
-    tcase_add_checked_fixture(group, set_up, tear_down);
-    for (; *tests != NULL; tests++)
-        tcase_add_test(group, *tests);
-    suite_add_tcase(suite, group);
-}
-
 int main(void)
 {
-    Suite *suite = suite_create("models");
-    add_tests(
-        suite, "list",
-        (const TTest *const[]){an_empty_repository_is_an_empty_list, an_unreadable_repository_is_a_complaint,
-                               models_are_in_the_order_of_their_names, what_is_no_model_is_passed_over,
-                               bad_names_are_refused, links_to_folders_are_followed,
-                               the_default_model_is_the_configured_or_the_only_one, free_takes_null, NULL});
-    add_tests(suite, "versions",
-              (const TTest *const[]){versions_are_in_the_order_of_their_values, comparison_is_an_order,
-                                     other_entries_are_no_versions, a_version_with_a_bad_name_is_said,
-                                     the_stable_version_is_the_configured_or_the_highest,
-                                     a_model_may_have_no_version_yet, NULL});
-    add_tests(suite, "model.conf",
-              (const TTest *const[]){defaults_are_those_of_the_table, model_conf_is_read,
-                                     faults_name_file_line_and_key, a_bad_model_leaves_the_others,
-                                     the_backend_follows_from_the_file, a_missing_file_is_said,
-                                     the_template_is_complete_and_equal_to_the_defaults,
-                                     the_sample_is_complete_and_equal_to_the_defaults, NULL});
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    const TTest *tests[] = {
+        an_empty_repository_is_an_empty_list,
+        an_unreadable_repository_is_a_complaint,
+        models_are_in_the_order_of_their_names,
+        what_is_no_model_is_passed_over,
+        bad_names_are_refused,
+        links_to_folders_are_followed,
+        the_default_model_is_the_configured_or_the_only_one,
+        free_takes_null,
+        versions_are_in_the_order_of_their_values,
+        comparison_is_an_order,
+        other_entries_are_no_versions,
+        a_version_with_a_bad_name_is_said,
+        the_stable_version_is_the_configured_or_the_highest,
+        a_model_may_have_no_version_yet,
+        defaults_are_those_of_the_table,
+        model_conf_is_read,
+        faults_name_file_line_and_key,
+        a_bad_model_leaves_the_others,
+        the_backend_follows_from_the_file,
+        a_missing_file_is_said,
+        the_template_is_complete_and_equal_to_the_defaults,
+        the_sample_is_complete_and_equal_to_the_defaults,
+    };
+    return SUITE_RUN("models", set_up, tear_down, tests);
 }

@@ -4,6 +4,7 @@
 #include "nearest.h"
 #include "parameter.h"
 #include "scratch_directory.h"
+#include "suite.h"
 
 #include <stdlib.h>
 
@@ -527,42 +528,38 @@ START_TEST(distances_are_those_of_levenshtein)
 }
 END_TEST
 
-static void add_tests(Suite *suite, const char *name, const TTest *const *tests)
-{
-    TCase *group = tcase_create(name);
-    tcase_set_timeout(group, 120);
-    tcase_add_checked_fixture(group, set_up, tear_down);
-    for (; *tests != NULL; tests++)
-        tcase_add_test(group, *tests);
-    suite_add_tcase(suite, group);
-}
-
 int main(void)
 {
-    Suite *suite = suite_create("parameter");
-    add_tests(suite, "values",
-              (const TTest *const[]){defaults_stand_where_nothing_is_said, sections_and_top_level_are_read,
-                                     the_bounds_themselves_are_good, yes_and_no_are_written_in_two_ways,
-                                     lists_are_lists_of_texts, lists_are_bounded, NULL});
-    add_tests(suite, "faults",
-              (const TTest *const[]){unknown_keys_name_the_nearest, a_key_in_the_wrong_section_is_found,
-                                     unknown_sections_name_the_nearest, a_section_must_be_a_section,
-                                     wrong_types_are_said, long_and_dirty_texts_are_refused,
-                                     duplicates_and_syntax_errors_have_a_line,
-                                     what_is_wrong_leaves_the_default, later_checks_know_the_line,
-                                     settings_are_values, bad_settings_are_said, NULL});
-    add_tests(suite, "files",
-              (const TTest *const[]){unreadable_files_are_said, includes_are_relative_to_the_file,
-                                     faults_of_an_included_file_name_it, bad_includes_are_refused,
-                                     circles_of_includes_end, numbers_that_would_be_cut_are_refused,
-                                     numbers_in_other_places_are_left_alone,
-                                     unfinished_texts_and_comments_end_the_scan, no_mutation_aborts, NULL});
-    add_tests(suite, "texts",
-              (const TTest *const[]){complaints_are_bounded_and_counted, the_template_reads_as_the_defaults,
-                                     distances_are_those_of_levenshtein, NULL});
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    const TTest *tests[] = {
+        defaults_stand_where_nothing_is_said,
+        sections_and_top_level_are_read,
+        the_bounds_themselves_are_good,
+        yes_and_no_are_written_in_two_ways,
+        lists_are_lists_of_texts,
+        lists_are_bounded,
+        unknown_keys_name_the_nearest,
+        a_key_in_the_wrong_section_is_found,
+        unknown_sections_name_the_nearest,
+        a_section_must_be_a_section,
+        wrong_types_are_said,
+        long_and_dirty_texts_are_refused,
+        duplicates_and_syntax_errors_have_a_line,
+        what_is_wrong_leaves_the_default,
+        later_checks_know_the_line,
+        settings_are_values,
+        bad_settings_are_said,
+        unreadable_files_are_said,
+        includes_are_relative_to_the_file,
+        faults_of_an_included_file_name_it,
+        bad_includes_are_refused,
+        circles_of_includes_end,
+        numbers_that_would_be_cut_are_refused,
+        numbers_in_other_places_are_left_alone,
+        unfinished_texts_and_comments_end_the_scan,
+        no_mutation_aborts,
+        complaints_are_bounded_and_counted,
+        the_template_reads_as_the_defaults,
+        distances_are_those_of_levenshtein,
+    };
+    return SUITE_RUN("parameter", set_up, tear_down, tests);
 }

@@ -1,8 +1,8 @@
 /* test_placement: cores divided for machines of any size, the lists as text, and what is refused.
  * SPDX-License-Identifier: MIT */
 #include "placement.h"
+#include "suite.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -158,23 +158,18 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("placement");
-    TCase *group = tcase_create("placement");
-    tcase_add_test(group, auto_gives_the_last_half_to_the_light_ones);
-    tcase_add_test(group, auto_works_with_the_cores_that_there_are);
-    tcase_add_test(group, one_core_is_left_to_the_kernel);
-    tcase_add_test(group, none_is_left_to_the_kernel);
-    tcase_add_test(group, a_list_is_for_the_light_ones);
-    tcase_add_test(group, cores_of_others_are_refused);
-    tcase_add_test(group, lists_that_do_not_fit_mean_any_core);
-    tcase_add_test(group, what_is_no_list_is_refused);
-    tcase_add_test(group, cores_that_do_not_exist_are_refused);
-    tcase_add_test(group, a_plan_looks_at_the_cores_of_the_process);
-    tcase_add_test(group, a_bad_plan_is_a_complaint);
-    suite_add_tcase(suite, group);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    const TTest *tests[] = {
+        auto_gives_the_last_half_to_the_light_ones,
+        auto_works_with_the_cores_that_there_are,
+        one_core_is_left_to_the_kernel,
+        none_is_left_to_the_kernel,
+        a_list_is_for_the_light_ones,
+        cores_of_others_are_refused,
+        lists_that_do_not_fit_mean_any_core,
+        what_is_no_list_is_refused,
+        cores_that_do_not_exist_are_refused,
+        a_plan_looks_at_the_cores_of_the_process,
+        a_bad_plan_is_a_complaint,
+    };
+    return SUITE_RUN("placement", NULL, NULL, tests);
 }

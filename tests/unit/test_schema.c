@@ -168,16 +168,16 @@ END_TEST
 START_TEST(row_values_are_summed_over_the_inputs)
 {
     struct schema_tensor inputs[3] = {
-        {"a", DATATYPE_FP32, 2, {-1, 5}}, {"b", DATATYPE_FP32, 1, {-1}}, {"c", DATATYPE_FP32, 3, {-1, 2, 3}}};
+        {.rank = 2, .shape = {-1, 5}}, {.rank = 1, .shape = {-1}}, {.rank = 3, .shape = {-1, 2, 3}}};
     struct schema some = {.inputs = inputs, .input_count = 3};
     ck_assert_uint_eq(schema_row_values(&some), 12);
     inputs[2].shape[1] = -1;
     ck_assert_uint_eq(schema_row_values(&some), 0);
     inputs[2].shape[1] = INT64_MAX;
     ck_assert_uint_eq(schema_row_values(&some), 0);
-    inputs[2] = (struct schema_tensor){"c", DATATYPE_FP32, 0, {0}};
+    inputs[2].rank = 0;
     ck_assert_uint_eq(schema_row_values(&some), 0);
-    inputs[1] = inputs[2] = (struct schema_tensor){"b", DATATYPE_FP32, 3, {-1, INT64_MAX, 2}};
+    inputs[1] = inputs[2] = (struct schema_tensor){.rank = 3, .shape = {-1, INT64_MAX, 2}};
     ck_assert_uint_eq(schema_row_values(&some), 0);
     some.input_count = 0;
     ck_assert_uint_eq(schema_row_values(&some), 0);
@@ -249,7 +249,7 @@ START_TEST(unknown_keys_are_passed_over)
     ck_assert_ptr_null(complaint());
     begin(1);
     wire_write_str(&writer, "colour");
-    ck_assert_str_eq(complaint(), "the schema is no map"); /* a map longer than its bytes, or: */
+    ck_assert_str_eq(complaint(), "a value is cut off");
 }
 END_TEST
 

@@ -1,0 +1,120 @@
+/* fuzz_decode: the body of a prediction, for models of several shapes. The first byte chooses the model and
+ * the call, the rest is the body. What is accepted is a payload that the worker's reader takes; what is
+ * refused has a fault to tell. The bytes are tried as an answer's payload, too: what is printed of it is
+ * JSON. SPDX-License-Identifier: MIT */
+#include "answer.h"
+#include "decode.h"
+#include "layout.h"
+#include "rows.h"
+#include "schema.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { MODELS = 4, MAX_DEPTH = 64 };
+
+static void add_input(struct schema *schema, const char *name, enum datatype datatype, uint32_t rank,
+                      int64_t width)
+{
+    struct schema_tensor *input = &schema->inputs[schema->input_count++];
+    *input = (struct schema_tensor){
+        .name = object_strdup(name), .datatype = datatype, .rank = rank, .shape = {-1, width}};
+}
+
+static void add_names(struct schema *schema, const char *names, size_t count)
+{
+    schema->features = object_alloc(count * sizeof *schema->features);
+    for (size_t i = 0; i < count; i++)
+        schema->features[schema->feature_count++] = object_strdup((const char[]){names[i], '\0'});
+}
+
+/* Numbers; numbers by name; one input of each datatype, by name; any width. */
+static struct schema *make_schema(unsigned model)
+{
+    struct schema *schema = schema_new();
+    schema->inputs = object_alloc(DATATYPE_COUNT * sizeof *schema->inputs);
+    if (model == 0) {
+        add_input(schema, "x", DATATYPE_FP32, 2, 3);
+    } else if (model == 1) {
+        add_input(schema, "x", DATATYPE_FP32, 2, 3);
+        add_names(schema, "abc", 3);
+        schema->allow_nan = true;
+    } else if (model == 2) {
+        for (int i = 0; i < DATATYPE_COUNT; i++)
+            add_input(schema, datatype_name((enum datatype)i), (enum datatype)i, 1 + i % 2, 1);
+        add_names(schema, "abcdefghijklm", DATATYPE_COUNT);
+    } else {
+        add_input(schema, "x", DATATYPE_BYTES, 2, -1);
+    }
+    return schema;
+}
+
+static void check_tensors(const uint8_t *payload, size_t bytes, const struct rows *rows)
+{
+    struct tensor tensors[TENSOR_COUNT_MAX];
+    size_t count, row_count;
+    ENSURE(tensors_decode(payload, bytes, tensors, &count, &row_count) == NULL);
+    ENSURE(count == rows->layout->input_count && row_count == rows->count);
+}
+
+static void convert(const struct schema *schema, struct layout *layout, struct decode_body *body, bool batch,
+                    struct problem_faults *faults)
+{
+    static struct rows rows; /* large */
+    rows.layout = layout;
+    rows.allow_nan = schema->allow_nan;
+    rows.batch = batch;
+    rows.value = body->rows;
+    size_t bytes = rows_measure(&rows, faults);
+    ENSURE((bytes == 0) == (faults->count > 0));
+    if (bytes == 0)
+        return;
+    uint8_t *payload = object_alloc(bytes);
+    if (rows_write(&rows, payload, bytes, faults))
+        check_tensors(payload, bytes, &rows);
+    else
+        ENSURE(faults->count > 0);
+    free(payload);
+}
+
+static void print_answer(const struct schema *schema, const uint8_t *data, size_t size, bool batch)
+{
+    struct output out = {0};
+    const struct answer answer = {.schema = schema, .batch = batch, .rows = 1, .model = text_of("m")};
+    if (answer_write(&answer, data, size, &out) == NULL) {
+        yyjson_doc *document = yyjson_read(out.bytes, out.length, 0);
+        ENSURE(document != NULL);
+        yyjson_doc_free(document);
+    }
+    output_free(&out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size == 0)
+        return 0;
+    unsigned model = data[0] % MODELS;
+    bool batch = (data[0] / MODELS) % 2 != 0;
+    bool in_place = (data[0] / MODELS) % 4 < 2;
+    size_t length = size - 1;
+    size_t capacity = length + (in_place ? YYJSON_PADDING_SIZE : 0);
+    char *bytes = object_alloc(capacity);
+    memcpy(bytes, data + 1, length);
+
+    struct schema *schema = make_schema(model);
+    struct layout *layout = layout_new(schema);
+    struct decoder *decoder = decoder_new();
+    struct decode_body body;
+    struct problem_faults faults = {.count = 0};
+    if (decode_body(decoder, bytes, length, capacity, batch, MAX_DEPTH, &body, &faults))
+        convert(schema, layout, &body, batch, &faults);
+    else
+        ENSURE(faults.count > 0);
+    decoder_free(decoder);
+    free(bytes);
+    print_answer(schema, data + 1, length, batch);
+    layout_free(layout);
+    schema_free(schema);
+    return 0;
+}

@@ -1,0 +1,341 @@
+"""The whole of Outrigger for one test: its own directory, its own ports, the real programs, a real web server.
+
+    with Stack(web="nginx", settings={"frontend.processes": "3"}) as stack:
+        status, headers, body = stack.request("GET", "/health")
+
+The programs are those of the build that OUTRIGGER_BUILD names (default: build), so that the same tests run on a
+sanitizer's build. Everything listens on the loopback or below a directory in /tmp. stop() looks at what is left: the
+exit status, processes, files, and what stderr said.
+"""
+import http.client
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BIN = ROOT / os.environ.get("OUTRIGGER_BUILD", "build") / "bin"
+REPOSITORY = ROOT / "tests/models/repository"
+RUN_WEB_SERVER = ROOT / "deploy/run-web-server"
+COMMANDS = {"caddy": "caddy", "apache": "apache2", "nginx": "nginx"}
+PATIENCE = 120  # seconds; only ever used up when something is broken, also under a sanitizer on a busy machine
+BAD_WORDS = re.compile(r"Sanitizer|assertion failed|Assertion|runtime error")
+
+
+def web_servers():
+    """Those that are installed. The others are named on stderr: a test that runs less must not be silent about it."""
+    path = os.environ["PATH"] + ":/usr/local/sbin:/usr/sbin:/sbin"
+    missing = [web for web, command in COMMANDS.items() if not shutil.which(command, path=path)]
+    if missing:
+        print(f"NOT TESTED, since not installed: {', '.join(missing)}", file=sys.stderr, flush=True)
+    return [web for web in COMMANDS if web not in missing]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def alive(pid):
+    """False for a process that is gone, or is a zombie that waits for its parent."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+class Client:
+    """One connection that is kept; not for several threads at a time. A request that fails is an OSError."""
+
+    def __init__(self, port, timeout=60):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+        self.used = 0.0
+
+    def request(self, method, path, body=None, headers=None):
+        """Returns status, headers (a mapping that does not mind the case), body (bytes)."""
+        # Web servers close idle connections (Apache after 5 s); a request must not race with that.
+        if time.monotonic() - self.used > 2:
+            self.connection.close()
+        try:
+            self.connection.request(method, path, body, headers or {})
+            answer = self.connection.getresponse()
+            content = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.connection.close()
+            raise ConnectionError(f"{method} {path}: {error!r}") from error
+        self.used = time.monotonic()
+        return answer.status, answer.headers, content
+
+    def close(self):
+        self.connection.close()
+
+
+class Stack:
+    """web: None (FastCGI alone), "caddy", "apache" or "nginx". models: None (the whole test repository), names of its
+    models, or the path of another repository. settings: parameters of outrigger.conf, "section.name": "value"."""
+
+    def __init__(self, web=None, models=None, settings=None):
+        self.web, self.models, self.settings = web, models, dict(settings or {})
+        self.port = self.directory = self.supervisor = self.web_server = self.shared = None
+        self.ever_seen = set()
+
+    # ---- start ----
+
+    def start(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-test."))
+        self.directory.chmod(0o755)  # the web server may be another user; what matters lies deeper
+        self.runtime = self.directory / "run"
+        self.socket = str(self.runtime / "frontend.sock")
+        self.log = self.directory / "supervisor.log"
+        self.web_log = self.directory / "web.log"
+        self.metrics_port = free_port()
+        try:
+            self._start_supervisor()
+            if self.web:
+                self._start_web_server()
+            self._wait_until_it_serves()
+        except BaseException:
+            self._show_logs()
+            self._kill_all()
+            raise
+        return self
+
+    def _models_directory(self):
+        if self.models is None or isinstance(self.models, (str, pathlib.Path)):
+            return pathlib.Path(self.models or REPOSITORY)
+        directory = self.directory / "models"
+        directory.mkdir()
+        for name in self.models:
+            (directory / name).symlink_to(REPOSITORY / name)
+        return directory
+
+    def arguments(self):
+        """The options that any of our programs needs to belong to this stack."""
+        return [part for name, value in self.parameters.items() for part in ("-s", f"{name}={value}")]
+
+    def _parameters(self):
+        models = self._models_directory()
+        group = subprocess.run([RUN_WEB_SERVER, "--group", self.web or "nginx"], check=True, text=True,
+                               stdout=subprocess.PIPE).stdout.strip()
+        parameters = {
+            "runtime_directory": self.runtime,
+            "state_directory": self.directory / "state",
+            "models_directory": models,
+            "default_model": "cancer-logistic" if (models / "cancer-logistic").is_dir() else "",
+            "collector.listen": f"127.0.0.1:{self.metrics_port}",
+            "frontend.socket_group": group,
+        }
+        return parameters | self.settings
+
+    def _start_supervisor(self):
+        self.parameters = self._parameters()
+        read_end, write_end = os.pipe()
+        with open(self.log, "wb") as log:
+            self.supervisor = subprocess.Popen(
+                [BIN / "outrigger-supervisor", *self.arguments(), "-r", str(write_end)], cwd=ROOT,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[write_end], start_new_session=True)
+        os.close(write_end)
+        os.set_blocking(read_end, False)
+        try:
+            self.wait(lambda: self._read_ready(read_end), "the supervisor did not say ready")
+        finally:
+            os.close(read_end)
+
+    def _read_ready(self, descriptor):
+        self._supervisor_must_live()
+        try:
+            return os.read(descriptor, 16) == b"ready\n"
+        except BlockingIOError:
+            return False
+
+    def _supervisor_must_live(self):
+        if self.supervisor.poll() is not None:
+            raise AssertionError(f"the supervisor ended with status {self.supervisor.returncode}")
+
+    def _start_web_server(self):
+        for _ in range(3):  # somebody else may take the port between our look and the server's bind
+            self.port = free_port()
+            directory = self.directory / "web"
+            shutil.rmtree(directory, ignore_errors=True)
+            directory.mkdir(0o755)
+            with open(self.web_log, "ab") as log:
+                self.web_server = subprocess.Popen(
+                    [RUN_WEB_SERVER, self.web, str(self.port), self.socket, directory], cwd=ROOT,
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.wait(lambda: self.web_server.poll() is not None or self._listens(), f"{self.web} does not listen")
+            if self.web_server.poll() is None:
+                return
+        raise AssertionError(f"{self.web} ended with status {self.web_server.returncode}")
+
+    def _listens(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def _wait_until_it_serves(self):
+        """Workers say ready to the supervisor a moment before the frontends hear of them."""
+        def serves():
+            self._supervisor_must_live()
+            if self.web:
+                return self.request("GET", "/ready")[0] == 200
+            return self._workers_known()
+        self.wait(serves, "not ready")
+
+    def _workers_known(self):
+        wanted = {model["model"]: model["wanted"] for model in self.status()["models"] if model["required"]}
+        known = self.control("broker.sock", {"command": "status"})["models"]
+        return all(any(entry["model"] == name and entry["workers"] >= count for entry in known)
+                   for name, count in wanted.items())
+
+    # ---- use ----
+
+    def client(self):
+        """A connection of its own, for a thread of its own."""
+        return Client(self.port)
+
+    def request(self, method, path, body=None, headers=None):
+        """Over one kept connection. Returns status, headers, body."""
+        if self.shared is None:
+            self.shared = self.client()
+        return self.shared.request(method, path, body, headers)
+
+    def control(self, name, command):
+        """One command to a control socket in the runtime directory; returns the answer."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(str(self.runtime / name))
+            connection.sendall(json.dumps(command).encode() + b"\n")
+            return json.loads(connection.makefile("rb").readline())
+
+    def status(self):
+        """What the supervisor tells: {"processes": [...], "models": [...]}."""
+        status = self.control("supervisor.sock", {"command": "status"})
+        self.ever_seen.update(process["pid"] for process in status["processes"] if process["pid"])
+        return status
+
+    def process(self, name):
+        """The supervisor's entry of that name; None when there is none."""
+        return next((process for process in self.status()["processes"] if process["name"] == name), None)
+
+    def pids(self, prefix=""):
+        """Of running processes called `prefix`, or `prefix.` and more: "frontend", "worker.heavy", "broker"."""
+        return [process["pid"] for process in self.status()["processes"]
+                if process["state"] == "running" and
+                (process["name"] + ".").startswith(prefix + "." if prefix else "")]
+
+    def kill(self, name, number=signal.SIGKILL):
+        """Sends the signal to the one process of that name; returns its pid."""
+        pid, = self.pids(name)
+        os.kill(pid, number)
+        return pid
+
+    def outrigger(self, *arguments):
+        """Runs the operator's command on this stack; returns the completed process, with its text."""
+        return subprocess.run([BIN / "outrigger", *arguments, *self.arguments()], cwd=ROOT, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE)
+
+    def wait(self, condition, complaint, limit=PATIENCE):
+        """Until the condition is true; an OSError of it counts as not yet."""
+        deadline = time.monotonic() + limit
+        while True:
+            try:
+                if condition():
+                    return
+            except OSError:
+                pass
+            if time.monotonic() > deadline:
+                raise AssertionError(complaint)
+            time.sleep(0.01)
+
+    # ---- end ----
+
+    def stop(self):
+        """Stops all, in order, and fails when anything went wrong or is left."""
+        if self.directory is None:
+            return
+        try:
+            self._supervisor_must_live()
+            self.status()  # the pids that must be gone
+            if self.shared:
+                self.shared.close()
+            if self.web_server:
+                self._end(self.web_server, self.web)
+            self._end(self.supervisor, "the supervisor")
+            self._nothing_is_left()
+        except BaseException:
+            self._show_logs()
+            raise
+        finally:
+            self._kill_all()
+
+    def _end(self, process, name):
+        process.terminate()
+        try:
+            status = process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{name} does not stop") from None
+        if status != 0:
+            raise AssertionError(f"{name} ended with status {status}")
+
+    def _nothing_is_left(self):
+        left = [pid for pid in self.ever_seen if alive(pid)]
+        if left:
+            raise AssertionError(f"processes are left: {left}")
+        if self.runtime.exists():
+            raise AssertionError(f"left in the runtime directory: {sorted(map(str, self.runtime.rglob('*')))}")
+        bad = [line for line in self.log.read_text(errors="replace").splitlines() if BAD_WORDS.search(line)]
+        if bad:
+            raise AssertionError("on stderr: " + "\n".join(bad[:20]))
+
+    def _kill_all(self):
+        for process in (self.web_server, self.supervisor):
+            if process and process.poll() is None:
+                process.kill()
+                process.wait()
+            if process:
+                try:
+                    os.killpg(process.pid, signal.SIGKILL)  # a web server's workers
+                except ProcessLookupError:
+                    pass
+        for pid in self._ledger() | self.ever_seen:
+            if alive(pid) and b"outrigger" in self._command_line(pid):
+                os.kill(pid, signal.SIGKILL)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory = None
+
+    def _ledger(self):
+        """What the supervisor wrote down of its processes, for the case that it is no longer there to be asked."""
+        try:
+            return {process["pid"] for process in json.loads((self.runtime / "processes.json").read_text())["processes"]}
+        except (OSError, ValueError):
+            return set()
+
+    @staticmethod
+    def _command_line(pid):
+        try:
+            return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return b""
+
+    def _show_logs(self):
+        for path in (self.log, self.web_log):
+            if path.exists():
+                lines = path.read_text(errors="replace").splitlines()[-80:]
+                print(f"---- {path.name}", *lines, sep="\n", file=sys.stderr, flush=True)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.stop()
+        elif self.directory is not None:
+            self._show_logs()
+            self._kill_all()

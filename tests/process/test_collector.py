@@ -1,0 +1,511 @@
+"""The collector alone: snapshots in, sums out over HTTP and ZeroMQ, and whatever may happen to it or to those who
+publish."""
+import http.client
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import msgpack
+import zmq
+
+from stack import BAD_WORDS, BIN, PATIENCE, ROOT
+
+INTERVAL_MS = 100
+SOCKETS = ("stats.ipc", "stats-out.ipc", "exposition.ipc")
+
+
+def wait(condition, complaint):
+    """Until the condition is true; returns what it returned."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(complaint)
+        time.sleep(0.01)
+
+
+def start_time(pid):
+    return int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
+class Collector:
+    """The real program in a directory of its own."""
+
+    def __init__(self, **settings):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-test."))
+        self.runtime = self.directory / "run"
+        self.settings = {"runtime_directory": self.runtime, "collector.interval_ms": INTERVAL_MS,
+                         "collector.listen": "127.0.0.1:0"} | {f"collector.{k}": v for k, v in settings.items()}
+        self.runs = 0
+        self.context = zmq.Context()
+        self.process = None
+
+    def command(self):
+        return [BIN / "outrigger-collector"] + [part for name, value in self.settings.items()
+                                                for part in ("-s", f"{name}={value}")]
+
+    def start(self):
+        self.runs += 1
+        self.log = self.directory / f"log.{self.runs}"
+        read_end, write_end = os.pipe()
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen([*self.command(), "-r", str(write_end)], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, pass_fds=[write_end])
+        os.close(write_end)
+        with open(read_end, "rb") as ready:
+            if ready.read() != b"ready\n":
+                raise AssertionError("the collector did not say ready: " + self.log.read_text())
+        return self
+
+    def port(self):
+        def said():
+            return re.search(r"metrics at http://127\.0\.0\.1:(\d+)/metrics", self.log.read_text())
+        return int(wait(said, "the collector does not listen")[1])
+
+    def request(self, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=PATIENCE)
+        connection.request(method, path, body)
+        answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
+        return answer.status, answer.headers, content
+
+    def scrape(self):
+        """The samples of /metrics, by what stands in front of the value."""
+        status, _, content = self.request("GET", "/metrics")
+        assert status == 200, status
+        lines = content.decode().splitlines()
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
+
+    def wait_for(self, sample, value):
+        def there():
+            self.seen = self.scrape()
+            return self.seen.get(sample) == value
+        try:
+            wait(there, "")
+        except AssertionError:
+            raise AssertionError(f"{sample} is {self.seen.get(sample)}, not {value}") from None
+
+    def refused(self, reason):
+        return self.scrape().get(f'outrigger_collector_refused_total{{reason="{reason}"}}', 0)
+
+    def socket(self, kind, name, **options):
+        made = self.context.socket(kind)
+        made.setsockopt(zmq.LINGER, 0)
+        for option, value in options.items():
+            made.setsockopt(getattr(zmq, option), value)
+        made.connect(f"ipc://{self.runtime}/{name}")
+        return made
+
+    def stop(self):
+        """SIGTERM; exit status 0, no socket left, nothing bad in the log."""
+        self.process.terminate()
+        status = self.process.wait(PATIENCE)
+        text = self.log.read_text()
+        assert status == 0, f"status {status}: {text}"
+        assert not BAD_WORDS.search(text), text
+        left = [name for name in (*SOCKETS, "collector.lock") if (self.runtime / name).exists()]
+        assert not left, left
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None:
+                self.stop()
+            else:
+                sys.stderr.write(self.log.read_text())
+        finally:
+            if self.process.poll() is None:
+                os.kill(self.process.pid, signal.SIGCONT)
+                self.process.kill()
+                self.process.wait()
+            self.context.destroy(linger=0)
+            shutil.rmtree(self.directory)
+
+
+class Publisher:
+    """A process as STATS.md describes it, written from STATS.md."""
+
+    def __init__(self, collector, name, pid=None, start=None):
+        self.socket = collector.socket(zmq.PUB, "stats.ipc", IMMEDIATE=1)
+        self.pid = pid or os.getpid()
+        self.body = {"version": 1, "kind": "worker", "name": name, "pid": self.pid,
+                     "start": start or start_time(self.pid), "sequence": 0, "interval_ms": INTERVAL_MS, "series": []}
+        self.topic = f"worker.{name}.{self.pid}".encode()
+
+    def publish(self, *series, **changes):
+        self.body["sequence"] += 1
+        self.body["series"] = list(series)
+        self.socket.send_multipart([self.topic, msgpack.packb(self.body | changes)])
+
+    def publish_until(self, collector, sample, value, *series, **changes):
+        """Again and again, as processes do: the first snapshots go nowhere before the collector has heard the
+        connection."""
+        def there():
+            self.publish(*series, **changes)
+            return collector.scrape().get(sample) == value
+        wait(there, f"{sample} never became {value}")
+
+
+def retries(value, model="iris"):
+    return ["outrigger_retries_total", "counter", [model], value]
+
+
+def queue_rows(value, model="iris"):
+    return ["outrigger_queue_rows", "gauge", [model], value]
+
+
+RETRIES = 'outrigger_retries_total{model="iris"}'
+QUEUE_ROWS = 'outrigger_queue_rows{model="iris"}'
+
+
+def dead_process():
+    """Pid and start time of a process that is gone."""
+    child = subprocess.Popen(["sleep", "1000"])
+    identity = child.pid, start_time(child.pid)
+    child.kill()
+    child.wait()
+    return identity
+
+
+class Sums(unittest.TestCase):
+    def test_what_processes_publish_is_added_up(self):
+        with Collector() as collector:
+            first, second = Publisher(collector, "w.1"), Publisher(collector, "w.2")
+            first.publish_until(collector, RETRIES, 5, retries(5), queue_rows(3))
+            second.publish_until(collector, RETRIES, 12, retries(7), queue_rows(-1))
+            def both():
+                first.publish(retries(5), queue_rows(3))
+                second.publish(retries(7), queue_rows(-1))
+                return collector.scrape().get(QUEUE_ROWS) == 2
+            wait(both, "the gauges are not added up")
+
+    def test_a_process_that_is_started_again_adds_to_its_predecessor(self):
+        with Collector() as collector:
+            pid, start = dead_process()
+            Publisher(collector, "w", pid, start).publish_until(collector, RETRIES, 5, retries(5), queue_rows(3))
+            collector.wait_for(QUEUE_ROWS, None)  # silent and dead
+            again = Publisher(collector, "w")
+            again.publish_until(collector, RETRIES, 7, retries(2), queue_rows(1))
+            again.publish_until(collector, QUEUE_ROWS, 1, retries(2), queue_rows(1))
+
+    def test_the_last_snapshot_takes_the_gauges_away_at_once(self):
+        with Collector() as collector:
+            publisher = Publisher(collector, "w")
+            publisher.body["interval_ms"] = 60000
+            publisher.publish_until(collector, QUEUE_ROWS, 3, retries(5), queue_rows(3))
+            publisher.publish(retries(6), queue_rows(3), interval_ms=0)
+            collector.wait_for(QUEUE_ROWS, None)
+            self.assertEqual(collector.scrape()[RETRIES], 6)
+
+    def test_histograms_come_out_cumulative_and_in_seconds(self):
+        with Collector() as collector:
+            buckets = [1, 2] + [0] * 18 + [4]
+            Publisher(collector, "w").publish_until(
+                collector, 'outrigger_queue_duration_seconds_count{model="iris"}', 7,
+                ["outrigger_queue_duration_seconds", "histogram", ["iris"], 7, 1500000000, buckets])
+            samples = collector.scrape()
+            self.assertEqual(samples['outrigger_queue_duration_seconds_sum{model="iris"}'], 1.5)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",le="0.00025"}'], 3)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",le="+Inf"}'], 7)
+
+    def test_labels_beyond_the_bound_are_dropped_and_counted(self):
+        with Collector(max_series=100) as collector:
+            publisher = Publisher(collector, "w")
+            flood = [retries(1, f"model {i}") for i in range(4000)]
+            publisher.publish_until(collector, 'outrigger_retries_total{model="model 0"}', 1, *flood)
+            wait(lambda: collector.scrape()["outrigger_collector_series_dropped_total"] >= 3900, "nothing is dropped")
+            self.assertLessEqual(collector.scrape()["outrigger_collector_series"], 100)
+
+    def test_gaps_in_sequences_are_counted(self):
+        with Collector() as collector:
+            publisher = Publisher(collector, "w")
+            publisher.publish_until(collector, RETRIES, 5, retries(5))
+            publisher.body["sequence"] += 1000
+            publisher.publish(retries(5))
+            wait(lambda: collector.scrape()["outrigger_collector_lost_total"] >= 1000, "the gap is not counted")
+
+
+class Hostile(unittest.TestCase):
+    def test_messages_that_break_the_contract_are_refused_and_counted(self):
+        with Collector() as collector:
+            publisher = Publisher(collector, "w")
+            publisher.publish_until(collector, RETRIES, 5, retries(5))
+            topic, good = publisher.topic, msgpack.packb(publisher.body | {"sequence": 10 ** 6})
+            sent = {
+                "frames": [[topic], [topic, good, good], [topic, good] + [b""] * 100],
+                "contract": [[topic, b""], [topic, b"\xc1"], [topic, good[:-1]], [topic, good + b"\0"],
+                             [topic, b"\xdd\xff\xff\xff\xff"], [topic, os.urandom(10000)]],
+                "topic": [[b"", good], [topic + b"1", good], [b"x" * 100000, good]],
+                "size": [[topic, bytes((4 << 20) + 1)], [topic, bytes(6 << 20)]],
+                "stale": [[topic, msgpack.packb(publisher.body | {"sequence": 0})]],
+            }
+            for reason, messages in sent.items():
+                for message in messages:
+                    publisher.socket.send_multipart(message)
+                wait(lambda: collector.refused(reason) >= len(messages), f"{reason} is not counted")
+            self.assertEqual(collector.scrape()[RETRIES], 5)
+            publisher.publish_until(collector, RETRIES, 9, retries(9))
+
+    def test_a_frame_of_any_length_does_no_harm(self):
+        with Collector() as collector:
+            publisher = Publisher(collector, "w")
+            publisher.publish_until(collector, RETRIES, 5, retries(5))
+            publisher.socket.send_multipart([publisher.topic, bytes(64 << 20)])
+            again = Publisher(collector, "w.2")  # libzmq has cut the other connection
+            again.publish_until(collector, RETRIES, 6, retries(1))
+
+    def test_raw_bytes_on_the_sockets_do_no_harm(self):
+        with Collector() as collector:
+            for name in SOCKETS:
+                for junk in (b"", b"\xff" * 10000, b"GET / HTTP/1.1\r\n\r\n", os.urandom(5000)):
+                    with socket.socket(socket.AF_UNIX) as raw:
+                        raw.connect(str(collector.runtime / name))
+                        try:
+                            raw.sendall(junk)
+                        except (BrokenPipeError, ConnectionResetError):
+                            pass
+            Publisher(collector, "w").publish_until(collector, RETRIES, 5, retries(5))
+
+    def test_a_flood_does_not_starve_the_scrapers(self):
+        with Collector() as collector:
+            publisher = Publisher(collector, "w")
+            publisher.publish_until(collector, RETRIES, 5, retries(5))
+            flood = [[f"worker.f{i}.1".encode(), os.urandom(200)] for i in range(1000)]
+            for _ in range(20):
+                for message in flood:
+                    publisher.socket.send_multipart(message)
+                self.assertEqual(collector.scrape()[RETRIES], 5)
+            self.assertGreater(collector.refused("contract"), 0)
+
+
+class Http(unittest.TestCase):
+    def test_paths_and_methods(self):
+        with Collector() as collector:
+            status, headers, content = collector.request("GET", "/metrics")
+            self.assertEqual(status, 200)
+            self.assertEqual(headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")
+            self.assertIn(b"\noutrigger_build_info{version=", content)
+            self.assertTrue(content.endswith(b"\n"))
+            status, headers, content = collector.request("HEAD", "/metrics")
+            self.assertEqual((status, content), (200, b""))
+            self.assertGreater(int(headers["Content-Length"]), 100)
+            self.assertEqual(collector.request("GET", "/metrics?name=x")[0], 200)
+            self.assertEqual(collector.request("GET", "/health")[::2], (200, b"healthy\n"))
+            for path in ("/", "/metrics/", "/metricsx", "/../metrics", "/health/x", "/%6detrics%00"):
+                self.assertEqual(collector.request("GET", path)[0], 404, path)
+            for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"):
+                status, headers, _ = collector.request(method, "/metrics", "body" * 10000)
+                self.assertEqual((status, headers["Allow"]), (405, "GET, HEAD"), method)
+
+    def test_one_connection_may_scrape_again_and_again(self):
+        with Collector() as collector:
+            connection = http.client.HTTPConnection("127.0.0.1", collector.port(), timeout=PATIENCE)
+            for _ in range(50):
+                connection.request("GET", "/metrics")
+                self.assertEqual(connection.getresponse().read()[:6], b"# HELP")
+            connection.close()
+
+    def test_what_is_no_http_is_refused(self):
+        with Collector() as collector:
+            for junk in (b"\0" * 1000, b"GET\r\n\r\n", b"GET /metrics HTTP/9.9\r\n\r\n",
+                         b"GET /metrics HTTP/1.1\r\nX: " + b"x" * 100000 + b"\r\n\r\n", os.urandom(1000) + b"\r\n\r\n"):
+                with socket.create_connection(("127.0.0.1", collector.port()), PATIENCE) as raw:
+                    try:
+                        raw.sendall(junk)
+                        raw.shutdown(socket.SHUT_WR)
+                        self.assertNotIn(b" 200 OK", raw.recv(4096))
+                    except (BrokenPipeError, ConnectionResetError):
+                        pass
+            self.assertEqual(collector.request("GET", "/health")[0], 200)
+
+    def test_connections_that_say_nothing_do_not_keep_others_out_for_ever(self):
+        with Collector() as collector:
+            silent = [socket.create_connection(("127.0.0.1", collector.port()), PATIENCE) for _ in range(40)]
+            Publisher(collector, "w").publish_until(collector, RETRIES, 5, retries(5))
+            for connection in silent:
+                connection.close()
+
+    def test_without_an_address_there_is_no_listener(self):
+        with Collector(listen="") as collector:
+            asker = collector.socket(zmq.DEALER, "exposition.ipc")
+            asker.send(b"")
+            self.assertTrue(asker.poll(PATIENCE * 1000))
+            self.assertNotIn("metrics at", collector.log.read_text())
+
+    def test_a_port_that_is_taken_is_tried_again(self):
+        other = socket.create_server(("127.0.0.1", 0))
+        with Collector(listen=f"127.0.0.1:{other.getsockname()[1]}") as collector:
+            self.assertIn("Address already in use", collector.log.read_text())
+            other.close()
+            self.assertEqual(collector.request("GET", "/health")[0], 200)
+
+    def test_promtool_has_no_complaint(self):
+        if not shutil.which("promtool"):
+            print("NOT TESTED, since not installed: promtool (package prometheus)", file=sys.stderr, flush=True)
+            self.skipTest("no promtool")
+        with Collector() as collector:
+            rows = re.findall(r'METRIC\(\w+, (\w+), "(\w+)", "([\w,]*)"', (ROOT / "common/metrics.def").read_text())
+            self.assertGreater(len(rows), 30)
+            numbers = {"COUNTER": [5], "GAUGE": [-5], "HISTOGRAM": [3, 10 ** 9, [1] * 3 + [0] * 18],
+                       "SIZES": [3, 7, [1] * 3 + [0] * 18]}
+            everything = [[name, kind.lower(), [f'odd"\\ {label}' for label in labels.split(",") if label],
+                           *numbers[kind]] for kind, name, labels in rows]
+            Publisher(collector, "w").publish_until(collector, "predictions_total{" + r'model="odd\"\\ model",'
+                                                    + r'version="odd\"\\ version"}', 5, *everything)
+            text = collector.request("GET", "/metrics")[2]
+            check = subprocess.run(["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, timeout=PATIENCE)
+            self.assertEqual((check.returncode, check.stdout.decode()), (0, ""))
+
+
+class Zmq(unittest.TestCase):
+    def test_any_message_is_answered_with_the_text(self):
+        with Collector() as collector:
+            asker = collector.socket(zmq.DEALER, "exposition.ipc")
+            for ask in (b"", b"please", bytes(1000)):
+                asker.send(ask)
+                self.assertTrue(asker.poll(PATIENCE * 1000))
+                frames = asker.recv_multipart()
+                self.assertEqual(len(frames), 1)
+                self.assertIn(b"\noutrigger_build_info{version=", frames[0])
+
+    def test_who_asks_and_does_not_read_harms_nobody(self):
+        with Collector() as collector:
+            rude = collector.socket(zmq.DEALER, "exposition.ipc", RCVHWM=1)
+            for _ in range(2000):
+                rude.send(b"", zmq.DONTWAIT) if rude.poll(0, zmq.POLLOUT) else time.sleep(0.0001)
+            many = collector.socket(zmq.DEALER, "exposition.ipc")
+            many.send_multipart([b"a", b"b", b"c"])
+            many.send(b"one")
+            self.assertTrue(many.poll(PATIENCE * 1000))
+            self.assertEqual(len(many.recv_multipart()), 1)
+            self.assertGreaterEqual(wait(lambda: collector.refused("frames"), "not counted"), 1)
+
+    def test_what_is_taken_goes_out_again_untouched(self):
+        with Collector() as collector:
+            subscriber = collector.socket(zmq.SUB, "stats-out.ipc", SUBSCRIBE=b"worker.")
+            publisher = Publisher(collector, "w")
+            def came():
+                publisher.socket.send_multipart([publisher.topic, b"not a snapshot"])
+                publisher.publish(retries(5))
+                return subscriber.poll(50)
+            wait(came, "nothing comes out")
+            topic, body = subscriber.recv_multipart()
+            self.assertEqual(topic, publisher.topic)
+            self.assertEqual(msgpack.unpackb(body)["series"], [retries(5)])
+            own = collector.socket(zmq.SUB, "stats-out.ipc", SUBSCRIBE=b"collector.")
+            self.assertTrue(own.poll(PATIENCE * 1000))
+            topic, body = own.recv_multipart()
+            self.assertEqual(topic.decode(), f"collector.collector.{collector.process.pid}")
+            snapshot = msgpack.unpackb(body)
+            self.assertEqual(snapshot["interval_ms"], INTERVAL_MS)
+            self.assertEqual(len(snapshot["duration_bounds_ns"]), 20)
+
+    def test_the_example_of_the_contract_works(self):
+        code = (ROOT / "common/STATS.md").read_text().rpartition("```python\n")[2].partition("```")[0]
+        with Collector() as collector:
+            example = subprocess.Popen([sys.executable, "-u", "-c", code, str(collector.runtime)],
+                                       stdout=subprocess.PIPE, text=True)
+            os.set_blocking(example.stdout.fileno(), False)
+            publisher = Publisher(collector, "w")
+            try:
+                said = ""
+                def enough():
+                    nonlocal said
+                    publisher.publish(retries(5))
+                    said += example.stdout.read() or ""
+                    return "outrigger_retries_total ['iris'] 5\n" in said
+                wait(enough, "the example prints nothing")
+                self.assertIn(f"worker.w.{os.getpid()} no. ", said)
+            finally:
+                example.kill()
+                example.wait()
+                example.stdout.close()
+
+
+class Life(unittest.TestCase):
+    def test_a_second_one_refuses_to_start(self):
+        with Collector() as collector:
+            second = subprocess.run(collector.command(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                    timeout=PATIENCE, text=True)
+            self.assertEqual(second.returncode, 1)
+            self.assertIn("another collector runs here", second.stdout)
+            Publisher(collector, "w").publish_until(collector, RETRIES, 5, retries(5))
+
+    def test_sums_survive_a_kill(self):
+        with Collector() as collector:
+            pid, start = dead_process()
+            Publisher(collector, "gone", pid, start).publish_until(collector, RETRIES, 5, retries(5))
+            alive = Publisher(collector, "alive")
+            alive.publish_until(collector, RETRIES, 12, retries(7))
+            wait((collector.runtime / "stats/retired").exists, "the sums are not written down")
+            taken = collector.scrape()["outrigger_collector_snapshots_total"]
+            collector.process.kill()
+            collector.process.wait()
+            collector.start()
+            self.assertEqual(collector.scrape()[RETRIES], 5)
+            alive.publish_until(collector, RETRIES, 13, retries(8))
+            # Its own counters are those of a process that was killed: they go on, from the page that it left.
+            wait(lambda: collector.scrape()["outrigger_collector_snapshots_total"] > taken, "its page is not read")
+            wait(lambda: len(list((collector.runtime / "stats").glob("collector.*"))) == 1, "its page is not removed")
+            self.assertEqual(collector.scrape()[RETRIES], 13)
+
+    def test_it_may_be_stopped_for_a_while(self):
+        with Collector() as collector:
+            publisher = Publisher(collector, "w")
+            publisher.publish_until(collector, RETRIES, 5, retries(5), queue_rows(3))
+            collector.process.send_signal(signal.SIGSTOP)
+            limit = time.monotonic() + 20 * INTERVAL_MS / 1000
+            while time.monotonic() < limit:  # processes do not notice
+                publisher.publish(retries(6), queue_rows(4))
+                time.sleep(INTERVAL_MS / 1000)
+            collector.process.send_signal(signal.SIGCONT)
+            publisher.publish_until(collector, RETRIES, 7, retries(7), queue_rows(4))
+            self.assertEqual(collector.scrape()[QUEUE_ROWS], 4)
+
+    def test_it_leaves_nothing_when_the_service_is_over(self):
+        collector = Collector()
+        with collector:
+            pid, start = dead_process()
+            Publisher(collector, "gone", pid, start).publish_until(collector, RETRIES, 5, retries(5))
+            wait((collector.runtime / "stats/retired").exists, "the sums are not written down")
+            collector.stop()
+            self.assertEqual([path.name for path in collector.runtime.rglob("*")], ["stats"])
+            collector.start()
+
+    def test_it_keeps_the_sums_when_it_alone_is_stopped(self):
+        with Collector() as collector:
+            pid, start = dead_process()
+            Publisher(collector, "gone", pid, start).publish_until(collector, RETRIES, 5, retries(5))
+            wait((collector.runtime / "stats/retired").exists, "the sums are not written down")
+            alive = Publisher(collector, "alive")
+            alive.publish_until(collector, RETRIES, 6, retries(1))
+            collector.stop()
+            collector.start()
+            self.assertEqual(collector.scrape()[RETRIES], 5)
+            alive.publish_until(collector, RETRIES, 7, retries(2))
+
+    def test_a_damaged_file_of_sums_is_passed_over(self):
+        collector = Collector()
+        (collector.runtime / "stats").mkdir(parents=True)
+        (collector.runtime / "stats/retired").write_bytes(os.urandom(1000))
+        with collector:
+            self.assertIn("what ended processes counted is lost", collector.log.read_text())
+            Publisher(collector, "w").publish_until(collector, RETRIES, 5, retries(5))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,414 @@
+"""Workers, the real programs, against a broker that does as it is told: outrigger-worker and the one in Python."""
+import json
+import os
+import pathlib
+import pickle
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import numpy as np
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+import stub_broker
+from expectations import held_out
+from stub_broker import BEAT, BYE, DRAIN, HEARTBEAT, PATIENCE, StubBroker, decode, encode
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+WORKER = ROOT / os.environ.get("OUTRIGGER_BUILD", "build") / "bin" / "outrigger-worker"
+PYTHON_WORKER = ROOT / "worker/python/outrigger_worker.py"
+REPOSITORY = ROOT / "tests/models/repository"
+INVALID, DEADLINE, MODEL_FAILED = 1, 7, 10
+HEARTBEAT_MS = 100
+DELAY, CRASH, HANG, WRONG_ROWS, FAIL, EXIT = -1001, -1002, -1003, -1004, -1005, -1006
+
+
+class Worker:
+    """One worker process, and what it says on stderr."""
+
+    def __init__(self, directory, command):
+        self.directory = directory
+        self.ready, ready_end = os.pipe()
+        self.log = open(directory / "worker.log", "w+b")
+        self.process = subprocess.Popen([*command, "--ready-fd", str(ready_end)], pass_fds=[ready_end],
+                                        stdin=subprocess.DEVNULL, stderr=self.log)
+        os.close(ready_end)
+
+    def said_ready(self):
+        with os.fdopen(self.ready) as ready:
+            return ready.read() == "ready\n"
+
+    def wait(self):
+        return self.process.wait(PATIENCE)
+
+    def stderr(self):
+        self.log.seek(0)
+        return self.log.read().decode()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.log.close()
+
+
+class WorkerTest(unittest.TestCase):
+    """A directory, a broker and (start) a worker for each test."""
+
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-worker."))
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.endpoint = f"ipc://{self.directory}/workers.ipc"
+        self.broker = StubBroker(self.endpoint)
+        self.addCleanup(self.broker.close)
+
+    def start(self, command):
+        worker = Worker(self.directory, command)
+        self.addCleanup(worker.close)
+        return worker
+
+    def check_no_finding(self, worker):
+        self.assertNotRegex(worker.stderr(), "Sanitizer|assertion failed|runtime error|Traceback")
+
+    def outrigger(self, models, model, version="1", **settings):
+        settings = {"models_directory": models, "runtime_directory": self.directory,
+                    "broker.workers": self.endpoint, "worker.heartbeat_ms": HEARTBEAT_MS, **settings}
+        settings = [f"--set={name.replace('__', '.')}={value}" for name, value in settings.items()]
+        return self.start([WORKER, *settings, "--name", "worker.test.1", "--model", model,
+                           "--model-version", version])
+
+    def python(self, path, conf=""):
+        (self.directory / "model.conf").write_text(conf)
+        return self.start(["/usr/bin/python3", PYTHON_WORKER, "--endpoint", self.endpoint, "--model", "test",
+                           "--model-version", "1", "--path", path, "--name", "worker.test.1",
+                           "--model-conf", self.directory / "model.conf", "--heartbeat-ms", str(HEARTBEAT_MS)])
+
+
+class Session:
+    """What every worker does, whatever it computes. A subclass starts one that answers each row of 4 features with
+    `prediction`, their sum."""
+
+    def rows(self, *rows):
+        return encode("features", np.array(rows, self.dtype))
+
+    def sums(self, results):
+        self.assertEqual([error for error, _ in results], [0] * len(results))
+        return [decode(payload)["prediction"].ravel().tolist() for _, payload in results]
+
+    def setUp(self):
+        super().setUp()
+        self.worker = self.start_sums()
+        self.fields, self.schema = self.broker.ready()
+
+    def test_says_ready_to_supervisor_and_broker(self):
+        self.assertTrue(self.worker.said_ready())
+        model, version, capacity, slots, heartbeat_ms, pid, token = self.fields
+        self.assertEqual((version, capacity, heartbeat_ms, pid, token),
+                         ("1", 8, HEARTBEAT_MS, self.worker.process.pid, ""))
+        self.assertIn(slots, (1, 2))
+        self.assertIn(model, ("sums", "test"))
+        self.assertEqual(self.schema["inputs"][0]["name"], "features")
+        self.assertEqual(self.schema["inputs"][0]["shape"], [-1, 4])
+        self.assertEqual(self.schema["outputs"][0]["name"], "prediction")
+        self.assertEqual(self.schema["features"], ["a", "b", "c", "d"])
+        self.assertEqual((self.schema["task"], self.schema["allow_nan"]), ("regression", True))
+
+    def test_answers_requests_in_their_order(self):
+        results = self.broker.compute([self.rows([1, 2, 3, 4]), self.rows([0, 0, 0, 1], [5, 5, 5, 5]),
+                                       self.rows([2, 2, 2, 2])])
+        self.assertEqual(self.sums(results), [[10], [1, 20], [8]])
+
+    def test_takes_batches_one_after_the_other(self):
+        numbers = [self.broker.begin([self.rows([i, 0, 0, 0])]) for i in range(20)]
+        self.assertEqual([self.sums(self.broker.end(number)) for number in numbers], [[[i]] for i in range(20)])
+
+    def test_takes_a_request_that_is_larger_than_its_capacity(self):
+        results = self.broker.compute([self.rows(*([i, 1, 1, 1] for i in range(1000)))])
+        self.assertEqual(self.sums(results), [[i + 3 for i in range(1000)]])
+
+    def test_a_request_that_does_not_fit_fails_alone(self):
+        good, other = self.rows([1, 2, 3, 4]), "<f8" if self.dtype == "<f4" else "<f4"
+        bad = [encode("features", np.zeros((1, 3), self.dtype)), encode("features", np.zeros((1, 4), other)),
+               encode("other", np.zeros((1, 4), self.dtype)), encode("features", np.zeros((0, 4), self.dtype)),
+               encode("features", np.zeros(4, self.dtype)), b"", b"\xc1", good[:-1], b"\x90"]
+        results = self.broker.compute([good, *bad, good])
+        self.assertEqual([error for error, _ in results], [0, *[INVALID] * len(bad), 0])
+        self.assertEqual(self.sums([results[0], results[-1]]), [[10], [10]])
+        for _, message in results[1:-1]:
+            self.assertRegex(message.decode(), ".{10}")
+            self.assertLessEqual(len(message), 512)
+        self.assertIn("[-1, 4]", results[1][1].decode())
+
+    def test_is_heard_while_idle(self):
+        for _ in range(3):
+            self.broker.expect(HEARTBEAT)
+
+    def test_registers_with_each_new_epoch_and_with_none(self):
+        self.broker.send(BEAT, 0, [1])      # known
+        self.broker.send(BEAT, 0, [2])
+        self.assertEqual(self.broker.ready(), (self.fields, self.schema))
+        self.broker.send(BEAT, 0, [2])
+        self.broker.send(BEAT, 0, [0])      # a broker that does not know us
+        self.assertEqual(self.broker.ready(), (self.fields, self.schema))
+        self.assertEqual(self.sums(self.broker.compute([self.rows([1, 1, 1, 1])])), [[4]])
+
+    def test_finds_a_broker_that_comes_back(self):
+        self.broker.restart(epoch=7)
+        self.assertEqual(self.broker.ready(), (self.fields, self.schema))
+        self.assertEqual(self.sums(self.broker.compute([self.rows([1, 1, 1, 1])])), [[4]])
+
+    def test_refuses_what_breaks_the_protocol(self):
+        broker, good = self.broker, self.rows([1, 2, 3, 4])
+        for frames in ([b"\xc1"], [b"garbage", b"and more"], [b"\x90"], [b"x" * 5000], [b"", b""]):
+            broker.send_frames(frames)
+        for verb, fields, payloads in ((BEAT, [], []), (BEAT, ["x", 1], []), (HEARTBEAT, [], []), (99, [], []),
+                                       (stub_broker.BATCH, [2, 2, 1000], [good]), (stub_broker.BATCH, [1], [good]),
+                                       (stub_broker.BATCH, [1, 1, 1000], [])):
+            broker.send(verb, 5, fields, payloads)
+        broker.send(BEAT, 0, [9], version=2)
+        self.assertEqual(self.sums(broker.compute([good])), [[10]])
+        self.assertIn("refused", self.worker.stderr())
+
+    def test_finishes_and_leaves_when_drained(self):
+        number = self.broker.begin([self.rows([1, 2, 3, 4])])
+        self.broker.send(DRAIN, 0, ["enough"])
+        self.assertEqual(self.sums(self.broker.end(number)), [[10]])
+        self.broker.expect(BYE)
+        self.assertEqual(self.worker.wait(), 0)
+        self.check_no_finding(self.worker)
+
+    def test_leaves_when_told_to(self):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with self.subTest(signal=number):
+                self.worker.process.send_signal(number)
+                self.broker.expect(BYE)
+                self.assertEqual(self.worker.wait(), 0)
+                self.check_no_finding(self.worker)
+            self.worker = self.start_sums()
+            self.broker.ready()
+
+    def test_leaves_without_a_broker_too(self):
+        self.broker.socket.close()
+        self.worker.process.terminate()
+        self.assertEqual(self.worker.wait(), 0)
+        self.broker.open()
+
+
+class EchoWorker(Session, WorkerTest):
+    dtype = "<f4"
+
+    def start_sums(self):
+        self.write_model("features = 4;")
+        return self.outrigger(self.directory / "models", "sums")
+
+    def write_model(self, text):
+        version = self.directory / "models/sums/1"
+        version.mkdir(parents=True, exist_ok=True)
+        (version / "model.echo").write_text(text)
+        (version.parent / "model.conf").write_text(
+            'features = ("a", "b", "c", "d"); allow_nan = true; batching = { max_batch_rows = 8; };')
+
+    def test_an_error_of_the_engine_fails_only_the_guilty(self):
+        results = self.broker.compute([self.rows([1, 2, 3, 4]), self.rows([FAIL, 0, 0, 0]),
+                                       self.rows([WRONG_ROWS, 0, 0, 0]), self.rows([5, 5, 5, 5])])
+        self.assertEqual([error for error, _ in results], [0, MODEL_FAILED, MODEL_FAILED, 0])
+        self.assertEqual(self.sums([results[0], results[3]]), [[10], [20]])
+        self.assertEqual(results[1][1], b"told to fail")
+        self.assertIn(b"rows", results[2][1])
+
+    def test_ends_as_the_engine_does(self):
+        for command, status in ((CRASH, -signal.SIGABRT), (EXIT, 1)):
+            self.broker.begin([self.rows([command, 0, 0, 0])])
+            self.assertEqual(self.worker.wait(), status)
+            self.worker = self.start_sums()
+            self.broker.ready()
+
+    def test_a_hang_ends_by_a_kill_alone(self):
+        self.broker.begin([self.rows([HANG, 0, 0, 0])])
+        self.worker.process.terminate()
+        with self.assertRaises(TimeoutError):
+            self.broker.receive(patience=0.3)
+        self.worker.process.kill()
+        self.assertEqual(self.worker.wait(), -signal.SIGKILL)
+
+    def test_an_answer_comes_before_a_signal_s_goodbye(self):
+        number = self.broker.begin([self.rows([DELAY, 300, 0, 0])])
+        self.worker.process.terminate()
+        self.assertEqual(self.sums(self.broker.end(number)), [[DELAY + 300]])
+        self.broker.expect(BYE)
+        self.assertEqual(self.worker.wait(), 0)
+
+    def test_nothing_is_computed_when_the_time_is_over(self):
+        [(error, message)] = self.broker.compute([self.rows([1, 2, 3, 4])], time_left_us=0)
+        self.assertEqual((error, message), (DEADLINE, b"the time was over after 0 of 1 rows"))
+
+    def test_says_nothing_when_the_start_fails(self):
+        for text, status in (('features = 4; start = "crash";', -signal.SIGABRT), ('start = "fail";', 1),
+                             ("features = 0;", 1), ("= nonsense", 1)):
+            self.write_model(text)
+            worker = self.outrigger(self.directory / "models", "sums")
+            self.assertFalse(worker.said_ready())
+            self.assertEqual(worker.wait(), status)
+            if status == 1:
+                self.assertRegex(worker.stderr(), r"^\S*/models/sums/1/model.echo: cannot serve this model: .+\n$")
+
+
+class OnnxWorker(WorkerTest):
+    def load(self, model, **settings):
+        worker = self.outrigger(REPOSITORY, model, **settings)
+        self.broker.ready()
+        return worker
+
+    def check_answers(self, model, rows_of_a_request):
+        expected, worker = held_out(model), self.load(model)
+        features = np.array(expected.features, "<f4")
+        requests = [features[i:i + rows_of_a_request] for i in range(0, len(features), rows_of_a_request)]
+        answers = []
+        for i in range(0, len(requests), 8):
+            for error, payload in self.broker.compute([encode("features", rows) for rows in requests[i:i + 8]]):
+                self.assertEqual(error, 0, payload)
+                answers.append(decode(payload))
+        if expected.regression:
+            np.testing.assert_allclose(np.concatenate([answer["prediction"].ravel() for answer in answers]),
+                                       expected.predictions, atol=1e-5 * expected.scale, rtol=0)
+        else:
+            np.testing.assert_allclose(np.concatenate([answer["probabilities"] for answer in answers]),
+                                       expected.probabilities, atol=1e-5, rtol=0)
+            self.assertEqual(np.concatenate([answer["label"] for answer in answers]).tolist(), expected.labels)
+        worker.process.terminate()
+        self.broker.expect(BYE)
+        self.assertEqual(worker.wait(), 0)
+        self.check_no_finding(worker)
+
+    def test_answers_as_scikit_learn_does(self):
+        for model in sorted(path.name for path in REPOSITORY.iterdir()):
+            for rows_of_a_request in (1, 7):
+                with self.subTest(model=model, rows=rows_of_a_request):
+                    self.check_answers(model, rows_of_a_request)
+
+    def test_threads_inside_the_engine_do_not_get_its_signals(self):
+        worker = self.load("heavy", worker__threads="3")
+        rows = np.array(held_out("heavy").features[:64], "<f4")
+        number = self.broker.begin([encode("features", rows)])
+        worker.process.terminate()
+        self.assertEqual(self.broker.end(number)[0][0], 0)
+        self.broker.expect(BYE)
+        self.assertEqual(worker.wait(), 0)
+
+    def test_a_model_that_is_broken_is_named(self):
+        whole = (REPOSITORY / "cancer-trees/1/model.onnx").read_bytes()
+        version = self.directory / "models/broken/1"
+        version.mkdir(parents=True)
+        for content in (b"", whole[:20], whole[:len(whole) // 2], whole[:-1], os.urandom(5000)):
+            (version / "model.onnx").write_bytes(content)
+            worker = self.outrigger(self.directory / "models", "broken")
+            self.assertFalse(worker.said_ready())
+            self.assertEqual(worker.wait(), 1)
+            self.assertRegex(worker.stderr(), r"^\S*/broken/1/model.onnx: cannot serve this model: .+\n$")
+
+    def test_a_model_conf_that_does_not_fit_is_named(self):
+        for conf, complaint in (('features = ("a");', "features: 1 names, but a row of the model has 30"),
+                                ('labels = ("a", "b", "c");', "labels: 3 names, but output probabilities has 2")):
+            version = self.directory / "models/unfit/1"
+            version.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / "cancer-trees/1/model.onnx", version)
+            (version.parent / "model.conf").write_text(conf)
+            worker = self.outrigger(self.directory / "models", "unfit")
+            self.assertEqual(worker.wait(), 1)
+            self.assertIn(f"unfit/1/model.onnx: cannot serve this model: model.conf: {complaint}", worker.stderr())
+
+    def test_what_is_not_there_is_named(self):
+        for model, version, complaint in (("none", "1", "no model none"), ("cancer-trees", "9", "cancer-trees/9")):
+            worker = self.outrigger(REPOSITORY, model, version)
+            self.assertNotEqual(worker.wait(), 0)
+            self.assertIn(complaint, worker.stderr())
+
+    def test_describes_a_file(self):
+        described = subprocess.run([WORKER, "--describe", REPOSITORY / "digits-single/1/model.onnx"], check=True,
+                                   capture_output=True).stdout
+        self.assertEqual(json.loads(described), {
+            "platform": "onnxruntime_onnx",
+            "inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, 64]}],
+            "outputs": [{"name": "label", "datatype": "INT64", "shape": [-1]},
+                        {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}]})
+        for name, content in (("model.onnx", b"no model"), ("model.echo", b"features ="), ("model.txt", b"")):
+            (self.directory / name).write_bytes(content)
+            failed = subprocess.run([WORKER, "--describe", self.directory / name], capture_output=True, check=False)
+            self.assertEqual((failed.returncode, failed.stdout), (1, b""))
+            self.assertRegex(failed.stderr.decode(), rf"^\S*/{name}: .+\n$")
+
+
+class PythonWorker(Session, WorkerTest):
+    """A model.py of one's own."""
+    dtype = "<f8"
+
+    def start_sums(self):
+        path = self.directory / "model.py"
+        path.write_text("class Model:\n    features = 4\n"
+                        "    def load(self, directory):\n        self.bad = -1005\n"
+                        "    def predict(self, rows):\n"
+                        "        if (rows[:, 0] == self.bad).any():\n            raise RuntimeError('told to fail')\n"
+                        "        return {'prediction': rows.sum(axis=1)}\n")
+        return self.python(path, 'features = ("a", "b", "c", "d"); allow_nan = true; # yes\n'
+                                 'batching = { max_batch_rows = 8; };')
+
+    def test_an_error_of_the_model_fails_only_the_guilty(self):
+        results = self.broker.compute([self.rows([1, 2, 3, 4]), self.rows([FAIL, 0, 0, 0])])
+        self.assertEqual([error for error, _ in results], [0, MODEL_FAILED])
+        self.assertEqual(results[1][1], b"RuntimeError: told to fail")
+
+
+class PickleWorker(WorkerTest):
+    def start_pickle(self, estimator, conf=""):
+        path = self.directory / "model.pkl"
+        path.write_bytes(pickle.dumps(estimator))
+        worker = self.python(path, conf)
+        _, schema = self.broker.ready()
+        return worker, schema
+
+    def check(self, estimator, rows, schema_task, conf="", labels=()):
+        worker, schema = self.start_pickle(estimator, conf)
+        self.assertEqual((schema["task"], schema["labels"]), (schema_task, list(labels)))
+        results = self.broker.compute([encode("features", rows[:2]), encode("features", rows[2:])])
+        self.assertEqual([error for error, _ in results], [0, 0])
+        worker.process.terminate()
+        self.assertEqual(worker.wait(), 0)
+        self.check_no_finding(worker)
+        return [decode(payload) for _, payload in results]
+
+    def setUp(self):
+        super().setUp()
+        self.rows = np.random.default_rng(1).normal(size=(50, 3))
+        self.classes = (self.rows.sum(axis=1) > 0).astype(int)
+
+    def test_a_classifier(self):
+        estimator = LogisticRegression().fit(self.rows, self.classes)
+        answers = self.check(estimator, self.rows, "classification", 'labels = ("no", /* or */ "yes");', ["no", "yes"])
+        self.assertEqual(np.concatenate([a["label"] for a in answers]).tolist(), estimator.predict(self.rows).tolist())
+        np.testing.assert_allclose(np.concatenate([a["probabilities"] for a in answers]),
+                                   estimator.predict_proba(self.rows), atol=1e-6)
+
+    def test_a_classifier_of_texts(self):
+        estimator = LogisticRegression().fit(self.rows, np.array(["nein", "größer"])[self.classes])
+        answers = self.check(estimator, self.rows, "classification", labels=["größer", "nein"])
+        self.assertEqual([text.decode() for a in answers for text in a["label"]], estimator.predict(self.rows).tolist())
+
+    def test_a_regressor(self):
+        estimator = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
+        answers = self.check(estimator, self.rows, "regression")
+        np.testing.assert_allclose(np.concatenate([a["prediction"] for a in answers]), self.rows @ [1, 2, 3])
+
+    def test_what_cannot_be_loaded_is_named(self):
+        for content in (b"", b"no pickle", pickle.dumps(LogisticRegression()), pickle.dumps({"no": "model"})):
+            path = self.directory / "model.pkl"
+            path.write_bytes(content)
+            worker = self.python(path)
+            self.assertFalse(worker.said_ready())
+            self.assertEqual(worker.wait(), 1)
+            self.assertRegex(worker.stderr(), r"^\S*/model.pkl: cannot serve this model: .+\n$")
+
+
+if __name__ == "__main__":
+    unittest.main()

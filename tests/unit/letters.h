@@ -1,0 +1,182 @@
+/* letters: the other end of our wire for tests: a plain ZeroMQ socket that speaks PROTOCOL.md with the
+ * product's own codec, and a way to wait for something while a loop turns. Include it in one test program's
+ * only .c. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_LETTERS_H
+#define OUTRIGGER_LETTERS_H
+
+#include "clock.h"
+#include "loop.h"
+#include "protocol.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+/* A socket of the test. One ZeroMQ message may carry several of ours: `inside` says that one is being read.
+ */
+struct end {
+    void *socket;
+    bool is_router;
+    bool inside;
+    uint8_t peer[64]; /* ROUTER: whom the last letter came from, and the next goes to */
+    size_t peer_length;
+    int zmq_messages; /* ZeroMQ messages received */
+};
+
+/* One of our messages. Views of the envelope are good until the next letter_free. */
+struct letter {
+    bool hello; /* the empty message of a new connection */
+    zmq_msg_t head;
+    struct envelope envelope;
+    size_t count;
+    zmq_msg_t payloads[PROTOCOL_COUNT_MAX];
+};
+
+/* ---- a loop, turned by the test ---- */
+
+static struct loop *letters_loop;
+
+static inline void letters_stop(void *loop)
+{
+    loop_stop(loop);
+}
+
+/* Turns the loop for about a millisecond. */
+static inline void turn_loop(void)
+{
+    struct loop_timer timer = {0};
+    loop_timer_set(letters_loop, &timer, clock_now() + MILLISECOND, letters_stop, letters_loop);
+    loop_run(letters_loop);
+    loop_timer_cancel(letters_loop, &timer);
+}
+
+/* Turns the loop until the condition holds. */
+#define WAIT_FOR(condition)                                                                                  \
+    do {                                                                                                     \
+        int64_t wait_limit = clock_now() + 30 * SECOND;                                                      \
+        while (!(condition)) {                                                                               \
+            ck_assert_msg(clock_now() < wait_limit, "line %d: %s did not come", __LINE__, #condition);       \
+            turn_loop();                                                                                     \
+        }                                                                                                    \
+    } while (0)
+
+/* ---- ends ---- */
+
+static inline struct end end_open(void *context, int type, const char *endpoint)
+{
+    struct end end = {.socket = zmq_socket(context, type), .is_router = type == ZMQ_ROUTER};
+    ck_assert_ptr_nonnull(end.socket);
+    int zero = 0, one = 1;
+    zmq_setsockopt(end.socket, ZMQ_LINGER, &zero, sizeof zero);
+    if (end.is_router) {
+        zmq_setsockopt(end.socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+        ck_assert_int_eq(zmq_bind(end.socket, endpoint), 0);
+    } else {
+        zmq_setsockopt(end.socket, ZMQ_PROBE_ROUTER, &one, sizeof one);
+        ck_assert_int_eq(zmq_connect(end.socket, endpoint), 0);
+    }
+    return end;
+}
+
+static inline void end_close(struct end *end)
+{
+    if (end->socket != NULL)
+        zmq_close(end->socket);
+    *end = (struct end){0};
+}
+
+static inline void letter_free(struct letter *letter)
+{
+    zmq_msg_close(&letter->head);
+    for (size_t i = 0; i < letter->count; i++)
+        zmq_msg_close(&letter->payloads[i]);
+    letter->count = 0;
+}
+
+static inline struct letter *letter_new(void)
+{
+    struct letter *letter = object_alloc(sizeof *letter);
+    zmq_msg_init(&letter->head);
+    return letter;
+}
+
+/* Takes the next of our messages into `letter` (freed before); false when none is there. */
+static inline bool end_take(struct end *end, struct letter *letter)
+{
+    letter_free(letter);
+    zmq_msg_init(&letter->head);
+    if (!end->inside && end->is_router) {
+        int length = zmq_recv(end->socket, end->peer, sizeof end->peer, ZMQ_DONTWAIT);
+        if (length < 0)
+            return false;
+        end->peer_length = (size_t)length;
+    }
+    if (zmq_msg_recv(&letter->head, end->socket, ZMQ_DONTWAIT) < 0)
+        return false;
+    end->zmq_messages += !end->inside;
+    end->inside = zmq_msg_more(&letter->head);
+    letter->hello = zmq_msg_size(&letter->head) == 0;
+    if (letter->hello)
+        return true;
+    const char *complaint =
+        protocol_decode(zmq_msg_data(&letter->head), zmq_msg_size(&letter->head), &letter->envelope);
+    ck_assert_msg(complaint == NULL, "%s", complaint);
+    size_t wanted = protocol_payload_count(&letter->envelope);
+    for (; letter->count < wanted; letter->count++) {
+        zmq_msg_t *payload = &letter->payloads[letter->count];
+        ck_assert_msg(end->inside, "payload %zu of %zu is missing", letter->count, wanted);
+        zmq_msg_init(payload);
+        ck_assert_int_ge(zmq_msg_recv(payload, end->socket, 0), 0);
+        end->inside = zmq_msg_more(payload);
+    }
+    return true;
+}
+
+/* Takes the next message with that verb; others are passed over. */
+static inline bool end_take_verb(struct end *end, struct letter *letter, enum verb verb)
+{
+    while (end_take(end, letter))
+        if (!letter->hello && letter->envelope.verb == verb)
+            return true;
+    return false;
+}
+
+static inline struct text letter_payload(struct letter *letter, size_t index)
+{
+    ck_assert_uint_lt(index, letter->count);
+    return (struct text){zmq_msg_data(&letter->payloads[index]), zmq_msg_size(&letter->payloads[index])};
+}
+
+/* Sends frames as they are, the last with `more` behind it or not. False when nobody takes them. */
+static inline bool end_send_frames(struct end *end, const struct text *frames, size_t count)
+{
+    if (end->is_router && zmq_send(end->socket, end->peer, end->peer_length, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        if (zmq_send(end->socket, frames[i].at, frames[i].length,
+                     ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0)) < 0)
+            return false;
+    return true;
+}
+
+/* Sends one envelope, with `count` payloads. */
+static inline void end_send_all(struct end *end, const struct envelope *envelope, const struct text *payloads,
+                                size_t count)
+{
+    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+    struct text *frames = object_alloc((count + 1) * sizeof *frames);
+    frames[0] = (struct text){(const char *)bytes, protocol_encode(envelope, bytes, sizeof bytes)};
+    for (size_t i = 0; i < count; i++)
+        frames[1 + i] = payloads[i];
+    ck_assert(end_send_frames(end, frames, count + 1));
+    free(frames);
+}
+
+/* Sends one envelope, with `payload` when that is not NULL. */
+static inline void end_send(struct end *end, const struct envelope *envelope, const char *payload)
+{
+    struct text body = text_of(payload);
+    end_send_all(end, envelope, &body, payload != NULL);
+}
+
+#endif

@@ -1,0 +1,224 @@
+/* test_check: `outrigger check` over configurations and repositories made for it, with programs that only
+ * pretend. SPDX-License-Identifier: MIT */
+#include "ctl.h"
+#include "scratch_directory.h"
+#include "suite.h"
+
+#include <stdlib.h>
+
+static char said[65536];      /* on stdout */
+static char complained[8192]; /* on stderr */
+static const char *settings[16];
+static size_t setting_count;
+
+static void set(const char *name, const char *value)
+{
+    char *setting;
+    ck_assert_int_gt(asprintf(&setting, "%s=%s", name, value), 0);
+    settings[setting_count++] = setting;
+}
+
+static void make_program(const char *name, const char *text)
+{
+    char path[128], script[512];
+    snprintf(path, sizeof path, "bin/outrigger-%s", name);
+    snprintf(script, sizeof script, "#!/bin/sh\n%s\n", text);
+    ck_assert_int_eq(chmod(scratch_file(path, script), 0700), 0);
+}
+
+/* A repository with the model m, and programs; the worker says what a model of two values takes, as long as
+ * the file is not called broken by its content. */
+static void set_up(void)
+{
+    scratch_make();
+    scratch_folder("bin");
+    make_program("supervisor", "");
+    make_program("broker", "");
+    make_program("frontend", "");
+    make_program("collector", "");
+    make_program("worker", "grep -q broken \"$2\" && { echo \"$2: no model\" >&2; exit 1; }\n"
+                           "echo '{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[-1,2]}],"
+                           "\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[-1,1]}]}'");
+    scratch_folder("models");
+    scratch_folder("models/m");
+    scratch_folder("models/m/1");
+    scratch_file("models/m/1/model.onnx", "good");
+    setting_count = 0;
+    set("binary_directory", scratch_path("bin"));
+    set("models_directory", scratch_path("models"));
+    set("runtime_directory", scratch_path("run"));
+}
+
+static void tear_down(void)
+{
+    while (setting_count > 0)
+        free((char *)settings[--setting_count]);
+    scratch_remove();
+}
+
+static void read_back(FILE *stream, char *text, size_t capacity)
+{
+    fflush(stream);
+    rewind(stream);
+    text[fread(text, 1, capacity - 1, stream)] = '\0';
+}
+
+static int run(struct arguments arguments)
+{
+    arguments.settings = settings;
+    arguments.setting_count = setting_count;
+    ck_assert_ptr_nonnull(freopen(scratch_path("out"), "w+", stdout));
+    ck_assert_ptr_nonnull(freopen(scratch_path("error"), "w+", stderr));
+    int status = check_command(&arguments);
+    read_back(stdout, said, sizeof said);
+    read_back(stderr, complained, sizeof complained);
+    return status;
+}
+
+static int check(void)
+{
+    return run((struct arguments){0});
+}
+
+static void expect_said(const char *expected)
+{
+    ck_assert_msg(strstr(said, expected) != NULL, "no \"%s\" in:\n%s", expected, said);
+}
+
+static void expect_complaint(const char *expected)
+{
+    ck_assert_int_eq(check(), CTL_FAULT);
+    ck_assert_msg(strstr(complained, expected) != NULL, "no \"%s\" in:\n%s", expected, complained);
+    expect_said(": not good\n");
+}
+
+START_TEST(the_plan_is_printed)
+{
+    set("frontend.socket_mode", "0600");
+    set("frontend.processes", "3");
+    set("placement", "none");
+    ck_assert_msg(check() == CTL_GOOD, "%s", complained);
+    expect_said("frontend       3        3  any\n");
+    expect_said("worker m       1        1  any\n");
+    expect_said("/run/frontend.sock ");
+    expect_said("  0600  FastCGI: the web server\n");
+    expect_said("/run/workers.ipc ");
+    expect_said("/run/supervisor.sock ");
+    expect_said("http://127.0.0.1:9464/metrics ");
+    expect_said(
+        "m      1        onnx           1          64   0 us      100000       64 MiB  10000 ms  yes\n");
+    expect_said("m takes x FP32[-1,2] and gives y FP32[-1,1]\n");
+    expect_said("\nthe defaults: good\n");
+    ck_assert_str_eq(complained, "");
+}
+END_TEST
+
+START_TEST(a_file_is_named_in_two_ways)
+{
+    const char *file = scratch_file("o.conf", "collector = { listen = \"\"; };\n");
+    ck_assert_int_eq(run((struct arguments){.operand = file}), CTL_GOOD);
+    expect_said("o.conf: good\n");
+    ck_assert_ptr_null(strstr(said, "/metrics"));
+    ck_assert_int_eq(run((struct arguments){.config_file = file}), CTL_GOOD);
+    ck_assert_int_eq(run((struct arguments){.config_file = file, .operand = file}), CTL_USAGE);
+}
+END_TEST
+
+START_TEST(templates_are_printed)
+{
+    ck_assert_int_eq(run((struct arguments){.configuration_template = true}), CTL_GOOD);
+    expect_said("\nruntime_directory = \"/run/outrigger\";\n");
+    ck_assert_int_eq(run((struct arguments){.model_template = true}), CTL_GOOD);
+    expect_said("\nfeatures = ( );\n");
+}
+END_TEST
+
+START_TEST(a_bad_configuration_is_told)
+{
+    const char *file = scratch_file("o.conf", "\nlog_levle = 1;\n");
+    ck_assert_int_eq(run((struct arguments){.operand = file}), CTL_FAULT);
+    ck_assert_ptr_nonnull(
+        strstr(complained, "o.conf:2: log_levle: unknown key; the nearest known is log_level\n"));
+}
+END_TEST
+
+START_TEST(a_broken_model_is_told_and_the_others_are_shown)
+{
+    scratch_folder("models/b");
+    scratch_folder("models/b/2");
+    scratch_file("models/b/2/model.onnx", "broken");
+    expect_complaint("/models/b/2/model.onnx: no model\n");
+    expect_said("m takes x FP32[-1,2]");
+}
+END_TEST
+
+START_TEST(faults_of_a_model_are_told)
+{
+    scratch_file("models/m/model.conf", "features = ( \"a\", \"b\", \"c\" );");
+    expect_complaint("/models/m/model.conf: features: 3 names for a model that takes 2 values\n");
+    scratch_file("models/m/model.conf", "instanzes = 1;");
+    expect_complaint("/models/m/model.conf:1: instanzes: unknown key; the nearest known is instances\n");
+    scratch_file("models/m/model.conf", "backend = \"echo\";");
+    expect_complaint("/models/m/1: holds no model file of the backend echo\n");
+}
+END_TEST
+
+START_TEST(a_python_model_needs_its_interpreter)
+{
+    scratch_folder("models/p");
+    scratch_folder("models/p/1");
+    scratch_file("models/p/1/model.py", "");
+    set("python", "/nowhere/python3");
+    expect_complaint("python: /nowhere/python3: No such file or directory (the model p needs it)\n");
+    scratch_file("models/p/model.conf", "python = \"/elsewhere/python3\";");
+    expect_complaint("/models/p/model.conf: python: /elsewhere/python3: No such file or directory\n");
+    scratch_file("models/p/model.conf", "python = \"/bin/sh\";");
+    ck_assert_int_eq(check(), CTL_GOOD);
+}
+END_TEST
+
+START_TEST(what_the_machine_lacks_is_told)
+{
+    ck_assert_int_eq(unlink(scratch_path("bin/outrigger-broker")), 0);
+    expect_complaint("/bin/outrigger-broker: No such file or directory\n");
+    set("frontend.socket_group", "no-such-group-here");
+    expect_complaint("frontend.socket_group: there is no group \"no-such-group-here\"\n");
+    set("default_model", "n");
+    expect_complaint("default_model: there is no model \"n\" in ");
+    set("models_directory", "/nowhere");
+    expect_complaint("models_directory: /nowhere: No such file or directory\n");
+    expect_said("no models in /nowhere\n");
+}
+END_TEST
+
+START_TEST(what_is_surely_not_meant_is_a_warning)
+{
+    scratch_file("models/m/model.conf", "instances = 200; threads = 200;");
+    ck_assert_int_eq(check(), CTL_GOOD);
+    ck_assert_ptr_nonnull(
+        strstr(complained, "warning: the workers have 40000 threads together and there are "));
+    scratch_file("models/m/model.conf", "instances = 0;");
+    scratch_folder("models/n");
+    scratch_file("models/n/model.conf", "");
+    ck_assert_int_eq(check(), CTL_GOOD);
+    ck_assert_ptr_nonnull(strstr(complained, "warning: the model m is required and has no instances"));
+    ck_assert_ptr_nonnull(strstr(complained, "warning: the model n is required and has no version"));
+    expect_said("n      none     -   ");
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = {
+        the_plan_is_printed,
+        a_file_is_named_in_two_ways,
+        templates_are_printed,
+        a_bad_configuration_is_told,
+        a_broken_model_is_told_and_the_others_are_shown,
+        faults_of_a_model_are_told,
+        a_python_model_needs_its_interpreter,
+        what_the_machine_lacks_is_told,
+        what_is_surely_not_meant_is_a_warning,
+    };
+    return SUITE_RUN("check", set_up, tear_down, tests);
+}

@@ -1,0 +1,306 @@
+#!/usr/bin/python3
+"""A worker in Python: serves one version of one model to the broker, as common/PROTOCOL.md says.
+
+Whoever writes a worker for another engine finds here all that the protocol asks for. A model is one of
+
+    model.pkl   a scikit-learn estimator, as pickle or joblib wrote it. A classifier gives `label` and, when it
+                has predict_proba, `probabilities`; a regressor gives `prediction`. A pickle is a program:
+                serve only what you would run.
+    model.py    a class `Model` of your own:
+
+                    class Model:
+                        features = 4                  # columns of a row
+                        def load(self, directory):    # once; the folder of model.py
+                            ...
+                        def predict(self, rows):      # numpy float64, [n, features]
+                            return {"prediction": array_of_n_rows}
+
+Both take one input, `features` FP64 [-1, n]. What model.conf adds (names, labels, batching) is read, too.
+"""
+import os
+
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ.setdefault(_library + "_NUM_THREADS", "1")     # one worker, one core; before numpy loads
+
+import argparse
+import json
+import re
+import runpy
+import signal
+import socket
+import sys
+import time
+import warnings
+
+import msgpack
+import numpy as np
+import zmq
+
+VERSION = 1
+READY, RESULT, HEARTBEAT, BYE = 32, 33, 34, 35
+BATCH, DRAIN, BEAT = 48, 49, 50
+NONE, INVALID, MODEL_FAILED = 0, 1, 10
+TEXT_MAX = 512      # bytes of a message
+GOODBYE_MS = 500    # how long the last messages may take to leave
+
+DATATYPES = {"BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1",
+             "INT16": "<i2", "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
+NAMES = {np.dtype(code): name for name, code in DATATYPES.items()}
+
+
+# ---- tensors: PROTOCOL.md section 6 ----
+
+def encode_elements(array):
+    if array.dtype in NAMES:
+        return array.tobytes()
+    elements = [e if isinstance(e, bytes) else str(e).encode() for e in array.ravel()]
+    return b"".join(len(e).to_bytes(4, "little") + e for e in elements)
+
+
+def encode_tensors(arrays):
+    """The payload of a dict of arrays; whatever is no number becomes BYTES."""
+    return msgpack.packb([[name, NAMES.get(array.dtype, "BYTES"), array.shape, encode_elements(array)]
+                          for name, array in arrays.items()])
+
+
+def decode_features(payload, columns):
+    """The rows of a request. ValueError when they do not fit the model."""
+    try:
+        [[name, datatype, shape, data]] = msgpack.unpackb(payload)
+        array = np.frombuffer(data, DATATYPES[datatype]).reshape(shape)
+    except (ValueError, TypeError, KeyError, msgpack.UnpackException) as error:
+        raise ValueError("expected one tensor of numbers") from error
+    if name != "features" or datatype != "FP64" or array.ndim != 2 or array.shape[1] != columns or len(array) == 0:
+        raise ValueError(f"input features: expected FP64 [-1, {columns}], got {name} {datatype} {shape}")
+    return array
+
+
+# ---- models ----
+
+class SklearnModel:
+    """A fitted scikit-learn estimator."""
+
+    def __init__(self, path):
+        import joblib
+        warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        self.estimator = joblib.load(path)
+        self.features = int(self.estimator.n_features_in_)
+        self.feature_names = [str(name) for name in getattr(self.estimator, "feature_names_in_", [])]
+        self.classes = getattr(self.estimator, "classes_", None)
+        texts = isinstance(self.classes, np.ndarray) and self.classes.dtype.kind in "USO"
+        self.labels = list(map(str, self.classes)) if texts else []
+
+    def predict(self, rows):
+        prediction = np.asarray(self.estimator.predict(rows))
+        if self.classes is None:
+            return {"prediction": prediction}
+        answer = {"label": prediction}
+        if hasattr(self.estimator, "predict_proba"):
+            answer["probabilities"] = np.asarray(self.estimator.predict_proba(rows), np.float32)
+        return answer
+
+
+class UserModel:
+    """The class Model of a model.py."""
+    feature_names, labels = [], []
+
+    def __init__(self, path):
+        self.model = runpy.run_path(path)["Model"]()
+        self.model.load(os.path.dirname(os.path.abspath(path)))
+        self.features = int(self.model.features)
+        self.predict = self.model.predict
+
+
+def predict(model, rows):
+    """The model's answer as arrays of as many rows. ValueError when it is none."""
+    arrays = {name: np.asarray(values) for name, values in model.predict(rows).items()}
+    for name, array in arrays.items():
+        if array.ndim == 0 or len(array) != len(rows):
+            raise ValueError(f"output {name} has not one row for each of the {len(rows)} rows")
+    return arrays
+
+
+# ---- model.conf ----
+
+STRING = r'"(?:\\.|[^"\\])*"'
+COMMENT = r"#[^\n]*|//[^\n]*|/\*.*?\*/"
+LIST = rf"[(\[](?:[\s,]|{STRING}|{COMMENT})*[)\]]"
+SETTING = re.compile(rf"{COMMENT}|(\w+)\s*[=:]\s*({LIST}|{STRING}|\w+)|{STRING}", re.DOTALL)
+
+
+def read_conf(path):
+    """The settings by their names alone, whatever group they stand in: strings, lists of strings, whole numbers,
+    true and false. That is not all of libconfig's syntax, and all that a model.conf needs."""
+    if not path or not os.path.exists(path):
+        return {}
+    conf = {}
+    with open(path, encoding="utf-8") as file:
+        for name, value in SETTING.findall(file.read()):
+            if value[:1] in ("(", "["):
+                conf[name] = [json.loads(text) for text in re.findall(rf"{COMMENT}|({STRING})", value) if text]
+            elif name:
+                conf[name] = json.loads(value if value[0] == '"' else value.lower())
+    return conf
+
+
+# ---- the schema: PROTOCOL.md section 7 ----
+
+def make_schema(model, conf):
+    """What READY tells; one row of zeros shows what the outputs are."""
+    outputs = predict(model, np.zeros((1, model.features)))
+    described = [{"name": name, "datatype": NAMES.get(array.dtype, "BYTES"), "shape": [-1, *array.shape[1:]]}
+                 for name, array in outputs.items()]
+    labels = conf.get("labels") or model.labels
+    features = conf.get("features") or model.feature_names
+    if features and len(features) != model.features:
+        raise ValueError(f"model.conf: features: {len(features)} names, but a row has {model.features} values")
+    is_class = any(not d["datatype"].startswith("FP") or (len(d["shape"]) == 2 and d["shape"][1] > 1)
+                   for d in described)
+    return msgpack.packb({
+        "platform": "python", "description": conf.get("description", ""),
+        "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, model.features]}], "outputs": described,
+        "features": list(features), "labels": list(labels),
+        "task": conf.get("task") or ("classification" if labels or is_class else "regression"),
+        "timeout_ms": conf.get("timeout_ms", 0), "allow_nan": bool(conf.get("allow_nan", False))})
+
+
+# ---- the session: PROTOCOL.md sections 2 to 4 ----
+
+class Session:
+    """Speaks with the broker. What cannot be sent is dropped: a new broker asks for READY by its epoch."""
+
+    def __init__(self, options, model, schema, capacity):
+        self.options, self.model, self.schema, self.capacity = options, model, schema, capacity
+        self.epoch, self.leaving = 0, False
+        self.socket = zmq.Context.instance().socket(zmq.DEALER)
+        for option, value in ((zmq.PROBE_ROUTER, 1), (zmq.IMMEDIATE, 1), (zmq.LINGER, 0), (zmq.RECONNECT_IVL, 5)):
+            self.socket.setsockopt(option, value)
+        self.socket.connect(options.endpoint)
+
+    def send(self, verb, number, fields=(), payloads=()):
+        """False when there is nobody to send to."""
+        try:
+            self.socket.send_multipart([msgpack.packb([VERSION, verb, number, *fields]), *payloads], zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def compute(self, payloads):
+        """One (error, payload) for each request; a request that fails does not fail the others."""
+        results, good = {}, {}
+        for i, payload in enumerate(payloads):
+            try:
+                good[i] = decode_features(payload, self.model.features)
+            except ValueError as error:
+                results[i] = (INVALID, str(error))
+        if good:
+            results.update(zip(good, self.compute_rows(list(good.values()))))
+        return [results[i] for i in range(len(payloads))]
+
+    def compute_rows(self, requests):
+        ends = np.cumsum([len(request) for request in requests])
+        try:
+            arrays = predict(self.model, np.concatenate(requests))
+            return [(NONE, encode_tensors({name: array[end - len(request):end] for name, array in arrays.items()}))
+                    for request, end in zip(requests, ends)]
+        except Exception as error:      # whatever a model raises is its failure, not ours
+            if len(requests) == 1:
+                return [(MODEL_FAILED, f"{type(error).__name__}: {error}")]
+            return [self.compute_rows([request])[0] for request in requests]
+
+    def on_batch(self, number, payloads):
+        start = time.monotonic()
+        results = self.compute(payloads)
+        took = int((time.monotonic() - start) * 1e6)
+        errors = bytes(error for error, _ in results)
+        frames = [payload if error == NONE else payload.encode("ascii", "replace")[:TEXT_MAX]
+                  for error, payload in results]
+        self.send(RESULT, number, [len(frames), took, errors if any(errors) else b""], frames)
+
+    def on_beat(self, epoch):
+        options = self.options
+        if epoch == 0 or epoch != self.epoch:
+            fields = [options.model, options.model_version, self.capacity, 1, options.heartbeat_ms, os.getpid(), ""]
+            if self.send(READY, 0, fields, [self.schema]) and epoch != 0:
+                self.epoch = epoch
+
+    def on_message(self, frames):
+        if frames == [b""]:
+            return      # a hello
+        try:
+            version, verb, number, *fields = msgpack.unpackb(frames[0])
+        except (ValueError, TypeError, msgpack.UnpackException):
+            version, verb, number, fields = 0, 0, 0, []
+        if version == VERSION and verb == BATCH and len(fields) == 3 and fields[0] == len(frames) - 1:
+            self.on_batch(number, frames[1:])
+        elif version == VERSION and verb == BEAT and len(fields) == 1:
+            self.on_beat(fields[0])
+        elif version == VERSION and verb == DRAIN:
+            self.leaving = True
+        else:
+            warn(self.options, f"a message of the broker was refused: version {version}, verb {verb}")
+
+    def run(self, wake):
+        """Until DRAIN, or a byte on `wake` (SIGTERM)."""
+        poller = zmq.Poller()
+        poller.register(self.socket, zmq.POLLIN)
+        poller.register(wake, zmq.POLLIN)
+        beat = self.options.heartbeat_ms / 1e3
+        next_beat = time.monotonic() + beat
+        while not self.leaving:
+            ready = dict(poller.poll(max(0, next_beat - time.monotonic()) * 1e3 + 1))
+            if self.socket in ready:
+                self.on_message(self.socket.recv_multipart())
+            self.leaving = self.leaving or wake.fileno() in ready
+            if time.monotonic() >= next_beat:
+                self.send(HEARTBEAT, 0)
+                next_beat = time.monotonic() + beat
+        self.send(BYE, 0)
+        self.socket.close(linger=GOODBYE_MS)
+        zmq.Context.instance().term()
+
+
+# ---- the program ----
+
+def warn(options, message):
+    print(json.dumps({"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "level": "warning",
+                      "process": options.name, "message": message}), file=sys.stderr)
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description="Serves a Python model to Outrigger's broker.")
+    parser.add_argument("--endpoint", required=True, help="the broker's endpoint for workers")
+    parser.add_argument("--model", required=True, help="the model's name")
+    parser.add_argument("--model-version", required=True, help="its version")
+    parser.add_argument("--path", required=True, help="model.pkl or model.py")
+    parser.add_argument("--name", default="worker", help="what this process is called in logs")
+    parser.add_argument("--ready-fd", type=int, default=-1, help='the descriptor on which to say "ready"')
+    parser.add_argument("--model-conf", default="", help="the model's model.conf, if there is one")
+    parser.add_argument("--heartbeat-ms", type=int, default=1000, help="how often an idle worker is heard")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    try:
+        conf = read_conf(options.model_conf)
+        model = (UserModel if options.path.endswith(".py") else SklearnModel)(options.path)
+        schema = make_schema(model, conf)
+    except Exception as error:      # whatever a file holds: one line, and the supervisor tries again
+        print(f"{options.path}: cannot serve this model: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    wake, waker = socket.socketpair()
+    waker.setblocking(False)
+    signal.set_wakeup_fd(waker.fileno())
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    session = Session(options, model, schema, conf.get("max_batch_rows", 64))
+    if options.ready_fd >= 0:
+        os.write(options.ready_fd, b"ready\n")
+        os.close(options.ready_fd)
+    session.run(wake)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
