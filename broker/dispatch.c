@@ -4,8 +4,8 @@
  * and go together when one becomes free. So batches grow with the load and nobody waits for company that does
  * not come. max_delay (0 unless the operator wants it) holds a batch that is not full up to that long after
  * its oldest request came. With several free workers what waits is shared out evenly, so that they compute
- * side by side; but not where max_delay says that large batches are wanted. broker.c asks after each turn of its loop, when all messages that came in the turn are in the
- * queues. SPDX-License-Identifier: MIT */
+ * side by side; but not where max_delay says that large batches are wanted. broker.c asks after each turn of
+ * its loop, when all messages that came in the turn are in the queues. SPDX-License-Identifier: MIT */
 #include "dispatch.h"
 
 const char *release_label(enum release release)

@@ -106,35 +106,7 @@ static void take_over(struct model_table *table, struct model_config *from)
     model->stable = stable == NULL ? model->stable : model_version(model, text_of(stable));
 }
 
-void model_table_reload(struct model_table *table)
-{
-    CHECK_OBJECT(table, TABLE_MAGIC);
-    struct config_errors errors = {0};
-    struct model_list *old = table->repository;
-    table->repository = model_list_load(table->config->models_directory, &errors);
-    if (errors.count > 0)
-        log_warning("%s", errors.text);
-    struct model *model;
-    DL_FOREACH2(table->models, model, next)
-    {
-        model->config = NULL;
-    }
-    for (size_t i = 0; i < table->repository->count; i++)
-        take_over(table, table->repository->models[i]);
-    const char *name = model_default(table->config, table->repository);
-    table->default_model = name == NULL ? NULL : model_find(table, text_of(name));
-    model_list_free(old);
-}
-
-struct model_table *model_table_new(const struct config *config, struct metrics *metrics)
-{
-    struct model_table *table = object_alloc(sizeof *table);
-    table->magic = TABLE_MAGIC;
-    table->config = config;
-    table->metrics = metrics;
-    model_table_reload(table);
-    return table;
-}
+/* ---- forgetting: a broker that runs for years sees more versions than a catalog may hold ---- */
 
 static void free_version(struct version *version)
 {
@@ -154,6 +126,77 @@ static void free_model(struct model *model)
     free(model->name);
     model->magic = 0;
     free(model);
+}
+
+static bool in_repository(const struct version *version)
+{
+    const struct model_config *config = version->model->config;
+    for (size_t i = 0; config != NULL && i < config->versions.count; i++)
+        if (strcmp(config->versions.names[i], version->name) == 0)
+            return true;
+    return false;
+}
+
+/* Forgets the versions that are in no repository and with no worker, and that nothing waits for. */
+static void forget_versions(struct model_table *table, struct model *model)
+{
+    struct version *version, *next;
+    DL_FOREACH_SAFE2(model->versions, version, next, next)
+    {
+        if (in_repository(version) || version->worker_count > 0 || version->queue.requests > 0 ||
+            version->waiting)
+            continue;
+        if (model->stable == version)
+            model->stable = NULL;
+        DL_DELETE2(model->versions, version, previous, next);
+        table->version_count--;
+        free_version(version);
+    }
+}
+
+static void forget(struct model_table *table)
+{
+    struct model *model, *next;
+    DL_FOREACH_SAFE2(table->models, model, next, next)
+    {
+        forget_versions(table, model);
+        if (model->config != NULL || model->versions != NULL)
+            continue;
+        DL_DELETE2(table->models, model, previous, next);
+        table->model_count--;
+        free_model(model);
+    }
+}
+
+void model_table_reload(struct model_table *table)
+{
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    struct config_errors errors = {0};
+    struct model_list *old = table->repository;
+    table->repository = model_list_load(table->config->models_directory, &errors);
+    if (errors.count > 0)
+        log_warning("%s", errors.text);
+    struct model *model;
+    DL_FOREACH2(table->models, model, next)
+    {
+        model->config = NULL;
+    }
+    for (size_t i = 0; i < table->repository->count; i++)
+        take_over(table, table->repository->models[i]);
+    forget(table);
+    const char *name = model_default(table->config, table->repository);
+    table->default_model = name == NULL ? NULL : model_find(table, text_of(name));
+    model_list_free(old);
+}
+
+struct model_table *model_table_new(const struct config *config, struct metrics *metrics)
+{
+    struct model_table *table = object_alloc(sizeof *table);
+    table->magic = TABLE_MAGIC;
+    table->config = config;
+    table->metrics = metrics;
+    model_table_reload(table);
+    return table;
 }
 
 void model_table_free(struct model_table *table)

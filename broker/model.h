@@ -51,7 +51,7 @@ struct model_table;
 struct model_table *model_table_new(const struct config *config, struct metrics *metrics);
 void model_table_free(struct model_table *table);
 /* Reads the repository again: new models and versions come in, bounds and the stable version change, what
- * went stays as long as workers serve it. */
+ * went stays as long as workers serve it or requests wait for it. */
 void model_table_reload(struct model_table *table);
 
 /* The model of that name; the default model for an empty name; NULL. */

@@ -13,9 +13,11 @@
  *     -1004   give one row more than was asked for
  *     -1005   fail with an error
  *     -1006   exit(1)
+ * Before it delays or hangs it says so in the log, so that a test knows when.
  * SPDX-License-Identifier: MIT */
 #include "backend.h"
 
+#include "log.h"
 #include "object.h"
 
 #include <libconfig.h>
@@ -48,12 +50,14 @@ static void take_milliseconds(double milliseconds)
     double seconds = milliseconds / 1e3;
     struct timespec left = {.tv_sec = (time_t)seconds,
                             .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
+    log_info("told to take %g ms", milliseconds);
     while (nanosleep(&left, &left) != 0)
         continue;
 }
 
 static _Noreturn void hang(void)
 {
+    log_info("told to hang");
     for (;;)
         pause();
 }

@@ -111,11 +111,23 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
 
 /* ---- in the loop ---- */
 
+static unsigned connection_count(struct scrape *scrape)
+{
+    return MHD_get_daemon_info(scrape->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+}
+
+/* At its limit of connections libmicrohttpd stops watching the listening socket, and watches it again only at
+ * the beginning of a run. So a run that ended connections must be followed by another, or nobody would come
+ * in any more. */
 static void run(void *self)
 {
     struct scrape *scrape = self;
     MHD_UNSIGNED_LONG_LONG milliseconds;
-    MHD_run(scrape->daemon);
+    unsigned before;
+    do {
+        before = connection_count(scrape);
+        MHD_run(scrape->daemon);
+    } while (connection_count(scrape) < before);
     loop_timer_cancel(scrape->loop, &scrape->timer);
     if (MHD_get_timeout(scrape->daemon, &milliseconds) == MHD_YES)
         loop_timer_set(scrape->loop, &scrape->timer, clock_now() + (int64_t)milliseconds * MILLISECOND, run,

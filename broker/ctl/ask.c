@@ -32,12 +32,12 @@ bool ask_nobody_there(int error)
     return error == ENOENT || error == ECONNREFUSED;
 }
 
-void ask_say_nothing_runs(const struct config *config)
+void ask_say_absent(const struct config *config, const char *what)
 {
     fprintf(stderr,
-            "outrigger: nothing runs in %s (another place is named by --config FILE or --set "
+            "outrigger: %s runs in %s (another place is named by --config FILE or --set "
             "runtime_directory=DIRECTORY)\n",
-            config->runtime_directory);
+            what, config->runtime_directory);
 }
 
 void ask_pause(void)

@@ -15,8 +15,8 @@ const char *ask_refusal(yyjson_doc *answer);
 
 /* True for the errno of a socket at which nobody listens. */
 bool ask_nobody_there(int error);
-/* Says that nothing runs in the runtime directory, and how to name another. */
-void ask_say_nothing_runs(const struct config *config);
+/* Says that `what` ("nothing", "no supervisor") runs in the runtime directory, and how to name another. */
+void ask_say_absent(const struct config *config, const char *what);
 
 /* Sleeps a moment between two questions. */
 void ask_pause(void);

@@ -14,7 +14,7 @@ int reload_command(const struct arguments *arguments)
     yyjson_doc *answer = ask(config, "supervisor.sock", "reload", RELOAD_TIMEOUT_MS);
     int result = CTL_FAULT;
     if (answer == NULL && ask_nobody_there(errno)) {
-        ask_say_nothing_runs(config);
+        ask_say_absent(config, "no supervisor");
         result = CTL_NOT_RUNNING;
     } else if (answer == NULL) {
         fprintf(stderr, "outrigger: the supervisor does not answer: %s\n", strerror(errno));

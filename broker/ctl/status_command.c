@@ -101,7 +101,7 @@ int status_command(const struct arguments *arguments)
         answers = ask_both(config);
     int result = answers.supervisor.answer != NULL && answers.broker.answer != NULL ? CTL_GOOD : CTL_FAULT;
     if (answers.supervisor.nobody_there && answers.broker.nobody_there) {
-        ask_say_nothing_runs(config);
+        ask_say_absent(config, "nothing");
         result = CTL_NOT_RUNNING;
     } else {
         print(arguments, &answers);

@@ -42,7 +42,7 @@ int stop_command(const struct arguments *arguments)
     int64_t patience = patience_ms(arguments, config);
     int result = CTL_FAULT;
     if (answer == NULL && ask_nobody_there(errno)) {
-        ask_say_nothing_runs(config);
+        ask_say_absent(config, "no supervisor");
         result = CTL_NOT_RUNNING;
     } else if (answer == NULL) {
         fprintf(stderr, "outrigger: the supervisor does not answer: %s\n", strerror(errno));

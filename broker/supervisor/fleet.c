@@ -115,7 +115,7 @@ static void retire_outdated(struct fleet *fleet)
         if (handover == NULL)
             handover = handover_new(fleet->setup.basis.config);
         if (clock_now() < fleet->handover_until &&
-            handover_queued(handover, member->command->model, member->command->version) > 0)
+            handover_open(handover, member->command->model, member->command->version) > 0)
             waiting = true;
         else
             member_retire(member);

@@ -1,5 +1,6 @@
 /* handover: when the routes have moved to new workers, requests that were queued for the old ones still need
- * them. SPDX-License-Identifier: MIT */
+ * them; and a worker that leaves with a batch in its hands gives it back to a queue that nobody would serve.
+ * SPDX-License-Identifier: MIT */
 #include "handover.h"
 
 #include "control.h"
@@ -30,7 +31,7 @@ void handover_free(struct handover *handover)
     free(handover);
 }
 
-uint64_t handover_queued(const struct handover *handover, const char *model, const char *version)
+uint64_t handover_open(const struct handover *handover, const char *model, const char *version)
 {
     yyjson_val *models = yyjson_obj_get(yyjson_doc_get_root(handover->status), "models");
     size_t index;
@@ -40,7 +41,8 @@ uint64_t handover_queued(const struct handover *handover, const char *model, con
     {
         if (yyjson_equals_str(yyjson_obj_get(entry, "model"), model) &&
             yyjson_equals_str(yyjson_obj_get(entry, "version"), version))
-            return yyjson_get_uint(yyjson_obj_get(entry, "queue_requests"));
+            return yyjson_get_uint(yyjson_obj_get(entry, "queue_requests")) +
+                   yyjson_get_uint(yyjson_obj_get(entry, "in_flight"));
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-/* handover: what still waits at the broker for workers that are to go. SPDX-License-Identifier: MIT */
+/* handover: what the broker still wants of workers that are to go. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_HANDOVER_H
 #define OUTRIGGER_HANDOVER_H
 
@@ -10,7 +10,7 @@ struct handover;
 struct handover *handover_new(const struct config *config);
 void handover_free(struct handover *handover);
 
-/* The requests that are queued for this version of the model. */
-uint64_t handover_queued(const struct handover *handover, const char *model, const char *version);
+/* The requests that are queued for this version of the model, or in the hands of its workers. */
+uint64_t handover_open(const struct handover *handover, const char *model, const char *version);
 
 #endif

@@ -288,8 +288,9 @@ class Stack:
         left = [pid for pid in self.ever_seen if alive(pid)]
         if left:
             raise AssertionError(f"processes are left: {left}")
-        if self.runtime.exists():
-            raise AssertionError(f"left in the runtime directory: {sorted(map(str, self.runtime.rglob('*')))}")
+        files = sorted(map(str, self.runtime.rglob("*")))
+        if files:
+            raise AssertionError(f"left in the runtime directory: {files}")
         bad = [line for line in self.log.read_text(errors="replace").splitlines() if BAD_WORDS.search(line)]
         if bad:
             raise AssertionError("on stderr: " + "\n".join(bad[:20]))

@@ -304,7 +304,7 @@ class Http(unittest.TestCase):
             self.assertGreater(int(headers["Content-Length"]), 100)
             self.assertEqual(collector.request("GET", "/metrics?name=x")[0], 200)
             self.assertEqual(collector.request("GET", "/health")[::2], (200, b"healthy\n"))
-            for path in ("/", "/metrics/", "/metricsx", "/../metrics", "/health/x", "/%6detrics%00"):
+            for path in ("/", "/metrics/", "/metricsx", "/../metrics", "/health/x", "/metric%73x"):
                 self.assertEqual(collector.request("GET", path)[0], 404, path)
             for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"):
                 status, headers, _ = collector.request(method, "/metrics", "body" * 10000)
@@ -327,7 +327,7 @@ class Http(unittest.TestCase):
                         raw.sendall(junk)
                         raw.shutdown(socket.SHUT_WR)
                         self.assertNotIn(b" 200 OK", raw.recv(4096))
-                    except (BrokenPipeError, ConnectionResetError):
+                    except OSError:  # closed before we had said all
                         pass
             self.assertEqual(collector.request("GET", "/health")[0], 200)
 
@@ -418,18 +418,18 @@ class Zmq(unittest.TestCase):
         code = (ROOT / "common/STATS.md").read_text().rpartition("```python\n")[2].partition("```")[0]
         with Collector() as collector:
             example = subprocess.Popen([sys.executable, "-u", "-c", code, str(collector.runtime)],
-                                       stdout=subprocess.PIPE, text=True)
+                                       stdout=subprocess.PIPE)
             os.set_blocking(example.stdout.fileno(), False)
             publisher = Publisher(collector, "w")
             try:
-                said = ""
+                said = b""
                 def enough():
                     nonlocal said
                     publisher.publish(retries(5))
-                    said += example.stdout.read() or ""
-                    return "outrigger_retries_total ['iris'] 5\n" in said
+                    said += example.stdout.read() or b""
+                    return b"outrigger_retries_total ['iris'] 5\n" in said
                 wait(enough, "the example prints nothing")
-                self.assertIn(f"worker.w.{os.getpid()} no. ", said)
+                self.assertIn(f"worker.w.{os.getpid()} no. ".encode(), said)
             finally:
                 example.kill()
                 example.wait()
