@@ -10,11 +10,16 @@
 
 #include <stdlib.h>
 
-enum { ASKERS_MAX = 1024 }; /* that hear of the catalog; more are served, but must ask with PING */
+enum {
+    ASKERS_MAX = 1024
+}; /* that hear of each change of the catalog; more are served, but must ask with PING */
+/* Who has not said PING for so long makes room when there is none: most that ever came are gone. */
+#define ASKER_SILENCE (10 * SECOND)
 
 /* Somebody who said hello or PING. */
 struct asker {
     struct peer peer;
+    int64_t heard_at;
     UT_hash_handle hh;
 };
 
@@ -229,7 +234,14 @@ static size_t encode_catalog(struct broker *broker, struct payload *entries, siz
     return count;
 }
 
-static void send_catalog(struct broker *broker, struct asker *first, bool all)
+static void forget_asker(struct broker *broker, struct asker *asker)
+{
+    HASH_DEL(broker->askers, asker);
+    free(asker);
+}
+
+/* To one peer, or (NULL) to all askers; those who are not there any more are forgotten. */
+static void send_catalog(struct broker *broker, const struct peer *only)
 {
     struct payload *entries = object_alloc(PROTOCOL_COUNT_MAX * sizeof *entries);
     struct payload *pointers[PROTOCOL_COUNT_MAX];
@@ -238,13 +250,13 @@ static void send_catalog(struct broker *broker, struct asker *first, bool all)
         pointers[i] = &entries[i];
     struct envelope envelope = {
         .verb = VERB_CATALOG, .id = broker->catalog_number, .catalog = {.count = (uint32_t)count}};
-    struct asker *next;
-    for (struct asker *asker = first; asker != NULL; asker = all ? next : NULL) {
-        next = asker->hh.next;
-        if (port_send(broker->askers_port, &asker->peer, &envelope, pointers, count))
-            continue;
-        HASH_DEL(broker->askers, asker);
-        free(asker);
+    if (only != NULL)
+        port_send(broker->askers_port, only, &envelope, pointers, count);
+    struct asker *asker, *next;
+    HASH_ITER(hh, broker->askers, asker, next)
+    {
+        if (only == NULL && !port_send(broker->askers_port, &asker->peer, &envelope, pointers, count))
+            forget_asker(broker, asker);
     }
     for (size_t i = 0; i < count; i++)
         payload_close(&entries[i]);
@@ -256,7 +268,25 @@ void asking_publish_catalog(struct broker *broker)
     broker->catalog_number++;
     broker->catalog_changed = false;
     if (broker->askers != NULL)
-        send_catalog(broker, broker->askers, true);
+        send_catalog(broker, NULL);
+}
+
+/* NULL when there is no room. */
+static struct asker *add_asker(struct broker *broker, const struct peer *peer)
+{
+    struct asker *asker, *next;
+    if (HASH_COUNT(broker->askers) >= ASKERS_MAX)
+        HASH_ITER(hh, broker->askers, asker, next)
+        {
+            if (loop_now(broker->loop) - asker->heard_at >= ASKER_SILENCE)
+                forget_asker(broker, asker);
+        }
+    if (HASH_COUNT(broker->askers) >= ASKERS_MAX)
+        return NULL;
+    asker = object_alloc(sizeof *asker);
+    asker->peer = *peer;
+    HASH_ADD(hh, broker->askers, peer, sizeof asker->peer, asker);
+    return asker;
 }
 
 static void greet(struct broker *broker, const struct peer *peer, uint64_t id)
@@ -266,12 +296,13 @@ static void greet(struct broker *broker, const struct peer *peer, uint64_t id)
         return;
     struct asker *asker;
     HASH_FIND(hh, broker->askers, peer, sizeof *peer, asker);
-    if (asker != NULL || HASH_COUNT(broker->askers) >= ASKERS_MAX)
-        return;
-    asker = object_alloc(sizeof *asker);
-    asker->peer = *peer;
-    HASH_ADD(hh, broker->askers, peer, sizeof asker->peer, asker);
-    send_catalog(broker, asker, false);
+    bool is_new = asker == NULL;
+    if (is_new)
+        asker = add_asker(broker, peer);
+    if (asker != NULL)
+        asker->heard_at = loop_now(broker->loop);
+    if (is_new)
+        send_catalog(broker, peer);
 }
 
 void asking_free(struct broker *broker)
@@ -279,8 +310,7 @@ void asking_free(struct broker *broker)
     struct asker *asker, *next;
     HASH_ITER(hh, broker->askers, asker, next)
     {
-        HASH_DEL(broker->askers, asker);
-        free(asker);
+        forget_asker(broker, asker);
     }
 }
 

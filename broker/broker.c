@@ -65,6 +65,15 @@ void broker_wake(struct broker *broker, struct version *version)
     DL_APPEND2(broker->waiting, version, previous_waiting, next_waiting);
 }
 
+static void delay_over(void *self);
+
+/* The timer follows the earliest of the versions that hold a batch. */
+static void set_delay(struct broker *broker, int64_t at)
+{
+    if (at != INT64_MAX && (!heap_contains(&broker->delay.node) || at < broker->delay.node.at))
+        loop_timer_set(broker->loop, &broker->delay, at, delay_over, broker);
+}
+
 static void delay_over(void *self)
 {
     struct broker *broker = self;
@@ -72,6 +81,8 @@ static void delay_over(void *self)
         for (struct version *version = model->versions; version != NULL; version = version->next)
             if (version->again_at <= loop_now(broker->loop))
                 broker_wake(broker, version);
+            else
+                set_delay(broker, version->again_at);
 }
 
 static void end_of_turn(void *self)
@@ -82,9 +93,7 @@ static void end_of_turn(void *self)
         DL_DELETE2(broker->waiting, version, previous_waiting, next_waiting);
         version->waiting = false;
         serving_dispatch(broker, version);
-        if (version->again_at != INT64_MAX &&
-            (!heap_contains(&broker->delay.node) || version->again_at < broker->delay.node.at))
-            loop_timer_set(broker->loop, &broker->delay, version->again_at, delay_over, broker);
+        set_delay(broker, version->again_at);
     }
     if (broker->catalog_changed)
         asking_publish_catalog(broker);

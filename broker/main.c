@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "admin.h"
 #include "clock.h"
+#include "footprint.h"
 #include "log.h"
 #include "options.h"
 #include "process.h"
@@ -91,6 +92,7 @@ int main(int argc, char **argv)
     stats_publisher_before(stats, broker_measure, program.broker);
     process_ready(options.ready_fd);
     log_info("askers at %s, workers at %s", config->broker_askers, config->broker_workers);
+    footprint_give_back();
     loop_run(program.loop);
     control_free(control);
     stats_publisher_free(stats);

@@ -152,6 +152,8 @@ static void forget_versions(struct model_table *table, struct model *model)
         table->version_count--;
         free_version(version);
     }
+    if (model->stable == NULL && model->config == NULL)
+        model->stable = model->versions;
 }
 
 static void forget(struct model_table *table)
@@ -183,7 +185,8 @@ void model_table_reload(struct model_table *table)
     }
     for (size_t i = 0; i < table->repository->count; i++)
         take_over(table, table->repository->models[i]);
-    forget(table);
+    if (errors.count == 0) /* what could not be read may still be there */
+        forget(table);
     const char *name = model_default(table->config, table->repository);
     table->default_model = name == NULL ? NULL : model_find(table, text_of(name));
     model_list_free(old);

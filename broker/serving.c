@@ -84,8 +84,8 @@ void serving_dispatch(struct broker *broker, struct version *version)
 
 /* ---- workers lost ---- */
 
-/* One request of a lost batch: back into the queue, or ended. */
-static void recover(struct broker *broker, struct request *request, bool guilty)
+/* One request of a lost batch: back into the queue, or ended. `suspect`: the worker may have died of it. */
+static void recover(struct broker *broker, struct request *request, bool guilty, bool suspect)
 {
     struct model *model = request->version->model;
     if (request->state == REQUEST_ABANDONED) {
@@ -98,7 +98,7 @@ static void recover(struct broker *broker, struct request *request, bool guilty)
         request_free(broker->requests, request);
         return;
     }
-    request->kills = (uint8_t)(request->kills + guilty);
+    request->kills = (uint8_t)(request->kills + suspect);
     if (request->kills >= model->max_attempts) {
         log_write(LOG_ERROR, request->tag, "%s: %u workers died of this request; it is refused", model->name,
                   request->kills);
@@ -107,7 +107,7 @@ static void recover(struct broker *broker, struct request *request, bool guilty)
         return;
     }
     request->state = REQUEST_QUEUED;
-    request->alone = request->alone || guilty;
+    request->alone = request->alone || suspect;
     queue_push_front(&request->version->queue, request);
     broker->queued_bytes += request->bytes;
     series_add(model->retries, 1);
@@ -119,8 +119,9 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
     size_t recovered = 0;
     while (worker->in_flight > 0) {
         struct batch *batch = &worker->batches[worker->in_flight - 1];
+        bool oldest = worker->in_flight == 1; /* the one that it computed; the other it had not begun */
         for (size_t i = batch->count; i-- > 0; recovered++)
-            recover(broker, batch->requests[i], guilty);
+            recover(broker, batch->requests[i], guilty, guilty && oldest);
         worker_release(worker, batch);
     }
     log_info("%s %s: worker %u: %s -> lost (%s), %zu requests recovered", version->model->name, version->name,

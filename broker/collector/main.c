@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "exchange.h"
 #include "exposition.h"
+#include "footprint.h"
 #include "log.h"
 #include "options.h"
 #include "process.h"
@@ -218,6 +219,7 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
     tick(collector);
     process_ready(ready_fd);
     log_info("ready");
+    footprint_give_back();
     loop_run(collector->loop);
     finish(collector);
     return 0;

@@ -19,7 +19,7 @@
 enum {
     SCRAPE_MAGIC = 0x73630001,
     CONNECTIONS_MAX = 16,     /* scrapers are few; each slow one may hold a text of its own, some MB */
-    SILENT_SECONDS = 10,      /* a connection without progress is closed */
+    SILENT_SECONDS = 5,       /* a connection without progress is closed */
     CONNECTION_BYTES = 16384, /* for the request's head; longer ones are answered 431 */
     BACKLOG = 64,
     HOST_BYTES = 256

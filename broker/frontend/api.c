@@ -217,7 +217,7 @@ static void refuse_path(const struct called *called, struct http_response *respo
     }
 }
 
-enum api_next api_handle(struct api *api, struct api_lane *lane, struct http_request *request,
+enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
                          struct api_call *call, struct http_response *response)
 {
     CHECK_OBJECT(api, API_MAGIC);

@@ -2,33 +2,30 @@
  * answer to the HTTP response. The seam between the connections (which know nothing of models) and the
  * models.
  *
- *     loop thread or a thread of the side lane          loop thread
- *     ----------------------------------------          -----------
- *     api_handle -> API_RESPOND ......................> api_count, write the response, api_call_end
- *                -> API_METRICS ......................> ask the collector -> api_metrics -> as above
- *                -> API_ASK ..........................> client_send(client, api_call_take(call), &call->ask,
- * ...)
- *                                                       -> api_answer -> as above
+ *     loop's thread or a lane's                 loop's thread
+ *     api_handle -> API_RESPOND ..............> api_count, write the response, api_call_end
+ *                -> API_METRICS ..............> ask the collector, api_metrics, then as above
+ *                -> API_ASK ..................> api_call_take, client_send; api_answer, then as above
  *
- * Threads: api_handle and api_answer may run in any thread, each with the lane of that thread; they share
- * nothing that changes but the pointer to the catalog, which a lock guards. api_catalog, api_count and
- * api_new are for the loop's thread alone. SPDX-License-Identifier: MIT */
+ * Threads: api_handle (each thread with a lane of its own), api_answer and api_refuse may run in any thread;
+ * they share nothing that changes but the pointer to the catalog, which a lock guards. api_catalog and
+ * api_count are for the loop's thread alone. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_API_H
 #define OUTRIGGER_API_H
 
+#include "calls.h"
 #include "catalog.h"
 #include "client.h"
 #include "config.h"
 #include "http.h"
-#include "calls.h"
 
 struct api;
 
-/* What the API needs to know; all of it must live as long as the API. */
+/* What the API needs to know; what it points to must live as long as the API. */
 struct api_context {
     const struct config *config;
-    const struct model_list
-        *models; /* whose `required` says which models /ready waits for; NULL or not in it: waits */
+    /* Whose `required` says which models /ready waits for. NULL, or a model that is not in it: waits. */
+    const struct model_list *models;
     struct metrics *metrics;
     bool (*broker_connected)(void *self); /* asked for /ready */
     void *self;
@@ -72,7 +69,7 @@ struct api_call {
 };
 
 /* Handles a request that is there whole (http_request_read, body, received). `response` is begun here. */
-enum api_next api_handle(struct api *api, struct api_lane *lane, struct http_request *request,
+enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
                          struct api_call *call, struct http_response *response);
 /* The filled request, for client_send, which owns it from then on. */
 struct client_request *api_call_take(struct api_call *call);

@@ -2,9 +2,9 @@
 #ifndef OUTRIGGER_COUNTS_H
 #define OUTRIGGER_COUNTS_H
 
+#include "calls.h"
 #include "metrics.h"
 #include "protocol.h"
-#include "calls.h"
 
 /* Keeps the series once they are found, so that counting is adding. For one thread. */
 struct counts;

@@ -2,8 +2,8 @@
 #ifndef OUTRIGGER_DESCRIBE_H
 #define OUTRIGGER_DESCRIBE_H
 
-#include "output.h"
 #include "catalog.h"
+#include "output.h"
 
 /* {"models": [...]}: what there is and whether it is ready. */
 void describe_models(struct output *out, const struct catalog *catalog);

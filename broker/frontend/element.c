@@ -47,6 +47,8 @@ bool element_write_floats(yyjson_val *values, size_t count, bool allow_nan, uint
 
 /* ---- whole numbers ---- */
 
+#define TWO_TO_63 9223372036854775808.0
+
 /* A whole number from INT64_MIN to UINT64_MAX. */
 struct whole {
     bool negative;
@@ -65,9 +67,8 @@ static bool as_whole(yyjson_val *value, struct whole *whole)
     }
     if (!yyjson_is_real(value))
         return false;
-    double number = value->uni.f64;
-    if (!(number > -0x1p63 && number < 0x1p64) ||
-        trunc(number) != number) /* -2^63: what -2^63 - 1 is rounded to */
+    double number = value->uni.f64; /* -2^63 itself may be -2^63 - 1, rounded: refused */
+    if (!(number > -TWO_TO_63 && number < 2 * TWO_TO_63) || trunc(number) != number)
         return false;
     *whole = number < 0 ? (struct whole){true, (uint64_t)(int64_t)number}
                         : (struct whole){false, (uint64_t)number};

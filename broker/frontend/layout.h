@@ -4,23 +4,22 @@
 
 #include "schema.h"
 
-enum {
-    LAYOUT_WIDTH_MAX = 1 << 24
-}; /* values of a row: more could not be sent as JSON within any body limit */
+enum { LAYOUT_WIDTH_MAX = 1 << 24 }; /* values of a row: as many fit into 32 MiB of JSON, the usual limit */
 
 /* The columns of one input. */
 struct layout_input {
     const struct schema_tensor *tensor;
     size_t first; /* which of the row's values is its first column */
-    size_t width; /* columns */
+    size_t width; /* columns; 0 where the layout's is */
 };
 
 struct layout_name;
 
 /* Read only, once made. */
 struct layout {
-    size_t width; /* values of a row; 0: any number, the same for all rows of a request (a single input of
-                     shape [-1, -1]) */
+    /* Values of a row. 0: any number, the same for all rows of a request (a single input of shape [-1, -1]).
+     */
+    size_t width;
     size_t input_count;
     struct layout_input *inputs;
     bool single_float;         /* one FP32 input, as nearly every model has: there is a faster loop for it */

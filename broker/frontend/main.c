@@ -4,6 +4,7 @@
  * restart refuses nobody: who holds the socket is not who serves it. SPDX-License-Identifier: MIT */
 #include "clock.h"
 #include "connection.h"
+#include "footprint.h"
 #include "log.h"
 #include "options.h"
 #include "process.h"
@@ -106,6 +107,7 @@ int main(int argc, char **argv)
                                                                         .lane = lane},
                                           listen_fd);
     process_ready(options.ready_fd);
+    footprint_give_back();
     loop_run(program.loop);
 
     lane_free(lane);

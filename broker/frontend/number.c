@@ -20,11 +20,11 @@
 #include <yyjson.h>
 
 enum {
-    EXACT_POWER_MAX = 22 /* of ten, in a double */,
     MANTISSA_BITS = 23,
     EXPONENT_BIAS = 127,
-    FIXED_MIN = -5,
-    FIXED_MAX = 15 /* exponents that are written without an "e" */
+    EXACT_POWER_MAX = 22, /* larger powers of ten are rounded in a double */
+    FIXED_MIN = -5,       /* exponents from here ... */
+    FIXED_MAX = 15        /* ... to here are written without an "e" */
 };
 
 #define MARGIN 1e-6 /* units of the last scaled digit; see above */

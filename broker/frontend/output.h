@@ -5,7 +5,9 @@
 
 #include "object.h"
 
-enum { OUTPUT_KEPT_MAX = 65536 }; /* bytes: each request under way has an output; a rare large one is given back */
+enum {
+    OUTPUT_KEPT_MAX = 65536
+}; /* bytes: each request under way has an output; a rare large one is given back */
 
 /* Zeroed = empty. Owns its memory. */
 struct output {

@@ -53,7 +53,7 @@ static bool check_headers(const struct http_request *request, struct http_respon
 
 /* ---- which model ---- */
 
-/* "; there are: a, b and 3 more" */
+/* "there are: a, b and 3 more" */
 static void known_models(const struct catalog *catalog, char text[MODELS_TEXT_MAX])
 {
     size_t count = catalog_count(catalog);

@@ -7,8 +7,7 @@
 #include "protocol.h"
 
 enum {
-    PROBLEM_FAULTS_MAX =
-        20, /* faults of one request that are listed: enough to mend them, small enough to send */
+    PROBLEM_FAULTS_MAX = 20, /* listed of one request: enough to mend it, small enough to send */
     PROBLEM_FIELD_MAX = 96,
     PROBLEM_MESSAGE_MAX = 192
 };
@@ -25,7 +24,7 @@ struct problem_faults {
 
 /* True when no further fault is listed: the caller may stop looking. */
 bool problem_faults_full(const struct problem_faults *faults);
-/* Adds one (nothing when full); the caller writes the field, cut at PROBLEM_FIELD_MAX. */
+/* Adds one (nothing when full); field and message are cut at their sizes. */
 void problem_fault(struct problem_faults *faults, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

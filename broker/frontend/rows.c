@@ -5,8 +5,7 @@
  * each value goes to its place (rows_write). Nearly every request is rows of numbers for one FP32 input: they
  * take the short way through element_write_floats. All others go value by value through put(). When anything
  * is refused the rows are walked once more, by list_faults, which writes nowhere and collects up to
- * PROBLEM_FAULTS_MAX faults with the path of each
- * ("instances[17][3]", "instances[17].age").
+ * PROBLEM_FAULTS_MAX faults with the path of each: "instances[17][3]", "instances[17].age".
  * SPDX-License-Identifier: MIT */
 #include "rows.h"
 
@@ -15,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NAME_SHOWN_MAX = 64 /* bytes of a client's own name that a fault repeats */ };
+enum { NAME_SHOWN_MAX = 64 /* bytes that a fault repeats of a name that the client sent */ };
 
 /* ---- the places that values go to ---- */
 

@@ -21,8 +21,8 @@ struct rows {
 };
 
 /* Bytes of the tensors payload (PROTOCOL.md section 6) that the rows make. 0 when they do not fit the model:
- * `faults` says why. Each row has then as many values as the model takes, so the payload is at most eight
- * times as large as the body was: it may be allocated. */
+ * `faults` says why. Each row has then as many values as the model takes, so the payload is at most four
+ * times as large as the body was ("1," becomes an FP64): it may be allocated. */
 size_t rows_measure(struct rows *rows, struct problem_faults *faults);
 /* Writes the payload of `bytes` bytes, which rows_measure returned. False when a value is refused: `faults`
  * says which, and what was written is of no use. */

@@ -7,13 +7,13 @@
  *
  * A model whose version changed has its new workers started beside the old ones. When all new workers of all
  * such models are ready the broker is told to read the repository again, which moves the routes; then the old
- * workers work off what was queued for them (handover.c) and are stopped. As long as new workers are not
+ * workers work off what was queued for them and are stopped. As long as new workers are not
  * ready, for whatever reason, nothing of the old is touched. SPDX-License-Identifier: MIT */
 #include "fleet.h"
 
+#include "broker_view.h"
 #include "clock.h"
 #include "control.h"
-#include "handover.h"
 #include "ledger.h"
 #include "log.h"
 #include "members.h"
@@ -28,8 +28,8 @@ enum {
     TELL_BROKER_MS = 1000 /* how long the broker may take to say that routes have moved */
 };
 
-/* How often old workers are looked at while they work off their queue. */
-#define HANDOVER_LOOK (50 * MILLISECOND)
+/* How often the broker is asked while we wait for what only it knows. */
+#define LOOK_AGAIN (20 * MILLISECOND)
 
 struct fleet {
     unsigned magic;
@@ -42,7 +42,9 @@ struct fleet {
     bool stopping;
     bool hurried;           /* stopping, and told a second time */
     int64_t handover_until; /* old workers have until then to work off their queue; 0: none is asked to */
-    struct loop_timer handover;
+    bool look_again;        /* reconciling left something open that no event will tell of */
+    struct loop_timer look;
+    struct broker_view *view; /* while reconciling; NULL: not asked yet */
 };
 
 static void set_patience(struct fleet *fleet, const struct config *config)
@@ -57,16 +59,38 @@ static void set_patience(struct fleet *fleet, const struct config *config)
 
 /* ---- towards the plan ---- */
 
-/* A model is settled when its new workers are ready, or it has none. */
-static bool is_settled(const struct fleet *fleet, const struct plan_model *model)
+/* What the broker knows, asked at most once while reconciling. */
+static const struct broker_view *view(struct fleet *fleet)
 {
-    return members_count(&fleet->members, ROLE_WORKER, model, true) >= model->instances;
+    if (fleet->view == NULL)
+        fleet->view = broker_view_new(fleet->setup.basis.config);
+    return fleet->view;
 }
 
-/* True while a model has old workers and its new ones are not all ready: routes must not move yet. */
-static bool is_switching(const struct fleet *fleet)
+static void forget_view(struct fleet *fleet)
 {
-    struct member *member;
+    broker_view_free(fleet->view);
+    fleet->view = NULL;
+}
+
+/* A model is settled when all its workers have said ready and the broker knows them. The second follows the
+ * first within milliseconds, but no event of ours tells: so we look again. */
+static bool is_settled(struct fleet *fleet, const struct plan_model *model)
+{
+    if (model->instances == 0)
+        return true;
+    if (members_count(&fleet->members, ROLE_WORKER, model, true) < model->instances)
+        return false;
+    if (broker_view_workers(view(fleet), model->name, model->version) >= model->instances)
+        return true;
+    fleet->look_again = true;
+    return false;
+}
+
+/* True while a model has old workers and its new ones do not serve yet: routes must not move. */
+static bool is_switching(struct fleet *fleet)
+{
+    const struct member *member;
     DL_FOREACH(fleet->members.first, member)
     {
         const struct plan_model *model = plan_find(fleet->plan, member->command->model);
@@ -76,7 +100,7 @@ static bool is_switching(const struct fleet *fleet)
     return false;
 }
 
-/* Routes move for all models at once, and only to workers that are ready. */
+/* Routes move for all models at once, and only to workers that serve. */
 static void move_routes(struct fleet *fleet)
 {
     char path[RUNTIME_PATH_BYTES];
@@ -87,46 +111,36 @@ static void move_routes(struct fleet *fleet)
      * queue to nobody. A broker that is away reads the repository when it starts. */
     yyjson_doc_free(
         control_call(runtime_path(config, "broker.sock", path), "{\"command\":\"reload\"}", TELL_BROKER_MS));
+    forget_view(fleet);
     fleet->routes_outdated = false;
     fleet->handover_until = clock_now() + config->frontend_request_timeout_ms * MILLISECOND;
 }
 
-static void handover_due(void *self)
-{
-    ((struct fleet *)self)->members.changed = true;
-}
-
 /* Workers that the routes do not lead to any more: those of models that went, and those of an earlier
- * version. They go when their queue is empty, or when nobody can be waiting for it any more. */
+ * version. They go when the broker wants nothing more of them, or when nobody can be waiting for it any more.
+ */
 static void retire_outdated(struct fleet *fleet)
 {
     struct member *member;
-    struct handover *handover = NULL;
-    bool waiting = false;
     if (fleet->routes_outdated)
         return;
     DL_FOREACH(fleet->members.first, member)
     {
-        const struct plan_model *model = plan_find(fleet->plan, member->command->model);
-        bool stays = member->retiring || member->command->role != ROLE_WORKER ||
-                     (model != NULL && !member_outdated(member, model));
-        if (stays)
+        const struct command *command = member->command;
+        const struct plan_model *model = plan_find(fleet->plan, command->model);
+        if (member->retiring || command->role != ROLE_WORKER ||
+            (model != NULL && !member_outdated(member, model)))
             continue;
-        if (handover == NULL)
-            handover = handover_new(fleet->setup.basis.config);
         if (clock_now() < fleet->handover_until &&
-            handover_open(handover, member->command->model, member->command->version) > 0)
-            waiting = true;
+            broker_view_open(view(fleet), command->model, command->version) > 0)
+            fleet->look_again = true;
         else
             member_retire(member);
     }
-    handover_free(handover);
-    if (waiting)
-        loop_timer_set(fleet->setup.loop, &fleet->handover, clock_now() + HANDOVER_LOOK, handover_due, fleet);
 }
 
-/* Everything that runs before, and everything that readiness waits for. */
-static bool all_run(const struct fleet *fleet)
+/* Everything that readiness waits for. */
+static bool all_run(struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->plan->model_count; i++) {
         const struct plan_model *model = &fleet->plan->models[i];
@@ -136,6 +150,11 @@ static bool all_run(const struct fleet *fleet)
     return members_count(&fleet->members, ROLE_COLLECTOR, NULL, true) == 1 &&
            members_count(&fleet->members, ROLE_BROKER, NULL, true) == 1 &&
            members_count(&fleet->members, ROLE_FRONTEND, NULL, true) >= fleet->plan->frontends;
+}
+
+static void look_due(void *self)
+{
+    ((struct fleet *)self)->members.changed = true;
 }
 
 static void reconcile(struct fleet *fleet)
@@ -153,6 +172,10 @@ static void reconcile(struct fleet *fleet)
         fleet->ready_said = true;
         fleet->setup.ready(fleet->setup.self);
     }
+    forget_view(fleet);
+    if (fleet->look_again)
+        loop_timer_set(fleet->setup.loop, &fleet->look, clock_now() + LOOK_AGAIN, look_due, fleet);
+    fleet->look_again = false;
 }
 
 /* ---- towards the end ---- */
@@ -361,7 +384,7 @@ struct fleet *fleet_new(const struct fleet_setup *setup)
     log_complaints(&errors);
     loop_each_turn(setup->loop, end_of_turn, fleet);
     /* The first turn comes at once, not with the first event. */
-    loop_timer_set(setup->loop, &fleet->handover, 0, handover_due, fleet);
+    loop_timer_set(setup->loop, &fleet->look, 0, look_due, fleet);
     return fleet;
 }
 
@@ -371,7 +394,7 @@ void fleet_free(struct fleet *fleet)
         return;
     CHECK_OBJECT(fleet, FLEET_MAGIC);
     members_free_all(&fleet->members);
-    loop_timer_cancel(fleet->setup.loop, &fleet->handover);
+    loop_timer_cancel(fleet->setup.loop, &fleet->look);
     plan_free(fleet->plan);
     fleet->magic = 0;
     free(fleet);

@@ -3,6 +3,7 @@
  * It does not trust its children: what they inherit is listed, ready is said and not guessed, who does not
  * end is killed, who keeps dying waits longer each time. Requests do not pass through it: while it is away,
  * all goes on. SPDX-License-Identifier: MIT */
+#include "footprint.h"
 #include "ledger.h"
 #include "log.h"
 #include "process.h"
@@ -101,6 +102,7 @@ static int supervise(const struct options *options, const struct config *config,
     if (control == NULL) {
         log_error("%s: %s", path, strerror(errno));
     } else {
+        footprint_give_back();
         loop_run(program.loop);
         log_info("stopped");
         status = 0;

@@ -32,9 +32,9 @@ class Worker:
     def __init__(self, directory, command):
         self.directory = directory
         self.ready, ready_end = os.pipe()
-        self.log = open(directory / "worker.log", "w+b")
-        self.process = subprocess.Popen([*command, "--ready-fd", str(ready_end)], pass_fds=[ready_end],
-                                        stdin=subprocess.DEVNULL, stderr=self.log)
+        with open(directory / "worker.log", "wb") as log:
+            self.process = subprocess.Popen([*command, "--ready-fd", str(ready_end)], pass_fds=[ready_end],
+                                            stdin=subprocess.DEVNULL, stderr=log)
         os.close(ready_end)
 
     def said_ready(self):
@@ -45,8 +45,7 @@ class Worker:
         return self.process.wait(PATIENCE)
 
     def stderr(self):
-        self.log.seek(0)
-        return self.log.read().decode()
+        return (self.directory / "worker.log").read_text()
 
     def wait_for_log(self, text):
         limit = time.monotonic() + PATIENCE
@@ -59,7 +58,6 @@ class Worker:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self.log.close()
 
 
 class WorkerTest(unittest.TestCase):

@@ -29,7 +29,7 @@ static void tear_down(void)
 
 static void read_uri(const char *uri)
 {
-    char parameter[4096];
+    static char parameter[4096]; /* the request's texts are views of it */
     snprintf(parameter, sizeof parameter, "REQUEST_URI=%s", uri);
     READ("REQUEST_METHOD=GET", parameter);
 }
@@ -361,12 +361,11 @@ END_TEST
 
 static struct called called(const char *method, const char *uri)
 {
-    char parameter[32];
-    read_uri(uri);
-    snprintf(parameter, sizeof parameter, "REQUEST_METHOD=%s", method);
-    char uri_parameter[2048];
+    static char method_parameter[32];
+    static char uri_parameter[2048];
+    snprintf(method_parameter, sizeof method_parameter, "REQUEST_METHOD=%s", method);
     snprintf(uri_parameter, sizeof uri_parameter, "REQUEST_URI=%s", uri);
-    READ(parameter, uri_parameter);
+    READ(method_parameter, uri_parameter);
     return call_find(&request);
 }
 

@@ -1,0 +1,300 @@
+/* test_model_table: what the broker knows of models: from the repository, from workers, and after a reload.
+ * SPDX-License-Identifier: MIT */
+#include "clock.h"
+#include "model.h"
+#include "repository.h"
+#include "suite.h"
+
+#include <utlist.h>
+
+static struct config *config;
+static struct metrics *metrics;
+static struct model_table *table;
+
+static void set_up(void)
+{
+    scratch_make();
+    config = repository_config(NULL);
+    metrics = metrics_new(NULL);
+}
+
+static void tear_down(void)
+{
+    model_table_free(table);
+    metrics_free(metrics);
+    config_free(config);
+    scratch_remove();
+}
+
+static void load(void)
+{
+    model_table_free(table);
+    table = model_table_new(config, metrics);
+}
+
+static struct model *find(const char *name)
+{
+    return model_find(table, text_of(name));
+}
+
+static struct version *find_version(const char *model, const char *version)
+{
+    return find(model) == NULL ? NULL : model_version(find(model), text_of(version));
+}
+
+static struct version *require(const char *model, const char *version)
+{
+    return model_require(table, text_of(model), text_of(version));
+}
+
+/* A worker that serves the version, in the test's own memory. */
+static void give_worker(struct version *version, struct worker *worker, uint32_t in_flight)
+{
+    *worker = (struct worker){.slots = 2, .in_flight = in_flight};
+    worker->state = in_flight > 0 ? WORKER_BUSY : WORKER_IDLE;
+    DL_APPEND2(version->workers, worker, previous, next);
+    version->worker_count++;
+}
+
+START_TEST(an_empty_repository_is_an_empty_table)
+{
+    load();
+    ck_assert_ptr_null(model_first(table));
+    ck_assert_ptr_null(find("m"));
+    ck_assert_ptr_null(find(""));
+    ck_assert_uint_eq(model_version_count(table), 0);
+    model_table_free(NULL);
+}
+END_TEST
+
+START_TEST(model_conf_sets_the_rules)
+{
+    repository_add("m", "1");
+    repository_configure("m", "batching: { max_batch_rows = 7; max_delay_us = 8; };\n"
+                              "queue: { max_rows = 9; max_bytes = 2000; };\n"
+                              "limits: { compute_timeout_ms = 11; max_attempts = 3; };\n"
+                              "idempotent = false;\n");
+    load();
+    const struct model *model = find("m");
+    ck_assert_uint_eq(model->rule.max_batch_rows, 7);
+    ck_assert_int_eq(model->rule.max_delay, 8 * MICROSECOND);
+    ck_assert_int_eq(model->compute_timeout, 11 * MILLISECOND);
+    ck_assert_uint_eq(model->max_attempts, 3);
+    ck_assert(!model->idempotent);
+    ck_assert_uint_eq(model->stable->queue.max_rows, 9);
+    ck_assert_uint_eq(model->stable->queue.max_bytes, 2000);
+    ck_assert_ptr_eq(find(""), model); /* the only one is the default */
+}
+END_TEST
+
+START_TEST(a_model_that_a_worker_brings_has_defaults)
+{
+    load();
+    struct version *version = require("far", "5");
+    ck_assert_ptr_eq(version->model, find("far"));
+    ck_assert_ptr_eq(version->model->stable, version);
+    ck_assert_ptr_null(version->model->config);
+    ck_assert(version->model->rule.max_batch_rows > 0 && version->model->rule.max_delay == 0);
+    ck_assert(version->model->idempotent && version->model->max_attempts > 0);
+    ck_assert_uint_gt(version->queue.max_rows, 0);
+    ck_assert_uint_eq(version->queue.max_bytes, (uint64_t)config->broker_max_queue_bytes);
+    ck_assert_ptr_eq(require("far", "5"), version);
+    ck_assert_ptr_ne(require("far", "6"), version);
+    ck_assert_ptr_eq(version->model->stable, version);
+    ck_assert_uint_eq(model_version_count(table), 2);
+}
+END_TEST
+
+/* ---- reload ---- */
+
+START_TEST(a_reload_brings_what_is_new)
+{
+    repository_add("m", "1");
+    load();
+    struct model *model = find("m");
+    struct version *first = model->stable;
+    repository_add("m", "2");
+    repository_add("n", "1");
+    repository_configure("m", "queue: { max_rows = 5; };\n");
+    model_table_reload(table);
+    ck_assert_ptr_eq(find("m"), model);
+    ck_assert_ptr_eq(find_version("m", "1"), first);
+    ck_assert_str_eq(model->stable->name, "2");
+    ck_assert_uint_eq(first->queue.max_rows, 5);
+    ck_assert_uint_eq(model->stable->queue.max_rows, 5);
+    ck_assert_ptr_nonnull(find_version("n", "1"));
+    ck_assert_ptr_null(find("")); /* two models, and no default named */
+    ck_assert_uint_eq(model_version_count(table), 3);
+}
+END_TEST
+
+START_TEST(a_reload_forgets_what_is_gone_and_idle)
+{
+    struct worker worker;
+    struct request request = {.rows = 1};
+    repository_add("m", "1");
+    repository_add("m", "2");
+    repository_add("served", "1");
+    repository_add("asked", "1");
+    repository_add("woken", "1");
+    repository_add("idle", "1");
+    load();
+    require("far", "1");
+    give_worker(find_version("served", "1"), &worker, 0);
+    queue_push(&find_version("asked", "1")->queue, &request);
+    find_version("woken", "1")->waiting = true;
+    const char *const gone[] = {"served", "asked", "woken", "idle"};
+    for (size_t i = 0; i < COUNT_OF(gone); i++)
+        nftw(scratch_path(gone[i]), scratch_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    nftw(scratch_path("m/2"), scratch_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    model_table_reload(table);
+    ck_assert_ptr_null(find_version("m", "2"));
+    ck_assert_str_eq(find("m")->stable->name, "1");
+    ck_assert_ptr_null(find("idle"));
+    ck_assert_ptr_null(find("far"));
+    ck_assert_ptr_nonnull(find_version("served", "1"));
+    ck_assert_ptr_nonnull(find_version("asked", "1"));
+    ck_assert_ptr_nonnull(find_version("woken", "1"));
+    ck_assert_uint_eq(model_version_count(table), 4);
+    ck_assert_ptr_null(find("served")->config);
+}
+END_TEST
+
+START_TEST(a_reload_that_cannot_read_forgets_nothing)
+{
+    repository_add("m", "1");
+    load();
+    require("far", "1");
+    repository_configure("m", "nonsense = 1;\n");
+    model_table_reload(table);
+    ck_assert_ptr_nonnull(find_version("m", "1"));
+    ck_assert_ptr_nonnull(find_version("far", "1"));
+    repository_configure("m", "");
+    model_table_reload(table);
+    ck_assert_ptr_nonnull(find("m")->config);
+    ck_assert_ptr_null(find("far"));
+}
+END_TEST
+
+START_TEST(a_model_of_workers_alone_keeps_a_stable_version)
+{
+    struct worker worker;
+    load();
+    require("far", "1");
+    give_worker(require("far", "2"), &worker, 0);
+    model_table_reload(table);
+    ck_assert_ptr_null(find_version("far", "1"));
+    ck_assert_str_eq(find("far")->stable->name, "2");
+}
+END_TEST
+
+START_TEST(versions_may_come_and_go_for_ever)
+{
+    load();
+    for (int i = 0; i < 3 * VERSIONS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        ck_assert_ptr_nonnull(require("m", name));
+        if (i % 512 == 511)
+            model_table_reload(table);
+    }
+}
+END_TEST
+
+/* ---- bounds ---- */
+
+START_TEST(the_tables_have_bounds)
+{
+    char name[16];
+    load();
+    for (int i = 0; i < MODELS_MAX; i++) {
+        snprintf(name, sizeof name, "m%d", i);
+        ck_assert_ptr_nonnull(require(name, "1"));
+    }
+    ck_assert_ptr_null(require("another", "1"));
+    for (int i = MODELS_MAX; i < VERSIONS_MAX; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        ck_assert_ptr_nonnull(require("m0", name));
+    }
+    ck_assert_ptr_null(require("m0", "another"));
+    ck_assert_ptr_nonnull(require("m0", "1"));
+    ck_assert_uint_eq(model_version_count(table), VERSIONS_MAX);
+    repository_add("late", "1"); /* one that has no room is left out, and said */
+    model_table_reload(table);   /* (this one forgets the others, which nobody serves) */
+    model_table_reload(table);
+    ck_assert_ptr_nonnull(find_version("late", "1"));
+}
+END_TEST
+
+/* ---- a version ---- */
+
+START_TEST(the_state_of_a_version_follows_from_its_workers)
+{
+    struct worker workers[2];
+    repository_add("m", "1");
+    load();
+    struct version *version = find_version("m", "1");
+    ck_assert_int_eq(version_state(version), CATALOG_LOADING);
+    give_worker(version, &workers[0], 0);
+    give_worker(version, &workers[1], 1);
+    ck_assert_int_eq(version_state(version), CATALOG_READY);
+    workers[0].state = WORKER_DRAINING;
+    ck_assert_int_eq(version_state(version), CATALOG_READY);
+    workers[1].state = WORKER_DRAINING;
+    ck_assert_int_eq(version_state(version), CATALOG_DRAINING);
+}
+END_TEST
+
+START_TEST(the_worker_with_the_least_goes_first)
+{
+    struct worker workers[4], *first;
+    repository_add("m", "1");
+    load();
+    struct version *version = find_version("m", "1");
+    ck_assert_uint_eq(version_free_workers(version, &first), 0);
+    ck_assert_ptr_null(first);
+    give_worker(version, &workers[0], 2); /* full */
+    give_worker(version, &workers[1], 1);
+    ck_assert_uint_eq(version_free_workers(version, &first), 1);
+    ck_assert_ptr_eq(first, &workers[1]);
+    give_worker(version, &workers[2], 0);
+    give_worker(version, &workers[3], 0);
+    ck_assert_uint_eq(version_free_workers(version, &first), 3);
+    ck_assert_ptr_eq(first, &workers[2]); /* of two that are idle the one longer unused */
+    workers[2].state = WORKER_DRAINING;
+    ck_assert_uint_eq(version_free_workers(version, &first), 2);
+    ck_assert_ptr_eq(first, &workers[3]);
+}
+END_TEST
+
+START_TEST(a_newer_schema_replaces_the_older)
+{
+    repository_add("m", "1");
+    load();
+    struct version *version = find_version("m", "1");
+    ck_assert_ptr_null(version->schema);
+    version_set_schema(version, text_of("first"));
+    version_set_schema(version, text_of("second"));
+    ck_assert_uint_eq(version->schema_length, 6);
+    ck_assert_mem_eq(version->schema, "second", 6);
+    version_set_schema(version, text_of(""));
+    ck_assert_uint_eq(version->schema_length, 0);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {an_empty_repository_is_an_empty_table,
+                                  model_conf_sets_the_rules,
+                                  a_model_that_a_worker_brings_has_defaults,
+                                  a_reload_brings_what_is_new,
+                                  a_reload_forgets_what_is_gone_and_idle,
+                                  a_reload_that_cannot_read_forgets_nothing,
+                                  a_model_of_workers_alone_keeps_a_stable_version,
+                                  versions_may_come_and_go_for_ever,
+                                  the_tables_have_bounds,
+                                  the_state_of_a_version_follows_from_its_workers,
+                                  the_worker_with_the_least_goes_first,
+                                  a_newer_schema_replaces_the_older};
+    return SUITE_RUN("model_table", set_up, tear_down, tests);
+}
