@@ -10,9 +10,8 @@
 
 #include <stdlib.h>
 
-enum {
-    ASKERS_MAX = 1024
-}; /* that hear of each change of the catalog; more are served, but must ask with PING */
+/* Who hear of each change of the catalog; more are served, but get it with each PING only. */
+enum { ASKERS_MAX = 1024 };
 /* Who has not said PING for so long makes room when there is none: most that ever came are gone. */
 #define ASKER_SILENCE (10 * SECOND)
 
@@ -250,14 +249,15 @@ static void send_catalog(struct broker *broker, const struct peer *only)
         pointers[i] = &entries[i];
     struct envelope envelope = {
         .verb = VERB_CATALOG, .id = broker->catalog_number, .catalog = {.count = (uint32_t)count}};
+    struct asker *asker, *next;
     if (only != NULL)
         port_send(broker->askers_port, only, &envelope, pointers, count);
-    struct asker *asker, *next;
-    HASH_ITER(hh, broker->askers, asker, next)
-    {
-        if (only == NULL && !port_send(broker->askers_port, &asker->peer, &envelope, pointers, count))
-            forget_asker(broker, asker);
-    }
+    else
+        HASH_ITER(hh, broker->askers, asker, next)
+        {
+            if (!port_send(broker->askers_port, &asker->peer, &envelope, pointers, count))
+                forget_asker(broker, asker);
+        }
     for (size_t i = 0; i < count; i++)
         payload_close(&entries[i]);
     free(entries);

@@ -349,9 +349,10 @@ static bool take_strings(const struct onnx *onnx, struct side *side, size_t i, s
     return true;
 }
 
-static bool keeps_declaration(const struct backend_tensor *declared, const struct backend_values *output)
+static bool keeps_declaration(const struct backend_tensor *declared, const struct backend_values *output,
+                              int64_t rows)
 {
-    if (declared->rank == 0 || declared->rank != output->rank)
+    if (declared->rank == 0 || declared->rank != output->rank || output->shape[0] != rows)
         return false;
     for (uint32_t d = 1; d < declared->rank; d++)
         if (declared->shape[d] != output->shape[d])
@@ -360,8 +361,8 @@ static bool keeps_declaration(const struct backend_tensor *declared, const struc
 }
 
 /* Finds out shape and place of an output that the engine allocated. */
-static bool take_output(const struct onnx *onnx, struct side *side, size_t i, struct backend_values *output,
-                        char *error)
+static bool take_output(const struct onnx *onnx, struct side *side, size_t i, int64_t rows,
+                        struct backend_values *output, char *error)
 {
     const OrtApi *api = onnx->api;
     OrtTensorTypeAndShapeInfo *info;
@@ -384,7 +385,7 @@ static bool take_output(const struct onnx *onnx, struct side *side, size_t i, st
         return false;
     output->data = data;
     output->bytes = elements * side->types[i]->bytes;
-    side->declared[i] = keeps_declaration(&side->tensors[i], output);
+    side->declared[i] = keeps_declaration(&side->tensors[i], output, rows);
     return true;
 }
 
@@ -403,7 +404,7 @@ static bool make_values(struct onnx *onnx, const struct backend_values *inputs,
     return true;
 }
 
-static bool compute(struct onnx *onnx, struct backend_values *outputs, char *error)
+static bool compute(struct onnx *onnx, int64_t rows, struct backend_values *outputs, char *error)
 {
     if (refused(onnx,
                 onnx->api->Run(onnx->session, NULL, (const char *const *)onnx->inputs.names,
@@ -413,7 +414,7 @@ static bool compute(struct onnx *onnx, struct backend_values *outputs, char *err
                 error))
         return false;
     for (size_t i = 0; i < onnx->outputs.count; i++)
-        if (!onnx->outputs.declared[i] && !take_output(onnx, &onnx->outputs, i, &outputs[i], error))
+        if (!onnx->outputs.declared[i] && !take_output(onnx, &onnx->outputs, i, rows, &outputs[i], error))
             return false;
     return true;
 }
@@ -424,7 +425,8 @@ static int onnx_run(void *state, const struct backend_values *inputs, struct bac
     struct onnx *onnx = state;
     CHECK_OBJECT(onnx, ONNX_MAGIC);
     release_values(onnx, &onnx->outputs);
-    bool computed = make_values(onnx, inputs, outputs, error) && compute(onnx, outputs, error);
+    bool computed =
+        make_values(onnx, inputs, outputs, error) && compute(onnx, inputs[0].shape[0], outputs, error);
     release_values(onnx, &onnx->inputs);
     return computed ? 0 : -1;
 }

@@ -1,16 +1,16 @@
 /* connection: accept, look, read, hand on, answer; without ever waiting for a peer.
  *
- *            bytes came                       whole                    answered
- *    IDLE ------------> READING (in socket) --------> ASKING (broker) ----------> IDLE or closed
- *                          | large or slow     \                         /
- *                          v                    \--> WORKING (lane) ----/
- *                       SPOOLING (in memory) ----/
+ *             a whole request came                  answered
+ *    IDLE --------------------------> ASKING (broker) -------> IDLE or closed
+ *      | a part of one came        ^                    ^
+ *      v                           |                    |
+ *    SPOOLING (in memory) ---------+--> WORKING (lane) -+
  *
  * A request that has come in whole is read by libfcgi straight from the socket: the usual case, one look
- * (MSG_PEEK) and one read. One that comes in pieces is looked at again at each piece as long as it is small;
- * from SPOOL_FROM bytes on it is moved to memory, since a socket holds only so much. So a slow peer costs a
- * few bytes of memory and no thread, and a silent one nothing. Descriptors are watched edge-triggered once
- * for all their life.
+ * (MSG_PEEK) and one read. One that comes in pieces is moved to memory from its first piece on: left in the
+ * socket, small pieces fill it up long before its size in bytes, and then nothing more comes. So a slow peer
+ * costs 4 KB and no thread, and a silent one nothing. Descriptors are watched edge-triggered once for all
+ * their life.
  *
  * One janitor passes over all connections twice a second for the deadlines (read, idle): cheaper than moving
  * a timer with every request, and no peer needs more precision. SPDX-License-Identifier: MIT */
@@ -33,9 +33,7 @@ enum {
     CONNECTION_MAGIC = 0xc0440002,
     LOOK_BYTES =
         65536, /* of a request that may lie in the socket; a Unix socket holds about three times that */
-    SPOOL_FROM = 16384, /* a request that is larger and still not whole is moved to memory */
     SPOOL_BEGIN = 4096, /* bytes of a new spool: what a slow peer costs */
-    LOOKS_MAX = 8, /* pieces that may pile up in the socket, where each takes far more room than its bytes */
     ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */
     LARGE_ANSWER =
         16384, /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
@@ -46,7 +44,7 @@ enum {
 #define ACCEPT_AGAIN_AFTER (100 * MILLISECOND) /* when there are no descriptors left */
 #define METRICS_TIMEOUT_MS 2000
 
-enum state { IDLE, READING, SPOOLING, ASKING, WORKING };
+enum state { IDLE, SPOOLING, ASKING, WORKING };
 
 struct connection {
     unsigned magic;
@@ -56,7 +54,6 @@ struct connection {
     bool hung_up;   /* the peer went while the request was WORKING, or asked of the collector */
     bool more_came; /* bytes came while a request was under way */
     int64_t since;  /* when the request, or the idleness, began */
-    int looks;      /* at this request while it was READING */
     struct scan scan;
     uint8_t *spool; /* SPOOLING: what came, or NULL */
     size_t spool_length, spool_capacity;
@@ -401,12 +398,8 @@ static void look(struct connection *connection)
         hang_up(connection);
         return;
     }
-    if (connection->state == IDLE) {
-        connection->state = READING;
-        connection->since = loop_now(all->context.loop);
-        connection->refuse = 0;
-        connection->looks = 0;
-    }
+    connection->since = loop_now(all->context.loop);
+    connection->refuse = 0;
     connection->scan = (struct scan){0};
     enum scan_result result = scan_feed(&connection->scan, &all->limits, all->look, (size_t)length);
     if (result == SCAN_REFUSED) {
@@ -414,7 +407,7 @@ static void look(struct connection *connection)
     } else if (result == SCAN_COMPLETE &&
                connection->scan.body < (size_t)all->context.config->frontend_large_body_bytes) {
         handle(connection);
-    } else if (result != SCAN_PARTIAL || length >= SPOOL_FROM || ++connection->looks >= LOOKS_MAX) {
+    } else {
         connection->scan = (struct scan){0};
         connection->state = SPOOLING;
         read_more(connection);
@@ -429,7 +422,6 @@ static void ready(void *self, int fd, uint32_t events)
     bool gone = events & (EPOLLHUP | EPOLLERR);
     switch (connection->state) {
     case IDLE:
-    case READING:
         look(connection);
         return;
     case SPOOLING:
@@ -518,8 +510,7 @@ static void inspect(void *self)
     DL_FOREACH_SAFE2(all->list, connection, next, next)
     {
         int64_t age = now - connection->since;
-        bool reading = connection->state == READING || connection->state == SPOOLING;
-        if (reading && age >= config->frontend_read_timeout_ms * MILLISECOND) {
+        if (connection->state == SPOOLING && age >= config->frontend_read_timeout_ms * MILLISECOND) {
             series_add(all->refused_slow, 1);
             hang_up(connection);
         } else if (connection->state == IDLE && age >= config->frontend_idle_timeout_ms * MILLISECOND) {

@@ -56,10 +56,8 @@ int fcgi_memory(void)
 static bool lend(int memory_fd, const uint8_t *bytes, size_t length)
 {
     size_t written = 0;
-    if (lseek(memory_fd, 0, SEEK_SET) != 0)
-        return false;
     while (written < length) {
-        ssize_t count = write(memory_fd, bytes + written, length - written);
+        ssize_t count = pwrite(memory_fd, bytes + written, length - written, (off_t)written);
         if (count <= 0)
             return false;
         written += (size_t)count;
