@@ -29,25 +29,27 @@ enum {
     METRICS_LABEL_BYTES = 64, /* a value with its terminator */
     METRICS_BUCKETS = 20
 };
-/* Upper bounds of the buckets in nanoseconds (HISTOGRAM: 100 us to 10 s; what is above goes to +Inf) and in counts
- * (SIZES: 1, 2, 4, ...). METRICS_BUCKETS of each. */
+/* Upper bounds of the buckets in nanoseconds (HISTOGRAM: 100 us to 10 s; what is above goes to +Inf) and in
+ * counts (SIZES: 1, 2, 4, ...). METRICS_BUCKETS of each. */
 extern const int64_t metrics_duration_bounds[METRICS_BUCKETS];
 extern const int64_t metrics_size_bounds[METRICS_BUCKETS];
 
-/* A page: a mapping of a file of its own (single writer, survives the process's kill -9), or private memory. */
+/* A page: a mapping of a file of its own (single writer, survives the process's kill -9), or private memory.
+ */
 struct metrics;
 /* `path` NULL: private memory. NULL with errno when the file cannot be made. */
 struct metrics *metrics_new(const char *path);
 /* Unmaps; removes the file. */
 void metrics_free(struct metrics *metrics);
 
-/* One series: a metric with its label values. Find it once (metrics_series is a search), keep the pointer, add
- * to it for ever. Labels in the order of the metric's row; NULL for those it does not have. When the page is full the
- * metric's series with labels "other" is given, and the drop is counted. Never NULL. Values are cut at 63 bytes; what
- * is not printable ASCII becomes '?'. */
+/* One series: a metric with its label values. Find it once (metrics_series is a search), keep the pointer,
+ * add to it for ever. Labels in the order of the metric's row; NULL for those it does not have. When the page
+ * is full the metric's series with labels "other" is given, and the drop is counted. Never NULL. Values are
+ * cut at 63 bytes; what is not printable ASCII becomes '?'. */
 struct series {
-    uint64_t value;   /* COUNTER; GAUGE as int64_t (nanoseconds where the name says seconds); count of observations otherwise */
-    uint64_t sum;     /* HISTOGRAM (ns), SIZES */
+    uint64_t value; /* COUNTER; GAUGE as int64_t (nanoseconds where the name says seconds); count of
+                       observations otherwise */
+    uint64_t sum;   /* HISTOGRAM (ns), SIZES */
     uint64_t buckets[METRICS_BUCKETS + 1]; /* not cumulative; the last is +Inf */
 };
 struct series *metrics_series(struct metrics *metrics, enum metric metric, const char *label1,
@@ -68,14 +70,15 @@ void series_observe_size(struct series *series, int64_t count);
 
 /* Writes the snapshot that STATS.md describes. The caller frees; *length in bytes. */
 uint8_t *metrics_snapshot(struct metrics *metrics, const char *kind, const char *name, size_t *length);
-/* What snapshots say from now on of when the next one is due, in milliseconds; 0 (as at the beginning): never. */
+/* What snapshots say from now on of when the next one is due, in milliseconds; 0 (as at the beginning):
+ * never. */
 void metrics_set_interval(struct metrics *metrics, uint32_t interval_ms);
 
-/* Whose page a file is: the pid and the start time (process_start_time) of its writer. False when it is no page that
- * this build can read. */
+/* Whose page a file is: the pid and the start time (process_start_time) of its writer. False when it is no
+ * page that this build can read. */
 bool metrics_page_owner(const char *path, uint32_t *pid, uint64_t *start);
-/* The snapshot that the writer of a page would have published next, had it not died: its last. NULL when the file is
- * no page that this build can read. The caller frees. */
+/* The snapshot that the writer of a page would have published next, had it not died: its last. NULL when the
+ * file is no page that this build can read. The caller frees. */
 uint8_t *metrics_page_snapshot(const char *path, const char *kind, const char *name, size_t *length);
 
 #endif

@@ -55,42 +55,51 @@ static char *path_in(const struct config *config, const char *file)
 
 /* ---- what the exchange asks ---- */
 
-static void count_refused(void *self, enum exchange_refusal refusal)
+static void refuse(struct collector *collector, enum exchange_refusal refusal, const char *detail)
 {
-    struct collector *collector = self;
-    series_add(metrics_series(collector->metrics, METRIC_SNAPSHOTS_REFUSED, exchange_refusal_label(refusal),
-                              NULL, NULL),
-               1);
+    const char *label = exchange_refusal_label(refusal);
+    series_add(metrics_series(collector->metrics, METRIC_SNAPSHOTS_REFUSED, label, NULL, NULL), 1);
     if (log_allowed(&collector->refusal_logged, COMPLAINT_SECONDS))
-        log_warning("a message was refused: %s (STATS.md; more are only counted)",
-                    exchange_refusal_label(refusal));
+        log_warning("a message was refused: %s: %s (more of them are only counted)", label, detail);
 }
 
-static enum exchange_refusal judge(struct collector *collector, struct text topic, struct text body)
+static void count_refused(void *self, enum exchange_refusal refusal)
+{
+    refuse(self, refusal, "not as STATS.md wants it");
+}
+
+/* *detail is said of what is refused. */
+static enum exchange_refusal judge(struct collector *collector, struct text topic, struct text body,
+                                   const char **detail)
 {
     struct snapshot snapshot;
     char expected[SNAPSHOT_TOPIC_BYTES];
-    if (snapshot_decode((const uint8_t *)body.at, body.length, &snapshot) != NULL)
+    *detail = snapshot_decode((const uint8_t *)body.at, body.length, &snapshot);
+    if (*detail != NULL)
         return EXCHANGE_CONTRACT;
     snapshot_topic(&snapshot, expected);
+    *detail = "it is not that of the body";
     if (!text_is(topic, expected))
         return EXCHANGE_TOPIC;
     switch (registry_take(collector->registry, &snapshot, loop_now(collector->loop))) {
     case REGISTRY_TAKEN:
-        return EXCHANGE_NONE;
+        break;
     case REGISTRY_STALE:
+        *detail = "the sequence does not go on";
         return EXCHANGE_STALE;
     case REGISTRY_FULL:
+        *detail = "too many processes";
         return EXCHANGE_FULL;
     }
-    return EXCHANGE_CONTRACT;
+    return EXCHANGE_NONE;
 }
 
 static enum exchange_refusal take(void *self, struct text topic, struct text body)
 {
-    enum exchange_refusal refusal = judge(self, topic, body);
+    const char *detail;
+    enum exchange_refusal refusal = judge(self, topic, body, &detail);
     if (refusal != EXCHANGE_NONE)
-        count_refused(self, refusal);
+        refuse(self, refusal, detail);
     return refusal;
 }
 
