@@ -36,7 +36,7 @@ struct request {
 
 struct batch {
     unsigned magic;
-    const struct model *model;
+    const struct loaded_model *model;
     const struct schema *schema; /* the model's */
     size_t slice_rows;
     size_t max_answer_bytes;
@@ -61,7 +61,7 @@ struct group {
 
 /* ---- making it ---- */
 
-struct batch *batch_new(const struct model *model, size_t slice_rows, size_t max_answer_bytes)
+struct batch *batch_new(const struct loaded_model *model, size_t slice_rows, size_t max_answer_bytes)
 {
     struct batch *batch = object_alloc(sizeof *batch);
     batch->magic = BATCH_MAGIC;

@@ -3,14 +3,14 @@
 #ifndef OUTRIGGER_BATCH_H
 #define OUTRIGGER_BATCH_H
 
-#include "model.h"
+#include "loaded_model.h"
 #include "protocol.h"
 
 struct batch;
 
 /* Reused for all batches of the model (which outlives it). The engine gets at most `slice_rows` rows a call;
  * an answer longer than `max_answer_bytes` is a failure of the model. */
-struct batch *batch_new(const struct model *model, size_t slice_rows, size_t max_answer_bytes);
+struct batch *batch_new(const struct loaded_model *model, size_t slice_rows, size_t max_answer_bytes);
 void batch_free(struct batch *batch);
 
 /* Forgets all requests. */

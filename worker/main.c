@@ -26,14 +26,14 @@ static int describe(const char *path)
     char error[BACKEND_ERROR_MAX] = "the suffix is none of a model's";
     int64_t one_row;
     const struct backend *backend = backend_for_file(path);
-    struct model *model = backend == NULL ? NULL : model_open(path, backend, NULL, 1, error);
-    if (model == NULL || !model_warm_up(model, 1, &one_row, error)) {
+    struct loaded_model *model = backend == NULL ? NULL : loaded_model_open(path, backend, NULL, 1, error);
+    if (model == NULL || !loaded_model_warm_up(model, 1, &one_row, error)) {
         fprintf(stderr, "%s: %s\n", path, error);
-        model_free(model);
+        loaded_model_free(model);
         return 1;
     }
-    model_describe(model, stdout);
-    model_free(model);
+    loaded_model_describe(model, stdout);
+    loaded_model_free(model);
     return 0;
 }
 
@@ -66,8 +66,8 @@ static const char *find_version(const struct options *options, const struct mode
 }
 
 /* Loads and warms it up; ends the process with one line when that fails. */
-static struct model *load(const struct config *config, const struct model_config *model_config,
-                          const char *version, int64_t *one_row)
+static struct loaded_model *load(const struct config *config, const struct model_config *model_config,
+                                 const char *version, int64_t *one_row)
 {
     struct config_errors errors = {0};
     char error[BACKEND_ERROR_MAX] = "";
@@ -83,9 +83,9 @@ static struct model *load(const struct config *config, const struct model_config
         exit(EXIT_DO_NOT_RESTART);
     }
     int threads = (int)(model_config->threads > 0 ? model_config->threads : config->worker_threads);
-    struct model *model = model_open(path, backend, model_config, threads, error);
+    struct loaded_model *model = loaded_model_open(path, backend, model_config, threads, error);
     if (model == NULL ||
-        !model_warm_up(model, (size_t)model_config->batching_max_batch_rows, one_row, error)) {
+        !loaded_model_warm_up(model, (size_t)model_config->batching_max_batch_rows, one_row, error)) {
         fprintf(stderr, "%s: cannot serve this model: %s\n", path, error);
         exit(1);
     }
@@ -122,7 +122,8 @@ static void on_signal(void *self)
 
 /* Until a signal or the broker ends it. */
 static void serve(struct worker *worker, const struct options *options, const struct config *config,
-                  const struct session_options *session_options, const struct model *model, int64_t started)
+                  const struct session_options *session_options, const struct loaded_model *model,
+                  int64_t started)
 {
     struct metrics *metrics = stats_page(config, "worker", options->name);
     void *context = zmq_ctx_new();
@@ -165,7 +166,7 @@ int main(int argc, char **argv)
     struct model_list *list = model_list_load(config->models_directory, &errors);
     const struct model_config *model_config = find_model(&options, list, &errors);
     const char *version = find_version(&options, model_config);
-    struct model *model = load(config, model_config, version, &one_row);
+    struct loaded_model *model = load(config, model_config, version, &one_row);
     choose_cores(config, one_row);
     struct session_options session_options = {
         .endpoint = config->broker_workers,
@@ -177,7 +178,7 @@ int main(int argc, char **argv)
         .max_message_bytes = (size_t)config->broker_max_message_bytes,
     };
     serve(&worker, &options, config, &session_options, model, started);
-    model_free(model);
+    loaded_model_free(model);
     model_list_free(list);
     loop_free(worker.loop);
     config_free(config);

@@ -289,7 +289,7 @@ static void *open_socket(void *zmq_context, const struct session_options *option
 }
 
 struct session *session_new(void *zmq_context, struct loop *loop, const struct session_options *options,
-                            const struct model *model, struct metrics *metrics)
+                            const struct loaded_model *model, struct metrics *metrics)
 {
     void *socket = open_socket(zmq_context, options);
     if (socket == NULL)

@@ -2,9 +2,9 @@
 #ifndef OUTRIGGER_SESSION_H
 #define OUTRIGGER_SESSION_H
 
+#include "loaded_model.h"
 #include "loop.h"
 #include "metrics.h"
-#include "model.h"
 
 struct session;
 
@@ -22,7 +22,7 @@ struct session_options {
 /* Connects and serves the model (which outlives the session) from now on, whenever a broker is there. NULL
  * with ZeroMQ's errno when the endpoint is none. `zmq_context` is libzmq's. */
 struct session *session_new(void *zmq_context, struct loop *loop, const struct session_options *options,
-                            const struct model *model, struct metrics *metrics);
+                            const struct loaded_model *model, struct metrics *metrics);
 void session_free(struct session *session);
 
 /* Answers what has come in already, says BYE and stops the loop. The broker's DRAIN does the same. */

@@ -19,6 +19,7 @@
 #include "clock.h"
 #include "log.h"
 #include "scan.h"
+#include "spool.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,7 +34,6 @@ enum {
     CONNECTION_MAGIC = 0xc0440002,
     LOOK_BYTES =
         65536, /* of a request that may lie in the socket; a Unix socket holds about three times that */
-    SPOOL_BEGIN = 4096, /* bytes of a new spool: what a slow peer costs */
     ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */
     LARGE_ANSWER =
         16384, /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
@@ -55,8 +55,7 @@ struct connection {
     bool more_came; /* bytes came while a request was under way */
     int64_t since;  /* when the request, or the idleness, began */
     struct scan scan;
-    uint8_t *spool; /* SPOOLING: what came, or NULL */
-    size_t spool_length, spool_capacity;
+    struct spool spool;        /* SPOOLING: what came */
     int refuse;                /* 0, or the status of a request that is only read to be refused */
     struct exchange *exchange; /* ASKING, WORKING */
     struct lane_job job;
@@ -74,7 +73,7 @@ struct connections {
     void *drained_self;
     struct connection *list;
     size_t count;
-    size_t spooled; /* bytes in all spools */
+    struct spool_budget budget; /* of all spools */
     struct exchange *free_exchanges;
     size_t free_exchange_count;
     struct exchange_tools tools;
@@ -113,38 +112,7 @@ static void give_exchange(struct connections *all, struct exchange *exchange)
     all->free_exchange_count++;
 }
 
-/* ---- the spool ---- */
-
-static void drop_spool(struct connection *connection)
-{
-    connection->all->spooled -= connection->spool_capacity;
-    free(connection->spool);
-    connection->spool = NULL;
-    connection->spool_length = connection->spool_capacity = 0;
-}
-
-/* False when there is no room for it in all the spools together. */
-static bool spool(struct connection *connection, const uint8_t *bytes, size_t length)
-{
-    struct connections *all = connection->all;
-    size_t wanted = connection->spool_length + length;
-    if (wanted > connection->spool_capacity) {
-        size_t capacity = connection->spool_capacity == 0 ? SPOOL_BEGIN : connection->spool_capacity;
-        while (capacity < wanted)
-            capacity *= 2;
-        size_t more = capacity - connection->spool_capacity;
-        if (all->spooled + more > (size_t)all->context.config->frontend_max_spool_bytes)
-            return false;
-        uint8_t *grown = realloc(connection->spool, capacity);
-        ENSURE(grown != NULL);
-        connection->spool = grown;
-        connection->spool_capacity = capacity;
-        all->spooled += more;
-    }
-    memcpy(connection->spool + connection->spool_length, bytes, length);
-    connection->spool_length = wanted;
-    return true;
-}
+/* ---- reading only to refuse ---- */
 
 /* The rest of the body is read and forgotten; what stays is a request without a body, which libfcgi can read
  * and we can refuse. (A web server that is answered before it has sent all may make a 502 of it.) False when
@@ -155,11 +123,11 @@ static bool refuse_rest(struct connection *connection, int status)
     uint8_t empty_stdin[8] = {1, 5, (uint8_t)(scan->request_id >> 8), (uint8_t)scan->request_id};
     if (connection->refuse != 0)
         return true;
-    if (scan->params_end == 0 || connection->spool_length < scan->params_end)
+    if (scan->params_end == 0 || connection->spool.length < scan->params_end)
         return false;
     connection->refuse = status;
-    connection->spool_length = scan->params_end;
-    return spool(connection, empty_stdin, sizeof empty_stdin);
+    connection->spool.length = scan->params_end;
+    return spool_add(&connection->spool, &connection->all->budget, empty_stdin, sizeof empty_stdin);
 }
 
 /* ---- the end of a connection ---- */
@@ -185,7 +153,7 @@ static void forget(struct connection *connection, bool is_open)
     if (connection->exchange != NULL)
         connection->exchange->asked = NULL;
     give_exchange(all, connection->exchange);
-    drop_spool(connection);
+    spool_drop(&connection->spool, &connection->all->budget);
     loop_remove(all->context.loop, connection->fd);
     if (is_open)
         close(connection->fd);
@@ -301,8 +269,8 @@ static void go_on(struct connection *connection, enum exchange_next next)
 static struct exchange_source source_of(const struct connection *connection)
 {
     return (struct exchange_source){.fd = connection->fd,
-                                    .bytes = connection->spool,
-                                    .length = connection->spool_length,
+                                    .bytes = connection->spool.bytes,
+                                    .length = connection->spool.length,
                                     .body_length = connection->refuse != 0 ? 0 : connection->scan.body,
                                     .refuse = connection->refuse};
 }
@@ -319,7 +287,7 @@ static void request_done(struct lane_job *job)
 {
     struct connection *connection =
         (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
-    drop_spool(connection);
+    spool_drop(&connection->spool, &connection->all->budget);
     if (connection->hung_up)
         forget(connection, connection->next_step != EXCHANGE_BROKEN);
     else
@@ -332,7 +300,7 @@ static void handle(struct connection *connection)
     struct connections *all = connection->all;
     connection->exchange = take_exchange(all);
     connection->more_came = false;
-    if (connection->spool != NULL && connection->refuse == 0 &&
+    if (connection->spool.bytes != NULL && connection->refuse == 0 &&
         connection->scan.body >= (size_t)all->context.config->frontend_large_body_bytes) {
         connection->state = WORKING;
         connection->job = (struct lane_job){.work = work_request, .done = request_done};
@@ -341,7 +309,7 @@ static void handle(struct connection *connection)
     }
     struct exchange_source source = source_of(connection);
     enum exchange_next next = exchange_handle(connection->exchange, &all->tools, &source);
-    drop_spool(connection);
+    spool_drop(&connection->spool, &connection->all->budget);
     go_on(connection, next);
 }
 
@@ -374,7 +342,8 @@ static void read_more(struct connection *connection)
             refuse_form(connection);
             return;
         }
-        bool room = connection->refuse != 0 || spool(connection, all->look, (size_t)length);
+        bool room = connection->refuse != 0 ||
+                    spool_add(&connection->spool, &connection->all->budget, all->look, (size_t)length);
         if ((!room && !refuse_rest(connection, 503)) ||
             (connection->scan.body > all->limits.max_body && !refuse_rest(connection, 413))) {
             series_add(all->refused_room, 1);
@@ -531,6 +500,7 @@ struct connections *connections_new(const struct connections_context *context, i
     all->listen_fd = listen_fd;
     all->limits = (struct scan_limits){.max_params = (size_t)config->frontend_max_params_bytes,
                                        .max_body = (size_t)config->frontend_max_body_bytes};
+    all->budget.limit = (size_t)config->frontend_max_spool_bytes;
     all->gauge = metrics_series(context->metrics, METRIC_CONNECTIONS, NULL, NULL, NULL);
     all->refused_form = metrics_series(context->metrics, METRIC_CONNECTIONS_REFUSED, "form", NULL, NULL);
     all->refused_slow = metrics_series(context->metrics, METRIC_CONNECTIONS_REFUSED, "slow", NULL, NULL);

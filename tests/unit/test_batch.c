@@ -23,7 +23,7 @@ static struct {
 
 static struct schema_tensor inputs[2], outputs[2];
 static struct schema schema;
-static struct model model;
+static struct loaded_model model;
 static struct batch *batch;
 static struct backend_values result[2];
 static uint8_t *payloads[MANY];
@@ -94,7 +94,7 @@ static void use(int64_t columns, bool strings, size_t call_rows, size_t slice_ro
                              .input_count = strings ? 2 : 1,
                              .outputs = outputs,
                              .output_count = strings ? 2 : 1};
-    model = (struct model){.backend = &backend, .schema = &schema, .call_rows = call_rows};
+    model = (struct loaded_model){.backend = &backend, .schema = &schema, .call_rows = call_rows};
     batch = batch_new(&model, slice_rows, ANSWER_MAX);
 }
 

@@ -1,7 +1,7 @@
-/* model: see model.h. The one place where what the model file says and what model.conf adds become the schema
- * that validates requests, and where a model that cannot be served is found out: before it takes traffic.
- * SPDX-License-Identifier: MIT */
-#include "model.h"
+/* loaded_model: see loaded_model.h. The one place where what the model file says and what model.conf adds
+ * become the schema that validates requests, and where a model that cannot be served is found out: before it
+ * takes traffic. SPDX-License-Identifier: MIT */
+#include "loaded_model.h"
 
 #include "clock.h"
 #include "log.h"
@@ -56,7 +56,7 @@ static bool take_tensors(struct schema_tensor **tensors, size_t *count, const st
 
 /* The rows of a call, which all inputs must agree on. They are our business alone: askers may send any
  * number. */
-static bool find_call_rows(struct model *model, char *error)
+static bool find_call_rows(struct loaded_model *model, char *error)
 {
     for (size_t i = 0; i < model->schema->input_count; i++) {
         struct schema_tensor *input = &model->schema->inputs[i];
@@ -89,7 +89,7 @@ static size_t bytes_of_zeros(const struct schema_tensor *input, size_t rows)
 }
 
 /* Refuses shapes that no memory holds, which a broken file can declare. */
-static bool inputs_are_bounded(const struct model *model, char *error)
+static bool inputs_are_bounded(const struct loaded_model *model, char *error)
 {
     for (size_t i = 0; i < model->schema->input_count; i++) {
         const struct schema_tensor *input = &model->schema->inputs[i];
@@ -189,7 +189,7 @@ static bool find_task(struct schema *schema, const char *configured, char *error
 
 /* ---- opening ---- */
 
-static bool make_schema(struct model *model, const struct backend_description *description,
+static bool make_schema(struct loaded_model *model, const struct backend_description *description,
                         const struct model_config *config, char *error)
 {
     struct schema *schema = model->schema = schema_new();
@@ -203,23 +203,23 @@ static bool make_schema(struct model *model, const struct backend_description *d
            (config == NULL || add_config(schema, config, error));
 }
 
-struct model *model_open(const char *path, const struct backend *backend, const struct model_config *config,
-                         int threads, char *error)
+struct loaded_model *loaded_model_open(const char *path, const struct backend *backend,
+                                       const struct model_config *config, int threads, char *error)
 {
     struct backend_options options = {.threads = threads};
     struct backend_description description;
-    struct model *model = object_alloc(sizeof *model);
+    struct loaded_model *model = object_alloc(sizeof *model);
     model->backend = backend;
     model->task = object_strdup(config == NULL ? "" : config->task);
     model->state = backend->open(path, &options, &description, error);
     if (model->state != NULL && make_schema(model, &description, config, error) &&
         find_task(model->schema, model->task, error))
         return model;
-    model_free(model);
+    loaded_model_free(model);
     return NULL;
 }
 
-void model_free(struct model *model)
+void loaded_model_free(struct loaded_model *model)
 {
     if (model == NULL)
         return;
@@ -244,8 +244,8 @@ static struct backend_values zeros(const struct schema_tensor *input, size_t row
 }
 
 /* One call on zeros; *took becomes how long it was. */
-static bool call_on_zeros(struct model *model, size_t rows, struct backend_values *outputs, int64_t *took,
-                          char *error)
+static bool call_on_zeros(struct loaded_model *model, size_t rows, struct backend_values *outputs,
+                          int64_t *took, char *error)
 {
     struct backend_values inputs[BACKEND_TENSORS_MAX];
     size_t count = model->schema->input_count;
@@ -301,7 +301,7 @@ static bool can_do_without(const struct schema *schema, char *error)
 }
 
 /* True when a batch of so many rows is worth a try: it ends soon, and its inputs take little memory. */
-static bool can_be_tried(const struct model *model, size_t rows, int64_t one_row)
+static bool can_be_tried(const struct loaded_model *model, size_t rows, int64_t one_row)
 {
     for (size_t i = 0; i < model->schema->input_count; i++)
         if (bytes_of_zeros(&model->schema->inputs[i], rows) > WARM_UP_BYTES_MAX)
@@ -310,7 +310,7 @@ static bool can_be_tried(const struct model *model, size_t rows, int64_t one_row
 }
 
 /* The smallest call, some times, then larger ones. */
-bool model_warm_up(struct model *model, size_t most_rows, int64_t *one_row, char *error)
+bool loaded_model_warm_up(struct loaded_model *model, size_t most_rows, int64_t *one_row, char *error)
 {
     struct backend_values outputs[BACKEND_TENSORS_MAX];
     size_t least = model->call_rows > 0 ? model->call_rows : 1;
@@ -350,7 +350,7 @@ static void add_tensors(yyjson_mut_doc *doc, yyjson_mut_val *root, const char *k
     }
 }
 
-void model_describe(const struct model *model, FILE *out)
+void loaded_model_describe(const struct loaded_model *model, FILE *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     ENSURE(doc != NULL);

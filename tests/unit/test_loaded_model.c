@@ -1,6 +1,6 @@
-/* test_model: what a model file says and model.conf adds, made into a schema or refused, with an engine that
- * gives what it is told to. SPDX-License-Identifier: MIT */
-#include "model.h"
+/* test_loaded_model: what a model file says and model.conf adds, made into a schema or refused, with an
+ * engine that gives what it is told to. SPDX-License-Identifier: MIT */
+#include "loaded_model.h"
 #include "scratch_directory.h"
 #include "suite.h"
 
@@ -26,7 +26,7 @@ static struct {
 static const char zeros[1 << 16];
 static struct model_config config;
 static char error[BACKEND_ERROR_MAX];
-static struct model *model;
+static struct loaded_model *model;
 static int64_t one_row;
 
 static void *open_engine(const char *path, const struct backend_options *options,
@@ -93,7 +93,7 @@ static void set_up(void)
 
 static void close_model(void)
 {
-    model_free(model);
+    loaded_model_free(model);
     model = NULL;
 }
 
@@ -106,7 +106,7 @@ static void tear_down(void)
 static struct schema *load(void)
 {
     close_model();
-    model = model_open("the path", &backend, &config, 2, error);
+    model = loaded_model_open("the path", &backend, &config, 2, error);
     ck_assert_msg(model != NULL, "%s", error);
     return model->schema;
 }
@@ -114,14 +114,14 @@ static struct schema *load(void)
 static struct schema *warm(void)
 {
     load();
-    ck_assert_msg(model_warm_up(model, ROWS_MAX, &one_row, error), "%s", error);
+    ck_assert_msg(loaded_model_warm_up(model, ROWS_MAX, &one_row, error), "%s", error);
     return model->schema;
 }
 
 static const char *refusal(void)
 {
     engine.closed = 0;
-    ck_assert_ptr_null(model_open("the path", &backend, &config, 1, error));
+    ck_assert_ptr_null(loaded_model_open("the path", &backend, &config, 1, error));
     ck_assert_int_eq(engine.closed, engine.refuses_to_open ? 0 : 1);
     return error;
 }
@@ -129,7 +129,7 @@ static const char *refusal(void)
 static const char *cold_refusal(void)
 {
     load();
-    ck_assert(!model_warm_up(model, ROWS_MAX, &one_row, error));
+    ck_assert(!loaded_model_warm_up(model, ROWS_MAX, &one_row, error));
     return error;
 }
 
@@ -171,7 +171,7 @@ END_TEST
 
 START_TEST(a_model_needs_no_model_conf)
 {
-    model = model_open("the path", &backend, NULL, 1, error);
+    model = loaded_model_open("the path", &backend, NULL, 1, error);
     ck_assert_ptr_nonnull(model);
     ck_assert_str_eq(model->schema->description, "");
     ck_assert_uint_eq(model->schema->feature_count, 0);
@@ -388,7 +388,7 @@ START_TEST(a_description_is_json)
     FILE *out = fopen(path, "w");
     engine.inputs[0].name = "with \"quotes\"";
     load();
-    model_describe(model, out);
+    loaded_model_describe(model, out);
     ck_assert_int_eq(fclose(out), 0);
     yyjson_doc *doc = yyjson_read_file(path, 0, NULL, NULL);
     ck_assert_ptr_nonnull(doc);
@@ -425,5 +425,5 @@ int main(void)
         labels_are_checked_when_the_columns_are_known,
         a_description_is_json,
     };
-    return SUITE_RUN("model", set_up, tear_down, tests);
+    return SUITE_RUN("loaded_model", set_up, tear_down, tests);
 }

@@ -1,0 +1,26 @@
+/* spool: the bytes of a request that is still coming in, within a bound for all of them together. Pure.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_SPOOL_H
+#define OUTRIGGER_SPOOL_H
+
+#include "object.h"
+
+/* What all spools of a process may take. */
+struct spool_budget {
+    size_t used;
+    size_t limit; /* bytes */
+};
+
+/* Zeroed = empty, without memory. */
+struct spool {
+    uint8_t *bytes;
+    size_t length;
+    size_t capacity;
+};
+
+/* Appends; false, and nothing is changed, when the budget is used up. */
+bool spool_add(struct spool *spool, struct spool_budget *budget, const uint8_t *bytes, size_t length);
+/* Gives the memory back. */
+void spool_drop(struct spool *spool, struct spool_budget *budget);
+
+#endif

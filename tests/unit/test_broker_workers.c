@@ -1,0 +1,433 @@
+/* test_broker_workers: the workers' side of the real broker: how they come, go and die, and what becomes of
+ * the requests that they had. SPDX-License-Identifier: MIT */
+#include "broker_scene.h"
+#include "suite.h"
+
+/* Gives one batch with these three requests, of ids 1, 2, 3, to a worker, whose pid is 1. Returns the batch's
+ * id. */
+static struct end *asker;
+
+static uint64_t three_with(struct end **worker)
+{
+    asker = scene_asker();
+    scene_ask(asker, 1, "a");
+    scene_ask(asker, 2, "b");
+    scene_ask(asker, 3, "c");
+    scene_expect_nothing(asker);
+    *worker = scene_worker(1);
+    return scene_expect_batch(*worker, "a b c");
+}
+
+static uint64_t lost(const char *cause)
+{
+    return scene_counter(METRIC_WORKERS_LOST, "m", cause, NULL);
+}
+
+/* ---- deaths ---- */
+
+START_TEST(a_dead_workers_requests_are_tried_each_alone)
+{
+    struct end *first;
+    scene_start(NULL);
+    three_with(&first);
+    scene_ask(asker, 4, "d"); /* waits behind them */
+    scene_expect_nothing(asker);
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    struct end *second = scene_worker(2);
+    scene_result(second, scene_expect_batch(second, "a"), "A");
+    scene_result(second, scene_expect_batch(second, "b"), "B");
+    scene_result(second, scene_expect_batch(second, "c"), "C");
+    scene_result(second, scene_expect_batch(second, "d"), "D");
+    for (uint64_t id = 1; id <= 4; id++)
+        scene_expect_reply(asker, id, (const char *[]){"A", "B", "C", "D"}[id - 1]);
+    ck_assert_uint_eq(lost("died"), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_RETRIES, "m", NULL, NULL), 3);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "alone", NULL), 3);
+    ck_assert(!broker_worker_gone(scene_broker, 1)); /* it is not known any more */
+    ck_assert(!broker_worker_gone(scene_broker, 77));
+}
+END_TEST
+
+START_TEST(poison_is_found_and_the_innocent_are_answered)
+{
+    struct end *first;
+    scene_start(NULL);
+    three_with(&first); /* b kills */
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    struct end *second = scene_worker(2);
+    scene_result(second, scene_expect_batch(second, "a"), "A");
+    scene_expect_batch(second, "b");
+    ck_assert(broker_worker_gone(scene_broker, 2));
+    scene_expect_reply(asker, 1, "A");
+    scene_expect_reject(asker, 2, FAILURE_POISON);
+    struct end *third = scene_worker(3);
+    scene_result(third, scene_expect_batch(third, "c"), "C");
+    scene_expect_reply(asker, 3, "C");
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "poison"), 1);
+    scene_expect_nothing(asker);
+}
+END_TEST
+
+START_TEST(max_attempts_is_how_many_workers_a_request_may_cost)
+{
+    repository_configure("m", "limits: { max_attempts = 3; };");
+    scene_start(NULL);
+    asker = scene_asker();
+    scene_ask(asker, 1, "a");
+    for (uint32_t pid = 1; pid <= 3; pid++) {
+        scene_expect_batch(scene_worker(pid), "a");
+        ck_assert(broker_worker_gone(scene_broker, pid));
+    }
+    scene_expect_reject(asker, 1, FAILURE_POISON);
+    ck_assert_uint_eq(scene_counter(METRIC_RETRIES, "m", NULL, NULL), 2);
+}
+END_TEST
+
+START_TEST(what_a_worker_had_not_begun_is_not_suspect)
+{
+    scene_start(NULL);
+    struct envelope ready = scene_ready(1);
+    ready.ready.slots = 2;
+    struct end *worker = scene_worker_with(&ready);
+    asker = scene_asker();
+    scene_ask(asker, 1, "killer");
+    scene_expect_batch(worker, "killer");
+    scene_ask(asker, 2, "innocent");
+    scene_expect_batch(worker, "innocent"); /* waits in the worker's second slot */
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    ready.ready.pid = 2;
+    worker = scene_worker_with(&ready);
+    scene_expect_batch(worker, "killer"); /* alone, and the other again behind it */
+    scene_expect_batch(worker, "innocent");
+    ck_assert(broker_worker_gone(scene_broker, 2));
+    scene_expect_reject(asker, 1, FAILURE_POISON);
+    worker = scene_worker(3);
+    scene_result(worker, scene_expect_batch(worker, "innocent"), "I");
+    scene_expect_reply(asker, 2, "I");
+}
+END_TEST
+
+START_TEST(what_must_not_run_twice_is_not_tried_again)
+{
+    struct end *first;
+    repository_configure("m", "idempotent = false;");
+    scene_start(NULL);
+    three_with(&first);
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    for (int i = 0; i < 3; i++)
+        scene_next(asker, VERB_REJECT);
+    ck_assert_int_eq(scene_letter->envelope.reject.failure, FAILURE_WORKER_DIED);
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "worker_died"), 3);
+    struct end *second = scene_worker(2); /* gets nothing of it */
+    scene_ask(asker, 4, "d");
+    scene_expect_batch(second, "d");
+}
+END_TEST
+
+START_TEST(what_nobody_waits_for_dies_with_its_worker)
+{
+    scene_start(NULL);
+    asker = scene_asker();
+    struct end *first = scene_worker(1);
+    scene_ask(asker, 1, "a");
+    scene_expect_batch(first, "a");
+    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 1}, NULL);
+    scene_expect_nothing(asker);
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    struct end *second = scene_worker(2);
+    scene_ask(asker, 2, "b");
+    scene_expect_batch(second, "b");
+}
+END_TEST
+
+START_TEST(a_worker_that_hangs_is_given_up_at_its_batchs_deadline)
+{
+    repository_configure("m", "limits: { compute_timeout_ms = 30; };");
+    scene_start(NULL);
+    asker = scene_asker();
+    struct end *first = scene_worker(1);
+    scene_ask(asker, 1, "a");
+    uint64_t batch = scene_expect_batch(first, "a");
+    SCENE_WAIT_FOR_WORKERS(0);
+    ck_assert_uint_eq(lost("overdue"), 1);
+    repository_configure("m", "");
+    broker_reload(scene_broker); /* the second may take its time */
+    struct end *second = scene_worker(2);
+    uint64_t again = scene_expect_batch(second, "a");
+    scene_result(first, batch, "late"); /* it was not dead after all: its answer does not count */
+    WAIT_FOR(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL) == 1);
+    scene_result(second, again, "A");
+    scene_expect_reply(asker, 1, "A");
+    scene_expect_nothing(asker);
+}
+END_TEST
+
+START_TEST(an_idle_worker_that_is_silent_is_forgotten)
+{
+    scene_start(NULL);
+    struct envelope ready = scene_ready(1);
+    ready.ready.heartbeat_ms = 10;
+    scene_worker_with(&ready);
+    scene_worker(2);
+    SCENE_WAIT_FOR_WORKERS(1);
+    ck_assert_uint_eq(lost("silent"), 1);
+    ck_assert_ptr_nonnull(pool_find_pid(broker_pool(scene_broker), 2));
+}
+END_TEST
+
+START_TEST(a_worker_that_is_not_there_is_found_when_it_is_needed)
+{
+    scene_start(NULL);
+    asker = scene_asker();
+    struct end *first = scene_worker(1);
+    end_close(first); /* no BYE, and nobody says that it died */
+    scene_ask(asker, 1, "a");
+    struct end *second = scene_worker(2);
+    scene_result(second, scene_expect_batch(second, "a"), "A");
+    scene_expect_reply(asker, 1, "A");
+}
+END_TEST
+
+/* ---- leaving ---- */
+
+START_TEST(a_worker_that_leaves_makes_nobody_suspect)
+{
+    struct end *first;
+    scene_start(NULL);
+    three_with(&first);
+    end_send(first, &(struct envelope){.verb = VERB_BYE}, NULL);
+    SCENE_WAIT_FOR_WORKERS(0);
+    struct end *second = scene_worker(2);
+    scene_result(second, scene_expect_batch(second, "a b c"), "A B C"); /* together, as before */
+    for (uint64_t id = 1; id <= 3; id++)
+        scene_expect_reply(asker, id, (const char *[]){"A", "B", "C"}[id - 1]);
+    ck_assert_uint_eq(lost("left"), 1);
+}
+END_TEST
+
+START_TEST(a_worker_that_says_ready_again_has_forgotten_what_it_had)
+{
+    struct end *worker;
+    scene_start(NULL);
+    uint64_t old = three_with(&worker);
+    struct envelope ready = scene_ready(1);
+    end_send(worker, &ready, "schema");
+    uint64_t batch = scene_expect_batch(worker, "a b c");
+    ck_assert_uint_ne(batch, old);
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 1);
+    scene_result(worker, old, "x y z");
+    WAIT_FOR(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL) == 1);
+    scene_result(worker, batch, "A B C");
+    scene_expect_reply(asker, 1, "A");
+}
+END_TEST
+
+/* ---- results that are not right ---- */
+
+START_TEST(a_worker_that_cannot_count_is_given_up)
+{
+    struct end *first;
+    scene_start(NULL);
+    uint64_t batch = three_with(&first);
+    scene_result(first, batch, "A B"); /* which of the three? */
+    SCENE_WAIT_FOR_WORKERS(0);
+    ck_assert_uint_eq(lost("wrong"), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL), 1);
+    struct end *second = scene_worker(2);
+    scene_result(second, scene_expect_batch(second, "a"), "A");
+    scene_expect_reply(asker, 1, "A");
+}
+END_TEST
+
+START_TEST(nobody_answers_for_another)
+{
+    struct end *first;
+    scene_start(NULL);
+    uint64_t batch = three_with(&first);
+    struct end *second = scene_worker(2);
+    scene_result(second, batch, "x y z");
+    WAIT_FOR(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL) == 1);
+    scene_result(second, batch + 1000, "x");
+    WAIT_FOR(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL) == 2);
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 2);
+    struct end *stranger = scene_connect(scene_config->broker_workers);
+    scene_result(stranger, batch, "x y z");
+    WAIT_FOR(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL) == 3);
+    scene_expect_nothing(asker);
+    scene_result(first, batch, "A B C");
+    scene_expect_reply(asker, 1, "A");
+}
+END_TEST
+
+START_TEST(the_second_batch_may_be_answered_first)
+{
+    scene_start(NULL);
+    struct envelope ready = scene_ready(1);
+    ready.ready.slots = 2;
+    struct end *worker = scene_worker_with(&ready);
+    asker = scene_asker();
+    scene_ask(asker, 1, "a");
+    uint64_t first = scene_expect_batch(worker, "a");
+    scene_ask(asker, 2, "b");
+    uint64_t second = scene_expect_batch(worker, "b");
+    scene_result(worker, second, "B");
+    scene_expect_reply(asker, 2, "B");
+    scene_result(worker, second, "B"); /* twice */
+    WAIT_FOR(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL) == 1);
+    scene_result(worker, first, "A");
+    scene_expect_reply(asker, 1, "A");
+}
+END_TEST
+
+/* ---- greetings and beats ---- */
+
+START_TEST(beats_tell_who_is_known)
+{
+    scene_start(NULL);
+    struct end *worker = scene_connect(scene_config->broker_workers);
+    uint64_t epoch = scene_next(worker, VERB_BEAT)->beat.epoch; /* the answer to the hello */
+    ck_assert_uint_ne(epoch, 0);
+    end_send(worker, &(struct envelope){.verb = VERB_BYE},
+             NULL); /* a stranger that goes is not called back */
+    end_send(worker, &(struct envelope){.verb = VERB_HEARTBEAT}, NULL);
+    ck_assert_uint_eq(scene_next(worker, VERB_BEAT)->beat.epoch, 0); /* once: register again */
+    struct envelope ready = scene_ready(1);
+    end_send(worker, &ready, "schema");
+    for (int i = 0; i < 2; i++) /* now they come by themselves */
+        ck_assert_uint_eq(scene_next(worker, VERB_BEAT)->beat.epoch, epoch);
+    end_send(worker, &(struct envelope){.verb = VERB_HEARTBEAT}, NULL);
+    ck_assert_uint_eq(scene_next(worker, VERB_BEAT)->beat.epoch, epoch);
+    scene_asker();
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 1);
+}
+END_TEST
+
+START_TEST(heartbeats_keep_an_idle_worker)
+{
+    scene_start(NULL);
+    struct envelope ready = scene_ready(1);
+    ready.ready.heartbeat_ms = 200; /* 600 ms of silence would do */
+    struct end *worker = scene_worker_with(&ready);
+    int64_t until = clock_now() + SECOND;
+    while (clock_now() < until) {
+        end_send(worker, &(struct envelope){.verb = VERB_HEARTBEAT}, NULL);
+        turn_loop();
+    }
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 1);
+    ck_assert_uint_eq(lost("silent"), 0);
+}
+END_TEST
+
+/* ---- refused ---- */
+
+START_TEST(messages_that_break_the_protocol_are_counted_and_harmless)
+{
+    scene_start(NULL);
+    asker = scene_asker();
+    struct end *worker = scene_worker(1);
+    uint64_t bad = 0;
+    const struct envelope strange[] = {
+        {.verb = VERB_PING, .id = 1}, {.verb = VERB_BEAT}, {.verb = VERB_DRAIN}};
+    for (size_t i = 0; i < COUNT_OF(strange); i++)
+        end_send(worker, &strange[i], NULL);
+    bad += COUNT_OF(strange);
+    WAIT_FOR(scene_counter(METRIC_BAD_MESSAGES, "worker", NULL, NULL) == bad);
+    struct text rubbish = text_of("rubbish");
+    ck_assert(end_send_frames(worker, &rubbish, 1));
+    bad++;
+    WAIT_FOR(scene_counter(METRIC_BAD_MESSAGES, "worker", NULL, NULL) == bad);
+    static char schema[PROTOCOL_SCHEMA_MAX + 1];
+    struct text payload = {schema, sizeof schema};
+    struct envelope ready = scene_ready(2);
+    end_send_all(worker, &ready, &payload, 1); /* would be in every catalog */
+    bad++;
+    WAIT_FOR(scene_counter(METRIC_BAD_MESSAGES, "worker", NULL, NULL) == bad);
+    ck_assert_ptr_nonnull(pool_find_pid(broker_pool(scene_broker), 1)); /* none of it made it go */
+    end_send(asker, &ready, "schema");
+    end_send(asker, &(struct envelope){.verb = VERB_BYE}, NULL);
+    WAIT_FOR(scene_counter(METRIC_BAD_MESSAGES, "asker", NULL, NULL) == 2);
+    scene_ask(asker, 1, "a");
+    scene_result(worker, scene_expect_batch(worker, "a"), "A");
+    scene_expect_reply(asker, 1, "A");
+}
+END_TEST
+
+START_TEST(a_routing_id_of_ones_own_may_be_short_but_not_long)
+{
+    char identity[PEER_MAX + 1];
+    memset(identity, 'i', sizeof identity);
+    scene_start(NULL);
+    for (size_t more = 0; more < 2; more++) {
+        void *socket = zmq_socket(scene_context, ZMQ_DEALER);
+        int zero = 0;
+        zmq_setsockopt(socket, ZMQ_LINGER, &zero, sizeof zero);
+        zmq_setsockopt(socket, ZMQ_ROUTING_ID, identity, PEER_MAX + more);
+        zmq_connect(socket, scene_config->broker_askers);
+        struct end *end = &scene_ends[scene_end_count++];
+        *end = (struct end){.socket = socket};
+        end_send(end, &(struct envelope){.verb = VERB_PING, .id = 5}, NULL);
+        if (more == 0)
+            ck_assert_uint_eq(scene_next(end, VERB_PONG)->id, 5);
+        else
+            WAIT_FOR(scene_counter(METRIC_BAD_MESSAGES, "asker", NULL, NULL) == 1);
+    }
+}
+END_TEST
+
+START_TEST(a_frame_above_the_bound_costs_the_connection)
+{
+    static char large[200000];
+    memset(large, 'x', sizeof large - 1);
+    scene_start((const char *const[]){"broker.max_message_bytes=65536", NULL});
+    asker = scene_asker();
+    struct end *worker = scene_worker(1);
+    scene_ask(asker, 1, large);
+    scene_next(asker, VERB_PONG); /* ZeroMQ connects again, and says hello again */
+    ck_assert_uint_eq(scene_letter->envelope.id, 0);
+    scene_ask(asker, 2, "a");
+    scene_result(worker, scene_expect_batch(worker, "a"), "A");
+    scene_expect_reply(asker, 2, "A");
+}
+END_TEST
+
+START_TEST(a_worker_for_which_there_is_no_room_is_sent_away)
+{
+    scene_start(NULL);
+    struct end *worker = scene_connect(scene_config->broker_workers);
+    for (int i = 0; i < MODELS_MAX; i++) { /* "m" is one; each READY takes the place of the one before */
+        char name[16];
+        snprintf(name, sizeof name, "model%d", i);
+        struct envelope ready = scene_ready(1);
+        ready.ready.model = text_of(name);
+        end_send(worker, &ready, "schema");
+    }
+    scene_next(worker, VERB_DRAIN);
+    ck_assert_uint_gt(scene_letter->envelope.drain.message.length, 0);
+    SCENE_WAIT_FOR_WORKERS(0);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {a_dead_workers_requests_are_tried_each_alone,
+                                  poison_is_found_and_the_innocent_are_answered,
+                                  max_attempts_is_how_many_workers_a_request_may_cost,
+                                  what_a_worker_had_not_begun_is_not_suspect,
+                                  what_must_not_run_twice_is_not_tried_again,
+                                  what_nobody_waits_for_dies_with_its_worker,
+                                  a_worker_that_hangs_is_given_up_at_its_batchs_deadline,
+                                  an_idle_worker_that_is_silent_is_forgotten,
+                                  a_worker_that_is_not_there_is_found_when_it_is_needed,
+                                  a_worker_that_leaves_makes_nobody_suspect,
+                                  a_worker_that_says_ready_again_has_forgotten_what_it_had,
+                                  a_worker_that_cannot_count_is_given_up,
+                                  nobody_answers_for_another,
+                                  the_second_batch_may_be_answered_first,
+                                  beats_tell_who_is_known,
+                                  heartbeats_keep_an_idle_worker,
+                                  messages_that_break_the_protocol_are_counted_and_harmless,
+                                  a_routing_id_of_ones_own_may_be_short_but_not_long,
+                                  a_frame_above_the_bound_costs_the_connection,
+                                  a_worker_for_which_there_is_no_room_is_sent_away};
+    return SUITE_RUN("broker_workers", scene_set_up, scene_tear_down, tests);
+}
