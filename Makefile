@@ -158,8 +158,9 @@ bench: all  ## the speed of the whole, beside floors and peers
 # ---- using it ----
 
 .PHONY: run install uninstall
+web-group := $(if $(filter-out caddy,$(WEB)),web)
 run: all  ## serve the example models behind WEB on 127.0.0.1:8080 until Ctrl-C
-	@deploy/install-deps --have run $(WEB) || deploy/install-deps run $(WEB)
+	@deploy/install-deps --have run $(web-group) || deploy/install-deps run $(web-group)
 	@WEB=$(WEB) exec deploy/run-local
 
 LIBRARY := $(PREFIX)/lib/outrigger

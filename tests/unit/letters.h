@@ -73,6 +73,8 @@ static inline struct end end_open(void *context, int type, const char *endpoint)
         ck_assert_int_eq(zmq_bind(end.socket, endpoint), 0);
     } else {
         zmq_setsockopt(end.socket, ZMQ_PROBE_ROUTER, &one, sizeof one);
+        zmq_setsockopt(end.socket, ZMQ_IMMEDIATE, &one,
+                       sizeof one); /* or it says hello only once in its life */
         ck_assert_int_eq(zmq_connect(end.socket, endpoint), 0);
     }
     return end;

@@ -251,6 +251,7 @@ START_TEST(nobody_answers_for_another)
     WAIT_FOR(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL) == 2);
     ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 2);
     struct end *stranger = scene_connect(scene_config->broker_workers);
+    scene_next(stranger, VERB_BEAT);
     scene_result(stranger, batch, "x y z");
     WAIT_FOR(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL) == 3);
     scene_expect_nothing(asker);
@@ -378,7 +379,8 @@ START_TEST(a_frame_above_the_bound_costs_the_connection)
 {
     static char large[200000];
     memset(large, 'x', sizeof large - 1);
-    scene_start((const char *const[]){"broker.max_message_bytes=65536", NULL});
+    scene_start(
+        (const char *const[]){"frontend.max_body_bytes=65536", "broker.max_message_bytes=65536", NULL});
     asker = scene_asker();
     struct end *worker = scene_worker(1);
     scene_ask(asker, 1, large);
@@ -394,8 +396,9 @@ START_TEST(a_worker_for_which_there_is_no_room_is_sent_away)
 {
     scene_start(NULL);
     struct end *worker = scene_connect(scene_config->broker_workers);
+    scene_next(worker, VERB_BEAT);
     for (int i = 0; i < MODELS_MAX; i++) { /* "m" is one; each READY takes the place of the one before */
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "model%d", i);
         struct envelope ready = scene_ready(1);
         ready.ready.model = text_of(name);

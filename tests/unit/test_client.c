@@ -512,8 +512,12 @@ START_TEST(a_broker_that_is_away_costs_no_time_and_deadlines_pass)
                      1000); /* some for each millisecond; a loop that tries again at once makes millions */
     ask(2);
     start_broker(2);
-    ck_assert_uint_eq(next_request() + 2, next_request());
-    ck_assert(text_is(letter_payload(letter, 0), "2"));
+    for (bool seen[3] = {false};
+         !seen[0] || !seen[2];) { /* the new one may go before the hello is answered */
+        next_request();
+        seen[letter_payload(letter, 0).at[0] - '0'] = true;
+        ck_assert(!seen[1]); /* it is over */
+    }
 }
 END_TEST
 

@@ -192,7 +192,7 @@ START_TEST(versions_may_come_and_go_for_ever)
 {
     load();
     for (int i = 0; i < 3 * VERSIONS_MAX; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "%d", i);
         ck_assert_ptr_nonnull(require("m", name));
         if (i % 512 == 511)
@@ -205,7 +205,7 @@ END_TEST
 
 START_TEST(the_tables_have_bounds)
 {
-    char name[16];
+    char name[32];
     load();
     for (int i = 0; i < MODELS_MAX; i++) {
         snprintf(name, sizeof name, "m%d", i);

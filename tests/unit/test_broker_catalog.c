@@ -1,0 +1,236 @@
+/* test_broker_catalog: what the real broker tells of itself: the catalog, pongs, its gauges, and the commands
+ * of its control socket. SPDX-License-Identifier: MIT */
+#include "admin.h"
+#include "broker_scene.h"
+#include "suite.h"
+
+/* ---- the catalog ---- */
+
+/* The entry of a model and version in the CATALOG that scene_letter is; false when there is none. */
+static bool find_entry(const char *model, const char *version, struct catalog_entry *entry)
+{
+    for (size_t i = 0; i < scene_letter->count; i++) {
+        struct text frame = letter_payload(scene_letter, i);
+        ck_assert_ptr_null(catalog_entry_decode((const uint8_t *)frame.at, frame.length, entry));
+        if (text_is(entry->model, model) && text_is(entry->version, version))
+            return true;
+    }
+    return false;
+}
+
+START_TEST(the_hello_brings_the_whole_catalog)
+{
+    repository_add("m", "2");
+    repository_configure("n", "");
+    scene_start(NULL);
+    struct end *asker = scene_connect(scene_config->broker_askers);
+    uint64_t epoch = scene_next(asker, VERB_PONG)->pong.epoch;
+    ck_assert_uint_ne(epoch, 0);
+    scene_next(asker, VERB_CATALOG);
+    struct catalog_entry entry;
+    ck_assert_uint_eq(scene_letter->envelope.catalog.count, 3);
+    ck_assert(find_entry("m", "1", &entry) && !entry.stable);
+    ck_assert(find_entry("m", "2", &entry) && entry.stable);
+    ck_assert(entry.state == CATALOG_LOADING && entry.workers == 0 && entry.schema.length == 0);
+    ck_assert(find_entry("n", "", &entry) && !entry.stable); /* it has no version yet */
+    end_send(asker, &(struct envelope){.verb = VERB_PING, .id = 9}, NULL);
+    WAIT_FOR(end_take(asker, scene_letter)); /* PONG alone */
+    ck_assert_int_eq(scene_letter->envelope.verb, VERB_PONG);
+    ck_assert_uint_eq(scene_letter->envelope.id, 9);
+    ck_assert_uint_eq(scene_letter->envelope.pong.epoch, epoch);
+    end_send(asker, &(struct envelope){.verb = VERB_PING, .id = 10}, NULL);
+    WAIT_FOR(end_take(asker, scene_letter));
+    ck_assert_uint_eq(scene_letter->envelope.id, 10);
+}
+END_TEST
+
+START_TEST(each_change_is_told_to_all_askers)
+{
+    struct catalog_entry entry;
+    scene_start(NULL);
+    struct end *askers[] = {scene_asker(), scene_asker()};
+    uint64_t number = scene_letter->envelope.id;
+    scene_worker(1);
+    for (size_t i = 0; i < 2; i++) {
+        scene_next(askers[i], VERB_CATALOG);
+        ck_assert_uint_gt(scene_letter->envelope.id, number);
+        ck_assert(find_entry("m", "1", &entry));
+        ck_assert(entry.state == CATALOG_READY && entry.workers == 1);
+        ck_assert(text_is(entry.schema, "schema"));
+    }
+    number = scene_letter->envelope.id;
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    for (size_t i = 0; i < 2; i++) {
+        scene_next(askers[i], VERB_CATALOG);
+        ck_assert_uint_gt(scene_letter->envelope.id, number);
+        ck_assert(find_entry("m", "1", &entry));
+        ck_assert(entry.state == CATALOG_LOADING && entry.workers == 0);
+        ck_assert(text_is(entry.schema, "schema")); /* what is known stays known */
+    }
+}
+END_TEST
+
+START_TEST(a_reload_is_told)
+{
+    struct catalog_entry entry;
+    scene_start(NULL);
+    struct end *asker = scene_asker();
+    repository_add("n", "1");
+    broker_reload(scene_broker);
+    scene_next(asker, VERB_CATALOG);
+    ck_assert(find_entry("n", "1", &entry));
+    scene_next(scene_connect(scene_config->broker_askers), VERB_CATALOG);
+    ck_assert(find_entry("n", "1", &entry));
+}
+END_TEST
+
+START_TEST(askers_that_went_are_forgotten)
+{
+    scene_start(NULL);
+    struct end *gone = scene_asker(), *asker = scene_asker();
+    end_close(gone);
+    for (uint32_t pid = 1; pid < 4; pid++) {
+        scene_worker(pid);
+        scene_next(asker, VERB_CATALOG);
+    }
+}
+END_TEST
+
+START_TEST(askers_that_came_and_went_do_not_keep_new_ones_from_the_catalog)
+{
+    enum { ASKERS = 1100 }; /* more than the broker remembers */
+    scene_start(NULL);
+    for (int i = 0; i < ASKERS; i++) {
+        struct end end = end_open(scene_context, ZMQ_DEALER, scene_config->broker_askers);
+        WAIT_FOR(end_take_verb(&end, scene_letter, VERB_PONG));
+        end_close(&end);
+    }
+    struct end *asker = scene_asker();
+    end_send(asker, &(struct envelope){.verb = VERB_PING, .id = 1}, NULL);
+    scene_next(asker, VERB_PONG);
+    scene_next(asker, VERB_CATALOG); /* one that is not remembered gets it with each PING */
+}
+END_TEST
+
+/* ---- gauges ---- */
+
+START_TEST(the_gauges_say_what_is_there)
+{
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    struct envelope request = scene_request(1);
+    scene_worker(2);
+    end_send(asker, &request, "aa");
+    scene_expect_nothing(asker);
+    request.id = 2;
+    request.request.rows = 7;
+    end_send(asker, &request, "bbb");
+    scene_expect_nothing(asker);
+    request.id = 3;
+    end_send(asker, &request, "cccc");
+    scene_expect_nothing(asker);
+    broker_measure(scene_broker);
+    ck_assert_uint_eq(scene_counter(METRIC_QUEUE_REQUESTS, "m", NULL, NULL), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_QUEUE_ROWS, "m", NULL, NULL), 7);
+    ck_assert_uint_eq(scene_counter(METRIC_QUEUE_BYTES, "m", NULL, NULL), 4);
+    ck_assert_uint_eq(scene_counter(METRIC_WORKERS, "m", "1", "busy"), 2);
+    ck_assert_uint_eq(scene_counter(METRIC_WORKERS, "m", "1", "idle"), 0);
+    end_send(worker, &(struct envelope){.verb = VERB_BYE}, NULL);
+    SCENE_WAIT_FOR_WORKERS(1);
+    broker_measure(scene_broker);
+    ck_assert_uint_eq(scene_counter(METRIC_WORKERS, "m", "1", "busy"), 1);
+}
+END_TEST
+
+/* ---- commands ---- */
+
+/* Sends a command as the control socket would; the reply as text, freed by the next call. */
+static const char *command(const char *line)
+{
+    static char *text;
+    free(text);
+    yyjson_doc *request = yyjson_read(line, strlen(line), 0);
+    ck_assert_ptr_nonnull(request);
+    yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
+    yyjson_mut_doc_set_root(reply, yyjson_mut_obj(reply));
+    yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "ok", true);
+    admin_command(scene_broker, yyjson_doc_get_root(request), reply);
+    text = yyjson_mut_write(reply, 0, NULL);
+    yyjson_mut_doc_free(reply);
+    yyjson_doc_free(request);
+    return text;
+}
+
+START_TEST(status_lists_workers_and_versions)
+{
+    scene_start(NULL);
+    ck_assert_str_eq(command("{\"command\":\"status\"}"),
+                     "{\"ok\":true,\"workers\":[],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"state\":"
+                     "\"loading\",\"stable\":true,\"workers\":0,\"queue_rows\":0,\"queue_requests\":0,"
+                     "\"in_flight\":0}]}");
+    struct end *asker = scene_asker(), *worker = scene_worker(11);
+    struct envelope request = scene_request(1);
+    end_send(asker, &request, "a");
+    scene_expect_batch(worker, "a");
+    request.id = 2;
+    request.request.rows = 3;
+    end_send(asker, &request, "b");
+    scene_expect_nothing(asker);
+    ck_assert_str_eq(command("{\"command\":\"status\"}"),
+                     "{\"ok\":true,\"workers\":[{\"model\":\"m\",\"version\":\"1\",\"pid\":11,\"state\":"
+                     "\"busy\",\"in_flight\":1}],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"state\":"
+                     "\"ready\",\"stable\":true,\"workers\":1,\"queue_rows\":3,\"queue_requests\":1,"
+                     "\"in_flight\":1}]}");
+}
+END_TEST
+
+START_TEST(the_supervisor_tells_of_deaths_and_changes)
+{
+    struct catalog_entry entry;
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *first = scene_worker(11);
+    scene_ask(asker, 1, "a");
+    scene_expect_batch(first, "a");
+    ck_assert_str_eq(command("{\"command\":\"worker-gone\",\"pid\":12}"), "{\"ok\":true,\"known\":false}");
+    ck_assert_str_eq(command("{\"command\":\"worker-gone\",\"pid\":11}"), "{\"ok\":true,\"known\":true}");
+    scene_expect_batch(scene_worker(12), "a");
+    repository_add("n", "1");
+    ck_assert_str_eq(command("{\"command\":\"reload\"}"), "{\"ok\":true}");
+    do
+        scene_next(asker, VERB_CATALOG);
+    while (!find_entry("n", "1", &entry));
+}
+END_TEST
+
+START_TEST(other_commands_are_refused)
+{
+    static const char *const lines[] = {"{}",
+                                        "[]",
+                                        "7",
+                                        "{\"command\":7}",
+                                        "{\"command\":\"dance\"}",
+                                        "{\"command\":\"worker-gone\"}",
+                                        "{\"command\":\"worker-gone\",\"pid\":-1}",
+                                        "{\"command\":\"worker-gone\",\"pid\":4294967296}",
+                                        "{\"command\":\"worker-gone\",\"pid\":\"1\"}"};
+    scene_start(NULL);
+    scene_worker(1);
+    for (size_t i = 0; i < COUNT_OF(lines); i++)
+        ck_assert_msg(strstr(command(lines[i]), "\"ok\":false") != NULL, "%s", lines[i]);
+    SCENE_WAIT_FOR_WORKERS(1);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {the_hello_brings_the_whole_catalog,
+                                  each_change_is_told_to_all_askers,
+                                  a_reload_is_told,
+                                  askers_that_went_are_forgotten,
+                                  askers_that_came_and_went_do_not_keep_new_ones_from_the_catalog,
+                                  the_gauges_say_what_is_there,
+                                  status_lists_workers_and_versions,
+                                  the_supervisor_tells_of_deaths_and_changes,
+                                  other_commands_are_refused};
+    return SUITE_RUN("broker_catalog", scene_set_up, scene_tear_down, tests);
+}
