@@ -131,18 +131,28 @@ check-one: unit process
 
 check:  ## install what is missing, build, run every test: plain, ASan + UBSan, TSan
 	@deploy/install-deps --have build run web check || deploy/install-deps build run web check
-	@$(MAKE) --no-print-directory WERROR=1 includes all fuzz-replay check-one
-	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=address,undefined all check-one
+	@$(MAKE) --no-print-directory WERROR=1 includes all check-one
+	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=address,undefined all fuzz-replay check-one
 	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread all check-one
 	@echo "make check: everything passed"
 
-.PHONY: fuzz fuzz-replay lint includes bench
+.PHONY: fuzz fuzz-run fuzz-replay lint includes bench
+# A fuzz target is linked to any archive it needs, like a unit test: with libFuzzer's main, or with the one that replays the seeds.
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz-main := $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer,tests/fuzz/replay_main.c)
+$(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay_main.c $(ARCHIVES) $(COMMON)
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $@"
+	@$(CC) $(CFLAGS) $(HEADERS_common) $(foreach p,$(PROGRAMS),-I$(FOLDER_$p)) $(call packages-cflags,$(all-packages)) \
+	  -o $@ $< $(fuzz-main) $(LDFLAGS) -Wl,--start-group $(ARCHIVES) $(COMMON) -Wl,--end-group $(call packages-libs,$(all-packages)) -lm
+
 fuzz:  ## run every fuzz target for a minute (SECONDS_EACH=60)
 	@deploy/install-deps --have build fuzz || deploy/install-deps build fuzz
-	@tests/fuzz/run $(or $(SECONDS_EACH),60)
-
-fuzz-replay: build/flags.mk
-	@tests/fuzz/run --replay
+	@$(MAKE) --no-print-directory CC=clang SANITIZE=fuzzer-no-link,address,undefined fuzz-run
+fuzz-run: $(FUZZ_TARGETS)
+	@tests/fuzz/run $(or $(SECONDS_EACH),60) $(BUILD)/fuzz
+fuzz-replay: $(FUZZ_TARGETS)
+	@tests/fuzz/run --replay $(BUILD)/fuzz
 
 lint:  ## clang-format, clang-tidy, cppcheck, shellcheck
 	@deploy/install-deps --have build lint || deploy/install-deps build lint

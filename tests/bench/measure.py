@@ -1,8 +1,9 @@
 """Measure: one run of one cell: the load, and what it cost whom.
 
-Machines are shared. A run begins when the cores are at rest, or when that has not come for a while. One that
-others disturbed all the same is tried again, and the calmest is kept: what the cores did in that time less
-what the load and the contender used is the share of others (the kernel's own threads among them).
+Machines are shared. A run begins when the cores are at rest, and one that others disturbed all the same is
+tried again, the calmest being kept: what the cores did in that time less what the load and the contender used
+is the share of others (the kernel's own threads among them). How much time goes into that is bounded, so that
+on a machine that never rests it is said how busy it was, and no more.
 
 SPDX-License-Identifier: MIT
 """
@@ -19,7 +20,7 @@ from processes import Failed, cpu_seconds, machine_busy_seconds
 TRIES = 3
 CALM = 0.05                 # share of the machine that others may take without a run being tried again
 GLANCE_SECONDS = 0.1        # how long the cores are watched to see whether they are at rest
-REST_SECONDS = 10           # the longest wait for that
+REST_SECONDS = 10           # the longest wait for that, once
 HEAVY_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 SCRIPT = Path(__file__).with_name("post.lua")
 
@@ -66,15 +67,6 @@ def part_seconds(parts: dict) -> dict:
     return {part: sum(cpu_seconds(pid) for pid in pids) for part, pids in parts.items()}
 
 
-def wait_for_rest() -> None:
-    end = time.monotonic() + REST_SECONDS
-    while time.monotonic() < end:
-        busy = machine_busy_seconds()
-        time.sleep(GLANCE_SECONDS)
-        if machine_busy_seconds() - busy <= 2 * CALM * GLANCE_SECONDS * os.cpu_count():
-            return
-
-
 def once(load, parts: dict) -> dict:
     """Runs `load`, a function that gives a result, and adds `cpu` (us a request by part) and `others`."""
     before, busy, children, begin = part_seconds(parts), machine_busy_seconds(), children_seconds(), time.monotonic()
@@ -87,13 +79,30 @@ def once(load, parts: dict) -> dict:
     return result
 
 
-def calmest(load, parts: dict) -> dict:
-    best = None
-    for _ in range(TRIES):
-        wait_for_rest()
-        result = once(load, parts)
-        if best is None or result["others"] < best["others"]:
-            best = result
-        if best["others"] <= CALM:
-            break
-    return best
+class Meter:
+    """Measures, with `patience` seconds in all for waiting and for second tries."""
+
+    def __init__(self, patience: float):
+        self.patience = patience
+
+    def _wait_for_rest(self) -> None:
+        begin = time.monotonic()
+        end = begin + min(REST_SECONDS, self.patience)
+        while time.monotonic() < end:
+            busy = machine_busy_seconds()
+            time.sleep(GLANCE_SECONDS)
+            if machine_busy_seconds() - busy <= 2 * CALM * GLANCE_SECONDS * os.cpu_count():
+                break
+        self.patience -= time.monotonic() - begin
+
+    def calmest(self, load, parts: dict) -> dict:
+        self._wait_for_rest()
+        best = once(load, parts)
+        for _ in range(TRIES - 1):
+            if best["others"] <= CALM or self.patience <= 0:
+                break
+            begin = time.monotonic()
+            self._wait_for_rest()
+            best = min(best, once(load, parts), key=lambda result: result["others"])
+            self.patience -= time.monotonic() - begin
+        return best
