@@ -14,7 +14,7 @@
 #include <sys/random.h>
 #include <utlist.h>
 
-enum { BROKER_MAGIC = 0xb40ce401 };
+enum { BROKER_MAGIC = 0x0b40ce40 };
 
 /* Often enough that a hung worker is found within a tenth of the shortest sensible compute timeout. */
 #define INSPECT_EVERY (100 * MILLISECOND)

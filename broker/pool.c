@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-enum { POOL_MAGIC = 0x90010001, WORKER_MAGIC = 0x90010002 };
+enum { POOL_MAGIC = 0x09001001, WORKER_MAGIC = 0x09001002 };
 
 struct pool {
     unsigned magic;

@@ -11,7 +11,7 @@
 #include <zmq.h>
 
 enum {
-    PORT_MAGIC = 0x90470001,
+    PORT_MAGIC = 0x09047001,
     MESSAGES_A_CALL = 256, /* then others have their turn, whoever floods this port */
     OUTGOING_MAX = 32,     /* peers that are posted to between two flushes; more just flush earlier */
     FRAMES_KEPT = 16384,   /* frames that a flush may carry for one peer; more just flush earlier */

@@ -70,6 +70,7 @@ void serving_dispatch(struct broker *broker, struct version *version)
         version->again_at = decision.again_at;
         if (decision.release == RELEASE_WAIT)
             return;
+        ENSURE(worker != NULL);
         uint32_t rows;
         size_t count = queue_take(&version->queue, decision.rows, COUNT_OF(taken), taken, &rows);
         if (send_batch(broker, worker, taken, count, rows)) {

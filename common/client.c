@@ -19,8 +19,8 @@
 #include <zmq.h>
 
 enum {
-    CLIENT_MAGIC = 0xc11e0001,
-    REQUEST_MAGIC = 0xc11e0002,
+    CLIENT_MAGIC = 0x0c11e001,
+    REQUEST_MAGIC = 0x0c11e002,
     TRAIN_MAX = 256,       /* requests in one ZeroMQ message */
     MESSAGES_A_CALL = 256, /* then timers and connections have their turn */
     INLINE_TEXTS = 192     /* model, version, key and tag of nearly every request fit */

@@ -8,23 +8,23 @@
 #include <stdio.h>
 
 /* outrigger.conf: one member for each row of parameters.def, section_name. Strings are owned by the struct.
- * "Computed" defaults (empty strings, 0 = auto) are filled in by config_load, so that nobody computes them twice:
- * frontend_socket, broker_askers, broker_workers, binary_directory, frontend_processes. */
+ * "Computed" defaults (empty strings, 0 = auto) are filled in by config_load, so that nobody computes them
+ * twice: frontend_socket, broker_askers, broker_workers, binary_directory, frontend_processes. */
 struct config {
     char *file; /* the path it was read from; "" for the defaults alone */
-#define INTEGER(section, name, ...) int64_t CONFIG_NAME(section, name);
-#define STRING(section, name, ...)  char *CONFIG_NAME(section, name);
-#define CONFIG_NAME(section, name)  CONFIG_JOIN(section, name)
-#define CONFIG_JOIN(section, name)  CONFIG_JOIN_##section(name)
-#define CONFIG_JOIN_(name)          name
-#define CONFIG_JOIN_frontend(name)  frontend_##name
-#define CONFIG_JOIN_broker(name)    broker_##name
-#define CONFIG_JOIN_worker(name)    worker_##name
-#define CONFIG_JOIN_collector(name) collector_##name
+#define INTEGER(section, name, ...)  int64_t CONFIG_NAME(section, name);
+#define STRING(section, name, ...)   char *CONFIG_NAME(section, name);
+#define CONFIG_NAME(section, name)   CONFIG_JOIN(section, name)
+#define CONFIG_JOIN(section, name)   CONFIG_JOIN_##section(name)
+#define CONFIG_JOIN_(name)           name
+#define CONFIG_JOIN_frontend(name)   frontend_##name
+#define CONFIG_JOIN_broker(name)     broker_##name
+#define CONFIG_JOIN_worker(name)     worker_##name
+#define CONFIG_JOIN_collector(name)  collector_##name
 #define CONFIG_JOIN_supervisor(name) supervisor_##name
-#define CONFIG_JOIN_batching(name)  batching_##name
-#define CONFIG_JOIN_queue(name)     queue_##name
-#define CONFIG_JOIN_limits(name)    limits_##name
+#define CONFIG_JOIN_batching(name)   batching_##name
+#define CONFIG_JOIN_queue(name)      queue_##name
+#define CONFIG_JOIN_limits(name)     limits_##name
 #include "parameters.def"
 #undef INTEGER
 #undef STRING
@@ -38,8 +38,8 @@ struct config_names {
 
 /* model.conf, the same way, from model_parameters.def; and where the model lies. */
 struct model_config {
-    char *name;      /* the folder's */
-    char *directory; /* models_directory/name */
+    char *name;                   /* the folder's */
+    char *directory;              /* models_directory/name */
     struct config_names versions; /* its version folders, ascending: numbers by value, then names */
 #define INTEGER(section, name, ...) int64_t CONFIG_NAME(section, name);
 #define STRING(section, name, ...)  char *CONFIG_NAME(section, name);
@@ -56,8 +56,8 @@ struct model_list {
     size_t count;
 };
 
-/* Where complaints go: each one line that names file, line, key, what was expected, what came, and the nearest
- * known key; ended with a newline. */
+/* Where complaints go: each one line that names file, line, key, what was expected, what came, and the
+ * nearest known key; ended with a newline. */
 struct config_errors {
     char text[8192];
     size_t length;
@@ -71,23 +71,23 @@ void config_complain(struct config_errors *errors, const char *format, ...)
 /* Prints all lines, and how many more there were. */
 void config_errors_print(const struct config_errors *errors, FILE *out);
 
-/* Reads `file` (NULL or "": defaults alone), then applies `settings` ("section.name=value", `setting_count` of
- * them; the command line's --set), checks all, fills in the computed ones. NULL when anything is wrong: all
- * complaints are in `errors` then. The caller frees with config_free. */
+/* Reads `file` (NULL or "": defaults alone), then applies `settings` ("section.name=value", `setting_count`
+ * of them; the command line's --set), checks all, fills in the computed ones. NULL when anything is wrong:
+ * all complaints are in `errors` then. The caller frees with config_free. */
 struct config *config_load(const char *file, const char *const *settings, size_t setting_count,
                            struct config_errors *errors);
 void config_free(struct config *config);
 
 /* Reads the model repository: each folder with at least one version folder or a model.conf is a model (names
- * starting with a dot are passed over). A model whose model.conf is wrong is left out and complained of. Never
- * NULL; an unreadable directory is a complaint and an empty list. */
+ * starting with a dot are passed over). A model whose model.conf is wrong is left out and complained of.
+ * Never NULL; an unreadable directory is a complaint and an empty list. */
 struct model_list *model_list_load(const char *models_directory, struct config_errors *errors);
 void model_list_free(struct model_list *list);
 struct model_config *model_list_find(const struct model_list *list, struct text name);
 /* The version that takes the traffic: model.conf's, else the highest; NULL when there is none. */
 const char *model_stable_version(const struct model_config *model);
-/* The model file of a version (a path that the caller frees) and the backend ("onnx", "echo", "python", constant) that it or model.conf
- * asks for. NULL when there is no such file; complained of in `errors`. */
+/* The model file of a version (a path that the caller frees) and the backend ("onnx", "echo", "python",
+ * constant) that it or model.conf asks for. NULL when there is no such file; complained of in `errors`. */
 char *model_file(const struct model_config *model, const char *version, const char **backend,
                  struct config_errors *errors);
 /* The default model's name: config's, else the only one of the list; NULL when there is none. */

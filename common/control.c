@@ -340,6 +340,7 @@ static char *receive_line(int fd, int64_t deadline, size_t *length)
     for (*length = 0;;) {
         if (*length == capacity) {
             capacity = capacity == 0 ? 4096 : 2 * capacity;
+            /* cppcheck-suppress memleakOnRealloc ; the process ends when there is no memory */
             line = realloc(line, capacity);
             ENSURE(line != NULL);
         }

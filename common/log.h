@@ -23,8 +23,8 @@ void log_write(enum log_level level, const char *request, const char *format, ..
 #define log_info(...)    log_write(LOG_INFO, NULL, __VA_ARGS__)
 #define log_debug(...)   log_write(LOG_DEBUG, NULL, __VA_ARGS__)
 
-/* True at most once per `seconds` for each place that owns a `last` (starts at 0): for complaints about outside
- * bytes, which may come in thousands. */
+/* True at most once per `seconds` for each place that owns a `last` (starts at 0): for complaints about
+ * outside bytes, which may come in thousands. */
 bool log_allowed(long long *last, int seconds);
 
 #endif

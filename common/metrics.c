@@ -158,7 +158,9 @@ static void add_to_index(struct metrics *metrics, struct slot *slot)
 static void set_label(struct slot_key *key, size_t index, const char *value)
 {
     char *label = key->labels[index];
+    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it takes the length of one constant for all */
     for (size_t i = 0; i < METRICS_LABEL_BYTES - 1 && value[i] != '\0'; i++)
+        /* cppcheck-suppress arrayIndexOutOfBounds */
         label[i] = value[i] >= ' ' && value[i] <= '~' ? value[i] : '?';
 }
 

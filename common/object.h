@@ -2,8 +2,8 @@
  *
  * Every opaque struct starts with `unsigned magic`. CHECK_OBJECT at the head of a public function turns a
  * stale or foreign pointer into an abort with a line number, in production too: the supervisor restarts the
- * process. These are assertions about our own mistakes; bytes from outside never reach one (they are refused).
- * SPDX-License-Identifier: MIT */
+ * process. These are assertions about our own mistakes; bytes from outside never reach one (they are
+ * refused). SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_OBJECT_H
 #define OUTRIGGER_OBJECT_H
 

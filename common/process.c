@@ -272,9 +272,9 @@ static void become(const struct launch *launch)
     if (launch->pinned && sched_setaffinity(0, sizeof(launch->cores), &launch->cores) == -1)
         return;
     reset_signals();
-    /* A request wakes a dozen threads in a row, most of them on one core. A waker that is pre-empted by each thread that it
-     * wakes hands on one message at a time; one that goes on until it sleeps hands on all it has. Measured at 64
-     * connections that halves the CPU of a request. */
+    /* A request wakes a dozen threads in a row, most of them on one core. A waker that is pre-empted by each
+     * thread that it wakes hands on one message at a time; one that goes on until it sleeps hands on all it
+     * has. Measured at 64 connections that halves the CPU of a request. */
     sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
     execv(spawn->program, (char *const *)spawn->arguments);
 }

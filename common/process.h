@@ -9,10 +9,11 @@
 
 /* Says "ready\n" on the descriptor (if it is not -1) and closes it. */
 void process_ready(int ready_fd);
-/* Raises the soft limit of open files to at least `wanted` (up to the hard limit); returns what it is then. */
+/* Raises the soft limit of open files to at least `wanted` (up to the hard limit); returns what it is then.
+ */
 size_t process_descriptor_limit(size_t wanted);
-/* Takes the lock file PATH (made when missing, kept open for the life of the process). Returns its descriptor, -1
- * with errno EWOULDBLOCK when another process holds it. */
+/* Takes the lock file PATH (made when missing, kept open for the life of the process). Returns its
+ * descriptor, -1 with errno EWOULDBLOCK when another process holds it. */
 int process_lock(const char *path);
 /* Gives it back: removes the file, then closes the descriptor; does nothing for -1. */
 void process_unlock(const char *path, int fd);
@@ -26,16 +27,16 @@ bool process_usage(pid_t pid, uint64_t *resident_bytes, uint64_t *cpu_us);
 
 /* A program to start. Everything that the child has is listed here; all other descriptors are closed. */
 struct spawn {
-    const char *program;      /* path */
+    const char *program;          /* path */
     const char *const *arguments; /* argv, NULL-terminated */
-    int listen_fd;            /* becomes descriptor 0 (FastCGI's habit), or -1: /dev/null */
-    int ready_fd;             /* becomes descriptor 3, or -1 */
-    int error_fd;             /* becomes descriptor 2, or -1: inherited */
-    const char *cores;        /* "0,2-3": the cores it may run on; NULL or "": all */
+    int listen_fd;                /* becomes descriptor 0 (FastCGI's habit), or -1: /dev/null */
+    int ready_fd;                 /* becomes descriptor 3, or -1 */
+    int error_fd;                 /* becomes descriptor 2, or -1: inherited */
+    const char *cores;            /* "0,2-3": the cores it may run on; NULL or "": all */
 };
-/* Starts it in a process group of its own, with all signals unblocked and at their default, but SIGPIPE ignored: the
- * death of whoever reads error_fd must not kill those who log there. Returns its pid, *pidfd = a pollable descriptor
- * that the caller closes; -1 with errno (of the exec too). */
+/* Starts it in a process group of its own, with all signals unblocked and at their default, but SIGPIPE
+ * ignored: the death of whoever reads error_fd must not kill those who log there. Returns its pid, *pidfd = a
+ * pollable descriptor that the caller closes; -1 with errno (of the exec too). */
 pid_t process_spawn(const struct spawn *spawn, int *pidfd);
 
 /* Pins the calling process (all threads that come) to cores "0,2-3"; 0, or -1 with errno. "" does nothing. */

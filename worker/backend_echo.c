@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 enum {
-    ECHO_MAGIC = 0xec400001,
+    ECHO_MAGIC = 0x0ec40001,
     FEATURES_MAX = 4096,
     COMMAND_DELAY = -1001,
     COMMAND_CRASH = -1002,

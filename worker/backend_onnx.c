@@ -14,6 +14,7 @@
 #include "backend.h"
 
 #include "object.h"
+#include "onnx_references.h"
 
 #include <endian.h>
 #include <onnxruntime_c_api.h>
@@ -55,7 +56,8 @@ struct side {
 struct onnx {
     unsigned magic;
     const OrtApi *api;
-    OrtEnv *environment;
+    OrtEnv *
+        environment; /* of the process, and as long as it: some builds complain when they make a second one */
     OrtSession *session;
     OrtMemoryInfo *memory;
     OrtAllocator *allocator; /* the engine's default one, not ours to free */
@@ -231,8 +233,6 @@ static void onnx_close(void *state)
             onnx->api->ReleaseSession(onnx->session);
         if (onnx->memory != NULL)
             onnx->api->ReleaseMemoryInfo(onnx->memory);
-        if (onnx->environment != NULL)
-            onnx->api->ReleaseEnv(onnx->environment);
     }
     onnx->magic = 0;
     free(onnx);
@@ -243,7 +243,8 @@ static void *onnx_open(const char *path, const struct backend_options *options,
 {
     struct onnx *onnx = object_alloc(sizeof *onnx);
     onnx->magic = ONNX_MAGIC;
-    if (!make_environment(onnx, error) || !make_session(onnx, path, options->threads, error) ||
+    if (!onnx_references_stay(path, error, BACKEND_ERROR_MAX) || !make_environment(onnx, error) ||
+        !make_session(onnx, path, options->threads, error) ||
         !describe_side(onnx, &onnx->inputs, true, error) ||
         !describe_side(onnx, &onnx->outputs, false, error)) {
         onnx_close(onnx);

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 
 enum {
-    BATCH_MAGIC = 0xba7c0001,
+    BATCH_MAGIC = 0x0ba7c001,
     LENGTH_PREFIX = 4,          /* of an element of BYTES */
     OUTPUT_BYTES_MAX = 1 << 30, /* of one output in one batch; broker.max_message_bytes cannot be larger */
     NAME_SHOWN = 64             /* bytes of a name in a message */

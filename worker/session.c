@@ -137,6 +137,7 @@ static bool receive(struct session *session)
     for (;;) {
         zmq_msg_t surplus;
         bool room = session->frame_count < FRAMES_MAX;
+        /* cppcheck-suppress uninitvar ; initialised just below */
         zmq_msg_t *frame = room ? &session->frames[session->frame_count] : &surplus;
         zmq_msg_init(frame);
         while (zmq_msg_recv(frame, session->socket, ZMQ_DONTWAIT) < 0)

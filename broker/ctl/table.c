@@ -111,6 +111,7 @@ void table_print(const struct table *table, FILE *out, bool coloured)
     CHECK_OBJECT(table, TABLE_MAGIC);
     if (table->count == 0)
         return;
+    ENSURE(table->columns > 0);
     int *widths = object_alloc(table->columns * sizeof(int));
     for (size_t column = 0; column < table->columns; column++)
         widths[column] = column_width(table, column);

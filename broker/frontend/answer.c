@@ -87,6 +87,7 @@ static void settle_roles(struct outputs *outputs, bool regression)
 
 static double float_at(const struct tensor *tensor, size_t index)
 {
+    ENSURE(tensor != NULL);
     if (tensor->datatype == DATATYPE_FP32) {
         float value;
         memcpy(&value, tensor->data + index * sizeof value, sizeof value);

@@ -17,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { API_MAGIC = 0xa9100001, LANE_MAGIC = 0xa9100002 };
+enum { API_MAGIC = 0x0a910001, LANE_MAGIC = 0x0a910002 };
 
 struct api {
     unsigned magic;

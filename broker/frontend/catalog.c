@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-enum { CATALOG_MAGIC = 0xca7a1069 };
+enum { CATALOG_MAGIC = 0x0ca7a106 };
 
 struct catalog {
     unsigned magic;

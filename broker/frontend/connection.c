@@ -30,8 +30,8 @@
 #include <utlist.h>
 
 enum {
-    CONNECTIONS_MAGIC = 0xc0440001,
-    CONNECTION_MAGIC = 0xc0440002,
+    CONNECTIONS_MAGIC = 0x0c044001,
+    CONNECTION_MAGIC = 0x0c044002,
     LOOK_BYTES =
         65536, /* of a request that may lie in the socket; a Unix socket holds about three times that */
     ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */

@@ -12,7 +12,7 @@
 #include <uthash.h>
 
 enum {
-    COUNTS_MAGIC = 0xc0047501,
+    COUNTS_MAGIC = 0x0c004750,
     SERIES_MAX = 4096,
     STATUS_SLOTS = 32,                    /* a power of two, about twice the statuses that there are */
     KEY_MAX = 2 * PROTOCOL_NAME_MAX + 64, /* model, version, kind */

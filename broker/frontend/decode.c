@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 enum {
-    DECODER_MAGIC = 0xdec0de01,
+    DECODER_MAGIC = 0x0dec0de0,
     ARENA_MAX = 16 << 20, /* bytes that a thread keeps for reading; larger bodies get memory of their own */
     TIMEOUT_MAX_MS = 86400000,
     NAME_SHOWN_MAX = 64

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum {
-    EXCHANGE_MAGIC = 0xec4a0001,
+    EXCHANGE_MAGIC = 0x0ec4a001,
     BODY_KEPT = 65536 /* bytes of the body buffer that a thread keeps; larger ones are given back */
 };
 

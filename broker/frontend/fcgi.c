@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { FCGI_MAGIC = 0xfc910001 };
+enum { FCGI_MAGIC = 0x0fc91001 };
 
 struct fcgi {
     unsigned magic;
@@ -107,6 +107,7 @@ int64_t fcgi_read_body(struct fcgi *fcgi, char *body, size_t capacity)
     for (;;) {
         bool fits = (size_t)total < capacity;
         size_t room = fits ? capacity - (size_t)total : sizeof rest;
+        /* cppcheck-suppress legacyUninitvar ; it is only written to */
         count = FCGX_GetStr(fits ? body + total : rest, room > INT32_MAX ? INT32_MAX : (int)room, in);
         if (count <= 0)
             break;

@@ -5,11 +5,20 @@
  * libfcgi gets to read only what is a complete request of the form that web servers send: BEGIN_REQUEST,
  * PARAMS..., empty PARAMS, STDIN..., empty STDIN, all with one request id. Everything else (management
  * records, aborts before the end, other roles, a second request behind the first, more parameters than the
- * limit) closes the connection. Contents are not looked at. SPDX-License-Identifier: MIT */
+ * limit) closes the connection. Of the parameters only their lengths are looked at: libfcgi allocates what a
+ * length claims before it reads, and ends the process when it cannot. SPDX-License-Identifier: MIT */
 #include "scan.h"
 
 /* FastCGI specification 1.0, section 8. */
-enum { VERSION_1 = 1, BEGIN_REQUEST = 1, PARAMS = 4, STDIN = 5, BEGIN_LENGTH = 8, HEADER_LENGTH = 8 };
+enum {
+    VERSION_1 = 1,
+    BEGIN_REQUEST = 1,
+    PARAMS = 4,
+    STDIN = 5,
+    BEGIN_LENGTH = 8,
+    HEADER_LENGTH = 8,
+    RESPONDER = 1
+};
 
 enum stage { STAGE_BEGIN, STAGE_PARAMS, STAGE_STDIN, STAGE_END };
 
@@ -31,6 +40,8 @@ static bool accept_header(struct scan *scan, const struct scan_limits *limits)
     case STAGE_PARAMS:
         scan->params += content;
         if (content == 0) {
+            if (scan->pair_left > 0 || scan->lengths_count > 0)
+                return false; /* ends within a parameter */
             scan->stage = STAGE_STDIN;
             scan->params_end = scan->offset + scan->padding_left;
         }
@@ -50,14 +61,76 @@ static size_t smaller(size_t left, size_t right)
     return left < right ? left : right;
 }
 
-/* Passes over content and padding that is there. Returns how much. */
-static size_t pass_over(struct scan *scan, size_t available)
+/* One length of a parameter's two (section 3.4): one byte, or four with the highest bit set. Returns how many
+ * bytes it takes. */
+static size_t read_length(const uint8_t *bytes, size_t *length)
 {
-    size_t content = smaller(scan->content_left, available);
-    size_t padding = smaller(scan->padding_left, available - content);
+    *length = bytes[0];
+    if (bytes[0] < 0x80)
+        return 1;
+    *length = (size_t)(bytes[0] & 0x7f) << 24 | (size_t)bytes[1] << 16 | (size_t)bytes[2] << 8 | bytes[3];
+    return 4;
+}
+
+/* Another byte of a parameter's two lengths; when it was the last, name and value follow. */
+static void take_length_byte(struct scan *scan, uint8_t byte)
+{
+    scan->lengths[scan->lengths_count++] = byte;
+    size_t name, value;
+    size_t name_bytes = read_length(scan->lengths, &name);
+    if (scan->lengths_count <= name_bytes)
+        return;
+    size_t value_bytes = read_length(scan->lengths + name_bytes, &value);
+    if (scan->lengths_count < name_bytes + value_bytes)
+        return;
+    scan->pair_left = name + value;
+    scan->lengths_count = 0;
+}
+
+static bool accept_params(struct scan *scan, const struct scan_limits *limits, const uint8_t *bytes,
+                          size_t length)
+{
+    size_t at = 0;
+    while (at < length) {
+        if (scan->pair_left == 0) {
+            take_length_byte(scan, bytes[at++]);
+            if (scan->pair_left > limits->max_params)
+                return false;
+        } else {
+            size_t part = smaller(scan->pair_left, length - at);
+            scan->pair_left -= part;
+            at += part;
+        }
+    }
+    return true;
+}
+
+/* The role is the first two of the eight bytes. */
+static bool accept_begin(const struct scan *scan, const uint8_t *bytes, size_t length)
+{
+    size_t position = BEGIN_LENGTH - scan->content_left;
+    for (size_t i = 0; i < length && position + i < 2; i++)
+        if (bytes[i] != (position + i == 0 ? 0 : RESPONDER))
+            return false;
+    return true;
+}
+
+/* Passes over content and padding that is there, and adds to *at how much. False when the content is not
+ * right. */
+static bool pass_over(struct scan *scan, const struct scan_limits *limits, const uint8_t *bytes,
+                      size_t length, size_t *at)
+{
+    size_t content = smaller(scan->content_left, length - *at);
+    size_t padding = smaller(scan->padding_left, length - *at - content);
+    if (scan->header[1] == PARAMS && !accept_params(scan, limits, bytes + *at, content))
+        return false;
+    if (scan->header[1] == BEGIN_REQUEST && !accept_begin(scan, bytes + *at, content))
+        return false;
     scan->content_left -= content;
     scan->padding_left -= padding;
-    return content + padding;
+    scan->offset += content + padding;
+    *at += content + padding;
+    return true;
 }
 
 enum scan_result scan_feed(struct scan *scan, const struct scan_limits *limits, const uint8_t *bytes,
@@ -65,9 +138,8 @@ enum scan_result scan_feed(struct scan *scan, const struct scan_limits *limits, 
 {
     size_t at = 0;
     for (;;) {
-        size_t passed = pass_over(scan, length - at);
-        at += passed;
-        scan->offset += passed;
+        if (!pass_over(scan, limits, bytes, length, &at))
+            return SCAN_REFUSED;
         if (scan->content_left > 0 || scan->padding_left > 0)
             return SCAN_PARTIAL;
         if (scan->stage == STAGE_END) {

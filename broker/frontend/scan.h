@@ -26,6 +26,9 @@ struct scan {
     size_t header_length; /* bytes of it that came */
     size_t content_left;  /* bytes of the record that are still to come, */
     size_t padding_left;  /* and of its padding */
+    uint8_t lengths[8];   /* of the parameter that begins: its name's and its value's */
+    size_t lengths_count; /* bytes of them that came */
+    size_t pair_left;     /* bytes of its name and value that are still to come */
     size_t params;        /* bytes of parameters so far */
     size_t body;          /* bytes of stdin so far */
     size_t params_end;    /* offset behind the empty PARAMS record, 0 = not reached */

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILD_MAGIC = 0xc411d001 };
+enum { CHILD_MAGIC = 0x0c411d00 };
 
 struct child {
     unsigned magic;

@@ -24,7 +24,7 @@
 #include <utlist.h>
 
 enum {
-    FLEET_MAGIC = 0xf1ee7001,
+    FLEET_MAGIC = 0x0f1ee700,
     TELL_BROKER_MS = 1000 /* how long the broker may take to say that routes have moved */
 };
 

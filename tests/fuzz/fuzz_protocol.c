@@ -1,5 +1,5 @@
-/* What any peer may send as an envelope or a catalog entry: decoded, and if that succeeds encoded and decoded again to the
- * same. SPDX-License-Identifier: MIT */
+/* What any peer may send as an envelope or a catalog entry: decoded, and if that succeeds encoded and decoded
+ * again to the same. SPDX-License-Identifier: MIT */
 #include "protocol.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

@@ -1,5 +1,5 @@
-/* What a peer may send on the FastCGI socket: the scan of it in one piece and in two must agree, whatever it is.
- * SPDX-License-Identifier: MIT */
+/* What a peer may send on the FastCGI socket: the scan of it in one piece and in two must agree, whatever it
+ * is. SPDX-License-Identifier: MIT */
 #include "scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

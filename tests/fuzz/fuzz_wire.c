@@ -1,5 +1,5 @@
-/* The msgpack reader with any bytes: each kind of element asked for in turn, as the first byte says; it must never leave
- * its bytes. SPDX-License-Identifier: MIT */
+/* The msgpack reader with any bytes: each kind of element asked for in turn, as the first byte says; it must
+ * never leave its bytes. SPDX-License-Identifier: MIT */
 #include "wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

@@ -1,5 +1,5 @@
-/* Feeds a fuzz target without a fuzzer: every file named on the command line, and every truncation of it. So the corpus is
- * tried in each run of the tests, with any compiler. SPDX-License-Identifier: MIT */
+/* Feeds a fuzz target without a fuzzer: every file named on the command line, and every truncation of it. So
+ * the corpus is tried in each run of the tests, with any compiler. SPDX-License-Identifier: MIT */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* scratch_directory: a folder of its own for each test, gone afterwards. Include it in one test program's only .c.
- * SPDX-License-Identifier: MIT */
+/* scratch_directory: a folder of its own for each test, gone afterwards. Include it in one test program's
+ * only .c. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_SCRATCH_DIRECTORY_H
 #define OUTRIGGER_SCRATCH_DIRECTORY_H
 
@@ -14,7 +14,8 @@
 
 static char scratch_directory[64];
 
-static inline int scratch_remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
+static inline int scratch_remove_entry(const char *path, const struct stat *status, int type,
+                                       struct FTW *walk)
 {
     (void)status, (void)type, (void)walk;
     return remove(path);

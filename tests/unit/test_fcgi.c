@@ -1,0 +1,295 @@
+/* test_fcgi: libfcgi lent a descriptor on which a whole request lies: what it reads, what it writes, and what
+ * it makes of requests that are framed well and wrong inside. SPDX-License-Identifier: MIT */
+#include "fcgi.h"
+#include "suite.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BEGIN = 1, END = 3, PARAMS = 4, STDIN = 5, STDOUT = 6, KEEP = 1, RESPONDER = 1 };
+
+static struct fcgi *fcgi;
+static int ends[2]; /* [0] is ours, [1] the web server's */
+static int memory_fd;
+static uint8_t request[300000];
+static size_t request_length;
+
+static void set_up(void)
+{
+    ck_assert(fcgi_init());
+    fcgi = fcgi_new();
+    memory_fd = -1;
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+}
+
+static void tear_down(void)
+{
+    fcgi_free(fcgi);
+    close(ends[0]);
+    close(ends[1]);
+    if (memory_fd >= 0)
+        close(memory_fd);
+}
+
+/* ---- the web server's part ---- */
+
+static void add(uint8_t type, const void *content, size_t length)
+{
+    const uint8_t header[8] = {1, type, 0, 1, (uint8_t)(length >> 8), (uint8_t)length, 0, 0};
+    memcpy(request + request_length, header, sizeof header);
+    if (length > 0)
+        memcpy(request + request_length + sizeof header, content, length);
+    request_length += sizeof header + length;
+}
+
+static void begin(uint16_t role, uint8_t flags)
+{
+    const uint8_t body[8] = {(uint8_t)(role >> 8), (uint8_t)role, flags};
+    request_length = 0;
+    add(BEGIN, body, sizeof body);
+}
+
+/* Ends the parameters, and adds the whole body. */
+static void add_body(const char *body, size_t length)
+{
+    add(PARAMS, NULL, 0);
+    for (size_t at = 0; at < length; at += 60000)
+        add(STDIN, body + at, length - at < 60000 ? length - at : 60000);
+    add(STDIN, NULL, 0);
+}
+
+/* A request with two parameters. */
+static void make_request(uint8_t flags, const char *body)
+{
+    begin(RESPONDER, flags);
+    add(PARAMS, "\x04\x03NAMEone\x05\x00OTHER", 16);
+    add_body(body, strlen(body));
+}
+
+static bool open_from_socket(void)
+{
+    ck_assert_int_eq(write(ends[1], request, request_length), (ssize_t)request_length);
+    return fcgi_open(fcgi, ends[0], NULL, 0, &memory_fd);
+}
+
+static bool open_from_memory(void)
+{
+    return fcgi_open(fcgi, ends[0], request, request_length, &memory_fd);
+}
+
+static void read_exactly(void *to, size_t length)
+{
+    ck_assert_int_eq(recv(ends[1], to, length, MSG_WAITALL), (ssize_t)length);
+}
+
+/* Reads the answer's records up to the end of the request: stdout's contents, terminated. */
+static const char *read_answer(void)
+{
+    static char answer[200000];
+    size_t length = 0;
+    for (;;) {
+        uint8_t header[8], rest[65536];
+        read_exactly(header, sizeof header);
+        size_t content = (size_t)(header[4] << 8 | header[5]);
+        read_exactly(rest, content + header[6]);
+        ck_assert(header[0] == 1 && header[2] == 0 && header[3] == 1);
+        if (header[1] == END)
+            break;
+        ck_assert_int_eq(header[1], STDOUT);
+        memcpy(answer + length, rest, content);
+        length += content;
+    }
+    answer[length] = '\0';
+    return answer;
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) != -1 || errno != EBADF;
+}
+
+/* ---- tests ---- */
+
+static void check_request(const char *expected)
+{
+    char body[64] = "";
+    char **parameters = fcgi_parameters(fcgi);
+    bool name = false, other = false;
+    for (size_t i = 0; parameters[i] != NULL; i++) {
+        name = name || strcmp(parameters[i], "NAME=one") == 0;
+        other = other || strcmp(parameters[i], "OTHER=") == 0;
+    }
+    ck_assert(name && other);
+    ck_assert_int_eq(fcgi_read_body(fcgi, body, sizeof body), (int64_t)strlen(expected));
+    ck_assert_str_eq(body, expected);
+}
+
+START_TEST(a_request_is_read_from_the_socket_and_answered)
+{
+    make_request(KEEP, "hello");
+    ck_assert(open_from_socket());
+    check_request("hello");
+    ck_assert(fcgi_close(fcgi, "Status: 200\r\n\r\n", 15, "world", 5));
+    ck_assert_str_eq(read_answer(), "Status: 200\r\n\r\nworld");
+    ck_assert(is_open(ends[0]));
+}
+END_TEST
+
+START_TEST(a_request_is_read_from_memory_and_answered_on_the_socket)
+{
+    make_request(KEEP, "a rather long body");
+    ck_assert(open_from_memory());
+    check_request("a rather long body");
+    ck_assert(fcgi_close(fcgi, "first", 5, NULL, 0));
+    ck_assert_str_eq(read_answer(), "first");
+    int fd = memory_fd;
+    make_request(KEEP, ""); /* shorter: nothing of the one before may show */
+    ck_assert(open_from_memory());
+    ck_assert_int_eq(memory_fd, fd);
+    check_request("");
+    ck_assert(fcgi_close(fcgi, "second", 6, NULL, 0));
+    ck_assert_str_eq(read_answer(), "second");
+}
+END_TEST
+
+START_TEST(many_requests_go_over_one_connection)
+{
+    for (int i = 0; i < 50; i++) {
+        make_request(KEEP, i % 2 == 0 ? "even" : "odd");
+        ck_assert(i % 3 == 0 ? open_from_memory() : open_from_socket());
+        check_request(i % 2 == 0 ? "even" : "odd");
+        ck_assert(fcgi_close(fcgi, "answer", 6, NULL, 0));
+        ck_assert_str_eq(read_answer(), "answer");
+    }
+}
+END_TEST
+
+START_TEST(the_web_server_may_want_the_connection_closed)
+{
+    make_request(0, "");
+    ck_assert(open_from_socket());
+    check_request("");
+    ck_assert(!fcgi_close(fcgi, "x", 1, NULL, 0));
+    ck_assert_str_eq(read_answer(), "x");
+    ck_assert(is_open(ends[0])); /* which is its owner's to do */
+}
+END_TEST
+
+START_TEST(a_body_that_does_not_fit_is_read_to_its_end)
+{
+    static char body[150000], room[200];
+    memset(body, 'b', sizeof body);
+    begin(RESPONDER, KEEP);
+    add_body(body, sizeof body);
+    memset(room, '.', sizeof room);
+    ck_assert(open_from_memory());
+    ck_assert_int_eq(fcgi_read_body(fcgi, room, 100), sizeof body);
+    ck_assert(room[0] == 'b' && room[99] == 'b' && room[100] == '.');
+    ck_assert(fcgi_close(fcgi, "x", 1, NULL, 0));
+    ck_assert_str_eq(read_answer(), "x");
+    make_request(KEEP, "next"); /* and is not taken for the next request */
+    ck_assert(open_from_socket());
+    check_request("next");
+}
+END_TEST
+
+START_TEST(a_body_that_is_broken_off_is_none)
+{
+    char body[64];
+    make_request(KEEP, "hello");
+    request_length -= 8 + 2; /* without its end, and two bytes short */
+    ck_assert(open_from_memory());
+    ck_assert_int_eq(fcgi_read_body(fcgi, body, sizeof body), -1);
+}
+END_TEST
+
+START_TEST(a_large_answer_is_written_whole)
+{
+    static char body[100000];
+    memset(body, 'b', sizeof body - 1);
+    make_request(KEEP, "");
+    ck_assert(open_from_socket());
+    check_request("");
+    ck_assert(fcgi_close(fcgi, "head", 4, body, sizeof body - 1));
+    const char *answer = read_answer();
+    ck_assert_uint_eq(strlen(answer), 4 + sizeof body - 1);
+    ck_assert_str_eq(answer + 4, body);
+}
+END_TEST
+
+START_TEST(a_peer_that_went_is_no_signal)
+{
+    make_request(KEEP, "");
+    ck_assert(open_from_socket());
+    check_request("");
+    close(ends[1]);
+    ends[1] = dup(ends[0]);
+    ck_assert(!fcgi_close(fcgi, "x", 1, NULL, 0));
+}
+END_TEST
+
+START_TEST(a_request_may_be_dropped)
+{
+    make_request(KEEP, "hello");
+    ck_assert(open_from_socket());
+    fcgi_drop(fcgi);
+    fcgi_drop(fcgi);
+    ck_assert(is_open(ends[0]));
+    ck_assert(open_from_memory()); /* freed while it is open */
+}
+END_TEST
+
+/* Parameters that are not what their lengths say. (Those that claim more than a request may have come no
+ * further than scan.c: libfcgi would abort.) */
+static const struct {
+    const char *bytes;
+    size_t length;
+} malformed[] = {
+    {"\x05\x05NAME", 6}, {"\x01", 1}, {"\x80\x00", 2}, {"\x7f\x7f", 2}, {"\x80\x01\x00\x00\x00", 5}};
+
+START_TEST(malformed_parameters_cost_the_connection)
+{
+    for (size_t i = 0; i < COUNT_OF(malformed); i++)
+        for (int from_memory = 0; from_memory < 2; from_memory++) {
+            begin(RESPONDER, KEEP);
+            add(PARAMS, malformed[i].bytes, malformed[i].length);
+            add_body("", 0);
+            ck_assert_msg(!(from_memory ? open_from_memory() : open_from_socket()), "case %zu", i);
+            ck_assert(!is_open(ends[0]));
+            ck_assert_int_eq(memory_fd, -1);
+            close(ends[1]);
+            ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+        }
+    make_request(KEEP, "good"); /* the next one is read as if nothing had been */
+    ck_assert(open_from_socket());
+    check_request("good");
+}
+END_TEST
+
+START_TEST(an_unknown_role_costs_the_connection)
+{
+    begin(77, KEEP);
+    add_body("", 0);
+    ck_assert(!open_from_socket());
+    ck_assert(!is_open(ends[0]));
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {a_request_is_read_from_the_socket_and_answered,
+                                  a_request_is_read_from_memory_and_answered_on_the_socket,
+                                  many_requests_go_over_one_connection,
+                                  the_web_server_may_want_the_connection_closed,
+                                  a_body_that_does_not_fit_is_read_to_its_end,
+                                  a_body_that_is_broken_off_is_none,
+                                  a_large_answer_is_written_whole,
+                                  a_peer_that_went_is_no_signal,
+                                  a_request_may_be_dropped,
+                                  malformed_parameters_cost_the_connection,
+                                  an_unknown_role_costs_the_connection};
+    return SUITE_RUN("fcgi", set_up, tear_down, tests);
+}
