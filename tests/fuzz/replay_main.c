@@ -12,7 +12,7 @@ enum { INPUT_MAX = 1 << 20 };
 static void feed(const uint8_t *bytes, size_t length)
 {
     /* In memory of exactly its size, so that a read behind the end is seen. */
-    uint8_t *exact = malloc(length == 0 ? 1 : length);
+    uint8_t *exact = calloc(length == 0 ? 1 : length, 1);
     if (exact == NULL)
         abort();
     memcpy(exact, bytes, length);
