@@ -17,9 +17,11 @@
 #include "onnx_references.h"
 
 #include <endian.h>
+#include <fcntl.h>
 #include <onnxruntime_c_api.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 _Static_assert(__BYTE_ORDER == __LITTLE_ENDIAN,
                "tensors are little-endian here and handed to the engine as they are");
@@ -79,6 +81,28 @@ static bool refused(const struct onnx *onnx, OrtStatus *status, char *error)
 }
 
 /* ---- loading ---- */
+
+/* Sends stderr nowhere for a while; returns what it was, -1 when that failed. Debian 13's build of the engine
+ * registers each operator twice when it loads its first model, and complains of each: a thousand lines that
+ * would hide what people must see. What really goes wrong is in the status. */
+static int silence(void)
+{
+    int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int before = nowhere == -1 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (before != -1)
+        dup2(nowhere, STDERR_FILENO);
+    if (nowhere != -1)
+        close(nowhere);
+    return before;
+}
+
+static void speak(int before)
+{
+    if (before == -1)
+        return;
+    dup2(before, STDERR_FILENO);
+    close(before);
+}
 
 static bool make_environment(struct onnx *onnx, char *error)
 {
@@ -238,15 +262,23 @@ static void onnx_close(void *state)
     free(onnx);
 }
 
+static bool load(struct onnx *onnx, const char *path, int threads, char *error)
+{
+    int before = silence();
+    bool loaded = make_environment(onnx, error) && make_session(onnx, path, threads, error);
+    speak(before);
+    return loaded && describe_side(onnx, &onnx->inputs, true, error) &&
+           describe_side(onnx, &onnx->outputs, false, error);
+}
+
 static void *onnx_open(const char *path, const struct backend_options *options,
                        struct backend_description *description, char *error)
 {
+    if (!onnx_references_stay(path, error, BACKEND_ERROR_MAX))
+        return NULL;
     struct onnx *onnx = object_alloc(sizeof *onnx);
     onnx->magic = ONNX_MAGIC;
-    if (!onnx_references_stay(path, error, BACKEND_ERROR_MAX) || !make_environment(onnx, error) ||
-        !make_session(onnx, path, options->threads, error) ||
-        !describe_side(onnx, &onnx->inputs, true, error) ||
-        !describe_side(onnx, &onnx->outputs, false, error)) {
+    if (!load(onnx, path, options->threads, error)) {
         onnx_close(onnx);
         return NULL;
     }

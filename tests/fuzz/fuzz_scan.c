@@ -21,6 +21,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     struct scan scan = {0};
     enum scan_result whole = scan_feed(&scan, &limits, bytes, length);
+    if (whole == SCAN_COMPLETE || whole == SCAN_TOO_LARGE) {
+        ENSURE(scan.offset == length && scan.params_end > 0 && scan.params_end < length);
+        ENSURE(scan.params <= limits.max_params && scan.request_id != 0);
+        ENSURE((scan.body > limits.max_body) == (whole == SCAN_TOO_LARGE));
+    }
     for (size_t cut = 0; cut <= length; cut += 1 + length / 16)
         ENSURE(in_two(bytes, length, cut) == whole);
     return 0;

@@ -248,6 +248,7 @@ class Supervisor(unittest.TestCase):
                 self.reload(stack)
                 stack.wait(lambda version=version: self.versions(stack) == [version] * 2, f"no version {version} alone")
                 self.assertEqual(self.predict(stack)[1]["model_version"], version)
+                stack.wait(lambda version=version: load.versions[-1:] == [version], f"no answer of {version} under load")
             load.stopping.set()
             load.join()
             self.assertEqual(load.failures, [])

@@ -89,6 +89,7 @@ class WebServers(unittest.TestCase):
             stack.kill("worker.cancer-logistic.1", signal.SIGSTOP)
             status, answer, body = stack.request("POST", PREDICT, json.dumps({"features": ROW, "timeout_ms": 200}), JSON)
             self.assertEqual((status, answer["content-type"]), (504, "application/problem+json"), body)
+            stack.kill("worker.cancer-logistic.1", signal.SIGCONT)
             stack.wait(lambda: stack.request("POST", PREDICT, GOOD, JSON)[0] == 200, "not back")
         self.everywhere(check, **{"supervisor.stop_timeout_ms": "500"})
 
