@@ -15,6 +15,9 @@ enum { ASKERS_MAX = 1024 };
 /* Who has not said PING for so long makes room when there is none: most that ever came are gone. */
 #define ASKER_SILENCE (10 * SECOND)
 
+/* How long a new broker waits for workers before it tells that there are none. */
+#define CATALOG_WAIT SECOND
+
 /* Somebody who said hello or PING. */
 struct asker {
     struct peer peer;
@@ -263,6 +266,18 @@ static void send_catalog(struct broker *broker, const struct peer *only)
     free(entries);
 }
 
+/* Askers of the broker that died still know the schemas that it told. A catalog without them, in the moment
+ * before the workers have registered again, would make frontends refuse what they could have sent. */
+bool asking_catalog_ready(struct broker *broker)
+{
+    if (broker->catalog_told || loop_now(broker->loop) - broker->started_at >= CATALOG_WAIT)
+        return broker->catalog_told = true;
+    for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        if (model->stable != NULL && model->stable->schema == NULL)
+            return false;
+    return broker->catalog_told = true;
+}
+
 void asking_publish_catalog(struct broker *broker)
 {
     broker->catalog_number++;
@@ -301,8 +316,10 @@ static void greet(struct broker *broker, const struct peer *peer, uint64_t id)
         asker = add_asker(broker, peer);
     if (asker != NULL)
         asker->heard_at = loop_now(broker->loop);
-    if (is_new)
+    if (is_new && asking_catalog_ready(broker))
         send_catalog(broker, peer);
+    else if (is_new)
+        broker->catalog_changed = true; /* it is sent when it is ready */
 }
 
 void asking_free(struct broker *broker)

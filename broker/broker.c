@@ -95,7 +95,7 @@ static void end_of_turn(void *self)
         serving_dispatch(broker, version);
         set_delay(broker, version->again_at);
     }
-    if (broker->catalog_changed)
+    if (broker->catalog_changed && asking_catalog_ready(broker))
         asking_publish_catalog(broker);
     port_flush(broker->askers_port);
 }
@@ -115,6 +115,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->stray = metrics_series(metrics, METRIC_STRAY_RESULTS, NULL, NULL, NULL);
     ENSURE(getrandom(&broker->epoch, sizeof broker->epoch, 0) == sizeof broker->epoch);
     broker->epoch |= 1; /* never 0: that one means "I do not know you" */
+    broker->started_at = loop_now(loop);
     broker->models = model_table_new(config, metrics);
     broker->pool = pool_new();
     broker->requests = request_table_new((size_t)config->broker_max_requests);

@@ -63,7 +63,7 @@ static void compute(struct config *config)
     set_computed(&config->broker_workers, "ipc://%s/workers.ipc", config->runtime_directory);
     int64_t cores = core_count();
     if (config->frontend_processes == 0)
-        config->frontend_processes = cores <= 4 ? 2 : cores / 2 < 64 ? cores / 2 : 64;
+        config->frontend_processes = cores < 4 ? 1 : cores / 2 < 64 ? cores / 2 : 64;
 }
 
 /* ---- the checks between values ---- */

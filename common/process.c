@@ -3,8 +3,8 @@
  *
  * Between fork and exec the child calls async-signal-safe functions only, since the parent has threads
  * (ZeroMQ's); so everything that needs memory or parsing is done before the fork, and a failure in the child
- * comes back to the parent as an errno through a pipe that a successful exec closes. SPDX-License-Identifier:
- * MIT */
+ * comes back to the parent as an errno through a pipe that a successful exec closes.
+ * SPDX-License-Identifier: MIT */
 #include "process.h"
 
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* process: what every process of ours does at its start and its end, and what the supervisor needs to start
- * one. SPDX-License-Identifier: MIT */
+ * one.
+ * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_PROCESS_H
 #define OUTRIGGER_PROCESS_H
 

@@ -2,7 +2,8 @@
  * own.
  *
  * A socket that is bound at its final path exists for a moment with the wrong mode, and refuses connections
- * until listen. So it is bound under another name, finished, and renamed. SPDX-License-Identifier: MIT */
+ * until listen. So it is bound under another name, finished, and renamed.
+ * SPDX-License-Identifier: MIT */
 #include "unix_socket.h"
 
 #include "object.h"

@@ -170,15 +170,15 @@ static void on_batch(struct session *session, const struct envelope *batch)
         refuse(session, "BATCH has not as many payloads as it says");
         return;
     }
-    /* With several requests the time left is that of the one in most haste: the others still wait. */
+    /* The latest deadline of its requests: after it nobody waits for any of them. */
     int64_t left = batch->batch.time_left_us < TIME_LEFT_MAX / MICROSECOND
                        ? (int64_t)batch->batch.time_left_us * MICROSECOND
                        : TIME_LEFT_MAX;
-    int64_t start = clock_now(), deadline = batch->batch.count == 1 ? start + left : INT64_MAX;
+    int64_t start = clock_now();
     batch_clear(session->batch);
     for (size_t i = 1; i < session->frame_count; i++)
         batch_add(session->batch, zmq_msg_data(&session->frames[i]), zmq_msg_size(&session->frames[i]));
-    batch_run(session->batch, deadline);
+    batch_run(session->batch, start + left);
     session->last_batch = clock_now();
     session->idle = false;
     send_result(session, batch->id, session->last_batch - start);

@@ -19,11 +19,18 @@
 /* After SIGTERM: what is not answered by then is broken off, so that the end comes within 2 s. */
 #define DRAIN_TIME (1700 * MILLISECOND)
 
+/* How long a frontend waits for the broker to tell it the models before it accepts all the same, to answer
+ * /health and to say that it is not ready. */
+#define CATALOG_WAIT (1500 * MILLISECOND)
+
 struct program {
     struct loop *loop;
     struct client *client;
-    struct connections *connections;
-    struct loop_timer drain;
+    struct api *api;
+    struct connections_context context;
+    struct connections *connections; /* NULL until the models are known */
+    struct loop_timer drain, catalog_wait;
+    int listen_fd, ready_fd;
 };
 
 static void stop(void *self)
@@ -31,10 +38,30 @@ static void stop(void *self)
     loop_stop(((struct program *)self)->loop);
 }
 
+/* From now on it accepts. Not before it knows the models: a frontend that was just started again would answer
+ * 503 to requests that a sibling, or itself a moment later, can serve. Until then they wait in the backlog.
+ */
+static void open_the_door(void *self)
+{
+    struct program *program = self;
+    if (program->connections != NULL)
+        return;
+    loop_timer_cancel(program->loop, &program->catalog_wait);
+    program->connections = connections_new(&program->context, program->listen_fd);
+    process_ready(program->ready_fd);
+}
+
+static void catalog_came(void *self, const struct catalog_entry *entries, size_t count)
+{
+    struct program *program = self;
+    api_catalog(program->api, entries, count);
+    open_the_door(program);
+}
+
 static void terminate(void *self)
 {
     struct program *program = self;
-    if (heap_contains(&program->drain.node)) {
+    if (heap_contains(&program->drain.node) || program->connections == NULL) {
         stop(program);
         return;
     }
@@ -99,26 +126,28 @@ int main(int argc, char **argv)
     }
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     void *zmq = zmq_ctx_new();
-    struct api *api = api_new(&(struct api_context){.config = config,
-                                                    .models = models,
-                                                    .metrics = metrics,
-                                                    .broker_connected = connected,
-                                                    .self = &program});
+    struct api *api = program.api = api_new(&(struct api_context){.config = config,
+                                                                  .models = models,
+                                                                  .metrics = metrics,
+                                                                  .broker_connected = connected,
+                                                                  .self = &program});
     program.client = client_new(zmq, program.loop, config->broker_askers,
-                                (size_t)config->frontend_max_in_flight, metrics, api_catalog, api);
+                                (size_t)config->frontend_max_in_flight, metrics, catalog_came, &program);
     struct stats_publisher *stats =
         stats_publisher_new(zmq, program.loop, config, metrics, "frontend", options.name);
     struct stats_exposition *exposition = stats_exposition_new(zmq, program.loop, config);
     struct lane *lane = lane_new(program.loop, api, (size_t)config->frontend_lane_threads);
-    program.connections = connections_new(&(struct connections_context){.loop = program.loop,
-                                                                        .config = config,
-                                                                        .metrics = metrics,
-                                                                        .api = api,
-                                                                        .client = program.client,
-                                                                        .exposition = exposition,
-                                                                        .lane = lane},
-                                          listen_fd);
-    process_ready(options.ready_fd);
+    program.context = (struct connections_context){.loop = program.loop,
+                                                   .config = config,
+                                                   .metrics = metrics,
+                                                   .api = api,
+                                                   .client = program.client,
+                                                   .exposition = exposition,
+                                                   .lane = lane};
+    program.listen_fd = listen_fd;
+    program.ready_fd = options.ready_fd;
+    loop_timer_set(program.loop, &program.catalog_wait, loop_now(program.loop) + CATALOG_WAIT, open_the_door,
+                   &program);
     footprint_give_back();
     loop_run(program.loop);
 
@@ -130,6 +159,7 @@ int main(int argc, char **argv)
     api_free(api);
     zmq_ctx_term(zmq);
     loop_timer_cancel(program.loop, &program.drain);
+    loop_timer_cancel(program.loop, &program.catalog_wait);
     loop_free(program.loop);
     metrics_free(metrics);
     model_list_free(models);

@@ -3,7 +3,8 @@
  *
  * The pidfd tells the death at once and of exactly this process; the pid is waited for only after everything
  * that the process may have started (it has a process group of its own) was killed with it, so that nothing
- * stays behind and no number is used after it was given back. SPDX-License-Identifier: MIT */
+ * stays behind and no number is used after it was given back.
+ * SPDX-License-Identifier: MIT */
 #include "child.h"
 
 #include "last_words.h"

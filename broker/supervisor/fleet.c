@@ -8,7 +8,8 @@
  * A model whose version changed has its new workers started beside the old ones. When all new workers of all
  * such models are ready the broker is told to read the repository again, which moves the routes; then the old
  * workers work off what was queued for them and are stopped. As long as new workers are not
- * ready, for whatever reason, nothing of the old is touched. SPDX-License-Identifier: MIT */
+ * ready, for whatever reason, nothing of the old is touched.
+ * SPDX-License-Identifier: MIT */
 #include "fleet.h"
 
 #include "broker_view.h"

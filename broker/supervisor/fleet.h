@@ -1,5 +1,5 @@
-/* fleet: all processes of one host, and the steps from what runs to what shall run. SPDX-License-Identifier:
- * MIT */
+/* fleet: all processes of one host, and the steps from what runs to what shall run.
+ * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_FLEET_H
 #define OUTRIGGER_FLEET_H
 

@@ -3,7 +3,8 @@
  * The way through us is there for two things: a status that says why a process died ("exit 1: cannot read
  * model.onnx"), and lines of many children that do not tear each other apart. One per service, reused for
  * each child that it starts. A stderr of ours that nobody reads loses lines instead of stopping the
- * supervision. SPDX-License-Identifier: MIT */
+ * supervision.
+ * SPDX-License-Identifier: MIT */
 #include "last_words.h"
 
 #include <errno.h>

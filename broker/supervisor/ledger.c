@@ -3,8 +3,8 @@
  * A supervisor that is killed leaves its processes running, and they go on serving; the next supervisor must
  * not start a second set beside them. A pid alone may belong to somebody else by then, so each is kept with
  * its start time, and all with the number that the kernel draws at each boot. Every process that this file
- * names and that still is what it was is ended before the first new one is started. SPDX-License-Identifier:
- * MIT */
+ * names and that still is what it was is ended before the first new one is started.
+ * SPDX-License-Identifier: MIT */
 #include "ledger.h"
 
 #include "clock.h"

@@ -2,7 +2,8 @@
  *
  * It does not trust its children: what they inherit is listed, ready is said and not guessed, who does not
  * end is killed, who keeps dying waits longer each time. Requests do not pass through it: while it is away,
- * all goes on. SPDX-License-Identifier: MIT */
+ * all goes on.
+ * SPDX-License-Identifier: MIT */
 #include "footprint.h"
 #include "ledger.h"
 #include "log.h"

@@ -1,5 +1,6 @@
 /* members: see members.h. Also the ear of the fleet: what services tell is counted here, and the broker hears
- * of a dead worker before anything else is done about it. SPDX-License-Identifier: MIT */
+ * of a dead worker before anything else is done about it.
+ * SPDX-License-Identifier: MIT */
 #include "members.h"
 
 #include "control.h"

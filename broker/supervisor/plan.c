@@ -2,7 +2,8 @@
  *
  * Made at the start and at each reload; two plans are compared by the fleet, which knows what already runs.
  * All of our programs share one command line (options.h); a Python worker speaks the same protocol but has
- * its own, so that it can be written without our code. SPDX-License-Identifier: MIT */
+ * its own, so that it can be written without our code.
+ * SPDX-License-Identifier: MIT */
 #include "plan.h"
 
 #include <inttypes.h>

@@ -2,7 +2,8 @@
  *
  * The lock comes first, since everything after it replaces what an earlier supervisor may still use. The
  * FastCGI socket is made here and not by the frontends, so that it outlives each of them: while one is
- * started again, new connections wait in its backlog and nobody is refused. SPDX-License-Identifier: MIT */
+ * started again, new connections wait in its backlog and nobody is refused.
+ * SPDX-License-Identifier: MIT */
 #include "runtime.h"
 
 #include "log.h"

@@ -1,5 +1,5 @@
-/* runtime: the directory of sockets and locks that all processes of one host share. SPDX-License-Identifier:
- * MIT */
+/* runtime: the directory of sockets and locks that all processes of one host share.
+ * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_RUNTIME_H
 #define OUTRIGGER_RUNTIME_H
 

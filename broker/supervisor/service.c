@@ -8,7 +8,8 @@
  * The rules of starting again: no service starts more often than once a second. Within that, a process that
  * was ready is replaced at once, however it ended. One that ended without having been ready has failed to
  * start: one second's wait, doubled each time, and after storm_count of them in a row the service is called
- * failed and tried at the longest wait. SPDX-License-Identifier: MIT */
+ * failed and tried at the longest wait.
+ * SPDX-License-Identifier: MIT */
 #include "service.h"
 
 #include "clock.h"

@@ -21,7 +21,9 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-BIN = ROOT / os.environ.get("OUTRIGGER_BUILD", "build") / "bin"
+BUILD = os.environ.get("OUTRIGGER_BUILD", "build")
+BIN = ROOT / BUILD / "bin"
+SANITIZED = BUILD.startswith("build/")  # a sanitizer's build is several times slower
 REPOSITORY = ROOT / "tests/models/repository"
 RUN_WEB_SERVER = ROOT / "deploy/run-web-server"
 COMMANDS = {"caddy": "caddy", "apache": "apache2", "nginx": "nginx"}

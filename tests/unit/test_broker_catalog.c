@@ -49,16 +49,14 @@ START_TEST(each_change_is_told_to_all_askers)
     struct catalog_entry entry;
     scene_start(NULL);
     struct end *askers[] = {scene_asker(), scene_asker()};
-    uint64_t number = scene_letter->envelope.id;
     scene_worker(1);
     for (size_t i = 0; i < 2; i++) {
-        scene_next(askers[i], VERB_CATALOG);
-        ck_assert_uint_gt(scene_letter->envelope.id, number);
+        scene_next(askers[i], VERB_CATALOG); /* the first comes with the first worker */
         ck_assert(find_entry("m", "1", &entry));
         ck_assert(entry.state == CATALOG_READY && entry.workers == 1);
         ck_assert(text_is(entry.schema, "schema"));
     }
-    number = scene_letter->envelope.id;
+    uint64_t number = scene_letter->envelope.id;
     ck_assert(broker_worker_gone(scene_broker, 1));
     for (size_t i = 0; i < 2; i++) {
         scene_next(askers[i], VERB_CATALOG);
@@ -75,6 +73,7 @@ START_TEST(a_reload_is_told)
     struct catalog_entry entry;
     scene_start(NULL);
     struct end *asker = scene_asker();
+    scene_next(asker, VERB_CATALOG);
     repository_add("n", "1");
     broker_reload(scene_broker);
     scene_next(asker, VERB_CATALOG);
@@ -88,6 +87,7 @@ START_TEST(askers_that_went_are_forgotten)
 {
     scene_start(NULL);
     struct end *gone = scene_asker(), *asker = scene_asker();
+    scene_next(asker, VERB_CATALOG);
     end_close(gone);
     for (uint32_t pid = 1; pid < 4; pid++) {
         scene_worker(pid);
@@ -106,6 +106,7 @@ START_TEST(askers_that_came_and_went_do_not_keep_new_ones_from_the_catalog)
         end_close(&end);
     }
     struct end *asker = scene_asker();
+    scene_next(asker, VERB_CATALOG);
     end_send(asker, &(struct envelope){.verb = VERB_PING, .id = 1}, NULL);
     scene_next(asker, VERB_PONG);
     scene_next(asker, VERB_CATALOG); /* one that is not remembered gets it with each PING */

@@ -120,7 +120,7 @@ START_TEST(frontends_follow_the_cores)
     int64_t count = CPU_COUNT(&cores);
     loaded = config_load(NULL, NULL, 0, &errors);
     expect_good();
-    ck_assert_int_eq(loaded->frontend_processes, count <= 4 ? 2 : count / 2 < 64 ? count / 2 : 64);
+    ck_assert_int_eq(loaded->frontend_processes, count < 4 ? 1 : count / 2 < 64 ? count / 2 : 64);
 }
 END_TEST
 

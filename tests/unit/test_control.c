@@ -1,5 +1,6 @@
 /* test_control: a real listener in a process of its own, and peers of every kind: good, hasty, slow, torn,
- * endless, many, and of the wrong uid. SPDX-License-Identifier: MIT */
+ * endless, many, and of the wrong uid.
+ * SPDX-License-Identifier: MIT */
 #include "clock.h"
 #include "control.h"
 #include "object.h"

@@ -1,5 +1,6 @@
 /* test_process: what a process does for itself (lock, directories, limits, cores), what it sees of others,
- * and above all what a child that it starts has and has not. SPDX-License-Identifier: MIT */
+ * and above all what a child that it starts has and has not.
+ * SPDX-License-Identifier: MIT */
 #include "process.h"
 #include "scratch_directory.h"
 #include "unix_socket.h"

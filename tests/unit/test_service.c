@@ -1,6 +1,7 @@
 /* test_service: the table of states and events, walked with real processes: small shell scripts that say
  * ready or do not, that die, hang, flood and refuse to end. Nothing here waits for time to pass: a script's
- * end, a state, or an event that the test itself sends moves it on. SPDX-License-Identifier: MIT */
+ * end, a state, or an event that the test itself sends moves it on.
+ * SPDX-License-Identifier: MIT */
 #include "clock.h"
 #include "scratch_directory.h"
 #include "service.h"
