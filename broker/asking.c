@@ -316,7 +316,7 @@ static void greet(struct broker *broker, const struct peer *peer, uint64_t id)
         asker = add_asker(broker, peer);
     if (asker != NULL)
         asker->heard_at = loop_now(broker->loop);
-    if (is_new && asking_catalog_ready(broker))
+    if (is_new && (asker == NULL || asking_catalog_ready(broker)))
         send_catalog(broker, peer);
     else if (is_new)
         broker->catalog_changed = true; /* it is sent when it is ready */

@@ -100,6 +100,7 @@ START_TEST(askers_that_came_and_went_do_not_keep_new_ones_from_the_catalog)
 {
     enum { ASKERS = 1100 }; /* more than the broker remembers */
     scene_start(NULL);
+    scene_next(scene_asker(), VERB_CATALOG);
     for (int i = 0; i < ASKERS; i++) {
         struct end end = end_open(scene_context, ZMQ_DEALER, scene_config->broker_askers);
         WAIT_FOR(end_take_verb(&end, scene_letter, VERB_PONG));
@@ -110,6 +111,30 @@ START_TEST(askers_that_came_and_went_do_not_keep_new_ones_from_the_catalog)
     end_send(asker, &(struct envelope){.verb = VERB_PING, .id = 1}, NULL);
     scene_next(asker, VERB_PONG);
     scene_next(asker, VERB_CATALOG); /* one that is not remembered gets it with each PING */
+}
+END_TEST
+
+START_TEST(a_new_broker_keeps_its_catalog_until_its_workers_are_back)
+{
+    struct catalog_entry entry;
+    repository_add("n", "1");
+    scene_start((const char *const[]){"default_model=m", NULL});
+    struct end *first = scene_asker(), *second = scene_asker();
+    struct envelope ready = scene_ready(2);
+    ready.ready.model = text_of("n");
+    scene_worker(1);
+    scene_worker_with(&ready);
+    struct end *askers[] = {first, second};
+    for (size_t i = 0; i < 2; i++) {
+        scene_next(askers[i], VERB_CATALOG); /* the first that comes has both */
+        ck_assert(find_entry("m", "1", &entry) && entry.workers == 1);
+        ck_assert(find_entry("n", "1", &entry) && entry.workers == 1);
+    }
+    scene_next(scene_asker(), VERB_CATALOG); /* from now on it comes with the hello */
+    ck_assert(find_entry("n", "1", &entry) && entry.workers == 1);
+    ck_assert(broker_worker_gone(scene_broker, 2));
+    scene_next(first, VERB_CATALOG); /* and with each change */
+    ck_assert(find_entry("n", "1", &entry) && entry.workers == 0);
 }
 END_TEST
 
@@ -229,6 +254,7 @@ int main(void)
                                   a_reload_is_told,
                                   askers_that_went_are_forgotten,
                                   askers_that_came_and_went_do_not_keep_new_ones_from_the_catalog,
+                                  a_new_broker_keeps_its_catalog_until_its_workers_are_back,
                                   the_gauges_say_what_is_there,
                                   status_lists_workers_and_versions,
                                   the_supervisor_tells_of_deaths_and_changes,
