@@ -53,6 +53,7 @@ struct connection {
     enum state state;
     bool hung_up;   /* the peer went while the request was WORKING, or asked of the collector */
     bool more_came; /* bytes came while a request was under way */
+    bool lent;      /* libfcgi reads the request from memory, so it never closes the descriptor */
     int64_t since;  /* when the request, or the idleness, began */
     struct scan scan;
     struct spool spool;        /* SPOOLING: what came */
@@ -261,7 +262,7 @@ static void go_on(struct connection *connection, enum exchange_next next)
         return;
     case EXCHANGE_BROKEN:
         series_add(connection->all->refused_form, 1);
-        forget(connection, false);
+        forget(connection, connection->lent);
         return;
     }
 }
@@ -289,7 +290,7 @@ static void request_done(struct lane_job *job)
         (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
     spool_drop(&connection->spool, &connection->all->budget);
     if (connection->hung_up)
-        forget(connection, connection->next_step != EXCHANGE_BROKEN);
+        hang_up(connection);
     else
         go_on(connection, connection->next_step);
 }
@@ -300,6 +301,7 @@ static void handle(struct connection *connection)
     struct connections *all = connection->all;
     connection->exchange = take_exchange(all);
     connection->more_came = false;
+    connection->lent = connection->spool.bytes != NULL;
     if (connection->spool.bytes != NULL && connection->refuse == 0 &&
         connection->scan.body >= (size_t)all->context.config->frontend_large_body_bytes) {
         connection->state = WORKING;
@@ -516,13 +518,13 @@ struct connections *connections_new(const struct connections_context *context, i
 void connections_drain(struct connections *all, loop_call *drained, void *self)
 {
     CHECK_OBJECT(all, CONNECTIONS_MAGIC);
-    set_accepting(all, false);
     struct connection *connection, *next;
     DL_FOREACH_SAFE2(all->list, connection, next, next)
     {
         if (connection->state == IDLE)
             look(connection); /* a request may have come in this very turn */
     }
+    set_accepting(all, false); /* only now: each connection that ends before accepts another */
     all->drained = drained;
     all->drained_self = self;
     if (all->count == 0)

@@ -46,7 +46,7 @@ enum exchange_next {
     EXCHANGE_RESPOND, /* the response is complete */
     EXCHANGE_ASK,     /* call.request wants to go to the broker */
     EXCHANGE_METRICS, /* the collector is to be asked */
-    EXCHANGE_BROKEN   /* the descriptor is closed; nothing can be answered */
+    EXCHANGE_BROKEN /* nothing can be answered; the descriptor is closed when the bytes were in the socket */
 };
 /* Reads the request and does with it what can be done without waiting. Any thread, with its own tools. */
 enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_tools *tools,

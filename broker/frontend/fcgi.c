@@ -53,40 +53,38 @@ int fcgi_memory(void)
     return memfd_create("outrigger-request", MFD_CLOEXEC);
 }
 
-static bool lend(int memory_fd, const uint8_t *bytes, size_t length)
+/* The bytes as a file to be read. -1 when there is no memory for it. */
+static int lend(int *memory_fd, const uint8_t *bytes, size_t length)
 {
     size_t written = 0;
-    while (written < length) {
-        ssize_t count = pwrite(memory_fd, bytes + written, length - written, (off_t)written);
+    if (*memory_fd < 0)
+        *memory_fd = fcgi_memory();
+    while (*memory_fd >= 0 && written < length) {
+        ssize_t count = pwrite(*memory_fd, bytes + written, length - written, (off_t)written);
         if (count <= 0)
-            return false;
+            return -1;
         written += (size_t)count;
     }
-    return ftruncate(memory_fd, (off_t)length) == 0 && lseek(memory_fd, 0, SEEK_SET) == 0;
+    if (ftruncate(*memory_fd, (off_t)length) != 0 || lseek(*memory_fd, 0, SEEK_SET) != 0)
+        return -1;
+    return *memory_fd;
 }
 
 bool fcgi_open(struct fcgi *fcgi, int fd, const uint8_t *bytes, size_t length, int *memory_fd)
 {
     CHECK_OBJECT(fcgi, FCGI_MAGIC);
     ENSURE(!fcgi->open);
-    int from = fd;
-    if (bytes != NULL) {
-        if (*memory_fd < 0)
-            *memory_fd = fcgi_memory();
-        from = *memory_fd;
-    }
+    int from = bytes == NULL ? fd : lend(memory_fd, bytes, length);
+    if (from < 0)
+        return false;
     fcgi->fd = fd;
-    if (bytes == NULL || (from >= 0 && lend(from, bytes, length))) {
-        FCGX_InitRequest(&fcgi->request, -1, 0);
-        fcgi->request.ipcFd = from;
-        fcgi->request.keepConnection = 1;
-        fcgi->request.detached = 1;
-        fcgi->open = FCGX_Accept_r(&fcgi->request) == 0;
-    }
-    if (!fcgi->open && bytes != NULL) {
-        close(fd);
-        *memory_fd = -1; /* that one libfcgi has closed, as it does with what it cannot read */
-    }
+    FCGX_InitRequest(&fcgi->request, -1, 0);
+    fcgi->request.ipcFd = from;
+    fcgi->request.keepConnection = 1;
+    fcgi->request.detached = 1;
+    fcgi->open = FCGX_Accept_r(&fcgi->request) == 0;
+    if (!fcgi->open && bytes != NULL)
+        *memory_fd = -1; /* libfcgi has closed it, as it does with what it cannot read */
     return fcgi->open;
 }
 

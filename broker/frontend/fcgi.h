@@ -18,7 +18,8 @@ void fcgi_free(struct fcgi *fcgi);
 /* Reads the parameters of the request that lies whole in `fd`. Where the bytes of it are in memory, `bytes`
  * (else NULL) has them, and `memory_fd` (fcgi_memory, this thread's) lends them a descriptor; the answer goes
  * to `fd` all the same. Never blocks, since all is there. False when the parameters are malformed: nothing
- * was answered, and `fd` is closed. */
+ * was answered, and `fd` is closed, unless `bytes` were lent: then it is still the caller's, whose thread may
+ * be another one that would meet its number again. */
 bool fcgi_open(struct fcgi *fcgi, int fd, const uint8_t *bytes, size_t length, int *memory_fd);
 /* "NAME=value" of the request, NULL-terminated; good until fcgi_close or fcgi_drop. */
 char **fcgi_parameters(const struct fcgi *fcgi);

@@ -6,7 +6,7 @@ import json
 import unittest
 
 from expectations import HELD_OUT_MODELS, held_out
-from stack import SANITIZED, Stack, web_servers
+from stack import Stack, web_servers
 
 TOLERANCE = 1e-5
 BATCH_SIZES = (1, 7, 64, 1000)
@@ -62,9 +62,7 @@ class Answers(unittest.TestCase):
                 self.assertLessEqual(max(worst.values()), limit, name)
 
     def test_every_row(self):
-        # What the servers make of requests is theirs, and the plain build has shown it; the other tests of a
-        # sanitizer's build go through all of them.
-        for web in web_servers()[-1:] if SANITIZED else web_servers():
+        for web in web_servers():
             with self.subTest(web=web):
                 self.through(web)
 

@@ -112,17 +112,21 @@ class Supervisor(unittest.TestCase):
             for name in ("broker", "collector", "worker.sum.1"):
                 self.assertEqual(os.readlink(f"/proc/{stack.pids(name)[0]}/fd/0"), "/dev/null", name)
             for pid in stack.pids():
-                descriptors = [os.readlink(entry) for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
-                self.assertFalse([one for one in descriptors if one.endswith(("supervisor.lock", "supervisor.sock"))],
-                                 descriptors)
+                for descriptor in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+                    try:
+                        target = os.readlink(descriptor)
+                    except FileNotFoundError:  # closed since
+                        continue
+                    self.assertFalse(target.endswith(("supervisor.lock", "supervisor.sock")), target)
 
     def test_second_supervisor_refuses(self):
         with self.stack(web=None) as stack:
+            pids = stack.pids()
             second = subprocess.run([BIN / "outrigger-supervisor", *stack.arguments()], cwd=ROOT, text=True,
                                     stderr=subprocess.PIPE, timeout=60)
             self.assertEqual(second.returncode, 1)
             self.assertIn("another supervisor runs here already", second.stderr)
-            self.assertEqual(len(stack.pids()), 5)
+            self.assertEqual(stack.pids(), pids)
 
     def test_a_directory_that_cannot_be_made(self):
         (self.repository / "file").write_text("")
@@ -283,7 +287,7 @@ class Supervisor(unittest.TestCase):
             self.assertTrue(all(alive(pid) for pid in old))
             stack._start_supervisor()
             self.assertFalse([pid for pid in old if alive(pid)])
-            self.assertEqual(len(stack.pids()), 5)
+            self.assertEqual(len(stack.pids()), len(old))
             self.assertIn("was left by an earlier supervisor", stack.log.read_text())
             stack.wait(lambda: self.serves(stack), "it does not serve again")
             load.stopping.set()
