@@ -2,7 +2,8 @@
  * own.
  *
  * A socket that is bound at its final path exists for a moment with the wrong mode, and refuses connections
- * until listen. So it is bound under another name, finished, and renamed.
+ * until listen. So it is bound under another name, finished, and renamed. (Tools that ask the
+ * kernel for the socket's name go on seeing the first one, with a ~ at its end.)
  * SPDX-License-Identifier: MIT */
 #include "unix_socket.h"
 
