@@ -53,6 +53,7 @@ struct connection {
     enum state state;
     bool hung_up;   /* the peer went while the request was WORKING, or asked of the collector */
     bool more_came; /* bytes came while a request was under way */
+    bool served;    /* it has had an answer before */
     bool lent;      /* libfcgi reads the request from memory, so it never closes the descriptor */
     int64_t since;  /* when the request, or the idleness, began */
     struct scan scan;
@@ -186,6 +187,7 @@ static void finished(struct connection *connection, bool keep)
         return;
     }
     connection->state = IDLE;
+    connection->served = true;
     connection->since = loop_now(all->context.loop);
     if (connection->more_came)
         look(connection);
@@ -531,7 +533,9 @@ void connections_drain(struct connections *all, loop_call *drained, void *self)
         drained(self);
     DL_FOREACH_SAFE2(all->list, connection, next, next)
     {
-        if (connection->state == IDLE)
+        /* One that was just accepted has its first request on the way, and a web server that does not try
+         * again. */
+        if (connection->state == IDLE && connection->served)
             hang_up(connection);
     }
 }
