@@ -1,5 +1,6 @@
 /* test_fcgi: libfcgi lent a descriptor on which a whole request lies: what it reads, what it writes, and what
  * it makes of requests that are framed well and wrong inside. SPDX-License-Identifier: MIT */
+#include "fastcgi.h"
 #include "fcgi.h"
 #include "suite.h"
 
@@ -9,13 +10,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BEGIN = 1, END = 3, PARAMS = 4, STDIN = 5, STDOUT = 6, KEEP = 1, RESPONDER = 1 };
-
 static struct fcgi *fcgi;
 static int ends[2]; /* [0] is ours, [1] the web server's */
 static int memory_fd;
-static uint8_t request[300000];
-static size_t request_length;
+static struct fastcgi_request request;
+static struct fastcgi_answer answer;
 
 static void set_up(void)
 {
@@ -36,74 +35,32 @@ static void tear_down(void)
 
 /* ---- the web server's part ---- */
 
-static void add(uint8_t type, const void *content, size_t length)
-{
-    const uint8_t header[8] = {1, type, 0, 1, (uint8_t)(length >> 8), (uint8_t)length, 0, 0};
-    memcpy(request + request_length, header, sizeof header);
-    if (length > 0)
-        memcpy(request + request_length + sizeof header, content, length);
-    request_length += sizeof header + length;
-}
-
-static void begin(uint16_t role, uint8_t flags)
-{
-    const uint8_t body[8] = {(uint8_t)(role >> 8), (uint8_t)role, flags};
-    request_length = 0;
-    add(BEGIN, body, sizeof body);
-}
-
-/* Ends the parameters, and adds the whole body. */
-static void add_body(const char *body, size_t length)
-{
-    add(PARAMS, NULL, 0);
-    for (size_t at = 0; at < length; at += 60000)
-        add(STDIN, body + at, length - at < 60000 ? length - at : 60000);
-    add(STDIN, NULL, 0);
-}
-
 /* A request with two parameters. */
 static void make_request(uint8_t flags, const char *body)
 {
-    begin(RESPONDER, flags);
-    add(PARAMS, "\x04\x03NAMEone\x05\x00OTHER", 16);
-    add_body(body, strlen(body));
+    fastcgi_begin(&request, FASTCGI_RESPONDER, flags);
+    fastcgi_parameter(&request, "NAME", "one");
+    fastcgi_parameter(&request, "OTHER", "");
+    fastcgi_body(&request, body, strlen(body));
 }
 
 static bool open_from_socket(void)
 {
-    ck_assert_int_eq(write(ends[1], request, request_length), (ssize_t)request_length);
+    ck_assert_int_eq(write(ends[1], request.bytes, request.length), (ssize_t)request.length);
     return fcgi_open(fcgi, ends[0], NULL, 0, &memory_fd);
 }
 
 static bool open_from_memory(void)
 {
-    return fcgi_open(fcgi, ends[0], request, request_length, &memory_fd);
+    return fcgi_open(fcgi, ends[0], request.bytes, request.length, &memory_fd);
 }
 
-static void read_exactly(void *to, size_t length)
-{
-    ck_assert_int_eq(recv(ends[1], to, length, MSG_WAITALL), (ssize_t)length);
-}
-
-/* Reads the answer's records up to the end of the request: stdout's contents, terminated. */
+/* The whole answer, which fcgi_close has written before this is called. */
 static const char *read_answer(void)
 {
-    static char answer[200000];
-    size_t length = 0;
-    for (;;) {
-        uint8_t header[8], rest[65536];
-        read_exactly(header, sizeof header);
-        size_t content = (size_t)(header[4] << 8 | header[5]);
-        read_exactly(rest, content + header[6]);
-        ck_assert(header[0] == 1 && header[2] == 0 && header[3] == 1);
-        if (header[1] == END)
-            break;
-        ck_assert_int_eq(header[1], STDOUT);
-        memcpy(answer + length, rest, content);
-        length += content;
-    }
-    answer[length] = '\0';
-    return answer;
+    fastcgi_next(&answer);
+    ck_assert(fastcgi_read(&answer, ends[1]) && answer.ended);
+    return answer.text;
 }
 
 static bool is_open(int fd)
@@ -129,7 +86,7 @@ static void check_request(const char *expected)
 
 START_TEST(a_request_is_read_from_the_socket_and_answered)
 {
-    make_request(KEEP, "hello");
+    make_request(FASTCGI_KEEP, "hello");
     ck_assert(open_from_socket());
     check_request("hello");
     ck_assert(fcgi_close(fcgi, "Status: 200\r\n\r\n", 15, "world", 5));
@@ -140,13 +97,13 @@ END_TEST
 
 START_TEST(a_request_is_read_from_memory_and_answered_on_the_socket)
 {
-    make_request(KEEP, "a rather long body");
+    make_request(FASTCGI_KEEP, "a rather long body");
     ck_assert(open_from_memory());
     check_request("a rather long body");
     ck_assert(fcgi_close(fcgi, "first", 5, NULL, 0));
     ck_assert_str_eq(read_answer(), "first");
     int fd = memory_fd;
-    make_request(KEEP, ""); /* shorter: nothing of the one before may show */
+    make_request(FASTCGI_KEEP, ""); /* shorter: nothing of the one before may show */
     ck_assert(open_from_memory());
     ck_assert_int_eq(memory_fd, fd);
     check_request("");
@@ -158,7 +115,7 @@ END_TEST
 START_TEST(many_requests_go_over_one_connection)
 {
     for (int i = 0; i < 50; i++) {
-        make_request(KEEP, i % 2 == 0 ? "even" : "odd");
+        make_request(FASTCGI_KEEP, i % 2 == 0 ? "even" : "odd");
         ck_assert(i % 3 == 0 ? open_from_memory() : open_from_socket());
         check_request(i % 2 == 0 ? "even" : "odd");
         ck_assert(fcgi_close(fcgi, "answer", 6, NULL, 0));
@@ -182,15 +139,15 @@ START_TEST(a_body_that_does_not_fit_is_read_to_its_end)
 {
     static char body[150000], room[200];
     memset(body, 'b', sizeof body);
-    begin(RESPONDER, KEEP);
-    add_body(body, sizeof body);
+    fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
+    fastcgi_body(&request, body, sizeof body);
     memset(room, '.', sizeof room);
     ck_assert(open_from_memory());
     ck_assert_int_eq(fcgi_read_body(fcgi, room, 100), sizeof body);
     ck_assert(room[0] == 'b' && room[99] == 'b' && room[100] == '.');
     ck_assert(fcgi_close(fcgi, "x", 1, NULL, 0));
     ck_assert_str_eq(read_answer(), "x");
-    make_request(KEEP, "next"); /* and is not taken for the next request */
+    make_request(FASTCGI_KEEP, "next"); /* and is not taken for the next request */
     ck_assert(open_from_socket());
     check_request("next");
 }
@@ -199,8 +156,8 @@ END_TEST
 START_TEST(a_body_that_is_broken_off_is_none)
 {
     char body[64];
-    make_request(KEEP, "hello");
-    request_length -= 8 + 2; /* without its end, and two bytes short */
+    make_request(FASTCGI_KEEP, "hello");
+    request.length -= 8 + 2; /* without its end, and two bytes short */
     ck_assert(open_from_memory());
     ck_assert_int_eq(fcgi_read_body(fcgi, body, sizeof body), -1);
 }
@@ -210,19 +167,18 @@ START_TEST(a_large_answer_is_written_whole)
 {
     static char body[100000];
     memset(body, 'b', sizeof body - 1);
-    make_request(KEEP, "");
+    make_request(FASTCGI_KEEP, "");
     ck_assert(open_from_socket());
     check_request("");
     ck_assert(fcgi_close(fcgi, "head", 4, body, sizeof body - 1));
-    const char *answer = read_answer();
-    ck_assert_uint_eq(strlen(answer), 4 + sizeof body - 1);
-    ck_assert_str_eq(answer + 4, body);
+    ck_assert_uint_eq(strlen(read_answer()), 4 + sizeof body - 1);
+    ck_assert_str_eq(answer.text + 4, body);
 }
 END_TEST
 
 START_TEST(a_peer_that_went_is_no_signal)
 {
-    make_request(KEEP, "");
+    make_request(FASTCGI_KEEP, "");
     ck_assert(open_from_socket());
     check_request("");
     close(ends[1]);
@@ -233,7 +189,7 @@ END_TEST
 
 START_TEST(a_request_may_be_dropped)
 {
-    make_request(KEEP, "hello");
+    make_request(FASTCGI_KEEP, "hello");
     ck_assert(open_from_socket());
     fcgi_drop(fcgi);
     fcgi_drop(fcgi);
@@ -254,9 +210,9 @@ START_TEST(malformed_parameters_cost_the_connection)
 {
     for (size_t i = 0; i < COUNT_OF(malformed); i++)
         for (int from_memory = 0; from_memory < 2; from_memory++) {
-            begin(RESPONDER, KEEP);
-            add(PARAMS, malformed[i].bytes, malformed[i].length);
-            add_body("", 0);
+            fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
+            fastcgi_add(&request, FASTCGI_PARAMS, malformed[i].bytes, malformed[i].length);
+            fastcgi_body(&request, "", 0);
             ck_assert_msg(!(from_memory ? open_from_memory() : open_from_socket()), "case %zu", i);
             ck_assert(is_open(ends[0]) == from_memory);
             ck_assert_int_eq(memory_fd, -1);
@@ -264,7 +220,7 @@ START_TEST(malformed_parameters_cost_the_connection)
             close(ends[1]);
             ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
         }
-    make_request(KEEP, "good"); /* the next one is read as if nothing had been */
+    make_request(FASTCGI_KEEP, "good"); /* the next one is read as if nothing had been */
     ck_assert(open_from_socket());
     check_request("good");
 }
@@ -272,8 +228,8 @@ END_TEST
 
 START_TEST(an_unknown_role_costs_the_connection)
 {
-    begin(77, KEEP);
-    add_body("", 0);
+    fastcgi_begin(&request, 77, FASTCGI_KEEP);
+    fastcgi_body(&request, "", 0);
     ck_assert(!open_from_socket());
     ck_assert(!is_open(ends[0]));
 }

@@ -1,0 +1,608 @@
+/* test_connection: a frontend's connections with the real API, client and side lane; the web server and the
+ * broker are played by the test, in the same thread. SPDX-License-Identifier: MIT */
+#include "connection.h"
+#include "example_schema.h"
+#include "fastcgi.h"
+#include "fcgi.h"
+#include "letters.h"
+#include "repository.h"
+#include "suite.h"
+
+#include <poll.h>
+#include <sys/un.h>
+
+enum { WIDTH = 3, LARGE_ROWS = 4000 };
+
+static void *context;
+static struct config *config;
+static struct metrics *metrics;
+static struct api *api;
+static struct client *client;
+static struct stats_exposition *exposition;
+static struct lane *lane;
+static struct connections *connections;
+static int listen_fd;
+static struct end broker;
+static struct letter *letter;
+static struct fastcgi_request request;
+static struct fastcgi_answer answer;
+
+/* ---- the parts ---- */
+
+static bool connected(void *self)
+{
+    (void)self;
+    return client_connected(client);
+}
+
+static void address(struct sockaddr_un *to)
+{
+    *to = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(to->sun_path, sizeof to->sun_path, "%s/f.sock", scratch_directory);
+}
+
+static int listen_here(void)
+{
+    struct sockaddr_un here;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    address(&here);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&here, sizeof here), 0);
+    ck_assert_int_eq(listen(fd, 64), 0);
+    return fd;
+}
+
+/* One model, "m", which is ready. */
+static void tell_catalog(void)
+{
+    struct schema *schema = example_classifier(WIDTH);
+    size_t length;
+    uint8_t *bytes = schema_encode(schema, &length);
+    struct catalog_entry entry = {
+        text_of("m"), text_of("1"), CATALOG_READY, 1, true, {(const char *)bytes, length}};
+    uint8_t frame[4096];
+    struct text payload = {(const char *)frame, catalog_entry_encode(&entry, frame, sizeof frame)};
+    struct envelope catalog = {.verb = VERB_CATALOG, .id = 1, .catalog = {.count = 1}};
+    end_send_all(&broker, &catalog, &payload, 1);
+    free(bytes);
+    schema_free(schema);
+}
+
+static void start(const char *const *settings)
+{
+    ck_assert(fcgi_init());
+    config = repository_config(settings);
+    api = api_new(&(struct api_context){.config = config, .metrics = metrics, .broker_connected = connected});
+    client = client_new(context, letters_loop, config->broker_askers, (size_t)config->frontend_max_in_flight,
+                        metrics, api_catalog, api);
+    exposition = stats_exposition_new(context, letters_loop, config);
+    lane = lane_new(letters_loop, api, 2);
+    listen_fd = listen_here();
+    connections = connections_new(&(struct connections_context){.loop = letters_loop,
+                                                                .config = config,
+                                                                .metrics = metrics,
+                                                                .api = api,
+                                                                .client = client,
+                                                                .exposition = exposition,
+                                                                .lane = lane},
+                                  listen_fd);
+    broker = end_open(context, ZMQ_ROUTER, config->broker_askers);
+    WAIT_FOR(end_take(&broker, letter));
+    end_send(&broker, &(struct envelope){.verb = VERB_PONG, .pong = {.epoch = 1}}, NULL);
+    tell_catalog();
+    WAIT_FOR(client_connected(client));
+}
+
+static void set_up(void)
+{
+    scratch_make();
+    context = zmq_ctx_new();
+    metrics = metrics_new(NULL);
+    letters_loop = loop_new();
+    letter = letter_new();
+}
+
+static void tear_down(void)
+{
+    lane_free(lane);
+    stats_exposition_free(exposition);
+    connections_free(connections);
+    client_free(client);
+    api_free(api);
+    close(listen_fd);
+    end_close(&broker);
+    letter_free(letter);
+    free(letter);
+    zmq_ctx_term(context);
+    loop_free(letters_loop);
+    metrics_free(metrics);
+    config_free(config);
+    scratch_remove();
+}
+
+/* ---- the web server ---- */
+
+static int connect_here(void)
+{
+    struct sockaddr_un there;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    address(&there);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&there, sizeof there), 0);
+    return fd;
+}
+
+/* Sends as it is taken, while the loop turns. */
+static void send_bytes(int fd, const uint8_t *bytes, size_t length)
+{
+    size_t sent = 0;
+    for (int64_t limit = clock_now() + 30 * SECOND; sent < length;) {
+        ssize_t count = send(fd, bytes + sent, length - sent, MSG_NOSIGNAL);
+        if (count > 0)
+            sent += (size_t)count;
+        else
+            turn_loop();
+        ck_assert(clock_now() < limit);
+    }
+}
+
+static void make_request(const char *method, const char *uri, const char *body, size_t length)
+{
+    char content_length[32];
+    snprintf(content_length, sizeof content_length, "%zu", length);
+    fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
+    fastcgi_parameter(&request, "REQUEST_METHOD", method);
+    fastcgi_parameter(&request, "REQUEST_URI", uri);
+    fastcgi_parameter(&request, "CONTENT_TYPE", "application/json");
+    fastcgi_parameter(&request, "CONTENT_LENGTH", content_length);
+    fastcgi_body(&request, body, length);
+}
+
+static void make_prediction(void)
+{
+    static const char body[] = "{\"features\":[1,2,3]}";
+    make_request("POST", "/api/v1/predict", body, strlen(body));
+}
+
+/* A batch that the side lane parses, and whose answer it prints. */
+static void make_large(void)
+{
+    static char body[LARGE_ROWS * 8 + 64];
+    size_t length = (size_t)snprintf(body, sizeof body, "{\"instances\":[");
+    for (int i = 0; i < LARGE_ROWS; i++)
+        length += (size_t)snprintf(body + length, sizeof body - length, "%s[1,2,3]", i == 0 ? "" : ",");
+    length += (size_t)snprintf(body + length, sizeof body - length, "]}");
+    make_request("POST", "/api/v1/batch-predict", body, length);
+}
+
+static void send_request(int fd)
+{
+    fastcgi_next(&answer);
+    send_bytes(fd, request.bytes, request.length);
+}
+
+/* Waits for the whole answer with this status. */
+static void expect_status(int fd, int status)
+{
+    char head[32];
+    snprintf(head, sizeof head, "Status: %d", status);
+    WAIT_FOR(fastcgi_read(&answer, fd));
+    ck_assert_msg(strncmp(answer.text, head, strlen(head)) == 0, "%s", answer.text);
+    ck_assert(answer.ended);
+}
+
+static void expect_closed(int fd)
+{
+    WAIT_FOR(fastcgi_read(&answer, fd) && answer.closed);
+    answer.closed = false;
+    close(fd);
+}
+
+/* ---- the broker ---- */
+
+/* Waits for a REQUEST of so many rows; its id. */
+static uint64_t expect_request(uint32_t rows)
+{
+    WAIT_FOR(end_take_verb(&broker, letter, VERB_REQUEST));
+    ck_assert_uint_eq(letter->envelope.request.rows, rows);
+    return letter->envelope.id;
+}
+
+/* Answers "yes" for every row. */
+static void reply(uint64_t id, int64_t rows)
+{
+    static int64_t labels[LARGE_ROWS];
+    static float probabilities[LARGE_ROWS][2];
+    static uint8_t bytes[LARGE_ROWS * 16 + 256];
+    for (int64_t i = 0; i < rows; i++) {
+        labels[i] = 1;
+        probabilities[i][0] = 0.25F;
+        probabilities[i][1] = 0.75F;
+    }
+    const struct tensor tensors[] = {{.name = text_of("label"),
+                                      .datatype = DATATYPE_INT64,
+                                      .rank = 1,
+                                      .shape = {rows},
+                                      .data = (const uint8_t *)labels,
+                                      .bytes = (size_t)rows * sizeof labels[0]},
+                                     {.name = text_of("probabilities"),
+                                      .datatype = DATATYPE_FP32,
+                                      .rank = 2,
+                                      .shape = {rows, 2},
+                                      .data = (const uint8_t *)probabilities,
+                                      .bytes = (size_t)rows * sizeof probabilities[0]}};
+    struct text payload = {(const char *)bytes, tensors_encode(tensors, 2, bytes, sizeof bytes, NULL)};
+    struct envelope envelope = {.verb = VERB_REPLY, .id = id, .reply = {.version = text_of("1")}};
+    end_send_all(&broker, &envelope, &payload, 1);
+}
+
+static uint64_t refused(const char *reason)
+{
+    return metrics_series(metrics, METRIC_CONNECTIONS_REFUSED, reason, NULL, NULL)->value;
+}
+
+static uint64_t open_connections(void)
+{
+    return metrics_series(metrics, METRIC_CONNECTIONS, NULL, NULL, NULL)->value;
+}
+
+/* One prediction over the connection, all the way. */
+static void predict_over(int fd)
+{
+    make_prediction();
+    send_request(fd);
+    reply(expect_request(1), 1);
+    expect_status(fd, 200);
+    ck_assert_ptr_nonnull(strstr(answer.text, "\"prediction\":1"));
+}
+
+/* ---- tests ---- */
+
+START_TEST(a_kept_connection_serves_one_request_after_the_other)
+{
+    start(NULL);
+    int fd = connect_here();
+    for (int i = 0; i < 10; i++)
+        predict_over(fd);
+    make_request("GET", "/health", "", 0);
+    send_request(fd);
+    expect_status(fd, 200);
+    ck_assert_uint_eq(open_connections(), 1);
+    close(fd);
+    WAIT_FOR(open_connections() == 0);
+}
+END_TEST
+
+START_TEST(a_connection_that_is_not_kept_is_closed_after_its_answer)
+{
+    start(NULL);
+    int fd = connect_here();
+    make_prediction();
+    request.bytes[8 + 2] = 0; /* the flag in BEGIN */
+    send_request(fd);
+    reply(expect_request(1), 1);
+    expect_status(fd, 200);
+    expect_closed(fd);
+}
+END_TEST
+
+START_TEST(a_request_may_come_in_any_pieces)
+{
+    start(NULL);
+    int fd = connect_here();
+    make_prediction();
+    for (size_t piece = 1; piece < 100; piece = piece * 3 + 1) {
+        fastcgi_next(&answer);
+        for (size_t at = 0; at < request.length; at += piece) {
+            send_bytes(fd, request.bytes + at, request.length - at < piece ? request.length - at : piece);
+            turn_loop();
+        }
+        reply(expect_request(1), 1);
+        expect_status(fd, 200);
+    }
+    close(fd);
+}
+END_TEST
+
+START_TEST(large_requests_and_answers_go_through_the_side_lane)
+{
+    start((const char *const[]){"frontend.large_body_bytes=4096", NULL});
+    int fds[4];
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        fds[i] = connect_here();
+        make_large();
+        send_request(fds[i]);
+    }
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        reply(expect_request(LARGE_ROWS), LARGE_ROWS);
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        fastcgi_next(&answer);
+        expect_status(fds[i], 200);
+        size_t ones = 0;
+        for (const char *at = answer.text; (at = strstr(at, "0.75")) != NULL; at++)
+            ones++;
+        ck_assert_uint_ge(ones, LARGE_ROWS);
+        close(fds[i]);
+    }
+    WAIT_FOR(open_connections() == 0);
+}
+END_TEST
+
+START_TEST(a_body_that_is_too_large_is_read_and_refused)
+{
+    static char body[300000];
+    memset(body, ' ', sizeof body);
+    start((const char *const[]){"frontend.max_body_bytes=70000", "frontend.large_body_bytes=4096", NULL});
+    int fd = connect_here();
+    make_request("POST", "/api/v1/predict", body, sizeof body);
+    send_request(fd);
+    expect_status(fd, 413);
+    predict_over(fd); /* nothing of it was taken for the next request */
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_body_for_which_there_is_no_room_is_read_and_refused)
+{
+    static char body[300000];
+    memset(body, ' ', sizeof body);
+    start((const char *const[]){"frontend.max_body_bytes=1048576", "frontend.max_spool_bytes=1048576", NULL});
+    int fds[8];
+    make_request("POST", "/api/v1/predict", body, sizeof body);
+    for (size_t i = 0; i < COUNT_OF(fds); i++) { /* all of them begin, and there is room for that */
+        fds[i] = connect_here();
+        send_bytes(fds[i], request.bytes, 4000);
+    }
+    WAIT_FOR(open_connections() == COUNT_OF(fds));
+    for (size_t i = 0; i < COUNT_OF(fds); i++) /* all but the end of each: more than the spool may hold */
+        send_bytes(fds[i], request.bytes + 4000, request.length - 4001);
+    int too_many = 0;
+    for (size_t i = 0; i < COUNT_OF(fds); i++) {
+        fastcgi_next(&answer);
+        send_bytes(fds[i], request.bytes + request.length - 1, 1);
+        WAIT_FOR(fastcgi_read(&answer, fds[i]));
+        too_many += strncmp(answer.text, "Status: 503", 11) == 0;
+        close(fds[i]);
+    }
+    ck_assert_int_gt(too_many, 0);
+    ck_assert_int_lt(too_many, 8);
+    int fd = connect_here();
+    predict_over(fd);
+    close(fd);
+}
+END_TEST
+
+START_TEST(a_body_that_is_shorter_than_its_length_says_is_never_run)
+{
+    start(NULL);
+    int fd = connect_here();
+    fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
+    fastcgi_parameter(&request, "REQUEST_METHOD", "POST");
+    fastcgi_parameter(&request, "REQUEST_URI", "/api/v1/predict");
+    fastcgi_parameter(&request, "CONTENT_TYPE", "application/json");
+    fastcgi_parameter(&request, "CONTENT_LENGTH", "20");
+    fastcgi_body(&request, "", 0); /* as web servers try a request again */
+    send_request(fd);
+    expect_status(fd, 400);
+    predict_over(fd);
+    close(fd);
+}
+END_TEST
+
+START_TEST(what_is_no_request_closes_the_connection)
+{
+    start(NULL);
+    static const char *const others[] = {"GET / HTTP/1.1\r\n", "\1\x09\0\0\0\0\0\0........"};
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        int fd = connect_here();
+        send_bytes(fd, (const uint8_t *)others[i], 16);
+        expect_closed(fd);
+        ck_assert_uint_eq(refused("form"), 1 + i);
+    }
+    int fd = connect_here(); /* a request, and one more byte before the answer */
+    make_prediction();
+    send_bytes(fd, request.bytes, request.length - 8);
+    send_bytes(fd, (const uint8_t *)"\1\5\0\1\0\0\0\0\1", 9);
+    expect_closed(fd);
+}
+END_TEST
+
+START_TEST(parameters_that_break_off_close_the_connection)
+{
+    start((const char *const[]){"frontend.large_body_bytes=4096", NULL});
+    static char body[10000];
+    for (size_t length = 0; length <= sizeof body;
+         length += sizeof body) { /* in the loop, and for the lane */
+        int fd = connect_here();
+        fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
+        fastcgi_add(&request, FASTCGI_PARAMS, "\4\3NAMEon", 8);
+        fastcgi_body(&request, body, length);
+        send_bytes(fd, request.bytes, 40);
+        expect_closed(fd);
+    }
+    ck_assert_uint_eq(refused("form"), 2);
+}
+END_TEST
+
+START_TEST(a_client_that_goes_is_cancelled)
+{
+    start(NULL);
+    int fd = connect_here();
+    make_prediction();
+    send_request(fd);
+    uint64_t id = expect_request(1);
+    close(fd);
+    WAIT_FOR(end_take_verb(&broker, letter, VERB_CANCEL));
+    ck_assert_uint_eq(letter->envelope.id, id);
+    WAIT_FOR(open_connections() == 0);
+    ck_assert_uint_eq(refused("gone"), 1);
+    reply(id, 1); /* nobody is there any more */
+    WAIT_FOR(metrics_series(metrics, METRIC_CLIENT_LATE, NULL, NULL, NULL)->value == 1);
+}
+END_TEST
+
+START_TEST(a_client_that_goes_while_the_lane_works_is_forgotten)
+{
+    start((const char *const[]){"frontend.large_body_bytes=4096", NULL});
+    for (int i = 0; i < 10; i++) {
+        int fd = connect_here();
+        make_large();
+        send_request(fd);
+        close(fd); /* whenever the lane has it */
+        WAIT_FOR(open_connections() == 0);
+    }
+    int fd = connect_here();
+    make_large();
+    send_request(fd);
+    WAIT_FOR(end_take_verb(&broker, letter, VERB_REQUEST));
+    while (end_take_verb(&broker, letter, VERB_REQUEST))
+        ;
+    close(fd);
+    WAIT_FOR(open_connections() == 0);
+}
+END_TEST
+
+START_TEST(slow_and_idle_peers_are_closed)
+{
+    start((const char *const[]){"frontend.read_timeout_ms=100", "frontend.idle_timeout_ms=1000", NULL});
+    int slow = connect_here(), idle = connect_here();
+    make_prediction();
+    send_bytes(slow, request.bytes, 20);
+    expect_closed(slow);
+    ck_assert_uint_eq(refused("slow"), 1);
+    ck_assert_uint_eq(open_connections(), 1);
+    expect_closed(idle);
+    ck_assert_uint_eq(refused("slow"), 1); /* which is nothing to complain of */
+}
+END_TEST
+
+START_TEST(no_more_connections_than_the_bound_are_accepted)
+{
+    enum { MANY = 20 };
+    start((const char *const[]){"frontend.max_connections=16", NULL});
+    int fds[MANY];
+    for (int i = 0; i < MANY; i++)
+        fds[i] = connect_here(); /* the others wait in the backlog */
+    WAIT_FOR(open_connections() == 16);
+    for (int i = 0; i < 10; i++)
+        turn_loop();
+    ck_assert_uint_eq(open_connections(), 16);
+    for (int i = 0; i < 16; i++)
+        close(fds[i]);
+    predict_over(fds[MANY - 1]);
+    for (int i = 16; i < MANY; i++)
+        close(fds[i]);
+    WAIT_FOR(open_connections() == 0);
+}
+END_TEST
+
+START_TEST(the_metrics_are_asked_of_the_collector)
+{
+    start(NULL);
+    char endpoint[128];
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/exposition.ipc", scratch_directory);
+    int fd = connect_here();
+    make_request("GET", "/metrics", "", 0);
+    send_request(fd);
+    for (int i = 0; i < 5; i++)
+        turn_loop(); /* the collector is away */
+    struct end collector = end_open(context, ZMQ_ROUTER, endpoint);
+    WAIT_FOR(end_take(&collector, letter));
+    struct text text = text_of("some_total 1\n");
+    ck_assert(end_send_frames(&collector, &text, 1));
+    expect_status(fd, 200);
+    ck_assert_ptr_nonnull(strstr(answer.text, "some_total 1\n"));
+    send_request(fd); /* and one whose asker goes before the answer */
+    WAIT_FOR(end_take(&collector, letter));
+    close(fd);
+    turn_loop();
+    ck_assert(end_send_frames(&collector, &text, 1));
+    WAIT_FOR(open_connections() == 0);
+    end_close(&collector);
+}
+END_TEST
+
+static int drained;
+
+static void on_drained(void *self)
+{
+    ++*(int *)self;
+}
+
+START_TEST(draining_finishes_what_is_under_way_and_accepts_no_more)
+{
+    start(NULL);
+    int idle = connect_here(), busy = connect_here(), gone = connect_here(), fresh = connect_here();
+    predict_over(idle);
+    WAIT_FOR(open_connections() == 4);
+    make_prediction();
+    send_request(busy);
+    uint64_t id = expect_request(1);
+    close(gone); /* in the very turn of the drain */
+    connections_drain(connections, on_drained, &drained);
+    int late = connect_here();
+    expect_closed(idle);
+    ck_assert_uint_eq(open_connections(), 2);
+    fastcgi_next(&answer);
+    reply(id, 1);
+    expect_status(busy, 200);
+    expect_closed(busy);
+    ck_assert_int_eq(drained, 0);
+    make_prediction(); /* the first request of a connection is waited for */
+    send_request(fresh);
+    reply(expect_request(1), 1);
+    expect_status(fresh, 200);
+    expect_closed(fresh);
+    WAIT_FOR(drained == 1);
+    struct pollfd silent = {.fd = late, .events = POLLIN};
+    ck_assert_int_eq(poll(&silent, 1, 0), 0); /* it waits in the backlog, for another process */
+    close(late);
+}
+END_TEST
+
+START_TEST(draining_with_nothing_open_ends_at_once)
+{
+    start(NULL);
+    connections_drain(connections, on_drained, &drained);
+    ck_assert_int_eq(drained, 1);
+    connections_free(NULL);
+}
+END_TEST
+
+START_TEST(the_end_frees_connections_in_every_state)
+{
+    start((const char *const[]){"frontend.large_body_bytes=4096", NULL});
+    int fds[4];
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        fds[i] = connect_here();
+    make_prediction();
+    send_request(fds[1]); /* with the broker */
+    expect_request(1);
+    send_bytes(fds[2], request.bytes, 30); /* in the spool */
+    make_large();
+    send_request(fds[3]); /* perhaps with the lane */
+    turn_loop();
+    for (size_t i = 0; i < COUNT_OF(fds); i++)
+        close(fds[i]);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {a_kept_connection_serves_one_request_after_the_other,
+                                  a_connection_that_is_not_kept_is_closed_after_its_answer,
+                                  a_request_may_come_in_any_pieces,
+                                  large_requests_and_answers_go_through_the_side_lane,
+                                  a_body_that_is_too_large_is_read_and_refused,
+                                  a_body_for_which_there_is_no_room_is_read_and_refused,
+                                  a_body_that_is_shorter_than_its_length_says_is_never_run,
+                                  what_is_no_request_closes_the_connection,
+                                  parameters_that_break_off_close_the_connection,
+                                  a_client_that_goes_is_cancelled,
+                                  a_client_that_goes_while_the_lane_works_is_forgotten,
+                                  slow_and_idle_peers_are_closed,
+                                  no_more_connections_than_the_bound_are_accepted,
+                                  the_metrics_are_asked_of_the_collector,
+                                  draining_finishes_what_is_under_way_and_accepts_no_more,
+                                  draining_with_nothing_open_ends_at_once,
+                                  the_end_frees_connections_in_every_state};
+    return SUITE_RUN("connection", set_up, tear_down, tests);
+}
