@@ -135,6 +135,7 @@ bool placement_divide(const char *placement, const cpu_set_t *cores, struct plac
     CPU_XOR(&heavy, cores, &light);
     write_cores(&light, divided->light, sizeof divided->light);
     write_cores(&heavy, divided->heavy, sizeof divided->heavy);
+    write_cores(cores, divided->all, sizeof divided->all);
     return true;
 }
 

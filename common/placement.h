@@ -13,6 +13,7 @@
 struct placement {
     char light[128]; /* cores of frontends, broker, light workers, "0" or "0,2-3"; "" = any */
     char heavy[128]; /* cores of heavy workers; "" = any */
+    char all[128];   /* both: for threads of light processes that compute for long; "" = any */
 };
 
 /* From config->placement and the cores that this process may run on. False (and a complaint) when the

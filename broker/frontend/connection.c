@@ -6,9 +6,8 @@
  *      v                           |                    |
  *    SPOOLING (in memory) ---------+--> WORKING (lane) -+
  *
- * A request that has come in whole is read by libfcgi straight from the socket: the usual case, one look
- * (MSG_PEEK) and one read. One that comes in pieces is moved to memory from its first piece on: left in the
- * socket, small pieces fill it up long before its size in bytes, and then nothing more comes. So a slow peer
+ * A request that comes in whole, the usual case, is one read into a buffer that all connections share, and
+ * is looked at there. One that comes in pieces is kept in memory of its own (spool.c), so that a slow peer
  * costs 4 KB and no thread, and a silent one nothing. Descriptors are watched edge-triggered once for all
  * their life.
  *
@@ -32,8 +31,7 @@
 enum {
     CONNECTIONS_MAGIC = 0x0c044001,
     CONNECTION_MAGIC = 0x0c044002,
-    LOOK_BYTES =
-        65536, /* of a request that may lie in the socket; a Unix socket holds about three times that */
+    READ_BYTES = 65536, /* at a time; a Unix socket holds about three times that */
     ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */
     LARGE_ANSWER =
         16384, /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
@@ -54,10 +52,9 @@ struct connection {
     bool hung_up;   /* the peer went while the request was WORKING, or asked of the collector */
     bool more_came; /* bytes came while a request was under way */
     bool served;    /* it has had an answer before */
-    bool lent;      /* libfcgi reads the request from memory, so it never closes the descriptor */
     int64_t since;  /* when the request, or the idleness, began */
     struct scan scan;
-    struct spool spool;        /* SPOOLING: what came */
+    struct spool spool;        /* what came of a request that comes in pieces */
     int refuse;                /* 0, or the status of a request that is only read to be refused */
     struct exchange *exchange; /* ASKING, WORKING */
     struct lane_job job;
@@ -82,10 +79,10 @@ struct connections {
     struct scan_limits limits;
     struct loop_timer janitor, accept_again;
     struct series *gauge, *refused_form, *refused_slow, *refused_gone, *refused_room;
-    uint8_t look[LOOK_BYTES];
+    uint8_t bytes[READ_BYTES]; /* what was read last */
 };
 
-static void look(struct connection *connection);
+static void read_some(struct connection *connection);
 static void accept_some(void *self, int fd, uint32_t events);
 
 /* ---- exchanges, used again ---- */
@@ -145,8 +142,7 @@ static void set_accepting(struct connections *all, bool accepting)
         loop_remove(all->context.loop, all->listen_fd);
 }
 
-/* Frees it; the descriptor too, unless libfcgi has closed it already. */
-static void forget(struct connection *connection, bool is_open)
+static void hang_up(struct connection *connection)
 {
     CHECK_OBJECT(connection, CONNECTION_MAGIC);
     struct connections *all = connection->all;
@@ -157,8 +153,7 @@ static void forget(struct connection *connection, bool is_open)
     give_exchange(all, connection->exchange);
     spool_drop(&connection->spool, &connection->all->budget);
     loop_remove(all->context.loop, connection->fd);
-    if (is_open)
-        close(connection->fd);
+    close(connection->fd);
     DL_DELETE2(all->list, connection, previous, next);
     connection->magic = 0;
     free(connection);
@@ -167,11 +162,6 @@ static void forget(struct connection *connection, bool is_open)
     set_accepting(all, true);
     if (all->drained != NULL && all->count == 0)
         all->drained(all->drained_self);
-}
-
-static void hang_up(struct connection *connection)
-{
-    forget(connection, true);
 }
 
 /* ---- the steps of a request ---- */
@@ -190,14 +180,14 @@ static void finished(struct connection *connection, bool keep)
     connection->served = true;
     connection->since = loop_now(all->context.loop);
     if (connection->more_came)
-        look(connection);
+        read_some(connection);
 }
 
 static void respond(struct connection *connection)
 {
     struct exchange *exchange = connection->exchange;
     api_count(connection->all->context.api, &exchange->call, &exchange->response);
-    finished(connection, exchange_respond(exchange));
+    finished(connection, exchange_respond(exchange, connection->fd));
 }
 
 static void work_answer(struct lane_job *job, struct exchange_tools *tools)
@@ -206,7 +196,7 @@ static void work_answer(struct lane_job *job, struct exchange_tools *tools)
     struct connection *connection =
         (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
     exchange_answer_kept(connection->exchange);
-    connection->keep = exchange_respond(connection->exchange);
+    connection->keep = exchange_respond(connection->exchange, connection->fd);
 }
 
 static void answer_done(struct lane_job *job)
@@ -264,15 +254,15 @@ static void go_on(struct connection *connection, enum exchange_next next)
         return;
     case EXCHANGE_BROKEN:
         series_add(connection->all->refused_form, 1);
-        forget(connection, connection->lent);
+        hang_up(connection);
         return;
     }
 }
 
-static struct exchange_source source_of(const struct connection *connection)
+/* The request is there whole, in its spool. */
+static struct exchange_source spooled(const struct connection *connection)
 {
-    return (struct exchange_source){.fd = connection->fd,
-                                    .bytes = connection->spool.bytes,
+    return (struct exchange_source){.bytes = connection->spool.bytes,
                                     .length = connection->spool.length,
                                     .body_length = connection->refuse != 0 ? 0 : connection->scan.body,
                                     .refuse = connection->refuse};
@@ -282,7 +272,7 @@ static void work_request(struct lane_job *job, struct exchange_tools *tools)
 {
     struct connection *connection =
         (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
-    struct exchange_source source = source_of(connection);
+    struct exchange_source source = spooled(connection);
     connection->next_step = exchange_handle(connection->exchange, tools, &source);
 }
 
@@ -297,24 +287,24 @@ static void request_done(struct lane_job *job)
         go_on(connection, connection->next_step);
 }
 
-/* The request is there whole. */
-static void handle(struct connection *connection)
+static void handle(struct connection *connection, const struct exchange_source *source)
 {
     struct connections *all = connection->all;
     connection->exchange = take_exchange(all);
     connection->more_came = false;
-    connection->lent = connection->spool.bytes != NULL;
-    if (connection->spool.bytes != NULL && connection->refuse == 0 &&
-        connection->scan.body >= (size_t)all->context.config->frontend_large_body_bytes) {
-        connection->state = WORKING;
-        connection->job = (struct lane_job){.work = work_request, .done = request_done};
-        lane_submit(all->context.lane, &connection->job);
-        return;
-    }
-    struct exchange_source source = source_of(connection);
-    enum exchange_next next = exchange_handle(connection->exchange, &all->tools, &source);
-    spool_drop(&connection->spool, &connection->all->budget);
+    enum exchange_next next = exchange_handle(connection->exchange, &all->tools, source);
+    spool_drop(&connection->spool, &all->budget);
     go_on(connection, next);
+}
+
+static void handle_in_lane(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    connection->exchange = take_exchange(all);
+    connection->more_came = false;
+    connection->state = WORKING;
+    connection->job = (struct lane_job){.work = work_request, .done = request_done};
+    lane_submit(all->context.lane, &connection->job);
 }
 
 /* ---- reading ---- */
@@ -328,11 +318,90 @@ static void refuse_form(struct connection *connection)
     hang_up(connection);
 }
 
-static void read_more(struct connection *connection)
+static bool is_large(const struct connection *connection)
+{
+    return connection->scan.body >= (size_t)connection->all->context.config->frontend_large_body_bytes;
+}
+
+/* What came of a request is in the spool, if there was room for it. True when more of it is to be read now.
+ */
+static bool spooled_some(struct connection *connection, enum scan_result result, bool room)
 {
     struct connections *all = connection->all;
-    for (;;) {
-        ssize_t length = recv(connection->fd, all->look, LOOK_BYTES, MSG_DONTWAIT);
+    if ((!room && !refuse_rest(connection, 503)) ||
+        (connection->scan.body > all->limits.max_body && !refuse_rest(connection, 413))) {
+        series_add(all->refused_room, 1);
+        hang_up(connection);
+        return false;
+    }
+    if (result == SCAN_PARTIAL)
+        return true;
+    if (connection->refuse == 0 && is_large(connection)) {
+        handle_in_lane(connection);
+    } else {
+        struct exchange_source source = spooled(connection);
+        handle(connection, &source);
+    }
+    return false;
+}
+
+/* The beginning of a request, and mostly all of it. True when more of it is to be read now. */
+static bool begin(struct connection *connection, const uint8_t *bytes, size_t length)
+{
+    struct connections *all = connection->all;
+    connection->since = loop_now(all->context.loop);
+    connection->refuse = 0;
+    connection->scan = (struct scan){0};
+    enum scan_result result = scan_feed(&connection->scan, &all->limits, bytes, length);
+    if (result == SCAN_REFUSED) {
+        refuse_form(connection);
+        return false;
+    }
+    if (result == SCAN_COMPLETE && !is_large(connection)) {
+        handle(connection, &(struct exchange_source){
+                               .bytes = bytes, .length = length, .body_length = connection->scan.body});
+        return false;
+    }
+    connection->state = SPOOLING;
+    return spooled_some(connection, result, spool_add(&connection->spool, &all->budget, bytes, length));
+}
+
+static bool continued(struct connection *connection, const uint8_t *bytes, size_t length)
+{
+    struct connections *all = connection->all;
+    enum scan_result result = scan_feed(&connection->scan, &all->limits, bytes, length);
+    if (result == SCAN_REFUSED) {
+        refuse_form(connection);
+        return false;
+    }
+    if (connection->refuse != 0)
+        return spooled_some(connection, result, true); /* only to be passed over */
+    bool in_place = bytes != all->bytes;
+    if (in_place)
+        connection->spool.length += length;
+    return spooled_some(connection, result, in_place);
+}
+
+/* Where the next bytes of a connection go: into its spool, if it has one with room. */
+static uint8_t *place_for(struct connection *connection, size_t *room)
+{
+    struct connections *all = connection->all;
+    uint8_t *place = NULL;
+    if (connection->state == SPOOLING && connection->refuse == 0)
+        place = spool_room(&connection->spool, &all->budget, room);
+    if (place != NULL)
+        return place;
+    *room = READ_BYTES;
+    return all->bytes;
+}
+
+static void read_some(struct connection *connection)
+{
+    bool more = true;
+    while (more) {
+        size_t room;
+        uint8_t *place = place_for(connection, &room);
+        ssize_t length = recv(connection->fd, place, room, MSG_DONTWAIT);
         if (length < 0 && errno == EINTR)
             continue;
         if (length < 0 && errno == EAGAIN)
@@ -341,49 +410,8 @@ static void read_more(struct connection *connection)
             hang_up(connection);
             return;
         }
-        enum scan_result result = scan_feed(&connection->scan, &all->limits, all->look, (size_t)length);
-        if (result == SCAN_REFUSED) {
-            refuse_form(connection);
-            return;
-        }
-        bool room = connection->refuse != 0 ||
-                    spool_add(&connection->spool, &connection->all->budget, all->look, (size_t)length);
-        if ((!room && !refuse_rest(connection, 503)) ||
-            (connection->scan.body > all->limits.max_body && !refuse_rest(connection, 413))) {
-            series_add(all->refused_room, 1);
-            hang_up(connection);
-            return;
-        }
-        if (result == SCAN_PARTIAL)
-            continue;
-        handle(connection);
-        return;
-    }
-}
-
-static void look(struct connection *connection)
-{
-    struct connections *all = connection->all;
-    ssize_t length = recv(connection->fd, all->look, LOOK_BYTES, MSG_PEEK | MSG_DONTWAIT);
-    if (length < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    if (length <= 0) {
-        hang_up(connection);
-        return;
-    }
-    connection->since = loop_now(all->context.loop);
-    connection->refuse = 0;
-    connection->scan = (struct scan){0};
-    enum scan_result result = scan_feed(&connection->scan, &all->limits, all->look, (size_t)length);
-    if (result == SCAN_REFUSED) {
-        refuse_form(connection);
-    } else if (result == SCAN_COMPLETE &&
-               connection->scan.body < (size_t)all->context.config->frontend_large_body_bytes) {
-        handle(connection);
-    } else {
-        connection->scan = (struct scan){0};
-        connection->state = SPOOLING;
-        read_more(connection);
+        more = connection->state == IDLE ? begin(connection, place, (size_t)length)
+                                         : continued(connection, place, (size_t)length);
     }
 }
 
@@ -395,10 +423,8 @@ static void ready(void *self, int fd, uint32_t events)
     bool gone = events & (EPOLLHUP | EPOLLERR);
     switch (connection->state) {
     case IDLE:
-        look(connection);
-        return;
     case SPOOLING:
-        read_more(connection);
+        read_some(connection);
         return;
     case ASKING:
         connection->more_came = connection->more_came || (events & EPOLLIN);
@@ -441,7 +467,7 @@ static void add_connection(struct connections *all, int fd)
     DL_APPEND2(all->list, connection, previous, next);
     all->count++;
     series_set(all->gauge, (int64_t)all->count);
-    look(connection); /* what the peer sent with its connect saves a turn */
+    read_some(connection); /* what the peer sent with its connect saves a turn */
 }
 
 static void accept_again(void *self)
@@ -524,7 +550,7 @@ void connections_drain(struct connections *all, loop_call *drained, void *self)
     DL_FOREACH_SAFE2(all->list, connection, next, next)
     {
         if (connection->state == IDLE)
-            look(connection); /* a request may have come in this very turn */
+            read_some(connection); /* a request may have come in this very turn */
     }
     set_accepting(all, false); /* only now: each connection that ends before accepts another */
     all->drained = drained;

@@ -11,7 +11,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
     EXCHANGE_MAGIC = 0x0ec4a001,
@@ -24,15 +23,12 @@ void exchange_tools_init(struct exchange_tools *tools, struct api *api)
     tools->api = api;
     tools->lane = api_lane_new();
     http_ids_init(&tools->ids);
-    tools->memory_fd = -1;
 }
 
 void exchange_tools_free(struct exchange_tools *tools)
 {
     api_lane_free(tools->lane);
     free(tools->body);
-    if (tools->memory_fd >= 0)
-        close(tools->memory_fd);
 }
 
 struct exchange *exchange_new(void)
@@ -116,7 +112,7 @@ enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_to
                                    const struct exchange_source *source)
 {
     CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
-    if (!fcgi_open(exchange->fcgi, source->fd, source->bytes, source->length, &tools->memory_fd))
+    if (!fcgi_open(exchange->fcgi, source->bytes, source->length))
         return EXCHANGE_BROKEN;
     struct http_request request;
     http_request_read(&request, fcgi_parameters(exchange->fcgi), &tools->ids);
@@ -155,11 +151,11 @@ void exchange_answer_kept(struct exchange *exchange)
     exchange_answer(exchange, &exchange->answer);
 }
 
-bool exchange_respond(struct exchange *exchange)
+bool exchange_respond(struct exchange *exchange, int fd)
 {
     char head[HTTP_HEAD_MAX];
     const struct http_response *response = &exchange->response;
     size_t head_length = http_response_head(response, head);
-    return fcgi_close(exchange->fcgi, head, head_length, response->body.bytes,
+    return fcgi_close(exchange->fcgi, fd, head, head_length, response->body.bytes,
                       response->head_only ? 0 : response->body.length);
 }

@@ -18,10 +18,9 @@ struct exchange {
     struct exchange *next; /* free list */
 };
 
-/* Where a request's bytes are, and where it is worked on. */
+/* A request that came in whole. */
 struct exchange_source {
-    int fd;
-    const uint8_t *bytes; /* NULL: they are in the socket */
+    const uint8_t *bytes;
     size_t length;
     size_t body_length; /* bytes of the body that came, by the scan of its records */
     int refuse;         /* 0, or the status to answer without looking at it: 413 too large, 503 no room */
@@ -32,7 +31,6 @@ struct exchange_tools {
     struct api *api;
     struct api_lane *lane;
     struct http_ids ids;
-    int memory_fd;
     char *body; /* reused for small bodies */
     size_t body_capacity;
 };
@@ -46,9 +44,10 @@ enum exchange_next {
     EXCHANGE_RESPOND, /* the response is complete */
     EXCHANGE_ASK,     /* call.request wants to go to the broker */
     EXCHANGE_METRICS, /* the collector is to be asked */
-    EXCHANGE_BROKEN /* nothing can be answered; the descriptor is closed when the bytes were in the socket */
+    EXCHANGE_BROKEN   /* nothing can be answered */
 };
-/* Reads the request and does with it what can be done without waiting. Any thread, with its own tools. */
+/* Reads the request and does with it what can be done without waiting; its bytes are not needed afterwards.
+ * Any thread, with its own tools. */
 enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_tools *tools,
                                    const struct exchange_source *source);
 /* Makes the response of the broker's answer. Any thread. */
@@ -56,8 +55,8 @@ void exchange_answer(struct exchange *exchange, const struct client_answer *answ
 /* Keeps a copy of the answer, for exchange_answer_kept in another thread. */
 void exchange_keep_answer(struct exchange *exchange, const struct client_answer *answer);
 void exchange_answer_kept(struct exchange *exchange);
-/* Writes the response; true when the connection stays open. Any thread. */
-bool exchange_respond(struct exchange *exchange);
+/* Writes the response to the connection; true when that stays open. Any thread. */
+bool exchange_respond(struct exchange *exchange, int fd);
 /* Back to the state of a new one; a request that was opened and not answered is dropped. */
 void exchange_reset(struct exchange *exchange);
 

@@ -1,34 +1,85 @@
-/* fcgi: the only file that knows libfcgi.
+/* fcgi: the only file that knows libfcgi, which reads and writes the records here, and no descriptor.
  *
  * libfcgi's own way (FCGX_Accept_r waits for a connection, then for its bytes, in a thread of its own) would
- * cost a thread for every idle connection of a web server. Here it is given a descriptor on which the whole
- * request is known to lie (scan.c), so that none of its blocking reads blocks. What that takes: the request
- * is told that it kept its connection (or libfcgi would close the descriptor first), that it may not accept
- * (listening socket -1), and that it is detached (no draining of the socket, which may take 2 s). A request
- * whose bytes we had to read ourselves is lent back through a memory file: libfcgi reads from that descriptor
- * and writes to the connection's.
+ * cost a thread for every idle connection of a web server, and a slow peer could hold it. Its fcgios.h keeps
+ * the operating system behind a few functions, OS_Read and OS_Write among them, which it calls as any symbol
+ * of a shared library is called: the program's own come first. So they stand here, read from the bytes of a
+ * request that came in whole (scan.c), write to where the answer is to go, and close nothing. fcgi_init
+ * proves that it is so with the library that it finds.
  *
- * Called by connection.c on the loop's thread, and by the side lane's threads for large requests; one fcgi
- * object belongs to one thread at a time. SPDX-License-Identifier: MIT */
+ * The request is told that it kept its connection (or FCGX_Accept_r would finish it first), that it may not
+ * accept (listening socket -1), and that it is detached. Called by connection.c on the loop's thread, and by
+ * the side lane's threads for large requests; one fcgi object belongs to one thread at a time.
+ * SPDX-License-Identifier: MIT */
 #include "fcgi.h"
 
+#include <errno.h>
 #include <fcgiapp.h>
+#include <fcgios.h>
+#include <limits.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
-enum { FCGI_MAGIC = 0x0fc91001 };
+enum {
+    FCGI_MAGIC = 0x0fc91001,
+    NO_DESCRIPTOR = INT_MAX /* where libfcgi wants a number that is not negative */
+};
 
 struct fcgi {
     unsigned magic;
     bool open;
-    int fd;
+    int fd; /* of the answer */
+    const uint8_t *bytes;
+    size_t length; /* of `bytes`, which libfcgi has yet to read */
     FCGX_Request request;
 };
 
+/* ---- what libfcgi takes for the operating system ---- */
+
+/* Whose request this thread is at: libfcgi hands on no more than the number of a descriptor. */
+static _Thread_local struct fcgi *current;
+
+int OS_Read(int fd, char *buffer, size_t length)
+{
+    (void)fd;
+    if (length > current->length)
+        length = current->length;
+    memcpy(buffer, current->bytes, length);
+    current->bytes += length;
+    current->length -= length;
+    return (int)length;
+}
+
+int OS_Write(int fd, char *buffer, size_t length)
+{
+    (void)fd;
+    return (int)send(current->fd, buffer, length, MSG_NOSIGNAL);
+}
+
+int OS_IpcClose(int fd, int shutdown)
+{
+    (void)fd;
+    (void)shutdown;
+    return 0;
+}
+
+/* ---- life ---- */
+
+/* One request to ourselves. */
+static bool reads_through_us(void)
+{
+    static const uint8_t nothing[] = {
+        1, 1, 0, 1, 0, 8, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0,  /* BEGIN_REQUEST */
+        1, 4, 0, 1, 0, 0, 0, 0, 1, 5, 0, 1, 0, 0, 0, 0}; /* no PARAMS, no STDIN */
+    struct fcgi *fcgi = fcgi_new();
+    bool read = fcgi_open(fcgi, nothing, sizeof nothing) && fcgi_read_body(fcgi, NULL, 0) == 0;
+    fcgi_free(fcgi);
+    return read;
+}
+
 bool fcgi_init(void)
 {
-    return FCGX_Init() == 0;
+    return FCGX_Init() == 0 && reads_through_us();
 }
 
 struct fcgi *fcgi_new(void)
@@ -48,43 +99,21 @@ void fcgi_free(struct fcgi *fcgi)
     free(fcgi);
 }
 
-int fcgi_memory(void)
-{
-    return memfd_create("outrigger-request", MFD_CLOEXEC);
-}
+/* ---- a request ---- */
 
-/* The bytes as a file to be read. -1 when there is no memory for it. */
-static int lend(int *memory_fd, const uint8_t *bytes, size_t length)
-{
-    size_t written = 0;
-    if (*memory_fd < 0)
-        *memory_fd = fcgi_memory();
-    while (*memory_fd >= 0 && written < length) {
-        ssize_t count = pwrite(*memory_fd, bytes + written, length - written, (off_t)written);
-        if (count <= 0)
-            return -1;
-        written += (size_t)count;
-    }
-    if (ftruncate(*memory_fd, (off_t)length) != 0 || lseek(*memory_fd, 0, SEEK_SET) != 0)
-        return -1;
-    return *memory_fd;
-}
-
-bool fcgi_open(struct fcgi *fcgi, int fd, const uint8_t *bytes, size_t length, int *memory_fd)
+bool fcgi_open(struct fcgi *fcgi, const uint8_t *bytes, size_t length)
 {
     CHECK_OBJECT(fcgi, FCGI_MAGIC);
     ENSURE(!fcgi->open);
-    int from = bytes == NULL ? fd : lend(memory_fd, bytes, length);
-    if (from < 0)
-        return false;
-    fcgi->fd = fd;
+    current = fcgi;
+    fcgi->fd = -1; /* nothing is to be written yet */
+    fcgi->bytes = bytes;
+    fcgi->length = length;
     FCGX_InitRequest(&fcgi->request, -1, 0);
-    fcgi->request.ipcFd = from;
+    fcgi->request.ipcFd = NO_DESCRIPTOR;
     fcgi->request.keepConnection = 1;
     fcgi->request.detached = 1;
     fcgi->open = FCGX_Accept_r(&fcgi->request) == 0;
-    if (!fcgi->open && bytes != NULL)
-        *memory_fd = -1; /* libfcgi has closed it, as it does with what it cannot read */
     return fcgi->open;
 }
 
@@ -97,11 +126,12 @@ int64_t fcgi_read_body(struct fcgi *fcgi, char *body, size_t capacity)
 {
     CHECK_OBJECT(fcgi, FCGI_MAGIC);
     ENSURE(fcgi->open);
+    current = fcgi;
     FCGX_Stream *in = fcgi->request.in;
     int64_t total = 0;
     char rest[4096];
     int count;
-    /* Read to the end in any case: what is left over would be taken for the next request. */
+    /* To the end in any case: only then is it known whether it was broken off. */
     for (;;) {
         bool fits = (size_t)total < capacity;
         size_t room = fits ? capacity - (size_t)total : sizeof rest;
@@ -111,23 +141,24 @@ int64_t fcgi_read_body(struct fcgi *fcgi, char *body, size_t capacity)
             break;
         total += count;
     }
-    fcgi->request.ipcFd = fcgi->fd; /* the answer goes to the connection, wherever the request was lent */
+    fcgi->length = 0; /* `bytes` are their owner's again */
     return FCGX_GetError(in) == 0 ? total : -1;
 }
 
-bool fcgi_close(struct fcgi *fcgi, const char *head, size_t head_length, const char *body, size_t body_length)
+bool fcgi_close(struct fcgi *fcgi, int fd, const char *head, size_t head_length, const char *body,
+                size_t body_length)
 {
     CHECK_OBJECT(fcgi, FCGI_MAGIC);
     ENSURE(fcgi->open);
+    current = fcgi;
+    fcgi->fd = fd;
     FCGX_Request *request = &fcgi->request;
     bool written = FCGX_PutStr(head, (int)head_length, request->out) == (int)head_length;
     if (written && body_length > 0)
         written = FCGX_PutStr(body, (int)body_length, request->out) == (int)body_length;
-    /* What FCGX_Finish_r does, but for closing the descriptor, which is the connection's. */
     written = FCGX_FClose(request->err) == 0 && FCGX_FClose(request->out) == 0 && written;
     bool keep = written && request->keepConnection;
-    FCGX_Free(request, 0);
-    fcgi->open = false;
+    fcgi_drop(fcgi);
     return keep;
 }
 

@@ -6,6 +6,8 @@
  * SPDX-License-Identifier: MIT */
 #include "lane.h"
 
+#include "process.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -61,10 +63,20 @@ static void finished(struct lane *lane, struct lane_job *job)
         eventfd_write(lane->event_fd, 1);
 }
 
+/* The process stays on the cores on which those that pass requests on wake each other fast. A thread of the
+ * lane computes for long instead, and is better off on whichever core is free. */
+static void take_any_core(void)
+{
+    const char *cores = getenv("OUTRIGGER_CORES_ALL");
+    if (cores != NULL)
+        process_pin(cores);
+}
+
 static void *run(void *self)
 {
     struct lane *lane = self;
     struct exchange_tools tools;
+    take_any_core();
     exchange_tools_init(&tools, lane->api);
     for (;;) {
         pthread_mutex_lock(&lane->mutex);

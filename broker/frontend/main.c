@@ -103,6 +103,7 @@ static void tune_memory(void)
     mallopt(M_MXFAST, 0);
     mallopt(M_TOP_PAD, 1 << 20);
     mallopt(M_TRIM_THRESHOLD, 2 << 20);
+    mallopt(M_MMAP_THRESHOLD, 1 << 20); /* a batch's buffers: mapping them costs more than filling them */
 }
 
 int main(int argc, char **argv)

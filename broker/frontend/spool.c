@@ -1,26 +1,36 @@
-/* spool: see spool.h. Each connection has one while a request comes in pieces (connection.c); it doubles as
- * it grows, so a slow peer costs 4 KB and a large body about what it is. The budget is what keeps a thousand
- * large ones from taking all memory: the one that finds it used up is refused, the others go on.
- * SPDX-License-Identifier: MIT */
+/* spool: see spool.h. Each connection has one while a request comes in pieces (connection.c). It grows with
+ * what is in it, so a slow peer costs 4 KB and a large body up to four times what it is, until it has come.
+ * The budget is what keeps a thousand large ones from taking all memory: the one that finds it used up is
+ * refused, the others go on. SPDX-License-Identifier: MIT */
 #include "spool.h"
 
 #include <stdlib.h>
 
-enum { SPOOL_BEGIN = 4096 }; /* bytes: nearly every single request fits */
+enum {
+    SPOOL_BEGIN = 4096,  /* bytes: nearly every single request fits */
+    SPOOL_LARGE = 65536, /* what has come so far is probably the smaller part */
+};
+
+static bool affords(const struct spool *spool, const struct spool_budget *budget, size_t capacity)
+{
+    return budget->used - spool->capacity <= budget->limit &&
+           capacity <= budget->limit - (budget->used - spool->capacity);
+}
 
 static bool grow(struct spool *spool, struct spool_budget *budget, size_t wanted)
 {
     size_t capacity = spool->capacity == 0 ? SPOOL_BEGIN : spool->capacity;
     while (capacity < wanted)
         capacity *= 2;
-    size_t more = capacity - spool->capacity;
-    if (more > budget->limit || budget->used > budget->limit - more)
+    if (!affords(spool, budget, capacity))
         return false;
+    while (wanted >= SPOOL_LARGE && capacity < 4 * wanted && affords(spool, budget, 2 * capacity))
+        capacity *= 2;
     uint8_t *grown = realloc(spool->bytes, capacity);
     ENSURE(grown != NULL);
     spool->bytes = grown;
+    budget->used += capacity - spool->capacity;
     spool->capacity = capacity;
-    budget->used += more;
     return true;
 }
 
@@ -32,6 +42,14 @@ bool spool_add(struct spool *spool, struct spool_budget *budget, const uint8_t *
     memcpy(spool->bytes + spool->length, bytes, length);
     spool->length = wanted;
     return true;
+}
+
+uint8_t *spool_room(struct spool *spool, struct spool_budget *budget, size_t *room)
+{
+    if (spool->length == spool->capacity && !grow(spool, budget, spool->length + 1))
+        return NULL;
+    *room = spool->capacity - spool->length;
+    return spool->bytes + spool->length;
 }
 
 void spool_drop(struct spool *spool, struct spool_budget *budget)

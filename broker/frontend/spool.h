@@ -20,6 +20,9 @@ struct spool {
 
 /* Appends; false, and nothing is changed, when the budget is used up. */
 bool spool_add(struct spool *spool, struct spool_budget *budget, const uint8_t *bytes, size_t length);
+/* Room behind what is there, at least 1 byte, to be read into; `spool->length` is then moved on by the
+ * caller. NULL when the budget is used up. */
+uint8_t *spool_room(struct spool *spool, struct spool_budget *budget, size_t *room);
 /* Gives the memory back. */
 void spool_drop(struct spool *spool, struct spool_budget *budget);
 

@@ -60,6 +60,7 @@ static bool prepare_environment(const struct config *config, struct placement *p
     umask(077); /* what they make is theirs; what others may reach is given its mode by name */
     setenv("OUTRIGGER_CORES_LIGHT", placement->light, 1);
     setenv("OUTRIGGER_CORES_HEAVY", placement->heavy, 1);
+    setenv("OUTRIGGER_CORES_ALL", placement->all, 1);
     if (isatty(STDERR_FILENO)) /* their stderr is a pipe to us, but a person reads it in the end */
         setenv("OUTRIGGER_LOG", "plain", 0);
     return true;

@@ -1,6 +1,7 @@
 """Report: medians over the rounds, the table, and the goals.
 
-A goal compares medians of one run of the benchmark: what another day or another machine gave does not count.
+Rounds in which strangers took much of the machine are left out, unless nearly all are like that. A goal
+compares medians of one run of the benchmark: what another day or another machine gave does not count.
 
 SPDX-License-Identifier: MIT
 """
@@ -11,15 +12,20 @@ from statistics import median
 OURS = ("frontend", "broker", "worker")     # the parts of Outrigger that a request passes through
 PARTS = ("web", *OURS)
 COLUMNS = ("per_second", "p50", "p99", "others")
+DISTURBED = 0.10                            # the share of others from which on a round is left out
+CALM_ROUNDS_MIN = 2                         # if there are so many others
 
 
-def summary(runs: list) -> dict:
-    """The medians of the runs of one cell, and how far they lie apart."""
+def summary(all_runs: list) -> dict:
+    """The medians of the calm runs of one cell, and how far they lie apart."""
+    calm = [run for run in all_runs if run["others"] < DISTURBED]
+    runs = calm if len(calm) >= min(CALM_ROUNDS_MIN, len(all_runs)) else all_runs
     cell = {column: median(run[column] for run in runs) for column in COLUMNS if column in runs[0]}
     rates = [run["per_second"] for run in runs]
     cell["spread"] = (max(rates) - min(rates)) / max(cell["per_second"], 1e-9)
-    cell["refused"] = sum(run["refused"] for run in runs)
-    cell["broken"] = sum(run["broken"] for run in runs)
+    cell["calm"] = len(calm)
+    cell["refused"] = sum(run["refused"] for run in all_runs)
+    cell["broken"] = sum(run["broken"] for run in all_runs)
     cell["cpu"] = {part: median(run["cpu"].get(part, 0.0) for run in runs) for part in runs[0]["cpu"]}
     cell["cpu_ours"] = median(sum(run["cpu"].get(part, 0.0) for part in OURS) for run in runs)
     return cell
@@ -42,15 +48,16 @@ def _row(name: str, cell: dict, cells: dict) -> str:
     used.append(f"{rest:.1f}" if rest else "")
     failed = "".join(f"  {cell[kind]} {kind.upper()}" for kind in ("refused", "broken") if cell[kind])
     return (f"  {name:34}{cell['per_second']:10,.0f}{cell['spread']:6.0%}{ratio:>7}{times[0]:>10}{times[1]:>10}   "
-            + "".join(f"{value:>9}" for value in used) + f"{cell['others']:8.0%}{failed}")
+            + "".join(f"{value:>9}" for value in used) + f"{cell['others']:8.0%}{cell['calm']:6}{failed}")
 
 
 def table(cells: dict) -> str:
     head = (f"  {'':34}{'req/s':>10}{'+-':>6}{'ratio':>7}{'p50 ms':>10}{'p99 ms':>10}   "
-            + "".join(f"{part:>9}" for part in (*PARTS, "rest")) + f"{'others':>8}")
+            + "".join(f"{part:>9}" for part in (*PARTS, "rest")) + f"{'others':>8}{'calm':>6}")
     lines = ["Medians. +- is the spread of the rounds. ratio: to floor-threads behind the same web server (direct: behind",
              "nginx), batch: to fastify, heavy: rows to raw ONNX Runtime. web to rest: CPU us a request, by program.",
-             "others: the share of the machine that strangers took meanwhile.", "", head]
+             f"others: the share of the machine that strangers took meanwhile. calm: rounds with less than {DISTURBED:.0%} of that:",
+             "the medians are theirs where there are enough.", "", head]
     load = None
     for name, cell in cells.items():
         if load not in (None, name.split("/")[2]):

@@ -198,7 +198,7 @@ RECIPES = [
     Recipe("heavy", "Handwritten digits, a deep net of about 1 ms a row",
            load_digits, train_heavy,
            lambda name, model: onnx_convert.mlp(name, None, model, "batch"),
-           [rows_a_batch(16)]),
+           [rows_a_batch(24)]),
 ]
 
 

@@ -1,5 +1,5 @@
-/* test_fcgi: libfcgi lent a descriptor on which a whole request lies: what it reads, what it writes, and what
- * it makes of requests that are framed well and wrong inside. SPDX-License-Identifier: MIT */
+/* test_fcgi: libfcgi with the bytes of a whole request: what it reads, what it writes, and what it makes of
+ * requests that are framed well and wrong inside. SPDX-License-Identifier: MIT */
 #include "fastcgi.h"
 #include "fcgi.h"
 #include "suite.h"
@@ -12,7 +12,6 @@
 
 static struct fcgi *fcgi;
 static int ends[2]; /* [0] is ours, [1] the web server's */
-static int memory_fd;
 static struct fastcgi_request request;
 static struct fastcgi_answer answer;
 
@@ -20,7 +19,6 @@ static void set_up(void)
 {
     ck_assert(fcgi_init());
     fcgi = fcgi_new();
-    memory_fd = -1;
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 }
 
@@ -29,8 +27,6 @@ static void tear_down(void)
     fcgi_free(fcgi);
     close(ends[0]);
     close(ends[1]);
-    if (memory_fd >= 0)
-        close(memory_fd);
 }
 
 /* ---- the web server's part ---- */
@@ -44,15 +40,9 @@ static void make_request(uint8_t flags, const char *body)
     fastcgi_body(&request, body, strlen(body));
 }
 
-static bool open_from_socket(void)
+static bool open_request(void)
 {
-    ck_assert_int_eq(write(ends[1], request.bytes, request.length), (ssize_t)request.length);
-    return fcgi_open(fcgi, ends[0], NULL, 0, &memory_fd);
-}
-
-static bool open_from_memory(void)
-{
-    return fcgi_open(fcgi, ends[0], request.bytes, request.length, &memory_fd);
+    return fcgi_open(fcgi, request.bytes, request.length);
 }
 
 /* The whole answer, which fcgi_close has written before this is called. */
@@ -84,31 +74,49 @@ static void check_request(const char *expected)
     ck_assert_str_eq(body, expected);
 }
 
-START_TEST(a_request_is_read_from_the_socket_and_answered)
+START_TEST(a_request_is_read_and_answered)
 {
     make_request(FASTCGI_KEEP, "hello");
-    ck_assert(open_from_socket());
+    ck_assert(open_request());
     check_request("hello");
-    ck_assert(fcgi_close(fcgi, "Status: 200\r\n\r\n", 15, "world", 5));
+    ck_assert(fcgi_close(fcgi, ends[0], "Status: 200\r\n\r\n", 15, "world", 5));
     ck_assert_str_eq(read_answer(), "Status: 200\r\n\r\nworld");
     ck_assert(is_open(ends[0]));
 }
 END_TEST
 
-START_TEST(a_request_is_read_from_memory_and_answered_on_the_socket)
+START_TEST(nothing_of_a_request_shows_in_the_next)
 {
     make_request(FASTCGI_KEEP, "a rather long body");
-    ck_assert(open_from_memory());
+    ck_assert(open_request());
     check_request("a rather long body");
-    ck_assert(fcgi_close(fcgi, "first", 5, NULL, 0));
+    ck_assert(fcgi_close(fcgi, ends[0], "first", 5, NULL, 0));
     ck_assert_str_eq(read_answer(), "first");
-    int fd = memory_fd;
-    make_request(FASTCGI_KEEP, ""); /* shorter: nothing of the one before may show */
-    ck_assert(open_from_memory());
-    ck_assert_int_eq(memory_fd, fd);
-    check_request("");
-    ck_assert(fcgi_close(fcgi, "second", 6, NULL, 0));
+    make_request(FASTCGI_KEEP, "");
+    ck_assert(open_request());
+    memset(request.bytes, 'x', request.length); /* the parameters have been copied; the body is still there */
+    ck_assert_ptr_nonnull(fcgi_parameters(fcgi));
+    ck_assert(fcgi_close(fcgi, ends[0], "second", 6, NULL, 0));
     ck_assert_str_eq(read_answer(), "second");
+}
+END_TEST
+
+/* As the side lane has it: read in one thread, answered in another, while that one is at another request. */
+START_TEST(two_requests_are_under_way_at_a_time)
+{
+    struct fcgi *other = fcgi_new();
+    make_request(FASTCGI_KEEP, "hello");
+    ck_assert(open_request());
+    ck_assert(fcgi_open(other, request.bytes, request.length));
+    check_request("hello");
+    char body[64] = "";
+    ck_assert_int_eq(fcgi_read_body(other, body, sizeof body), 5);
+    ck_assert_str_eq(body, "hello");
+    ck_assert(fcgi_close(other, ends[0], "other", 5, NULL, 0));
+    ck_assert_str_eq(read_answer(), "other");
+    ck_assert(fcgi_close(fcgi, ends[0], "one", 3, NULL, 0));
+    ck_assert_str_eq(read_answer(), "one");
+    fcgi_free(other);
 }
 END_TEST
 
@@ -116,9 +124,9 @@ START_TEST(many_requests_go_over_one_connection)
 {
     for (int i = 0; i < 50; i++) {
         make_request(FASTCGI_KEEP, i % 2 == 0 ? "even" : "odd");
-        ck_assert(i % 3 == 0 ? open_from_memory() : open_from_socket());
+        ck_assert(open_request());
         check_request(i % 2 == 0 ? "even" : "odd");
-        ck_assert(fcgi_close(fcgi, "answer", 6, NULL, 0));
+        ck_assert(fcgi_close(fcgi, ends[0], "answer", 6, NULL, 0));
         ck_assert_str_eq(read_answer(), "answer");
     }
 }
@@ -127,9 +135,9 @@ END_TEST
 START_TEST(the_web_server_may_want_the_connection_closed)
 {
     make_request(0, "");
-    ck_assert(open_from_socket());
+    ck_assert(open_request());
     check_request("");
-    ck_assert(!fcgi_close(fcgi, "x", 1, NULL, 0));
+    ck_assert(!fcgi_close(fcgi, ends[0], "x", 1, NULL, 0));
     ck_assert_str_eq(read_answer(), "x");
     ck_assert(is_open(ends[0])); /* which is its owner's to do */
 }
@@ -142,13 +150,13 @@ START_TEST(a_body_that_does_not_fit_is_read_to_its_end)
     fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
     fastcgi_body(&request, body, sizeof body);
     memset(room, '.', sizeof room);
-    ck_assert(open_from_memory());
+    ck_assert(open_request());
     ck_assert_int_eq(fcgi_read_body(fcgi, room, 100), sizeof body);
     ck_assert(room[0] == 'b' && room[99] == 'b' && room[100] == '.');
-    ck_assert(fcgi_close(fcgi, "x", 1, NULL, 0));
+    ck_assert(fcgi_close(fcgi, ends[0], "x", 1, NULL, 0));
     ck_assert_str_eq(read_answer(), "x");
     make_request(FASTCGI_KEEP, "next"); /* and is not taken for the next request */
-    ck_assert(open_from_socket());
+    ck_assert(open_request());
     check_request("next");
 }
 END_TEST
@@ -158,7 +166,7 @@ START_TEST(a_body_that_is_broken_off_is_none)
     char body[64];
     make_request(FASTCGI_KEEP, "hello");
     request.length -= 8 + 2; /* without its end, and two bytes short */
-    ck_assert(open_from_memory());
+    ck_assert(open_request());
     ck_assert_int_eq(fcgi_read_body(fcgi, body, sizeof body), -1);
 }
 END_TEST
@@ -168,9 +176,9 @@ START_TEST(a_large_answer_is_written_whole)
     static char body[100000];
     memset(body, 'b', sizeof body - 1);
     make_request(FASTCGI_KEEP, "");
-    ck_assert(open_from_socket());
+    ck_assert(open_request());
     check_request("");
-    ck_assert(fcgi_close(fcgi, "head", 4, body, sizeof body - 1));
+    ck_assert(fcgi_close(fcgi, ends[0], "head", 4, body, sizeof body - 1));
     ck_assert_uint_eq(strlen(read_answer()), 4 + sizeof body - 1);
     ck_assert_str_eq(answer.text + 4, body);
 }
@@ -179,22 +187,22 @@ END_TEST
 START_TEST(a_peer_that_went_is_no_signal)
 {
     make_request(FASTCGI_KEEP, "");
-    ck_assert(open_from_socket());
+    ck_assert(open_request());
     check_request("");
     close(ends[1]);
     ends[1] = dup(ends[0]);
-    ck_assert(!fcgi_close(fcgi, "x", 1, NULL, 0));
+    ck_assert(!fcgi_close(fcgi, ends[0], "x", 1, NULL, 0));
 }
 END_TEST
 
 START_TEST(a_request_may_be_dropped)
 {
     make_request(FASTCGI_KEEP, "hello");
-    ck_assert(open_from_socket());
+    ck_assert(open_request());
     fcgi_drop(fcgi);
     fcgi_drop(fcgi);
     ck_assert(is_open(ends[0]));
-    ck_assert(open_from_memory()); /* freed while it is open */
+    ck_assert(open_request()); /* freed while it is open */
 }
 END_TEST
 
@@ -206,39 +214,34 @@ static const struct {
 } malformed[] = {
     {"\x05\x05NAME", 6}, {"\x01", 1}, {"\x80\x00", 2}, {"\x7f\x7f", 2}, {"\x80\x01\x00\x00\x00", 5}};
 
-START_TEST(malformed_parameters_cost_the_connection)
+START_TEST(malformed_parameters_are_no_request)
 {
-    for (size_t i = 0; i < COUNT_OF(malformed); i++)
-        for (int from_memory = 0; from_memory < 2; from_memory++) {
-            fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
-            fastcgi_add(&request, FASTCGI_PARAMS, malformed[i].bytes, malformed[i].length);
-            fastcgi_body(&request, "", 0);
-            ck_assert_msg(!(from_memory ? open_from_memory() : open_from_socket()), "case %zu", i);
-            ck_assert(is_open(ends[0]) == from_memory);
-            ck_assert_int_eq(memory_fd, -1);
-            close(ends[0]);
-            close(ends[1]);
-            ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-        }
+    for (size_t i = 0; i < COUNT_OF(malformed); i++) {
+        fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
+        fastcgi_add(&request, FASTCGI_PARAMS, malformed[i].bytes, malformed[i].length);
+        fastcgi_body(&request, "", 0);
+        ck_assert_msg(!open_request(), "case %zu", i);
+        ck_assert(is_open(ends[0]));
+    }
     make_request(FASTCGI_KEEP, "good"); /* the next one is read as if nothing had been */
-    ck_assert(open_from_socket());
+    ck_assert(open_request());
     check_request("good");
 }
 END_TEST
 
-START_TEST(an_unknown_role_costs_the_connection)
+START_TEST(an_unknown_role_is_no_request)
 {
     fastcgi_begin(&request, 77, FASTCGI_KEEP);
     fastcgi_body(&request, "", 0);
-    ck_assert(!open_from_socket());
-    ck_assert(!is_open(ends[0]));
+    ck_assert(!open_request());
 }
 END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {a_request_is_read_from_the_socket_and_answered,
-                                  a_request_is_read_from_memory_and_answered_on_the_socket,
+    const TTest *const tests[] = {a_request_is_read_and_answered,
+                                  nothing_of_a_request_shows_in_the_next,
+                                  two_requests_are_under_way_at_a_time,
                                   many_requests_go_over_one_connection,
                                   the_web_server_may_want_the_connection_closed,
                                   a_body_that_does_not_fit_is_read_to_its_end,
@@ -246,7 +249,7 @@ int main(void)
                                   a_large_answer_is_written_whole,
                                   a_peer_that_went_is_no_signal,
                                   a_request_may_be_dropped,
-                                  malformed_parameters_cost_the_connection,
-                                  an_unknown_role_costs_the_connection};
+                                  malformed_parameters_are_no_request,
+                                  an_unknown_role_is_no_request};
     return SUITE_RUN("fcgi", set_up, tear_down, tests);
 }

@@ -45,6 +45,7 @@ START_TEST(auto_works_with_the_cores_that_there_are)
     CPU_SET(6, &cores);
     CPU_SET(9, &cores);
     expect("auto", cores, "6,9", "1,5");
+    ck_assert_str_eq(divided.all, "1,5-6,9");
 }
 END_TEST
 
