@@ -207,7 +207,8 @@ static void on_cancel(struct broker *broker, struct port_message *message)
 
 static struct payload encode_entry(const struct version *version, const struct model *model)
 {
-    struct catalog_entry entry = {.model = text_of(model->name)};
+    struct catalog_entry entry = {.model = text_of(model->name),
+                                  .required = model->config == NULL || model->config->required != 0};
     if (version != NULL) {
         entry.version = text_of(version->name);
         entry.state = version_state(version);

@@ -340,7 +340,7 @@ int failure_http_status(enum failure failure)
 
 /* ---- catalog entries ---- */
 
-enum { ENTRY_FIELDS = 6, ENTRY_OVERHEAD = 2 * PROTOCOL_NAME_MAX + 64 };
+enum { ENTRY_FIELDS = 7, ENTRY_OVERHEAD = 2 * PROTOCOL_NAME_MAX + 64 };
 
 size_t catalog_entry_bound(const struct catalog_entry *entry)
 {
@@ -357,6 +357,7 @@ size_t catalog_entry_encode(const struct catalog_entry *entry, uint8_t *bytes, s
     wire_write_uint(&writer, entry->state);
     wire_write_uint(&writer, entry->workers);
     wire_write_bool(&writer, entry->stable);
+    wire_write_bool(&writer, entry->required);
     wire_write_bin(&writer, entry->schema.at, entry->schema.length);
     return wire_writer_end(&writer);
 }
@@ -366,12 +367,13 @@ const char *catalog_entry_decode(const uint8_t *bytes, size_t length, struct cat
     struct wire_reader reader = wire_reader(bytes, length);
     uint32_t fields;
     uint64_t state;
-    TAKE(wire_read_array(&reader, &fields) && fields == ENTRY_FIELDS, "the entry is no array of 6");
+    TAKE(wire_read_array(&reader, &fields) && fields == ENTRY_FIELDS, "the entry is no array of 7");
     TAKE(take_name(&reader, false, &entry->model), "the entry's model is no name");
     TAKE(take_name(&reader, true, &entry->version), "the entry's version is no name");
     TAKE(wire_read_uint(&reader, CATALOG_FAILED, &state), "the entry's state is unknown");
     TAKE(take_u32(&reader, 0, UINT32_MAX, &entry->workers), "the entry's workers is no number");
     TAKE(wire_read_bool(&reader, &entry->stable), "the entry's stable is no boolean");
+    TAKE(wire_read_bool(&reader, &entry->required), "the entry's required is no boolean");
     TAKE(wire_read_bin(&reader, PROTOCOL_SCHEMA_MAX, &entry->schema),
          "the entry's schema is no bin of at most 8 MiB");
     TAKE(wire_finished(&reader), "bytes are left over behind the entry");

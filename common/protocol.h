@@ -152,6 +152,7 @@ struct catalog_entry {
     enum catalog_state state;
     uint32_t workers; /* ready ones */
     bool stable;
+    bool required;      /* the model: a service that lacks it is not ready */
     struct text schema; /* READY's payload; empty while unknown */
 };
 

@@ -128,21 +128,12 @@ void api_refuse(const struct http_request *request, struct api_call *call, struc
 
 /* ---- readiness ---- */
 
-static bool is_required(const struct api *api, const char *name)
-{
-    const struct model_list *models = api->context.models;
-    for (size_t i = 0; models != NULL && i < models->count; i++)
-        if (strcmp(models->models[i]->name, name) == 0)
-            return models->models[i]->required != 0;
-    return true;
-}
-
-static void list_unready(const struct api *api, const struct catalog *catalog, struct problem_faults *faults)
+static void list_unready(const struct catalog *catalog, struct problem_faults *faults)
 {
     for (size_t i = 0; i < catalog_count(catalog); i++) {
         const struct catalog_model *model = catalog_at(catalog, i);
         char field[PROBLEM_FIELD_MAX];
-        if (catalog_model_ready(model) || !is_required(api, model->name))
+        if (catalog_model_ready(model) || !model->required)
             continue;
         snprintf(field, sizeof field, "models.%.80s", model->name);
         if (model->stable == NULL)
@@ -162,7 +153,7 @@ static void ready(const struct api *api, const struct catalog *catalog, struct h
     if (catalog == NULL)
         problem_fault(&faults, "models", "are not known yet");
     else
-        list_unready(api, catalog, &faults);
+        list_unready(catalog, &faults);
     if (faults.count == 0) {
         output_add_string(&response->body, "{\"status\":\"ready\"}\n");
         return;

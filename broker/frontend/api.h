@@ -24,8 +24,6 @@ struct api;
 /* What the API needs to know; what it points to must live as long as the API. */
 struct api_context {
     const struct config *config;
-    /* Whose `required` says which models /ready waits for. NULL, or a model that is not in it: waits. */
-    const struct model_list *models;
     struct metrics *metrics;
     bool (*broker_connected)(void *self); /* asked for /ready */
     void *self;

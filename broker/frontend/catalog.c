@@ -56,6 +56,7 @@ static void set_version(struct catalog_version *version, const struct catalog_en
 static void set_model(struct catalog_model *model, const struct catalog_entry *const *entries, size_t count)
 {
     model->name = copy_of(entries[0]->model);
+    model->required = entries[0]->required;
     model->versions = object_alloc(count * sizeof *model->versions);
     for (size_t i = 0; i < count; i++) {
         if (entries[i]->version.length == 0)

@@ -23,6 +23,7 @@ struct catalog_model {
     char *name;
     struct catalog_version *versions;
     size_t version_count;                 /* 0: the model has no version */
+    bool required;                        /* /ready waits for it */
     const struct catalog_version *stable; /* the one that requests without a version get; NULL: none */
 };
 

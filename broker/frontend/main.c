@@ -112,8 +112,6 @@ int main(int argc, char **argv)
     struct config *config = options_config(&options);
     int listen_fd = listening_socket();
     process_descriptor_limit((size_t)config->frontend_max_connections + 256);
-    struct config_errors errors = {0};
-    struct model_list *models = model_list_load(config->models_directory, &errors);
 
     tune_memory();
     struct program program = {.loop = loop_new()};
@@ -127,11 +125,8 @@ int main(int argc, char **argv)
     }
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     void *zmq = zmq_ctx_new();
-    struct api *api = program.api = api_new(&(struct api_context){.config = config,
-                                                                  .models = models,
-                                                                  .metrics = metrics,
-                                                                  .broker_connected = connected,
-                                                                  .self = &program});
+    struct api *api = program.api = api_new(&(struct api_context){
+        .config = config, .metrics = metrics, .broker_connected = connected, .self = &program});
     program.client = client_new(zmq, program.loop, config->broker_askers,
                                 (size_t)config->frontend_max_in_flight, metrics, catalog_came, &program);
     struct stats_publisher *stats =
@@ -163,7 +158,6 @@ int main(int argc, char **argv)
     loop_timer_cancel(program.loop, &program.catalog_wait);
     loop_free(program.loop);
     metrics_free(metrics);
-    model_list_free(models);
     config_free(config);
     options_free(&options);
     return 0;

@@ -61,14 +61,14 @@ static void tell_models(void)
     struct text many = encoded(thirty());
     struct text strange = encoded(odd());
     const struct catalog_entry entries[] = {
-        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, three},
-        {text_of("three"), text_of("2"), CATALOG_READY, 1, false, three},
-        {text_of("thirty"), text_of("1"), CATALOG_READY, 2, true, many},
-        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, {NULL, 0}},
-        {text_of("silent"), text_of("1"), CATALOG_READY, 1, true, {NULL, 0}},
-        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, three},
-        {text_of("empty"), text_of(""), CATALOG_LOADING, 0, false, {NULL, 0}},
-        {text_of("odd"), text_of("1"), CATALOG_READY, 1, true, strange},
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three},
+        {text_of("three"), text_of("2"), CATALOG_READY, 1, false, true, three},
+        {text_of("thirty"), text_of("1"), CATALOG_READY, 2, true, true, many},
+        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, true, {NULL, 0}},
+        {text_of("silent"), text_of("1"), CATALOG_READY, 1, true, true, {NULL, 0}},
+        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, true, three},
+        {text_of("empty"), text_of(""), CATALOG_LOADING, 0, false, true, {NULL, 0}},
+        {text_of("odd"), text_of("1"), CATALOG_READY, 1, true, true, strange},
     };
     api_catalog(api, entries, COUNT_OF(entries));
     free((char *)three.at);
@@ -80,7 +80,7 @@ static void tell_models(void)
 static void tell_one(void)
 {
     struct text three = encoded(example_classifier(3));
-    const struct catalog_entry entry = {text_of("three"), text_of("1"), CATALOG_READY, 1, true, three};
+    const struct catalog_entry entry = {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three};
     api_catalog(api, &entry, 1);
     free((char *)three.at);
 }
@@ -524,27 +524,20 @@ END_TEST
 
 START_TEST(models_that_are_not_required_may_be_away)
 {
-    static char loading[] = "loading", empty[] = "empty", headless[] = "headless", three[] = "three";
-    struct model_config of_loading = {.name = loading}, of_empty = {.name = empty},
-                        of_headless = {.name = headless};
-    struct model_config of_three = {.name = three, .required = 1};
-    struct model_config *list[] = {&of_loading, &of_empty, &of_headless, &of_three};
-    const struct model_list models = {list, COUNT_OF(list)};
-    struct api *old = api;
-    api = api_new(&(struct api_context){.config = &config,
-                                        .models = &models,
-                                        .metrics = metrics,
-                                        .broker_connected = broker_connected,
-                                        .self = &connected});
-    tell_models();
+    struct text three = encoded(example_classifier(3));
+    struct catalog_entry entries[] = {
+        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, false, {NULL, 0}},
+        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, false, three},
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three},
+    };
+    api_catalog(api, entries, COUNT_OF(entries));
     handle("GET", "/ready", "", NULL);
     body_is("{\"status\":\"ready\"}\n");
-    of_headless.required = 1;
+    entries[1].required = true;
+    api_catalog(api, entries, COUNT_OF(entries));
     handle("GET", "/ready", "", NULL);
     problem_is(503, "not_ready", "models.headless: no version");
-    api_call_end(&call);
-    api_free(api);
-    api = old;
+    free((char *)three.at);
 }
 END_TEST
 

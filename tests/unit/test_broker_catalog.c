@@ -21,7 +21,7 @@ static bool find_entry(const char *model, const char *version, struct catalog_en
 START_TEST(the_hello_brings_the_whole_catalog)
 {
     repository_add("m", "2");
-    repository_configure("n", "");
+    repository_configure("n", "required = false;");
     scene_start(NULL);
     struct end *asker = scene_connect(scene_config->broker_askers);
     uint64_t epoch = scene_next(asker, VERB_PONG)->pong.epoch;
@@ -30,9 +30,9 @@ START_TEST(the_hello_brings_the_whole_catalog)
     struct catalog_entry entry;
     ck_assert_uint_eq(scene_letter->envelope.catalog.count, 3);
     ck_assert(find_entry("m", "1", &entry) && !entry.stable);
-    ck_assert(find_entry("m", "2", &entry) && entry.stable);
+    ck_assert(find_entry("m", "2", &entry) && entry.stable && entry.required);
     ck_assert(entry.state == CATALOG_LOADING && entry.workers == 0 && entry.schema.length == 0);
-    ck_assert(find_entry("n", "", &entry) && !entry.stable); /* it has no version yet */
+    ck_assert(find_entry("n", "", &entry) && !entry.stable && !entry.required); /* it has no version yet */
     end_send(asker, &(struct envelope){.verb = VERB_PING, .id = 9}, NULL);
     WAIT_FOR(end_take(asker, scene_letter)); /* PONG alone */
     ck_assert_int_eq(scene_letter->envelope.verb, VERB_PONG);

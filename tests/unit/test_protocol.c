@@ -76,10 +76,10 @@ static const struct vector vectors[] = {
     {BYTES("\x94\x01\x32\x00\xcd\x01\x01"), "uuuu", {.verb = VERB_BEAT, .beat = {.epoch = 257}}},
 };
 
-static const struct vector entry_vector = {.bytes = "\x96\xa1m\xa1"
-                                                    "2\x01\x03\xc3\xc4\x01\x80",
-                                           .length = 11,
-                                           .types = "ssuutb"};
+static const struct vector entry_vector = {.bytes = "\x97\xa1m\xa1"
+                                                    "2\x01\x03\xc3\xc3\xc4\x01\x80",
+                                           .length = 12,
+                                           .types = "ssuuttb"};
 
 static const struct vector *vector_of(enum verb verb)
 {
@@ -500,6 +500,7 @@ START_TEST(a_catalog_entry_does_not_change)
                                         .state = CATALOG_READY,
                                         .workers = 3,
                                         .stable = true,
+                                        .required = true,
                                         .schema = TEXT("\x80")};
     uint8_t bytes[512];
     ck_assert_uint_le(entry_vector.length, catalog_entry_bound(&entry));
@@ -508,7 +509,7 @@ START_TEST(a_catalog_entry_does_not_change)
     struct catalog_entry again;
     ck_assert_ptr_null(catalog_entry_decode(bytes, entry_vector.length, &again));
     ck_assert(text_is(again.model, "m") && text_is(again.version, "2") && text_is(again.schema, "\x80"));
-    ck_assert(again.state == CATALOG_READY && again.workers == 3 && again.stable);
+    ck_assert(again.state == CATALOG_READY && again.workers == 3 && again.stable && again.required);
     for (size_t capacity = 0; capacity < entry_vector.length; capacity++) {
         ck_assert_uint_eq(catalog_entry_encode(&entry, bytes, capacity), 0);
         ck_assert_ptr_nonnull(decode_entry((const uint8_t *)entry_vector.bytes, capacity));
@@ -534,12 +535,13 @@ START_TEST(the_fields_of_a_catalog_entry_have_bounds)
     ck_assert(entry_accepts(3, number(UINT32_MAX)));
     ck_assert(!entry_accepts(3, number(1ULL << 32)));
     ck_assert(entry_accepts(4, raw(BYTES("\xc2"))));
-    ck_assert(entry_accepts(5, letters(4000, true)));
+    ck_assert(entry_accepts(5, raw(BYTES("\xc2"))));
+    ck_assert(entry_accepts(6, letters(4000, true)));
     struct message message = raw(entry_vector.bytes, entry_vector.length);
     message.bytes[message.length++] = 0;
     ck_assert_str_eq(decode_entry(message.bytes, message.length), "bytes are left over behind the entry");
-    message.bytes[0] = 0x97;
-    ck_assert_str_eq(decode_entry(message.bytes, message.length), "the entry is no array of 6");
+    message.bytes[0] = 0x96;
+    ck_assert_str_eq(decode_entry(message.bytes, message.length), "the entry is no array of 7");
 }
 END_TEST
 
