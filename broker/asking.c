@@ -69,13 +69,24 @@ void asking_forget(struct broker *broker, struct request *request)
     end(broker, request);
 }
 
-/* How long until the queue in front has drained, in milliseconds: what Retry-After says. */
+/* Until so many rows, and what workers have in hand, are computed; ns. */
+static int64_t time_for_rows(const struct version *version, uint64_t rows)
+{
+    return cost_of_rows(&version->cost, rows + version->rows_sent, version->model->rule.max_batch_rows,
+                        version->worker_count);
+}
+
+/* What Retry-After says, in milliseconds. */
+static uint64_t retry_after(int64_t nanoseconds)
+{
+    int64_t milliseconds = nanoseconds / MILLISECOND;
+    return milliseconds < 100 ? 100 : milliseconds > 60000 ? 60000 : (uint64_t)milliseconds;
+}
+
+/* How long until the queue has drained. */
 static uint64_t drain_time(const struct version *version)
 {
-    double nanoseconds = (double)version->queue.rows * version->row_cost /
-                         (double)(version->worker_count == 0 ? 1 : version->worker_count);
-    double milliseconds = nanoseconds / (double)MILLISECOND;
-    return milliseconds < 100 ? 100 : milliseconds > 60000 ? 60000 : (uint64_t)milliseconds;
+    return retry_after(time_for_rows(version, version->queue.rows));
 }
 
 void asking_fail(struct broker *broker, struct request *request, enum failure failure, struct text message)
@@ -103,36 +114,65 @@ void asking_reply(struct broker *broker, struct request *request, struct payload
 
 /* ---- REQUEST ---- */
 
-/* What is wrong with it, and the words for it; FAILURE_NONE when it may come in. */
-static enum failure admit(struct broker *broker, const struct envelope *envelope, size_t bytes,
-                          struct version **version, const char **message)
+/* Why a request does not come in. */
+struct refusal {
+    enum failure failure; /* FAILURE_NONE: it may */
+    const char *message;
+    uint64_t retry_after_ms;
+};
+
+static enum failure choose(struct broker *broker, const struct envelope *envelope, struct version **version,
+                           const char **message)
 {
     enum failure failure =
         route_choose(broker->models, envelope->request.model, envelope->request.version, version);
-    switch (failure) {
-    case FAILURE_NONE:
-        break;
-    case FAILURE_UNKNOWN_MODEL:
+    if (failure == FAILURE_UNKNOWN_MODEL)
         *message = "there is no such model";
-        return failure;
-    case FAILURE_UNKNOWN_VERSION:
+    else if (failure == FAILURE_UNKNOWN_VERSION)
         *message = "the model has no such version";
-        return failure;
-    default:
+    else
         *message = "no worker serves this version";
-        return failure;
-    }
-    failure = queue_admits(&(*version)->queue, envelope->request.rows, bytes);
-    if (failure == FAILURE_NONE &&
-        broker->queued_bytes + bytes > (uint64_t)broker->config->broker_max_queue_bytes)
-        failure = FAILURE_OVERLOADED;
-    *message = failure == FAILURE_TOO_LARGE ? "the request is larger than the model's whole queue"
-                                            : "the model's queue is full";
-    if (failure == FAILURE_NONE && envelope->request.time_left_us == 0) {
-        *message = "the deadline had passed when the request arrived";
-        failure = FAILURE_DEADLINE;
-    }
     return failure;
+}
+
+/* A request that will not be computed in time is refused now, when its asker can still try elsewhere, and
+ * does not cost those behind it theirs. */
+static struct refusal in_time(const struct version *version, const struct envelope *envelope)
+{
+    int64_t left = (int64_t)envelope->request.time_left_us * MICROSECOND;
+    if (left == 0)
+        return (struct refusal){FAILURE_DEADLINE, "the deadline had passed when the request arrived", 0};
+    uint64_t ahead = queue_rows_ahead(&version->queue, envelope->request.tenant, envelope->request.priority,
+                                      envelope->request.rows);
+    int64_t needed = time_for_rows(version, ahead + envelope->request.rows);
+    if (ahead == 0 || needed <= left)
+        return (struct refusal){.failure = FAILURE_NONE};
+    return (struct refusal){FAILURE_OVERLOADED, "what waits before it would take longer than its deadline",
+                            retry_after(needed - left)};
+}
+
+static struct refusal admit(struct broker *broker, const struct envelope *envelope, size_t bytes,
+                            struct version **version)
+{
+    struct refusal refusal = {0};
+    refusal.failure = choose(broker, envelope, version, &refusal.message);
+    if (refusal.failure != FAILURE_NONE) {
+        refusal.retry_after_ms = failure_http_status(refusal.failure) == 503 ? 1000 : 0;
+        return refusal;
+    }
+    const struct queue *queue = &(*version)->queue;
+    refusal.failure = queue_admits(queue, envelope->request.tenant, envelope->request.priority,
+                                   envelope->request.rows, bytes);
+    if (refusal.failure == FAILURE_NONE &&
+        broker->queued_bytes + bytes > (uint64_t)broker->config->broker_max_queue_bytes)
+        refusal.failure = FAILURE_OVERLOADED;
+    if (refusal.failure == FAILURE_NONE)
+        return in_time(*version, envelope);
+    refusal.message = refusal.failure == FAILURE_TOO_LARGE
+                          ? "the request is larger than the model's whole queue"
+                          : "the model's queue is full";
+    refusal.retry_after_ms = failure_http_status(refusal.failure) == 503 ? drain_time(*version) : 0;
+    return refusal;
 }
 
 static void enqueue(struct broker *broker, struct request *request, const struct envelope *envelope,
@@ -142,15 +182,16 @@ static void enqueue(struct broker *broker, struct request *request, const struct
     request->version = version;
     request->rows = envelope->request.rows;
     request->priority = envelope->request.priority;
+    request->tenant = envelope->request.tenant;
     request->arrived_at = now;
     text_copy(envelope->request.tag, request->tag, sizeof request->tag);
     payload_move(&request->payload, payload);
     request->bytes = payload_bytes(&request->payload).length;
-    queue_push(&version->queue, request);
-    broker->queued_bytes += request->bytes;
     heap_set(&broker->deadlines, &request->deadline,
              now + (int64_t)envelope->request.time_left_us * MICROSECOND);
     broker_set_alarm(broker);
+    queue_push(&version->queue, request);
+    broker->queued_bytes += request->bytes;
     broker_wake(broker, version);
 }
 
@@ -170,27 +211,18 @@ static void on_request(struct broker *broker, struct port_message *message)
         return;
     }
     struct version *version = NULL;
-    const char *complaint = NULL;
-    enum failure failure =
-        admit(broker, envelope, payload_bytes(&message->payloads[0]).length, &version, &complaint);
-    struct request *request = NULL;
-    if (failure == FAILURE_NONE) {
-        request = request_new(broker->requests, &key);
-        complaint = "the broker holds as many requests as it may";
-        failure = request == NULL ? FAILURE_OVERLOADED : FAILURE_NONE;
-    }
-    if (failure == FAILURE_NONE) {
+    struct refusal refusal = admit(broker, envelope, payload_bytes(&message->payloads[0]).length, &version);
+    struct request *request = refusal.failure == FAILURE_NONE ? request_new(broker->requests, &key) : NULL;
+    if (request != NULL) {
         enqueue(broker, request, envelope, &message->payloads[0], version);
         return;
     }
+    if (refusal.failure == FAILURE_NONE)
+        refusal = (struct refusal){FAILURE_OVERLOADED, "the broker holds as many requests as it may",
+                                   drain_time(version)};
     if (version != NULL)
-        count_outcome(broker, version, failure);
-    bool later = failure_http_status(failure) == 503;
-    send_reject(broker, &key, failure,
-                !later            ? 0
-                : version == NULL ? 1000
-                                  : drain_time(version),
-                text_of(complaint));
+        count_outcome(broker, version, refusal.failure);
+    send_reject(broker, &key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
 }
 
 static void on_cancel(struct broker *broker, struct port_message *message)

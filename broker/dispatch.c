@@ -23,7 +23,7 @@ static uint32_t smaller(uint64_t left, uint64_t right)
     return (uint32_t)(left < right ? left : right);
 }
 
-struct dispatch_decision dispatch_decide(const struct queue *queue, const struct dispatch_rule *rule,
+struct dispatch_decision dispatch_decide(struct queue *queue, const struct dispatch_rule *rule,
                                          size_t free_workers, uint32_t capacity_rows, int64_t now)
 {
     const struct request *head = queue_head(queue);

@@ -31,9 +31,9 @@ struct dispatch_decision {
     int64_t again_at; /* RELEASE_WAIT: decide again then (monotonic ns); INT64_MAX: when something changes */
 };
 
-/* Decides for one queue at `now`, with `free_workers` workers that could take a batch and `capacity_rows` the
- * most rows that the one first in line takes. */
-struct dispatch_decision dispatch_decide(const struct queue *queue, const struct dispatch_rule *rule,
+/* Decides for one queue (whose turns may move on) at `now`, with `free_workers` workers that could take a
+ * batch and `capacity_rows` the most rows that the one first in line takes. */
+struct dispatch_decision dispatch_decide(struct queue *queue, const struct dispatch_rule *rule,
                                          size_t free_workers, uint32_t capacity_rows, int64_t now);
 
 #endif

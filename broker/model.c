@@ -110,6 +110,7 @@ static void take_over(struct model_table *table, struct model_config *from)
 
 static void free_version(struct version *version)
 {
+    queue_free(&version->queue);
     free(version->name);
     free(version->schema);
     version->magic = 0;

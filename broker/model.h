@@ -4,6 +4,7 @@
 #define OUTRIGGER_MODEL_H
 
 #include "config.h"
+#include "cost.h"
 #include "dispatch.h"
 #include "metrics.h"
 #include "pool.h"
@@ -19,9 +20,10 @@ struct version {
     size_t worker_count;
     uint8_t *schema; /* READY's payload, of the newest worker; NULL while none came */
     size_t schema_length;
-    bool waiting;     /* in the broker's list of versions to dispatch */
-    int64_t again_at; /* when to decide again; INT64_MAX: when something changes */
-    double row_cost;  /* ns of worker time a row takes, learned from results; 0 = unknown */
+    bool waiting;       /* in the broker's list of versions to dispatch */
+    int64_t again_at;   /* when to decide again; INT64_MAX: when something changes */
+    struct cost cost;   /* of its batches */
+    uint64_t rows_sent; /* in the hands of its workers */
     struct series *batch_duration, *answered;
     struct version *previous, *next; /* in its model */
     struct version *previous_waiting, *next_waiting;

@@ -33,6 +33,7 @@ struct worker {
     uint32_t slots;     /* batches it takes at a time */
     uint32_t in_flight; /* batches it has: batches[0..in_flight), oldest first */
     struct batch batches[WORKER_SLOTS_MAX];
+    int64_t result_at; /* when its last batch came back */
     int64_t heard_at;
     int64_t silence;                /* ns without a word that an idle one may stay known */
     struct worker *previous, *next; /* in the version's list, the one longest unused first */

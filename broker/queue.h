@@ -4,34 +4,63 @@
 
 #include "request.h"
 
-enum { QUEUE_PRIORITIES = 10 };
+enum {
+    QUEUE_PRIORITIES = 10,
+    QUEUE_QUANTUM_ROWS = 16, /* what a tenant may take in its turn, before it is the next one's */
+};
 
+struct flow;
+
+/* Those of one priority. */
+struct line {
+    struct flow *flows; /* by tenant: those who have something here */
+    struct flow *turn;  /* whose turn it is; the others follow in a ring */
+    uint64_t rows;
+};
+
+/* Zeroed but for the bounds = empty. */
 struct queue {
-    struct request *lines[QUEUE_PRIORITIES]; /* first come, first served within a priority */
+    struct line lines[QUEUE_PRIORITIES];
+    struct request *arrivals; /* all of them, the oldest first */
+    struct flow *spare;       /* used again */
+    size_t spare_count;
     uint64_t rows;
     uint64_t bytes;
     size_t requests;
+    size_t flows; /* in all lines */
     uint64_t max_rows;
     uint64_t max_bytes;
+    int64_t pushed; /* how many ever were: keeps those of one deadline in their order */
+    int64_t put_back;
 };
 
+/* Gives back the memory; the requests are their owner's. */
+void queue_free(struct queue *queue);
+
 /* FAILURE_NONE when a request of that size may come in, OVERLOADED when it must come later, TOO_LARGE when it
- * never fits. */
-enum failure queue_admits(const struct queue *queue, uint32_t rows, size_t bytes);
-/* Appends to the line of its priority. */
+ * never fits. A quarter more than the bounds is kept for tenants that have less than their share of the rows:
+ * however full others make the queue, they still come in. */
+enum failure queue_admits(const struct queue *queue, uint64_t tenant, uint8_t priority, uint32_t rows,
+                          size_t bytes);
+/* How many rows will be taken before the last of `rows` new ones of that tenant: those of higher priorities,
+ * and of the same priority what the tenant has, and of each other tenant as much at most. */
+uint64_t queue_rows_ahead(const struct queue *queue, uint64_t tenant, uint8_t priority, uint32_t rows);
+
+/* Among the requests of its priority and tenant the one whose deadline is the earliest comes first (to 65 us;
+ * the order of arrival within that). `request->deadline.at` must be set. */
 void queue_push(struct queue *queue, struct request *request);
-/* Puts back at the front of its line what was taken before: a retry does not wait again. Not bounded: it was
- * admitted once. */
+/* Puts back, before all others of its tenant, what was taken before: a retry does not wait again. Not
+ * bounded: it was admitted once. */
 void queue_push_front(struct queue *queue, struct request *request);
 void queue_remove(struct queue *queue, struct request *request);
-/* Takes, highest priority first, as many requests as fit `max_rows` rows and `max_count`, at least one when
- * there is any (it may alone be larger). A request that must be alone ends the batch before it, or is the
- * batch. Returns how many; *rows = their sum. */
+/* Takes, highest priority first and the tenants in turn, as many requests as fit `max_rows` rows and
+ * `max_count`, at least one when there is any (it may alone be larger). A request that must be alone ends the
+ * batch before it, or is the batch. Returns how many; *rows = their sum. */
 size_t queue_take(struct queue *queue, uint32_t max_rows, size_t max_count, struct request **taken,
                   uint32_t *rows);
 /* When the oldest request arrived (monotonic ns); INT64_MAX when none waits. */
 int64_t queue_oldest(const struct queue *queue);
-/* The first request of the highest priority, NULL when none waits. */
-struct request *queue_head(const struct queue *queue);
+/* The request that would be taken next, NULL when none waits. Who has the turn may change. */
+struct request *queue_head(struct queue *queue);
 
 #endif

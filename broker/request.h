@@ -35,13 +35,15 @@ struct request {
     uint32_t rows;
     size_t bytes; /* of its payload */
     uint8_t priority;
-    uint8_t kills;      /* workers that died with it */
-    bool alone;         /* was in a batch whose worker died: never again in company */
-    int64_t arrived_at; /* monotonic ns */
+    uint64_t tenant;        /* who asks */
+    struct heap_node order; /* among those of its tenant, while QUEUED */
+    uint8_t kills;          /* workers that died with it */
+    bool alone;             /* was in a batch whose worker died: never again in company */
+    int64_t arrived_at;     /* monotonic ns */
     int64_t sent_at;
     char tag[72]; /* the request id that people see, cut */
     struct payload payload;
-    struct request *previous, *next; /* in its queue, in the table's free list */
+    struct request *previous, *next; /* in its queue by arrival, in the table's free list */
     UT_hash_handle hh;
 };
 

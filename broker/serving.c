@@ -51,6 +51,7 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
         broker->queued_bytes -= requests[i]->bytes;
         series_observe_duration(model->queue_duration, now - requests[i]->arrived_at);
     }
+    worker->version->rows_sent += rows;
     series_observe_size(model->batch_rows, rows);
     /* The one used last goes to the end, so that all stay warm and a dying one is found. */
     DL_DELETE2(worker->version->workers, worker, previous, next);
@@ -123,6 +124,7 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
         bool oldest = worker->in_flight == 1; /* the one that it computed; the other it had not begun */
         for (size_t i = batch->count; i-- > 0; recovered++)
             recover(broker, batch->requests[i], guilty, guilty && oldest);
+        version->rows_sent -= batch->rows;
         worker_release(worker, batch);
     }
     log_info("%s %s: worker %u: %s -> lost (%s), %zu requests recovered", version->model->name, version->name,
@@ -179,11 +181,12 @@ static void on_ready(struct broker *broker, struct port_message *message)
     broker_wake(broker, version);
 }
 
-/* What a row costs, as a slow average: it tells how fast the queue drains. */
-static void learn_cost(struct version *version, const struct batch *batch, int64_t now)
+/* The batch was computed since it was sent, or since the one before it came back. */
+static void learn_cost(struct worker *worker, const struct batch *batch, int64_t now)
 {
-    double cost = (double)(now - batch->sent_at) / (double)batch->rows;
-    version->row_cost = version->row_cost == 0 ? cost : version->row_cost + (cost - version->row_cost) / 16;
+    int64_t begin = batch->sent_at > worker->result_at ? batch->sent_at : worker->result_at;
+    cost_learn(&worker->version->cost, batch->rows, now - begin);
+    worker->result_at = now;
 }
 
 static void on_result(struct broker *broker, struct worker *worker, struct port_message *message)
@@ -211,7 +214,8 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     }
     int64_t now = loop_now(broker->loop);
     series_observe_duration(worker->version->batch_duration, now - batch->sent_at);
-    learn_cost(worker->version, batch, now);
+    learn_cost(worker, batch, now);
+    worker->version->rows_sent -= batch->rows;
     worker_release(worker, batch);
     if (worker->in_flight > 0) /* the next one is computed from now on, not since it was sent */
         worker->batches[0].overdue_at = now + worker->version->model->compute_timeout;

@@ -30,7 +30,7 @@ struct broker {
     struct version *waiting;   /* versions to decide on at the end of this turn */
     uint64_t catalog_number;
     bool catalog_changed;
-    bool catalog_told;      /* it was published, or may be: see asking_catalog_ready */
+    bool catalog_told; /* it was published, or may be: see asking_catalog_ready */
     int64_t started_at;
     loop_call *drained; /* not NULL: stopping */
     void *drained_self;
@@ -55,7 +55,8 @@ void asking_reply(struct broker *broker, struct request *request, struct payload
                   const struct batch *batch, uint64_t compute_us);
 /* Ends a request whose answer nobody wants or has already. */
 void asking_forget(struct broker *broker, struct request *request);
-/* False in the first second of a broker's life as long as a model has no worker yet: they are registering again. */
+/* False in the first second of a broker's life as long as a model has no worker yet: they are registering
+ * again. */
 bool asking_catalog_ready(struct broker *broker);
 /* Sends the catalog to everyone who asked before. */
 void asking_publish_catalog(struct broker *broker);

@@ -47,6 +47,13 @@ struct client_request {
     char inline_texts[INLINE_TEXTS];
 };
 
+/* How many requests of one tenant are open. */
+struct tenant {
+    uint64_t id;
+    size_t open;
+    UT_hash_handle hh;
+};
+
 struct client {
     unsigned magic;
     void *socket;
@@ -56,6 +63,7 @@ struct client {
     uint64_t epoch;
     int64_t heard;                 /* when the broker last said anything; 0 = never */
     struct client_request *open;   /* by id */
+    struct tenant *tenants;        /* who have some of them */
     struct client_request *unsent; /* in the order of arrival */
     struct loop_timer ping;
     struct loop_timer retry;
@@ -115,6 +123,28 @@ static void keep_ask(struct client_request *request, const struct client_ask *as
     request->ask.tag = keep_text(ask->tag, &place);
 }
 
+static struct tenant *find_tenant(const struct client *client, uint64_t id)
+{
+    struct tenant *tenant;
+    HASH_FIND(hh, client->tenants, &id, sizeof id, tenant);
+    return tenant;
+}
+
+static void count_tenant(struct client *client, uint64_t id, int change)
+{
+    struct tenant *tenant = find_tenant(client, id);
+    if (tenant == NULL) {
+        tenant = object_alloc(sizeof *tenant);
+        tenant->id = id;
+        HASH_ADD(hh, client->tenants, id, sizeof id, tenant);
+    }
+    tenant->open += (size_t)change;
+    if (tenant->open > 0)
+        return;
+    HASH_DEL(client->tenants, tenant);
+    free(tenant);
+}
+
 /* Takes it out of everything; the memory stays. */
 static void forget(struct client *client, struct client_request *request)
 {
@@ -122,6 +152,7 @@ static void forget(struct client *client, struct client_request *request)
         DL_DELETE2(client->unsent, request, previous, next);
     request->unsent = false;
     HASH_DEL(client->open, request);
+    count_tenant(client, request->ask.tenant, -1);
     loop_timer_cancel(client->loop, &request->deadline);
     series_set(client->in_flight, (int64_t)HASH_COUNT(client->open));
 }
@@ -168,6 +199,7 @@ static bool send_train(struct client *client)
                                                 .rows = request->ask.rows,
                                                 .time_left_us = left > 0 ? (uint64_t)(left / MICROSECOND) : 0,
                                                 .priority = request->ask.priority,
+                                                .tenant = request->ask.tenant,
                                                 .key = request->ask.key,
                                                 .tag = request->ask.tag}};
         size_t length = protocol_encode(&envelope, bytes, sizeof bytes);
@@ -218,7 +250,7 @@ void client_send(struct client *client, struct client_request *request, const st
 {
     CHECK_OBJECT(client, CLIENT_MAGIC);
     CHECK_OBJECT(request, REQUEST_MAGIC);
-    if (client_full(client)) {
+    if (client_full(client, ask->tenant)) {
         answered(owner, &(struct client_answer){.failure = FAILURE_OVERLOADED,
                                                 .message = text_of("too many requests are in flight"),
                                                 .retry_after_ms = 1000});
@@ -231,6 +263,7 @@ void client_send(struct client *client, struct client_request *request, const st
     request->client = client;
     request->id = client->next_id++;
     HASH_ADD(hh, client->open, id, sizeof request->id, request);
+    count_tenant(client, ask->tenant, 1);
     loop_timer_set(client->loop, &request->deadline, ask->deadline, deadline_passed, request);
     series_set(client->in_flight, (int64_t)HASH_COUNT(client->open));
     request->unsent = true; /* until the end of this turn, which sends all that it gathered at once */
@@ -487,9 +520,27 @@ bool client_connected(const struct client *client)
     return client->heard != 0 && loop_now(client->loop) - client->heard < LOST_AFTER;
 }
 
-bool client_full(const struct client *client)
+static size_t places(const struct client *client)
 {
-    return HASH_COUNT(client->open) >= client->max_in_flight;
+    return client->max_in_flight + client->max_in_flight / 4;
+}
+
+bool client_overwhelmed(const struct client *client)
+{
+    CHECK_OBJECT(client, CLIENT_MAGIC);
+    return HASH_COUNT(client->open) >= places(client);
+}
+
+bool client_full(const struct client *client, uint64_t id)
+{
+    CHECK_OBJECT(client, CLIENT_MAGIC);
+    if (HASH_COUNT(client->open) < client->max_in_flight)
+        return false;
+    const struct tenant *tenant = find_tenant(client, id);
+    size_t tenants = HASH_COUNT(client->tenants) + (tenant == NULL);
+    size_t share = client->max_in_flight / tenants;
+    bool below = tenants > 1 && (tenant == NULL ? 0 : tenant->open) < share;
+    return !below || client_overwhelmed(client);
 }
 
 size_t client_in_flight(const struct client *client)

@@ -35,8 +35,11 @@ void client_free(struct client *client);
 
 /* True once a broker has answered the hello and was heard within the last 3 seconds. */
 bool client_connected(const struct client *client);
-/* True when max_in_flight requests wait: shed now. */
-bool client_full(const struct client *client);
+/* True when max_in_flight requests wait, and this tenant may not have one of the places, a quarter more, that
+ * are kept for tenants with less than their share of them: shed now. */
+bool client_full(const struct client *client, uint64_t tenant);
+/* True when there is no place for anybody. */
+bool client_overwhelmed(const struct client *client);
 size_t client_in_flight(const struct client *client);
 
 /* A request with room for `payload_bytes`; the caller writes the tensors there (client_request_payload) and
@@ -53,11 +56,12 @@ struct client_ask {
     uint32_t rows;
     int64_t deadline; /* monotonic nanoseconds; the answer comes before it, or FAILURE_DEADLINE at it */
     uint8_t priority;
+    uint64_t tenant; /* who asks; 0: nobody known */
     struct text key;
     struct text tag;
 };
 /* Sends it (queues it while the broker is away, up to its deadline) and owns it from now on. `answered` may
- * be called before this returns only for FAILURE_OVERLOADED (window full). */
+ * be called before this returns only for FAILURE_OVERLOADED (client_full). */
 void client_send(struct client *client, struct client_request *request, const struct client_ask *ask,
                  client_answered *answered, void *owner);
 /* Nobody waits any more: tells the broker, frees the request; `answered` will not be called. */

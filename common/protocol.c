@@ -55,6 +55,7 @@ static void write_request(struct wire_writer *writer, const struct envelope *e)
     wire_write_uint(writer, e->request.rows);
     wire_write_uint(writer, e->request.time_left_us);
     wire_write_uint(writer, e->request.priority);
+    wire_write_uint(writer, e->request.tenant);
     wire_write_text(writer, e->request.key);
     wire_write_text(writer, e->request.tag);
 }
@@ -68,6 +69,7 @@ static const char *read_request(struct wire_reader *reader, struct envelope *e)
     TAKE(wire_read_uint(reader, TIME_MAX, &e->request.time_left_us),
          "REQUEST: time_left_us is out of bounds");
     TAKE(wire_read_uint(reader, PRIORITY_MAX, &priority), "REQUEST: priority is out of bounds");
+    TAKE(wire_read_uint(reader, UINT64_MAX, &e->request.tenant), "REQUEST: tenant is no number");
     TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->request.key),
          "REQUEST: key is no text of at most 512 bytes");
     TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->request.tag),
@@ -213,7 +215,7 @@ struct verb_row {
 };
 
 static const struct verb_row verb_rows[] = {
-    {VERB_REQUEST, "REQUEST", 7, write_request, read_request},
+    {VERB_REQUEST, "REQUEST", 8, write_request, read_request},
     {VERB_CANCEL, "CANCEL", 0, NULL, NULL},
     {VERB_PING, "PING", 0, NULL, NULL},
     {VERB_REPLY, "REPLY", 4, write_reply, read_reply},

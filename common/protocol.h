@@ -78,6 +78,7 @@ struct envelope {
             uint32_t rows;
             uint64_t time_left_us;
             uint8_t priority; /* 0 to 9, higher goes first */
+            uint64_t tenant;  /* who asks: tenants have their turns one after the other; 0: nobody known */
             struct text key;  /* what A/B routing hashes */
             struct text tag;  /* the request id that people see */
         } request;

@@ -290,9 +290,14 @@ static void request_done(struct lane_job *job)
 static void handle(struct connection *connection, const struct exchange_source *source)
 {
     struct connections *all = connection->all;
+    struct exchange_source shed = *source;
+    /* When there is no place for anybody a body is not even parsed. (Questions after our health have none.)
+     */
+    if (source->body_length > 0 && source->refuse == 0 && client_overwhelmed(all->context.client))
+        shed.refuse = 503;
     connection->exchange = take_exchange(all);
     connection->more_came = false;
-    enum exchange_next next = exchange_handle(connection->exchange, &all->tools, source);
+    enum exchange_next next = exchange_handle(connection->exchange, &all->tools, &shed);
     spool_drop(&connection->spool, &all->budget);
     go_on(connection, next);
 }

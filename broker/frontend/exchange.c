@@ -82,7 +82,7 @@ static const char *body_fault(const struct http_request *request, const struct e
     if (source->refuse == 413)
         return "the body is larger than this service takes";
     if (source->refuse != 0)
-        return "there is no room for another large body now";
+        return "too much is under way already";
     if (length < 0 || (size_t)length != source->body_length)
         return "the body was broken off";
     if (request->content_length >= 0 && length != request->content_length)

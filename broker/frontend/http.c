@@ -225,6 +225,15 @@ static const char *value_of(const char *parameter, const char *name, size_t leng
 }
 #define VALUE_OF(parameter, name) value_of(parameter, name, sizeof(name) - 1)
 
+/* FNV-1a (RFC 9923), 64 bits; never 0, which means nobody. */
+static uint64_t hash_of(const char *value)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *value != '\0'; value++)
+        hash = (hash ^ (unsigned char)*value) * UINT64_C(0x100000001b3);
+    return hash == 0 ? 1 : hash;
+}
+
 /* A header of the request. The first one of a name counts, as in FCGX_GetParam. */
 static void read_header(struct http_request *request, const char *parameter)
 {
@@ -239,6 +248,11 @@ static void read_header(struct http_request *request, const char *parameter)
         request->want_timing |= prefers_timing(value);
     } else if ((value = VALUE_OF(parameter, "HTTP_CONTENT_ENCODING")) != NULL) {
         request->content_encoding = text_of(value);
+    } else if ((value = VALUE_OF(parameter, "HTTP_X_API_KEY")) != NULL) {
+        request->tenant = hash_of(value);
+    } else if ((value = VALUE_OF(parameter, "HTTP_AUTHORIZATION")) != NULL) {
+        if (request->tenant == 0)
+            request->tenant = hash_of(value);
     }
 }
 

@@ -53,6 +53,8 @@ struct http_request {
     char id[HTTP_ID_MAX +
             1]; /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */
     char traceparent[HTTP_TRACEPARENT + 1]; /* "" when there is none or it is not valid */
+    uint64_t
+        tenant; /* who asks, by a hash of the API key (X-API-Key, else Authorization); 0: none was shown */
     bool want_timing; /* the request says `Prefer: server-timing` (RFC 7240): answer with Server-Timing */
 
     int64_t received;     /* when it was there whole; monotonic nanoseconds */

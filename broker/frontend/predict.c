@@ -188,7 +188,8 @@ static int64_t deadline_of(const struct config *config, const struct api_call *c
     return call->received + milliseconds * MILLISECOND;
 }
 
-static void fill_ask(const struct config *config, const struct api_lane *lane, struct api_call *call)
+static void fill_ask(const struct config *config, const struct api_lane *lane,
+                     const struct http_request *request, struct api_call *call)
 {
     text_copy(lane->body.key, call->key, sizeof call->key);
     call->ask = (struct client_ask){
@@ -196,6 +197,7 @@ static void fill_ask(const struct config *config, const struct api_lane *lane, s
         .version = text_of(call->asked_version),
         .rows = (uint32_t)lane->rows.count,
         .deadline = deadline_of(config, call, lane->body.timeout_ms),
+        .tenant = request->tenant,
         .key = (struct text){call->key, lane->body.key.length},
         .tag = text_of(call->id),
     };
@@ -220,6 +222,6 @@ bool predict(const struct config *config, struct api_lane *lane, const struct ht
         !find_model(config, call, model, response) || !find_version(call, version, response) ||
         !make_request(config, lane, call, batch, response))
         return false;
-    fill_ask(config, lane, call);
+    fill_ask(config, lane, request, call);
     return true;
 }

@@ -131,13 +131,14 @@ static uint64_t next_request(void)
 
 /* ---- the asker's part ---- */
 
-static void ask_for(size_t index, int64_t time)
+static void ask_with(size_t index, int64_t time, uint64_t tenant)
 {
     struct client_ask ask = {.model = text_of("m"),
                              .version = text_of("1"),
                              .rows = 7,
                              .deadline = clock_now() + time,
                              .priority = 4,
+                             .tenant = tenant,
                              .key = text_of("key"),
                              .tag = text_of("tag")};
     char payload[16];
@@ -145,6 +146,16 @@ static void ask_for(size_t index, int64_t time)
     asked[index].request = client_request_new((size_t)length);
     memcpy(client_request_payload(asked[index].request), payload, (size_t)length);
     client_send(client, asked[index].request, &ask, on_answer, &asked[index]);
+}
+
+static void ask_for(size_t index, int64_t time)
+{
+    ask_with(index, time, 0);
+}
+
+static void ask_as(size_t index, uint64_t tenant)
+{
+    ask_with(index, 30 * SECOND, tenant);
 }
 
 static void ask(size_t index)
@@ -161,7 +172,7 @@ START_TEST(the_hello_is_answered_and_the_client_is_connected)
     start_broker(1);
     WAIT_FOR(client_connected(client));
     ck_assert_uint_eq(client_in_flight(client), 0);
-    ck_assert(!client_full(client));
+    ck_assert(!client_full(client, 0));
 }
 END_TEST
 
@@ -341,19 +352,43 @@ START_TEST(the_window_is_a_bound)
     start_broker(1);
     ask(0);
     ask(1);
-    ck_assert(client_full(client));
+    ck_assert(client_full(client, 0));
     ask(2);
     ck_assert_int_eq(asked[2].answers, 1); /* at once */
     ck_assert_int_eq(asked[2].failure, FAILURE_OVERLOADED);
     ck_assert_uint_gt(asked[2].retry_after_ms, 0);
     reply(next_request(), "x");
     WAIT_FOR(asked[0].answers == 1);
-    ck_assert(!client_full(client));
+    ck_assert(!client_full(client, 0));
     ask(3);
     next_request();
     reply(next_request(), "x");
     WAIT_FOR(asked[3].answers == 1);
     ck_assert_int_eq(asked[1].answers, 0);
+}
+END_TEST
+
+START_TEST(a_quarter_more_is_for_those_below_their_share)
+{
+    client_free(client);
+    loop_free(letters_loop);
+    letters_loop = loop_new();
+    open_client(8);
+    start_broker(1);
+    for (size_t i = 0; i < 8; i++)
+        ask_as(i, 1);
+    ck_assert(client_full(client, 1));
+    ck_assert(!client_full(client, 2) && !client_overwhelmed(client));
+    ask_as(8, 1);
+    ck_assert_int_eq(asked[8].answers, 1); /* at once */
+    ask_as(9, 2);
+    ask_as(10, 2);
+    ck_assert_int_eq(asked[9].answers + asked[10].answers, 0);
+    ck_assert(client_full(client, 2) && client_full(client, 3) && client_overwhelmed(client));
+    reply(next_request(), "x");
+    WAIT_FOR(asked[0].answers == 1);
+    ck_assert(client_full(client, 1)); /* the reserve is not for it */
+    ck_assert(!client_full(client, 2) && !client_full(client, 3));
 }
 END_TEST
 
@@ -623,6 +658,7 @@ int main(void)
                                   what_a_turn_gathers_goes_as_few_messages,
                                   several_answers_come_in_one_message_up_to_the_first_that_is_broken,
                                   the_window_is_a_bound,
+                                  a_quarter_more_is_for_those_below_their_share,
                                   a_deadline_ends_the_waiting_and_a_late_answer_is_dropped,
                                   a_deadline_that_is_over_is_one,
                                   a_deadline_passes_without_any_broker,

@@ -236,6 +236,24 @@ START_TEST(timing_is_a_preference)
 }
 END_TEST
 
+START_TEST(who_asks_is_known_by_the_key)
+{
+    READ("REQUEST_URI=/");
+    ck_assert_uint_eq(request.tenant, 0);
+    READ("REQUEST_URI=/", "HTTP_X_API_KEY=a");
+    uint64_t tenant = request.tenant;
+    ck_assert_uint_eq(tenant, UINT64_C(0xaf63dc4c8601ec8c)); /* RFC 9923's vector for "a" */
+    READ("REQUEST_URI=/", "HTTP_AUTHORIZATION=Bearer b", "HTTP_X_API_KEY=a");
+    ck_assert_uint_eq(request.tenant, tenant);
+    READ("REQUEST_URI=/", "HTTP_X_API_KEY=a", "HTTP_AUTHORIZATION=Bearer b");
+    ck_assert_uint_eq(request.tenant, tenant);
+    READ("REQUEST_URI=/", "HTTP_AUTHORIZATION=Bearer b");
+    ck_assert(request.tenant != tenant && request.tenant != 0);
+    READ("REQUEST_URI=/", "HTTP_X_API_KEY="); /* also an empty one is one */
+    ck_assert_uint_ne(request.tenant, 0);
+}
+END_TEST
+
 /* ---- paths ---- */
 
 START_TEST(a_path_is_decoded_once)
@@ -742,6 +760,7 @@ int main(void)
                                   made_ids_differ,
                                   a_traceparent_is_kept_only_when_it_is_valid,
                                   timing_is_a_preference,
+                                  who_asks_is_known_by_the_key,
                                   a_path_is_decoded_once,
                                   a_path_that_could_mean_two_things_is_refused,
                                   a_path_has_a_bound,

@@ -23,9 +23,9 @@ struct vector {
     }
 
 static const struct vector vectors[] = {
-    {BYTES("\x9a\x01\x01\x07\xa1m\xa1"
-           "2\x03\xce\x00\x4c\x4b\x40\x09\xa1k\xa1t"),
-     "uuussuuuss",
+    {BYTES("\x9b\x01\x01\x07\xa1m\xa1"
+           "2\x03\xce\x00\x4c\x4b\x40\x09\x05\xa1k\xa1t"),
+     "uuussuuuuss",
      {.verb = VERB_REQUEST,
       .id = 7,
       .request = {.model = TEXT("m"),
@@ -33,6 +33,7 @@ static const struct vector vectors[] = {
                   .rows = 3,
                   .time_left_us = 5000000,
                   .priority = 9,
+                  .tenant = 5,
                   .key = TEXT("k"),
                   .tag = TEXT("t")}}},
     {BYTES("\x93\x01\x02\x07"), "uuu", {.verb = VERB_CANCEL, .id = 7}},
@@ -339,6 +340,7 @@ static const struct {
     {VERB_REQUEST, 5, 1, PROTOCOL_ROWS_MAX},
     {VERB_REQUEST, 6, 0, 1ULL << 53},
     {VERB_REQUEST, 7, 0, 9},
+    {VERB_REQUEST, 8, 0, UINT64_MAX},
     {VERB_REPLY, 4, 0, 1ULL << 53},
     {VERB_REPLY, 5, 0, 1ULL << 53},
     {VERB_REPLY, 6, 0, UINT32_MAX},
@@ -376,7 +378,7 @@ START_TEST(texts_have_bounds)
     static const struct {
         enum verb verb;
         size_t position;
-    } fields[] = {{VERB_REQUEST, 8}, {VERB_REQUEST, 9}, {VERB_REJECT, 5}, {VERB_READY, 9}, {VERB_DRAIN, 3}};
+    } fields[] = {{VERB_REQUEST, 9}, {VERB_REQUEST, 10}, {VERB_REJECT, 5}, {VERB_READY, 9}, {VERB_DRAIN, 3}};
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         ck_assert(accepts(fields[i].verb, fields[i].position, letters(0, false)));
         ck_assert(accepts(fields[i].verb, fields[i].position, letters(PROTOCOL_TEXT_MAX, false)));
@@ -449,7 +451,7 @@ START_TEST(the_longest_envelopes_fit)
     const struct envelope longest[] = {
         {.verb = VERB_REQUEST,
          .id = UINT64_MAX,
-         .request = {name, name, PROTOCOL_ROWS_MAX, 1ULL << 53, 9, text, text}},
+         .request = {name, name, PROTOCOL_ROWS_MAX, 1ULL << 53, 9, UINT64_MAX, text, text}},
         {.verb = VERB_READY,
          .id = UINT64_MAX,
          .ready = {name, name, PROTOCOL_ROWS_MAX, 2, 3600000, UINT32_MAX, text}},

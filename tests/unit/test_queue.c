@@ -1,6 +1,10 @@
-/* test_queue: order, bounds, and what a batch may take. SPDX-License-Identifier: MIT */
+/* test_queue: order, turns, bounds, and what a batch may take. SPDX-License-Identifier: MIT */
 #include "queue.h"
 #include "suite.h"
+
+#include <stdlib.h>
+
+enum { SOON = 1 << 20 }; /* deadlines farther apart than what is compared */
 
 static struct queue queue;
 static struct request requests[8];
@@ -13,6 +17,11 @@ static void set_up(void)
     memset(requests, 0, sizeof requests);
     for (size_t i = 0; i < COUNT_OF(requests); i++)
         requests[i] = (struct request){.rows = 1, .bytes = 10, .arrived_at = (int64_t)i};
+}
+
+static void tear_down(void)
+{
+    queue_free(&queue);
 }
 
 static void push_all(void)
@@ -169,9 +178,210 @@ START_TEST(a_full_queue_says_later_and_what_never_fits_says_never)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         queue.rows = cases[i].rows_inside;
         queue.bytes = cases[i].bytes_inside;
-        ck_assert_msg(queue_admits(&queue, cases[i].rows, cases[i].bytes) == cases[i].expected, "case %zu",
-                      i);
+        ck_assert_msg(queue_admits(&queue, 0, 0, cases[i].rows, cases[i].bytes) == cases[i].expected,
+                      "case %zu", i);
     }
+}
+END_TEST
+
+START_TEST(a_quarter_more_is_for_those_below_their_share)
+{
+    struct request flood = {.rows = 100, .tenant = 1, .bytes = 10};
+    queue_push(&queue, &flood);
+    ck_assert_int_eq(queue_admits(&queue, 1, 0, 1, 1), FAILURE_OVERLOADED);
+    ck_assert_int_eq(queue_admits(&queue, 2, 0, 25, 1), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 2, 0, 26, 1), FAILURE_OVERLOADED); /* there is an end to it */
+    requests[0].tenant = 2;
+    requests[0].rows = 20;
+    queue_push(&queue, &requests[0]);
+    ck_assert_int_eq(queue_admits(&queue, 2, 0, 5, 1), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 2, 0, 6, 1), FAILURE_OVERLOADED);
+    queue_remove(&queue, &flood);
+    flood.rows = 10;
+    requests[0].rows = 95; /* who has more than a half of it is not below a share */
+    queue.rows = 0;
+    ck_assert_int_eq(queue_admits(&queue, 2, 0, 5, 1), FAILURE_NONE);
+    queue.rows = 20;
+}
+END_TEST
+
+START_TEST(bytes_have_a_quarter_more_too)
+{
+    struct request flood = {.rows = 1, .tenant = 1, .bytes = 1000};
+    queue_push(&queue, &flood);
+    ck_assert_int_eq(queue_admits(&queue, 1, 0, 1, 1), FAILURE_OVERLOADED);
+    ck_assert_int_eq(queue_admits(&queue, 2, 0, 1, 250), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 2, 0, 1, 251), FAILURE_OVERLOADED);
+}
+END_TEST
+
+/* ---- deadlines ---- */
+
+START_TEST(the_earliest_deadline_goes_first)
+{
+    const int64_t deadlines[] = {5, 3, 8, 1, 3, 9, 0, 2};
+    for (size_t i = 0; i < COUNT_OF(requests); i++)
+        requests[i].deadline.at = deadlines[i] * SOON;
+    push_all();
+    ck_assert_int_eq(queue_oldest(&queue), 0);
+    ck_assert_str_eq(take(100, 4), "6371");
+    ck_assert_str_eq(take(100, 8), "4025");
+}
+END_TEST
+
+START_TEST(what_is_put_back_comes_before_every_deadline)
+{
+    for (size_t i = 0; i < COUNT_OF(requests); i++)
+        requests[i].deadline.at = (int64_t)(COUNT_OF(requests) - i) * SOON;
+    for (size_t i = 0; i < 6; i++)
+        queue_push(&queue, &requests[i]);
+    ck_assert_str_eq(take(100, 2), "54");
+    queue_push_front(&queue, taken[1]);
+    queue_push_front(&queue, taken[0]);
+    queue_push(&queue, &requests[7]);
+    queue_push(&queue, &requests[6]);
+    ck_assert_str_eq(take(100, 8), "54763210");
+}
+END_TEST
+
+/* ---- tenants ---- */
+
+/* Requests of these tenants, in this order. */
+static void push_tenants(const char *tenants)
+{
+    for (size_t i = 0; tenants[i] != '\0'; i++) {
+        requests[i].tenant = (uint64_t)tenants[i];
+        queue_push(&queue, &requests[i]);
+    }
+}
+
+START_TEST(tenants_take_turns)
+{
+    for (size_t i = 0; i < COUNT_OF(requests); i++)
+        requests[i].rows = QUEUE_QUANTUM_ROWS / 2; /* two a turn */
+    push_tenants("aaaaaaab");
+    ck_assert_str_eq(take(1000, 8), "01723456");
+    push_tenants("aaaaabbb");
+    ck_assert_str_eq(take(1000, 3), "015"); /* a batch may end within a turn */
+    ck_assert_str_eq(take(1000, 8), "62374");
+}
+END_TEST
+
+START_TEST(rows_count_and_not_requests)
+{
+    requests[0].rows = requests[1].rows = 3 * QUEUE_QUANTUM_ROWS;
+    for (size_t i = 2; i < COUNT_OF(requests); i++)
+        requests[i].rows = QUEUE_QUANTUM_ROWS;
+    push_tenants("aabbbbbb");
+    ck_assert_str_eq(take(10000, 8), "23045617");
+}
+END_TEST
+
+START_TEST(a_tenant_that_is_alone_need_not_wait)
+{
+    requests[0].rows = 10 * QUEUE_QUANTUM_ROWS;
+    push_tenants("abcb");
+    ck_assert_str_eq(take(10000, 8), "1320");
+    requests[0].rows = UINT32_MAX; /* so many turns are not had one by one */
+    requests[1].rows = UINT32_MAX - 100;
+    push_tenants("ab");
+    ck_assert_str_eq(take(1, 8), "1");
+    ck_assert_str_eq(take(1, 8), "0");
+}
+END_TEST
+
+START_TEST(what_a_tenant_did_not_use_ends_with_its_requests)
+{
+    push_tenants("a");
+    ck_assert_str_eq(take(100, 8), "0");
+    requests[0].rows = QUEUE_QUANTUM_ROWS + 1; /* more than a fresh turn */
+    push_tenants("ab");
+    ck_assert_str_eq(take(100, 8), "10");
+}
+END_TEST
+
+START_TEST(priority_comes_before_turns)
+{
+    requests[7].priority = 1;
+    push_tenants("aabbabab");
+    ck_assert_str_eq(take(1, 8), "7");
+}
+END_TEST
+
+START_TEST(a_new_tenant_hardly_waits)
+{
+    struct request *flood = object_alloc(1000 * sizeof *flood);
+    struct request quiet = {.rows = 1, .tenant = 2, .deadline.at = 99 * (int64_t)SOON};
+    for (size_t i = 0; i < 1000; i++) {
+        flood[i] = (struct request){.rows = 1, .tenant = 1};
+        queue_push(&queue, &flood[i]);
+    }
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 1, 0, 1), 1000);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, 0, 1), QUEUE_QUANTUM_ROWS);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, 0, 10 * QUEUE_QUANTUM_ROWS), 10 * QUEUE_QUANTUM_ROWS);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, 0, 100000), 1000);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, 5, 1), 0);
+    queue_push(&queue, &quiet);
+    size_t before = 0;
+    while (queue_take(&queue, 1, 1, taken, &rows) == 1 && taken[0] != &quiet)
+        before++;
+    ck_assert_uint_le(before, QUEUE_QUANTUM_ROWS);
+    while (queue_take(&queue, 1000, 8, taken, &rows) > 0)
+        continue;
+    ck_assert(queue.requests == 0 && queue.rows == 0 && queue.flows == 0);
+    free(flood);
+}
+END_TEST
+
+START_TEST(those_of_higher_priority_are_ahead)
+{
+    requests[0].priority = 3;
+    requests[1].priority = 2;
+    push_all();
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 9, 2, 1), 2);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 9, 9, 1), 0);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 0, 0, 1), 8);
+}
+END_TEST
+
+/* Any order of pushing, taking and removing, against sums made by hand; over the long run each tenant that
+ * always has something gets as many rows as any other. */
+START_TEST(nobody_starves)
+{
+    enum { TENANTS = 7, WAITING = 40, TAKEN = 20000 };
+    struct request *all = object_alloc(TENANTS * WAITING * sizeof *all);
+    uint64_t served[TENANTS] = {0};
+    srand(42);
+    for (size_t i = 0; i < TENANTS * WAITING; i++) {
+        all[i].tenant = i % TENANTS;
+        all[i].rows =
+            1 + (uint32_t)(rand() % (i % TENANTS == 0 ? 100 : 3)); /* one of them asks in large pieces */
+        all[i].deadline.at = rand();
+        queue_push(&queue, &all[i]);
+    }
+    for (size_t i = 0; i < TAKEN; i++) {
+        size_t count = queue_take(&queue, 32, 8, taken, &rows);
+        ck_assert_uint_ge(count, 1);
+        for (size_t j = 0; j < count; j++) {
+            served[taken[j]->tenant] += taken[j]->rows;
+            taken[j]->deadline.at = rand();
+            queue_push(&queue, taken[j]);
+        }
+    }
+    uint64_t least = UINT64_MAX, most = 0, sum = 0;
+    for (size_t i = 0; i < TENANTS; i++) {
+        least = served[i] < least ? served[i] : least;
+        most = served[i] > most ? served[i] : most;
+    }
+    ck_assert_msg(most - least <= most / 50, "%llu to %llu", (unsigned long long)least,
+                  (unsigned long long)most);
+    for (size_t i = 0; i < TENANTS * WAITING; i++)
+        sum += all[i].rows;
+    ck_assert_uint_eq(queue.rows, sum);
+    for (size_t i = 0; i < TENANTS * WAITING; i++)
+        queue_remove(&queue, &all[i]);
+    ck_assert(queue.rows == 0 && queue.flows == 0 && queue.arrivals == NULL);
+    free(all);
 }
 END_TEST
 
@@ -186,6 +396,18 @@ int main(void)
                                   a_request_that_must_be_alone_is,
                                   what_is_put_back_comes_first_in_its_line,
                                   any_request_can_be_removed,
-                                  a_full_queue_says_later_and_what_never_fits_says_never};
-    return SUITE_RUN("queue", set_up, NULL, tests);
+                                  a_full_queue_says_later_and_what_never_fits_says_never,
+                                  a_quarter_more_is_for_those_below_their_share,
+                                  bytes_have_a_quarter_more_too,
+                                  the_earliest_deadline_goes_first,
+                                  what_is_put_back_comes_before_every_deadline,
+                                  tenants_take_turns,
+                                  rows_count_and_not_requests,
+                                  a_tenant_that_is_alone_need_not_wait,
+                                  what_a_tenant_did_not_use_ends_with_its_requests,
+                                  priority_comes_before_turns,
+                                  a_new_tenant_hardly_waits,
+                                  those_of_higher_priority_are_ahead,
+                                  nobody_starves};
+    return SUITE_RUN("queue", set_up, tear_down, tests);
 }

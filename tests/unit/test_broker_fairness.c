@@ -1,0 +1,104 @@
+/* test_broker_fairness: the real broker under more than it can do: who waits, who is refused, and with what
+ * words. SPDX-License-Identifier: MIT */
+#include "broker_scene.h"
+#include "suite.h"
+
+static void ask_as(struct end *asker, uint64_t id, uint64_t tenant, uint32_t rows, const char *payload)
+{
+    struct envelope request = scene_request(id);
+    request.request.tenant = tenant;
+    request.request.rows = rows;
+    end_send(asker, &request, payload);
+}
+
+START_TEST(a_flood_waits_for_itself)
+{
+    repository_configure("m", "batching: { max_batch_rows = 16; };");
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    ask_as(asker, 1, 1, 1, "busy");
+    uint64_t busy = scene_expect_batch(worker, "busy");
+    for (uint64_t id = 2; id < 10; id++)
+        ask_as(asker, id, 1, 16, "flood");
+    ask_as(asker, 10, 2, 1, "quiet");
+    scene_expect_nothing(asker);
+    scene_result(worker, busy, "x");
+    scene_expect_reply(asker, 1, "x");
+    uint64_t first = scene_expect_batch(worker, "flood"); /* whose turn it was */
+    scene_result(worker, first, "x");
+    uint64_t second = scene_expect_batch(worker, "quiet");
+    scene_result(worker, second, "y");
+    scene_expect_reply(asker, 2, "x");
+    scene_expect_reply(asker, 10, "y");
+}
+END_TEST
+
+START_TEST(a_full_queue_has_room_for_another_tenant)
+{
+    repository_configure("m", "queue: { max_rows = 8; };");
+    scene_start(NULL);
+    struct end *asker = scene_asker();
+    ask_as(asker, 1, 1, 8, "flood"); /* nobody serves: it waits */
+    ask_as(asker, 2, 1, 1, "flood");
+    scene_expect_reject(asker, 2, FAILURE_OVERLOADED);
+    ask_as(asker, 3, 2, 2, "quiet");
+    scene_expect_nothing(asker);
+    ask_as(asker, 4, 2, 1, "quiet"); /* the room for that has an end, too */
+    scene_expect_reject(asker, 4, FAILURE_OVERLOADED);
+}
+END_TEST
+
+START_TEST(what_cannot_be_in_time_is_refused_at_once)
+{
+    repository_configure("m", "batching: { max_batch_rows = 1; };");
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    int64_t begin = clock_now();
+    scene_ask(asker, 1, "a");
+    uint64_t batch = scene_expect_batch(worker, "a");
+    while (clock_now() - begin < 20 * MILLISECOND) /* that is what a batch costs */
+        turn_loop();
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+    scene_ask(asker, 2, "b");
+    scene_expect_batch(worker, "b");
+    scene_ask(asker, 3, "c"); /* waits behind it */
+    struct envelope hasty = scene_request(4);
+    hasty.request.time_left_us = 30000; /* there is one in hand, one before it, and itself */
+    end_send(asker, &hasty, "d");
+    ck_assert_uint_ge(scene_expect_reject(asker, 4, FAILURE_OVERLOADED), 100);
+    ck_assert(memmem(scene_letter->envelope.reject.message.at, scene_letter->envelope.reject.message.length,
+                     "deadline", 8) != NULL);
+    hasty.id = 5;
+    hasty.request.time_left_us = 30000000;
+    end_send(asker, &hasty, "e");
+    scene_expect_nothing(asker);
+}
+END_TEST
+
+START_TEST(what_is_known_of_the_cost_never_shuts_the_door)
+{
+    repository_configure("m", "batching: { max_batch_rows = 1; };");
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    int64_t begin = clock_now();
+    scene_ask(asker, 1, "a");
+    uint64_t batch = scene_expect_batch(worker, "a");
+    while (clock_now() - begin < 20 * MILLISECOND)
+        turn_loop();
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+    struct envelope hasty = scene_request(2); /* less than what the last one took: but it may go faster now */
+    hasty.request.time_left_us = 10000;
+    end_send(asker, &hasty, "b");
+    scene_expect_batch(worker, "b");
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {a_flood_waits_for_itself, a_full_queue_has_room_for_another_tenant,
+                                  what_cannot_be_in_time_is_refused_at_once,
+                                  what_is_known_of_the_cost_never_shuts_the_door};
+    return SUITE_RUN("broker_fairness", scene_set_up, scene_tear_down, tests);
+}
