@@ -151,6 +151,32 @@ static struct refusal in_time(const struct version *version, const struct envelo
                             retry_after(needed - left)};
 }
 
+static size_t waiting_versions(const struct broker *broker)
+{
+    size_t count = 0;
+    for (const struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        for (const struct version *version = model->versions; version != NULL; version = version->next)
+            count += version->queue.requests > 0;
+    return count;
+}
+
+/* What all models share has room for the request. A quarter more than the bounds is kept for versions that
+ * have less than their share of it: a flood at one model does not shut out the others. */
+static bool has_room(const struct broker *broker, const struct version *version, size_t bytes)
+{
+    const struct queue *queue = &version->queue;
+    uint64_t most_bytes = (uint64_t)broker->config->broker_max_queue_bytes;
+    uint64_t most_requests = (uint64_t)broker->config->broker_max_requests;
+    uint64_t open = request_count(broker->requests);
+    if (broker->queued_bytes + bytes <= most_bytes && open < most_requests)
+        return true;
+    uint64_t versions = waiting_versions(broker) + (queue->requests == 0);
+    bool below = versions > 1 && queue->bytes + bytes <= most_bytes / versions &&
+                 queue->requests < most_requests / versions;
+    return below && broker->queued_bytes + bytes <= most_bytes + most_bytes / 4 &&
+           open < most_requests + most_requests / 4;
+}
+
 static struct refusal admit(struct broker *broker, const struct envelope *envelope, size_t bytes,
                             struct version **version)
 {
@@ -163,14 +189,14 @@ static struct refusal admit(struct broker *broker, const struct envelope *envelo
     const struct queue *queue = &(*version)->queue;
     refusal.failure = queue_admits(queue, envelope->request.tenant, envelope->request.priority,
                                    envelope->request.rows, bytes);
-    if (refusal.failure == FAILURE_NONE &&
-        broker->queued_bytes + bytes > (uint64_t)broker->config->broker_max_queue_bytes)
-        refusal.failure = FAILURE_OVERLOADED;
-    if (refusal.failure == FAILURE_NONE)
+    if (refusal.failure == FAILURE_NONE && has_room(broker, *version, bytes))
         return in_time(*version, envelope);
     refusal.message = refusal.failure == FAILURE_TOO_LARGE
                           ? "the request is larger than the model's whole queue"
-                          : "the model's queue is full";
+                      : refusal.failure == FAILURE_NONE ? "the broker holds as much as it may"
+                                                        : "the model's queue is full";
+    if (refusal.failure == FAILURE_NONE)
+        refusal.failure = FAILURE_OVERLOADED;
     refusal.retry_after_ms = failure_http_status(refusal.failure) == 503 ? drain_time(*version) : 0;
     return refusal;
 }
@@ -217,9 +243,7 @@ static void on_request(struct broker *broker, struct port_message *message)
         enqueue(broker, request, envelope, &message->payloads[0], version);
         return;
     }
-    if (refusal.failure == FAILURE_NONE)
-        refusal = (struct refusal){FAILURE_OVERLOADED, "the broker holds as many requests as it may",
-                                   drain_time(version)};
+    ENSURE(refusal.failure != FAILURE_NONE); /* has_room knows the table's limit */
     if (version != NULL)
         count_outcome(broker, version, refusal.failure);
     send_reject(broker, &key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));

@@ -118,7 +118,8 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->started_at = loop_now(loop);
     broker->models = model_table_new(config, metrics);
     broker->pool = pool_new();
-    broker->requests = request_table_new((size_t)config->broker_max_requests);
+    broker->requests =
+        request_table_new((size_t)(config->broker_max_requests + config->broker_max_requests / 4));
     *endpoint = config->broker_workers;
     broker->workers_port = port_new(zmq_context, loop, *endpoint, config->broker_max_message_bytes,
                                     WORKER_BACKLOG, serving_received, serving_refused, broker);

@@ -48,6 +48,26 @@ START_TEST(a_full_queue_has_room_for_another_tenant)
 }
 END_TEST
 
+START_TEST(a_flood_at_one_model_leaves_room_for_another)
+{
+    repository_add("n", "1");
+    scene_start((const char *const[]){"broker.max_requests=16", NULL});
+    struct end *asker = scene_asker();
+    struct envelope request = scene_request(0);
+    request.request.model = text_of("m");
+    for (request.id = 1; request.id <= 16; request.id++)
+        end_send(asker, &request, "flood");
+    end_send(asker, &request, "flood");
+    scene_expect_reject(asker, 17, FAILURE_OVERLOADED);
+    request.request.model = text_of("n");
+    for (request.id = 18; request.id < 22; request.id++)
+        end_send(asker, &request, "quiet");
+    scene_expect_nothing(asker);
+    end_send(asker, &request, "quiet"); /* a quarter more, and then no more */
+    scene_expect_reject(asker, 22, FAILURE_OVERLOADED);
+}
+END_TEST
+
 START_TEST(what_cannot_be_in_time_is_refused_at_once)
 {
     repository_configure("m", "batching: { max_batch_rows = 1; };");
@@ -97,7 +117,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {a_flood_waits_for_itself, a_full_queue_has_room_for_another_tenant,
+    const TTest *const tests[] = {a_flood_waits_for_itself, a_flood_at_one_model_leaves_room_for_another,
+                                  a_full_queue_has_room_for_another_tenant,
                                   what_cannot_be_in_time_is_refused_at_once,
                                   what_is_known_of_the_cost_never_shuts_the_door};
     return SUITE_RUN("broker_fairness", scene_set_up, scene_tear_down, tests);
