@@ -420,6 +420,17 @@ static void read_some(struct connection *connection)
     }
 }
 
+/* FCGI_ABORT_REQUEST (FastCGI specification 1.0, section 5.4) for the request that is under way: nobody waits
+ * for it any more, nor, we may assume, for another one here. */
+static bool aborts(const struct connection *connection)
+{
+    enum { ABORT_REQUEST = 2 };
+    uint8_t header[8];
+    return recv(connection->fd, header, sizeof header, MSG_PEEK | MSG_DONTWAIT) == sizeof header &&
+           header[0] == 1 && header[1] == ABORT_REQUEST &&
+           (header[2] << 8 | header[3]) == connection->scan.request_id;
+}
+
 static void ready(void *self, int fd, uint32_t events)
 {
     (void)fd;
@@ -433,6 +444,7 @@ static void ready(void *self, int fd, uint32_t events)
         return;
     case ASKING:
         connection->more_came = connection->more_came || (events & EPOLLIN);
+        gone = gone || ((events & EPOLLIN) && aborts(connection));
         if (gone && connection->exchange->asked != NULL) {
             series_add(connection->all->refused_gone, 1);
             hang_up(connection);

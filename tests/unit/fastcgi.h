@@ -13,6 +13,7 @@
 /* FastCGI specification 1.0, section 8. */
 enum {
     FASTCGI_BEGIN = 1,
+    FASTCGI_ABORT = 2,
     FASTCGI_END = 3,
     FASTCGI_PARAMS = 4,
     FASTCGI_STDIN = 5,

@@ -439,6 +439,41 @@ START_TEST(a_client_that_goes_is_cancelled)
 }
 END_TEST
 
+START_TEST(a_request_that_is_aborted_is_cancelled)
+{
+    start(NULL);
+    int fd = connect_here();
+    make_prediction();
+    send_request(fd);
+    uint64_t id = expect_request(1);
+    request.length = 0;
+    fastcgi_add(&request, FASTCGI_ABORT, NULL, 0);
+    request.bytes[3] = 2; /* of another request: not ours */
+    send_request(fd);
+    request.bytes[3] = 1;
+    request.length = 4; /* not whole */
+    send_request(fd);
+    for (int i = 0; i < 10; i++)
+        turn_loop();
+    ck_assert_uint_eq(open_connections(), 1);
+    close(fd);
+    WAIT_FOR(end_take_verb(&broker, letter, VERB_CANCEL));
+    ck_assert_uint_eq(letter->envelope.id, id);
+
+    fd = connect_here();
+    make_prediction();
+    send_request(fd);
+    id = expect_request(1);
+    request.length = 0;
+    fastcgi_add(&request, FASTCGI_ABORT, NULL, 0);
+    send_request(fd);
+    WAIT_FOR(end_take_verb(&broker, letter, VERB_CANCEL));
+    ck_assert_uint_eq(letter->envelope.id, id);
+    expect_closed(fd);
+    ck_assert_uint_eq(refused("gone"), 2);
+}
+END_TEST
+
 START_TEST(a_client_that_goes_while_the_lane_works_is_forgotten)
 {
     start((const char *const[]){"frontend.large_body_bytes=4096", NULL});
@@ -597,6 +632,7 @@ int main(void)
                                   what_is_no_request_closes_the_connection,
                                   parameters_that_break_off_close_the_connection,
                                   a_client_that_goes_is_cancelled,
+                                  a_request_that_is_aborted_is_cancelled,
                                   a_client_that_goes_while_the_lane_works_is_forgotten,
                                   slow_and_idle_peers_are_closed,
                                   no_more_connections_than_the_bound_are_accepted,
