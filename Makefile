@@ -39,7 +39,6 @@ PACKAGES_worker     := onnxruntime
 PACKAGES_collector  := microhttpd
 name-of = $(BIN)/$(if $(filter ctl,$1),outrigger,outrigger-$1)
 
-# Libraries of our own prefix are found beside the program: in the build tree, and where make install puts them.
 # ---- flags; what pkg-config says is kept in build/flags.mk, which is made (and the packages installed) first ----
 
 ours  := -std=gnu17 -O2 -g -fno-omit-frame-pointer -pthread -D_GNU_SOURCE -DOUTRIGGER_VERSION='"$(VERSION)"' \
@@ -48,10 +47,9 @@ ours  := -std=gnu17 -O2 -g -fno-omit-frame-pointer -pthread -D_GNU_SOURCE -DOUTR
 harden := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
           $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIE
 ours  += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -O1,$(harden))
+# Libraries of our own prefix are found beside the program: in the build tree, and where make install puts them.
 links := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now$(comma)-z$(comma)noexecstack) \
          -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/../lib/outrigger'
-override CFLAGS  := $(ours) $(CFLAGS)
-override LDFLAGS := $(links) $(LDFLAGS)
 
 ifeq ($(filter help clean distclean,$(MAKECMDGOALS)),)
 -include build/flags.mk
@@ -89,18 +87,18 @@ $$(BUILD)/lib$1.a: $$(SOURCES_$1:%.c=$$(BUILD)/%.o)
 $$(call name-of,$1): $$(BUILD)/$$(FOLDER_$1)/main.o $$(BUILD)/lib$1.a $$(COMMON)
 	@mkdir -p $$(@D)
 	@echo "  LINK  $$@"
-	@$$(CC) $$(LDFLAGS) -o $$@ $$^ $$(call packages-libs,$$(PACKAGES_$1) $$(PACKAGES_common)) -lm
+	@$$(CC) $$(links) $$(LDFLAGS) -o $$@ $$^ $$(call packages-libs,$$(PACKAGES_$1) $$(PACKAGES_common)) -lm
 $$(BUILD)/$$(FOLDER_$1)/%.o: $$(FOLDER_$1)/%.c build/flags.mk
 	@mkdir -p $$(@D)
 	@echo "  CC    $$<"
-	@$$(CC) $$(CFLAGS) $$(HEADERS_common) -I$$(FOLDER_$1) $$(call packages-cflags,$$(PACKAGES_$1) $$(PACKAGES_common)) -MMD -MP -c -o $$@ $$<
+	@$$(CC) $$(ours) $$(CFLAGS) $$(HEADERS_common) -I$$(FOLDER_$1) $$(call packages-cflags,$$(PACKAGES_$1) $$(PACKAGES_common)) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$p)))
 
 $(BUILD)/common/%.o: common/%.c build/flags.mk
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(CFLAGS) $(HEADERS_common) $(call packages-cflags,$(PACKAGES_common)) -MMD -MP -c -o $@ $<
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(call packages-cflags,$(PACKAGES_common)) -MMD -MP -c -o $@ $<
 
 %.a:
 	@mkdir -p $(@D)
@@ -110,41 +108,47 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 
 # ---- tests: tests/unit/test_X.c is one Check suite; it may use any folder's archive ----
 
-UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
-ARCHIVES   := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
+UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+ARCHIVES     := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
 all-packages := fcgi onnxruntime microhttpd check $(PACKAGES_common)
 
 $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
-	@$(CC) $(CFLAGS) $(HEADERS_common) $(foreach p,$(PROGRAMS),-I$(FOLDER_$p)) $(call packages-cflags,$(all-packages)) \
-	  -MMD -MP -o $@ $< $(LDFLAGS) -Wl,--start-group $(ARCHIVES) $(COMMON) -Wl,--end-group $(call packages-libs,$(all-packages)) -lm
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(foreach p,$(PROGRAMS),-I$(FOLDER_$p)) $(call packages-cflags,$(all-packages)) \
+	  -MMD -MP -o $@ $< $(links) $(LDFLAGS) -Wl,--start-group $(ARCHIVES) $(COMMON) -Wl,--end-group $(call packages-libs,$(all-packages)) -lm
 
-.PHONY: unit process check-one check
+.PHONY: unit process compiled tested check
 unit: $(UNIT_TESTS)  ## build and run the unit tests
 	@set -e; for t in $(UNIT_TESTS); do tests/harness/sanitized $$t; done
 
 process: all  ## the real programs behind the real web servers
 	@OUTRIGGER_BUILD=$(BUILD) tests/harness/sanitized /usr/bin/python3 tests/process/run
 
-check-one: unit process
+# What make check does with one build: compiled on every core (unless make was told -j itself), tested one test after
+# the other.
+compiled: all $(UNIT_TESTS) $(FUZZ_TARGETS)
+tested:
+	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) compiled
+	@for goal in fuzz-replay unit process; do $(MAKE) --no-print-directory $$goal || exit 1; done
 
 check:  ## install what is missing, build, run every test: plain, ASan + UBSan, TSan
 	@deploy/install-deps --have build run web check || deploy/install-deps build run web check
-	@$(MAKE) --no-print-directory WERROR=1 includes all check-one
-	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=address,undefined all fuzz-replay check-one
-	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread all check-one
+	@$(MAKE) --no-print-directory includes
+	@$(MAKE) --no-print-directory WERROR=1 tested
+	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=address,undefined tested
+	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread tested
 	@echo "make check: everything passed"
 
 .PHONY: fuzz fuzz-run fuzz-replay lint includes bench
 # A fuzz target is linked to any archive it needs, like a unit test: with libFuzzer's main, or with the one that replays the seeds.
-FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 fuzz-main := $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer,tests/fuzz/replay_main.c)
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay_main.c $(ARCHIVES) $(COMMON)
 	@mkdir -p $(@D)
 	@echo "  FUZZ  $@"
-	@$(CC) $(CFLAGS) $(HEADERS_common) $(foreach p,$(PROGRAMS),-I$(FOLDER_$p)) $(call packages-cflags,$(all-packages)) \
-	  -o $@ $< $(fuzz-main) $(LDFLAGS) -Wl,--start-group $(ARCHIVES) $(COMMON) -Wl,--end-group $(call packages-libs,$(all-packages)) -lm
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(foreach p,$(PROGRAMS),-I$(FOLDER_$p)) $(call packages-cflags,$(all-packages)) \
+	  -o $@ $< $(fuzz-main) $(links) $(LDFLAGS) -Wl,--start-group $(ARCHIVES) $(COMMON) -Wl,--end-group $(call packages-libs,$(all-packages)) -lm
 
 fuzz:  ## run every fuzz target for a minute (SECONDS_EACH=60)
 	@deploy/install-deps --have build fuzz || deploy/install-deps build fuzz
