@@ -1,12 +1,12 @@
 /* scan: the framing of FastCGI records, so that nothing in front of libfcgi ever blocks or surprises it.
  *
  * libfcgi reads with blocking calls, trusts management records, and does not bound its parameters. So the
- * connection looks first (connection.c, at bytes that are still in the socket or already in the spool), and
- * libfcgi gets to read only what is a complete request of the form that web servers send: BEGIN_REQUEST,
- * PARAMS..., empty PARAMS, STDIN..., empty STDIN, all with one request id. Everything else (management
- * records, aborts before the end, other roles, a second request behind the first, more parameters than the
- * limit) closes the connection. Of the parameters only their lengths are looked at: libfcgi allocates what a
- * length claims before it reads, and ends the process when it cannot. SPDX-License-Identifier: MIT */
+ * connection looks first (connection.c, at the bytes that it read), and libfcgi gets only what is a complete
+ * request of the form that web servers send: BEGIN_REQUEST, PARAMS..., empty PARAMS, STDIN..., empty STDIN,
+ * all with one request id. Everything else (management records, aborts before the end, other roles, a second
+ * request behind the first, more parameters than the limit) closes the connection. Of the parameters only
+ * their lengths are looked at: libfcgi allocates what a length claims before it reads, and ends the process
+ * when it cannot. SPDX-License-Identifier: MIT */
 #include "scan.h"
 
 /* FastCGI specification 1.0, section 8. */
