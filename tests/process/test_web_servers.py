@@ -1,11 +1,15 @@
 """What each web server's file in conf/ is there for: what passes, what does not, and who answers."""
 import json
+import os
 import pathlib
+import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
 import unittest
+import urllib.request
 
 from expectations import held_out
 from stack import Stack, web_servers
@@ -93,30 +97,88 @@ class WebServers(unittest.TestCase):
             stack.wait(lambda: stack.request("POST", PREDICT, GOOD, JSON)[0] == 200, "not back")
         self.everywhere(check, **{"supervisor.stop_timeout_ms": "500"})
 
+    # ---- what each server does when something goes wrong: the table in conf/README.md ----
+
+    def failures_under_load(self, stack, disturb):
+        """What 16 clients are answered, other than 200, while disturb() runs."""
+        failures, stopping = [], threading.Event()
+
+        def load():
+            client = stack.client()
+            while not stopping.is_set():
+                status, _, body = client.request("POST", PREDICT, GOOD, JSON)
+                if status != 200:
+                    failures.append((status, body[:200]))
+        threads = [threading.Thread(target=load) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        try:
+            disturb()
+        finally:
+            stopping.set()
+            for thread in threads:
+                thread.join()
+        return failures
+
+    def replace_frontends(self, stack, number, times):
+        """Each of the two frontends gets the signal, one after the other, and is waited for."""
+        for _ in range(times):
+            for name in ("frontend.1", "frontend.2"):
+                stack.wait(lambda name=name: stack.pids(name), f"{name} does not come back")
+                pid = stack.kill(name, number)
+                stack.wait(lambda name=name, pid=pid: stack.pids(name) not in ([], [pid]), f"{name} is not replaced")
+
     def test_nginx_sends_again_what_a_dead_frontend_had(self):
         if "nginx" not in web_servers():
             self.skipTest("nginx is not installed")
         with Stack(web="nginx", models=["cancer-logistic"], settings={"frontend.processes": "2"}) as stack:
-            failures, stopping = [], threading.Event()
+            self.assertEqual(self.failures_under_load(
+                stack, lambda: self.replace_frontends(stack, signal.SIGKILL, 5)), [])
 
-            def load():
-                client = stack.client()
-                while not stopping.is_set():
-                    status, _, body = client.request("POST", PREDICT, GOOD, JSON)
-                    if status != 200:
-                        failures.append((status, body[:200]))
-            threads = [threading.Thread(target=load) for _ in range(16)]
-            for thread in threads:
-                thread.start()
-            for _ in range(5):
-                for name in ("frontend.1", "frontend.2"):
-                    stack.wait(lambda name=name: stack.pids(name), f"{name} does not come back")
-                    pid = stack.kill(name)
-                    stack.wait(lambda name=name, pid=pid: stack.pids(name) not in ([], [pid]), f"{name} is not replaced")
-            stopping.set()
-            for thread in threads:
-                thread.join()
-            self.assertEqual(failures, [])
+    def test_nobody_notices_frontends_that_are_started_again(self):
+        def check(stack):
+            self.assertEqual(self.failures_under_load(
+                stack, lambda: self.replace_frontends(stack, signal.SIGTERM, 2)), [])
+        self.everywhere(check, **{"frontend.processes": "2"})
+
+    def held(self, stack):
+        """True while a frontend has a request at the broker."""
+        return stack.control("broker.sock", {"command": "status"})["models"][0]["in_flight"] > 0
+
+    def test_a_frontend_dies_with_a_request(self):
+        def check(stack):
+            answers = []
+            worker = stack.kill("worker.cancer-logistic.1", signal.SIGSTOP)
+            asker = threading.Thread(target=lambda: answers.append(stack.client().request("POST", PREDICT, GOOD, JSON)))
+            asker.start()
+            stack.wait(lambda: self.held(stack), "the request does not reach the worker")
+            stack.kill("frontend.1")
+            os.kill(worker, signal.SIGCONT)
+            asker.join()
+            self.assertEqual(answers[0][0], {"caddy": 502, "apache": 503, "nginx": 200}[stack.web], answers[0][2][:300])
+            stack.wait(lambda: stack.request("POST", PREDICT, GOOD, JSON)[0] == 200, "not back")
+        self.everywhere(check, **{"frontend.processes": "1"})
+
+    def outcomes(self, stack):
+        """How the broker's requests ended, as the collector knows: {"ok": 3}."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{stack.metrics_port}/metrics", timeout=60) as answer:
+            return dict(re.findall(r'^outrigger_requests_total\{.*outcome="(\w+)".*\} ([1-9]\d*)$',
+                                   answer.read().decode(), re.MULTILINE))
+
+    def test_a_client_gives_up(self):
+        """nginx tells us at once; behind the others only the deadline ends what nobody waits for any more."""
+        def check(stack):
+            worker = stack.kill("worker.cancer-logistic.1", signal.SIGSTOP)
+            body = json.dumps({"features": ROW} if stack.web == "nginx" else {"features": ROW, "timeout_ms": 1500})
+            with socket.create_connection(("127.0.0.1", stack.port)) as client:
+                client.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                               f"Content-Length: {len(body)}\r\n\r\n{body}".encode())
+                stack.wait(lambda: self.held(stack) or self.outcomes(stack), "the request does not reach the worker")
+            expected = {"cancelled" if stack.web == "nginx" else "deadline": "1"}
+            stack.wait(lambda: self.outcomes(stack) == expected, f"not {expected}")
+            os.kill(worker, signal.SIGCONT)
+        # Longer than nginx itself would wait for us.
+        self.everywhere(check, **{"frontend.request_timeout_ms": "300000"})
 
     def test_beside_another_site(self):
         with tempfile.TemporaryDirectory(prefix="outrigger-site.") as site:
