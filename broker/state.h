@@ -55,7 +55,7 @@ void asking_reply(struct broker *broker, struct request *request, struct payload
                   const struct batch *batch, uint64_t compute_us);
 /* Ends a request whose answer nobody wants or has already. */
 void asking_forget(struct broker *broker, struct request *request);
-/* False in the first second of a broker's life while a model has no worker yet: they are registering again. */
+/* False in a broker's first second while a model has no worker yet: they are registering again. */
 bool asking_catalog_ready(struct broker *broker);
 /* Sends the catalog to everyone who asked before. */
 void asking_publish_catalog(struct broker *broker);
