@@ -95,14 +95,25 @@ static void find_series(struct counts *counts, struct model_series *series, cons
     }
 }
 
+/* Appends what fits, and a tab behind it. (snprintf would cost a request more than all else that is counted.)
+ */
+static size_t add_to_key(char key[KEY_MAX], size_t length, const char *name)
+{
+    size_t more = strlen(name);
+    if (more > KEY_MAX - 1 - length)
+        more = KEY_MAX - 1 - length;
+    memcpy(key + length, name, more);
+    key[length + more] = '\t';
+    return length + more + (length + more < KEY_MAX - 1);
+}
+
 /* The kept series of these names; `spare` is filled and given when there is no room to keep more. */
 static struct model_series *series_of(struct counts *counts, const char *model, const char *version,
                                       const char *kind, struct model_series *spare)
 {
     CHECK_OBJECT(counts, COUNTS_MAGIC);
     char key[KEY_MAX];
-    int written = snprintf(key, sizeof key, "%s\t%s\t%s", model, version, kind);
-    size_t length = (size_t)written < sizeof key ? (size_t)written : sizeof key - 1;
+    size_t length = add_to_key(key, add_to_key(key, add_to_key(key, 0, model), version), kind);
     struct model_series *series;
     HASH_FIND(hh, counts->models, key, length, series);
     if (series != NULL)

@@ -234,25 +234,39 @@ static uint64_t hash_of(const char *value)
     return hash == 0 ? 1 : hash;
 }
 
-/* A header of the request. The first one of a name counts, as in FCGX_GetParam. */
+/* A header of the request, "HTTP_NAME=value". The first one of a name counts, as in FCGX_GetParam. By its
+ * first letter at once: most headers are none that we read. */
 static void read_header(struct http_request *request, const char *parameter)
 {
-    const char *value;
-    if ((value = VALUE_OF(parameter, "HTTP_X_REQUEST_ID")) != NULL) {
-        if (request->id[0] == '\0' && id_ok(value))
-            strcpy(request->id, value);
-    } else if ((value = VALUE_OF(parameter, "HTTP_TRACEPARENT")) != NULL) {
-        if (request->traceparent[0] == '\0' && traceparent_ok(value))
-            memcpy(request->traceparent, value, HTTP_TRACEPARENT);
-    } else if ((value = VALUE_OF(parameter, "HTTP_PREFER")) != NULL) {
-        request->want_timing |= prefers_timing(value);
-    } else if ((value = VALUE_OF(parameter, "HTTP_CONTENT_ENCODING")) != NULL) {
-        request->content_encoding = text_of(value);
-    } else if ((value = VALUE_OF(parameter, "HTTP_X_API_KEY")) != NULL) {
-        request->tenant = hash_of(value);
-    } else if ((value = VALUE_OF(parameter, "HTTP_AUTHORIZATION")) != NULL) {
-        if (request->tenant == 0)
+    if (strncmp(parameter, "HTTP_", 5) != 0)
+        return;
+    const char *header = parameter + 5, *value;
+    switch (header[0]) {
+    case 'A':
+        if ((value = VALUE_OF(header, "AUTHORIZATION")) != NULL && request->tenant == 0)
             request->tenant = hash_of(value);
+        break;
+    case 'C':
+        if ((value = VALUE_OF(header, "CONTENT_ENCODING")) != NULL)
+            request->content_encoding = text_of(value);
+        break;
+    case 'P':
+        if ((value = VALUE_OF(header, "PREFER")) != NULL)
+            request->want_timing |= prefers_timing(value);
+        break;
+    case 'T':
+        if ((value = VALUE_OF(header, "TRACEPARENT")) != NULL && request->traceparent[0] == '\0' &&
+            traceparent_ok(value))
+            memcpy(request->traceparent, value, HTTP_TRACEPARENT);
+        break;
+    case 'X':
+        if ((value = VALUE_OF(header, "X_REQUEST_ID")) != NULL && request->id[0] == '\0' && id_ok(value))
+            strcpy(request->id, value);
+        else if ((value = VALUE_OF(header, "X_API_KEY")) != NULL)
+            request->tenant = hash_of(value);
+        break;
+    default:
+        break;
     }
 }
 
