@@ -3,33 +3,21 @@
 #ifndef OUTRIGGER_SCRATCH_DIRECTORY_H
 #define OUTRIGGER_SCRATCH_DIRECTORY_H
 
-#include <check.h>
-#include <ftw.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+#include "suite.h"
+
 #include <unistd.h>
 
 static char scratch_directory[64];
 
-static inline int scratch_remove_entry(const char *path, const struct stat *status, int type,
-                                       struct FTW *walk)
-{
-    (void)status, (void)type, (void)walk;
-    return remove(path);
-}
-
 static inline void scratch_make(void)
 {
-    strcpy(scratch_directory, "/tmp/outrigger-test.XXXXXX");
+    snprintf(scratch_directory, sizeof scratch_directory, "%s/XXXXXX", suite_folder);
     ck_assert_ptr_nonnull(mkdtemp(scratch_directory));
 }
 
 static inline void scratch_remove(void)
 {
-    nftw(scratch_directory, scratch_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    suite_remove_folder(scratch_directory);
 }
 
 /* The path of a name in the folder; good until the eighth call after. */

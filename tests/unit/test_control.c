@@ -409,32 +409,18 @@ START_TEST(where_nobody_can_listen)
 }
 END_TEST
 
-static void add_tests(Suite *suite, const char *name, const TTest *const *tests)
-{
-    TCase *group = tcase_create(name);
-    tcase_add_checked_fixture(group, set_up, tear_down);
-    tcase_set_timeout(group, 120);
-    for (; *tests != NULL; tests++)
-        tcase_add_test(group, *tests);
-    suite_add_tcase(suite, group);
-}
-
 int main(void)
 {
     Suite *suite = suite_create("control");
-    add_tests(suite, "asking",
+    suite_add(suite, "asking", set_up, tear_down,
               (const TTest *const[]){a_command_is_answered, a_refusal_says_why, what_is_no_command_is_refused,
                                      a_long_answer_comes_whole, telling_does_not_wait,
                                      who_does_not_answer_is_not_waited_for_longer, nobody_there,
                                      answers_that_are_none, NULL});
-    add_tests(suite, "peers",
+    suite_add(suite, "peers", set_up, tear_down,
               (const TTest *const[]){a_line_may_come_byte_by_byte, many_lines_may_come_at_once,
                                      a_peer_that_does_not_read_delays_nobody, a_peer_that_leaves_is_forgotten,
                                      an_endless_line_is_refused, there_is_room_for_64_peers,
                                      the_socket_is_ours_alone, where_nobody_can_listen, NULL});
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_finish(suite);
 }

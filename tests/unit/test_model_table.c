@@ -145,8 +145,8 @@ START_TEST(a_reload_forgets_what_is_gone_and_idle)
     find_version("woken", "1")->waiting = true;
     const char *const gone[] = {"served", "asked", "woken", "idle"};
     for (size_t i = 0; i < COUNT_OF(gone); i++)
-        nftw(scratch_path(gone[i]), scratch_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-    nftw(scratch_path("m/2"), scratch_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        suite_remove_folder(scratch_path(gone[i]));
+    suite_remove_folder(scratch_path("m/2"));
     model_table_reload(table);
     ck_assert_ptr_null(find_version("m", "2"));
     ck_assert_str_eq(find("m")->stable->name, "1");

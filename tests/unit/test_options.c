@@ -210,12 +210,10 @@ START_TEST(where_nothing_runs_the_status_is_3)
 }
 END_TEST
 
-static Suite *whole(void)
+int main(void)
 {
     Suite *suite = suite_create("options");
-    TCase *group = tcase_create("options");
-    tcase_set_timeout(group, 60);
-    tcase_add_checked_fixture(group, set_up, tear_down);
+    TCase *group = suite_group(suite, "options", set_up, tear_down);
     tcase_add_test(group, without_options_all_is_default);
     tcase_add_test(group, every_option_is_taken);
     tcase_add_exit_test(group, help_exits_0, 0);
@@ -227,15 +225,5 @@ static Suite *whole(void)
     tcase_add_test(group, what_a_command_does_not_take_is_said);
     tcase_add_test(group, commands_are_found_and_guessed);
     tcase_add_test(group, where_nothing_runs_the_status_is_3);
-    suite_add_tcase(suite, group);
-    return suite;
-}
-
-int main(void)
-{
-    SRunner *runner = srunner_create(whole());
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_finish(suite);
 }

@@ -427,39 +427,26 @@ START_TEST(sockets_that_cannot_be)
 }
 END_TEST
 
-static void add_tests(Suite *suite, const char *name, const TTest *const *tests)
-{
-    TCase *group = tcase_create(name);
-    tcase_add_checked_fixture(group, scratch_make, scratch_remove);
-    tcase_set_timeout(group, 120);
-    for (; *tests != NULL; tests++)
-        tcase_add_test(group, *tests);
-    suite_add_tcase(suite, group);
-}
-
 int main(void)
 {
     Suite *suite = suite_create("process");
-    add_tests(suite, "itself",
+    suite_add(suite, "itself", scratch_make, scratch_remove,
               (const TTest *const[]){
                   ready_is_a_line_and_then_the_end, the_descriptor_limit_rises_up_to_the_hard_one,
                   a_lock_is_held_once, a_lock_dies_with_its_holder, a_lock_where_none_can_be,
                   directories_are_made_with_their_parents, a_directory_that_is_there_stays_as_it_is,
                   directories_that_cannot_be, pinning, NULL});
-    add_tests(suite, "others", (const TTest *const[]){start_times_name_a_process, usage_of_a_process, NULL});
-    add_tests(suite, "spawn",
+    suite_add(suite, "others", scratch_make, scratch_remove,
+              (const TTest *const[]){start_times_name_a_process, usage_of_a_process, NULL});
+    suite_add(suite, "spawn", scratch_make, scratch_remove,
               (const TTest *const[]){exit_codes_and_signals_come_back, a_program_that_cannot_be_run_is_said,
                                      cores_are_given, nothing_but_the_listed_descriptors_is_inherited,
                                      descriptor_0_is_null_without_a_listener, a_listening_socket_is_handed_on,
                                      descriptors_that_stand_in_each_others_places,
                                      signals_are_as_new_but_a_broken_pipe_does_not_kill,
                                      each_child_leads_a_group_of_its_own, NULL});
-    add_tests(suite, "sockets",
+    suite_add(suite, "sockets", scratch_make, scratch_remove,
               (const TTest *const[]){a_socket_has_its_mode_and_replaces_what_was_there,
                                      sockets_that_cannot_be, NULL});
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_finish(suite);
 }

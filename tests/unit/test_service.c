@@ -591,23 +591,13 @@ START_TEST(freeing_kills)
 }
 END_TEST
 
-static void add_tests(Suite *suite, const char *name, const TTest *const *tests)
-{
-    TCase *group = tcase_create(name);
-    tcase_add_checked_fixture(group, set_up, tear_down);
-    tcase_set_timeout(group, 120);
-    for (; *tests != NULL; tests++)
-        tcase_add_test(group, *tests);
-    suite_add_tcase(suite, group);
-}
-
 int main(void)
 {
     Suite *suite = suite_create("service");
-    add_tests(suite, "life",
+    suite_add(suite, "life", set_up, tear_down,
               (const TTest *const[]){it_starts_says_ready_and_stops, it_may_be_started_again_after_a_stop,
                                      usage_covers_the_living_and_the_dead, freeing_kills, NULL});
-    add_tests(suite, "deaths",
+    suite_add(suite, "deaths", set_up, tear_down,
               (const TTest *const[]){
                   who_lived_a_second_is_replaced_at_once, who_died_sooner_is_replaced_within_the_second,
                   an_exit_before_ready_is_a_failed_start, closing_the_descriptor_is_not_ready,
@@ -615,22 +605,18 @@ int main(void)
                   the_cause_of_our_own_log_line_is_its_message, a_storm_ends_in_failed_and_goes_on_slowly,
                   the_125th_exit_code_is_for_good, a_failed_one_stops_without_a_process,
                   a_program_that_is_not_there, NULL});
-    add_tests(suite, "time",
+    suite_add(suite, "time", set_up, tear_down,
               (const TTest *const[]){who_is_not_ready_in_time_is_stopped_and_tried_again,
                                      who_does_not_end_is_killed_with_all_it_started,
                                      a_second_word_kills_at_once, who_hangs_is_killed_and_replaced,
                                      a_stop_may_be_taken_back, a_stop_taken_back_may_be_said_again,
                                      an_end_of_waiting_by_stop, NULL});
-    add_tests(suite, "table",
+    suite_add(suite, "table", set_up, tear_down,
               (const TTest *const[]){what_means_nothing_changes_nothing, every_state_has_a_name,
                                      waits_double_up_to_the_longest, NULL});
-    add_tests(suite, "stderr",
+    suite_add(suite, "stderr", set_up, tear_down,
               (const TTest *const[]){stderr_goes_on_line_by_line, a_flood_is_passed_on_and_its_end_is_kept,
                                      a_line_without_end_is_passed_on_in_pieces,
                                      a_stderr_of_ours_that_nobody_reads_stops_nothing, NULL});
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return suite_finish(suite);
 }
