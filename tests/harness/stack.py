@@ -59,6 +59,27 @@ def alive(pid):
         return False
 
 
+def processes_of(directory):
+    """Processes that have the directory, or a path below it, among their arguments, as all of ours have."""
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and os.fsencode(directory) in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:  # gone since
+            pass
+    return found
+
+
+def kill_processes_of(directory):
+    """And the groups that they lead: a web server's own processes do not name the directory."""
+    for pid in processes_of(directory):
+        try:
+            os.kill(-pid if os.getpgid(pid) == pid else pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+
 class Client:
     """One connection that is kept; not for several threads at a time. A request that fails is an OSError."""
 
@@ -294,7 +315,7 @@ class Stack:
             raise AssertionError(f"{name} ended with status {status}")
 
     def _nothing_is_left(self):
-        left = [pid for pid in self.ever_seen if alive(pid)]
+        left = [pid for pid in self.ever_seen.union(processes_of(self.runtime)) if alive(pid)]
         if left:
             raise AssertionError(f"processes are left: {left}")
         files = sorted(map(str, self.runtime.rglob("*")))
@@ -305,6 +326,8 @@ class Stack:
             raise AssertionError("on stderr: " + "\n".join(bad[:20]))
 
     def _kill_all(self):
+        if self.directory is None:
+            return
         for process in (self.web_server, self.supervisor):
             if process and process.poll() is None:
                 process.kill()
@@ -314,25 +337,9 @@ class Stack:
                     os.killpg(process.pid, signal.SIGKILL)  # a web server's workers
                 except ProcessLookupError:
                     pass
-        for pid in self._ledger() | self.ever_seen:
-            if alive(pid) and b"outrigger" in self._command_line(pid):
-                os.kill(pid, signal.SIGKILL)
+        kill_processes_of(self.directory)  # what the supervisor had started
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory = None
-
-    def _ledger(self):
-        """What the supervisor wrote down of its processes, for the case that it is no longer there to be asked."""
-        try:
-            return {process["pid"] for process in json.loads((self.runtime / "processes.json").read_text())["processes"]}
-        except (OSError, ValueError):
-            return set()
-
-    @staticmethod
-    def _command_line(pid):
-        try:
-            return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            return b""
 
     def _show_logs(self):
         for path in (self.log, self.web_log):

@@ -118,7 +118,11 @@ class Collector:
         assert not left, left
 
     def __enter__(self):
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
 
     def __exit__(self, kind, *_):
         try:
@@ -127,7 +131,7 @@ class Collector:
             else:
                 sys.stderr.write(self.log.read_text())
         finally:
-            if self.process.poll() is None:
+            if self.process and self.process.poll() is None:
                 os.kill(self.process.pid, signal.SIGCONT)
                 self.process.kill()
                 self.process.wait()

@@ -38,7 +38,7 @@ class Load:
                 wrong = status != 200 or json.loads(body)["prediction"] != self.expected.labels[row]
                 if wrong:
                     self.failures.append((status, body[:200]))
-            except OSError as error:
+            except (OSError, ValueError, KeyError) as error:
                 self.failures.append(repr(error))
             with self.lock:
                 self.answered += 1

@@ -51,7 +51,7 @@ class Load(threading.Thread):
                     self.versions.append(answer["model_version"])
                 else:
                     self.failures.append((status, body[:300]))
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self.failures.append(repr(error))
         client.close()
 
@@ -305,18 +305,17 @@ class Supervisor(unittest.TestCase):
 
     def test_a_second_word_stops_at_once(self):
         """A worker that cannot end holds up the first SIGTERM, not the second."""
-        stack = self.stack(web=None, supervisor__stop_timeout_ms="600000")
-        stack.start()
-        stack.kill("worker.sum.1", signal.SIGSTOP)
-        stack.supervisor.terminate()
-        stack.wait(lambda: stack.process("worker.sum.1")["state"] == "stopping" and not stack.pids("frontend"),
-                   "it does not come to the workers")
-        self.assertIsNone(stack.supervisor.poll())
-        stack.supervisor.terminate()
-        self.assertEqual(stack.supervisor.wait(60), 0)
-        self.assertFalse(stack.runtime.exists())
-        stack._nothing_is_left()
-        stack._kill_all()
+        with self.stack(web=None, supervisor__stop_timeout_ms="600000") as stack:
+            stack.kill("worker.sum.1", signal.SIGSTOP)
+            stack.supervisor.terminate()
+            stack.wait(lambda: stack.process("worker.sum.1")["state"] == "stopping" and not stack.pids("frontend"),
+                       "it does not come to the workers")
+            self.assertIsNone(stack.supervisor.poll())
+            stack.supervisor.terminate()
+            self.assertEqual(stack.supervisor.wait(60), 0)
+            self.assertFalse(stack.runtime.exists())
+            stack._nothing_is_left()
+            stack._kill_all()
 
     def test_stopping_under_load_answers_what_was_taken(self):
         """Frontends finish what they have; the web server answers the rest honestly."""

@@ -106,9 +106,12 @@ class WebServers(unittest.TestCase):
         def load():
             client = stack.client()
             while not stopping.is_set():
-                status, _, body = client.request("POST", PREDICT, GOOD, JSON)
-                if status != 200:
-                    failures.append((status, body[:200]))
+                try:
+                    status, _, body = client.request("POST", PREDICT, GOOD, JSON)
+                    if status != 200:
+                        failures.append((status, body[:200]))
+                except OSError as error:
+                    failures.append(repr(error))
         threads = [threading.Thread(target=load) for _ in range(16)]
         for thread in threads:
             thread.start()
