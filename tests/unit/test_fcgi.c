@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -120,6 +121,36 @@ START_TEST(two_requests_are_under_way_at_a_time)
 }
 END_TEST
 
+/* Larger than what libfcgi reads at a time: it comes back for more while the other request is open. */
+START_TEST(two_requests_keep_apart_what_they_read_and_write)
+{
+    static char bodies[2][20000], read[20000];
+    static struct fastcgi_request requests[2];
+    struct fcgi *both[2] = {fcgi, fcgi_new()};
+    int others[2], *sockets[2] = {ends, others};
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, others), 0);
+    for (int i = 0; i < 2; i++) {
+        memset(bodies[i], 'a' + i, sizeof bodies[i]);
+        fastcgi_begin(&requests[i], FASTCGI_RESPONDER, FASTCGI_KEEP);
+        fastcgi_body(&requests[i], bodies[i], sizeof bodies[i]);
+        ck_assert(fcgi_open(both[i], requests[i].bytes, requests[i].length));
+    }
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(fcgi_read_body(both[i], read, sizeof read), sizeof read);
+        ck_assert_mem_eq(read, bodies[i], sizeof read);
+    }
+    for (int i = 0; i < 2; i++) {
+        ck_assert(fcgi_close(both[i], sockets[i][0], "to ", 3, i == 0 ? "one" : "two", 3));
+        fastcgi_next(&answer);
+        ck_assert(fastcgi_read(&answer, sockets[i][1]) && answer.ended);
+        ck_assert_str_eq(answer.text, i == 0 ? "to one" : "to two");
+    }
+    fcgi_free(both[1]);
+    close(others[0]);
+    close(others[1]);
+}
+END_TEST
+
 START_TEST(many_requests_go_over_one_connection)
 {
     for (int i = 0; i < 50; i++) {
@@ -186,6 +217,7 @@ END_TEST
 
 START_TEST(a_peer_that_went_is_no_signal)
 {
+    signal(SIGPIPE, SIG_DFL); /* whatever libfcgi makes of it */
     make_request(FASTCGI_KEEP, "");
     ck_assert(open_request());
     check_request("");
@@ -242,6 +274,7 @@ int main(void)
     const TTest *const tests[] = {a_request_is_read_and_answered,
                                   nothing_of_a_request_shows_in_the_next,
                                   two_requests_are_under_way_at_a_time,
+                                  two_requests_keep_apart_what_they_read_and_write,
                                   many_requests_go_over_one_connection,
                                   the_web_server_may_want_the_connection_closed,
                                   a_body_that_does_not_fit_is_read_to_its_end,

@@ -53,6 +53,8 @@ END_TEST
 
 START_TEST(a_new_worker_is_idle)
 {
+    struct peer peer = peer_of(9);
+    ck_assert_uint_eq(pool_add(pool, &peer, NULL)->slots, 1); /* until its READY says otherwise */
     struct worker *worker = add(1);
     ck_assert_int_eq(worker->state, WORKER_IDLE);
     ck_assert(worker_free_slot(worker));

@@ -75,6 +75,17 @@ START_TEST(higher_priority_goes_first)
 }
 END_TEST
 
+START_TEST(every_priority_has_a_line)
+{
+    for (uint8_t priority = 0; priority < QUEUE_PRIORITIES; priority++) {
+        requests[0].priority = priority;
+        queue_push(&queue, &requests[0]);
+        ck_assert_int_eq(queue_oldest(&queue), requests[0].arrived_at);
+        ck_assert_str_eq(take(100, 8), "0");
+    }
+}
+END_TEST
+
 START_TEST(a_batch_is_bounded_by_rows_and_by_count)
 {
     requests[1].rows = 3;
@@ -390,6 +401,7 @@ int main(void)
     const TTest *const tests[] = {an_empty_queue_gives_nothing,
                                   first_come_first_served,
                                   higher_priority_goes_first,
+                                  every_priority_has_a_line,
                                   a_batch_is_bounded_by_rows_and_by_count,
                                   a_request_larger_than_a_batch_goes_by_itself,
                                   rows_are_added_without_overflow,

@@ -305,7 +305,11 @@ static const struct {
     {"\x80\x00\x00\x04", 4, false},
     {"\x04\x80\x00\x00", 4, false},
     {"\x04\x03NAMEone\x05", 10, false},
-    {"\x7f\x7f", 2, false}, /* more than max_params together */
+    {"\x7f\x7f", 2, false},                 /* more than max_params together */
+    {"\xc0\x00\x00\x04\x00NAME", 9, false}, /* every bit of a length counts */
+    {"\x81\x00\x00\x04\x00NAME", 9, false},
+    {"\x80\x01\x00\x04\x00NAME", 9, false},
+    {"\x80\x00\x01\x04\x00NAME", 9, false},
     {"\xff\xff\xff\xff\x00", 5, false},
     {"\x00\xff\xff\xff\xff", 5, false},
     {"\xff\xff\xff\xff\xff\xff\xff\xff", 8, false},
@@ -352,6 +356,23 @@ START_TEST(a_length_that_claims_too_much_is_refused_at_once)
     ck_assert_int_eq(feed_all(), SCAN_PARTIAL);
     length += 1;
     ck_assert_int_eq(feed_all(), SCAN_REFUSED);
+}
+END_TEST
+
+START_TEST(a_long_parameter_goes_over_several_records)
+{
+    static const struct scan_limits wide = {.max_params = 1 << 20, .max_body = 200};
+    static char name[0x12345];
+    struct scan scan = {0};
+    memset(name, 0xff, sizeof name); /* nothing that could be taken for lengths */
+    begin();
+    add_params("\x80\x01\x23\x45\x00", 5); /* of the name, and no value */
+    add_params(name, 65535);
+    add_params(name, sizeof name - 65535);
+    add_params("\x04\x03NAMEone", 9);
+    add(PARAMS, 1, 0, 0);
+    add(STDIN, 1, 0, 0);
+    ck_assert_int_eq(scan_feed(&scan, &wide, bytes, length), SCAN_COMPLETE);
 }
 END_TEST
 
@@ -410,6 +431,7 @@ int main(void)
                                   parameters_are_whole_and_claim_no_more_than_the_limit,
                                   parameters_are_read_the_same_byte_by_byte,
                                   a_length_that_claims_too_much_is_refused_at_once,
+                                  a_long_parameter_goes_over_several_records,
                                   parameters_have_a_limit,
                                   a_body_above_its_limit_is_read_to_its_end};
     return SUITE_RUN("scan", NULL, NULL, tests);
