@@ -125,7 +125,7 @@ static bool refuse_rest(struct connection *connection, int status)
     if (scan->params_end == 0 || connection->spool.length < scan->params_end)
         return false;
     connection->refuse = status;
-    connection->spool.length = scan->params_end;
+    spool_cut(&connection->spool, &connection->all->budget, scan->params_end);
     return spool_add(&connection->spool, &connection->all->budget, empty_stdin, sizeof empty_stdin);
 }
 
@@ -440,7 +440,10 @@ static void ready(void *self, int fd, uint32_t events)
     switch (connection->state) {
     case IDLE:
     case SPOOLING:
-        read_some(connection);
+        if (gone)
+            hang_up(connection); /* what it may have sent before is for nobody */
+        else
+            read_some(connection);
         return;
     case ASKING:
         connection->more_came = connection->more_came || (events & EPOLLIN);

@@ -52,6 +52,22 @@ uint8_t *spool_room(struct spool *spool, struct spool_budget *budget, size_t *ro
     return spool->bytes + spool->length;
 }
 
+void spool_cut(struct spool *spool, struct spool_budget *budget, size_t length)
+{
+    size_t capacity = SPOOL_BEGIN;
+    ENSURE(length <= spool->length);
+    while (capacity < length)
+        capacity *= 2;
+    spool->length = length;
+    if (capacity >= spool->capacity)
+        return;
+    uint8_t *shrunk = realloc(spool->bytes, capacity);
+    ENSURE(shrunk != NULL);
+    spool->bytes = shrunk;
+    budget->used -= spool->capacity - capacity;
+    spool->capacity = capacity;
+}
+
 void spool_drop(struct spool *spool, struct spool_budget *budget)
 {
     budget->used -= spool->capacity;

@@ -23,7 +23,9 @@ bool spool_add(struct spool *spool, struct spool_budget *budget, const uint8_t *
 /* Room behind what is there, at least 1 byte, to be read into; `spool->length` is then moved on by the
  * caller. NULL when the budget is used up. */
 uint8_t *spool_room(struct spool *spool, struct spool_budget *budget, size_t *room);
-/* Gives the memory back. */
+/* Keeps the first `length` bytes, and gives back the memory that they do not need. */
+void spool_cut(struct spool *spool, struct spool_budget *budget, size_t length);
+/* Gives all memory back. */
 void spool_drop(struct spool *spool, struct spool_budget *budget);
 
 #endif

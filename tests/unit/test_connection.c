@@ -9,9 +9,10 @@
 #include "suite.h"
 
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 
-enum { WIDTH = 3, LARGE_ROWS = 4000 };
+enum { WIDTH = 3, LARGE_ROWS = 4000, HUGE_ROWS = 15000 };
 
 static void *context;
 static struct config *config;
@@ -162,15 +163,20 @@ static void make_prediction(void)
     make_request("POST", "/api/v1/predict", body, strlen(body));
 }
 
-/* A batch that the side lane parses, and whose answer it prints. */
-static void make_large(void)
+static void make_batch(int rows)
 {
-    static char body[LARGE_ROWS * 8 + 64];
+    static char body[HUGE_ROWS * 8 + 64];
     size_t length = (size_t)snprintf(body, sizeof body, "{\"instances\":[");
-    for (int i = 0; i < LARGE_ROWS; i++)
+    for (int i = 0; i < rows; i++)
         length += (size_t)snprintf(body + length, sizeof body - length, "%s[1,2,3]", i == 0 ? "" : ",");
     length += (size_t)snprintf(body + length, sizeof body - length, "]}");
     make_request("POST", "/api/v1/batch-predict", body, length);
+}
+
+/* One that the side lane parses, and whose answer it prints. */
+static void make_large(void)
+{
+    make_batch(LARGE_ROWS);
 }
 
 static void send_request(int fd)
@@ -209,9 +215,9 @@ static uint64_t expect_request(uint32_t rows)
 /* Answers "yes" for every row. */
 static void reply(uint64_t id, int64_t rows)
 {
-    static int64_t labels[LARGE_ROWS];
-    static float probabilities[LARGE_ROWS][2];
-    static uint8_t bytes[LARGE_ROWS * 16 + 256];
+    static int64_t labels[HUGE_ROWS];
+    static float probabilities[HUGE_ROWS][2];
+    static uint8_t bytes[HUGE_ROWS * 16 + 256];
     for (int64_t i = 0; i < rows; i++) {
         labels[i] = 1;
         probabilities[i][0] = 0.25F;
@@ -326,6 +332,63 @@ START_TEST(large_requests_and_answers_go_through_the_side_lane)
 }
 END_TEST
 
+START_TEST(an_answer_that_is_not_taken_holds_up_nobody)
+{
+    start((const char *const[]){"frontend.write_timeout_ms=60000", NULL});
+    int lazy = connect_here(), other = connect_here();
+    make_batch(HUGE_ROWS); /* its answer does not fit the socket */
+    send_request(lazy);
+    reply(expect_request(HUGE_ROWS), HUGE_ROWS);
+    predict_over(other);
+    ck_assert_uint_eq(open_connections(), 2);
+    fastcgi_next(&answer);
+    expect_status(lazy, 200);
+    close(lazy);
+    close(other);
+}
+END_TEST
+
+START_TEST(an_answer_that_is_not_taken_is_given_up)
+{
+    start((const char *const[]){"frontend.write_timeout_ms=100", NULL});
+    int lazy = connect_here();
+    make_batch(HUGE_ROWS);
+    send_request(lazy);
+    reply(expect_request(HUGE_ROWS), HUGE_ROWS);
+    WAIT_FOR(open_connections() == 1);
+    WAIT_FOR(open_connections() == 0);
+    close(lazy);
+}
+END_TEST
+
+START_TEST(a_request_that_comes_early_is_served_when_its_turn_comes)
+{
+    start((const char *const[]){"frontend.large_body_bytes=4096", NULL});
+    int fd = connect_here();
+    make_prediction();
+    send_request(fd);
+    uint64_t first = expect_request(1);
+    send_bytes(fd, request.bytes, request.length); /* while the broker has the first */
+    turn_loop();
+    reply(first, 1);
+    expect_status(fd, 200);
+    fastcgi_next(&answer);
+    reply(expect_request(1), 1);
+    expect_status(fd, 200);
+    make_large();
+    send_request(fd);
+    turn_loop();
+    make_prediction();
+    send_bytes(fd, request.bytes, request.length); /* while the lane has it */
+    reply(expect_request(LARGE_ROWS), LARGE_ROWS);
+    expect_status(fd, 200);
+    fastcgi_next(&answer);
+    reply(expect_request(1), 1);
+    expect_status(fd, 200);
+    close(fd);
+}
+END_TEST
+
 START_TEST(a_body_that_is_too_large_is_read_and_refused)
 {
     static char body[300000];
@@ -337,6 +400,76 @@ START_TEST(a_body_that_is_too_large_is_read_and_refused)
     expect_status(fd, 413);
     predict_over(fd); /* nothing of it was taken for the next request */
     close(fd);
+}
+END_TEST
+
+START_TEST(a_body_that_is_too_large_takes_no_room)
+{
+    static char body[300000];
+    memset(body, ' ', sizeof body);
+    start((const char *const[]){"frontend.max_body_bytes=70000", "frontend.max_spool_bytes=1048576", NULL});
+    int large[8];
+    make_request("POST", "/api/v1/predict", body, sizeof body);
+    for (size_t i = 0; i < COUNT_OF(large); i++) {
+        large[i] = connect_here();
+        send_bytes(large[i], request.bytes, request.length - 1);
+        turn_loop();
+    }
+    int exact = connect_here();
+    make_request("POST", "/api/v1/predict", body, 70000);
+    send_request(exact);
+    expect_status(exact, 400); /* read and understood: it is no JSON */
+    make_request("POST", "/api/v1/predict", body, sizeof body);
+    for (size_t i = 0; i < COUNT_OF(large); i++) {
+        fastcgi_next(&answer);
+        send_bytes(large[i], request.bytes + request.length - 1, 1);
+        expect_status(large[i], 413);
+    }
+    make_prediction(); /* in pieces, over a connection that was refused before */
+    fastcgi_next(&answer);
+    send_bytes(large[0], request.bytes, 100);
+    turn_loop();
+    send_bytes(large[0], request.bytes + 100, request.length - 100);
+    reply(expect_request(1), 1);
+    expect_status(large[0], 200);
+    for (size_t i = 0; i < COUNT_OF(large); i++)
+        close(large[i]);
+    close(exact);
+}
+END_TEST
+
+START_TEST(where_not_even_the_parameters_find_room_the_connection_is_closed)
+{
+    static char body[300000], name[128];
+    memset(body, ' ', sizeof body);
+    memset(name, 'x', sizeof name - 1);
+    start((const char *const[]){"frontend.max_params_bytes=1048576", "frontend.max_body_bytes=1048576",
+                                "frontend.max_spool_bytes=1048576", NULL});
+    int slow = connect_here(), half = connect_here(), many = connect_here();
+    make_request("POST", "/api/v1/predict", body, sizeof body);
+    send_bytes(slow, request.bytes, 40);
+    WAIT_FOR(open_connections() == 3);
+    send_bytes(half, request.bytes, request.length - 1); /* takes half of the room */
+    for (int i = 0; i < 10; i++)
+        turn_loop();
+    fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
+    while (request.length < 300000)
+        fastcgi_parameter(&request, name, "");
+    send_bytes(many, request.bytes,
+               262144); /* a quarter; twice that would be too much, because of the slow one */
+    for (int i = 0; i < 10; i++)
+        turn_loop();
+    ck_assert_uint_eq(open_connections(), 3);
+    send_bytes(many, request.bytes + 262144, 100);
+    expect_closed(many);
+    ck_assert_uint_eq(refused("room"), 1);
+    ck_assert_uint_eq(refused("form"), 0);
+    make_request("POST", "/api/v1/predict", body, sizeof body);
+    fastcgi_next(&answer);
+    send_bytes(half, request.bytes + request.length - 1, 1);
+    expect_status(half, 400);
+    close(half);
+    close(slow);
 }
 END_TEST
 
@@ -402,6 +535,22 @@ START_TEST(what_is_no_request_closes_the_connection)
     send_bytes(fd, request.bytes, request.length - 8);
     send_bytes(fd, (const uint8_t *)"\1\5\0\1\0\0\0\0\1", 9);
     expect_closed(fd);
+}
+END_TEST
+
+START_TEST(more_parameters_than_the_limit_close_the_connection)
+{
+    start((const char *const[]){"frontend.max_params_bytes=4096", NULL});
+    static char name[128];
+    memset(name, 'x', sizeof name - 1);
+    int fd = connect_here();
+    fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
+    for (int i = 0; i < 40; i++)
+        fastcgi_parameter(&request, name, "");
+    fastcgi_body(&request, "", 0);
+    send_bytes(fd, request.bytes, request.length);
+    expect_closed(fd);
+    ck_assert_uint_eq(refused("form"), 1);
 }
 END_TEST
 
@@ -474,6 +623,20 @@ START_TEST(a_request_that_is_aborted_is_cancelled)
 }
 END_TEST
 
+START_TEST(a_client_that_is_gone_before_its_request_is_read_costs_nobody)
+{
+    start(NULL);
+    int fd = connect_here(), other = connect_here();
+    WAIT_FOR(open_connections() == 2);
+    make_prediction();
+    send_bytes(fd, request.bytes, request.length);
+    close(fd);
+    predict_over(other); /* whose request is the first that the broker hears of */
+    WAIT_FOR(open_connections() == 1);
+    close(other);
+}
+END_TEST
+
 START_TEST(a_client_that_goes_while_the_lane_works_is_forgotten)
 {
     start((const char *const[]){"frontend.large_body_bytes=4096", NULL});
@@ -506,6 +669,73 @@ START_TEST(slow_and_idle_peers_are_closed)
     ck_assert_uint_eq(open_connections(), 1);
     expect_closed(idle);
     ck_assert_uint_eq(refused("slow"), 1); /* which is nothing to complain of */
+}
+END_TEST
+
+static void expect_closed_already(int fd)
+{
+    ck_assert(fastcgi_read(&answer, fd) && answer.closed);
+    expect_closed(fd);
+}
+
+/* Of two slow ones the one that began its request first is closed first, however long the other was idle. */
+START_TEST(a_slow_request_has_its_time_from_its_own_beginning_on)
+{
+    start((const char *const[]){"frontend.read_timeout_ms=700", NULL});
+    int kept = connect_here(), mark = connect_here();
+    make_prediction();
+    send_bytes(mark, request.bytes, 20);
+    WAIT_FOR(open_connections() == 2);
+    expect_closed(mark); /* as long as that `kept` was idle */
+    int early = connect_here();
+    send_bytes(early, request.bytes, 20);
+    WAIT_FOR(open_connections() == 2);
+    send_bytes(kept, request.bytes, 20);
+    WAIT_FOR(refused("slow") > 1);
+    expect_closed_already(early);
+    expect_closed(kept);
+    ck_assert_uint_eq(refused("slow"), 3);
+}
+END_TEST
+
+/* Idleness begins with the answer, and a request that takes longer than that is no idleness. */
+START_TEST(a_connection_is_idle_from_its_answer_on)
+{
+    start((const char *const[]){"frontend.idle_timeout_ms=3000", NULL});
+    int asking = connect_here(), mark = connect_here();
+    make_prediction();
+    send_request(asking);
+    uint64_t id = expect_request(1);
+    WAIT_FOR(open_connections() == 2);
+    expect_closed(mark);
+    ck_assert_uint_eq(open_connections(), 1); /* the one that waits for the broker is still there */
+    int early = connect_here();
+    WAIT_FOR(open_connections() == 2);
+    reply(id, 1);
+    expect_status(asking, 200);
+    WAIT_FOR(open_connections() < 2);
+    expect_closed_already(early);
+    expect_closed(asking);
+}
+END_TEST
+
+START_TEST(without_descriptors_connections_wait)
+{
+    start(NULL);
+    struct rlimit limit;
+    int fd = connect_here(), unused = dup(fd);
+    close(unused);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = (rlim_t)unused; /* not one more */
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (int i = 0; i < 10; i++)
+        turn_loop();
+    ck_assert_uint_eq(open_connections(), 0);
+    limit.rlim_cur = before;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    predict_over(fd);
+    close(fd);
 }
 END_TEST
 
@@ -567,6 +797,7 @@ START_TEST(draining_finishes_what_is_under_way_and_accepts_no_more)
     start(NULL);
     int idle = connect_here(), busy = connect_here(), gone = connect_here(), fresh = connect_here();
     predict_over(idle);
+    predict_over(busy);
     WAIT_FOR(open_connections() == 4);
     make_prediction();
     send_request(busy);
@@ -626,15 +857,25 @@ int main(void)
                                   a_connection_that_is_not_kept_is_closed_after_its_answer,
                                   a_request_may_come_in_any_pieces,
                                   large_requests_and_answers_go_through_the_side_lane,
+                                  an_answer_that_is_not_taken_holds_up_nobody,
+                                  an_answer_that_is_not_taken_is_given_up,
+                                  a_request_that_comes_early_is_served_when_its_turn_comes,
                                   a_body_that_is_too_large_is_read_and_refused,
+                                  a_body_that_is_too_large_takes_no_room,
+                                  where_not_even_the_parameters_find_room_the_connection_is_closed,
                                   a_body_for_which_there_is_no_room_is_read_and_refused,
                                   a_body_that_is_shorter_than_its_length_says_is_never_run,
                                   what_is_no_request_closes_the_connection,
+                                  more_parameters_than_the_limit_close_the_connection,
                                   parameters_that_break_off_close_the_connection,
                                   a_client_that_goes_is_cancelled,
                                   a_request_that_is_aborted_is_cancelled,
+                                  a_client_that_is_gone_before_its_request_is_read_costs_nobody,
                                   a_client_that_goes_while_the_lane_works_is_forgotten,
                                   slow_and_idle_peers_are_closed,
+                                  a_slow_request_has_its_time_from_its_own_beginning_on,
+                                  a_connection_is_idle_from_its_answer_on,
+                                  without_descriptors_connections_wait,
                                   no_more_connections_than_the_bound_are_accepted,
                                   the_metrics_are_asked_of_the_collector,
                                   draining_finishes_what_is_under_way_and_accepts_no_more,

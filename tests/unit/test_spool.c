@@ -60,6 +60,55 @@ START_TEST(little_takes_little_and_much_makes_room_for_more)
 }
 END_TEST
 
+START_TEST(room_for_more_is_made_from_64_kb_on)
+{
+    ck_assert(spool_add(&spool, &budget, bytes, 65535));
+    ck_assert_uint_eq(spool.capacity, 65536);
+    spool_drop(&spool, &budget);
+    ck_assert(spool_add(&spool, &budget, bytes, 65536));
+    ck_assert_uint_eq(spool.capacity, 4 * 65536);
+}
+END_TEST
+
+START_TEST(all_of_the_budget_can_be_used)
+{
+    budget.limit = 4096;
+    ck_assert(spool_add(&spool, &budget, bytes, 4096));
+    ck_assert_uint_eq(budget.used, budget.limit);
+    check_bytes(4096);
+}
+END_TEST
+
+START_TEST(what_is_cut_off_is_given_back)
+{
+    ck_assert(spool_add(&spool, &budget, bytes, sizeof bytes));
+    spool_cut(&spool, &budget, sizeof bytes); /* nothing, but the room for more */
+    ck_assert_uint_eq(spool.capacity, 262144);
+    check_bytes(sizeof bytes);
+    spool_cut(&spool, &budget, 4097);
+    ck_assert_uint_eq(spool.capacity, 8192);
+    check_bytes(4097);
+    spool_cut(&spool, &budget, 4096);
+    ck_assert_uint_eq(spool.capacity, 4096);
+    ck_assert_uint_eq(budget.used, 4096);
+    spool_cut(&spool, &budget, 0);
+    ck_assert_uint_eq(spool.capacity, 4096);
+    ck_assert(spool_add(&spool, &budget, bytes, 5000));
+    check_bytes(5000);
+}
+END_TEST
+
+START_TEST(what_was_dropped_is_empty_and_may_be_used_again)
+{
+    ck_assert(spool_add(&spool, &budget, bytes + 5, 5000));
+    spool_drop(&spool, &budget);
+    spool_drop(&spool, &budget);
+    ck_assert_uint_eq(budget.used, 0);
+    ck_assert(spool_add(&spool, &budget, bytes, 10));
+    check_bytes(10);
+}
+END_TEST
+
 START_TEST(what_the_budget_still_allows_is_given)
 {
     budget.limit = 140000; /* enough for 65,636 bytes, not for the room that would be made for more */
@@ -89,8 +138,14 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        pieces_are_kept_in_order, room_is_filled_in_place, little_takes_little_and_much_makes_room_for_more,
-        what_the_budget_still_allows_is_given, what_it_does_not_allow_changes_nothing};
+    const TTest *const tests[] = {pieces_are_kept_in_order,
+                                  room_is_filled_in_place,
+                                  little_takes_little_and_much_makes_room_for_more,
+                                  room_for_more_is_made_from_64_kb_on,
+                                  all_of_the_budget_can_be_used,
+                                  what_is_cut_off_is_given_back,
+                                  what_was_dropped_is_empty_and_may_be_used_again,
+                                  what_the_budget_still_allows_is_given,
+                                  what_it_does_not_allow_changes_nothing};
     return SUITE_RUN("spool", set_up, tear_down, tests);
 }
