@@ -166,17 +166,22 @@ class Stack:
 
     def _start_supervisor(self):
         self.parameters = self._parameters()
+        read_end = self._launch_supervisor()
+        try:
+            self.wait(lambda: self._read_ready(read_end), "the supervisor did not say ready")
+        finally:
+            os.close(read_end)
+
+    def _launch_supervisor(self):
+        """Starts the process; returns the descriptor on which it will say ready."""
         read_end, write_end = os.pipe()
-        with open(self.log, "wb") as log:
+        with open(self.log, "ab") as log:
             self.supervisor = subprocess.Popen(
                 [BIN / "outrigger-supervisor", *self.arguments(), "-r", str(write_end)], cwd=ROOT,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[write_end], start_new_session=True)
         os.close(write_end)
         os.set_blocking(read_end, False)
-        try:
-            self.wait(lambda: self._read_ready(read_end), "the supervisor did not say ready")
-        finally:
-            os.close(read_end)
+        return read_end
 
     def _read_ready(self, descriptor):
         self._supervisor_must_live()
@@ -266,6 +271,44 @@ class Stack:
         os.kill(pid, number)
         return pid
 
+    def recorded(self):
+        """{name: pid} of the processes that the supervisor wrote down and that live; also while it is dead itself."""
+        entries = self._ledger()
+        self.ever_seen.update(entries.values())
+        return {name: pid for name, pid in sorted(entries.items())
+                if alive(pid) and b"outrigger" in self._command_line(pid)}
+
+    def kill_supervisor(self):
+        """kill -9 of the supervisor, and a new one at once, as a service manager does it. Does not wait for it."""
+        self.recorded()
+        self.supervisor.kill()
+        self.supervisor.wait()
+        os.close(self._launch_supervisor())
+
+    def resident(self):
+        """{name: bytes} of resident memory of each process, the supervisor's too."""
+        page = os.sysconf("SC_PAGE_SIZE")
+        found = {}
+        for name, pid in {"supervisor": self.supervisor.pid, **self.recorded()}.items():
+            try:
+                found[name] = int(pathlib.Path(f"/proc/{pid}/statm").read_text().split()[1]) * page
+            except OSError:
+                pass
+        return found
+
+    def serves(self):
+        """True when everything that the status calls wanted is running and known to the broker."""
+        try:
+            return all(process["state"] == "running" for process in self.status()["processes"]) and \
+                self._workers_known()
+        except OSError:
+            return False
+
+    def keep_logs(self, directory):
+        """Copies what the processes and the web server have said so far; returns the paths."""
+        directory.mkdir(parents=True, exist_ok=True)
+        return [shutil.copy(path, directory) for path in (self.log, self.web_log) if path.exists()]
+
     def outrigger(self, *arguments):
         """Runs the operator's command on this stack; returns the completed process, with its text."""
         return subprocess.run([BIN / "outrigger", *arguments, *self.arguments()], cwd=ROOT, text=True,
@@ -340,6 +383,14 @@ class Stack:
         kill_processes_of(self.directory)  # what the supervisor had started
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory = None
+
+    def _ledger(self):
+        """What the supervisor wrote down of its processes, for the case that it is no longer there to be asked."""
+        try:
+            entries = json.loads((self.runtime / "processes.json").read_text())["processes"]
+            return {process["name"]: process["pid"] for process in entries}
+        except (OSError, ValueError):
+            return {}
 
     def _show_logs(self):
         for path in (self.log, self.web_log):
