@@ -335,6 +335,8 @@ static void on_reject(struct client *client, const struct envelope *envelope)
     struct client_request *request = find(client, envelope->id);
     if (request == NULL)
         return;
+    if (envelope->reject.failure == FAILURE_STOPPING)
+        return; /* it stays open: the next broker gets it, or its deadline ends it */
     finish(client, request,
            &(struct client_answer){.failure = envelope->reject.failure,
                                    .message = envelope->reject.message,

@@ -87,6 +87,17 @@ class Death(unittest.TestCase):
             load.stopping.set()
             self.assertEqual(load.failures, [])
 
+    def test_broker_restarted_under_load(self):
+        """SIGTERM: what it refuses while it finishes is kept by the frontends for the next broker."""
+        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:
+            for _ in range(3):
+                load.wait_for(100)
+                victim = stack.kill("broker", signal.SIGTERM)
+                stack.wait(lambda: stack.pids("broker") not in ([], [victim]), "the broker was not started again")
+            load.wait_for(200)
+            load.stopping.set()
+            self.assertEqual(load.failures, [])
+
     def test_frontend_restarted_under_load(self):
         """SIGTERM: what is under way is finished, new connections wait in the backlog; gone within the drain time."""
         with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:

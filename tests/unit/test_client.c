@@ -524,6 +524,28 @@ START_TEST(a_new_broker_gets_what_is_open_exactly_once)
 }
 END_TEST
 
+/* A broker that is told to end refuses what comes in the meantime: its successor is a moment away. */
+START_TEST(what_a_stopping_broker_refuses_is_kept_for_the_next)
+{
+    start_broker(1);
+    ask(0);
+    uint64_t id = next_request();
+    reject(id, FAILURE_STOPPING, 1000, "the broker is stopping");
+    ask(1); /* a mark: when it is answered the refusal was read */
+    reply(next_request(), "still answered");
+    WAIT_FOR(asked[1].answers == 1);
+    ck_assert_int_eq(asked[0].answers, 0);
+    ck_assert_uint_eq(client_in_flight(client), 1);
+    end_close(&broker);
+    start_broker(2);
+    ck_assert_uint_eq(next_request(), id);
+    reply(id, "by the next");
+    WAIT_FOR(asked[0].answers == 1);
+    ck_assert_int_eq(asked[0].failure, FAILURE_NONE);
+    ck_assert_str_eq(asked[0].payload, "by the next");
+}
+END_TEST
+
 static int turns;
 
 static void count_turn(void *self)
@@ -667,6 +689,7 @@ int main(void)
                                   the_end_of_the_client_answers_what_is_open,
                                   what_waits_for_the_first_broker_is_sent_when_it_comes,
                                   a_new_broker_gets_what_is_open_exactly_once,
+                                  what_a_stopping_broker_refuses_is_kept_for_the_next,
                                   a_broker_that_is_away_costs_no_time_and_deadlines_pass,
                                   another_hello_of_the_same_broker_counts_as_well,
                                   silence_is_noticed,
