@@ -14,7 +14,8 @@ import socket
 import time
 
 PATIENCE = 30           # seconds for an answer; the service's own deadline is shorter
-FAILURES_KEPT = 200     # with all they are; the rest is only counted
+FAILURES_KEPT = 3       # of each kind and detail, with all they are; the rest is only counted
+DETAIL_TOLD_BY = 110    # characters; beyond them the detail may differ from failure to failure
 ANSWERED_KEPT = 100000  # ids that were answered, to know a second answer from a strange one
 RETRY = 0.1             # seconds between tries to connect
 RECEIVE = 1 << 18
@@ -66,14 +67,18 @@ class Tally:
         self.statuses = collections.Counter()   # of those that failed; 0: no answer
         self.took_to_refuse = array.array("f")  # seconds, of answers 429 and 503
         self.without_retry_after = 0
-        self.failures = []
+        self.failures = []                      # some of each kind
+        self.kinds = collections.Counter()      # (kind, begin of the detail): how many
+        self.asked_again = 0                    # see Connection
         self.answered = collections.OrderedDict()
 
     def bad(self):
         return self.failed + self.wrong + self.duplicate + self.late
 
     def _note(self, kind, identity, question, asked_at, detail):
-        if len(self.failures) < FAILURES_KEPT:
+        sort = (kind, detail[:DETAIL_TOLD_BY])
+        self.kinds[sort] += 1
+        if self.kinds[sort] <= FAILURES_KEPT:
             now = time.monotonic()
             self.failures.append(Failure(kind, identity.decode(), str(question), now, time.strftime("%H:%M:%S"),
                                          now - asked_at, detail))
@@ -138,14 +143,23 @@ def quantile(values, share):
 
 
 class Connection:
-    """One kept connection with at most one request under way. `asked_at`: the moment that the answer is measured from."""
+    """One kept connection with at most one request under way. `asked_at`: the moment that the answer is measured from.
 
-    __slots__ = ("socket", "identity", "question", "asked_at", "data", "tally")
+    A server may close a connection that rests, and a request may cross that on its way. Clients ask again then, over a
+    new connection, when the old one had served before and not a byte of an answer came; so is done here, and counted.
+    (Apache does so to several at a time when all its threads are busy.)"""
+
+    __slots__ = ("socket", "identity", "question", "asked_at", "data", "tally", "served")
 
     def __init__(self, sock):
         self.socket = sock
-        self.data = b""
-        self.question = None
+        self.data = self.identity = b""
+        self.question = self.tally = None
+        self.asked_at = 0.0
+        self.served = 0
+
+    def closed_at_rest(self):
+        return self.question is not None and self.served > 0 and not self.data
 
     def ask(self, question, identity, asked_at, tally):
         self.question, self.identity, self.asked_at, self.tally = question, identity, asked_at, tally
@@ -229,7 +243,9 @@ class Asking:
     def _readable(self, connection):
         try:
             answer = connection.receive()
-        except (OSError, ValueError) as error:
+        except (ConnectionError, ValueError) as error:
+            if isinstance(error, ConnectionError) and connection.closed_at_rest() and self._ask_again(connection):
+                return
             self._broke(connection, str(error))
             return
         question = connection.question
@@ -240,6 +256,7 @@ class Asking:
         if answer is None:
             return
         connection.question = None
+        connection.served += 1
         connection.tally.answer(connection.identity, question, connection.asked_at, answer)
         if connection.data:
             self.surplus(connection, answer)
@@ -249,9 +266,20 @@ class Asking:
         else:
             self.idle(connection)
 
+    def _ask_again(self, old):
+        connection = self.connect()
+        if connection is None:
+            return False
+        old.tally.asked_again += 1
+        old.tally.sent -= 1     # it is the same request
+        connection.ask(old.question, old.identity, old.asked_at, old.tally)
+        self.drop(old)
+        return True
+
     def surplus(self, connection, answer):
-        connection.tally.surplus(connection.identity, "after its answer", connection.asked_at,
-                                 f"{bytes(connection.data[:300])!r} {answer}")
+        detail = f"{bytes(connection.data[:300])!r} {answer}"
+        if connection.tally is not None:
+            connection.tally.surplus(connection.identity, "after its answer", connection.asked_at, detail)
         self.drop(connection)
         self.gone()
 

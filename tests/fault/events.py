@@ -23,7 +23,12 @@ LOOK_AGAIN = 0.05
 ROLL_PATIENCE = 30                              # seconds for one worker's successor
 COMMAND_PATIENCE = 120
 
-Event = collections.namedtuple("Event", "name kind weight act needs", defaults=("",))
+# Seconds between two events that take a frontend away. nginx sends a request a second time, not a third, and with a worker
+# that is stopped a request is with its frontend for that long; that two frontends die with the same request is another
+# promise than ours.
+APART = 8
+
+Event = collections.namedtuple("Event", "name kind weight act needs takes_frontends", defaults=("", False))
 
 
 def of(stack, prefix):
@@ -125,14 +130,15 @@ def running(stack, name, pid):
     return process is not None and process["pid"] == pid and process["state"] == "running" and alive(pid)
 
 
+# `takes_frontends`: requests that are with a frontend may be sent again by the web server.
 # `needs`: the web server without which a client sees what the event does. Apache and Caddy do not send a request again
 # when the frontend that had it is killed (its body is gone), so that one is an honest 503 or 502 behind them.
 EVENTS = (
     Event("worker", "kill", 4, signal_one("worker", signal.SIGKILL)),
     Event("broker", "kill", 2, signal_one("broker", signal.SIGKILL)),
     Event("collector", "kill", 1, signal_one("collector", signal.SIGKILL)),
-    Event("supervisor", "kill", 1, kill_supervisor),
-    Event("frontend", "kill", 2, signal_one("frontend", signal.SIGKILL), needs="nginx"),
+    Event("supervisor", "kill", 1, kill_supervisor, takes_frontends=True),
+    Event("frontend", "kill", 2, signal_one("frontend", signal.SIGKILL), needs="nginx", takes_frontends=True),
     Event("stop-worker", "disturb", 3, hold("worker")),
     Event("stop-broker", "disturb", 1, hold("broker")),
     Event("reload", "disturb", 1, reload),
@@ -140,7 +146,7 @@ EVENTS = (
     Event("restart-worker", "disturb", 1, signal_one("worker", signal.SIGTERM)),
     Event("restart-broker", "disturb", 1, signal_one("broker", signal.SIGTERM)),
     Event("restart-collector", "disturb", 1, signal_one("collector", signal.SIGTERM)),
-    Event("restart-frontend", "disturb", 1, signal_one("frontend", signal.SIGTERM)),
+    Event("restart-frontend", "disturb", 1, signal_one("frontend", signal.SIGTERM), takes_frontends=True),
     Event("roll", "roll", 1, roll),
 )
 
@@ -161,14 +167,18 @@ def schedule(events, seconds, random):
     """[(at, event, seed of its own)], in order: for each kind one event at a random moment of each of its periods."""
     moments = []
     for kind, pace in PACE.items():
-        rows = [event for event in events if event.kind == kind]
         for period in range(int(seconds / pace)):
             # Drawn whether it is needed or not: leaving a kind out leaves the others as they are.
-            share, pick, seed = random.random() * PART[kind], random.random(), random.getrandbits(32)
-            if rows:
-                event = pick_by_weight(rows, pick)
-                moments.append(((period + share) * pace, event, seed))
-    return sorted(moments, key=lambda moment: moment[0])
+            at = (period + random.random() * PART[kind]) * pace
+            moments.append((at, kind, random.random(), random.getrandbits(32)))
+    planned, free_at = [], 0.0
+    for at, kind, pick, seed in sorted(moments):
+        rows = [event for event in events if event.kind == kind and (at >= free_at or not event.takes_frontends)]
+        if rows:
+            event = pick_by_weight(rows, pick)
+            planned.append((at, event, seed))
+            free_at = at + APART if event.takes_frontends else free_at
+    return planned
 
 
 def pick_by_weight(rows, pick):
