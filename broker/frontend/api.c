@@ -74,11 +74,18 @@ void api_catalog(void *self, const struct catalog_entry *entries, size_t count)
     struct api *api = self;
     CHECK_OBJECT(api, API_MAGIC);
     struct catalog *fresh = catalog_new(entries, count, api->context.config->default_model);
+    catalog_remember(fresh, api->catalog); /* only this thread changes the pointer */
     pthread_mutex_lock(&api->lock);
     struct catalog *old = api->catalog;
     api->catalog = fresh;
     pthread_mutex_unlock(&api->lock);
     catalog_release(old);
+}
+
+bool api_complete(const struct api *api)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    return api->catalog != NULL && catalog_complete(api->catalog);
 }
 
 /* The catalog of this moment becomes the call's; false when there is none yet. */

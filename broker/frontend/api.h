@@ -33,6 +33,8 @@ void api_free(struct api *api);
 
 /* A CATALOG came: a client_catalog, with the API as `self`. */
 void api_catalog(void *api, const struct catalog_entry *entries, size_t count);
+/* A CATALOG came, and what requests for the required models need is known (catalog_complete). */
+bool api_complete(const struct api *api);
 
 /* The memory that one thread works in: the tree of a body's JSON, mostly. One for the loop's thread, one for
  * each thread of the side lane. */

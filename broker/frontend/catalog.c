@@ -35,21 +35,25 @@ static int compare(struct text a, struct text b)
     return order != 0 ? order : (a.length > b.length) - (a.length < b.length);
 }
 
+static void set_schema(struct catalog_version *version, struct text model, const uint8_t *bytes,
+                       size_t length)
+{
+    const char *reason = NULL;
+    version->schema = schema_decode(bytes, length, &reason);
+    if (version->schema == NULL)
+        log_warning("model %.*s: its schema cannot be read: %s", (int)model.length, model.at, reason);
+    else
+        version->layout = layout_new(version->schema);
+}
+
 static void set_version(struct catalog_version *version, const struct catalog_entry *entry)
 {
     version->name = copy_of(entry->version);
     version->state = entry->state;
     version->workers = entry->workers;
     version->stable = entry->stable;
-    if (entry->schema.length == 0)
-        return;
-    const char *reason = NULL;
-    version->schema = schema_decode((const uint8_t *)entry->schema.at, entry->schema.length, &reason);
-    if (version->schema == NULL)
-        log_warning("model %.*s: its schema cannot be read: %s", (int)entry->model.length, entry->model.at,
-                    reason);
-    else
-        version->layout = layout_new(version->schema);
+    if (entry->schema.length > 0)
+        set_schema(version, entry->model, (const uint8_t *)entry->schema.at, entry->schema.length);
 }
 
 /* One model from its entries. An entry without a version says only that the model exists. */
@@ -102,6 +106,26 @@ struct catalog *catalog_new(const struct catalog_entry *entries, size_t count, c
     else if (catalog->count == 1)
         catalog->standard = &catalog->models[0];
     return catalog;
+}
+
+void catalog_remember(struct catalog *catalog, const struct catalog *known)
+{
+    CHECK_OBJECT(catalog, CATALOG_MAGIC);
+    for (size_t i = 0; known != NULL && i < catalog->count; i++) {
+        struct catalog_model *model = &catalog->models[i];
+        const struct catalog_model *before = catalog_find(known, text_of(model->name));
+        for (size_t j = 0; before != NULL && j < model->version_count; j++) {
+            struct catalog_version *version = &model->versions[j];
+            const struct catalog_version *same = catalog_version(before, text_of(version->name));
+            if (version->state != CATALOG_LOADING || version->schema != NULL || same == NULL ||
+                same->schema == NULL)
+                continue;
+            size_t length;
+            uint8_t *bytes = schema_encode(same->schema, &length);
+            set_schema(version, text_of(model->name), bytes, length);
+            free(bytes);
+        }
+    }
 }
 
 struct catalog *catalog_acquire(struct catalog *catalog)
@@ -182,6 +206,18 @@ const struct catalog_version *catalog_version(const struct catalog_model *model,
 bool catalog_model_ready(const struct catalog_model *model)
 {
     return model->stable != NULL && model->stable->state == CATALOG_READY && model->stable->workers > 0;
+}
+
+bool catalog_complete(const struct catalog *catalog)
+{
+    CHECK_OBJECT(catalog, CATALOG_MAGIC);
+    for (size_t i = 0; i < catalog->count; i++) {
+        const struct catalog_model *model = &catalog->models[i];
+        if (model->required && model->stable != NULL && model->stable->state == CATALOG_LOADING &&
+            model->stable->schema == NULL)
+            return false;
+    }
+    return true;
 }
 
 const char *catalog_state_name(enum catalog_state state)

@@ -30,6 +30,10 @@ struct catalog_model {
 /* A snapshot of these entries with one reference. `default_model`: the configured one; "": the only model
  * there is. */
 struct catalog *catalog_new(const struct catalog_entry *entries, size_t count, const char *default_model);
+/* Before anybody else holds `catalog`: a version whose workers are all away, and which the broker therefore
+ * tells without a schema, gets the one that `known` (NULL: none) has: a version does not change, and a broker
+ * that has just started may never have seen a worker of it. */
+void catalog_remember(struct catalog *catalog, const struct catalog *known);
 /* One reference more; any thread. */
 struct catalog *catalog_acquire(struct catalog *catalog);
 /* One less; the last frees. Any thread. NULL is fine. */
@@ -44,6 +48,8 @@ const struct catalog_model *catalog_find(const struct catalog *catalog, struct t
 const struct catalog_version *catalog_version(const struct catalog_model *model, struct text name);
 /* A worker of the stable version is ready. */
 bool catalog_model_ready(const struct catalog_model *model);
+/* What is needed to take requests is known of each required model that is on its way or there. */
+bool catalog_complete(const struct catalog *catalog);
 /* "loading", "ready", "draining", "failed". */
 const char *catalog_state_name(enum catalog_state state);
 

@@ -20,8 +20,8 @@
 #define DRAIN_TIME (1700 * MILLISECOND)
 
 /* How long a frontend waits for the broker to tell it the models before it accepts all the same, to answer
- * /health and to say that it is not ready. */
-#define CATALOG_WAIT (1500 * MILLISECOND)
+ * /health and to say that it is not ready. Time enough for a broker and a worker to be started again. */
+#define CATALOG_WAIT (5 * SECOND)
 
 struct program {
     struct loop *loop;
@@ -55,7 +55,8 @@ static void catalog_came(void *self, const struct catalog_entry *entries, size_t
 {
     struct program *program = self;
     api_catalog(program->api, entries, count);
-    open_the_door(program);
+    if (api_complete(program->api))
+        open_the_door(program);
 }
 
 static void terminate(void *self)

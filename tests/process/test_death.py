@@ -98,6 +98,26 @@ class Death(unittest.TestCase):
             load.stopping.set()
             self.assertEqual(load.failures, [])
 
+    def test_a_broker_that_has_not_met_the_worker_refuses_nothing(self):
+        """Its frontends know from the broker before what the model takes, and the request waits for the worker."""
+        expected = held_out("cancer-logistic")
+        body = json.dumps({"features": expected.features[0]})
+        with Stack(web="nginx", models=["cancer-logistic"]) as stack:
+            worker = stack.kill("worker.cancer-logistic.1", signal.SIGSTOP)
+            broker = stack.kill("broker")
+            stack.wait(lambda: stack.pids("broker") not in ([], [broker]), "the broker was not started again")
+            stack.wait(lambda: stack.request("GET", "/ready")[0] == 503, "nobody misses the worker")
+            answers = []
+            asking = threading.Thread(target=lambda: answers.append(
+                stack.request("POST", "/api/v1/models/cancer-logistic/predict", body, JSON)))
+            asking.start()
+            stack.wait(lambda: stack.control("broker.sock", {"command": "status"})["models"][0]["queue_requests"] == 1
+                       or answers, "the request does not reach the broker")
+            os.kill(worker, signal.SIGCONT)
+            asking.join()
+            self.assertEqual(answers[0][0], 200, answers[0][2])
+            self.assertEqual(json.loads(answers[0][2])["prediction"], expected.labels[0])
+
     def test_frontend_restarted_under_load(self):
         """SIGTERM: what is under way is finished, new connections wait in the backlog; gone within the drain time."""
         with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:

@@ -137,6 +137,58 @@ START_TEST(a_schema_may_be_missing_or_broken)
 }
 END_TEST
 
+/* A new broker that has not heard of a model's worker tells the model without its schema. */
+START_TEST(what_was_known_of_a_version_holds_while_its_workers_are_away)
+{
+    TOLD("", with_schema(entry("a", "1", CATALOG_READY, 1, true)), entry("b", "1", CATALOG_LOADING, 0, true));
+    struct catalog *known = catalog_acquire(catalog);
+    TOLD("", entry("a", "1", CATALOG_LOADING, 0, true), entry("a", "2", CATALOG_LOADING, 0, false),
+         entry("b", "1", CATALOG_LOADING, 0, true), entry("c", "1", CATALOG_LOADING, 0, true),
+         entry("d", "", CATALOG_LOADING, 0, false));
+    catalog_remember(catalog, NULL);
+    ck_assert_ptr_null(find("a")->stable->schema);
+    catalog_remember(catalog, known);
+    catalog_release(known);
+    ck_assert_uint_eq(find("a")->stable->layout->width, 2);
+    ck_assert_uint_eq(find("a")->stable->schema->timeout_ms, 250);
+    ck_assert_uint_eq(find("a")->stable->state, CATALOG_LOADING); /* which it is all the same */
+    ck_assert_ptr_null(catalog_version(find("a"), text_of("2"))->schema);
+    ck_assert_ptr_null(find("b")->stable->schema);
+    ck_assert_ptr_null(find("c")->stable->schema);
+}
+END_TEST
+
+START_TEST(what_a_worker_says_replaces_what_was_known)
+{
+    TOLD("", with_schema(entry("a", "1", CATALOG_READY, 1, true)));
+    struct catalog *known = catalog_acquire(catalog);
+    const struct schema *said = find("a")->stable->schema;
+    TOLD("", with_schema(entry("a", "1", CATALOG_LOADING, 0, true)), entry("b", "1", CATALOG_READY, 1, true));
+    const struct schema *fresh = find("a")->stable->schema;
+    catalog_remember(catalog, known);
+    ck_assert_ptr_eq(find("a")->stable->schema, fresh);
+    ck_assert_ptr_ne(fresh, said);
+    TOLD("", entry("a", "1", CATALOG_READY, 1, true)); /* there, and silent about it: so is its word */
+    catalog_remember(catalog, known);
+    ck_assert_ptr_null(find("a")->stable->schema);
+    catalog_release(known);
+}
+END_TEST
+
+START_TEST(a_catalog_is_complete_when_no_required_model_is_a_riddle)
+{
+    TOLD("", with_schema(entry("a", "1", CATALOG_LOADING, 0, true)), entry("b", "1", CATALOG_FAILED, 0, true),
+         entry("c", "", CATALOG_LOADING, 0, false));
+    ck_assert(catalog_complete(catalog));
+    struct catalog_entry riddle = entry("d", "1", CATALOG_LOADING, 0, true);
+    TOLD("", riddle);
+    ck_assert(!catalog_complete(catalog));
+    riddle.required = false;
+    TOLD("", riddle);
+    ck_assert(catalog_complete(catalog));
+}
+END_TEST
+
 START_TEST(every_truncation_of_a_schema_is_no_schema)
 {
     for (size_t length = 0; length < schema_length; length++) {
@@ -237,6 +289,9 @@ int main(void)
                                   the_default_model,
                                   a_model_is_ready_by_its_stable_version,
                                   a_schema_may_be_missing_or_broken,
+                                  what_was_known_of_a_version_holds_while_its_workers_are_away,
+                                  what_a_worker_says_replaces_what_was_known,
+                                  a_catalog_is_complete_when_no_required_model_is_a_riddle,
                                   every_truncation_of_a_schema_is_no_schema,
                                   a_snapshot_is_held_by_threads,
                                   states_have_names,
