@@ -133,15 +133,16 @@ tested:
 	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) compiled
 	@for goal in fuzz-replay unit process; do $(MAKE) --no-print-directory $$goal || exit 1; done
 
-check:  ## install what is missing, build, run every test: plain, ASan + UBSan, TSan
+check:  ## install what is missing, build, run every test: plain (and a minute of chaos), ASan + UBSan, TSan
 	@deploy/install-deps --have build run web check || deploy/install-deps build run web check
 	@$(MAKE) --no-print-directory includes
 	@$(MAKE) --no-print-directory WERROR=1 tested
+	@$(MAKE) --no-print-directory WERROR=1 chaos
 	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=address,undefined tested
 	@$(MAKE) --no-print-directory WERROR=1 SANITIZE=thread tested
 	@echo "make check: everything passed"
 
-.PHONY: fuzz fuzz-run fuzz-replay lint includes bench
+.PHONY: fuzz fuzz-run fuzz-replay chaos overload lint includes bench
 # A fuzz target is linked to any archive it needs, like a unit test: with libFuzzer's main, or with the one that replays the seeds.
 fuzz-main := $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer,tests/fuzz/replay_main.c)
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay_main.c $(ARCHIVES) $(COMMON)
@@ -157,6 +158,16 @@ fuzz-run: $(FUZZ_TARGETS)
 	@tests/fuzz/run $(or $(SECONDS_EACH),60) $(BUILD)/fuzz
 fuzz-replay: $(FUZZ_TARGETS)
 	@tests/fuzz/run --replay $(BUILD)/fuzz
+
+# Behind nginx unless WEB is given: the one web server that hides the death of a frontend.
+chaos: all  ## everything killed, stopped, restarted under load; SECONDS=60 SEED= WEB=nginx KILLS=worker,broker,...
+	@deploy/install-deps --have run web check || deploy/install-deps run web check
+	@OUTRIGGER_BUILD=$(BUILD) tests/harness/sanitized tests/fault/chaos --seconds $(or $(SECONDS),60) $(SEED:%=--seed %) $(KILLS:%=--kills %) \
+	  --web $(if $(filter file,$(origin WEB)),nginx,$(WEB))
+
+overload: all  ## ten times the load that can be served, and one API key against another; SECONDS=60
+	@deploy/install-deps --have run web check || deploy/install-deps run web check
+	@OUTRIGGER_BUILD=$(BUILD) tests/fault/overload --seconds $(or $(SECONDS),60) $(SEED:%=--seed %)
 
 lint:  ## clang-format, clang-tidy, cppcheck, shellcheck
 	@deploy/install-deps --have build lint || deploy/install-deps build lint

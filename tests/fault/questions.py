@@ -75,14 +75,20 @@ class Question:
             all(abs(a - b) <= TOLERANCE for a, b in zip(probabilities, known))
 
 
-def questions(models, random, singles=40, batches=8, largest_batch=16, key=""):
+def questions(models, random, singles=40, batches=8, largest_batch=16):
     """A list of questions for these models: so many single rows and so many small batches of each, at random; fewer of
     those that RARE names."""
     made = []
     for name in models:
         expected = held_out(name)
         rows, share = range(len(expected.features)), RARE.get(name, 1)
-        made += [Question(expected, [random.choice(rows)], False, key) for _ in range(round(share * singles))]
-        made += [Question(expected, random.choices(rows, k=random.randint(1, largest_batch)), True, key)
+        made += [Question(expected, [random.choice(rows)], False) for _ in range(round(share * singles))]
+        made += [Question(expected, random.choices(rows, k=random.randint(1, largest_batch)), True)
                  for _ in range(round(share * batches))]
     return made
+
+
+def batches(model, random, rows, count, key=""):
+    """A list of so many questions of so many rows each, for one model and API key."""
+    expected = held_out(model)
+    return [Question(expected, random.choices(range(len(expected.features)), k=rows), True, key) for _ in range(count)]
