@@ -193,6 +193,7 @@ class Asking:
         self.number = 0
         self.epoll = select.epoll()
         self.connections = {}       # by descriptor
+        self.abandoned = False      # set by another thread: do not wait for what is under way
         self.looked = time.monotonic()
 
     def close(self):
@@ -296,7 +297,7 @@ class Asking:
     def finish(self, limit):
         """Waits until nothing is under way, or so many seconds; what is under way then has failed."""
         end = time.monotonic() + limit
-        while self.under_way() and time.monotonic() < end:
+        while self.under_way() and time.monotonic() < end and not self.abandoned:
             self.poll(0.05)
         for connection in list(self.connections.values()):
             if connection.question is not None:

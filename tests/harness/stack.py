@@ -405,5 +405,6 @@ class Stack:
         if kind is None:
             self.stop()
         elif self.directory is not None:
-            self._show_logs()
+            if not issubclass(kind, (KeyboardInterrupt, SystemExit)):  # somebody's wish explains itself
+                self._show_logs()
             self._kill_all()
