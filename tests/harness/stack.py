@@ -275,8 +275,8 @@ class Stack:
         """{name: pid} of the processes that the supervisor wrote down and that live; also while it is dead itself."""
         entries = self._ledger()
         self.ever_seen.update(entries.values())
-        return {name: pid for name, pid in sorted(entries.items())
-                if alive(pid) and b"outrigger" in self._command_line(pid)}
+        ours = processes_of(self.runtime)  # a number may be another process's by now
+        return {name: pid for name, pid in sorted(entries.items()) if pid in ours and alive(pid)}
 
     def kill_supervisor(self):
         """kill -9 of the supervisor, and a new one at once, as a service manager does it. Does not wait for it."""
