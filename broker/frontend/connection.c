@@ -34,8 +34,7 @@ enum {
     READ_BYTES = 65536, /* at a time; a Unix socket holds about three times that */
     ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */
     LARGE_ANSWER =
-        16384, /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
-    FREE_EXCHANGES_MAX = 256
+        16384 /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
 };
 
 #define JANITOR_EVERY      (500 * MILLISECOND)
@@ -72,9 +71,8 @@ struct connections {
     void *drained_self;
     struct connection *list;
     size_t count;
-    struct spool_budget budget; /* of all spools */
-    struct exchange *free_exchanges;
-    size_t free_exchange_count;
+    struct spool_budget budget;      /* of all spools */
+    struct exchange_store exchanges; /* used again */
     struct exchange_tools tools;
     struct scan_limits limits;
     struct loop_timer janitor, accept_again;
@@ -84,32 +82,6 @@ struct connections {
 
 static void read_some(struct connection *connection);
 static void accept_some(void *self, int fd, uint32_t events);
-
-/* ---- exchanges, used again ---- */
-
-static struct exchange *take_exchange(struct connections *all)
-{
-    struct exchange *exchange = all->free_exchanges;
-    if (exchange == NULL)
-        return exchange_new();
-    all->free_exchanges = exchange->next;
-    all->free_exchange_count--;
-    return exchange;
-}
-
-static void give_exchange(struct connections *all, struct exchange *exchange)
-{
-    if (exchange == NULL)
-        return;
-    exchange_reset(exchange);
-    if (all->free_exchange_count >= FREE_EXCHANGES_MAX) {
-        exchange_free(exchange);
-        return;
-    }
-    exchange->next = all->free_exchanges;
-    all->free_exchanges = exchange;
-    all->free_exchange_count++;
-}
 
 /* ---- reading only to refuse ---- */
 
@@ -150,7 +122,7 @@ static void hang_up(struct connection *connection)
         client_cancel(all->context.client, connection->exchange->asked);
     if (connection->exchange != NULL)
         connection->exchange->asked = NULL;
-    give_exchange(all, connection->exchange);
+    exchange_store_give(&all->exchanges, connection->exchange);
     spool_drop(&connection->spool, &connection->all->budget);
     loop_remove(all->context.loop, connection->fd);
     close(connection->fd);
@@ -170,7 +142,7 @@ static void hang_up(struct connection *connection)
 static void finished(struct connection *connection, bool keep)
 {
     struct connections *all = connection->all;
-    give_exchange(all, connection->exchange);
+    exchange_store_give(&all->exchanges, connection->exchange);
     connection->exchange = NULL;
     if (!keep || connection->hung_up || all->drained != NULL) {
         hang_up(connection);
@@ -295,7 +267,7 @@ static void handle(struct connection *connection, const struct exchange_source *
      */
     if (source->body_length > 0 && source->refuse == 0 && client_overwhelmed(all->context.client))
         shed.refuse = 503;
-    connection->exchange = take_exchange(all);
+    connection->exchange = exchange_store_take(&all->exchanges);
     connection->more_came = false;
     enum exchange_next next = exchange_handle(connection->exchange, &all->tools, &shed);
     spool_drop(&connection->spool, &all->budget);
@@ -305,7 +277,7 @@ static void handle(struct connection *connection, const struct exchange_source *
 static void handle_in_lane(struct connection *connection)
 {
     struct connections *all = connection->all;
-    connection->exchange = take_exchange(all);
+    connection->exchange = exchange_store_take(&all->exchanges);
     connection->more_came = false;
     connection->state = WORKING;
     connection->job = (struct lane_job){.work = work_request, .done = request_done};
@@ -602,11 +574,7 @@ void connections_free(struct connections *all)
     loop_timer_cancel(all->context.loop, &all->accept_again);
     while (all->list != NULL)
         hang_up(all->list);
-    while (all->free_exchanges != NULL) {
-        struct exchange *exchange = all->free_exchanges;
-        all->free_exchanges = exchange->next;
-        exchange_free(exchange);
-    }
+    exchange_store_free(&all->exchanges);
     exchange_tools_free(&all->tools);
     all->magic = 0;
     free(all);

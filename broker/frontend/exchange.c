@@ -14,6 +14,7 @@
 
 enum {
     EXCHANGE_MAGIC = 0x0ec4a001,
+    STORE_MAX = 256,  /* exchanges that are kept; more are under way only at a peak */
     BODY_KEPT = 65536 /* bytes of the body buffer that a thread keeps; larger ones are given back */
 };
 
@@ -60,6 +61,43 @@ void exchange_reset(struct exchange *exchange)
     exchange->answer_payload = NULL;
     exchange->asked = NULL;
 }
+
+/* ---- used again ---- */
+
+struct exchange *exchange_store_take(struct exchange_store *store)
+{
+    struct exchange *exchange = store->first;
+    if (exchange == NULL)
+        return exchange_new();
+    store->first = exchange->next;
+    store->count--;
+    return exchange;
+}
+
+void exchange_store_give(struct exchange_store *store, struct exchange *exchange)
+{
+    if (exchange == NULL)
+        return;
+    exchange_reset(exchange);
+    if (store->count >= STORE_MAX) {
+        exchange_free(exchange);
+        return;
+    }
+    exchange->next = store->first;
+    store->first = exchange;
+    store->count++;
+}
+
+void exchange_store_free(struct exchange_store *store)
+{
+    while (store->first != NULL) {
+        struct exchange *exchange = store->first;
+        store->first = exchange->next;
+        exchange_free(exchange);
+    }
+}
+
+/* ---- the steps ---- */
 
 /* Room for a body of that many bytes and the padding that the reader of JSON wants. */
 static void make_room(struct exchange_tools *tools, size_t bytes)

@@ -15,7 +15,7 @@ struct exchange {
     uint8_t *answer_payload;      /* a large answer, copied for the side lane; NULL otherwise */
     struct client_answer answer;  /* the rest of it */
     char answer_version[PROTOCOL_NAME_MAX + 1];
-    struct exchange *next; /* free list */
+    struct exchange *next; /* in its store */
 };
 
 /* A request that came in whole. */
@@ -39,6 +39,16 @@ void exchange_tools_free(struct exchange_tools *tools);
 
 struct exchange *exchange_new(void);
 void exchange_free(struct exchange *exchange);
+
+/* Exchanges without a connection, to be used again. Zeroed = none. */
+struct exchange_store {
+    struct exchange *first;
+    size_t count;
+};
+struct exchange *exchange_store_take(struct exchange_store *store);
+/* Resets it before; NULL is taken, too. */
+void exchange_store_give(struct exchange_store *store, struct exchange *exchange);
+void exchange_store_free(struct exchange_store *store);
 
 enum exchange_next {
     EXCHANGE_RESPOND, /* the response is complete */
