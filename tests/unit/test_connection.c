@@ -332,13 +332,20 @@ START_TEST(large_requests_and_answers_go_through_the_side_lane)
 }
 END_TEST
 
+/* A connection that does not take its answer, which does not fit the socket: the lane is at it. */
+static int make_lazy(void)
+{
+    int fd = connect_here();
+    make_batch(HUGE_ROWS);
+    send_request(fd);
+    reply(expect_request(HUGE_ROWS), HUGE_ROWS);
+    return fd;
+}
+
 START_TEST(an_answer_that_is_not_taken_holds_up_nobody)
 {
     start((const char *const[]){"frontend.write_timeout_ms=60000", NULL});
-    int lazy = connect_here(), other = connect_here();
-    make_batch(HUGE_ROWS); /* its answer does not fit the socket */
-    send_request(lazy);
-    reply(expect_request(HUGE_ROWS), HUGE_ROWS);
+    int lazy = make_lazy(), other = connect_here();
     predict_over(other);
     ck_assert_uint_eq(open_connections(), 2);
     fastcgi_next(&answer);
@@ -351,11 +358,7 @@ END_TEST
 START_TEST(an_answer_that_is_not_taken_is_given_up)
 {
     start((const char *const[]){"frontend.write_timeout_ms=100", NULL});
-    int lazy = connect_here();
-    make_batch(HUGE_ROWS);
-    send_request(lazy);
-    reply(expect_request(HUGE_ROWS), HUGE_ROWS);
-    WAIT_FOR(open_connections() == 1);
+    int lazy = make_lazy();
     WAIT_FOR(open_connections() == 0);
     close(lazy);
 }
@@ -363,8 +366,8 @@ END_TEST
 
 START_TEST(a_request_that_comes_early_is_served_when_its_turn_comes)
 {
-    start((const char *const[]){"frontend.large_body_bytes=4096", NULL});
-    int fd = connect_here();
+    start((const char *const[]){"frontend.large_body_bytes=4096", "frontend.write_timeout_ms=60000", NULL});
+    int lazy[] = {make_lazy(), make_lazy()}, fd = connect_here(); /* the lane has no thread free */
     make_prediction();
     send_request(fd);
     uint64_t first = expect_request(1);
@@ -379,7 +382,14 @@ START_TEST(a_request_that_comes_early_is_served_when_its_turn_comes)
     send_request(fd);
     turn_loop();
     make_prediction();
-    send_bytes(fd, request.bytes, request.length); /* while the lane has it */
+    send_bytes(fd, request.bytes, request.length); /* while the lane has it, or will */
+    turn_loop();
+    for (size_t i = 0; i < COUNT_OF(lazy); i++) {
+        fastcgi_next(&answer);
+        expect_status(lazy[i], 200);
+        close(lazy[i]);
+    }
+    fastcgi_next(&answer);
     reply(expect_request(LARGE_ROWS), LARGE_ROWS);
     expect_status(fd, 200);
     fastcgi_next(&answer);
