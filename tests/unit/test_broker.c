@@ -158,7 +158,7 @@ END_TEST
 
 START_TEST(several_requests_may_come_in_one_message)
 {
-    uint8_t room[3][PROTOCOL_ENVELOPE_MAX];
+    uint8_t room[3][PROTOCOL_ENVELOPE_MAX] = {0};
     struct text frames[7];
     scene_start(NULL);
     struct end *asker = scene_asker(), *worker = scene_worker(1);

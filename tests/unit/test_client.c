@@ -262,7 +262,7 @@ END_TEST
 
 START_TEST(the_catalog_is_handed_on)
 {
-    uint8_t bytes[2][256];
+    uint8_t bytes[2][256] = {0};
     struct text frames[2];
     start_broker(1);
     for (size_t i = 0; i < 2; i++) {

@@ -205,8 +205,7 @@ START_TEST(broken_json_is_refused)
         "nul",
         "{\"features\":[-]}",
         "{\"features\":[1]\x01}",
-        "{\"features\":[\x0c"
-        "1]}",
+        "{\"features\":[\f1]}",
     };
     use(three_numbers());
     for (size_t i = 0; i < COUNT_OF(broken); i++)
