@@ -7,3 +7,5 @@
     for ((each) = (head); (each) && ((kept) = (each)->link, 1); (each) = (kept))
 #define HASH_ITER(handle, head, each, kept)                                                                  \
     for ((each) = (head); (each) && ((kept) = (each)->handle.next, 1); (each) = (kept))
+#define CDL_FOREACH2(head, each, link)                                                                       \
+    for ((each) = (head); (each); (each) = ((each)->link == (head)) ? 0 : (each)->link)
