@@ -114,7 +114,6 @@ class Stack:
     def __init__(self, web=None, models=None, settings=None, site=None):
         self.web, self.models, self.settings, self.site = web, models, dict(settings or {}), site
         self.port = self.directory = self.supervisor = self.web_server = self.shared = None
-        self.ever_seen = set()
 
     # ---- start ----
 
@@ -251,9 +250,7 @@ class Stack:
 
     def status(self):
         """What the supervisor tells: {"processes": [...], "models": [...]}."""
-        status = self.control("supervisor.sock", {"command": "status"})
-        self.ever_seen.update(process["pid"] for process in status["processes"] if process["pid"])
-        return status
+        return self.control("supervisor.sock", {"command": "status"})
 
     def process(self, name):
         """The supervisor's entry of that name; None when there is none."""
@@ -273,14 +270,16 @@ class Stack:
 
     def recorded(self):
         """{name: pid} of the processes that the supervisor wrote down and that live; also while it is dead itself."""
-        entries = self._ledger()
-        self.ever_seen.update(entries.values())
-        ours = processes_of(self.runtime)  # a number may be another process's by now
-        return {name: pid for name, pid in sorted(entries.items()) if pid in ours and alive(pid)}
+        try:
+            entries = json.loads((self.runtime / "processes.json").read_text())["processes"]
+        except (OSError, ValueError):
+            return {}
+        ours = set(processes_of(self.runtime))
+        return {entry["name"]: entry["pid"] for entry in sorted(entries, key=lambda entry: entry["name"])
+                if entry["pid"] in ours and alive(entry["pid"])}
 
     def kill_supervisor(self):
         """kill -9 of the supervisor, and a new one at once, as a service manager does it. Does not wait for it."""
-        self.recorded()
         self.supervisor.kill()
         self.supervisor.wait()
         os.close(self._launch_supervisor())
@@ -335,7 +334,6 @@ class Stack:
             return
         try:
             self._supervisor_must_live()
-            self.status()  # the pids that must be gone
             if self.shared:
                 self.shared.close()
             if self.web_server:
@@ -358,7 +356,7 @@ class Stack:
             raise AssertionError(f"{name} ended with status {status}")
 
     def _nothing_is_left(self):
-        left = [pid for pid in self.ever_seen.union(processes_of(self.runtime)) if alive(pid)]
+        left = [pid for pid in processes_of(self.runtime) if alive(pid)]
         if left:
             raise AssertionError(f"processes are left: {left}")
         files = sorted(map(str, self.runtime.rglob("*")))
@@ -383,14 +381,6 @@ class Stack:
         kill_processes_of(self.directory)  # what the supervisor had started
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory = None
-
-    def _ledger(self):
-        """What the supervisor wrote down of its processes, for the case that it is no longer there to be asked."""
-        try:
-            entries = json.loads((self.runtime / "processes.json").read_text())["processes"]
-            return {process["name"]: process["pid"] for process in entries}
-        except (OSError, ValueError):
-            return {}
 
     def _show_logs(self):
         for path in (self.log, self.web_log):
