@@ -327,7 +327,8 @@ static void on_reply(struct client *client, const struct envelope *envelope, zmq
                                    .payload_bytes = zmq_msg_size(payload),
                                    .queue_us = envelope->reply.queue_us,
                                    .compute_us = envelope->reply.compute_us,
-                                   .batch_rows = envelope->reply.batch_rows});
+                                   .batch_rows = envelope->reply.batch_rows,
+                                   .age_us = envelope->reply.age_us});
 }
 
 static void on_reject(struct client *client, const struct envelope *envelope)

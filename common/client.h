@@ -20,6 +20,7 @@ struct client_answer {
     uint64_t queue_us;
     uint64_t compute_us;
     uint32_t batch_rows;
+    uint64_t age_us; /* since the answer was computed; 0: it was computed for this request */
 };
 
 /* Called exactly once for each sent request that is not cancelled; the request is freed afterwards. */

@@ -84,6 +84,7 @@ static void write_reply(struct wire_writer *writer, const struct envelope *e)
     wire_write_uint(writer, e->reply.queue_us);
     wire_write_uint(writer, e->reply.compute_us);
     wire_write_uint(writer, e->reply.batch_rows);
+    wire_write_uint(writer, e->reply.age_us);
 }
 
 static const char *read_reply(struct wire_reader *reader, struct envelope *e)
@@ -92,6 +93,7 @@ static const char *read_reply(struct wire_reader *reader, struct envelope *e)
     TAKE(wire_read_uint(reader, TIME_MAX, &e->reply.queue_us), "REPLY: queue_us is out of bounds");
     TAKE(wire_read_uint(reader, TIME_MAX, &e->reply.compute_us), "REPLY: compute_us is out of bounds");
     TAKE(take_u32(reader, 0, UINT32_MAX, &e->reply.batch_rows), "REPLY: batch_rows is out of bounds");
+    TAKE(wire_read_uint(reader, TIME_MAX, &e->reply.age_us), "REPLY: age_us is out of bounds");
     return NULL;
 }
 
@@ -218,7 +220,7 @@ static const struct verb_row verb_rows[] = {
     {VERB_REQUEST, "REQUEST", 8, write_request, read_request},
     {VERB_CANCEL, "CANCEL", 0, NULL, NULL},
     {VERB_PING, "PING", 0, NULL, NULL},
-    {VERB_REPLY, "REPLY", 4, write_reply, read_reply},
+    {VERB_REPLY, "REPLY", 5, write_reply, read_reply},
     {VERB_REJECT, "REJECT", 3, write_reject, read_reject},
     {VERB_PONG, "PONG", 1, write_pong, read_pong},
     {VERB_CATALOG, "CATALOG", 1, write_catalog, read_catalog},

@@ -87,6 +87,7 @@ struct envelope {
             uint64_t queue_us;
             uint64_t compute_us;
             uint32_t batch_rows;
+            uint64_t age_us; /* since the answer was computed; 0: it was computed for this request */
         } reply;
         struct {
             enum failure failure;

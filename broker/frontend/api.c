@@ -13,6 +13,7 @@
 #include "log.h"
 #include "predict.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,6 +276,16 @@ static void add_timing(const struct api_call *call, const struct client_answer *
     http_response_add_header(response, "Server-Timing", value);
 }
 
+/* RFC 9111 section 5.1: whole seconds, on every answer that was kept and not computed for this request. */
+static void add_age(const struct client_answer *answer, struct http_response *response)
+{
+    char value[24];
+    if (answer->age_us == 0)
+        return;
+    snprintf(value, sizeof value, "%" PRIu64, answer->age_us / (uint64_t)(SECOND / MICROSECOND));
+    http_response_add_header(response, "Age", value);
+}
+
 static void succeed(struct api_call *call, const struct client_answer *answer, struct http_response *response)
 {
     text_copy(answer->version, call->answered_version, sizeof call->answered_version);
@@ -285,8 +296,10 @@ static void succeed(struct api_call *call, const struct client_answer *answer, s
                                                           .version = answer->version,
                                                           .id = text_of(call->id)},
                                          answer->payload, answer->payload_bytes, &response->body);
-    if (complaint == NULL)
+    if (complaint == NULL) {
+        add_age(answer, response);
         return;
+    }
     log_write(LOG_WARNING, call->id, "the answer of model %s cannot be read: %s", call->model->name,
               complaint);
     problem_failure(response, FAILURE_INTERNAL, (struct text){0}, 0);

@@ -38,12 +38,13 @@ static const struct vector vectors[] = {
                   .tag = TEXT("t")}}},
     {BYTES("\x93\x01\x02\x07"), "uuu", {.verb = VERB_CANCEL, .id = 7}},
     {BYTES("\x93\x01\x03\x07"), "uuu", {.verb = VERB_PING, .id = 7}},
-    {BYTES("\x97\x01\x10\x07\xa1"
-           "2\x0a\xcd\x01\x2c\x40"),
-     "uuusuuu",
+    {BYTES("\x98\x01\x10\x07\xa1"
+           "2\x0a\xcd\x01\x2c\x40\xce\x00\x0f\x42\x40"),
+     "uuusuuuu",
      {.verb = VERB_REPLY,
       .id = 7,
-      .reply = {.version = TEXT("2"), .queue_us = 10, .compute_us = 300, .batch_rows = 64}}},
+      .reply =
+          {.version = TEXT("2"), .queue_us = 10, .compute_us = 300, .batch_rows = 64, .age_us = 1000000}}},
     {BYTES("\x96\x01\x11\x07\x05\xcd\x03\xe8\xa4"
            "full"),
      "uuuuus",
@@ -344,6 +345,7 @@ static const struct {
     {VERB_REPLY, 4, 0, 1ULL << 53},
     {VERB_REPLY, 5, 0, 1ULL << 53},
     {VERB_REPLY, 6, 0, UINT32_MAX},
+    {VERB_REPLY, 7, 0, 1ULL << 53},
     {VERB_REJECT, 3, 1, UINT8_MAX},
     {VERB_REJECT, 4, 0, 1ULL << 53},
     {VERB_PONG, 3, 0, UINT64_MAX},
