@@ -3,7 +3,8 @@
  * A REQUEST is routed, admitted (or refused at once, with the time after which it may come back) and queued;
  * from then on exactly one of asking_reply, asking_fail and asking_forget ends it. A request that a worker
  * still has when it ends (deadline, cancel) is only marked, and freed when its batch comes back: the worker
- * cannot be interrupted. SPDX-License-Identifier: MIT */
+ * cannot be interrupted. What was asked before, or is asked by another at the moment, is first taken by
+ * sharing.c where the model wants that. SPDX-License-Identifier: MIT */
 #include "state.h"
 
 #include "log.h"
@@ -55,6 +56,7 @@ static void end(struct broker *broker, struct request *request)
         broker->queued_bytes -= request->bytes;
     }
     heap_remove(&broker->deadlines, &request->deadline);
+    cache_leave(request);
     payload_close(&request->payload);
     if (request->state == REQUEST_SENT)
         request_abandon(broker->requests, request);
@@ -66,7 +68,7 @@ static void end(struct broker *broker, struct request *request)
 
 void asking_forget(struct broker *broker, struct request *request)
 {
-    end(broker, request);
+    end(broker, sharing_hand_over(broker, request));
 }
 
 /* Until so many rows, and what workers have in hand, are computed; ns. */
@@ -89,7 +91,7 @@ static uint64_t drain_time(const struct version *version)
     return retry_after(time_for_rows(version, version->queue.rows));
 }
 
-void asking_fail(struct broker *broker, struct request *request, enum failure failure, struct text message)
+static void fail(struct broker *broker, struct request *request, enum failure failure, struct text message)
 {
     bool later = failure_http_status(failure) == 503;
     send_reject(broker, &request->key, failure, later ? drain_time(request->version) : 0, message);
@@ -97,18 +99,51 @@ void asking_fail(struct broker *broker, struct request *request, enum failure fa
     end(broker, request);
 }
 
+/* What is decided for all who sent the same bytes: to compute them again would end in the same way, or must
+ * not be done. */
+static bool is_verdict(enum failure failure)
+{
+    return failure == FAILURE_INVALID || failure == FAILURE_POISON || failure == FAILURE_WORKER_DIED;
+}
+
+void asking_fail(struct broker *broker, struct request *request, enum failure failure, struct text message)
+{
+    struct request *follower;
+    while (is_verdict(failure) && (follower = cache_follower(request)) != NULL)
+        fail(broker, follower, failure, message);
+    fail(broker, sharing_hand_over(broker, request), failure, message);
+}
+
+void asking_send_reply(struct broker *broker, const struct request_key *key, const struct version *version,
+                       struct envelope *envelope, struct payload *payload)
+{
+    envelope->verb = VERB_REPLY;
+    envelope->id = key->id;
+    envelope->reply.version = text_of(version->name);
+    port_post(broker->askers_port, &key->asker, envelope, payload);
+    series_add(version->answered, 1);
+}
+
+/* Microseconds; 0 for one that came to follow when the batch had gone. */
+static uint64_t queue_time(const struct request *request, int64_t sent_at)
+{
+    return sent_at < request->arrived_at ? 0 : (uint64_t)((sent_at - request->arrived_at) / MICROSECOND);
+}
+
 void asking_reply(struct broker *broker, struct request *request, struct payload *payload,
                   const struct batch *batch, uint64_t compute_us)
 {
-    struct envelope envelope = {
-        .verb = VERB_REPLY,
-        .id = request->key.id,
-        .reply = {.version = text_of(request->version->name),
-                  .queue_us = (uint64_t)((request->sent_at - request->arrived_at) / MICROSECOND),
-                  .compute_us = compute_us,
-                  .batch_rows = batch->rows}};
-    port_post(broker->askers_port, &request->key.asker, &envelope, payload);
-    series_add(request->version->answered, 1);
+    struct envelope envelope = {.reply = {.compute_us = compute_us, .batch_rows = batch->rows}};
+    struct request *follower;
+    while ((follower = cache_follower(request)) != NULL) {
+        struct payload shared = payload_share(payload);
+        envelope.reply.queue_us = queue_time(follower, request->sent_at);
+        asking_send_reply(broker, &follower->key, follower->version, &envelope, &shared);
+        end(broker, follower);
+    }
+    cache_store(request, payload, loop_now(broker->loop));
+    envelope.reply.queue_us = queue_time(request, request->sent_at);
+    asking_send_reply(broker, &request->key, request->version, &envelope, payload);
     end(broker, request);
 }
 
@@ -121,18 +156,17 @@ struct refusal {
     uint64_t retry_after_ms;
 };
 
-static enum failure choose(struct broker *broker, const struct envelope *envelope, struct version **version,
-                           const char **message)
+static struct refusal choose(struct broker *broker, const struct envelope *envelope, struct version **version)
 {
     enum failure failure =
         route_choose(broker->models, envelope->request.model, envelope->request.version, version);
+    struct refusal refusal = {failure, "no worker serves this version",
+                              failure_http_status(failure) == 503 ? 1000 : 0};
     if (failure == FAILURE_UNKNOWN_MODEL)
-        *message = "there is no such model";
+        refusal.message = "there is no such model";
     else if (failure == FAILURE_UNKNOWN_VERSION)
-        *message = "the model has no such version";
-    else
-        *message = "no worker serves this version";
-    return failure;
+        refusal.message = "the model has no such version";
+    return refusal;
 }
 
 /* A request that will not be computed in time is refused now, when its asker can still try elsewhere, and
@@ -178,31 +212,26 @@ static bool has_room(const struct broker *broker, const struct version *version,
 }
 
 static struct refusal admit(struct broker *broker, const struct envelope *envelope, size_t bytes,
-                            struct version **version)
+                            const struct version *version)
 {
     struct refusal refusal = {0};
-    refusal.failure = choose(broker, envelope, version, &refusal.message);
-    if (refusal.failure != FAILURE_NONE) {
-        refusal.retry_after_ms = failure_http_status(refusal.failure) == 503 ? 1000 : 0;
-        return refusal;
-    }
-    const struct queue *queue = &(*version)->queue;
+    const struct queue *queue = &version->queue;
     refusal.failure = queue_admits(queue, envelope->request.tenant, envelope->request.priority,
                                    envelope->request.rows, bytes);
-    if (refusal.failure == FAILURE_NONE && has_room(broker, *version, bytes))
-        return in_time(*version, envelope);
+    if (refusal.failure == FAILURE_NONE && has_room(broker, version, bytes))
+        return in_time(version, envelope);
     refusal.message = refusal.failure == FAILURE_TOO_LARGE
                           ? "the request is larger than the model's whole queue"
                       : refusal.failure == FAILURE_NONE ? "the broker holds as much as it may"
                                                         : "the model's queue is full";
     if (refusal.failure == FAILURE_NONE)
         refusal.failure = FAILURE_OVERLOADED;
-    refusal.retry_after_ms = failure_http_status(refusal.failure) == 503 ? drain_time(*version) : 0;
+    refusal.retry_after_ms = failure_http_status(refusal.failure) == 503 ? drain_time(version) : 0;
     return refusal;
 }
 
-static void enqueue(struct broker *broker, struct request *request, const struct envelope *envelope,
-                    struct payload *payload, struct version *version)
+void asking_begin(struct broker *broker, struct request *request, const struct envelope *envelope,
+                  struct version *version)
 {
     int64_t now = loop_now(broker->loop);
     request->version = version;
@@ -211,11 +240,17 @@ static void enqueue(struct broker *broker, struct request *request, const struct
     request->tenant = envelope->request.tenant;
     request->arrived_at = now;
     text_copy(envelope->request.tag, request->tag, sizeof request->tag);
-    payload_move(&request->payload, payload);
-    request->bytes = payload_bytes(&request->payload).length;
     heap_set(&broker->deadlines, &request->deadline,
              now + (int64_t)envelope->request.time_left_us * MICROSECOND);
     broker_set_alarm(broker);
+}
+
+static void enqueue(struct broker *broker, struct request *request, const struct envelope *envelope,
+                    struct payload *payload, struct version *version)
+{
+    asking_begin(broker, request, envelope, version);
+    payload_move(&request->payload, payload);
+    request->bytes = payload_bytes(&request->payload).length;
     queue_push(&version->queue, request);
     broker->queued_bytes += request->bytes;
     broker_wake(broker, version);
@@ -237,10 +272,19 @@ static void on_request(struct broker *broker, struct port_message *message)
         return;
     }
     struct version *version = NULL;
-    struct refusal refusal = admit(broker, envelope, payload_bytes(&message->payloads[0]).length, &version);
+    struct cache_key digest;
+    struct refusal refusal = choose(broker, envelope, &version);
+    bool cached = refusal.failure == FAILURE_NONE && cache_is_on(version->model->cache) &&
+                  envelope->request.time_left_us > 0;
+    if (cached && sharing_take(broker, &key, message, version, &digest))
+        return;
+    if (refusal.failure == FAILURE_NONE)
+        refusal = admit(broker, envelope, payload_bytes(&message->payloads[0]).length, version);
     struct request *request = refusal.failure == FAILURE_NONE ? request_new(broker->requests, &key) : NULL;
     if (request != NULL) {
         enqueue(broker, request, envelope, &message->payloads[0], version);
+        if (cached)
+            cache_lead(version->model->cache, &digest, request);
         return;
     }
     ENSURE(refusal.failure != FAILURE_NONE); /* has_room knows the table's limit */
@@ -256,7 +300,7 @@ static void on_cancel(struct broker *broker, struct port_message *message)
     if (request == NULL)
         return; /* answered while the cancel was on its way */
     count_outcome(broker, request->version, FAILURE_CANCELLED);
-    end(broker, request);
+    end(broker, sharing_hand_over(broker, request));
 }
 
 /* ---- the catalog ---- */

@@ -52,6 +52,8 @@ static void inspect(void *self)
 {
     struct broker *broker = self;
     serving_inspect(broker);
+    for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        cache_expire(model->cache, loop_now(broker->loop));
     loop_timer_set(broker->loop, &broker->janitor, loop_now(broker->loop) + INSPECT_EVERY, inspect, broker);
 }
 

@@ -46,6 +46,16 @@ static void apply_config(struct model *model, const struct config *config, struc
     }
 }
 
+/* A model that never wanted a cache has none, and no counters of one. */
+static void apply_cache(struct model *model, const struct model_config *from, struct metrics *metrics)
+{
+    int64_t ttl = model->idempotent ? from->cache_ttl_ms * MILLISECOND : 0;
+    if (model->cache == NULL && ttl > 0)
+        model->cache = cache_new(model->name, metrics);
+    if (model->cache != NULL)
+        cache_set_rule(model->cache, ttl, (uint64_t)from->cache_max_bytes);
+}
+
 static struct model *add_model(struct model_table *table, struct text name)
 {
     if (table->model_count >= MODELS_MAX)
@@ -102,6 +112,7 @@ static void take_over(struct model_table *table, struct model_config *from)
         if (model_version(model, text_of(from->versions.names[i])) == NULL)
             add_version(table, model, text_of(from->versions.names[i]));
     apply_config(model, table->config, from);
+    apply_cache(model, from, table->metrics);
     const char *stable = model_stable_version(from);
     model->stable = stable == NULL ? model->stable : model_version(model, text_of(stable));
 }
@@ -124,6 +135,7 @@ static void free_model(struct model *model)
     {
         free_version(version);
     }
+    cache_free(model->cache);
     free(model->name);
     model->magic = 0;
     free(model);
@@ -183,6 +195,7 @@ void model_table_reload(struct model_table *table)
     DL_FOREACH2(table->models, model, next)
     {
         model->config = NULL;
+        cache_empty(model->cache, NULL); /* of those, too, that are not in the repository any more */
     }
     for (size_t i = 0; i < table->repository->count; i++)
         take_over(table, table->repository->models[i]);
@@ -295,6 +308,9 @@ size_t version_free_workers(const struct version *version, struct worker **first
 
 void version_set_schema(struct version *version, struct text schema)
 {
+    if (version->schema_length != schema.length ||
+        (schema.length > 0 && memcmp(version->schema, schema.at, schema.length) != 0))
+        cache_empty(version->model->cache, version); /* those were answers of another model */
     free(version->schema);
     version->schema = object_alloc(schema.length);
     version->schema_length = schema.length;

@@ -3,6 +3,7 @@
 #ifndef OUTRIGGER_MODEL_H
 #define OUTRIGGER_MODEL_H
 
+#include "cache.h"
 #include "config.h"
 #include "cost.h"
 #include "dispatch.h"
@@ -38,6 +39,7 @@ struct model {
     int64_t compute_timeout; /* ns */
     uint32_t max_attempts;
     bool idempotent;
+    struct cache *cache; /* NULL: the model never had one */
     struct version *versions;
     struct version *stable; /* what requests without a version get; NULL: none */
     struct series *queue_rows, *queue_requests, *queue_bytes, *queue_duration, *batch_rows, *retries;

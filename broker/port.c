@@ -15,6 +15,8 @@ enum {
     MESSAGES_A_CALL = 256, /* then others have their turn, whoever floods this port */
     OUTGOING_MAX = 32,     /* peers that are posted to between two flushes; more just flush earlier */
     FRAMES_KEPT = 16384,   /* frames that a flush may carry for one peer; more just flush earlier */
+    RECEIVE_BUFFER = 8192, /* bytes that ZeroMQ reads at a time; smaller frames are views of such a buffer,
+                              and each keeps the whole of it */
 };
 
 _Static_assert(sizeof(struct payload) == sizeof(zmq_msg_t), "a payload is a zmq_msg_t");
@@ -69,6 +71,24 @@ void payload_move(struct payload *to, struct payload *from)
 {
     zmq_msg_init(frame(to));
     zmq_msg_move(frame(to), frame(from));
+}
+
+struct payload payload_share(struct payload *payload)
+{
+    struct payload shared;
+    zmq_msg_init(frame(&shared));
+    zmq_msg_copy(frame(&shared), frame(payload));
+    return shared;
+}
+
+struct payload payload_keep(struct payload *payload)
+{
+    struct text bytes = payload_bytes(payload);
+    if (bytes.length > RECEIVE_BUFFER)
+        return payload_share(payload);
+    struct payload kept = payload_new(bytes.length);
+    memcpy(zmq_msg_data(frame(&kept)), bytes.at, bytes.length);
+    return kept;
 }
 
 void payload_close(struct payload *payload)

@@ -24,6 +24,11 @@ struct payload {
 struct payload payload_new(size_t bytes);
 /* Takes what is in `from`, which is none then; `to` must be none. */
 void payload_move(struct payload *to, struct payload *from);
+/* The same frame once more, counted by reference. Both are to be closed. */
+struct payload payload_share(struct payload *payload);
+/* The same bytes, to be held for long: shared where the frame has memory of its own, copied where it is a
+ * part of what was received together. */
+struct payload payload_keep(struct payload *payload);
 /* Gives it back; `payload` is none then. */
 void payload_close(struct payload *payload);
 struct text payload_bytes(struct payload *payload); /* a view */

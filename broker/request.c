@@ -81,6 +81,24 @@ void request_abandon(struct request_table *table, struct request *request)
     request->state = REQUEST_ABANDONED;
 }
 
+void request_swap(struct request_table *table, struct request *left, struct request *right)
+{
+    CHECK_OBJECT(left, REQUEST_MAGIC);
+    CHECK_OBJECT(right, REQUEST_MAGIC);
+    ENSURE(left->state != REQUEST_ABANDONED && right->state != REQUEST_ABANDONED);
+    struct request_key key = left->key;
+    char tag[sizeof left->tag];
+    memcpy(tag, left->tag, sizeof tag);
+    HASH_DEL(table->open, left);
+    HASH_DEL(table->open, right);
+    left->key = right->key;
+    right->key = key;
+    memcpy(left->tag, right->tag, sizeof tag);
+    memcpy(right->tag, tag, sizeof tag);
+    HASH_ADD(hh, table->open, key, sizeof key, left);
+    HASH_ADD(hh, table->open, key, sizeof key, right);
+}
+
 void request_free(struct request_table *table, struct request *request)
 {
     CHECK_OBJECT(request, REQUEST_MAGIC);

@@ -10,11 +10,16 @@
 /*            +--------------------- its worker died ---+
  *            v                                         |
  *   new -> QUEUED -- dispatched --> SENT -- answered --> (freed)
- *            |                        |
- *            | deadline, cancel       | deadline, cancel
- *            v                        v
- *         (freed)                  ABANDONED -- its batch came back or died --> (freed)   */
-enum request_state { REQUEST_QUEUED, REQUEST_SENT, REQUEST_ABANDONED };
+ *    |       |                        |
+ *    |       | deadline, cancel       | deadline, cancel
+ *    |       v                        v
+ *    |    (freed)                  ABANDONED -- its batch came back or died --> (freed)
+ *    |
+ *    +-> FOLLOWING, an identical one -- that was answered, deadline, cancel --> (freed)
+ *
+ * One that is followed and ends before its answer came stays what it is, in the name of its first follower
+ * (request_swap). */
+enum request_state { REQUEST_QUEUED, REQUEST_SENT, REQUEST_ABANDONED, REQUEST_FOLLOWING };
 
 struct request_key {
     uint64_t id; /* the asker's */
@@ -25,11 +30,12 @@ _Static_assert(sizeof(struct request_key) == sizeof(uint64_t) + sizeof(struct pe
                "hashed whole: no padding");
 
 struct version;
+struct cache_entry;
 
 struct request {
     unsigned magic;
     enum request_state state;
-    struct heap_node deadline; /* in the broker's heap while QUEUED or SENT */
+    struct heap_node deadline; /* in the broker's heap unless ABANDONED */
     struct request_key key;
     struct version *version;
     uint32_t rows;
@@ -41,9 +47,10 @@ struct request {
     bool alone;             /* was in a batch whose worker died: never again in company */
     int64_t arrived_at;     /* monotonic ns */
     int64_t sent_at;
-    char tag[72]; /* the request id that people see, cut */
-    struct payload payload;
-    struct request *previous, *next; /* in its queue by arrival, in the table's free list */
+    char tag[72];                    /* the request id that people see, cut */
+    struct payload payload;          /* none while FOLLOWING */
+    struct cache_entry *entry;       /* cache.h: what it leads or follows; NULL: nothing */
+    struct request *previous, *next; /* in its queue by arrival, among followers, in the table's free list */
     UT_hash_handle hh;
 };
 
@@ -57,6 +64,8 @@ struct request *request_find(struct request_table *table, const struct request_k
 /* Closes its payload, too. */
 void request_free(struct request_table *table, struct request *request);
 size_t request_count(const struct request_table *table);
+/* The two change places: key and tag go to the other one, all else stays. */
+void request_swap(struct request_table *table, struct request *left, struct request *right);
 /* SENT -> ABANDONED: nobody waits for it; its key may be used again at once. */
 void request_abandon(struct request_table *table, struct request *request);
 

@@ -22,9 +22,11 @@ enum { SILENT_AFTER_BEATS = 3 };
 static uint64_t longest_time_left(struct request *const *requests, size_t count, int64_t now)
 {
     int64_t latest = now;
-    for (size_t i = 0; i < count; i++)
-        if (requests[i]->deadline.at > latest)
-            latest = requests[i]->deadline.at;
+    for (size_t i = 0; i < count; i++) {
+        int64_t deadline = cache_deadline(requests[i]);
+        if (deadline > latest)
+            latest = deadline;
+    }
     return (uint64_t)((latest - now) / MICROSECOND);
 }
 
@@ -86,6 +88,14 @@ void serving_dispatch(struct broker *broker, struct version *version)
 
 /* ---- workers lost ---- */
 
+/* Back to the front of the queue: it has waited there before. */
+static void requeue(struct broker *broker, struct request *request)
+{
+    request->state = REQUEST_QUEUED;
+    queue_push_front(&request->version->queue, request);
+    broker->queued_bytes += request->bytes;
+}
+
 /* One request of a lost batch: back into the queue, or ended. `suspect`: the worker may have died of it. */
 static void recover(struct broker *broker, struct request *request, bool guilty, bool suspect)
 {
@@ -108,10 +118,8 @@ static void recover(struct broker *broker, struct request *request, bool guilty,
         request_free(broker->requests, request);
         return;
     }
-    request->state = REQUEST_QUEUED;
     request->alone = request->alone || suspect;
-    queue_push_front(&request->version->queue, request);
-    broker->queued_bytes += request->bytes;
+    requeue(broker, request);
     series_add(model->retries, 1);
 }
 
@@ -189,6 +197,13 @@ static void learn_cost(struct worker *worker, const struct batch *batch, int64_t
     worker->result_at = now;
 }
 
+/* The worker gives up at the latest deadline of those who waited when it got the batch. Somebody who asked
+ * the same since then may have time left. */
+static bool may_try_again(const struct request *request, enum failure failure, int64_t now)
+{
+    return failure == FAILURE_DEADLINE && request->deadline.at > now;
+}
+
 static void on_result(struct broker *broker, struct worker *worker, struct port_message *message)
 {
     const struct envelope *result = &message->envelope;
@@ -199,6 +214,7 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
             serving_lose(broker, worker, "wrong", true);
         return;
     }
+    int64_t now = loop_now(broker->loop);
     for (size_t i = 0; i < batch->count; i++) {
         struct request *request = batch->requests[i];
         enum failure failure = result->result.failures.length == 0
@@ -207,12 +223,14 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
         if (request->state != REQUEST_ABANDONED) {
             if (failure == FAILURE_NONE)
                 asking_reply(broker, request, &message->payloads[i], batch, result->result.compute_us);
-            else
+            else if (!may_try_again(request, failure, now))
                 asking_fail(broker, request, failure, payload_bytes(&message->payloads[i]));
         }
-        request_free(broker->requests, request); /* both left it ABANDONED */
+        if (request->state == REQUEST_SENT) /* another waits for the same answer */
+            requeue(broker, request);
+        else
+            request_free(broker->requests, request);
     }
-    int64_t now = loop_now(broker->loop);
     series_observe_duration(worker->version->batch_duration, now - batch->sent_at);
     learn_cost(worker, batch, now);
     worker->version->rows_sent -= batch->rows;

@@ -1,5 +1,6 @@
-/* state: what the three files of the broker share: broker.c (its life and its clock), asking.c (the askers'
- * side), serving.c (the workers' side). Nobody else includes this. SPDX-License-Identifier: MIT */
+/* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
+ * sharing.c (requests that need no computation of their own), serving.c (the workers' side). Nobody else
+ * includes this. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_BROKER_STATE_H
 #define OUTRIGGER_BROKER_STATE_H
 
@@ -48,11 +49,19 @@ void broker_set_alarm(struct broker *broker);
 
 void asking_received(void *broker, struct port_message *message);
 void asking_refused(void *broker, const struct peer *peer, const char *complaint);
-/* Answers with a failure and ends the request (its memory goes, unless a worker still has it). */
+/* Answers with a failure and ends the request (its memory goes, unless a worker still has it). One that is
+ * followed, and whose failure says nothing of what they asked, stays where it is in the name of the first
+ * follower. */
 void asking_fail(struct broker *broker, struct request *request, enum failure failure, struct text message);
-/* Answers with the tensors in `payload` and ends the request. */
+/* Answers the request, and who follows it, with the tensors in `payload`, and ends them. */
 void asking_reply(struct broker *broker, struct request *request, struct payload *payload,
                   const struct batch *batch, uint64_t compute_us);
+/* Takes a request in: all but its payload, and its place. */
+void asking_begin(struct broker *broker, struct request *request, const struct envelope *envelope,
+                  struct version *version);
+/* Sends a REPLY whose fields but `version` the caller has filled in. Takes what is in `payload`. */
+void asking_send_reply(struct broker *broker, const struct request_key *key, const struct version *version,
+                       struct envelope *envelope, struct payload *payload);
 /* Ends a request whose answer nobody wants or has already. */
 void asking_forget(struct broker *broker, struct request *request);
 /* False in a broker's first second while a model has no worker yet: they are registering again. */
@@ -60,6 +69,16 @@ bool asking_catalog_ready(struct broker *broker);
 /* Sends the catalog to everyone who asked before. */
 void asking_publish_catalog(struct broker *broker);
 void asking_free(struct broker *broker);
+
+/* ---- sharing.c ---- */
+
+/* True when the request was answered from the cache of its model, which must be on, or waits for the answer
+ * of an identical one. Else *digest is the name under which it is to lead. */
+bool sharing_take(struct broker *broker, const struct request_key *key, const struct port_message *message,
+                  struct version *version, struct cache_key *digest);
+/* Before a request ends without an answer: its place goes to the first of those that follow it. Returns the
+ * one that now stands for what ends. */
+struct request *sharing_hand_over(struct broker *broker, struct request *request);
 
 /* ---- serving.c ---- */
 

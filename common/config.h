@@ -24,6 +24,7 @@ struct config {
 #define CONFIG_JOIN_supervisor(name) supervisor_##name
 #define CONFIG_JOIN_batching(name)   batching_##name
 #define CONFIG_JOIN_queue(name)      queue_##name
+#define CONFIG_JOIN_cache(name)      cache_##name
 #define CONFIG_JOIN_limits(name)     limits_##name
 #include "parameters.def"
 #undef INTEGER

@@ -184,6 +184,9 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
     check_word(reader, &model->backend, backends, COUNT_OF(backends));
     check_word(reader, &model->task, tasks, COUNT_OF(tasks));
     check_distinct(reader, &model->features);
+    if (model->cache_ttl_ms > 0 && model->idempotent == 0)
+        parameter_complain(reader, &model->cache_ttl_ms,
+                           "expected 0: answers of a model that is not idempotent cannot be given again");
     if (strlen(model->description) > PROTOCOL_TEXT_MAX)
         parameter_complain(reader, &model->description, "expected at most %d bytes", PROTOCOL_TEXT_MAX);
     if (*model->version != '\0' && !has_version(model, model->version))
