@@ -645,6 +645,30 @@ START_TEST(timing_is_told_when_it_is_asked_for)
 }
 END_TEST
 
+START_TEST(an_answer_that_was_kept_says_its_age)
+{
+    static const struct {
+        uint64_t age_us;
+        const char *header;
+    } cases[] = {{0, ""},
+                 {1, "Age: 0\r\n"},
+                 {999999, "Age: 0\r\n"},
+                 {1000000, "Age: 1\r\n"},
+                 {86400000000, "Age: 86400\r\n"}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        ck_assert_int_eq(post("/api/v1/models/three/predict", "{\"features\":[1,2,3]}"), API_ASK);
+        client_request_discard(api_call_take(&call));
+        struct client_answer came = {.version = text_of("1"), .age_us = cases[i].age_us};
+        uint8_t *payload = answered(1, &came.payload_bytes);
+        came.payload = payload;
+        api_answer(&call, &came, &response);
+        free(payload);
+        ck_assert_int_eq(response.status, 200);
+        ck_assert_str_eq(response.extra, cases[i].header);
+    }
+}
+END_TEST
+
 START_TEST(every_failure_is_told)
 {
     static const struct {
@@ -846,6 +870,7 @@ int main(void)
                                   a_prediction_is_answered,
                                   a_batch_is_answered,
                                   timing_is_told_when_it_is_asked_for,
+                                  an_answer_that_was_kept_says_its_age,
                                   every_failure_is_told,
                                   an_answer_that_cannot_be_read_is_our_fault,
                                   the_catalog_may_change_under_a_call,

@@ -24,6 +24,7 @@ struct asked {
     char message[128], version[64], payload[64];
     uint64_t retry_after_ms, queue_us, compute_us;
     uint32_t batch_rows;
+    uint64_t age_us;
 };
 
 static struct asked asked[WINDOW];
@@ -55,6 +56,7 @@ static void on_answer(void *owner, const struct client_answer *answer)
     one->queue_us = answer->queue_us;
     one->compute_us = answer->compute_us;
     one->batch_rows = answer->batch_rows;
+    one->age_us = answer->age_us;
 }
 
 static uint64_t counter(enum metric metric, const char *label)
@@ -111,7 +113,7 @@ static void reply(uint64_t id, const char *payload)
     struct envelope envelope = {
         .verb = VERB_REPLY,
         .id = id,
-        .reply = {.version = text_of("3"), .queue_us = 11, .compute_us = 22, .batch_rows = 33}};
+        .reply = {.version = text_of("3"), .queue_us = 11, .compute_us = 22, .batch_rows = 33, .age_us = 44}};
     end_send(&broker, &envelope, payload);
 }
 
@@ -203,7 +205,8 @@ START_TEST(a_reply_is_the_answer)
     ck_assert_int_eq(asked[0].failure, FAILURE_NONE);
     ck_assert_str_eq(asked[0].payload, "tensors");
     ck_assert_str_eq(asked[0].version, "3");
-    ck_assert(asked[0].queue_us == 11 && asked[0].compute_us == 22 && asked[0].batch_rows == 33);
+    ck_assert(asked[0].queue_us == 11 && asked[0].compute_us == 22 && asked[0].batch_rows == 33 &&
+              asked[0].age_us == 44);
     ck_assert_uint_eq(client_in_flight(client), 0);
 }
 END_TEST

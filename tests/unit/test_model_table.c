@@ -87,6 +87,23 @@ START_TEST(model_conf_sets_the_rules)
 }
 END_TEST
 
+START_TEST(a_model_has_a_cache_when_it_wants_one)
+{
+    repository_add("m", "1");
+    load();
+    struct model *model = find("m");
+    ck_assert_ptr_null(model->cache);
+    repository_configure("m", "cache: { ttl_ms = 5; };\n");
+    model_table_reload(table);
+    ck_assert(cache_is_on(model->cache));
+    repository_configure("m", "idempotent = false;\n");
+    model_table_reload(table);
+    ck_assert(!cache_is_on(model->cache));
+    require("far", "5");
+    ck_assert_ptr_null(find("far")->cache);
+}
+END_TEST
+
 START_TEST(a_model_that_a_worker_brings_has_defaults)
 {
     load();
@@ -286,6 +303,7 @@ int main(void)
 {
     const TTest *const tests[] = {an_empty_repository_is_an_empty_table,
                                   model_conf_sets_the_rules,
+                                  a_model_has_a_cache_when_it_wants_one,
                                   a_model_that_a_worker_brings_has_defaults,
                                   a_reload_brings_what_is_new,
                                   a_reload_forgets_what_is_gone_and_idle,

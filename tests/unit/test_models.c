@@ -264,6 +264,8 @@ START_TEST(defaults_are_those_of_the_table)
     ck_assert_int_eq(model->allow_nan, 0);
     ck_assert_int_eq(model->batching_max_batch_rows, 64);
     ck_assert_int_eq(model->limits_max_attempts, 2);
+    ck_assert_int_eq(model->cache_ttl_ms, 0);
+    ck_assert_int_eq(model->cache_max_bytes, 64 << 20);
     ck_assert_str_eq(model->backend, "");
     ck_assert_uint_eq(model->features.count, 0);
 }
@@ -295,6 +297,11 @@ START_TEST(faults_name_file_line_and_key)
                  ":2: batching.max_rows: unknown key; the nearest known is queue.max_rows");
     expect_fault("instances = 257;", ":1: instances: expected an integer from 0 to 256 (workers), got 257");
     expect_fault("features = (\"a\", \"b\", \"a\");", ":1: features: \"a\" stands there twice");
+    expect_fault("cache = { ttl_ms = 86400001; };",
+                 ":1: cache.ttl_ms: expected an integer from 0 to 86400000 (ms), got 86400001");
+    expect_fault(
+        "idempotent = false;\ncache = { ttl_ms = 1; };",
+        ":2: cache.ttl_ms: expected 0: answers of a model that is not idempotent cannot be given again");
     expect_fault("features = (\"a\", ", ":1: syntax error");
     char text[1024] = "description = \"";
     memset(text + strlen(text), 'x', 513);

@@ -66,6 +66,27 @@ START_TEST(a_request_is_found_by_id_and_asker)
 }
 END_TEST
 
+START_TEST(two_change_places)
+{
+    struct request *left = add(1, 0), *right = add(1, 1);
+    left->rows = 5;
+    left->state = REQUEST_SENT;
+    right->state = REQUEST_FOLLOWING;
+    strcpy(left->tag, "left");
+    strcpy(right->tag, "right");
+    request_swap(table, left, right);
+    ck_assert_ptr_eq(find(1, 1), left);
+    ck_assert_ptr_eq(find(1, 0), right);
+    ck_assert_str_eq(left->tag, "right");
+    ck_assert_str_eq(right->tag, "left");
+    ck_assert(left->rows == 5 && left->state == REQUEST_SENT && right->state == REQUEST_FOLLOWING);
+    request_free(table, right);
+    ck_assert_ptr_null(find(1, 0));
+    ck_assert_ptr_eq(find(1, 1), left);
+    ck_assert_uint_eq(request_count(table), 1);
+}
+END_TEST
+
 START_TEST(there_are_no_more_than_the_limit)
 {
     for (uint64_t id = 0; id < LIMIT; id++)
@@ -134,6 +155,7 @@ int main(void)
 {
     const TTest *const tests[] = {a_new_request_is_queued_and_empty,
                                   a_request_is_found_by_id_and_asker,
+                                  two_change_places,
                                   there_are_no_more_than_the_limit,
                                   memory_is_used_again_and_cleared,
                                   an_abandoned_request_gives_its_key_away_but_not_its_place,

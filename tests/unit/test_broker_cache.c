@@ -1,0 +1,565 @@
+/* test_broker_cache: the real broker with a model whose answers are kept: who is answered without a worker,
+ * who shares a computation, and what becomes of those who share when one of them ends.
+ * SPDX-License-Identifier: MIT */
+#include "broker_scene.h"
+#include "suite.h"
+
+#define CACHE "cache: { ttl_ms = 600000; };"
+
+static struct end *asker, *other, *worker;
+
+static void start(const char *configuration)
+{
+    repository_configure("m", configuration);
+    scene_start(NULL);
+    asker = scene_asker();
+    other = scene_asker();
+    worker = scene_worker(1);
+}
+
+static uint64_t counter(enum metric metric)
+{
+    return scene_counter(metric, "m", NULL, NULL);
+}
+
+/* Like scene_ask, with so many microseconds. */
+static void ask_within(struct end *end, uint64_t id, const char *payload, uint64_t time_left_us)
+{
+    struct envelope request = scene_request(id);
+    request.request.time_left_us = time_left_us;
+    end_send(end, &request, payload);
+}
+
+static void cancel(struct end *end, uint64_t id)
+{
+    end_send(end, &(struct envelope){.verb = VERB_CANCEL, .id = id}, NULL);
+}
+
+/* The first waits for "q" with the worker; returns the batch. */
+static uint64_t first_asks(void)
+{
+    scene_ask(asker, 1, "q");
+    return scene_expect_batch(worker, "q");
+}
+
+/* So many follow it, from the second on, all of the other asker. */
+static void others_follow(uint64_t count)
+{
+    uint64_t before = counter(METRIC_CACHE_COALESCED);
+    for (uint64_t id = 2; id < 2 + count; id++)
+        scene_ask(other, id, "q");
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == before + count);
+}
+
+static void refuse(uint64_t batch, enum failure failure)
+{
+    struct envelope result = {
+        .verb = VERB_RESULT, .id = batch, .result = {1, 77, {(char[]){(char)failure}, 1}}};
+    end_send(worker, &result, "why");
+}
+
+static void expect_no_batch(void)
+{
+    scene_expect_nothing(asker); /* the broker has done all that it was told */
+    ck_assert(!end_take_verb(worker, scene_letter, VERB_BATCH));
+}
+
+/* ---- kept ---- */
+
+START_TEST(what_was_asked_before_is_answered_without_a_worker)
+{
+    start(CACHE);
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    ck_assert_uint_eq(scene_letter->envelope.reply.age_us, 0);
+    ck_assert_uint_eq(scene_letter->envelope.reply.compute_us, 77);
+    for (uint64_t id = 2; id <= 3; id++) {
+        scene_ask(other, id, "q");
+        scene_expect_reply(other, id, "A");
+        const struct envelope *reply = &scene_letter->envelope;
+        ck_assert_uint_ge(reply->reply.age_us, 1);
+        ck_assert(text_is(reply->reply.version, "1"));
+        ck_assert(reply->reply.batch_rows == 0 && reply->reply.compute_us == 0 && reply->reply.queue_us == 0);
+    }
+    expect_no_batch();
+    ck_assert_uint_eq(counter(METRIC_CACHE_HITS), 2);
+    ck_assert_uint_eq(counter(METRIC_CACHE_MISSES), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "none"), 3);
+    scene_ask(asker, 4, "Q");
+    scene_expect_batch(worker, "Q");
+}
+END_TEST
+
+START_TEST(nothing_is_kept_or_shared_unless_it_is_wanted)
+{
+    start("");
+    uint64_t batch = first_asks();
+    scene_ask(other, 2, "q");
+    scene_expect_nothing(other);
+    scene_result(worker, batch, "A");
+    scene_result(worker, scene_expect_batch(worker, "q"), "B");
+    scene_expect_reply(other, 2, "B");
+    scene_ask(other, 3, "q");
+    scene_expect_batch(worker, "q");
+    ck_assert_uint_eq(counter(METRIC_CACHE_MISSES), 0);
+}
+END_TEST
+
+START_TEST(a_kept_answer_needs_no_worker_and_no_room)
+{
+    start(CACHE "queue: { max_rows = 1; };");
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_ask(asker, 2, "waits");
+    scene_ask(asker, 3, "too many");
+    scene_expect_reject(asker, 3, FAILURE_OVERLOADED);
+    scene_ask(asker, 4, "q");
+    scene_expect_reply(asker, 4, "A");
+    ask_within(asker, 5, "q", 0);
+    scene_expect_reject(asker, 5, FAILURE_OVERLOADED); /* no time is no time: it is like any other then */
+}
+END_TEST
+
+START_TEST(answers_age)
+{
+    start("cache: { ttl_ms = 200; };");
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    ck_assert_uint_gt(counter(METRIC_CACHE_BYTES), 0);
+    WAIT_FOR(counter(METRIC_CACHE_BYTES) == 0); /* nobody has to ask for that */
+    scene_ask(asker, 2, "q");
+    scene_expect_batch(worker, "q");
+}
+END_TEST
+
+START_TEST(failures_are_not_kept)
+{
+    start(CACHE);
+    refuse(first_asks(), FAILURE_INVALID);
+    scene_expect_reject(asker, 1, FAILURE_INVALID);
+    scene_ask(asker, 2, "q");
+    scene_result(worker, scene_expect_batch(worker, "q"), "A");
+    scene_expect_reply(asker, 2, "A");
+}
+END_TEST
+
+START_TEST(versions_and_models_share_nothing)
+{
+    repository_add("m", "2");
+    repository_add("n", "1");
+    repository_configure("n", CACHE);
+    repository_configure("m", CACHE "version = \"1\";");
+    scene_start((const char *const[]){"default_model=m", NULL});
+    asker = scene_asker();
+    struct envelope ready[2] = {scene_ready(2), scene_ready(3)};
+    ready[0].ready.version = text_of("2");
+    ready[1].ready.model = text_of("n");
+    worker = scene_worker(1);
+    struct end *workers[] = {scene_worker_with(&ready[0]), scene_worker_with(&ready[1])};
+    struct envelope requests[2] = {scene_request(2), scene_request(3)};
+    requests[0].request.version = text_of("2");
+    requests[1].request.model = text_of("n");
+    uint64_t batch = first_asks();
+    for (size_t i = 0; i < 2; i++) {
+        end_send(asker, &requests[i], "q");
+        scene_result(workers[i], scene_expect_batch(workers[i], "q"), i == 0 ? "B" : "C");
+        scene_expect_reply(asker, 2 + i, i == 0 ? "B" : "C");
+    }
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+    for (size_t i = 0; i < 2; i++) {
+        end_send(asker, &requests[i], "q");
+        scene_expect_reply(asker, 2 + i, i == 0 ? "B" : "C");
+    }
+    struct envelope by_name = scene_request(4); /* the same version by its name and as the stable one */
+    by_name.request.model = text_of("m");
+    by_name.request.version = text_of("1");
+    end_send(asker, &by_name, "q");
+    scene_expect_reply(asker, 4, "A");
+    ck_assert_uint_eq(scene_counter(METRIC_CACHE_HITS, "m", NULL, NULL), 2);
+    ck_assert_uint_eq(scene_counter(METRIC_CACHE_HITS, "n", NULL, NULL), 1);
+}
+END_TEST
+
+START_TEST(a_reload_empties_and_may_end_it)
+{
+    start(CACHE);
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    broker_reload(scene_broker);
+    scene_ask(asker, 2, "q");
+    uint64_t batch = scene_expect_batch(worker, "q");
+    scene_ask(other, 3, "q");
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 1);
+    repository_configure("m", "");
+    broker_reload(scene_broker);
+    scene_ask(asker, 4, "q");
+    scene_expect_nothing(asker);
+    scene_result(worker, batch, "B"); /* for those who asked before the reload */
+    scene_expect_reply(asker, 2, "B");
+    scene_expect_reply(other, 3, "B");
+    scene_result(worker, scene_expect_batch(worker, "q"), "C");
+    scene_expect_reply(asker, 4, "C");
+    scene_ask(asker, 5, "q");
+    scene_expect_batch(worker, "q");
+}
+END_TEST
+
+START_TEST(another_schema_empties_the_version)
+{
+    start(CACHE);
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    scene_worker(2); /* of the same schema */
+    scene_ask(asker, 2, "q");
+    scene_expect_reply(asker, 2, "A");
+    struct end *third = scene_connect(scene_config->broker_workers);
+    struct envelope ready = scene_ready(3);
+    scene_next(third, VERB_BEAT);
+    end_send(third, &ready, "SCHEMA");
+    SCENE_WAIT_FOR_WORKERS(3);
+    ck_assert_uint_eq(counter(METRIC_CACHE_BYTES), 0);
+}
+END_TEST
+
+/* ---- shared ---- */
+
+START_TEST(identical_requests_share_one_computation)
+{
+    start(CACHE);
+    uint64_t batch = first_asks();
+    others_follow(3);
+    scene_ask(other, 2, "q"); /* again: it is open */
+    scene_expect_nothing(other);
+    scene_ask(asker, 9, "another");
+    scene_expect_nothing(asker);
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+    for (uint64_t id = 2; id <= 4; id++) {
+        scene_expect_reply(other, id, "A");
+        const struct envelope *reply = &scene_letter->envelope;
+        ck_assert(reply->reply.age_us == 0 && reply->reply.compute_us == 77 && reply->reply.batch_rows == 1);
+        ck_assert_uint_eq(reply->reply.queue_us, 0); /* it never waited for a worker */
+    }
+    scene_result(worker, scene_expect_batch(worker, "another"), "B");
+    scene_expect_nothing(other);
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "none"), 5);
+    ck_assert_uint_eq(counter(METRIC_CACHE_MISSES), 2);
+    scene_ask(other, 8, "q");
+    scene_expect_reply(other, 8, "A");
+    ck_assert_uint_ge(scene_letter->envelope.reply.age_us, 1);
+}
+END_TEST
+
+START_TEST(identical_requests_share_a_place_in_the_queue)
+{
+    start(CACHE "queue: { max_rows = 1; };");
+    uint64_t batch = first_asks();
+    scene_ask(asker, 2, "next");
+    scene_ask(other, 3, "next"); /* there would be no room for it */
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 1);
+    scene_result(worker, batch, "A");
+    scene_result(worker, scene_expect_batch(worker, "next"), "N");
+    scene_expect_reply(other, 3, "N");
+    scene_expect_reply(asker, 1, "A");
+    scene_expect_reply(asker, 2, "N");
+}
+END_TEST
+
+START_TEST(the_most_urgent_says_how_urgent_they_all_are)
+{
+    start(CACHE "batching: { max_batch_rows = 1; };");
+    uint64_t batch = first_asks();
+    scene_ask(asker, 2, "waits");
+    scene_ask(asker, 3, "also");
+    struct envelope urgent = scene_request(4);
+    urgent.request.priority = 5;
+    end_send(other, &urgent, "also");
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 1);
+    scene_result(worker, batch, "A");
+    scene_result(worker, scene_expect_batch(worker, "also"), "B");
+    scene_expect_reply(other, 4, "B");
+    scene_expect_batch(worker, "waits");
+}
+END_TEST
+
+START_TEST(a_follower_needs_a_place_in_the_table)
+{
+    repository_configure("m", CACHE);
+    scene_start((const char *const[]){"broker.max_requests=16", NULL});
+    asker = scene_asker();
+    other = scene_asker();
+    worker = scene_worker(1);
+    uint64_t batch = first_asks();
+    others_follow(15);
+    scene_ask(other, 99, "q");
+    scene_expect_reject(other, 99, FAILURE_OVERLOADED);
+    scene_result(worker, batch, "A");
+    for (uint64_t id = 2; id <= 16; id++)
+        scene_expect_reply(other, id, "A");
+}
+END_TEST
+
+/* ---- one of them ends ---- */
+
+START_TEST(a_follower_ends_by_itself)
+{
+    start(CACHE);
+    uint64_t batch = first_asks();
+    others_follow(2);
+    cancel(other, 2);
+    ask_within(other, 4, "q", 20000);
+    scene_expect_reject(other, 4, FAILURE_DEADLINE);
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+    scene_expect_reply(other, 3, "A");
+    scene_expect_nothing(other);
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "cancelled"), 1);
+}
+END_TEST
+
+START_TEST(a_leader_that_is_cancelled_in_the_queue_leaves_its_place)
+{
+    start(CACHE);
+    uint64_t batch = first_asks();
+    scene_ask(asker, 5, "next");
+    scene_ask(other, 6, "next");
+    scene_ask(other, 7, "next");
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 2);
+    cancel(asker, 5);
+    cancel(other, 6);
+    scene_expect_nothing(asker);
+    scene_expect_nothing(other);
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+    scene_result(worker, scene_expect_batch(worker, "next"), "N");
+    scene_expect_reply(other, 7, "N");
+    scene_expect_nothing(asker);
+    expect_no_batch();
+    ck_assert_uint_eq(counter(METRIC_QUEUE_BYTES), 0);
+}
+END_TEST
+
+START_TEST(a_leader_that_is_cancelled_at_the_worker_leaves_its_place)
+{
+    start(CACHE);
+    uint64_t batch = first_asks();
+    others_follow(2);
+    cancel(asker, 1);
+    scene_ask(asker, 1, "b"); /* its id may be used again at once */
+    cancel(other, 2);
+    scene_expect_nothing(other);
+    scene_result(worker, batch, "A");
+    scene_expect_reply(other, 3, "A");
+    scene_result(worker, scene_expect_batch(worker, "b"), "B");
+    scene_expect_reply(asker, 1, "B");
+    scene_ask(asker, 4, "q");
+    scene_expect_reply(asker, 4, "A");
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "cancelled"), 2);
+}
+END_TEST
+
+START_TEST(all_may_be_cancelled)
+{
+    start(CACHE);
+    uint64_t batch = first_asks();
+    others_follow(2);
+    cancel(asker, 1);
+    cancel(other, 2);
+    cancel(other, 3);
+    scene_expect_nothing(asker);
+    scene_expect_nothing(other);
+    scene_ask(asker, 4, "q"); /* nobody is there any more whom it could follow */
+    scene_expect_nothing(asker);
+    scene_result(worker, batch, "A");
+    scene_result(worker, scene_expect_batch(worker, "q"), "B");
+    scene_expect_reply(asker, 4, "B");
+}
+END_TEST
+
+START_TEST(the_deadline_of_the_leader_is_its_own)
+{
+    start(CACHE);
+    uint64_t busy = first_asks();
+    ask_within(asker, 2, "next", 300000);
+    ask_within(other, 3, "next", 20000000);
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 1);
+    scene_result(worker, busy, "A");
+    uint64_t batch = scene_expect_batch(worker, "next");
+    ck_assert_uint_gt(scene_letter->envelope.batch.time_left_us, 1000000); /* the latest of all */
+    scene_expect_reply(asker, 1, "A");
+    scene_expect_reject(asker, 2, FAILURE_DEADLINE);
+    scene_result(worker, batch, "N");
+    scene_expect_reply(other, 3, "N");
+    scene_expect_nothing(asker);
+}
+END_TEST
+
+START_TEST(a_worker_that_gives_up_at_a_deadline_tries_again_for_who_has_time)
+{
+    start(CACHE);
+    uint64_t batch = first_asks();
+    others_follow(1);
+    cancel(asker, 1);
+    scene_expect_nothing(asker);
+    refuse(batch, FAILURE_DEADLINE); /* that of those who waited when it got the batch */
+    scene_result(worker, scene_expect_batch(worker, "q"), "A");
+    scene_expect_reply(other, 2, "A");
+    scene_expect_nothing(other);
+}
+END_TEST
+
+/* ---- it fails ---- */
+
+START_TEST(a_leader_that_fails_does_not_take_its_followers_with_it)
+{
+    start(CACHE);
+    uint64_t batch = first_asks();
+    others_follow(3);
+    refuse(batch, FAILURE_MODEL_FAILED);
+    scene_expect_reject(asker, 1, FAILURE_MODEL_FAILED);
+    refuse(scene_expect_batch(worker, "q"), FAILURE_INTERNAL);
+    scene_expect_reject(other, 2, FAILURE_INTERNAL);
+    scene_result(worker, scene_expect_batch(worker, "q"), "A");
+    scene_expect_reply(other, 4, "A"); /* who leads is answered last */
+    scene_expect_reply(other, 3, "A");
+    scene_expect_nothing(other);
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "model_failed"), 1);
+}
+END_TEST
+
+START_TEST(what_is_wrong_with_the_bytes_is_wrong_for_all)
+{
+    start(CACHE);
+    uint64_t batch = first_asks();
+    others_follow(2);
+    refuse(batch, FAILURE_INVALID);
+    scene_expect_reject(asker, 1, FAILURE_INVALID);
+    scene_expect_reject(other, 2, FAILURE_INVALID);
+    ck_assert(text_is(scene_letter->envelope.reject.message, "why"));
+    scene_expect_reject(other, 3, FAILURE_INVALID);
+    expect_no_batch();
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "invalid"), 3);
+}
+END_TEST
+
+START_TEST(the_death_of_a_worker_costs_none_of_them)
+{
+    start(CACHE);
+    first_asks();
+    others_follow(2);
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    cancel(asker, 1);
+    scene_expect_nothing(asker);
+    worker = scene_worker(2);
+    scene_result(worker, scene_expect_batch(worker, "q"), "A");
+    scene_expect_reply(other, 3, "A"); /* who leads is answered last */
+    scene_expect_reply(other, 2, "A");
+    ck_assert_uint_eq(counter(METRIC_RETRIES), 1);
+}
+END_TEST
+
+START_TEST(poison_kills_no_more_workers_however_many_send_it)
+{
+    start(CACHE "limits: { max_attempts = 2; };");
+    first_asks();
+    others_follow(3);
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    cancel(asker, 1); /* what it cost stays with the bytes */
+    scene_expect_nothing(asker);
+    worker = scene_worker(2);
+    scene_expect_batch(worker, "q");
+    ck_assert(broker_worker_gone(scene_broker, 2));
+    for (uint64_t id = 3; id <= 5; id++) /* who leads is answered last */
+        scene_expect_reject(other, id <= 4 ? id : 2, FAILURE_POISON);
+    worker = scene_worker(3);
+    expect_no_batch();
+}
+END_TEST
+
+START_TEST(a_model_that_is_idempotent_no_more_fails_all_of_them)
+{
+    start(CACHE);
+    first_asks();
+    others_follow(1);
+    repository_configure("m", "idempotent = false;");
+    broker_reload(scene_broker);
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_expect_reject(asker, 1, FAILURE_WORKER_DIED);
+    scene_expect_reject(other, 2, FAILURE_WORKER_DIED);
+}
+END_TEST
+
+/* ---- the end ---- */
+
+static int drained;
+
+static void on_drained(void *self)
+{
+    ++*(int *)self;
+}
+
+START_TEST(draining_waits_for_followers)
+{
+    start(CACHE);
+    uint64_t batch = first_asks();
+    others_follow(1);
+    broker_drain(scene_broker, on_drained, &drained);
+    cancel(asker, 1);
+    scene_ask(asker, 5, "q");
+    scene_expect_reject(asker, 5, FAILURE_STOPPING);
+    ck_assert_int_eq(drained, 0);
+    scene_result(worker, batch, "A");
+    scene_expect_reply(other, 2, "A");
+    ck_assert_int_eq(drained, 1);
+}
+END_TEST
+
+START_TEST(the_end_of_the_broker_frees_those_who_share)
+{
+    start(CACHE);
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    scene_ask(asker, 2, "b");
+    scene_expect_batch(worker, "b");
+    scene_ask(other, 3, "b");
+    scene_ask(asker, 4, "c");
+    scene_ask(other, 5, "c");
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 2);
+    broker_reload(scene_broker); /* detached */
+    scene_ask(asker, 6, "c");
+    scene_ask(other, 7, "c");
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 3);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {what_was_asked_before_is_answered_without_a_worker,
+                                  nothing_is_kept_or_shared_unless_it_is_wanted,
+                                  a_kept_answer_needs_no_worker_and_no_room,
+                                  answers_age,
+                                  failures_are_not_kept,
+                                  versions_and_models_share_nothing,
+                                  a_reload_empties_and_may_end_it,
+                                  another_schema_empties_the_version,
+                                  identical_requests_share_one_computation,
+                                  identical_requests_share_a_place_in_the_queue,
+                                  the_most_urgent_says_how_urgent_they_all_are,
+                                  a_follower_needs_a_place_in_the_table,
+                                  a_follower_ends_by_itself,
+                                  a_leader_that_is_cancelled_in_the_queue_leaves_its_place,
+                                  a_leader_that_is_cancelled_at_the_worker_leaves_its_place,
+                                  all_may_be_cancelled,
+                                  the_deadline_of_the_leader_is_its_own,
+                                  a_worker_that_gives_up_at_a_deadline_tries_again_for_who_has_time,
+                                  a_leader_that_fails_does_not_take_its_followers_with_it,
+                                  what_is_wrong_with_the_bytes_is_wrong_for_all,
+                                  the_death_of_a_worker_costs_none_of_them,
+                                  poison_kills_no_more_workers_however_many_send_it,
+                                  a_model_that_is_idempotent_no_more_fails_all_of_them,
+                                  draining_waits_for_followers,
+                                  the_end_of_the_broker_frees_those_who_share};
+    return SUITE_RUN("broker_cache", scene_set_up, scene_tear_down, tests);
+}
