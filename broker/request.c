@@ -90,6 +90,7 @@ void request_swap(struct request_table *table, struct request *left, struct requ
     char tag[sizeof left->tag];
     memcpy(tag, left->tag, sizeof tag);
     HASH_DEL(table->open, left);
+    ENSURE(table->open != NULL); /* the other is still there */
     HASH_DEL(table->open, right);
     left->key = right->key;
     right->key = key;
