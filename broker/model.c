@@ -35,7 +35,7 @@ static void apply_config(struct model *model, const struct config *config, struc
         (struct dispatch_rule){.max_batch_rows = from == NULL ? 64 : (uint32_t)from->batching_max_batch_rows,
                                .max_delay = from == NULL ? 0 : from->batching_max_delay_us * MICROSECOND};
     model->compute_timeout = (from == NULL ? 10000 : from->limits_compute_timeout_ms) * MILLISECOND;
-    model->max_attempts = from == NULL ? 2 : (uint32_t)from->limits_max_attempts;
+    model->max_kills = from == NULL ? 2 : (uint32_t)from->limits_max_kills;
     model->idempotent = from == NULL || from->idempotent != 0;
     struct version *version;
     DL_FOREACH2(model->versions, version, next)

@@ -36,7 +36,7 @@ struct model {
         *config; /* a view of the repository's list; NULL: a worker brought it, defaults hold */
     struct dispatch_rule rule;
     int64_t compute_timeout; /* ns */
-    uint32_t max_attempts;
+    uint32_t max_kills;
     bool idempotent;
     struct version *versions;
     struct version *stable; /* what requests without a version get; NULL: none */

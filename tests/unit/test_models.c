@@ -263,7 +263,7 @@ START_TEST(defaults_are_those_of_the_table)
     ck_assert_int_eq(model->idempotent, 1);
     ck_assert_int_eq(model->allow_nan, 0);
     ck_assert_int_eq(model->batching_max_batch_rows, 64);
-    ck_assert_int_eq(model->limits_max_attempts, 2);
+    ck_assert_int_eq(model->limits_max_kills, 2);
     ck_assert_str_eq(model->backend, "");
     ck_assert_uint_eq(model->features.count, 0);
 }
