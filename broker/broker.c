@@ -174,6 +174,23 @@ bool broker_worker_gone(struct broker *broker, uint32_t pid)
     return worker != NULL;
 }
 
+bool broker_worker_failed(struct broker *broker, struct text model_name, struct text version_name,
+                          struct text reason, bool all)
+{
+    struct model *model = model_name.length == 0 ? NULL : model_find(broker->models, model_name);
+    struct version *version = model == NULL ? NULL : model_version(model, version_name);
+    if (version == NULL)
+        return false;
+    if (version->worker_count > 0)
+        return true; /* the others serve */
+    version_set_fault(version, reason, all);
+    broker->catalog_changed = true;
+    struct request *request;
+    while (all && (request = queue_head(&version->queue)) != NULL)
+        asking_fail(broker, request, FAILURE_NOT_READY, text_of("no worker of this version can start"));
+    return true;
+}
+
 void broker_reload(struct broker *broker)
 {
     model_table_reload(broker->models);

@@ -211,6 +211,7 @@ static void on_ready(struct broker *broker, struct port_message *message)
     worker->heard_at = loop_now(broker->loop);
     worker->silence = ready->ready.heartbeat_ms * MILLISECOND * SILENT_AFTER_BEATS;
     version_set_schema(version, payload_bytes(&message->payloads[0]));
+    version_set_fault(version, text_of(""), false);
     DL_PREPEND2(version->workers, worker, previous, next);
     version->worker_count++;
     log_info("%s %s: worker %u is ready", version->model->name, version->name, worker->pid);

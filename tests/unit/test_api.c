@@ -542,6 +542,22 @@ START_TEST(models_that_are_not_required_may_be_away)
 }
 END_TEST
 
+START_TEST(readiness_says_why_a_model_does_not_start)
+{
+    char reason[PROTOCOL_TEXT_MAX + 1], expected[700];
+    memset(reason, 'r', sizeof reason - 1);
+    reason[sizeof reason - 1] = '\0';
+    const struct catalog_entry entry = {text_of("bad"), text_of("1"), CATALOG_FAILED, 0,
+                                        true,           true,         {NULL, 0},      text_of(reason)};
+    api_catalog(api, &entry, 1);
+    handle("GET", "/ready", "", NULL);
+    snprintf(expected, sizeof expected, "models.bad: version 1 is failed, 0 workers are ready: %s", reason);
+    problem_is(503, "not_ready", expected);
+    ck_assert_ptr_nonnull(
+        memmem(response.body.bytes, response.body.length, "\"errors\":[{\"field\":\"models.bad\"", 30));
+}
+END_TEST
+
 START_TEST(models_are_shown)
 {
     ck_assert_int_eq(handle("GET", "/api/v1/models", "", NULL), API_RESPOND);
@@ -842,6 +858,7 @@ int main(void)
                                   health_is_always_good,
                                   ready_has_reasons,
                                   models_that_are_not_required_may_be_away,
+                                  readiness_says_why_a_model_does_not_start,
                                   models_are_shown,
                                   metrics_come_from_elsewhere,
                                   a_prediction_is_answered,
