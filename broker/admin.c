@@ -1,6 +1,8 @@
 /* admin: what the supervisor and the operator may say to the broker.
  *
  *   {"command":"worker-gone","pid":N}   the supervisor saw that process die
+ *   {"command":"worker-failed","model":M,"version":V,"all":B,"reason":TEXT}
+ *                                       a worker of that version could not start; B: none of them can
  *   {"command":"status"}                every worker and every model version, for `outrigger status`
  *   {"command":"reload"}                the model repository changed
  *
@@ -38,6 +40,8 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struc
     yyjson_mut_obj_add_strcpy(reply, entry, "model", version->model->name);
     yyjson_mut_obj_add_strcpy(reply, entry, "version", version->name);
     yyjson_mut_obj_add_str(reply, entry, "state", state_name(version_state(version)));
+    if (version->reason[0] != '\0')
+        yyjson_mut_obj_add_strcpy(reply, entry, "reason", version->reason);
     yyjson_mut_obj_add_bool(reply, entry, "stable", version == version->model->stable);
     yyjson_mut_obj_add_uint(reply, entry, "workers", version->worker_count);
     yyjson_mut_obj_add_uint(reply, entry, "queue_rows", version->queue.rows);
@@ -68,6 +72,26 @@ static void status(struct broker *broker, yyjson_mut_doc *reply)
         }
 }
 
+static struct text text_in(yyjson_val *request, const char *name)
+{
+    yyjson_val *value = yyjson_obj_get(request, name);
+    return (struct text){yyjson_get_str(value), yyjson_get_len(value)};
+}
+
+static void worker_failed(struct broker *broker, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    yyjson_val *all = yyjson_obj_get(request, "all");
+    struct text model = text_in(request, "model"), version = text_in(request, "version");
+    struct text reason = text_in(request, "reason");
+    if (model.at == NULL || version.at == NULL || reason.at == NULL || !yyjson_is_bool(all)) {
+        control_refuse(reply,
+                       "worker-failed: expected the texts model, version, reason, and all as a boolean");
+        return;
+    }
+    bool known = broker_worker_failed(broker, model, version, reason, yyjson_get_bool(all));
+    yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "known", known);
+}
+
 void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 {
     struct broker *broker = self;
@@ -77,8 +101,10 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         status(broker, reply);
     } else if (command != NULL && strcmp(command, "reload") == 0) {
         broker_reload(broker);
+    } else if (command != NULL && strcmp(command, "worker-failed") == 0) {
+        worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
-        control_refuse(reply, "the broker knows status, reload and worker-gone");
+        control_refuse(reply, "the broker knows status, reload, worker-gone and worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

@@ -315,6 +315,7 @@ static struct payload encode_entry(const struct version *version, const struct m
         entry.workers = (uint32_t)version->worker_count;
         entry.stable = model->stable == version;
         entry.schema = (struct text){(const char *)version->schema, version->schema_length};
+        entry.reason = text_of(version->reason);
     }
     struct payload payload = payload_new(catalog_entry_bound(&entry));
     struct text room = payload_bytes(&payload);

@@ -51,10 +51,14 @@ void broker_set_alarm(struct broker *broker)
 static void inspect(void *self)
 {
     struct broker *broker = self;
+    int64_t now = loop_now(broker->loop), late = now - broker->janitor_due;
+    if (broker->janitor_due != 0 && late > INSPECT_EVERY)
+        serving_forgive(broker, late); /* what came meanwhile has not been read */
     serving_inspect(broker);
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
-        cache_expire(model->cache, loop_now(broker->loop));
-    loop_timer_set(broker->loop, &broker->janitor, loop_now(broker->loop) + INSPECT_EVERY, inspect, broker);
+        cache_expire(model->cache, now);
+    broker->janitor_due = now + INSPECT_EVERY;
+    loop_timer_set(broker->loop, &broker->janitor, broker->janitor_due, inspect, broker);
 }
 
 /* ---- the end of a turn ---- */
@@ -122,6 +126,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->pool = pool_new();
     broker->requests =
         request_table_new((size_t)(config->broker_max_requests + config->broker_max_requests / 4));
+    broker->quarantine = quarantine_new(config);
     *endpoint = config->broker_workers;
     broker->workers_port = port_new(zmq_context, loop, *endpoint, config->broker_max_message_bytes,
                                     WORKER_BACKLOG, serving_received, serving_refused, broker);
@@ -153,6 +158,7 @@ void broker_free(struct broker *broker)
     port_free(broker->workers_port);
     asking_free(broker);
     serving_free(broker);
+    quarantine_free(broker->quarantine);
     request_table_free(broker->requests);
     pool_free(broker->pool);
     model_table_free(broker->models);
@@ -163,10 +169,28 @@ void broker_free(struct broker *broker)
 
 bool broker_worker_gone(struct broker *broker, uint32_t pid)
 {
+    port_receive(broker->workers_port); /* what it said before it died counts */
     struct worker *worker = pool_find_pid(broker->pool, pid);
     if (worker != NULL)
         serving_lose(broker, worker, "died", true);
     return worker != NULL;
+}
+
+bool broker_worker_failed(struct broker *broker, struct text model_name, struct text version_name,
+                          struct text reason, bool all)
+{
+    struct model *model = model_name.length == 0 ? NULL : model_find(broker->models, model_name);
+    struct version *version = model == NULL ? NULL : model_version(model, version_name);
+    if (version == NULL)
+        return false;
+    if (version->worker_count > 0)
+        return true; /* the others serve */
+    version_set_fault(version, reason, all);
+    broker->catalog_changed = true;
+    struct request *request;
+    while (all && (request = queue_head(&version->queue)) != NULL)
+        asking_fail(broker, request, FAILURE_NOT_READY, text_of("no worker of this version can start"));
+    return true;
 }
 
 void broker_reload(struct broker *broker)
@@ -209,9 +233,22 @@ static void measure_workers(struct broker *broker, const struct version *version
                    counts[i]);
 }
 
+static void measure_quarantine(const struct broker *broker)
+{
+    struct quarantine_counts counts = quarantine_counts(broker->quarantine);
+    const struct {
+        const char *outcome;
+        uint64_t count;
+    } outcomes[] = {{"kept", counts.kept}, {"dropped", counts.dropped}, {"failed", counts.failed}};
+    for (size_t i = 0; i < COUNT_OF(outcomes); i++)
+        series_set(metrics_series(broker->metrics, METRIC_QUARANTINED, outcomes[i].outcome, NULL, NULL),
+                   (int64_t)outcomes[i].count);
+}
+
 void broker_measure(void *self)
 {
     struct broker *broker = self;
+    measure_quarantine(broker);
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next) {
         uint64_t rows = 0, requests = 0, bytes = 0;
         for (struct version *version = model->versions; version != NULL; version = version->next) {

@@ -15,6 +15,11 @@ void broker_free(struct broker *broker);
 /* The supervisor says that this process is dead: what it had in hand is given to others at once. False when
  * no worker has that pid. */
 bool broker_worker_gone(struct broker *broker, uint32_t pid);
+/* The supervisor says that a worker of this version could not start, and why; `all`: none of them can, and
+ * requests for it need not wait. It holds until a worker says READY, or the repository is read again. False
+ * when the version is not known. */
+bool broker_worker_failed(struct broker *broker, struct text model, struct text version, struct text reason,
+                          bool all);
 /* Reads the model repository again and tells all askers. */
 void broker_reload(struct broker *broker);
 /* Admits nothing new (STOPPING), finishes what it has; `drained` is called when nothing is left. */

@@ -35,7 +35,7 @@ static void apply_config(struct model *model, const struct config *config, struc
         (struct dispatch_rule){.max_batch_rows = from == NULL ? 64 : (uint32_t)from->batching_max_batch_rows,
                                .max_delay = from == NULL ? 0 : from->batching_max_delay_us * MICROSECOND};
     model->compute_timeout = (from == NULL ? 10000 : from->limits_compute_timeout_ms) * MILLISECOND;
-    model->max_attempts = from == NULL ? 2 : (uint32_t)from->limits_max_attempts;
+    model->max_kills = from == NULL ? 2 : (uint32_t)from->limits_max_kills;
     model->idempotent = from == NULL || from->idempotent != 0;
     struct version *version;
     DL_FOREACH2(model->versions, version, next)
@@ -196,6 +196,8 @@ void model_table_reload(struct model_table *table)
     {
         model->config = NULL;
         cache_empty(model->cache, NULL); /* of those, too, that are not in the repository any more */
+        for (struct version *version = model->versions; version != NULL; version = version->next)
+            version_set_fault(version, text_of(""), false); /* it may be mended now */
     }
     for (size_t i = 0; i < table->repository->count; i++)
         take_over(table, table->repository->models[i]);
@@ -280,7 +282,7 @@ size_t model_version_count(const struct model_table *table)
 enum catalog_state version_state(const struct version *version)
 {
     if (version->worker_count == 0)
-        return CATALOG_LOADING;
+        return version->failed ? CATALOG_FAILED : CATALOG_LOADING;
     const struct worker *worker;
     DL_FOREACH2(version->workers, worker, next)
     {
@@ -315,4 +317,14 @@ void version_set_schema(struct version *version, struct text schema)
     version->schema = object_alloc(schema.length);
     version->schema_length = schema.length;
     memcpy(version->schema, schema.at, schema.length);
+}
+
+void version_set_fault(struct version *version, struct text reason, bool all)
+{
+    size_t length = reason.length;
+    if (length > PROTOCOL_TEXT_MAX) /* not within a character of UTF-8 */
+        for (length = PROTOCOL_TEXT_MAX; length > 0 && ((unsigned char)reason.at[length] & 0xc0) == 0x80;)
+            length--;
+    text_copy((struct text){reason.at, length}, version->reason, sizeof version->reason);
+    version->failed = all;
 }

@@ -21,10 +21,12 @@ struct version {
     size_t worker_count;
     uint8_t *schema; /* READY's payload, of the newest worker; NULL while none came */
     size_t schema_length;
-    bool waiting;       /* in the broker's list of versions to dispatch */
-    int64_t again_at;   /* when to decide again; INT64_MAX: when something changes */
-    struct cost cost;   /* of its batches */
-    uint64_t rows_sent; /* in the hands of its workers */
+    char reason[PROTOCOL_TEXT_MAX + 1]; /* why its workers do not start; "": they do, or nobody has said */
+    bool failed;                        /* none of them can; true only without any worker */
+    bool waiting;                       /* in the broker's list of versions to dispatch */
+    int64_t again_at;                   /* when to decide again; INT64_MAX: when something changes */
+    struct cost cost;                   /* of its batches */
+    uint64_t rows_sent;                 /* in the hands of its workers */
     struct series *batch_duration, *answered;
     struct version *previous, *next; /* in its model */
     struct version *previous_waiting, *next_waiting;
@@ -37,7 +39,7 @@ struct model {
         *config; /* a view of the repository's list; NULL: a worker brought it, defaults hold */
     struct dispatch_rule rule;
     int64_t compute_timeout; /* ns */
-    uint32_t max_attempts;
+    uint32_t max_kills;
     bool idempotent;
     struct cache *cache; /* NULL: the model never had one */
     struct version *versions;
@@ -70,5 +72,8 @@ enum catalog_state version_state(const struct version *version);
 /* How many of its workers can take a batch now, and the one that should. */
 size_t version_free_workers(const struct version *version, struct worker **first);
 void version_set_schema(struct version *version, struct text schema);
+/* Its workers do not start, for that reason (cut where it is too long); `all`: none of them. "" and false:
+ * they do. */
+void version_set_fault(struct version *version, struct text reason, bool all);
 
 #endif

@@ -1,8 +1,9 @@
 /* pool: who computes, and what they have in hand.
  *
- * broker.c adds a worker at READY and removes it at BYE, at a death told by the supervisor, or when
- * worker_failing says so. A worker that is busy is judged by its batch alone and not by its heartbeats,
- * because a worker that computes for long is mute; an idle one is judged by its heartbeats. A result counts
+ * serving.c adds a worker at READY and removes it at BYE, at a death told by the supervisor, or when
+ * worker_failing says so. A worker is judged by its heartbeats, which come from a thread of their own and
+ * say that the process runs, and by its batch's own time, which says that it gets somewhere. One that has no
+ * such thread (instance 0) is mute while it computes and then judged by its batch alone. A result counts
  * only for a batch that this very worker has (worker_batch), so a late answer of one that was given up cannot
  * be taken for another's. SPDX-License-Identifier: MIT */
 #include "pool.h"
@@ -13,7 +14,8 @@ enum { POOL_MAGIC = 0x09001001, WORKER_MAGIC = 0x09001002 };
 
 struct pool {
     unsigned magic;
-    struct worker *workers; /* by peer */
+    struct worker *workers;   /* by peer */
+    struct worker *instances; /* those that have one, by it */
 };
 
 const char *worker_state_name(enum worker_state state)
@@ -70,6 +72,22 @@ struct worker *pool_find(struct pool *pool, const struct peer *peer)
     return worker;
 }
 
+void pool_name(struct pool *pool, struct worker *worker, uint64_t instance)
+{
+    CHECK_OBJECT(worker, WORKER_MAGIC);
+    ENSURE(worker->instance == 0 && pool_find_instance(pool, instance) == NULL);
+    worker->instance = instance;
+    if (instance != 0)
+        HASH_ADD(by_instance, pool->instances, instance, sizeof instance, worker);
+}
+
+struct worker *pool_find_instance(struct pool *pool, uint64_t instance)
+{
+    struct worker *worker;
+    HASH_FIND(by_instance, pool->instances, &instance, sizeof instance, worker);
+    return worker;
+}
+
 struct worker *pool_find_pid(struct pool *pool, uint32_t pid)
 {
     for (struct worker *worker = pool->workers; worker != NULL; worker = worker->hh.next)
@@ -82,6 +100,8 @@ void pool_remove(struct pool *pool, struct worker *worker)
 {
     CHECK_OBJECT(worker, WORKER_MAGIC);
     HASH_DEL(pool->workers, worker);
+    if (worker->instance != 0)
+        HASH_DELETE(by_instance, pool->instances, worker);
     for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
         free(worker->batches[i].requests);
     worker->magic = 0;
@@ -99,7 +119,8 @@ void pool_each(struct pool *pool, pool_visit *each, void *self)
 
 bool worker_free_slot(const struct worker *worker)
 {
-    return worker->state != WORKER_DRAINING && worker->in_flight < worker->slots;
+    return worker->state != WORKER_DRAINING && worker->in_flight < worker->slots &&
+           (worker->in_flight == 0 || !worker->batches[0].alone);
 }
 
 struct batch *worker_assign(struct worker *worker, uint64_t batch_id, struct request *const *requests,
@@ -119,6 +140,7 @@ struct batch *worker_assign(struct worker *worker, uint64_t batch_id, struct req
     batch->overdue_at = overdue_at;
     batch->rows = rows;
     batch->count = count;
+    batch->alone = requests[0]->alone;
     worker->state = WORKER_BUSY;
     return batch;
 }
@@ -150,9 +172,17 @@ void worker_drain(struct worker *worker)
     worker->state = WORKER_DRAINING;
 }
 
+void worker_forgive(struct worker *worker, int64_t nanoseconds)
+{
+    worker->heard_at += nanoseconds;
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        worker->batches[i].overdue_at += nanoseconds;
+}
+
 const char *worker_failing(const struct worker *worker, int64_t now)
 {
-    if (worker->in_flight > 0)
-        return now >= worker->batches[0].overdue_at ? "overdue" : NULL;
-    return now - worker->heard_at >= worker->silence ? "silent" : NULL;
+    if (worker->in_flight > 0 && now >= worker->batches[0].overdue_at)
+        return "overdue";
+    bool mute = worker->in_flight > 0 && worker->instance == 0;
+    return !mute && now - worker->heard_at >= worker->silence ? "silent" : NULL;
 }

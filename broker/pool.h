@@ -21,6 +21,7 @@ struct batch {
     size_t count;
     struct request **requests; /* count of them, in the order of the payloads */
     size_t capacity;           /* of `requests`, kept for the next batch */
+    bool alone;                /* a suspect's: the worker gets nothing else meanwhile */
 };
 
 struct worker {
@@ -29,15 +30,17 @@ struct worker {
     enum worker_state state;
     struct version *version;
     uint32_t pid;
+    uint64_t instance; /* drawn by it at its start; 0: it is not heard while it computes */
     uint32_t capacity_rows;
     uint32_t slots;     /* batches it takes at a time */
     uint32_t in_flight; /* batches it has: batches[0..in_flight), oldest first */
     struct batch batches[WORKER_SLOTS_MAX];
     int64_t result_at; /* when its last batch came back */
     int64_t heard_at;
-    int64_t silence;                /* ns without a word that an idle one may stay known */
+    int64_t silence;                /* ns without a word after which it is given up */
     struct worker *previous, *next; /* in the version's list, the one longest unused first */
-    UT_hash_handle hh;
+    UT_hash_handle hh;              /* by peer */
+    UT_hash_handle by_instance;     /* unless that is 0 */
 };
 
 struct pool;
@@ -49,6 +52,10 @@ size_t pool_count(const struct pool *pool);
  * the peer is not known yet. */
 struct worker *pool_add(struct pool *pool, const struct peer *peer, struct version *version);
 struct worker *pool_find(struct pool *pool, const struct peer *peer);
+/* Gives it the number by which its HEARTBEATs name it; no other may have it. 0: none. */
+void pool_name(struct pool *pool, struct worker *worker, uint64_t instance);
+/* NULL for 0, too. */
+struct worker *pool_find_instance(struct pool *pool, uint64_t instance);
 struct worker *pool_find_pid(struct pool *pool, uint32_t pid);
 /* Forgets it. Its batches must have been taken care of. */
 void pool_remove(struct pool *pool, struct worker *worker);
@@ -67,7 +74,9 @@ struct batch *worker_batch(struct worker *worker, uint64_t batch_id);
 void worker_release(struct worker *worker, struct batch *batch);
 /* IDLE or BUSY -> DRAINING. */
 void worker_drain(struct worker *worker);
-/* Why it must be given up at `now`: "silent" (idle and not heard), "overdue" (its oldest batch), or NULL. */
+/* The broker itself was away for so long: neither silence nor slowness in that time is the worker's. */
+void worker_forgive(struct worker *worker, int64_t nanoseconds);
+/* Why it must be given up at `now`: "overdue" (its oldest batch), "silent" (not heard), or NULL. */
 const char *worker_failing(const struct worker *worker, int64_t now);
 
 #endif

@@ -193,6 +193,12 @@ static void readable(void *self)
     loop_zmq_touch(port->loop, port->socket);
 }
 
+void port_receive(struct port *port)
+{
+    CHECK_OBJECT(port, PORT_MAGIC);
+    readable(port);
+}
+
 struct port *port_new(void *zmq_context, struct loop *loop, const char *endpoint, int64_t max_frame_bytes,
                       int backlog_messages, port_received *received, port_refused *refused, void *self)
 {

@@ -56,6 +56,9 @@ struct port *port_new(void *zmq_context, struct loop *loop, const char *endpoint
                       int backlog_messages, port_received *received, port_refused *refused, void *self);
 void port_free(struct port *port);
 
+/* Handles what has come in already, without waiting for the loop. Not from within `received`. */
+void port_receive(struct port *port);
+
 /* Sends; returns false when the peer is not there any more, or takes nothing: nothing was sent then.
  * The payloads are shared: they stay the caller's. NULL pointers and count 0 for none. */
 bool port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,

@@ -43,8 +43,8 @@ struct request {
     uint8_t priority;
     uint64_t tenant;        /* who asks */
     struct heap_node order; /* among those of its tenant, while QUEUED */
-    uint8_t kills;          /* workers that died with it */
-    bool alone;             /* was in a batch whose worker died: never again in company */
+    uint8_t kills;          /* workers that died of it, having nothing else in hand */
+    bool alone;             /* a worker died that had it and others: never again in company */
     int64_t arrived_at;     /* monotonic ns */
     int64_t sent_at;
     char tag[72];                    /* the request id that people see, cut */

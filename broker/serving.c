@@ -4,8 +4,13 @@
  * The promise kept here is that a request in the hands of a worker is never lost with it. Each batch is
  * remembered with its requests and their payloads until its RESULT is in; when the worker is lost first (told
  * by the supervisor, found silent or overdue, unreachable, or leaving), the requests go back to the front of
- * their queue. Those of a batch whose worker died are suspects: each is tried alone, and one that has cost
- * max_attempts workers is refused for good. SPDX-License-Identifier: MIT */
+ * their queue.
+ *
+ * All that a dead worker had in hand is suspect, also a batch that it may have answered: the answer can have
+ * died with it. Each suspect is tried alone, with a worker that has nothing else, so that the next death has
+ * one cause and nobody innocent is ever blamed. A request that max_kills workers died of in that way is
+ * refused for good and its bytes are kept. In all it has cost one worker more: the one that it met in
+ * company. SPDX-License-Identifier: MIT */
 #include "state.h"
 
 #include "control.h"
@@ -61,12 +66,22 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     return true;
 }
 
+/* Its connection is gone. Whoever leaves in peace says BYE and has nothing in hand. */
+static void lose_unreachable(struct broker *broker, struct worker *worker)
+{
+    bool busy = worker->in_flight > 0;
+    serving_lose(broker, worker, busy ? "died" : "left", busy);
+}
+
 void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
     for (;;) {
         struct worker *worker;
         size_t free_workers = version_free_workers(version, &worker);
+        const struct request *head = queue_head(&version->queue);
+        if (head != NULL && head->alone && worker != NULL && worker->in_flight > 0)
+            free_workers = 0; /* alone means: with a worker that has nothing else */
         struct dispatch_decision decision =
             dispatch_decide(&version->queue, &version->model->rule, free_workers,
                             worker == NULL ? 0 : worker->capacity_rows, loop_now(broker->loop));
@@ -82,7 +97,7 @@ void serving_dispatch(struct broker *broker, struct version *version)
         }
         while (count > 0)
             queue_push_front(&version->queue, taken[--count]);
-        serving_lose(broker, worker, "left", false);
+        lose_unreachable(broker, worker);
     }
 }
 
@@ -96,8 +111,27 @@ static void requeue(struct broker *broker, struct request *request)
     broker->queued_bytes += request->bytes;
 }
 
-/* One request of a lost batch: back into the queue, or ended. `suspect`: the worker may have died of it. */
-static void recover(struct broker *broker, struct request *request, bool guilty, bool suspect)
+/* Enough workers died of it: it is refused, and its bytes are kept. */
+static void condemn(struct broker *broker, struct request *request, const char *cause)
+{
+    const struct version *version = request->version;
+    const struct quarantined record = {.model = text_of(version->model->name),
+                                       .version = text_of(version->name),
+                                       .tag = text_of(request->tag),
+                                       .cause = text_of(cause),
+                                       .time_ms = (uint64_t)(clock_wall() / MILLISECOND),
+                                       .rows = request->rows,
+                                       .kills = request->kills};
+    log_write(LOG_ERROR, request->tag, "%s %s: %u workers died of this request alone (%s); it is refused",
+              version->model->name, version->name, request->kills, cause);
+    quarantine_keep(broker->quarantine, &record, &request->payload);
+    asking_fail(broker, request, FAILURE_POISON, text_of("workers died of this request"));
+    request_free(broker->requests, request);
+}
+
+/* One request of a lost worker: back into the queue, or ended. `guilty`: something of what it had in hand may
+ * be why it died; `sole`: there was only this request. */
+static void recover(struct broker *broker, struct request *request, const char *cause, bool guilty, bool sole)
 {
     struct model *model = request->version->model;
     if (request->state == REQUEST_ABANDONED) {
@@ -110,15 +144,12 @@ static void recover(struct broker *broker, struct request *request, bool guilty,
         request_free(broker->requests, request);
         return;
     }
-    request->kills = (uint8_t)(request->kills + suspect);
-    if (request->kills >= model->max_attempts) {
-        log_write(LOG_ERROR, request->tag, "%s: %u workers died of this request; it is refused", model->name,
-                  request->kills);
-        asking_fail(broker, request, FAILURE_POISON, text_of("workers died of this request"));
-        request_free(broker->requests, request);
+    request->kills = (uint8_t)(request->kills + (guilty && sole));
+    if (request->kills >= model->max_kills) {
+        condemn(broker, request, cause);
         return;
     }
-    request->alone = request->alone || suspect;
+    request->alone = request->alone || guilty;
     requeue(broker, request);
     series_add(model->retries, 1);
 }
@@ -127,11 +158,12 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
 {
     struct version *version = worker->version;
     size_t recovered = 0;
+    bool sole = worker->in_flight == 1 && worker->batches[0].count == 1;
     while (worker->in_flight > 0) {
-        struct batch *batch = &worker->batches[worker->in_flight - 1];
-        bool oldest = worker->in_flight == 1; /* the one that it computed; the other it had not begun */
+        struct batch *batch =
+            &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */
         for (size_t i = batch->count; i-- > 0; recovered++)
-            recover(broker, batch->requests[i], guilty, guilty && oldest);
+            recover(broker, batch->requests[i], cause, guilty, sole);
         version->rows_sent -= batch->rows;
         worker_release(worker, batch);
     }
@@ -147,10 +179,11 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
 
 /* ---- verbs in ---- */
 
-static void send_beat(struct broker *broker, const struct peer *peer, uint64_t epoch)
+/* False when nobody is there to hear it. */
+static bool send_beat(struct broker *broker, const struct peer *peer, uint64_t epoch)
 {
-    port_send(broker->workers_port, peer, &(struct envelope){.verb = VERB_BEAT, .beat = {.epoch = epoch}},
-              NULL, 0);
+    return port_send(broker->workers_port, peer,
+                     &(struct envelope){.verb = VERB_BEAT, .beat = {.epoch = epoch}}, NULL, 0);
 }
 
 static void send_drain(struct broker *broker, const struct peer *peer, const char *message)
@@ -170,6 +203,9 @@ static void on_ready(struct broker *broker, struct port_message *message)
     }
     if (known != NULL) /* it says so after an epoch that it did not know: what it had is lost to it */
         serving_lose(broker, known, "left", false);
+    known = pool_find_instance(broker->pool, ready->ready.instance);
+    if (known != NULL) /* its earlier connection is gone, and with it the answers that it had for that */
+        serving_lose(broker, known, "left", false);
     struct version *version = model_require(broker->models, ready->ready.model, ready->ready.version);
     struct worker *worker = version == NULL ? NULL : pool_add(broker->pool, &message->peer, version);
     if (worker == NULL) {
@@ -177,11 +213,13 @@ static void on_ready(struct broker *broker, struct port_message *message)
         return;
     }
     worker->pid = ready->ready.pid;
+    pool_name(broker->pool, worker, ready->ready.instance);
     worker->capacity_rows = ready->ready.capacity_rows;
     worker->slots = ready->ready.slots;
     worker->heard_at = loop_now(broker->loop);
     worker->silence = ready->ready.heartbeat_ms * MILLISECOND * SILENT_AFTER_BEATS;
     version_set_schema(version, payload_bytes(&message->payloads[0]));
+    version_set_fault(version, text_of(""), false);
     DL_PREPEND2(version->workers, worker, previous, next);
     version->worker_count++;
     log_info("%s %s: worker %u is ready", version->model->name, version->name, worker->pid);
@@ -240,6 +278,18 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     broker_wake(broker, worker->version);
 }
 
+/* From the worker's own connection, or from that of its thread that does nothing else. */
+static void on_heartbeat(struct broker *broker, struct port_message *message)
+{
+    uint64_t instance = message->envelope.heartbeat.instance;
+    struct worker *worker =
+        instance == 0 ? pool_find(broker->pool, &message->peer) : pool_find_instance(broker->pool, instance);
+    if (worker != NULL)
+        worker->heard_at = loop_now(broker->loop);
+    else if (instance == 0)
+        send_beat(broker, &message->peer, 0); /* an epoch that it does not know: it registers again */
+}
+
 void serving_received(void *self, struct port_message *message)
 {
     struct broker *broker = self;
@@ -252,19 +302,21 @@ void serving_received(void *self, struct port_message *message)
         on_ready(broker, message);
         return;
     }
+    if (message->envelope.verb == VERB_HEARTBEAT) {
+        on_heartbeat(broker, message);
+        return;
+    }
     if (worker == NULL) {
         if (message->envelope.verb == VERB_RESULT)
             series_add(broker->stray, 1);
         if (message->envelope.verb != VERB_BYE)
-            send_beat(broker, &message->peer, 0); /* an epoch that it does not know: it registers again */
+            send_beat(broker, &message->peer, 0);
         return;
     }
     worker->heard_at = loop_now(broker->loop);
     switch (message->envelope.verb) {
     case VERB_RESULT:
         on_result(broker, worker, message);
-        return;
-    case VERB_HEARTBEAT:
         return;
     case VERB_BYE:
         serving_lose(broker, worker, "left", false);
@@ -286,7 +338,8 @@ void serving_refused(void *self, const struct peer *peer, const char *complaint)
 
 /* ---- looking after them ---- */
 
-/* The supervisor ends a process that hangs; one of another host it does not know, which does no harm. */
+/* The supervisor ends a process that hangs or was stopped, and starts another; one of another host it does
+ * not know, which does no harm. */
 static void report_hang(struct broker *broker, const struct worker *worker)
 {
     char path[256], line[96];
@@ -299,19 +352,28 @@ static void inspect(void *self, struct worker *worker)
 {
     struct broker *broker = self;
     const char *cause = worker_failing(worker, loop_now(broker->loop));
-    if (cause == NULL) {
-        send_beat(broker, &worker->peer, broker->epoch);
-        return;
-    }
-    bool overdue = worker->in_flight > 0;
-    if (overdue)
+    if (cause != NULL) {
         report_hang(broker, worker);
-    serving_lose(broker, worker, cause, overdue);
+        serving_lose(broker, worker, cause, worker->in_flight > 0);
+    } else if (worker->in_flight == 0 && !send_beat(broker, &worker->peer, broker->epoch)) {
+        /* A busy one gets no beats: they would heap up until it is done. */
+        lose_unreachable(broker, worker);
+    }
 }
 
 void serving_inspect(struct broker *broker)
 {
     pool_each(broker->pool, inspect, broker);
+}
+
+static void forgive(void *self, struct worker *worker)
+{
+    worker_forgive(worker, *(const int64_t *)self);
+}
+
+void serving_forgive(struct broker *broker, int64_t nanoseconds)
+{
+    pool_each(broker->pool, forgive, &nanoseconds);
 }
 
 static void free_hands(void *self, struct worker *worker)

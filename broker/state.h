@@ -6,6 +6,7 @@
 
 #include "broker.h"
 #include "clock.h"
+#include "quarantine.h"
 #include "route.h"
 
 struct asker;
@@ -20,15 +21,17 @@ struct broker {
     struct model_table *models;
     struct pool *pool;
     struct request_table *requests;
-    struct asker *askers; /* who hears of the catalog */
-    uint64_t epoch;       /* drawn at the start */
+    struct quarantine *quarantine; /* NULL: what kills workers is not kept */
+    struct asker *askers;          /* who hears of the catalog */
+    uint64_t epoch;                /* drawn at the start */
     uint64_t next_batch;
     uint64_t queued_bytes;     /* payload that waits, over all models */
     struct heap deadlines;     /* of QUEUED and SENT requests */
     struct loop_timer alarm;   /* at the first of them */
     struct loop_timer janitor; /* looks for workers that fail; beats */
-    struct loop_timer delay;   /* a batch that was held becomes due */
-    struct version *waiting;   /* versions to decide on at the end of this turn */
+    int64_t janitor_due;
+    struct loop_timer delay; /* a batch that was held becomes due */
+    struct version *waiting; /* versions to decide on at the end of this turn */
     uint64_t catalog_number;
     bool catalog_changed;
     bool catalog_told; /* it was published, or may be: see asking_catalog_ready */
@@ -93,5 +96,7 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
 void serving_free(struct broker *broker);
 /* Looks at every worker: beats, silence, overdue batches. */
 void serving_inspect(struct broker *broker);
+/* The broker itself did not run for so long: its workers are not to blame for it. */
+void serving_forgive(struct broker *broker, int64_t nanoseconds);
 
 #endif

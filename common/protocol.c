@@ -145,6 +145,7 @@ static void write_ready(struct wire_writer *writer, const struct envelope *e)
     wire_write_uint(writer, e->ready.heartbeat_ms);
     wire_write_uint(writer, e->ready.pid);
     wire_write_text(writer, e->ready.token);
+    wire_write_uint(writer, e->ready.instance);
 }
 
 static const char *read_ready(struct wire_reader *reader, struct envelope *e)
@@ -158,6 +159,18 @@ static const char *read_ready(struct wire_reader *reader, struct envelope *e)
     TAKE(take_u32(reader, 0, UINT32_MAX, &e->ready.pid), "READY: pid is out of bounds");
     TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->ready.token),
          "READY: token is no text of at most 512 bytes");
+    TAKE(wire_read_uint(reader, UINT64_MAX, &e->ready.instance), "READY: instance is no number");
+    return NULL;
+}
+
+static void write_heartbeat(struct wire_writer *writer, const struct envelope *e)
+{
+    wire_write_uint(writer, e->heartbeat.instance);
+}
+
+static const char *read_heartbeat(struct wire_reader *reader, struct envelope *e)
+{
+    TAKE(wire_read_uint(reader, UINT64_MAX, &e->heartbeat.instance), "HEARTBEAT: instance is no number");
     return NULL;
 }
 
@@ -224,9 +237,9 @@ static const struct verb_row verb_rows[] = {
     {VERB_REJECT, "REJECT", 3, write_reject, read_reject},
     {VERB_PONG, "PONG", 1, write_pong, read_pong},
     {VERB_CATALOG, "CATALOG", 1, write_catalog, read_catalog},
-    {VERB_READY, "READY", 7, write_ready, read_ready},
+    {VERB_READY, "READY", 8, write_ready, read_ready},
     {VERB_RESULT, "RESULT", 3, write_result, read_result},
-    {VERB_HEARTBEAT, "HEARTBEAT", 0, NULL, NULL},
+    {VERB_HEARTBEAT, "HEARTBEAT", 1, write_heartbeat, read_heartbeat},
     {VERB_BYE, "BYE", 0, NULL, NULL},
     {VERB_BATCH, "BATCH", 3, write_batch, read_batch},
     {VERB_DRAIN, "DRAIN", 1, write_drain, read_drain},
@@ -344,7 +357,7 @@ int failure_http_status(enum failure failure)
 
 /* ---- catalog entries ---- */
 
-enum { ENTRY_FIELDS = 7, ENTRY_OVERHEAD = 2 * PROTOCOL_NAME_MAX + 64 };
+enum { ENTRY_FIELDS = 8, ENTRY_OVERHEAD = 2 * PROTOCOL_NAME_MAX + PROTOCOL_TEXT_MAX + 64 };
 
 size_t catalog_entry_bound(const struct catalog_entry *entry)
 {
@@ -363,6 +376,7 @@ size_t catalog_entry_encode(const struct catalog_entry *entry, uint8_t *bytes, s
     wire_write_bool(&writer, entry->stable);
     wire_write_bool(&writer, entry->required);
     wire_write_bin(&writer, entry->schema.at, entry->schema.length);
+    wire_write_text(&writer, entry->reason);
     return wire_writer_end(&writer);
 }
 
@@ -371,7 +385,7 @@ const char *catalog_entry_decode(const uint8_t *bytes, size_t length, struct cat
     struct wire_reader reader = wire_reader(bytes, length);
     uint32_t fields;
     uint64_t state;
-    TAKE(wire_read_array(&reader, &fields) && fields == ENTRY_FIELDS, "the entry is no array of 7");
+    TAKE(wire_read_array(&reader, &fields) && fields == ENTRY_FIELDS, "the entry is no array of 8");
     TAKE(take_name(&reader, false, &entry->model), "the entry's model is no name");
     TAKE(take_name(&reader, true, &entry->version), "the entry's version is no name");
     TAKE(wire_read_uint(&reader, CATALOG_FAILED, &state), "the entry's state is unknown");
@@ -380,6 +394,8 @@ const char *catalog_entry_decode(const uint8_t *bytes, size_t length, struct cat
     TAKE(wire_read_bool(&reader, &entry->required), "the entry's required is no boolean");
     TAKE(wire_read_bin(&reader, PROTOCOL_SCHEMA_MAX, &entry->schema),
          "the entry's schema is no bin of at most 8 MiB");
+    TAKE(wire_read_str(&reader, PROTOCOL_TEXT_MAX, &entry->reason),
+         "the entry's reason is no text of at most 512 bytes");
     TAKE(wire_finished(&reader), "bytes are left over behind the entry");
     entry->state = (enum catalog_state)state;
     return NULL;

@@ -108,7 +108,11 @@ struct envelope {
             uint32_t heartbeat_ms;
             uint32_t pid;
             struct text token;
+            uint64_t instance; /* what HEARTBEATs name the worker by; 0: it is mute while it computes */
         } ready;
+        struct {
+            uint64_t instance; /* READY's; 0: whose connection this is */
+        } heartbeat;
         struct {
             uint32_t count;
             uint64_t compute_us;
@@ -156,6 +160,7 @@ struct catalog_entry {
     bool stable;
     bool required;      /* the model: a service that lacks it is not ready */
     struct text schema; /* READY's payload; empty while unknown */
+    struct text reason; /* why its workers do not start; empty: they do, or nobody has said */
 };
 
 /* Bytes that catalog_entry_encode writes at most, for a schema of that length. */

@@ -2,9 +2,12 @@
  * is noticed, and does on request what a bad engine does.
  *
  * The model file is in libconfig's syntax:
- *     features = 4;            columns of the input `features` FP32 [-1, 4]; the output is `prediction` FP32
- * [-1, 1] batch = 1;               rows of every call; left out: any number start = "crash";         at load:
- * crash (abort), hang, or fail (an error) start_delay_ms = 100;    at load: first take so long
+ *
+ *     features = 4;          columns of the input `features` FP32 [-1, 4]; `prediction` is FP32 [-1, 1]
+ *     batch = 1;             rows of every call; left out: any number
+ *     obey = false;          rows are never commands: an engine in which what follows is mended
+ *     start = "crash";       at load: crash (abort), hang, or fail (an error)
+ *     start_delay_ms = 100;  at load: first take so long
  *
  * A row whose first value is one of these is a command; the batch that it is in suffers:
  *     -1001   take features[1] milliseconds
@@ -39,6 +42,7 @@ enum {
 
 struct echo {
     unsigned magic;
+    bool deaf; /* its rows are never commands */
     struct backend_tensor input;
     struct backend_tensor output;
     float *sums;
@@ -104,8 +108,11 @@ static void *echo_open(const char *path, const struct backend_options *options,
                features > FEATURES_MAX) {
         snprintf(error, BACKEND_ERROR_MAX, "features: expected an integer from 1 to %d", FEATURES_MAX);
     } else {
+        int obedient = 1;
         config_lookup_int(&file, "batch", &batch);
+        config_lookup_bool(&file, "obey", &obedient);
         echo = echo_new(features, batch);
+        echo->deaf = !obedient;
         *description = (struct backend_description){"echo", &echo->input, 1, &echo->output, 1};
     }
     config_destroy(&file);
@@ -158,7 +165,8 @@ static int echo_run(void *state, const struct backend_values *inputs, struct bac
     }
     for (size_t i = 0; i < rows; i++) {
         const float *row = values + i * columns;
-        if (row[0] <= COMMAND_DELAY && row[0] >= COMMAND_EXIT && obey(row, columns, &given, error) != 0)
+        if (!echo->deaf && row[0] <= COMMAND_DELAY && row[0] >= COMMAND_EXIT &&
+            obey(row, columns, &given, error) != 0)
             return -1;
         echo->sums[i] = sum(row, columns);
     }

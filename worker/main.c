@@ -5,6 +5,7 @@
  * of ZeroMQ inherit the cores that the model, known by its speed, belongs on. SPDX-License-Identifier: MIT */
 #include "clock.h"
 #include "footprint.h"
+#include "heartbeat.h"
 #include "log.h"
 #include "options.h"
 #include "process.h"
@@ -16,6 +17,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <zmq.h>
 
 enum { EXIT_DO_NOT_RESTART = 125 }; /* to the supervisor: it would end the same way again */
@@ -120,6 +122,14 @@ static void on_signal(void *self)
         loop_stop(worker->loop);
 }
 
+/* No two workers have the same, wherever they run. */
+static uint64_t draw_instance(void)
+{
+    uint64_t instance;
+    ENSURE(getrandom(&instance, sizeof instance, 0) == sizeof instance);
+    return instance | 1; /* never 0: that means "none" */
+}
+
 /* Until a signal or the broker ends it. */
 static void serve(struct worker *worker, const struct options *options, const struct config *config,
                   const struct session_options *session_options, const struct loaded_model *model,
@@ -139,8 +149,11 @@ static void serve(struct worker *worker, const struct options *options, const st
         metrics_series(metrics, METRIC_MODEL_LOAD, session_options->model, session_options->version, NULL);
     series_set(load, clock_now() - started);
     footprint_give_back();
+    struct heartbeat *heartbeat = heartbeat_new(context, session_options->endpoint, session_options->instance,
+                                                session_options->heartbeat_ms);
     process_ready(options->ready_fd);
     loop_run(worker->loop);
+    heartbeat_free(heartbeat);
     session_free(worker->session);
     stats_publisher_free(publisher);
     zmq_ctx_term(context);
@@ -175,6 +188,7 @@ int main(int argc, char **argv)
         .capacity_rows = (uint32_t)model_config->batching_max_batch_rows,
         .slots = (uint32_t)config->worker_slots,
         .heartbeat_ms = (uint32_t)config->worker_heartbeat_ms,
+        .instance = draw_instance(),
         .max_message_bytes = (size_t)config->broker_max_message_bytes,
     };
     serve(&worker, &options, config, &session_options, model, started);

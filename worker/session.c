@@ -1,9 +1,11 @@
 /* session: see session.h and PROTOCOL.md section 4.
  *
  * The thread that receives also computes: handing a batch to another thread would cost a wake-up, which is
- * more than most batches take. So a busy worker is silent, and the broker judges it by its batch's own
- * deadline; heartbeats come from an idle one. What cannot be sent is dropped: a broker that is gone gives the
- * batch to another worker, and one that comes back says so with a new epoch. SPDX-License-Identifier: MIT */
+ * more than most batches take. So nothing is heard of a busy session; that the process runs is said by a
+ * thread of its own (heartbeat.c). The session's own heartbeats, while it is idle, are there for the broker
+ * that does not know it, which asks for READY again. What cannot be sent is dropped: a broker that is gone
+ * gives the batch to another worker, and one that comes back says so with a new epoch.
+ * SPDX-License-Identifier: MIT */
 #include "session.h"
 
 #include "batch.h"
@@ -74,7 +76,8 @@ static bool send_ready(struct session *session)
                                        .capacity_rows = options->capacity_rows,
                                        .slots = options->slots,
                                        .heartbeat_ms = options->heartbeat_ms,
-                                       .pid = (uint32_t)getpid()}};
+                                       .pid = (uint32_t)getpid(),
+                                       .instance = options->instance}};
     if (!send_envelope(session, &ready, true))
         return false;
     zmq_msg_t schema;

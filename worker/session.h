@@ -16,6 +16,7 @@ struct session_options {
     uint32_t capacity_rows; /* also the most rows of one call of the engine */
     uint32_t slots;
     uint32_t heartbeat_ms;
+    uint64_t instance;        /* by which its thread of heartbeats (heartbeat.h) names it; 0: there is none */
     size_t max_message_bytes; /* a longer frame is neither taken nor sent */
 };
 

@@ -8,11 +8,17 @@
 
 enum { WAIT_MAX_SECONDS = 86400 };
 
-static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 's'},
-    {"json", no_argument, NULL, 'j'},         {"wait", required_argument, NULL, 'w'},
-    {"template", no_argument, NULL, 't'},     {"model-template", no_argument, NULL, 'T'},
-    {"help", no_argument, NULL, 'h'},         {0}};
+static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
+                                             {"set", required_argument, NULL, 's'},
+                                             {"json", no_argument, NULL, 'j'},
+                                             {"wait", required_argument, NULL, 'w'},
+                                             {"template", no_argument, NULL, 't'},
+                                             {"model-template", no_argument, NULL, 'T'},
+                                             {"list", no_argument, NULL, 'l'},
+                                             {"model", required_argument, NULL, 'M'},
+                                             {"version", required_argument, NULL, 'V'},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {0}};
 
 static const struct {
     char letter;
@@ -21,6 +27,9 @@ static const struct {
     {'c', "-c, --config FILE              the configuration; without it every parameter has its default"},
     {'s', "-s, --set SECTION.NAME=VALUE   one parameter; it overrides the file; any number of them"},
     {'j', "    --json                     print JSON instead of tables"},
+    {'l', "    --list                     list the files"},
+    {'M', "    --model NAME               the model; without it the one that the request was for"},
+    {'V', "    --version NAME             the version; without it the one that the request was for"},
     {'w', "    --wait SECONDS             wait at most so long"},
     {'t', "    --template                 print a configuration with every parameter at its default"},
     {'T', "    --model-template           print a model.conf likewise"},
@@ -59,6 +68,15 @@ static bool take_option(struct arguments *arguments, int letter)
         return true;
     case 'w':
         return parse_seconds(optarg, &arguments->wait_seconds);
+    case 'l':
+        arguments->list = true;
+        return true;
+    case 'M':
+        arguments->model = optarg;
+        return true;
+    case 'V':
+        arguments->version = optarg;
+        return true;
     case 't':
         arguments->configuration_template = true;
         return true;

@@ -42,6 +42,17 @@ static const struct command commands[] = {
              "--wait at\n"
              "most that long.\n",
      .run = stop_command},
+    {.name = "replay",
+     .summary = "send a request that workers died of once more",
+     .options = "cslMVw",
+     .operand = "FILE",
+     .text =
+         "A request that is answered 422 because workers died of it is kept in state_directory/quarantine.\n"
+         "This sends it again, to the version that --version names, through the broker, and prints what\n"
+         "comes of it. A version that still dies of it costs max_kills workers again, and the request is\n"
+         "kept once more. FILE is a path, or a name that --list shows. Waits at most 30 seconds, or what\n"
+         "--wait says. Exits 0 when there is an answer, 3 when no broker runs.\n",
+     .run = replay_command},
     {.name = "help",
      .summary = "tell about a command",
      .options = "",

@@ -20,6 +20,9 @@ struct arguments {
     bool json;
     bool configuration_template;
     bool model_template;
+    bool list;
+    const char *model;   /* NULL: not said */
+    const char *version; /* likewise */
     int wait_seconds;    /* -1: not asked for */
     const char *operand; /* the one argument that is no option, or NULL */
 };
@@ -56,6 +59,7 @@ int check_command(const struct arguments *arguments);
 int status_command(const struct arguments *arguments);
 int reload_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);
+int replay_command(const struct arguments *arguments);
 int help_command(const struct arguments *arguments);
 
 #endif

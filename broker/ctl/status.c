@@ -229,12 +229,40 @@ static void print_models(const struct status *status, FILE *out, bool coloured)
     table_free(table);
 }
 
+/* One line for each of them, indented; control characters are shown as '?'. */
+static void print_lines(const char *text, FILE *out)
+{
+    for (bool begins = true; *text != '\0'; text++) {
+        if (begins)
+            fputs("    ", out);
+        begins = *text == '\n';
+        fputc(begins || ((unsigned char)*text >= ' ' && *text != 127) ? *text : '?', out);
+    }
+    fputc('\n', out);
+}
+
+/* What those that do not start have said at last. */
+static void print_last_words(const struct status *status, FILE *out)
+{
+    size_t i, count;
+    yyjson_val *process;
+    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, process)
+    {
+        const char *words = text_in(process, "last_words");
+        if (*words == '\0')
+            continue;
+        fprintf(out, "\n%s does not start. Its last words:\n", text_in(process, "name"));
+        print_lines(words, out);
+    }
+}
+
 void status_print(const struct status *status, FILE *out, bool coloured)
 {
     print_processes(status, out, coloured);
     if (status->supervisor != NULL)
         fputc('\n', out);
     print_models(status, out, coloured);
+    print_last_words(status, out);
 }
 
 /* ---- JSON ---- */

@@ -17,7 +17,7 @@ struct status {
  * what is not, as "digits 2 (loading), frontend.1 (starting)", cut where it does not fit. */
 bool status_is_ready(const struct status *status, char *missing, size_t capacity);
 
-/* The tables of processes and of models. */
+/* The tables of processes and of models, and the last words of the processes that do not start. */
 void status_print(const struct status *status, FILE *out, bool coloured);
 /* {"ready", "missing", "supervisor": {...} or null, "broker": {...} or null} in one line. */
 void status_print_json(const struct status *status, FILE *out);

@@ -149,6 +149,8 @@ static void list_unready(const struct catalog *catalog, struct problem_faults *f
         else
             problem_fault(faults, field, "version %s is %s, %u workers are ready", model->stable->name,
                           catalog_state_name(model->stable->state), model->stable->workers);
+        if (model->stable != NULL)
+            problem_fault_reason(faults, model->stable->reason);
     }
 }
 

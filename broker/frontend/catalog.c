@@ -52,6 +52,7 @@ static void set_version(struct catalog_version *version, const struct catalog_en
     version->state = entry->state;
     version->workers = entry->workers;
     version->stable = entry->stable;
+    version->reason = copy_of(entry->reason);
     if (entry->schema.length > 0)
         set_schema(version, entry->model, (const uint8_t *)entry->schema.at, entry->schema.length);
 }
@@ -140,6 +141,7 @@ static void free_model(struct catalog_model *model)
     for (size_t i = 0; i < model->version_count; i++) {
         layout_free(model->versions[i].layout);
         schema_free(model->versions[i].schema);
+        free(model->versions[i].reason);
         free(model->versions[i].name);
     }
     free(model->versions);

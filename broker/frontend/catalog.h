@@ -14,6 +14,7 @@ struct catalog_version {
     enum catalog_state state;
     uint32_t workers; /* ready ones */
     bool stable;
+    char *reason;          /* why its workers do not start; "": they do, or nobody has said */
     struct schema *schema; /* NULL while no worker has said it, or when what was said could not be read */
     struct layout
         *layout; /* of that schema; NULL when there is none, or when rows of values cannot fill its inputs */

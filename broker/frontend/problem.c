@@ -30,6 +30,23 @@ void problem_fault(struct problem_faults *faults, const char *field, const char 
     va_start(arguments, format);
     vsnprintf(fault->message, sizeof fault->message, format, arguments);
     va_end(arguments);
+    fault->reason = NULL;
+}
+
+void problem_fault_reason(struct problem_faults *faults, const char *reason)
+{
+    if (faults->count > 0 && *reason != '\0')
+        faults->list[faults->count - 1].reason = reason;
+}
+
+enum { WORDS_MAX = PROBLEM_MESSAGE_MAX + PROBLEM_REASON_MAX + 2 };
+
+/* The message and its reason, in a buffer of WORDS_MAX. */
+static struct text words_of(const struct problem_fault *fault, char *buffer)
+{
+    snprintf(buffer, WORDS_MAX, "%s%s%.*s", fault->message, fault->reason == NULL ? "" : ": ",
+             PROBLEM_REASON_MAX, fault->reason == NULL ? "" : fault->reason);
+    return text_of(buffer);
 }
 
 /* ---- writing ---- */
@@ -46,9 +63,10 @@ static void add_faults(struct output *body, const struct problem_faults *faults)
 {
     output_add_string(body, ",\"errors\":[");
     for (size_t i = 0; i < faults->count; i++) {
+        char words[WORDS_MAX];
         output_add_string(body, i > 0 ? ",{\"field\":" : "{\"field\":");
         output_add_json(body, text_of(faults->list[i].field));
-        add_member(body, "message", text_of(faults->list[i].message));
+        add_member(body, "message", words_of(&faults->list[i], words));
         output_add_char(body, '}');
     }
     output_add_char(body, ']');
@@ -120,9 +138,10 @@ void problem_kind(struct http_response *response, enum failure failure, const ch
 
 void problem_faults(struct http_response *response, enum failure failure, const struct problem_faults *faults)
 {
-    char detail[DETAIL_MAX];
+    char detail[DETAIL_MAX], words[WORDS_MAX];
     ENSURE(faults->count > 0);
-    int length = snprintf(detail, sizeof detail, "%s: %s", faults->list[0].field, faults->list[0].message);
+    words_of(&faults->list[0], words);
+    int length = snprintf(detail, sizeof detail, "%s: %s", faults->list[0].field, words);
     if (faults->count > 1)
         snprintf(detail + length, sizeof detail - (size_t)length, " (and %s%zu more)",
                  problem_faults_full(faults) ? "at least " : "", faults->count - 1);

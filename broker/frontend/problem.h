@@ -9,7 +9,8 @@
 enum {
     PROBLEM_FAULTS_MAX = 20, /* listed of one request: enough to mend it, small enough to send */
     PROBLEM_FIELD_MAX = 96,
-    PROBLEM_MESSAGE_MAX = 192
+    PROBLEM_MESSAGE_MAX = 192,
+    PROBLEM_REASON_MAX = 512
 };
 
 /* What is wrong with the fields of one request, at most PROBLEM_FAULTS_MAX of it. Zeroed (or count = 0) =
@@ -19,6 +20,7 @@ struct problem_faults {
     struct problem_fault {
         char field[PROBLEM_FIELD_MAX];     /* "instances[17][3]" */
         char message[PROBLEM_MESSAGE_MAX]; /* "expected a number, got a string" */
+        const char *reason;                /* more words, behind a colon; NULL: none */
     } list[PROBLEM_FAULTS_MAX];
 };
 
@@ -27,6 +29,8 @@ bool problem_faults_full(const struct problem_faults *faults);
 /* Adds one (nothing when full); field and message are cut at their sizes. */
 void problem_fault(struct problem_faults *faults, const char *field, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* Adds a reason to the last one listed; not copied, cut at PROBLEM_REASON_MAX bytes. "" adds nothing. */
+void problem_fault_reason(struct problem_faults *faults, const char *reason);
 
 /* Makes `response` (begun already) the problem with that status. */
 void problem_status(struct http_response *response, int status, const char *format, ...)

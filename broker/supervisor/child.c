@@ -167,6 +167,12 @@ void child_last_line(const struct child *child, char *buffer, size_t capacity)
     last_words_line(child->words, buffer, capacity);
 }
 
+void child_last_lines(const struct child *child, int lines, char *buffer, size_t capacity)
+{
+    CHECK_OBJECT(child, CHILD_MAGIC);
+    last_words_lines(child->words, lines, buffer, capacity);
+}
+
 struct child *child_new(struct loop *loop, int error_fd, const struct child_watcher *watcher)
 {
     struct child *child = object_alloc(sizeof(*child));

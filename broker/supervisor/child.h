@@ -43,5 +43,7 @@ void child_usage(const struct child *child, uint64_t *resident_bytes, uint64_t *
 /* The last line on stderr of the process, or of the one before when there is none; "" when it said nothing.
  */
 void child_last_line(const struct child *child, char *buffer, size_t capacity);
+/* Up to so many of the last lines likewise, with newlines between them. */
+void child_last_lines(const struct child *child, int lines, char *buffer, size_t capacity);
 
 #endif

@@ -170,10 +170,10 @@ static bool message_of(const char *line, size_t length, char *buffer, size_t cap
     return found;
 }
 
-void last_words_line(const struct last_words *words, char *buffer, size_t capacity)
+/* The last line before `end` that is not empty, as people read it. Returns where it starts: the next search's
+ * `end`. */
+static const char *line_before(const struct last_words *words, const char *end, char *buffer, size_t capacity)
 {
-    CHECK_OBJECT(words, LAST_WORDS_MAGIC);
-    const char *end = words->kept + words->length;
     while (end > words->kept && (end[-1] == '\n' || end[-1] == '\r' || end[-1] == ' '))
         end--;
     const char *start = end;
@@ -182,4 +182,31 @@ void last_words_line(const struct last_words *words, char *buffer, size_t capaci
     size_t length = (size_t)(end - start);
     if (length == 0 || start[0] != '{' || !message_of(start, length, buffer, capacity))
         text_copy((struct text){start, length}, buffer, capacity);
+    return start;
+}
+
+void last_words_line(const struct last_words *words, char *buffer, size_t capacity)
+{
+    CHECK_OBJECT(words, LAST_WORDS_MAGIC);
+    line_before(words, words->kept + words->length, buffer, capacity);
+}
+
+void last_words_lines(const struct last_words *words, int lines, char *buffer, size_t capacity)
+{
+    CHECK_OBJECT(words, LAST_WORDS_MAGIC);
+    const char *end = words->kept + words->length;
+    size_t at = capacity - 1; /* the buffer is filled from its end */
+    buffer[at] = '\0';
+    while (lines-- > 0) {
+        char line[KEPT_BYTES];
+        end = line_before(words, end, line, sizeof(line));
+        size_t length = strlen(line), newline = buffer[at] == '\0' ? 0 : 1;
+        if (length == 0 || length + newline > at)
+            break;
+        if (newline == 1)
+            buffer[--at] = '\n';
+        at -= length;
+        memcpy(buffer + at, line, length);
+    }
+    memmove(buffer, buffer + at, capacity - at);
 }

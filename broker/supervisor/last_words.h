@@ -20,5 +20,8 @@ void last_words_close(struct last_words *words);
 /* The last line that is not empty, into `buffer`; of a line of our own log, its message. Empty when nothing
  * was said. */
 void last_words_line(const struct last_words *words, char *buffer, size_t capacity);
+/* As many of the last lines that are not empty as `lines` says and as fit, oldest first, each ended by a
+ * newline but the last. */
+void last_words_lines(const struct last_words *words, int lines, char *buffer, size_t capacity);
 
 #endif

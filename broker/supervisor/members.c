@@ -1,5 +1,5 @@
 /* members: see members.h. Also the ear of the fleet: what services tell is counted here, and the broker hears
- * of a dead worker before anything else is done about it.
+ * of a dead worker before anything else is done about it, and of each one that does not start.
  * SPDX-License-Identifier: MIT */
 #include "members.h"
 
@@ -29,6 +29,65 @@ static void tell_broker_of_death(const struct members *members, pid_t pid)
     (void)control_tell(runtime_path(members->setup->basis.config, "broker.sock", path), line);
 }
 
+/* True when no worker of the version has a process, or is about to try one. */
+static bool all_failed(const struct members *members, const struct command *command)
+{
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        const struct command *other = member->command;
+        if (!member->retiring && other->role == ROLE_WORKER && strcmp(other->model, command->model) == 0 &&
+            strcmp(other->version, command->version) == 0 && service_state(member->service) != SERVICE_FAILED)
+            return false;
+    }
+    return true;
+}
+
+/* The line for the broker; NULL when the reason is no UTF-8. The caller frees. */
+static char *describe_failure(const struct member *member, const char *reason)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(document);
+    yyjson_mut_doc_set_root(document, root);
+    yyjson_mut_obj_add_str(document, root, "command", "worker-failed");
+    yyjson_mut_obj_add_strcpy(document, root, "model", member->command->model);
+    yyjson_mut_obj_add_strcpy(document, root, "version", member->command->version);
+    yyjson_mut_obj_add_bool(document, root, "all", all_failed(member->members, member->command));
+    yyjson_mut_obj_add_strcpy(document, root, "reason", reason);
+    char *line = yyjson_mut_write(document, YYJSON_WRITE_NOFLAG, NULL);
+    yyjson_mut_doc_free(document);
+    return line;
+}
+
+/* What it keeps of the start that failed is told, for the catalog. */
+static void tell_broker_of_failure(const struct member *member)
+{
+    char path[RUNTIME_PATH_BYTES];
+    char *line = describe_failure(member, service_cause(member->service));
+    if (line == NULL)
+        line = describe_failure(member, "its last words are no text");
+    (void)control_tell(runtime_path(member->members->setup->basis.config, "broker.sock", path), line);
+    free(line);
+}
+
+static bool has_failed(const struct member *member)
+{
+    enum service_state state = service_state(member->service);
+    return member->command->role == ROLE_WORKER && !member->retiring &&
+           (state == SERVICE_FAILED || (state == SERVICE_WAITING && service_failures(member->service) > 0));
+}
+
+/* A broker that has just come knows of no failure. */
+static void tell_broker_of_failures(const struct members *members)
+{
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (has_failed(member))
+            tell_broker_of_failure(member);
+    }
+}
+
 static void member_ended(void *self, struct service *service, pid_t pid, const char *how)
 {
     struct member *member = self;
@@ -51,8 +110,12 @@ static void member_changed(void *self, struct service *service, enum service_sta
         series_add(metrics_series(members->setup->metrics, METRIC_PROCESS_RESTARTS, member->command->name,
                                   member->how, NULL),
                    1);
-    if (member->command->role == ROLE_BROKER && state == SERVICE_RUNNING)
-        members->broker_was_ready = true;
+    if (has_failed(member))
+        tell_broker_of_failure(member);
+    if (member->command->role != ROLE_BROKER || state != SERVICE_RUNNING)
+        return;
+    members->broker_was_ready = true;
+    tell_broker_of_failures(members);
 }
 
 /* ---- coming and going ---- */

@@ -29,6 +29,8 @@ static void add_process(void *self, const struct command *command, const struct 
     yyjson_mut_obj_add_strcpy(reply, entry, "cause", service_cause(service));
     yyjson_mut_obj_add_strcpy(reply, entry, "model", command->model);
     yyjson_mut_obj_add_strcpy(reply, entry, "version", command->version);
+    if (service_failures(service) > 0 || service_state(service) == SERVICE_FAILED)
+        yyjson_mut_obj_add_strcpy(reply, entry, "last_words", service_last_words(service));
 }
 
 static void add_model(yyjson_mut_doc *reply, yyjson_mut_val *models, const struct plan_model *model)

@@ -23,6 +23,8 @@
 
 enum { SERVICE_MAGIC = 0x5e41c3aa };
 
+enum { LAST_LINES = 5 }; /* enough for what an engine complains of, little enough to be read */
+
 /* No service starts twice within this time. */
 static const int64_t between_starts = SECOND;
 
@@ -43,6 +45,7 @@ struct service {
     int64_t failures;        /* failed starts in a row */
     uint64_t starts;
     char cause[1024];
+    char last_words[2048];
 };
 
 static void timer_fired(void *self);
@@ -89,6 +92,18 @@ const char *service_cause(const struct service *service)
 {
     CHECK_OBJECT(service, SERVICE_MAGIC);
     return service->cause;
+}
+
+int64_t service_failures(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return service->failures;
+}
+
+const char *service_last_words(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return service->last_words;
 }
 
 void service_usage(const struct service *service, uint64_t *resident_bytes, uint64_t *cpu_us)
@@ -174,6 +189,7 @@ static void describe_end(struct service *service)
     char line[800];
     int status = service->exit_status;
     child_last_line(service->child, line, sizeof(line));
+    child_last_lines(service->child, LAST_LINES, service->last_words, sizeof(service->last_words));
     const char *colon = line[0] == '\0' ? "" : ": ";
     if (service->overdue)
         snprintf(service->cause, sizeof(service->cause), "not ready within %lld ms%s%s",
@@ -266,6 +282,7 @@ static void start(struct service *service)
 static void be_ready(struct service *service)
 {
     loop_timer_cancel(service->loop, &service->timer);
+    service->failures = 0;
     enter(service, SERVICE_RUNNING);
 }
 
@@ -277,7 +294,6 @@ static void died(struct service *service)
         enter(service, SERVICE_FAILED);
     } else if (service->state == SERVICE_RUNNING) {
         log_warning("%s: %s; started again", service->command->name, service->cause);
-        service->failures = 0;
         launch_soon(service);
     } else {
         back_off(service);

@@ -78,6 +78,10 @@ uint64_t service_restarts(const struct service *service);
 /* Why the last process ended, or could not be started: "exit 1: cannot read x", "killed by signal 9"; "" at
  * first. */
 const char *service_cause(const struct service *service);
+/* How many starts in a row have failed, up to now; 0 once the process has said ready. */
+int64_t service_failures(const struct service *service);
+/* The last lines on stderr of the last process that ended, with newlines between them; "" at first. */
+const char *service_last_words(const struct service *service);
 /* Resident bytes of the process, CPU time of it and of all before it. */
 void service_usage(const struct service *service, uint64_t *resident_bytes, uint64_t *cpu_us);
 

@@ -37,6 +37,7 @@ class StubBroker:
     def __init__(self, endpoint, epoch=1):
         self.endpoint, self.epoch, self.number = endpoint, epoch, 0
         self.worker = None      # the identity of the one that spoke last
+        self.beats = []         # the instances of the heartbeats that came from other connections than the worker's
         self.context = zmq.Context()
         self.open()
 
@@ -62,19 +63,25 @@ class StubBroker:
     def send_frames(self, frames):
         self.socket.send_multipart([self.worker, *frames])
 
-    def receive(self, patience=PATIENCE):
-        """The next message as (verb, number, fields, payloads); a hello is answered and passed over."""
+    def receive(self, patience=PATIENCE, until_beats=0):
+        """The next message as (verb, number, fields, payloads); a hello is answered and passed over, a heartbeat of the
+        worker's thread is written down, and is only told of when it is one of so many."""
         limit = time.monotonic() + patience
         while True:
             if not self.socket.poll(max(0, limit - time.monotonic()) * 1000):
                 raise TimeoutError("the worker said nothing")
-            self.worker, *frames = self.socket.recv_multipart()
-            if frames == [b""]:
-                self.send(BEAT, 0, [self.epoch])
-                continue
-            version, verb, number, *fields = msgpack.unpackb(frames[0])
+            peer, *frames = self.socket.recv_multipart()
+            version, verb, number, *fields = msgpack.unpackb(frames[0]) if frames != [b""] else (1, 0, 0)
             assert version == 1, version
-            return verb, number, fields, frames[1:]
+            if verb == HEARTBEAT and fields != [0]:
+                self.beats += fields    # of the thread that does nothing else: it wants no answer
+                if until_beats and len(self.beats) >= until_beats:
+                    return verb, number, fields, []
+                continue
+            self.worker = peer
+            if frames != [b""]:
+                return verb, number, fields, frames[1:]
+            self.send(BEAT, 0, [self.epoch])
 
     def expect(self, verb):
         """The next message of that verb: (number, fields, payloads). Only heartbeats may come before."""
@@ -87,7 +94,7 @@ class StubBroker:
     def ready(self):
         """Waits for READY: its fields and the schema."""
         number, fields, payloads = self.expect(READY)
-        assert number == 0 and len(fields) == 7 and len(payloads) == 1, (number, fields, len(payloads))
+        assert number == 0 and len(fields) == 8 and len(payloads) == 1, (number, fields, len(payloads))
         return fields, msgpack.unpackb(payloads[0])
 
     def begin(self, payloads, time_left_us=60_000_000):

@@ -160,7 +160,8 @@ class WebServers(unittest.TestCase):
             asker.join()
             self.assertEqual(answers[0][0], {"caddy": 502, "apache": 503, "nginx": 200}[stack.web], answers[0][2][:300])
             stack.wait(lambda: stack.request("POST", PREDICT, GOOD, JSON)[0] == 200, "not back")
-        self.everywhere(check, **{"frontend.processes": "1"})
+        # Long beats: the worker that stands still here is not to be taken for a dead one.
+        self.everywhere(check, **{"frontend.processes": "1", "worker.heartbeat_ms": "60000"})
 
     def outcomes(self, stack):
         """How the broker's requests ended, as the collector knows: {"ok": 3}."""
@@ -181,7 +182,7 @@ class WebServers(unittest.TestCase):
             stack.wait(lambda: self.outcomes(stack) == expected, f"not {expected}")
             os.kill(worker, signal.SIGCONT)
         # Longer than nginx itself would wait for us.
-        self.everywhere(check, **{"frontend.request_timeout_ms": "300000"})
+        self.everywhere(check, **{"frontend.request_timeout_ms": "300000", "worker.heartbeat_ms": "60000"})
 
     def test_beside_another_site(self):
         with tempfile.TemporaryDirectory(prefix="outrigger-site.") as site:

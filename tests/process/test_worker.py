@@ -110,10 +110,11 @@ class Session:
 
     def test_says_ready_to_supervisor_and_broker(self):
         self.assertTrue(self.worker.said_ready())
-        model, version, capacity, slots, heartbeat_ms, pid, token = self.fields
+        model, version, capacity, slots, heartbeat_ms, pid, token, instance = self.fields
         self.assertEqual((version, capacity, heartbeat_ms, pid, token),
                          ("1", 8, HEARTBEAT_MS, self.worker.process.pid, ""))
         self.assertIn(slots, (1, 2))
+        self.assertGreater(instance, 0)
         self.assertIn(model, ("sums", "test"))
         self.assertEqual(self.schema["inputs"][0]["name"], "features")
         self.assertEqual(self.schema["inputs"][0]["shape"], [-1, 4])
@@ -150,6 +151,20 @@ class Session:
     def test_is_heard_while_idle(self):
         for _ in range(3):
             self.broker.expect(HEARTBEAT)
+
+    def test_is_heard_from_its_thread_too(self):
+        """Every beat names the worker as READY did, over a connection that never says anything else."""
+        while len(self.broker.beats) < 3:
+            self.broker.receive(until_beats=3)
+        self.assertEqual(set(self.broker.beats), {self.fields[-1]})
+
+    def test_each_worker_has_an_instance_of_its_own(self):
+        self.worker.process.terminate()
+        self.assertEqual(self.worker.wait(), 0)
+        self.broker.expect(BYE)
+        self.worker = self.start_sums()
+        fields, _ = self.broker.ready()
+        self.assertNotEqual(fields[-1], self.fields[-1])
 
     def test_registers_with_each_new_epoch_and_with_none(self):
         self.broker.send(BEAT, 0, [1])      # known
@@ -234,8 +249,10 @@ class EchoWorker(Session, WorkerTest):
     def test_a_hang_ends_by_a_kill_alone(self):
         self.broker.begin([self.rows([HANG, 0, 0, 0])])
         self.worker.wait_for_log("told to hang")
+        self.broker.beats.clear()
+        self.broker.receive(until_beats=5)      # what it computes does not make it mute
         self.worker.process.terminate()
-        with self.assertRaises(TimeoutError):   # until then heartbeats may have come
+        with self.assertRaises(TimeoutError):   # of the session nothing, but a heartbeat from before
             while self.broker.receive(patience=0.5)[0] == HEARTBEAT:
                 pass
         self.worker.process.kill()
@@ -357,10 +374,16 @@ class PythonWorker(Session, WorkerTest):
         path.write_text("class Model:\n    features = 4\n"
                         "    def load(self, directory):\n        self.bad = -1005\n"
                         "    def predict(self, rows):\n"
+                        "        while rows[0, 0] == -1003:\n            pass\n"
                         "        if (rows[:, 0] == self.bad).any():\n            raise RuntimeError('told to fail')\n"
                         "        return {'prediction': rows.sum(axis=1)}\n")
         return self.python(path, 'features = ("a", "b", "c", "d"); allow_nan = true; # yes\n'
                                  'batching = { max_batch_rows = 8; };')
+
+    def test_a_busy_interpreter_is_heard_all_the_same(self):
+        self.broker.begin([self.rows([HANG, 0, 0, 0])])
+        self.broker.beats.clear()
+        self.broker.receive(until_beats=5)
 
     def test_an_error_of_the_model_fails_only_the_guilty(self):
         results = self.broker.compute([self.rows([1, 2, 3, 4]), self.rows([FAIL, 0, 0, 0])])

@@ -26,16 +26,17 @@ static inline void repository_configure(const char *model, const char *text)
     scratch_file(path, text);
 }
 
-/* The defaults, with the scratch directory for models and sockets, and up to 6 settings ("a.b=c"), ended by
- * NULL. */
+/* The defaults, with the scratch directory for models, sockets and state, and up to 6 settings ("a.b=c"),
+ * ended by NULL. */
 static inline struct config *repository_config(const char *const *settings)
 {
-    char models[128], runtime[128];
-    const char *all[8] = {models, runtime};
-    size_t count = 2;
+    char models[128], runtime[128], state[128];
+    const char *all[9] = {models, runtime, state};
+    size_t count = 3;
     snprintf(models, sizeof models, "models_directory=%s", scratch_directory);
     snprintf(runtime, sizeof runtime, "runtime_directory=%s", scratch_directory);
-    while (settings != NULL && *settings != NULL && count < 8)
+    snprintf(state, sizeof state, "state_directory=%s/.state", scratch_directory);
+    while (settings != NULL && *settings != NULL && count < 9)
         all[count++] = *settings++;
     struct config_errors errors = {0};
     struct config *config = config_load(NULL, all, count, &errors);

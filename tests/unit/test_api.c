@@ -61,14 +61,14 @@ static void tell_models(void)
     struct text many = encoded(thirty());
     struct text strange = encoded(odd());
     const struct catalog_entry entries[] = {
-        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three},
-        {text_of("three"), text_of("2"), CATALOG_READY, 1, false, true, three},
-        {text_of("thirty"), text_of("1"), CATALOG_READY, 2, true, true, many},
-        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, true, {NULL, 0}},
-        {text_of("silent"), text_of("1"), CATALOG_READY, 1, true, true, {NULL, 0}},
-        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, true, three},
-        {text_of("empty"), text_of(""), CATALOG_LOADING, 0, false, true, {NULL, 0}},
-        {text_of("odd"), text_of("1"), CATALOG_READY, 1, true, true, strange},
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}},
+        {text_of("three"), text_of("2"), CATALOG_READY, 1, false, true, three, {NULL, 0}},
+        {text_of("thirty"), text_of("1"), CATALOG_READY, 2, true, true, many, {NULL, 0}},
+        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, true, {NULL, 0}, {NULL, 0}},
+        {text_of("silent"), text_of("1"), CATALOG_READY, 1, true, true, {NULL, 0}, {NULL, 0}},
+        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, true, three, {NULL, 0}},
+        {text_of("empty"), text_of(""), CATALOG_LOADING, 0, false, true, {NULL, 0}, {NULL, 0}},
+        {text_of("odd"), text_of("1"), CATALOG_READY, 1, true, true, strange, {NULL, 0}},
     };
     api_catalog(api, entries, COUNT_OF(entries));
     free((char *)three.at);
@@ -80,7 +80,8 @@ static void tell_models(void)
 static void tell_one(void)
 {
     struct text three = encoded(example_classifier(3));
-    const struct catalog_entry entry = {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three};
+    const struct catalog_entry entry = {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three,
+                                        {NULL, 0}};
     api_catalog(api, &entry, 1);
     free((char *)three.at);
 }
@@ -526,9 +527,9 @@ START_TEST(models_that_are_not_required_may_be_away)
 {
     struct text three = encoded(example_classifier(3));
     struct catalog_entry entries[] = {
-        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, false, {NULL, 0}},
-        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, false, three},
-        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three},
+        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, false, {NULL, 0}, {NULL, 0}},
+        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, false, three, {NULL, 0}},
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}},
     };
     api_catalog(api, entries, COUNT_OF(entries));
     handle("GET", "/ready", "", NULL);
@@ -538,6 +539,22 @@ START_TEST(models_that_are_not_required_may_be_away)
     handle("GET", "/ready", "", NULL);
     problem_is(503, "not_ready", "models.headless: no version");
     free((char *)three.at);
+}
+END_TEST
+
+START_TEST(readiness_says_why_a_model_does_not_start)
+{
+    char reason[PROTOCOL_TEXT_MAX + 1], expected[700];
+    memset(reason, 'r', sizeof reason - 1);
+    reason[sizeof reason - 1] = '\0';
+    const struct catalog_entry entry = {text_of("bad"), text_of("1"), CATALOG_FAILED, 0,
+                                        true,           true,         {NULL, 0},      text_of(reason)};
+    api_catalog(api, &entry, 1);
+    handle("GET", "/ready", "", NULL);
+    snprintf(expected, sizeof expected, "models.bad: version 1 is failed, 0 workers are ready: %s", reason);
+    problem_is(503, "not_ready", expected);
+    ck_assert_ptr_nonnull(
+        memmem(response.body.bytes, response.body.length, "\"errors\":[{\"field\":\"models.bad\"", 30));
 }
 END_TEST
 
@@ -865,6 +882,7 @@ int main(void)
                                   health_is_always_good,
                                   ready_has_reasons,
                                   models_that_are_not_required_may_be_away,
+                                  readiness_says_why_a_model_does_not_start,
                                   models_are_shown,
                                   metrics_come_from_elsewhere,
                                   a_prediction_is_answered,

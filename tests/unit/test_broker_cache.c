@@ -462,7 +462,7 @@ END_TEST
 
 START_TEST(poison_kills_no_more_workers_however_many_send_it)
 {
-    start(CACHE "limits: { max_attempts = 2; };");
+    start(CACHE "limits: { max_kills = 2; };");
     first_asks();
     others_follow(3);
     ck_assert(broker_worker_gone(scene_broker, 1));

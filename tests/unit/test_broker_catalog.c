@@ -212,6 +212,91 @@ START_TEST(status_lists_workers_and_versions)
 }
 END_TEST
 
+#define FAILED(all, reason)                                                                                  \
+    "{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"1\",\"all\":" all ",\"reason\":\"" reason  \
+    "\"}"
+
+START_TEST(a_version_that_cannot_start_is_failed_until_it_does)
+{
+    struct catalog_entry entry;
+    scene_start(NULL);
+    struct end *asker = scene_asker();
+    scene_ask(asker, 1, "a");
+    scene_expect_nothing(asker);
+    ck_assert_str_eq(command(FAILED("false", "exit 1: no file")), "{\"ok\":true,\"known\":true}");
+    scene_next(asker, VERB_CATALOG);
+    ck_assert(find_entry("m", "1", &entry) && entry.state == CATALOG_LOADING);
+    ck_assert(text_is(entry.reason, "exit 1: no file"));
+    scene_expect_nothing(asker); /* there is hope: what waits goes on waiting */
+    ck_assert_str_eq(command(FAILED("true", "exit 1: still no file")), "{\"ok\":true,\"known\":true}");
+    scene_next(asker, VERB_CATALOG);
+    ck_assert(find_entry("m", "1", &entry) && entry.state == CATALOG_FAILED);
+    ck_assert(text_is(entry.reason, "exit 1: still no file"));
+    scene_expect_reject(asker, 1, FAILURE_NOT_READY);
+    ck_assert_ptr_nonnull(strstr(command("{\"command\":\"status\"}"),
+                                 "\"state\":\"failed\",\"reason\":\"exit 1: still no file\""));
+    scene_ask(asker, 2, "b");
+    scene_expect_reject(asker, 2, FAILURE_NOT_READY); /* at once */
+    struct end *worker = scene_worker(1);
+    scene_ask(asker, 3, "c");
+    scene_expect_batch(worker, "c");
+    WAIT_FOR(end_take_verb(asker, scene_letter, VERB_CATALOG) && find_entry("m", "1", &entry) &&
+             entry.state == CATALOG_READY);
+    ck_assert_uint_eq(entry.reason.length, 0);
+    command(FAILED("true", "another one")); /* of a version that serves: nothing follows */
+    ck_assert_ptr_null(strstr(command("{\"command\":\"status\"}"), "another one"));
+}
+END_TEST
+
+START_TEST(a_reload_gives_a_failed_version_another_chance)
+{
+    scene_start(NULL);
+    struct end *asker = scene_asker();
+    command(FAILED("true", "x"));
+    scene_ask(asker, 1, "a");
+    scene_expect_reject(asker, 1, FAILURE_NOT_READY);
+    broker_reload(scene_broker);
+    scene_ask(asker, 2, "b");
+    scene_expect_batch(scene_worker(1), "b");
+}
+END_TEST
+
+START_TEST(failures_that_are_told_wrongly_are_refused)
+{
+    scene_start(NULL);
+    const char *const wrong[] = {
+        "{\"command\":\"worker-failed\"}",
+        "{\"command\":\"worker-failed\",\"model\":1,\"version\":\"1\",\"all\":true,\"reason\":\"x\"}",
+        "{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"1\",\"all\":1,\"reason\":\"x\"}",
+        "{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"1\",\"all\":true}"};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++)
+        ck_assert_ptr_nonnull(strstr(command(wrong[i]), "\"ok\":false"));
+    ck_assert_str_eq(command("{\"command\":\"worker-failed\",\"model\":\"\",\"version\":\"1\",\"all\":true,"
+                             "\"reason\":\"x\"}"),
+                     "{\"ok\":true,\"known\":false}"); /* not the default model */
+    ck_assert_str_eq(command("{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"9\",\"all\":true,"
+                             "\"reason\":\"x\"}"),
+                     "{\"ok\":true,\"known\":false}");
+}
+END_TEST
+
+START_TEST(a_long_reason_is_cut_between_characters)
+{
+    struct catalog_entry entry;
+    char line[1024], reason[600];
+    scene_start(NULL);
+    struct end *asker = scene_asker();
+    memset(reason, 'x', sizeof reason);
+    memcpy(reason + PROTOCOL_TEXT_MAX - 1, "\xc3\xa4", 2);
+    reason[sizeof reason - 1] = '\0';
+    snprintf(line, sizeof line, FAILED("true", "%s"), reason);
+    command(line);
+    scene_next(asker, VERB_CATALOG);
+    ck_assert(find_entry("m", "1", &entry));
+    ck_assert_uint_eq(entry.reason.length, PROTOCOL_TEXT_MAX - 1);
+}
+END_TEST
+
 START_TEST(the_supervisor_tells_of_deaths_and_changes)
 {
     struct catalog_entry entry;
@@ -251,7 +336,11 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {the_hello_brings_the_whole_catalog,
+    const TTest *const tests[] = {a_version_that_cannot_start_is_failed_until_it_does,
+                                  a_reload_gives_a_failed_version_another_chance,
+                                  failures_that_are_told_wrongly_are_refused,
+                                  a_long_reason_is_cut_between_characters,
+                                  the_hello_brings_the_whole_catalog,
                                   each_change_is_told_to_all_askers,
                                   a_reload_is_told,
                                   askers_that_went_are_forgotten,

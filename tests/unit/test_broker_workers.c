@@ -1,7 +1,10 @@
 /* test_broker_workers: the workers' side of the real broker: how they come, go and die, and what becomes of
  * the requests that they had. SPDX-License-Identifier: MIT */
 #include "broker_scene.h"
+#include "quarantined.h"
 #include "suite.h"
+
+#include <dirent.h>
 
 /* Gives one batch with these three requests, of ids 1, 2, 3, to a worker, whose pid is 1. Returns the batch's
  * id. */
@@ -59,18 +62,99 @@ START_TEST(poison_is_found_and_the_innocent_are_answered)
     scene_expect_batch(second, "b");
     ck_assert(broker_worker_gone(scene_broker, 2));
     scene_expect_reply(asker, 1, "A");
-    scene_expect_reject(asker, 2, FAILURE_POISON);
     struct end *third = scene_worker(3);
-    scene_result(third, scene_expect_batch(third, "c"), "C");
+    scene_expect_batch(third, "b");
+    ck_assert(broker_worker_gone(scene_broker, 3)); /* max_kills of them, and the one of the first batch */
+    scene_expect_reject(asker, 2, FAILURE_POISON);
+    struct end *fourth = scene_worker(4);
+    scene_result(fourth, scene_expect_batch(fourth, "c"), "C");
     scene_expect_reply(asker, 3, "C");
     ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "poison"), 1);
     scene_expect_nothing(asker);
 }
 END_TEST
 
-START_TEST(max_attempts_is_how_many_workers_a_request_may_cost)
+/* The name of the one file in the quarantine; NULL while there is none. */
+static const char *kept_file(void)
 {
-    repository_configure("m", "limits: { max_attempts = 3; };");
+    static char name[256];
+    DIR *folder = opendir(scratch_path(".state/quarantine"));
+    const struct dirent *entry;
+    bool found = false;
+    while (folder != NULL && (entry = readdir(folder)) != NULL)
+        if (strstr(entry->d_name, QUARANTINE_SUFFIX) != NULL && strstr(entry->d_name, ".new") == NULL) {
+            ck_assert(!found);
+            found = true;
+            snprintf(name, sizeof name, ".state/quarantine/%.200s", entry->d_name);
+        }
+    if (folder != NULL)
+        closedir(folder);
+    return found ? name : NULL;
+}
+
+START_TEST(what_kills_is_kept_with_all_that_is_known_of_it)
+{
+    scene_start(NULL);
+    asker = scene_asker();
+    struct envelope request = scene_request(1);
+    request.request.rows = 3;
+    request.request.tag = text_of("the-tag");
+    end_send(asker, &request, "poison");
+    for (uint32_t pid = 1; pid <= 2; pid++) {
+        scene_expect_batch(scene_worker(pid), "poison");
+        ck_assert(broker_worker_gone(scene_broker, pid));
+    }
+    scene_expect_reject(asker, 1, FAILURE_POISON);
+    WAIT_FOR(kept_file() != NULL);
+    uint8_t bytes[1024];
+    FILE *file = fopen(scratch_path(kept_file()), "rb");
+    ck_assert_ptr_nonnull(file);
+    size_t length = fread(bytes, 1, sizeof bytes, file);
+    fclose(file);
+    struct quarantined kept;
+    ck_assert_ptr_null(quarantined_decode(bytes, length, &kept));
+    ck_assert(text_is(kept.model, "m") && text_is(kept.version, "1") && text_is(kept.tag, "the-tag"));
+    ck_assert(text_is(kept.payload, "poison") && text_is(kept.cause, "died"));
+    ck_assert(kept.rows == 3 && kept.kills == 2 && kept.time_ms > 1600000000000);
+    broker_measure(scene_broker);
+    WAIT_FOR((broker_measure(scene_broker), scene_counter(METRIC_QUARANTINED, "kept", NULL, NULL)) == 1);
+    ck_assert_uint_eq(scene_counter(METRIC_QUARANTINED, "dropped", NULL, NULL), 0);
+}
+END_TEST
+
+START_TEST(a_suspect_waits_for_a_worker_with_empty_hands)
+{
+    scene_start(NULL);
+    asker = scene_asker();
+    struct envelope ready = scene_ready(1);
+    struct end *first = scene_worker_with(&ready);
+    scene_ask(asker, 1, "suspect");
+    scene_expect_batch(first, "suspect");
+    scene_expect_nothing(asker);
+    ready.ready.pid = 2;
+    ready.ready.slots = 2;
+    struct end *second = scene_worker_with(&ready);
+    scene_ask(asker, 2, "other");
+    uint64_t other = scene_expect_batch(second, "other");
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_expect_nothing(asker);
+    ck_assert_uint_eq(pool_find_pid(broker_pool(scene_broker), 2)->in_flight, 1); /* though it has a slot */
+    scene_result(second, other, "O");
+    scene_expect_reply(asker, 2, "O");
+    uint64_t suspect = scene_expect_batch(second, "suspect");
+    scene_ask(asker, 3, "late");
+    scene_expect_nothing(asker);
+    ck_assert_uint_eq(pool_find_pid(broker_pool(scene_broker), 2)->in_flight, 1); /* nothing beside it */
+    scene_result(second, suspect, "S");
+    scene_expect_reply(asker, 1, "S");
+    scene_result(second, scene_expect_batch(second, "late"), "L");
+    scene_expect_reply(asker, 3, "L");
+}
+END_TEST
+
+START_TEST(max_kills_is_how_many_workers_a_request_may_cost)
+{
+    repository_configure("m", "limits: { max_kills = 3; };");
     scene_start(NULL);
     asker = scene_asker();
     scene_ask(asker, 1, "a");
@@ -83,27 +167,64 @@ START_TEST(max_attempts_is_how_many_workers_a_request_may_cost)
 }
 END_TEST
 
-START_TEST(what_a_worker_had_not_begun_is_not_suspect)
+/* It may have answered the first batch and died of the second; the answer is lost with it. */
+START_TEST(all_that_a_dead_worker_had_is_tried_alone_and_nobody_innocent_is_blamed)
 {
     scene_start(NULL);
     struct envelope ready = scene_ready(1);
     ready.ready.slots = 2;
     struct end *worker = scene_worker_with(&ready);
     asker = scene_asker();
-    scene_ask(asker, 1, "killer");
-    scene_expect_batch(worker, "killer");
-    scene_ask(asker, 2, "innocent");
-    scene_expect_batch(worker, "innocent"); /* waits in the worker's second slot */
+    scene_ask(asker, 1, "innocent");
+    scene_expect_batch(worker, "innocent");
+    scene_ask(asker, 2, "killer");
+    scene_expect_batch(worker, "killer"); /* in the worker's second slot */
     ck_assert(broker_worker_gone(scene_broker, 1));
     ready.ready.pid = 2;
     worker = scene_worker_with(&ready);
-    scene_expect_batch(worker, "killer"); /* alone, and the other again behind it */
-    scene_expect_batch(worker, "innocent");
-    ck_assert(broker_worker_gone(scene_broker, 2));
-    scene_expect_reject(asker, 1, FAILURE_POISON);
-    worker = scene_worker(3);
     scene_result(worker, scene_expect_batch(worker, "innocent"), "I");
-    scene_expect_reply(asker, 2, "I");
+    scene_expect_reply(asker, 1, "I");
+    for (uint32_t pid = 2; pid <= 3; pid++) {
+        scene_expect_batch(worker, "killer");
+        ck_assert(broker_worker_gone(scene_broker, pid));
+        ready.ready.pid = pid + 1;
+        worker = scene_worker_with(&ready);
+    }
+    scene_expect_reject(asker, 2, FAILURE_POISON);
+}
+END_TEST
+
+/* A worker with a batch goes without a word, and another batch is on its way to it. True when the broker
+ * found nobody there, false when the batch left before the connection's end was known. */
+static bool found_unreachable(uint32_t pid)
+{
+    struct envelope ready = scene_ready(pid);
+    ready.ready.slots = 2;
+    struct end *worker = scene_worker_with(&ready);
+    scene_ask(asker, 2 * pid, "begun");
+    scene_expect_batch(worker, "begun");
+    end_close(worker);
+    scene_expect_nothing(asker); /* time for ZeroMQ to see it */
+    scene_ask(asker, 2 * pid + 1, "next");
+    const struct worker *known;
+    WAIT_FOR((known = pool_find_pid(broker_pool(scene_broker), pid)) == NULL || known->in_flight == 2);
+    return known == NULL;
+}
+
+START_TEST(a_busy_worker_that_cannot_be_reached_has_died)
+{
+    repository_configure("m", "idempotent = false;");
+    scene_start(NULL);
+    asker = scene_asker();
+    uint32_t pid = 1;
+    while (!found_unreachable(pid)) {
+        ck_assert(broker_worker_gone(scene_broker, pid));
+        scene_next(asker, VERB_REJECT);
+        scene_next(asker, VERB_REJECT);
+        ck_assert_uint_lt(++pid, COUNT_OF(scene_ends) - 1);
+    }
+    ck_assert_uint_eq(lost("died"), pid); /* and not "left": what it had begun is not tried again */
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "worker_died"), 2 * pid - 1);
 }
 END_TEST
 
@@ -172,6 +293,113 @@ START_TEST(an_idle_worker_that_is_silent_is_forgotten)
     SCENE_WAIT_FOR_WORKERS(1);
     ck_assert_uint_eq(lost("silent"), 1);
     ck_assert_ptr_nonnull(pool_find_pid(broker_pool(scene_broker), 2));
+}
+END_TEST
+
+/* A busy worker with this instance, whose silence may last 30 ms. */
+static struct end *busy_with(uint64_t instance)
+{
+    struct envelope ready = scene_ready(1);
+    ready.ready.heartbeat_ms = 10;
+    ready.ready.instance = instance;
+    asker = scene_asker();
+    scene_ask(asker, 1, "a");
+    struct end *worker = scene_connect(scene_config->broker_workers);
+    scene_next(worker, VERB_BEAT);
+    end_send(worker, &ready, "schema");
+    scene_expect_batch(worker, "a");
+    return worker;
+}
+
+START_TEST(a_busy_worker_that_was_stopped_is_found_by_its_silence)
+{
+    scene_start(NULL);
+    busy_with(77);
+    SCENE_WAIT_FOR_WORKERS(0);
+    ck_assert_uint_eq(lost("silent"), 1);
+    struct end *second = scene_worker(2);
+    scene_result(second, scene_expect_batch(second, "a"), "A");
+    scene_expect_reply(asker, 1, "A");
+}
+END_TEST
+
+START_TEST(a_busy_worker_that_cannot_be_heard_is_not_missed)
+{
+    scene_start(NULL);
+    struct end *worker = busy_with(0);
+    int64_t until = clock_now() + 500 * MILLISECOND;
+    while (clock_now() < until)
+        turn_loop();
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 1);
+    (void)worker;
+}
+END_TEST
+
+START_TEST(heartbeats_of_another_connection_count_by_their_instance)
+{
+    scene_start(NULL);
+    struct envelope beat = {.verb = VERB_HEARTBEAT, .heartbeat = {.instance = 77}};
+    struct end *thread = scene_connect(scene_config->broker_workers);
+    scene_next(thread, VERB_BEAT); /* the answer to a hello, which such a thread need not send */
+    end_send(thread, &beat, NULL); /* of nobody that is known yet: no answer */
+    asker = scene_asker();
+    struct envelope ready = scene_ready(1);
+    ready.ready.heartbeat_ms = 200;
+    ready.ready.instance = 77;
+    struct end *worker = scene_worker_with(&ready);
+    scene_ask(asker, 1, "a");
+    uint64_t batch = scene_expect_batch(worker, "a");
+    int64_t until = clock_now() + SECOND;
+    while (clock_now() < until) {
+        end_send(thread, &beat, NULL);
+        turn_loop();
+    }
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 1);
+    ck_assert(!end_take(thread, scene_letter));
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+}
+END_TEST
+
+START_TEST(nobody_is_blamed_for_what_the_broker_slept_through)
+{
+    scene_start(NULL);
+    struct envelope ready = scene_ready(1);
+    ready.ready.heartbeat_ms = 300;
+    ready.ready.instance = 77;
+    struct end *worker = scene_worker_with(&ready);
+    scene_next(worker, VERB_BEAT); /* the janitor has looked at least once */
+    int64_t until = clock_now() + 1200 * MILLISECOND;
+    while (clock_now() < until)
+        continue; /* as if the broker's process had been stopped */
+    end_send(worker, &(struct envelope){.verb = VERB_HEARTBEAT, .heartbeat = {.instance = 77}}, NULL);
+    for (int i = 0; i < 3; i++)
+        scene_next(worker, VERB_BEAT);
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 1);
+}
+END_TEST
+
+START_TEST(the_same_instance_on_a_new_connection_is_the_same_worker)
+{
+    scene_start(NULL);
+    struct envelope ready = scene_ready(1);
+    ready.ready.instance = 77;
+    scene_worker_with(&ready);
+    struct end *again = scene_connect(scene_config->broker_workers);
+    scene_next(again, VERB_BEAT);
+    end_send(again, &ready, "schema");
+    WAIT_FOR(lost("left") == 1);
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 1);
+    struct envelope other = scene_ready(2);
+    other.ready.instance = 78;
+    struct end *second = scene_worker_with(&other);
+    end_send(second, &ready, "schema"); /* changes its mind, and takes the other's */
+    WAIT_FOR(lost("left") == 3);
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 1);
+    asker = scene_asker();
+    scene_ask(asker, 1, "a");
+    scene_result(second, scene_expect_batch(second, "a"), "A");
+    scene_expect_reply(asker, 1, "A");
 }
 END_TEST
 
@@ -414,8 +642,16 @@ int main(void)
 {
     const TTest *const tests[] = {a_dead_workers_requests_are_tried_each_alone,
                                   poison_is_found_and_the_innocent_are_answered,
-                                  max_attempts_is_how_many_workers_a_request_may_cost,
-                                  what_a_worker_had_not_begun_is_not_suspect,
+                                  max_kills_is_how_many_workers_a_request_may_cost,
+                                  what_kills_is_kept_with_all_that_is_known_of_it,
+                                  a_suspect_waits_for_a_worker_with_empty_hands,
+                                  all_that_a_dead_worker_had_is_tried_alone_and_nobody_innocent_is_blamed,
+                                  a_busy_worker_that_cannot_be_reached_has_died,
+                                  a_busy_worker_that_was_stopped_is_found_by_its_silence,
+                                  a_busy_worker_that_cannot_be_heard_is_not_missed,
+                                  heartbeats_of_another_connection_count_by_their_instance,
+                                  nobody_is_blamed_for_what_the_broker_slept_through,
+                                  the_same_instance_on_a_new_connection_is_the_same_worker,
                                   what_must_not_run_twice_is_not_tried_again,
                                   what_nobody_waits_for_dies_with_its_worker,
                                   a_worker_that_hangs_is_given_up_at_its_batchs_deadline,

@@ -75,7 +75,7 @@ START_TEST(defaults_are_those_of_the_table)
     ck_assert_int_eq(loaded->frontend_backlog, 4096);
     ck_assert_int_eq(loaded->broker_max_queue_bytes, 268435456);
     ck_assert_str_eq(loaded->collector_listen, "127.0.0.1:9464");
-    ck_assert_int_eq(loaded->supervisor_storm_count, 10);
+    ck_assert_int_eq(loaded->supervisor_storm_count, 5);
 }
 END_TEST
 

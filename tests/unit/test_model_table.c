@@ -72,14 +72,14 @@ START_TEST(model_conf_sets_the_rules)
     repository_add("m", "1");
     repository_configure("m", "batching: { max_batch_rows = 7; max_delay_us = 8; };\n"
                               "queue: { max_rows = 9; max_bytes = 2000; };\n"
-                              "limits: { compute_timeout_ms = 11; max_attempts = 3; };\n"
+                              "limits: { compute_timeout_ms = 11; max_kills = 3; };\n"
                               "idempotent = false;\n");
     load();
     const struct model *model = find("m");
     ck_assert_uint_eq(model->rule.max_batch_rows, 7);
     ck_assert_int_eq(model->rule.max_delay, 8 * MICROSECOND);
     ck_assert_int_eq(model->compute_timeout, 11 * MILLISECOND);
-    ck_assert_uint_eq(model->max_attempts, 3);
+    ck_assert_uint_eq(model->max_kills, 3);
     ck_assert(!model->idempotent);
     ck_assert_uint_eq(model->stable->queue.max_rows, 9);
     ck_assert_uint_eq(model->stable->queue.max_bytes, 2000);
@@ -112,7 +112,7 @@ START_TEST(a_model_that_a_worker_brings_has_defaults)
     ck_assert_ptr_eq(version->model->stable, version);
     ck_assert_ptr_null(version->model->config);
     ck_assert(version->model->rule.max_batch_rows > 0 && version->model->rule.max_delay == 0);
-    ck_assert(version->model->idempotent && version->model->max_attempts > 0);
+    ck_assert(version->model->idempotent && version->model->max_kills > 0);
     ck_assert_uint_gt(version->queue.max_rows, 0);
     ck_assert_uint_eq(version->queue.max_bytes, (uint64_t)config->broker_max_queue_bytes);
     ck_assert_ptr_eq(require("far", "5"), version);

@@ -263,7 +263,7 @@ START_TEST(defaults_are_those_of_the_table)
     ck_assert_int_eq(model->idempotent, 1);
     ck_assert_int_eq(model->allow_nan, 0);
     ck_assert_int_eq(model->batching_max_batch_rows, 64);
-    ck_assert_int_eq(model->limits_max_attempts, 2);
+    ck_assert_int_eq(model->limits_max_kills, 2);
     ck_assert_int_eq(model->cache_ttl_ms, 0);
     ck_assert_int_eq(model->cache_max_bytes, 64 << 20);
     ck_assert_str_eq(model->backend, "");

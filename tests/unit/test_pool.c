@@ -51,6 +51,23 @@ START_TEST(workers_are_found_by_peer_and_by_pid)
 }
 END_TEST
 
+START_TEST(workers_are_found_by_instance)
+{
+    struct worker *first = add(1), *second = add(2), *nameless = add(3);
+    pool_name(pool, first, 77);
+    pool_name(pool, second, UINT64_MAX);
+    pool_name(pool, nameless, 0);
+    ck_assert_ptr_eq(pool_find_instance(pool, 77), first);
+    ck_assert_ptr_eq(pool_find_instance(pool, UINT64_MAX), second);
+    ck_assert_ptr_null(pool_find_instance(pool, 0));
+    ck_assert_ptr_null(pool_find_instance(pool, 78));
+    pool_remove(pool, first);
+    pool_remove(pool, nameless);
+    ck_assert_ptr_null(pool_find_instance(pool, 77));
+    ck_assert_ptr_eq(pool_find_instance(pool, UINT64_MAX), second);
+}
+END_TEST
+
 START_TEST(a_new_worker_is_idle)
 {
     struct peer peer = peer_of(9);
@@ -126,6 +143,20 @@ START_TEST(a_draining_worker_gets_nothing_more)
 }
 END_TEST
 
+START_TEST(a_worker_that_tries_a_suspect_gets_nothing_more)
+{
+    struct worker *worker = add(1);
+    requests[0].alone = true;
+    struct batch *batch = worker_assign(worker, 7, some, 1, 1, 100, 200);
+    requests[0].alone = false; /* whatever becomes of the request meanwhile */
+    ck_assert(!worker_free_slot(worker));
+    worker_release(worker, batch);
+    ck_assert(worker_free_slot(worker));
+    worker_assign(worker, 8, some, 1, 1, 100, 200);
+    ck_assert(worker_free_slot(worker));
+}
+END_TEST
+
 START_TEST(an_idle_worker_is_judged_by_its_silence)
 {
     struct worker *worker = add(1);
@@ -138,7 +169,38 @@ START_TEST(an_idle_worker_is_judged_by_its_silence)
 }
 END_TEST
 
-START_TEST(a_busy_worker_is_judged_by_its_oldest_batch_alone)
+START_TEST(a_busy_worker_with_an_instance_is_judged_by_both)
+{
+    struct worker *worker = add(1);
+    pool_name(pool, worker, 5);
+    worker->heard_at = 1000;
+    worker_assign(worker, 1, some, 1, 1, 100, 1200);
+    ck_assert_ptr_null(worker_failing(worker, 1199));
+    ck_assert_str_eq(worker_failing(worker, 1200), "overdue");
+    worker->batches[0].overdue_at = 5000;
+    ck_assert_ptr_null(worker_failing(worker, 1299));
+    ck_assert_str_eq(worker_failing(worker, 1300), "silent");
+}
+END_TEST
+
+START_TEST(what_the_broker_slept_through_is_forgiven)
+{
+    struct worker *worker = add(1);
+    pool_name(pool, worker, 5);
+    worker->heard_at = 1000;
+    worker_forgive(worker, 500);
+    ck_assert_ptr_null(worker_failing(worker, 1799));
+    ck_assert_str_eq(worker_failing(worker, 1800), "silent");
+    worker_assign(worker, 1, some, 1, 1, 100, 1700);
+    worker_assign(worker, 2, some, 1, 1, 100, 1700);
+    worker_forgive(worker, 1000);
+    ck_assert_ptr_null(worker_failing(worker, 2699));
+    ck_assert_str_eq(worker_failing(worker, 2700), "overdue");
+    ck_assert_int_eq(worker->batches[1].overdue_at, 2700);
+}
+END_TEST
+
+START_TEST(a_busy_worker_without_an_instance_is_judged_by_its_oldest_batch_alone)
 {
     struct worker *worker = add(1);
     worker->heard_at = 0;
@@ -185,7 +247,11 @@ int main(void)
                                   two_batches_stay_in_order_whichever_ends_first,
                                   a_draining_worker_gets_nothing_more,
                                   an_idle_worker_is_judged_by_its_silence,
-                                  a_busy_worker_is_judged_by_its_oldest_batch_alone,
+                                  workers_are_found_by_instance,
+                                  a_worker_that_tries_a_suspect_gets_nothing_more,
+                                  a_busy_worker_with_an_instance_is_judged_by_both,
+                                  what_the_broker_slept_through_is_forgiven,
+                                  a_busy_worker_without_an_instance_is_judged_by_its_oldest_batch_alone,
                                   a_visit_may_remove_its_worker,
                                   free_takes_what_is_left_and_null};
     return SUITE_RUN("pool", set_up, tear_down, tests);

@@ -55,9 +55,9 @@ static const struct vector vectors[] = {
      "uuuu",
      {.verb = VERB_PONG, .id = 7, .pong = {.epoch = UINT64_MAX}}},
     {BYTES("\x94\x01\x13\x07\x02"), "uuuu", {.verb = VERB_CATALOG, .id = 7, .catalog = {.count = 2}}},
-    {BYTES("\x9a\x01\x20\x00\xa1m\xa1"
-           "2\x40\x02\xcd\x03\xe8\xcd\x12\x67\xa1x"),
-     "uuussuuuus",
+    {BYTES("\x9b\x01\x20\x00\xa1m\xa1"
+           "2\x40\x02\xcd\x03\xe8\xcd\x12\x67\xa1x\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
+     "uuussuuuusu",
      {.verb = VERB_READY,
       .ready = {.model = TEXT("m"),
                 .version = TEXT("2"),
@@ -65,11 +65,14 @@ static const struct vector vectors[] = {
                 .slots = 2,
                 .heartbeat_ms = 1000,
                 .pid = 4711,
-                .token = TEXT("x")}}},
+                .token = TEXT("x"),
+                .instance = UINT64_MAX}}},
     {BYTES("\x96\x01\x21\x07\x02\xcd\x01\x2c\xc4\x02\x00\x0a"),
      "uuuuub",
      {.verb = VERB_RESULT, .id = 7, .result = {.count = 2, .compute_us = 300, .failures = TEXT("\x00\x0a")}}},
-    {BYTES("\x93\x01\x22\x00"), "uuu", {.verb = VERB_HEARTBEAT}},
+    {BYTES("\x94\x01\x22\x00\xcd\x12\x67"),
+     "uuuu",
+     {.verb = VERB_HEARTBEAT, .heartbeat = {.instance = 4711}}},
     {BYTES("\x93\x01\x23\x00"), "uuu", {.verb = VERB_BYE}},
     {BYTES("\x96\x01\x30\x07\x02\x05\xcd\x01\x2c"),
      "uuuuuu",
@@ -78,10 +81,10 @@ static const struct vector vectors[] = {
     {BYTES("\x94\x01\x32\x00\xcd\x01\x01"), "uuuu", {.verb = VERB_BEAT, .beat = {.epoch = 257}}},
 };
 
-static const struct vector entry_vector = {.bytes = "\x97\xa1m\xa1"
-                                                    "2\x01\x03\xc3\xc3\xc4\x01\x80",
-                                           .length = 12,
-                                           .types = "ssuuttb"};
+static const struct vector entry_vector = {.bytes = "\x98\xa1m\xa1"
+                                                    "2\x01\x03\xc3\xc3\xc4\x01\x80\xa2no",
+                                           .length = 15,
+                                           .types = "ssuuttbs"};
 
 static const struct vector *vector_of(enum verb verb)
 {
@@ -320,8 +323,7 @@ START_TEST(version_and_verb_are_checked)
 {
     for (uint64_t value = 0; value < 300; value++) {
         ck_assert(accepts(VERB_PING, 0, number(value)) == (value == PROTOCOL_VERSION));
-        bool plain =
-            value == VERB_CANCEL || value == VERB_PING || value == VERB_HEARTBEAT || value == VERB_BYE;
+        bool plain = value == VERB_CANCEL || value == VERB_PING || value == VERB_BYE;
         ck_assert(accepts(VERB_PING, 1, number(value)) == plain);
     }
     ck_assert(!accepts(VERB_PING, 0, number((1ULL << 32) + 1))); /* not only the low bits count */
@@ -456,7 +458,7 @@ START_TEST(the_longest_envelopes_fit)
          .request = {name, name, PROTOCOL_ROWS_MAX, 1ULL << 53, 9, UINT64_MAX, text, text}},
         {.verb = VERB_READY,
          .id = UINT64_MAX,
-         .ready = {name, name, PROTOCOL_ROWS_MAX, 2, 3600000, UINT32_MAX, text}},
+         .ready = {name, name, PROTOCOL_ROWS_MAX, 2, 3600000, UINT32_MAX, text, UINT64_MAX}},
         {.verb = VERB_RESULT,
          .id = UINT64_MAX,
          .result = {PROTOCOL_COUNT_MAX, 1ULL << 53, {a, PROTOCOL_COUNT_MAX}}}};
@@ -505,7 +507,8 @@ START_TEST(a_catalog_entry_does_not_change)
                                         .workers = 3,
                                         .stable = true,
                                         .required = true,
-                                        .schema = TEXT("\x80")};
+                                        .schema = TEXT("\x80"),
+                                        .reason = TEXT("no")};
     uint8_t bytes[512];
     ck_assert_uint_le(entry_vector.length, catalog_entry_bound(&entry));
     ck_assert_uint_eq(catalog_entry_encode(&entry, bytes, sizeof bytes), entry_vector.length);
@@ -513,6 +516,7 @@ START_TEST(a_catalog_entry_does_not_change)
     struct catalog_entry again;
     ck_assert_ptr_null(catalog_entry_decode(bytes, entry_vector.length, &again));
     ck_assert(text_is(again.model, "m") && text_is(again.version, "2") && text_is(again.schema, "\x80"));
+    ck_assert(text_is(again.reason, "no"));
     ck_assert(again.state == CATALOG_READY && again.workers == 3 && again.stable && again.required);
     for (size_t capacity = 0; capacity < entry_vector.length; capacity++) {
         ck_assert_uint_eq(catalog_entry_encode(&entry, bytes, capacity), 0);
@@ -541,11 +545,14 @@ START_TEST(the_fields_of_a_catalog_entry_have_bounds)
     ck_assert(entry_accepts(4, raw(BYTES("\xc2"))));
     ck_assert(entry_accepts(5, raw(BYTES("\xc2"))));
     ck_assert(entry_accepts(6, letters(4000, true)));
+    ck_assert(entry_accepts(7, letters(0, false)));
+    ck_assert(entry_accepts(7, letters(PROTOCOL_TEXT_MAX, false)));
+    ck_assert(!entry_accepts(7, letters(PROTOCOL_TEXT_MAX + 1, false)));
     struct message message = raw(entry_vector.bytes, entry_vector.length);
     message.bytes[message.length++] = 0;
     ck_assert_str_eq(decode_entry(message.bytes, message.length), "bytes are left over behind the entry");
-    message.bytes[0] = 0x96;
-    ck_assert_str_eq(decode_entry(message.bytes, message.length), "the entry is no array of 7");
+    message.bytes[0] = 0x97;
+    ck_assert_str_eq(decode_entry(message.bytes, message.length), "the entry is no array of 8");
 }
 END_TEST
 

@@ -87,6 +87,20 @@ START_TEST(a_version_with_a_worker_can_be_asked_for)
 }
 END_TEST
 
+START_TEST(a_version_that_cannot_start_is_not_waited_for)
+{
+    const char *name;
+    struct version *version = version_of("m", "2");
+    version_set_fault(version, text_of("exit 1"), false);
+    ck_assert_int_eq(choose("m", "", &name), FAILURE_NONE); /* another start may go well */
+    version_set_fault(version, text_of("exit 1"), true);
+    ck_assert_int_eq(choose("m", "", &name), FAILURE_NOT_READY);
+    ck_assert_int_eq(choose("m", "2", &name), FAILURE_NOT_READY);
+    version->worker_count = 1;
+    ck_assert_int_eq(choose("m", "", &name), FAILURE_NONE);
+}
+END_TEST
+
 START_TEST(without_a_default_model_a_name_is_needed)
 {
     const char *name;
@@ -104,6 +118,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {names_lead_to_versions, a_version_with_a_worker_can_be_asked_for,
+                                  a_version_that_cannot_start_is_not_waited_for,
                                   without_a_default_model_a_name_is_needed};
     return SUITE_RUN("route", set_up, tear_down, tests);
 }

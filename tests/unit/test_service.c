@@ -298,6 +298,40 @@ START_TEST(the_cause_of_our_own_log_line_is_its_message)
 }
 END_TEST
 
+START_TEST(the_last_lines_are_kept_until_the_next_has_some)
+{
+    make("for i in 1 2 3 4 5 6 7; do echo \"line $i\" >&2; echo >&2; done; "
+         "printf '{\"message\":\"said\"}\\n  \\nend' >&2; exit 1");
+    ck_assert_str_eq(service_last_words(service), "");
+    walk((const struct step[]){{at_once, start}, {is_waiting, NULL}, {0}});
+    ck_assert_str_eq(service_last_words(service), "line 5\nline 6\nline 7\nsaid\nend");
+    ck_assert_int_eq(service_failures(service), 1);
+    walk((const struct step[]){{is_waiting, retry}, {is_starting, NULL}, {0}});
+    ck_assert_str_eq(service_last_words(service), "line 5\nline 6\nline 7\nsaid\nend");
+}
+END_TEST
+
+START_TEST(last_lines_that_are_too_long_for_all_are_fewer)
+{
+    make("for i in 1 2 3 4 5; do printf '%01000d\\n' $i >&2; done; exit 1");
+    walk((const struct step[]){{at_once, start}, {is_waiting, NULL}, {0}});
+    ck_assert_uint_eq(strlen(service_last_words(service)), 2001);
+    ck_assert_str_eq(service_last_words(service) + 1995, "000005");
+}
+END_TEST
+
+START_TEST(who_said_ready_has_not_failed)
+{
+    make("exit 1");
+    walk((const struct step[]){{at_once, start}, {is_waiting, NULL}, {0}});
+    ck_assert_int_eq(service_failures(service), 1);
+    service_event(service, SERVICE_ON_STOP);
+    arguments[2] = SERVER;
+    walk((const struct step[]){{is_stopped, start}, {is_running, NULL}, {0}});
+    ck_assert_int_eq(service_failures(service), 0);
+}
+END_TEST
+
 START_TEST(a_storm_ends_in_failed_and_goes_on_slowly)
 {
     patience.storm_count = 3;
@@ -602,9 +636,11 @@ int main(void)
                   who_lived_a_second_is_replaced_at_once, who_died_sooner_is_replaced_within_the_second,
                   an_exit_before_ready_is_a_failed_start, closing_the_descriptor_is_not_ready,
                   other_words_are_not_ready, an_abort_tells_its_last_line,
-                  the_cause_of_our_own_log_line_is_its_message, a_storm_ends_in_failed_and_goes_on_slowly,
-                  the_125th_exit_code_is_for_good, a_failed_one_stops_without_a_process,
-                  a_program_that_is_not_there, NULL});
+                  the_cause_of_our_own_log_line_is_its_message,
+                  the_last_lines_are_kept_until_the_next_has_some,
+                  last_lines_that_are_too_long_for_all_are_fewer, who_said_ready_has_not_failed,
+                  a_storm_ends_in_failed_and_goes_on_slowly, the_125th_exit_code_is_for_good,
+                  a_failed_one_stops_without_a_process, a_program_that_is_not_there, NULL});
     suite_add(suite, "time", set_up, tear_down,
               (const TTest *const[]){who_is_not_ready_in_time_is_stopped_and_tried_again,
                                      who_does_not_end_is_killed_with_all_it_started,

@@ -171,6 +171,19 @@ START_TEST(one_side_alone_is_shown)
 }
 END_TEST
 
+START_TEST(last_words_stand_below_the_tables)
+{
+    struct status status =
+        status_of("{'processes':[{'name':'worker.m.1','kind':'worker','state':'failed',"
+                  "'last_words':'one\\n\\u001btwo'},{'name':'worker.n.1','last_words':''}]}",
+                  NULL);
+    char *text = printed(print_plain, &status);
+    ck_assert_ptr_nonnull(strstr(text, "\nworker.m.1 does not start. Its last words:\n    one\n    ?two\n"));
+    ck_assert_ptr_null(strstr(text, "worker.n.1 does not"));
+    free(text);
+}
+END_TEST
+
 START_TEST(colours_are_for_terminals)
 {
     struct status status = status_of("{" PROCESSES "," WANTED "}", KNOWN("ready", "1"));
@@ -268,6 +281,7 @@ int main(void)
         a_long_list_is_cut,
         tables_join_both_sides,
         one_side_alone_is_shown,
+        last_words_stand_below_the_tables,
         colours_are_for_terminals,
         json_holds_both_answers,
         answers_of_other_forms_do_no_harm,

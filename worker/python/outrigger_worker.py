@@ -26,9 +26,11 @@ import argparse
 import json
 import re
 import runpy
+import secrets
 import signal
 import socket
 import sys
+import threading
 import time
 import warnings
 
@@ -166,12 +168,38 @@ def make_schema(model, conf):
 
 # ---- the session: PROTOCOL.md sections 2 to 4 ----
 
+class Heartbeat(threading.Thread):
+    """Says that this process runs, over a connection of its own, whatever the session computes. A model that keeps the
+    interpreter to itself for three heartbeats is taken for a process that was stopped."""
+
+    def __init__(self, endpoint, instance, every_ms):
+        super().__init__(daemon=True)
+        self.endpoint, self.every, self.ended = endpoint, every_ms / 1e3, threading.Event()
+        self.message = msgpack.packb([VERSION, HEARTBEAT, 0, instance])
+
+    def run(self):
+        beats = zmq.Context.instance().socket(zmq.DEALER)
+        for option, value in ((zmq.IMMEDIATE, 1), (zmq.LINGER, 0), (zmq.RECONNECT_IVL, 5), (zmq.SNDHWM, 4)):
+            beats.setsockopt(option, value)
+        beats.connect(self.endpoint)
+        while not self.ended.wait(self.every):
+            try:
+                beats.send(self.message, zmq.NOBLOCK)
+            except zmq.Again:       # nobody there
+                pass
+        beats.close()
+
+    def end(self):
+        self.ended.set()
+        self.join()
+
+
 class Session:
     """Speaks with the broker. What cannot be sent is dropped: a new broker asks for READY by its epoch."""
 
     def __init__(self, options, model, schema, capacity):
         self.options, self.model, self.schema, self.capacity = options, model, schema, capacity
-        self.epoch, self.leaving = 0, False
+        self.epoch, self.leaving, self.instance = 0, False, secrets.randbits(64) | 1
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         for option, value in ((zmq.PROBE_ROUTER, 1), (zmq.IMMEDIATE, 1), (zmq.LINGER, 0), (zmq.RECONNECT_IVL, 5)):
             self.socket.setsockopt(option, value)
@@ -220,7 +248,8 @@ class Session:
     def on_beat(self, epoch):
         options = self.options
         if epoch == 0 or epoch != self.epoch:
-            fields = [options.model, options.model_version, self.capacity, 1, options.heartbeat_ms, os.getpid(), ""]
+            fields = [options.model, options.model_version, self.capacity, 1, options.heartbeat_ms, os.getpid(), "",
+                      self.instance]
             if self.send(READY, 0, fields, [self.schema]) and epoch != 0:
                 self.epoch = epoch
 
@@ -242,6 +271,8 @@ class Session:
 
     def run(self, wake):
         """Until DRAIN, or a byte on `wake` (SIGTERM)."""
+        heartbeat = Heartbeat(self.options.endpoint, self.instance, self.options.heartbeat_ms)
+        heartbeat.start()
         poller = zmq.Poller()
         poller.register(self.socket, zmq.POLLIN)
         poller.register(wake, zmq.POLLIN)
@@ -253,8 +284,9 @@ class Session:
                 self.on_message(self.socket.recv_multipart())
             self.leaving = self.leaving or wake.fileno() in ready
             if time.monotonic() >= next_beat:
-                self.send(HEARTBEAT, 0)
+                self.send(HEARTBEAT, 0, [0])    # for a broker that does not know us: it asks for READY
                 next_beat = time.monotonic() + beat
+        heartbeat.end()
         self.send(BYE, 0)
         self.socket.close(linger=GOODBYE_MS)
         zmq.Context.instance().term()
@@ -276,7 +308,7 @@ def parse_options():
     parser.add_argument("--name", default="worker", help="what this process is called in logs")
     parser.add_argument("--ready-fd", type=int, default=-1, help='the descriptor on which to say "ready"')
     parser.add_argument("--model-conf", default="", help="the model's model.conf, if there is one")
-    parser.add_argument("--heartbeat-ms", type=int, default=1000, help="how often an idle worker is heard")
+    parser.add_argument("--heartbeat-ms", type=int, default=1000, help="how often the worker is heard")
     return parser.parse_args()
 
 

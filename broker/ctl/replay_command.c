@@ -1,0 +1,147 @@
+/* replay_command: `outrigger replay`: sends a request that workers died of to a version once more, and tells
+ * what comes of it. It goes the way of every request, through the broker, so that a version that still dies
+ * of it costs what it cost before and the others do not notice. SPDX-License-Identifier: MIT */
+#include "ask.h"
+#include "clock.h"
+#include "ctl.h"
+#include "kept.h"
+#include "outcome.h"
+
+#include "client.h"
+#include "log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum {
+    ANSWER_TIMEOUT_MS = 2000, /* of the broker's control socket */
+    WAIT_SECONDS = 30,        /* unless --wait says otherwise */
+    REASON_BYTES = 4608
+};
+
+struct replay {
+    struct loop *loop;
+    int64_t sent_at;
+    int result;
+};
+
+static void answered(void *self, const struct client_answer *answer)
+{
+    struct replay *replay = self;
+    replay->result = outcome_print(answer, clock_now() - replay->sent_at, stdout) ? CTL_GOOD : CTL_FAULT;
+    loop_stop(replay->loop);
+}
+
+static void ignore_catalog(void *self, const struct catalog_entry *entries, size_t count)
+{
+    (void)self;
+    (void)entries;
+    (void)count;
+}
+
+/* Sends it and waits for the answer, or for the deadline. */
+static int send_again(const struct config *config, const struct quarantined *record,
+                      const struct arguments *arguments)
+{
+    int seconds = arguments->wait_seconds >= 0 ? arguments->wait_seconds : WAIT_SECONDS;
+    struct replay replay = {.loop = loop_new(), .sent_at = clock_now(), .result = CTL_FAULT};
+    struct metrics *metrics = metrics_new(NULL);
+    void *zmq = zmq_ctx_new();
+    ENSURE(replay.loop != NULL && metrics != NULL && zmq != NULL);
+    struct client *client =
+        client_new(zmq, replay.loop, config->broker_askers, 1, metrics, ignore_catalog, NULL);
+    struct client_request *request = client_request_new(record->payload.length);
+    memcpy(client_request_payload(request), record->payload.at, record->payload.length);
+    const struct client_ask ask = {
+        .model = arguments->model == NULL ? record->model : text_of(arguments->model),
+        .version = arguments->version == NULL ? record->version : text_of(arguments->version),
+        .rows = record->rows,
+        .deadline = replay.sent_at + seconds * SECOND,
+        .tag = record->tag};
+    client_send(client, request, &ask, answered, &replay);
+    loop_run(replay.loop);
+    client_free(client);
+    zmq_ctx_term(zmq);
+    metrics_free(metrics);
+    loop_free(replay.loop);
+    return replay.result;
+}
+
+/* CTL_GOOD when there is a broker. */
+static int find_broker(const struct config *config)
+{
+    yyjson_doc *status = ask(config, "broker.sock", "status", ANSWER_TIMEOUT_MS);
+    int error = errno;
+    bool answers = status != NULL;
+    yyjson_doc_free(status);
+    if (answers)
+        return CTL_GOOD;
+    if (ask_nobody_there(error)) {
+        ask_say_absent(config, "no broker");
+        return CTL_NOT_RUNNING;
+    }
+    fprintf(stderr, "outrigger: the broker does not answer: %s\n", strerror(error));
+    return CTL_FAULT;
+}
+
+static bool names_are_good(const struct arguments *arguments)
+{
+    if (arguments->model != NULL && !protocol_name_ok(text_of(arguments->model)))
+        fprintf(stderr, "outrigger replay: --model: %s is no name\n", arguments->model);
+    else if (arguments->version != NULL && !protocol_name_ok(text_of(arguments->version)))
+        fprintf(stderr, "outrigger replay: --version: %s is no name\n", arguments->version);
+    else
+        return true;
+    return false;
+}
+
+static void introduce(const struct quarantined *record)
+{
+    char time[KEPT_TIME_BYTES];
+    printf("request ");
+    outcome_print_text(record->tag, stdout);
+    printf(" for %.*s %.*s, %u rows, refused %s UTC: %u workers died of it (", (int)record->model.length,
+           record->model.at, (int)record->version.length, record->version.at, record->rows,
+           kept_time(record->time_ms, time), record->kills);
+    outcome_print_text(record->cause, stdout);
+    puts(")");
+    fflush(stdout);
+}
+
+static int replay_file(const struct config *config, const struct arguments *arguments)
+{
+    struct kept kept;
+    char reason[REASON_BYTES];
+    if (!kept_read(config, arguments->operand, &kept, reason, sizeof reason)) {
+        fprintf(stderr, "outrigger: %s\n", reason);
+        return CTL_FAULT;
+    }
+    introduce(&kept.record);
+    int result = find_broker(config);
+    if (result == CTL_GOOD)
+        result = send_again(config, &kept.record, arguments);
+    kept_free(&kept);
+    return result;
+}
+
+int replay_command(const struct arguments *arguments)
+{
+    if (arguments->list == (arguments->operand != NULL)) {
+        fputs("outrigger replay: expected either a FILE or --list\n", stderr);
+        return CTL_USAGE;
+    }
+    if (!names_are_good(arguments))
+        return CTL_USAGE;
+    struct config *config = arguments_config(arguments);
+    if (config == NULL)
+        return CTL_FAULT;
+    log_open("outrigger", "warning");
+    bool coloured = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL;
+    int result = !arguments->list                      ? replay_file(config, arguments)
+                 : kept_list(config, stdout, coloured) ? CTL_GOOD
+                                                       : CTL_FAULT;
+    config_free(config);
+    return result;
+}
