@@ -23,6 +23,7 @@ static void add_worker(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct
     for (uint32_t i = 0; i < worker->in_flight; i++)
         requests += worker->batches[i].count;
     yyjson_mut_obj_add_uint(reply, entry, "in_flight", requests);
+    yyjson_mut_obj_add_uint(reply, entry, "answered", worker->answered);
 }
 
 static const char *state_name(enum catalog_state state)

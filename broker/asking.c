@@ -267,6 +267,8 @@ static void on_request(struct broker *broker, struct port_message *message)
     }
     if (request_find(broker->requests, &key) != NULL)
         return; /* sent again over the same connection: the first is answered, whatever became full since */
+    if (broker->handing_over_since != 0)
+        return; /* the asker sends it again to the next broker */
     if (broker->drained != NULL) {
         send_reject(broker, &key, FAILURE_STOPPING, 1000, text_of("the broker is stopping"));
         return;

@@ -23,6 +23,11 @@ enum { BROKER_MAGIC = 0x0b40ce40 };
 #define ASKER_BACKLOG 200000
 /* A worker has at most two batches; the rest are beats. */
 #define WORKER_BACKLOG 64
+/* All askers wait while a broker that hands over lets workers finish: no longer than a person notices. */
+#define HAND_OVER_TIME (1500 * MILLISECOND)
+/* After the last answer: what an asker has not read when its connection ends is lost to it, asked again and
+ * computed again. */
+#define HAND_OVER_REST (30 * MILLISECOND)
 
 /* ---- time ---- */
 
@@ -77,6 +82,7 @@ static void delay_over(void *self);
 static void set_delay(struct broker *broker, int64_t at)
 {
     if (at != INT64_MAX && (!heap_contains(&broker->delay.node) || at < broker->delay.node.at))
+        /* The timer of held batches: nothing is dispatched any more. */
         loop_timer_set(broker->loop, &broker->delay, at, delay_over, broker);
 }
 
@@ -91,10 +97,48 @@ static void delay_over(void *self)
                 set_delay(broker, version->again_at);
 }
 
+/* ---- handing over ---- */
+
+struct hands {
+    bool any;
+    bool once_only; /* something that must not be computed twice */
+};
+
+static void look_at_hands(void *self, struct worker *worker)
+{
+    struct hands *hands = self;
+    hands->any |= worker->in_flight > 0;
+    hands->once_only |= worker->in_flight > 0 && !worker->version->model->idempotent;
+}
+
+static void hand_over_if_done(struct broker *broker)
+{
+    struct hands hands = {0};
+    pool_each(broker->pool, look_at_hands, &hands);
+    bool late = loop_now(broker->loop) - broker->handing_over_since >= HAND_OVER_TIME;
+    if (hands.once_only || (hands.any && !late))
+        return;
+    /* The timer of held batches: nothing is dispatched any more. */
+    loop_timer_set(broker->loop, &broker->delay, loop_now(broker->loop) + HAND_OVER_REST, broker->handed_over,
+                   broker->handed_over_self);
+    broker->handed_over = NULL; /* once */
+}
+
+void broker_hand_over(struct broker *broker, loop_call *handed_over, void *self)
+{
+    if (broker->handing_over_since != 0)
+        return;
+    broker->handed_over = handed_over;
+    broker->handed_over_self = self;
+    broker->handing_over_since = loop_now(broker->loop);
+}
+
 static void end_of_turn(void *self)
 {
     struct broker *broker = self;
-    while (broker->waiting != NULL) {
+    if (broker->handed_over != NULL)
+        hand_over_if_done(broker);
+    while (broker->handing_over_since == 0 && broker->waiting != NULL) {
         struct version *version = broker->waiting;
         DL_DELETE2(broker->waiting, version, previous_waiting, next_waiting);
         version->waiting = false;
@@ -154,6 +198,7 @@ void broker_free(struct broker *broker)
     loop_timer_cancel(broker->loop, &broker->alarm);
     loop_timer_cancel(broker->loop, &broker->janitor);
     loop_timer_cancel(broker->loop, &broker->delay);
+    loop_timer_cancel(broker->loop, &broker->unreachable);
     port_free(broker->askers_port);
     port_free(broker->workers_port);
     asking_free(broker);

@@ -25,6 +25,11 @@ void broker_reload(struct broker *broker);
 /* Admits nothing new (STOPPING), finishes what it has; `drained` is called when nothing is left. */
 void broker_drain(struct broker *broker, loop_call *drained, void *self);
 
+/* Another broker follows at once: finishes what workers have in hand and leaves all else unanswered to it, as
+ * askers send again what they have no answer for. `handed_over` is called once, soon after no
+ * worker has anything in hand, or 1.5 s later when what they have may be computed twice. */
+void broker_hand_over(struct broker *broker, loop_call *handed_over, void *self);
+
 /* For status: what is there. */
 struct model_table *broker_models(struct broker *broker);
 struct pool *broker_pool(struct broker *broker);

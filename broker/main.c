@@ -37,6 +37,13 @@ static void terminate(void *self)
     broker_drain(program->broker, stop, program);
 }
 
+static void hand_over(void *self)
+{
+    struct program *program = self;
+    log_info("stopping for a new broker: what workers have in hand is finished first");
+    broker_hand_over(program->broker, stop, program);
+}
+
 static void reload(void *self)
 {
     broker_reload(((struct program *)self)->broker);
@@ -72,6 +79,7 @@ int main(int argc, char **argv)
     loop_signal(program.loop, SIGTERM, terminate, &program);
     loop_signal(program.loop, SIGINT, terminate, &program);
     loop_signal(program.loop, SIGHUP, reload, &program);
+    loop_signal(program.loop, SIGUSR1, hand_over, &program);
     struct metrics *metrics = stats_page(config, "broker", options.name);
     void *zmq = zmq_ctx_new();
     const char *endpoint;

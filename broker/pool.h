@@ -36,6 +36,7 @@ struct worker {
     uint32_t in_flight; /* batches it has: batches[0..in_flight), oldest first */
     struct batch batches[WORKER_SLOTS_MAX];
     int64_t result_at; /* when its last batch came back */
+    uint64_t answered; /* requests, since it registered */
     int64_t heard_at;
     int64_t silence;                /* ns without a word after which it is given up */
     struct worker *previous, *next; /* in the version's list, the one longest unused first */

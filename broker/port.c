@@ -19,6 +19,9 @@ enum {
                               and each keeps the whole of it */
 };
 
+/* How long the last answers may take to leave at the end. Without it they are lost, and computed again. */
+enum { LAST_WORDS_MS = 300 };
+
 _Static_assert(sizeof(struct payload) == sizeof(zmq_msg_t), "a payload is a zmq_msg_t");
 
 /* What was posted to one peer since the last flush. */
@@ -233,6 +236,7 @@ void port_free(struct port *port)
     CHECK_OBJECT(port, PORT_MAGIC);
     port_flush(port);
     loop_zmq_remove(port->loop, port->socket);
+    set_option(port->socket, ZMQ_LINGER, LAST_WORDS_MS);
     zmq_close(port->socket);
     for (size_t i = 0; i < OUTGOING_MAX; i++)
         free(port->outgoing[i].frames);

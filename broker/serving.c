@@ -66,11 +66,25 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     return true;
 }
 
-/* Its connection is gone. Whoever leaves in peace says BYE and has nothing in hand. */
-static void lose_unreachable(struct broker *broker, struct worker *worker)
+static void lose_if_draining(void *self, struct worker *worker)
 {
-    bool busy = worker->in_flight > 0;
-    serving_lose(broker, worker, busy ? "died" : "left", busy);
+    bool busy = worker->in_flight > 0; /* whoever leaves in peace says BYE */
+    if (worker->state == WORKER_DRAINING)
+        serving_lose(self, worker, busy ? "died" : "left", busy);
+}
+
+static void lose_unreachable(void *self)
+{
+    struct broker *broker = self;
+    pool_each(broker->pool, lose_if_draining, broker);
+}
+
+/* It cannot be reached any more, but what it said before may not have been read yet: its last results, and
+ * its BYE. So it gets nothing new, and is lost in the next turn, when all of that has been taken in. */
+static void let_go(struct broker *broker, struct worker *worker)
+{
+    worker_drain(worker);
+    loop_timer_set(broker->loop, &broker->unreachable, loop_now(broker->loop), lose_unreachable, broker);
 }
 
 void serving_dispatch(struct broker *broker, struct version *version)
@@ -97,7 +111,7 @@ void serving_dispatch(struct broker *broker, struct version *version)
         }
         while (count > 0)
             queue_push_front(&version->queue, taken[--count]);
-        lose_unreachable(broker, worker);
+        let_go(broker, worker);
     }
 }
 
@@ -269,6 +283,7 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
         else
             request_free(broker->requests, request);
     }
+    worker->answered += batch->count;
     series_observe_duration(worker->version->batch_duration, now - batch->sent_at);
     learn_cost(worker, batch, now);
     worker->version->rows_sent -= batch->rows;
@@ -357,7 +372,7 @@ static void inspect(void *self, struct worker *worker)
         serving_lose(broker, worker, cause, worker->in_flight > 0);
     } else if (worker->in_flight == 0 && !send_beat(broker, &worker->peer, broker->epoch)) {
         /* A busy one gets no beats: they would heap up until it is done. */
-        lose_unreachable(broker, worker);
+        let_go(broker, worker);
     }
 }
 

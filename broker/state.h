@@ -30,14 +30,18 @@ struct broker {
     struct loop_timer alarm;   /* at the first of them */
     struct loop_timer janitor; /* looks for workers that fail; beats */
     int64_t janitor_due;
-    struct loop_timer delay; /* a batch that was held becomes due */
-    struct version *waiting; /* versions to decide on at the end of this turn */
+    struct loop_timer unreachable; /* workers that could not be sent to are lost */
+    struct loop_timer delay;       /* a batch that was held becomes due */
+    struct version *waiting;       /* versions to decide on at the end of this turn */
     uint64_t catalog_number;
     bool catalog_changed;
     bool catalog_told; /* it was published, or may be: see asking_catalog_ready */
     int64_t started_at;
     loop_call *drained; /* not NULL: stopping */
     void *drained_self;
+    loop_call *handed_over; /* not NULL: another broker follows; what is not with a worker is left to it */
+    void *handed_over_self;
+    int64_t handing_over_since;
     struct series *bad_asker, *bad_worker, *stray;
 };
 

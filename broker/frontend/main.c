@@ -31,6 +31,7 @@ struct program {
     struct connections *connections; /* NULL until the models are known */
     struct loop_timer drain, catalog_wait;
     int listen_fd, ready_fd;
+    bool draining;
 };
 
 static void stop(void *self)
@@ -59,6 +60,22 @@ static void catalog_came(void *self, const struct catalog_entry *entries, size_t
         open_the_door(program);
 }
 
+/* Somebody else accepts from now on (SIGUSR1): whatever has come in is answered, however long that takes. The
+ * supervisor sets the limit. */
+static void drain(void *self)
+{
+    struct program *program = self;
+    if (program->connections == NULL) {
+        stop(program);
+        return;
+    }
+    if (program->draining)
+        return;
+    log_info("stopping: requests under way are finished first");
+    program->draining = true;
+    connections_drain(program->connections, stop, program);
+}
+
 static void terminate(void *self)
 {
     struct program *program = self;
@@ -66,9 +83,8 @@ static void terminate(void *self)
         stop(program);
         return;
     }
-    log_info("stopping: requests under way are finished first");
     loop_timer_set(program->loop, &program->drain, loop_now(program->loop) + DRAIN_TIME, stop, program);
-    connections_drain(program->connections, stop, program);
+    drain(program);
 }
 
 static bool connected(void *self)
@@ -116,9 +132,10 @@ int main(int argc, char **argv)
 
     tune_memory();
     struct program program = {.loop = loop_new()};
-    /* Before fcgi_init: libfcgi takes SIGTERM where nobody has it yet. */
+    /* Before fcgi_init: libfcgi takes SIGTERM and SIGUSR1 where nobody has them yet. */
     loop_signal(program.loop, SIGTERM, terminate, &program);
     loop_signal(program.loop, SIGINT, terminate, &program);
+    loop_signal(program.loop, SIGUSR1, drain, &program);
     signal(SIGPIPE, SIG_IGN);
     if (!fcgi_init()) {
         log_error("libfcgi does not start");

@@ -466,6 +466,51 @@ START_TEST(draining_finishes_what_is_open_and_refuses_what_comes)
 }
 END_TEST
 
+START_TEST(handing_over_finishes_what_workers_have_and_leaves_the_rest)
+{
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    scene_ask(asker, 1, "a");
+    uint64_t batch = scene_expect_batch(worker, "a");
+    broker_hand_over(scene_broker, on_drained, &drained);
+    broker_hand_over(scene_broker, on_drained, &drained); /* once is enough */
+    scene_ask(asker, 2, "b");
+    scene_expect_nothing(asker);
+    ck_assert_int_eq(drained, 0);
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+    WAIT_FOR(drained == 1);
+    scene_expect_nothing(asker); /* neither answered nor refused: the next broker gets it again */
+}
+END_TEST
+
+START_TEST(a_batch_that_takes_long_does_not_hold_up_the_handing_over)
+{
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    scene_ask(asker, 1, "a");
+    scene_expect_batch(worker, "a");
+    broker_hand_over(scene_broker, on_drained, &drained);
+    WAIT_FOR(drained == 1);
+}
+END_TEST
+
+START_TEST(what_must_be_computed_once_holds_up_the_handing_over)
+{
+    repository_configure("m", "idempotent = false;");
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    scene_ask(asker, 1, "a");
+    uint64_t batch = scene_expect_batch(worker, "a");
+    broker_hand_over(scene_broker, on_drained, &drained);
+    int64_t later = clock_now() + 2 * SECOND; /* than an idempotent one would be waited for */
+    WAIT_FOR(clock_now() >= later);
+    ck_assert_int_eq(drained, 0);
+    scene_result(worker, batch, "A");
+    WAIT_FOR(drained == 1);
+}
+END_TEST
+
 START_TEST(an_idle_broker_is_drained_at_once)
 {
     scene_start(NULL);
@@ -533,6 +578,9 @@ int main(void)
                                   a_cancel_ends_a_request_wherever_it_is,
                                   each_model_holds_its_batches_for_its_own_time,
                                   draining_finishes_what_is_open_and_refuses_what_comes,
+                                  handing_over_finishes_what_workers_have_and_leaves_the_rest,
+                                  a_batch_that_takes_long_does_not_hold_up_the_handing_over,
+                                  what_must_be_computed_once_holds_up_the_handing_over,
                                   an_idle_broker_is_drained_at_once,
                                   the_end_of_the_broker_frees_requests_in_every_state,
                                   an_endpoint_that_cannot_be_bound_is_named};
