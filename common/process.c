@@ -7,6 +7,8 @@
  * SPDX-License-Identifier: MIT */
 #include "process.h"
 
+#include "clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -196,6 +198,16 @@ uint64_t process_start_time(pid_t pid)
     return stat.start;
 }
 
+int64_t process_age(pid_t pid)
+{
+    uint64_t start = process_start_time(pid);
+    struct timespec now; /* of the clock that the kernel counts start times by, which goes on in suspend */
+    if (start == 0 || clock_gettime(CLOCK_BOOTTIME, &now) == -1)
+        return 0;
+    int64_t age = now.tv_sec * SECOND + now.tv_nsec - (int64_t)start * (SECOND / sysconf(_SC_CLK_TCK));
+    return age < 0 ? 0 : age;
+}
+
 bool process_usage(pid_t pid, uint64_t *resident_bytes, uint64_t *cpu_us)
 {
     struct process_stat stat;
@@ -222,6 +234,7 @@ struct launch {
     cpu_set_t cores;
     bool pinned;
     int failure_fd; /* close-on-exec; takes the errno of what went wrong */
+    int consent[2]; /* a pipe: its writer says that the child may go on */
 };
 
 /* A copy of `fd` above PARKING_FD, or of /dev/null for -1. Returns -1 with errno. */
@@ -279,8 +292,22 @@ static void become(const struct launch *launch)
     execv(spawn->program, (char *const *)spawn->arguments);
 }
 
+/* Waits until the parent has written down who we are. False when it died before it had. */
+static bool has_consent(const struct launch *launch)
+{
+    char byte;
+    ssize_t length;
+    close(launch->consent[1]); /* or its end would never come */
+    do
+        length = read(launch->consent[0], &byte, 1);
+    while (length == -1 && errno == EINTR);
+    return length == 1;
+}
+
 static _Noreturn void run_child(const struct launch *launch)
 {
+    if (!has_consent(launch))
+        _exit(127);
     /* The failure pipe must not lie where place_descriptors puts its own. */
     int failure_fd = fcntl(launch->failure_fd, F_DUPFD_CLOEXEC, PARKING_FD);
     if (failure_fd != -1) {
@@ -318,6 +345,19 @@ static pid_t fork_with_signals_blocked(const struct launch *launch)
     return pid;
 }
 
+/* Lets the child go on, and waits until it has become the program. Returns 0, or the errno of what went
+ * wrong. */
+static int see_off(const struct launch *launch, pid_t pid, int failure_fd)
+{
+    const struct spawn *spawn = launch->spawn;
+    close(launch->failure_fd);
+    close(launch->consent[0]);
+    if (spawn->born != NULL)
+        spawn->born(spawn->self, pid);
+    (void)!write(launch->consent[1], "", 1); /* a child that is gone already reports nothing below */
+    return read_failure(failure_fd);
+}
+
 pid_t process_spawn(const struct spawn *spawn, int *pidfd)
 {
     struct launch launch = {.spawn = spawn, .pinned = spawn->cores != NULL && spawn->cores[0] != '\0'};
@@ -328,12 +368,21 @@ pid_t process_spawn(const struct spawn *spawn, int *pidfd)
     }
     if (pipe2(pipe_fds, O_CLOEXEC) == -1)
         return -1;
+    if (pipe2(launch.consent, O_CLOEXEC) == -1) {
+        int error = errno;
+        close(pipe_fds[0]);
+        close(pipe_fds[1]);
+        errno = error;
+        return -1;
+    }
     launch.failure_fd = pipe_fds[1];
     pid_t pid = fork_with_signals_blocked(&launch);
-    int error = pid == -1 ? errno : 0;
-    close(pipe_fds[1]);
-    if (pid != -1)
-        error = read_failure(pipe_fds[0]);
+    int error = pid == -1 ? errno : see_off(&launch, pid, pipe_fds[0]);
+    if (pid == -1) {
+        close(launch.failure_fd);
+        close(launch.consent[0]);
+    }
+    close(launch.consent[1]);
     close(pipe_fds[0]);
     if (pid != -1 && error == 0) {
         *pidfd = pidfd_open(pid, 0); /* close-on-exec by itself; the pid is ours until we wait for it */

@@ -23,6 +23,8 @@ int process_make_directory(const char *path, mode_t mode);
 /* The start time of a process in clock ticks since boot (/proc/PID/stat field 22): with the pid it names one
  * process for ever. 0 when there is none, or only a zombie. */
 uint64_t process_start_time(pid_t pid);
+/* How long it has run, in nanoseconds, to the hundredth of a second; 0 when there is none. */
+int64_t process_age(pid_t pid);
 /* Resident bytes and CPU microseconds (user + system) of a process; false when there is none. */
 bool process_usage(pid_t pid, uint64_t *resident_bytes, uint64_t *cpu_us);
 
@@ -34,6 +36,10 @@ struct spawn {
     int ready_fd;                 /* becomes descriptor 3, or -1 */
     int error_fd;                 /* becomes descriptor 2, or -1: inherited */
     const char *cores;            /* "0,2-3": the cores it may run on; NULL or "": all */
+    /* Called with its pid before the program runs: who must not forget it writes the number down now. When we
+     * die before this returns the program never runs. NULL: nobody. */
+    void (*born)(void *self, pid_t pid);
+    void *self;
 };
 /* Starts it in a process group of its own, with all signals unblocked and at their default, but SIGPIPE
  * ignored: the death of whoever reads error_fd must not kill those who log there. Returns its pid, *pidfd = a

@@ -68,6 +68,20 @@ int unix_listen(const char *path, mode_t mode, gid_t group, int backlog)
     return -1;
 }
 
+bool unix_listens_at(int fd, const char *path)
+{
+    struct sockaddr_un name = {0};
+    socklen_t length = sizeof(name), option_length = sizeof(int);
+    int listening = 0;
+    struct stat status;
+    char first[sizeof(name.sun_path) + 1];
+    snprintf(first, sizeof(first), "%s~", path);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &option_length) == 0 && listening &&
+           getsockname(fd, (struct sockaddr *)&name, &length) == 0 && name.sun_family == AF_UNIX &&
+           strncmp(name.sun_path, first, sizeof(name.sun_path)) == 0 && stat(path, &status) == 0 &&
+           S_ISSOCK(status.st_mode);
+}
+
 int unix_connect(const char *path)
 {
     struct sockaddr_un address;

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -249,6 +250,83 @@ START_TEST(a_program_that_cannot_be_run_is_said)
 }
 END_TEST
 
+static pid_t born;
+
+static void note_birth(void *self, pid_t pid)
+{
+    ck_assert_ptr_eq(self, &born);
+    ck_assert_int_eq(access(scratch_path("there"), F_OK), -1);
+    ck_assert_uint_ne(process_start_time(pid), 0);
+    born = pid;
+}
+
+START_TEST(a_birth_is_told_before_the_program_runs)
+{
+    char script[256];
+    snprintf(script, sizeof script, "echo >%s", scratch_path("there"));
+    shell(script);
+    request.born = note_birth;
+    request.self = &born;
+    ck_assert_int_eq(run(&request), 0);
+    ck_assert_int_gt(born, 0);
+    ck_assert_int_eq(access(scratch_path("there"), F_OK), 0);
+}
+END_TEST
+
+static void die(void *self, pid_t pid)
+{
+    (void)!write(*(int *)self, &pid, sizeof pid);
+    kill(getpid(), SIGKILL);
+}
+
+START_TEST(who_dies_at_a_birth_leaves_nobody)
+{
+    char script[256];
+    int told[2], pidfd;
+    pid_t pid;
+    ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    ck_assert_int_eq(pipe(told), 0);
+    snprintf(script, sizeof script, "echo >%s", scratch_path("there"));
+    shell(script);
+    request.born = die;
+    request.self = &told[1];
+    pid_t parent = fork();
+    if (parent == 0)
+        _exit(process_spawn(&request, &pidfd) == -1);
+    ck_assert_int_eq(waitpid(parent, NULL, 0), parent);
+    ck_assert_int_eq(read(told[0], &pid, sizeof pid), sizeof pid);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid); /* it has become ours, and ends by itself */
+    ck_assert_int_eq(access(scratch_path("there"), F_OK), -1);
+}
+END_TEST
+
+START_TEST(the_age_of_a_process)
+{
+    ck_assert_int_ge(process_age(getpid()), 0);
+    ck_assert_int_gt(process_age(getppid()), process_age(getpid()));
+    ck_assert_int_eq(process_age(4194305), 0);
+}
+END_TEST
+
+START_TEST(who_listens_where)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s", scratch_path("listening"));
+    int fd = unix_listen(path, 0600, (gid_t)-1, 4);
+    ck_assert(unix_listens_at(fd, path));
+    ck_assert(!unix_listens_at(fd, scratch_path("other")));
+    ck_assert(!unix_listens_at(-1, path));
+    ck_assert_int_eq(unlink(path), 0);
+    ck_assert(!unix_listens_at(fd, path));
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    ck_assert(!unix_listens_at(fd, path));
+    close(fd);
+    int fds[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    ck_assert(!unix_listens_at(fds[0], path));
+}
+END_TEST
+
 START_TEST(cores_are_given)
 {
     int pidfd;
@@ -439,12 +517,14 @@ int main(void)
     suite_add(suite, "others", scratch_make, scratch_remove,
               (const TTest *const[]){start_times_name_a_process, usage_of_a_process, NULL});
     suite_add(suite, "spawn", scratch_make, scratch_remove,
-              (const TTest *const[]){exit_codes_and_signals_come_back, a_program_that_cannot_be_run_is_said,
-                                     cores_are_given, nothing_but_the_listed_descriptors_is_inherited,
-                                     descriptor_0_is_null_without_a_listener, a_listening_socket_is_handed_on,
-                                     descriptors_that_stand_in_each_others_places,
-                                     signals_are_as_new_but_a_broken_pipe_does_not_kill,
-                                     each_child_leads_a_group_of_its_own, NULL});
+              (const TTest *const[]){
+                  a_birth_is_told_before_the_program_runs, who_dies_at_a_birth_leaves_nobody,
+                  the_age_of_a_process, who_listens_where, exit_codes_and_signals_come_back,
+                  a_program_that_cannot_be_run_is_said, cores_are_given,
+                  nothing_but_the_listed_descriptors_is_inherited, descriptor_0_is_null_without_a_listener,
+                  a_listening_socket_is_handed_on, descriptors_that_stand_in_each_others_places,
+                  signals_are_as_new_but_a_broken_pipe_does_not_kill, each_child_leads_a_group_of_its_own,
+                  NULL});
     suite_add(suite, "sockets", scratch_make, scratch_remove,
               (const TTest *const[]){a_socket_has_its_mode_and_replaces_what_was_there,
                                      sockets_that_cannot_be, NULL});
