@@ -28,7 +28,7 @@ static const struct {
     {'s', "-s, --set SECTION.NAME=VALUE   one parameter; it overrides the file; any number of them"},
     {'j', "    --json                     print JSON instead of tables"},
     {'l', "    --list                     list the files"},
-    {'M', "    --model NAME               the model; without it the one that the request was for"},
+    {'M', "    --model NAME               this model alone"},
     {'V', "    --version NAME             the version; without it the one that the request was for"},
     {'w', "    --wait SECONDS             wait at most so long"},
     {'t', "    --template                 print a configuration with every parameter at its default"},

@@ -10,12 +10,18 @@
 
 enum { PAUSE_MS = 100 }; /* a person does not notice, the supervisor neither */
 
+yyjson_doc *ask_line(const struct config *config, const char *socket, const char *line, int timeout_ms)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s", config->runtime_directory, socket);
+    return control_call(path, line, timeout_ms);
+}
+
 yyjson_doc *ask(const struct config *config, const char *socket, const char *command, int timeout_ms)
 {
-    char path[PATH_MAX], line[128];
-    snprintf(path, sizeof path, "%s/%s", config->runtime_directory, socket);
+    char line[128];
     snprintf(line, sizeof line, "{\"command\":\"%s\"}", command);
-    return control_call(path, line, timeout_ms);
+    return ask_line(config, socket, line, timeout_ms);
 }
 
 const char *ask_refusal(yyjson_doc *answer)

@@ -10,6 +10,9 @@
  * the caller frees with yyjson_doc_free, may be a refusal; NULL and errno when nobody answers. */
 yyjson_doc *ask(const struct config *config, const char *socket, const char *command, int timeout_ms);
 
+/* The same with a whole command line, a JSON object. */
+yyjson_doc *ask_line(const struct config *config, const char *socket, const char *line, int timeout_ms);
+
 /* NULL when the answer is no refusal, else its reason. */
 const char *ask_refusal(yyjson_doc *answer);
 

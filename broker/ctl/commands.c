@@ -33,8 +33,25 @@ static const struct command commands[] = {
     {.name = "reload",
      .summary = "make a running Outrigger read its configuration and models again",
      .options = "cs",
-     .text = "When anything in them is wrong, what runs stays as it is, and the reason is told.\n",
+     .text = "When anything in them is wrong, what runs stays as it is, and the reason is told. Names each "
+             "changed parameter\n"
+             "that running processes will only know when they have been started again, and how to do that.\n",
      .run = reload_command},
+    {.name = "restart",
+     .summary = "replace running processes by new ones, without a failed request",
+     .options = "csMw",
+     .operand = "WHAT",
+     .text =
+         "WHAT is workers, frontends, broker, collector or all. One process after the other is replaced: "
+         "a new worker\n"
+         "or frontend is ready before the old one finishes what it has and ends; the broker and the "
+         "collector are\n"
+         "started again as soon as they have finished what they have. Prints what is done; with --wait at "
+         "most that\n"
+         "long, though the supervisor goes on. Exits 1 when it is refused, because something is under way "
+         "or does not\n"
+         "run, or given up, because a new process does not get ready: then the old one stays.\n",
+     .run = restart_command},
     {.name = "stop",
      .summary = "stop a running Outrigger in order",
      .options = "csw",

@@ -58,6 +58,7 @@ int run_command(const struct arguments *arguments);
 int check_command(const struct arguments *arguments);
 int status_command(const struct arguments *arguments);
 int reload_command(const struct arguments *arguments);
+int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);
 int replay_command(const struct arguments *arguments);
 int help_command(const struct arguments *arguments);

@@ -6,6 +6,18 @@
 
 enum { RELOAD_TIMEOUT_MS = 60000 }; /* the supervisor reads the whole repository before it answers */
 
+/* What holds only when processes have been started again. */
+static void print_needs(yyjson_doc *answer)
+{
+    size_t index, count;
+    yyjson_val *need;
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(answer), "needs"), index, count, need)
+    {
+        if (yyjson_is_str(need))
+            printf("changed, and needs more than a reload: %s\n", yyjson_get_str(need));
+    }
+}
+
 int reload_command(const struct arguments *arguments)
 {
     struct config *config = arguments_config(arguments);
@@ -21,6 +33,7 @@ int reload_command(const struct arguments *arguments)
     } else if (ask_refusal(answer) != NULL) {
         fprintf(stderr, "outrigger: not reloaded, all runs on as before: %s\n", ask_refusal(answer));
     } else {
+        print_needs(answer);
         puts("reloaded");
         result = CTL_GOOD;
     }

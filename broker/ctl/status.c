@@ -171,13 +171,14 @@ static void add_process(struct table *table, const struct status *status, yyjson
     number_cell(table, process, "restarts");
     uptime_cell(table, number_in(process, "uptime_ms"));
     number_cell(table, find_worker(status->broker, pid), "in_flight");
+    table_cell(table, TONE_PLAIN, "%s", text_in(process, "origin"));
     table_cell(table, TONE_PLAIN, "%s", text_in(process, "cause"));
 }
 
 static void print_processes(const struct status *status, FILE *out, bool coloured)
 {
-    static const char *const heads[] = {"PROCESS",   "VERSION", ">PID",       "STATE",
-                                        ">RESTARTS", ">UPTIME", ">IN FLIGHT", "LAST CAUSE"};
+    static const char *const heads[] = {"PROCESS", "VERSION",    ">PID",   "STATE",     ">RESTARTS",
+                                        ">UPTIME", ">IN FLIGHT", "ORIGIN", "LAST CAUSE"};
     struct table *table = table_new(heads, COUNT_OF(heads));
     size_t i, count;
     yyjson_val *process;
@@ -256,9 +257,31 @@ static void print_last_words(const struct status *status, FILE *out)
     }
 }
 
+/* "worker: 3 replaced (restart 2, max_requests 1)" for each kind of which any were. */
+static void print_successions(const struct status *status, FILE *out)
+{
+    size_t i, count, j, causes;
+    yyjson_val *kind, *counts, *cause, *number;
+    yyjson_obj_foreach(yyjson_obj_get(status->supervisor, "successions"), i, count, kind, counts)
+    {
+        int64_t sum = 0;
+        yyjson_obj_foreach(counts, j, causes, cause, number)
+        {
+            sum += yyjson_get_sint(number);
+        }
+        fprintf(out, "%s%s: %" PRId64 " replaced (", i == 0 ? "\n" : "", yyjson_get_str(kind), sum);
+        yyjson_obj_foreach(counts, j, causes, cause, number)
+        {
+            fprintf(out, "%s%s %" PRId64, j == 0 ? "" : ", ", yyjson_get_str(cause), yyjson_get_sint(number));
+        }
+        fputs(")\n", out);
+    }
+}
+
 void status_print(const struct status *status, FILE *out, bool coloured)
 {
     print_processes(status, out, coloured);
+    print_successions(status, out);
     if (status->supervisor != NULL)
         fputc('\n', out);
     print_models(status, out, coloured);

@@ -11,30 +11,48 @@
 enum { STATUS_MS = 200 };
 
 struct broker_view {
+    const struct config *config;
+    bool asked;
     yyjson_doc *status; /* NULL: no answer */
 };
 
 struct broker_view *broker_view_new(const struct config *config)
 {
-    char path[RUNTIME_PATH_BYTES];
     struct broker_view *view = object_alloc(sizeof(*view));
-    view->status =
-        control_call(runtime_path(config, "broker.sock", path), "{\"command\":\"status\"}", STATUS_MS);
+    view->config = config;
     return view;
+}
+
+void broker_view_forget(struct broker_view *view)
+{
+    yyjson_doc_free(view->status);
+    view->status = NULL;
+    view->asked = false;
 }
 
 void broker_view_free(struct broker_view *view)
 {
     if (view == NULL)
         return;
-    yyjson_doc_free(view->status);
+    broker_view_forget(view);
     free(view);
 }
 
-/* The status entry of a version; NULL when the broker does not know it. */
-static yyjson_val *entry_of(const struct broker_view *view, const char *model, const char *version)
+/* One of the lists of the status; NULL when there is no answer. */
+static yyjson_val *list_of(struct broker_view *view, const char *name)
 {
-    yyjson_val *models = yyjson_obj_get(yyjson_doc_get_root(view->status), "models");
+    char path[RUNTIME_PATH_BYTES];
+    if (!view->asked)
+        view->status = control_call(runtime_path(view->config, "broker.sock", path),
+                                    "{\"command\":\"status\"}", STATUS_MS);
+    view->asked = true;
+    return yyjson_obj_get(yyjson_doc_get_root(view->status), name);
+}
+
+/* The status entry of a version; NULL when the broker does not know it. */
+static yyjson_val *entry_of(struct broker_view *view, const char *model, const char *version)
+{
+    yyjson_val *models = list_of(view, "models");
     size_t index;
     size_t count;
     yyjson_val *entry;
@@ -47,14 +65,38 @@ static yyjson_val *entry_of(const struct broker_view *view, const char *model, c
     return NULL;
 }
 
-int64_t broker_view_workers(const struct broker_view *view, const char *model, const char *version)
+int64_t broker_view_workers(struct broker_view *view, const char *model, const char *version)
 {
     return yyjson_get_sint(yyjson_obj_get(entry_of(view, model, version), "workers"));
 }
 
-int64_t broker_view_open(const struct broker_view *view, const char *model, const char *version)
+int64_t broker_view_open(struct broker_view *view, const char *model, const char *version)
 {
     yyjson_val *entry = entry_of(view, model, version);
     return yyjson_get_sint(yyjson_obj_get(entry, "queue_requests")) +
            yyjson_get_sint(yyjson_obj_get(entry, "in_flight"));
+}
+
+static yyjson_val *worker_of(struct broker_view *view, pid_t pid)
+{
+    yyjson_val *workers = list_of(view, "workers");
+    size_t index;
+    size_t count;
+    yyjson_val *entry;
+    yyjson_arr_foreach(workers, index, count, entry)
+    {
+        if (pid > 0 && yyjson_get_sint(yyjson_obj_get(entry, "pid")) == pid)
+            return entry;
+    }
+    return NULL;
+}
+
+bool broker_view_knows(struct broker_view *view, pid_t pid)
+{
+    return worker_of(view, pid) != NULL;
+}
+
+int64_t broker_view_answered(struct broker_view *view, pid_t pid)
+{
+    return yyjson_get_sint(yyjson_obj_get(worker_of(view, pid), "answered"));
 }

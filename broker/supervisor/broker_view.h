@@ -4,15 +4,22 @@
 
 #include "config.h"
 
-/* The broker's answer to "status" at one moment. Never NULL: a broker that does not answer within 200 ms
- * knows no workers and holds no requests. */
+#include <sys/types.h>
+
+/* The broker's answer to "status", asked at the first question and again at the first after
+ * broker_view_forget. A broker that does not answer within 200 ms knows no workers and holds no requests. */
 struct broker_view;
 struct broker_view *broker_view_new(const struct config *config);
+void broker_view_forget(struct broker_view *view);
 void broker_view_free(struct broker_view *view);
 
 /* The workers of this version that have registered. */
-int64_t broker_view_workers(const struct broker_view *view, const char *model, const char *version);
+int64_t broker_view_workers(struct broker_view *view, const char *model, const char *version);
+/* True when the worker with that pid has registered. */
+bool broker_view_knows(struct broker_view *view, pid_t pid);
+/* The requests that the worker with that pid has answered since it registered. */
+int64_t broker_view_answered(struct broker_view *view, pid_t pid);
 /* The requests that are queued for this version, or in the hands of its workers. */
-int64_t broker_view_open(const struct broker_view *view, const char *model, const char *version);
+int64_t broker_view_open(struct broker_view *view, const char *model, const char *version);
 
 #endif

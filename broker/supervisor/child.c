@@ -4,6 +4,10 @@
  * The pidfd tells the death at once and of exactly this process; the pid is waited for only after everything
  * that the process may have started (it has a process group of its own) was killed with it, so that nothing
  * stays behind and no number is used after it was given back.
+ *
+ * A process that an earlier supervisor started is not our child: nobody tells us its status. All else is as
+ * with the others, since the kernel lets us open its ends of both pipes again, through /proc/PID/fd. Its
+ * group is killed when it has ended, too: that number goes to nobody else as long as one member lives.
  * SPDX-License-Identifier: MIT */
 #include "child.h"
 
@@ -13,13 +17,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHILD_MAGIC = 0x0c411d00 };
+enum {
+    CHILD_MAGIC = 0x0c411d00,
+    READY_FD = 3 /* of the process: where it says that it is ready */
+};
 
 struct child {
     unsigned magic;
@@ -28,6 +38,7 @@ struct child {
     pid_t pid; /* 0: none */
     int pidfd;
     int ready_fd; /* -1: none, or it has been read */
+    bool adopted;
     struct last_words *words;
     uint64_t cpu_us_of_the_dead;
 };
@@ -51,7 +62,8 @@ static void ready_readable(void *self, int fd, uint32_t events)
     if (length == -1)
         return;
     forget_ready_fd(child);
-    if (length >= 6 && memcmp(line, "ready\n", 6) == 0)
+    /* While nobody listened an adopted one may have said it to nobody; it closes the pipe in any case. */
+    if ((length >= 6 && memcmp(line, "ready\n", 6) == 0) || (length == 0 && child->adopted))
         child->watcher.ready(child->watcher.self);
 }
 
@@ -65,9 +77,9 @@ static uint64_t cpu_us(const struct rusage *usage)
 static int bury(struct child *child)
 {
     struct rusage usage = {0};
-    int status = 0;
+    int status = child->adopted ? CHILD_STATUS_UNKNOWN : 0;
     child_kill(child); /* before the wait: until then the number of the group is ours */
-    while (wait4(child->pid, &status, 0, &usage) == -1 && errno == EINTR)
+    while (!child->adopted && wait4(child->pid, &status, 0, &usage) == -1 && errno == EINTR)
         continue;
     child->cpu_us_of_the_dead += cpu_us(&usage);
     loop_remove(child->loop, child->pidfd);
@@ -88,6 +100,15 @@ static void process_ended(void *self, int fd, uint32_t events)
     child->watcher.ended(child->watcher.self, pid, status);
 }
 
+static void was_born(void *self, pid_t pid)
+{
+    struct child *child = self;
+    child->pid = pid;
+    child->adopted = false;
+    if (child->watcher.born != NULL)
+        child->watcher.born(child->watcher.self);
+}
+
 static bool spawn(struct child *child, const struct child_command *command, int ready_fd)
 {
     int error_fd = last_words_open(child->words);
@@ -98,14 +119,15 @@ static bool spawn(struct child *child, const struct child_command *command, int 
                             .listen_fd = command->listen_fd,
                             .ready_fd = ready_fd,
                             .error_fd = error_fd,
-                            .cores = command->cores};
+                            .cores = command->cores,
+                            .born = was_born,
+                            .self = child};
     pid_t pid = process_spawn(&request, &child->pidfd);
     int error = errno;
     close(error_fd);
-    if (pid != -1) {
-        child->pid = pid;
+    if (pid != -1)
         return true;
-    }
+    child->pid = 0;
     last_words_close(child->words);
     errno = error;
     return false;
@@ -118,26 +140,82 @@ bool child_start(struct child *child, const struct child_command *command)
     int ready[2];
     if (pipe2(ready, O_CLOEXEC) == -1)
         return false;
+    child->ready_fd = ready[0];
     bool started = spawn(child, command, ready[1]);
     int error = errno;
     close(ready[1]);
     if (!started) {
         close(ready[0]);
+        child->ready_fd = -1;
         errno = error;
         return false;
     }
-    child->ready_fd = ready[0];
     /* These fail only without memory. */
     ENSURE(loop_add(child->loop, child->pidfd, EPOLLIN, process_ended, child) == 0);
     ENSURE(loop_add(child->loop, child->ready_fd, EPOLLIN, ready_readable, child) == 0);
     return true;
 }
 
-void child_terminate(const struct child *child)
+/* A reading end of the pipe whose writing end is the process's descriptor `fd`; -1 when it is none. */
+static int reopen_pipe(pid_t pid, int fd, struct stat *status)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%ld/fd/%d", (long)pid, fd);
+    /* Looked at first: opening a device or a terminal may do something. */
+    if (stat(path, status) == -1 || !S_ISFIFO(status->st_mode))
+        return -1;
+    int end = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (end != -1 && fstat(end, status) == 0 && S_ISFIFO(status->st_mode))
+        return end;
+    if (end != -1)
+        close(end);
+    return -1;
+}
+
+bool child_adopt(struct child *child, const struct orphan *orphan)
+{
+    CHECK_OBJECT(child, CHILD_MAGIC);
+    ENSURE(child->pid == 0);
+    struct stat status;
+    child->adopted = true;
+    child->pid = orphan->pid;
+    child->pidfd = orphan->pidfd;
+    last_words_adopt(child->words, reopen_pipe(orphan->pid, STDERR_FILENO, &status));
+    ENSURE(loop_add(child->loop, child->pidfd, EPOLLIN, process_ended, child) == 0);
+    int ready = orphan->ready_pipe == 0 ? -1 : reopen_pipe(orphan->pid, READY_FD, &status);
+    if (ready == -1)
+        return false;
+    if (status.st_ino != orphan->ready_pipe) { /* that one is closed; the number means something else now */
+        close(ready);
+        return false;
+    }
+    child->ready_fd = ready;
+    ENSURE(loop_add(child->loop, child->ready_fd, EPOLLIN, ready_readable, child) == 0);
+    return true;
+}
+
+uint64_t child_ready_pipe(const struct child *child)
+{
+    CHECK_OBJECT(child, CHILD_MAGIC);
+    struct stat status;
+    return child->ready_fd != -1 && fstat(child->ready_fd, &status) == 0 ? status.st_ino : 0;
+}
+
+static void tell(const struct child *child, int signal_number)
 {
     CHECK_OBJECT(child, CHILD_MAGIC);
     if (child->pid != 0)
-        kill(child->pid, SIGTERM);
+        pidfd_send_signal(child->pidfd, signal_number, NULL, 0);
+}
+
+void child_drain(const struct child *child, const struct child_command *command)
+{
+    tell(child, command->drain_signal);
+}
+
+void child_terminate(const struct child *child)
+{
+    tell(child, SIGTERM);
 }
 
 void child_kill(const struct child *child)

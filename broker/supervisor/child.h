@@ -14,13 +14,26 @@ struct child_command {
     const char *const *arguments; /* argv, NULL-terminated */
     int listen_fd;                /* becomes the process's descriptor 0; -1: /dev/null */
     const char *cores;            /* "0,2-3"; "": all */
+    int drain_signal;             /* by which it is asked to take nothing new, finish what it has, and end */
 };
 
-/* Who is told. Neither call may free the child; both may start the next process. */
+/* The status of a process that was adopted: its parent is another, and learns it. */
+enum { CHILD_STATUS_UNKNOWN = -1 };
+
+/* Who is told. No call may free the child; `ready` and `ended` may start the next process. */
 struct child_watcher {
-    void (*ready)(void *self);                        /* it said "ready\n" on its descriptor 3 */
-    void (*ended)(void *self, pid_t pid, int status); /* as wait(2) tells the status; it is buried already */
+    void (*born)(void *self);  /* there is a process; its program runs when this returns. May be NULL */
+    void (*ready)(void *self); /* it said "ready\n" on its descriptor 3 */
+    /* As wait(2) tells the status, or CHILD_STATUS_UNKNOWN; it is buried already. */
+    void (*ended)(void *self, pid_t pid, int status);
     void *self;
+};
+
+/* A process that an earlier supervisor started and that still runs. */
+struct orphan {
+    pid_t pid;
+    int pidfd;           /* of exactly this process; owned by who gets the orphan */
+    uint64_t ready_pipe; /* as child_ready_pipe told it then; 0: it had said ready */
 };
 
 struct child;
@@ -32,12 +45,19 @@ void child_free(struct child *child);
 
 /* Starts a process; there must be none. False with errno. */
 bool child_start(struct child *child, const struct child_command *command);
-/* Asks it to end. */
+/* Takes over a process that is not our child, and its pidfd; there must be none. Hears it as if it were: its
+ * stderr, and its "ready" when that is still to come, which is then true. */
+bool child_adopt(struct child *child, const struct orphan *orphan);
+/* Asks it to finish what it has and end, or (terminate) to end. */
+void child_drain(const struct child *child, const struct child_command *command);
 void child_terminate(const struct child *child);
 /* Ends it and everything that it started. */
 void child_kill(const struct child *child);
 
 pid_t child_pid(const struct child *child); /* 0: none */
+/* The inode of the pipe on which it has not said ready yet; 0: none. Who finds that pipe at the process's
+ * descriptor 3 knows that it is not ready. */
+uint64_t child_ready_pipe(const struct child *child);
 /* Resident bytes of the process, CPU time of it and of all before it. */
 void child_usage(const struct child *child, uint64_t *resident_bytes, uint64_t *cpu_us);
 /* The last line on stderr of the process, or of the one before when there is none; "" when it said nothing.

@@ -7,18 +7,21 @@
  *
  * A model whose version changed has its new workers started beside the old ones. When all new workers of all
  * such models are ready the broker is told to read the repository again, which moves the routes; then the old
- * workers work off what was queued for them and are stopped. As long as new workers are not
- * ready, for whatever reason, nothing of the old is touched.
- * SPDX-License-Identifier: MIT */
+ * workers work off what was queued for them and are drained. As long as new workers are not
+ * ready, for whatever reason, nothing of the old is touched. Processes that are replaced by others of the
+ * same kind are the turnover's; here it is only asked to go on. SPDX-License-Identifier: MIT */
 #include "fleet.h"
 
 #include "broker_view.h"
 #include "clock.h"
 #include "control.h"
+#include "heritage.h"
 #include "ledger.h"
 #include "log.h"
 #include "members.h"
+#include "recycle.h"
 #include "runtime.h"
+#include "turnover.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,10 +34,14 @@ enum {
 
 /* How often the broker is asked while we wait for what only it knows. */
 #define LOOK_AGAIN (20 * MILLISECOND)
+/* How often processes are compared with the limits of their recycling. */
+#define RECYCLE_EVERY SECOND
 
 struct fleet {
     unsigned magic;
     struct fleet_setup setup;
+    struct config *config; /* what setup.basis.config is since the first reload; NULL: the caller's */
+    char *fixed;           /* plan_fixed of it, for the ledger */
     struct plan *plan;
     struct service_patience patience;
     struct members members;
@@ -45,7 +52,9 @@ struct fleet {
     int64_t handover_until; /* old workers have until then to work off their queue; 0: none is asked to */
     bool look_again;        /* reconciling left something open that no event will tell of */
     struct loop_timer look;
-    struct broker_view *view; /* while reconciling; NULL: not asked yet */
+    struct loop_timer recycle;
+    struct broker_view *view; /* forgotten after each reconciling */
+    struct turnover *turnover;
 };
 
 static void set_patience(struct fleet *fleet, const struct config *config)
@@ -53,26 +62,13 @@ static void set_patience(struct fleet *fleet, const struct config *config)
     fleet->patience = (struct service_patience){
         .start_timeout_ms = config->supervisor_start_timeout_ms,
         .stop_timeout_ms = config->supervisor_stop_timeout_ms,
+        .drain_timeout_ms = config->supervisor_drain_timeout_ms,
         .restart_max_ms = config->supervisor_restart_max_ms,
         .storm_count = config->supervisor_storm_count,
     };
 }
 
 /* ---- towards the plan ---- */
-
-/* What the broker knows, asked at most once while reconciling. */
-static const struct broker_view *view(struct fleet *fleet)
-{
-    if (fleet->view == NULL)
-        fleet->view = broker_view_new(fleet->setup.basis.config);
-    return fleet->view;
-}
-
-static void forget_view(struct fleet *fleet)
-{
-    broker_view_free(fleet->view);
-    fleet->view = NULL;
-}
 
 /* A model is settled when all its workers have said ready and the broker knows them. The second follows the
  * first within milliseconds, but no event of ours tells: so we look again. */
@@ -82,7 +78,7 @@ static bool is_settled(struct fleet *fleet, const struct plan_model *model)
         return true;
     if (members_count(&fleet->members, ROLE_WORKER, model, true) < model->instances)
         return false;
-    if (broker_view_workers(view(fleet), model->name, model->version) >= model->instances)
+    if (broker_view_workers(fleet->view, model->name, model->version) >= model->instances)
         return true;
     fleet->look_again = true;
     return false;
@@ -112,7 +108,7 @@ static void move_routes(struct fleet *fleet)
      * queue to nobody. A broker that is away reads the repository when it starts. */
     yyjson_doc_free(
         control_call(runtime_path(config, "broker.sock", path), "{\"command\":\"reload\"}", TELL_BROKER_MS));
-    forget_view(fleet);
+    broker_view_forget(fleet->view);
     fleet->routes_outdated = false;
     fleet->handover_until = clock_now() + config->frontend_request_timeout_ms * MILLISECOND;
 }
@@ -133,10 +129,10 @@ static void retire_outdated(struct fleet *fleet)
             (model != NULL && !member_outdated(member, model)))
             continue;
         if (clock_now() < fleet->handover_until &&
-            broker_view_open(view(fleet), command->model, command->version) > 0)
+            broker_view_open(fleet->view, command->model, command->version) > 0)
             fleet->look_again = true;
         else
-            member_retire(member);
+            member_drain(member);
     }
 }
 
@@ -158,6 +154,16 @@ static void look_due(void *self)
     ((struct fleet *)self)->members.changed = true;
 }
 
+static void recycle_due(void *self)
+{
+    struct fleet *fleet = self;
+    loop_timer_set(fleet->setup.loop, &fleet->recycle, clock_now() + RECYCLE_EVERY, recycle_due, fleet);
+    if (fleet->stopping || !fleet->ready_said)
+        return;
+    recycle_look(&fleet->members, fleet->plan, fleet->view, fleet->turnover);
+    broker_view_forget(fleet->view);
+}
+
 static void reconcile(struct fleet *fleet)
 {
     members_have(&fleet->members, ROLE_COLLECTOR, NULL, 1);
@@ -168,12 +174,13 @@ static void reconcile(struct fleet *fleet)
         members_have(&fleet->members, ROLE_FRONTEND, NULL, fleet->plan->frontends);
     move_routes(fleet);
     retire_outdated(fleet);
+    fleet->look_again |= turnover_advance(fleet->turnover, fleet->plan);
     members_remove_retired(&fleet->members);
     if (!fleet->ready_said && all_run(fleet)) {
         fleet->ready_said = true;
         fleet->setup.ready(fleet->setup.self);
     }
-    forget_view(fleet);
+    broker_view_forget(fleet->view);
     if (fleet->look_again)
         loop_timer_set(fleet->setup.loop, &fleet->look, clock_now() + LOOK_AGAIN, look_due, fleet);
     fleet->look_again = false;
@@ -213,20 +220,26 @@ static void wind_down(struct fleet *fleet)
 
 /* ---- each turn ---- */
 
-static void write_ledger(const struct fleet *fleet)
+static void write_ledger(void *self)
 {
+    const struct fleet *fleet = self;
     char path[RUNTIME_PATH_BYTES];
     size_t count = 0;
     struct member *member;
     DL_COUNT(fleet->members.first, member, count);
-    struct ledger_entry *entries = object_alloc(count * sizeof(*entries));
+    struct ledger_entry *entries = object_alloc((count + 1) * sizeof(*entries));
     count = 0;
     DL_FOREACH(fleet->members.first, member)
     {
         if (service_pid(member->service) != 0)
-            entries[count++] = (struct ledger_entry){member->command->name, service_pid(member->service)};
+            entries[count++] = (struct ledger_entry){.command = member->command,
+                                                     .pid = service_pid(member->service),
+                                                     .ready_pipe = service_ready_pipe(member->service),
+                                                     .restarts = service_restarts(member->service),
+                                                     .retiring = member->retiring};
     }
-    ledger_write(runtime_path(fleet->setup.basis.config, "processes.json", path), entries, count);
+    ledger_write(runtime_path(fleet->setup.basis.config, "processes.json", path), fleet->fixed, entries,
+                 count);
     free(entries);
 }
 
@@ -242,6 +255,10 @@ static void end_of_turn(void *self)
             wind_down(fleet);
         else
             reconcile(fleet);
+    }
+    if (fleet->setup.inherited != NULL) { /* whom the plan wanted has been started by now */
+        heritage_mark(fleet->setup.inherited, &fleet->members);
+        fleet->setup.inherited = NULL;
     }
     write_ledger(fleet);
 }
@@ -277,45 +294,39 @@ static void log_complaints(struct config_errors *errors)
             log_error("%s", line);
 }
 
-/* The new plan if configuration and repository are without fault, and what goes with it; NULL after a
- * complaint. */
-static struct plan *read_again(struct fleet *fleet, struct config_errors *errors, const char **fixed)
+struct telling {
+    changes_visit *visit;
+    void *self;
+};
+
+static void tell_change(void *self, const char *text)
 {
-    const struct plan_basis *basis = &fleet->setup.basis;
-    const struct options *options = basis->options;
-    struct plan *plan = NULL;
-    struct config *config =
-        config_load(options->config_file, options->settings, options->setting_count, errors);
-    if (config != NULL && (*fixed = changed_for_good(basis->config, config)) == NULL)
-        plan = plan_new(config, errors);
-    if (plan != NULL && errors->count == 0)
-        set_patience(fleet, config);
-    config_free(config);
-    if (errors->count == 0)
-        return plan;
-    plan_free(plan);
-    return NULL;
+    const struct telling *telling = self;
+    log_warning("changed, and needs more than a reload: %s", text);
+    telling->visit(telling->self, text);
 }
 
-bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity)
+/* All that the new configuration and the new repository change for processes that go on running. */
+static void tell_changes(const struct fleet *fleet, const struct config *config, const struct plan *plan,
+                         struct telling *telling)
 {
-    CHECK_OBJECT(fleet, FLEET_MAGIC);
-    struct config_errors errors = {0};
-    const char *fixed = NULL;
-    if (fleet->stopping) {
-        snprintf(reason, capacity, "this supervisor is stopping");
-        return false;
+    changes_of_config(fleet->setup.basis.config, config, tell_change, telling);
+    for (size_t i = 0; i < plan->model_count; i++) {
+        const struct plan_model *new = &plan->models[i];
+        const struct plan_model *old = plan_find(fleet->plan, new->name);
+        if (old != NULL && old->version != NULL && new->version != NULL &&new->instances > 0 &&
+            strcmp(old->version, new->version) == 0)
+            changes_of_model(model_list_find(fleet->plan->repository, text_of(old->name)),
+                             model_list_find(plan->repository, text_of(new->name)), tell_change, telling);
     }
-    struct plan *plan = read_again(fleet, &errors, &fixed);
-    if (plan == NULL) {
-        if (fixed != NULL)
-            snprintf(reason, capacity, "%s cannot change while Outrigger runs; start it again", fixed);
-        else
-            text_copy((struct text){errors.text, strcspn(errors.text, "\n")}, reason, capacity);
-        log_complaints(&errors);
-        log_error("nothing was changed: %s", reason);
-        return false;
-    }
+}
+
+static void take_over(struct fleet *fleet, struct config *config, struct plan *plan)
+{
+    set_patience(fleet, config);
+    fleet->setup.basis.config = config;
+    config_free(fleet->config);
+    fleet->config = config;
     plan_free(fleet->plan);
     fleet->plan = plan;
     fleet->routes_outdated = true;
@@ -327,7 +338,52 @@ bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity)
             service_event(member->service, SERVICE_ON_START);
     }
     log_info("configuration and %zu models read again", plan->model_count);
-    return true;
+}
+
+bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity, changes_visit *visit, void *self)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    const struct options *options = fleet->setup.basis.options;
+    struct config_errors errors = {0};
+    struct telling telling = {visit, self};
+    struct plan *plan = NULL;
+    struct config *config = fleet->stopping ? NULL
+                                            : config_load(options->config_file, options->settings,
+                                                          options->setting_count, &errors);
+    const char *fixed = config == NULL ? NULL : changed_for_good(fleet->setup.basis.config, config);
+    if (config != NULL && fixed == NULL)
+        plan = plan_new(config, &errors);
+    if (plan != NULL && errors.count == 0) {
+        tell_changes(fleet, config, plan, &telling);
+        take_over(fleet, config, plan);
+        return true;
+    }
+    if (fleet->stopping)
+        snprintf(reason, capacity, "this supervisor is stopping");
+    else if (fixed != NULL)
+        snprintf(reason, capacity, "%s cannot change while Outrigger runs; start it again", fixed);
+    else
+        text_copy((struct text){errors.text, strcspn(errors.text, "\n")}, reason, capacity);
+    log_complaints(&errors);
+    log_error("nothing was changed: %s", reason);
+    plan_free(plan);
+    config_free(config);
+    return false;
+}
+
+uint64_t fleet_restart(struct fleet *fleet, const char *what, const char *model, char *reason,
+                       size_t capacity)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    if (fleet->stopping)
+        snprintf(reason, capacity, "this supervisor is stopping");
+    else if (!fleet->ready_said)
+        snprintf(reason, capacity, "not everything runs yet");
+    else if (fleet->routes_outdated)
+        snprintf(reason, capacity, "a reload is under way");
+    else
+        return turnover_restart(fleet->turnover, fleet->plan, what, model, reason, capacity);
+    return 0;
 }
 
 void fleet_stop(struct fleet *fleet)
@@ -336,6 +392,7 @@ void fleet_stop(struct fleet *fleet)
     fleet->hurried = fleet->stopping;
     fleet->stopping = true;
     fleet->members.changed = true;
+    turnover_cancel(fleet->turnover, "the supervisor stops");
     log_info(fleet->hurried ? "stopping at once" : "stopping");
 }
 
@@ -361,7 +418,7 @@ void fleet_each(const struct fleet *fleet, fleet_visit *visit, void *self)
     const struct member *member;
     DL_FOREACH(fleet->members.first, member)
     {
-        visit(self, member->command, member->service);
+        visit(self, member->command, member->service, member->origin);
     }
 }
 
@@ -371,7 +428,23 @@ const struct plan *fleet_plan(const struct fleet *fleet)
     return fleet->plan;
 }
 
+const struct turnover *fleet_turnover(const struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return fleet->turnover;
+}
+
 /* ---- life ---- */
+
+static void inherit(struct fleet *fleet)
+{
+    struct ledger *ledger = fleet->setup.inherited;
+    if (ledger == NULL)
+        return;
+    size_t count =
+        heritage_take(ledger, &fleet->members, fleet->plan, fleet->turnover, fleet->setup.new_socket);
+    fleet->routes_outdated = count > 0; /* the broker may have read another repository than we */
+}
 
 struct fleet *fleet_new(const struct fleet_setup *setup)
 {
@@ -379,13 +452,22 @@ struct fleet *fleet_new(const struct fleet_setup *setup)
     struct config_errors errors = {0};
     fleet->magic = FLEET_MAGIC;
     fleet->setup = *setup;
-    fleet->members = (struct members){.setup = &fleet->setup, .patience = &fleet->patience, .changed = true};
+    fleet->members = (struct members){.setup = &fleet->setup,
+                                      .patience = &fleet->patience,
+                                      .changed = true,
+                                      .born = write_ledger,
+                                      .self = fleet};
     set_patience(fleet, setup->basis.config);
+    fleet->fixed = plan_fixed(setup->basis.config);
     fleet->plan = plan_new(setup->basis.config, &errors);
     log_complaints(&errors);
+    fleet->view = broker_view_new(setup->basis.config);
+    fleet->turnover = turnover_new(&fleet->members, fleet->view);
+    inherit(fleet);
     loop_each_turn(setup->loop, end_of_turn, fleet);
     /* The first turn comes at once, not with the first event. */
     loop_timer_set(setup->loop, &fleet->look, 0, look_due, fleet);
+    loop_timer_set(setup->loop, &fleet->recycle, clock_now() + RECYCLE_EVERY, recycle_due, fleet);
     return fleet;
 }
 
@@ -394,9 +476,14 @@ void fleet_free(struct fleet *fleet)
     if (fleet == NULL)
         return;
     CHECK_OBJECT(fleet, FLEET_MAGIC);
+    turnover_free(fleet->turnover);
     members_free_all(&fleet->members);
     loop_timer_cancel(fleet->setup.loop, &fleet->look);
+    loop_timer_cancel(fleet->setup.loop, &fleet->recycle);
+    broker_view_free(fleet->view);
     plan_free(fleet->plan);
+    config_free(fleet->config);
+    free(fleet->fixed);
     fleet->magic = 0;
     free(fleet);
 }

@@ -3,20 +3,25 @@
 #ifndef OUTRIGGER_FLEET_H
 #define OUTRIGGER_FLEET_H
 
+#include "changes.h"
 #include "loop.h"
 #include "metrics.h"
 #include "plan.h"
 #include "service.h"
 
 struct fleet;
+struct ledger;
+struct turnover;
 
 /* What a fleet is made of; all of it outlives the fleet. */
 struct fleet_setup {
     struct loop *loop;
     struct metrics *metrics;
     struct plan_basis basis;
-    loop_call *ready;   /* called once, when every process that readiness waits for runs */
-    loop_call *stopped; /* called once, after fleet_stop, when no process is left */
+    struct ledger *inherited; /* what an earlier supervisor left; NULL: nothing */
+    bool new_socket;          /* basis.listen_fd is not the one that inherited frontends have */
+    loop_call *ready;         /* called once, when every process that readiness waits for runs */
+    loop_call *stopped;       /* called once, after fleet_stop, when no process is left */
     void *self;
 };
 
@@ -25,18 +30,24 @@ struct fleet *fleet_new(const struct fleet_setup *setup);
 void fleet_free(struct fleet *fleet);
 
 /* Reads configuration and model repository again and moves to what they say. False after any complaint (each
- * is logged, the first is in `reason`): all stays as it was. */
-bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity);
+ * is logged, the first is in `reason`): all stays as it was. `visit` is called for all that will hold only
+ * when processes have been started again. */
+bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity, changes_visit *visit, void *self);
+/* Replaces running processes by new ones, one after the other; see turnover_restart. */
+uint64_t fleet_restart(struct fleet *fleet, const char *what, const char *model, char *reason,
+                       size_t capacity);
 /* Stops all in order: frontends, which finish what they have; workers and broker; collector. Called again: at
  * once. */
 void fleet_stop(struct fleet *fleet);
 /* The broker says that the worker with this pid computes without end. False when it is none of ours. */
 bool fleet_worker_hung(struct fleet *fleet, pid_t pid);
 
-/* Visits each process there is. */
-typedef void fleet_visit(void *self, const struct command *command, const struct service *service);
+/* Visits each process there is. `origin` says where it comes from when it was not simply wanted. */
+typedef void fleet_visit(void *self, const struct command *command, const struct service *service,
+                         const char *origin);
 void fleet_each(const struct fleet *fleet, fleet_visit *visit, void *self);
 /* What is wanted now. */
 const struct plan *fleet_plan(const struct fleet *fleet);
+const struct turnover *fleet_turnover(const struct fleet *fleet);
 
 #endif

@@ -149,6 +149,19 @@ int last_words_open(struct last_words *words)
     return fds[1];
 }
 
+void last_words_adopt(struct last_words *words, int fd)
+{
+    CHECK_OBJECT(words, LAST_WORDS_MAGIC);
+    last_words_close(words);
+    words->length = words->passed = 0;
+    if (fd == -1)
+        return;
+    if (loop_add(words->loop, fd, EPOLLIN, pipe_ready, words) == 0)
+        words->fd = fd;
+    else
+        close(fd);
+}
+
 void last_words_close(struct last_words *words)
 {
     CHECK_OBJECT(words, LAST_WORDS_MAGIC);

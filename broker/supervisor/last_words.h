@@ -14,6 +14,8 @@ void last_words_free(struct last_words *words);
 /* Starts with a new child: returns the descriptor that becomes its stderr, which the caller closes once the
  * child has it; -1 with errno. What an earlier child said is forgotten. */
 int last_words_open(struct last_words *words);
+/* The same with a pipe that a child has already; -1: there is none to read. Takes the descriptor. */
+void last_words_adopt(struct last_words *words, int fd);
 /* The child ended: takes in what still lies in the pipe and closes it. */
 void last_words_close(struct last_words *words);
 

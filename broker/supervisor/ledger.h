@@ -3,21 +3,50 @@
 #ifndef OUTRIGGER_LEDGER_H
 #define OUTRIGGER_LEDGER_H
 
-#include "object.h"
+#include "child.h"
+#include "plan.h"
 
-#include <sys/types.h>
-
+/* One process, as it is written down. */
 struct ledger_entry {
-    const char *name;
+    const struct command *command;
     pid_t pid;
+    uint64_t ready_pipe; /* child_ready_pipe */
+    uint64_t restarts;
+    bool retiring; /* it was told to end */
 };
 
-/* Writes the file anew, in one step. Fails silently into the log: supervision goes on without it. */
-void ledger_write(const char *path, const struct ledger_entry *entries, size_t count);
+/* Writes the file anew, in one step. `fixed` is plan_fixed of the configuration that all of them were started
+ * with. Fails silently into the log: supervision goes on without it. */
+void ledger_write(const char *path, const char *fixed, const struct ledger_entry *entries, size_t count);
 
-/* Ends the processes that an earlier supervisor left running, frontends first so that they can still finish
- * what they have; each is told to stop and killed after stop_timeout_ms. Says which. Blocks until they are
- * gone. Returns how many there were. */
-size_t ledger_replace(const char *path, int64_t stop_timeout_ms);
+/* One process that was written down. */
+struct ledger_process {
+    struct command *command; /* as it was started */
+    struct orphan orphan;    /* pidfd -1: it is gone, or somebody took it (and then owns the command, too) */
+    uint64_t restarts;
+    bool retiring;
+    bool ended; /* by ledger_end */
+};
+
+/* What an earlier supervisor left. */
+struct ledger {
+    char *fixed; /* "" when there is nothing */
+    struct ledger_process *processes;
+    size_t count;
+};
+
+/* Never NULL: what cannot be read, or is of another boot, is nothing. A number that is another process's by
+ * now counts as gone. */
+struct ledger *ledger_read(const char *path);
+void ledger_free(struct ledger *ledger);
+
+/* Ends those that still run and nobody took, frontends first so that they can still finish what they have;
+ * each is told to stop and killed after stop_timeout_ms. Says which, and `why`. Blocks until they are gone.
+ * Returns how many there were. */
+size_t ledger_end(struct ledger *ledger, const char *why, int64_t stop_timeout_ms);
+
+/* The FastCGI listening socket bound at `path` from one of the frontends; -1 when none has it, or the kernel
+ * does not let us. */
+int ledger_listen_fd(const struct ledger *ledger, const char *path);
 
 #endif

@@ -43,10 +43,16 @@ static void stop(void *self)
     fleet_stop(((struct program *)self)->fleet);
 }
 
+static void ignore_change(void *self, const char *text)
+{
+    (void)self;
+    (void)text;
+}
+
 static void reload(void *self)
 {
-    char reason[512]; /* logged already */
-    fleet_reload(((struct program *)self)->fleet, reason, sizeof(reason));
+    char reason[512]; /* logged already, as the changes are */
+    fleet_reload(((struct program *)self)->fleet, reason, sizeof(reason), ignore_change, NULL);
 }
 
 /* What children inherit beside their descriptors. */
@@ -70,18 +76,25 @@ static bool prepare_environment(const struct config *config, struct placement *p
     return true;
 }
 
-static void replace_predecessors(const struct config *config)
+/* Processes that were started with other sockets or directories cannot be ours. Those of the others are, and
+ * so is their listening socket. False after a complaint: there is nothing to be supervised. */
+static bool take_heritage(const struct config *config, struct runtime *runtime, struct ledger *ledger,
+                          bool *new_socket)
 {
-    char path[RUNTIME_PATH_BYTES];
-    size_t count =
-        ledger_replace(runtime_path(config, "processes.json", path), config->supervisor_stop_timeout_ms);
-    if (count > 0)
-        log_info("%zu processes of an earlier supervisor were ended", count);
+    char *fixed = plan_fixed(config);
+    if (strcmp(ledger->fixed, fixed) != 0)
+        ledger_end(ledger, "its sockets or directories are not those of the configuration",
+                   config->supervisor_stop_timeout_ms);
+    free(fixed);
+    int fd = ledger_listen_fd(ledger, config->frontend_socket);
+    *new_socket = fd == -1;
+    return runtime_listen(runtime, fd);
 }
 
 /* The fleet's life, in a runtime directory that is ours alone. Returns the exit status. */
 static int supervise(const struct options *options, const struct config *config,
-                     const struct runtime *runtime, const struct placement *placement)
+                     const struct runtime *runtime, const struct placement *placement, struct ledger *ledger,
+                     bool new_socket)
 {
     struct program program = {.options = options, .loop = loop_new()};
     char path[RUNTIME_PATH_BYTES];
@@ -95,6 +108,8 @@ static int supervise(const struct options *options, const struct config *config,
     struct fleet_setup setup = {.loop = program.loop,
                                 .metrics = metrics,
                                 .basis = {config, options, *placement, runtime_listen_fd(runtime)},
+                                .inherited = ledger,
+                                .new_socket = new_socket,
                                 .ready = say_ready,
                                 .stopped = stop_loop,
                                 .self = &program};
@@ -129,12 +144,18 @@ int main(int argc, char **argv)
     struct config *config = options_config(&options);
     struct placement placement;
     struct runtime *runtime = prepare_environment(config, &placement) ? runtime_open(config) : NULL;
+    char path[RUNTIME_PATH_BYTES];
+    bool new_socket;
     int status = 1;
-    if (runtime != NULL) {
-        replace_predecessors(config);
-        status = supervise(&options, config, runtime, &placement);
+    struct ledger *ledger =
+        runtime == NULL ? NULL : ledger_read(runtime_path(config, "processes.json", path));
+    if (runtime != NULL && !take_heritage(config, runtime, ledger, &new_socket)) {
+        runtime_abandon(runtime);
+    } else if (runtime != NULL) {
+        status = supervise(&options, config, runtime, &placement, ledger, new_socket);
+        runtime_close(runtime);
     }
-    runtime_close(runtime);
+    ledger_free(ledger);
     config_free(config);
     options_free(&options);
     return status;

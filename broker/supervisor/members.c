@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "members.h"
 
+#include "clock.h"
 #include "control.h"
 #include "runtime.h"
 
@@ -20,7 +21,7 @@ static void count_state(const struct member *member, enum service_state state, i
                value);
 }
 
-static void tell_broker_of_death(const struct members *members, pid_t pid)
+void members_tell_of_death(const struct members *members, pid_t pid)
 {
     char path[RUNTIME_PATH_BYTES];
     char line[64];
@@ -94,8 +95,16 @@ static void member_ended(void *self, struct service *service, pid_t pid, const c
     (void)service;
     member->how = how;
     member->members->changed = true;
-    if (member->command->role == ROLE_WORKER)
-        tell_broker_of_death(member->members, pid);
+    /* One that left has said so to the broker itself, after its last results, which may still be on their
+     * way: those must not be computed again. */
+    if (member->command->role == ROLE_WORKER && strcmp(how, "left") != 0)
+        members_tell_of_death(member->members, pid);
+}
+
+static void member_born(void *self)
+{
+    const struct member *member = self;
+    member->members->born(member->members->self);
 }
 
 static void member_changed(void *self, struct service *service, enum service_state before)
@@ -120,23 +129,39 @@ static void member_changed(void *self, struct service *service, enum service_sta
 
 /* ---- coming and going ---- */
 
-static void add(struct members *members, enum role role, int number, const struct plan_model *model)
+/* 90 to 100: nobody lives longer than the limit says, and not all equally long. */
+static unsigned draw_limit(const struct member *member)
+{
+    uint64_t mixed = ((uint64_t)clock_now() ^ (uintptr_t)member) * UINT64_C(0x9e3779b97f4a7c15);
+    return 90 + (unsigned)((mixed >> 32) % 11);
+}
+
+static struct member *add(struct members *members, struct command *command)
 {
     struct member *member = object_alloc(sizeof(*member));
-    struct command *command = command_new(&members->setup->basis, role, number, model);
-    struct service_watcher watcher = {.ended = member_ended, .changed = member_changed, .self = member};
+    struct service_watcher watcher = {
+        .born = member_born, .ended = member_ended, .changed = member_changed, .self = member};
     member->members = members;
     member->command = command;
     member->how = "start";
+    member->limit_percent = draw_limit(member);
     member->view = (struct child_command){.name = command->name,
                                           .path = command->path,
                                           .arguments = (const char *const *)command->arguments,
                                           .listen_fd = command->listen_fd,
-                                          .cores = command->cores};
+                                          .cores = command->cores,
+                                          .drain_signal = command->drain_signal};
     member->service =
         service_new(members->setup->loop, &member->view, members->patience, &watcher, STDERR_FILENO);
     DL_APPEND(members->first, member);
-    service_event(member->service, SERVICE_ON_START);
+    return member;
+}
+
+const char *member_title(const struct member *member, char *buffer)
+{
+    snprintf(buffer, MEMBER_TITLE_BYTES, "%s (%ld)", member->command->name,
+             (long)service_pid(member->service));
+    return buffer;
 }
 
 static void member_free(struct member *member)
@@ -152,6 +177,12 @@ void member_retire(struct member *member)
 {
     member->retiring = true;
     service_event(member->service, SERVICE_ON_STOP);
+}
+
+void member_drain(struct member *member)
+{
+    member->retiring = true;
+    service_event(member->service, SERVICE_ON_DRAIN);
 }
 
 void members_remove_retired(struct members *members)
@@ -182,7 +213,7 @@ static bool serves(const struct command *command, const struct plan_model *model
 
 static bool fits(const struct member *member, enum role role, const struct plan_model *model)
 {
-    return !member->retiring && member->command->role == role &&
+    return !member->retiring && !member->leaving && member->command->role == role &&
            (model == NULL || serves(member->command, model));
 }
 
@@ -228,6 +259,37 @@ static int free_number(const struct members *members, enum role role, const stru
     return number;
 }
 
+static struct member *start(struct members *members, enum role role, const struct plan_model *model)
+{
+    int number = free_number(members, role, model);
+    struct member *member = add(members, command_new(&members->setup->basis, role, number, model));
+    service_event(member->service, SERVICE_ON_START);
+    return member;
+}
+
+struct member *members_succeed(struct members *members, struct member *old, const struct plan_model *model,
+                               const char *cause)
+{
+    struct member *successor = start(members, old->command->role, model);
+    snprintf(successor->origin, sizeof(successor->origin), "after %s: %s", old->command->name, cause);
+    old->leaving = true;
+    return successor;
+}
+
+struct member *members_adopt(struct members *members, struct ledger_process *process)
+{
+    const struct plan_basis *basis = &members->setup->basis;
+    struct command *command = process->command;
+    command_complete(command, basis);
+    struct member *member = add(members, command);
+    struct orphan orphan = process->orphan;
+    process->command = NULL;
+    process->orphan.pidfd = -1;
+    snprintf(member->origin, sizeof(member->origin), "adopted");
+    service_adopt(member->service, &orphan, process->restarts);
+    return member;
+}
+
 static struct member *highest(const struct members *members, enum role role, const struct plan_model *model)
 {
     struct member *found = NULL;
@@ -244,7 +306,7 @@ void members_have(struct members *members, enum role role, const struct plan_mod
 {
     int64_t count = members_count(members, role, model, false);
     for (; count < wanted; count++)
-        add(members, role, free_number(members, role, model), model);
+        start(members, role, model);
     for (; count > wanted; count--)
         member_retire(highest(members, role, model));
 }

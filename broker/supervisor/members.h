@@ -4,6 +4,7 @@
 #define OUTRIGGER_MEMBERS_H
 
 #include "fleet.h"
+#include "ledger.h"
 
 /* One process of the fleet. */
 struct member {
@@ -11,8 +12,12 @@ struct member {
     struct command *command;
     struct child_command view; /* of the command, for the service */
     struct service *service;
-    bool retiring;   /* nobody wants it any more: stopped, then removed */
-    const char *how; /* its last process ended */
+    bool leaving;                /* another has been started to take its place: it does not count any more */
+    bool retiring;               /* nobody wants it any more: stopped, then removed */
+    const char *how;             /* its last process ended */
+    char origin[128];            /* where it comes from when it was not simply wanted: "adopted"; "" */
+    int64_t no_recycling_before; /* monotonic ns: what was tried lately failed */
+    unsigned limit_percent;      /* of the limits of its recycling, so that not all reach theirs at once */
     struct member *prev;
     struct member *next;
 };
@@ -21,19 +26,34 @@ struct members {
     struct member *first; /* the others by `next`, in the order of their start */
     const struct fleet_setup *setup;
     const struct service_patience *patience;
-    bool changed;          /* since the fleet last looked */
+    bool changed;    /* since the fleet last looked */
+    loop_call *born; /* a process was made, and must be written down; with `self` */
+    void *self;
     bool broker_was_ready; /* at least once */
 };
 
 /* Adds and starts, or retires, so that `wanted` processes of the role (and of the model, for workers) are
  * there. */
 void members_have(struct members *members, enum role role, const struct plan_model *model, int64_t wanted);
+/* Adds and starts one more that shall take the place of `old`, which does not count any more from now on.
+ * `model` is NULL but for workers. */
+struct member *members_succeed(struct members *members, struct member *old, const struct plan_model *model,
+                               const char *cause);
+/* The process of an earlier supervisor; takes its command and its pidfd out of the ledger. */
+struct member *members_adopt(struct members *members, struct ledger_process *process);
+/* The broker must not wait for a process that is gone. */
+void members_tell_of_death(const struct members *members, pid_t pid);
 /* How many fit the plan; with `running` only those that have said ready. */
 int64_t members_count(const struct members *members, enum role role, const struct plan_model *model,
                       bool running);
 /* True when the member is a worker of this model that serves something else than the plan wants. */
 bool member_outdated(const struct member *member, const struct plan_model *model);
 
+/* Asks it to finish what it has, as another does its work; members_remove_retired frees it then. */
+void member_drain(struct member *member);
+/* "worker.sum.1 (123)", in a buffer of MEMBER_TITLE_BYTES. */
+enum { MEMBER_TITLE_BYTES = 320 };
+const char *member_title(const struct member *member, char *buffer);
 /* Stops it; members_remove_retired frees it when its process has ended. */
 void member_retire(struct member *member);
 void members_remove_retired(struct members *members);

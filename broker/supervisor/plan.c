@@ -7,6 +7,7 @@
 #include "plan.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,6 +38,22 @@ const char *role_name(enum role role)
     return names[role];
 }
 
+bool role_find(const char *name, enum role *role)
+{
+    for (*role = 0; *role < ROLE_COUNT; (*role)++)
+        if (name != NULL && strcmp(name, role_name(*role)) == 0)
+            return true;
+    return false;
+}
+
+char *plan_fixed(const struct config *config)
+{
+    return format("runtime_directory=%s\nmodels_directory=%s\nbinary_directory=%s\nfrontend.socket=%s\n"
+                  "broker.askers=%s\nbroker.workers=%s\n",
+                  config->runtime_directory, config->models_directory, config->binary_directory,
+                  config->frontend_socket, config->broker_askers, config->broker_workers);
+}
+
 /* ---- the plan ---- */
 
 static void plan_one(const struct config *config, const struct model_config *model,
@@ -52,6 +69,9 @@ static void plan_one(const struct config *config, const struct model_config *mod
     planned->configuration = format("%s/model.conf", model->directory);
     planned->instances = version == NULL ? 0 : model->instances;
     planned->required = model->required != 0;
+    planned->max_requests =
+        model->limits_max_requests < 0 ? config->worker_max_requests : model->limits_max_requests;
+    planned->max_rss_mb = model->limits_max_rss_mb < 0 ? config->worker_max_rss_mb : model->limits_max_rss_mb;
 }
 
 struct plan *plan_new(const struct config *config, struct config_errors *errors)
@@ -59,10 +79,11 @@ struct plan *plan_new(const struct config *config, struct config_errors *errors)
     struct plan *plan = object_alloc(sizeof(*plan));
     struct model_list *list = model_list_load(config->models_directory, errors);
     plan->frontends = config->frontend_processes;
+    plan->frontend_max_requests = config->frontend_max_requests;
+    plan->repository = list;
     plan->models = object_alloc(list->count * sizeof(*plan->models));
     for (plan->model_count = 0; plan->model_count < list->count; plan->model_count++)
         plan_one(config, list->models[plan->model_count], &plan->models[plan->model_count], errors);
-    model_list_free(list);
     return plan;
 }
 
@@ -78,6 +99,7 @@ void plan_free(struct plan *plan)
         free(plan->models[i].configuration);
     }
     free(plan->models);
+    model_list_free(plan->repository);
     free(plan);
 }
 
@@ -166,6 +188,16 @@ static char *name_of(enum role role, int number, const struct plan_model *model)
     return object_strdup(role_name(role));
 }
 
+void command_complete(struct command *command, const struct plan_basis *basis)
+{
+    bool edge = command->role == ROLE_FRONTEND || command->role == ROLE_BROKER;
+    command->listen_fd = command->role == ROLE_FRONTEND ? basis->listen_fd : -1;
+    /* Their SIGTERM means the end within two seconds, whatever is open. */
+    command->drain_signal = edge ? SIGUSR1 : SIGTERM;
+    /* A worker finds out how heavy its model is and pins itself; the collector may sleep anywhere. */
+    command->cores = edge ? basis->placement.light : "";
+}
+
 struct command *command_new(const struct plan_basis *basis, enum role role, int number,
                             const struct plan_model *model)
 {
@@ -176,9 +208,7 @@ struct command *command_new(const struct plan_basis *basis, enum role role, int 
     command->model = object_strdup(model == NULL ? "" : model->name);
     command->version = object_strdup(model == NULL ? "" : model->version);
     command->file = object_strdup(model == NULL || model->file == NULL ? "" : model->file);
-    command->listen_fd = role == ROLE_FRONTEND ? basis->listen_fd : -1;
-    /* A worker finds out how heavy its model is and pins itself; the collector may sleep anywhere. */
-    command->cores = role == ROLE_FRONTEND || role == ROLE_BROKER ? basis->placement.light : "";
+    command_complete(command, basis);
     if (model != NULL && model->python != NULL)
         python_arguments(command, basis->config, model);
     else
@@ -190,7 +220,7 @@ void command_free(struct command *command)
 {
     if (command == NULL)
         return;
-    for (char **argument = command->arguments; *argument != NULL; argument++)
+    for (char **argument = command->arguments; argument != NULL && *argument != NULL; argument++)
         free(*argument);
     free(command->arguments);
     free(command->name);
@@ -199,4 +229,17 @@ void command_free(struct command *command)
     free(command->file);
     free(command->path);
     free(command);
+}
+
+bool command_equals(const struct command *left, const struct command *right)
+{
+    if (left->role != right->role || strcmp(left->path, right->path) != 0 ||
+        strcmp(left->file, right->file) != 0)
+        return false;
+    char **a = left->arguments;
+    char **b = right->arguments;
+    for (; *a != NULL && *b != NULL; a++, b++)
+        if (strcmp(*a, *b) != 0)
+            return false;
+    return *a == NULL && *b == NULL;
 }

@@ -9,6 +9,8 @@
 /* In the order of their start. */
 enum role { ROLE_COLLECTOR, ROLE_BROKER, ROLE_WORKER, ROLE_FRONTEND, ROLE_COUNT };
 const char *role_name(enum role role);
+/* False when it is no role's name; NULL is none. */
+bool role_find(const char *name, enum role *role);
 
 /* A model as the repository wants it. */
 struct plan_model {
@@ -18,14 +20,18 @@ struct plan_model {
     char *python;        /* the interpreter of its worker; NULL: outrigger-worker serves it */
     char *configuration; /* its model.conf, which need not exist */
     int64_t instances;
-    bool required; /* readiness waits for it */
+    bool required;        /* readiness waits for it */
+    int64_t max_requests; /* a worker is replaced after so many; 0: never */
+    int64_t max_rss_mb;   /* likewise when it is larger */
 };
 
 /* The wanted state. */
 struct plan {
     int64_t frontends;
-    struct plan_model *models;
+    int64_t frontend_max_requests; /* 0: never */
+    struct plan_model *models;     /* one for each of the repository's */
     size_t model_count;
+    struct model_list *repository; /* as it was read */
 };
 
 /* From the configuration and its model repository. Never NULL; models that are wrong are left out and
@@ -55,11 +61,21 @@ struct command {
     char **arguments; /* NULL-terminated */
     const char *cores;
     int listen_fd;
+    int drain_signal; /* child.h */
 };
+
+/* The parameters that cannot change as long as a process runs that was started with them: one line each,
+ * NAME=VALUE. The caller frees. */
+char *plan_fixed(const struct config *config);
 
 /* `model` is NULL but for workers. */
 struct command *command_new(const struct plan_basis *basis, enum role role, int number,
                             const struct plan_model *model);
+/* Fills in what only this supervisor knows, in a command whose texts came from elsewhere: descriptors, cores,
+ * signals. */
+void command_complete(struct command *command, const struct plan_basis *basis);
 void command_free(struct command *command);
+/* True when a process of the one command is what the other would start. */
+bool command_equals(const struct command *left, const struct command *right);
 
 #endif

@@ -2,11 +2,16 @@
  *
  *   {"command":"status"}                every process and every wanted model, for `outrigger status`
  *   {"command":"reload"}                read configuration and model repository again
+ *   {"command":"restart","what":W,"model":M}   replace the workers (of a model), frontends, broker, collector
+ * or all, one after the other; answers with a number
+ *   {"command":"restart-progress","id":N,"from":K}   what was done since line K, and whether that was all
  *   {"command":"stop"}                  stop everything in order; said twice: at once
  *   {"command":"worker-hung","pid":N}   the broker gave that worker up: it computes without end
  *
  * SPDX-License-Identifier: MIT */
 #include "report.h"
+
+#include "turnover.h"
 
 /* ---- status ---- */
 
@@ -15,7 +20,8 @@ struct listing {
     yyjson_mut_val *processes;
 };
 
-static void add_process(void *self, const struct command *command, const struct service *service)
+static void add_process(void *self, const struct command *command, const struct service *service,
+                        const char *origin)
 {
     const struct listing *listing = self;
     yyjson_mut_doc *reply = listing->reply;
@@ -31,6 +37,7 @@ static void add_process(void *self, const struct command *command, const struct 
     yyjson_mut_obj_add_strcpy(reply, entry, "version", command->version);
     if (service_failures(service) > 0 || service_state(service) == SERVICE_FAILED)
         yyjson_mut_obj_add_strcpy(reply, entry, "last_words", service_last_words(service));
+    yyjson_mut_obj_add_strcpy(reply, entry, "origin", origin);
 }
 
 static void add_model(yyjson_mut_doc *reply, yyjson_mut_val *models, const struct plan_model *model)
@@ -40,6 +47,22 @@ static void add_model(yyjson_mut_doc *reply, yyjson_mut_val *models, const struc
     yyjson_mut_obj_add_strcpy(reply, entry, "version", model->version == NULL ? "" : model->version);
     yyjson_mut_obj_add_int(reply, entry, "wanted", model->instances);
     yyjson_mut_obj_add_bool(reply, entry, "required", model->required);
+}
+
+/* How many processes of each kind were replaced by a successor, by cause; kinds without any are left out. */
+static void add_successions(yyjson_mut_doc *reply, yyjson_mut_val *root, const struct turnover *turnover)
+{
+    yyjson_mut_val *successions = yyjson_mut_obj_add_obj(reply, root, "successions");
+    for (enum role role = 0; role < ROLE_COUNT; role++) {
+        yyjson_mut_val *causes = NULL;
+        for (enum turnover_cause cause = 0; cause < TURNOVER_CAUSE_COUNT; cause++) {
+            uint64_t count = turnover_count(turnover, role, cause);
+            if (count > 0 && causes == NULL)
+                causes = yyjson_mut_obj_add_obj(reply, successions, role_name(role));
+            if (count > 0)
+                yyjson_mut_obj_add_uint(reply, causes, turnover_cause_name(cause), count);
+        }
+    }
 }
 
 static void status(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
@@ -52,16 +75,61 @@ static void status(const struct report *report, yyjson_val *request, yyjson_mut_
     fleet_each(report->fleet, add_process, &listing);
     for (size_t i = 0; i < plan->model_count; i++)
         add_model(reply, models, &plan->models[i]);
+    add_successions(reply, root, fleet_turnover(report->fleet));
 }
 
 /* ---- the others ---- */
 
+struct notes {
+    yyjson_mut_doc *reply;
+    yyjson_mut_val *list; /* NULL: there is none yet */
+};
+
+static void note(void *self, const char *text)
+{
+    struct notes *notes = self;
+    if (notes->list == NULL)
+        notes->list = yyjson_mut_obj_add_arr(notes->reply, yyjson_mut_doc_get_root(notes->reply), "needs");
+    yyjson_mut_arr_add_strcpy(notes->reply, notes->list, text);
+}
+
 static void reload(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
 {
     char reason[512];
+    struct notes notes = {.reply = reply};
     (void)request;
-    if (!fleet_reload(report->fleet, reason, sizeof(reason)))
+    if (!fleet_reload(report->fleet, reason, sizeof(reason), note, &notes))
         control_refuse(reply, "%s", reason);
+}
+
+static void restart(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    char reason[1600];
+    const char *what = yyjson_get_str(yyjson_obj_get(request, "what"));
+    const char *model = yyjson_get_str(yyjson_obj_get(request, "model"));
+    uint64_t id = fleet_restart(report->fleet, what == NULL ? "" : what, model, reason, sizeof(reason));
+    if (id == 0)
+        control_refuse(reply, "%s", reason);
+    else
+        yyjson_mut_obj_add_uint(reply, yyjson_mut_doc_get_root(reply), "id", id);
+}
+
+static void restart_progress(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    struct turnover_progress progress;
+    uint64_t from = yyjson_get_uint(yyjson_obj_get(request, "from"));
+    if (!turnover_progress(fleet_turnover(report->fleet), yyjson_get_uint(yyjson_obj_get(request, "id")),
+                           &progress)) {
+        control_refuse(reply, "there is no such restart");
+        return;
+    }
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(reply);
+    yyjson_mut_val *lines = yyjson_mut_obj_add_arr(reply, root, "lines");
+    for (; from < progress.line_count; from++)
+        yyjson_mut_arr_add_strcpy(reply, lines, progress.lines[from]);
+    yyjson_mut_obj_add_bool(reply, root, "done", progress.done);
+    if (progress.failure != NULL)
+        yyjson_mut_obj_add_strcpy(reply, root, "failure", progress.failure);
 }
 
 static void stop(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
@@ -86,20 +154,25 @@ void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
     static const struct {
         const char *name;
         void (*run)(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply);
-    } commands[] = {{"status", status}, {"reload", reload}, {"stop", stop}, {"worker-hung", worker_hung}};
+    } commands[] = {{"status", status},   {"reload", reload},
+                    {"restart", restart}, {"restart-progress", restart_progress},
+                    {"stop", stop},       {"worker-hung", worker_hung}};
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         if (yyjson_equals_str(yyjson_obj_get(request, "command"), commands[i].name)) {
             commands[i].run(self, request, reply);
             return;
         }
-    control_refuse(reply, "the supervisor knows status, reload, stop and worker-hung");
+    control_refuse(reply,
+                   "the supervisor knows status, reload, restart, restart-progress, stop and worker-hung");
 }
 
 /* ---- gauges ---- */
 
-static void measure(void *self, const struct command *command, const struct service *service)
+static void measure(void *self, const struct command *command, const struct service *service,
+                    const char *origin)
 {
     const struct report *report = self;
+    (void)origin;
     uint64_t resident_bytes;
     uint64_t cpu_us;
     service_usage(service, &resident_bytes, &cpu_us);

@@ -3,6 +3,12 @@
  * The lock comes first, since everything after it replaces what an earlier supervisor may still use. The
  * FastCGI socket is made here and not by the frontends, so that it outlives each of them: while one is
  * started again, new connections wait in its backlog and nobody is refused.
+ *
+ * It outlives a supervisor, too, in the frontends, and the next one gets it back from any of them
+ * (pidfd_getfd). That is better than a new socket at the same path, which would refuse nobody either: the
+ * frontends stay what they are, and connections that wait in the backlog keep their place. A new socket is
+ * made when there is no frontend left, or the kernel refuses (a user who is not root where ptrace is
+ * restricted); frontends of the old one are then replaced one by one, and work off what waits there before.
  * SPDX-License-Identifier: MIT */
 #include "runtime.h"
 
@@ -83,10 +89,13 @@ static void open_directory_to(const struct config *config, gid_t group)
                     config->runtime_directory, config->frontend_socket_group, strerror(errno));
 }
 
-static bool listen_for_frontends(struct runtime *runtime)
+bool runtime_listen(struct runtime *runtime, int fd)
 {
     const struct config *config = runtime->config;
     gid_t group;
+    runtime->listen_fd = fd;
+    if (fd != -1)
+        return true;
     if (!socket_group(config, &group))
         return false;
     open_directory_to(config, group);
@@ -103,12 +112,21 @@ struct runtime *runtime_open(const struct config *config)
     *runtime = (struct runtime){.config = config, .lock = -1, .listen_fd = -1};
     runtime->made_directory = access(config->runtime_directory, F_OK) == -1;
     if (make_directory(config->runtime_directory) && take_lock(runtime) &&
-        make_directory(config->state_directory) && listen_for_frontends(runtime))
+        make_directory(config->state_directory))
         return runtime;
-    char path[RUNTIME_PATH_BYTES];
-    process_unlock(runtime_path(config, "supervisor.lock", path), runtime->lock);
-    free(runtime);
+    runtime_abandon(runtime);
     return NULL;
+}
+
+void runtime_abandon(struct runtime *runtime)
+{
+    if (runtime == NULL)
+        return;
+    char path[RUNTIME_PATH_BYTES];
+    if (runtime->listen_fd != -1)
+        close(runtime->listen_fd);
+    process_unlock(runtime_path(runtime->config, "supervisor.lock", path), runtime->lock);
+    free(runtime);
 }
 
 int runtime_listen_fd(const struct runtime *runtime)

@@ -7,13 +7,18 @@
 
 struct runtime;
 
-/* Makes the directories, takes the supervisor's lock and listens at the FastCGI socket. NULL after a logged
- * complaint: there is nothing to be started then. */
+/* Makes the directories and takes the supervisor's lock. NULL after a logged complaint: there is nothing to
+ * be started then. */
 struct runtime *runtime_open(const struct config *config);
+/* Has the FastCGI listening socket from now on: `fd`, which it takes, or a new one for -1. False after a
+ * logged complaint. */
+bool runtime_listen(struct runtime *runtime, int fd);
 /* The FastCGI listening socket, which the frontends inherit. */
 int runtime_listen_fd(const struct runtime *runtime);
-/* Removes everything that our processes leave in the directory, and gives the lock back. All of them have
- * ended. */
+/* NULL does nothing. Gives the lock back, and leaves the files to the processes that still use them. */
+void runtime_abandon(struct runtime *runtime);
+/* NULL does nothing. Removes everything that our processes leave in the directory, and gives the lock back.
+ * All of them have ended. */
 void runtime_close(struct runtime *runtime);
 
 /* The path of a file in the directory, in a buffer of RUNTIME_PATH_BYTES; too long paths were refused with

@@ -9,11 +9,15 @@
  * was ready is replaced at once, however it ended. One that ended without having been ready has failed to
  * start: one second's wait, doubled each time, and after storm_count of them in a row the service is called
  * failed and tried at the longest wait.
+ *
+ * A process that another replaces is not stopped but drained: it may take as long as its work does. Only when
+ * drain_timeout_ms is over it is told to stop like any other.
  * SPDX-License-Identifier: MIT */
 #include "service.h"
 
 #include "clock.h"
 #include "log.h"
+#include "process.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -38,11 +42,12 @@ struct service {
     bool wanted;     /* the owner's last word: START or STOP */
     bool overdue;    /* this process is being stopped because it has not */
     bool hung;       /* this process was killed because somebody said so */
-    int exit_status; /* of the last process, as wait(2) tells it */
+    int exit_status; /* of the last process, as wait(2) tells it, or CHILD_STATUS_UNKNOWN */
     struct child *child;
-    struct loop_timer timer; /* the one thing that this state waits for */
-    int64_t started_at;      /* monotonic nanoseconds; 0: never yet */
-    int64_t failures;        /* failed starts in a row */
+    const struct orphan *orphan; /* during ADOPT: the process */
+    struct loop_timer timer;     /* the one thing that this state waits for */
+    int64_t started_at;          /* monotonic nanoseconds; 0: never yet */
+    int64_t failures;            /* failed starts in a row */
     uint64_t starts;
     char cause[1024];
     char last_words[2048];
@@ -74,6 +79,12 @@ pid_t service_pid(const struct service *service)
 {
     CHECK_OBJECT(service, SERVICE_MAGIC);
     return child_pid(service->child);
+}
+
+uint64_t service_ready_pipe(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return child_ready_pipe(service->child);
 }
 
 int64_t service_uptime_ms(const struct service *service)
@@ -142,9 +153,8 @@ static void timer_fired(void *self)
 {
     struct service *service = self;
     static const enum service_event events[SERVICE_STATE_COUNT] = {
-        [SERVICE_STARTING] = SERVICE_ON_READY_TIMEOUT,
-        [SERVICE_STOPPING] = SERVICE_ON_KILL_TIMEOUT,
-        [SERVICE_WAITING] = SERVICE_ON_RETRY,
+        [SERVICE_STARTING] = SERVICE_ON_READY_TIMEOUT, [SERVICE_DRAINING] = SERVICE_ON_DRAIN_TIMEOUT,
+        [SERVICE_STOPPING] = SERVICE_ON_KILL_TIMEOUT,  [SERVICE_WAITING] = SERVICE_ON_RETRY,
         [SERVICE_FAILED] = SERVICE_ON_RETRY,
     };
     ENSURE(events[service->state] != SERVICE_ON_START); /* no other state sets the timer */
@@ -196,6 +206,8 @@ static void describe_end(struct service *service)
                  (long long)service->patience->start_timeout_ms, colon, line);
     else if (service->hung)
         snprintf(service->cause, sizeof(service->cause), "killed because it hung");
+    else if (status == CHILD_STATUS_UNKNOWN)
+        snprintf(service->cause, sizeof(service->cause), "ended%s%s", colon, line);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         snprintf(service->cause, sizeof(service->cause), "exit 0");
     else if (WIFEXITED(status))
@@ -212,7 +224,20 @@ static const char *how_it_ended(const struct service *service)
         return "overdue";
     if (service->hung)
         return "hung";
+    bool unknown = service->exit_status == CHILD_STATUS_UNKNOWN;
+    bool was_told = service->state == SERVICE_DRAINING || service->state == SERVICE_STOPPING;
+    if (was_told && (unknown || service->exit_status == 0))
+        return "left";
+    if (unknown)
+        return "unknown";
     return WIFSIGNALED(service->exit_status) ? "signal" : "exit";
+}
+
+static void process_born(void *self)
+{
+    struct service *service = self;
+    if (service->watcher.born != NULL)
+        service->watcher.born(service->watcher.self);
 }
 
 static void process_ready_said(void *self)
@@ -262,6 +287,14 @@ static void terminate(struct service *service)
     child_terminate(service->child);
     wait_ms(service, service->patience->stop_timeout_ms);
     enter(service, SERVICE_STOPPING);
+}
+
+/* Asks the process to finish what it has; whether another follows in its place is `wanted`. */
+static void ask_to_finish(struct service *service)
+{
+    child_drain(service->child, service->command);
+    wait_ms(service, service->patience->drain_timeout_ms);
+    enter(service, SERVICE_DRAINING);
 }
 
 /* ---- the actions ---- */
@@ -320,6 +353,29 @@ static void give_up(struct service *service)
     enter(service, SERVICE_STOPPED);
 }
 
+static void adopt(struct service *service)
+{
+    service->wanted = true;
+    if (!child_adopt(service->child, service->orphan)) {
+        enter(service, SERVICE_RUNNING);
+        return;
+    }
+    wait_ms(service, service->patience->start_timeout_ms);
+    enter(service, SERVICE_STARTING);
+}
+
+static void drain(struct service *service)
+{
+    service->wanted = false;
+    ask_to_finish(service);
+}
+
+static void drain_and_start(struct service *service)
+{
+    service->wanted = true;
+    ask_to_finish(service);
+}
+
 static void want(struct service *service)
 {
     service->wanted = true;
@@ -360,30 +416,53 @@ typedef void action(struct service *service);
 /* clang-format off */
 static action *const actions[][SERVICE_EVENT_COUNT] = {
 #define ROW(state, on_start, on_ready, on_exited, on_ready_timeout, on_stop, on_kill_timeout, on_retry,      \
-            on_hung)                                                                                         \
+            on_hung, on_adopt, on_drain, on_restart, on_drain_timeout)                                       \
     [SERVICE_##state] = {                                                                                    \
         [SERVICE_ON_START] = on_start, [SERVICE_ON_READY] = on_ready, [SERVICE_ON_EXITED] = on_exited,       \
         [SERVICE_ON_READY_TIMEOUT] = on_ready_timeout, [SERVICE_ON_STOP] = on_stop,                          \
         [SERVICE_ON_KILL_TIMEOUT] = on_kill_timeout, [SERVICE_ON_RETRY] = on_retry,                          \
-        [SERVICE_ON_HUNG] = on_hung}
-    /*            START    READY     EXITED   READY_TIMEOUT  STOP            KILL_TIMEOUT  RETRY    HUNG */
-    ROW(STOPPED,  start,   ignore,   ignore,  ignore,        ignore,         ignore,       ignore,  ignore),
-    ROW(STARTING, ignore,  be_ready, died,    stop_overdue,  stop,           ignore,       ignore,  kill_hung),
-    ROW(RUNNING,  ignore,  ignore,   died,    ignore,        stop,           ignore,       ignore,  kill_hung),
-    ROW(STOPPING, want,    ignore,   ended,   ignore,        no_longer_want, kill_now,     ignore,  kill_hung),
-    ROW(WAITING,  start,   ignore,   ignore,  ignore,        give_up,        ignore,       launch,  ignore),
-    ROW(FAILED,   start,   ignore,   ignore,  ignore,        give_up,        ignore,       launch,  ignore),
+        [SERVICE_ON_HUNG] = on_hung, [SERVICE_ON_ADOPT] = on_adopt, [SERVICE_ON_DRAIN] = on_drain,           \
+        [SERVICE_ON_RESTART] = on_restart, [SERVICE_ON_DRAIN_TIMEOUT] = on_drain_timeout}
+    /*            START    READY     EXITED   READY_TIMEOUT  STOP            KILL_TIMEOUT  RETRY    HUNG
+                  ADOPT    DRAIN           RESTART           DRAIN_TIMEOUT */
+    ROW(STOPPED,  start,   ignore,   ignore,  ignore,        ignore,         ignore,       ignore,  ignore,
+                  adopt,   ignore,         ignore,           ignore),
+    ROW(STARTING, ignore,  be_ready, died,    stop_overdue,  stop,           ignore,       ignore,  kill_hung,
+                  ignore,  stop,           ignore,           ignore),
+    ROW(RUNNING,  ignore,  ignore,   died,    ignore,        stop,           ignore,       ignore,  kill_hung,
+                  ignore,  drain,          drain_and_start,  ignore),
+    ROW(DRAINING, want,    ignore,   ended,   ignore,        stop,           ignore,       ignore,  kill_hung,
+                  ignore,  no_longer_want, want,             terminate),
+    ROW(STOPPING, want,    ignore,   ended,   ignore,        no_longer_want, kill_now,     ignore,  kill_hung,
+                  ignore,  no_longer_want, ignore,           ignore),
+    ROW(WAITING,  start,   ignore,   ignore,  ignore,        give_up,        ignore,       launch,  ignore,
+                  ignore,  give_up,        ignore,           ignore),
+    ROW(FAILED,   start,   ignore,   ignore,  ignore,        give_up,        ignore,       launch,  ignore,
+                  ignore,  give_up,        ignore,           ignore),
 #undef ROW
 };
 /* clang-format on */
 _Static_assert(COUNT_OF(actions) == SERVICE_STATE_COUNT, "a row for each state");
-_Static_assert(SERVICE_EVENT_COUNT == 8, "a column for each event: ROW has as many");
+_Static_assert(SERVICE_EVENT_COUNT == 12, "a column for each event: ROW has as many");
 
 void service_event(struct service *service, enum service_event event)
 {
     CHECK_OBJECT(service, SERVICE_MAGIC);
     ENSURE(event < SERVICE_EVENT_COUNT);
     actions[service->state][event](service);
+}
+
+void service_adopt(struct service *service, const struct orphan *orphan, uint64_t restarts)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    ENSURE(service->state == SERVICE_STOPPED);
+    int64_t age = process_age(orphan->pid);
+    service->starts = restarts + 1;
+    service->started_at = clock_now() - age;
+    service->overdue = service->hung = false;
+    service->orphan = orphan;
+    service_event(service, SERVICE_ON_ADOPT);
+    service->orphan = NULL;
 }
 
 /* ---- life ---- */
@@ -398,7 +477,8 @@ struct service *service_new(struct loop *loop, const struct child_command *comma
     service->command = command;
     service->patience = patience;
     service->watcher = *watcher;
-    struct child_watcher ears = {.ready = process_ready_said, .ended = process_ended, .self = service};
+    struct child_watcher ears = {
+        .born = process_born, .ready = process_ready_said, .ended = process_ended, .self = service};
     service->child = child_new(loop, error_fd, &ears);
     return service;
 }

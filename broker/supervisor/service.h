@@ -9,6 +9,7 @@
     X(STOPPED, "stopped")   /* no process, and none is wanted */                                             \
     X(STARTING, "starting") /* a process that has not said ready */                                          \
     X(RUNNING, "running")                                                                                    \
+    X(DRAINING, "draining") /* a process that was asked to finish what it has, and end */                    \
     X(STOPPING, "stopping") /* a process that was told to end */                                             \
     X(WAITING, "waiting")   /* no process; the next start has its time */                                    \
     X(FAILED, "failed") /* as waiting, after many failed starts; or for good, if the process asked for it */
@@ -21,7 +22,11 @@
     X(STOP)          /* nobody wants it any more */                                                          \
     X(KILL_TIMEOUT)  /* it was told to end and has not, or shall not have the time */                        \
     X(RETRY)         /* the time of the next start has come */                                               \
-    X(HUNG)          /* somebody who knows says that it computes without end */
+    X(HUNG)          /* somebody who knows says that it computes without end */                              \
+    X(ADOPT)         /* there is a process already: an earlier supervisor started it */                      \
+    X(DRAIN)         /* another does its work from now on */                                                 \
+    X(RESTART)       /* a new process in its place, when it has finished what it has */                      \
+    X(DRAIN_TIMEOUT) /* it has not finished in time */
 
 enum service_state {
 #define X(name, text) SERVICE_##name,
@@ -43,16 +48,19 @@ enum { SERVICE_EXIT_FOR_GOOD = 125 }; /* the exit code by which a process asks n
 struct service_patience {
     int64_t start_timeout_ms;
     int64_t stop_timeout_ms;
+    int64_t drain_timeout_ms;
     int64_t restart_max_ms;
     int64_t storm_count;
 };
 
 struct service;
 
-/* Who is told. Neither call may free the service. */
+/* Who is told. No call may free the service. */
 struct service_watcher {
-    /* The process ended; called before anything is done about it. `how` is "exit", "signal", "overdue" or
-     * "hung". */
+    /* A process was made; its program runs when this returns. May be NULL. */
+    void (*born)(void *self);
+    /* The process ended; called before anything is done about it. `how` is "exit", "signal", "overdue",
+     * "hung", "left" (as it was asked to, with all that it had finished) or "unknown" (an adopted one). */
     void (*ended)(void *self, struct service *service, pid_t pid, const char *how);
     void (*changed)(void *self, struct service *service, enum service_state before);
     void *self;
@@ -66,13 +74,19 @@ struct service *service_new(struct loop *loop, const struct child_command *comma
 /* Kills the process if there is one. */
 void service_free(struct service *service);
 
+/* Takes over a process that an earlier supervisor started, which it had restarted so often. The service is
+ * stopped. */
+void service_adopt(struct service *service, const struct orphan *orphan, uint64_t restarts);
+
 /* Makes the service do what its table says for this event in its state. START, STOP, KILL_TIMEOUT (after
- * STOP: now) and HUNG are the owner's; the others come from the process and the clock. */
+ * STOP: now), HUNG, DRAIN and RESTART are the owner's; ADOPT is service_adopt's; the others come from the
+ * process and the clock. */
 void service_event(struct service *service, enum service_event event);
 
 enum service_state service_state(const struct service *service);
 const char *service_state_name(enum service_state state);
-pid_t service_pid(const struct service *service); /* 0: no process */
+pid_t service_pid(const struct service *service);           /* 0: no process */
+uint64_t service_ready_pipe(const struct service *service); /* see child_ready_pipe */
 int64_t service_uptime_ms(const struct service *service);
 uint64_t service_restarts(const struct service *service);
 /* Why the last process ended, or could not be started: "exit 1: cannot read x", "killed by signal 9"; "" at

@@ -276,25 +276,6 @@ class Supervisor(unittest.TestCase):
 
     # ---- the supervisor itself ----
 
-    def test_killed_supervisor(self):
-        """All goes on without it; the next one replaces what it left, and nothing is there twice."""
-        with self.stack() as stack, Load(stack, "sum") as load:
-            old = set(stack.pids())
-            stack.supervisor.kill()
-            stack.supervisor.wait()
-            for _ in range(20):
-                self.assertTrue(self.serves(stack))
-            self.assertTrue(all(alive(pid) for pid in old))
-            stack._start_supervisor()
-            self.assertFalse([pid for pid in old if alive(pid)])
-            self.assertEqual(len(stack.pids()), len(old))
-            self.assertIn("was left by an earlier supervisor", stack.log.read_text())
-            stack.wait(lambda: self.serves(stack), "it does not serve again")
-            load.stopping.set()
-            load.join()
-            # New connections wait in the backlog; a frontend that has just started may not know the models yet.
-            self.assertEqual(load.failures, [])
-
     def test_stop_command(self):
         stack = self.stack()
         with stack:

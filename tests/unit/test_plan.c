@@ -4,6 +4,8 @@
 #include "scratch_directory.h"
 #include "suite.h"
 
+#include <signal.h>
+
 static struct config *config;
 static struct config_errors errors;
 static struct plan *plan;
@@ -234,6 +236,57 @@ START_TEST(each_role_has_a_name)
 }
 END_TEST
 
+START_TEST(roles_are_found_by_name)
+{
+    enum role role;
+    ck_assert(role_find("worker", &role) && role == ROLE_WORKER);
+    ck_assert(!role_find("king", &role));
+    ck_assert(!role_find("", &role));
+    ck_assert(!role_find(NULL, &role));
+}
+END_TEST
+
+START_TEST(limits_of_recycling_are_the_models_or_else_all_workers)
+{
+    config->worker_max_requests = 70;
+    config->worker_max_rss_mb = 80;
+    config->frontend_max_requests = 90;
+    add_model("m", "1", "model.onnx", "limits: { max_requests = 7; };");
+    const struct plan_model *model = only_model();
+    ck_assert_int_eq(model->max_requests, 7);
+    ck_assert_int_eq(model->max_rss_mb, 80);
+    ck_assert_int_eq(plan->frontend_max_requests, 90);
+    plan_free(plan);
+    scratch_file("models/m/model.conf", "limits: { max_rss_mb = 0; };");
+    model = only_model();
+    ck_assert_int_eq(model->max_requests, 70);
+    ck_assert_int_eq(model->max_rss_mb, 0);
+}
+END_TEST
+
+START_TEST(commands_are_equal_when_the_same_would_be_started)
+{
+    struct command *left = command_new(&basis, ROLE_BROKER, 1, NULL);
+    struct command *right = command_new(&basis, ROLE_BROKER, 1, NULL);
+    ck_assert(command_equals(left, right));
+    ck_assert_int_eq(left->drain_signal, SIGUSR1);
+    command_free(right);
+    right = command_new(&basis, ROLE_COLLECTOR, 1, NULL);
+    ck_assert(!command_equals(left, right));
+    ck_assert_int_eq(right->drain_signal, SIGTERM);
+    command_free(right);
+    options.setting_count = 0;
+    right = command_new(&basis, ROLE_BROKER, 1, NULL);
+    ck_assert(!command_equals(left, right));
+    ck_assert(!command_equals(right, left));
+    command_free(right);
+    command_free(left);
+    char *fixed = plan_fixed(config);
+    ck_assert_ptr_nonnull(strstr(fixed, "\nbroker.workers="));
+    free(fixed);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {a_model_as_its_folder_says,
@@ -245,6 +298,9 @@ int main(void)
                                   a_worker_is_told_its_model,
                                   a_python_model_has_a_worker_in_python,
                                   a_python_worker_of_the_build_tree,
-                                  each_role_has_a_name};
+                                  each_role_has_a_name,
+                                  roles_are_found_by_name,
+                                  limits_of_recycling_are_the_models_or_else_all_workers,
+                                  commands_are_equal_when_the_same_would_be_started};
     return SUITE_RUN("plan", set_up, tear_down, tests);
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -24,10 +25,19 @@ static struct child_command command;
 static const char *arguments[] = {"/bin/sh", "-c", NULL, NULL};
 static int out[2]; /* where the stderr of processes ends up */
 static char history[4096];
+static int births;
 static char ended_how[64];
 static pid_t ended_pid;
 
 /* ---- what is told ---- */
+
+static void on_born(void *self)
+{
+    ck_assert_ptr_eq(self, &history);
+    ck_assert_int_ne(service_pid(service), 0); /* known before its program runs */
+    ck_assert_uint_ne(service_ready_pipe(service), 0);
+    births++;
+}
 
 static void on_ended(void *self, struct service *of, pid_t pid, const char *how)
 {
@@ -56,9 +66,13 @@ static void set_up(void)
     loop = loop_new();
     ck_assert_int_eq(pipe2(out, O_CLOEXEC | O_NONBLOCK), 0);
     history[0] = ended_how[0] = '\0';
+    births = 0;
     ended_pid = 0;
-    patience = (struct service_patience){
-        .start_timeout_ms = 60000, .stop_timeout_ms = 60000, .restart_max_ms = 30000, .storm_count = 10};
+    patience = (struct service_patience){.start_timeout_ms = 60000,
+                                         .stop_timeout_ms = 60000,
+                                         .drain_timeout_ms = 60000,
+                                         .restart_max_ms = 30000,
+                                         .storm_count = 10};
     service = NULL;
 }
 
@@ -75,10 +89,15 @@ static void tear_down(void)
 
 static void make(const char *script)
 {
-    struct service_watcher watcher = {.ended = on_ended, .changed = on_changed, .self = &history};
+    struct service_watcher watcher = {
+        .born = on_born, .ended = on_ended, .changed = on_changed, .self = &history};
     arguments[2] = script;
-    command = (struct child_command){
-        .name = "fake.1", .path = "/bin/sh", .arguments = arguments, .listen_fd = -1, .cores = ""};
+    command = (struct child_command){.name = "fake.1",
+                                     .path = "/bin/sh",
+                                     .arguments = arguments,
+                                     .listen_fd = -1,
+                                     .cores = "",
+                                     .drain_signal = SIGUSR1};
     service = service_new(loop, &command, &patience, &watcher, out[1]);
     ck_assert_int_eq(service_state(service), SERVICE_STOPPED);
 }
@@ -133,6 +152,7 @@ static bool at_once(void)
 IS(is_stopped, SERVICE_STOPPED)
 IS(is_starting, SERVICE_STARTING)
 IS(is_running, SERVICE_RUNNING)
+IS(is_draining, SERVICE_DRAINING)
 IS(is_stopping, SERVICE_STOPPING)
 IS(is_waiting, SERVICE_WAITING)
 IS(is_failed, SERVICE_FAILED)
@@ -147,6 +167,8 @@ SEND(stop, SERVICE_ON_STOP)
 SEND(kill_timeout, SERVICE_ON_KILL_TIMEOUT)
 SEND(retry, SERVICE_ON_RETRY)
 SEND(hung, SERVICE_ON_HUNG)
+SEND(drain, SERVICE_ON_DRAIN)
+SEND(restart, SERVICE_ON_RESTART)
 
 static void murder(void)
 {
@@ -189,6 +211,8 @@ START_TEST(it_starts_says_ready_and_stops)
     ck_assert_int_gt(ended_pid, 0);
     ck_assert_uint_eq(service_restarts(service), 0);
     ck_assert_int_eq(service_uptime_ms(service), 0);
+    ck_assert_int_eq(births, 1);
+    ck_assert_uint_eq(service_ready_pipe(service), 0);
 }
 END_TEST
 
@@ -488,13 +512,26 @@ static void expect_ignored(const enum service_event *events, size_t count)
         expect_ignored(events, COUNT_OF(events));                                                            \
     }
 IGNORES(ignored_when_stopped, SERVICE_ON_READY, SERVICE_ON_EXITED, SERVICE_ON_READY_TIMEOUT, SERVICE_ON_STOP,
-        SERVICE_ON_KILL_TIMEOUT, SERVICE_ON_RETRY, SERVICE_ON_HUNG)
-IGNORES(ignored_when_starting, SERVICE_ON_START, SERVICE_ON_KILL_TIMEOUT, SERVICE_ON_RETRY)
+        SERVICE_ON_KILL_TIMEOUT, SERVICE_ON_RETRY, SERVICE_ON_HUNG, SERVICE_ON_DRAIN, SERVICE_ON_RESTART,
+        SERVICE_ON_DRAIN_TIMEOUT)
+IGNORES(ignored_when_starting, SERVICE_ON_START, SERVICE_ON_KILL_TIMEOUT, SERVICE_ON_RETRY, SERVICE_ON_ADOPT,
+        SERVICE_ON_RESTART, SERVICE_ON_DRAIN_TIMEOUT)
 IGNORES(ignored_when_running, SERVICE_ON_START, SERVICE_ON_READY, SERVICE_ON_READY_TIMEOUT,
-        SERVICE_ON_KILL_TIMEOUT, SERVICE_ON_RETRY)
-IGNORES(ignored_when_stopping, SERVICE_ON_STOP, SERVICE_ON_READY, SERVICE_ON_READY_TIMEOUT, SERVICE_ON_RETRY)
+        SERVICE_ON_KILL_TIMEOUT, SERVICE_ON_RETRY, SERVICE_ON_ADOPT, SERVICE_ON_DRAIN_TIMEOUT)
+IGNORES(ignored_when_draining, SERVICE_ON_READY, SERVICE_ON_READY_TIMEOUT, SERVICE_ON_KILL_TIMEOUT,
+        SERVICE_ON_RETRY, SERVICE_ON_ADOPT)
+IGNORES(ignored_when_stopping, SERVICE_ON_STOP, SERVICE_ON_READY, SERVICE_ON_READY_TIMEOUT, SERVICE_ON_RETRY,
+        SERVICE_ON_ADOPT, SERVICE_ON_DRAIN, SERVICE_ON_RESTART, SERVICE_ON_DRAIN_TIMEOUT)
 IGNORES(ignored_without_process, SERVICE_ON_READY, SERVICE_ON_EXITED, SERVICE_ON_READY_TIMEOUT,
-        SERVICE_ON_KILL_TIMEOUT, SERVICE_ON_HUNG)
+        SERVICE_ON_KILL_TIMEOUT, SERVICE_ON_HUNG, SERVICE_ON_ADOPT, SERVICE_ON_RESTART,
+        SERVICE_ON_DRAIN_TIMEOUT)
+
+/* SERVER has no trap for its signal: it ends at once, but nobody looks before this returns. */
+static void restart_and_check(void)
+{
+    restart();
+    ignored_when_draining();
+}
 
 static void stop_and_check(void)
 {
@@ -519,6 +556,8 @@ START_TEST(what_means_nothing_changes_nothing)
                                {is_waiting, retry},
                                {is_failed, ignored_without_process},
                                {is_failed, retry},
+                               {has_lived_a_second, restart_and_check},
+                               {is_starting, NULL},
                                {is_running, stop_and_check},
                                {is_stopped, ignored_when_stopped},
                                {0}});
@@ -527,7 +566,8 @@ END_TEST
 
 START_TEST(every_state_has_a_name)
 {
-    static const char *const names[] = {"stopped", "starting", "running", "stopping", "waiting", "failed"};
+    static const char *const names[] = {"stopped",  "starting", "running", "draining",
+                                        "stopping", "waiting",  "failed"};
     ck_assert_uint_eq(COUNT_OF(names), SERVICE_STATE_COUNT);
     for (size_t i = 0; i < COUNT_OF(names); i++)
         ck_assert_str_eq(service_state_name((enum service_state)i), names[i]);
@@ -625,6 +665,252 @@ START_TEST(freeing_kills)
 }
 END_TEST
 
+/* ---- draining ---- */
+
+/* Finishes what it has on SIGUSR1, which takes until the file is there. */
+static char *drainable(void)
+{
+    static char script[1024];
+    snprintf(script, sizeof script,
+             "trap 'echo finishing >&2; while [ ! -e %s ]; do sleep 0.01; done; exit 0' USR1; " READY
+             "while :; do sleep 0.01; done",
+             scratch_path("there"));
+    return script;
+}
+
+static void let_it_finish(void)
+{
+    scratch_file("there", "");
+}
+
+START_TEST(who_is_drained_finishes_and_stays_away)
+{
+    make(drainable());
+    walk((const struct step[]){
+        {at_once, start}, {is_running, drain}, {is_draining, let_it_finish}, {is_stopped, NULL}, {0}});
+    ck_assert_str_eq(history, "stopped starting running draining stopped");
+    ck_assert_str_eq(ended_how, "left");
+    ck_assert_str_eq(service_cause(service), "exit 0");
+}
+END_TEST
+
+START_TEST(who_is_restarted_finishes_and_comes_back)
+{
+    make(drainable());
+    walk((const struct step[]){{at_once, start},
+                               {has_lived_a_second, restart},
+                               {is_draining, let_it_finish},
+                               {runs_again, NULL},
+                               {0}});
+    ck_assert_str_eq(history, "stopped starting running draining starting running");
+    ck_assert_int_eq(service_failures(service), 0);
+}
+END_TEST
+
+START_TEST(who_does_not_finish_in_time_is_told_to_stop)
+{
+    patience.drain_timeout_ms = 50;
+    make(drainable());
+    walk((const struct step[]){
+        {at_once, start}, {is_running, drain}, {is_stopping, NULL}, {is_stopped, NULL}, {0}});
+    ck_assert_str_eq(history, "stopped starting running draining stopping stopped");
+    ck_assert_str_eq(ended_how, "signal");
+}
+END_TEST
+
+START_TEST(a_restart_that_takes_too_long_comes_back_all_the_same)
+{
+    patience.drain_timeout_ms = 50;
+    make(drainable());
+    walk((const struct step[]){{at_once, start}, {has_lived_a_second, restart}, {runs_again, NULL}, {0}});
+    ck_assert_str_eq(history, "stopped starting running draining stopping starting running");
+}
+END_TEST
+
+START_TEST(a_drain_may_be_taken_back_and_said_again)
+{
+    make(drainable());
+    walk((const struct step[]){{at_once, start},
+                               {is_running, drain},
+                               {is_draining, start},
+                               {is_draining, drain},
+                               {is_draining, let_it_finish},
+                               {is_stopped, NULL},
+                               {0}});
+    ck_assert_str_eq(history, "stopped starting running draining stopped");
+}
+END_TEST
+
+START_TEST(a_drain_becomes_a_stop)
+{
+    make(drainable());
+    walk((const struct step[]){
+        {at_once, start}, {is_running, restart}, {is_draining, stop}, {is_stopped, NULL}, {0}});
+    ck_assert_str_eq(history, "stopped starting running draining stopping stopped");
+}
+END_TEST
+
+START_TEST(who_hangs_while_it_is_drained_is_killed)
+{
+    make(drainable());
+    walk((const struct step[]){
+        {at_once, start}, {is_running, drain}, {is_draining, hung}, {is_stopped, NULL}, {0}});
+    ck_assert_str_eq(ended_how, "hung");
+}
+END_TEST
+
+START_TEST(who_is_not_ready_is_not_drained_but_stopped)
+{
+    make(SLEEP);
+    walk((const struct step[]){{at_once, start}, {is_starting, drain}, {is_stopped, NULL}, {0}});
+    ck_assert_str_eq(history, "stopped starting stopping stopped");
+}
+END_TEST
+
+START_TEST(who_waits_is_not_drained_but_given_up)
+{
+    make("exit 1");
+    walk((const struct step[]){{at_once, start}, {is_waiting, drain}, {is_stopped, NULL}, {0}});
+    patience.storm_count = 1;
+    walk((const struct step[]){{at_once, start}, {is_failed, drain}, {is_stopped, NULL}, {0}});
+}
+END_TEST
+
+/* ---- adopting ---- */
+
+static struct orphan orphan;
+
+/* A process of the script whose parent is gone, as an earlier supervisor would leave it: descriptors 2 and 3
+ * are pipes that nobody reads. */
+static void make_orphan(const char *script)
+{
+    int ready[2], errors[2], told[2];
+    struct stat status;
+    pid_t pid;
+    ck_assert_int_eq(pipe2(ready, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(errors, O_CLOEXEC), 0);
+    ck_assert_int_eq(pipe2(told, O_CLOEXEC), 0);
+    ck_assert_int_eq(fstat(ready[0], &status), 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        pid = fork();
+        if (pid == 0) {
+            setpgid(0, 0);
+            signal(SIGPIPE, SIG_IGN);
+            dup2(errors[1], 2);
+            dup2(ready[1], 3);
+            execl("/bin/sh", "/bin/sh", "-c", script, (char *)NULL);
+        }
+        (void)!write(told[1], &pid, sizeof pid);
+        _exit(0);
+    }
+    ck_assert_int_eq(waitpid(parent, NULL, 0), parent);
+    ck_assert_int_eq(read(told[0], &pid, sizeof pid), sizeof pid);
+    int all[] = {ready[0], ready[1], errors[0], errors[1], told[0], told[1]};
+    for (size_t i = 0; i < COUNT_OF(all); i++)
+        close(all[i]);
+    orphan = (struct orphan){.pid = pid, .pidfd = pidfd_open(pid, 0), .ready_pipe = status.st_ino};
+    ck_assert_int_ge(orphan.pidfd, 0);
+}
+
+static void adopt(void)
+{
+    service_adopt(service, &orphan, 7);
+    ck_assert_int_eq(service_pid(service), orphan.pid);
+    ck_assert_uint_eq(service_restarts(service), 7);
+}
+
+static bool another_runs(void)
+{
+    return service_state(service) == SERVICE_RUNNING && births == 1;
+}
+
+static bool orphan_is_there(void)
+{
+    return access(scratch_path("there"), F_OK) == 0;
+}
+
+START_TEST(who_runs_is_adopted_as_running)
+{
+    make(SERVER);
+    make_orphan(script_with_file("exec 3>&-; echo", SLEEP));
+    walk((const struct step[]){{orphan_is_there, adopt}, {is_running, stop}, {is_stopped, NULL}, {0}});
+    ck_assert_str_eq(history, "stopped running stopping stopped");
+    ck_assert_str_eq(ended_how, "left"); /* nobody tells how: as it was told, then */
+    ck_assert_str_eq(service_cause(service), "ended");
+}
+END_TEST
+
+/* It waits for the file "go" before it says what `then` says. */
+static void make_waiting_orphan(const char *then)
+{
+    static char script[1024];
+    snprintf(script, sizeof script, "while [ ! -e %s ]; do sleep 0.01; done; %s", scratch_path("go"), then);
+    make_orphan(script);
+}
+
+static void go(void)
+{
+    scratch_file("go", "");
+}
+
+START_TEST(who_starts_is_adopted_and_its_word_is_heard)
+{
+    make(SERVER);
+    make_waiting_orphan(SERVER);
+    walk((const struct step[]){
+        {at_once, adopt}, {is_starting, go}, {is_running, stop}, {is_stopped, NULL}, {0}});
+    ck_assert_str_eq(history, "stopped starting running stopping stopped");
+}
+END_TEST
+
+START_TEST(what_an_adopted_one_says_is_heard)
+{
+    passed_on_length = 0;
+    make(SERVER);
+    make_waiting_orphan("echo now >&2; exit 3");
+    walk((const struct step[]){{at_once, adopt}, {is_starting, go}, {another_runs, NULL}, {0}});
+    drained();
+    ck_assert_str_eq(passed_on, "now\n");
+    ck_assert_str_eq(service_cause(service), "ended: now");
+    ck_assert_uint_eq(service_restarts(service), 8);
+}
+END_TEST
+
+START_TEST(an_adopted_one_is_replaced_when_it_dies)
+{
+    make(SERVER);
+    make_orphan(script_with_file("exec 3>&-; echo", SLEEP));
+    orphan.ready_pipe = 0;
+    walk((const struct step[]){
+        {orphan_is_there, adopt}, {has_lived_a_second, murder}, {another_runs, NULL}, {0}});
+    ck_assert_str_eq(ended_how, "unknown");
+    ck_assert_str_eq(history, "stopped running starting running");
+    ck_assert_int_eq(births, 1);
+}
+END_TEST
+
+START_TEST(who_died_before_it_was_adopted_is_replaced)
+{
+    make(SERVER);
+    make_orphan("exit 0");
+    struct pollfd watch = {.fd = orphan.pidfd, .events = POLLIN};
+    ck_assert_int_eq(poll(&watch, 1, 60000), 1);
+    walk((const struct step[]){{at_once, adopt}, {another_runs, NULL}, {0}});
+    ck_assert_int_eq(births, 1);
+}
+END_TEST
+
+START_TEST(an_adopted_one_is_drained_and_killed_like_others)
+{
+    make(SERVER);
+    make_orphan(script_with_file("trap '' TERM USR1; exec 3>&-; echo", SLEEP));
+    patience.drain_timeout_ms = patience.stop_timeout_ms = 50;
+    walk((const struct step[]){{orphan_is_there, adopt}, {is_running, drain}, {is_stopped, NULL}, {0}});
+    ck_assert_str_eq(history, "stopped running draining stopping stopped");
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("service");
@@ -647,6 +933,20 @@ int main(void)
                                      a_second_word_kills_at_once, who_hangs_is_killed_and_replaced,
                                      a_stop_may_be_taken_back, a_stop_taken_back_may_be_said_again,
                                      an_end_of_waiting_by_stop, NULL});
+    suite_add(suite, "draining", set_up, tear_down,
+              (const TTest *const[]){
+                  who_is_drained_finishes_and_stays_away, who_is_restarted_finishes_and_comes_back,
+                  who_does_not_finish_in_time_is_told_to_stop,
+                  a_restart_that_takes_too_long_comes_back_all_the_same,
+                  a_drain_may_be_taken_back_and_said_again, a_drain_becomes_a_stop,
+                  who_hangs_while_it_is_drained_is_killed, who_is_not_ready_is_not_drained_but_stopped,
+                  who_waits_is_not_drained_but_given_up, NULL});
+    suite_add(
+        suite, "adopting", set_up, tear_down,
+        (const TTest *const[]){who_runs_is_adopted_as_running, who_starts_is_adopted_and_its_word_is_heard,
+                               what_an_adopted_one_says_is_heard, an_adopted_one_is_replaced_when_it_dies,
+                               who_died_before_it_was_adopted_is_replaced,
+                               an_adopted_one_is_drained_and_killed_like_others, NULL});
     suite_add(suite, "table", set_up, tear_down,
               (const TTest *const[]){what_means_nothing_changes_nothing, every_state_has_a_name,
                                      waits_double_up_to_the_longest, NULL});

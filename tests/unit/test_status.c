@@ -16,7 +16,7 @@ static char missing[256];
     "59999,"                                                                                                 \
     "'cause':'','model':'','version':''},"                                                                   \
     "{'name':'worker.m.1','kind':'worker','pid':8,'state':'running','restarts':2,'uptime_ms':90061000,"      \
-    "'cause':'killed by signal 9','model':'m','version':'1'},"                                               \
+    "'cause':'killed by signal 9','origin':'adopted','model':'m','version':'1'},"                            \
     "{'name':'frontend.1','kind':'frontend','pid':0,'state':'failed','restarts':10,'uptime_ms':0,"           \
     "'cause':'exit 1: \\u001b[31m','model':'','version':''},"                                                \
     "{'name':'frontend.2','kind':'frontend','pid':9,'state':'running','restarts':0,'uptime_ms':3723000,"     \
@@ -143,15 +143,15 @@ START_TEST(tables_join_both_sides)
 {
     struct status status = status_of("{" PROCESSES "," WANTED "}", KNOWN("ready", "1"));
     char *text = printed(print_plain, &status);
-    ck_assert_str_eq(text,
-                     "PROCESS     VERSION  PID  STATE    RESTARTS  UPTIME  IN FLIGHT  LAST CAUSE\n"
-                     "broker                 7  running         0     59s          -  \n"
-                     "worker.m.1  1          8  running         2   1d 1h          3  killed by signal 9\n"
-                     "frontend.1             -  failed         10      0s          -  exit 1: ?[31m\n"
-                     "frontend.2             9  running         0   1h 2m          -  \n"
-                     "\n"
-                     "MODEL  VERSION  STATE  WORKERS  QUEUE ROWS  QUEUE REQUESTS  IN FLIGHT\n"
-                     "m      1        ready      1/2          40               4          3\n");
+    ck_assert_str_eq(
+        text, "PROCESS     VERSION  PID  STATE    RESTARTS  UPTIME  IN FLIGHT  ORIGIN   LAST CAUSE\n"
+              "broker                 7  running         0     59s          -           \n"
+              "worker.m.1  1          8  running         2   1d 1h          3  adopted  killed by signal 9\n"
+              "frontend.1             -  failed         10      0s          -           exit 1: ?[31m\n"
+              "frontend.2             9  running         0   1h 2m          -           \n"
+              "\n"
+              "MODEL  VERSION  STATE  WORKERS  QUEUE ROWS  QUEUE REQUESTS  IN FLIGHT\n"
+              "m      1        ready      1/2          40               4          3\n");
     free(text);
 }
 END_TEST
@@ -180,6 +180,17 @@ START_TEST(last_words_stand_below_the_tables)
     char *text = printed(print_plain, &status);
     ck_assert_ptr_nonnull(strstr(text, "\nworker.m.1 does not start. Its last words:\n    one\n    ?two\n"));
     ck_assert_ptr_null(strstr(text, "worker.n.1 does not"));
+    free(text);
+}
+END_TEST
+
+START_TEST(successions_are_summed_up)
+{
+    struct status status =
+        status_of("{'successions':{'worker':{'restart':2,'max_rss':1},'frontend':{'restart':4}}}", NULL);
+    char *text = printed(print_plain, &status);
+    ck_assert_str_eq(text,
+                     "\nworker: 3 replaced (restart 2, max_rss 1)\nfrontend: 4 replaced (restart 4)\n\n");
     free(text);
 }
 END_TEST
@@ -282,6 +293,7 @@ int main(void)
         tables_join_both_sides,
         one_side_alone_is_shown,
         last_words_stand_below_the_tables,
+        successions_are_summed_up,
         colours_are_for_terminals,
         json_holds_both_answers,
         answers_of_other_forms_do_no_harm,

@@ -1,0 +1,101 @@
+/* heritage: see heritage.h. A supervisor that comes back finds three kinds of processes in the ledger: those
+ * that are as it would start them, which are simply its own from now on; those that are not (another command
+ * line, another program file since an upgrade, a model's version that is not wanted any more), which serve on
+ * until a successor is ready; and those that died meanwhile. What it cannot adopt at all (other sockets,
+ * other directories) main has ended before. SPDX-License-Identifier: MIT */
+#include "heritage.h"
+
+#include "log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <utlist.h>
+
+/* True when the file at `path` is not the program that the process runs. */
+static bool program_changed(pid_t pid, const char *path)
+{
+    char link[64];
+    struct stat running, file;
+    snprintf(link, sizeof(link), "/proc/%ld/exe", (long)pid);
+    return stat(link, &running) == 0 && stat(path, &file) == 0 &&
+           (running.st_dev != file.st_dev || running.st_ino != file.st_ino);
+}
+
+/* Why the member is not what would be started now; NULL when it is. A worker of a version that is not wanted
+ * is none of our business: the fleet moves models from version to version. */
+static const char *outdated(const struct member *member, const struct plan *plan, bool new_socket)
+{
+    const struct command *command = member->command;
+    const struct plan_model *model = NULL;
+    if (command->role == ROLE_WORKER) {
+        model = plan_find(plan, command->model);
+        if (model == NULL || member_outdated(member, model))
+            return NULL;
+    }
+    if (new_socket && command->role == ROLE_FRONTEND)
+        return "it listens at a socket that is gone";
+    if (program_changed(service_pid(member->service), command->path))
+        return "its program is another by now";
+    struct command *now = command_new(&member->members->setup->basis, command->role, command->number, model);
+    bool equal = command_equals(command, now);
+    command_free(now);
+    return equal ? NULL : "it was started with other options";
+}
+
+static void take(struct ledger_process *process, struct members *members, const struct plan *plan,
+                 struct turnover *turnover, bool new_socket)
+{
+    char title[MEMBER_TITLE_BYTES];
+    bool retiring = process->retiring;
+    struct member *member = members_adopt(members, process);
+    member_title(member, title);
+    if (retiring) {
+        log_info("%s: adopted; it goes on ending", title);
+        member_drain(member);
+        return;
+    }
+    const char *why = outdated(member, plan, new_socket);
+    if (why == NULL) {
+        log_info("%s: adopted", title);
+        return;
+    }
+    log_warning("%s: adopted, and replaced by a new one: %s", title, why);
+    turnover_add(turnover, member, TURNOVER_OUTDATED);
+}
+
+size_t heritage_take(struct ledger *ledger, struct members *members, const struct plan *plan,
+                     struct turnover *turnover, bool new_socket)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ledger->count; i++) {
+        struct ledger_process *process = &ledger->processes[i];
+        if (process->orphan.pidfd != -1) {
+            take(process, members, plan, turnover, new_socket);
+            count++;
+            continue;
+        }
+        if (process->ended)
+            continue;                              /* said already */
+        if (process->command->role == ROLE_WORKER) /* nobody told the broker when it died */
+            members_tell_of_death(members, process->orphan.pid);
+        log_warning("%s (%ld): is gone; a new one is started", process->command->name,
+                    (long)process->orphan.pid);
+    }
+    return count;
+}
+
+void heritage_mark(const struct ledger *ledger, struct members *members)
+{
+    struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        for (size_t i = 0; i < ledger->count; i++) {
+            const struct ledger_process *process = &ledger->processes[i];
+            if (member->origin[0] == '\0' && process->command != NULL &&
+                strcmp(process->command->name, member->command->name) == 0)
+                snprintf(member->origin, sizeof(member->origin), "replaces %ld, which %s",
+                         (long)process->orphan.pid, process->ended ? "could not be adopted" : "had died");
+        }
+    }
+}
