@@ -82,7 +82,6 @@ static void delay_over(void *self);
 static void set_delay(struct broker *broker, int64_t at)
 {
     if (at != INT64_MAX && (!heap_contains(&broker->delay.node) || at < broker->delay.node.at))
-        /* The timer of held batches: nothing is dispatched any more. */
         loop_timer_set(broker->loop, &broker->delay, at, delay_over, broker);
 }
 
