@@ -78,11 +78,11 @@ static void give_turn(struct line *line, struct flow *flow)
 /* It has nothing more here. */
 static void remove_flow(struct queue *queue, struct line *line, struct flow *flow)
 {
-    bool had_turn = line->turn == flow && flow->next != flow;
+    struct flow *heir = line->turn == flow && flow->next != flow ? flow->next : NULL;
     HASH_DEL(line->flows, flow);
     CDL_DELETE2(line->turn, flow, previous, next);
-    if (had_turn)
-        give_turn(line, line->turn);
+    if (heir != NULL)
+        give_turn(line, heir);
     queue->flows--;
     if (queue->spare_count == SPARE_MAX) {
         free_flow(flow);

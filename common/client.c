@@ -541,8 +541,8 @@ bool client_full(const struct client *client, uint64_t id)
         return false;
     const struct tenant *tenant = find_tenant(client, id);
     size_t tenants = HASH_COUNT(client->tenants) + (tenant == NULL);
-    size_t share = client->max_in_flight / tenants;
-    bool below = tenants > 1 && (tenant == NULL ? 0 : tenant->open) < share;
+    size_t open = tenant == NULL ? 0 : tenant->open;
+    bool below = tenants > 1 && (open + 1) * tenants <= client->max_in_flight; /* its equal share */
     return !below || client_overwhelmed(client);
 }
 

@@ -77,8 +77,8 @@ END_TEST
 
 START_TEST(every_priority_has_a_line)
 {
-    for (uint8_t priority = 0; priority < QUEUE_PRIORITIES; priority++) {
-        requests[0].priority = priority;
+    for (int priority = 0; priority < QUEUE_PRIORITIES; priority++) {
+        requests[0].priority = (uint8_t)priority;
         queue_push(&queue, &requests[0]);
         ck_assert_int_eq(queue_oldest(&queue), requests[0].arrived_at);
         ck_assert_str_eq(take(100, 8), "0");
