@@ -220,9 +220,15 @@ void queue_push(struct queue *queue, struct request *request)
     insert(queue, request, (request->deadline.at & ~low) | (queue->pushed++ & low));
 }
 
+static int by_arrival(const struct request *one, const struct request *other)
+{
+    return (one->arrived_at > other->arrived_at) - (one->arrived_at < other->arrived_at);
+}
+
 void queue_push_front(struct queue *queue, struct request *request)
 {
-    DL_PREPEND2(queue->arrivals, request, previous, next);
+    /* It is older than nearly all: its place is found at once. */
+    DL_INSERT_INORDER2(queue->arrivals, request, by_arrival, previous, next);
     insert(queue, request, BEFORE_ALL - queue->put_back++);
 }
 

@@ -140,6 +140,7 @@ START_TEST(what_is_put_back_comes_first_in_its_line)
     ck_assert_str_eq(take(100, 3), "701");
     for (size_t i = 3; i-- > 0;)
         queue_push_front(&queue, taken[i]);
+    ck_assert_int_eq(queue_oldest(&queue), 0); /* it is as old as it was */
     ck_assert_uint_eq(queue.requests, 8);
     ck_assert_str_eq(take(100, 8), "70123456");
 }
@@ -216,6 +217,28 @@ START_TEST(a_quarter_more_is_for_those_below_their_share)
 }
 END_TEST
 
+/* What the two have already counts, and their share is a half of the bound. */
+START_TEST(a_share_is_what_each_of_those_who_wait_may_have)
+{
+    static const struct {
+        uint32_t own, more;
+        enum failure expected;
+    } cases[] = {{40, 5, FAILURE_NONE},
+                 {45, 5, FAILURE_NONE},
+                 {46, 5, FAILURE_OVERLOADED},
+                 {48, 5, FAILURE_OVERLOADED}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        requests[0] = (struct request){.tenant = 1, .rows = 120 - cases[i].own};
+        requests[1] = (struct request){.tenant = 2, .rows = cases[i].own};
+        queue_push(&queue, &requests[0]);
+        queue_push(&queue, &requests[1]);
+        ck_assert_msg(queue_admits(&queue, 2, 0, cases[i].more, 1) == cases[i].expected, "case %zu", i);
+        queue_remove(&queue, &requests[0]);
+        queue_remove(&queue, &requests[1]);
+    }
+}
+END_TEST
+
 START_TEST(bytes_have_a_quarter_more_too)
 {
     struct request flood = {.rows = 1, .tenant = 1, .bytes = 1000};
@@ -255,6 +278,15 @@ START_TEST(what_is_put_back_comes_before_every_deadline)
 }
 END_TEST
 
+START_TEST(deadlines_that_are_nearly_the_same_go_by_arrival)
+{
+    for (size_t i = 0; i < COUNT_OF(requests); i++)
+        requests[i].deadline.at = 7 * 65536 + 60000 - (int64_t)i * 1000;
+    push_all();
+    ck_assert_str_eq(take(100, 8), "01234567");
+}
+END_TEST
+
 /* ---- tenants ---- */
 
 /* Requests of these tenants, in this order. */
@@ -278,6 +310,13 @@ START_TEST(tenants_take_turns)
 }
 END_TEST
 
+START_TEST(the_turn_of_one_that_has_no_more_is_the_next_ones)
+{
+    push_tenants("abcabc");
+    ck_assert_str_eq(take(1000, 8), "031425");
+}
+END_TEST
+
 START_TEST(rows_count_and_not_requests)
 {
     requests[0].rows = requests[1].rows = 3 * QUEUE_QUANTUM_ROWS;
@@ -298,6 +337,39 @@ START_TEST(a_tenant_that_is_alone_need_not_wait)
     push_tenants("ab");
     ck_assert_str_eq(take(1, 8), "1");
     ck_assert_str_eq(take(1, 8), "0");
+}
+END_TEST
+
+START_TEST(rounds_that_are_had_at_once_give_nobody_more)
+{
+    requests[0].rows = requests[1].rows = 4 * QUEUE_QUANTUM_ROWS;
+    requests[2].rows = 10 * QUEUE_QUANTUM_ROWS;
+    push_tenants("aab");
+    ck_assert_str_eq(take(1, 1), "0");
+    requests[3].tenant = 'c';
+    queue_push(&queue, &requests[3]);
+    ck_assert_str_eq(take(1, 1), "3");
+    ck_assert_str_eq(take(1, 1), "1");
+    ck_assert_str_eq(take(1, 1), "2");
+}
+END_TEST
+
+START_TEST(memory_for_tenants_is_used_again_within_a_bound)
+{
+    enum { MANY = 100, KEPT = 64 };
+    struct request *all = object_alloc(MANY * sizeof *all);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < MANY; i++) {
+            all[i] = (struct request){.tenant = i, .rows = 1};
+            queue_push(&queue, &all[i]);
+        }
+        ck_assert_uint_eq(queue.spare_count, 0);
+        ck_assert_uint_eq(queue.flows, MANY);
+        for (size_t i = 0; i < MANY; i++)
+            queue_remove(&queue, &all[i]);
+        ck_assert_uint_eq(queue.spare_count, KEPT);
+    }
+    free(all);
 }
 END_TEST
 
@@ -341,6 +413,24 @@ START_TEST(a_new_tenant_hardly_waits)
         continue;
     ck_assert(queue.requests == 0 && queue.rows == 0 && queue.flows == 0);
     free(flood);
+}
+END_TEST
+
+START_TEST(what_is_ahead_is_what_one_has_and_a_turn_of_the_others_for_each)
+{
+    const uint32_t sizes[] = {10, 10, 40};
+    for (size_t i = 0; i < COUNT_OF(sizes); i++)
+        requests[i].rows = sizes[i];
+    push_tenants("aab");
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'a', 0, 1), 20 + 2 * QUEUE_QUANTUM_ROWS);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'b', 0, 1), 40 + 20); /* all that `a` has */
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'c', 0, 1), 2 * QUEUE_QUANTUM_ROWS);
+    queue_remove(&queue, &requests[0]);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'a', 0, 1), 10 + QUEUE_QUANTUM_ROWS);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'b', 0, 1), 40 + 10);
+    queue_remove(&queue, &requests[2]);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'a', 0, 1), 10);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'b', 0, 100), 10);
 }
 END_TEST
 
@@ -410,15 +500,21 @@ int main(void)
                                   any_request_can_be_removed,
                                   a_full_queue_says_later_and_what_never_fits_says_never,
                                   a_quarter_more_is_for_those_below_their_share,
+                                  a_share_is_what_each_of_those_who_wait_may_have,
                                   bytes_have_a_quarter_more_too,
                                   the_earliest_deadline_goes_first,
                                   what_is_put_back_comes_before_every_deadline,
+                                  deadlines_that_are_nearly_the_same_go_by_arrival,
                                   tenants_take_turns,
+                                  the_turn_of_one_that_has_no_more_is_the_next_ones,
                                   rows_count_and_not_requests,
                                   a_tenant_that_is_alone_need_not_wait,
+                                  rounds_that_are_had_at_once_give_nobody_more,
+                                  memory_for_tenants_is_used_again_within_a_bound,
                                   what_a_tenant_did_not_use_ends_with_its_requests,
                                   priority_comes_before_turns,
                                   a_new_tenant_hardly_waits,
+                                  what_is_ahead_is_what_one_has_and_a_turn_of_the_others_for_each,
                                   those_of_higher_priority_are_ahead,
                                   nobody_starves};
     return SUITE_RUN("queue", set_up, tear_down, tests);
