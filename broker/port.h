@@ -59,7 +59,8 @@ void port_free(struct port *port);
 /* Handles what has come in already, without waiting for the loop. Not from within `received`. */
 void port_receive(struct port *port);
 
-/* Sends; returns false when the peer is not there any more, or takes nothing: nothing was sent then.
+/* Sends; returns false when the peer is not there any more (errno EHOSTUNREACH), or takes nothing (EAGAIN):
+ * nothing was sent then.
  * The payloads are shared: they stay the caller's. NULL pointers and count 0 for none. */
 bool port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,
                struct payload *const *payloads, size_t count);

@@ -16,6 +16,7 @@
 #include "control.h"
 #include "log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <utlist.h>
 
@@ -66,6 +67,16 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     return true;
 }
 
+/* The supervisor ends a process that hangs or was stopped, and starts another; one of another host it does
+ * not know, which does no harm. */
+static void report_hang(struct broker *broker, const struct worker *worker)
+{
+    char path[256], line[96];
+    snprintf(path, sizeof path, "%s/supervisor.sock", broker->config->runtime_directory);
+    snprintf(line, sizeof line, "{\"command\":\"worker-hung\",\"pid\":%u}", worker->pid);
+    control_tell(path, line);
+}
+
 static void lose_if_draining(void *self, struct worker *worker)
 {
     bool busy = worker->in_flight > 0; /* whoever leaves in peace says BYE */
@@ -79,10 +90,13 @@ static void lose_unreachable(void *self)
     pool_each(broker->pool, lose_if_draining, broker);
 }
 
-/* It cannot be reached any more, but what it said before may not have been read yet: its last results, and
- * its BYE. So it gets nothing new, and is lost in the next turn, when all of that has been taken in. */
-static void let_go(struct broker *broker, struct worker *worker)
+/* Nothing can be sent to it: its connection is gone, or (EAGAIN) it is there and has read nothing for very
+ * long. What it said before may not have been read yet: its last results, and its BYE. So it gets nothing
+ * new, and is lost in the next turn, when all of that has been taken in. */
+static void let_go(struct broker *broker, struct worker *worker, int error)
 {
+    if (error == EAGAIN)
+        report_hang(broker, worker);
     worker_drain(worker);
     loop_timer_set(broker->loop, &broker->unreachable, loop_now(broker->loop), lose_unreachable, broker);
 }
@@ -109,9 +123,10 @@ void serving_dispatch(struct broker *broker, struct version *version)
             series_add(version->model->releases[decision.release], 1);
             continue;
         }
+        int error = errno;
         while (count > 0)
             queue_push_front(&version->queue, taken[--count]);
-        let_go(broker, worker);
+        let_go(broker, worker, error);
     }
 }
 
@@ -138,7 +153,9 @@ static void condemn(struct broker *broker, struct request *request, const char *
                                        .kills = request->kills};
     log_write(LOG_ERROR, request->tag, "%s %s: %u workers died of this request alone (%s); it is refused",
               version->model->name, version->name, request->kills, cause);
-    quarantine_keep(broker->quarantine, &record, &request->payload);
+    struct payload bytes = payload_share(&request->payload); /* a cache may still look at them */
+    quarantine_keep(broker->quarantine, &record, &bytes);
+    payload_close(&bytes);
     asking_fail(broker, request, FAILURE_POISON, text_of("workers died of this request"));
     request_free(broker->requests, request);
 }
@@ -353,16 +370,6 @@ void serving_refused(void *self, const struct peer *peer, const char *complaint)
 
 /* ---- looking after them ---- */
 
-/* The supervisor ends a process that hangs or was stopped, and starts another; one of another host it does
- * not know, which does no harm. */
-static void report_hang(struct broker *broker, const struct worker *worker)
-{
-    char path[256], line[96];
-    snprintf(path, sizeof path, "%s/supervisor.sock", broker->config->runtime_directory);
-    snprintf(line, sizeof line, "{\"command\":\"worker-hung\",\"pid\":%u}", worker->pid);
-    control_tell(path, line);
-}
-
 static void inspect(void *self, struct worker *worker)
 {
     struct broker *broker = self;
@@ -372,7 +379,7 @@ static void inspect(void *self, struct worker *worker)
         serving_lose(broker, worker, cause, worker->in_flight > 0);
     } else if (worker->in_flight == 0 && !send_beat(broker, &worker->peer, broker->epoch)) {
         /* A busy one gets no beats: they would heap up until it is done. */
-        let_go(broker, worker);
+        let_go(broker, worker, errno);
     }
 }
 
