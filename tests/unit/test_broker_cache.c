@@ -284,6 +284,83 @@ START_TEST(the_most_urgent_says_how_urgent_they_all_are)
 }
 END_TEST
 
+START_TEST(the_earliest_deadline_is_that_of_all)
+{
+    start(CACHE "batching: { max_batch_rows = 1; };");
+    uint64_t batch = first_asks();
+    ask_within(asker, 2, "waits", 20000000);
+    ask_within(asker, 3, "also", 25000000);
+    scene_expect_nothing(asker);
+    ask_within(other, 4, "also", 27000000);
+    ask_within(other, 5, "also", 15000000);
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 2);
+    cancel(other, 5); /* the place stays as good as it was */
+    scene_expect_nothing(other);
+    scene_result(worker, batch, "A");
+    scene_result(worker, scene_expect_batch(worker, "also"), "B");
+    scene_expect_reply(asker, 1, "A");
+    scene_expect_reply(asker, 3, "B");
+    scene_expect_reply(other, 4, "B");
+    scene_expect_batch(worker, "waits");
+}
+END_TEST
+
+/* Of a tenant that has asked so much before that its next would wait for two batches of 16 rows. */
+static uint64_t flood(uint64_t tenant)
+{
+    uint64_t batch = first_asks();
+    struct envelope request = scene_request(0);
+    request.request.tenant = tenant;
+    for (request.id = 100; request.id < 140; request.id++) {
+        char payload[8];
+        snprintf(payload, sizeof payload, "%d", (int)request.id);
+        end_send(asker, &request, payload);
+    }
+    return batch;
+}
+
+START_TEST(who_follows_a_flood_does_not_wait_for_its_turn)
+{
+    start(CACHE "batching: { max_batch_rows = 16; };");
+    uint64_t batch = flood(1);
+    struct envelope request = scene_request(2);
+    request.request.tenant = 1;
+    end_send(asker, &request, "hot");
+    scene_expect_nothing(asker);
+    request.request.tenant = 2;
+    end_send(other, &request, "hot");
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 1);
+    cancel(asker, 2);
+    scene_expect_nothing(asker);
+    scene_result(worker, batch, "A");
+    scene_result(worker, scene_next(worker, VERB_BATCH)->id, "a b c d e f g h i j k l m n o p");
+    batch = scene_next(worker, VERB_BATCH)->id;
+    ck_assert(text_is(letter_payload(scene_letter, 0), "hot"));
+    scene_result(worker, batch, "H b c d e f g h i j k l m n o p");
+    scene_expect_reply(other, 2, "H");
+}
+END_TEST
+
+START_TEST(who_follows_one_that_was_sent_before_stands_in_front_with_it)
+{
+    start(CACHE "batching: { max_batch_rows = 1; };");
+    first_asks();
+    scene_ask(asker, 5, "waits");
+    scene_expect_nothing(asker);
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    struct envelope urgent = scene_request(2);
+    urgent.request.time_left_us = 10000000;
+    urgent.request.tenant = 7;
+    end_send(other, &urgent, "q");
+    WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 1);
+    worker = scene_worker(2);
+    scene_result(worker, scene_expect_batch(worker, "q"), "A");
+    scene_expect_reply(asker, 1, "A");
+    scene_expect_reply(other, 2, "A");
+    scene_expect_batch(worker, "waits");
+}
+END_TEST
+
 START_TEST(a_follower_needs_a_place_in_the_table)
 {
     repository_configure("m", CACHE);
@@ -547,6 +624,9 @@ int main(void)
                                   identical_requests_share_one_computation,
                                   identical_requests_share_a_place_in_the_queue,
                                   the_most_urgent_says_how_urgent_they_all_are,
+                                  the_earliest_deadline_is_that_of_all,
+                                  who_follows_a_flood_does_not_wait_for_its_turn,
+                                  who_follows_one_that_was_sent_before_stands_in_front_with_it,
                                   a_follower_needs_a_place_in_the_table,
                                   a_follower_ends_by_itself,
                                   a_leader_that_is_cancelled_in_the_queue_leaves_its_place,
