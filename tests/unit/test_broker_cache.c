@@ -206,6 +206,21 @@ START_TEST(a_reload_empties_and_may_end_it)
 }
 END_TEST
 
+START_TEST(a_reload_empties_what_is_in_the_repository_no_more)
+{
+    start(CACHE);
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    nftw(scratch_path("m"), suite_remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    broker_reload(scene_broker);
+    struct envelope request = scene_request(2);
+    request.request.model = text_of("m");
+    end_send(asker, &request, "q");
+    scene_result(worker, scene_expect_batch(worker, "q"), "B");
+    scene_expect_reply(asker, 2, "B");
+}
+END_TEST
+
 START_TEST(another_schema_empties_the_version)
 {
     start(CACHE);
@@ -273,6 +288,7 @@ START_TEST(the_most_urgent_says_how_urgent_they_all_are)
     uint64_t batch = first_asks();
     scene_ask(asker, 2, "waits");
     scene_ask(asker, 3, "also");
+    scene_expect_nothing(asker); /* they are there before the other */
     struct envelope urgent = scene_request(4);
     urgent.request.priority = 5;
     end_send(other, &urgent, "also");
@@ -345,13 +361,10 @@ START_TEST(who_follows_one_that_was_sent_before_stands_in_front_with_it)
 {
     start(CACHE "batching: { max_batch_rows = 1; };");
     first_asks();
-    scene_ask(asker, 5, "waits");
+    ask_within(asker, 5, "waits", 10000000);
     scene_expect_nothing(asker);
     ck_assert(broker_worker_gone(scene_broker, 1));
-    struct envelope urgent = scene_request(2);
-    urgent.request.time_left_us = 10000000;
-    urgent.request.tenant = 7;
-    end_send(other, &urgent, "q");
+    ask_within(other, 2, "q", 20000000);
     WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 1);
     worker = scene_worker(2);
     scene_result(worker, scene_expect_batch(worker, "q"), "A");
@@ -620,6 +633,7 @@ int main(void)
                                   failures_are_not_kept,
                                   versions_and_models_share_nothing,
                                   a_reload_empties_and_may_end_it,
+                                  a_reload_empties_what_is_in_the_repository_no_more,
                                   another_schema_empties_the_version,
                                   identical_requests_share_one_computation,
                                   identical_requests_share_a_place_in_the_queue,
