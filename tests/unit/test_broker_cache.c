@@ -581,6 +581,19 @@ START_TEST(a_model_that_is_idempotent_no_more_fails_all_of_them)
 }
 END_TEST
 
+START_TEST(a_version_that_cannot_start_refuses_all_of_them)
+{
+    start(CACHE);
+    first_asks();
+    others_follow(2);
+    ck_assert(broker_worker_gone(scene_broker, 1));
+    ck_assert(broker_worker_failed(scene_broker, text_of("m"), text_of("1"), text_of("why"), true));
+    scene_expect_reject(asker, 1, FAILURE_NOT_READY);
+    scene_expect_reject(other, 2, FAILURE_NOT_READY);
+    scene_expect_reject(other, 3, FAILURE_NOT_READY);
+}
+END_TEST
+
 /* ---- the end ---- */
 
 static int drained;
@@ -653,6 +666,7 @@ int main(void)
                                   the_death_of_a_worker_costs_none_of_them,
                                   poison_kills_no_more_workers_however_many_send_it,
                                   a_model_that_is_idempotent_no_more_fails_all_of_them,
+                                  a_version_that_cannot_start_refuses_all_of_them,
                                   draining_waits_for_followers,
                                   the_end_of_the_broker_frees_those_who_share};
     return SUITE_RUN("broker_cache", scene_set_up, scene_tear_down, tests);
