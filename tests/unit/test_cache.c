@@ -447,7 +447,7 @@ static const char *question_text(int question)
 {
     static char text[2000];
     size_t length = (size_t)snprintf(text, sizeof text, "question %d ", question);
-    size_t more = (size_t)(question * question);
+    size_t more = (size_t)question * (size_t)question;
     memset(text + length, 'q', more);
     text[length + more] = '\0';
     return text;

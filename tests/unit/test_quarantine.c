@@ -84,8 +84,8 @@ static void start(const char *max_bytes)
 START_TEST(what_is_kept_lies_there_in_order)
 {
     start("100000");
-    for (char letter = 'a'; letter <= 'e'; letter++)
-        keep(10, letter);
+    for (int letter = 'a'; letter <= 'e'; letter++)
+        keep(10, (char)letter);
     ck_assert_str_eq(tags_of_files(), "abcde");
     struct stat status;
     ck_assert_int_eq(stat(scratch_path(".state/quarantine"), &status), 0);
@@ -99,8 +99,8 @@ END_TEST
 START_TEST(the_oldest_go_when_there_is_no_room)
 {
     start("6000"); /* what waits counts with its bound; so each is written before the next */
-    for (char letter = 'a'; letter <= 'h'; letter++) {
-        keep(1000, letter);
+    for (int letter = 'a'; letter <= 'h'; letter++) {
+        keep(1000, (char)letter);
         quarantine_free(quarantine);
         quarantine = quarantine_new(config);
     }
