@@ -120,7 +120,26 @@ $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(foreach p,$(PROGRAMS),-I$(FOLDER_$p)) $(call packages-cflags,$(all-packages)) \
 	  -MMD -MP -o $@ $< $(links) $(LDFLAGS) -Wl,--start-group $(ARCHIVES) $(COMMON) -Wl,--end-group $(call packages-libs,$(all-packages)) -lm
 
-.PHONY: unit process compiled tested check
+# The broker on virtual time: its archive and common's, with the world in place of the loop, the network in place of
+# libzmq, the report in place of the log (whose objects are not taken from the archive then), and with the clock, the dice
+# and the broker's doors wrapped.
+SIMULATION         := $(BUILD)/tests/simulation
+SIMULATION_SOURCES := $(wildcard tests/fault/simulation/*.c)
+simulation-wraps   := clock_gettime getrandom control_tell port_new port_send port_post
+$(BUILD)/tests/fault/simulation/%.o: tests/fault/simulation/%.c build/flags.mk
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) -Ibroker $(call packages-cflags,$(PACKAGES_common)) -MMD -MP -c -o $@ $<
+$(SIMULATION): $(SIMULATION_SOURCES:tests/%.c=$(BUILD)/tests/%.o) $(BUILD)/libbroker.a $(COMMON)
+	@echo "  LINK  $@"
+	@$(CC) $(links) $(LDFLAGS) $(simulation-wraps:%=-Wl,--wrap=%) -o $@ $^ $(call packages-libs,$(filter-out libzmq,$(PACKAGES_common))) -lm
+
+.PHONY: unit process compiled tested check simulate simulate-check
+simulate: $(SIMULATION)  ## the broker on virtual time, a million requests (REQUESTS=1000000 SCENARIO=all SEED=any)
+	@$(SIMULATION) --requests $(or $(REQUESTS),1000000) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
+simulate-check: $(SIMULATION)
+	@tests/harness/sanitized $(SIMULATION) --check
+
 unit: $(UNIT_TESTS)  ## build and run the unit tests
 	@set -e; for t in $(UNIT_TESTS); do tests/harness/sanitized $$t; done
 
@@ -129,10 +148,10 @@ process: all  ## the real programs behind the real web servers
 
 # What make check does with one build: compiled on every core (unless make was told -j itself), tested one test after
 # the other.
-compiled: all $(UNIT_TESTS) $(FUZZ_TARGETS)
+compiled: all $(UNIT_TESTS) $(FUZZ_TARGETS) $(SIMULATION)
 tested:
 	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) compiled
-	@for goal in fuzz-replay unit process; do $(MAKE) --no-print-directory $$goal || exit 1; done
+	@for goal in fuzz-replay unit simulate-check process; do $(MAKE) --no-print-directory $$goal || exit 1; done
 
 check:  ## install what is missing, build, run every test: plain (and a minute of chaos), ASan + UBSan, TSan
 	@deploy/install-deps --have build run web check || deploy/install-deps build run web check

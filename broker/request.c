@@ -115,3 +115,14 @@ size_t request_count(const struct request_table *table)
 {
     return HASH_COUNT(table->open);
 }
+
+size_t request_held(const struct request_table *table)
+{
+    return table->held;
+}
+
+void request_each(const struct request_table *table, request_visit *each, void *self)
+{
+    for (const struct request *request = table->open; request != NULL; request = request->hh.next)
+        each(self, request);
+}

@@ -66,6 +66,11 @@ void request_free(struct request_table *table, struct request *request);
 size_t request_count(const struct request_table *table);
 /* The two change places: key and tag go to the other one, all else stays. */
 void request_swap(struct request_table *table, struct request *left, struct request *right);
+/* How many places are taken: open requests, and ABANDONED ones. */
+size_t request_held(const struct request_table *table);
+/* Calls `each` for every open request; it must not end any. */
+typedef void request_visit(void *self, const struct request *request);
+void request_each(const struct request_table *table, request_visit *each, void *self);
 /* SENT -> ABANDONED: nobody waits for it; its key may be used again at once. */
 void request_abandon(struct request_table *table, struct request *request);
 

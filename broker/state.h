@@ -1,6 +1,6 @@
 /* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
  * sharing.c (requests that need no computation of their own), serving.c (the workers' side). Nobody else
- * includes this. SPDX-License-Identifier: MIT */
+ * includes this, but the inspector of tests/fault/simulation. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_BROKER_STATE_H
 #define OUTRIGGER_BROKER_STATE_H
 

@@ -1,0 +1,251 @@
+/* inspector: the broker's own books against each other.
+ *
+ * Every open request is QUEUED or SENT; the QUEUED ones are what the queues count, the SENT ones stand in
+ * exactly one batch of one worker each; a request that is to be alone is alone; no worker that could take a
+ * batch is idle while somebody waits for it, unless max_delay holds the batch and a timer will ring; no
+ * deadline is in the past. It reads what the rooms promise in their headers, not how they keep it.
+ * SPDX-License-Identifier: MIT */
+#include "inspector.h"
+
+#include "report.h"
+#include "state.h"
+#include "witness.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#define EACH_VERSION(broker, model, version)                                                                 \
+    for (struct model *model = model_first((broker)->models); model != NULL; model = model->next)            \
+        for (struct version *version = model->versions; version != NULL; version = version->next)
+
+/* ---- after each turn ---- */
+
+static void check_waiting(const struct broker *broker, const struct version *version)
+{
+    struct worker *free_worker;
+    if (version->queue.requests == 0 || version_free_workers(version, &free_worker) == 0)
+        return;
+    int64_t now = loop_now(broker->loop);
+    PROMISE(version->model->rule.max_delay > 0,
+            "%zu requests of %s %s wait while worker %u has a place for a batch", version->queue.requests,
+            version->model->name, version->name, free_worker->pid);
+    PROMISE(now - queue_oldest(&version->queue) < version->model->rule.max_delay,
+            "a request of %s has waited longer for company than max_delay", version->model->name);
+    PROMISE(version->again_at != INT64_MAX && heap_contains(&broker->delay.node) &&
+                broker->delay.node.at <= version->again_at,
+            "a batch of %s is held and no timer will release it", version->model->name);
+}
+
+static void check_clock(const struct broker *broker)
+{
+    const struct heap_node *first = heap_first(&broker->deadlines);
+    if (first == NULL)
+        return;
+    PROMISE(first->at > loop_now(broker->loop), "a deadline has passed and the request is still open");
+    PROMISE(heap_contains(&broker->alarm.node) && broker->alarm.node.at <= first->at,
+            "no alarm is set for the next deadline");
+}
+
+void inspector_glance(struct broker *broker)
+{
+    uint64_t bytes = 0;
+    EACH_VERSION(broker, model, version)
+    {
+        bytes += version->queue.bytes;
+        check_waiting(broker, version);
+    }
+    check_clock(broker);
+    PROMISE(bytes == broker->queued_bytes, "%zu bytes wait, the broker counts %zu", (size_t)bytes,
+            (size_t)broker->queued_bytes);
+    PROMISE(broker->waiting == NULL, "a version was forgotten at the end of the turn");
+    PROMISE(broker->deadlines.count == request_count(broker->requests), "%zu deadlines for %zu open requests",
+            broker->deadlines.count, request_count(broker->requests));
+    PROMISE(request_count(broker->requests) == witness_open(),
+            "the broker has %zu open requests, should have %zu", request_count(broker->requests),
+            witness_open());
+    size_t most = (size_t)broker->config->broker_max_requests;
+    PROMISE(request_held(broker->requests) <= most + most / 4, "%zu requests are held",
+            request_held(broker->requests));
+}
+
+/* ---- everything ---- */
+
+struct survey {
+    struct broker *broker;
+    uint64_t queued, queued_rows, queued_bytes; /* by the requests' own words */
+    size_t sent;
+    size_t in_batches; /* SENT ones */
+    size_t abandoned;
+    const struct request **seen; /* those in batches */
+    size_t seen_count, capacity;
+};
+
+static void survey_request(void *self, const struct request *request)
+{
+    struct survey *survey = self;
+    PROMISE(request->state == REQUEST_QUEUED || request->state == REQUEST_SENT,
+            "an open request is neither queued nor sent");
+    PROMISE(heap_contains(&request->deadline), "an open request has no deadline");
+    if (request->state == REQUEST_SENT) {
+        survey->sent++;
+        return;
+    }
+    survey->queued++;
+    survey->queued_rows += request->rows;
+    survey->queued_bytes += request->bytes;
+}
+
+static void see(struct survey *survey, const struct request *request)
+{
+    if (survey->seen_count == survey->capacity) {
+        survey->capacity = survey->capacity * 2 + 256;
+        survey->seen = realloc(survey->seen, survey->capacity * sizeof *survey->seen);
+        ENSURE(survey->seen != NULL);
+    }
+    survey->seen[survey->seen_count++] = request;
+}
+
+static void survey_batch(struct survey *survey, const struct worker *worker, const struct batch *batch)
+{
+    uint64_t rows = 0;
+    for (size_t i = 0; i < batch->count; i++) {
+        struct request *request = batch->requests[i];
+        see(survey, request);
+        rows += request->rows;
+        PROMISE(request->version == worker->version, "a worker has a request of another version");
+        PROMISE(!request->alone || batch->count == 1, "a request that killed a worker has company");
+        if (request->state == REQUEST_ABANDONED) {
+            survey->abandoned++;
+            continue;
+        }
+        PROMISE(request->state == REQUEST_SENT, "a request in a batch is not sent");
+        PROMISE(request_find(survey->broker->requests, &request->key) == request,
+                "a request in a batch is not in the table");
+        survey->in_batches++;
+    }
+    PROMISE(rows == batch->rows, "a batch says %u rows and has %zu", batch->rows, (size_t)rows);
+    PROMISE(batch->count == 1 || rows <= worker->capacity_rows, "%zu rows for a worker that takes %u",
+            (size_t)rows, worker->capacity_rows);
+}
+
+static void survey_worker(void *self, struct worker *worker)
+{
+    PROMISE(worker->in_flight <= worker->slots, "a worker of %u slots has %u batches", worker->slots,
+            worker->in_flight);
+    PROMISE((worker->state == WORKER_IDLE) == (worker->in_flight == 0) || worker->state == WORKER_DRAINING,
+            "a worker with %u batches is %s", worker->in_flight, worker_state_name(worker->state));
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        survey_batch(self, worker, &worker->batches[i]);
+}
+
+static int by_address(const void *left, const void *right)
+{
+    const struct request *const *a = left, *const *b = right;
+    return *a < *b ? -1 : *a > *b;
+}
+
+static void check_seen_once(struct survey *survey)
+{
+    if (survey->seen_count > 1)
+        qsort(survey->seen, survey->seen_count, sizeof *survey->seen, by_address);
+    for (size_t i = 1; i < survey->seen_count; i++)
+        PROMISE(survey->seen[i] != survey->seen[i - 1], "a request is with two workers");
+}
+
+static void check_queues(struct survey *survey)
+{
+    uint64_t requests = 0, rows = 0, bytes = 0;
+    size_t workers = 0;
+    EACH_VERSION(survey->broker, model, version)
+    {
+        requests += version->queue.requests;
+        rows += version->queue.rows;
+        bytes += version->queue.bytes;
+        workers += version->worker_count;
+        size_t listed = 0;
+        const struct worker *worker;
+        DL_FOREACH2(version->workers, worker, next)
+        {
+            listed++;
+        }
+        PROMISE(listed == version->worker_count, "%zu workers are listed, %zu counted", listed,
+                version->worker_count);
+    }
+    PROMISE(requests == survey->queued && rows == survey->queued_rows && bytes == survey->queued_bytes,
+            "the queues count %zu requests, %zu rows, %zu bytes; %zu, %zu, %zu wait", (size_t)requests,
+            (size_t)rows, (size_t)bytes, (size_t)survey->queued, (size_t)survey->queued_rows,
+            (size_t)survey->queued_bytes);
+    PROMISE(workers == pool_count(survey->broker->pool), "the pool has %zu workers, the versions %zu",
+            pool_count(survey->broker->pool), workers);
+}
+
+void inspector_look(struct broker *broker)
+{
+    struct survey survey = {.broker = broker};
+    request_each(broker->requests, survey_request, &survey);
+    pool_each(broker->pool, survey_worker, &survey);
+    check_seen_once(&survey);
+    check_queues(&survey);
+    PROMISE(survey.sent == survey.in_batches, "%zu requests are sent, %zu are with workers", survey.sent,
+            survey.in_batches);
+    PROMISE(request_held(broker->requests) == survey.queued + survey.sent + survey.abandoned,
+            "%zu requests are held, %zu can be found", request_held(broker->requests),
+            (size_t)survey.queued + survey.sent + survey.abandoned);
+    free(survey.seen);
+}
+
+/* ---- the end ---- */
+
+static void note_busy(void *self, struct worker *worker)
+{
+    bool *idle = self;
+    *idle = *idle && worker->in_flight == 0;
+}
+
+bool inspector_idle(struct broker *broker)
+{
+    bool idle = request_held(broker->requests) == 0 && broker->queued_bytes == 0;
+    pool_each(broker->pool, note_busy, &idle);
+    EACH_VERSION(broker, model, version)
+    {
+        idle = idle && version->queue.requests == 0 && version->queue.rows == 0 && version->queue.bytes == 0;
+    }
+    return idle;
+}
+
+static uint64_t count(struct broker *broker, const struct version *version, const char *outcome)
+{
+    return metrics_series(broker->metrics, METRIC_REQUESTS, version->model->name, version->name, outcome)
+        ->value;
+}
+
+void inspector_add_up(struct broker *broker)
+{
+    static const char *const failures[] = {
+#define X(name, number, http, label) label,
+        FAILURES(X)
+#undef X
+    };
+    const struct testimony *testimony = witness_testimony();
+    uint64_t replies = 0, cancels = 0, rejects = 0, batches = 0;
+    EACH_VERSION(broker, model, version)
+    {
+        replies += count(broker, version, failures[FAILURE_NONE]);
+        cancels += count(broker, version, failures[FAILURE_CANCELLED]);
+        for (size_t i = 0; i < COUNT_OF(failures); i++)
+            rejects += i == FAILURE_NONE || i == FAILURE_CANCELLED ? 0 : count(broker, version, failures[i]);
+    }
+    for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        for (size_t i = 0; i < RELEASE_COUNT; i++)
+            batches += model->releases[i]->value;
+    PROMISE(replies == testimony->replies && rejects == testimony->rejects && cancels == testimony->cancels,
+            "the counters say %zu replies, %zu rejects, %zu cancelled; there were %zu, %zu, %zu",
+            (size_t)replies, (size_t)rejects, (size_t)cancels, (size_t)testimony->replies,
+            (size_t)testimony->rejects, (size_t)testimony->cancels);
+    PROMISE(batches == testimony->batches, "the counters say %zu batches, there were %zu", (size_t)batches,
+            (size_t)testimony->batches);
+    PROMISE(testimony->requests == replies + rejects + cancels + testimony->unrouted + witness_open(),
+            "%zu requests came in; %zu replies, %zu rejects, %zu cancelled, %zu without a version, %zu open",
+            (size_t)testimony->requests, (size_t)replies, (size_t)rejects, (size_t)cancels,
+            (size_t)testimony->unrouted, witness_open());
+}

@@ -1,0 +1,71 @@
+/* ledger: every request of a simulation, from the asking to its one answer. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_LEDGER_H
+#define OUTRIGGER_LEDGER_H
+
+#include "client.h"
+#include "loop.h"
+#include "protocol.h"
+
+enum { FAILURE_KINDS = 15 }; /* of the wire, NONE included */
+
+/* One request, while it is open. */
+struct ask {
+    uint64_t serial; /* 1, 2, ... */
+    uint32_t slot;
+    bool open;
+    bool poison;       /* kills who computes it */
+    bool failing;      /* the model refuses it, by itself */
+    bool once;         /* of a model that is not idempotent */
+    uint32_t computed; /* how often a worker has finished it, or died with it */
+    uint32_t kills;
+    uint32_t sent; /* how often a broker took it in */
+    int64_t asked_at;
+    int64_t deadline;
+    struct client_request *request;
+    struct loop_timer cancel;
+    void *asker;
+};
+
+struct ledger {
+    uint64_t planned; /* requests of the whole run */
+    uint64_t asked;
+    uint64_t open;
+    uint64_t answered[FAILURE_KINDS];
+    uint64_t cancelled;
+    uint64_t orphaned; /* their asker died */
+    int64_t longest_wait;
+    uint32_t most_kills;
+    struct ask **slots;
+    size_t slot_count;
+    uint32_t *free_slots;
+    size_t free_count;
+};
+
+void ledger_free(struct ledger *ledger);
+/* A new open request with a serial number. */
+struct ask *ledger_open(struct ledger *ledger, int64_t deadline);
+/* It is over: answered, cancelled or its asker is gone. */
+void ledger_close(struct ledger *ledger, struct ask *ask);
+
+/* What the payload of a REQUEST says. */
+struct question {
+    uint64_t serial;
+    uint32_t slot;
+    uint8_t poison;
+    uint8_t failing;
+    uint8_t padding[2];
+};
+struct question ledger_question(const struct ask *ask);
+/* False when the bytes are no question: they were changed on the way. */
+bool ledger_read_question(const void *bytes, size_t length, struct question *question);
+/* Who asked it; NULL when it is over already. */
+struct ask *ledger_find(const struct ledger *ledger, const struct question *question);
+
+/* What the payload of a RESULT must say for it. */
+struct solution {
+    uint64_t serial;
+    uint64_t proof;
+};
+struct solution ledger_solution(uint64_t serial);
+
+#endif

@@ -1,0 +1,88 @@
+/* mishaps: what goes wrong on a host, at random; and the host's insides, which it shares with host.c alone.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_MISHAPS_H
+#define OUTRIGGER_MISHAPS_H
+
+#include "config.h"
+#include "host.h"
+#include "metrics.h"
+#include "simulated_asker.h"
+#include "simulated_worker.h"
+
+/* Where a worker of one version of a model runs, when it is wanted. */
+struct place {
+    struct host *host;
+    unsigned model, version;
+    bool wanted;
+    struct simulated_worker *worker; /* NULL: none now */
+    struct loop_timer start;
+};
+
+/* A death on its way to the broker. */
+struct death {
+    struct host *host;
+    uint32_t pid; /* 0: free */
+    struct loop_timer timer;
+};
+
+/* One kind of mishap of the scenario. */
+struct mishap_source {
+    struct host *host;
+    enum mishap mishap;
+    struct loop_timer timer;
+    uint64_t count;
+};
+
+enum { ASKERS_HERE_MAX = 16 };
+
+struct host {
+    const struct scenario *scenario;
+    struct ledger *ledger;
+    const char *directory;
+    void *network;
+    struct loop *loop; /* the supervisor's and chance's */
+    const char *model_names[MODELS_HERE_MAX];
+    unsigned versions[MODELS_HERE_MAX]; /* that takes the traffic */
+    bool other;                         /* other_conf holds */
+    struct config *config;
+    struct metrics *metrics;
+    struct loop *broker_loop;
+    struct broker *broker;
+    uint64_t life; /* of the broker: 1, 2, ... */
+    struct loop_timer broker_start, broker_stop;
+    struct place *places;
+    size_t place_count;
+    uint32_t last_pid;
+    struct death deaths[64]; /* told later */
+    uint32_t dead_pids[64];  /* told in the broker's next turn */
+    size_t dead_count;
+    uint64_t deaths_count;
+    struct simulated_worker *buried[64];
+    size_t buried_count;
+    struct loop_timer burial;
+    uint32_t hung_pids[64];
+    size_t hung_count;
+    struct loop_timer hung;
+    struct simulated_asker *askers[ASKERS_HERE_MAX];
+    struct mishap_source sources[MISHAP_COUNT];
+    struct loop_timer roll;
+    unsigned rolling; /* the model */
+};
+
+void mishaps_begin(struct host *host);
+void mishaps_end(struct host *host);
+
+/* ---- host.c, for mishaps.c ---- */
+
+const char *host_version_name(unsigned version);
+/* Writes every model.conf. */
+void host_configure(struct host *host);
+void host_kill_broker(struct host *host);
+/* SIGTERM: it drains, ends, and is started again. */
+void host_drain_broker(struct host *host);
+/* Whether a worker is to be there: it is started or told to leave. */
+void host_want(struct place *place, bool wanted);
+void host_worker_ended(void *place, struct simulated_worker *worker, bool died);
+void host_tell_deaths(void *host);
+
+#endif

@@ -1,0 +1,174 @@
+/* scenario: the table. Each mixes what belongs together, so that a violation says where to look; the last
+ * mixes all. Times are virtual. SPDX-License-Identifier: MIT */
+#include "scenario.h"
+
+#include "clock.h"
+#include "protocol.h"
+
+#include <string.h>
+
+const char *const mishap_texts[MISHAP_COUNT] = {
+#define X(name, text) [MISHAP_##name] = text,
+    MISHAPS(X)
+#undef X
+};
+
+#define FAILURE_BIT(failure) (UINT32_C(1) << (failure))
+
+const struct scenario scenarios[] = {
+    {.name = "calm", .text = "nothing goes wrong, and nobody fails or waits", .longest_wait = SECOND},
+    {.name = "shapes",
+     .text = "priorities, requests larger than a batch, refusals by the model, cancels, wrong names",
+     .models = 3,
+     .most_rows = 200,
+     .most_bytes = 5000,
+     .priorities = 10,
+     .compute_row = 4 * MICROSECOND,
+     .failing = 20000,
+     .cancelled = 50000,
+     .misnamed = 5000,
+     .allowed = FAILURE_BIT(FAILURE_UNKNOWN_MODEL)},
+    {.name = "company",
+     .text = "max_delay holds batches",
+     .model_conf = "batching: { max_delay_us = 2000; max_batch_rows = 32; };",
+     .cancelled = 20000,
+     .longest_wait = SECOND},
+    {.name = "overload",
+     .text = "ten times more than the workers can do, small queues, short deadlines",
+     .window = 2000,
+     .burst = 200,
+     .model_conf = "queue: { max_rows = 2000; max_bytes = 65536; };",
+     .setting = "broker.max_requests=700",
+     .workers = 2,
+     .deadline = {MILLISECOND, 200 * MILLISECOND},
+     .cancelled = 20000,
+     .allowed = FAILURE_BIT(FAILURE_OVERLOADED) | FAILURE_BIT(FAILURE_DEADLINE)},
+    {.name = "deaths",
+     .text = "workers are killed; a request that was twice with one that was is taken for poison",
+     .every = {[MISHAP_KILL_WORKER] = 40 * MILLISECOND},
+     .allowed = FAILURE_BIT(FAILURE_POISON)},
+    {.name = "poison",
+     .text = "some requests kill who computes them; all others are answered",
+     .workers = 6,
+     .poison = 1000},
+    {.name = "hangs",
+     .text = "workers hang, are stopped, are slow; late results come for what others have",
+     .pause = 2 * MILLISECOND,
+     .every = {[MISHAP_HANG_WORKER] = 700 * MILLISECOND,
+               [MISHAP_STOP_WORKER] = 700 * MILLISECOND,
+               [MISHAP_SLOW_WORKER] = 700 * MILLISECOND},
+     .allowed = FAILURE_BIT(FAILURE_POISON)},
+    {.name = "confusion",
+     .text = "workers miscount, answer twice, answer for others; rubbish from both sides",
+     .every = {[MISHAP_CONFUSE_WORKER] = 20 * MILLISECOND, [MISHAP_RUBBISH] = 5 * MILLISECOND},
+     .allowed = FAILURE_BIT(FAILURE_POISON)},
+    {.name = "leaving",
+     .text = "workers leave and come, versions roll, the configuration changes; nobody fails",
+     .models = 2,
+     .other_conf = "batching: { max_batch_rows = 3; max_delay_us = 500; }; queue: { max_rows = 1000; };",
+     .every = {[MISHAP_LEAVE_WORKER] = 50 * MILLISECOND,
+               [MISHAP_RELOAD] = 100 * MILLISECOND,
+               [MISHAP_ROLL] = 900 * MILLISECOND}},
+    {.name = "cuts",
+     .text = "connections break between processes that live",
+     .every = {[MISHAP_CUT_WORKER] = 60 * MILLISECOND, [MISHAP_CUT_ASKER] = 60 * MILLISECOND},
+     .allowed = FAILURE_BIT(FAILURE_POISON)},
+    {.name = "broker",
+     .text = "the broker is killed and stopped; nobody fails",
+     .pause = 2 * MILLISECOND,
+     .every = {[MISHAP_KILL_BROKER] = 1500 * MILLISECOND, [MISHAP_STOP_BROKER] = 8 * SECOND}},
+    {.name = "restarts",
+     .text = "the broker is told to stop and started again; nobody fails",
+     .pause = 2 * MILLISECOND,
+     .every = {[MISHAP_RESTART_BROKER] = 1500 * MILLISECOND}},
+    {.name = "askers",
+     .text = "askers are killed with requests in flight",
+     .every = {[MISHAP_KILL_ASKER] = 100 * MILLISECOND}},
+    {.name = "once",
+     .text = "a model that is not idempotent never computes a request twice, whatever dies",
+     .model_conf = "idempotent = false; limits: { compute_timeout_ms = 400; };",
+     .every = {[MISHAP_KILL_WORKER] = 60 * MILLISECOND,
+               [MISHAP_STOP_WORKER] = 700 * MILLISECOND,
+               [MISHAP_LEAVE_WORKER] = 200 * MILLISECOND,
+               [MISHAP_CUT_WORKER] = 200 * MILLISECOND},
+     .allowed = FAILURE_BIT(FAILURE_WORKER_DIED)},
+    {.name = "all",
+     .text = "everything at once",
+     .models = 3,
+     .workers = 3,
+     .pause = 2 * MILLISECOND,
+     .priorities = 3,
+     .poison = 200,
+     .failing = 5000,
+     .cancelled = 10000,
+     .misnamed = 1000,
+     .other_conf = "batching: { max_batch_rows = 5; }; limits: { compute_timeout_ms = 300; };",
+     .every = {[MISHAP_KILL_WORKER] = 300 * MILLISECOND,
+               [MISHAP_HANG_WORKER] = 2 * SECOND,
+               [MISHAP_STOP_WORKER] = 2 * SECOND,
+               [MISHAP_SLOW_WORKER] = 2 * SECOND,
+               [MISHAP_LEAVE_WORKER] = SECOND,
+               [MISHAP_CONFUSE_WORKER] = SECOND,
+               [MISHAP_CUT_WORKER] = SECOND,
+               [MISHAP_CUT_ASKER] = SECOND,
+               [MISHAP_KILL_ASKER] = SECOND,
+               [MISHAP_KILL_BROKER] = 4 * SECOND,
+               [MISHAP_RESTART_BROKER] = 4 * SECOND,
+               [MISHAP_STOP_BROKER] = 10 * SECOND,
+               [MISHAP_RELOAD] = SECOND,
+               [MISHAP_ROLL] = 3 * SECOND,
+               [MISHAP_RUBBISH] = 100 * MILLISECOND},
+     .allowed =
+         FAILURE_BIT(FAILURE_POISON) | FAILURE_BIT(FAILURE_UNKNOWN_MODEL) | FAILURE_BIT(FAILURE_DEADLINE),
+     .poison_forgotten = true},
+    {.name = NULL},
+};
+
+/* Three askers, four workers, a load that keeps about half of them busy, time enough. */
+static const struct scenario usual = {.askers = 3,
+                                      .window = 64,
+                                      .burst = 4,
+                                      .pause = 300 * MICROSECOND,
+                                      .models = 1,
+                                      .workers = 4,
+                                      .slots = 2,
+                                      .capacity_rows = 64,
+                                      .compute = 200 * MICROSECOND,
+                                      .compute_row = 20 * MICROSECOND,
+                                      .most_rows = 16,
+                                      .most_bytes = 200,
+                                      .deadline = {20 * SECOND, 30 * SECOND},
+                                      .model_conf = "limits: { compute_timeout_ms = 400; };"};
+
+struct scenario scenario_complete(const struct scenario *scenario)
+{
+    struct scenario complete = *scenario;
+    complete.askers = complete.askers ?: usual.askers;
+    complete.window = complete.window ?: usual.window;
+    complete.burst = complete.burst ?: usual.burst;
+    complete.pause = complete.pause ?: usual.pause;
+    complete.models = complete.models ?: usual.models;
+    complete.workers = complete.workers ?: usual.workers;
+    complete.slots = complete.slots ?: usual.slots;
+    complete.capacity_rows = complete.capacity_rows ?: usual.capacity_rows;
+    complete.compute = complete.compute ?: usual.compute;
+    complete.compute_row = complete.compute_row ?: usual.compute_row;
+    complete.most_rows = complete.most_rows ?: usual.most_rows;
+    complete.most_bytes = complete.most_bytes ?: usual.most_bytes;
+    complete.deadline[0] = complete.deadline[0] ?: usual.deadline[0];
+    complete.deadline[1] = complete.deadline[1] ?: usual.deadline[1];
+    complete.model_conf = complete.model_conf ?: usual.model_conf;
+    return complete;
+}
+
+const struct scenario *scenario_find(const char *name)
+{
+    for (const struct scenario *scenario = scenarios; scenario->name != NULL; scenario++)
+        if (strcmp(scenario->name, name) == 0)
+            return scenario;
+    return NULL;
+}
+
+const struct kept_seed kept_seeds[] = {
+    {.scenario = NULL},
+};

@@ -1,0 +1,254 @@
+/* simulated_asker: a frontend without HTTP. It makes requests in bursts, as many as its window allows, holds
+ * each answer against the ledger, and takes some requests back. The client below it is the product's, so that
+ * what is proved is what a frontend sees: one call for each request, with the right answer or with a failure
+ * that the scenario allows. SPDX-License-Identifier: MIT */
+#include "simulated_asker.h"
+
+#include "clock.h"
+#include "network.h"
+#include "report.h"
+#include "world.h"
+
+#include <stdlib.h>
+#include <zmq.h>
+
+struct simulated_asker {
+    void *network;
+    struct loop *loop;
+    struct client *client;
+    struct metrics *metrics;
+    const struct scenario *scenario;
+    struct ledger *ledger;
+    const char *const *models;
+    struct loop_timer next;
+    bool dead;
+    void *rude; /* a second socket, for what the client would never send */
+    uint32_t told_workers;
+};
+
+/* ---- answers ---- */
+
+static bool deserved(const struct ask *ask, const struct scenario *scenario, enum failure failure)
+{
+    if ((unsigned)failure >= FAILURE_KINDS)
+        return false;
+    if (ask->poison)
+        return failure == FAILURE_POISON || (scenario->allowed >> failure & 1);
+    if (ask->failing && failure != FAILURE_NONE)
+        return failure == FAILURE_INVALID || (scenario->allowed >> failure & 1);
+    return failure == FAILURE_NONE || (scenario->allowed >> failure & 1);
+}
+
+static void check_solution(const struct ask *ask, const struct client_answer *answer)
+{
+    struct solution right = ledger_solution(ask->serial), given = {0};
+    PROMISE(answer->payload_bytes == sizeof given, "request %lu: an answer of %zu bytes",
+            (unsigned long)ask->serial, answer->payload_bytes);
+    memcpy(&given, answer->payload, sizeof given);
+    PROMISE(given.serial == right.serial && given.proof == right.proof,
+            "request %lu gets the answer of request %lu", (unsigned long)ask->serial,
+            (unsigned long)given.serial);
+}
+
+static void check_kills(const struct ask *ask, const struct scenario *scenario)
+{
+    enum { MAX_ATTEMPTS = 2 }; /* the default of model.conf */
+    PROMISE(scenario->poison_forgotten || ask->kills <= MAX_ATTEMPTS + 1, "request %lu has killed %u workers",
+            (unsigned long)ask->serial, ask->kills);
+}
+
+static void answered(void *owner, const struct client_answer *answer)
+{
+    struct ask *ask = owner;
+    struct simulated_asker *asker = ask->asker;
+    loop_timer_cancel(asker->loop, &ask->cancel);
+    if (asker->dead) {
+        asker->ledger->orphaned++;
+        ledger_close(asker->ledger, ask);
+        return;
+    }
+    PROMISE(deserved(ask, asker->scenario, answer->failure),
+            "request %lu (%s, sent %u times, killed %u workers) is answered %s after %.3f ms",
+            (unsigned long)ask->serial, ask->poison ? "poison" : "sound", ask->sent, ask->kills,
+            failure_label(answer->failure), (double)(world_now() - ask->asked_at) / 1e6);
+    if (answer->failure == FAILURE_NONE)
+        check_solution(ask, answer);
+    check_kills(ask, asker->scenario);
+    int64_t longest = asker->scenario->longest_wait;
+    PROMISE(longest == 0 || world_now() - ask->asked_at <= longest, "request %lu has waited for %.3f ms",
+            (unsigned long)ask->serial, (double)(world_now() - ask->asked_at) / 1e6);
+    asker->ledger->answered[answer->failure]++;
+    ledger_close(asker->ledger, ask);
+}
+
+/* ---- requests ---- */
+
+static void take_back(void *self)
+{
+    struct ask *ask = self;
+    struct simulated_asker *asker = ask->asker;
+    client_cancel(asker->client, ask->request);
+    asker->ledger->cancelled++;
+    ledger_close(asker->ledger, ask);
+}
+
+/* Three small ones of four, then any size. */
+static int64_t draw_size(int64_t most)
+{
+    if (most <= 1)
+        return most;
+    return chance_between(world_chance(), 1, chance_below(world_chance(), 4) > 0 && most > 4 ? 4 : most);
+}
+
+static void make_request(struct simulated_asker *asker)
+{
+    const struct scenario *scenario = asker->scenario;
+    struct chance *chance = world_chance();
+    int64_t now = world_now();
+    struct ask *ask = ledger_open(asker->ledger,
+                                  now + chance_between(chance, scenario->deadline[0], scenario->deadline[1]));
+    ask->asker = asker;
+    ask->poison = chance_hits(chance, scenario->poison);
+    ask->failing = !ask->poison && chance_hits(chance, scenario->failing);
+    unsigned model = (unsigned)chance_below(chance, scenario->models);
+    ask->once = strstr(scenario->model_conf, "idempotent = false") != NULL;
+    struct question question = ledger_question(ask);
+    size_t bytes = sizeof question + (size_t)draw_size(scenario->most_bytes);
+    ask->request = client_request_new(bytes);
+    memset(client_request_payload(ask->request), 0, bytes);
+    memcpy(client_request_payload(ask->request), &question, sizeof question);
+    bool misnamed = chance_hits(chance, scenario->misnamed);
+    struct client_ask words = {
+        .model = text_of(misnamed ? "nobody" : asker->models[model]),
+        .rows = (uint32_t)draw_size(scenario->most_rows),
+        .deadline = ask->deadline,
+        .priority = scenario->priorities == 0 ? 0 : (uint8_t)chance_below(chance, scenario->priorities),
+        .tag = text_of("simulated")};
+    if (chance_hits(chance, scenario->cancelled))
+        loop_timer_set(asker->loop, &ask->cancel, now + chance_between(chance, 0, scenario->compute * 4),
+                       take_back, ask);
+    client_send(asker->client, ask->request, &words, answered, ask);
+}
+
+static void make_burst(void *self)
+{
+    struct simulated_asker *asker = self;
+    const struct scenario *scenario = asker->scenario;
+    int64_t left = chance_between(world_chance(), 1, scenario->burst);
+    while (left-- > 0 && asker->ledger->asked < asker->ledger->planned && !client_full(asker->client, 0) &&
+           client_in_flight(asker->client) < scenario->window)
+        make_request(asker);
+    if (asker->ledger->asked < asker->ledger->planned)
+        loop_timer_set(asker->loop, &asker->next,
+                       world_now() + chance_between(world_chance(), 1, 2 * scenario->pause), make_burst,
+                       asker);
+}
+
+/* ---- life ---- */
+
+static void told(void *self, const struct catalog_entry *entries, size_t count)
+{
+    struct simulated_asker *asker = self;
+    asker->told_workers = 0;
+    for (size_t i = 0; i < count; i++)
+        asker->told_workers += entries[i].workers;
+}
+
+static void ignore_messages(void *self)
+{
+    struct simulated_asker *asker = self;
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    while (zmq_msg_recv(&frame, asker->rude, ZMQ_DONTWAIT) >= 0)
+        continue;
+    zmq_msg_close(&frame);
+}
+
+struct simulated_asker *simulated_asker_new(void *network, const char *endpoint,
+                                            const struct scenario *scenario, struct ledger *ledger,
+                                            const char *const *models)
+{
+    struct simulated_asker *asker = object_alloc(sizeof *asker);
+    asker->network = network;
+    asker->loop = loop_new();
+    asker->metrics = metrics_new(NULL);
+    asker->scenario = scenario;
+    asker->ledger = ledger;
+    asker->models = models;
+    asker->client = client_new(network, asker->loop, endpoint, scenario->window, asker->metrics, told, asker);
+    if (scenario->every[MISHAP_RUBBISH] > 0) {
+        asker->rude = zmq_socket(network, ZMQ_DEALER);
+        loop_zmq_add(asker->loop, asker->rude, ignore_messages, asker);
+        zmq_connect(asker->rude, endpoint);
+    }
+    loop_timer_set(asker->loop, &asker->next,
+                   world_now() + chance_between(world_chance(), 0, 10 * MILLISECOND), make_burst, asker);
+    return asker;
+}
+
+void simulated_asker_kill(struct simulated_asker *asker)
+{
+    asker->dead = true;
+    network_kill(asker->network, asker->loop);
+    loop_timer_cancel(asker->loop, &asker->next);
+}
+
+void simulated_asker_free(struct simulated_asker *asker)
+{
+    if (asker == NULL)
+        return;
+    asker->dead = true;
+    loop_timer_cancel(asker->loop, &asker->next);
+    client_free(asker->client);
+    if (asker->rude != NULL) {
+        loop_zmq_remove(asker->loop, asker->rude);
+        zmq_close(asker->rude);
+    }
+    metrics_free(asker->metrics);
+    loop_free(asker->loop);
+    free(asker);
+}
+
+void simulated_asker_cut(struct simulated_asker *asker)
+{
+    network_cut(asker->network, asker->loop);
+}
+
+static void send_rude(struct simulated_asker *asker, const struct envelope *envelope, const char *payload)
+{
+    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+    size_t length = protocol_encode(envelope, bytes, sizeof bytes);
+    ENSURE(length > 0);
+    if (zmq_send(asker->rude, bytes, length, ZMQ_DONTWAIT | (payload == NULL ? 0 : ZMQ_SNDMORE)) >= 0 &&
+        payload != NULL)
+        zmq_send(asker->rude, payload, strlen(payload), ZMQ_DONTWAIT);
+}
+
+void simulated_asker_babble(struct simulated_asker *asker)
+{
+    struct envelope request = {.verb = VERB_REQUEST, .request = {.rows = 1, .time_left_us = 1000000}};
+    if (asker->rude == NULL)
+        return;
+    switch (chance_below(world_chance(), 5)) {
+    case 0:
+        zmq_send(asker->rude, "\x93\x01\xc1", 3, ZMQ_DONTWAIT);
+        return;
+    case 1: /* a verb of workers */
+        send_rude(asker, &(struct envelope){.verb = VERB_HEARTBEAT}, NULL);
+        return;
+    case 2:
+        send_rude(asker, &(struct envelope){.verb = VERB_CANCEL, .id = chance_next(world_chance())}, NULL);
+        return;
+    case 3: /* without an id */
+        send_rude(asker, &request, "payload");
+        return;
+    default: /* the payload is missing */
+        request.id = 3;
+        send_rude(asker, &request, NULL);
+    }
+}
+
+uint32_t simulated_asker_told_workers(const struct simulated_asker *asker)
+{
+    return asker->told_workers;
+}

@@ -1,0 +1,25 @@
+/* simulated_asker: a process that asks through the real common/client.c. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_SIMULATED_ASKER_H
+#define OUTRIGGER_SIMULATED_ASKER_H
+
+#include "ledger.h"
+#include "scenario.h"
+
+struct simulated_asker;
+
+/* Asks from now on, until the ledger has as many requests as are planned. `models` are the names of the
+ * scenario's models; it outlives the asker. */
+struct simulated_asker *simulated_asker_new(void *network, const char *endpoint,
+                                            const struct scenario *scenario, struct ledger *ledger,
+                                            const char *const *models);
+/* Like kill -9 when it has open requests: they are orphans then, and nobody answers for them. */
+void simulated_asker_free(struct simulated_asker *asker);
+/* SIGKILL: nothing leaves it any more. Free it afterwards. */
+void simulated_asker_kill(struct simulated_asker *asker);
+void simulated_asker_cut(struct simulated_asker *asker);
+/* Another peer sends what breaks the protocol, cancels what it never asked, asks with an id twice. */
+void simulated_asker_babble(struct simulated_asker *asker);
+/* Ready workers over all entries of the last CATALOG. */
+uint32_t simulated_asker_told_workers(const struct simulated_asker *asker);
+
+#endif

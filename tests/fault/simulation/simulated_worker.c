@@ -1,0 +1,372 @@
+/* simulated_worker: worker/session.c without a model: one thread that receives, computes (for a time that
+ * chance says) and answers, and hears nothing while it computes. It follows PROTOCOL.md section 4; where it
+ * does not, that is a mood that a scenario asked for. A poisonous request ends it in the middle of the batch.
+ * SPDX-License-Identifier: MIT */
+#include "simulated_worker.h"
+
+#include "clock.h"
+#include "network.h"
+#include "report.h"
+#include "world.h"
+
+#include <stdlib.h>
+#include <zmq.h>
+
+enum { WORKER_MAGIC = 0x51073e40, FRAMES_MAX = 1 + PROTOCOL_COUNT_MAX, HEARTBEAT_MS = 200 };
+
+struct simulated_worker {
+    unsigned magic;
+    struct worker_plan plan;
+    struct loop *loop;
+    void *socket;
+    struct loop_timer heartbeat;
+    uint64_t epoch;
+    enum mood mood;
+    bool ended;
+    bool leaving;
+    /* what it computes */
+    bool computing;
+    struct loop_timer done; /* or dead, when there is poison */
+    bool fatal;
+    uint64_t batch;
+    int64_t began;
+    struct question questions[PROTOCOL_COUNT_MAX];
+    size_t count;
+    /* the message that is being read */
+    zmq_msg_t frames[FRAMES_MAX];
+    size_t frame_count;
+};
+
+/* ---- sending ---- */
+
+/* What cannot be sent is dropped, as a worker does. */
+static bool send_envelope(struct simulated_worker *worker, const struct envelope *envelope, bool more)
+{
+    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+    size_t length = protocol_encode(envelope, bytes, sizeof bytes);
+    ENSURE(length > 0);
+    return zmq_send(worker->socket, bytes, length, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
+}
+
+static bool send_ready(struct simulated_worker *worker)
+{
+    struct envelope ready = {.verb = VERB_READY,
+                             .ready = {.model = text_of(worker->plan.model),
+                                       .version = text_of(worker->plan.version),
+                                       .capacity_rows = worker->plan.scenario->capacity_rows,
+                                       .slots = worker->plan.scenario->slots,
+                                       .heartbeat_ms = HEARTBEAT_MS,
+                                       .pid = worker->plan.pid}};
+    if (!send_envelope(worker, &ready, true))
+        return false;
+    zmq_send(worker->socket, "schema", 6, ZMQ_DONTWAIT);
+    return true;
+}
+
+static void send_result(struct simulated_worker *worker, uint64_t batch, size_t count)
+{
+    char failures[PROTOCOL_COUNT_MAX];
+    bool any = false;
+    for (size_t i = 0; i < count; i++) {
+        failures[i] = worker->questions[i].failing ? FAILURE_INVALID : FAILURE_NONE;
+        any = any || failures[i] != FAILURE_NONE;
+    }
+    struct envelope result = {
+        .verb = VERB_RESULT,
+        .id = batch,
+        .result = {.count = (uint32_t)count,
+                   .compute_us = (uint64_t)((world_now() - worker->began) / MICROSECOND),
+                   .failures = {failures, any ? count : 0}}};
+    if (!send_envelope(worker, &result, true))
+        return;
+    for (size_t i = 0; i < count; i++) {
+        struct solution solution = ledger_solution(worker->questions[i].serial);
+        bool failed = failures[i] != FAILURE_NONE;
+        zmq_send(worker->socket, failed ? (const void *)"no" : &solution, failed ? 2 : sizeof solution,
+                 ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0));
+    }
+}
+
+/* ---- computing ---- */
+
+static void end(struct simulated_worker *worker, bool died)
+{
+    if (worker->ended)
+        return;
+    worker->ended = true;
+    report_event(died ? "worker # died" : "worker # left", worker->plan.pid, 0, 0);
+    loop_timer_cancel(worker->loop, &worker->heartbeat);
+    loop_timer_cancel(worker->loop, &worker->done);
+    if (died)
+        network_kill(worker->plan.network, worker->loop);
+    worker->plan.ended(worker->plan.self, worker, died);
+}
+
+static void read_messages(void *self);
+
+/* How often the requests of a batch have been computed, or begun by somebody who died. */
+static void count_computed(struct simulated_worker *worker)
+{
+    for (size_t i = 0; i < worker->count; i++) {
+        struct ask *ask = ledger_find(worker->plan.ledger, &worker->questions[i]);
+        if (ask == NULL)
+            continue;
+        ask->computed++;
+        PROMISE(!ask->once || ask->computed == 1,
+                "request %lu is computed twice; its model is not idempotent", (unsigned long)ask->serial);
+    }
+}
+
+static void count_kill(struct simulated_worker *worker)
+{
+    for (size_t i = 0; i < worker->count; i++) {
+        struct ask *ask = ledger_find(worker->plan.ledger, &worker->questions[i]);
+        if (!worker->questions[i].poison)
+            continue;
+        if (ask != NULL)
+            ask->kills++;
+        report_event("worker # dies of request # in a batch of #", worker->plan.pid,
+                     worker->questions[i].serial, worker->count);
+        return;
+    }
+}
+
+static void answer(struct simulated_worker *worker)
+{
+    enum mood mood = worker->mood;
+    worker->mood = MOOD_SOUND;
+    send_result(worker, worker->batch, worker->count - (mood == MOOD_MISCOUNTS && worker->count > 1));
+    if (mood != MOOD_REPEATS)
+        return;
+    send_result(worker, worker->batch, worker->count);
+    send_result(worker, worker->batch - 1, worker->count); /* another worker's, or its own that is answered */
+}
+
+static void compute_over(void *self)
+{
+    struct simulated_worker *worker = self;
+    worker->computing = false;
+    if (worker->fatal) {
+        count_kill(worker);
+        end(worker, true);
+        return;
+    }
+    answer(worker);
+    read_messages(worker);
+}
+
+static int64_t draw_compute(const struct simulated_worker *worker, uint32_t rows)
+{
+    const struct scenario *scenario = worker->plan.scenario;
+    int64_t mean = scenario->compute + scenario->compute_row * rows;
+    int64_t took = chance_between(world_chance(), mean / 2, mean * 3 / 2);
+    return worker->mood == MOOD_SLOW ? took + chance_between(world_chance(), 500, 3000) * MILLISECOND : took;
+}
+
+static void begin_batch(struct simulated_worker *worker, const struct envelope *envelope)
+{
+    PROMISE(worker->frame_count == 1 + (size_t)envelope->batch.count,
+            "BATCH announces %u payloads and has %zu", envelope->batch.count, worker->frame_count - 1);
+    worker->batch = envelope->id;
+    worker->count = envelope->batch.count;
+    worker->began = world_now();
+    worker->computing = true;
+    worker->fatal = false;
+    for (size_t i = 0; i < worker->count; i++) {
+        zmq_msg_t *payload = &worker->frames[1 + i];
+        PROMISE(ledger_read_question(zmq_msg_data(payload), zmq_msg_size(payload), &worker->questions[i]),
+                "a payload of BATCH is not what an asker wrote");
+        worker->fatal = worker->fatal || worker->questions[i].poison;
+    }
+    count_computed(worker);
+    int64_t took = draw_compute(worker, envelope->batch.rows);
+    if (worker->fatal)
+        took = chance_between(world_chance(), 0, took);
+    if (worker->fatal || worker->mood != MOOD_HANGS)
+        loop_timer_set(worker->loop, &worker->done, world_now() + took, compute_over, worker);
+}
+
+/* ---- receiving ---- */
+
+static void close_frames(struct simulated_worker *worker)
+{
+    for (size_t i = 0; i < worker->frame_count; i++)
+        zmq_msg_close(&worker->frames[i]);
+    worker->frame_count = 0;
+}
+
+static bool receive(struct simulated_worker *worker)
+{
+    bool more = true;
+    while (more) {
+        PROMISE(worker->frame_count < FRAMES_MAX, "a message to a worker has too many frames");
+        zmq_msg_t *frame = &worker->frames[worker->frame_count];
+        zmq_msg_init(frame);
+        if (zmq_msg_recv(frame, worker->socket, ZMQ_DONTWAIT) < 0)
+            return false;
+        worker->frame_count++;
+        more = zmq_msg_more(frame);
+    }
+    return true;
+}
+
+static void say_bye(struct simulated_worker *worker)
+{
+    int linger = 500;
+    send_envelope(worker, &(struct envelope){.verb = VERB_BYE}, false);
+    zmq_setsockopt(worker->socket, ZMQ_LINGER, &linger, sizeof linger);
+    end(worker, false);
+}
+
+static void on_beat(struct simulated_worker *worker, uint64_t epoch)
+{
+    if ((epoch != 0 && epoch == worker->epoch) || worker->leaving)
+        return;
+    if (send_ready(worker) && epoch != 0)
+        worker->epoch = epoch;
+}
+
+static void handle(struct simulated_worker *worker)
+{
+    struct envelope envelope;
+    zmq_msg_t *head = &worker->frames[0];
+    const char *complaint = protocol_decode(zmq_msg_data(head), zmq_msg_size(head), &envelope);
+    PROMISE(complaint == NULL, "the broker sent a worker what it cannot read: %s", complaint);
+    switch (envelope.verb) {
+    case VERB_BATCH:
+        begin_batch(worker, &envelope);
+        return;
+    case VERB_BEAT:
+        on_beat(worker, envelope.beat.epoch);
+        return;
+    case VERB_DRAIN:
+        worker->leaving = true;
+        return;
+    default:
+        report_violation("the broker sent a worker %s", protocol_verb_name(envelope.verb));
+    }
+}
+
+static void read_messages(void *self)
+{
+    struct simulated_worker *worker = self;
+    while (!worker->computing && !worker->ended && receive(worker)) {
+        handle(worker);
+        close_frames(worker);
+    }
+    if (worker->leaving && !worker->computing && !worker->ended)
+        say_bye(worker);
+}
+
+static void beat(void *self)
+{
+    struct simulated_worker *worker = self;
+    loop_timer_set(worker->loop, &worker->heartbeat, world_now() + HEARTBEAT_MS * MILLISECOND, beat, worker);
+    if (!worker->computing)
+        send_envelope(worker, &(struct envelope){.verb = VERB_HEARTBEAT}, false);
+}
+
+/* ---- life ---- */
+
+struct simulated_worker *simulated_worker_new(const struct worker_plan *plan)
+{
+    struct simulated_worker *worker = object_alloc(sizeof *worker);
+    int on = 1, none = 0, reconnect_ms = 5;
+    worker->magic = WORKER_MAGIC;
+    worker->plan = *plan;
+    worker->loop = loop_new();
+    worker->socket = zmq_socket(plan->network, ZMQ_DEALER);
+    zmq_setsockopt(worker->socket, ZMQ_PROBE_ROUTER, &on, sizeof on);
+    zmq_setsockopt(worker->socket, ZMQ_LINGER, &none, sizeof none);
+    zmq_setsockopt(worker->socket, ZMQ_RECONNECT_IVL, &reconnect_ms, sizeof reconnect_ms);
+    loop_zmq_add(worker->loop, worker->socket, read_messages, worker);
+    zmq_connect(worker->socket, plan->endpoint);
+    loop_timer_set(worker->loop, &worker->heartbeat,
+                   world_now() + chance_between(world_chance(), 1, HEARTBEAT_MS) * MILLISECOND, beat, worker);
+    report_event("worker # starts", plan->pid, 0, 0);
+    return worker;
+}
+
+void simulated_worker_free(struct simulated_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    CHECK_OBJECT(worker, WORKER_MAGIC);
+    loop_timer_cancel(worker->loop, &worker->heartbeat);
+    loop_timer_cancel(worker->loop, &worker->done);
+    close_frames(worker);
+    loop_zmq_remove(worker->loop, worker->socket);
+    zmq_close(worker->socket);
+    loop_free(worker->loop);
+    worker->magic = 0;
+    free(worker);
+}
+
+uint32_t simulated_worker_pid(const struct simulated_worker *worker)
+{
+    return worker->plan.pid;
+}
+
+bool simulated_worker_alive(const struct simulated_worker *worker)
+{
+    return !worker->ended;
+}
+
+void simulated_worker_set_mood(struct simulated_worker *worker, enum mood mood)
+{
+    worker->mood = mood;
+}
+
+void simulated_worker_kill(struct simulated_worker *worker)
+{
+    CHECK_OBJECT(worker, WORKER_MAGIC);
+    end(worker, true);
+}
+
+static void leave(void *self)
+{
+    struct simulated_worker *worker = self;
+    worker->leaving = true;
+    read_messages(worker);
+}
+
+void simulated_worker_leave(struct simulated_worker *worker)
+{
+    CHECK_OBJECT(worker, WORKER_MAGIC);
+    if (!worker->leaving && !worker->ended)
+        loop_interrupt(worker->loop, leave, worker);
+}
+
+void simulated_worker_pause(struct simulated_worker *worker, int64_t until)
+{
+    report_event("worker # is stopped for # ms", worker->plan.pid,
+                 (uint64_t)((until - world_now()) / MILLISECOND), 0);
+    loop_pause(worker->loop, until);
+}
+
+void simulated_worker_cut(struct simulated_worker *worker)
+{
+    report_event("the connection of worker # breaks", worker->plan.pid, 0, 0);
+    network_cut(worker->plan.network, worker->loop);
+}
+
+void simulated_worker_babble(struct simulated_worker *worker)
+{
+    uint8_t noise[16];
+    uint64_t numbers[2] = {chance_next(world_chance()), chance_next(world_chance())};
+    memcpy(noise, numbers, sizeof noise);
+    switch (chance_below(world_chance(), 4)) {
+    case 0:
+        zmq_send(worker->socket, noise, sizeof noise, ZMQ_DONTWAIT);
+        return;
+    case 1: /* a verb of askers */
+        send_envelope(worker, &(struct envelope){.verb = VERB_CANCEL, .id = 7}, false);
+        return;
+    case 2: /* payloads are missing */
+        send_envelope(worker, &(struct envelope){.verb = VERB_RESULT, .id = 7, .result = {.count = 3}},
+                      false);
+        return;
+    default: /* once more, without need */
+        send_ready(worker);
+    }
+}

@@ -1,0 +1,240 @@
+/* witness: stands in the broker's doors.
+ *
+ * The linker gives the broker's calls of port_new, port_send and port_post to the functions here (--wrap),
+ * which write down what passes and hand it on to the real port. So every message is seen in the order in
+ * which the broker handled it, and each promise of the wire is checked at the moment it is broken: an answer
+ * for a request that is not open, a second answer, an answer after CANCEL, an answer that belongs to another.
+ *
+ * The books are the file's own state since the wrapped functions have no place for them; there is one broker
+ * at a time. SPDX-License-Identifier: MIT */
+#include "witness.h"
+
+#include "object.h"
+#include "port.h"
+#include "report.h"
+#include "request.h"
+
+#include <stdlib.h>
+#include <uthash.h>
+
+/* A request that the broker has to answer. */
+struct entry {
+    struct request_key key;
+    uint64_t serial;
+    UT_hash_handle hh;
+    struct entry *next_free;
+};
+
+/* One of its two doors. */
+struct door {
+    port_received *received;
+    port_refused *refused;
+    void *self;
+};
+
+static struct {
+    struct ledger *ledger;
+    struct entry *open;
+    struct entry *free;
+    struct testimony testimony;
+    struct door askers, workers;
+} books;
+
+void witness_begin(struct ledger *ledger)
+{
+    books.ledger = ledger;
+    books.testimony = (struct testimony){0};
+}
+
+void witness_end(void)
+{
+    struct entry *entry, *next;
+    HASH_ITER(hh, books.open, entry, next)
+    {
+        HASH_DEL(books.open, entry);
+        free(entry);
+    }
+    while (books.free != NULL) {
+        next = books.free->next_free;
+        free(books.free);
+        books.free = next;
+    }
+}
+
+size_t witness_open(void)
+{
+    return HASH_COUNT(books.open);
+}
+
+const struct testimony *witness_testimony(void)
+{
+    return &books.testimony;
+}
+
+static struct entry *find(const struct request_key *key)
+{
+    struct entry *entry;
+    HASH_FIND(hh, books.open, key, sizeof *key, entry);
+    return entry;
+}
+
+static void close_entry(struct entry *entry)
+{
+    HASH_DEL(books.open, entry);
+    entry->next_free = books.free;
+    books.free = entry;
+}
+
+/* ---- in ---- */
+
+static void saw_request(const struct port_message *message)
+{
+    struct request_key key = {.id = message->envelope.id, .asker = message->peer};
+    if (key.id == 0)
+        return; /* refused as BAD_MESSAGE, and counted as such */
+    if (find(&key) != NULL) {
+        books.testimony.again++;
+        return;
+    }
+    struct text payload = payload_bytes(&message->payloads[0]);
+    struct question question;
+    PROMISE(ledger_read_question(payload.at, payload.length, &question), "a REQUEST was changed on its way");
+    struct ask *ask = ledger_find(books.ledger, &question);
+    if (ask != NULL)
+        ask->sent++;
+    struct entry *entry = books.free;
+    if (entry != NULL)
+        books.free = entry->next_free;
+    else
+        entry = malloc(sizeof *entry);
+    ENSURE(entry != NULL);
+    entry->key = key;
+    entry->serial = question.serial;
+    HASH_ADD(hh, books.open, key, sizeof entry->key, entry);
+    books.testimony.requests++;
+}
+
+static void saw_cancel(const struct port_message *message)
+{
+    struct request_key key = {.id = message->envelope.id, .asker = message->peer};
+    struct entry *entry = find(&key);
+    if (entry == NULL)
+        return;
+    close_entry(entry);
+    books.testimony.cancels++;
+}
+
+static void askers_received(void *self, struct port_message *message)
+{
+    (void)self;
+    if (!message->hello && message->envelope.verb == VERB_REQUEST)
+        saw_request(message);
+    else if (!message->hello && message->envelope.verb == VERB_CANCEL)
+        saw_cancel(message);
+    books.askers.received(books.askers.self, message);
+}
+
+static void workers_received(void *self, struct port_message *message)
+{
+    (void)self;
+    books.workers.received(books.workers.self, message);
+}
+
+static void askers_refused(void *self, const struct peer *peer, const char *complaint)
+{
+    (void)self;
+    books.askers.refused(books.askers.self, peer, complaint);
+}
+
+static void workers_refused(void *self, const struct peer *peer, const char *complaint)
+{
+    (void)self;
+    books.workers.refused(books.workers.self, peer, complaint);
+}
+
+/* ---- out ---- */
+
+static bool before_routing(const struct envelope *reject)
+{
+    enum failure failure = reject->reject.failure;
+    return failure == FAILURE_UNKNOWN_MODEL || failure == FAILURE_UNKNOWN_VERSION ||
+           failure == FAILURE_NOT_READY || failure == FAILURE_STOPPING;
+}
+
+static void saw_answer(const struct peer *peer, const struct envelope *envelope, struct payload *payload)
+{
+    struct request_key key = {.id = envelope->id, .asker = *peer};
+    struct entry *entry = find(&key);
+    bool is_reply = envelope->verb == VERB_REPLY;
+    if (!is_reply && envelope->reject.failure == FAILURE_BAD_MESSAGE)
+        return;
+    PROMISE(entry != NULL, "%s for a request that is not open", protocol_verb_name(envelope->verb));
+    if (is_reply) {
+        struct solution solution = {0};
+        struct text bytes = payload_bytes(payload);
+        PROMISE(bytes.length == sizeof solution, "a REPLY of %zu bytes", bytes.length);
+        memcpy(&solution, bytes.at, sizeof solution);
+        PROMISE(solution.serial == entry->serial, "the answer of request %lu goes to request %lu",
+                (unsigned long)solution.serial, (unsigned long)entry->serial);
+        books.testimony.replies++;
+    } else if (before_routing(envelope)) {
+        books.testimony.unrouted++;
+    } else {
+        books.testimony.rejects++;
+    }
+    close_entry(entry);
+}
+
+static void saw_batch(const struct envelope *envelope, size_t count)
+{
+    PROMISE(count > 0 && count == envelope->batch.count, "BATCH says %u requests and carries %zu",
+            envelope->batch.count, count);
+    books.testimony.batches++;
+    books.testimony.batch_requests += count;
+}
+
+/* ---- the wrapped functions ---- */
+
+struct port *__real_port_new(void *zmq_context, struct loop *loop, const char *endpoint,
+                             int64_t max_frame_bytes, int backlog_messages, port_received *received,
+                             port_refused *refused, void *self);
+struct port *__wrap_port_new(void *zmq_context, struct loop *loop, const char *endpoint,
+                             int64_t max_frame_bytes, int backlog_messages, port_received *received,
+                             port_refused *refused, void *self);
+bool __real_port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,
+                      struct payload *const *payloads, size_t count);
+bool __wrap_port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,
+                      struct payload *const *payloads, size_t count);
+void __real_port_post(struct port *port, const struct peer *peer, const struct envelope *envelope,
+                      struct payload *payload);
+void __wrap_port_post(struct port *port, const struct peer *peer, const struct envelope *envelope,
+                      struct payload *payload);
+
+/* Its endpoint tells which of the two doors it is. */
+struct port *__wrap_port_new(void *zmq_context, struct loop *loop, const char *endpoint,
+                             int64_t max_frame_bytes, int backlog_messages, port_received *received,
+                             port_refused *refused, void *self)
+{
+    bool is_workers = strstr(endpoint, "workers") != NULL;
+    *(is_workers ? &books.workers : &books.askers) = (struct door){received, refused, self};
+    return __real_port_new(zmq_context, loop, endpoint, max_frame_bytes, backlog_messages,
+                           is_workers ? workers_received : askers_received,
+                           is_workers ? workers_refused : askers_refused, self);
+}
+
+bool __wrap_port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,
+                      struct payload *const *payloads, size_t count)
+{
+    bool sent = __real_port_send(port, peer, envelope, payloads, count);
+    if (sent && envelope->verb == VERB_BATCH)
+        saw_batch(envelope, count);
+    return sent;
+}
+
+void __wrap_port_post(struct port *port, const struct peer *peer, const struct envelope *envelope,
+                      struct payload *payload)
+{
+    if (envelope->verb == VERB_REPLY || envelope->verb == VERB_REJECT)
+        saw_answer(peer, envelope, payload);
+    __real_port_post(port, peer, envelope, payload);
+}
