@@ -81,7 +81,7 @@ static void lose_if_draining(void *self, struct worker *worker)
 {
     bool busy = worker->in_flight > 0; /* whoever leaves in peace says BYE */
     if (worker->state == WORKER_DRAINING)
-        serving_lose(self, worker, busy ? "died" : "left", busy);
+        serving_lose(self, worker, busy ? "died" : "left", busy ? FATE_DIED : FATE_LEFT);
 }
 
 static void lose_unreachable(void *self)
@@ -160,46 +160,47 @@ static void condemn(struct broker *broker, struct request *request, const char *
     request_free(broker->requests, request);
 }
 
-/* One request of a lost worker: back into the queue, or ended. `guilty`: something of what it had in hand may
- * be why it died; `sole`: there was only this request. */
-static void recover(struct broker *broker, struct request *request, const char *cause, bool guilty, bool sole)
+/* One request of a lost worker: back into the queue, or ended. `sole`: it had only this request in hand. */
+static void recover(struct broker *broker, struct request *request, const char *cause, enum fate fate,
+                    bool sole)
 {
     struct model *model = request->version->model;
     if (request->state == REQUEST_ABANDONED) {
         request_free(broker->requests, request);
         return;
     }
-    if (guilty && !model->idempotent) {
+    if (fate != FATE_LEFT && !model->idempotent) {
         asking_fail(broker, request, FAILURE_WORKER_DIED,
                     text_of("the worker died while it computed, and the model is declared not idempotent"));
         request_free(broker->requests, request);
         return;
     }
-    request->kills = (uint8_t)(request->kills + (guilty && sole));
+    request->kills = (uint8_t)(request->kills + (fate == FATE_DIED && sole));
     if (request->kills >= model->max_kills) {
         condemn(broker, request, cause);
         return;
     }
-    request->alone = request->alone || guilty;
+    request->alone = request->alone || fate == FATE_DIED;
     requeue(broker, request);
     series_add(model->retries, 1);
 }
 
-void serving_lose(struct broker *broker, struct worker *worker, const char *cause, bool guilty)
+void serving_lose(struct broker *broker, struct worker *worker, const char *cause, enum fate fate)
 {
     struct version *version = worker->version;
+    const char *state = worker_state_name(worker->state);
     size_t recovered = 0;
     bool sole = worker->in_flight == 1 && worker->batches[0].count == 1;
     while (worker->in_flight > 0) {
         struct batch *batch =
             &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */
         for (size_t i = batch->count; i-- > 0; recovered++)
-            recover(broker, batch->requests[i], cause, guilty, sole);
+            recover(broker, batch->requests[i], cause, fate, sole);
         version->rows_sent -= batch->rows;
         worker_release(worker, batch);
     }
     log_info("%s %s: worker %u: %s -> lost (%s), %zu requests recovered", version->model->name, version->name,
-             worker->pid, worker_state_name(worker->state), cause, recovered);
+             worker->pid, state, cause, recovered);
     series_add(metrics_series(broker->metrics, METRIC_WORKERS_LOST, version->model->name, cause, NULL), 1);
     DL_DELETE2(version->workers, worker, previous, next);
     version->worker_count--;
@@ -233,10 +234,10 @@ static void on_ready(struct broker *broker, struct port_message *message)
         return;
     }
     if (known != NULL) /* it says so after an epoch that it did not know: what it had is lost to it */
-        serving_lose(broker, known, "left", false);
+        serving_lose(broker, known, "left", FATE_FORGOT);
     known = pool_find_instance(broker->pool, ready->ready.instance);
     if (known != NULL) /* its earlier connection is gone, and with it the answers that it had for that */
-        serving_lose(broker, known, "left", false);
+        serving_lose(broker, known, "left", FATE_FORGOT);
     struct version *version = model_require(broker->models, ready->ready.model, ready->ready.version);
     struct worker *worker = version == NULL ? NULL : pool_add(broker->pool, &message->peer, version);
     if (worker == NULL) {
@@ -280,7 +281,7 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     if (batch == NULL || batch->count != result->result.count || message->count != batch->count) {
         series_add(broker->stray, 1);
         if (batch != NULL) /* it owns the batch but cannot count: none of its answers can be trusted */
-            serving_lose(broker, worker, "wrong", true);
+            serving_lose(broker, worker, "wrong", FATE_DIED);
         return;
     }
     int64_t now = loop_now(broker->loop);
@@ -351,7 +352,7 @@ void serving_received(void *self, struct port_message *message)
         on_result(broker, worker, message);
         return;
     case VERB_BYE:
-        serving_lose(broker, worker, "left", false);
+        serving_lose(broker, worker, "left", FATE_LEFT);
         return;
     default:
         serving_refused(broker, &message->peer, "a verb that workers do not send");
@@ -376,7 +377,7 @@ static void inspect(void *self, struct worker *worker)
     const char *cause = worker_failing(worker, loop_now(broker->loop));
     if (cause != NULL) {
         report_hang(broker, worker);
-        serving_lose(broker, worker, cause, worker->in_flight > 0);
+        serving_lose(broker, worker, cause, worker->in_flight > 0 ? FATE_DIED : FATE_LEFT);
     } else if (worker->in_flight == 0 && !send_beat(broker, &worker->peer, broker->epoch)) {
         /* A busy one gets no beats: they would heap up until it is done. */
         let_go(broker, worker, errno);

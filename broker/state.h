@@ -93,9 +93,14 @@ void serving_received(void *broker, struct port_message *message);
 void serving_refused(void *broker, const struct peer *peer, const char *complaint);
 /* Releases as many batches as the rule allows now. */
 void serving_dispatch(struct broker *broker, struct version *version);
-/* Forgets the worker and gives what it had to others. `cause` is a label of WORKERS_LOST; `guilty`: it died
- * or hung with them, so its requests are suspects. */
-void serving_lose(struct broker *broker, struct worker *worker, const char *cause, bool guilty);
+/* What became of the batches that a lost worker had. */
+enum fate {
+    FATE_LEFT,   /* it said BYE: it had not begun them */
+    FATE_FORGOT, /* it registered again: it may have begun them, but has not died of them */
+    FATE_DIED    /* or hung, or its connection is gone: one of their requests may be why */
+};
+/* Forgets the worker and gives what it had to others. `cause` is a label of WORKERS_LOST. */
+void serving_lose(struct broker *broker, struct worker *worker, const char *cause, enum fate fate);
 /* Frees what the workers have in hand. */
 void serving_free(struct broker *broker);
 /* Looks at every worker: beats, silence, overdue batches. */

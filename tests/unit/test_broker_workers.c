@@ -245,6 +245,26 @@ START_TEST(what_must_not_run_twice_is_not_tried_again)
 }
 END_TEST
 
+START_TEST(who_registers_again_may_have_begun_what_must_not_run_twice)
+{
+    struct end *worker;
+    repository_configure("m", "idempotent = false;");
+    scene_start(NULL);
+    three_with(&worker);
+    struct envelope ready = scene_ready(1);
+    end_send(worker, &ready, "schema"); /* it may have begun what it had */
+    for (int i = 0; i < 3; i++)
+        scene_next(asker, VERB_REJECT);
+    ck_assert_int_eq(scene_letter->envelope.reject.failure, FAILURE_WORKER_DIED);
+    scene_ask(asker, 4, "d");
+    scene_expect_batch(worker, "d");
+    end_send(worker, &(struct envelope){.verb = VERB_BYE}, NULL); /* it had not begun this */
+    struct end *second = scene_worker(2);
+    scene_result(second, scene_expect_batch(second, "d"), "D");
+    scene_expect_reply(asker, 4, "D");
+}
+END_TEST
+
 START_TEST(what_nobody_waits_for_dies_with_its_worker)
 {
     scene_start(NULL);
@@ -653,6 +673,7 @@ int main(void)
                                   nobody_is_blamed_for_what_the_broker_slept_through,
                                   the_same_instance_on_a_new_connection_is_the_same_worker,
                                   what_must_not_run_twice_is_not_tried_again,
+                                  who_registers_again_may_have_begun_what_must_not_run_twice,
                                   what_nobody_waits_for_dies_with_its_worker,
                                   a_worker_that_hangs_is_given_up_at_its_batchs_deadline,
                                   an_idle_worker_that_is_silent_is_forgotten,

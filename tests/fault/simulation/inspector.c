@@ -20,11 +20,13 @@
 
 /* ---- after each turn ---- */
 
-static void check_waiting(const struct broker *broker, const struct version *version)
+static void check_waiting(const struct broker *broker, struct version *version)
 {
     struct worker *free_worker;
     if (version->queue.requests == 0 || version_free_workers(version, &free_worker) == 0)
         return;
+    if (queue_head(&version->queue)->alone && free_worker->in_flight > 0)
+        return; /* it wants a worker for itself */
     int64_t now = loop_now(broker->loop);
     PROMISE(version->model->rule.max_delay > 0,
             "%zu requests of %s %s wait while worker %u has a place for a batch", version->queue.requests,
@@ -113,7 +115,8 @@ static void survey_batch(struct survey *survey, const struct worker *worker, con
         see(survey, request);
         rows += request->rows;
         PROMISE(request->version == worker->version, "a worker has a request of another version");
-        PROMISE(!request->alone || batch->count == 1, "a request that killed a worker has company");
+        PROMISE(!request->alone || (batch->count == 1 && worker->in_flight == 1),
+                "a request whose worker died has company");
         if (request->state == REQUEST_ABANDONED) {
             survey->abandoned++;
             continue;
