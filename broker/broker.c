@@ -241,6 +241,9 @@ void broker_reload(struct broker *broker)
 {
     model_table_reload(broker->models);
     broker->catalog_changed = true;
+    for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        for (struct version *version = model->versions; version != NULL; version = version->next)
+            broker_wake(broker, version); /* what the old rule held may go by the new one */
 }
 
 void broker_drain(struct broker *broker, loop_call *drained, void *self)

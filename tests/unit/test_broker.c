@@ -428,6 +428,21 @@ START_TEST(each_model_holds_its_batches_for_its_own_time)
 }
 END_TEST
 
+START_TEST(a_reload_releases_what_its_rule_does_not_hold)
+{
+    repository_configure("m", "batching: { max_delay_us = 10000000; };");
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    scene_ask(asker, 1, "a");
+    scene_expect_nothing(asker);
+    repository_configure("m", "batching: { max_delay_us = 0; };");
+    broker_reload(scene_broker);
+    scene_expect_batch(worker, "a");
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "delay", NULL), 0);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "idle", NULL), 1);
+}
+END_TEST
+
 /* ---- the end ---- */
 
 static int drained;
@@ -577,6 +592,7 @@ int main(void)
                                   a_deadline_passes_at_the_worker,
                                   a_cancel_ends_a_request_wherever_it_is,
                                   each_model_holds_its_batches_for_its_own_time,
+                                  a_reload_releases_what_its_rule_does_not_hold,
                                   draining_finishes_what_is_open_and_refuses_what_comes,
                                   handing_over_finishes_what_workers_have_and_leaves_the_rest,
                                   a_batch_that_takes_long_does_not_hold_up_the_handing_over,
