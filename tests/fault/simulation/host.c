@@ -45,11 +45,11 @@ void host_configure(struct host *host)
 static struct config *load_config(const struct host *host)
 {
     char models[300], runtime[300];
-    const char *settings[] = {models, runtime, host->scenario->setting};
+    const char *settings[] = {models, runtime, "broker.max_quarantine_bytes=0", host->scenario->setting};
     struct config_errors errors = {0};
     snprintf(models, sizeof models, "models_directory=%s", host->directory);
     snprintf(runtime, sizeof runtime, "runtime_directory=%s", host->directory);
-    struct config *config = config_load(NULL, settings, host->scenario->setting == NULL ? 2 : 3, &errors);
+    struct config *config = config_load(NULL, settings, host->scenario->setting == NULL ? 3 : 4, &errors);
     PROMISE(config != NULL, "the configuration: %s", errors.text);
     return config;
 }

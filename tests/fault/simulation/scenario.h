@@ -59,7 +59,7 @@ struct scenario {
     int64_t every[MISHAP_COUNT];
     /* Bits of the failures that a request may end with that is neither poison nor failing nor misnamed. */
     uint32_t allowed;
-    /* Poison may kill more than max_attempts + 1 workers: the broker that counted died, or the connection. */
+    /* Poison may kill more than max_kills + 1 workers: the broker that counted died, or the connection. */
     bool poison_forgotten;
     int64_t longest_wait; /* ns that any request may take; 0: its deadline */
 };

@@ -52,8 +52,8 @@ static void check_solution(const struct ask *ask, const struct client_answer *an
 
 static void check_kills(const struct ask *ask, const struct scenario *scenario)
 {
-    enum { MAX_ATTEMPTS = 2 }; /* the default of model.conf */
-    PROMISE(scenario->poison_forgotten || ask->kills <= MAX_ATTEMPTS + 1, "request %lu has killed %u workers",
+    enum { MAX_KILLS = 2 }; /* the default of model.conf */
+    PROMISE(scenario->poison_forgotten || ask->kills <= MAX_KILLS + 1, "request %lu has killed %u workers",
             (unsigned long)ask->serial, ask->kills);
 }
 

@@ -19,7 +19,10 @@ struct simulated_worker {
     struct worker_plan plan;
     struct loop *loop;
     void *socket;
-    struct loop_timer heartbeat;
+    uint64_t instance;       /* 0: mute while it computes */
+    struct loop *heart_loop; /* the thread that beats whatever the worker does; NULL: none */
+    void *heart_socket;
+    struct loop_timer heartbeat, heart;
     uint64_t epoch;
     enum mood mood;
     bool ended;
@@ -56,7 +59,8 @@ static bool send_ready(struct simulated_worker *worker)
                                        .capacity_rows = worker->plan.scenario->capacity_rows,
                                        .slots = worker->plan.scenario->slots,
                                        .heartbeat_ms = HEARTBEAT_MS,
-                                       .pid = worker->plan.pid}};
+                                       .pid = worker->plan.pid,
+                                       .instance = worker->instance}};
     if (!send_envelope(worker, &ready, true))
         return false;
     zmq_send(worker->socket, "schema", 6, ZMQ_DONTWAIT);
@@ -89,16 +93,25 @@ static void send_result(struct simulated_worker *worker, uint64_t batch, size_t 
 
 /* ---- computing ---- */
 
+static void cancel_timers(struct simulated_worker *worker)
+{
+    loop_timer_cancel(worker->loop, &worker->heartbeat);
+    loop_timer_cancel(worker->loop, &worker->done);
+    if (worker->heart_loop != NULL)
+        loop_timer_cancel(worker->heart_loop, &worker->heart);
+}
+
 static void end(struct simulated_worker *worker, bool died)
 {
     if (worker->ended)
         return;
     worker->ended = true;
     report_event(died ? "worker # died" : "worker # left", worker->plan.pid, 0, 0);
-    loop_timer_cancel(worker->loop, &worker->heartbeat);
-    loop_timer_cancel(worker->loop, &worker->done);
+    cancel_timers(worker);
     if (died)
         network_kill(worker->plan.network, worker->loop);
+    if (worker->heart_loop != NULL)
+        network_kill(worker->plan.network, worker->heart_loop);
     worker->plan.ended(worker->plan.self, worker, died);
 }
 
@@ -258,6 +271,7 @@ static void read_messages(void *self)
         say_bye(worker);
 }
 
+/* While it is idle: a broker that does not know it asks for READY then. */
 static void beat(void *self)
 {
     struct simulated_worker *worker = self;
@@ -266,25 +280,67 @@ static void beat(void *self)
         send_envelope(worker, &(struct envelope){.verb = VERB_HEARTBEAT}, false);
 }
 
+/* The thread. */
+static void heart_beat(void *self)
+{
+    struct simulated_worker *worker = self;
+    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+    struct envelope envelope = {.verb = VERB_HEARTBEAT, .heartbeat = {.instance = worker->instance}};
+    size_t length = protocol_encode(&envelope, bytes, sizeof bytes);
+    loop_timer_set(worker->heart_loop, &worker->heart, world_now() + HEARTBEAT_MS * MILLISECOND, heart_beat,
+                   worker);
+    zmq_send(worker->heart_socket, bytes, length, ZMQ_DONTWAIT);
+}
+
 /* ---- life ---- */
+
+static void *open_socket(const struct worker_plan *plan, struct loop *loop, loop_call *call, void *self,
+                         int hello)
+{
+    int none = 0, reconnect_ms = 5;
+    void *socket = zmq_socket(plan->network, ZMQ_DEALER);
+    zmq_setsockopt(socket, ZMQ_PROBE_ROUTER, &hello, sizeof hello);
+    zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none);
+    zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &reconnect_ms, sizeof reconnect_ms);
+    loop_zmq_add(loop, socket, call, self);
+    zmq_connect(socket, plan->endpoint);
+    return socket;
+}
+
+static void hear_nothing(void *self)
+{
+    (void)self;
+    report_violation("the broker has sent something to a heartbeat's connection");
+}
+
+static int64_t draw_first_beat(void)
+{
+    return world_now() + chance_between(world_chance(), 1, HEARTBEAT_MS) * MILLISECOND;
+}
 
 struct simulated_worker *simulated_worker_new(const struct worker_plan *plan)
 {
     struct simulated_worker *worker = object_alloc(sizeof *worker);
-    int on = 1, none = 0, reconnect_ms = 5;
     worker->magic = WORKER_MAGIC;
     worker->plan = *plan;
     worker->loop = loop_new();
-    worker->socket = zmq_socket(plan->network, ZMQ_DEALER);
-    zmq_setsockopt(worker->socket, ZMQ_PROBE_ROUTER, &on, sizeof on);
-    zmq_setsockopt(worker->socket, ZMQ_LINGER, &none, sizeof none);
-    zmq_setsockopt(worker->socket, ZMQ_RECONNECT_IVL, &reconnect_ms, sizeof reconnect_ms);
-    loop_zmq_add(worker->loop, worker->socket, read_messages, worker);
-    zmq_connect(worker->socket, plan->endpoint);
-    loop_timer_set(worker->loop, &worker->heartbeat,
-                   world_now() + chance_between(world_chance(), 1, HEARTBEAT_MS) * MILLISECOND, beat, worker);
+    worker->socket = open_socket(plan, worker->loop, read_messages, worker, 1);
+    loop_timer_set(worker->loop, &worker->heartbeat, draw_first_beat(), beat, worker);
+    if (chance_below(world_chance(), 4) > 0) { /* one of four has no thread, like one of another language */
+        worker->instance = chance_next(world_chance()) | 1;
+        worker->heart_loop = loop_new();
+        worker->heart_socket = open_socket(plan, worker->heart_loop, hear_nothing, worker, 0);
+        loop_timer_set(worker->heart_loop, &worker->heart, draw_first_beat(), heart_beat, worker);
+    }
     report_event("worker # starts", plan->pid, 0, 0);
     return worker;
+}
+
+static void close_socket(struct loop *loop, void *socket)
+{
+    loop_zmq_remove(loop, socket);
+    zmq_close(socket);
+    loop_free(loop);
 }
 
 void simulated_worker_free(struct simulated_worker *worker)
@@ -292,12 +348,11 @@ void simulated_worker_free(struct simulated_worker *worker)
     if (worker == NULL)
         return;
     CHECK_OBJECT(worker, WORKER_MAGIC);
-    loop_timer_cancel(worker->loop, &worker->heartbeat);
-    loop_timer_cancel(worker->loop, &worker->done);
+    cancel_timers(worker);
     close_frames(worker);
-    loop_zmq_remove(worker->loop, worker->socket);
-    zmq_close(worker->socket);
-    loop_free(worker->loop);
+    if (worker->heart_loop != NULL)
+        close_socket(worker->heart_loop, worker->heart_socket);
+    close_socket(worker->loop, worker->socket);
     worker->magic = 0;
     free(worker);
 }
@@ -342,12 +397,16 @@ void simulated_worker_pause(struct simulated_worker *worker, int64_t until)
     report_event("worker # is stopped for # ms", worker->plan.pid,
                  (uint64_t)((until - world_now()) / MILLISECOND), 0);
     loop_pause(worker->loop, until);
+    if (worker->heart_loop != NULL)
+        loop_pause(worker->heart_loop, until);
 }
 
 void simulated_worker_cut(struct simulated_worker *worker)
 {
     report_event("the connection of worker # breaks", worker->plan.pid, 0, 0);
     network_cut(worker->plan.network, worker->loop);
+    if (worker->heart_loop != NULL)
+        network_cut(worker->plan.network, worker->heart_loop);
 }
 
 void simulated_worker_babble(struct simulated_worker *worker)
