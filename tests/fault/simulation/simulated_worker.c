@@ -159,6 +159,7 @@ static void compute_over(void *self)
 {
     struct simulated_worker *worker = self;
     worker->computing = false;
+    loop_listen(worker->loop, true);
     if (worker->fatal) {
         count_kill(worker);
         end(worker, true);
@@ -184,6 +185,7 @@ static void begin_batch(struct simulated_worker *worker, const struct envelope *
     worker->count = envelope->batch.count;
     worker->began = world_now();
     worker->computing = true;
+    loop_listen(worker->loop, false);
     worker->fatal = false;
     for (size_t i = 0; i < worker->count; i++) {
         zmq_msg_t *payload = &worker->frames[1 + i];

@@ -42,6 +42,7 @@ struct loop {
     unsigned magic;
     uint64_t number; /* in the order of birth; names it in the digest */
     bool stopped;
+    bool deaf; /* to its sockets */
     int64_t now;
     int64_t latency;      /* how late it wakes next time */
     int64_t paused_until; /* 0: runs */
@@ -99,15 +100,22 @@ static int64_t draw_latency(void)
                        : chance_between(&world.chance, 1, 10 * MICROSECOND);
 }
 
+static int64_t next_arrival(const struct loop *loop, size_t place)
+{
+    const void *socket = loop->sockets[place].socket;
+    return socket == NULL || loop->deaf ? INT64_MAX : network_arrival(socket);
+}
+
 static int64_t first_event(const struct loop *loop)
 {
     if (loop->interrupt_count > 0)
         return world.now;
     struct heap_node *timer = heap_first(&loop->timers);
     int64_t first = timer == NULL ? INT64_MAX : timer->at;
-    for (size_t i = 0; i < SOCKETS_MAX; i++)
-        if (loop->sockets[i].socket != NULL && network_arrival(loop->sockets[i].socket) < first)
-            first = network_arrival(loop->sockets[i].socket);
+    for (size_t i = 0; i < SOCKETS_MAX; i++) {
+        int64_t arrival = next_arrival(loop, i);
+        first = arrival < first ? arrival : first;
+    }
     return first;
 }
 
@@ -135,6 +143,12 @@ void loop_expect(struct loop *loop)
 void loop_pause(struct loop *loop, int64_t until)
 {
     loop->paused_until = until;
+    schedule(loop);
+}
+
+void loop_listen(struct loop *loop, bool listens)
+{
+    loop->deaf = !listens;
     schedule(loop);
 }
 
@@ -185,11 +199,10 @@ static bool drain(struct loop *loop)
     for (; round < ROUNDS_MAX && any; round++) {
         any = false;
         for (size_t i = 0; i < SOCKETS_MAX; i++) {
-            struct loop_socket *place = &loop->sockets[i];
-            if (place->socket == NULL || network_arrival(place->socket) > world.now)
+            if (next_arrival(loop, i) > world.now)
                 continue;
             any = true;
-            place->call(place->self);
+            loop->sockets[i].call(loop->sockets[i].self);
         }
     }
     return round > 1;

@@ -27,6 +27,8 @@ bool loop_paused(const struct loop *loop);
 /* Called at the beginning of the loop's next turn, which is soon: something from outside the simulated
  * network. At most 64 wait. Forgotten when the loop is freed. */
 void loop_interrupt(struct loop *loop, loop_call *call, void *self);
+/* False: the process is busy with something else than its sockets, and does not wake for what arrives. */
+void loop_listen(struct loop *loop, bool listens);
 bool loop_stopped(const struct loop *loop);
 /* The network says that a message is under way to one of the loop's sockets. */
 void loop_expect(struct loop *loop);
