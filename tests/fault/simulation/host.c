@@ -335,7 +335,7 @@ void host_calm(struct host *host)
         loop_pause(host->broker_loop, 0);
     for (size_t i = 0; i < host->place_count; i++)
         if (host->places[i].worker != NULL)
-            simulated_worker_pause(host->places[i].worker, 0);
+            simulated_worker_resume(host->places[i].worker);
 }
 
 bool host_settled(const struct host *host)

@@ -11,6 +11,7 @@
 #include "state.h"
 #include "witness.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
@@ -214,6 +215,30 @@ bool inspector_idle(struct broker *broker)
         idle = idle && version->queue.requests == 0 && version->queue.rows == 0 && version->queue.bytes == 0;
     }
     return idle;
+}
+
+static void describe_worker(void *self, struct worker *worker)
+{
+    const struct broker *broker = self;
+    fprintf(stderr, "  worker %u of %s %s is %s with %u batches, heard %.3f s ago", worker->pid,
+            worker->version->model->name, worker->version->name, worker_state_name(worker->state),
+            worker->in_flight, (double)(loop_now(broker->loop) - worker->heard_at) / 1e9);
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        fprintf(stderr, "; batch %zu of %zu requests, overdue in %.3f s", (size_t)worker->batches[i].id,
+                worker->batches[i].count,
+                (double)(worker->batches[i].overdue_at - loop_now(broker->loop)) / 1e9);
+    fputc('\n', stderr);
+}
+
+void inspector_describe(struct broker *broker)
+{
+    fprintf(stderr, "the broker holds %zu requests and knows %zu workers:\n", request_held(broker->requests),
+            pool_count(broker->pool));
+    EACH_VERSION(broker, model, version)
+    {
+        fprintf(stderr, "  %s %s: %zu requests wait\n", model->name, version->name, version->queue.requests);
+    }
+    pool_each(broker->pool, describe_worker, broker);
 }
 
 static uint64_t count(struct broker *broker, const struct version *version, const char *outcome)

@@ -10,6 +10,8 @@ void inspector_glance(struct broker *broker);
 void inspector_look(struct broker *broker);
 /* True when the broker holds nothing at all. */
 bool inspector_idle(struct broker *broker);
+/* Prints to stderr what it holds, and each worker that it knows. */
+void inspector_describe(struct broker *broker);
 /* The counters of this broker's life against what passed through its doors. */
 void inspector_add_up(struct broker *broker);
 

@@ -87,10 +87,11 @@ static void settle(struct host *host, const struct ledger *ledger)
 {
     int64_t limit = world_now() + SETTLE_TIME;
     while (!host_settled(host) || !inspector_idle(host_broker(host))) {
-        PROMISE(world_now() < limit, "all requests are over, but the broker does not come to rest: %s",
-                host_broker(host) == NULL ? "there is none"
-                : host_settled(host)      ? "it still holds something"
-                                          : "somebody has not registered, or does not know it");
+        if (world_now() >= limit && host_broker(host) != NULL)
+            inspector_describe(host_broker(host));
+        PROMISE(world_now() < limit, "all requests are over, but %s",
+                host_settled(host) ? "the broker still holds something"
+                                   : "somebody has not registered with the broker, or does not know it");
         step(host);
     }
     PROMISE(ledger->open == 0, "%" PRIu64 " requests are open", ledger->open);

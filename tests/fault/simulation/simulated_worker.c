@@ -394,13 +394,23 @@ void simulated_worker_leave(struct simulated_worker *worker)
         loop_interrupt(worker->loop, leave, worker);
 }
 
+static void pause_until(struct simulated_worker *worker, int64_t until)
+{
+    loop_pause(worker->loop, until);
+    if (worker->heart_loop != NULL)
+        loop_pause(worker->heart_loop, until);
+}
+
 void simulated_worker_pause(struct simulated_worker *worker, int64_t until)
 {
     report_event("worker # is stopped for # ms", worker->plan.pid,
                  (uint64_t)((until - world_now()) / MILLISECOND), 0);
-    loop_pause(worker->loop, until);
-    if (worker->heart_loop != NULL)
-        loop_pause(worker->heart_loop, until);
+    pause_until(worker, until);
+}
+
+void simulated_worker_resume(struct simulated_worker *worker)
+{
+    pause_until(worker, 0);
 }
 
 void simulated_worker_cut(struct simulated_worker *worker)

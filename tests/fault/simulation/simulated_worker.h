@@ -44,7 +44,9 @@ void simulated_worker_set_mood(struct simulated_worker *worker, enum mood mood);
 void simulated_worker_kill(struct simulated_worker *worker);
 /* SIGTERM: what it has is finished, then BYE. */
 void simulated_worker_leave(struct simulated_worker *worker);
+/* SIGSTOP, with SIGCONT then; SIGCONT now. */
 void simulated_worker_pause(struct simulated_worker *worker, int64_t until);
+void simulated_worker_resume(struct simulated_worker *worker);
 void simulated_worker_cut(struct simulated_worker *worker);
 /* Sends something that breaks the protocol. */
 void simulated_worker_babble(struct simulated_worker *worker);
