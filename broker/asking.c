@@ -237,6 +237,7 @@ void asking_begin(struct broker *broker, struct request *request, const struct e
     request->version = version;
     request->rows = envelope->request.rows;
     request->priority = envelope->request.priority;
+    request->named = envelope->request.version.length > 0;
     request->tenant = envelope->request.tenant;
     request->arrived_at = now;
     text_copy(envelope->request.tag, request->tag, sizeof request->tag);

@@ -41,6 +41,7 @@ struct request {
     uint32_t rows;
     size_t bytes; /* of its payload */
     uint8_t priority;
+    bool named;             /* its version was asked for by name: no other may answer */
     uint64_t tenant;        /* who asks */
     struct heap_node order; /* among those of its tenant, while QUEUED */
     uint8_t kills;          /* workers that died of it, having nothing else in hand */

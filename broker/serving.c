@@ -101,9 +101,30 @@ static void let_go(struct broker *broker, struct worker *worker, int error)
     loop_timer_set(broker->loop, &broker->unreachable, loop_now(broker->loop), lose_unreachable, broker);
 }
 
+/* The route has moved on and the last worker is gone: what still waits here, or came back with that worker,
+ * goes where it would go if it came now. Not bounded: it was admitted once. Who asked for this very version
+ * waits for its workers. */
+static void follow_route(struct broker *broker, struct version *version)
+{
+    struct version *stable = version->model->stable;
+    if (version->worker_count > 0 || stable == NULL || stable == version)
+        return;
+    struct request *request, *next;
+    DL_FOREACH_SAFE2(version->queue.arrivals, request, next, next)
+    {
+        if (request->named)
+            continue;
+        queue_remove(&version->queue, request);
+        request->version = stable;
+        queue_push(&stable->queue, request);
+        broker_wake(broker, stable);
+    }
+}
+
 void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
+    follow_route(broker, version);
     for (;;) {
         struct worker *worker;
         size_t free_workers = version_free_workers(version, &worker);

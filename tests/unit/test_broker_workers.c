@@ -438,6 +438,37 @@ END_TEST
 
 /* ---- leaving ---- */
 
+START_TEST(what_an_old_version_leaves_behind_follows_the_route)
+{
+    repository_add("m", "2");
+    repository_configure("m", "version = \"1\";");
+    scene_start(NULL);
+    asker = scene_asker();
+    struct envelope ready = scene_ready(2);
+    ready.ready.version = text_of("2");
+    struct end *old = scene_worker(1), *new = scene_worker_with(&ready);
+    scene_ask(asker, 1, "begun");
+    uint64_t batch = scene_expect_batch(old, "begun");
+    scene_ask(asker, 2, "waits");
+    struct envelope named = scene_request(3);
+    named.request.version = text_of("1");
+    end_send(asker, &named, "named");
+    scene_expect_nothing(asker);
+    repository_configure("m", "version = \"2\";");
+    broker_reload(scene_broker); /* the old one still has what was meant for it */
+    scene_result(old, batch, "B");
+    scene_expect_reply(asker, 1, "B");
+    scene_expect_batch(old, "waits named");
+    end_send(old, &(struct envelope){.verb = VERB_BYE}, NULL);
+    scene_result(new, scene_expect_batch(new, "waits"), "W");
+    scene_expect_reply(asker, 2, "W");
+    ck_assert(text_is(scene_letter->envelope.reply.version, "2"));
+    old = scene_worker(3);
+    scene_result(old, scene_expect_batch(old, "named"), "N");
+    scene_expect_reply(asker, 3, "N");
+}
+END_TEST
+
 START_TEST(a_worker_that_leaves_makes_nobody_suspect)
 {
     struct end *first;
@@ -678,6 +709,7 @@ int main(void)
                                   a_worker_that_hangs_is_given_up_at_its_batchs_deadline,
                                   an_idle_worker_that_is_silent_is_forgotten,
                                   a_worker_that_is_not_there_is_found_when_it_is_needed,
+                                  what_an_old_version_leaves_behind_follows_the_route,
                                   a_worker_that_leaves_makes_nobody_suspect,
                                   a_worker_that_says_ready_again_has_forgotten_what_it_had,
                                   a_worker_that_cannot_count_is_given_up,
