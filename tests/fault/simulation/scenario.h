@@ -9,7 +9,7 @@
 /* What goes wrong, or only changes, beside the requests: name and words. */
 #define MISHAPS(X)                                                                                           \
     X(KILL_WORKER, "kill -9 of a worker")                                                                    \
-    X(HANG_WORKER, "a worker that never ends its batch")                                                     \
+    X(HANG_WORKER, "a worker that hangs in its batch")                                                       \
     X(STOP_WORKER, "SIGSTOP of a worker, SIGCONT later")                                                     \
     X(SLOW_WORKER, "a batch that takes longer than it may, and ends late")                                   \
     X(LEAVE_WORKER, "a worker that says BYE")                                                                \

@@ -174,7 +174,9 @@ static int64_t draw_compute(const struct simulated_worker *worker, uint32_t rows
     const struct scenario *scenario = worker->plan.scenario;
     int64_t mean = scenario->compute + scenario->compute_row * rows;
     int64_t took = chance_between(world_chance(), mean / 2, mean * 3 / 2);
-    return worker->mood == MOOD_SLOW ? took + chance_between(world_chance(), 500, 3000) * MILLISECOND : took;
+    return worker->mood == MOOD_SLOW    ? took + chance_between(world_chance(), 500, 3000) * MILLISECOND
+           : worker->mood == MOOD_HANGS ? took + 8 * SECOND
+                                        : took;
 }
 
 static void begin_batch(struct simulated_worker *worker, const struct envelope *envelope)
@@ -197,8 +199,7 @@ static void begin_batch(struct simulated_worker *worker, const struct envelope *
     int64_t took = draw_compute(worker, envelope->batch.rows);
     if (worker->fatal)
         took = chance_between(world_chance(), 0, took);
-    if (worker->fatal || worker->mood != MOOD_HANGS)
-        loop_timer_set(worker->loop, &worker->done, world_now() + took, compute_over, worker);
+    loop_timer_set(worker->loop, &worker->done, world_now() + took, compute_over, worker);
 }
 
 /* ---- receiving ---- */

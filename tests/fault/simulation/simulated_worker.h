@@ -10,7 +10,7 @@ struct simulated_worker;
 /* What it does with the next batch that it begins. */
 enum mood {
     MOOD_SOUND,
-    MOOD_HANGS,     /* never ends it */
+    MOOD_HANGS,     /* does not end it for many seconds, in which it is killed if anybody knows of it */
     MOOD_SLOW,      /* ends it long after it was given up */
     MOOD_MISCOUNTS, /* one answer too few */
     MOOD_REPEATS,   /* answers twice, and for a batch that nobody has */
