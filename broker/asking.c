@@ -54,6 +54,8 @@ static void end(struct broker *broker, struct request *request)
     if (request->state == REQUEST_QUEUED) {
         queue_remove(&version->queue, request);
         broker->queued_bytes -= request->bytes;
+        if (request->alone)
+            broker_wake(broker, version); /* others stood behind it who need no worker for themselves */
     }
     heap_remove(&broker->deadlines, &request->deadline);
     cache_leave(request);

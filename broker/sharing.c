@@ -47,6 +47,7 @@ static void improve_place(struct broker *broker, struct request *leader, struct 
     if (sooner)
         change_places(broker, leader, follower);
     queue_push(queue, leader);
+    broker_wake(broker, leader->version); /* it may have come before one who waits for a worker for itself */
 }
 
 /* False when there is no room. */
