@@ -101,9 +101,36 @@ static void let_go(struct broker *broker, struct worker *worker, int error)
     loop_timer_set(broker->loop, &broker->unreachable, loop_now(broker->loop), lose_unreachable, broker);
 }
 
+/* True when this very version must answer: the request, or one that waits for the same answer, asks for it by
+ * name. */
+static bool is_bound(const struct request *request)
+{
+    bool bound = request->named;
+    const struct request *follower;
+    DL_FOREACH2(cache_follower(request), follower, next)
+    {
+        bound = bound || follower->named;
+    }
+    return bound;
+}
+
+/* The answer goes to the same askers, but is not the old version's to keep. */
+static void move_to(struct broker *broker, struct request *request, struct version *version)
+{
+    cache_empty(version->model->cache, request->version);
+    queue_remove(&request->version->queue, request);
+    struct request *follower;
+    DL_FOREACH2(cache_follower(request), follower, next)
+    {
+        follower->version = version;
+    }
+    request->version = version;
+    queue_push(&version->queue, request);
+    broker_wake(broker, version);
+}
+
 /* The route has moved on and the last worker is gone: what still waits here, or came back with that worker,
- * goes where it would go if it came now. Not bounded: it was admitted once. Who asked for this very version
- * waits for its workers. */
+ * goes where it would go if it came now. Not bounded: it was admitted once. */
 static void follow_route(struct broker *broker, struct version *version)
 {
     struct version *stable = version->model->stable;
@@ -112,12 +139,8 @@ static void follow_route(struct broker *broker, struct version *version)
     struct request *request, *next;
     DL_FOREACH_SAFE2(version->queue.arrivals, request, next, next)
     {
-        if (request->named)
-            continue;
-        queue_remove(&version->queue, request);
-        request->version = stable;
-        queue_push(&stable->queue, request);
-        broker_wake(broker, stable);
+        if (!is_bound(request))
+            move_to(broker, request, stable);
     }
 }
 

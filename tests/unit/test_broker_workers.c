@@ -438,6 +438,52 @@ END_TEST
 
 /* ---- leaving ---- */
 
+/* Worker 1 has "b" and room for more; request 1, "a", was with worker 2, which died, and waits for a worker
+ * for itself. */
+static struct end *suspect_waits(void)
+{
+    struct envelope ready = scene_ready(1);
+    ready.ready.slots = 2;
+    struct end *first = scene_worker_with(&ready);
+    ready.ready.pid = 2;
+    struct end *second = scene_worker_with(&ready);
+    scene_ask(asker, 1, "a");
+    scene_expect_batch(second, "a");
+    scene_ask(asker, 2, "b");
+    scene_expect_batch(first, "b");
+    ck_assert(broker_worker_gone(scene_broker, 2));
+    return first;
+}
+
+START_TEST(who_stands_behind_a_suspect_goes_when_that_is_taken_back)
+{
+    scene_start(NULL);
+    asker = scene_asker();
+    struct end *worker = suspect_waits();
+    scene_ask(asker, 3, "c");
+    scene_expect_nothing(asker);
+    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 1}, NULL);
+    scene_expect_batch(worker, "c");
+}
+END_TEST
+
+START_TEST(who_comes_before_a_suspect_because_of_a_follower_goes_at_once)
+{
+    repository_configure("m", "cache: { ttl_ms = 60000; };");
+    scene_start(NULL);
+    asker = scene_asker();
+    struct end *worker = suspect_waits();
+    scene_ask(asker, 3, "c");
+    scene_expect_nothing(asker);
+    struct envelope urgent = scene_request(4);
+    urgent.request.priority = 9;
+    end_send(asker, &urgent, "c");
+    scene_result(worker, scene_expect_batch(worker, "c"), "C");
+    scene_expect_reply(asker, 4, "C");
+    scene_expect_reply(asker, 3, "C");
+}
+END_TEST
+
 START_TEST(what_an_old_version_leaves_behind_follows_the_route)
 {
     repository_add("m", "2");
@@ -466,6 +512,40 @@ START_TEST(what_an_old_version_leaves_behind_follows_the_route)
     old = scene_worker(3);
     scene_result(old, scene_expect_batch(old, "named"), "N");
     scene_expect_reply(asker, 3, "N");
+}
+END_TEST
+
+START_TEST(what_an_old_version_leaves_behind_takes_its_followers_along)
+{
+    repository_add("m", "2");
+    repository_configure("m", "version = \"1\"; cache: { ttl_ms = 60000; };");
+    scene_start(NULL);
+    asker = scene_asker();
+    struct envelope ready = scene_ready(2), named = scene_request(3);
+    ready.ready.version = text_of("2");
+    named.request.version = text_of("1");
+    struct end *old = scene_worker(1), *new = scene_worker_with(&ready);
+    scene_ask(asker, 1, "a");
+    scene_ask(asker, 2, "a");
+    scene_expect_batch(old, "a");
+    scene_ask(asker, 4, "b");
+    end_send(asker, &named, "b"); /* waits for the same answer, but of this version alone */
+    scene_expect_nothing(asker);
+    repository_configure("m", "version = \"2\"; cache: { ttl_ms = 60000; };");
+    broker_reload(scene_broker);
+    end_send(old, &(struct envelope){.verb = VERB_BYE}, NULL);
+    scene_result(new, scene_expect_batch(new, "a"), "A");
+    for (int i = 0; i < 2; i++) {
+        scene_next(asker, VERB_REPLY);
+        ck_assert(text_is(scene_letter->envelope.reply.version, "2"));
+    }
+    broker_reload(scene_broker);
+    old = scene_worker(3);
+    scene_result(old, scene_expect_batch(old, "b"), "B");
+    for (int i = 0; i < 2; i++) {
+        scene_next(asker, VERB_REPLY);
+        ck_assert(text_is(scene_letter->envelope.reply.version, "1"));
+    }
 }
 END_TEST
 
@@ -709,7 +789,10 @@ int main(void)
                                   a_worker_that_hangs_is_given_up_at_its_batchs_deadline,
                                   an_idle_worker_that_is_silent_is_forgotten,
                                   a_worker_that_is_not_there_is_found_when_it_is_needed,
+                                  who_stands_behind_a_suspect_goes_when_that_is_taken_back,
+                                  who_comes_before_a_suspect_because_of_a_follower_goes_at_once,
                                   what_an_old_version_leaves_behind_follows_the_route,
+                                  what_an_old_version_leaves_behind_takes_its_followers_along,
                                   a_worker_that_leaves_makes_nobody_suspect,
                                   a_worker_that_says_ready_again_has_forgotten_what_it_had,
                                   a_worker_that_cannot_count_is_given_up,
