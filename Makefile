@@ -129,10 +129,10 @@ simulation-wraps   := clock_gettime getrandom control_tell port_new port_send po
 $(BUILD)/tests/fault/simulation/%.o: tests/fault/simulation/%.c build/flags.mk
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) -Ibroker $(call packages-cflags,$(PACKAGES_common)) -MMD -MP -c -o $@ $<
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) -Ibroker $(call packages-cflags,$(PACKAGES_broker) $(PACKAGES_common)) -MMD -MP -c -o $@ $<
 $(SIMULATION): $(SIMULATION_SOURCES:tests/%.c=$(BUILD)/tests/%.o) $(BUILD)/libbroker.a $(COMMON)
 	@echo "  LINK  $@"
-	@$(CC) $(links) $(LDFLAGS) $(simulation-wraps:%=-Wl,--wrap=%) -o $@ $^ $(call packages-libs,$(filter-out libzmq,$(PACKAGES_common))) -lm
+	@$(CC) $(links) $(LDFLAGS) $(simulation-wraps:%=-Wl,--wrap=%) -o $@ $^ $(call packages-libs,$(filter-out libzmq,$(PACKAGES_broker) $(PACKAGES_common))) -lm
 
 .PHONY: unit process compiled tested check simulate simulate-check
 simulate: $(SIMULATION)  ## the broker on virtual time, a million requests (REQUESTS=1000000 SCENARIO=all SEED=any)

@@ -1,10 +1,10 @@
 /* inspector: the broker's own books against each other.
  *
- * Every open request is QUEUED or SENT; the QUEUED ones are what the queues count, the SENT ones stand in
- * exactly one batch of one worker each; a request that is to be alone is alone; no worker that could take a
- * batch is idle while somebody waits for it, unless max_delay holds the batch and a timer will ring; no
- * deadline is in the past. It reads what the rooms promise in their headers, not how they keep it.
- * SPDX-License-Identifier: MIT */
+ * Every open request is QUEUED, SENT or FOLLOWING one that is; the QUEUED ones are what the queues count, the
+ * SENT ones stand in exactly one batch of one worker each; a request that is to be alone is alone; no worker
+ * that could take a batch is idle while somebody waits for it, unless max_delay holds the batch and a timer
+ * will ring; no deadline is in the past. It reads what the rooms promise in their headers, not how they keep
+ * it. SPDX-License-Identifier: MIT */
 #include "inspector.h"
 
 #include "report.h"
@@ -76,7 +76,7 @@ void inspector_glance(struct broker *broker)
 struct survey {
     struct broker *broker;
     uint64_t queued, queued_rows, queued_bytes; /* by the requests' own words */
-    size_t sent;
+    size_t sent, following;
     size_t in_batches; /* SENT ones */
     size_t abandoned;
     const struct request **seen; /* those in batches */
@@ -86,13 +86,16 @@ struct survey {
 static void survey_request(void *self, const struct request *request)
 {
     struct survey *survey = self;
-    PROMISE(request->state == REQUEST_QUEUED || request->state == REQUEST_SENT,
-            "an open request is neither queued nor sent");
+    PROMISE(request->state != REQUEST_ABANDONED, "an abandoned request is in the table");
     PROMISE(heap_contains(&request->deadline), "an open request has no deadline");
-    if (request->state == REQUEST_SENT) {
+    if (request->state == REQUEST_SENT)
         survey->sent++;
-        return;
+    if (request->state == REQUEST_FOLLOWING) {
+        survey->following++;
+        PROMISE(request->entry != NULL, "a request follows nobody");
     }
+    if (request->state != REQUEST_QUEUED)
+        return;
     survey->queued++;
     survey->queued_rows += request->rows;
     survey->queued_bytes += request->bytes;
@@ -192,9 +195,10 @@ void inspector_look(struct broker *broker)
     check_queues(&survey);
     PROMISE(survey.sent == survey.in_batches, "%zu requests are sent, %zu are with workers", survey.sent,
             survey.in_batches);
-    PROMISE(request_held(broker->requests) == survey.queued + survey.sent + survey.abandoned,
+    PROMISE(request_held(broker->requests) ==
+                survey.queued + survey.sent + survey.following + survey.abandoned,
             "%zu requests are held, %zu can be found", request_held(broker->requests),
-            (size_t)survey.queued + survey.sent + survey.abandoned);
+            (size_t)survey.queued + survey.sent + survey.following + survey.abandoned);
     free(survey.seen);
 }
 

@@ -1,5 +1,5 @@
 /* ledger: the truth against which the answers are held. A question names its serial number and its place
- * here, so that whoever sees a payload knows at once whose it is; a solution follows from the serial number
+ * here, so that whoever sees a payload knows at once whose it is; a solution follows from the question
  * alone, so that an answer that went to another request is seen. SPDX-License-Identifier: MIT */
 #include "ledger.h"
 
@@ -37,8 +37,13 @@ struct ask *ledger_open(struct ledger *ledger, int64_t deadline)
         grow(ledger);
     uint32_t slot = ledger->free_slots[--ledger->free_count];
     struct ask *ask = ledger->slots[slot];
-    *ask = (struct ask){
-        .serial = ++ledger->asked, .slot = slot, .open = true, .asked_at = world_now(), .deadline = deadline};
+    ledger->asked++;
+    *ask = (struct ask){.serial = ledger->asked,
+                        .content = ledger->asked,
+                        .slot = slot,
+                        .open = true,
+                        .asked_at = world_now(),
+                        .deadline = deadline};
     ledger->open++;
     return ask;
 }
@@ -58,8 +63,10 @@ void ledger_close(struct ledger *ledger, struct ask *ask)
 
 struct question ledger_question(const struct ask *ask)
 {
-    return (struct question){
-        .serial = ask->serial, .slot = ask->slot, .poison = ask->poison, .failing = ask->failing};
+    return (struct question){.content = ask->content,
+                             .slot = ask->content == ask->serial ? ask->slot : LEDGER_SHARED,
+                             .poison = ask->poison,
+                             .failing = ask->failing};
 }
 
 bool ledger_read_question(const void *bytes, size_t length, struct question *question)
@@ -67,7 +74,7 @@ bool ledger_read_question(const void *bytes, size_t length, struct question *que
     if (length < sizeof *question)
         return false;
     memcpy(question, bytes, sizeof *question);
-    return question->serial != 0 && question->poison <= 1 && question->failing <= 1;
+    return question->content != 0 && question->poison <= 1 && question->failing <= 1;
 }
 
 struct ask *ledger_find(const struct ledger *ledger, const struct question *question)
@@ -75,11 +82,11 @@ struct ask *ledger_find(const struct ledger *ledger, const struct question *ques
     if (question->slot >= ledger->slot_count)
         return NULL;
     struct ask *ask = ledger->slots[question->slot];
-    return ask->open && ask->serial == question->serial ? ask : NULL;
+    return ask->open && ask->content == question->content ? ask : NULL;
 }
 
-struct solution ledger_solution(uint64_t serial)
+struct solution ledger_solution(uint64_t content)
 {
-    struct chance mixer = {serial};
-    return (struct solution){.serial = serial, .proof = chance_next(&mixer)};
+    struct chance mixer = {content};
+    return (struct solution){.content = content, .proof = chance_next(&mixer)};
 }

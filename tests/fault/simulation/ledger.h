@@ -7,10 +7,12 @@
 #include "protocol.h"
 
 enum { FAILURE_KINDS = 15 }; /* of the wire, NONE included */
+#define LEDGER_SHARED UINT32_MAX
 
 /* One request, while it is open. */
 struct ask {
-    uint64_t serial; /* 1, 2, ... */
+    uint64_t serial;  /* 1, 2, ... */
+    uint64_t content; /* what it asks: the serial number, unless several ask the same */
     uint32_t slot;
     bool open;
     bool poison;       /* kills who computes it */
@@ -49,8 +51,8 @@ void ledger_close(struct ledger *ledger, struct ask *ask);
 
 /* What the payload of a REQUEST says. */
 struct question {
-    uint64_t serial;
-    uint32_t slot;
+    uint64_t content;
+    uint32_t slot; /* LEDGER_SHARED: whoever asks this */
     uint8_t poison;
     uint8_t failing;
     uint8_t padding[2];
@@ -58,14 +60,14 @@ struct question {
 struct question ledger_question(const struct ask *ask);
 /* False when the bytes are no question: they were changed on the way. */
 bool ledger_read_question(const void *bytes, size_t length, struct question *question);
-/* Who asked it; NULL when it is over already. */
+/* Who asked it; NULL when it is over already, or may be of several. */
 struct ask *ledger_find(const struct ledger *ledger, const struct question *question);
 
 /* What the payload of a RESULT must say for it. */
 struct solution {
-    uint64_t serial;
+    uint64_t content;
     uint64_t proof;
 };
-struct solution ledger_solution(uint64_t serial);
+struct solution ledger_solution(uint64_t content);
 
 #endif

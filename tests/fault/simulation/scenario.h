@@ -50,6 +50,8 @@ struct scenario {
     uint32_t most_bytes;          /* of padding in a payload */
     int64_t deadline[2];          /* ns, shortest and longest */
     uint32_t priorities;          /* 0: all the same */
+    uint32_t tenants;             /* 0: all the same */
+    uint32_t contents;            /* how many different questions there are; 0: no two are the same */
     const char *model_conf;       /* of every model */
     const char *other_conf;       /* after RELOAD, and back; NULL: none */
     const char *setting;          /* for outrigger.conf; NULL: none */

@@ -41,13 +41,13 @@ static bool deserved(const struct ask *ask, const struct scenario *scenario, enu
 
 static void check_solution(const struct ask *ask, const struct client_answer *answer)
 {
-    struct solution right = ledger_solution(ask->serial), given = {0};
+    struct solution right = ledger_solution(ask->content), given = {0};
     PROMISE(answer->payload_bytes == sizeof given, "request %lu: an answer of %zu bytes",
             (unsigned long)ask->serial, answer->payload_bytes);
     memcpy(&given, answer->payload, sizeof given);
-    PROMISE(given.serial == right.serial && given.proof == right.proof,
+    PROMISE(given.content == right.content && given.proof == right.proof,
             "request %lu gets the answer of request %lu", (unsigned long)ask->serial,
-            (unsigned long)given.serial);
+            (unsigned long)given.content);
 }
 
 static void check_kills(const struct ask *ask, const struct scenario *scenario)
@@ -112,8 +112,10 @@ static void make_request(struct simulated_asker *asker)
     ask->failing = !ask->poison && chance_hits(chance, scenario->failing);
     unsigned model = (unsigned)chance_below(chance, scenario->models);
     ask->once = strstr(scenario->model_conf, "idempotent = false") != NULL;
+    if (scenario->contents > 0)
+        ask->content = 1 + chance_below(chance, scenario->contents);
     struct question question = ledger_question(ask);
-    size_t bytes = sizeof question + (size_t)draw_size(scenario->most_bytes);
+    size_t bytes = sizeof question + (scenario->contents > 0 ? 0 : (size_t)draw_size(scenario->most_bytes));
     ask->request = client_request_new(bytes);
     memset(client_request_payload(ask->request), 0, bytes);
     memcpy(client_request_payload(ask->request), &question, sizeof question);
@@ -122,6 +124,7 @@ static void make_request(struct simulated_asker *asker)
         .model = text_of(misnamed ? "nobody" : asker->models[model]),
         .rows = (uint32_t)draw_size(scenario->most_rows),
         .deadline = ask->deadline,
+        .tenant = scenario->tenants == 0 ? 0 : chance_below(chance, scenario->tenants),
         .priority = scenario->priorities == 0 ? 0 : (uint8_t)chance_below(chance, scenario->priorities),
         .tag = text_of("simulated")};
     if (chance_hits(chance, scenario->cancelled))

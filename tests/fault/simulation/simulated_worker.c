@@ -84,7 +84,7 @@ static void send_result(struct simulated_worker *worker, uint64_t batch, size_t 
     if (!send_envelope(worker, &result, true))
         return;
     for (size_t i = 0; i < count; i++) {
-        struct solution solution = ledger_solution(worker->questions[i].serial);
+        struct solution solution = ledger_solution(worker->questions[i].content);
         bool failed = failures[i] != FAILURE_NONE;
         zmq_send(worker->socket, failed ? (const void *)"no" : &solution, failed ? 2 : sizeof solution,
                  ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0));
@@ -139,7 +139,7 @@ static void count_kill(struct simulated_worker *worker)
         if (ask != NULL)
             ask->kills++;
         report_event("worker # dies of request # in a batch of #", worker->plan.pid,
-                     worker->questions[i].serial, worker->count);
+                     worker->questions[i].content, worker->count);
         return;
     }
 }

@@ -20,7 +20,7 @@
 /* A request that the broker has to answer. */
 struct entry {
     struct request_key key;
-    uint64_t serial;
+    uint64_t content; /* of the question */
     UT_hash_handle hh;
     struct entry *next_free;
 };
@@ -109,7 +109,7 @@ static void saw_request(const struct port_message *message)
         entry = malloc(sizeof *entry);
     ENSURE(entry != NULL);
     entry->key = key;
-    entry->serial = question.serial;
+    entry->content = question.content;
     HASH_ADD(hh, books.open, key, sizeof entry->key, entry);
     books.testimony.requests++;
 }
@@ -174,8 +174,8 @@ static void saw_answer(const struct peer *peer, const struct envelope *envelope,
         struct text bytes = payload_bytes(payload);
         PROMISE(bytes.length == sizeof solution, "a REPLY of %zu bytes", bytes.length);
         memcpy(&solution, bytes.at, sizeof solution);
-        PROMISE(solution.serial == entry->serial, "the answer of request %lu goes to request %lu",
-                (unsigned long)solution.serial, (unsigned long)entry->serial);
+        PROMISE(solution.content == entry->content, "the answer of request %lu goes to request %lu",
+                (unsigned long)solution.content, (unsigned long)entry->content);
         books.testimony.replies++;
     } else if (before_routing(envelope)) {
         books.testimony.unrouted++;
