@@ -291,6 +291,17 @@ static void make_places(struct host *host)
     }
 }
 
+void host_start_asker(struct host *host, unsigned which)
+{
+    struct asker_plan plan = {.network = host->network,
+                              .endpoint = host->config->broker_askers,
+                              .scenario = host->scenario,
+                              .ledger = host->ledger,
+                              .models = host->model_names,
+                              .quiet = which == 0 && host->scenario->quiet_wait > 0};
+    host->askers[which] = simulated_asker_new(&plan);
+}
+
 struct host *host_new(const struct scenario *scenario, struct ledger *ledger, const char *directory)
 {
     struct host *host = object_alloc(sizeof *host);
@@ -305,8 +316,7 @@ struct host *host_new(const struct scenario *scenario, struct ledger *ledger, co
     start_broker(host);
     make_places(host);
     for (unsigned i = 0; i < scenario->askers; i++)
-        host->askers[i] = simulated_asker_new(host->network, host->config->broker_askers, scenario, ledger,
-                                              host->model_names);
+        host_start_asker(host, i);
     mishaps_begin(host);
     return host;
 }

@@ -22,7 +22,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +38,7 @@ struct run {
     uint64_t requests;
     bool verbose;
     bool brief;
+    uint64_t *digest; /* shared with the process that runs it */
 };
 
 /* ---- the clocks and the dice of everything that is linked here ---- */
@@ -135,6 +136,8 @@ static void simulate(const struct run *run, const char *directory)
         step(host);
     settle(host, &ledger);
     print_result(run, host, &ledger, real_seconds() - began);
+    if (run->digest != NULL)
+        *run->digest = world_digest();
     host_free(host);
     ledger_free(&ledger);
 }
@@ -178,6 +181,25 @@ static uint64_t fresh_seed(void)
     return chance_next(&chance) >> 32; /* short enough to be copied by hand */
 }
 
+/* True when a seed repeats itself. */
+static bool is_repeatable(void)
+{
+    uint64_t *digest =
+        mmap(NULL, 2 * sizeof *digest, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ENSURE(digest != MAP_FAILED);
+    struct run run = {.scenario = scenario_find("all"), .seed = 1, .requests = CHECK_REQUESTS, .brief = true};
+    bool kept = true;
+    for (size_t i = 0; i < 2; i++) {
+        run.digest = &digest[i];
+        kept = run_one(&run) && kept;
+    }
+    bool same = digest[0] == digest[1];
+    if (!same)
+        fprintf(stderr, "simulation FAILED: the same seed did something else the second time\n");
+    munmap(digest, 2 * sizeof *digest);
+    return kept && same;
+}
+
 static int check(void)
 {
     unsigned runs = 0, failed = 0;
@@ -192,7 +214,8 @@ static int check(void)
         for (size_t i = 0; i < COUNT_OF(seeds); i++, runs++)
             failed += !run_one(&(struct run){
                 .scenario = scenario, .seed = seeds[i], .requests = CHECK_REQUESTS, .brief = true});
-    printf("simulation: %u runs, %u failed\n", runs, failed);
+    failed += !is_repeatable();
+    printf("simulation: %u runs, %u failed\n", runs + 2, failed);
     return failed == 0 ? 0 : 1;
 }
 

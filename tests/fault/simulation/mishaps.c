@@ -95,8 +95,7 @@ static void kill_asker(struct host *host)
     report_event("asker # is killed", which, 0, 0);
     simulated_asker_kill(host->askers[which]);
     simulated_asker_free(host->askers[which]);
-    host->askers[which] = simulated_asker_new(host->network, host->config->broker_askers, host->scenario,
-                                              host->ledger, host->model_names);
+    host_start_asker(host, which);
 }
 
 static void rubbish(struct host *host)

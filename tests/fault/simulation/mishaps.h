@@ -77,6 +77,7 @@ void mishaps_end(struct host *host);
 const char *host_version_name(unsigned version);
 /* Writes every model.conf. */
 void host_configure(struct host *host);
+void host_start_asker(struct host *host, unsigned which);
 void host_kill_broker(struct host *host);
 /* SIGTERM: it drains, ends, and is started again. */
 void host_drain_broker(struct host *host);

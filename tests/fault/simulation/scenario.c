@@ -62,6 +62,15 @@ const struct scenario scenarios[] = {
      .deadline = {MILLISECOND, 200 * MILLISECOND},
      .cancelled = 20000,
      .allowed = FAILURE_BIT(FAILURE_OVERLOADED) | FAILURE_BIT(FAILURE_DEADLINE)},
+    {.name = "flood",
+     .text = "one tenant asks for far more than there is, another for little; the quiet one hardly notices",
+     .window = 8000,
+     .burst = 100,
+     .workers = 2,
+     .model_conf = "queue: { max_rows = 60000; };",
+     .deadline = {SECOND, 2 * SECOND},
+     .allowed = FAILURE_BIT(FAILURE_OVERLOADED) | FAILURE_BIT(FAILURE_DEADLINE),
+     .quiet_wait = 250 * MILLISECOND},
     {.name = "deaths",
      .text = "workers are killed; a request that was twice with one that was is taken for poison",
      .every = {[MISHAP_KILL_WORKER] = 40 * MILLISECOND},
@@ -190,5 +199,11 @@ const struct scenario *scenario_find(const char *name)
 }
 
 const struct kept_seed kept_seeds[] = {
+    {"sharing", 1, 10000,
+     "a follower moved its leader before a suspect, and nobody looked at the queue again"},
+    {"sharing", 49, 10000,
+     "a suspect that was first in line ended, and those behind it stood until something else came"},
+    {"all", 219, 10000,
+     "the last worker of an old version hung: its request waited there until its deadline"},
     {.scenario = NULL},
 };

@@ -64,6 +64,9 @@ struct scenario {
     /* Poison may kill more than max_kills + 1 workers: the broker that counted died, or the connection. */
     bool poison_forgotten;
     int64_t longest_wait; /* ns that any request may take; 0: its deadline */
+    /* The first asker is a tenant of its own, asks a twentieth as often as each of the others, and none of
+     * its requests may fail or take longer than this; 0: it is like the others. */
+    int64_t quiet_wait;
 };
 
 /* The table ends with a scenario without a name. */

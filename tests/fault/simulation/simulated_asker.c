@@ -13,13 +13,10 @@
 #include <zmq.h>
 
 struct simulated_asker {
-    void *network;
+    struct asker_plan plan;
     struct loop *loop;
     struct client *client;
     struct metrics *metrics;
-    const struct scenario *scenario;
-    struct ledger *ledger;
-    const char *const *models;
     struct loop_timer next;
     bool dead;
     void *rude; /* a second socket, for what the client would never send */
@@ -28,10 +25,13 @@ struct simulated_asker {
 
 /* ---- answers ---- */
 
-static bool deserved(const struct ask *ask, const struct scenario *scenario, enum failure failure)
+static bool deserved(const struct ask *ask, const struct asker_plan *plan, enum failure failure)
 {
+    const struct scenario *scenario = plan->scenario;
     if ((unsigned)failure >= FAILURE_KINDS)
         return false;
+    if (plan->quiet)
+        return failure == FAILURE_NONE;
     if (ask->poison)
         return failure == FAILURE_POISON || (scenario->allowed >> failure & 1);
     if (ask->failing && failure != FAILURE_NONE)
@@ -63,22 +63,24 @@ static void answered(void *owner, const struct client_answer *answer)
     struct simulated_asker *asker = ask->asker;
     loop_timer_cancel(asker->loop, &ask->cancel);
     if (asker->dead) {
-        asker->ledger->orphaned++;
-        ledger_close(asker->ledger, ask);
+        asker->plan.ledger->orphaned++;
+        ledger_close(asker->plan.ledger, ask);
         return;
     }
-    PROMISE(deserved(ask, asker->scenario, answer->failure),
-            "request %lu (%s, sent %u times, killed %u workers) is answered %s after %.3f ms",
+    PROMISE(deserved(ask, &asker->plan, answer->failure),
+            "request %lu (%s, sent %u times, killed %u workers) is answered %s after %.3f ms: %.*s",
             (unsigned long)ask->serial, ask->poison ? "poison" : "sound", ask->sent, ask->kills,
-            failure_label(answer->failure), (double)(world_now() - ask->asked_at) / 1e6);
+            failure_label(answer->failure), (double)(world_now() - ask->asked_at) / 1e6,
+            (int)answer->message.length, answer->message.at);
     if (answer->failure == FAILURE_NONE)
         check_solution(ask, answer);
-    check_kills(ask, asker->scenario);
-    int64_t longest = asker->scenario->longest_wait;
+    check_kills(ask, asker->plan.scenario);
+    int64_t longest =
+        asker->plan.quiet ? asker->plan.scenario->quiet_wait : asker->plan.scenario->longest_wait;
     PROMISE(longest == 0 || world_now() - ask->asked_at <= longest, "request %lu has waited for %.3f ms",
             (unsigned long)ask->serial, (double)(world_now() - ask->asked_at) / 1e6);
-    asker->ledger->answered[answer->failure]++;
-    ledger_close(asker->ledger, ask);
+    asker->plan.ledger->answered[answer->failure]++;
+    ledger_close(asker->plan.ledger, ask);
 }
 
 /* ---- requests ---- */
@@ -88,8 +90,8 @@ static void take_back(void *self)
     struct ask *ask = self;
     struct simulated_asker *asker = ask->asker;
     client_cancel(asker->client, ask->request);
-    asker->ledger->cancelled++;
-    ledger_close(asker->ledger, ask);
+    asker->plan.ledger->cancelled++;
+    ledger_close(asker->plan.ledger, ask);
 }
 
 /* Three small ones of four, then any size. */
@@ -102,10 +104,10 @@ static int64_t draw_size(int64_t most)
 
 static void make_request(struct simulated_asker *asker)
 {
-    const struct scenario *scenario = asker->scenario;
+    const struct scenario *scenario = asker->plan.scenario;
     struct chance *chance = world_chance();
     int64_t now = world_now();
-    struct ask *ask = ledger_open(asker->ledger,
+    struct ask *ask = ledger_open(asker->plan.ledger,
                                   now + chance_between(chance, scenario->deadline[0], scenario->deadline[1]));
     ask->asker = asker;
     ask->poison = chance_hits(chance, scenario->poison);
@@ -121,10 +123,10 @@ static void make_request(struct simulated_asker *asker)
     memcpy(client_request_payload(ask->request), &question, sizeof question);
     bool misnamed = chance_hits(chance, scenario->misnamed);
     struct client_ask words = {
-        .model = text_of(misnamed ? "nobody" : asker->models[model]),
+        .model = text_of(misnamed ? "nobody" : asker->plan.models[model]),
         .rows = (uint32_t)draw_size(scenario->most_rows),
         .deadline = ask->deadline,
-        .tenant = scenario->tenants == 0 ? 0 : chance_below(chance, scenario->tenants),
+        .tenant = scenario->tenants > 0 ? chance_below(chance, scenario->tenants) : asker->plan.quiet,
         .priority = scenario->priorities == 0 ? 0 : (uint8_t)chance_below(chance, scenario->priorities),
         .tag = text_of("simulated")};
     if (chance_hits(chance, scenario->cancelled))
@@ -136,15 +138,15 @@ static void make_request(struct simulated_asker *asker)
 static void make_burst(void *self)
 {
     struct simulated_asker *asker = self;
-    const struct scenario *scenario = asker->scenario;
-    int64_t left = chance_between(world_chance(), 1, scenario->burst);
-    while (left-- > 0 && asker->ledger->asked < asker->ledger->planned && !client_full(asker->client, 0) &&
-           client_in_flight(asker->client) < scenario->window)
+    const struct scenario *scenario = asker->plan.scenario;
+    int64_t left = asker->plan.quiet ? 1 : chance_between(world_chance(), 1, scenario->burst);
+    int64_t pause = asker->plan.quiet ? 10 * scenario->pause : scenario->pause;
+    while (left-- > 0 && asker->plan.ledger->asked < asker->plan.ledger->planned &&
+           !client_full(asker->client, 0) && client_in_flight(asker->client) < scenario->window)
         make_request(asker);
-    if (asker->ledger->asked < asker->ledger->planned)
-        loop_timer_set(asker->loop, &asker->next,
-                       world_now() + chance_between(world_chance(), 1, 2 * scenario->pause), make_burst,
-                       asker);
+    if (asker->plan.ledger->asked < asker->plan.ledger->planned)
+        loop_timer_set(asker->loop, &asker->next, world_now() + chance_between(world_chance(), 1, 2 * pause),
+                       make_burst, asker);
 }
 
 /* ---- life ---- */
@@ -167,22 +169,18 @@ static void ignore_messages(void *self)
     zmq_msg_close(&frame);
 }
 
-struct simulated_asker *simulated_asker_new(void *network, const char *endpoint,
-                                            const struct scenario *scenario, struct ledger *ledger,
-                                            const char *const *models)
+struct simulated_asker *simulated_asker_new(const struct asker_plan *plan)
 {
     struct simulated_asker *asker = object_alloc(sizeof *asker);
-    asker->network = network;
+    asker->plan = *plan;
     asker->loop = loop_new();
     asker->metrics = metrics_new(NULL);
-    asker->scenario = scenario;
-    asker->ledger = ledger;
-    asker->models = models;
-    asker->client = client_new(network, asker->loop, endpoint, scenario->window, asker->metrics, told, asker);
-    if (scenario->every[MISHAP_RUBBISH] > 0) {
-        asker->rude = zmq_socket(network, ZMQ_DEALER);
+    asker->client = client_new(plan->network, asker->loop, plan->endpoint, plan->scenario->window,
+                               asker->metrics, told, asker);
+    if (plan->scenario->every[MISHAP_RUBBISH] > 0) {
+        asker->rude = zmq_socket(plan->network, ZMQ_DEALER);
         loop_zmq_add(asker->loop, asker->rude, ignore_messages, asker);
-        zmq_connect(asker->rude, endpoint);
+        zmq_connect(asker->rude, plan->endpoint);
     }
     loop_timer_set(asker->loop, &asker->next,
                    world_now() + chance_between(world_chance(), 0, 10 * MILLISECOND), make_burst, asker);
@@ -192,7 +190,7 @@ struct simulated_asker *simulated_asker_new(void *network, const char *endpoint,
 void simulated_asker_kill(struct simulated_asker *asker)
 {
     asker->dead = true;
-    network_kill(asker->network, asker->loop);
+    network_kill(asker->plan.network, asker->loop);
     loop_timer_cancel(asker->loop, &asker->next);
 }
 
@@ -214,7 +212,7 @@ void simulated_asker_free(struct simulated_asker *asker)
 
 void simulated_asker_cut(struct simulated_asker *asker)
 {
-    network_cut(asker->network, asker->loop);
+    network_cut(asker->plan.network, asker->loop);
 }
 
 static void send_rude(struct simulated_asker *asker, const struct envelope *envelope, const char *payload)

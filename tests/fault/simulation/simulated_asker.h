@@ -7,11 +7,18 @@
 
 struct simulated_asker;
 
-/* Asks from now on, until the ledger has as many requests as are planned. `models` are the names of the
- * scenario's models; it outlives the asker. */
-struct simulated_asker *simulated_asker_new(void *network, const char *endpoint,
-                                            const struct scenario *scenario, struct ledger *ledger,
-                                            const char *const *models);
+struct asker_plan {
+    void *network;
+    const char *endpoint;
+    const struct scenario *scenario;
+    struct ledger *ledger;
+    const char *const *models; /* the names of the scenario's */
+    bool quiet;                /* the one of quiet_wait */
+};
+
+/* Asks from now on, until the ledger has as many requests as are planned. What the plan names must outlive
+ * it. */
+struct simulated_asker *simulated_asker_new(const struct asker_plan *plan);
 /* Like kill -9 when it has open requests: they are orphans then, and nobody answers for them. */
 void simulated_asker_free(struct simulated_asker *asker);
 /* SIGKILL: nothing leaves it any more. Free it afterwards. */
