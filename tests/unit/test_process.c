@@ -262,7 +262,7 @@ static void note_birth(void *self, pid_t pid)
 
 START_TEST(a_birth_is_told_before_the_program_runs)
 {
-    char script[256];
+    static char script[256];
     snprintf(script, sizeof script, "echo >%s", scratch_path("there"));
     shell(script);
     request.born = note_birth;
@@ -281,8 +281,9 @@ static void die(void *self, pid_t pid)
 
 START_TEST(who_dies_at_a_birth_leaves_nobody)
 {
-    char script[256];
-    int told[2], pidfd;
+    static char script[256];
+    static int told[2];
+    int pidfd;
     pid_t pid;
     ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
     ck_assert_int_eq(pipe(told), 0);
