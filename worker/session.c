@@ -21,6 +21,7 @@
 enum {
     SESSION_MAGIC = 0x5e550001,
     FRAMES_MAX = 1 + PROTOCOL_COUNT_MAX, /* of a message: the envelope and the payloads of BATCH */
+    AHEAD_MAX = 8, /* messages that are taken before they are handled: 2 batches, the rest are BEATs */
     RECONNECT_MS = 5,
     HIGH_WATER_MARK = 256, /* messages each way: at most 2 batches, the rest are the broker's BEATs */
     GOODBYE_MS = 500       /* how long the last RESULT and BYE may take to leave */
@@ -28,6 +29,11 @@ enum {
 
 #define IDLE_AFTER    (10 * SECOND)    /* without a batch: the memory that computing needs is given back */
 #define TIME_LEFT_MAX (86400 * SECOND) /* keeps the sum of clock and time left far from an overflow */
+
+struct message {
+    zmq_msg_t frames[FRAMES_MAX];
+    size_t count;
+};
 
 struct session {
     unsigned magic;
@@ -40,11 +46,11 @@ struct session {
     size_t schema_bytes;
     uint64_t epoch; /* of the broker that has our READY; 0: none */
     bool leaving;
-    bool idle;            /* memory was given back */
-    int64_t last_batch;   /* monotonic ns */
-    long long bad_logged; /* of log_allowed */
-    zmq_msg_t frames[FRAMES_MAX];
-    size_t frame_count;
+    bool idle;                       /* memory was given back */
+    int64_t last_batch;              /* monotonic ns */
+    long long bad_logged;            /* of log_allowed */
+    struct message ahead[AHEAD_MAX]; /* a ring */
+    size_t ahead_first, ahead_count;
     struct series *compute_duration, *rows, *bad_messages;
 };
 
@@ -126,22 +132,35 @@ static void send_result(struct session *session, uint64_t id, int64_t took)
 
 /* ---- receiving ---- */
 
-static void close_frames(struct session *session)
+static struct message *first_message(struct session *session)
 {
-    for (size_t i = 0; i < session->frame_count; i++)
-        zmq_msg_close(&session->frames[i]);
-    session->frame_count = 0;
+    return &session->ahead[session->ahead_first];
+}
+
+static void close_frames(struct message *message)
+{
+    for (size_t i = 0; i < message->count; i++)
+        zmq_msg_close(&message->frames[i]);
+    message->count = 0;
+}
+
+/* An empty ring begins again at its start, where the memory is warm. */
+static void drop_first(struct session *session)
+{
+    close_frames(first_message(session));
+    session->ahead_count--;
+    session->ahead_first = session->ahead_count == 0 ? 0 : (session->ahead_first + 1) % AHEAD_MAX;
 }
 
 /* Receives a whole message; of one with too many frames the rest is dropped, which its count then shows.
  * False when none waits. */
-static bool receive(struct session *session)
+static bool receive(struct session *session, struct message *message)
 {
     for (;;) {
         zmq_msg_t surplus;
-        bool room = session->frame_count < FRAMES_MAX;
+        bool room = message->count < FRAMES_MAX;
         /* cppcheck-suppress uninitvar ; initialised just below */
-        zmq_msg_t *frame = room ? &session->frames[session->frame_count] : &surplus;
+        zmq_msg_t *frame = room ? &message->frames[message->count] : &surplus;
         zmq_msg_init(frame);
         while (zmq_msg_recv(frame, session->socket, ZMQ_DONTWAIT) < 0)
             if (errno != EINTR) {
@@ -150,12 +169,25 @@ static bool receive(struct session *session)
             }
         bool more = zmq_msg_more(frame) != 0;
         if (room)
-            session->frame_count++;
+            message->count++;
         else
             zmq_msg_close(frame);
         if (!more)
             return true;
     }
+}
+
+/* Takes what waits, until ZeroMQ says that nothing does, and only then is the first of it handled. At every
+ * hundredth frame since it last said so libzmq (4.3.4) looks whether the connection still is there, also in
+ * the middle of a message, and aborts the process when it is not: a busy worker that answers one batch and
+ * goes on with the next, which is there already, would come to that frame, and just when its answer has shown
+ * that the broker is gone. False when there is nothing. */
+static bool take_ahead(struct session *session)
+{
+    while (session->ahead_count < AHEAD_MAX &&
+           receive(session, &session->ahead[(session->ahead_first + session->ahead_count) % AHEAD_MAX]))
+        session->ahead_count++;
+    return session->ahead_count > 0;
 }
 
 static void refuse(struct session *session, const char *complaint)
@@ -169,7 +201,8 @@ static void refuse(struct session *session, const char *complaint)
 
 static void on_batch(struct session *session, const struct envelope *batch)
 {
-    if (session->frame_count != 1 + (size_t)batch->batch.count) {
+    struct message *message = first_message(session);
+    if (message->count != 1 + (size_t)batch->batch.count) {
         refuse(session, "BATCH has not as many payloads as it says");
         return;
     }
@@ -179,8 +212,8 @@ static void on_batch(struct session *session, const struct envelope *batch)
                        : TIME_LEFT_MAX;
     int64_t start = clock_now();
     batch_clear(session->batch);
-    for (size_t i = 1; i < session->frame_count; i++)
-        batch_add(session->batch, zmq_msg_data(&session->frames[i]), zmq_msg_size(&session->frames[i]));
+    for (size_t i = 1; i < message->count; i++)
+        batch_add(session->batch, zmq_msg_data(&message->frames[i]), zmq_msg_size(&message->frames[i]));
     batch_run(session->batch, start + left);
     session->last_batch = clock_now();
     session->idle = false;
@@ -212,8 +245,8 @@ static void say_bye(struct session *session)
 static void handle(struct session *session)
 {
     struct envelope envelope;
-    zmq_msg_t *head = &session->frames[0];
-    if (session->frame_count == 1 && zmq_msg_size(head) == 0)
+    zmq_msg_t *head = &first_message(session)->frames[0];
+    if (first_message(session)->count == 1 && zmq_msg_size(head) == 0)
         return; /* a hello of a peer that sends them, too */
     const char *complaint = protocol_decode(zmq_msg_data(head), zmq_msg_size(head), &envelope);
     if (complaint != NULL)
@@ -232,9 +265,9 @@ static void on_messages(void *self)
 {
     struct session *session = self;
     CHECK_OBJECT(session, SESSION_MAGIC);
-    while (!session->leaving && receive(session)) {
+    while (!session->leaving && take_ahead(session)) {
         handle(session);
-        close_frames(session);
+        drop_first(session);
     }
 }
 
@@ -258,9 +291,9 @@ void session_leave(struct session *session)
     CHECK_OBJECT(session, SESSION_MAGIC);
     /* What is on its way to us goes to another worker when the broker reads BYE; what is here already is
      * answered. */
-    for (uint32_t i = 0; i < session->options.slots && !session->leaving && receive(session); i++) {
+    for (uint32_t i = 0; i < session->options.slots && !session->leaving && take_ahead(session); i++) {
         handle(session);
-        close_frames(session);
+        drop_first(session);
     }
     if (!session->leaving)
         say_bye(session);
@@ -324,7 +357,8 @@ void session_free(struct session *session)
     loop_timer_cancel(session->loop, &session->heartbeat);
     loop_zmq_remove(session->loop, session->socket);
     zmq_close(session->socket);
-    close_frames(session);
+    while (session->ahead_count > 0)
+        drop_first(session);
     batch_free(session->batch);
     free(session->schema);
     session->magic = 0;
