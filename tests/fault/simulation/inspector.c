@@ -39,6 +39,18 @@ static void check_waiting(const struct broker *broker, struct version *version)
             "a batch of %s is held and no timer will release it", version->model->name);
 }
 
+/* What comes back from lost workers, or from a version that is not served any more, was admitted before and
+ * may go beyond the bound: that is at most what workers have in hand. */
+static void check_bounds(const struct version *version)
+{
+    enum { ROWS_IN_HAND = 600, BYTES_IN_HAND = 64 << 10 }; /* more than any scenario's workers hold */
+    const struct queue *queue = &version->queue;
+    PROMISE(queue->rows <= queue->max_rows + queue->max_rows / 4 + ROWS_IN_HAND &&
+                queue->bytes <= queue->max_bytes + queue->max_bytes / 4 + BYTES_IN_HAND,
+            "%zu rows and %zu bytes wait in a queue for %zu and %zu", (size_t)queue->rows,
+            (size_t)queue->bytes, (size_t)queue->max_rows, (size_t)queue->max_bytes);
+}
+
 static void check_clock(const struct broker *broker)
 {
     const struct heap_node *first = heap_first(&broker->deadlines);
@@ -56,6 +68,7 @@ void inspector_glance(struct broker *broker)
     {
         bytes += version->queue.bytes;
         check_waiting(broker, version);
+        check_bounds(version);
     }
     check_clock(broker);
     PROMISE(bytes == broker->queued_bytes, "%zu bytes wait, the broker counts %zu", (size_t)bytes,

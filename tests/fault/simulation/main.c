@@ -26,7 +26,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK_REQUESTS 4000
+#define CHECK_REQUESTS 6000
 /* After the last answer the workers may still have what nobody waits for: hung ones until they are given up.
  */
 #define SETTLE_TIME (20 * SECOND)

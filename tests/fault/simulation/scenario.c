@@ -54,7 +54,7 @@ const struct scenario scenarios[] = {
      .text = "ten times more than the workers can do, small queues, short deadlines",
      .window = 2000,
      .burst = 200,
-     .model_conf = "queue: { max_rows = 2000; max_bytes = 65536; };",
+     .model_conf = "queue: { max_rows = 500; max_bytes = 16384; };",
      .setting = "broker.max_requests=700",
      .workers = 2,
      .tenants = 20,
@@ -78,6 +78,12 @@ const struct scenario scenarios[] = {
     {.name = "poison",
      .text = "some requests kill who computes them; all others are answered",
      .workers = 6,
+     .poison = 1000},
+    {.name = "strict",
+     .text = "one death is enough for poison; still nobody else is refused",
+     .workers = 6,
+     .model_conf = "limits: { compute_timeout_ms = 400; max_kills = 1; };",
+     .max_kills = 1,
      .poison = 1000},
     {.name = "hangs",
      .text = "workers hang, are stopped, are slow; late results come for what others have",
@@ -164,6 +170,7 @@ static const struct scenario usual = {.askers = 3,
                                       .capacity_rows = 64,
                                       .compute = 200 * MICROSECOND,
                                       .compute_row = 20 * MICROSECOND,
+                                      .max_kills = 2,
                                       .most_rows = 16,
                                       .most_bytes = 200,
                                       .deadline = {20 * SECOND, 30 * SECOND},
@@ -182,6 +189,7 @@ struct scenario scenario_complete(const struct scenario *scenario)
     complete.capacity_rows = complete.capacity_rows ?: usual.capacity_rows;
     complete.compute = complete.compute ?: usual.compute;
     complete.compute_row = complete.compute_row ?: usual.compute_row;
+    complete.max_kills = complete.max_kills ?: usual.max_kills;
     complete.most_rows = complete.most_rows ?: usual.most_rows;
     complete.most_bytes = complete.most_bytes ?: usual.most_bytes;
     complete.deadline[0] = complete.deadline[0] ?: usual.deadline[0];

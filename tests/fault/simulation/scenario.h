@@ -43,7 +43,7 @@ struct scenario {
     int64_t pause;   /* mean ns between two of its bursts; 0: as fast as the window allows */
     unsigned models;
     unsigned workers; /* of each model */
-    uint32_t slots;
+    uint32_t slots;   /* of each worker, at most */
     uint32_t capacity_rows;
     int64_t compute, compute_row; /* mean ns of a batch, and more for each row */
     uint32_t most_rows;           /* of a request; nearly all have few */
@@ -61,6 +61,7 @@ struct scenario {
     int64_t every[MISHAP_COUNT];
     /* Bits of the failures that a request may end with that is neither poison nor failing nor misnamed. */
     uint32_t allowed;
+    uint32_t max_kills; /* as in model_conf */
     /* Poison may kill more than max_kills + 1 workers: the broker that counted died, or the connection. */
     bool poison_forgotten;
     int64_t longest_wait; /* ns that any request may take; 0: its deadline */

@@ -19,7 +19,8 @@ struct simulated_asker {
     struct metrics *metrics;
     struct loop_timer next;
     bool dead;
-    void *rude; /* a second socket, for what the client would never send */
+    void *rude; /* a second socket, for what the client does not send; nobody holds its answers against
+                   anything */
     uint32_t told_workers;
 };
 
@@ -52,9 +53,8 @@ static void check_solution(const struct ask *ask, const struct client_answer *an
 
 static void check_kills(const struct ask *ask, const struct scenario *scenario)
 {
-    enum { MAX_KILLS = 2 }; /* the default of model.conf */
-    PROMISE(scenario->poison_forgotten || ask->kills <= MAX_KILLS + 1, "request %lu has killed %u workers",
-            (unsigned long)ask->serial, ask->kills);
+    PROMISE(scenario->poison_forgotten || ask->kills <= scenario->max_kills + 1,
+            "request %lu has killed %u workers", (unsigned long)ask->serial, ask->kills);
 }
 
 static void answered(void *owner, const struct client_answer *answer)
@@ -215,37 +215,44 @@ void simulated_asker_cut(struct simulated_asker *asker)
     network_cut(asker->plan.network, asker->loop);
 }
 
-static void send_rude(struct simulated_asker *asker, const struct envelope *envelope, const char *payload)
+static void send_rude(struct simulated_asker *asker, const struct envelope *envelope, const void *payload,
+                      size_t payload_bytes)
 {
     uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
     size_t length = protocol_encode(envelope, bytes, sizeof bytes);
     ENSURE(length > 0);
     if (zmq_send(asker->rude, bytes, length, ZMQ_DONTWAIT | (payload == NULL ? 0 : ZMQ_SNDMORE)) >= 0 &&
         payload != NULL)
-        zmq_send(asker->rude, payload, strlen(payload), ZMQ_DONTWAIT);
+        zmq_send(asker->rude, payload, payload_bytes, ZMQ_DONTWAIT);
 }
 
 void simulated_asker_babble(struct simulated_asker *asker)
 {
     struct envelope request = {.verb = VERB_REQUEST, .request = {.rows = 1, .time_left_us = 1000000}};
+    struct question question = {.content = chance_next(world_chance()) | 1, .slot = LEDGER_SHARED};
     if (asker->rude == NULL)
         return;
-    switch (chance_below(world_chance(), 5)) {
+    switch (chance_below(world_chance(), 6)) {
     case 0:
         zmq_send(asker->rude, "\x93\x01\xc1", 3, ZMQ_DONTWAIT);
         return;
     case 1: /* a verb of workers */
-        send_rude(asker, &(struct envelope){.verb = VERB_HEARTBEAT}, NULL);
+        send_rude(asker, &(struct envelope){.verb = VERB_HEARTBEAT}, NULL, 0);
         return;
     case 2:
-        send_rude(asker, &(struct envelope){.verb = VERB_CANCEL, .id = chance_next(world_chance())}, NULL);
+        send_rude(asker, &(struct envelope){.verb = VERB_CANCEL, .id = chance_next(world_chance())}, NULL, 0);
         return;
     case 3: /* without an id */
-        send_rude(asker, &request, "payload");
+        send_rude(asker, &request, &question, sizeof question);
+        return;
+    case 4: /* with an id that is open, perhaps, or was */
+        request.id = 1 + chance_below(world_chance(), 4);
+        for (int i = 0; i < 2; i++)
+            send_rude(asker, &request, &question, sizeof question);
         return;
     default: /* the payload is missing */
-        request.id = 3;
-        send_rude(asker, &request, NULL);
+        request.id = 5;
+        send_rude(asker, &request, NULL, 0);
     }
 }
 

@@ -19,6 +19,7 @@ struct simulated_worker {
     struct worker_plan plan;
     struct loop *loop;
     void *socket;
+    uint32_t slots;
     uint64_t instance;       /* 0: mute while it computes */
     struct loop *heart_loop; /* the thread that beats whatever the worker does; NULL: none */
     void *heart_socket;
@@ -57,7 +58,7 @@ static bool send_ready(struct simulated_worker *worker)
                              .ready = {.model = text_of(worker->plan.model),
                                        .version = text_of(worker->plan.version),
                                        .capacity_rows = worker->plan.scenario->capacity_rows,
-                                       .slots = worker->plan.scenario->slots,
+                                       .slots = worker->slots,
                                        .heartbeat_ms = HEARTBEAT_MS,
                                        .pid = worker->plan.pid,
                                        .instance = worker->instance}};
@@ -326,6 +327,7 @@ struct simulated_worker *simulated_worker_new(const struct worker_plan *plan)
     struct simulated_worker *worker = object_alloc(sizeof *worker);
     worker->magic = WORKER_MAGIC;
     worker->plan = *plan;
+    worker->slots = (uint32_t)chance_between(world_chance(), 1, plan->scenario->slots);
     worker->loop = loop_new();
     worker->socket = open_socket(plan, worker->loop, read_messages, worker, 1);
     loop_timer_set(worker->loop, &worker->heartbeat, draw_first_beat(), beat, worker);
