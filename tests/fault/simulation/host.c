@@ -22,6 +22,8 @@
 
 /* As in broker/main.c. */
 #define DRAIN_TIME (1500 * MILLISECOND)
+/* As supervisor.stop_timeout_ms. */
+#define STOP_TIMEOUT (5 * SECOND)
 
 /* ---- the broker's life ---- */
 
@@ -104,6 +106,22 @@ static void drain_broker(void *self)
     struct host *host = self;
     loop_timer_set(host->loop, &host->broker_stop, world_now() + DRAIN_TIME, stop_broker, host);
     broker_drain(host->broker, stop_broker, host);
+}
+
+static void hand_over(void *self)
+{
+    struct host *host = self;
+    loop_timer_set(host->loop, &host->broker_stop, world_now() + STOP_TIMEOUT, stop_broker, host);
+    witness_hand_over();
+    broker_hand_over(host->broker, stop_broker, host);
+}
+
+void host_replace_broker(struct host *host)
+{
+    if (heap_contains(&host->broker_stop.node))
+        return;
+    report_event("broker # is told to make room", host->life, 0, 0);
+    loop_interrupt(host->broker_loop, hand_over, host);
 }
 
 void host_drain_broker(struct host *host)

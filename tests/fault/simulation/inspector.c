@@ -64,16 +64,18 @@ static void check_clock(const struct broker *broker)
 void inspector_glance(struct broker *broker)
 {
     uint64_t bytes = 0;
+    bool hands_over = broker->handing_over_since != 0; /* what waits is left to the next broker */
     EACH_VERSION(broker, model, version)
     {
         bytes += version->queue.bytes;
-        check_waiting(broker, version);
+        if (!hands_over)
+            check_waiting(broker, version);
         check_bounds(version);
     }
     check_clock(broker);
     PROMISE(bytes == broker->queued_bytes, "%zu bytes wait, the broker counts %zu", (size_t)bytes,
             (size_t)broker->queued_bytes);
-    PROMISE(broker->waiting == NULL, "a version was forgotten at the end of the turn");
+    PROMISE(broker->waiting == NULL || hands_over, "a version was forgotten at the end of the turn");
     PROMISE(broker->deadlines.count == request_count(broker->requests), "%zu deadlines for %zu open requests",
             broker->deadlines.count, request_count(broker->requests));
     PROMISE(request_count(broker->requests) == witness_open(),

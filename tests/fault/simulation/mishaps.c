@@ -121,6 +121,12 @@ static void restart_broker(struct host *host)
         host_drain_broker(host);
 }
 
+static void replace_broker(struct host *host)
+{
+    if (host->broker != NULL)
+        host_replace_broker(host);
+}
+
 static void stop_broker(struct host *host)
 {
     if (host->broker == NULL)
@@ -196,6 +202,7 @@ static mishap_call *const calls[] = {
     [MISHAP_KILL_ASKER] = kill_asker,
     [MISHAP_KILL_BROKER] = kill_broker,
     [MISHAP_RESTART_BROKER] = restart_broker,
+    [MISHAP_REPLACE_BROKER] = replace_broker,
     [MISHAP_STOP_BROKER] = stop_broker,
     [MISHAP_RELOAD] = reload,
     [MISHAP_ROLL] = roll,

@@ -81,6 +81,8 @@ void host_start_asker(struct host *host, unsigned which);
 void host_kill_broker(struct host *host);
 /* SIGTERM: it drains, ends, and is started again. */
 void host_drain_broker(struct host *host);
+/* SIGUSR1: it finishes what workers have in hand, ends, and the next one is started. */
+void host_replace_broker(struct host *host);
 /* Whether a worker is to be there: it is started or told to leave. */
 void host_want(struct place *place, bool wanted);
 void host_worker_ended(void *place, struct simulated_worker *worker, bool died);

@@ -8,10 +8,10 @@
 #include "world.h"
 
 #include <inttypes.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { EVENTS_KEPT = 60 };
 
@@ -67,18 +67,21 @@ _Noreturn void report_violation(const char *format, ...)
     _exit(1);
 }
 
-/* abort is called by the thread itself, between two calls of the library, so printing is safe enough here. */
-static void aborted(int number)
-{
-    (void)number;
-    print_story();
-    signal(SIGABRT, SIG_DFL);
-}
-
 void report_begin(bool verbose)
 {
     story.verbose = verbose;
-    signal(SIGABRT, aborted);
+}
+
+/* ---- a failed assertion of the product tells the story, too ---- */
+
+_Noreturn void __real_object_panic(const char *file, int line, const char *text);
+_Noreturn void __wrap_object_panic(const char *file, int line, const char *text);
+
+_Noreturn void __wrap_object_panic(const char *file, int line, const char *text)
+{
+    if (!story.verbose)
+        print_story();
+    __real_object_panic(file, line, text);
 }
 
 /* ---- common/log.h: no line a request, so formatting is affordable, but only to be seen ---- */

@@ -18,8 +18,7 @@ _Noreturn void report_violation(const char *format, ...) __attribute__((format(p
             report_violation(__VA_ARGS__);                                                                   \
     } while (0)
 
-/* From now on an abort (a failed assertion of the product) tells the story, too. `verbose`: events and the
- * log lines of the product are printed as they come. */
+/* `verbose`: events and the log lines of the product are printed as they come. */
 void report_begin(bool verbose);
 
 #endif

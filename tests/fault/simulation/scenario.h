@@ -19,6 +19,7 @@
     X(KILL_ASKER, "kill -9 of an asker")                                                                     \
     X(KILL_BROKER, "kill -9 of the broker")                                                                  \
     X(RESTART_BROKER, "the broker is told to stop, and started again")                                       \
+    X(REPLACE_BROKER, "the broker makes room for the next one")                                              \
     X(STOP_BROKER, "SIGSTOP of the broker, SIGCONT later")                                                   \
     X(RELOAD, "the models' configuration changes")                                                           \
     X(ROLL, "a new version takes over from the old")                                                         \
@@ -76,7 +77,8 @@ const struct scenario *scenario_find(const char *name);
 /* With the usual value wherever the table says nothing (0 or NULL) of who is there and of the load. */
 struct scenario scenario_complete(const struct scenario *scenario);
 
-/* A run that once found something, and what. */
+/* A run that once found something, and what. It is the same run only while the simulator draws in the same
+ * order; the defect itself is kept by a unit test. */
 struct kept_seed {
     const char *scenario;
     uint64_t seed;

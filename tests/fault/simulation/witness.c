@@ -38,12 +38,19 @@ static struct {
     struct entry *free;
     struct testimony testimony;
     struct door askers, workers;
+    bool handing_over;
 } books;
 
 void witness_begin(struct ledger *ledger)
 {
     books.ledger = ledger;
     books.testimony = (struct testimony){0};
+    books.handing_over = false;
+}
+
+void witness_hand_over(void)
+{
+    books.handing_over = true;
 }
 
 void witness_end(void)
@@ -96,6 +103,8 @@ static void saw_request(const struct port_message *message)
         books.testimony.again++;
         return;
     }
+    if (books.handing_over)
+        return;
     struct text payload = payload_bytes(&message->payloads[0]);
     struct question question;
     PROMISE(ledger_read_question(payload.at, payload.length, &question), "a REQUEST was changed on its way");

@@ -17,6 +17,8 @@ struct testimony {
 
 /* The books of the next broker are opened; it is made after this. */
 void witness_begin(struct ledger *ledger);
+/* From now on the broker leaves to its successor what it is asked. */
+void witness_hand_over(void);
 /* They are closed. */
 void witness_end(void);
 /* How many requests the broker has by them. */
