@@ -90,7 +90,7 @@ static void start(const char *const *settings)
     WAIT_FOR(end_take(&broker, letter));
     end_send(&broker, &(struct envelope){.verb = VERB_PONG, .pong = {.epoch = 1}}, NULL);
     tell_catalog();
-    WAIT_FOR(client_connected(client));
+    WAIT_FOR(client_connected(client) && api_complete(api)); /* PONG and CATALOG are two messages */
 }
 
 static void set_up(void)
