@@ -136,7 +136,7 @@ $(SIMULATION): $(SIMULATION_SOURCES:tests/%.c=$(BUILD)/tests/%.o) $(BUILD)/libbr
 
 .PHONY: unit process compiled tested check simulate simulate-check
 simulate: $(SIMULATION)  ## the broker on virtual time, a million requests (REQUESTS=1000000 SCENARIO=all SEED=any)
-	@$(SIMULATION) --requests $(or $(REQUESTS),1000000) $(if $(SEED),--seed $(SEED)) $(if $(SCENARIO),--scenario $(SCENARIO))
+	@$(SIMULATION) --requests $(or $(REQUESTS),1000000) --scenario $(or $(SCENARIO),all) $(if $(SEED),--seed $(SEED))
 simulate-check: $(SIMULATION)
 	@tests/harness/sanitized $(SIMULATION) --check
 

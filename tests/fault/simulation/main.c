@@ -20,6 +20,7 @@
 #include <ftw.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -159,6 +160,7 @@ static bool run_one(const struct run *run)
     pid_t child = fork();
     ENSURE(child >= 0);
     if (child == 0) {
+        signal(SIGINT, SIG_DFL);
         simulate(run, directory);
         exit(0);
     }
@@ -168,6 +170,8 @@ static bool run_one(const struct run *run)
     nftw(directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
     if (status == 0)
         return true;
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGINT)
+        exit(130);
     fprintf(stderr, "simulation FAILED: again with --scenario %s --seed %" PRIu64 " --requests %" PRIu64 "\n",
             run->scenario->name, run->seed, run->requests);
     return false;
@@ -261,6 +265,7 @@ int main(int argc, char **argv)
     struct run run = {.seed = fresh_seed(), .requests = 100000};
     const char *name = NULL;
     int option;
+    signal(SIGINT, SIG_IGN); /* it ends the run, whose folder this process then removes */
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
         switch (option) {
         case SCENARIO:
