@@ -793,15 +793,16 @@ static void make_orphan(const char *script)
     ck_assert_int_eq(fstat(ready[0], &status), 0);
     pid_t parent = fork();
     if (parent == 0) {
-        pid = fork();
-        if (pid == 0) {
+        if (fork() == 0) {
+            int tell = fcntl(told[1], F_DUPFD_CLOEXEC, 10); /* 2 and 3 become something else */
             setpgid(0, 0);
             signal(SIGPIPE, SIG_IGN);
             dup2(errors[1], 2);
             dup2(ready[1], 3);
+            pid = getpid();
+            (void)!write(tell, &pid, sizeof pid); /* only now is there something to adopt */
             execl("/bin/sh", "/bin/sh", "-c", script, (char *)NULL);
         }
-        (void)!write(told[1], &pid, sizeof pid);
         _exit(0);
     }
     ck_assert_int_eq(waitpid(parent, NULL, 0), parent);
