@@ -277,6 +277,9 @@ static void on_ready(struct broker *broker, struct port_message *message)
         serving_refused(broker, &message->peer, "READY: the schema is longer than 8 MiB");
         return;
     }
+    if (known != NULL && known->instance != 0 && known->instance == ready->ready.instance)
+        return; /* it answered two BEATs, of which one had been asked for before it was known: nothing is lost
+                 */
     if (known != NULL) /* it says so after an epoch that it did not know: what it had is lost to it */
         serving_lose(broker, known, "left", FATE_FORGOT);
     known = pool_find_instance(broker->pool, ready->ready.instance);

@@ -564,6 +564,24 @@ START_TEST(a_worker_that_leaves_makes_nobody_suspect)
 }
 END_TEST
 
+/* A heartbeat that arrives before READY is answered by a BEAT of epoch 0, which asks for READY once more. */
+START_TEST(a_worker_that_answers_two_beats_keeps_what_it_has)
+{
+    repository_configure("m", "idempotent = false;");
+    scene_start(NULL);
+    asker = scene_asker();
+    struct envelope ready = scene_ready(1);
+    ready.ready.instance = 77;
+    struct end *worker = scene_worker_with(&ready);
+    scene_ask(asker, 1, "a");
+    uint64_t batch = scene_expect_batch(worker, "a");
+    end_send(worker, &ready, "schema");
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+    ck_assert_uint_eq(pool_count(broker_pool(scene_broker)), 1);
+}
+END_TEST
+
 START_TEST(a_worker_that_says_ready_again_has_forgotten_what_it_had)
 {
     struct end *worker;
@@ -794,6 +812,7 @@ int main(void)
                                   what_an_old_version_leaves_behind_follows_the_route,
                                   what_an_old_version_leaves_behind_takes_its_followers_along,
                                   a_worker_that_leaves_makes_nobody_suspect,
+                                  a_worker_that_answers_two_beats_keeps_what_it_has,
                                   a_worker_that_says_ready_again_has_forgotten_what_it_had,
                                   a_worker_that_cannot_count_is_given_up,
                                   nobody_answers_for_another,
