@@ -15,7 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 import stub_broker
 from expectations import held_out
-from stub_broker import BEAT, BYE, DRAIN, HEARTBEAT, PATIENCE, StubBroker, decode, encode
+from stub_broker import BEAT, BYE, DRAIN, HEARTBEAT, PATIENCE, READY, RESULT, StubBroker, decode, encode
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WORKER = ROOT / os.environ.get("OUTRIGGER_BUILD", "build") / "bin" / "outrigger-worker"
@@ -130,6 +130,26 @@ class Session:
     def test_takes_batches_one_after_the_other(self):
         numbers = [self.broker.begin([self.rows([i, 0, 0, 0])]) for i in range(20)]
         self.assertEqual([self.sums(self.broker.end(number)) for number in numbers], [[[i]] for i in range(20)])
+
+    def test_outlives_brokers_that_die_while_it_is_busy(self):
+        """libzmq aborts a process whose connection it finds gone at the hundredth frame, in the middle of a message:
+        what happened to workers that had their next batch already when the broker died."""
+        def wait_for(wanted):
+            verb = None
+            while verb != wanted:
+                verb, *_ = self.broker.receive()
+                if verb == HEARTBEAT:   # of a worker that this broker may not know: then it says READY
+                    self.broker.send(BEAT, 0, [0])
+        batch = [self.rows([1, 2, 3, i]) for i in range(40)]
+        for epoch in range(2, 150):
+            self.broker.begin(batch)
+            self.broker.begin(batch)
+            for _ in range(5 + epoch % 5):
+                wait_for(RESULT)
+                self.broker.begin(batch)
+            self.broker.restart(epoch)
+            wait_for(READY)
+        self.assertIsNone(self.worker.process.poll(), self.worker.stderr())
 
     def test_takes_a_request_that_is_larger_than_its_capacity(self):
         results = self.broker.compute([self.rows(*([i, 1, 1, 1] for i in range(1000)))])
