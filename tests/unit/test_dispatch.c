@@ -10,11 +10,17 @@ static struct request requests[8];
  * ... */
 static void fill(const uint32_t *rows)
 {
+    queue_free(&queue);
     queue = (struct queue){.max_rows = 1000000, .max_bytes = 1000000};
     for (size_t i = 0; rows[i] != 0; i++) {
         requests[i] = (struct request){.rows = rows[i], .arrived_at = 1000 + (int64_t)i};
         queue_push(&queue, &requests[i]);
     }
+}
+
+static void tear_down(void)
+{
+    queue_free(&queue);
 }
 
 #define NEVER INT64_MAX
@@ -110,5 +116,5 @@ int main(void)
 {
     const TTest *const tests[] = {each_situation_has_its_decision, a_decision_can_always_be_carried_out,
                                   releases_have_labels};
-    return SUITE_RUN("dispatch", NULL, NULL, tests);
+    return SUITE_RUN("dispatch", NULL, tear_down, tests);
 }
