@@ -196,7 +196,18 @@ lint:  ## clang-format, clang-tidy, cppcheck, shellcheck
 includes:  ## who may include whom
 	@tests/includes
 
-bench: all  ## the speed of the whole, beside floors and peers
+# What Outrigger is compared with, as far as it is C: the bare FastCGI programs and the bare engine.
+FLOORS := $(BUILD)/bench/floor_threads $(BUILD)/bench/floor_epoll
+$(FLOORS): $(BUILD)/bench/%: tests/bench/%.c tests/bench/floor.c tests/bench/floor.h build/flags.mk
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	@$(CC) $(ours) $(CFLAGS) $(CPPFLAGS_fcgi) -o $@ $(filter %.c,$^) $(links) $(LDFLAGS) $(LIBS_fcgi)
+$(BUILD)/bench/raw_onnx: tests/bench/raw_onnx.c $(COMMON)
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(CPPFLAGS_onnxruntime) -o $@ $^ $(links) $(LDFLAGS) $(LIBS_onnxruntime)
+
+bench: all $(FLOORS) $(BUILD)/bench/raw_onnx  ## the speed of the whole, beside floors and peers
 	@deploy/install-deps --have build run web bench || deploy/install-deps build run web bench
 	@tests/bench/bench
 

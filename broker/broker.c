@@ -213,10 +213,9 @@ void broker_free(struct broker *broker)
 
 bool broker_worker_gone(struct broker *broker, uint32_t pid)
 {
-    port_receive(broker->workers_port); /* what it said before it died counts */
     struct worker *worker = pool_find_pid(broker->pool, pid);
     if (worker != NULL)
-        serving_lose(broker, worker, "died", FATE_DIED);
+        serving_ended(broker, worker);
     return worker != NULL;
 }
 

@@ -39,6 +39,8 @@ struct worker {
     uint64_t answered; /* requests, since it registered */
     int64_t heard_at;
     int64_t silence;                /* ns without a word after which it is given up */
+    bool dead;                      /* DRAINING because its process has ended */
+    int64_t last_words_until;       /* DRAINING: until then what it said before may still be on its way */
     struct worker *previous, *next; /* in the version's list, the one longest unused first */
     UT_hash_handle hh;              /* by peer */
     UT_hash_handle by_instance;     /* unless that is 0 */

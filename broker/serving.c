@@ -23,6 +23,13 @@
 /* A worker must have a chance to beat between two looks, also at the shortest heartbeat. */
 enum { SILENT_AFTER_BEATS = 3 };
 
+/* How long what a dead process had said may take to come out of ZeroMQ's thread, and how often is looked. On
+ * a calm machine one look is enough. */
+#define LAST_WORDS_TIME (500 * MILLISECOND)
+#define LAST_WORDS_LOOK MILLISECOND
+
+static void lose_unreachable(void *self);
+
 /* ---- batches out ---- */
 
 static uint64_t longest_time_left(struct request *const *requests, size_t count, int64_t now)
@@ -77,17 +84,42 @@ static void report_hang(struct broker *broker, const struct worker *worker)
     control_tell(path, line);
 }
 
-static void lose_if_draining(void *self, struct worker *worker)
+/* False when nobody is there to hear it. */
+static bool send_beat(struct broker *broker, const struct peer *peer, uint64_t epoch)
 {
-    bool busy = worker->in_flight > 0; /* whoever leaves in peace says BYE */
-    if (worker->state == WORKER_DRAINING)
-        serving_lose(self, worker, busy ? "died" : "left", busy ? FATE_DIED : FATE_LEFT);
+    return port_send(broker->workers_port, peer,
+                     &(struct envelope){.verb = VERB_BEAT, .beat = {.epoch = epoch}}, NULL, 0);
 }
 
+static void listen_for_end(void *self, struct worker *worker)
+{
+    struct broker *broker = self;
+    if (worker->state == WORKER_DRAINING && loop_now(broker->loop) < worker->last_words_until &&
+        !send_beat(broker, &worker->peer, broker->epoch))
+        worker->last_words_until = 0;
+}
+
+static void lose_if_ended(void *self, struct worker *worker)
+{
+    struct broker *broker = self;
+    int64_t now = loop_now(broker->loop);
+    if (worker->state != WORKER_DRAINING)
+        return;
+    bool died = worker->dead || worker->in_flight > 0; /* whoever leaves in peace says BYE */
+    if (now >= worker->last_words_until)
+        serving_lose(broker, worker, died ? "died" : "left", died ? FATE_DIED : FATE_LEFT);
+    else
+        loop_timer_set(broker->loop, &broker->unreachable, now + LAST_WORDS_LOOK, lose_unreachable, broker);
+}
+
+/* A connection ends for us when nothing can be sent over it any more; what came over it before is read then
+ * once more. */
 static void lose_unreachable(void *self)
 {
     struct broker *broker = self;
-    pool_each(broker->pool, lose_if_draining, broker);
+    pool_each(broker->pool, listen_for_end, broker);
+    port_receive(broker->workers_port);
+    pool_each(broker->pool, lose_if_ended, broker);
 }
 
 /* Nothing can be sent to it: its connection is gone, or (EAGAIN) it is there and has read nothing for very
@@ -99,6 +131,14 @@ static void let_go(struct broker *broker, struct worker *worker, int error)
         report_hang(broker, worker);
     worker_drain(worker);
     loop_timer_set(broker->loop, &broker->unreachable, loop_now(broker->loop), lose_unreachable, broker);
+}
+
+void serving_ended(struct broker *broker, struct worker *worker)
+{
+    worker_drain(worker);
+    worker->dead = true;
+    worker->last_words_until = loop_now(broker->loop) + LAST_WORDS_TIME;
+    lose_unreachable(broker);
 }
 
 /* True when this very version must answer: the request, or one that waits for the same answer, asks for it by
@@ -254,13 +294,6 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
 }
 
 /* ---- verbs in ---- */
-
-/* False when nobody is there to hear it. */
-static bool send_beat(struct broker *broker, const struct peer *peer, uint64_t epoch)
-{
-    return port_send(broker->workers_port, peer,
-                     &(struct envelope){.verb = VERB_BEAT, .beat = {.epoch = epoch}}, NULL, 0);
-}
 
 static void send_drain(struct broker *broker, const struct peer *peer, const char *message)
 {

@@ -101,6 +101,8 @@ enum fate {
 };
 /* Forgets the worker and gives what it had to others. `cause` is a label of WORKERS_LOST. */
 void serving_lose(struct broker *broker, struct worker *worker, const char *cause, enum fate fate);
+/* Its process has ended. It is lost as soon as all that it said before has been read. */
+void serving_ended(struct broker *broker, struct worker *worker);
 /* Frees what the workers have in hand. */
 void serving_free(struct broker *broker);
 /* Looks at every worker: beats, silence, overdue batches. */

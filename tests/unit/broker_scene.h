@@ -14,6 +14,7 @@ static struct metrics *scene_metrics;
 static struct broker *scene_broker;
 static struct letter *scene_letter;
 static struct end scene_ends[8]; /* closed at the end */
+static uint32_t scene_pids[8];   /* of those that are workers */
 static size_t scene_end_count;
 
 /* A repository with the model "m", version "1"; the broker is not started yet. */
@@ -149,6 +150,7 @@ static inline struct end *scene_worker_with(const struct envelope *ready)
     scene_next(worker, VERB_BEAT);
     end_send(worker, ready, "schema");
     WAIT_FOR(pool_find_pid(broker_pool(scene_broker), ready->ready.pid) != NULL);
+    scene_pids[worker - scene_ends] = ready->ready.pid;
     return worker;
 }
 
@@ -156,6 +158,16 @@ static inline struct end *scene_worker(uint32_t pid)
 {
     struct envelope ready = scene_ready(pid);
     return scene_worker_with(&ready);
+}
+
+/* The worker with that pid dies: its connection ends, and the supervisor tells it. */
+static inline void scene_kill(uint32_t pid)
+{
+    for (size_t i = 0; i < scene_end_count; i++)
+        if (scene_pids[i] == pid)
+            end_close(&scene_ends[i]);
+    ck_assert(broker_worker_gone(scene_broker, pid));
+    WAIT_FOR(pool_find_pid(broker_pool(scene_broker), pid) == NULL);
 }
 
 /* Waits for a BATCH with exactly these payloads (space between them) and returns its id. */

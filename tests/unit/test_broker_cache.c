@@ -110,7 +110,7 @@ START_TEST(a_kept_answer_needs_no_worker_and_no_room)
     start(CACHE "queue: { max_rows = 1; };");
     scene_result(worker, first_asks(), "A");
     scene_expect_reply(asker, 1, "A");
-    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_kill(1);
     scene_ask(asker, 2, "waits");
     scene_ask(asker, 3, "too many");
     scene_expect_reject(asker, 3, FAILURE_OVERLOADED);
@@ -363,7 +363,7 @@ START_TEST(who_follows_one_that_was_sent_before_stands_in_front_with_it)
     first_asks();
     ask_within(asker, 5, "waits", 10000000);
     scene_expect_nothing(asker);
-    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_kill(1);
     ask_within(other, 2, "q", 20000000);
     WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 1);
     worker = scene_worker(2);
@@ -539,7 +539,7 @@ START_TEST(the_death_of_a_worker_costs_none_of_them)
     start(CACHE);
     first_asks();
     others_follow(2);
-    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_kill(1);
     cancel(asker, 1);
     scene_expect_nothing(asker);
     worker = scene_worker(2);
@@ -555,12 +555,12 @@ START_TEST(poison_kills_no_more_workers_however_many_send_it)
     start(CACHE "limits: { max_kills = 2; };");
     first_asks();
     others_follow(3);
-    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_kill(1);
     cancel(asker, 1); /* what it cost stays with the bytes */
     scene_expect_nothing(asker);
     worker = scene_worker(2);
     scene_expect_batch(worker, "q");
-    ck_assert(broker_worker_gone(scene_broker, 2));
+    scene_kill(2);
     for (uint64_t id = 3; id <= 5; id++) /* who leads is answered last */
         scene_expect_reject(other, id <= 4 ? id : 2, FAILURE_POISON);
     worker = scene_worker(3);
@@ -575,7 +575,7 @@ START_TEST(a_model_that_is_idempotent_no_more_fails_all_of_them)
     others_follow(1);
     repository_configure("m", "idempotent = false;");
     broker_reload(scene_broker);
-    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_kill(1);
     scene_expect_reject(asker, 1, FAILURE_WORKER_DIED);
     scene_expect_reject(other, 2, FAILURE_WORKER_DIED);
 }
@@ -586,7 +586,7 @@ START_TEST(a_version_that_cannot_start_refuses_all_of_them)
     start(CACHE);
     first_asks();
     others_follow(2);
-    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_kill(1);
     ck_assert(broker_worker_failed(scene_broker, text_of("m"), text_of("1"), text_of("why"), true));
     scene_expect_reject(asker, 1, FAILURE_NOT_READY);
     scene_expect_reject(other, 2, FAILURE_NOT_READY);

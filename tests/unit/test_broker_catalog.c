@@ -57,7 +57,7 @@ START_TEST(each_change_is_told_to_all_askers)
         ck_assert(text_is(entry.schema, "schema"));
     }
     uint64_t number = scene_letter->envelope.id;
-    ck_assert(broker_worker_gone(scene_broker, 1));
+    scene_kill(1);
     for (size_t i = 0; i < 2; i++) {
         scene_next(askers[i], VERB_CATALOG);
         ck_assert_uint_gt(scene_letter->envelope.id, number);
@@ -134,7 +134,7 @@ START_TEST(a_new_broker_keeps_its_catalog_until_its_workers_are_back)
     }
     scene_next(scene_asker(), VERB_CATALOG); /* from now on it comes with the hello */
     ck_assert(find_entry("n", "1", &entry) && entry.workers == 1);
-    ck_assert(broker_worker_gone(scene_broker, 2));
+    scene_kill(2);
     scene_next(first, VERB_CATALOG); /* and with each change */
     ck_assert(find_entry("n", "1", &entry) && entry.workers == 0);
 }
