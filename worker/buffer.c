@@ -26,7 +26,8 @@ static void resize(struct buffer *buffer, size_t capacity)
 void buffer_begin(struct buffer *buffer, size_t capacity)
 {
     buffer->length = 0;
-    if (buffer->capacity < capacity ||
+    /* Rows of no bytes have an address, too: engines need not be told that there is none. */
+    if (buffer->bytes == NULL || buffer->capacity < capacity ||
         (buffer->capacity > KEEP_BYTES && capacity < buffer->capacity / MUCH_LESS))
         resize(buffer, capacity);
 }
