@@ -16,6 +16,11 @@ enum { ASKERS_MAX = 1024 };
 /* Who has not said PING for so long makes room when there is none: most that ever came are gone. */
 #define ASKER_SILENCE (10 * SECOND)
 
+/* A CANCEL that comes in the last part of a request's time says that the time was over for the asker, whose
+ * clock runs since it sent the request: earlier than ours by what that took, which is short against the time
+ * itself, and also in a busy broker not longer than this. */
+#define CANCEL_AT_DEADLINE(time) ((time) / 10 < 100 * MILLISECOND ? (time) / 10 : 100 * MILLISECOND)
+
 /* How long a new broker waits for workers before it tells that there are none. */
 #define CATALOG_WAIT SECOND
 
@@ -298,13 +303,20 @@ static void on_request(struct broker *broker, struct port_message *message)
     send_reject(broker, &key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
 }
 
+/* Why somebody takes a request back: nobody wants the answer any more, or it comes too late. */
+static enum failure reason_of_cancel(const struct request *request, int64_t now)
+{
+    int64_t time = request->deadline.at - request->arrived_at;
+    return now >= request->deadline.at - CANCEL_AT_DEADLINE(time) ? FAILURE_DEADLINE : FAILURE_CANCELLED;
+}
+
 static void on_cancel(struct broker *broker, struct port_message *message)
 {
     struct request_key key = {.id = message->envelope.id, .asker = message->peer};
     struct request *request = request_find(broker->requests, &key);
     if (request == NULL)
         return; /* answered while the cancel was on its way */
-    count_outcome(broker, request->version, FAILURE_CANCELLED);
+    count_outcome(broker, request->version, reason_of_cancel(request, loop_now(broker->loop)));
     end(broker, sharing_hand_over(broker, request));
 }
 

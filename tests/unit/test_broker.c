@@ -326,6 +326,23 @@ END_TEST
 
 /* ---- deadlines and cancels ---- */
 
+/* An asker sees the deadline first, since its clock began to run first. */
+START_TEST(a_cancel_at_the_end_of_the_time_counts_as_the_deadline)
+{
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    struct envelope request = scene_request(1);
+    request.request.time_left_us = 400000;
+    end_send(asker, &request, "a");
+    scene_expect_batch(worker, "a");
+    int64_t last_tenth = clock_now() + 360 * MILLISECOND;
+    WAIT_FOR(clock_now() >= last_tenth);
+    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 1}, NULL);
+    WAIT_FOR(scene_counter(METRIC_REQUESTS, "m", "1", "deadline") == 1);
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "cancelled"), 0);
+}
+END_TEST
+
 START_TEST(a_deadline_passes_in_the_queue)
 {
     scene_start(NULL);
@@ -591,6 +608,7 @@ int main(void)
                                   deadlines_pass_in_their_order,
                                   a_deadline_passes_at_the_worker,
                                   a_cancel_ends_a_request_wherever_it_is,
+                                  a_cancel_at_the_end_of_the_time_counts_as_the_deadline,
                                   each_model_holds_its_batches_for_its_own_time,
                                   a_reload_releases_what_its_rule_does_not_hold,
                                   draining_finishes_what_is_open_and_refuses_what_comes,
