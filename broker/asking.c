@@ -176,6 +176,13 @@ static struct refusal choose(struct broker *broker, const struct envelope *envel
     return refusal;
 }
 
+int64_t asking_time_needed(const struct version *version, const struct envelope *envelope)
+{
+    uint64_t ahead = queue_rows_ahead(&version->queue, envelope->request.tenant, envelope->request.priority,
+                                      envelope->request.rows);
+    return ahead == 0 ? 0 : time_for_rows(version, ahead + envelope->request.rows);
+}
+
 /* A request that will not be computed in time is refused now, when its asker can still try elsewhere, and
  * does not cost those behind it theirs. */
 static struct refusal in_time(const struct version *version, const struct envelope *envelope)
@@ -183,10 +190,8 @@ static struct refusal in_time(const struct version *version, const struct envelo
     int64_t left = (int64_t)envelope->request.time_left_us * MICROSECOND;
     if (left == 0)
         return (struct refusal){FAILURE_DEADLINE, "the deadline had passed when the request arrived", 0};
-    uint64_t ahead = queue_rows_ahead(&version->queue, envelope->request.tenant, envelope->request.priority,
-                                      envelope->request.rows);
-    int64_t needed = time_for_rows(version, ahead + envelope->request.rows);
-    if (ahead == 0 || needed <= left)
+    int64_t needed = asking_time_needed(version, envelope);
+    if (needed <= left)
         return (struct refusal){.failure = FAILURE_NONE};
     return (struct refusal){FAILURE_OVERLOADED, "what waits before it would take longer than its deadline",
                             retry_after(needed - left)};
@@ -292,6 +297,8 @@ static void on_request(struct broker *broker, struct port_message *message)
         refusal = admit(broker, envelope, payload_bytes(&message->payloads[0]).length, version);
     struct request *request = refusal.failure == FAILURE_NONE ? request_new(broker->requests, &key) : NULL;
     if (request != NULL) {
+        if (cached)
+            request->expected_at = loop_now(broker->loop) + asking_time_needed(version, envelope);
         enqueue(broker, request, envelope, &message->payloads[0], version);
         if (cached)
             cache_lead(version->model->cache, &digest, request);
