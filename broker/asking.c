@@ -24,10 +24,18 @@ enum { ASKERS_MAX = 1024 };
 /* How long a new broker waits for workers before it tells that there are none. */
 #define CATALOG_WAIT SECOND
 
+/* An asker that meets us sends again what is open, as soon as it reads that we are there: also what it has
+ * sent us just before that, and we may have answered since. So long, and so many answers, are remembered
+ * where nothing may be computed twice. */
+#define SENT_AGAIN_WITHIN (2 * SECOND)
+enum { ANSWERED_MAX = 1024 };
+
 /* Somebody who said hello or PING. */
 struct asker {
     struct peer peer;
-    int64_t heard_at;
+    int64_t met_at, heard_at;
+    uint64_t *answered; /* the ids of such requests, a ring of ANSWERED_MAX; NULL: none yet */
+    size_t answered_count;
     UT_hash_handle hh;
 };
 
@@ -52,10 +60,42 @@ static void count_outcome(struct broker *broker, const struct version *version, 
                1);
 }
 
+static struct asker *find_asker(const struct broker *broker, const struct peer *peer)
+{
+    struct asker *asker;
+    HASH_FIND(hh, broker->askers, peer, sizeof *peer, asker);
+    return asker;
+}
+
+/* Its answer is given, and must not be given again. */
+static void remember(struct broker *broker, const struct request *request)
+{
+    struct asker *asker =
+        request->version->model->idempotent ? NULL : find_asker(broker, &request->key.asker);
+    if (asker == NULL || loop_now(broker->loop) - asker->met_at > SENT_AGAIN_WITHIN)
+        return;
+    if (asker->answered == NULL)
+        asker->answered = object_alloc(ANSWERED_MAX * sizeof *asker->answered);
+    asker->answered[asker->answered_count++ % ANSWERED_MAX] = request->key.id;
+}
+
+static bool is_remembered(const struct broker *broker, const struct request_key *key)
+{
+    const struct asker *asker = find_asker(broker, &key->asker);
+    if (asker == NULL || asker->answered == NULL ||
+        loop_now(broker->loop) - asker->met_at > 2 * SENT_AGAIN_WITHIN)
+        return false;
+    for (size_t i = 0; i < ANSWERED_MAX; i++)
+        if (asker->answered[i] == key->id)
+            return true;
+    return false;
+}
+
 /* Takes the request out of wherever it is. A SENT one stays in its batch, as ABANDONED, until that ends. */
 static void end(struct broker *broker, struct request *request)
 {
     struct version *version = request->version;
+    remember(broker, request);
     if (request->state == REQUEST_QUEUED) {
         queue_remove(&version->queue, request);
         broker->queued_bytes -= request->bytes;
@@ -289,6 +329,8 @@ static void on_request(struct broker *broker, struct port_message *message)
     struct version *version = NULL;
     struct cache_key digest;
     struct refusal refusal = choose(broker, envelope, &version);
+    if (version != NULL && !version->model->idempotent && is_remembered(broker, &key))
+        return;
     bool cached = refusal.failure == FAILURE_NONE && cache_is_on(version->model->cache) &&
                   envelope->request.time_left_us > 0;
     if (cached && sharing_take(broker, &key, message, version, &digest))
@@ -365,6 +407,7 @@ static size_t encode_catalog(struct broker *broker, struct payload *entries, siz
 static void forget_asker(struct broker *broker, struct asker *asker)
 {
     HASH_DEL(broker->askers, asker);
+    free(asker->answered);
     free(asker);
 }
 
@@ -426,6 +469,7 @@ static struct asker *add_asker(struct broker *broker, const struct peer *peer)
         return NULL;
     asker = object_alloc(sizeof *asker);
     asker->peer = *peer;
+    asker->met_at = loop_now(broker->loop);
     HASH_ADD(hh, broker->askers, peer, sizeof asker->peer, asker);
     return asker;
 }
@@ -435,8 +479,7 @@ static void greet(struct broker *broker, const struct peer *peer, uint64_t id)
     struct envelope pong = {.verb = VERB_PONG, .id = id, .pong = {.epoch = broker->epoch}};
     if (!port_send(broker->askers_port, peer, &pong, NULL, 0))
         return;
-    struct asker *asker;
-    HASH_FIND(hh, broker->askers, peer, sizeof *peer, asker);
+    struct asker *asker = find_asker(broker, peer);
     bool is_new = asker == NULL;
     if (is_new)
         asker = add_asker(broker, peer);
