@@ -16,13 +16,26 @@ enum { ASKERS_MAX = 1024 };
 /* Who has not said PING for so long makes room when there is none: most that ever came are gone. */
 #define ASKER_SILENCE (10 * SECOND)
 
+/* A CANCEL that comes in the last part of a request's time says that the time was over for the asker, whose
+ * clock runs since it sent the request: earlier than ours by what that took, which is short against the time
+ * itself, and also in a busy broker not longer than this. */
+#define CANCEL_AT_DEADLINE(time) ((time) / 10 < 100 * MILLISECOND ? (time) / 10 : 100 * MILLISECOND)
+
 /* How long a new broker waits for workers before it tells that there are none. */
 #define CATALOG_WAIT SECOND
+
+/* An asker that meets us sends again what is open, as soon as it reads that we are there: also what it has
+ * sent us just before that, and we may have answered since. So long, and so many answers, are remembered
+ * where nothing may be computed twice. */
+#define SENT_AGAIN_WITHIN (2 * SECOND)
+enum { ANSWERED_MAX = 1024 };
 
 /* Somebody who said hello or PING. */
 struct asker {
     struct peer peer;
-    int64_t heard_at;
+    int64_t met_at, heard_at;
+    uint64_t *answered; /* the ids of such requests, a ring of ANSWERED_MAX; NULL: none yet */
+    size_t answered_count;
     UT_hash_handle hh;
 };
 
@@ -47,10 +60,42 @@ static void count_outcome(struct broker *broker, const struct version *version, 
                1);
 }
 
+static struct asker *find_asker(const struct broker *broker, const struct peer *peer)
+{
+    struct asker *asker;
+    HASH_FIND(hh, broker->askers, peer, sizeof *peer, asker);
+    return asker;
+}
+
+/* Its answer is given, and must not be given again. */
+static void remember(struct broker *broker, const struct request *request)
+{
+    struct asker *asker =
+        request->version->model->idempotent ? NULL : find_asker(broker, &request->key.asker);
+    if (asker == NULL || loop_now(broker->loop) - asker->met_at > SENT_AGAIN_WITHIN)
+        return;
+    if (asker->answered == NULL)
+        asker->answered = object_alloc(ANSWERED_MAX * sizeof *asker->answered);
+    asker->answered[asker->answered_count++ % ANSWERED_MAX] = request->key.id;
+}
+
+static bool is_remembered(const struct broker *broker, const struct request_key *key)
+{
+    const struct asker *asker = find_asker(broker, &key->asker);
+    if (asker == NULL || asker->answered == NULL ||
+        loop_now(broker->loop) - asker->met_at > 2 * SENT_AGAIN_WITHIN)
+        return false;
+    for (size_t i = 0; i < ANSWERED_MAX; i++)
+        if (asker->answered[i] == key->id)
+            return true;
+    return false;
+}
+
 /* Takes the request out of wherever it is. A SENT one stays in its batch, as ABANDONED, until that ends. */
 static void end(struct broker *broker, struct request *request)
 {
     struct version *version = request->version;
+    remember(broker, request);
     if (request->state == REQUEST_QUEUED) {
         queue_remove(&version->queue, request);
         broker->queued_bytes -= request->bytes;
@@ -171,6 +216,13 @@ static struct refusal choose(struct broker *broker, const struct envelope *envel
     return refusal;
 }
 
+int64_t asking_time_needed(const struct version *version, const struct envelope *envelope)
+{
+    uint64_t ahead = queue_rows_ahead(&version->queue, envelope->request.tenant, envelope->request.priority,
+                                      envelope->request.rows);
+    return ahead == 0 ? 0 : time_for_rows(version, ahead + envelope->request.rows);
+}
+
 /* A request that will not be computed in time is refused now, when its asker can still try elsewhere, and
  * does not cost those behind it theirs. */
 static struct refusal in_time(const struct version *version, const struct envelope *envelope)
@@ -178,10 +230,8 @@ static struct refusal in_time(const struct version *version, const struct envelo
     int64_t left = (int64_t)envelope->request.time_left_us * MICROSECOND;
     if (left == 0)
         return (struct refusal){FAILURE_DEADLINE, "the deadline had passed when the request arrived", 0};
-    uint64_t ahead = queue_rows_ahead(&version->queue, envelope->request.tenant, envelope->request.priority,
-                                      envelope->request.rows);
-    int64_t needed = time_for_rows(version, ahead + envelope->request.rows);
-    if (ahead == 0 || needed <= left)
+    int64_t needed = asking_time_needed(version, envelope);
+    if (needed <= left)
         return (struct refusal){.failure = FAILURE_NONE};
     return (struct refusal){FAILURE_OVERLOADED, "what waits before it would take longer than its deadline",
                             retry_after(needed - left)};
@@ -279,6 +329,8 @@ static void on_request(struct broker *broker, struct port_message *message)
     struct version *version = NULL;
     struct cache_key digest;
     struct refusal refusal = choose(broker, envelope, &version);
+    if (version != NULL && !version->model->idempotent && is_remembered(broker, &key))
+        return;
     bool cached = refusal.failure == FAILURE_NONE && cache_is_on(version->model->cache) &&
                   envelope->request.time_left_us > 0;
     if (cached && sharing_take(broker, &key, message, version, &digest))
@@ -287,6 +339,8 @@ static void on_request(struct broker *broker, struct port_message *message)
         refusal = admit(broker, envelope, payload_bytes(&message->payloads[0]).length, version);
     struct request *request = refusal.failure == FAILURE_NONE ? request_new(broker->requests, &key) : NULL;
     if (request != NULL) {
+        if (cached)
+            request->expected_at = loop_now(broker->loop) + asking_time_needed(version, envelope);
         enqueue(broker, request, envelope, &message->payloads[0], version);
         if (cached)
             cache_lead(version->model->cache, &digest, request);
@@ -298,13 +352,20 @@ static void on_request(struct broker *broker, struct port_message *message)
     send_reject(broker, &key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
 }
 
+/* Why somebody takes a request back: nobody wants the answer any more, or it comes too late. */
+static enum failure reason_of_cancel(const struct request *request, int64_t now)
+{
+    int64_t time = request->deadline.at - request->arrived_at;
+    return now >= request->deadline.at - CANCEL_AT_DEADLINE(time) ? FAILURE_DEADLINE : FAILURE_CANCELLED;
+}
+
 static void on_cancel(struct broker *broker, struct port_message *message)
 {
     struct request_key key = {.id = message->envelope.id, .asker = message->peer};
     struct request *request = request_find(broker->requests, &key);
     if (request == NULL)
         return; /* answered while the cancel was on its way */
-    count_outcome(broker, request->version, FAILURE_CANCELLED);
+    count_outcome(broker, request->version, reason_of_cancel(request, loop_now(broker->loop)));
     end(broker, sharing_hand_over(broker, request));
 }
 
@@ -346,6 +407,7 @@ static size_t encode_catalog(struct broker *broker, struct payload *entries, siz
 static void forget_asker(struct broker *broker, struct asker *asker)
 {
     HASH_DEL(broker->askers, asker);
+    free(asker->answered);
     free(asker);
 }
 
@@ -407,6 +469,7 @@ static struct asker *add_asker(struct broker *broker, const struct peer *peer)
         return NULL;
     asker = object_alloc(sizeof *asker);
     asker->peer = *peer;
+    asker->met_at = loop_now(broker->loop);
     HASH_ADD(hh, broker->askers, peer, sizeof asker->peer, asker);
     return asker;
 }
@@ -416,8 +479,7 @@ static void greet(struct broker *broker, const struct peer *peer, uint64_t id)
     struct envelope pong = {.verb = VERB_PONG, .id = id, .pong = {.epoch = broker->epoch}};
     if (!port_send(broker->askers_port, peer, &pong, NULL, 0))
         return;
-    struct asker *asker;
-    HASH_FIND(hh, broker->askers, peer, sizeof *peer, asker);
+    struct asker *asker = find_asker(broker, peer);
     bool is_new = asker == NULL;
     if (is_new)
         asker = add_asker(broker, peer);

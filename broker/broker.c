@@ -26,8 +26,10 @@ enum { BROKER_MAGIC = 0x0b40ce40 };
 /* All askers wait while a broker that hands over lets workers finish: no longer than a person notices. */
 #define HAND_OVER_TIME (1500 * MILLISECOND)
 /* After the last answer: what an asker has not read when its connection ends is lost to it, asked again and
- * computed again. */
-#define HAND_OVER_REST (30 * MILLISECOND)
+ * computed again. Longer where that must not be: also an asker that waits for a processor has read it then.
+ */
+#define HAND_OVER_REST      (30 * MILLISECOND)
+#define HAND_OVER_REST_ONCE (250 * MILLISECOND)
 
 /* ---- time ---- */
 
@@ -110,6 +112,14 @@ static void look_at_hands(void *self, struct worker *worker)
     hands->once_only |= worker->in_flight > 0 && !worker->version->model->idempotent;
 }
 
+static int64_t rest(const struct broker *broker)
+{
+    for (const struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        if (!model->idempotent)
+            return HAND_OVER_REST_ONCE;
+    return HAND_OVER_REST;
+}
+
 static void hand_over_if_done(struct broker *broker)
 {
     struct hands hands = {0};
@@ -118,7 +128,7 @@ static void hand_over_if_done(struct broker *broker)
     if (hands.once_only || (hands.any && !late))
         return;
     /* The timer of held batches: nothing is dispatched any more. */
-    loop_timer_set(broker->loop, &broker->delay, loop_now(broker->loop) + HAND_OVER_REST, broker->handed_over,
+    loop_timer_set(broker->loop, &broker->delay, loop_now(broker->loop) + rest(broker), broker->handed_over,
                    broker->handed_over_self);
     broker->handed_over = NULL; /* once */
 }

@@ -255,6 +255,12 @@ void cache_lead(struct cache *cache, const struct cache_key *key, struct request
     DL_APPEND2(cache->flights, entry, previous, next);
 }
 
+const struct request *cache_leader(const struct cache_entry *entry)
+{
+    CHECK_OBJECT(entry, ENTRY_MAGIC);
+    return entry->leader;
+}
+
 struct request *cache_join(struct cache_entry *entry, struct request *request)
 {
     CHECK_OBJECT(entry, ENTRY_MAGIC);

@@ -46,6 +46,8 @@ bool cache_answer(struct cache_entry *entry, int64_t now, struct payload *answer
 /* The request, whose payload is the question, is about to be computed: others may join it from now on. Does
  * nothing when the key is taken (by another question, or one that was answered since). */
 void cache_lead(struct cache *cache, const struct cache_key *key, struct request *request);
+/* Whose answer those who join now would wait for; NULL when the entry is answered. */
+const struct request *cache_leader(const struct cache_entry *entry);
 /* The request waits for the entry's leader, which is returned; it must be in flight. Counted. */
 struct request *cache_join(struct cache_entry *entry, struct request *request);
 /* Who waits longest for the answer of this request; NULL when nobody does or it leads nothing. */

@@ -48,6 +48,7 @@ struct request {
     bool alone;             /* a worker died that had it and others: never again in company */
     int64_t arrived_at;     /* monotonic ns */
     int64_t sent_at;
+    int64_t expected_at;             /* of one that may be followed: when it is probably answered */
     char tag[72];                    /* the request id that people see, cut */
     struct payload payload;          /* none while FOLLOWING */
     struct cache_entry *entry;       /* cache.h: what it leads or follows; NULL: nothing */

@@ -5,7 +5,13 @@
  * is kept is sent at once. A question that is in flight is followed: its leader is computed, and asking.c
  * answers the followers together with it. Nobody loses by following. Its own deadline and its cancel hold;
  * where the leader waits in the queue it waits on the best terms of all who wait for it; and what ends the
- * leader alone gives its place to the next of them. SPDX-License-Identifier: MIT */
+ * leader alone gives its place to the next of them.
+ *
+ * Who could not be answered in time is refused at once like any other. That is decided by when its leader
+ * will be answered, as it was reckoned when the leader came in, or by how the request would stand in the
+ * queue itself, as the leader gets that place when it is the better one: who is in time by either may follow.
+ * Once the leader is with a worker, or was, nothing waits before it, and nobody who follows is refused.
+ * SPDX-License-Identifier: MIT */
 #include "state.h"
 
 /* Each gets the name and the deadline of the other; place, payload and history stay. */
@@ -50,18 +56,32 @@ static void improve_place(struct broker *broker, struct request *leader, struct 
     broker_wake(broker, leader->version); /* it may have come before one who waits for a worker for itself */
 }
 
-/* False when there is no room. */
+/* When the request would be answered that follows this leader. */
+static int64_t expected_at(const struct request *leader, int64_t now, int64_t needed)
+{
+    if (leader->state != REQUEST_QUEUED || leader->sent_at != 0)
+        return now;
+    return leader->expected_at < now + needed ? leader->expected_at : now + needed;
+}
+
+/* False when there is no room, or it would be too late: asking.c will find the same, and say so. */
 static bool follow(struct broker *broker, const struct request_key *key, const struct envelope *envelope,
                    struct version *version, struct cache_entry *entry)
 {
     if (request_count(broker->requests) >= (size_t)broker->config->broker_max_requests)
         return false; /* what the table has beyond that is for other models */
+    int64_t now = loop_now(broker->loop), left = (int64_t)envelope->request.time_left_us * MICROSECOND;
+    int64_t at = expected_at(cache_leader(entry), now, asking_time_needed(version, envelope));
+    if (at > now + left)
+        return false;
     struct request *request = request_new(broker->requests, key);
     if (request == NULL)
         return false;
     asking_begin(broker, request, envelope, version);
     request->state = REQUEST_FOLLOWING;
-    improve_place(broker, cache_join(entry, request), request);
+    struct request *leader = cache_join(entry, request);
+    leader->expected_at = at < leader->expected_at ? at : leader->expected_at;
+    improve_place(broker, leader, request);
     return true;
 }
 

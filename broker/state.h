@@ -63,6 +63,9 @@ void asking_fail(struct broker *broker, struct request *request, enum failure fa
 /* Answers the request, and who follows it, with the tensors in `payload`, and ends them. */
 void asking_reply(struct broker *broker, struct request *request, struct payload *payload,
                   const struct batch *batch, uint64_t compute_us);
+/* How long it probably takes until a request that came in now would be answered, ns; 0 when nothing waits
+ * before it, for then nobody knows better than by trying. */
+int64_t asking_time_needed(const struct version *version, const struct envelope *envelope);
 /* Takes a request in: all but its payload, and its place. */
 void asking_begin(struct broker *broker, struct request *request, const struct envelope *envelope,
                   struct version *version);
@@ -80,7 +83,8 @@ void asking_free(struct broker *broker);
 /* ---- sharing.c ---- */
 
 /* True when the request was answered from the cache of its model, which must be on, or waits for the answer
- * of an identical one. Else *digest is the name under which it is to lead. */
+ * of an identical one; not when that will come too late. Else *digest is the name under which it is to lead.
+ */
 bool sharing_take(struct broker *broker, const struct request_key *key, const struct port_message *message,
                   struct version *version, struct cache_key *digest);
 /* Before a request ends without an answer: its place goes to the first of those that follow it. Returns the

@@ -13,7 +13,15 @@ enum { STATUS_MS = 200 };
 struct broker_view {
     const struct config *config;
     bool asked;
-    yyjson_doc *status; /* NULL: no answer */
+    yyjson_doc *status;  /* NULL: no answer */
+    struct known *known; /* its workers by pid; NULL: not sorted yet, or there are none */
+    size_t known_count;
+};
+
+/* One worker of the status. */
+struct known {
+    int64_t pid;
+    yyjson_val *entry;
 };
 
 struct broker_view *broker_view_new(const struct config *config)
@@ -26,7 +34,10 @@ struct broker_view *broker_view_new(const struct config *config)
 void broker_view_forget(struct broker_view *view)
 {
     yyjson_doc_free(view->status);
+    free(view->known);
     view->status = NULL;
+    view->known = NULL;
+    view->known_count = 0;
     view->asked = false;
 }
 
@@ -77,18 +88,44 @@ int64_t broker_view_open(struct broker_view *view, const char *model, const char
            yyjson_get_sint(yyjson_obj_get(entry, "in_flight"));
 }
 
-static yyjson_val *worker_of(struct broker_view *view, pid_t pid)
+static int by_pid(const void *left, const void *right)
+{
+    int64_t a = ((const struct known *)left)->pid, b = ((const struct known *)right)->pid;
+    return (a > b) - (a < b);
+}
+
+/* Sorted once, as every worker of the fleet may be looked for in the same answer. */
+static void sort_workers(struct broker_view *view)
 {
     yyjson_val *workers = list_of(view, "workers");
     size_t index;
     size_t count;
     yyjson_val *entry;
+    if (view->known != NULL || yyjson_arr_size(workers) == 0)
+        return;
+    view->known = object_alloc(yyjson_arr_size(workers) * sizeof(*view->known));
+    view->known_count = yyjson_arr_size(workers);
     yyjson_arr_foreach(workers, index, count, entry)
     {
-        if (pid > 0 && yyjson_get_sint(yyjson_obj_get(entry, "pid")) == pid)
-            return entry;
+        view->known[index] = (struct known){yyjson_get_sint(yyjson_obj_get(entry, "pid")), entry};
     }
-    return NULL;
+    qsort(view->known, view->known_count, sizeof(*view->known), by_pid);
+}
+
+static yyjson_val *worker_of(struct broker_view *view, pid_t pid)
+{
+    const struct known wanted = {.pid = pid};
+    sort_workers(view);
+    const struct known *found =
+        pid <= 0 || view->known == NULL
+            ? NULL
+            : bsearch(&wanted, view->known, view->known_count, sizeof(*view->known), by_pid);
+    return found == NULL ? NULL : found->entry;
+}
+
+bool broker_view_answers(struct broker_view *view)
+{
+    return yyjson_is_arr(list_of(view, "workers"));
 }
 
 bool broker_view_knows(struct broker_view *view, pid_t pid)

@@ -13,6 +13,8 @@ struct broker_view *broker_view_new(const struct config *config);
 void broker_view_forget(struct broker_view *view);
 void broker_view_free(struct broker_view *view);
 
+/* True when it has answered. */
+bool broker_view_answers(struct broker_view *view);
 /* The workers of this version that have registered. */
 int64_t broker_view_workers(struct broker_view *view, const char *model, const char *version);
 /* True when the worker with that pid has registered. */

@@ -19,6 +19,7 @@
 #include "ledger.h"
 #include "log.h"
 #include "members.h"
+#include "missing.h"
 #include "recycle.h"
 #include "runtime.h"
 #include "turnover.h"
@@ -34,7 +35,8 @@ enum {
 
 /* How often the broker is asked while we wait for what only it knows. */
 #define LOOK_AGAIN (20 * MILLISECOND)
-/* How often processes are compared with the limits of their recycling. */
+/* How often processes are compared with the limits of their recycling, and with the workers that the broker
+ * knows. */
 #define RECYCLE_EVERY SECOND
 
 struct fleet {
@@ -158,9 +160,11 @@ static void recycle_due(void *self)
 {
     struct fleet *fleet = self;
     loop_timer_set(fleet->setup.loop, &fleet->recycle, clock_now() + RECYCLE_EVERY, recycle_due, fleet);
-    if (fleet->stopping || !fleet->ready_said)
+    if (fleet->stopping)
         return;
-    recycle_look(&fleet->members, fleet->plan, fleet->view, fleet->turnover);
+    missing_look(&fleet->members, fleet->plan, fleet->view, RECYCLE_EVERY / MILLISECOND);
+    if (fleet->ready_said)
+        recycle_look(&fleet->members, fleet->plan, fleet->view, fleet->turnover);
     broker_view_forget(fleet->view);
 }
 

@@ -113,6 +113,7 @@ static void member_changed(void *self, struct service *service, enum service_sta
     struct members *members = member->members;
     enum service_state state = service_state(service);
     members->changed = true;
+    member->was_known = member->missing = false; /* of what it was just now */
     count_state(member, before, 0);
     count_state(member, state, 1);
     if (state == SERVICE_STARTING && service_restarts(service) > 0)

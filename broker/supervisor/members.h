@@ -17,6 +17,9 @@ struct member {
     const char *how;             /* its last process ended */
     char origin[128];            /* where it comes from when it was not simply wanted: "adopted"; "" */
     int64_t no_recycling_before; /* monotonic ns: what was tried lately failed */
+    bool was_known;              /* the broker has known its present process */
+    bool missing;                /* when it was last looked for, the broker did not know it */
+    int64_t missing_ms;          /* and had not for so long */
     unsigned limit_percent;      /* of the limits of its recycling, so that not all reach theirs at once */
     struct member *prev;
     struct member *next;
@@ -30,6 +33,7 @@ struct members {
     loop_call *born; /* a process was made, and must be written down; with `self` */
     void *self;
     bool broker_was_ready; /* at least once */
+    pid_t missing_from;    /* the broker that members are missing from */
 };
 
 /* Adds and starts, or retires, so that `wanted` processes of the role (and of the model, for workers) are

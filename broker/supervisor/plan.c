@@ -69,6 +69,7 @@ static void plan_one(const struct config *config, const struct model_config *mod
     planned->configuration = format("%s/model.conf", model->directory);
     planned->instances = version == NULL ? 0 : model->instances;
     planned->required = model->required != 0;
+    planned->compute_timeout_ms = model->limits_compute_timeout_ms;
     planned->max_requests =
         model->limits_max_requests < 0 ? config->worker_max_requests : model->limits_max_requests;
     planned->max_rss_mb = model->limits_max_rss_mb < 0 ? config->worker_max_rss_mb : model->limits_max_rss_mb;

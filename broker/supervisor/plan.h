@@ -20,9 +20,10 @@ struct plan_model {
     char *python;        /* the interpreter of its worker; NULL: outrigger-worker serves it */
     char *configuration; /* its model.conf, which need not exist */
     int64_t instances;
-    bool required;        /* readiness waits for it */
-    int64_t max_requests; /* a worker is replaced after so many; 0: never */
-    int64_t max_rss_mb;   /* likewise when it is larger */
+    bool required;              /* readiness waits for it */
+    int64_t compute_timeout_ms; /* a batch that takes longer costs the worker its life */
+    int64_t max_requests;       /* a worker is replaced after so many; 0: never */
+    int64_t max_rss_mb;         /* likewise when it is larger */
 };
 
 /* The wanted state. */

@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: MIT */
 #include "runtime.h"
 
+#include "clock.h"
 #include "log.h"
 #include "process.h"
 #include "unix_socket.h"
@@ -26,11 +27,17 @@
 
 enum { DIRECTORY_MODE = 0750 };
 
+/* A process that a supervisor was just starting when it was killed has its lock until its own program runs,
+ * or it finds out that nobody starts it any more. Only then is it what the ledger says. */
+#define LOCK_PATIENCE (2 * SECOND)
+#define LOCK_LOOK     (5 * MILLISECOND)
+
 struct runtime {
     const struct config *config;
     int lock;
     int listen_fd;
     bool made_directory;
+    long long wait_logged; /* log_allowed's */
 };
 
 char *runtime_path(const struct config *config, const char *name, char *path)
@@ -52,8 +59,14 @@ static bool make_directory(const char *path)
 static bool take_lock(struct runtime *runtime)
 {
     char path[RUNTIME_PATH_BYTES];
+    const struct timespec pause = {.tv_nsec = LOCK_LOOK};
+    int64_t until = clock_now() + LOCK_PATIENCE;
     runtime_path(runtime->config, "supervisor.lock", path);
-    runtime->lock = process_lock(path);
+    while ((runtime->lock = process_lock(path)) == -1 && errno == EWOULDBLOCK && clock_now() < until) {
+        if (log_allowed(&runtime->wait_logged, 60))
+            log_info("%s: somebody has it; waiting for a moment", path);
+        nanosleep(&pause, NULL);
+    }
     if (runtime->lock != -1)
         return true;
     if (errno == EWOULDBLOCK)

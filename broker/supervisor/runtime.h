@@ -7,8 +7,8 @@
 
 struct runtime;
 
-/* Makes the directories and takes the supervisor's lock. NULL after a logged complaint: there is nothing to
- * be started then. */
+/* Makes the directories and takes the supervisor's lock, for which it waits up to two seconds. NULL after a
+ * logged complaint: there is nothing to be started then. */
 struct runtime *runtime_open(const struct config *config);
 /* Has the FastCGI listening socket from now on: `fd`, which it takes, or a new one for -1. False after a
  * logged complaint. */

@@ -1,7 +1,9 @@
 """Workers are killed under load, frontends are restarted, and nobody notices."""
 import json
 import os
+import pathlib
 import signal
+import tempfile
 import threading
 import time
 import unittest
@@ -117,6 +119,26 @@ class Death(unittest.TestCase):
             asking.join()
             self.assertEqual(answers[0][0], 200, answers[0][2])
             self.assertEqual(json.loads(answers[0][2])["prediction"], expected.labels[0])
+
+    def test_a_worker_that_hung_when_its_broker_died(self):
+        """The new broker never hears of it: the supervisor finds out, and has it replaced."""
+        with tempfile.TemporaryDirectory(prefix="outrigger-models.") as repository:
+            model = pathlib.Path(repository) / "sum"
+            (model / "1").mkdir(parents=True)
+            (model / "1" / "model.echo").write_text("features = 2;\n")
+            (model / "model.conf").write_text("limits: { compute_timeout_ms = 200; };")
+            body = json.dumps({"features": [1.0, 2.0]})
+            with Stack(web="nginx", models=repository, settings={"worker.heartbeat_ms": "1000",
+                                                                 "collector.interval_ms": "100"}) as stack:
+                broker = stack.pids("broker")[0]
+                # Silent for less than three heartbeats: the broker that dies has not given it up.
+                worker = stack.kill("worker.sum.1", signal.SIGSTOP)
+                os.kill(broker, signal.SIGKILL)
+                stack.wait(lambda: stack.pids("worker.sum.1") not in ([], [worker]), "it is not replaced")
+                self.assertNotIn(stack.pids("broker"), ([], [broker]))
+                self.assertEqual(stack.process("worker.sum.1")["cause"], "killed because it hung")
+                stack.wait(lambda: stack.request("POST", "/api/v1/models/sum/predict", body, JSON)[0] == 200,
+                           "the new one does not serve")
 
     def test_frontend_restarted_under_load(self):
         """SIGTERM: what is under way is finished, new connections wait in the backlog; gone within the drain time."""

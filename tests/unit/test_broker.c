@@ -326,6 +326,23 @@ END_TEST
 
 /* ---- deadlines and cancels ---- */
 
+/* An asker sees the deadline first, since its clock began to run first. */
+START_TEST(a_cancel_at_the_end_of_the_time_counts_as_the_deadline)
+{
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    struct envelope request = scene_request(1);
+    request.request.time_left_us = 400000;
+    end_send(asker, &request, "a");
+    scene_expect_batch(worker, "a");
+    int64_t last_tenth = clock_now() + 360 * MILLISECOND;
+    WAIT_FOR(clock_now() >= last_tenth);
+    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 1}, NULL);
+    WAIT_FOR(scene_counter(METRIC_REQUESTS, "m", "1", "deadline") == 1);
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "cancelled"), 0);
+}
+END_TEST
+
 START_TEST(a_deadline_passes_in_the_queue)
 {
     scene_start(NULL);
@@ -521,8 +538,33 @@ START_TEST(what_must_be_computed_once_holds_up_the_handing_over)
     int64_t later = clock_now() + 2 * SECOND; /* than an idempotent one would be waited for */
     WAIT_FOR(clock_now() >= later);
     ck_assert_int_eq(drained, 0);
+    int64_t answered = clock_now();
     scene_result(worker, batch, "A");
     WAIT_FOR(drained == 1);
+    ck_assert_int_ge(clock_now() - answered, 250 * MILLISECOND); /* for the asker to read it */
+}
+END_TEST
+
+/* It reads that we are there after it has sent a request, and sends it again. */
+START_TEST(what_must_be_computed_once_may_be_asked_again)
+{
+    repository_configure("m", "idempotent = false;");
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *other = scene_asker(), *worker = scene_worker(1);
+    for (int round = 0; round < 3; round++) {
+        scene_ask(asker, 1, "a");
+        if (round == 0) {
+            scene_result(worker, scene_expect_batch(worker, "a"), "A");
+            scene_expect_reply(asker, 1, "A");
+        }
+        scene_expect_nothing(asker);
+    }
+    scene_ask(other, 1, "b"); /* the id is another's */
+    scene_result(worker, scene_expect_batch(worker, "b"), "B");
+    scene_expect_reply(other, 1, "B");
+    scene_ask(asker, 2, "c");
+    scene_result(worker, scene_expect_batch(worker, "c"), "C");
+    scene_expect_reply(asker, 2, "C");
 }
 END_TEST
 
@@ -591,12 +633,14 @@ int main(void)
                                   deadlines_pass_in_their_order,
                                   a_deadline_passes_at_the_worker,
                                   a_cancel_ends_a_request_wherever_it_is,
+                                  a_cancel_at_the_end_of_the_time_counts_as_the_deadline,
                                   each_model_holds_its_batches_for_its_own_time,
                                   a_reload_releases_what_its_rule_does_not_hold,
                                   draining_finishes_what_is_open_and_refuses_what_comes,
                                   handing_over_finishes_what_workers_have_and_leaves_the_rest,
                                   a_batch_that_takes_long_does_not_hold_up_the_handing_over,
                                   what_must_be_computed_once_holds_up_the_handing_over,
+                                  what_must_be_computed_once_may_be_asked_again,
                                   an_idle_broker_is_drained_at_once,
                                   the_end_of_the_broker_frees_requests_in_every_state,
                                   an_endpoint_that_cannot_be_bound_is_named};

@@ -374,6 +374,56 @@ START_TEST(who_follows_one_that_was_sent_before_stands_in_front_with_it)
 }
 END_TEST
 
+/* Asks for one that is there before: true when it follows, false when it is refused at once. */
+static bool may_follow(uint64_t id, const char *payload, uint64_t time_left_us, uint8_t priority)
+{
+    uint64_t before = counter(METRIC_CACHE_COALESCED);
+    struct envelope request = scene_request(id);
+    request.request.time_left_us = time_left_us;
+    request.request.priority = priority;
+    end_send(other, &request, payload);
+    bool refused = false;
+    WAIT_FOR((refused = end_take_verb(other, scene_letter, VERB_REJECT)) ||
+             counter(METRIC_CACHE_COALESCED) > before);
+    ck_assert(!refused || (scene_letter->envelope.id == id &&
+                           scene_letter->envelope.reject.failure == FAILURE_OVERLOADED));
+    return !refused;
+}
+
+START_TEST(who_would_be_answered_too_late_does_not_follow)
+{
+    start(CACHE "batching: { max_batch_rows = 1; };");
+    int64_t begin = clock_now();
+    uint64_t batch = first_asks();
+    WAIT_FOR(clock_now() - begin >= 40 * MILLISECOND); /* that is what a batch costs */
+    scene_result(worker, batch, "A");
+    scene_expect_reply(asker, 1, "A");
+    scene_ask(asker, 2, "sent");
+    scene_expect_batch(worker, "sent");
+    struct envelope request = scene_request(3);
+    request.request.time_left_us = UINT64_C(3600000000);
+    end_send(asker, &request, "next");
+    for (request.id = 10; request.id < 510; request.id++) {
+        char payload[8];
+        snprintf(payload, sizeof payload, "%d", (int)request.id);
+        end_send(asker, &request, payload);
+    }
+    scene_expect_nothing(asker);
+    const uint64_t seconds = 1000000, hasty = 10 * seconds; /* all of them take twice as long */
+    ck_assert(!may_follow(2000, "509", hasty, 0));
+    ck_assert(memmem(scene_letter->envelope.reject.message.at, scene_letter->envelope.reject.message.length,
+                     "deadline", 8) != NULL);
+    ck_assert(may_follow(2001, "sent", hasty, 0)); /* at the end of the queue it would be too late, too */
+    ck_assert(may_follow(2002, "next", hasty, 0));
+    ck_assert(!may_follow(2003, "508", hasty, 0));
+    ck_assert(may_follow(2004, "508", hasty, 1)); /* which makes it the next */
+    ck_assert(may_follow(2005, "508", hasty, 0));
+    ck_assert(may_follow(2006, "507", 3600 * seconds, 0));
+    ck_assert(!may_follow(2007, "507", hasty, 0));
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "overloaded"), 3);
+}
+END_TEST
+
 START_TEST(a_follower_needs_a_place_in_the_table)
 {
     repository_configure("m", CACHE);
@@ -654,6 +704,7 @@ int main(void)
                                   the_earliest_deadline_is_that_of_all,
                                   who_follows_a_flood_does_not_wait_for_its_turn,
                                   who_follows_one_that_was_sent_before_stands_in_front_with_it,
+                                  who_would_be_answered_too_late_does_not_follow,
                                   a_follower_needs_a_place_in_the_table,
                                   a_follower_ends_by_itself,
                                   a_leader_that_is_cancelled_in_the_queue_leaves_its_place,

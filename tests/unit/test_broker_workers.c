@@ -564,8 +564,8 @@ START_TEST(a_worker_that_leaves_makes_nobody_suspect)
 }
 END_TEST
 
-/* The supervisor's word is faster than ZeroMQ's thread: the answers of a process that has ended, and its BYE, may
- * still be on their way. */
+/* The supervisor's word is faster than ZeroMQ's thread: the answers of a process that has ended, and its BYE,
+ * may still be on their way. */
 START_TEST(what_a_dead_worker_said_last_counts)
 {
     repository_configure("m", "idempotent = false;");

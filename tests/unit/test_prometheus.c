@@ -83,7 +83,8 @@ START_TEST(counters_and_gauges_stand_under_their_help_and_type)
     SHOW(requests, value(METRIC_STRAY_RESULTS, "", 0), value(METRIC_QUEUE_ROWS, "iris", (uint64_t)-7),
          value(METRIC_QUEUE_ROWS, "lily", 7), value(METRIC_QUEUE_BYTES, "iris", (uint64_t)INT64_MIN));
     check_has(
-        "# HELP outrigger_requests_total Requests that the broker finished, by outcome.\n"
+        "# HELP outrigger_requests_total Requests that the broker finished, by outcome; what its asker takes "
+        "back when the time for it is all but over counts as deadline.\n"
         "# TYPE outrigger_requests_total counter\n"
         "outrigger_requests_total{model=\"iris\",version=\"1\",outcome=\"none\"} 18446744073709551615\n");
     check_has("# TYPE outrigger_queue_rows gauge\n"

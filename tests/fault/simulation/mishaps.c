@@ -98,6 +98,13 @@ static void kill_asker(struct host *host)
     host_start_asker(host, which);
 }
 
+/* On a busy machine. */
+static void stall_asker(struct host *host)
+{
+    simulated_asker_pause(host->askers[any_asker(host)],
+                          world_now() + chance_between(world_chance(), 1, 150) * MILLISECOND);
+}
+
 static void rubbish(struct host *host)
 {
     struct simulated_worker *worker = any_worker(host);
@@ -200,6 +207,7 @@ static mishap_call *const calls[] = {
     [MISHAP_CUT_WORKER] = cut_worker,
     [MISHAP_CUT_ASKER] = cut_asker,
     [MISHAP_KILL_ASKER] = kill_asker,
+    [MISHAP_STALL_ASKER] = stall_asker,
     [MISHAP_KILL_BROKER] = kill_broker,
     [MISHAP_RESTART_BROKER] = restart_broker,
     [MISHAP_REPLACE_BROKER] = replace_broker,

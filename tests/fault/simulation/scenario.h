@@ -17,6 +17,7 @@
     X(CUT_WORKER, "the connection of a worker breaks")                                                       \
     X(CUT_ASKER, "the connection of an asker breaks")                                                        \
     X(KILL_ASKER, "kill -9 of an asker")                                                                     \
+    X(STALL_ASKER, "an asker gets no processor for a while")                                                 \
     X(KILL_BROKER, "kill -9 of the broker")                                                                  \
     X(RESTART_BROKER, "the broker is told to stop, and started again")                                       \
     X(REPLACE_BROKER, "the broker makes room for the next one")                                              \

@@ -215,6 +215,11 @@ void simulated_asker_cut(struct simulated_asker *asker)
     network_cut(asker->plan.network, asker->loop);
 }
 
+void simulated_asker_pause(struct simulated_asker *asker, int64_t until)
+{
+    loop_pause(asker->loop, until);
+}
+
 static void send_rude(struct simulated_asker *asker, const struct envelope *envelope, const void *payload,
                       size_t payload_bytes)
 {

@@ -24,6 +24,8 @@ void simulated_asker_free(struct simulated_asker *asker);
 /* SIGKILL: nothing leaves it any more. Free it afterwards. */
 void simulated_asker_kill(struct simulated_asker *asker);
 void simulated_asker_cut(struct simulated_asker *asker);
+/* Like SIGSTOP until then (virtual ns). */
+void simulated_asker_pause(struct simulated_asker *asker, int64_t until);
 /* Another peer sends what breaks the protocol, cancels what it never asked, asks with an id twice. */
 void simulated_asker_babble(struct simulated_asker *asker);
 /* Ready workers over all entries of the last CATALOG. */

@@ -109,6 +109,10 @@ static void saw_request(const struct port_message *message)
     struct question question;
     PROMISE(ledger_read_question(payload.at, payload.length, &question), "a REQUEST was changed on its way");
     struct ask *ask = ledger_find(books.ledger, &question);
+    if (ask != NULL && ask->once && ask->computed > 0) {
+        books.testimony.again++; /* the answer is on its way to the asker */
+        return;
+    }
     if (ask != NULL)
         ask->sent++;
     struct entry *entry = books.free;
