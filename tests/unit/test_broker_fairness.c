@@ -24,12 +24,12 @@ START_TEST(a_flood_waits_for_itself)
     scene_expect_nothing(asker);
     scene_result(worker, busy, "x");
     scene_expect_reply(asker, 1, "x");
-    uint64_t first = scene_expect_batch(worker, "flood"); /* whose turn it was */
-    scene_result(worker, first, "x");
-    uint64_t second = scene_expect_batch(worker, "quiet");
-    scene_result(worker, second, "y");
-    scene_expect_reply(asker, 2, "x");
+    uint64_t first = scene_expect_batch(worker, "quiet");
+    scene_result(worker, first, "y");
     scene_expect_reply(asker, 10, "y");
+    uint64_t second = scene_expect_batch(worker, "flood");
+    scene_result(worker, second, "x");
+    scene_expect_reply(asker, 2, "x");
 }
 END_TEST
 
