@@ -184,20 +184,63 @@ static void follow_route(struct broker *broker, struct version *version)
     }
 }
 
+/* When the next batch would probably come back if that worker got it now. */
+static int64_t back_at(const struct broker *broker, const struct version *version,
+                       const struct worker *worker, const struct request *head)
+{
+    uint64_t rows = version->queue.rows, most = version->model->rule.max_batch_rows;
+    if (rows > most)
+        rows = most > head->rows ? most : head->rows;
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        rows += worker->batches[i].rows;
+    int64_t begin = worker->in_flight > 0 ? worker_began(worker) : loop_now(broker->loop);
+    return begin + cost_of_rows(&version->cost, rows, (uint32_t)most, 1);
+}
+
+/* What is first in line, and would be answered too late now, fails before it costs a worker time that those
+ * behind it can use. The last one that waits is tried all the same: what is known of the cost may be wrong,
+ * and is only learned of again from batches. True when there was one. */
+static bool drop_late(struct broker *broker, struct version *version, const struct worker *worker)
+{
+    struct request *head = version->queue.requests > 1 ? queue_head(&version->queue) : NULL;
+    if (head == NULL || head->alone || cache_deadline(head) >= back_at(broker, version, worker, head))
+        return false;
+    asking_fail(broker, head, FAILURE_DEADLINE,
+                text_of("it waited longer than was expected: the answer would have come too late"));
+    return true;
+}
+
+/* Workers that can take a batch now. Where there are none *again_at is when one should. */
+static size_t free_workers_for(const struct broker *broker, struct version *version, struct worker **worker,
+                               int64_t *again_at)
+{
+    int64_t now = loop_now(broker->loop);
+    *again_at = INT64_MAX;
+    size_t count = version_free_workers(version, now, worker);
+    const struct request *head = queue_head(&version->queue);
+    if (*worker == NULL || head == NULL)
+        return count;
+    if (head->alone && (*worker)->in_flight > 0)
+        return 0; /* alone means: with a worker that has nothing else */
+    if (count == 0)
+        *again_at = version_due(version, *worker);
+    return count;
+}
+
 void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
     follow_route(broker, version);
     for (;;) {
         struct worker *worker;
-        size_t free_workers = version_free_workers(version, &worker);
-        const struct request *head = queue_head(&version->queue);
-        if (head != NULL && head->alone && worker != NULL && worker->in_flight > 0)
-            free_workers = 0; /* alone means: with a worker that has nothing else */
+        int64_t due;
+        size_t free_workers = free_workers_for(broker, version, &worker, &due);
+        if (free_workers > 0 && drop_late(broker, version, worker))
+            continue;
         struct dispatch_decision decision =
             dispatch_decide(&version->queue, &version->model->rule, free_workers,
                             worker == NULL ? 0 : worker->capacity_rows, loop_now(broker->loop));
-        version->again_at = decision.again_at;
+        version->again_at = decision.again_at < due ? decision.again_at : due;
         if (decision.release == RELEASE_WAIT)
             return;
         ENSURE(worker != NULL);
