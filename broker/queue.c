@@ -403,6 +403,14 @@ size_t queue_take(struct queue *queue, uint32_t max_rows, size_t max_count, stru
     return count;
 }
 
+uint64_t queue_rows_first(const struct queue *queue)
+{
+    for (size_t i = QUEUE_PRIORITIES; i-- > 0;)
+        if (queue->lines[i].waiting > 0)
+            return rows_first(&queue->lines[i]);
+    return 0;
+}
+
 int64_t queue_oldest(const struct queue *queue)
 {
     return queue->arrivals == NULL ? INT64_MAX : queue->arrivals->arrived_at;

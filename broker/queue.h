@@ -64,6 +64,8 @@ void queue_remove(struct queue *queue, struct request *request);
  * that must be alone ends the batch before it, or is the batch. Returns how many; *rows = their sum. */
 size_t queue_take(struct queue *queue, uint32_t max_rows, size_t max_count, struct request **taken,
                   uint32_t *rows);
+/* How many rows those have who will be taken before all turns. */
+uint64_t queue_rows_first(const struct queue *queue);
 /* When the oldest request arrived (monotonic ns); INT64_MAX when none waits. */
 int64_t queue_oldest(const struct queue *queue);
 /* The request that would be taken next, NULL when none waits. Who has the turn may change. */

@@ -28,6 +28,9 @@ enum { SILENT_AFTER_BEATS = 3 };
 #define LAST_WORDS_TIME (500 * MILLISECOND)
 #define LAST_WORDS_LOOK MILLISECOND
 
+/* A batch that takes less is not made smaller for those who wait little. */
+#define COMPANY_FROM (2 * MILLISECOND)
+
 static void lose_unreachable(void *self);
 
 /* ---- batches out ---- */
@@ -227,6 +230,20 @@ static size_t free_workers_for(const struct broker *broker, struct version *vers
     return count;
 }
 
+/* Of so many rows that a batch may have. Who goes before all turns gets no company that would make its answer
+ * take twice as long, where a batch takes so long that anybody would notice. That costs a batch more, but
+ * less than what those rows cost anyway. */
+static uint32_t without_company(const struct version *version, uint32_t rows)
+{
+    uint64_t first = queue_rows_first(&version->queue);
+    if (first == 0 || first >= rows)
+        return rows;
+    uint64_t all = version->queue.rows < rows ? version->queue.rows : rows;
+    int64_t together = cost_of_batch(&version->cost, all);
+    bool spoils = together >= COMPANY_FROM && together / 2 >= cost_of_batch(&version->cost, first);
+    return spoils ? (uint32_t)first : rows;
+}
+
 void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
@@ -245,7 +262,8 @@ void serving_dispatch(struct broker *broker, struct version *version)
             return;
         ENSURE(worker != NULL);
         uint32_t rows;
-        size_t count = queue_take(&version->queue, decision.rows, COUNT_OF(taken), taken, &rows);
+        size_t count = queue_take(&version->queue, without_company(version, decision.rows), COUNT_OF(taken),
+                                  taken, &rows);
         if (send_batch(broker, worker, taken, count, rows)) {
             series_add(version->model->releases[decision.release], 1);
             continue;

@@ -57,12 +57,12 @@ START_TEST(what_a_busy_worker_does_not_need_yet_can_be_overtaken)
     struct end *asker = scene_asker(), *worker = worker_with_slots(2);
     const struct worker *known = pool_find_pid(broker_pool(scene_broker), 1);
     ask_as(asker, 1, 1, 1, "begun");
+    uint64_t batch = scene_expect_batch(worker, "begun");
     teach(10 * SECOND);
     ask_as(asker, 2, 1, 1, "flood");
     ask_as(asker, 3, 2, 1, "quiet");
     scene_expect_nothing(asker);
     ck_assert_uint_eq(known->in_flight, 1);
-    uint64_t batch = scene_expect_batch(worker, "begun");
     scene_result(worker, batch, "B");
     scene_expect_batch(worker, "quiet");
     ck_assert_uint_eq(known->in_flight, 1);
@@ -80,6 +80,37 @@ START_TEST(a_busy_worker_gets_the_next_batch_before_it_is_done)
     ask_as(asker, 2, 1, 1, "next");
     scene_expect_batch(worker, "next"); /* though nobody said a word */
     ck_assert_int_ge(clock_now(), due);
+}
+END_TEST
+
+/* Batches of 1 and 16 rows are known to take `one` and `sixteen`; what then goes with a quiet request? */
+static void expect_beside_a_flood(int64_t one, int64_t sixteen, const char *expected)
+{
+    scene_start(NULL);
+    struct end *asker = scene_asker();
+    ask_as(asker, 1, 1, 15, "flood");
+    ask_as(asker, 2, 2, 1, "quiet");
+    scene_expect_nothing(asker);
+    cost_learn(&teach(one)->cost, 16, sixteen);
+    struct end *worker = scene_worker(1);
+    scene_expect_batch(worker, expected);
+}
+
+START_TEST(who_goes_first_has_no_company_that_takes_long)
+{
+    expect_beside_a_flood(MILLISECOND, 10 * MILLISECOND, "quiet");
+}
+END_TEST
+
+START_TEST(company_that_hardly_costs_goes_along)
+{
+    expect_beside_a_flood(6 * MILLISECOND, 10 * MILLISECOND, "quiet flood");
+}
+END_TEST
+
+START_TEST(small_batches_are_not_made_smaller)
+{
+    expect_beside_a_flood(MILLISECOND / 10, MILLISECOND, "quiet flood");
 }
 END_TEST
 
@@ -229,6 +260,9 @@ int main(void)
     const TTest *const tests[] = {a_flood_waits_for_itself,
                                   what_a_busy_worker_does_not_need_yet_can_be_overtaken,
                                   a_busy_worker_gets_the_next_batch_before_it_is_done,
+                                  who_goes_first_has_no_company_that_takes_long,
+                                  company_that_hardly_costs_goes_along,
+                                  small_batches_are_not_made_smaller,
                                   what_would_be_too_late_is_not_computed,
                                   the_last_that_waits_is_tried_though_it_may_be_too_late,
                                   what_would_just_be_in_time_is_refused,

@@ -472,7 +472,11 @@ START_TEST(who_had_nothing_waiting_goes_before_all_turns)
 {
     push_tenants("aabcaacb");
     ck_assert_uint_eq(queue_rows_ahead(&queue, 'd', 0, 1), 4); /* b's and c's */
-    ck_assert_str_eq(take(100, 8), "27360145");
+    ck_assert_uint_eq(queue_rows_first(&queue), 4);
+    ck_assert_str_eq(take(100, 4), "2736");
+    ck_assert_uint_eq(queue_rows_first(&queue), 0);
+    ck_assert_str_eq(take(100, 8), "0145");
+    ck_assert_uint_eq(queue_rows_first(&queue), 0);
 }
 END_TEST
 
