@@ -21,6 +21,11 @@ enum { ASKERS_MAX = 1024 };
  * itself, and also in a busy broker not longer than this. */
 #define CANCEL_AT_DEADLINE(time) ((time) / 10 < 100 * MILLISECOND ? (time) / 10 : 100 * MILLISECOND)
 
+/* What waits is expected to take an eighth longer than batches took lately: where the queue is full all the
+ * time each request that comes in just fits its deadline, and the smallest delay would make all of them late,
+ * which costs as much of the workers' time as if they had been in time. */
+enum { SLACK_SHARE = 8 };
+
 /* How long a new broker waits for workers before it tells that there are none. */
 #define CATALOG_WAIT SECOND
 
@@ -220,7 +225,8 @@ int64_t asking_time_needed(const struct version *version, const struct envelope 
 {
     uint64_t ahead = queue_rows_ahead(&version->queue, envelope->request.tenant, envelope->request.priority,
                                       envelope->request.rows);
-    return ahead == 0 ? 0 : time_for_rows(version, ahead + envelope->request.rows);
+    int64_t needed = ahead == 0 ? 0 : time_for_rows(version, ahead + envelope->request.rows);
+    return needed + needed / SLACK_SHARE;
 }
 
 /* A request that will not be computed in time is refused now, when its asker can still try elsewhere, and

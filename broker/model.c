@@ -15,6 +15,11 @@
 
 enum { TABLE_MAGIC = 0x30de0001, MODEL_MAGIC = 0x30de0002, VERSION_MAGIC = 0x30de0003 };
 
+/* A busy worker gets its next batch so long before it has probably done the one that it has: the way there,
+ * with all that the broker may be doing first, and by how much the estimate may be wrong. */
+#define AHEAD       MILLISECOND
+#define AHEAD_SHARE 8 /* and an eighth of what the batch takes */
+
 struct model_table {
     unsigned magic;
     const struct config *config;
@@ -294,18 +299,30 @@ enum catalog_state version_state(const struct version *version)
     return CATALOG_DRAINING;
 }
 
-size_t version_free_workers(const struct version *version, struct worker **first)
+int64_t version_due(const struct version *version, const struct worker *worker)
+{
+    if (worker->in_flight == 0)
+        return INT64_MIN;
+    int64_t took = cost_of_batch(&version->cost, worker->batches[0].rows);
+    return worker_began(worker) + took - took / AHEAD_SHARE - AHEAD;
+}
+
+size_t version_free_workers(const struct version *version, int64_t now, struct worker **first)
 {
     size_t count = 0;
+    int64_t earliest = INT64_MAX;
     *first = NULL;
     struct worker *worker;
     DL_FOREACH2(version->workers, worker, next)
     {
         if (!worker_free_slot(worker))
             continue;
-        count++;
-        if (*first == NULL || worker->in_flight < (*first)->in_flight)
-            *first = worker;
+        int64_t due = version_due(version, worker);
+        count += due <= now;
+        if (*first != NULL && due >= earliest)
+            continue;
+        *first = worker;
+        earliest = due;
     }
     return count;
 }

@@ -69,8 +69,13 @@ struct model *model_first(struct model_table *table); /* the others by `next` */
 size_t model_version_count(const struct model_table *table);
 
 enum catalog_state version_state(const struct version *version);
-/* How many of its workers can take a batch now, and the one that should. */
-size_t version_free_workers(const struct version *version, struct worker **first);
+/* When a worker that computes should get its next batch (monotonic ns): shortly before it has probably done
+ * what it has. What is not yet in its hands can still be overtaken, gather company, and go to another. In the
+ * past for one that has nothing, or small batches only, or of whose batches nothing is known. */
+int64_t version_due(const struct version *version, const struct worker *worker);
+/* How many of its workers should get a batch now, and the one that should first: when there are none, the one
+ * of those with a free slot that is due the earliest, or NULL. */
+size_t version_free_workers(const struct version *version, int64_t now, struct worker **first);
 void version_set_schema(struct version *version, struct text schema);
 /* Its workers do not start, for that reason (cut where it is too long); `all`: none of them. "" and false:
  * they do. */

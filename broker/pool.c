@@ -153,6 +153,13 @@ struct batch *worker_batch(struct worker *worker, uint64_t batch_id)
     return NULL;
 }
 
+int64_t worker_began(const struct worker *worker)
+{
+    ENSURE(worker->in_flight > 0);
+    int64_t sent_at = worker->batches[0].sent_at;
+    return sent_at > worker->result_at ? sent_at : worker->result_at;
+}
+
 void worker_release(struct worker *worker, struct batch *batch)
 {
     size_t index = (size_t)(batch - worker->batches);

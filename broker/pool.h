@@ -73,6 +73,8 @@ struct batch *worker_assign(struct worker *worker, uint64_t batch_id, struct req
                             size_t count, uint32_t rows, int64_t now, int64_t overdue_at);
 /* The batch with that id that this worker has, or NULL. */
 struct batch *worker_batch(struct worker *worker, uint64_t batch_id);
+/* When it began to compute the batch that it has, and has had the longest (monotonic ns). */
+int64_t worker_began(const struct worker *worker);
 /* Takes the batch out of its hands: BUSY -> IDLE when it was the last. */
 void worker_release(struct worker *worker, struct batch *batch);
 /* IDLE or BUSY -> DRAINING. */

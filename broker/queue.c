@@ -7,8 +7,13 @@
  * Within a priority the tenants (who asks: an API key; 0 for all who show none) take turns by deficit round
  * robin counted in rows (Shreedhar and Varghese 1995): each turn adds a quantum to what a tenant may take,
  * what it does not use it keeps while it has something waiting, and a request that needs more waits for so
- * many turns. So one that floods waits for itself, and the others hardly notice. Within a tenant the earliest
- * deadline goes first: what can still be answered in time is. SPDX-License-Identifier: MIT */
+ * many turns. So one that floods waits for itself, and the others hardly notice.
+ *
+ * One that had nothing waiting, as those who ask little mostly have, need not even wait for the turns of
+ * others: it may take some rows before them, as a loan on its own next turns. The debt stays in the ring when
+ * nothing else of the tenant does, until it is paid, so that in the long run nobody gets more than with turns
+ * alone; it is forgotten when nobody waits. Within a tenant the earliest deadline goes first: what can still
+ * be answered in time is. SPDX-License-Identifier: MIT */
 #include "queue.h"
 
 #include <stdlib.h>
@@ -26,7 +31,8 @@ struct flow {
     uint64_t tenant;
     struct heap requests;
     uint64_t rows;
-    uint64_t allowance; /* rows that it may take in this turn: the deficit counter */
+    int64_t allowance; /* rows that it may take in this turn: the deficit counter; below 0: its debt */
+    bool first;        /* in the line's list `first`, else in the ring */
     struct flow *previous, *next;
     UT_hash_handle hh;
 };
@@ -46,7 +52,12 @@ static struct flow *find_flow(const struct line *line, uint64_t tenant)
     return flow;
 }
 
-static struct flow *add_flow(struct queue *queue, struct line *line, uint64_t tenant)
+static bool has_requests(const struct flow *flow)
+{
+    return flow->requests.count > 0;
+}
+
+static struct flow *new_flow(struct queue *queue, struct line *line, uint64_t tenant)
 {
     struct flow *flow = queue->spare;
     if (flow == NULL) {
@@ -59,7 +70,6 @@ static struct flow *add_flow(struct queue *queue, struct line *line, uint64_t te
     flow->allowance = line->turn == NULL ? QUEUE_QUANTUM_ROWS : 0;
     HASH_ADD(hh, line->flows, tenant, sizeof flow->tenant, flow);
     CDL_APPEND2(line->turn, flow, previous, next);
-    queue->flows++;
     return flow;
 }
 
@@ -69,21 +79,23 @@ static void free_flow(struct flow *flow)
     free(flow);
 }
 
-static void give_turn(struct line *line, struct flow *flow)
+/* Out of the ring, or of those who go first. */
+static void unlink_flow(struct line *line, struct flow *flow)
 {
-    line->turn = flow;
-    flow->allowance += QUEUE_QUANTUM_ROWS;
+    if (flow->first) {
+        DL_DELETE2(line->first, flow, previous, next);
+        line->first_count--;
+        flow->first = false;
+    } else {
+        CDL_DELETE2(line->turn, flow, previous, next);
+    }
 }
 
-/* It has nothing more here. */
-static void remove_flow(struct queue *queue, struct line *line, struct flow *flow)
+/* It has nothing more here, nor a debt. */
+static void drop_flow(struct queue *queue, struct line *line, struct flow *flow)
 {
-    struct flow *heir = line->turn == flow && flow->next != flow ? flow->next : NULL;
     HASH_DEL(line->flows, flow);
-    CDL_DELETE2(line->turn, flow, previous, next);
-    if (heir != NULL)
-        give_turn(line, heir);
-    queue->flows--;
+    unlink_flow(line, flow);
     if (queue->spare_count == SPARE_MAX) {
         free_flow(flow);
         return;
@@ -93,17 +105,72 @@ static void remove_flow(struct queue *queue, struct line *line, struct flow *flo
     queue->spare_count++;
 }
 
+/* Nobody waits, so nobody is owed anything. */
+static void forget_debts(struct queue *queue, struct line *line)
+{
+    struct flow *flow, *next;
+    HASH_ITER(hh, line->flows, flow, next)
+    {
+        drop_flow(queue, line, flow);
+    }
+}
+
+/* ---- loans ---- */
+
+/* How many rows it may owe at most allows these, too. */
+static bool is_within_loan(const struct flow *flow, uint32_t rows)
+{
+    return (flow == NULL ? 0 : flow->allowance) - (int64_t)rows >= -QUEUE_LOAN_ROWS;
+}
+
+/* True when a tenant that has nothing waiting, and that flow or none, may take so many rows before all turns.
+ */
+static bool may_borrow(const struct line *line, const struct flow *flow, uint32_t rows)
+{
+    size_t in_debt = HASH_COUNT(line->flows) - line->waiting - (flow == NULL ? 0 : 1);
+    return line->waiting > 0 && line->first_count + in_debt < QUEUE_LOANS_MAX && is_within_loan(flow, rows);
+}
+
+static void put_first(struct line *line, struct flow *flow)
+{
+    unlink_flow(line, flow);
+    flow->allowance = flow->allowance > 0 ? 0 : flow->allowance; /* that was for its turn */
+    flow->first = true;
+    line->first_count++;
+    DL_APPEND2(line->first, flow, previous, next);
+}
+
+static void put_into_ring(struct line *line, struct flow *flow)
+{
+    unlink_flow(line, flow);
+    CDL_APPEND2(line->turn, flow, previous, next);
+}
+
+/* ---- turns ---- */
+
 static struct request *first_of(const struct flow *flow)
 {
     return (struct request *)(void *)((char *)heap_first(&flow->requests) - offsetof(struct request, order));
 }
 
-/* How many turns a flow still has to wait. */
+/* How many turns a flow still has to wait; one that only has a debt waits for ever. */
 static uint64_t turns_to_wait(const struct flow *flow)
 {
-    uint64_t rows = first_of(flow)->rows;
-    return rows <= flow->allowance ? 0
-                                   : (rows - flow->allowance + QUEUE_QUANTUM_ROWS - 1) / QUEUE_QUANTUM_ROWS;
+    if (!has_requests(flow))
+        return UINT64_MAX;
+    int64_t missing = first_of(flow)->rows - flow->allowance;
+    return missing <= 0 ? 0 : ((uint64_t)missing + QUEUE_QUANTUM_ROWS - 1) / QUEUE_QUANTUM_ROWS;
+}
+
+/* The next one has its turn, or what it has of it pays the last of its debt and it is gone. */
+static void pass_turn(struct queue *queue, struct line *line)
+{
+    struct flow *next = line->turn->next;
+    next->allowance += QUEUE_QUANTUM_ROWS;
+    if (!has_requests(next) && next->allowance >= 0)
+        drop_flow(queue, line, next);
+    else
+        line->turn = next;
 }
 
 /* Nobody may take what it wants within the next round: the rounds in which nothing would happen are had at
@@ -117,22 +184,44 @@ static void skip_rounds(struct line *line)
         if (turns_to_wait(flow) < rounds)
             rounds = turns_to_wait(flow);
     }
+    if (rounds < 2)
+        return;
     CDL_FOREACH2(line->turn, flow, next)
     {
-        flow->allowance += (rounds - 1) * QUEUE_QUANTUM_ROWS;
+        flow->allowance += (int64_t)(rounds - 1) * QUEUE_QUANTUM_ROWS;
     }
 }
 
-/* Moves the turn on to the first that may take its first request. */
-static struct flow *whose_turn(struct line *line)
+/* Moves the turn on to the first that may take its first request. Somebody in the ring must have one. */
+static struct flow *whose_turn(struct queue *queue, struct line *line)
 {
-    const struct flow *begin = line->turn;
+    size_t round = HASH_COUNT(line->flows);
     while (turns_to_wait(line->turn) > 0) {
-        give_turn(line, line->turn->next);
-        if (line->turn == begin && turns_to_wait(line->turn) > 0)
-            skip_rounds(line);
+        pass_turn(queue, line);
+        if (--round > 0)
+            continue;
+        skip_rounds(line);
+        round = HASH_COUNT(line->flows);
     }
     return line->turn;
+}
+
+/* Its last request is gone. */
+static void emptied(struct queue *queue, struct line *line, struct flow *flow)
+{
+    bool had_turn = line->turn == flow;
+    line->waiting--;
+    queue->flows--;
+    if (line->waiting == 0) {
+        forget_debts(queue, line);
+    } else if (flow->allowance < 0) {
+        if (flow->first)
+            put_into_ring(line, flow);
+    } else {
+        drop_flow(queue, line, flow);
+        if (had_turn && line->turn != NULL)
+            line->turn->allowance += QUEUE_QUANTUM_ROWS; /* the next one's */
+    }
 }
 
 void queue_free(struct queue *queue)
@@ -145,7 +234,7 @@ void queue_free(struct queue *queue)
             HASH_DEL(line->flows, flow);
             free_flow(flow);
         }
-        line->turn = NULL;
+        line->turn = line->first = NULL;
     }
     while (queue->spare != NULL) {
         struct flow *flow = queue->spare;
@@ -174,12 +263,25 @@ enum failure queue_admits(const struct queue *queue, uint64_t tenant, uint8_t pr
         return FAILURE_NONE;
     ENSURE(priority < QUEUE_PRIORITIES);
     const struct flow *flow = find_flow(&queue->lines[priority], tenant);
-    uint64_t share = queue->max_rows / (queue->flows + (flow == NULL));
-    bool below = (flow == NULL ? 0 : flow->rows) + rows <= share && queue->flows > (flow != NULL);
+    bool waits = flow != NULL && has_requests(flow);
+    uint64_t share = queue->max_rows / (queue->flows + !waits);
+    bool below = (waits ? flow->rows : 0) + rows <= share && queue->flows > waits;
     return within(queue->rows, rows, queue->max_rows, below) &&
                    within(queue->bytes, bytes, queue->max_bytes, below)
                ? FAILURE_NONE
                : FAILURE_OVERLOADED;
+}
+
+/* What those have who go first. */
+static uint64_t rows_first(const struct line *line)
+{
+    uint64_t rows = 0;
+    const struct flow *flow;
+    DL_FOREACH2(line->first, flow, next)
+    {
+        rows += flow->rows;
+    }
+    return rows;
 }
 
 uint64_t queue_rows_ahead(const struct queue *queue, uint64_t tenant, uint8_t priority, uint32_t rows)
@@ -187,10 +289,14 @@ uint64_t queue_rows_ahead(const struct queue *queue, uint64_t tenant, uint8_t pr
     ENSURE(priority < QUEUE_PRIORITIES);
     const struct line *line = &queue->lines[priority];
     const struct flow *flow = find_flow(line, tenant);
-    uint64_t own = flow == NULL ? 0 : flow->rows;
+    bool waits = flow != NULL && has_requests(flow);
+    uint64_t own = waits ? flow->rows : 0;
+    uint64_t debt = flow == NULL || flow->allowance > 0 ? 0 : (uint64_t)-flow->allowance;
     uint64_t others = line->rows - own;
-    uint64_t turns = (own + rows + QUEUE_QUANTUM_ROWS - 1) / QUEUE_QUANTUM_ROWS * QUEUE_QUANTUM_ROWS;
-    uint64_t overtaking = (HASH_COUNT(line->flows) - (flow != NULL)) * turns;
+    uint64_t turns = (debt + own + rows + QUEUE_QUANTUM_ROWS - 1) / QUEUE_QUANTUM_ROWS * QUEUE_QUANTUM_ROWS;
+    uint64_t overtaking = (line->waiting - waits) * turns;
+    if (!waits && may_borrow(line, flow, rows))
+        overtaking = rows_first(line);
     uint64_t ahead = own + (others < overtaking ? others : overtaking);
     for (size_t i = (size_t)priority + 1; i < QUEUE_PRIORITIES; i++)
         ahead += queue->lines[i].rows;
@@ -203,8 +309,16 @@ static void insert(struct queue *queue, struct request *request, int64_t order)
 {
     struct line *line = line_of(queue, request->priority);
     struct flow *flow = find_flow(line, request->tenant);
+    bool waits = flow != NULL && has_requests(flow);
+    bool borrows = !waits && may_borrow(line, flow, request->rows);
     if (flow == NULL)
-        flow = add_flow(queue, line, request->tenant);
+        flow = new_flow(queue, line, request->tenant);
+    if (!waits) {
+        if (borrows)
+            put_first(line, flow);
+        line->waiting++;
+        queue->flows++;
+    }
     heap_set(&flow->requests, &request->order, order);
     flow->rows += request->rows;
     line->rows += request->rows;
@@ -244,15 +358,22 @@ void queue_remove(struct queue *queue, struct request *request)
     queue->rows -= request->rows;
     queue->bytes -= request->bytes;
     queue->requests--;
-    if (flow->requests.count == 0)
-        remove_flow(queue, line, flow);
+    if (!has_requests(flow))
+        emptied(queue, line, flow);
 }
 
 static struct flow *next_flow(struct queue *queue)
 {
-    for (size_t i = QUEUE_PRIORITIES; i-- > 0;)
-        if (queue->lines[i].turn != NULL)
-            return whose_turn(&queue->lines[i]);
+    for (size_t i = QUEUE_PRIORITIES; i-- > 0;) {
+        struct line *line = &queue->lines[i];
+        /* One whose next request is more than it may borrow goes where it has turns. */
+        while (line->first != NULL && !is_within_loan(line->first, first_of(line->first)->rows))
+            put_into_ring(line, line->first);
+        if (line->first != NULL)
+            return line->first;
+        if (line->waiting > 0)
+            return whose_turn(queue, line);
+    }
     return NULL;
 }
 
@@ -280,6 +401,14 @@ size_t queue_take(struct queue *queue, uint32_t max_rows, size_t max_count, stru
             break;
     }
     return count;
+}
+
+uint64_t queue_rows_first(const struct queue *queue)
+{
+    for (size_t i = QUEUE_PRIORITIES; i-- > 0;)
+        if (queue->lines[i].waiting > 0)
+            return rows_first(&queue->lines[i]);
+    return 0;
 }
 
 int64_t queue_oldest(const struct queue *queue)

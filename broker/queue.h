@@ -7,14 +7,19 @@
 enum {
     QUEUE_PRIORITIES = 10,
     QUEUE_QUANTUM_ROWS = 16, /* what a tenant may take in its turn, before it is the next one's */
+    QUEUE_LOAN_ROWS = 128,   /* what one that had nothing waiting may take before all turns */
+    QUEUE_LOANS_MAX = 64,    /* tenants of a line who may have such a loan at a time */
 };
 
 struct flow;
 
 /* Those of one priority. */
 struct line {
-    struct flow *flows; /* by tenant: those who have something here */
+    struct flow *flows; /* by tenant: those who have something here, or a debt */
     struct flow *turn;  /* whose turn it is; the others follow in a ring */
+    struct flow *first; /* those who are before all turns, and not in the ring; in order */
+    size_t first_count;
+    size_t waiting; /* flows that have something here */
     uint64_t rows;
 };
 
@@ -27,7 +32,7 @@ struct queue {
     uint64_t rows;
     uint64_t bytes;
     size_t requests;
-    size_t flows; /* in all lines */
+    size_t flows; /* in all lines, that have something there */
     uint64_t max_rows;
     uint64_t max_bytes;
     int64_t pushed; /* how many ever were: keeps those of one deadline in their order */
@@ -43,7 +48,8 @@ void queue_free(struct queue *queue);
 enum failure queue_admits(const struct queue *queue, uint64_t tenant, uint8_t priority, uint32_t rows,
                           size_t bytes);
 /* How many rows will be taken before the last of `rows` new ones of that tenant: those of higher priorities,
- * and of the same priority what the tenant has, and of each other tenant as much at most. */
+ * and of the same priority what the tenant has, and of each other tenant as much at most; for one that may go
+ * before all turns, only what others have there. */
 uint64_t queue_rows_ahead(const struct queue *queue, uint64_t tenant, uint8_t priority, uint32_t rows);
 
 /* Among the requests of its priority and tenant the one whose deadline is the earliest comes first (to 65 us;
@@ -53,11 +59,13 @@ void queue_push(struct queue *queue, struct request *request);
  * bounded: it was admitted once. */
 void queue_push_front(struct queue *queue, struct request *request);
 void queue_remove(struct queue *queue, struct request *request);
-/* Takes, highest priority first and the tenants in turn, as many requests as fit `max_rows` rows and
- * `max_count`, at least one when there is any (it may alone be larger). A request that must be alone ends the
- * batch before it, or is the batch. Returns how many; *rows = their sum. */
+/* Takes, highest priority first, and of it those who go first and then the tenants in turn, as many requests
+ * as fit `max_rows` rows and `max_count`, at least one when there is any (it may alone be larger). A request
+ * that must be alone ends the batch before it, or is the batch. Returns how many; *rows = their sum. */
 size_t queue_take(struct queue *queue, uint32_t max_rows, size_t max_count, struct request **taken,
                   uint32_t *rows);
+/* How many rows those have who will be taken before all turns. */
+uint64_t queue_rows_first(const struct queue *queue);
 /* When the oldest request arrived (monotonic ns); INT64_MAX when none waits. */
 int64_t queue_oldest(const struct queue *queue);
 /* The request that would be taken next, NULL when none waits. Who has the turn may change. */

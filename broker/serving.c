@@ -28,6 +28,9 @@ enum { SILENT_AFTER_BEATS = 3 };
 #define LAST_WORDS_TIME (500 * MILLISECOND)
 #define LAST_WORDS_LOOK MILLISECOND
 
+/* A batch that takes less is not made smaller for those who wait little. */
+#define COMPANY_FROM (2 * MILLISECOND)
+
 static void lose_unreachable(void *self);
 
 /* ---- batches out ---- */
@@ -184,25 +187,83 @@ static void follow_route(struct broker *broker, struct version *version)
     }
 }
 
+/* When the next batch would probably come back if that worker got it now. */
+static int64_t back_at(const struct broker *broker, const struct version *version,
+                       const struct worker *worker, const struct request *head)
+{
+    uint64_t rows = version->queue.rows, most = version->model->rule.max_batch_rows;
+    if (rows > most)
+        rows = most > head->rows ? most : head->rows;
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        rows += worker->batches[i].rows;
+    int64_t begin = worker->in_flight > 0 ? worker_began(worker) : loop_now(broker->loop);
+    return begin + cost_of_rows(&version->cost, rows, (uint32_t)most, 1);
+}
+
+/* What is first in line, and would be answered too late now, fails before it costs a worker time that those
+ * behind it can use. The last one that waits is tried all the same: what is known of the cost may be wrong,
+ * and is only learned of again from batches. True when there was one. */
+static bool drop_late(struct broker *broker, struct version *version, const struct worker *worker)
+{
+    struct request *head = version->queue.requests > 1 ? queue_head(&version->queue) : NULL;
+    if (head == NULL || head->alone || cache_deadline(head) >= back_at(broker, version, worker, head))
+        return false;
+    asking_fail(broker, head, FAILURE_DEADLINE,
+                text_of("it waited longer than was expected: the answer would have come too late"));
+    return true;
+}
+
+/* Workers that can take a batch now. Where there are none *again_at is when one should. */
+static size_t free_workers_for(const struct broker *broker, struct version *version, struct worker **worker,
+                               int64_t *again_at)
+{
+    int64_t now = loop_now(broker->loop);
+    *again_at = INT64_MAX;
+    size_t count = version_free_workers(version, now, worker);
+    const struct request *head = queue_head(&version->queue);
+    if (*worker == NULL || head == NULL)
+        return count;
+    if (head->alone && (*worker)->in_flight > 0)
+        return 0; /* alone means: with a worker that has nothing else */
+    if (count == 0)
+        *again_at = version_due(version, *worker);
+    return count;
+}
+
+/* Of so many rows that a batch may have. Who goes before all turns gets no company that would make its answer
+ * take twice as long, where a batch takes so long that anybody would notice. That costs a batch more, but
+ * less than what those rows cost anyway. */
+static uint32_t without_company(const struct version *version, uint32_t rows)
+{
+    uint64_t first = queue_rows_first(&version->queue);
+    if (first == 0 || first >= rows)
+        return rows;
+    uint64_t all = version->queue.rows < rows ? version->queue.rows : rows;
+    int64_t together = cost_of_batch(&version->cost, all);
+    bool spoils = together >= COMPANY_FROM && together / 2 >= cost_of_batch(&version->cost, first);
+    return spoils ? (uint32_t)first : rows;
+}
+
 void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
     follow_route(broker, version);
     for (;;) {
         struct worker *worker;
-        size_t free_workers = version_free_workers(version, &worker);
-        const struct request *head = queue_head(&version->queue);
-        if (head != NULL && head->alone && worker != NULL && worker->in_flight > 0)
-            free_workers = 0; /* alone means: with a worker that has nothing else */
+        int64_t due;
+        size_t free_workers = free_workers_for(broker, version, &worker, &due);
+        if (free_workers > 0 && drop_late(broker, version, worker))
+            continue;
         struct dispatch_decision decision =
             dispatch_decide(&version->queue, &version->model->rule, free_workers,
                             worker == NULL ? 0 : worker->capacity_rows, loop_now(broker->loop));
-        version->again_at = decision.again_at;
+        version->again_at = decision.again_at < due ? decision.again_at : due;
         if (decision.release == RELEASE_WAIT)
             return;
         ENSURE(worker != NULL);
         uint32_t rows;
-        size_t count = queue_take(&version->queue, decision.rows, COUNT_OF(taken), taken, &rows);
+        size_t count = queue_take(&version->queue, without_company(version, decision.rows), COUNT_OF(taken),
+                                  taken, &rows);
         if (send_batch(broker, worker, taken, count, rows)) {
             series_add(version->model->releases[decision.release], 1);
             continue;

@@ -17,17 +17,16 @@ ID_GAP = b"@"
 
 
 class Question:
-    """Some rows of a model. `key`: the API key that the request names, "" for none."""
+    """Some rows of a model. `key`: the API key that the client shows, "" for none."""
 
     def __init__(self, expected, rows, batch, key=""):
         self.expected, self.rows, self.batch = expected, rows, batch
         document = {"instances": [expected.features[row] for row in rows]} if batch else \
                    {"features": expected.features[rows[0]]}
-        if key:
-            document["key"] = key
         body = json.dumps(document).encode()
         call = "batch-predict" if batch else "predict"
-        self.before = (f"POST /api/v1/models/{expected.name}/{call} HTTP/1.1\r\nHost: localhost\r\n"
+        shown = f"X-API-Key: {key}\r\n" if key else ""
+        self.before = (f"POST /api/v1/models/{expected.name}/{call} HTTP/1.1\r\nHost: localhost\r\n{shown}"
                        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nX-Request-Id: ").encode()
         self.after = b"\r\n\r\n" + body
         self.right = set()

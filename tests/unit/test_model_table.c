@@ -262,25 +262,59 @@ START_TEST(the_state_of_a_version_follows_from_its_workers)
 }
 END_TEST
 
+#define NOW (1000 * SECOND)
+
 START_TEST(the_worker_with_the_least_goes_first)
 {
     struct worker workers[4], *first;
     repository_add("m", "1");
     load();
     struct version *version = find_version("m", "1");
-    ck_assert_uint_eq(version_free_workers(version, &first), 0);
+    ck_assert_uint_eq(version_free_workers(version, NOW, &first), 0);
     ck_assert_ptr_null(first);
     give_worker(version, &workers[0], 2); /* full */
     give_worker(version, &workers[1], 1);
-    ck_assert_uint_eq(version_free_workers(version, &first), 1);
+    ck_assert_uint_eq(version_free_workers(version, NOW, &first), 1);
     ck_assert_ptr_eq(first, &workers[1]);
     give_worker(version, &workers[2], 0);
     give_worker(version, &workers[3], 0);
-    ck_assert_uint_eq(version_free_workers(version, &first), 3);
+    ck_assert_uint_eq(version_free_workers(version, NOW, &first), 3);
     ck_assert_ptr_eq(first, &workers[2]); /* of two that are idle the one longer unused */
     workers[2].state = WORKER_DRAINING;
-    ck_assert_uint_eq(version_free_workers(version, &first), 2);
+    ck_assert_uint_eq(version_free_workers(version, NOW, &first), 2);
     ck_assert_ptr_eq(first, &workers[3]);
+}
+END_TEST
+
+START_TEST(a_busy_worker_is_due_shortly_before_it_is_done)
+{
+    struct worker workers[3], *first;
+    repository_add("m", "1");
+    load();
+    struct version *version = find_version("m", "1");
+    give_worker(version, &workers[0], 1);
+    workers[0].batches[0] = (struct batch){.rows = 10, .sent_at = NOW};
+    ck_assert_int_le(version_due(version, &workers[0]), NOW); /* nothing is known of the cost */
+    ck_assert_uint_eq(version_free_workers(version, NOW, &first), 1);
+    cost_learn(&version->cost, 10, 80 * MILLISECOND);
+    ck_assert_int_eq(version_due(version, &workers[0]), NOW + 69 * MILLISECOND);
+    ck_assert_uint_eq(version_free_workers(version, NOW + 69 * MILLISECOND - 1, &first), 0);
+    ck_assert_ptr_eq(first, &workers[0]); /* the one to wait for */
+    ck_assert_uint_eq(version_free_workers(version, NOW + 69 * MILLISECOND, &first), 1);
+    give_worker(version, &workers[1], 1);
+    workers[1].batches[0] = (struct batch){.rows = 10, .sent_at = NOW - 99 * MILLISECOND};
+    workers[1].result_at = NOW - 5 * MILLISECOND; /* only then it began */
+    ck_assert_int_eq(version_due(version, &workers[1]), NOW + 64 * MILLISECOND);
+    ck_assert_uint_eq(version_free_workers(version, NOW, &first), 0);
+    ck_assert_ptr_eq(first, &workers[1]);
+    give_worker(version, &workers[2], 0); /* idle: now, and it alone */
+    ck_assert_uint_eq(version_free_workers(version, NOW, &first), 1);
+    ck_assert_ptr_eq(first, &workers[2]);
+    workers[2].in_flight = 1;
+    workers[2].batches[0] = (struct batch){.rows = 1, .sent_at = NOW + 10 * SECOND};
+    version->cost = (struct cost){0};
+    cost_learn(&version->cost, 1, MILLISECOND); /* so little that it is not waited for */
+    ck_assert_int_lt(version_due(version, &workers[2]), NOW + 10 * SECOND);
 }
 END_TEST
 
@@ -313,6 +347,7 @@ int main(void)
                                   the_tables_have_bounds,
                                   the_state_of_a_version_follows_from_its_workers,
                                   the_worker_with_the_least_goes_first,
+                                  a_busy_worker_is_due_shortly_before_it_is_done,
                                   a_newer_schema_replaces_the_older};
     return SUITE_RUN("model_table", set_up, tear_down, tests);
 }

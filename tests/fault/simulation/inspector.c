@@ -24,15 +24,16 @@
 static void check_waiting(const struct broker *broker, struct version *version)
 {
     struct worker *free_worker;
-    if (version->queue.requests == 0 || version_free_workers(version, &free_worker) == 0)
+    int64_t now = loop_now(broker->loop);
+    size_t free_workers = version_free_workers(version, now, &free_worker);
+    if (version->queue.requests == 0 || free_worker == NULL)
         return;
     if (queue_head(&version->queue)->alone && free_worker->in_flight > 0)
         return; /* it wants a worker for itself */
-    int64_t now = loop_now(broker->loop);
-    PROMISE(version->model->rule.max_delay > 0,
+    PROMISE(free_workers == 0 || version->model->rule.max_delay > 0,
             "%zu requests of %s %s wait while worker %u has a place for a batch", version->queue.requests,
             version->model->name, version->name, free_worker->pid);
-    PROMISE(now - queue_oldest(&version->queue) < version->model->rule.max_delay,
+    PROMISE(free_workers == 0 || now - queue_oldest(&version->queue) < version->model->rule.max_delay,
             "a request of %s has waited longer for company than max_delay", version->model->name);
     PROMISE(version->again_at != INT64_MAX && heap_contains(&broker->delay.node) &&
                 broker->delay.node.at <= version->again_at,
