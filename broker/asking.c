@@ -167,7 +167,7 @@ void asking_fail(struct broker *broker, struct request *request, enum failure fa
 }
 
 void asking_send_reply(struct broker *broker, const struct request_key *key, const struct version *version,
-                       struct envelope *envelope, struct payload *payload)
+                       struct envelope *envelope, const struct payload *payload)
 {
     envelope->verb = VERB_REPLY;
     envelope->id = key->id;
@@ -182,15 +182,14 @@ static uint64_t queue_time(const struct request *request, int64_t sent_at)
     return sent_at < request->arrived_at ? 0 : (uint64_t)((sent_at - request->arrived_at) / MICROSECOND);
 }
 
-void asking_reply(struct broker *broker, struct request *request, struct payload *payload,
+void asking_reply(struct broker *broker, struct request *request, const struct payload *payload,
                   const struct batch *batch, uint64_t compute_us)
 {
     struct envelope envelope = {.reply = {.compute_us = compute_us, .batch_rows = batch->rows}};
     struct request *follower;
     while ((follower = cache_follower(request)) != NULL) {
-        struct payload shared = payload_share(payload);
         envelope.reply.queue_us = queue_time(follower, request->sent_at);
-        asking_send_reply(broker, &follower->key, follower->version, &envelope, &shared);
+        asking_send_reply(broker, &follower->key, follower->version, &envelope, payload);
         end(broker, follower);
     }
     cache_store(request, payload, loop_now(broker->loop));

@@ -306,7 +306,7 @@ void cache_leave(struct request *request)
 
 /* ---- an answer comes ---- */
 
-void cache_store(struct request *request, struct payload *answer, int64_t now)
+void cache_store(struct request *request, const struct payload *answer, int64_t now)
 {
     struct cache_entry *entry = request->entry;
     if (entry == NULL)
@@ -328,8 +328,8 @@ void cache_store(struct request *request, struct payload *answer, int64_t now)
     DL_DELETE2(cache->flights, entry, previous, next);
     DL_PREPEND2(cache->answers, entry, previous, next);
     entry->leader = NULL;
-    entry->question = payload_keep(&request->payload);
-    entry->answer = payload_keep(answer);
+    entry->question = payload_share(&request->payload);
+    entry->answer = payload_share(answer);
     entry->answered_at = now;
     entry->bytes = bytes;
     count_bytes(cache, cache->bytes + bytes);

@@ -59,7 +59,7 @@ int64_t cache_deadline(const struct request *request);
 void cache_leave(struct request *request);
 /* The answer of a request that nobody follows (any more): kept for those who ask the same later, when it
  * leads and there is room. Both payloads stay the caller's. */
-void cache_store(struct request *request, struct payload *answer, int64_t now);
+void cache_store(struct request *request, const struct payload *answer, int64_t now);
 
 /* Lets go of some that are too old to be given again: called now and then, it returns the memory of what
  * nobody asks for any more. */

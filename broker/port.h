@@ -1,4 +1,4 @@
-/* port: one ROUTER socket of the broker, and the payload frames that pass through it untouched.
+/* port: one ROUTER socket of the broker, and the payloads that pass through it untouched.
  * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_PORT_H
 #define OUTRIGGER_PORT_H
@@ -16,27 +16,29 @@ struct peer {
     uint8_t bytes[PEER_MAX];
 };
 
-/* One frame of a message, moved and shared by reference. All bytes zero = none. */
+/* The bytes of one payload. Either held: memory that all holders share, counted, and given back by whoever
+ * closes it last, in any thread. Or borrowed: a view of bytes of somebody else, good as long as those. All
+ * bytes zero = none. */
 struct payload {
-    _Alignas(void *) unsigned char opaque[64]; /* a zmq_msg_t */
+    struct text bytes;
+    struct payload_memory *memory; /* NULL: borrowed, or none */
 };
-/* A frame of that many bytes, to be filled in. */
+/* Held memory of that many bytes, to be filled in. */
 struct payload payload_new(size_t bytes);
-/* Takes what is in `from`, which is none then; `to` must be none. */
+/* Takes what is in `from`, which is none then; `to`, which must be none, holds it: borrowed bytes are copied.
+ */
 void payload_move(struct payload *to, struct payload *from);
-/* The same frame once more, counted by reference. Both are to be closed. */
-struct payload payload_share(struct payload *payload);
-/* The same bytes, to be held for long: shared where the frame has memory of its own, copied where it is a
- * part of what was received together. */
-struct payload payload_keep(struct payload *payload);
+/* The same bytes once more, held: borrowed ones are copied. Both are to be closed. */
+struct payload payload_share(const struct payload *payload);
 /* Gives it back; `payload` is none then. */
 void payload_close(struct payload *payload);
-struct text payload_bytes(struct payload *payload); /* a view */
-/* A frame with the first `bytes` bytes of it, in its place. */
+struct text payload_bytes(const struct payload *payload); /* a view */
+/* Held memory with the first `bytes` bytes of it, in its place. */
 void payload_shorten(struct payload *payload, size_t bytes);
 
-/* What came in, one of our messages at a time. Views and payloads are good during the call only, unless moved
- * out. */
+/* What came in, one of our messages at a time. Views and payloads are good during the call only: small
+ * payloads are borrowed from the frame that they came in. Who needs one for longer moves it out or shares it.
+ */
 struct port_message {
     struct peer peer;
     bool hello; /* the empty message of a new connection: no envelope */
@@ -61,15 +63,15 @@ void port_receive(struct port *port);
 
 /* Sends; returns false when the peer is not there any more (errno EHOSTUNREACH), or takes nothing (EAGAIN):
  * nothing was sent then.
- * The payloads are shared: they stay the caller's. NULL pointers and count 0 for none. */
+ * The payloads are copied or shared: they stay the caller's. NULL pointers and count 0 for none. */
 bool port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,
                struct payload *const *payloads, size_t count);
 
-/* The same for a message that may wait for the end of the turn, where all that was posted to a peer goes as
- * one ZeroMQ message. Takes what is in `payload` (NULL: none), which is an empty frame then. A peer that is
- * not there any more loses it. */
+/* The same for a message that may wait for the end of the turn, where all that was posted to a peer goes
+ * together. The payload (NULL: none), borrowed or held, stays the caller's. A peer that is not there any more
+ * loses the message. */
 void port_post(struct port *port, const struct peer *peer, const struct envelope *envelope,
-               struct payload *payload);
+               const struct payload *payload);
 void port_flush(struct port *port);
 
 #endif

@@ -15,7 +15,7 @@ struct quarantine *quarantine_new(const struct config *config);
 void quarantine_free(struct quarantine *quarantine);
 
 /* Has the request written by and by. The texts of the record are copied, the payload (whose bytes the record
- * need not name) is taken: an empty frame stays. Never waits; what there is no room for is dropped, counted
+ * need not name) is taken: it is none then. Never waits; what there is no room for is dropped, counted
  * and logged. */
 void quarantine_keep(struct quarantine *quarantine, const struct quarantined *record,
                      struct payload *payload);

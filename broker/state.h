@@ -61,7 +61,7 @@ void asking_refused(void *broker, const struct peer *peer, const char *complaint
  * follower. */
 void asking_fail(struct broker *broker, struct request *request, enum failure failure, struct text message);
 /* Answers the request, and who follows it, with the tensors in `payload`, and ends them. */
-void asking_reply(struct broker *broker, struct request *request, struct payload *payload,
+void asking_reply(struct broker *broker, struct request *request, const struct payload *payload,
                   const struct batch *batch, uint64_t compute_us);
 /* How long it probably takes until a request that came in now would be answered, ns; 0 when nothing waits
  * before it, for then nobody knows better than by trying. */
@@ -69,9 +69,9 @@ int64_t asking_time_needed(const struct version *version, const struct envelope 
 /* Takes a request in: all but its payload, and its place. */
 void asking_begin(struct broker *broker, struct request *request, const struct envelope *envelope,
                   struct version *version);
-/* Sends a REPLY whose fields but `version` the caller has filled in. Takes what is in `payload`. */
+/* Sends a REPLY whose fields but `version` the caller has filled in. The payload stays the caller's. */
 void asking_send_reply(struct broker *broker, const struct request_key *key, const struct version *version,
-                       struct envelope *envelope, struct payload *payload);
+                       struct envelope *envelope, const struct payload *payload);
 /* Ends a request whose answer nobody wants or has already. */
 void asking_forget(struct broker *broker, struct request *request);
 /* False in a broker's first second while a model has no worker yet: they are registering again. */

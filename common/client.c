@@ -1,15 +1,17 @@
 /* client: keeps every request until it is answered, so that nobody above has to think of a broker that dies.
  *
  * Used by frontends (and later by jobs), on the thread of their loop. The socket is one DEALER; a request is
- * known by its id; its payload is kept (shared with ZeroMQ's queue, not copied) until the answer. Three
- * things can end a request: the answer, its deadline, or client_cancel. A new connection, told by the PONG
- * that answers its hello, is sent everything that is still open, with the time that is then left: the broker
- * that had it, or the way to it, is gone. What cannot be sent now waits in `unsent`, which is tried again
- * whenever the broker is heard and every RETRY_EVERY. SPDX-License-Identifier: MIT */
+ * known by its id; its payload is kept (a large one shared with ZeroMQ's queue, not copied) until the answer.
+ * Three things can end a request: the answer, its deadline, or client_cancel. A new connection, told by the
+ * PONG that answers its hello, is sent everything that is still open, with the time that is then left: the
+ * broker that had it, or the way to it, is gone. What cannot be sent now waits in `unsent`, which is tried
+ * again whenever the broker is heard and every RETRY_EVERY. SPDX-License-Identifier: MIT */
 #include "client.h"
 
+#include "ahead.h"
 #include "clock.h"
 #include "log.h"
+#include "train.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,7 +37,9 @@ struct client_request {
     unsigned magic;
     struct loop_timer deadline; /* in the loop's heap while sent or waiting */
     uint64_t id;
-    zmq_msg_t payload;
+    uint8_t *payload; /* `inside`, or what `frame` holds: one too large to travel in its envelope's frame */
+    size_t payload_bytes;
+    zmq_msg_t frame;
     struct client_ask ask; /* its texts point into `texts` */
     char *texts;           /* inline_texts or its own memory */
     client_answered *answered;
@@ -45,6 +49,7 @@ struct client_request {
     struct client_request *previous, *next;
     UT_hash_handle hh;
     char inline_texts[INLINE_TEXTS];
+    uint8_t inside[];
 };
 
 /* How many requests of one tenant are open. */
@@ -70,24 +75,38 @@ struct client {
     client_catalog *catalog;
     void *self;
     struct series *in_flight, *resent, *late, *bad;
+    struct train train; /* that goes out */
+    struct ahead *ahead;
+    struct text payloads[PROTOCOL_COUNT_MAX]; /* of the message that is handled */
 };
 
 /* ---- a request ---- */
 
+static bool is_inside(const struct client_request *request)
+{
+    return request->payload_bytes <= TRAIN_INSIDE_MAX;
+}
+
 struct client_request *client_request_new(size_t payload_bytes)
 {
-    struct client_request *request = malloc(sizeof *request);
+    size_t inside = payload_bytes <= TRAIN_INSIDE_MAX ? payload_bytes : 0;
+    struct client_request *request = malloc(sizeof *request + inside);
     ENSURE(request != NULL);
     memset(request, 0, offsetof(struct client_request, inline_texts));
     request->magic = REQUEST_MAGIC;
-    ENSURE(zmq_msg_init_size(&request->payload, payload_bytes) == 0);
+    request->payload_bytes = payload_bytes;
+    request->payload = request->inside;
+    if (is_inside(request))
+        return request;
+    ENSURE(zmq_msg_init_size(&request->frame, payload_bytes) == 0);
+    request->payload = zmq_msg_data(&request->frame);
     return request;
 }
 
 uint8_t *client_request_payload(struct client_request *request)
 {
     CHECK_OBJECT(request, REQUEST_MAGIC);
-    return zmq_msg_data(&request->payload);
+    return request->payload;
 }
 
 void client_request_discard(struct client_request *request)
@@ -95,7 +114,8 @@ void client_request_discard(struct client_request *request)
     if (request == NULL)
         return;
     CHECK_OBJECT(request, REQUEST_MAGIC);
-    zmq_msg_close(&request->payload);
+    if (!is_inside(request))
+        zmq_msg_close(&request->frame);
     if (request->texts != request->inline_texts)
         free(request->texts);
     request->magic = 0;
@@ -172,50 +192,67 @@ static void fail(struct client *client, struct client_request *request, enum fai
 
 /* ---- sending ---- */
 
-static int send_envelope(struct client *client, const struct envelope *envelope, int more)
+static void send_envelope(struct client *client, const struct envelope *envelope)
 {
     uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
     size_t length = protocol_encode(envelope, bytes, sizeof bytes);
     ENSURE(length > 0);
-    int sent = zmq_send(client->socket, bytes, length, ZMQ_DONTWAIT | more);
+    zmq_send(client->socket, bytes, length, ZMQ_DONTWAIT);
     loop_zmq_touch(client->loop, client->socket);
-    return sent < 0 ? -1 : 0;
 }
 
-/* Sends as much of `unsent` as one ZeroMQ message may hold, oldest first. False when the broker takes nothing
- * now. */
+static void add_request(struct train *train, const struct client_request *request)
+{
+    int64_t left = request->ask.deadline - clock_now();
+    train_add(train,
+              &(struct envelope){.verb = VERB_REQUEST,
+                                 .id = request->id,
+                                 .request = {.model = request->ask.model,
+                                             .version = request->ask.version,
+                                             .rows = request->ask.rows,
+                                             .time_left_us = left > 0 ? (uint64_t)(left / MICROSECOND) : 0,
+                                             .priority = request->ask.priority,
+                                             .tenant = request->ask.tenant,
+                                             .key = request->ask.key,
+                                             .tag = request->ask.tag}});
+    if (is_inside(request))
+        memcpy(train_add_payload(train, request->payload_bytes), request->payload, request->payload_bytes);
+}
+
+/* The same bytes, counted twice: ours until the answer, ZeroMQ's until they are written. */
+static void send_payload(struct client *client, struct client_request *request)
+{
+    zmq_msg_t shared;
+    zmq_msg_init(&shared);
+    zmq_msg_copy(&shared, &request->frame);
+    if (zmq_msg_send(&shared, client->socket, ZMQ_DONTWAIT) < 0)
+        zmq_msg_close(&shared);
+}
+
+/* Sends as much of `unsent` as one ZeroMQ message may hold, oldest first: a frame, and behind it the payload
+ * of the last request when that is large. False when the broker takes nothing now. */
 static bool send_train(struct client *client)
 {
-    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
-    struct client_request *request = client->unsent;
-    for (int carried = 0; request != NULL && carried < TRAIN_MAX; carried++) {
-        struct client_request *next = request->next;
-        bool last = next == NULL || carried + 1 == TRAIN_MAX;
-        int64_t left = request->ask.deadline - clock_now();
-        struct envelope envelope = {.verb = VERB_REQUEST,
-                                    .id = request->id,
-                                    .request = {.model = request->ask.model,
-                                                .version = request->ask.version,
-                                                .rows = request->ask.rows,
-                                                .time_left_us = left > 0 ? (uint64_t)(left / MICROSECOND) : 0,
-                                                .priority = request->ask.priority,
-                                                .tenant = request->ask.tenant,
-                                                .key = request->ask.key,
-                                                .tag = request->ask.tag}};
-        size_t length = protocol_encode(&envelope, bytes, sizeof bytes);
-        ENSURE(length > 0);
-        if (zmq_send(client->socket, bytes, length, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
-            return false; /* only the first can fail so: a message that was begun is taken whole */
-        zmq_msg_t
-            shared; /* the same bytes, counted twice: ours until the answer, ZeroMQ's until it is written */
-        zmq_msg_init(&shared);
-        zmq_msg_copy(&shared, &request->payload);
-        if (zmq_msg_send(&shared, client->socket, ZMQ_DONTWAIT | (last ? 0 : ZMQ_SNDMORE)) < 0)
-            zmq_msg_close(&shared);
+    struct client_request *request = client->unsent, *last = NULL;
+    train_clear(&client->train);
+    for (int carried = 0; request != NULL && carried < TRAIN_MAX && !train_full(&client->train) &&
+                          (last == NULL || is_inside(last));
+         carried++) {
+        add_request(&client->train, request);
+        last = request;
+        request = request->next;
+    }
+    bool more = !is_inside(last);
+    if (zmq_send(client->socket, client->train.bytes, client->train.length,
+                 ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0)
+        return false;
+    if (more) /* a message that was begun is taken whole */
+        send_payload(client, last);
+    do {
+        request = client->unsent;
         DL_DELETE2(client->unsent, request, previous, next);
         request->unsent = false;
-        request = next;
-    }
+    } while (request != last);
     loop_zmq_touch(client->loop, client->socket);
     return true;
 }
@@ -241,7 +278,7 @@ static void deadline_passed(void *self)
 {
     struct client_request *request = self;
     struct client *client = request->client;
-    send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id}, 0);
+    send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id});
     fail(client, request, FAILURE_DEADLINE, "there was no answer within the deadline");
 }
 
@@ -275,7 +312,7 @@ void client_cancel(struct client *client, struct client_request *request)
     CHECK_OBJECT(client, CLIENT_MAGIC);
     CHECK_OBJECT(request, REQUEST_MAGIC);
     if (!request->unsent)
-        send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id}, 0);
+        send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id});
     forget(client, request);
     client_request_discard(request);
 }
@@ -315,7 +352,7 @@ static struct client_request *find(struct client *client, uint64_t id)
     return request;
 }
 
-static void on_reply(struct client *client, const struct envelope *envelope, zmq_msg_t *payload)
+static void on_reply(struct client *client, const struct envelope *envelope, struct text payload)
 {
     struct client_request *request = find(client, envelope->id);
     if (request == NULL)
@@ -323,8 +360,8 @@ static void on_reply(struct client *client, const struct envelope *envelope, zmq
     finish(client, request,
            &(struct client_answer){.failure = FAILURE_NONE,
                                    .version = envelope->reply.version,
-                                   .payload = zmq_msg_data(payload),
-                                   .payload_bytes = zmq_msg_size(payload),
+                                   .payload = (const uint8_t *)payload.at,
+                                   .payload_bytes = payload.length,
                                    .queue_us = envelope->reply.queue_us,
                                    .compute_us = envelope->reply.compute_us,
                                    .batch_rows = envelope->reply.batch_rows,
@@ -344,13 +381,12 @@ static void on_reject(struct client *client, const struct envelope *envelope)
                                    .retry_after_ms = envelope->reject.retry_after_ms});
 }
 
-/* The entries are decoded as views of the frames, so all frames are kept until the callback returns. */
-static void on_catalog(struct client *client, zmq_msg_t *frames, size_t count)
+static void on_catalog(struct client *client, const struct text *payloads, size_t count)
 {
     struct catalog_entry *entries = object_alloc(count * sizeof *entries);
     const char *complaint = NULL;
     for (size_t i = 0; i < count && complaint == NULL; i++)
-        complaint = catalog_entry_decode(zmq_msg_data(&frames[i]), zmq_msg_size(&frames[i]), &entries[i]);
+        complaint = catalog_entry_decode((const uint8_t *)payloads[i].at, payloads[i].length, &entries[i]);
     if (complaint == NULL)
         client->catalog(client->self, entries, count);
     else
@@ -358,15 +394,13 @@ static void on_catalog(struct client *client, zmq_msg_t *frames, size_t count)
     free(entries);
 }
 
-static void on_message(struct client *client, const struct envelope *envelope, zmq_msg_t *frames,
-                       size_t count)
+static void on_message(struct client *client, const struct envelope *envelope, size_t count)
 {
     client->heard = loop_now(client->loop);
     loop_timer_cancel(client->loop, &client->retry);
     switch (envelope->verb) {
     case VERB_REPLY:
-        if (count == 1)
-            on_reply(client, envelope, &frames[0]);
+        on_reply(client, envelope, client->payloads[0]);
         return;
     case VERB_REJECT:
         on_reject(client, envelope);
@@ -376,74 +410,54 @@ static void on_message(struct client *client, const struct envelope *envelope, z
             greet_broker(client, envelope->pong.epoch);
         return;
     case VERB_CATALOG:
-        if (count == envelope->catalog.count && client->catalog != NULL)
-            on_catalog(client, frames, count);
+        if (client->catalog != NULL)
+            on_catalog(client, client->payloads, count);
         return;
     default:
         series_add(client->bad, 1);
     }
 }
 
-/* Receives the payload frames of one envelope. False when the message ends before the last. */
-static bool receive_payloads(struct client *client, zmq_msg_t *frames, size_t wanted, size_t *count,
-                             bool *more)
+/* Our messages that begin in this frame. False when one cannot be read: what follows in the same ZeroMQ
+ * message has no meaning then. */
+static bool handle_train(struct client *client, struct text head)
 {
-    for (*count = 0; *count < wanted && *more; (*count)++) {
-        zmq_msg_init(&frames[*count]);
-        if (zmq_msg_recv(&frames[*count], client->socket, ZMQ_DONTWAIT) < 0)
-            *more = false;
-        else
-            *more = zmq_msg_more(&frames[*count]);
-    }
-    return *count == wanted;
-}
-
-/* Receives one of our messages: an envelope and its payload frames. False when it cannot be read: what
- * follows in the same ZeroMQ message has no meaning then. */
-static bool receive_one(struct client *client, zmq_msg_t *head, bool *more)
-{
-    static _Thread_local zmq_msg_t frames[PROTOCOL_COUNT_MAX];
+    struct train_reader reader = train_reader(head, ahead_next, client->ahead);
     struct envelope envelope;
-    if (zmq_msg_size(head) == 0) /* a hello, which a ROUTER may send, too */
-        return true;
-    if (protocol_decode(zmq_msg_data(head), zmq_msg_size(head), &envelope) != NULL)
-        return false;
     size_t count;
-    bool whole = receive_payloads(client, frames, protocol_payload_count(&envelope), &count, more);
-    if (whole)
-        on_message(client, &envelope, frames, count);
-    for (size_t i = 0; i < count; i++)
-        zmq_msg_close(&frames[i]);
-    return whole;
+    do {
+        if (train_read(&reader, &envelope, client->payloads, &count) != NULL) {
+            series_add(client->bad, 1);
+            return false;
+        }
+        on_message(client, &envelope, count);
+    } while (!train_ended(&reader));
+    return true;
 }
 
-/* Receives one ZeroMQ message, which may carry several of ours. False when none waits. */
-static bool receive(struct client *client)
+/* One ZeroMQ message, which may carry several of ours. False when none was taken. */
+static bool handle(struct client *client)
 {
-    zmq_msg_t head;
-    zmq_msg_init(&head);
-    if (zmq_msg_recv(&head, client->socket, ZMQ_DONTWAIT) < 0) {
-        zmq_msg_close(&head);
+    struct text head, rest;
+    if (!ahead_begin(client->ahead, &head))
         return false;
-    }
-    bool more = zmq_msg_more(&head), readable = receive_one(client, &head, &more);
-    if (!readable)
-        series_add(client->bad, 1);
-    while (more && zmq_msg_recv(&head, client->socket, ZMQ_DONTWAIT) >= 0) {
-        more = zmq_msg_more(&head);
-        if (readable && !(readable = receive_one(client, &head, &more)))
-            series_add(client->bad, 1);
-    }
-    zmq_msg_close(&head);
+    bool there = head.length > 0 || ahead_next(client->ahead, &rest); /* or a hello, as ROUTERs may send it */
+    while (there && handle_train(client, head))
+        there = ahead_next(client->ahead, &head);
+    ahead_end(client->ahead);
     return true;
 }
 
 static void readable(void *self)
 {
     struct client *client = self;
-    for (int i = 0; i < MESSAGES_A_CALL; i++)
-        if (!receive(client))
+    for (int i = 0; i < MESSAGES_A_CALL; i += AHEAD_MAX) {
+        bool all = ahead_take(client->ahead) < AHEAD_MAX;
+        while (handle(client))
+            continue;
+        if (all)
             return;
+    }
     loop_zmq_touch(client->loop, client->socket);
 }
 
@@ -452,7 +466,7 @@ static void readable(void *self)
 static void ping(void *self)
 {
     struct client *client = self;
-    send_envelope(client, &(struct envelope){.verb = VERB_PING, .id = client->next_id}, 0);
+    send_envelope(client, &(struct envelope){.verb = VERB_PING, .id = client->next_id});
     loop_timer_set(client->loop, &client->ping, loop_now(client->loop) + PING_EVERY, ping, client);
 }
 
@@ -483,6 +497,7 @@ struct client *client_new(void *zmq_context, struct loop *loop, const char *endp
     struct client *client = object_alloc(sizeof *client);
     client->magic = CLIENT_MAGIC;
     client->socket = connect_socket(zmq_context, endpoint, max_in_flight);
+    client->ahead = ahead_new(client->socket);
     client->loop = loop;
     client->max_in_flight = max_in_flight;
     /* A random start keeps ids apart that two lives of one asker hand out. */
@@ -514,6 +529,8 @@ void client_free(struct client *client)
     loop_timer_cancel(client->loop, &client->retry);
     loop_zmq_remove(client->loop, client->socket);
     zmq_close(client->socket);
+    train_free(&client->train);
+    ahead_free(client->ahead);
     client->magic = 0;
     free(client);
 }

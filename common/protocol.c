@@ -273,12 +273,13 @@ size_t protocol_encode(const struct envelope *envelope, uint8_t *bytes, size_t c
     return wire_writer_end(&writer);
 }
 
-const char *protocol_decode(const uint8_t *bytes, size_t length, struct envelope *envelope)
+const char *protocol_decode_first(const uint8_t *bytes, size_t length, struct envelope *envelope,
+                                  size_t *used)
 {
-    struct wire_reader reader = wire_reader(bytes, length);
+    struct wire_reader reader =
+        wire_reader(bytes, length < PROTOCOL_ENVELOPE_MAX ? length : PROTOCOL_ENVELOPE_MAX);
     uint32_t elements;
     uint64_t version, verb;
-    TAKE(length <= PROTOCOL_ENVELOPE_MAX, "the envelope is longer than 4096 bytes");
     TAKE(wire_read_array(&reader, &elements), "the envelope is no array");
     TAKE(wire_read_uint(&reader, UINT64_MAX, &version), "version is no number");
     TAKE(version == PROTOCOL_VERSION, "the protocol version is not 1");
@@ -290,7 +291,17 @@ const char *protocol_decode(const uint8_t *bytes, size_t length, struct envelope
     envelope->verb = row->verb;
     const char *complaint = row->read == NULL ? NULL : row->read(&reader, envelope);
     TAKE(complaint == NULL, complaint);
-    TAKE(wire_finished(&reader), "bytes are left over behind the envelope");
+    *used = (size_t)(reader.at - bytes);
+    return NULL;
+}
+
+const char *protocol_decode(const uint8_t *bytes, size_t length, struct envelope *envelope)
+{
+    size_t used;
+    TAKE(length <= PROTOCOL_ENVELOPE_MAX, "the envelope is longer than 4096 bytes");
+    const char *complaint = protocol_decode_first(bytes, length, envelope, &used);
+    TAKE(complaint == NULL, complaint);
+    TAKE(used == length, "bytes are left over behind the envelope");
     return NULL;
 }
 

@@ -13,7 +13,7 @@ enum {
     PROTOCOL_ENVELOPE_MAX = 4096, /* bytes of one envelope */
     PROTOCOL_NAME_MAX = 128,      /* bytes of a model's or a version's name */
     PROTOCOL_TEXT_MAX = 512,      /* bytes of a key, tag or message */
-    PROTOCOL_COUNT_MAX = 1024,    /* payload frames of one message */
+    PROTOCOL_COUNT_MAX = 1024,    /* payloads of one message */
     PROTOCOL_ROWS_MAX = 1000000,  /* rows of one request */
     PROTOCOL_SCHEMA_MAX =
         8 << 20 /* bytes of a version's schema: each goes to every asker with every CATALOG */
@@ -137,7 +137,11 @@ size_t protocol_encode(const struct envelope *envelope, uint8_t *bytes, size_t c
  * sentence part ("rows is out of bounds"); `envelope` is then unspecified. */
 const char *protocol_decode(const uint8_t *bytes, size_t length, struct envelope *envelope);
 
-/* How many payload frames follow the envelope (PROTOCOL.md section 3). */
+/* The same for one that stands at the beginning of the bytes: `used` is its length then. */
+const char *protocol_decode_first(const uint8_t *bytes, size_t length, struct envelope *envelope,
+                                  size_t *used);
+
+/* How many payloads follow the envelope (PROTOCOL.md section 3). */
 uint32_t protocol_payload_count(const struct envelope *envelope);
 
 /* True for a model's or version's name: 1 to 128 of A-Z a-z 0-9 . _ -, not starting with a dot. */

@@ -334,9 +334,14 @@ void wire_write_str(struct wire_writer *writer, const char *string)
     wire_write_text(writer, text_of(string));
 }
 
-void wire_write_bin(struct wire_writer *writer, const void *bytes, size_t length)
+void wire_write_bin_head(struct wire_writer *writer, size_t length)
 {
     msgpack_pack_bin(&writer->packer, length);
+}
+
+void wire_write_bin(struct wire_writer *writer, const void *bytes, size_t length)
+{
+    wire_write_bin_head(writer, length);
     if (length > 0)
         msgpack_pack_bin_body(&writer->packer, bytes, length);
 }

@@ -53,5 +53,7 @@ void wire_write_double(struct wire_writer *writer, double value);
 void wire_write_text(struct wire_writer *writer, struct text text);
 void wire_write_str(struct wire_writer *writer, const char *string);
 void wire_write_bin(struct wire_writer *writer, const void *bytes, size_t length);
+/* What stands in front of `length` bytes, which the caller puts behind it. */
+void wire_write_bin_head(struct wire_writer *writer, size_t length);
 
 #endif

@@ -8,10 +8,12 @@
  * SPDX-License-Identifier: MIT */
 #include "session.h"
 
+#include "ahead.h"
 #include "batch.h"
 #include "clock.h"
 #include "footprint.h"
 #include "log.h"
+#include "train.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -20,8 +22,6 @@
 
 enum {
     SESSION_MAGIC = 0x5e550001,
-    FRAMES_MAX = 1 + PROTOCOL_COUNT_MAX, /* of a message: the envelope and the payloads of BATCH */
-    AHEAD_MAX = 8, /* messages that are taken before they are handled: 2 batches, the rest are BEATs */
     RECONNECT_MS = 5,
     HIGH_WATER_MARK = 256, /* messages each way: at most 2 batches, the rest are the broker's BEATs */
     GOODBYE_MS = 500       /* how long the last RESULT and BYE may take to leave */
@@ -29,11 +29,6 @@ enum {
 
 #define IDLE_AFTER    (10 * SECOND)    /* without a batch: the memory that computing needs is given back */
 #define TIME_LEFT_MAX (86400 * SECOND) /* keeps the sum of clock and time left far from an overflow */
-
-struct message {
-    zmq_msg_t frames[FRAMES_MAX];
-    size_t count;
-};
 
 struct session {
     unsigned magic;
@@ -46,27 +41,42 @@ struct session {
     size_t schema_bytes;
     uint64_t epoch; /* of the broker that has our READY; 0: none */
     bool leaving;
-    bool idle;                       /* memory was given back */
-    int64_t last_batch;              /* monotonic ns */
-    long long bad_logged;            /* of log_allowed */
-    struct message ahead[AHEAD_MAX]; /* a ring */
-    size_t ahead_first, ahead_count;
+    bool idle;            /* memory was given back */
+    int64_t last_batch;   /* monotonic ns */
+    long long bad_logged; /* of log_allowed */
+    struct ahead *ahead;
+    struct text payloads[PROTOCOL_COUNT_MAX]; /* of the message that is handled */
+    struct train train;                       /* that goes out */
     struct series *compute_duration, *rows, *bad_messages;
 };
 
 /* ---- sending ---- */
 
-/* Sends an envelope, and `more` says that payloads follow. False when there is nobody to send to. */
-static bool send_envelope(struct session *session, const struct envelope *envelope, bool more)
+/* Begins a message with that envelope. */
+static struct train *begin(struct session *session, const struct envelope *envelope)
 {
-    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
-    size_t length = protocol_encode(envelope, bytes, sizeof bytes);
-    ENSURE(length > 0);
-    return zmq_send(session->socket, bytes, length, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
+    train_clear(&session->train);
+    train_add(&session->train, envelope);
+    return &session->train;
 }
 
-/* Sends a payload and takes the message. Nothing is to be done when it fails: the connection went away in the
- * middle, and ZeroMQ then drops the rest, which must be offered all the same. */
+/* Sends the frame that was begun, and `more` says that payloads follow. False when there is nobody to send
+ * to. */
+static bool send_frame(struct session *session, bool more)
+{
+    return zmq_send(session->socket, session->train.bytes, session->train.length,
+                    ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
+}
+
+static void send_envelope(struct session *session, const struct envelope *envelope)
+{
+    begin(session, envelope);
+    send_frame(session, false);
+}
+
+/* Sends a payload that does not travel inside, and takes the message. Nothing is to be done when it fails:
+ * the connection went away in the middle, and ZeroMQ then drops the rest, which must be offered all the same.
+ */
 static void send_payload(struct session *session, zmq_msg_t *payload, bool more)
 {
     if (zmq_msg_send(payload, session->socket, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) < 0)
@@ -84,27 +94,49 @@ static bool send_ready(struct session *session)
                                        .heartbeat_ms = options->heartbeat_ms,
                                        .pid = (uint32_t)getpid(),
                                        .instance = options->instance}};
-    if (!send_envelope(session, &ready, true))
+    begin(session, &ready);
+    bool inside = train_takes(&session->train, session->schema_bytes);
+    if (inside)
+        memcpy(train_add_payload(&session->train, session->schema_bytes), session->schema,
+               session->schema_bytes);
+    if (!send_frame(session, !inside))
         return false;
-    zmq_msg_t schema;
-    ENSURE(zmq_msg_init_size(&schema, session->schema_bytes) == 0);
-    memcpy(zmq_msg_data(&schema), session->schema, session->schema_bytes);
-    send_payload(session, &schema, false);
+    if (!inside) {
+        zmq_msg_t schema;
+        ENSURE(zmq_msg_init_size(&schema, session->schema_bytes) == 0);
+        memcpy(zmq_msg_data(&schema), session->schema, session->schema_bytes);
+        send_payload(session, &schema, false);
+    }
     return true;
 }
 
 /* The answer of one request, or the words why there is none. */
-static void make_payload(const struct batch *batch, size_t request, zmq_msg_t *payload)
+static size_t payload_size(const struct batch *batch, size_t request)
 {
-    if (batch_failure(batch, request) == FAILURE_NONE) {
-        size_t length = batch_answer_bytes(batch, request);
-        ENSURE(zmq_msg_init_size(payload, length) == 0);
-        batch_answer(batch, request, zmq_msg_data(payload), length);
-    } else {
-        const char *message = batch_message(batch, request);
-        ENSURE(zmq_msg_init_size(payload, strlen(message)) == 0);
-        memcpy(zmq_msg_data(payload), message, strlen(message));
+    return batch_failure(batch, request) == FAILURE_NONE ? batch_answer_bytes(batch, request)
+                                                         : strlen(batch_message(batch, request));
+}
+
+static void write_payload(const struct batch *batch, size_t request, void *place, size_t bytes)
+{
+    if (batch_failure(batch, request) == FAILURE_NONE)
+        batch_answer(batch, request, place, bytes);
+    else
+        memcpy(place, batch_message(batch, request), bytes);
+}
+
+/* The payloads of RESULT that travel inside its frame. Returns how many. */
+static size_t add_payloads(struct session *session)
+{
+    const struct batch *batch = session->batch;
+    size_t added = 0;
+    for (; added < batch_count(batch); added++) {
+        size_t bytes = payload_size(batch, added);
+        if (!train_takes(&session->train, bytes))
+            break;
+        write_payload(batch, added, train_add_payload(&session->train, bytes), bytes);
     }
+    return added;
 }
 
 static void send_result(struct session *session, uint64_t id, int64_t took)
@@ -121,74 +153,20 @@ static void send_result(struct session *session, uint64_t id, int64_t took)
                               .result = {.count = (uint32_t)count,
                                          .compute_us = (uint64_t)(took / MICROSECOND),
                                          .failures = {failures, any ? count : 0}}};
-    if (!send_envelope(session, &result, true))
+    begin(session, &result);
+    size_t sent = add_payloads(session);
+    if (!send_frame(session, sent < count))
         return;
-    for (size_t i = 0; i < count; i++) {
+    for (; sent < count; sent++) {
         zmq_msg_t payload;
-        make_payload(session->batch, i, &payload);
-        send_payload(session, &payload, i + 1 < count);
+        size_t bytes = payload_size(session->batch, sent);
+        ENSURE(zmq_msg_init_size(&payload, bytes) == 0);
+        write_payload(session->batch, sent, zmq_msg_data(&payload), bytes);
+        send_payload(session, &payload, sent + 1 < count);
     }
 }
 
-/* ---- receiving ---- */
-
-static struct message *first_message(struct session *session)
-{
-    return &session->ahead[session->ahead_first];
-}
-
-static void close_frames(struct message *message)
-{
-    for (size_t i = 0; i < message->count; i++)
-        zmq_msg_close(&message->frames[i]);
-    message->count = 0;
-}
-
-/* An empty ring begins again at its start, where the memory is warm. */
-static void drop_first(struct session *session)
-{
-    close_frames(first_message(session));
-    session->ahead_count--;
-    session->ahead_first = session->ahead_count == 0 ? 0 : (session->ahead_first + 1) % AHEAD_MAX;
-}
-
-/* Receives a whole message; of one with too many frames the rest is dropped, which its count then shows.
- * False when none waits. */
-static bool receive(struct session *session, struct message *message)
-{
-    for (;;) {
-        zmq_msg_t surplus;
-        bool room = message->count < FRAMES_MAX;
-        /* cppcheck-suppress uninitvar ; initialised just below */
-        zmq_msg_t *frame = room ? &message->frames[message->count] : &surplus;
-        zmq_msg_init(frame);
-        while (zmq_msg_recv(frame, session->socket, ZMQ_DONTWAIT) < 0)
-            if (errno != EINTR) {
-                zmq_msg_close(frame);
-                return false;
-            }
-        bool more = zmq_msg_more(frame) != 0;
-        if (room)
-            message->count++;
-        else
-            zmq_msg_close(frame);
-        if (!more)
-            return true;
-    }
-}
-
-/* Takes what waits, until ZeroMQ says that nothing does, and only then is the first of it handled. At every
- * hundredth frame since it last said so libzmq (4.3.4) looks whether the connection still is there, also in
- * the middle of a message, and aborts the process when it is not: a busy worker that answers one batch and
- * goes on with the next, which is there already, would come to that frame, and just when its answer has shown
- * that the broker is gone. False when there is nothing. */
-static bool take_ahead(struct session *session)
-{
-    while (session->ahead_count < AHEAD_MAX &&
-           receive(session, &session->ahead[(session->ahead_first + session->ahead_count) % AHEAD_MAX]))
-        session->ahead_count++;
-    return session->ahead_count > 0;
-}
+/* ---- the verbs ---- */
 
 static void refuse(struct session *session, const char *complaint)
 {
@@ -197,23 +175,16 @@ static void refuse(struct session *session, const char *complaint)
         log_warning("a message of the broker was refused: %s", complaint);
 }
 
-/* ---- the verbs ---- */
-
 static void on_batch(struct session *session, const struct envelope *batch)
 {
-    struct message *message = first_message(session);
-    if (message->count != 1 + (size_t)batch->batch.count) {
-        refuse(session, "BATCH has not as many payloads as it says");
-        return;
-    }
     /* The latest deadline of its requests: after it nobody waits for any of them. */
     int64_t left = batch->batch.time_left_us < TIME_LEFT_MAX / MICROSECOND
                        ? (int64_t)batch->batch.time_left_us * MICROSECOND
                        : TIME_LEFT_MAX;
     int64_t start = clock_now();
     batch_clear(session->batch);
-    for (size_t i = 1; i < message->count; i++)
-        batch_add(session->batch, zmq_msg_data(&message->frames[i]), zmq_msg_size(&message->frames[i]));
+    for (size_t i = 0; i < batch->batch.count; i++)
+        batch_add(session->batch, (const uint8_t *)session->payloads[i].at, session->payloads[i].length);
     batch_run(session->batch, start + left);
     session->last_batch = clock_now();
     session->idle = false;
@@ -237,38 +208,57 @@ static void say_bye(struct session *session)
 {
     int linger = GOODBYE_MS;
     session->leaving = true;
-    send_envelope(session, &(struct envelope){.verb = VERB_BYE}, false);
+    send_envelope(session, &(struct envelope){.verb = VERB_BYE});
     zmq_setsockopt(session->socket, ZMQ_LINGER, &linger, sizeof linger);
     loop_stop(session->loop);
 }
 
-static void handle(struct session *session)
+static void on_message(struct session *session, const struct envelope *envelope)
 {
-    struct envelope envelope;
-    zmq_msg_t *head = &first_message(session)->frames[0];
-    if (first_message(session)->count == 1 && zmq_msg_size(head) == 0)
-        return; /* a hello of a peer that sends them, too */
-    const char *complaint = protocol_decode(zmq_msg_data(head), zmq_msg_size(head), &envelope);
-    if (complaint != NULL)
-        refuse(session, complaint);
-    else if (envelope.verb == VERB_BATCH)
-        on_batch(session, &envelope);
-    else if (envelope.verb == VERB_BEAT)
-        on_beat(session, envelope.beat.epoch);
-    else if (envelope.verb == VERB_DRAIN)
+    if (envelope->verb == VERB_BATCH)
+        on_batch(session, envelope);
+    else if (envelope->verb == VERB_BEAT)
+        on_beat(session, envelope->beat.epoch);
+    else if (envelope->verb == VERB_DRAIN)
         say_bye(session); /* messages come in order: every batch before it is answered */
     else
         refuse(session, "the verb is none that workers get");
+}
+
+/* A ZeroMQ message, which to workers is one of ours. */
+static void handle(struct session *session)
+{
+    struct envelope envelope;
+    struct text frame, rest;
+    size_t count;
+    if (!ahead_begin(session->ahead, &frame) || (frame.length == 0 && !ahead_next(session->ahead, &rest)))
+        return; /* a hello of a peer that sends them, too */
+    struct train_reader reader = train_reader(frame, ahead_next, session->ahead);
+    const char *complaint = train_read(&reader, &envelope, session->payloads, &count);
+    if (complaint == NULL && (!train_ended(&reader) || ahead_next(session->ahead, &rest)))
+        complaint = "something is left over behind the message";
+    if (complaint == NULL)
+        on_message(session, &envelope);
+    else
+        refuse(session, complaint);
+}
+
+/* Handles the oldest message that is here. False when there is none. */
+static bool handle_next(struct session *session)
+{
+    if (ahead_take(session->ahead) == 0)
+        return false;
+    handle(session);
+    ahead_end(session->ahead);
+    return true;
 }
 
 static void on_messages(void *self)
 {
     struct session *session = self;
     CHECK_OBJECT(session, SESSION_MAGIC);
-    while (!session->leaving && take_ahead(session)) {
-        handle(session);
-        drop_first(session);
-    }
+    while (!session->leaving && handle_next(session))
+        continue;
 }
 
 static void on_heartbeat(void *self)
@@ -278,7 +268,7 @@ static void on_heartbeat(void *self)
     int64_t now = loop_now(session->loop);
     loop_timer_set(session->loop, &session->heartbeat, now + session->options.heartbeat_ms * MILLISECOND,
                    on_heartbeat, session);
-    send_envelope(session, &(struct envelope){.verb = VERB_HEARTBEAT}, false);
+    send_envelope(session, &(struct envelope){.verb = VERB_HEARTBEAT});
     loop_zmq_touch(session->loop, session->socket);
     if (!session->idle && now - session->last_batch >= IDLE_AFTER) {
         session->idle = true;
@@ -291,10 +281,8 @@ void session_leave(struct session *session)
     CHECK_OBJECT(session, SESSION_MAGIC);
     /* What is on its way to us goes to another worker when the broker reads BYE; what is here already is
      * answered. */
-    for (uint32_t i = 0; i < session->options.slots && !session->leaving && take_ahead(session); i++) {
-        handle(session);
-        drop_first(session);
-    }
+    for (uint32_t i = 0; i < session->options.slots && !session->leaving && handle_next(session); i++)
+        continue;
     if (!session->leaving)
         say_bye(session);
 }
@@ -335,6 +323,7 @@ struct session *session_new(void *zmq_context, struct loop *loop, const struct s
     session->magic = SESSION_MAGIC;
     session->options = *options;
     session->socket = socket;
+    session->ahead = ahead_new(socket);
     session->loop = loop;
     session->batch = batch_new(model, options->capacity_rows, options->max_message_bytes);
     session->schema = schema_encode(model->schema, &session->schema_bytes);
@@ -357,8 +346,8 @@ void session_free(struct session *session)
     loop_timer_cancel(session->loop, &session->heartbeat);
     loop_zmq_remove(session->loop, session->socket);
     zmq_close(session->socket);
-    while (session->ahead_count > 0)
-        drop_first(session);
+    ahead_free(session->ahead);
+    train_free(&session->train);
     batch_free(session->batch);
     free(session->schema);
     session->magic = 0;

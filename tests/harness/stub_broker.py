@@ -13,6 +13,9 @@ CODES = {"INT64": "<i8", "FP32": "<f4", "FP64": "<f8"}
 NAMES = {np.dtype(code): name for name, code in CODES.items()}
 
 
+INSIDE_MAX = 4096   # bytes of a payload inside the frame of its envelope
+
+
 def encode(name, array):
     """The tensors payload of one array."""
     return msgpack.packb([[name, NAMES[array.dtype], list(array.shape), array.tobytes()]])
@@ -33,9 +36,27 @@ def decode(payload):
     return arrays
 
 
+def join(version, verb, number, fields, payloads):
+    """The frames of a message: small payloads inside the first, until a large one comes."""
+    head, payloads = msgpack.packb([version, verb, number, *fields]), list(payloads)
+    while payloads and len(payloads[0]) <= INSIDE_MAX:
+        head += msgpack.packb(payloads.pop(0))
+    return [head, *payloads]
+
+
+def part(frames):
+    """(version, verb, number, fields, payloads) of a message whose payloads travel inside the first frame, or not."""
+    reader = msgpack.Unpacker(max_buffer_size=1 << 30)
+    reader.feed(frames[0] + b"\xc0")    # nil, which what is cut off would swallow
+    (version, verb, number, *fields), *inside, end = reader
+    assert end is None and all(type(payload) is bytes for payload in inside), frames
+    return version, verb, number, fields, [*inside, *frames[1:]]
+
+
 class StubBroker:
     def __init__(self, endpoint, epoch=1):
         self.endpoint, self.epoch, self.number = endpoint, epoch, 0
+        self.joins = True       # small payloads travel inside the frame of their envelope
         self.worker = None      # the identity of the one that spoke last
         self.beats = []         # the instances of the heartbeats that came from other connections than the worker's
         self.context = zmq.Context()
@@ -58,7 +79,8 @@ class StubBroker:
         self.context.term()
 
     def send(self, verb, number, fields, payloads=(), version=1):
-        self.send_frames([msgpack.packb([version, verb, number, *fields]), *payloads])
+        self.send_frames(join(version, verb, number, fields, payloads) if self.joins else
+                         [msgpack.packb([version, verb, number, *fields]), *payloads])
 
     def send_frames(self, frames):
         self.socket.send_multipart([self.worker, *frames])
@@ -71,7 +93,7 @@ class StubBroker:
             if not self.socket.poll(max(0, limit - time.monotonic()) * 1000):
                 raise TimeoutError("the worker said nothing")
             peer, *frames = self.socket.recv_multipart()
-            version, verb, number, *fields = msgpack.unpackb(frames[0]) if frames != [b""] else (1, 0, 0)
+            version, verb, number, fields, payloads = part(frames) if frames != [b""] else (1, 0, 0, [], [])
             assert version == 1, version
             if verb == HEARTBEAT and fields != [0]:
                 self.beats += fields    # of the thread that does nothing else: it wants no answer
@@ -80,7 +102,7 @@ class StubBroker:
                 continue
             self.worker = peer
             if frames != [b""]:
-                return verb, number, fields, frames[1:]
+                return verb, number, fields, payloads
             self.send(BEAT, 0, [self.epoch])
 
     def expect(self, verb):

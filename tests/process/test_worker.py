@@ -10,6 +10,7 @@ import tempfile
 import time
 import unittest
 
+import msgpack
 import numpy as np
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
@@ -127,6 +128,13 @@ class Session:
                                        self.rows([2, 2, 2, 2])])
         self.assertEqual(self.sums(results), [[10], [1, 20], [8]])
 
+    def test_reads_payloads_wherever_they_stand(self):
+        small, large = self.rows([1, 2, 3, 4]), self.rows(*[[1, 1, 1, 1]] * 600)
+        for self.broker.joins in (True, False):
+            for payloads, sums in (([small], [[10]]), ([small, small], [[10], [10]]), ([large], [[4] * 600]),
+                                   ([small, large, small], [[10], [4] * 600, [10]])):
+                self.assertEqual(self.sums(self.broker.compute(payloads)), sums)
+
     def test_takes_batches_one_after_the_other(self):
         numbers = [self.broker.begin([self.rows([i, 0, 0, 0])]) for i in range(20)]
         self.assertEqual([self.sums(self.broker.end(number)) for number in numbers], [[[i]] for i in range(20)])
@@ -209,6 +217,11 @@ class Session:
                                        (stub_broker.BATCH, [1, 1, 1000], [])):
             broker.send(verb, 5, fields, payloads)
         broker.send(BEAT, 0, [9], version=2)
+        [joined] = stub_broker.join(1, stub_broker.BATCH, 5, [1, 1, 1000], [good])
+        beat = msgpack.packb([1, BEAT, 0, 9])
+        for frames in ([joined[:-1]], [joined + b"\x01"], [joined + beat], [joined, beat], [joined + b"\xc4"],
+                       [stub_broker.join(1, stub_broker.BATCH, 5, [2, 2, 1000], [good])[0] + b"\xa1x"]):
+            broker.send_frames(frames)
         self.assertEqual(self.sums(broker.compute([good])), [[10]])
         self.assertIn("refused", self.worker.stderr())
 

@@ -6,30 +6,35 @@
 
 #include "clock.h"
 #include "loop.h"
-#include "protocol.h"
+#include "train.h"
 
 #include <check.h>
 #include <stdlib.h>
 #include <zmq.h>
 
-/* A socket of the test. One ZeroMQ message may carry several of ours: `inside` says that one is being read.
- */
+/* A socket of the test. One ZeroMQ message, and one frame of it, may carry several of ours. */
 struct end {
     void *socket;
     bool is_router;
-    bool inside;
+    bool old_form;    /* sends each payload as a frame of its own */
     uint8_t peer[64]; /* ROUTER: whom the last letter came from, and the next goes to */
     size_t peer_length;
+    zmq_msg_t frame;  /* that is being read, while `reading` */
+    bool reading;     /* some of it is left */
+    size_t read;      /* bytes of it */
+    bool more;        /* frames of the ZeroMQ message are left behind it */
     int zmq_messages; /* ZeroMQ messages received */
 };
 
-/* One of our messages. Views of the envelope are good until the next letter_free. */
+/* One of our messages. Views of it are good until the next letter_free. */
 struct letter {
     bool hello; /* the empty message of a new connection */
     zmq_msg_t head;
     struct envelope envelope;
     size_t count;
-    zmq_msg_t payloads[PROTOCOL_COUNT_MAX];
+    struct text payloads[PROTOCOL_COUNT_MAX];
+    size_t frame_count;
+    zmq_msg_t frames[PROTOCOL_COUNT_MAX]; /* of payloads that are frames of their own */
 };
 
 /* ---- a loop, turned by the test ---- */
@@ -84,15 +89,17 @@ static inline void end_close(struct end *end)
 {
     if (end->socket != NULL)
         zmq_close(end->socket);
+    if (end->reading)
+        zmq_msg_close(&end->frame);
     *end = (struct end){0};
 }
 
 static inline void letter_free(struct letter *letter)
 {
     zmq_msg_close(&letter->head);
-    for (size_t i = 0; i < letter->count; i++)
-        zmq_msg_close(&letter->payloads[i]);
-    letter->count = 0;
+    for (size_t i = 0; i < letter->frame_count; i++)
+        zmq_msg_close(&letter->frames[i]);
+    letter->count = letter->frame_count = 0;
 }
 
 static inline struct letter *letter_new(void)
@@ -102,35 +109,68 @@ static inline struct letter *letter_new(void)
     return letter;
 }
 
-/* Takes the next of our messages into `letter` (freed before); false when none is there. */
-static inline bool end_take(struct end *end, struct letter *letter)
+/* The next frame, at its beginning; false when none is there. */
+static inline bool end_take_frame(struct end *end)
 {
-    letter_free(letter);
-    zmq_msg_init(&letter->head);
-    if (!end->inside && end->is_router) {
+    if (!end->more && end->is_router) {
         int length = zmq_recv(end->socket, end->peer, sizeof end->peer, ZMQ_DONTWAIT);
         if (length < 0)
             return false;
         end->peer_length = (size_t)length;
     }
-    if (zmq_msg_recv(&letter->head, end->socket, ZMQ_DONTWAIT) < 0)
+    zmq_msg_init(&end->frame);
+    if (zmq_msg_recv(&end->frame, end->socket, ZMQ_DONTWAIT) < 0) {
+        zmq_msg_close(&end->frame);
         return false;
-    end->zmq_messages += !end->inside;
-    end->inside = zmq_msg_more(&letter->head);
-    letter->hello = zmq_msg_size(&letter->head) == 0;
-    if (letter->hello)
-        return true;
-    const char *complaint =
-        protocol_decode(zmq_msg_data(&letter->head), zmq_msg_size(&letter->head), &letter->envelope);
-    ck_assert_msg(complaint == NULL, "%s", complaint);
-    size_t wanted = protocol_payload_count(&letter->envelope);
-    for (; letter->count < wanted; letter->count++) {
-        zmq_msg_t *payload = &letter->payloads[letter->count];
-        ck_assert_msg(end->inside, "payload %zu of %zu is missing", letter->count, wanted);
-        zmq_msg_init(payload);
-        ck_assert_int_ge(zmq_msg_recv(payload, end->socket, 0), 0);
-        end->inside = zmq_msg_more(payload);
     }
+    end->zmq_messages += !end->more;
+    end->more = zmq_msg_more(&end->frame);
+    end->reading = true;
+    end->read = 0;
+    return true;
+}
+
+/* A payload that is a frame of its own. */
+struct end_letter {
+    struct end *end;
+    struct letter *letter;
+};
+
+static inline bool end_next_frame(void *self, struct text *bytes)
+{
+    const struct end_letter *taking = self;
+    zmq_msg_t *frame = &taking->letter->frames[taking->letter->frame_count];
+    if (!taking->end->more)
+        return false;
+    zmq_msg_init(frame);
+    ck_assert_int_ge(zmq_msg_recv(frame, taking->end->socket, 0), 0);
+    taking->letter->frame_count++;
+    taking->end->more = zmq_msg_more(frame);
+    *bytes = (struct text){zmq_msg_data(frame), zmq_msg_size(frame)};
+    return true;
+}
+
+/* Takes the next of our messages into `letter` (freed before); false when none is there. */
+static inline bool end_take(struct end *end, struct letter *letter)
+{
+    letter_free(letter);
+    zmq_msg_init(&letter->head);
+    if (!end->reading && !end_take_frame(end))
+        return false;
+    zmq_msg_copy(&letter->head, &end->frame);
+    struct text rest = {(const char *)zmq_msg_data(&letter->head) + end->read,
+                        zmq_msg_size(&letter->head) - end->read};
+    letter->hello = rest.length == 0;
+    if (!letter->hello) {
+        struct end_letter taking = {end, letter};
+        struct train_reader reader = train_reader(rest, end_next_frame, &taking);
+        const char *complaint = train_read(&reader, &letter->envelope, letter->payloads, &letter->count);
+        ck_assert_msg(complaint == NULL, "%s", complaint);
+        end->read += rest.length - (size_t)(reader.end - reader.at);
+    }
+    end->reading = end->read < zmq_msg_size(&end->frame);
+    if (!end->reading)
+        zmq_msg_close(&end->frame);
     return true;
 }
 
@@ -146,7 +186,7 @@ static inline bool end_take_verb(struct end *end, struct letter *letter, enum ve
 static inline struct text letter_payload(struct letter *letter, size_t index)
 {
     ck_assert_uint_lt(index, letter->count);
-    return (struct text){zmq_msg_data(&letter->payloads[index]), zmq_msg_size(&letter->payloads[index])};
+    return letter->payloads[index];
 }
 
 /* Sends frames as they are, the last with `more` behind it or not. False when nobody takes them. */
@@ -165,12 +205,20 @@ static inline bool end_send_frames(struct end *end, const struct text *frames, s
 static inline void end_send_all(struct end *end, const struct envelope *envelope, const struct text *payloads,
                                 size_t count)
 {
-    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+    struct train train = {0};
     struct text *frames = object_alloc((count + 1) * sizeof *frames);
-    frames[0] = (struct text){(const char *)bytes, protocol_encode(envelope, bytes, sizeof bytes)};
-    for (size_t i = 0; i < count; i++)
-        frames[1 + i] = payloads[i];
-    ck_assert(end_send_frames(end, frames, count + 1));
+    size_t inside = 0;
+    train_add(&train, envelope);
+    for (; !end->old_form && inside < count && train_takes(&train, payloads[inside].length); inside++) {
+        uint8_t *place = train_add_payload(&train, payloads[inside].length);
+        if (payloads[inside].length > 0)
+            memcpy(place, payloads[inside].at, payloads[inside].length);
+    }
+    frames[0] = (struct text){(const char *)train.bytes, train.length};
+    for (size_t i = inside; i < count; i++)
+        frames[1 + i - inside] = payloads[i];
+    ck_assert(end_send_frames(end, frames, 1 + count - inside));
+    train_free(&train);
     free(frames);
 }
 

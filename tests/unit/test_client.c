@@ -21,7 +21,9 @@ struct asked {
     struct client_request *request;
     int answers;
     enum failure failure;
-    char message[128], version[64], payload[64];
+    char message[128], version[64], payload[64]; /* the payload cut */
+    size_t payload_bytes;
+    char payload_end; /* its last byte */
     uint64_t retry_after_ms, queue_us, compute_us;
     uint32_t batch_rows;
     uint64_t age_us;
@@ -52,6 +54,9 @@ static void on_answer(void *owner, const struct client_answer *answer)
     text_copy(answer->version, one->version, sizeof one->version);
     text_copy((struct text){(const char *)answer->payload, answer->payload_bytes}, one->payload,
               sizeof one->payload);
+    one->payload_bytes = answer->payload_bytes;
+    if (answer->payload_bytes > 0)
+        one->payload_end = (char)answer->payload[answer->payload_bytes - 1];
     one->retry_after_ms = answer->retry_after_ms;
     one->queue_us = answer->queue_us;
     one->compute_us = answer->compute_us;
@@ -149,7 +154,7 @@ static uint64_t next_request(void)
 
 /* ---- the asker's part ---- */
 
-static void ask_with(size_t index, int64_t time, uint64_t tenant)
+static void ask_this(size_t index, int64_t time, uint64_t tenant, struct text payload)
 {
     struct client_ask ask = {.model = text_of("m"),
                              .version = text_of("1"),
@@ -159,11 +164,16 @@ static void ask_with(size_t index, int64_t time, uint64_t tenant)
                              .tenant = tenant,
                              .key = text_of("key"),
                              .tag = text_of("tag")};
+    asked[index].request = client_request_new(payload.length);
+    memcpy(client_request_payload(asked[index].request), payload.at, payload.length);
+    client_send(client, asked[index].request, &ask, on_answer, &asked[index]);
+}
+
+static void ask_with(size_t index, int64_t time, uint64_t tenant)
+{
     char payload[16];
     int length = snprintf(payload, sizeof payload, "%zu", index);
-    asked[index].request = client_request_new((size_t)length);
-    memcpy(client_request_payload(asked[index].request), payload, (size_t)length);
-    client_send(client, asked[index].request, &ask, on_answer, &asked[index]);
+    ask_this(index, time, tenant, (struct text){payload, (size_t)length});
 }
 
 static void ask_for(size_t index, int64_t time)
@@ -328,6 +338,67 @@ START_TEST(what_a_turn_gathers_goes_as_few_messages)
     WAIT_FOR(client_in_flight(client) == 0);
     for (size_t i = 0; i < 600; i++)
         ck_assert_int_eq(asked[i].answers, 1);
+}
+END_TEST
+
+/* Small ones travel with others inside a frame, a large one is a frame and ends the message; the answers
+ * come in either form. */
+START_TEST(payloads_of_any_size_go_and_come)
+{
+    static char bytes[100000];
+    static const size_t sizes[] = {1, 4096, 4097, 1, sizeof bytes, 4096};
+    start_broker(1);
+    for (int form = 0; form < 2; form++) {
+        uint64_t ids[COUNT_OF(sizes)];
+        broker.zmq_messages = 0;
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            memset(bytes, (int)('a' + i), sizeof bytes);
+            ask_this(i, 30 * SECOND, 0, (struct text){bytes, sizes[i]});
+        }
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            ids[i] = next_request();
+            struct text payload = letter_payload(letter, 0);
+            ck_assert_uint_eq(payload.length, sizes[i]);
+            ck_assert(payload.at[0] == (char)('a' + i) && payload.at[sizes[i] - 1] == (char)('a' + i));
+            ck_assert_uint_eq(letter->frame_count, sizes[i] > TRAIN_INSIDE_MAX);
+        }
+        ck_assert_int_le(broker.zmq_messages, 4); /* up to each large one, the last, and perhaps a ping */
+        broker.old_form = form == 1;
+        for (size_t i = 0; i < COUNT_OF(sizes); i++) {
+            struct envelope envelope = {.verb = VERB_REPLY, .id = ids[i], .reply = {.version = text_of("3")}};
+            struct text payload = {bytes, sizes[i]};
+            bytes[sizes[i] - 1] = (char)('A' + i);
+            end_send_all(&broker, &envelope, &payload, 1);
+            WAIT_FOR(asked[i].answers == form + 1);
+            ck_assert_uint_eq(asked[i].payload_bytes, sizes[i]);
+            ck_assert_int_eq(asked[i].payload_end, (char)('A' + i));
+        }
+    }
+}
+END_TEST
+
+START_TEST(several_answers_come_in_one_frame_up_to_the_first_that_is_broken)
+{
+    struct train train = {0};
+    uint64_t ids[3];
+    start_broker(1);
+    for (size_t i = 0; i < 3; i++)
+        ask(i);
+    for (size_t i = 0; i < 3; i++)
+        ids[i] = next_request();
+    for (size_t i = 0; i < 3; i++) {
+        struct envelope envelope = {.verb = VERB_REPLY, .id = ids[i], .reply = {.version = text_of("1")}};
+        train_add(&train, &envelope);
+        *train_add_payload(&train, 1) = (uint8_t)('a' + i);
+    }
+    struct text frame = {(const char *)train.bytes, train.length - 1};
+    ck_assert(end_send_frames(&broker, &frame, 1)); /* the last payload is cut off */
+    WAIT_FOR(counter(METRIC_BAD_MESSAGES, "asker") == 1);
+    ck_assert(asked[0].answers == 1 && asked[1].answers == 1 && asked[2].answers == 0);
+    ck_assert(text_is(text_of(asked[0].payload), "a") && text_is(text_of(asked[1].payload), "b"));
+    reply(ids[2], "x"); /* the next message is read again */
+    WAIT_FOR(asked[2].answers == 1);
+    train_free(&train);
 }
 END_TEST
 
@@ -691,6 +762,8 @@ int main(void)
                                   texts_of_any_length_are_kept,
                                   the_catalog_is_handed_on,
                                   what_a_turn_gathers_goes_as_few_messages,
+                                  payloads_of_any_size_go_and_come,
+                                  several_answers_come_in_one_frame_up_to_the_first_that_is_broken,
                                   several_answers_come_in_one_message_up_to_the_first_that_is_broken,
                                   the_window_is_a_bound,
                                   a_quarter_more_is_for_those_below_their_share,

@@ -43,6 +43,9 @@ READY, RESULT, HEARTBEAT, BYE = 32, 33, 34, 35
 BATCH, DRAIN, BEAT = 48, 49, 50
 NONE, INVALID, MODEL_FAILED = 0, 1, 10
 TEXT_MAX = 512      # bytes of a message
+NIL = b"\xc0"
+INSIDE_MAX = 4096   # bytes of a payload that travels inside the frame of its envelope
+FRAME_FULL = 49152  # bytes of a frame that takes no more of them
 GOODBYE_MS = 500    # how long the last messages may take to leave
 
 DATATYPES = {"BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1",
@@ -166,6 +169,36 @@ def make_schema(model, conf):
         "timeout_ms": conf.get("timeout_ms", 0), "allow_nan": bool(conf.get("allow_nan", False))})
 
 
+# ---- frames: PROTOCOL.md section 2 ----
+
+def encode_message(verb, number, fields, payloads):
+    """The frames of a message: small payloads inside the first, from the first large one on in frames of their own."""
+    head, inside = [msgpack.packb([VERSION, verb, number, *fields])], 0
+    size = len(head[0])
+    while inside < len(payloads) and len(payloads[inside]) <= INSIDE_MAX and size <= FRAME_FULL:
+        head.append(msgpack.packb(payloads[inside]))
+        size += len(head[-1])
+        inside += 1
+    return [b"".join(head), *payloads[inside:]]
+
+
+def decode_message(frames):
+    """(verb, number, fields, payloads). ValueError when it is no message of our version."""
+    reader = msgpack.Unpacker(max_buffer_size=len(frames[0]) + 1)
+    reader.feed(frames[0])
+    reader.feed(NIL)    # which what is cut off would swallow
+    try:
+        (version, verb, number, *fields), *inside, end = reader
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise ValueError("no envelope") from error
+    if version != VERSION or end is not None or not all(type(payload) is bytes for payload in inside):
+        raise ValueError(f"version {version}, verb {verb}")
+    payloads = [*inside, *frames[1:]]
+    if len(payloads) != (fields[0] if verb == BATCH and len(fields) == 3 else 0):
+        raise ValueError(f"verb {verb} with {len(fields)} fields and {len(payloads)} payloads")
+    return verb, number, fields, payloads
+
+
 # ---- the session: PROTOCOL.md sections 2 to 4 ----
 
 class Heartbeat(threading.Thread):
@@ -208,7 +241,7 @@ class Session:
     def send(self, verb, number, fields=(), payloads=()):
         """False when there is nobody to send to."""
         try:
-            self.socket.send_multipart([msgpack.packb([VERSION, verb, number, *fields]), *payloads], zmq.NOBLOCK)
+            self.socket.send_multipart(encode_message(verb, number, fields, payloads), zmq.NOBLOCK)
         except zmq.Again:
             return False
         return True
@@ -257,22 +290,23 @@ class Session:
         if frames == [b""]:
             return      # a hello
         try:
-            version, verb, number, *fields = msgpack.unpackb(frames[0])
-        except (ValueError, TypeError, msgpack.UnpackException):
-            version, verb, number, fields = 0, 0, 0, []
-        if version == VERSION and verb == BATCH and len(fields) == 3 and fields[0] == len(frames) - 1:
-            self.on_batch(number, frames[1:])
-        elif version == VERSION and verb == BEAT and len(fields) == 1:
+            verb, number, fields, payloads = decode_message(frames)
+        except ValueError as error:
+            warn(self.options, f"a message of the broker was refused: {error}")
+            return
+        if verb == BATCH and payloads:
+            self.on_batch(number, payloads)
+        elif verb == BEAT and len(fields) == 1:
             self.on_beat(fields[0])
-        elif version == VERSION and verb == DRAIN:
+        elif verb == DRAIN:
             self.leaving = True
         else:
-            warn(self.options, f"a message of the broker was refused: version {version}, verb {verb}")
+            warn(self.options, f"a message of the broker was refused: verb {verb}")
 
     def take_all(self):
         """What waits, until ZeroMQ says that nothing does, and only then is any of it handled: at every hundredth frame
         since it last said so libzmq (4.3.4) looks whether the connection still is there, also in the middle of a
-        message, and aborts the process when it is not."""
+        message, and aborts the process when it is not. A message of one frame, as nearly all are, has no middle."""
         messages = []
         while True:
             try:

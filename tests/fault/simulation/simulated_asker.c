@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "network.h"
 #include "report.h"
+#include "train.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -235,9 +236,10 @@ void simulated_asker_babble(struct simulated_asker *asker)
 {
     struct envelope request = {.verb = VERB_REQUEST, .request = {.rows = 1, .time_left_us = 1000000}};
     struct question question = {.content = chance_next(world_chance()) | 1, .slot = LEDGER_SHARED};
+    struct train train = {0};
     if (asker->rude == NULL)
         return;
-    switch (chance_below(world_chance(), 6)) {
+    switch (chance_below(world_chance(), 7)) {
     case 0:
         zmq_send(asker->rude, "\x93\x01\xc1", 3, ZMQ_DONTWAIT);
         return;
@@ -254,6 +256,13 @@ void simulated_asker_babble(struct simulated_asker *asker)
         request.id = 1 + chance_below(world_chance(), 4);
         for (int i = 0; i < 2; i++)
             send_rude(asker, &request, &question, sizeof question);
+        return;
+    case 5: /* the payload is cut off */
+        request.id = 6;
+        train_add(&train, &request);
+        train_add_payload(&train, sizeof question);
+        zmq_send(asker->rude, train.bytes, train.length - sizeof question, ZMQ_DONTWAIT);
+        train_free(&train);
         return;
     default: /* the payload is missing */
         request.id = 5;

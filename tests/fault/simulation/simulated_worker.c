@@ -7,12 +7,13 @@
 #include "clock.h"
 #include "network.h"
 #include "report.h"
+#include "train.h"
 #include "world.h"
 
 #include <stdlib.h>
 #include <zmq.h>
 
-enum { WORKER_MAGIC = 0x51073e40, FRAMES_MAX = 1 + PROTOCOL_COUNT_MAX, HEARTBEAT_MS = 200 };
+enum { WORKER_MAGIC = 0x51073e40, HEARTBEAT_MS = 200 };
 
 struct simulated_worker {
     unsigned magic;
@@ -37,19 +38,35 @@ struct simulated_worker {
     struct question questions[PROTOCOL_COUNT_MAX];
     size_t count;
     /* the message that is being read */
-    zmq_msg_t frames[FRAMES_MAX];
+    zmq_msg_t head, frames[PROTOCOL_COUNT_MAX];
     size_t frame_count;
+    struct text payloads[PROTOCOL_COUNT_MAX];
 };
 
 /* ---- sending ---- */
 
-/* What cannot be sent is dropped, as a worker does. */
-static bool send_envelope(struct simulated_worker *worker, const struct envelope *envelope, bool more)
+/* What cannot be sent is dropped, as a worker does. One of two workers speaks the old form of the wire, with
+ * each payload in a frame of its own. */
+static bool send_message(struct simulated_worker *worker, const struct envelope *envelope,
+                         const struct text *payloads, size_t count)
 {
-    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
-    size_t length = protocol_encode(envelope, bytes, sizeof bytes);
-    ENSURE(length > 0);
-    return zmq_send(worker->socket, bytes, length, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0)) >= 0;
+    struct train train = {0};
+    size_t sent = 0;
+    train_add(&train, envelope);
+    for (; worker->plan.pid % 2 == 0 && sent < count && train_takes(&train, payloads[sent].length); sent++)
+        memcpy(train_add_payload(&train, payloads[sent].length), payloads[sent].at, payloads[sent].length);
+    bool reached = zmq_send(worker->socket, train.bytes, train.length,
+                            ZMQ_DONTWAIT | (sent < count ? ZMQ_SNDMORE : 0)) >= 0;
+    for (; reached && sent < count; sent++)
+        zmq_send(worker->socket, payloads[sent].at, payloads[sent].length,
+                 ZMQ_DONTWAIT | (sent + 1 < count ? ZMQ_SNDMORE : 0));
+    train_free(&train);
+    return reached;
+}
+
+static void send_envelope(struct simulated_worker *worker, const struct envelope *envelope)
+{
+    send_message(worker, envelope, NULL, 0);
 }
 
 static bool send_ready(struct simulated_worker *worker)
@@ -62,19 +79,23 @@ static bool send_ready(struct simulated_worker *worker)
                                        .heartbeat_ms = HEARTBEAT_MS,
                                        .pid = worker->plan.pid,
                                        .instance = worker->instance}};
-    if (!send_envelope(worker, &ready, true))
-        return false;
-    zmq_send(worker->socket, "schema", 6, ZMQ_DONTWAIT);
-    return true;
+    struct text schema = text_of("schema");
+    return send_message(worker, &ready, &schema, 1);
 }
 
 static void send_result(struct simulated_worker *worker, uint64_t batch, size_t count)
 {
     char failures[PROTOCOL_COUNT_MAX];
+    struct solution solutions[PROTOCOL_COUNT_MAX];
+    struct text payloads[PROTOCOL_COUNT_MAX];
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        failures[i] = worker->questions[i].failing ? FAILURE_INVALID : FAILURE_NONE;
-        any = any || failures[i] != FAILURE_NONE;
+        bool failing = worker->questions[i].failing;
+        failures[i] = failing ? FAILURE_INVALID : FAILURE_NONE;
+        any = any || failing;
+        solutions[i] = ledger_solution(worker->questions[i].content);
+        payloads[i] =
+            failing ? text_of("no") : (struct text){(const char *)&solutions[i], sizeof solutions[i]};
     }
     struct envelope result = {
         .verb = VERB_RESULT,
@@ -82,14 +103,7 @@ static void send_result(struct simulated_worker *worker, uint64_t batch, size_t 
         .result = {.count = (uint32_t)count,
                    .compute_us = (uint64_t)((world_now() - worker->began) / MICROSECOND),
                    .failures = {failures, any ? count : 0}}};
-    if (!send_envelope(worker, &result, true))
-        return;
-    for (size_t i = 0; i < count; i++) {
-        struct solution solution = ledger_solution(worker->questions[i].content);
-        bool failed = failures[i] != FAILURE_NONE;
-        zmq_send(worker->socket, failed ? (const void *)"no" : &solution, failed ? 2 : sizeof solution,
-                 ZMQ_DONTWAIT | (i + 1 < count ? ZMQ_SNDMORE : 0));
-    }
+    send_message(worker, &result, payloads, count);
 }
 
 /* ---- computing ---- */
@@ -182,8 +196,6 @@ static int64_t draw_compute(const struct simulated_worker *worker, uint32_t rows
 
 static void begin_batch(struct simulated_worker *worker, const struct envelope *envelope)
 {
-    PROMISE(worker->frame_count == 1 + (size_t)envelope->batch.count,
-            "BATCH announces %u payloads and has %zu", envelope->batch.count, worker->frame_count - 1);
     worker->batch = envelope->id;
     worker->count = envelope->batch.count;
     worker->began = world_now();
@@ -191,8 +203,8 @@ static void begin_batch(struct simulated_worker *worker, const struct envelope *
     loop_listen(worker->loop, false);
     worker->fatal = false;
     for (size_t i = 0; i < worker->count; i++) {
-        zmq_msg_t *payload = &worker->frames[1 + i];
-        PROMISE(ledger_read_question(zmq_msg_data(payload), zmq_msg_size(payload), &worker->questions[i]),
+        struct text payload = worker->payloads[i];
+        PROMISE(ledger_read_question(payload.at, payload.length, &worker->questions[i]),
                 "a payload of BATCH is not what an asker wrote");
         worker->fatal = worker->fatal || worker->questions[i].poison;
     }
@@ -207,30 +219,47 @@ static void begin_batch(struct simulated_worker *worker, const struct envelope *
 
 static void close_frames(struct simulated_worker *worker)
 {
+    zmq_msg_close(&worker->head);
     for (size_t i = 0; i < worker->frame_count; i++)
         zmq_msg_close(&worker->frames[i]);
     worker->frame_count = 0;
 }
 
-static bool receive(struct simulated_worker *worker)
+static bool next_frame(void *self, struct text *bytes)
 {
-    bool more = true;
-    while (more) {
-        PROMISE(worker->frame_count < FRAMES_MAX, "a message to a worker has too many frames");
-        zmq_msg_t *frame = &worker->frames[worker->frame_count];
-        zmq_msg_init(frame);
-        if (zmq_msg_recv(frame, worker->socket, ZMQ_DONTWAIT) < 0)
-            return false;
-        worker->frame_count++;
-        more = zmq_msg_more(frame);
-    }
+    struct simulated_worker *worker = self;
+    zmq_msg_t *before = worker->frame_count == 0 ? &worker->head : &worker->frames[worker->frame_count - 1];
+    zmq_msg_t *frame = &worker->frames[worker->frame_count];
+    if (!zmq_msg_more(before))
+        return false;
+    worker->frame_count++;
+    zmq_msg_init(frame);
+    zmq_msg_recv(frame, worker->socket, ZMQ_DONTWAIT);
+    *bytes = (struct text){zmq_msg_data(frame), zmq_msg_size(frame)};
+    return true;
+}
+
+/* A ZeroMQ message, which to workers is one of ours. */
+static bool receive(struct simulated_worker *worker, struct envelope *envelope)
+{
+    size_t count;
+    struct text rest;
+    zmq_msg_init(&worker->head);
+    if (zmq_msg_recv(&worker->head, worker->socket, ZMQ_DONTWAIT) < 0)
+        return false;
+    struct text bytes = {zmq_msg_data(&worker->head), zmq_msg_size(&worker->head)};
+    struct train_reader reader = train_reader(bytes, next_frame, worker);
+    const char *complaint = train_read(&reader, envelope, worker->payloads, &count);
+    PROMISE(complaint == NULL, "the broker sent a worker what it cannot read: %s", complaint);
+    PROMISE(train_ended(&reader) && !next_frame(worker, &rest),
+            "the broker sent a worker more than a message");
     return true;
 }
 
 static void say_bye(struct simulated_worker *worker)
 {
     int linger = 500;
-    send_envelope(worker, &(struct envelope){.verb = VERB_BYE}, false);
+    send_envelope(worker, &(struct envelope){.verb = VERB_BYE});
     zmq_setsockopt(worker->socket, ZMQ_LINGER, &linger, sizeof linger);
     end(worker, false);
 }
@@ -243,32 +272,29 @@ static void on_beat(struct simulated_worker *worker, uint64_t epoch)
         worker->epoch = epoch;
 }
 
-static void handle(struct simulated_worker *worker)
+static void handle(struct simulated_worker *worker, const struct envelope *envelope)
 {
-    struct envelope envelope;
-    zmq_msg_t *head = &worker->frames[0];
-    const char *complaint = protocol_decode(zmq_msg_data(head), zmq_msg_size(head), &envelope);
-    PROMISE(complaint == NULL, "the broker sent a worker what it cannot read: %s", complaint);
-    switch (envelope.verb) {
+    switch (envelope->verb) {
     case VERB_BATCH:
-        begin_batch(worker, &envelope);
+        begin_batch(worker, envelope);
         return;
     case VERB_BEAT:
-        on_beat(worker, envelope.beat.epoch);
+        on_beat(worker, envelope->beat.epoch);
         return;
     case VERB_DRAIN:
         worker->leaving = true;
         return;
     default:
-        report_violation("the broker sent a worker %s", protocol_verb_name(envelope.verb));
+        report_violation("the broker sent a worker %s", protocol_verb_name(envelope->verb));
     }
 }
 
 static void read_messages(void *self)
 {
     struct simulated_worker *worker = self;
-    while (!worker->computing && !worker->ended && receive(worker)) {
-        handle(worker);
+    struct envelope envelope;
+    while (!worker->computing && !worker->ended && receive(worker, &envelope)) {
+        handle(worker, &envelope);
         close_frames(worker);
     }
     if (worker->leaving && !worker->computing && !worker->ended)
@@ -281,7 +307,7 @@ static void beat(void *self)
     struct simulated_worker *worker = self;
     loop_timer_set(worker->loop, &worker->heartbeat, world_now() + HEARTBEAT_MS * MILLISECOND, beat, worker);
     if (!worker->computing)
-        send_envelope(worker, &(struct envelope){.verb = VERB_HEARTBEAT}, false);
+        send_envelope(worker, &(struct envelope){.verb = VERB_HEARTBEAT});
 }
 
 /* The thread. */
@@ -434,11 +460,10 @@ void simulated_worker_babble(struct simulated_worker *worker)
         zmq_send(worker->socket, noise, sizeof noise, ZMQ_DONTWAIT);
         return;
     case 1: /* a verb of askers */
-        send_envelope(worker, &(struct envelope){.verb = VERB_CANCEL, .id = 7}, false);
+        send_envelope(worker, &(struct envelope){.verb = VERB_CANCEL, .id = 7});
         return;
     case 2: /* payloads are missing */
-        send_envelope(worker, &(struct envelope){.verb = VERB_RESULT, .id = 7, .result = {.count = 3}},
-                      false);
+        send_envelope(worker, &(struct envelope){.verb = VERB_RESULT, .id = 7, .result = {.count = 3}});
         return;
     default: /* once more, without need */
         send_ready(worker);

@@ -174,7 +174,8 @@ static bool before_routing(const struct envelope *reject)
            failure == FAILURE_NOT_READY || failure == FAILURE_STOPPING;
 }
 
-static void saw_answer(const struct peer *peer, const struct envelope *envelope, struct payload *payload)
+static void saw_answer(const struct peer *peer, const struct envelope *envelope,
+                       const struct payload *payload)
 {
     struct request_key key = {.id = envelope->id, .asker = *peer};
     struct entry *entry = find(&key);
@@ -219,9 +220,9 @@ bool __real_port_send(struct port *port, const struct peer *peer, const struct e
 bool __wrap_port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,
                       struct payload *const *payloads, size_t count);
 void __real_port_post(struct port *port, const struct peer *peer, const struct envelope *envelope,
-                      struct payload *payload);
+                      const struct payload *payload);
 void __wrap_port_post(struct port *port, const struct peer *peer, const struct envelope *envelope,
-                      struct payload *payload);
+                      const struct payload *payload);
 
 /* Its endpoint tells which of the two doors it is. */
 struct port *__wrap_port_new(void *zmq_context, struct loop *loop, const char *endpoint,
@@ -245,7 +246,7 @@ bool __wrap_port_send(struct port *port, const struct peer *peer, const struct e
 }
 
 void __wrap_port_post(struct port *port, const struct peer *peer, const struct envelope *envelope,
-                      struct payload *payload)
+                      const struct payload *payload)
 {
     if (envelope->verb == VERB_REPLY || envelope->verb == VERB_REJECT)
         saw_answer(peer, envelope, payload);
