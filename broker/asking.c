@@ -95,7 +95,6 @@ static bool is_remembered(const struct broker *broker, const struct request_key 
 static void end(struct broker *broker, struct request *request)
 {
     struct version *version = request->version;
-    remember(broker, request);
     if (request->state == REQUEST_QUEUED) {
         queue_remove(&version->queue, request);
         broker->queued_bytes -= request->bytes;
@@ -143,6 +142,7 @@ static void fail(struct broker *broker, struct request *request, enum failure fa
     bool later = failure_http_status(failure) == 503;
     send_reject(broker, &request->key, failure, later ? drain_time(request->version) : 0, message);
     count_outcome(broker, request->version, failure);
+    remember(broker, request);
     end(broker, request);
 }
 
@@ -186,11 +186,13 @@ void asking_reply(struct broker *broker, struct request *request, struct payload
         struct payload shared = payload_share(payload);
         envelope.reply.queue_us = queue_time(follower, request->sent_at);
         asking_send_reply(broker, &follower->key, follower->version, &envelope, &shared);
+        remember(broker, follower);
         end(broker, follower);
     }
     cache_store(request, payload, loop_now(broker->loop));
     envelope.reply.queue_us = queue_time(request, request->sent_at);
     asking_send_reply(broker, &request->key, request->version, &envelope, payload);
+    remember(broker, request);
     end(broker, request);
 }
 
