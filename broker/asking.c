@@ -100,7 +100,6 @@ static bool is_remembered(const struct broker *broker, const struct request_key 
 static void end(struct broker *broker, struct request *request)
 {
     struct version *version = request->version;
-    remember(broker, request);
     if (request->state == REQUEST_QUEUED) {
         queue_remove(&version->queue, request);
         broker->queued_bytes -= request->bytes;
@@ -148,6 +147,7 @@ static void fail(struct broker *broker, struct request *request, enum failure fa
     bool later = failure_http_status(failure) == 503;
     send_reject(broker, &request->key, failure, later ? drain_time(request->version) : 0, message);
     count_outcome(broker, request->version, failure);
+    remember(broker, request);
     end(broker, request);
 }
 
@@ -190,11 +190,13 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
     while ((follower = cache_follower(request)) != NULL) {
         envelope.reply.queue_us = queue_time(follower, request->sent_at);
         asking_send_reply(broker, &follower->key, follower->version, &envelope, payload);
+        remember(broker, follower);
         end(broker, follower);
     }
     cache_store(request, payload, loop_now(broker->loop));
     envelope.reply.queue_us = queue_time(request, request->sent_at);
     asking_send_reply(broker, &request->key, request->version, &envelope, payload);
+    remember(broker, request);
     end(broker, request);
 }
 

@@ -563,8 +563,13 @@ START_TEST(what_must_be_computed_once_may_be_asked_again)
     scene_result(worker, scene_expect_batch(worker, "b"), "B");
     scene_expect_reply(other, 1, "B");
     scene_ask(asker, 2, "c");
-    scene_result(worker, scene_expect_batch(worker, "c"), "C");
-    scene_expect_reply(asker, 2, "C");
+    uint64_t batch = scene_expect_batch(worker, "c");
+    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 2}, NULL);
+    scene_ask(asker, 2, "d"); /* what was taken back is no answer */
+    scene_expect_nothing(asker);
+    scene_result(worker, batch, "C");
+    scene_result(worker, scene_expect_batch(worker, "d"), "D");
+    scene_expect_reply(asker, 2, "D");
 }
 END_TEST
 
