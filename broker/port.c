@@ -17,9 +17,10 @@
 enum {
     PORT_MAGIC = 0x09047001,
     MESSAGES_A_CALL = 256, /* then others have their turn, whoever floods this port */
-    OUTGOING_MAX = 32,     /* peers that are posted to between two flushes; more just flush earlier */
-    RECEIVE_BUFFER = 8192  /* bytes that ZeroMQ reads at a time; smaller frames are views of such a buffer,
-                              and each keeps the whole of it */
+    CALLS_MAX = 64,       /* of what is read at once because it counts: more than all workers can have said */
+    OUTGOING_MAX = 32,    /* peers that are posted to between two flushes; more just flush earlier */
+    RECEIVE_BUFFER = 8192 /* bytes that ZeroMQ reads at a time; smaller frames are views of such a buffer,
+                             and each keeps the whole of it */
 };
 
 /* How long the last answers may take to leave at the end. Without it they are lost, and computed again. */
@@ -249,19 +250,29 @@ static bool receive(struct port *port)
     return there;
 }
 
+/* True when there may be more. */
+static bool receive_some(struct port *port)
+{
+    for (int i = 0; i < MESSAGES_A_CALL; i++)
+        if (!receive(port))
+            return false;
+    return true;
+}
+
 static void readable(void *self)
 {
     struct port *port = self;
-    for (int i = 0; i < MESSAGES_A_CALL; i++)
-        if (!receive(port))
-            return;
-    loop_zmq_touch(port->loop, port->socket);
+    if (receive_some(port))
+        loop_zmq_touch(port->loop, port->socket);
 }
 
 void port_receive(struct port *port)
 {
     CHECK_OBJECT(port, PORT_MAGIC);
-    readable(port);
+    int calls = 0;
+    while (receive_some(port) && ++calls < CALLS_MAX)
+        continue;
+    loop_zmq_touch(port->loop, port->socket);
 }
 
 struct port *port_new(void *zmq_context, struct loop *loop, const char *endpoint, int64_t max_frame_bytes,
