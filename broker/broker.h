@@ -12,8 +12,8 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
                           struct metrics *metrics, const char **endpoint);
 void broker_free(struct broker *broker);
 
-/* The supervisor says that this process is dead: what it had in hand is given to others, as soon as all that it
- * said before has been read. False when no worker has that pid. */
+/* The supervisor says that this process is dead: what it had in hand is given to others, as soon as all that
+ * it said before has been read. False when no worker has that pid. */
 bool broker_worker_gone(struct broker *broker, uint32_t pid);
 /* The supervisor says that a worker of this version could not start, and why; `all`: none of them can, and
  * requests for it need not wait. It holds until a worker says READY, or the repository is read again. False
