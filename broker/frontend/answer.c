@@ -26,6 +26,7 @@
 #include "number.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* One payload taken apart. */
 struct outputs {
@@ -228,15 +229,40 @@ static bool has_labels(const struct answer *answer, const struct outputs *output
            (outputs->class == NULL || outputs->class->datatype != DATATYPE_BYTES);
 }
 
-/* The label of a row's class, or null. */
-static void add_label(struct output *out, const struct answer *answer, const struct outputs *outputs,
-                      size_t row)
+/* Where a label stands in what is written; length 0: nowhere yet. */
+struct place {
+    size_t at, length;
+};
+
+/* There are many rows and few labels: each is made JSON once, and then copied from where it stands. */
+static void add_label(struct output *out, const char *label, struct place *place)
 {
-    uint64_t index;
-    if (class_index(outputs, false, row, &index) && index < answer->schema->label_count)
-        output_add_json(out, text_of(answer->schema->labels[index]));
-    else
-        output_add_string(out, "null");
+    if (place->length > 0) {
+        char *end = output_room(out, place->length);
+        memcpy(end, out->bytes + place->at, place->length);
+        out->length += place->length;
+        return;
+    }
+    place->at = out->length;
+    output_add_json(out, text_of(label));
+    place->length = out->length - place->at;
+}
+
+/* The label of each row's class, or null. */
+static void add_labels(struct output *out, const struct answer *answer, const struct outputs *outputs)
+{
+    size_t count = answer->schema->label_count;
+    struct place *places = object_alloc(count * sizeof *places);
+    for (size_t row = 0; row < outputs->rows; row++) {
+        uint64_t index;
+        output_add_char(out, row == 0 ? '[' : ',');
+        if (class_index(outputs, false, row, &index) && index < count)
+            add_label(out, answer->schema->labels[index], &places[index]);
+        else
+            output_add_string(out, "null");
+    }
+    output_add_char(out, ']');
+    free(places);
 }
 
 /* ---- members ---- */
@@ -310,11 +336,7 @@ static void add_batch(struct output *out, const struct answer *answer, const str
     if (!has_labels(answer, outputs))
         return;
     add_name(out, "labels");
-    for (size_t row = 0; row < outputs->rows; row++) {
-        output_add_char(out, row == 0 ? '[' : ',');
-        add_label(out, answer, outputs, row);
-    }
-    output_add_char(out, ']');
+    add_labels(out, answer, outputs);
 }
 
 /* The dimensions from `dimension` on, as nested arrays. */

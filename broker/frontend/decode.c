@@ -6,6 +6,9 @@
  * and because a model may allow them. yyjson does not recurse; depth is checked on the tree, whose flat
  * arrays need not be walked.
  *
+ * A batch that is nothing but numbers is read without a tree of them (plain.c); only what stands behind its
+ * rows is then read as one.
+ *
  * Every member must be known: a misspelt "model" or "timeout_ms" that is passed over would be answered by
  * another model, or too late. rows.c turns the rows into tensors. SPDX-License-Identifier: MIT */
 #include "decode.h"
@@ -26,6 +29,7 @@ struct decoder {
     void *arena;
     size_t arena_size;
     yyjson_doc *document; /* NULL: none */
+    struct plain plain;
 };
 
 struct decoder *decoder_new(void)
@@ -40,6 +44,7 @@ void decoder_done(struct decoder *decoder)
     CHECK_OBJECT(decoder, DECODER_MAGIC);
     yyjson_doc_free(decoder->document);
     decoder->document = NULL;
+    plain_done(&decoder->plain);
 }
 
 void decoder_free(struct decoder *decoder)
@@ -47,6 +52,7 @@ void decoder_free(struct decoder *decoder)
     if (decoder == NULL)
         return;
     decoder_done(decoder);
+    plain_free(&decoder->plain);
     free(decoder->arena);
     decoder->magic = 0;
     free(decoder);
@@ -222,6 +228,19 @@ static void take_member(struct decode_body *body, yyjson_val *key, yyjson_val *v
     refuse_member(name, batch, faults);
 }
 
+/* All members but those that are `seen` already. */
+static void take_members(struct decode_body *body, yyjson_val *root, bool batch, unsigned seen,
+                         struct problem_faults *faults)
+{
+    size_t at, count;
+    yyjson_val *key, *value;
+    yyjson_obj_foreach(root, at, count, key, value)
+    {
+        if (!problem_faults_full(faults))
+            take_member(body, key, value, batch, &seen, faults);
+    }
+}
+
 bool decode_body(struct decoder *decoder, char *bytes, size_t length, size_t capacity, bool batch,
                  size_t max_depth, struct decode_body *body, struct problem_faults *faults)
 {
@@ -242,15 +261,51 @@ bool decode_body(struct decoder *decoder, char *bytes, size_t length, size_t cap
         expected(faults, "body", "an object", root);
         return false;
     }
-    unsigned seen = 0;
-    size_t at, count;
-    yyjson_val *key, *value;
-    yyjson_obj_foreach(root, at, count, key, value)
-    {
-        if (!problem_faults_full(faults))
-            take_member(body, key, value, batch, &seen, faults);
-    }
+    take_members(body, root, batch, 0, faults);
     if (body->rows == NULL && faults->count == 0)
         problem_fault(faults, batch ? "instances" : "features", "is missing");
     return faults->count == 0;
+}
+
+/* Which of `members` that is, as a bit. */
+static unsigned bit_of_instances(void)
+{
+    unsigned i = 0;
+    while (members[i].take != take_instances)
+        i++;
+    return 1u << i;
+}
+
+/* The members behind the rows, from the comma or brace at `at` on. A brace in the place of the comma, or of
+ * the byte before the brace, makes an object of them, for as long as it is read (into memory of its own). */
+static bool read_rest(struct decoder *decoder, char *bytes, size_t length, size_t at, size_t max_depth,
+                      struct decode_body *body, struct problem_faults *faults)
+{
+    size_t begin = bytes[at] == ',' ? at : at - 1;
+    char first = bytes[begin];
+    bytes[begin] = '{';
+    yyjson_val *root = read_json(decoder, bytes + begin, length - begin, length - begin, faults);
+    bytes[begin] = first;
+    if (root == NULL || !depth_ok(root, max_depth) || (bytes[at] == ',' && yyjson_obj_size(root) == 0))
+        return false;
+    take_members(body, root, true, bit_of_instances(), faults);
+    return faults->count == 0;
+}
+
+bool decode_plain(struct decoder *decoder, char *bytes, size_t length, size_t capacity, size_t max_depth,
+                  struct decode_body *body)
+{
+    enum { DEPTH = 3 /* of the values: body, rows, row */ };
+    struct problem_faults ignored = {.count = 0};
+    decoder_done(decoder);
+    memset(body, 0, sizeof *body);
+    if (capacity < length + YYJSON_PADDING_SIZE || max_depth < DEPTH)
+        return false;
+    memset(bytes + length, 0, YYJSON_PADDING_SIZE);
+    size_t at = plain_read(&decoder->plain, bytes, length);
+    if (at == 0 || (bytes[at] != ',' && bytes[at] != '}') ||
+        !read_rest(decoder, bytes, length, at, max_depth, body, &ignored))
+        return false;
+    body->plain = &decoder->plain;
+    return true;
 }

@@ -24,36 +24,24 @@ void output_clear(struct output *output)
     output->length = 0;
 }
 
-char *output_room(struct output *output, size_t bytes)
+void output_grow(struct output *output, size_t bytes)
 {
-    if (__builtin_expect(bytes > output->capacity - output->length, 0)) {
-        size_t needed = output->length + bytes;
-        ENSURE(needed >= bytes && needed <= SIZE_MAX / 2);
-        size_t capacity = output->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : output->capacity * 2;
-        output->capacity = capacity < needed ? needed : capacity;
-        output->bytes = realloc(output->bytes, output->capacity);
-        ENSURE(output->bytes != NULL);
-    }
-    return output->bytes + output->length;
-}
-
-void output_add(struct output *output, const char *bytes, size_t length)
-{
-    if (length == 0)
-        return;
-    memcpy(output_room(output, length), bytes, length);
-    output->length += length;
-}
-
-void output_add_string(struct output *output, const char *string)
-{
-    output_add(output, string, strlen(string));
+    size_t needed = output->length + bytes;
+    ENSURE(needed >= bytes && needed <= SIZE_MAX / 2);
+    size_t capacity = output->capacity < FIRST_CAPACITY ? FIRST_CAPACITY : output->capacity * 2;
+    output->capacity = capacity < needed ? needed : capacity;
+    output->bytes = realloc(output->bytes, output->capacity);
+    ENSURE(output->bytes != NULL);
 }
 
 void output_add_unsigned(struct output *output, uint64_t value)
 {
     char digits[INTEGER_MAX];
     size_t at = sizeof digits;
+    if (value < 10) { /* most are classes */
+        output_add_char(output, (char)('0' + value));
+        return;
+    }
     do {
         digits[--at] = (char)('0' + value % 10);
         value /= 10;

@@ -51,6 +51,33 @@ static bool check_headers(const struct http_request *request, struct http_respon
     return true;
 }
 
+/* ---- the body ---- */
+
+static bool decode_tree(const struct config *config, struct api_lane *lane,
+                        const struct http_request *request, bool batch)
+{
+    return decode_body(lane->decoder, request->body, request->body_length, request->body_capacity, batch,
+                       (size_t)config->frontend_max_json_depth, &lane->body, &lane->faults);
+}
+
+/* A guess: is the model of the path, or the default one, one for plain rows? The body may name another. */
+static bool expects_plain(const struct api_call *call, const struct called *called)
+{
+    const struct catalog_model *model = catalog_find(call->catalog, called->model);
+    const struct catalog_version *version = model == NULL ? NULL : catalog_version(model, called->version);
+    return version != NULL && version->layout != NULL && version->layout->single_float;
+}
+
+static bool decode(const struct config *config, struct api_lane *lane, const struct http_request *request,
+                   const struct called *called, const struct api_call *call, bool batch)
+{
+    if (batch && expects_plain(call, called) &&
+        decode_plain(lane->decoder, request->body, request->body_length, request->body_capacity,
+                     (size_t)config->frontend_max_json_depth, &lane->body))
+        return true;
+    return decode_tree(config, lane, request, batch);
+}
+
 /* ---- which model ---- */
 
 /* "there are: a, b and 3 more" */
@@ -141,11 +168,23 @@ static bool find_version(struct api_call *call, struct text name, struct http_re
 static bool check_row_count(const struct config *config, const struct decode_body *body, bool batch,
                             struct http_response *response)
 {
-    size_t rows = batch ? yyjson_arr_size(body->rows) : 1;
+    size_t rows = !batch ? 1 : body->plain != NULL ? body->plain->rows : yyjson_arr_size(body->rows);
     if (rows <= (size_t)config->frontend_max_rows && rows <= PROTOCOL_ROWS_MAX)
         return true;
     problem_kind(response, FAILURE_TOO_LARGE, "%zu rows; one request may have %lld", rows,
                  (long long)config->frontend_max_rows);
+    return false;
+}
+
+/* The guess may have been wrong, or the width is: then the rows are read once more, as a tree. */
+static bool settle_rows(const struct config *config, struct api_lane *lane,
+                        const struct http_request *request, const struct api_call *call,
+                        struct http_response *response)
+{
+    if (lane->body.plain == NULL || rows_take_plain(call->version->layout, lane->body.plain) ||
+        decode_tree(config, lane, request, true))
+        return true;
+    problem_faults(response, FAILURE_INVALID, &lane->faults);
     return false;
 }
 
@@ -158,6 +197,7 @@ static bool make_request(const struct config *config, struct api_lane *lane, str
     rows->allow_nan = call->version->schema->allow_nan;
     rows->batch = batch;
     rows->value = lane->body.rows;
+    rows->plain = lane->body.plain;
     size_t bytes = rows_measure(rows, &lane->faults);
     if (bytes > (size_t)config->broker_max_message_bytes) {
         problem_kind(response, FAILURE_TOO_LARGE, "the input makes %zu bytes of tensors; the limit is %lld",
@@ -211,15 +251,16 @@ bool predict(const struct config *config, struct api_lane *lane, const struct ht
     lane->faults.count = 0;
     if (!check_headers(request, response))
         return false;
-    if (!decode_body(lane->decoder, request->body, request->body_length, request->body_capacity, batch,
-                     (size_t)config->frontend_max_json_depth, &lane->body, &lane->faults) ||
+    if (!decode(config, lane, request, called, call, batch) ||
         !agree(called->model, lane->body.model, "model", &model, &lane->faults) ||
         !agree(called->version, lane->body.version, "version", &version, &lane->faults)) {
         problem_faults(response, FAILURE_INVALID, &lane->faults);
         return false;
     }
     if (!check_row_count(config, &lane->body, batch, response) ||
-        !find_model(config, call, model, response) || !find_version(call, version, response) ||
+        !find_model(config, call, model, response) || !find_version(call, version, response))
+        return false;
+    if (!settle_rows(config, lane, request, call, response) ||
         !make_request(config, lane, call, batch, response))
         return false;
     fill_ask(config, lane, request, call);

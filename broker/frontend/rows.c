@@ -352,8 +352,26 @@ static bool measure_all_strings(struct rows *rows)
     return good;
 }
 
+bool rows_take_plain(const struct layout *layout, const struct plain *plain)
+{
+    bool fits = layout->width == 0 ? plain->width <= LAYOUT_WIDTH_MAX : plain->width == layout->width;
+    return layout->single_float && fits;
+}
+
+/* There is nothing that may be wrong with them. */
+static size_t measure_plain(struct rows *rows)
+{
+    ENSURE(rows->batch && rows_take_plain(rows->layout, rows->plain));
+    rows->count = rows->plain->rows;
+    rows->width = rows->plain->width;
+    describe(rows);
+    return tensors_encoded_size(rows->tensors, rows->layout->input_count);
+}
+
 size_t rows_measure(struct rows *rows, struct problem_faults *faults)
 {
+    if (rows->plain != NULL)
+        return measure_plain(rows);
     rows->count = rows->batch ? yyjson_arr_size(rows->value) : 1;
     ENSURE(rows->count > 0);
     if (!find_width(rows, faults))
@@ -375,6 +393,10 @@ bool rows_write(const struct rows *rows, uint8_t *payload, size_t bytes, struct 
 {
     struct places places = {.rows = rows};
     ENSURE(tensors_encode(rows->tensors, rows->layout->input_count, payload, bytes, places.data) == bytes);
+    if (rows->plain != NULL) {
+        memcpy(places.data[0], rows->plain->values, rows->tensors[0].bytes);
+        return true;
+    }
     yyjson_val **ordered = ordering(rows);
     bool good = true;
     if (rows->batch) {

@@ -3,16 +3,18 @@
 #define OUTRIGGER_ROWS_H
 
 #include "layout.h"
+#include "plain.h"
 #include "problem.h"
 
 #include <yyjson.h>
 
-/* The first four are given; the rest rows_measure finds out. Large: belongs to a thread, not to a stack. */
+/* The first five are given; the rest rows_measure finds out. Large: belongs to a thread, not to a stack. */
 struct rows {
     const struct layout *layout;
     bool allow_nan;
-    bool batch;        /* `value` is an array of rows; else it is the one row */
-    yyjson_val *value; /* of "instances" or "features" */
+    bool batch;                /* `value` is an array of rows; else it is the one row */
+    yyjson_val *value;         /* of "instances" or "features" */
+    const struct plain *plain; /* instead of `value`, for a layout that takes it; else NULL */
 
     size_t count;                            /* rows */
     size_t width;                            /* values of each */
@@ -20,6 +22,8 @@ struct rows {
     struct tensor tensors[TENSOR_COUNT_MAX]; /* one for each input, without data */
 };
 
+/* True when plain rows of that width fit; they may then stand in the place of the tree's value. */
+bool rows_take_plain(const struct layout *layout, const struct plain *plain);
 /* Bytes of the tensors payload (PROTOCOL.md section 6) that the rows make. 0 when they do not fit the model:
  * `faults` says why. Each row has then as many values as the model takes, so the payload is at most four
  * times as large as the body was ("1," becomes an FP64): it may be allocated. */

@@ -86,6 +86,30 @@ static void tell_one(void)
     free((char *)three.at);
 }
 
+static struct schema *of_doubles(void)
+{
+    struct schema *schema = schema_new();
+    example_inputs(schema, &(struct example_tensor){"x", DATATYPE_FP64, {-1, 3}}, 1);
+    example_outputs(schema, &(struct example_tensor){"y", DATATYPE_FP32, {-1, 1}}, 1);
+    return schema;
+}
+
+/* The default one takes floats. */
+static void tell_two(void)
+{
+    static char name[] = "three";
+    struct text three = encoded(example_classifier(3));
+    struct text doubles = encoded(of_doubles());
+    const struct catalog_entry entries[] = {
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}},
+        {text_of("doubles"), text_of("1"), CATALOG_READY, 1, true, true, doubles, {NULL, 0}},
+    };
+    config.default_model = name;
+    api_catalog(api, entries, COUNT_OF(entries));
+    free((char *)three.at);
+    free((char *)doubles.at);
+}
+
 static void set_up(void)
 {
     log_open("test_api", "error");
@@ -218,6 +242,31 @@ START_TEST(a_batch_is_asked)
     ck_assert_uint_eq(asked(), 2);
     ck_assert(float_at(5) == 6);
     ck_assert(text_is(call.ask.version, "2"));
+}
+END_TEST
+
+/* Which model is meant is only known when the body is read, and with it what its rows must be. */
+START_TEST(a_batch_may_be_for_another_model_than_expected)
+{
+    tell_two();
+    ck_assert_int_eq(
+        post("/api/v1/batch-predict", "{\"instances\":[[1,2,3]],\"version\":\"1\",\"key\":\"k\"}"), API_ASK);
+    ck_assert_uint_eq(asked(), 1);
+    ck_assert(text_is(call.ask.version, "1") && text_is(call.ask.key, "k"));
+    refused("/api/v1/batch-predict", "{\"instances\":[[1,2],[1,2]]}", 400, "invalid",
+            "instances[0]: expected 3 numbers, got 2 (and 1 more)");
+    refused("/api/v1/batch-predict", "{\"instances\":[[1,2]],\"model\":\"doubles\"}", 400, "invalid",
+            "instances[0]: expected 3 values, got 2");
+    ck_assert_int_eq(post("/api/v1/batch-predict", "{\"instances\":[[1,2,0.1]],\"model\":\"doubles\"}"),
+                     API_ASK);
+    double doubles[3];
+    size_t count, rows;
+    const struct tensor tensor = {
+        .name = text_of("x"), .datatype = DATATYPE_FP64, .rank = 2, .shape = {1, 3}, .bytes = sizeof doubles};
+    ck_assert_ptr_null(tensors_decode(client_request_payload(call.request), tensors_encoded_size(&tensor, 1),
+                                      tensors, &count, &rows));
+    memcpy(doubles, tensors[0].data, sizeof doubles);
+    ck_assert(doubles[0] == 1 && doubles[1] == 2 && doubles[2] == 0.1);
 }
 END_TEST
 
@@ -868,6 +917,7 @@ int main(void)
 {
     const TTest *const tests[] = {a_prediction_is_asked,
                                   a_batch_is_asked,
+                                  a_batch_may_be_for_another_model_than_expected,
                                   model_and_version_are_said_in_path_or_body,
                                   the_shorter_time_is_the_deadline,
                                   json_has_several_types,

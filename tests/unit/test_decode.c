@@ -89,18 +89,64 @@ static bool decode(const char *text, bool batch)
     return decode_text(text, strlen(text), batch, true);
 }
 
-/* Body to tensors, as a request goes. */
-static bool convert(const char *text, bool batch)
+static bool same_text(struct text a, struct text b)
+{
+    return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
+}
+
+/* The tree's way. Returns the length of the payload, 0 when the body is refused. */
+static size_t convert_tree(const char *text, bool batch)
 {
     if (!decode(text, batch))
-        return false;
+        return 0;
     rows =
         (struct rows){.layout = layout, .allow_nan = schema->allow_nan, .batch = batch, .value = body.rows};
     size_t size = rows_measure(&rows, &faults);
     if (size == 0)
-        return false;
+        return 0;
     payload = object_alloc(size);
-    if (!rows_write(&rows, payload, size, &faults))
+    return rows_write(&rows, payload, size, &faults) ? size : 0;
+}
+
+/* The short cut: it takes nothing that the tree's way refuses, makes the same of what it takes, and else
+ * leaves the body as it was. */
+static void check_short_cut(const char *text, size_t size)
+{
+    struct decoder *another = decoder_new();
+    struct decode_body plain_body;
+    size_t length = strlen(text), capacity = length + YYJSON_PADDING_SIZE;
+    char *copy = object_alloc(capacity);
+    memcpy(copy, text, length);
+    bool taken = decode_plain(another, copy, length, capacity, MAX_DEPTH, &plain_body);
+    ck_assert_mem_eq(copy, text, length);
+    if (taken && rows_take_plain(layout, plain_body.plain)) {
+        struct rows plain_rows = {.layout = layout, .batch = true, .plain = plain_body.plain};
+        uint8_t *made = object_alloc(size + 1);
+        ck_assert_msg(size > 0, "%s", text);
+        ck_assert_uint_eq(rows_measure(&plain_rows, &faults), size);
+        ck_assert(rows_write(&plain_rows, made, size, &faults));
+        ck_assert_mem_eq(made, payload, size);
+        ck_assert(plain_rows.count == rows.count && plain_rows.width == rows.width);
+        free(made);
+    }
+    if (taken) {
+        ck_assert(decode(text, true));
+        ck_assert(same_text(plain_body.model, body.model) && same_text(plain_body.version, body.version));
+        ck_assert(same_text(plain_body.key, body.key) && plain_body.timeout_ms == body.timeout_ms);
+        ck_assert_uint_eq(plain_body.plain->rows, yyjson_arr_size(body.rows));
+        convert_tree(text, true);
+    }
+    decoder_free(another);
+    free(copy);
+}
+
+/* Body to tensors, as a request goes. */
+static bool convert(const char *text, bool batch)
+{
+    size_t size = convert_tree(text, batch);
+    if (batch)
+        check_short_cut(text, size);
+    if (size == 0)
         return false;
     ck_assert_ptr_null(tensors_decode(payload, size, tensors, &tensor_count, &row_count));
     ck_assert_uint_eq(tensor_count, layout->input_count);
@@ -821,6 +867,88 @@ START_TEST(mutated_bodies_never_break_the_rules)
 }
 END_TEST
 
+START_TEST(mutated_batches_go_either_way)
+{
+    static const char *const seeds[] = {
+        "{\"instances\":[[1,2.5,-3e2],[4,5,6]],\"key\":\"k\",\"timeout_ms\":5}",
+        "{ \"instances\": [[1, 2.5, 0.125], [4, 55, 6]], \"version\": 1 }",
+        "{\"instances\":[[10,2,3],[4.5,5,60]]}",
+    };
+    use(three_numbers());
+    unsigned seed = 7;
+    for (int round = 0; round < 50000; round++) {
+        char text[128];
+        strcpy(text, seeds[round % 3]);
+        size_t length = strlen(text);
+        for (int change = rand_r(&seed) % 3; change > 0; change--) {
+            static const char marks[] = "{}[],,:\"0123456789eE+-. \xc3\xa9";
+            text[(size_t)rand_r(&seed) % length] = marks[(size_t)rand_r(&seed) % (sizeof marks - 1)];
+        }
+        if (!convert(text, true))
+            ck_assert_uint_gt(faults.count, 0);
+    }
+}
+END_TEST
+
+START_TEST(plain_batches_take_the_short_cut)
+{
+    static const struct {
+        const char *text;
+        bool taken;
+    } cases[] = {
+        {"{\"instances\":[[1,2],[3,4]]}", true},
+        {"{\"instances\":[[1,2],[3,4]]}\n", true},
+        {"{\"instances\":[[1,2]] , \"model\":\"m\\u00e9\",\"version\":2,\"key\":\"k\",\"timeout_ms\":9}",
+         true},
+        {"{\"instances\":[[1,2]],}", false},
+        {"{\"instances\":[[1,2]] , }", false},
+        {"{\"instances\":[[1,2]]]", false},
+        {"{\"instances\":[[1,2]]}}", false},
+        {"{\"instances\":[[1,2]]} x", false},
+        {"{\"instances\":[[1,2]],,\"key\":\"k\"}", false},
+        {"{\"instances\":[[1,2]] \"key\":\"k\"}", false},
+        {"{\"instances\":[[1,2]],\"instances\":[[1,2]]}", false},
+        {"{\"instances\":[[1,2]],\"features\":[1]}", false},
+        {"{\"instances\":[[1,2]],\"model\":1}", false},
+        {"{\"instances\":[[1,2]],\"model\":\"a\",\"model\":\"a\"}", false},
+        {"{\"instances\":[[1,2]],\"key\":\"\xff\"}", false},
+        {"{\"instances\":[[1,2]],\"x\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}", false},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[256];
+        size_t length = strlen(cases[i].text);
+        strcpy(text, cases[i].text);
+        ck_assert_msg(decode_plain(decoder, text, length, sizeof text, MAX_DEPTH, &body) == cases[i].taken,
+                      "%s", cases[i].text);
+        ck_assert_str_eq(text, cases[i].text);
+        ck_assert_ptr_null(body.rows);
+        ck_assert((body.plain != NULL) == cases[i].taken);
+        ck_assert(!decode_plain(decoder, text, length, length, MAX_DEPTH, &body)); /* no room for the end */
+        ck_assert(!decode_plain(decoder, text, length, sizeof text, 2, &body));    /* too deep */
+        ck_assert(!decode_plain(decoder, text, length / 2, sizeof text, MAX_DEPTH, &body));
+    }
+    ck_assert(!decode_plain(decoder, (char[8]){""}, 0, 8, MAX_DEPTH, &body));
+}
+END_TEST
+
+START_TEST(plain_rows_are_for_one_input_of_floats)
+{
+    struct plain two = {.rows = 1, .width = 2};
+    use(three_numbers());
+    ck_assert(!rows_take_plain(layout, &two));
+    two.width = 3;
+    ck_assert(rows_take_plain(layout, &two));
+    USE_INPUTS({"x", DATATYPE_FP64, {-1, 3}});
+    ck_assert(!rows_take_plain(layout, &two));
+    USE_INPUTS({"x", DATATYPE_FP32, {-1, 2}}, {"y", DATATYPE_FP32, {-1, 1}});
+    ck_assert(!rows_take_plain(layout, &two));
+    USE_INPUTS({"x", DATATYPE_FP32, {-1, -1}});
+    ck_assert(rows_take_plain(layout, &two));
+    two.width = LAYOUT_WIDTH_MAX + 1;
+    ck_assert(!rows_take_plain(layout, &two));
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {a_body_has_members,
@@ -849,6 +977,9 @@ int main(void)
                                   some_inputs_cannot_be_laid_out,
                                   elements_have_ranges,
                                   halves_are_exact,
-                                  mutated_bodies_never_break_the_rules};
+                                  mutated_bodies_never_break_the_rules,
+                                  mutated_batches_go_either_way,
+                                  plain_batches_take_the_short_cut,
+                                  plain_rows_are_for_one_input_of_floats};
     return SUITE_RUN("decode", set_up, tear_down, tests);
 }
