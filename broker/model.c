@@ -17,7 +17,7 @@ enum { TABLE_MAGIC = 0x30de0001, MODEL_MAGIC = 0x30de0002, VERSION_MAGIC = 0x30d
 
 /* A busy worker gets its next batch so long before it has probably done the one that it has: the way there,
  * with all that the broker may be doing first, and by how much the estimate may be wrong. */
-#define AHEAD       MILLISECOND
+#define AHEAD       (2 * MILLISECOND)
 #define AHEAD_SHARE 8 /* and an eighth of what the batch takes */
 
 struct model_table {

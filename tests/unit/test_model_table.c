@@ -297,14 +297,14 @@ START_TEST(a_busy_worker_is_due_shortly_before_it_is_done)
     ck_assert_int_le(version_due(version, &workers[0]), NOW); /* nothing is known of the cost */
     ck_assert_uint_eq(version_free_workers(version, NOW, &first), 1);
     cost_learn(&version->cost, 10, 80 * MILLISECOND);
-    ck_assert_int_eq(version_due(version, &workers[0]), NOW + 69 * MILLISECOND);
-    ck_assert_uint_eq(version_free_workers(version, NOW + 69 * MILLISECOND - 1, &first), 0);
+    ck_assert_int_eq(version_due(version, &workers[0]), NOW + 68 * MILLISECOND);
+    ck_assert_uint_eq(version_free_workers(version, NOW + 68 * MILLISECOND - 1, &first), 0);
     ck_assert_ptr_eq(first, &workers[0]); /* the one to wait for */
-    ck_assert_uint_eq(version_free_workers(version, NOW + 69 * MILLISECOND, &first), 1);
+    ck_assert_uint_eq(version_free_workers(version, NOW + 68 * MILLISECOND, &first), 1);
     give_worker(version, &workers[1], 1);
     workers[1].batches[0] = (struct batch){.rows = 10, .sent_at = NOW - 99 * MILLISECOND};
     workers[1].result_at = NOW - 5 * MILLISECOND; /* only then it began */
-    ck_assert_int_eq(version_due(version, &workers[1]), NOW + 64 * MILLISECOND);
+    ck_assert_int_eq(version_due(version, &workers[1]), NOW + 63 * MILLISECOND);
     ck_assert_uint_eq(version_free_workers(version, NOW, &first), 0);
     ck_assert_ptr_eq(first, &workers[1]);
     give_worker(version, &workers[2], 0); /* idle: now, and it alone */
@@ -313,7 +313,7 @@ START_TEST(a_busy_worker_is_due_shortly_before_it_is_done)
     workers[2].in_flight = 1;
     workers[2].batches[0] = (struct batch){.rows = 1, .sent_at = NOW + 10 * SECOND};
     version->cost = (struct cost){0};
-    cost_learn(&version->cost, 1, MILLISECOND); /* so little that it is not waited for */
+    cost_learn(&version->cost, 1, 2 * MILLISECOND); /* so little that it is not waited for */
     ck_assert_int_lt(version_due(version, &workers[2]), NOW + 10 * SECOND);
 }
 END_TEST
