@@ -26,6 +26,8 @@ enum {
     ZMQ_SOCKETS_MAX = 8,  /* no process of ours has more than four */
     DRAIN_ROUNDS_MAX = 8, /* what comes in here and goes out there takes two or three; see drain_zmq */
     TURN_CALLS_MAX = 4,
+    GATHER_FROM = 8,      /* events of one look from which on a turn looks again */
+    GATHER_LOOKS_MAX = 4, /* then timers and ZeroMQ have their turn */
     SIGNALS_MAX = 64
 };
 
@@ -328,15 +330,25 @@ static void dispatch(struct loop *loop, const struct epoll_event *event)
         watch->ready(watch->self, fd, event->events);
 }
 
-static void turn(struct loop *loop)
+/* Handles what is ready on descriptors, after waiting `sleep` milliseconds for it. Returns how many were. */
+static int take_events(struct loop *loop, int sleep)
 {
     struct epoll_event events[EVENTS_A_TURN];
-    int sleep = any_touched(loop) ? 0 : sleep_time(loop);
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, sleep);
     ENSURE(count >= 0 || errno == EINTR);
     loop->now = clock_now();
     for (int i = 0; i < count; i++)
         dispatch(loop, &events[i]);
+    return count;
+}
+
+static void turn(struct loop *loop)
+{
+    int count = take_events(loop, any_touched(loop) ? 0 : sleep_time(loop));
+    /* Where much is ready, more becomes so while it is handled, and belongs to the same turn: whoever is
+     * written to at its end wakes once for all of it. */
+    for (int looks = 0; count >= GATHER_FROM && looks < GATHER_LOOKS_MAX; looks++)
+        count = take_events(loop, 0);
     fire_timers(loop);
     drain_zmq(loop);
     end_turn(loop);

@@ -237,6 +237,48 @@ START_TEST(a_ready_descriptor_is_called_with_its_events)
 }
 END_TEST
 
+/* Many that are ready, and one that becomes so while they are handled. */
+enum { CROWD = 8 };
+static struct pair crowd[CROWD + 1];
+static int turns_before_last;
+
+static void write_to_the_last(void *self, int fd, uint32_t events)
+{
+    read_one(self, fd, events);
+    if (crowd[CROWD].calls == 0)
+        write_to(&crowd[CROWD]);
+}
+
+static void note_turns(void *self, int fd, uint32_t events)
+{
+    read_one(self, fd, events);
+    if (crowd[CROWD].calls == 1)
+        turns_before_last = turns;
+}
+
+START_TEST(what_becomes_ready_while_much_is_handled_belongs_to_the_turn)
+{
+    turns_before_last = -1;
+    loop_each_turn(loop, count_turn, &turns);
+    settle();
+    for (int i = 0; i <= CROWD; i++) {
+        open_pair(&crowd[i]);
+        ck_assert_int_eq(
+            loop_add(loop, crowd[i].fds[0], EPOLLIN, i < CROWD ? write_to_the_last : note_turns, &crowd[i]),
+            0);
+        if (i < CROWD)
+            write_to(&crowd[i]);
+    }
+    turns = 0;
+    settle();
+    ck_assert_int_eq(turns_before_last, 1); /* the one with which loop_run begins */
+    for (int i = 0; i <= CROWD; i++) {
+        loop_remove(loop, crowd[i].fds[0]);
+        close_pair(&crowd[i]);
+    }
+}
+END_TEST
+
 static struct pair pairs[2];
 
 /* Whichever of the two comes first takes the other out: the second must not be called although it is ready.
@@ -588,6 +630,7 @@ int main(void)
                                   a_stop_before_the_run_counts_once,
                                   each_turn_ends_with_its_calls,
                                   an_interrupted_sleep_is_no_error,
+                                  what_becomes_ready_while_much_is_handled_belongs_to_the_turn,
                                   free_takes_null,
                                   a_ready_descriptor_is_called_with_its_events,
                                   what_was_removed_in_this_turn_is_not_called,
