@@ -336,6 +336,7 @@ static void on_request(struct broker *broker, struct port_message *message)
     struct version *version = NULL;
     struct cache_key digest;
     struct refusal refusal = choose(broker, envelope, &version);
+    ENSURE(refusal.failure != FAILURE_NONE || version != NULL);
     if (version != NULL && !version->model->idempotent && is_remembered(broker, &key))
         return;
     bool cached = refusal.failure == FAILURE_NONE && cache_is_on(version->model->cache) &&

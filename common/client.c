@@ -233,14 +233,14 @@ static void send_payload(struct client *client, struct client_request *request)
  * of the last request when that is large. False when the broker takes nothing now. */
 static bool send_train(struct client *client)
 {
-    struct client_request *request = client->unsent, *last = NULL;
+    struct client_request *request, *last = client->unsent;
     train_clear(&client->train);
-    for (int carried = 0; request != NULL && carried < TRAIN_MAX && !train_full(&client->train) &&
-                          (last == NULL || is_inside(last));
+    add_request(&client->train, last);
+    for (int carried = 1;
+         last->next != NULL && carried < TRAIN_MAX && !train_full(&client->train) && is_inside(last);
          carried++) {
-        add_request(&client->train, request);
-        last = request;
-        request = request->next;
+        last = last->next;
+        add_request(&client->train, last);
     }
     bool more = !is_inside(last);
     if (zmq_send(client->socket, client->train.bytes, client->train.length,

@@ -206,6 +206,8 @@ static inline void end_send_all(struct end *end, const struct envelope *envelope
                                 size_t count)
 {
     struct train train = {0};
+    if (payloads == NULL)
+        count = 0;
     struct text *frames = object_alloc((count + 1) * sizeof *frames);
     size_t inside = 0;
     train_add(&train, envelope);

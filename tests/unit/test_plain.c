@@ -101,47 +101,11 @@ END_TEST
 
 START_TEST(what_is_no_finite_float_is_left_alone)
 {
-    static const char *const values[] = {"null",
-                                         "true",
-                                         "\"1\"",
-                                         "\"\"",
-                                         "NaN",
-                                         "nan",
-                                         "Infinity",
-                                         "-Infinity",
-                                         "inf",
-                                         "1e400",
-                                         "-1e400",
-                                         "1e39",
-                                         "3.5e38",
-                                         "01",
-                                         "-01",
-                                         "00",
-                                         "-",
-                                         "--1",
-                                         "+1",
-                                         ".5",
-                                         "5.",
-                                         "-.5",
-                                         "1e",
-                                         "1e+",
-                                         "0x10",
-                                         "1_000",
-                                         "1.2.3",
-                                         "1.e5",
-                                         "1ee",
-                                         "1-",
-                                         "1f",
-                                         "1.0f32",
-                                         "{}",
-                                         "[]",
-                                         "\x01",
-                                         "\xc2\xa0"
-                                         "1",
-                                         "1\f",
-                                         "/**/1",
-                                         "e5",
-                                         "1.5x"};
+    static const char *const values[] = {
+        "null",   "true",   "\"1\"",  "\"\"", "NaN",  "nan",       "Infinity", "-Infinity", "inf", "1e400",
+        "-1e400", "1e39",   "3.5e38", "01",   "-01",  "00",        "-",        "--1",       "+1",  ".5",
+        "5.",     "-.5",    "1e",     "1e+",  "0x10", "1_000",     "1.2.3",    "1.e5",      "1ee", "1-",
+        "1f",     "1.0f32", "{}",     "[]",   "\x01", "\302\2401", "1\f",      "/**/1",     "e5",  "1.5x"};
     for (size_t i = 0; i < COUNT_OF(values); i++)
         for (size_t place = 0; place < 3; place++) {
             char text[128];
@@ -155,6 +119,13 @@ END_TEST
 
 /* ---- values ---- */
 
+static uint32_t bits_of(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 /* One number by the short cut and by the tree. */
 static void compare(const char *number)
 {
@@ -166,7 +137,7 @@ static void compare(const char *number)
     bool good = element_write_floats(yyjson_doc_get_root(document), 1, false, (uint8_t *)&expected);
     yyjson_doc_free(document);
     ck_assert_msg((read_text(text) != 0) == good, "%s", number);
-    ck_assert_msg(!good || memcmp(plain.values, &expected, sizeof expected) == 0, "%s: %a, not %a", number,
+    ck_assert_msg(!good || bits_of(plain.values[0]) == bits_of(expected), "%s: %a, not %a", number,
                   (double)plain.values[0], (double)expected);
 }
 
