@@ -206,8 +206,6 @@ static inline void end_send_all(struct end *end, const struct envelope *envelope
                                 size_t count)
 {
     struct train train = {0};
-    if (payloads == NULL)
-        count = 0;
     struct text *frames = object_alloc((count + 1) * sizeof *frames);
     size_t inside = 0;
     train_add(&train, envelope);
@@ -217,7 +215,7 @@ static inline void end_send_all(struct end *end, const struct envelope *envelope
             memcpy(place, payloads[inside].at, payloads[inside].length);
     }
     frames[0] = (struct text){(const char *)train.bytes, train.length};
-    for (size_t i = inside; i < count; i++)
+    for (size_t i = inside; payloads != NULL && i < count; i++)
         frames[1 + i - inside] = payloads[i];
     ck_assert(end_send_frames(end, frames, 1 + count - inside));
     train_free(&train);
