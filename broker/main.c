@@ -9,7 +9,6 @@
 #include "stats.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -68,21 +67,12 @@ static int take_lock(const struct config *config)
     return lock;
 }
 
-/* ZeroMQ has 16 KB for each direction of each connection, which one thread takes and another gives back. In
- * the heap they leave holes: each worker that is replaced would cost some 50 KB for ever. As mappings they go
- * whole. */
-static void tune_memory(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 16 << 10);
-}
-
 int main(int argc, char **argv)
 {
     struct options options =
         options_parse(argc, argv, "broker", "routes requests to workers, and their answers back");
     struct config *config = options_config(&options);
     int lock = take_lock(config);
-    tune_memory();
     /* libzmq aborts when accept meets the limit at an ipc endpoint */
     process_descriptor_limit(65536);
     struct program program = {.loop = loop_new()};
