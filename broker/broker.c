@@ -7,6 +7,7 @@
  * payload. SPDX-License-Identifier: MIT */
 #include "state.h"
 
+#include "footprint.h"
 #include "log.h"
 
 #include <errno.h>
@@ -64,6 +65,9 @@ static void inspect(void *self)
     serving_inspect(broker);
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
         cache_expire(model->cache, now);
+    if (broker->workers_left) /* ZeroMQ had 50 KB for each, all over the heap: else it is never given back */
+        footprint_give_back();
+    broker->workers_left = false;
     broker->janitor_due = now + INSPECT_EVERY;
     loop_timer_set(broker->loop, &broker->janitor, broker->janitor_due, inspect, broker);
 }

@@ -350,6 +350,7 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
     DL_DELETE2(version->workers, worker, previous, next);
     version->worker_count--;
     pool_remove(broker->pool, worker);
+    broker->workers_left = true;
     broker->catalog_changed = true;
     broker_wake(broker, version);
 }

@@ -30,6 +30,7 @@ struct broker {
     struct loop_timer alarm;   /* at the first of them */
     struct loop_timer janitor; /* looks for workers that fail; beats */
     int64_t janitor_due;
+    bool workers_left;             /* some, since the janitor looked */
     struct loop_timer unreachable; /* workers that could not be sent to are lost */
     struct loop_timer delay;       /* a batch that was held becomes due */
     struct version *waiting;       /* versions to decide on at the end of this turn */
