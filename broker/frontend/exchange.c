@@ -146,12 +146,10 @@ static bool read_body(struct exchange *exchange, struct exchange_tools *tools, s
     return true;
 }
 
-enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_tools *tools,
-                                   const struct exchange_source *source)
+/* What is to be done with a request that was opened. */
+static enum exchange_next understand(struct exchange *exchange, struct exchange_tools *tools,
+                                     const struct exchange_source *source)
 {
-    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
-    if (!fcgi_open(exchange->fcgi, source->bytes, source->length))
-        return EXCHANGE_BROKEN;
     struct http_request request;
     http_request_read(&request, fcgi_parameters(exchange->fcgi), &tools->ids);
     request.received = clock_now();
@@ -165,6 +163,18 @@ enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_to
     default:
         return EXCHANGE_RESPOND;
     }
+}
+
+enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_tools *tools,
+                                   const struct exchange_source *source)
+{
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    if (!fcgi_open(exchange->fcgi, source->bytes, source->length))
+        return EXCHANGE_BROKEN;
+    enum exchange_next next = understand(exchange, tools, source);
+    if (next != EXCHANGE_RESPOND) /* it waits; else it is answered at once */
+        fcgi_put_down(exchange->fcgi);
+    return next;
 }
 
 void exchange_answer(struct exchange *exchange, const struct client_answer *answer)

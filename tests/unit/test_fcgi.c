@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -238,6 +239,98 @@ START_TEST(a_request_may_be_dropped)
 }
 END_TEST
 
+/* Gives the request another number than the 1 of its records, and looks for it in those of the answer. */
+static void renumber(uint16_t number)
+{
+    for (size_t at = 0; at < request.length;) {
+        uint8_t *header = request.bytes + at;
+        header[2] = (uint8_t)(number >> 8);
+        header[3] = (uint8_t)number;
+        at += 8 + (size_t)(header[4] << 8 | header[5]) + header[6];
+    }
+}
+
+static void check_number(uint16_t number)
+{
+    uint8_t bytes[256];
+    ssize_t length = recv(ends[1], bytes, sizeof bytes, MSG_DONTWAIT);
+    ck_assert_int_ge(length, 8);
+    for (ssize_t at = 0; at < length;) {
+        const uint8_t *header = bytes + at;
+        ck_assert_int_eq(header[2] << 8 | header[3], number);
+        at += 8 + (header[4] << 8 | header[5]) + header[6];
+    }
+}
+
+START_TEST(a_request_that_was_put_down_is_answered_like_any_other)
+{
+    make_request(FASTCGI_KEEP, "hello");
+    ck_assert(open_request());
+    check_request("hello");
+    fcgi_put_down(fcgi);
+    memset(request.bytes, 'x', request.length);
+    ck_assert(fcgi_close(fcgi, ends[0], "head ", 5, "body", 4));
+    ck_assert_str_eq(read_answer(), "head body");
+    make_request(FASTCGI_KEEP, "next");
+    ck_assert(open_request());
+    check_request("next");
+}
+END_TEST
+
+START_TEST(a_request_that_was_put_down_keeps_its_number)
+{
+    for (int down = 0; down < 2; down++) {
+        make_request(FASTCGI_KEEP, "hello");
+        renumber(0x1234);
+        ck_assert(open_request());
+        if (down)
+            fcgi_put_down(fcgi);
+        ck_assert(fcgi_close(fcgi, ends[0], "x", 1, NULL, 0));
+        check_number(0x1234);
+    }
+}
+END_TEST
+
+START_TEST(a_request_that_was_put_down_knows_that_the_connection_is_to_be_closed)
+{
+    make_request(0, "");
+    ck_assert(open_request());
+    fcgi_put_down(fcgi);
+    fcgi_put_down(fcgi);
+    ck_assert(!fcgi_close(fcgi, ends[0], "x", 1, NULL, 0));
+    ck_assert_str_eq(read_answer(), "x");
+}
+END_TEST
+
+START_TEST(a_request_that_was_put_down_may_be_dropped)
+{
+    make_request(FASTCGI_KEEP, "hello");
+    ck_assert(open_request());
+    fcgi_put_down(fcgi);
+    fcgi_drop(fcgi);
+    ck_assert(open_request());
+    fcgi_put_down(fcgi); /* and freed */
+}
+END_TEST
+
+START_TEST(requests_that_wait_hold_no_buffers)
+{
+    enum { COUNT = 64 };
+    struct fcgi *waiting[COUNT];
+    for (int i = 0; i < COUNT; i++)
+        waiting[i] = fcgi_new();
+    make_request(FASTCGI_KEEP, "hello");
+    size_t before = mallinfo2().uordblks; /* a sanitizer says 0 */
+    for (int i = 0; i < COUNT; i++) {
+        ck_assert(fcgi_open(waiting[i], request.bytes, request.length));
+        fcgi_put_down(waiting[i]);
+    }
+    ck_assert_uint_lt(mallinfo2().uordblks, before + (size_t)COUNT * 1024);
+    for (int i = 0; i < COUNT; i++)
+        fcgi_free(waiting[i]);
+}
+END_TEST
+
 /* Parameters that are not what their lengths say. (Those that claim more than a request may have come no
  * further than scan.c: libfcgi would abort.) */
 static const struct {
@@ -282,6 +375,11 @@ int main(void)
                                   a_large_answer_is_written_whole,
                                   a_peer_that_went_is_no_signal,
                                   a_request_may_be_dropped,
+                                  a_request_that_was_put_down_is_answered_like_any_other,
+                                  a_request_that_was_put_down_keeps_its_number,
+                                  a_request_that_was_put_down_knows_that_the_connection_is_to_be_closed,
+                                  a_request_that_was_put_down_may_be_dropped,
+                                  requests_that_wait_hold_no_buffers,
                                   malformed_parameters_are_no_request,
                                   an_unknown_role_is_no_request};
     return SUITE_RUN("fcgi", set_up, tear_down, tests);
