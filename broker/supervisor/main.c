@@ -64,10 +64,10 @@ static bool prepare_environment(const struct config *config, struct placement *p
         return false;
     }
     umask(077); /* what they make is theirs; what others may reach is given its mode by name */
-    /* libfcgi takes and gives back some forty small pieces of memory for a request, ZeroMQ one for a frame:
-     * with glibc's seven of a size at hand a tenth of a frontend's instructions would be spent on fetching
-     * others. Only small ones: what is kept of every size up to 1 KB would be 4 MB a thread in the end. */
-    setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=128:glibc.malloc.tcache_max=256", 0);
+    /* libfcgi takes and gives back small pieces of memory for a request, a dozen of a size: of these as many
+     * are to be at hand, not glibc's seven. Not many more, and only small ones: ZeroMQ's thread frees what
+     * ours took for its frames, and would keep so many of each size for good. */
+    setenv("GLIBC_TUNABLES", "glibc.malloc.tcache_count=16:glibc.malloc.tcache_max=256", 0);
     setenv("OUTRIGGER_CORES_LIGHT", placement->light, 1);
     setenv("OUTRIGGER_CORES_HEAVY", placement->heavy, 1);
     setenv("OUTRIGGER_CORES_ALL", placement->all, 1);
