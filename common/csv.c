@@ -117,6 +117,12 @@ void csv_finish(struct csv *csv)
     csv->finished = true;
 }
 
+size_t csv_read(const struct csv *csv)
+{
+    CHECK_OBJECT(csv, CSV_MAGIC);
+    return csv->at;
+}
+
 const struct csv_error *csv_error(const struct csv *csv)
 {
     CHECK_OBJECT(csv, CSV_MAGIC);

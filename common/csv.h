@@ -70,6 +70,8 @@ void csv_feed(struct csv *csv, const char *bytes, size_t length);
 /* There are no more pieces. */
 void csv_finish(struct csv *csv);
 enum csv_result csv_next(struct csv *csv, struct csv_record *record);
+/* Bytes of the piece that are read: behind the line of the record that csv_next has given. */
+size_t csv_read(const struct csv *csv);
 /* After CSV_WRONG. */
 const struct csv_error *csv_error(const struct csv *csv);
 

@@ -100,3 +100,50 @@ size_t plain_read(struct plain *plain, const char *text, size_t length)
     at = read_rows(plain, at);
     return at == NULL ? 0 : (size_t)(at - text);
 }
+
+/* ---- lines of CSV ---- */
+
+/* Behind the ends of lines, of which there may be none. */
+static const char *pass_line_ends(const char *at)
+{
+    for (;;) {
+        if (*at == '\r' && at[1] == '\n')
+            at++;
+        if (*at != '\n')
+            return at;
+        at++;
+    }
+}
+
+/* One line, up to what ends it; NULL: it is no plain one. */
+static const char *read_line(const char *at, float *row, size_t width, const size_t *column_of)
+{
+    for (size_t field = 0;; at++) {
+        at = decimal_read(at, &row[column_of == NULL ? field : column_of[field]]);
+        if (at == NULL || ++field == width)
+            return at;
+        if (*at != ',')
+            return NULL;
+    }
+}
+
+bool plain_read_lines(struct plain *plain, const char *text, size_t length, size_t width,
+                      const size_t *column_of)
+{
+    make_room(plain,
+              length / 2 + width); /* as in plain_read; a line that turns out to be short has room, too */
+    plain->width = width;
+    plain->rows = 0;
+    const char *at = pass_line_ends(text);
+    while (at < text + length) {
+        at = read_line(at, plain->values + plain->rows * width, width, column_of);
+        if (at == NULL)
+            return false;
+        const char *end = at;
+        at = pass_line_ends(at);
+        if (at == end && at < text + length)
+            return false;
+        plain->rows++;
+    }
+    return plain->rows > 0;
+}

@@ -2,6 +2,7 @@
 #ifndef OUTRIGGER_TABLE_H
 #define OUTRIGGER_TABLE_H
 
+#include "plain.h"
 #include "record.h"
 
 /* What the request says of the first line (RFC 4180 section 3: the parameter "header" of text/csv). */
@@ -21,6 +22,8 @@ struct table {
 
     struct csv *csv;
     struct columns columns;
+    struct plain plain; /* the rows, when they are `short_cut`, which is a batch of nothing but numbers */
+    bool short_cut;
     bool has_header;
     size_t count; /* rows; counted to the end also when they are refused, unless the text is no CSV */
     struct tensor tensors[TENSOR_COUNT_MAX]; /* one for each input, without data */

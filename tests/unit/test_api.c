@@ -378,8 +378,11 @@ static void refused_as(const char *type, const char *uri, const char *text, int 
 #define CSV  "CONTENT_TYPE=text/csv"
 #define FORM "CONTENT_TYPE=application/x-www-form-urlencoded"
 
-static void is_four_five_six(size_t row)
+/* That is what the last row of the `rows` that the broker would get is. */
+static void ends_with_four_five_six(size_t rows)
 {
+    ck_assert_uint_eq(asked(), rows);
+    size_t row = rows - 1;
     ck_assert(float_at(row * 3) == 4 && float_at(row * 3 + 1) == 5 && float_at(row * 3 + 2) == 6);
 }
 
@@ -392,19 +395,17 @@ START_TEST(a_table_is_asked)
         ck_assert_int_eq(
             post_as(types[i], "/api/v1/models/three/versions/2/batch-predict", "x,y,z\n1,2,3\n4,5,6\n"),
             API_ASK);
-        ck_assert_uint_eq(asked(), 2);
-        is_four_five_six(1);
+        ends_with_four_five_six(2);
         ck_assert(text_is(call.ask.model, "three") && text_is(call.ask.version, "2"));
         ck_assert(call.ask.key.length == 0 && call.ask.deadline == RECEIVED + 10 * SECOND);
     }
     ck_assert_int_eq(post_as("CONTENT_TYPE=text/csv; header=absent", "/api/v1/models/three/predict", "4,5,6"),
                      API_ASK);
-    ck_assert_uint_eq(asked(), 1);
-    is_four_five_six(0);
+    ends_with_four_five_six(1);
     ck_assert_int_eq(
         post_as("CONTENT_TYPE=text/csv;header=\"present\"", "/api/v1/models/three/predict", "1,2,3\n4,5,6"),
         API_ASK);
-    is_four_five_six(0);
+    ends_with_four_five_six(1);
     /* The next body is read without what the last one said. */
     ck_assert_int_eq(post("/api/v1/models/three/predict", "{\"key\":\"k\",\"features\":[1,2,3]}"), API_ASK);
     ck_assert_int_eq(post_as(CSV, "/api/v1/models/three/predict", "4,5,6"), API_ASK);
@@ -458,14 +459,13 @@ START_TEST(a_form_is_asked)
     tell_named();
     ck_assert_int_eq(post_as(FORM, "/api/v1/predict", "c=6&model=three&b=5&version=1&key=user+7&a=4"),
                      API_ASK);
-    ck_assert_uint_eq(asked(), 1);
-    is_four_five_six(0);
+    ends_with_four_five_six(1);
     ck_assert(text_is(call.ask.model, "three") && text_is(call.ask.version, "1"));
     ck_assert(text_is(call.ask.key, "user 7"));
     ck_assert_int_eq(post_as(FORM, "/api/v1/models/three/predict", "a=4&b=5&c=6"), API_ASK);
-    is_four_five_six(0);
+    ends_with_four_five_six(1);
     ck_assert_int_eq(post_as(CSV, "/api/v1/models/three/batch-predict", "c,a,b\n6,4,5\n"), API_ASK);
-    is_four_five_six(0);
+    ends_with_four_five_six(1);
     refused_as(FORM, "/api/v1/models/three/predict", "a=4&b=x&c=6", 400, "invalid",
                "features.b: expected a number, got \"x\"");
     refused_as(FORM, "/api/v1/models/three/predict", "a=4&b=5&c=6&model=m", 400, "invalid",

@@ -34,7 +34,8 @@ static void note_record(const struct csv_record *record)
     for (size_t i = 0; i < record->count; i++) {
         struct text text = csv_text(record, i);
         char after = text.at[text.length];
-        ck_assert_msg(after == '\0' || strchr(",;\t\"\r\n", after) != NULL, "a number might go on: %c", after);
+        ck_assert_msg(after == '\0' || strchr(",;\t\"\r\n", after) != NULL, "a number might go on: %c",
+                      after);
         got_end +=
             sprintf(got_end, record->fields[i].quoted ? "\"%.*s\"" : "[%.*s]", (int)text.length, text.at);
     }
@@ -234,6 +235,19 @@ START_TEST(any_other_byte_is_of_a_field)
 }
 END_TEST
 
+START_TEST(it_is_known_how_far_the_piece_is_read)
+{
+    struct csv_record record;
+    csv_feed(csv, "\n1,2\r\n3", 7);
+    ck_assert_int_eq(csv_next(csv, &record), CSV_RECORD);
+    ck_assert_uint_eq(csv_read(csv), 6);
+    ck_assert_int_eq(csv_next(csv, &record), CSV_MORE);
+    ck_assert_uint_eq(csv_read(csv), 7);
+    csv_begin(csv);
+    ck_assert_uint_eq(csv_read(csv), 0);
+}
+END_TEST
+
 /* ---- what is no CSV ---- */
 
 START_TEST(wrong_texts_are_refused_where_they_are_wrong)
@@ -376,6 +390,7 @@ int main(void)
                                   a_byte_order_mark_is_passed_over,
                                   the_delimiter_is_given,
                                   any_other_byte_is_of_a_field,
+                                  it_is_known_how_far_the_piece_is_read,
                                   wrong_texts_are_refused_where_they_are_wrong,
                                   fields_have_bounds,
                                   what_is_written_is_read,

@@ -138,6 +138,7 @@ START_TEST(a_header_orders_the_columns)
 {
     like_json("a,b,c\n1,2,3\n4,5,6\n", "{\"instances\":[[1,2,3],[4,5,6]]}", true);
     like_json("c,a,b\r\n3,1,2\r\n6,4,5", "{\"instances\":[[1,2,3],[4,5,6]]}", true);
+    like_json("c,a,b\n3,1, 2\n6,4,5", "{\"instances\":[[1,2,3],[4,5,6]]}", true); /* not the short cut */
     like_json("\xef\xbb\xbf b ,\"c\",\ta\n2,3,1\n", "{\"features\":[1,2,3]}", false);
     like_json("\n\na,b,c\n\n1,2,3\n\n", "{\"instances\":[[1,2,3]]}", true);
 }
