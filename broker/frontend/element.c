@@ -171,7 +171,7 @@ const char *element_kind(yyjson_val *value)
     }
 }
 
-static const char *expected(enum datatype datatype)
+const char *element_expected(enum datatype datatype)
 {
     switch (datatype) {
     case DATATYPE_FP16:
@@ -191,15 +191,16 @@ const char *element_explain(enum datatype datatype, yyjson_val *value, char text
 {
     double number;
     if (!as_double(value, &number) || datatype == DATATYPE_BYTES || datatype == DATATYPE_BOOL)
-        snprintf(text, ELEMENT_TEXT_MAX, "expected %s, got %s", expected(datatype), element_kind(value));
+        snprintf(text, ELEMENT_TEXT_MAX, "expected %s, got %s", element_expected(datatype),
+                 element_kind(value));
     else if (isnan(number))
         snprintf(text, ELEMENT_TEXT_MAX, "expected %s, got NaN, which is not a finite number",
-                 expected(datatype));
+                 element_expected(datatype));
     else if (isinf(number))
         snprintf(text, ELEMENT_TEXT_MAX,
                  "not a finite number: an infinity, or too large for any number here");
     else if (trunc(number) != number)
-        snprintf(text, ELEMENT_TEXT_MAX, "expected %s, got %g", expected(datatype), number);
+        snprintf(text, ELEMENT_TEXT_MAX, "expected %s, got %g", element_expected(datatype), number);
     else
         snprintf(text, ELEMENT_TEXT_MAX, "%g does not fit into %s", number, datatype_name(datatype));
     return text;

@@ -17,6 +17,8 @@ bool element_write(enum datatype datatype, yyjson_val *value, bool allow_nan, ui
 bool element_write_floats(yyjson_val *values, size_t count, bool allow_nan, uint8_t *place);
 /* Why element_write refuses: "expected a number, got a string". Returns `text`. */
 const char *element_explain(enum datatype datatype, yyjson_val *value, char text[ELEMENT_TEXT_MAX]);
+/* What element_write takes: "a number", "a whole number", ... */
+const char *element_expected(enum datatype datatype);
 /* "a number", "a string", "an array", ... */
 const char *element_kind(yyjson_val *value);
 

@@ -7,6 +7,7 @@
  * response's head is written by them, too. SPDX-License-Identifier: MIT */
 #include "http.h"
 
+#include "hex.h"
 #include "utf8.h"
 
 #include <stdio.h>
@@ -135,14 +136,6 @@ static void set_content_length(struct http_request *request, const char *value)
 
 /* ---- the path ---- */
 
-static int hex_value(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    character |= 0x20;
-    return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
-}
-
 /* "scheme://authority" in front, which a client may send to a proxy (RFC 9112 section 3.2.2), is passed over.
  */
 static const char *skip_authority(const char *uri)
@@ -184,18 +177,13 @@ static const char *decode_path(struct http_request *request, const char *at, siz
 static const char *check_path(const struct http_request *request)
 {
     const char *path = request->path;
-    size_t left = request->path_length;
     if (path[0] != '/')
         return "the path does not start with a slash";
     for (const char *segment = path; segment != NULL; segment = strchr(segment + 1, '/'))
         if (strcmp(segment, "/..") == 0 || strncmp(segment, "/../", 4) == 0)
             return "the path has a .. segment";
-    for (size_t length; left > 0; left -= length) {
-        length = utf8_length(path, left);
-        if (length == 0)
-            return "the path is not UTF-8";
-        path += length;
-    }
+    if (!utf8_ok((struct text){path, request->path_length}))
+        return "the path is not UTF-8";
     return NULL;
 }
 

@@ -2,7 +2,7 @@
  *
  * A row of a request is a flat list of values: the columns of the first input, then those of the second, and
  * so on. An input of shape [-1, 28, 28] has 784 columns, row-major; one of shape [-1] has one. The catalog
- * makes one for each version; rows.c reads it. SPDX-License-Identifier: MIT */
+ * makes one for each version; rows.c, table.c and form.c read it. SPDX-License-Identifier: MIT */
 #include "layout.h"
 
 #include <stdlib.h>
@@ -103,6 +103,30 @@ void layout_free(struct layout *layout)
     free_names(layout);
     free(layout->inputs);
     free(layout);
+}
+
+enum datatype layout_datatype(const struct layout *layout, size_t column)
+{
+    size_t input = layout->input_count - 1;
+    while (layout->inputs[input].first > column)
+        input--;
+    return layout->inputs[input].tensor->datatype;
+}
+
+void layout_tensors(const struct layout *layout, size_t count, size_t width,
+                    struct tensor tensors[TENSOR_COUNT_MAX])
+{
+    for (size_t i = 0; i < layout->input_count; i++) {
+        const struct schema_tensor *input = layout->inputs[i].tensor;
+        struct tensor *tensor = &tensors[i];
+        *tensor =
+            (struct tensor){.name = text_of(input->name), .datatype = input->datatype, .rank = input->rank};
+        memcpy(tensor->shape, input->shape, sizeof tensor->shape);
+        tensor->shape[0] = (int64_t)count;
+        if (tensor->rank > 1 && tensor->shape[1] == -1)
+            tensor->shape[1] = (int64_t)width;
+        tensor->bytes = count * layout_columns(layout, i, width) * datatype_bytes(input->datatype);
+    }
 }
 
 bool layout_find(const struct layout *layout, struct text name, size_t *column)

@@ -32,6 +32,16 @@ struct layout {
  * vary). The layout points into the schema. */
 struct layout *layout_new(const struct schema *schema);
 void layout_free(struct layout *layout);
+/* Columns of one input, for rows of `width` values. */
+static inline size_t layout_columns(const struct layout *layout, size_t input, size_t width)
+{
+    return layout->inputs[input].width == 0 ? width : layout->inputs[input].width;
+}
+/* The datatype of the input that the column belongs to. */
+enum datatype layout_datatype(const struct layout *layout, size_t column);
+/* The tensors that `count` rows of `width` values make, without data; those of BYTES have no bytes yet. */
+void layout_tensors(const struct layout *layout, size_t count, size_t width,
+                    struct tensor tensors[TENSOR_COUNT_MAX]);
 /* Which column has that name; false when none has. */
 bool layout_find(const struct layout *layout, struct text name, size_t *column);
 

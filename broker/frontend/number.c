@@ -220,6 +220,16 @@ size_t number_write_double(double value, char text[NUMBER_TEXT_MAX])
     return length;
 }
 
+const char *number_read_float(const char *at, float *value)
+{
+    yyjson_val number;
+    const char *end = yyjson_read_number(at, &number, 0, NULL, NULL);
+    if (end == NULL)
+        return NULL;
+    *value = (float)yyjson_get_num(&number);
+    return isfinite(*value) ? end : NULL;
+}
+
 float number_from_half(uint16_t half)
 {
     int exponent = half >> 10 & 31;

@@ -1,4 +1,4 @@
-/* number: floating-point numbers as JSON text, and half floats. SPDX-License-Identifier: MIT */
+/* number: floating-point numbers as JSON text and back, and half floats. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_NUMBER_H
 #define OUTRIGGER_NUMBER_H
 
@@ -12,6 +12,10 @@ enum { NUMBER_TEXT_MAX = 32 }; /* bytes that the writers never exceed */
 size_t number_write_float(float value, char text[NUMBER_TEXT_MAX]);
 /* The same for a double. */
 size_t number_write_double(double value, char text[NUMBER_TEXT_MAX]);
+
+/* Reads a number of JSON, of any form, up to what cannot be of one (a NUL at the latest). Returns the end;
+ * NULL when there is none, or when it is no finite FP32. */
+const char *number_read_float(const char *at, float *value);
 
 /* IEEE 754 binary16. */
 float number_from_half(uint16_t half);

@@ -2,27 +2,15 @@
  * becomes 16 bytes that are written, looked over and read again. So the one form that nearly every batch has
  * is read here without a tree. It is a short cut and no second reader of JSON: at the first thing that is not
  * of this form it gives up, and decode.c reads the body from the beginning, or says what is wrong with it.
- *
- * The floats are those of the tree, bit for bit. There a number becomes the nearest double and that one the
- * nearest float. Up to 2^53 the digits are exact in a double, and so are powers of ten up to 10^22: their
- * quotient is the nearest double. Above that the quotient is off by two roundings, which changes the float
- * only when the double lies that close to the middle between two floats. Those few, and the numbers that are
- * written in any other way, are left to yyjson's reader of one number. SPDX-License-Identifier: MIT */
+ * The numbers are read by decimal.h, which gives the floats of the tree, bit for bit.
+ * SPDX-License-Identifier: MIT */
 #include "plain.h"
 
-#include <math.h>
+#include "decimal.h"
+
 #include <stdlib.h>
-#include <yyjson.h>
 
-enum {
-    DIGITS_MAX = 19,   /* always fit into 64 bits */
-    KEPT_MAX = 4 << 20 /* values that a thread keeps memory for */
-};
-
-#define EXACT_MAX (UINT64_C(1) << 53)
-
-static const double powers_of_ten[DIGITS_MAX] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
-                                                 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
+enum { KEPT_MAX = 4 << 20 /* values that a thread keeps memory for */ };
 
 void plain_free(struct plain *plain)
 {
@@ -46,66 +34,6 @@ static void make_room(struct plain *plain, size_t values)
     plain->capacity = values;
 }
 
-/* ---- one number ---- */
-
-/* The long way, for numbers of any form. NULL when it is none, or no finite FP32. */
-static const char *read_any(const char *at, float *value)
-{
-    yyjson_val number;
-    const char *end = yyjson_read_number(at, &number, 0, NULL, NULL);
-    if (end == NULL)
-        return NULL;
-    *value = (float)yyjson_get_num(&number);
-    return isfinite(*value) ? end : NULL;
-}
-
-/* True when a double that is off by a few units of its last place may be of another float than the right one.
- */
-static bool near_middle(double number)
-{
-    enum { LOWER_BITS = 29 /* that a float does not have */, UNITS = 4 };
-    uint64_t bits;
-    memcpy(&bits, &number, sizeof bits);
-    uint64_t lower = bits & ((UINT64_C(1) << LOWER_BITS) - 1);
-    uint64_t middle = UINT64_C(1) << (LOWER_BITS - 1);
-    return lower + UNITS >= middle && lower <= middle + UNITS;
-}
-
-static inline const char *read_digits(const char *at, uint64_t *number)
-{
-    for (unsigned digit; (digit = (unsigned)(unsigned char)*at - '0') < 10; at++)
-        *number = *number * 10 + digit;
-    return at;
-}
-
-/* Returns the end, NULL when there is no number. */
-static inline const char *read_number(const char *at, float *value)
-{
-    const char *start = at;
-    bool negative = *at == '-';
-    const char *whole = at += negative;
-    uint64_t digits = 0;
-    at = read_digits(at, &digits);
-    size_t count = (size_t)(at - whole), decimals = 0;
-    if (count == 0 || (*whole == '0' && count > 1))
-        return NULL;
-    if (*at == '.') {
-        const char *point = at;
-        at = read_digits(at + 1, &digits);
-        decimals = (size_t)(at - point) - 1;
-        count += decimals;
-        if (decimals == 0)
-            return NULL;
-    }
-    if (count > DIGITS_MAX || *at == 'e' || *at == 'E' || (negative && digits == 0))
-        return read_any(start, value);
-    double number = (double)digits / powers_of_ten[decimals];
-    if (digits > EXACT_MAX && near_middle(number))
-        return read_any(start, value);
-    *value = (float)(negative ? -number : number);
-    return at;
-}
-
 /* ---- rows ---- */
 
 static inline const char *skip_space(const char *at)
@@ -126,7 +54,7 @@ static const char *pass(const char *at, char character)
 static const char *read_row(const char *at, float **values)
 {
     for (;;) {
-        at = read_number(at, (*values)++);
+        at = decimal_read(at, (*values)++);
         if (at == NULL)
             return NULL;
         at = skip_space(at);
@@ -171,4 +99,51 @@ size_t plain_read(struct plain *plain, const char *text, size_t length)
     make_room(plain, length / 2 + 1); /* a value and what separates it from the next are two bytes */
     at = read_rows(plain, at);
     return at == NULL ? 0 : (size_t)(at - text);
+}
+
+/* ---- lines of CSV ---- */
+
+/* Behind the ends of lines, of which there may be none. */
+static const char *pass_line_ends(const char *at)
+{
+    for (;;) {
+        if (*at == '\r' && at[1] == '\n')
+            at++;
+        if (*at != '\n')
+            return at;
+        at++;
+    }
+}
+
+/* One line, up to what ends it; NULL: it is no plain one. */
+static const char *read_line(const char *at, float *row, size_t width, const size_t *column_of)
+{
+    for (size_t field = 0;; at++) {
+        at = decimal_read(at, &row[column_of == NULL ? field : column_of[field]]);
+        if (at == NULL || ++field == width)
+            return at;
+        if (*at != ',')
+            return NULL;
+    }
+}
+
+bool plain_read_lines(struct plain *plain, const char *text, size_t length, size_t width,
+                      const size_t *column_of)
+{
+    make_room(plain,
+              length / 2 + width); /* as in plain_read; a line that turns out to be short has room, too */
+    plain->width = width;
+    plain->rows = 0;
+    const char *at = pass_line_ends(text);
+    while (at < text + length) {
+        at = read_line(at, plain->values + plain->rows * width, width, column_of);
+        if (at == NULL)
+            return false;
+        const char *end = at;
+        at = pass_line_ends(at);
+        if (at == end && at < text + length)
+            return false;
+        plain->rows++;
+    }
+    return plain->rows > 0;
 }

@@ -1,12 +1,14 @@
 /* predict: the steps of a prediction before the broker sees it.
  *
- * In their order: is the body JSON at all (its header says so), what does it hold, which model and version
- * are meant, do the rows fit their inputs. Each step either goes on or completes the response with a problem.
- * Bad input ends here, with 4xx, so that no worker ever computes it. Called by api.c in whatever thread has
- * the request; all that changes is the lane's and the call's. SPDX-License-Identifier: MIT */
+ * In their order: what is the body (JSON, CSV, a form: its header says so), what does it hold, which model
+ * and version are meant, do the rows fit their inputs. A table of CSV says nothing but its rows, so it is
+ * read when the model is known. Each step either goes on or completes the response with a problem. Bad input
+ * ends here, with 4xx, so that no worker ever computes it. Called by api.c in whatever thread has the
+ * request; all that changes is the lane's and the call's. SPDX-License-Identifier: MIT */
 #include "predict.h"
 
 #include "clock.h"
+#include "media.h"
 
 #include <stdio.h>
 #include <strings.h>
@@ -15,40 +17,35 @@ enum { MODELS_SHOWN = 10, MODELS_TEXT_MAX = 600 };
 
 /* ---- the headers ---- */
 
-static bool ends_with(struct text text, const char *end)
+/* How a body that starts like an object of JSON was probably meant: curl -d says that it is a form, and a
+ * form has a brace encoded. */
+static bool looks_like_json(const struct http_request *request)
 {
-    size_t length = strlen(end);
-    return text.length > length && strncasecmp(text.at + text.length - length, end, length) == 0;
+    return request->body_length > 0 && request->body[0] == '{';
 }
 
-/* application/json, something+json, or nothing said. */
-static bool is_json(struct text content_type)
-{
-    static const char plain[] = "application/json";
-    struct text type = content_type;
-    for (size_t i = 0; i < type.length; i++)
-        if (type.at[i] == ';')
-            type.length = i;
-    while (type.length > 0 && (type.at[type.length - 1] == ' ' || type.at[type.length - 1] == '\t'))
-        type.length--;
-    if (type.length == 0)
-        return content_type.length == 0;
-    return ends_with(type, "+json") ||
-           (type.length == sizeof plain - 1 && strncasecmp(type.at, plain, type.length) == 0);
-}
-
-static bool check_headers(const struct http_request *request, struct http_response *response)
+static bool check_encoding(const struct http_request *request, struct http_response *response)
 {
     struct text encoding = request->content_encoding;
-    if (encoding.length > 0 && !(encoding.length == 8 && strncasecmp(encoding.at, "identity", 8) == 0)) {
-        problem_status(response, 415, "bodies are not decompressed here: send it without Content-Encoding");
-        return false;
-    }
-    if (!is_json(request->content_type)) {
-        problem_status(response, 415, "expected a body of Content-Type application/json");
-        return false;
-    }
-    return true;
+    if (encoding.length == 0 || (encoding.length == 8 && strncasecmp(encoding.at, "identity", 8) == 0))
+        return true;
+    problem_status(response, 415, "bodies are not decompressed here: send it without Content-Encoding");
+    return false;
+}
+
+static bool check_media(const struct http_request *request, enum media_type media, bool batch,
+                        struct http_response *response)
+{
+    if (media == MEDIA_FORM && !batch && looks_like_json(request))
+        problem_status(response, 415,
+                       "the body looks like JSON, but the Content-Type is that of a form: expected "
+                       "Content-Type application/json");
+    else if (media == MEDIA_OTHER || (media == MEDIA_FORM && batch))
+        problem_status(response, 415, "expected a body of Content-Type application/json%s",
+                       batch ? " or text/csv" : ", text/csv or application/x-www-form-urlencoded");
+    else
+        return true;
+    return false;
 }
 
 /* ---- the body ---- */
@@ -76,6 +73,25 @@ static bool decode(const struct config *config, struct api_lane *lane, const str
                      (size_t)config->frontend_max_json_depth, &lane->body))
         return true;
     return decode_tree(config, lane, request, batch);
+}
+
+/* What the body says besides its rows goes into lane->body. */
+static bool read_body(const struct config *config, struct api_lane *lane, const struct http_request *request,
+                      const struct called *called, const struct api_call *call, enum media_type media)
+{
+    if (media == MEDIA_JSON)
+        return decode(config, lane, request, called, call, called->call == CALL_BATCH_PREDICT);
+    ENSURE(request->body_capacity > request->body_length);
+    request->body[request->body_length] = '\0'; /* numbers end there at the latest */
+    lane->body = (struct decode_body){0};
+    if (media == MEDIA_CSV)
+        return true;
+    if (!form_read(&lane->form, request->body, request->body_length, &lane->faults))
+        return false;
+    lane->body.model = lane->form.model;
+    lane->body.version = lane->form.version;
+    lane->body.key = lane->form.key;
+    return true;
 }
 
 /* ---- which model ---- */
@@ -165,15 +181,19 @@ static bool find_version(struct api_call *call, struct text name, struct http_re
 
 /* ---- the rows ---- */
 
-static bool check_row_count(const struct config *config, const struct decode_body *body, bool batch,
-                            struct http_response *response)
+static bool check_row_count(const struct config *config, size_t rows, struct http_response *response)
 {
-    size_t rows = !batch ? 1 : body->plain != NULL ? body->plain->rows : yyjson_arr_size(body->rows);
     if (rows <= (size_t)config->frontend_max_rows && rows <= PROTOCOL_ROWS_MAX)
         return true;
     problem_kind(response, FAILURE_TOO_LARGE, "%zu rows; one request may have %lld", rows,
                  (long long)config->frontend_max_rows);
     return false;
+}
+
+/* How many there are in a body of JSON. */
+static size_t count_rows(const struct decode_body *body, bool batch)
+{
+    return !batch ? 1 : body->plain != NULL ? body->plain->rows : yyjson_arr_size(body->rows);
 }
 
 /* The guess may have been wrong, or the width is: then the rows are read once more, as a tree. */
@@ -188,17 +208,53 @@ static bool settle_rows(const struct config *config, struct api_lane *lane,
     return false;
 }
 
-/* Makes call->request with the tensors in it. */
-static bool make_request(const struct config *config, struct api_lane *lane, struct api_call *call,
-                         bool batch, struct http_response *response)
+static size_t measure_json(struct api_lane *lane, const struct catalog_version *version, bool batch,
+                           uint32_t *count)
 {
     struct rows *rows = &lane->rows;
-    rows->layout = call->version->layout;
-    rows->allow_nan = call->version->schema->allow_nan;
+    rows->layout = version->layout;
+    rows->allow_nan = version->schema->allow_nan;
     rows->batch = batch;
     rows->value = lane->body.rows;
     rows->plain = lane->body.plain;
     size_t bytes = rows_measure(rows, &lane->faults);
+    *count = (uint32_t)rows->count;
+    return bytes;
+}
+
+/* Bytes of the tensors that the rows make; 0: lane->faults says why there are none. */
+static size_t measure(struct api_lane *lane, const struct catalog_version *version, bool batch,
+                      enum media_type media, uint32_t *count)
+{
+    if (media == MEDIA_JSON)
+        return measure_json(lane, version, batch, count);
+    *count = 1;
+    if (media == MEDIA_FORM)
+        return form_measure(&lane->form, version->layout, version->schema->allow_nan, &lane->faults);
+    struct table *table = &lane->table;
+    table->layout = version->layout;
+    table->allow_nan = version->schema->allow_nan;
+    table->batch = batch;
+    size_t bytes = table_measure(table, &lane->faults);
+    *count = (uint32_t)(table->count < UINT32_MAX ? table->count : UINT32_MAX);
+    return bytes;
+}
+
+static bool write_tensors(struct api_lane *lane, enum media_type media, uint8_t *payload, size_t bytes)
+{
+    return media == MEDIA_JSON  ? rows_write(&lane->rows, payload, bytes, &lane->faults)
+           : media == MEDIA_CSV ? table_write(&lane->table, payload, bytes, &lane->faults)
+                                : form_write(&lane->form, payload, bytes, &lane->faults);
+}
+
+/* Makes call->request with the tensors in it. */
+static bool make_request(const struct config *config, struct api_lane *lane, struct api_call *call,
+                         bool batch, enum media_type media, struct http_response *response)
+{
+    uint32_t rows;
+    size_t bytes = measure(lane, call->version, batch, media, &rows);
+    if (media == MEDIA_CSV && !check_row_count(config, rows, response))
+        return false;
     if (bytes > (size_t)config->broker_max_message_bytes) {
         problem_kind(response, FAILURE_TOO_LARGE, "the input makes %zu bytes of tensors; the limit is %lld",
                      bytes, (long long)config->broker_max_message_bytes);
@@ -206,7 +262,8 @@ static bool make_request(const struct config *config, struct api_lane *lane, str
     }
     if (bytes > 0) {
         call->request = client_request_new(bytes);
-        if (rows_write(rows, client_request_payload(call->request), bytes, &lane->faults))
+        call->ask.rows = rows;
+        if (write_tensors(lane, media, client_request_payload(call->request), bytes))
             return true;
         client_request_discard(api_call_take(call));
     }
@@ -235,7 +292,7 @@ static void fill_ask(const struct config *config, const struct api_lane *lane,
     call->ask = (struct client_ask){
         .model = text_of(call->model->name),
         .version = text_of(call->asked_version),
-        .rows = (uint32_t)lane->rows.count,
+        .rows = call->ask.rows,
         .deadline = deadline_of(config, call, lane->body.timeout_ms),
         .tenant = request->tenant,
         .key = (struct text){call->key, lane->body.key.length},
@@ -243,26 +300,43 @@ static void fill_ask(const struct config *config, const struct api_lane *lane,
     };
 }
 
-bool predict(const struct config *config, struct api_lane *lane, const struct http_request *request,
-             const struct called *called, struct api_call *call, struct http_response *response)
+static bool prepare(const struct config *config, struct api_lane *lane, const struct http_request *request,
+                    const struct called *called, struct api_call *call, enum media_type media,
+                    struct http_response *response)
 {
     bool batch = called->call == CALL_BATCH_PREDICT;
     struct text model, version;
     lane->faults.count = 0;
-    if (!check_headers(request, response))
-        return false;
-    if (!decode(config, lane, request, called, call, batch) ||
+    if (!read_body(config, lane, request, called, call, media) ||
         !agree(called->model, lane->body.model, "model", &model, &lane->faults) ||
         !agree(called->version, lane->body.version, "version", &version, &lane->faults)) {
         problem_faults(response, FAILURE_INVALID, &lane->faults);
         return false;
     }
-    if (!check_row_count(config, &lane->body, batch, response) ||
-        !find_model(config, call, model, response) || !find_version(call, version, response))
+    if (media == MEDIA_JSON && !check_row_count(config, count_rows(&lane->body, batch), response))
         return false;
-    if (!settle_rows(config, lane, request, call, response) ||
-        !make_request(config, lane, call, batch, response))
+    if (!find_model(config, call, model, response) || !find_version(call, version, response))
+        return false;
+    if ((media == MEDIA_JSON && !settle_rows(config, lane, request, call, response)) ||
+        !make_request(config, lane, call, batch, media, response))
         return false;
     fill_ask(config, lane, request, call);
     return true;
+}
+
+bool predict(const struct config *config, struct api_lane *lane, const struct http_request *request,
+             const struct called *called, struct api_call *call, struct http_response *response)
+{
+    lane->table.header = TABLE_HEADER_UNKNOWN;
+    enum media_type media = media_type(request->content_type, &lane->table.header);
+    if (!check_encoding(request, response) ||
+        !check_media(request, media, called->call == CALL_BATCH_PREDICT, response))
+        return false;
+    lane->table.text = (struct text){request->body, request->body_length};
+    bool prepared = prepare(config, lane, request, called, call, media, response);
+    if (media == MEDIA_CSV)
+        table_end(&lane->table);
+    else if (media == MEDIA_FORM)
+        form_end(&lane->form);
+    return prepared;
 }

@@ -4,14 +4,18 @@
 
 #include "api.h"
 #include "decode.h"
+#include "form.h"
 #include "rows.h"
+#include "table.h"
 
 /* What one thread works in (api.h). */
 struct api_lane {
     unsigned magic;
     struct decoder *decoder;
     struct decode_body body;
-    struct rows rows;
+    struct rows rows;   /* of a body of JSON */
+    struct table table; /* of one of CSV */
+    struct form form;
     struct problem_faults faults;
 };
 

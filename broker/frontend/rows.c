@@ -25,12 +25,6 @@ struct places {
     uint8_t *data[TENSOR_COUNT_MAX];
 };
 
-static size_t input_width(const struct rows *rows, size_t input)
-{
-    size_t width = rows->layout->inputs[input].width;
-    return width == 0 ? rows->width : width;
-}
-
 static bool put(struct places *places, size_t input, yyjson_val *value)
 {
     enum datatype datatype = places->rows->layout->inputs[input].tensor->datatype;
@@ -127,7 +121,7 @@ static bool write_row(struct places *places, yyjson_val *row, yyjson_val **order
     if (!begin_row(rows, row, ordered, &values))
         return false;
     for (size_t input = 0; input < rows->layout->input_count; input++)
-        for (size_t column = 0; column < input_width(rows, input); column++)
+        for (size_t column = 0; column < layout_columns(rows->layout, input, rows->width); column++)
             if (!put(places, input, next_value(&values)))
                 return false;
     return true;
@@ -150,20 +144,12 @@ static void member_path(char member[PROBLEM_FIELD_MAX], const char *path, struct
     snprintf(member, PROBLEM_FIELD_MAX, "%.28s.%.*s", path, length, name.at);
 }
 
-static enum datatype column_datatype(const struct layout *layout, size_t column)
-{
-    size_t input = layout->input_count - 1;
-    while (layout->inputs[input].first > column)
-        input--;
-    return layout->inputs[input].tensor->datatype;
-}
-
 static void check_value(const struct rows *rows, size_t column, yyjson_val *value, const char *path,
                         struct problem_faults *faults)
 {
     uint8_t place[ELEMENT_BYTES_MAX];
     char text[ELEMENT_TEXT_MAX];
-    enum datatype datatype = column_datatype(rows->layout, column);
+    enum datatype datatype = layout_datatype(rows->layout, column);
     bool good = datatype == DATATYPE_BYTES ? yyjson_is_str(value)
                                            : element_write(datatype, value, rows->allow_nan, place);
     if (!good)
@@ -294,22 +280,6 @@ static bool find_width(struct rows *rows, struct problem_faults *faults)
     return false;
 }
 
-/* The tensors that the rows make; those of BYTES are still to be measured. */
-static void describe(struct rows *rows)
-{
-    for (size_t i = 0; i < rows->layout->input_count; i++) {
-        const struct schema_tensor *input = rows->layout->inputs[i].tensor;
-        struct tensor *tensor = &rows->tensors[i];
-        *tensor =
-            (struct tensor){.name = text_of(input->name), .datatype = input->datatype, .rank = input->rank};
-        memcpy(tensor->shape, input->shape, sizeof tensor->shape);
-        tensor->shape[0] = (int64_t)rows->count;
-        if (tensor->rank > 1 && tensor->shape[1] == -1)
-            tensor->shape[1] = (int64_t)rows->width;
-        tensor->bytes = rows->count * input_width(rows, i) * datatype_bytes(input->datatype);
-    }
-}
-
 /* Adds the lengths of a row's strings to the BYTES tensors. False when one is no string. */
 static bool measure_strings(struct rows *rows, yyjson_val *row, yyjson_val **ordered)
 {
@@ -317,7 +287,7 @@ static bool measure_strings(struct rows *rows, yyjson_val *row, yyjson_val **ord
     if (!begin_row(rows, row, ordered, &values))
         return false;
     for (size_t input = 0; input < rows->layout->input_count; input++)
-        for (size_t column = 0; column < input_width(rows, input); column++) {
+        for (size_t column = 0; column < layout_columns(rows->layout, input, rows->width); column++) {
             yyjson_val *value = next_value(&values);
             if (rows->tensors[input].datatype != DATATYPE_BYTES)
                 continue;
@@ -364,7 +334,7 @@ static size_t measure_plain(struct rows *rows)
     ENSURE(rows->batch && rows_take_plain(rows->layout, rows->plain));
     rows->count = rows->plain->rows;
     rows->width = rows->plain->width;
-    describe(rows);
+    layout_tensors(rows->layout, rows->count, rows->width, rows->tensors);
     return tensors_encoded_size(rows->tensors, rows->layout->input_count);
 }
 
@@ -378,7 +348,7 @@ size_t rows_measure(struct rows *rows, struct problem_faults *faults)
         return 0;
     bool good = all_fit(rows);
     if (good)
-        describe(rows);
+        layout_tensors(rows->layout, rows->count, rows->width, rows->tensors);
     if (good && rows->layout->has_bytes)
         good = measure_all_strings(rows);
     if (good)

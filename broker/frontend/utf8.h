@@ -1,4 +1,4 @@
-/* utf8: one character of UTF-8, checked. SPDX-License-Identifier: MIT */
+/* utf8: characters of UTF-8, checked. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_UTF8_H
 #define OUTRIGGER_UTF8_H
 
@@ -23,6 +23,17 @@ static inline size_t utf8_length(const char *at, size_t left)
     bool surrogate = byte[0] == 0xed && byte[1] > 0x9f;
     bool too_high = byte[0] == 0xf4 && byte[1] > 0x8f;
     return overlong || surrogate || too_high ? 0 : length;
+}
+
+/* All of the text is UTF-8. */
+static inline bool utf8_ok(struct text text)
+{
+    for (size_t length; text.length > 0; text.at += length, text.length -= length) {
+        length = utf8_length(text.at, text.length);
+        if (length == 0)
+            return false;
+    }
+    return true;
 }
 
 #endif

@@ -7,7 +7,10 @@ from expectations import held_out
 from stack import Stack, web_servers
 
 GOOD = held_out("cancer-logistic").features[0]
+NAMES = held_out("cancer-logistic").feature_names
 JSON = {"Content-Type": "application/json"}
+CSV = {"Content-Type": "text/csv"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def features(values):
@@ -21,7 +24,11 @@ def with_value(text):
     return '{"features": [' + ", ".join(values) + "]}"
 
 
-# What, method, path, body, the status, and what the body must say.
+def table(*rows):
+    return "".join(",".join(str(value) for value in row) + "\n" for row in rows)
+
+
+# What, method, path, body, the status, and what the body must say; and its type, if it is no JSON.
 CASES = [
     ("broken JSON", "POST", "/api/v1/predict", '{"features": [1, 2', 400, ["JSON"]),
     ("empty body", "POST", "/api/v1/predict", "", 400, ["body"]),
@@ -45,7 +52,24 @@ CASES = [
     ("unknown path", "GET", "/api/v2/predict", None, 404, []),
     ("wrong method", "GET", "/api/v1/predict", None, 405, []),
     ("10,000-deep JSON", "POST", "/api/v1/predict", '{"features": ' + "[" * 10000 + "]" * 10000 + "}", 400, []),
-    ("another content type", "POST", "/api/v1/predict", "a=1", 415, []),
+    ("another content type", "POST", "/api/v1/predict", "a=1", 415,
+     ["application/json, text/csv or application/x-www-form-urlencoded"], {"Content-Type": "text/plain"}),
+    ("a batch as a form", "POST", "/api/v1/batch-predict", "a=1", 415, ["application/json or text/csv"], FORM),
+    ("JSON that is said to be a form", "POST", "/api/v1/predict", features(GOOD), 415, ["looks like JSON"], FORM),
+    ("an empty table", "POST", "/api/v1/batch-predict", "", 400, ["empty"], CSV),
+    ("a table of a header", "POST", "/api/v1/batch-predict", table(NAMES), 400, ["at least one row"], CSV),
+    ("a word and nothing in a table", "POST", "/api/v1/batch-predict",
+     table(NAMES, GOOD, GOOD[:3] + ["abc", ""] + GOOD[5:]), 400,
+     ["instances[1].mean area", "line 3, column mean area: expected a number, got \\\"abc\\\"",
+      "line 3, column mean smoothness: expected a number, got nothing"], CSV),
+    ("columns of another name", "POST", "/api/v1/batch-predict", table(["x"] + NAMES[1:], GOOD), 400,
+     ["header.x", "no such feature", "column mean radius: is missing"], CSV),
+    ("a short line, and a quote", "POST", "/api/v1/batch-predict", table(GOOD, GOOD[:29]) + '1,2"', 400,
+     ["line 2: expected 30 values, got 29", "line 3, field 2: a quote"], CSV),
+    ("two rows for one prediction", "POST", "/api/v1/predict", table(GOOD, GOOD), 400, ["one row, got 2"], CSV),
+    ("a form of a few features", "POST", "/api/v1/predict", "mean+radius=1&mean+texture=x&y=2", 400,
+     ["features.y", "no such feature", "features.mean perimeter", "is missing"], FORM),
+    ("a broken form", "POST", "/api/v1/predict", "mean+radius=%1", 400, ["hexadecimal"], FORM),
 ]
 
 
@@ -54,8 +78,7 @@ class BadInput(unittest.TestCase):
         status, _, body = stack.request("POST", "/api/v1/predict", features(GOOD), JSON)
         self.assertEqual(status, 200, body[:300])
 
-    def one(self, stack, what, method, path, body, expected, words):
-        headers = {"Content-Type": "application/x-www-form-urlencoded"} if expected == 415 else JSON
+    def one(self, stack, what, method, path, body, expected, words, headers=JSON):
         status, answer, text = stack.request(method, path, body, headers if body is not None else {})
         text = text.decode()
         self.assertEqual(status, expected, f"{what}: {text[:300]}")

@@ -270,6 +270,84 @@ START_TEST(digits_of_any_number_are_the_tree_s)
 }
 END_TEST
 
+/* ---- lines of CSV ---- */
+
+static bool read_lines(const char *text, size_t width, const size_t *column_of)
+{
+    char *exact = object_strdup(text);
+    bool good = plain_read_lines(&plain, exact, strlen(exact), width, column_of);
+    free(exact);
+    return good;
+}
+
+START_TEST(lines_of_numbers_are_read)
+{
+    static const char *const forms[] = {"1,2.5,-3\n4e2,5,6", "1,2.5,-3\r\n4e2,5,6\r\n",
+                                        "\n\r\n1,2.5,-3\n\n\r\n400,5,6.0\n\n", "1.0,2.5,-3e0\n400.00,5,6\n"};
+    static const float in_order[] = {1, 2.5f, -3, 400, 5, 6}, moved[] = {2.5f, -3, 1, 5, 6, 400};
+    static const size_t column_of[] = {2, 0, 1};
+    for (size_t i = 0; i < COUNT_OF(forms); i++) {
+        ck_assert_msg(read_lines(forms[i], 3, NULL), "%s", forms[i]);
+        ck_assert_uint_eq(plain.rows, 2);
+        ck_assert_uint_eq(plain.width, 3);
+        ck_assert_mem_eq(plain.values, in_order, sizeof in_order);
+        ck_assert(read_lines(forms[i], 3, column_of));
+        ck_assert_mem_eq(plain.values, moved, sizeof moved);
+    }
+}
+END_TEST
+
+START_TEST(other_lines_are_left_alone)
+{
+    static const char *const others[] = {"",
+                                         "\n",
+                                         "1",
+                                         "1,",
+                                         "1,2,3",
+                                         "1,2,",
+                                         "1,2\n3",
+                                         "1,2\n3,",
+                                         "1,2\n3,4,5",
+                                         "1,2\n\"3\",4",
+                                         "1, 2",
+                                         " 1,2",
+                                         "1,2 ",
+                                         "+1,2",
+                                         "1,,2",
+                                         "1,2\r",
+                                         "1,2\r3,4",
+                                         "1\n,2",
+                                         "1;2",
+                                         "a,b\n1,2",
+                                         "1,2\n3,1e39",
+                                         "1,nan",
+                                         "1,2\n\r\r\n",
+                                         "\xef\xbb\xbf"
+                                         "1,2"};
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        ck_assert_msg(!read_lines(others[i], 2, NULL), "%s", others[i]);
+    ck_assert(!plain_read_lines(&plain, "1,2\0\n", 5, 2, NULL));
+    ck_assert(!plain_read_lines(&plain, "1,2\n\0", 5, 2, NULL));
+}
+END_TEST
+
+/* The shortest lines that there are, which make the most values of a text. */
+START_TEST(there_is_room_for_any_number_of_lines)
+{
+    enum { ROWS = 100000 };
+    char *text = object_alloc(4 * ROWS);
+    for (size_t width = 1; width <= 2; width++) {
+        for (size_t row = 0; row < ROWS; row++)
+            memcpy(text + 2 * width * row, width == 1 ? "7\n" : "7,8\n", 2 * width);
+        text[2 * width * ROWS - 1] = '\0';
+        ck_assert(read_lines(text, width, NULL));
+        ck_assert_uint_eq(plain.rows, ROWS);
+        plain_free(&plain);
+    }
+    free(text);
+}
+END_TEST
+
 /* ---- memory ---- */
 
 START_TEST(there_is_room_for_any_number_of_rows)
@@ -301,6 +379,9 @@ int main(void)
                                   printed_numbers_are_the_tree_s,
                                   numbers_between_two_floats_are_the_tree_s,
                                   digits_of_any_number_are_the_tree_s,
+                                  lines_of_numbers_are_read,
+                                  other_lines_are_left_alone,
+                                  there_is_room_for_any_number_of_lines,
                                   there_is_room_for_any_number_of_rows};
     return SUITE_RUN("plain", set_up, tear_down, tests);
 }
