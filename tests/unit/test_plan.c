@@ -181,7 +181,8 @@ static void expect_python(const char *interpreter, const char *script)
         (const char *const[]){interpreter, script, "--endpoint", config->broker_workers, "--model", "m",
                               "--model-version", "1", "--path", scratch_path("models/m/1/model.py"), "--name",
                               "worker.m.1", "--ready-fd", "3", "--model-conf",
-                              scratch_path("models/m/model.conf"), "--heartbeat-ms", "1000", NULL});
+                              scratch_path("models/m/model.conf"), "--heartbeat-ms", "1000",
+                              "--warm-up-ms", "200", NULL});
     command_free(command);
     plan_free(plan);
     plan = NULL;
