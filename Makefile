@@ -225,7 +225,7 @@ install: all  ## to DESTDIR PREFIX
 	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/outrigger
 	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(DESTDIR)$(PREFIX)/bin
 	for l in $(wildcard build/deps/lib/*.so* $(if $(ort-release),$(ort-release)/lib/*.so*)); do cp -P $$l $(DESTDIR)$(LIBRARY)/; done
-	install -m 644 worker/python/outrigger_worker.py $(DESTDIR)$(LIBRARY)/python
+	install -m 644 worker/python/*.py $(DESTDIR)$(LIBRARY)/python
 	install -m 644 deploy/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 deploy/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/

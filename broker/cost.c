@@ -1,9 +1,9 @@
 /* cost: a batch costs a fixed part and a part for each row; both are found by least squares.
  *
- * serving.c teaches it with each result; asking.c asks it whether a request can still be answered in time,
- * and when one that is refused may come back. The sums decay, so that a worker that became slower (another
- * tenant on the core, a new version) is noticed within some dozens of batches. SPDX-License-Identifier: MIT
- */
+ * What the first worker measured when it warmed up is where it begins (model.c), then serving.c teaches it
+ * with each result. asking.c asks it whether a request can still be answered in time, and when one that is
+ * refused may come back. The sums decay, so that a worker that became slower (another tenant on the core, a
+ * new version) is noticed within some dozens of batches. SPDX-License-Identifier: MIT */
 #include "cost.h"
 
 #include <math.h>
@@ -30,7 +30,7 @@ void cost_learn(struct cost *cost, uint32_t rows, int64_t took)
 
 int64_t cost_of_batch(const struct cost *cost, uint64_t rows)
 {
-    if (cost->weight == 0)
+    if (!cost_known(cost))
         return 0;
     double n = (double)rows;
     double variance = cost->rows_squared - cost->rows * cost->rows;

@@ -11,6 +11,11 @@ struct cost {
     double rows, time, rows_squared, rows_time;
 };
 
+/* False while nothing is known. */
+static inline bool cost_known(const struct cost *cost)
+{
+    return cost->weight > 0;
+}
 /* A batch of so many rows took a worker `took` ns. */
 void cost_learn(struct cost *cost, uint32_t rows, int64_t took);
 /* What a batch of so many rows probably takes, ns; 0 while nothing is known. For batches larger than any that

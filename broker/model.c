@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "schema.h"
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -327,15 +328,27 @@ size_t version_free_workers(const struct version *version, int64_t now, struct w
     return count;
 }
 
+/* What the first of its workers measured is better than nothing. */
+static void expect_costs(struct version *version, const struct schema_cost *costs, size_t count)
+{
+    if (cost_known(&version->cost))
+        return;
+    for (size_t i = 0; i < count; i++)
+        cost_learn(&version->cost, costs[i].rows, costs[i].us * MICROSECOND);
+}
+
 void version_set_schema(struct version *version, struct text schema)
 {
-    if (version->schema_length != schema.length ||
-        (schema.length > 0 && memcmp(version->schema, schema.at, schema.length) != 0))
+    struct schema_cost costs[SCHEMA_COSTS_MAX];
+    size_t length = schema.length;
+    uint8_t *bytes = object_alloc(length);
+    memcpy(bytes, schema.at, length);
+    expect_costs(version, costs, schema_take_costs(bytes, &length, costs));
+    if (version->schema_length != length || (length > 0 && memcmp(version->schema, bytes, length) != 0))
         cache_empty(version->model->cache, version); /* those were answers of another model */
     free(version->schema);
-    version->schema = object_alloc(schema.length);
-    version->schema_length = schema.length;
-    memcpy(version->schema, schema.at, schema.length);
+    version->schema = bytes;
+    version->schema_length = length;
 }
 
 void version_set_fault(struct version *version, struct text reason, bool all)

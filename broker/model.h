@@ -19,7 +19,7 @@ struct version {
     struct queue queue;
     struct worker *workers; /* all of them, the one longest unused first */
     size_t worker_count;
-    uint8_t *schema; /* READY's payload, of the newest worker; NULL while none came */
+    uint8_t *schema; /* READY's payload without costs, of the newest worker; NULL while none came */
     size_t schema_length;
     char reason[PROTOCOL_TEXT_MAX + 1]; /* why its workers do not start; "": they do, or nobody has said */
     bool failed;                        /* none of them can; true only without any worker */
@@ -76,6 +76,7 @@ int64_t version_due(const struct version *version, const struct worker *worker);
 /* How many of its workers should get a batch now, and the one that should first: when there are none, the one
  * of those with a free slot that is due the earliest, or NULL. */
 size_t version_free_workers(const struct version *version, int64_t now, struct worker **first);
+/* READY's payload: what is told of costs becomes the first estimate, the rest is kept for the catalog. */
 void version_set_schema(struct version *version, struct text schema);
 /* Its workers do not start, for that reason (cut where it is too long); `all`: none of them. "" and false:
  * they do. */

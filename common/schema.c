@@ -13,6 +13,7 @@ enum {
     DESCRIPTION_MAX = 4096, /* bytes; it is a line or two for people */
     TENSOR_PAIRS = 3,
     MAP_PAIRS = 9,
+    COST_VALUES = 2,
     ELEMENT_OVERHEAD = 9 /* bytes that msgpack puts around one element at most */
 };
 
@@ -96,7 +97,9 @@ static size_t schema_bound(const struct schema *schema)
            tensors_bound(schema->inputs, schema->input_count) +
            tensors_bound(schema->outputs, schema->output_count) +
            names_bound(schema->features, schema->feature_count) +
-           names_bound(schema->labels, schema->label_count) + MAP_PAIRS * (KEY_MAX + 2 * ELEMENT_OVERHEAD);
+           names_bound(schema->labels, schema->label_count) +
+           (MAP_PAIRS + 1) * (KEY_MAX + 2 * ELEMENT_OVERHEAD) +
+           schema->cost_count * (COST_VALUES + 1) * ELEMENT_OVERHEAD;
 }
 
 static void write_names(struct wire_writer *writer, char *const *names, size_t count)
@@ -122,13 +125,24 @@ static void write_tensors(struct wire_writer *writer, const struct schema_tensor
     }
 }
 
+static void write_costs(struct wire_writer *writer, const struct schema *schema)
+{
+    wire_write_str(writer, "costs");
+    wire_write_array(writer, schema->cost_count);
+    for (size_t i = 0; i < schema->cost_count; i++) {
+        wire_write_array(writer, COST_VALUES);
+        wire_write_uint(writer, schema->costs[i].rows);
+        wire_write_uint(writer, schema->costs[i].us);
+    }
+}
+
 uint8_t *schema_encode(const struct schema *schema, size_t *length)
 {
     size_t capacity = schema_bound(schema);
     uint8_t *bytes = object_alloc(capacity);
     struct wire_writer writer;
     wire_writer_begin(&writer, bytes, capacity);
-    wire_write_map(&writer, MAP_PAIRS);
+    wire_write_map(&writer, schema->cost_count > 0 ? MAP_PAIRS + 1 : MAP_PAIRS);
     wire_write_str(&writer, "platform");
     wire_write_str(&writer, schema->platform);
     wire_write_str(&writer, "description");
@@ -147,6 +161,8 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length)
     wire_write_uint(&writer, schema->timeout_ms);
     wire_write_str(&writer, "allow_nan");
     wire_write_bool(&writer, schema->allow_nan);
+    if (schema->cost_count > 0)
+        write_costs(&writer, schema);
     *length = wire_writer_end(&writer);
     ENSURE(*length > 0);
     return bytes;
@@ -358,4 +374,48 @@ struct schema *schema_decode(const uint8_t *bytes, size_t length, const char **r
         return schema;
     schema_free(schema);
     return NULL;
+}
+
+/* ---- costs ---- */
+
+static bool read_costs(struct wire_reader *reader, struct schema_cost *costs, uint32_t *count)
+{
+    if (!wire_read_array(reader, count) || *count > SCHEMA_COSTS_MAX)
+        return false;
+    for (uint32_t i = 0; i < *count; i++) {
+        uint32_t values;
+        uint64_t rows, us;
+        if (!wire_read_array(reader, &values) || values != COST_VALUES ||
+            !wire_read_uint(reader, UINT32_MAX, &rows) || !wire_read_uint(reader, UINT32_MAX, &us))
+            return false;
+        costs[i] = (struct schema_cost){(uint32_t)rows, (uint32_t)us};
+    }
+    return true;
+}
+
+/* Only of a map whose head is one byte: at most 15 pairs. */
+size_t schema_take_costs(uint8_t *bytes, size_t *length, struct schema_cost costs[SCHEMA_COSTS_MAX])
+{
+    struct wire_reader reader = wire_reader(bytes, *length);
+    uint32_t pairs, count;
+    if (!wire_read_map(&reader, &pairs) || (bytes[0] & 0xf0) != 0x80)
+        return 0;
+    for (uint32_t i = 0; i < pairs; i++) {
+        uint8_t *pair = bytes + (reader.at - bytes);
+        struct text key;
+        if (!wire_read_str(&reader, SIZE_MAX, &key))
+            return 0;
+        if (text_is(key, "costs")) {
+            if (!read_costs(&reader, costs, &count))
+                return 0;
+            size_t taken = (size_t)(reader.at - pair);
+            memmove(pair, reader.at, (size_t)(reader.end - reader.at));
+            *length -= taken;
+            bytes[0]--;
+            return count;
+        }
+        if (!wire_skip(&reader))
+            return 0;
+    }
+    return 0;
 }

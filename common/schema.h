@@ -5,13 +5,22 @@
 
 #include "tensor.h"
 
-enum { SCHEMA_NAMES_MAX = 65536 }; /* features or labels of one model: bounds a hostile worker's message */
+enum {
+    SCHEMA_NAMES_MAX = 65536, /* features or labels of one model: bounds a hostile worker's message */
+    SCHEMA_COSTS_MAX = 32     /* batch sizes whose cost is told */
+};
 
 struct schema_tensor {
     char *name;
     enum datatype datatype;
     uint32_t rank;
     int64_t shape[TENSOR_RANK_MAX]; /* -1 = any; shape[0] is the rows */
+};
+
+/* What a batch of so many rows took the worker that tells it. */
+struct schema_cost {
+    uint32_t rows;
+    uint32_t us;
 };
 
 struct schema {
@@ -28,6 +37,8 @@ struct schema {
     bool regression;     /* task */
     uint32_t timeout_ms; /* 0: not said */
     bool allow_nan;
+    struct schema_cost costs[SCHEMA_COSTS_MAX]; /* for the broker, which takes them out; not decoded */
+    size_t cost_count;
 };
 
 /* An empty schema; every pointer is NULL or allocated, schema_free takes all. */
@@ -43,5 +54,9 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length);
 /* NULL when the bytes are no schema; *reason (a constant) then says why. What is decoded has at least one
  * input and one output, each of a rank of 1 or more, and as many features (if any) as a row has values. */
 struct schema *schema_decode(const uint8_t *bytes, size_t length, const char **reason);
+/* Takes the costs out of an encoded schema: two workers of one version measure differently, and what is left
+ * is the same. Returns how many there were, and makes *length shorter; 0, and nothing is changed, when there
+ * are none or the bytes are no schema. */
+size_t schema_take_costs(uint8_t *bytes, size_t *length, struct schema_cost costs[SCHEMA_COSTS_MAX]);
 
 #endif

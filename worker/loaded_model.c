@@ -3,7 +3,6 @@
  * takes traffic. SPDX-License-Identifier: MIT */
 #include "loaded_model.h"
 
-#include "clock.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -11,14 +10,10 @@
 #include <yyjson.h>
 
 enum {
-    DESCRIPTION_MAX = 4096,      /* bytes; readers of the schema take no more */
-    NAME_BYTES_MAX = 512,        /* of a feature or label, likewise */
-    CALL_BYTES_MAX = 1 << 28,    /* of one input in the smallest call that the model allows */
-    WARM_UP_BYTES_MAX = 1 << 26, /* likewise; a larger batch is not tried */
-    MEASURED_CALLS = 10          /* the fastest of so many counts as the time of a batch of one */
+    DESCRIPTION_MAX = 4096,  /* bytes; readers of the schema take no more */
+    NAME_BYTES_MAX = 512,    /* of a feature or label, likewise */
+    CALL_BYTES_MAX = 1 << 28 /* of one input in the smallest call that the model allows */
 };
-
-#define WARM_UP_CALL_MAX (500 * MILLISECOND) /* a larger batch that would take longer is not tried */
 
 /* ---- the schema ---- */
 
@@ -230,7 +225,7 @@ void loaded_model_free(struct loaded_model *model)
     free(model);
 }
 
-/* ---- warming up ---- */
+/* ---- what the outputs are ---- */
 
 /* data must be freed. */
 static struct backend_values zeros(const struct schema_tensor *input, size_t rows)
@@ -243,95 +238,104 @@ static struct backend_values zeros(const struct schema_tensor *input, size_t row
     return values;
 }
 
-/* One call on zeros; *took becomes how long it was. */
-static bool call_on_zeros(struct loaded_model *model, size_t rows, struct backend_values *outputs,
-                          int64_t *took, char *error)
+static bool learn_output(struct schema_tensor *output, uint32_t rank, const int64_t *shape, bool first,
+                         char *error)
 {
-    struct backend_values inputs[BACKEND_TENSORS_MAX];
-    size_t count = model->schema->input_count;
-    for (size_t i = 0; i < count; i++)
-        inputs[i] = zeros(&model->schema->inputs[i], rows);
-    int64_t start = clock_now();
-    bool computed = model->backend->run(model->state, inputs, outputs, error) == 0;
-    *took = clock_now() - start;
-    for (size_t i = 0; i < count; i++)
-        free((void *)inputs[i].data);
-    return computed;
+    bool unknown = output->rank == 0;
+    if (!unknown && output->rank != rank) {
+        snprintf(error, BACKEND_ERROR_MAX, "output %s has another rank than the model says", output->name);
+        return false;
+    }
+    output->rank = rank;
+    output->shape[0] = -1;
+    for (uint32_t d = 1; d < rank; d++)
+        if (first)
+            output->shape[d] = shape[d];
+        else if (unknown || output->shape[d] != shape[d])
+            output->shape[d] = -1;
+    return true;
 }
 
-/* Completes what the schema says of the outputs by what they were in a call of `rows` rows, the first or a
- * later one. */
-static bool learn_outputs(struct schema *schema, const struct backend_values *outputs, size_t rows,
-                          bool first, char *error)
+bool loaded_model_learn(struct loaded_model *model, const struct tensor *outputs, bool first, char *error)
 {
+    struct schema *schema = model->schema;
     bool fixed = schema_row_values(schema) != 0; /* else the columns of outputs may follow those of inputs */
+    for (size_t i = 0; i < schema->output_count; i++)
+        if (!learn_output(&schema->outputs[i], outputs[i].rank, outputs[i].shape, first && fixed, error))
+            return false;
+    return find_task(schema, model->task, error);
+}
+
+/* The outputs of a call of `rows` rows as tensors, of which only the shapes count. */
+static bool have_rows(const struct schema *schema, const struct backend_values *outputs, size_t rows,
+                      struct tensor *tensors, char *error)
+{
     for (size_t i = 0; i < schema->output_count; i++) {
-        struct schema_tensor *output = &schema->outputs[i];
-        bool unknown = output->rank == 0;
         if (outputs[i].rank == 0 || outputs[i].shape[0] != (int64_t)rows) {
             snprintf(error, BACKEND_ERROR_MAX, "output %s has no row for each row of the inputs",
-                     output->name);
+                     schema->outputs[i].name);
             return false;
         }
-        if (!unknown && output->rank != outputs[i].rank) {
-            snprintf(error, BACKEND_ERROR_MAX, "output %s has another rank than the model says",
-                     output->name);
-            return false;
-        }
-        output->rank = outputs[i].rank;
-        output->shape[0] = -1;
-        for (uint32_t d = 1; d < output->rank; d++)
-            if (first && fixed)
-                output->shape[d] = outputs[i].shape[d];
-            else if (unknown || output->shape[d] != outputs[i].shape[d])
-                output->shape[d] = -1;
+        tensors[i] = (struct tensor){.rank = outputs[i].rank};
+        memcpy(tensors[i].shape, outputs[i].shape, sizeof tensors[i].shape);
     }
     return true;
 }
 
-/* An engine that cannot compute zeros may well compute what people ask; but then what it gives must be known.
- */
-static bool can_do_without(const struct schema *schema, char *error)
+bool loaded_model_knows_outputs(const struct loaded_model *model)
 {
-    for (size_t i = 0; i < schema->output_count; i++)
-        if (schema->outputs[i].rank == 0)
+    for (size_t i = 0; i < model->schema->output_count; i++)
+        if (model->schema->outputs[i].rank == 0)
             return false;
+    return true;
+}
+
+bool loaded_model_learn_from_zeros(struct loaded_model *model, char *error)
+{
+    struct backend_values inputs[BACKEND_TENSORS_MAX] = {0}, outputs[BACKEND_TENSORS_MAX];
+    struct tensor tensors[BACKEND_TENSORS_MAX];
+    size_t count = model->schema->input_count, rows = model->call_rows > 0 ? model->call_rows : 1;
+    for (size_t i = 0; i < count; i++)
+        inputs[i] = zeros(&model->schema->inputs[i], rows);
+    bool computed = model->backend->run(model->state, inputs, outputs, error) == 0;
+    for (size_t i = 0; i < count; i++)
+        free((void *)inputs[i].data);
+    if (computed)
+        return have_rows(model->schema, outputs, rows, tensors, error) &&
+               loaded_model_learn(model, tensors, true, error);
+    /* An engine that cannot compute zeros may well compute what people ask; but then what it gives must be
+     * known. */
+    if (!loaded_model_knows_outputs(model))
+        return false;
     log_warning("the model cannot compute a row of zeros, so it starts cold: %s", error);
     return true;
 }
 
-/* True when a batch of so many rows is worth a try: it ends soon, and its inputs take little memory. */
-static bool can_be_tried(const struct loaded_model *model, size_t rows, int64_t one_row)
+uint8_t *loaded_model_zeros(const struct loaded_model *model, size_t rows, size_t most_bytes, size_t *bytes)
 {
-    for (size_t i = 0; i < model->schema->input_count; i++)
-        if (bytes_of_zeros(&model->schema->inputs[i], rows) > WARM_UP_BYTES_MAX)
-            return false;
-    return model->call_rows == 0 && rows > 1 && one_row <= WARM_UP_CALL_MAX / (int64_t)rows;
-}
-
-/* The smallest call, some times, then larger ones. */
-bool loaded_model_warm_up(struct loaded_model *model, size_t most_rows, int64_t *one_row, char *error)
-{
-    struct backend_values outputs[BACKEND_TENSORS_MAX];
-    size_t least = model->call_rows > 0 ? model->call_rows : 1;
-    const size_t larger[] = {most_rows / 2, most_rows};
-    int64_t took = 0;
-    *one_row = INT64_MAX;
-    for (int i = 0; i < MEASURED_CALLS && took <= WARM_UP_CALL_MAX; i++) {
-        if (!call_on_zeros(model, least, outputs, &took, error)) {
-            *one_row = 0;
-            return can_do_without(model->schema, error);
-        }
-        *one_row = took < *one_row ? took : *one_row;
+    const struct schema *schema = model->schema;
+    struct tensor tensors[BACKEND_TENSORS_MAX];
+    struct backend_values values[BACKEND_TENSORS_MAX];
+    *bytes = 0;
+    for (size_t i = 0; i < schema->input_count; i++) {
+        size_t more = bytes_of_zeros(&schema->inputs[i], rows);
+        *bytes += more;
+        if (more > CALL_BYTES_MAX || *bytes > most_bytes)
+            return NULL;
     }
-    if (!learn_outputs(model->schema, outputs, least, true, error))
-        return false;
-    for (size_t i = 0; i < COUNT_OF(larger); i++)
-        if (can_be_tried(model, larger[i], *one_row) &&
-            call_on_zeros(model, larger[i], outputs, &took, error) &&
-            !learn_outputs(model->schema, outputs, larger[i], false, error))
-            return false;
-    return find_task(model->schema, model->task, error);
+    for (size_t i = 0; i < schema->input_count; i++) {
+        const struct schema_tensor *input = &schema->inputs[i];
+        values[i] = zeros(input, rows);
+        tensors[i] = (struct tensor){text_of(input->name), input->datatype, values[i].rank, {0},
+                                     values[i].data,       values[i].bytes};
+        memcpy(tensors[i].shape, values[i].shape, sizeof tensors[i].shape);
+    }
+    *bytes = tensors_encoded_size(tensors, schema->input_count);
+    uint8_t *payload = object_alloc(*bytes);
+    ENSURE(tensors_encode(tensors, schema->input_count, payload, *bytes, NULL) == *bytes);
+    for (size_t i = 0; i < schema->input_count; i++)
+        free((void *)values[i].data);
+    return payload;
 }
 
 /* ---- describing ---- */
@@ -350,7 +354,7 @@ static void add_tensors(yyjson_mut_doc *doc, yyjson_mut_val *root, const char *k
     }
 }
 
-void loaded_model_describe(const struct loaded_model *model, FILE *out)
+void loaded_model_describe(const struct loaded_model *model, size_t golden, FILE *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     ENSURE(doc != NULL);
@@ -359,6 +363,8 @@ void loaded_model_describe(const struct loaded_model *model, FILE *out)
     yyjson_mut_obj_add_str(doc, root, "platform", model->schema->platform);
     add_tensors(doc, root, "inputs", model->schema->inputs, model->schema->input_count);
     add_tensors(doc, root, "outputs", model->schema->outputs, model->schema->output_count);
+    if (golden > 0)
+        yyjson_mut_obj_add_uint(doc, root, "golden", golden);
     char *json = yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
     ENSURE(json != NULL);
     fprintf(out, "%s\n", json);

@@ -23,13 +23,22 @@ struct loaded_model *loaded_model_open(const char *path, const struct backend *b
                                        const struct model_config *config, int threads, char *error);
 void loaded_model_free(struct loaded_model *model);
 
-/* Computes rows of zeros, in batches of 1, of most_rows and of something between, so that nothing is left to
- * be done for the first request. *one_row becomes the nanoseconds that a batch of one takes then. Fills in
- * the shapes of outputs that the file did not tell. False when the model cannot be served; `error` says why.
- */
-bool loaded_model_warm_up(struct loaded_model *model, size_t most_rows, int64_t *one_row, char *error);
+/* Completes what the schema says of the outputs by those of one call, in the order of the schema: their
+ * shapes count, no more. `first`: the first call; a later one finds out which columns vary. False when the
+ * model cannot be served; `error` says why. */
+bool loaded_model_learn(struct loaded_model *model, const struct tensor *outputs, bool first, char *error);
+/* The same by a call of as few rows of zeros as the model takes. Also true when the engine cannot compute
+ * them and the outputs are known without. */
+bool loaded_model_learn_from_zeros(struct loaded_model *model, char *error);
+/* The rank of each output is known. */
+bool loaded_model_knows_outputs(const struct loaded_model *model);
 
-/* Prints {"platform", "inputs": [{"name", "datatype", "shape"}], "outputs": [..]} and a newline. */
-void loaded_model_describe(const struct loaded_model *model, FILE *out);
+/* A tensors payload of so many rows of zeros and empty strings, `*bytes` long, which the caller frees. NULL
+ * when they are more than `most_bytes`. */
+uint8_t *loaded_model_zeros(const struct loaded_model *model, size_t rows, size_t most_bytes, size_t *bytes);
+
+/* Prints {"platform", "inputs": [{"name", "datatype", "shape"}], "outputs": [..], "golden"} and a newline;
+ * `golden` is how many golden requests it has passed, left out when there are none. */
+void loaded_model_describe(const struct loaded_model *model, size_t golden, FILE *out);
 
 #endif

@@ -1,17 +1,19 @@
 /* outrigger-worker: one version of one model in memory, computing batches for the broker. More of them serve
  * a model side by side; they share nothing.
  *
- * It loads first and connects then: a model that cannot be served never reaches the broker, and the threads
- * of ZeroMQ inherit the cores that the model, known by its speed, belongs on. SPDX-License-Identifier: MIT */
+ * It loads and tries the model first and connects then: a model that cannot be served never reaches the
+ * broker, and the threads of ZeroMQ inherit the cores that the model, known by its speed, belongs on.
+ * SPDX-License-Identifier: MIT */
 #include "clock.h"
-#include "footprint.h"
 #include "heartbeat.h"
 #include "log.h"
+#include "model_config.h"
 #include "options.h"
 #include "process.h"
 #include "protocol.h"
 #include "session.h"
 #include "stats.h"
+#include "trial.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -21,23 +23,6 @@
 #include <zmq.h>
 
 enum { EXIT_DO_NOT_RESTART = 125 }; /* to the supervisor: it would end the same way again */
-
-/* What one file is and takes: `outrigger check` reads it. */
-static int describe(const char *path)
-{
-    char error[BACKEND_ERROR_MAX] = "the suffix is none of a model's";
-    int64_t one_row;
-    const struct backend *backend = backend_for_file(path);
-    struct loaded_model *model = backend == NULL ? NULL : loaded_model_open(path, backend, NULL, 1, error);
-    if (model == NULL || !loaded_model_warm_up(model, 1, &one_row, error)) {
-        fprintf(stderr, "%s: %s\n", path, error);
-        loaded_model_free(model);
-        return 1;
-    }
-    loaded_model_describe(model, stdout);
-    loaded_model_free(model);
-    return 0;
-}
 
 /* The configuration of the model that the command line names; ends the process when there is none. */
 static const struct model_config *find_model(const struct options *options, struct model_list *list,
@@ -67,32 +52,82 @@ static const char *find_version(const struct options *options, const struct mode
     return version;
 }
 
-/* Loads and warms it up; ends the process with one line when that fails. */
-static struct loaded_model *load(const struct config *config, const struct model_config *model_config,
-                                 const char *version, int64_t *one_row)
+/* The exit status after a trial; prints why it is not 0. */
+static int status_of(enum trial_result result, const char *error)
+{
+    if (result == TRIAL_PASSED)
+        return 0;
+    fprintf(stderr, "%s\n", error);
+    return result == TRIAL_HOPELESS ? EXIT_DO_NOT_RESTART : 1;
+}
+
+/* Loads the version and tries it out; ends the process with one line when it cannot be served. */
+static struct trial load(const struct config *config, const struct model_config *model_config,
+                         const char *version)
 {
     struct config_errors errors = {0};
-    char error[BACKEND_ERROR_MAX] = "";
+    char error[TRIAL_ERROR_MAX];
     const char *name;
     char *path = model_file(model_config, version, &name, &errors);
     if (path == NULL) {
         fprintf(stderr, "%s", errors.text);
         exit(1);
     }
-    const struct backend *backend = backend_named(name);
-    if (backend == NULL) {
+    struct trial trial = {
+        .path = path,
+        .backend = backend_named(name),
+        .config = model_config,
+        .threads = (int)(model_config->threads > 0 ? model_config->threads : config->worker_threads),
+        .most_rows = (size_t)model_config->batching_max_batch_rows,
+        .max_answer_bytes = (size_t)config->broker_max_message_bytes,
+        .warm_up_limit = config->worker_warm_up_ms * MILLISECOND};
+    if (trial.backend == NULL) {
         fprintf(stderr, "%s: this program has no backend %s\n", path, name);
         exit(EXIT_DO_NOT_RESTART);
     }
-    int threads = (int)(model_config->threads > 0 ? model_config->threads : config->worker_threads);
-    struct loaded_model *model = loaded_model_open(path, backend, model_config, threads, error);
-    if (model == NULL ||
-        !loaded_model_warm_up(model, (size_t)model_config->batching_max_batch_rows, one_row, error)) {
-        fprintf(stderr, "%s: cannot serve this model: %s\n", path, error);
-        exit(1);
-    }
+    int status = status_of(trial_run(&trial, error), error);
+    if (status != 0)
+        exit(status);
     free(path);
-    return model;
+    return trial;
+}
+
+/* The model whose folder that is; NULL when it is none. */
+static struct model_config *find_by_folder(const char *folder, struct config_errors *errors)
+{
+    const char *slash = strrchr(folder, '/');
+    char *repository = object_strdup(slash == NULL ? "." : folder);
+    if (slash != NULL)
+        repository[slash - folder] = '\0';
+    struct model_config *config = model_config_load(repository, slash == NULL ? folder : slash + 1, errors);
+    free(repository);
+    return config;
+}
+
+/* What one file is and takes: `outrigger check` reads it. Where it belongs to a model of a repository,
+ * `folder` is the model's. */
+static int describe(const char *path, const char *folder)
+{
+    char error[TRIAL_ERROR_MAX];
+    struct config_errors errors = {0};
+    struct model_config *config = folder == NULL ? NULL : find_by_folder(folder, &errors);
+    struct trial trial = {.path = path,
+                          .backend = backend_for_file(path),
+                          .config = config,
+                          .threads = 1,
+                          .most_rows = 1,
+                          .max_answer_bytes = SIZE_MAX};
+    if (trial.backend == NULL || (folder != NULL && config == NULL)) {
+        fprintf(stderr, "%s: %s\n", path,
+                trial.backend == NULL ? "the suffix is none of a model's" : "no model's");
+        return 1;
+    }
+    int status = status_of(trial_run(&trial, error), error);
+    if (status == 0)
+        loaded_model_describe(trial.model, trial.golden, stdout);
+    loaded_model_free(trial.model);
+    model_config_free(config);
+    return status;
 }
 
 /* Light models sleep where the frontends and the broker do, heavy ones elsewhere. */
@@ -148,7 +183,6 @@ static void serve(struct worker *worker, const struct options *options, const st
     struct series *load =
         metrics_series(metrics, METRIC_MODEL_LOAD, session_options->model, session_options->version, NULL);
     series_set(load, clock_now() - started);
-    footprint_give_back();
     struct heartbeat *heartbeat = heartbeat_new(context, session_options->endpoint, session_options->instance,
                                                 session_options->heartbeat_ms);
     process_ready(options->ready_fd);
@@ -162,9 +196,9 @@ static void serve(struct worker *worker, const struct options *options, const st
 
 int main(int argc, char **argv)
 {
-    int64_t started = clock_now(), one_row = 0;
-    if (argc == 3 && strcmp(argv[1], "--describe") == 0)
-        return describe(argv[2]);
+    int64_t started = clock_now();
+    if ((argc == 3 || argc == 4) && strcmp(argv[1], "--describe") == 0)
+        return describe(argv[2], argv[3]);
     struct options options = options_parse(
         argc, argv, "worker", "Serves one version of one model: computes what the broker sends.");
     struct config *config = options_config(&options);
@@ -179,8 +213,8 @@ int main(int argc, char **argv)
     struct model_list *list = model_list_load(config->models_directory, &errors);
     const struct model_config *model_config = find_model(&options, list, &errors);
     const char *version = find_version(&options, model_config);
-    struct loaded_model *model = load(config, model_config, version, &one_row);
-    choose_cores(config, one_row);
+    struct trial trial = load(config, model_config, version);
+    choose_cores(config, trial.one_row);
     struct session_options session_options = {
         .endpoint = config->broker_workers,
         .model = model_config->name,
@@ -191,8 +225,8 @@ int main(int argc, char **argv)
         .instance = draw_instance(),
         .max_message_bytes = (size_t)config->broker_max_message_bytes,
     };
-    serve(&worker, &options, config, &session_options, model, started);
-    loaded_model_free(model);
+    serve(&worker, &options, config, &session_options, trial.model, started);
+    loaded_model_free(trial.model);
     model_list_free(list);
     loop_free(worker.loop);
     config_free(config);

@@ -51,20 +51,8 @@ static void check_names(const struct check *check, struct config_errors *errors)
         config_complain(errors, "frontend.socket_group: there is no group \"%s\"", group);
 }
 
-/* The names of the columns must be as many as the values that the model takes. */
-static void check_features(const struct check_model *entry, struct config_errors *errors)
-{
-    yyjson_val *root = yyjson_doc_get_root(entry->description);
-    int64_t values = inspect_row_values(yyjson_obj_get(root, "inputs"));
-    size_t names = entry->model->features.count;
-    if (root != NULL && values > 0 && names > 0 && (int64_t)names != values)
-        config_complain(errors,
-                        "%s/model.conf: features: %zu names for a model that takes %" PRId64 " values",
-                        entry->model->directory, names, values);
-}
-
 /* A model in Python is loaded by a program of its own, which is not asked here: loading runs the model's
- * code. */
+ * code. So its golden requests wait for its start. */
 static void check_python(const struct config *config, const struct model_config *model,
                          struct config_errors *errors)
 {
@@ -92,10 +80,9 @@ static void check_one_model(const struct config *config, struct check_model *ent
         check_python(config, entry->model, errors);
     } else {
         snprintf(program, sizeof program, "%s/outrigger-worker", config->binary_directory);
-        entry->description = inspect_model(program, file, reason, sizeof reason);
+        entry->description = inspect_model(program, file, entry->model->directory, reason, sizeof reason);
         if (entry->description == NULL)
             config_complain(errors, "%s: %s", file, reason);
-        check_features(entry, errors);
     }
     free(file);
 }

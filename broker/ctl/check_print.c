@@ -113,6 +113,9 @@ static void print_tensors(const struct check *check, FILE *out)
         inspect_print_tensors(yyjson_obj_get(root, "inputs"), out);
         fputs(" and gives ", out);
         inspect_print_tensors(yyjson_obj_get(root, "outputs"), out);
+        uint64_t golden = yyjson_get_uint(yyjson_obj_get(root, "golden"));
+        if (golden > 0)
+            fprintf(out, ", and answers its golden requests (%" PRIu64 ") as it must", golden);
         fputc('\n', out);
     }
 }

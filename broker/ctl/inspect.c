@@ -26,9 +26,9 @@ enum {
 
 /* Its output goes to files in memory: it cannot fill a pipe that nobody reads, and what it leaves is read at
  * leisure. */
-static int start(const char *program, const char *file, int out, int error, pid_t *pid)
+static int start(const char *program, const char *file, const char *folder, int out, int error, pid_t *pid)
 {
-    char *const arguments[] = {(char *)program, (char *)"--describe", (char *)file, NULL};
+    char *const arguments[] = {(char *)program, (char *)"--describe", (char *)file, (char *)folder, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
@@ -79,9 +79,17 @@ static const char *last_line(char *text)
     return newline == NULL ? text : newline + 1;
 }
 
-static void say_end(int status, char *error_text, char *reason, size_t capacity)
+/* The line without the file's name before it, which the reader knows. */
+static const char *without_name(const char *line, const char *file)
 {
-    const char *line = last_line(error_text);
+    size_t length = strlen(file);
+    return strncmp(line, file, length) == 0 && strncmp(line + length, ": ", 2) == 0 ? line + length + 2
+                                                                                    : line;
+}
+
+static void say_end(int status, const char *file, char *error_text, char *reason, size_t capacity)
+{
+    const char *line = without_name(last_line(error_text), file);
     if (status == -1)
         snprintf(reason, capacity, "is not loaded within %d s", LOAD_TIMEOUT_MS / 1000);
     else if (WIFSIGNALED(status))
@@ -106,13 +114,14 @@ static yyjson_doc *read_description(int fd, char *reason, size_t capacity)
     return NULL;
 }
 
-yyjson_doc *inspect_model(const char *program, const char *file, char *reason, size_t capacity)
+yyjson_doc *inspect_model(const char *program, const char *file, const char *folder, char *reason,
+                          size_t capacity)
 {
     yyjson_doc *document = NULL;
     pid_t pid;
     int out = memfd_create("description", MFD_CLOEXEC), error = memfd_create("complaints", MFD_CLOEXEC);
     ENSURE(out >= 0 && error >= 0);
-    int fault = start(program, file, out, error, &pid);
+    int fault = start(program, file, folder, out, error, &pid);
     int status = fault == 0 ? wait_for(pid) : 0;
     if (fault != 0) {
         snprintf(reason, capacity, "%s: %s", program, strerror(fault));
@@ -120,7 +129,7 @@ yyjson_doc *inspect_model(const char *program, const char *file, char *reason, s
         document = read_description(out, reason, capacity);
     } else {
         char *text = contents(error);
-        say_end(status, text, reason, capacity);
+        say_end(status, file, text, reason, capacity);
         free(text);
     }
     close(out);
@@ -154,24 +163,4 @@ void inspect_print_tensors(yyjson_val *tensors, FILE *out)
                 datatype == NULL ? "?" : datatype);
         print_shape(yyjson_obj_get(tensor, "shape"), out);
     }
-}
-
-int64_t inspect_row_values(yyjson_val *inputs)
-{
-    int64_t sum = 0;
-    size_t i, count, j, rank;
-    yyjson_val *tensor, *dimension;
-    yyjson_arr_foreach(inputs, i, count, tensor)
-    {
-        int64_t product = 1;
-        yyjson_arr_foreach(yyjson_obj_get(tensor, "shape"), j, rank, dimension)
-        {
-            int64_t size = yyjson_get_sint(dimension);
-            if (j > 0 && (size <= 0 || __builtin_mul_overflow(product, size, &product)))
-                return 0;
-        }
-        if (__builtin_add_overflow(sum, product, &sum))
-            return 0;
-    }
-    return sum;
 }

@@ -8,15 +8,14 @@
 #include <stdio.h>
 #include <yyjson.h>
 
-/* Runs `program --describe file`, which loads the model and prints {"inputs": [{"name", "datatype",
- * "shape"}], "outputs": [...]}. The caller frees the document with yyjson_doc_free. NULL when it cannot be
- * run, does not load the model within a minute, or says nothing sensible; `reason` tells. */
-yyjson_doc *inspect_model(const char *program, const char *file, char *reason, size_t capacity);
+/* Runs `program --describe file folder`, which loads the model of that folder, has it answer its golden
+ * requests and prints {"inputs": [{"name", "datatype", "shape"}], "outputs": [...], "golden": N}. The caller
+ * frees the document with yyjson_doc_free. NULL when it cannot be run, does not load the model within a
+ * minute, or says nothing sensible; `reason` tells. */
+yyjson_doc *inspect_model(const char *program, const char *file, const char *folder, char *reason,
+                          size_t capacity);
 
 /* Prints "x FP32[-1,30], y INT64[-1]" for such an array. */
 void inspect_print_tensors(yyjson_val *tensors, FILE *out);
-
-/* The values of one row over all inputs; 0 when a dimension is open. */
-int64_t inspect_row_values(yyjson_val *inputs);
 
 #endif

@@ -151,6 +151,8 @@ static void python_arguments(struct command *command, const struct config *confi
         object_strdup(model->configuration),
         object_strdup("--heartbeat-ms"),
         format("%" PRId64, config->worker_heartbeat_ms),
+        object_strdup("--warm-up-ms"),
+        format("%" PRId64, config->worker_warm_up_ms),
         NULL,
     };
     command->path = object_strdup(model->python);

@@ -17,11 +17,30 @@ static void expect_whole(const struct schema_tensor *tensors, size_t count)
     }
 }
 
+/* What is left without the costs is a schema when the whole was one, and has no costs any more. */
+static void take_costs(const uint8_t *bytes, size_t length, bool is_schema)
+{
+    struct schema_cost costs[SCHEMA_COSTS_MAX];
+    const char *reason;
+    size_t left = length;
+    uint8_t *copy = object_alloc(length + 1);
+    memcpy(copy, bytes, length);
+    size_t count = schema_take_costs(copy, &left, costs);
+    ENSURE(count <= SCHEMA_COSTS_MAX && left <= length);
+    if (left == length)
+        ENSURE(count == 0 && memcmp(copy, bytes, length) == 0);
+    struct schema *schema = schema_decode(copy, left, &reason);
+    ENSURE(!is_schema || schema != NULL);
+    schema_free(schema);
+    free(copy);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     const char *reason;
     struct schema *schema = schema_decode(bytes, length, &reason);
     ENSURE((schema == NULL) == (reason != NULL));
+    take_costs(bytes, length, schema != NULL);
     if (schema == NULL)
         return 0;
     expect_whole(schema->inputs, schema->input_count);

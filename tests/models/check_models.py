@@ -75,11 +75,12 @@ def check(name: str, folder: Path, timing: bool) -> bool:
         difference, differing = compare(session, heldout, batch)
         differences.append(difference)
         wrong += differing
-    for case in golden["cases"]:
+    for case in golden["requests"]:
         answer = session.run(None, {"features": np.array([case["features"]], dtype=np.float32)})
-        wanted = case.get("probabilities", [case.get("prediction")])
+        prediction, probabilities = case["expected"]["prediction"], case["expected"].get("probabilities")
+        wanted = [prediction] if probabilities is None else probabilities
         differences.append(float(np.abs(answer[-1][0] - wanted).max()))
-        wrong += int("label" in case and case["label"] != answer[0][0])
+        wrong += int(probabilities is not None and prediction != answer[0][0])
 
     good = max(differences) <= heldout["tolerance"] and wrong == 0
     line = f"{name:16} {len(heldout['features']):4} rows   "

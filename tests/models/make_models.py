@@ -6,7 +6,7 @@
 needs Debian's python3-sklearn and python3-onnx, takes some seconds, and writes
 
     OUTPUT/repository/NAME/model.conf       what the model file does not say itself
-    OUTPUT/repository/NAME/golden.json      a few requests and their answers
+    OUTPUT/repository/NAME/golden.json      a few requests and their answers, which each worker gives before it serves
     OUTPUT/repository/NAME/1/model.onnx     the model
     OUTPUT/heldout/NAME.json                every held-out row and scikit-learn's answer to it
 
@@ -247,13 +247,11 @@ def write_golden(path: Path, data: Data, answered: dict) -> None:
     order = np.argsort(answer, kind="stable")
     cases = []
     for row in order[np.linspace(0, len(order) - 1, GOLDEN_CASES).astype(int)]:
-        case = {"features": [number(x) for x in data.test_x[row]]}
+        expected = {"prediction": answer[row]}
         if data.class_names:
-            case.update(label=answered["labels"][row], probabilities=answered["probabilities"][row])
-        else:
-            case.update(prediction=answered["predictions"][row])
-        cases.append(case)
-    write_json(path, {"tolerance": TOLERANCE, "cases": cases})
+            expected["probabilities"] = answered["probabilities"][row]
+        cases.append({"features": [number(x) for x in data.test_x[row]], "expected": expected})
+    write_json(path, {"absolute": TOLERANCE, "relative": 0.0, "requests": cases})
 
 
 def quoted_list(key: str, names: list) -> str:

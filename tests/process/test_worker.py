@@ -377,6 +377,30 @@ class OnnxWorker(WorkerTest):
             self.assertEqual(worker.wait(), 1)
             self.assertIn(f"unfit/1/model.onnx: cannot serve this model: model.conf: {complaint}", worker.stderr())
 
+    def test_golden_requests_are_passed_first(self):
+        models = self.directory / "models"
+        shutil.copytree(REPOSITORY / "cancer-trees", models / "cancer-trees")
+        golden = json.loads((models / "cancer-trees/golden.json").read_text())
+        golden["requests"][3]["expected"]["probabilities"][1] -= 0.25
+        (models / "cancer-trees/1/golden.json").write_text(json.dumps(golden))
+        worker = self.outrigger(models, "cancer-trees")
+        self.assertFalse(worker.said_ready())
+        self.assertEqual(worker.wait(), 125)
+        self.assertRegex(worker.stderr(), r"cancer-trees/1/golden.json: requests\[3\]: probabilities\[0\]\[1\]: "
+                                          r"expected 0\.\d+, got 0\.\d+ \(tolerance 1e-05\)\n$")
+        (models / "cancer-trees/1/golden.json").unlink()
+        self.assertTrue(self.outrigger(models, "cancer-trees").said_ready())
+
+    def test_tells_what_batches_cost(self):
+        for name, settings, sizes in (("cancer-trees", {}, [1, 2, 4, 8, 16, 32]),
+                                      ("cancer-trees", {"worker__warm_up_ms": 0}, [1])):
+            worker = self.outrigger(REPOSITORY, name, **{"worker__warm_up_ms": 60000, **settings})
+            costs = self.broker.ready()[1]["costs"]
+            self.assertEqual([rows for rows, _ in costs], sizes)
+            self.assertTrue(all(microseconds > 0 for _, microseconds in costs))
+            worker.process.terminate()
+            self.broker.expect(BYE)
+
     def test_what_is_not_there_is_named(self):
         for model, version, complaint in (("none", "1", "no model none"), ("cancer-trees", "9", "cancer-trees/9")):
             worker = self.outrigger(REPOSITORY, model, version)
@@ -391,6 +415,10 @@ class OnnxWorker(WorkerTest):
             "inputs": [{"name": "features", "datatype": "FP32", "shape": [-1, 64]}],
             "outputs": [{"name": "label", "datatype": "INT64", "shape": [-1]},
                         {"name": "probabilities", "datatype": "FP32", "shape": [-1, 10]}]})
+        folder = REPOSITORY / "digits-single"
+        described = subprocess.run([WORKER, "--describe", folder / "1/model.onnx", folder], check=True,
+                                   capture_output=True).stdout
+        self.assertEqual(json.loads(described)["golden"], 5)
         for name, content in (("model.onnx", b"no model"), ("model.echo", b"features ="), ("model.txt", b"")):
             (self.directory / name).write_bytes(content)
             failed = subprocess.run([WORKER, "--describe", self.directory / name], capture_output=True, check=False)
@@ -463,6 +491,70 @@ class PickleWorker(WorkerTest):
         estimator = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
         answers = self.check(estimator, self.rows, "regression")
         np.testing.assert_allclose(np.concatenate([a["prediction"] for a in answers]), self.rows @ [1, 2, 3])
+
+    def gate(self, estimator, *requests, conf='features = ("a", "b", "c");'):
+        """A worker whose golden.json holds these requests."""
+        (self.directory / "golden.json").write_text(json.dumps({"requests": requests}))
+        (self.directory / "model.pkl").write_bytes(pickle.dumps(estimator))
+        return self.python(self.directory / "model.pkl", conf)
+
+    def test_golden_requests_are_passed_first(self):
+        classes = LogisticRegression().fit(self.rows, self.classes)
+        texts = LogisticRegression().fit(self.rows, np.array(["no", "yes"])[self.classes])
+        line = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
+        row = self.rows[0].tolist()
+        kind, chances = int(classes.predict([row])[0]), classes.predict_proba([row])[0].tolist()
+        named = dict(zip("abc", row))
+        inputs = {"name": "features", "shape": [1, 3], "datatype": "FP64", "data": [row]}
+        for estimator, request in (
+                (classes, {"features": row, "expected": {"prediction": kind, "probabilities": chances}}),
+                (classes, {"instances": [row, named], "expected": {"predictions": [kind] * 2}}),
+                (texts, {"features": named, "expected": {"prediction": ["no", "yes"][kind]}}),
+                (line, {"inputs": [inputs], "expected": {"prediction": float(line.predict([row])[0])}}),
+                (line, {"features": row, "absolute": 1e9, "expected": {"outputs": [
+                    {"name": "prediction", "shape": [1], "datatype": "FP64", "data": [0]}]}})):
+            worker = self.gate(estimator, request)
+            _, schema = self.broker.ready()
+            self.assertEqual(schema["costs"][0][0], 1)
+            worker.process.terminate()
+            self.broker.expect(BYE)
+            self.assertEqual((worker.wait(), worker.stderr()), (0, ""))
+
+    def test_other_answers_than_golden_ones_are_named(self):
+        classes = LogisticRegression().fit(self.rows, self.classes)
+        line = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
+        row = self.rows[0].tolist()
+        for estimator, request, complaint in (
+                (classes, {"features": row, "expected": {"probabilities": [2, 0]}},
+                 r"probabilities\[0\]\[0\]: expected 2, got 0\.\d+ \(tolerance 2\.1e-05\)"),
+                (classes, {"features": row, "expected": {"prediction": "no"}},
+                 r'prediction\[0\]: expected "no", got [01]'),
+                (classes, {"instances": [row], "expected": {"predictions": [0, 1]}},
+                 "predictions: expected 2 values, got 1"),
+                (classes, {"features": row, "expected": {"outputs": [{"name": "y", "data": []}]}},
+                 "output y: the model has no such output"),
+                (line, {"features": row, "expected": {"probabilities": [1]}}, "probabilities: the model gives none"),
+                (line, {"features": row, "expected": {"outputs": [
+                    {"name": "prediction", "shape": [1, 1], "data": [0]}]}},
+                 "output prediction: the model gives another shape"),
+                (line, {"features": row, "expected": {"label": 1}}, "expected: expected an object of prediction, .*"),
+                (line, {"features": row[1:], "expected": {"prediction": 1}}, "features: expected 3 values"),
+                (line, {"features": {"a": 1, "d": 2}, "expected": {"prediction": 1}},
+                 r"features\.d: the model has no such feature"),
+                (line, {"instances": [row, [1, 2, "3"]], "expected": {"prediction": 1}},
+                 r"instances\[1\]\[2\]: expected a number"),
+                (line, {"inputs": [], "expected": {"prediction": 1}},
+                 r"inputs: expected one tensor, features FP64 \[-1, 3\]"),
+                (line, {"features": row, "relative": -1, "expected": {"prediction": 1}},
+                 "relative: expected a number, 0 or more"),
+                (line, {"feature": row, "expected": {"prediction": 1}}, "unknown key feature")):
+            worker = self.gate(estimator, request)
+            self.assertEqual(worker.wait(), 125, worker.stderr())
+            self.assertRegex(worker.stderr(), rf"^\S*/golden.json: requests\[0\]: {complaint}\n$")
+        (self.directory / "golden.json").write_text('{"requests": [')
+        worker = self.python(self.directory / "model.pkl")
+        self.assertEqual(worker.wait(), 125)
+        self.assertRegex(worker.stderr(), r"^\S*/golden.json: Expecting value: line 1 column 15 .*\n$")
 
     def test_what_cannot_be_loaded_is_named(self):
         for content in (b"", b"no pickle", pickle.dumps(LogisticRegression()), pickle.dumps({"no": "model"})):

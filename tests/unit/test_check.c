@@ -27,7 +27,8 @@ static void make_program(const char *name, const char *text)
 }
 
 /* A repository with the model m, and programs; the worker says what a model of two values takes, as long as
- * the file is not called broken by its content. */
+ * the file is not called broken by its content, and that as many golden requests are answered as golden.json
+ * says. */
 static void set_up(void)
 {
     scratch_make();
@@ -38,7 +39,9 @@ static void set_up(void)
     make_program("collector", "");
     make_program("worker", "grep -q broken \"$2\" && { echo \"$2: no model\" >&2; exit 1; }\n"
                            "echo '{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[-1,2]}],"
-                           "\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[-1,1]}]}'");
+                           "\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[-1,1]}]'\n"
+                           "[ -f \"$3/golden.json\" ] && echo \",\\\"golden\\\":$(cat \"$3/golden.json\")\"\n"
+                           "echo '}'");
     scratch_folder("models");
     scratch_folder("models/m");
     scratch_folder("models/m/1");
@@ -148,14 +151,23 @@ START_TEST(a_broken_model_is_told_and_the_others_are_shown)
     scratch_folder("models/b/2");
     scratch_file("models/b/2/model.onnx", "broken");
     expect_complaint("/models/b/2/model.onnx: no model\n");
+    ck_assert_ptr_null(strstr(complained, "onnx: /"));
     expect_said("m takes x FP32[-1,2]");
+}
+END_TEST
+
+START_TEST(golden_requests_are_told)
+{
+    scratch_file("models/m/golden.json", "7");
+    ck_assert_msg(check() == CTL_GOOD, "%s", complained);
+    expect_said("gives y FP32[-1,1], and answers its golden requests (7) as it must\n");
+    make_program("worker", "echo \"$3/golden.json: requests[0]: other\" >&2; exit 125");
+    expect_complaint("/models/m/golden.json: requests[0]: other\n");
 }
 END_TEST
 
 START_TEST(faults_of_a_model_are_told)
 {
-    scratch_file("models/m/model.conf", "features = ( \"a\", \"b\", \"c\" );");
-    expect_complaint("/models/m/model.conf: features: 3 names for a model that takes 2 values\n");
     scratch_file("models/m/model.conf", "instanzes = 1;");
     expect_complaint("/models/m/model.conf:1: instanzes: unknown key; the nearest known is instances\n");
     scratch_file("models/m/model.conf", "backend = \"echo\";");
@@ -215,6 +227,7 @@ int main(void)
         templates_are_printed,
         a_bad_configuration_is_told,
         a_broken_model_is_told_and_the_others_are_shown,
+        golden_requests_are_told,
         faults_of_a_model_are_told,
         a_python_model_needs_its_interpreter,
         what_the_machine_lacks_is_told,

@@ -6,8 +6,6 @@
 
 #include <yyjson.h>
 
-enum { ROWS_MAX = 64 };
-
 /* What the engine says of the model, and gives. */
 static struct {
     struct backend_tensor inputs[2], outputs[2];
@@ -17,7 +15,6 @@ static struct {
     int calls;
     size_t largest; /* rows of a call */
     bool fails;
-    int64_t columns_step; /* columns of output 0 that each row of the call adds */
     bool refuses_to_open;
     int threads;
     int closed;
@@ -27,7 +24,6 @@ static const char zeros[1 << 16];
 static struct model_config config;
 static char error[BACKEND_ERROR_MAX];
 static struct loaded_model *model;
-static int64_t one_row;
 
 static void *open_engine(const char *path, const struct backend_options *options,
                          struct backend_description *description, char *reason)
@@ -61,7 +57,6 @@ static int run(void *state, const struct backend_values *inputs, struct backend_
         if (outputs[i].rank > 0)
             outputs[i].shape[0] = (int64_t)rows + engine.extra_rows;
     }
-    outputs[0].shape[1] += engine.columns_step * (int64_t)rows;
     return 0;
 }
 
@@ -114,7 +109,7 @@ static struct schema *load(void)
 static struct schema *warm(void)
 {
     load();
-    ck_assert_msg(loaded_model_warm_up(model, ROWS_MAX, &one_row, error), "%s", error);
+    ck_assert_msg(loaded_model_learn_from_zeros(model, error), "%s", error);
     return model->schema;
 }
 
@@ -129,7 +124,7 @@ static const char *refusal(void)
 static const char *cold_refusal(void)
 {
     load();
-    ck_assert(!loaded_model_warm_up(model, ROWS_MAX, &one_row, error));
+    ck_assert(!loaded_model_learn_from_zeros(model, error));
     return error;
 }
 
@@ -298,23 +293,27 @@ START_TEST(the_task_follows_from_the_outputs)
 }
 END_TEST
 
-/* ---- warming up ---- */
+/* ---- what the outputs are ---- */
 
-START_TEST(small_and_large_batches_are_tried)
+START_TEST(zeros_are_a_payload)
 {
-    warm();
-    ck_assert_int_ge(engine.calls, 3);
-    ck_assert_uint_eq(engine.largest, ROWS_MAX);
-    ck_assert_int_ge(one_row, 0);
-    ck_assert_int_lt(one_row, INT64_MAX);
-}
-END_TEST
-
-START_TEST(a_batch_of_no_measure_is_not_tried)
-{
-    engine.inputs[0].shape[1] = (1 << 18) + 1; /* 1 MiB a row and 4 bytes */
-    warm();
-    ck_assert_uint_lt(engine.largest, ROWS_MAX);
+    struct tensor tensors[TENSOR_COUNT_MAX];
+    size_t bytes, count, rows;
+    engine.input_count = 2;
+    engine.inputs[1] = (struct backend_tensor){"z", "BYTES", 2, {-1, -1}};
+    load();
+    uint8_t *payload = loaded_model_zeros(model, 5, 5 * 3 * 4 + 5 * 4, &bytes);
+    ck_assert_ptr_nonnull(payload);
+    ck_assert_ptr_null(tensors_decode(payload, bytes, tensors, &count, &rows));
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(rows, 5);
+    ck_assert(text_is(tensors[1].name, "z"));
+    ck_assert_int_eq(tensors[1].shape[1], 1);
+    ck_assert_uint_eq(tensors[0].bytes, 60);
+    ck_assert_mem_eq(tensors[0].data, zeros, 60);
+    free(payload);
+    ck_assert_ptr_null(loaded_model_zeros(model, 5, 5 * 3 * 4 + 5 * 4 - 1, &bytes));
+    ck_assert_ptr_null(loaded_model_zeros(model, SIZE_MAX / 2, SIZE_MAX, &bytes));
 }
 END_TEST
 
@@ -333,9 +332,11 @@ END_TEST
 
 START_TEST(columns_that_change_with_the_rows_are_any_number)
 {
+    const struct tensor later[] = {{.rank = 2, .shape = {2, 3}}, {.rank = 1, .shape = {2}}};
     engine.outputs[0].shape[1] = -1;
-    engine.columns_step = 1;
-    ck_assert_int_eq(warm()->outputs[0].shape[1], -1);
+    ck_assert_int_eq(warm()->outputs[0].shape[1], 2);
+    ck_assert(loaded_model_learn(model, later, false, error));
+    ck_assert_int_eq(model->schema->outputs[0].shape[1], -1);
 }
 END_TEST
 
@@ -365,7 +366,7 @@ START_TEST(an_engine_that_fails_on_zeros_is_served_when_its_outputs_are_known)
 {
     engine.fails = true;
     warm();
-    ck_assert_int_eq(one_row, 0);
+    ck_assert(loaded_model_knows_outputs(model));
     engine.outputs[0].rank = 0;
     ck_assert_str_eq(cold_refusal(), "zeros are no good");
 }
@@ -388,7 +389,7 @@ START_TEST(a_description_is_json)
     FILE *out = fopen(path, "w");
     engine.inputs[0].name = "with \"quotes\"";
     load();
-    loaded_model_describe(model, out);
+    loaded_model_describe(model, 5, out);
     ck_assert_int_eq(fclose(out), 0);
     yyjson_doc *doc = yyjson_read_file(path, 0, NULL, NULL);
     ck_assert_ptr_nonnull(doc);
@@ -398,6 +399,7 @@ START_TEST(a_description_is_json)
     ck_assert_int_eq(yyjson_get_sint(yyjson_arr_get(yyjson_obj_get(input, "shape"), 0)), -1);
     ck_assert_int_eq(yyjson_get_sint(yyjson_arr_get(yyjson_obj_get(input, "shape"), 1)), 3);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(yyjson_doc_get_root(doc), "outputs")), 2);
+    ck_assert_uint_eq(yyjson_get_uint(yyjson_obj_get(yyjson_doc_get_root(doc), "golden")), 5);
     yyjson_doc_free(doc);
 }
 END_TEST
@@ -415,8 +417,7 @@ int main(void)
         datatypes_and_names_are_checked,
         model_conf_must_fit_the_model,
         the_task_follows_from_the_outputs,
-        small_and_large_batches_are_tried,
-        a_batch_of_no_measure_is_not_tried,
+        zeros_are_a_payload,
         outputs_without_a_shape_get_one,
         columns_that_change_with_the_rows_are_any_number,
         columns_that_follow_the_inputs_stay_any_number,

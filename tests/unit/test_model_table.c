@@ -333,6 +333,30 @@ START_TEST(a_newer_schema_replaces_the_older)
 }
 END_TEST
 
+START_TEST(the_first_costs_that_a_worker_tells_are_believed)
+{
+    /* {"platform": "p", "costs": [[1, 100], [2, 200]]}, and the same of a faster worker */
+    const char slow[] = "\x82\xa8platform\xa1p\xa5"
+                        "costs\x92\x92\x01\x64\x92\x02\xcc\xc8";
+    const char fast[] = "\x82\xa8platform\xa1p\xa5"
+                        "costs\x92\x92\x01\x0a\x92\x02\x14";
+    const char without[] = "\x81\xa8platform\xa1p";
+    repository_add("m", "1");
+    load();
+    struct version *version = find_version("m", "1");
+    ck_assert(!cost_known(&version->cost));
+    version_set_schema(version, (struct text){slow, sizeof slow - 1});
+    ck_assert_uint_eq(version->schema_length, sizeof without - 1);
+    ck_assert_mem_eq(version->schema, without, sizeof without - 1);
+    int64_t estimate = cost_of_batch(&version->cost, 2);
+    ck_assert_int_ge(estimate, 199 * MICROSECOND);
+    ck_assert_int_le(estimate, 201 * MICROSECOND);
+    version_set_schema(version, (struct text){fast, sizeof fast - 1});
+    ck_assert_mem_eq(version->schema, without, sizeof without - 1);
+    ck_assert_int_eq(cost_of_batch(&version->cost, 2), estimate);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {an_empty_repository_is_an_empty_table,
@@ -348,6 +372,7 @@ int main(void)
                                   the_state_of_a_version_follows_from_its_workers,
                                   the_worker_with_the_least_goes_first,
                                   a_busy_worker_is_due_shortly_before_it_is_done,
-                                  a_newer_schema_replaces_the_older};
+                                  a_newer_schema_replaces_the_older,
+                                  the_first_costs_that_a_worker_tells_are_believed};
     return SUITE_RUN("model_table", set_up, tear_down, tests);
 }

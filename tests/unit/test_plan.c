@@ -176,12 +176,28 @@ static void expect_python(const char *interpreter, const char *script)
 {
     struct command *command = command_new(&basis, ROLE_WORKER, 1, only_model());
     ck_assert_str_eq(command->path, interpreter);
-    expect_arguments(
-        command->arguments,
-        (const char *const[]){interpreter, script, "--endpoint", config->broker_workers, "--model", "m",
-                              "--model-version", "1", "--path", scratch_path("models/m/1/model.py"), "--name",
-                              "worker.m.1", "--ready-fd", "3", "--model-conf",
-                              scratch_path("models/m/model.conf"), "--heartbeat-ms", "1000", NULL});
+    const char *const expected[] = {interpreter,
+                                    script,
+                                    "--endpoint",
+                                    config->broker_workers,
+                                    "--model",
+                                    "m",
+                                    "--model-version",
+                                    "1",
+                                    "--path",
+                                    scratch_path("models/m/1/model.py"),
+                                    "--name",
+                                    "worker.m.1",
+                                    "--ready-fd",
+                                    "3",
+                                    "--model-conf",
+                                    scratch_path("models/m/model.conf"),
+                                    "--heartbeat-ms",
+                                    "1000",
+                                    "--warm-up-ms",
+                                    "200",
+                                    NULL};
+    expect_arguments(command->arguments, expected);
     command_free(command);
     plan_free(plan);
     plan = NULL;

@@ -414,6 +414,74 @@ START_TEST(a_tensor_is_a_map_with_texts_as_keys)
 }
 END_TEST
 
+/* ---- costs ---- */
+
+START_TEST(costs_are_taken_out)
+{
+    struct schema_cost costs[SCHEMA_COSTS_MAX];
+    const char *reason;
+    size_t without, with, length;
+    uint8_t *plain = schema_encode(schema, &without);
+    schema->costs[0] = (struct schema_cost){1, 5};
+    schema->costs[1] = (struct schema_cost){64, UINT32_MAX};
+    schema->cost_count = 2;
+    uint8_t *encoded = schema_encode(schema, &with);
+    struct schema *read = schema_decode(encoded, with, &reason);
+    ck_assert_msg(read != NULL, "%s", reason); /* askers that see them pass them over */
+    length = with;
+    ck_assert_uint_eq(schema_take_costs(encoded, &length, costs), 2);
+    ck_assert_uint_eq(costs[0].rows, 1);
+    ck_assert_uint_eq(costs[0].us, 5);
+    ck_assert_uint_eq(costs[1].rows, 64);
+    ck_assert_uint_eq(costs[1].us, UINT32_MAX);
+    ck_assert_uint_eq(length, without);
+    ck_assert_mem_eq(encoded, plain, without);
+    ck_assert_uint_eq(schema_take_costs(encoded, &length, costs), 0);
+    ck_assert_uint_eq(length, without);
+    schema_free(read);
+    free(encoded);
+    free(plain);
+}
+END_TEST
+
+/* Written: a map of `costs` and of one key behind it. */
+static size_t taken_of(size_t count, size_t values, int64_t rows)
+{
+    struct schema_cost costs[SCHEMA_COSTS_MAX];
+    wire_writer_begin(&writer, bytes, sizeof bytes);
+    wire_write_map(&writer, 2);
+    wire_write_str(&writer, "costs");
+    wire_write_array(&writer, count);
+    for (size_t i = 0; i < count; i++) {
+        wire_write_array(&writer, values);
+        for (size_t v = 0; v < values; v++)
+            wire_write_int(&writer, rows);
+    }
+    wire_write_str(&writer, "platform");
+    wire_write_str(&writer, "p");
+    size_t length = wire_writer_end(&writer), before = length;
+    size_t taken = schema_take_costs(bytes, &length, costs);
+    ck_assert_int_eq(taken == 0 && count > 0, length == before);
+    return taken;
+}
+
+START_TEST(costs_of_another_form_stay_where_they_are)
+{
+    ck_assert_uint_eq(taken_of(2, 2, 7), 2);
+    ck_assert_uint_eq(taken_of(SCHEMA_COSTS_MAX, 2, 7), SCHEMA_COSTS_MAX);
+    ck_assert_uint_eq(taken_of(SCHEMA_COSTS_MAX + 1, 2, 7), 0);
+    ck_assert_uint_eq(taken_of(1, 3, 7), 0);
+    ck_assert_uint_eq(taken_of(1, 2, -7), 0);
+    ck_assert_uint_eq(taken_of(1, 2, INT64_C(1) << 32), 0);
+    struct schema_cost costs[SCHEMA_COSTS_MAX];
+    uint8_t nothing = 0x90;
+    size_t length = 1;
+    ck_assert_uint_eq(schema_take_costs(&nothing, &length, costs), 0);
+    length = 0;
+    ck_assert_uint_eq(schema_take_costs(&nothing, &length, costs), 0);
+}
+END_TEST
+
 START_TEST(freeing_nothing_is_fine)
 {
     schema_free(NULL);
@@ -437,6 +505,8 @@ int main(void)
         features_are_as_many_as_values,
         tensors_are_whole,
         a_tensor_is_a_map_with_texts_as_keys,
+        costs_are_taken_out,
+        costs_of_another_form_stay_where_they_are,
         freeing_nothing_is_fine,
     };
     return SUITE_RUN("schema", set_up, tear_down, tests);

@@ -15,7 +15,8 @@ Whoever writes a worker for another engine finds here all that the protocol asks
                         def predict(self, rows):      # numpy float64, [n, features]
                             return {"prediction": array_of_n_rows}
 
-Both take one input, `features` FP64 [-1, n]. What model.conf adds (names, labels, batching) is read, too.
+Both take one input, `features` FP64 [-1, n]. What model.conf adds (names, labels, batching) is read, too. A
+golden.json beside the model or in the folder above (outrigger.conf(5)) is passed before the worker says ready.
 """
 import os
 
@@ -38,12 +39,15 @@ import msgpack
 import numpy as np
 import zmq
 
+from outrigger_golden import GoldenFault, pass_golden
+
 VERSION = 1
 READY, RESULT, HEARTBEAT, BYE = 32, 33, 34, 35
 BATCH, DRAIN, BEAT = 48, 49, 50
 NONE, INVALID, MODEL_FAILED = 0, 1, 10
 TEXT_MAX = 512      # bytes of a message
 NIL = b"\xc0"
+DO_NOT_RESTART = 125    # exit status, to the supervisor: it would end the same way again
 INSIDE_MAX = 4096   # bytes of a payload that travels inside the frame of its envelope
 FRAME_FULL = 49152  # bytes of a frame that takes no more of them
 GOODBYE_MS = 500    # how long the last messages may take to leave
@@ -161,12 +165,49 @@ def make_schema(model, conf):
         raise ValueError(f"model.conf: features: {len(features)} names, but a row has {model.features} values")
     is_class = any(not d["datatype"].startswith("FP") or (len(d["shape"]) == 2 and d["shape"][1] > 1)
                    for d in described)
-    return msgpack.packb({
+    return {
         "platform": "python", "description": conf.get("description", ""),
         "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, model.features]}], "outputs": described,
         "features": list(features), "labels": list(labels),
         "task": conf.get("task") or ("classification" if labels or is_class else "regression"),
-        "timeout_ms": conf.get("timeout_ms", 0), "allow_nan": bool(conf.get("allow_nan", False))})
+        "timeout_ms": conf.get("timeout_ms", 0), "allow_nan": bool(conf.get("allow_nan", False))}
+
+
+# ---- warming up ----
+
+def measure(model, batch, likely, end):
+    """The seconds that the batch takes: the best of some runs, the last of which agree. None when the time that ends at
+    `end` is not enough for one, which is `likely` to take so long."""
+    best = None
+    for _ in range(10):
+        if time.monotonic() + likely > end:
+            break
+        start = time.monotonic()
+        predict(model, batch)
+        took = time.monotonic() - start
+        best = took if best is None else min(best, took)
+        if abs(took - likely) * 5 <= min(took, likely):
+            break
+        likely = took
+    return best
+
+
+def warm_up(model, rows, most_rows, limit):
+    """Computes batches of 1, 2, 4, ... rows, for no more than `limit` seconds: the first requests shall not be slower
+    than later ones. `rows` are tried, None: zeros. Returns the costs for READY."""
+    rows = np.zeros((1, model.features)) if rows is None else rows
+    costs, size, took, end = [], 1, 0, time.monotonic() + limit
+    while True:
+        try:
+            took = measure(model, np.resize(rows, (size, model.features)), took, end)
+        except Exception:   # a model that refuses zeros is no bad model
+            return costs
+        if took is None:
+            return costs
+        costs.append([size, int(took * 1e6) + 1])
+        if size >= most_rows:
+            return costs
+        took, size = 2 * took, min(2 * size, most_rows)
 
 
 # ---- frames: PROTOCOL.md section 2 ----
@@ -354,6 +395,7 @@ def parse_options():
     parser.add_argument("--name", default="worker", help="what this process is called in logs")
     parser.add_argument("--ready-fd", type=int, default=-1, help='the descriptor on which to say "ready"')
     parser.add_argument("--model-conf", default="", help="the model's model.conf, if there is one")
+    parser.add_argument("--warm-up-ms", type=int, default=200, help="how long it may warm up")
     parser.add_argument("--heartbeat-ms", type=int, default=1000, help="how often the worker is heard")
     return parser.parse_args()
 
@@ -364,6 +406,12 @@ def main():
         conf = read_conf(options.model_conf)
         model = (UserModel if options.path.endswith(".py") else SklearnModel)(options.path)
         schema = make_schema(model, conf)
+        capacity = conf.get("max_batch_rows", 64)
+        golden = pass_golden(options.path, schema, lambda rows: predict(model, rows))
+        schema["costs"] = warm_up(model, golden, capacity, options.warm_up_ms / 1e3)
+    except GoldenFault as fault:
+        print(str(fault).replace("\n", " "), file=sys.stderr)
+        return DO_NOT_RESTART
     except Exception as error:      # whatever a file holds: one line, and the supervisor tries again
         print(f"{options.path}: cannot serve this model: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -372,7 +420,7 @@ def main():
     signal.set_wakeup_fd(waker.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    session = Session(options, model, schema, conf.get("max_batch_rows", 64))
+    session = Session(options, model, msgpack.packb(schema), capacity)
     if options.ready_fd >= 0:
         os.write(options.ready_fd, b"ready\n")
         os.close(options.ready_fd)

@@ -1,0 +1,34 @@
+/* trial: what a model goes through before it serves: it is loaded, answers its golden requests, is warmed up.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_TRIAL_H
+#define OUTRIGGER_TRIAL_H
+
+#include "loaded_model.h"
+
+enum { TRIAL_ERROR_MAX = 1024 /* bytes of an error with its terminator */ };
+
+enum trial_result {
+    TRIAL_PASSED,
+    TRIAL_FAILED,  /* it cannot be loaded just now */
+    TRIAL_HOPELESS /* it would fail in the same way again: its answers are others than the golden ones */
+};
+
+struct trial {
+    /* What is tried. */
+    const char *path; /* the model file; golden.json may lie beside it */
+    const struct backend *backend;
+    const struct model_config *config; /* whose folder may have a golden.json, too; NULL: nothing is known */
+    int threads;
+    size_t most_rows; /* of a batch */
+    size_t max_answer_bytes;
+    int64_t warm_up_limit; /* ns; 0: no more than a batch of one */
+    /* What comes out of it. */
+    struct loaded_model *model; /* the caller frees it; NULL unless it passed */
+    size_t golden;              /* requests that it answered as it must */
+    int64_t one_row;            /* ns that a batch of one takes; 0: unknown */
+};
+
+/* Tries it. Unless it passes, `error` is one line that names the file. */
+enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX]);
+
+#endif
