@@ -10,9 +10,11 @@
  * and is barred: the port drops what he sends, and nothing is sent to him. SPDX-License-Identifier: MIT */
 #include "gate.h"
 
+#include "clock.h"
 #include "config.h"
 #include "curve.h"
 #include "log.h"
+#include "process.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,11 +24,14 @@
 enum {
     GATE_MAGIC = 0x6a7e0001,
     GUARDED_MAX = 2,
-    EVENTS_A_CALL = 256, /* then others have their turn, whoever knocks */
+    DESCRIPTORS_MAX = 1 << 20, /* that are looked after */
+    EVENTS_A_CALL = 256,       /* then others have their turn, whoever knocks */
     QUESTION_FRAMES = 7,
     QUESTION_BYTES = 256 /* of a frame of a question: addresses are the longest */
 };
 #define ZAP_ENDPOINT "inproc://zeromq.zap.01"
+
+#define CLOSED_FOR SECOND
 
 enum refusal { REFUSED_UNLISTED, REFUSED_BARRED, REFUSED_MECHANISM, REFUSED_KEY, REFUSED_BROKEN, REFUSALS };
 
@@ -36,6 +41,11 @@ struct guarded {
     void *socket; /* NULL: free */
     void *monitor;
     enum key_door door;
+    char endpoint[256]; /* as it is configured */
+    char bound[256];    /* as ZeroMQ calls it; "": it is closed for the moment */
+    bool *open;         /* by descriptor: a connection that was accepted and has not ended */
+    size_t open_count;
+    struct loop_timer reopen;
 };
 
 struct gate {
@@ -48,6 +58,7 @@ struct gate {
     struct curve_keys keys;    /* until gate_close_ring */
     void *questions;           /* REP */
     struct guarded guarded[GUARDED_MAX];
+    size_t descriptors; /* that the process may have */
     struct series *refused[REFUSALS];
     long long logged[REFUSALS]; /* of log_allowed */
 };
@@ -107,9 +118,31 @@ static const struct allow_entry *judge(const struct gate *gate, const struct que
     return allow_find(gate->allowed, key, (enum key_door)door);
 }
 
+/* Without what stands before an address of IPv4 at a socket that takes both kinds. */
+static struct text plain_address(struct text address)
+{
+    size_t mapped = strlen("::ffff:");
+    if (address.length <= mapped || memcmp(address.at, "::ffff:", mapped) != 0)
+        return address;
+    return (struct text){address.at + mapped, address.length - mapped};
+}
+
 static void send_frame(void *socket, struct text frame, bool more)
 {
     zmq_send(socket, frame.at, frame.length, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
+}
+
+static void note_answer(struct gate *gate, const struct question *question, const char *key,
+                        const struct allow_entry *entry)
+{
+    struct text door = question->frames[ZAP_DOMAIN];
+    struct text address = plain_address(question->frames[ZAP_ADDRESS]);
+    if (entry != NULL)
+        log_debug("%.*s: the key %.*s... of %s came in from %.*s", (int)door.length, door.at, KEY_SHOWN, key,
+                  entry->name, (int)address.length, address.at);
+    else if (count(gate, REFUSED_UNLISTED))
+        log_warning("%.*s: a peer at %.*s was refused: its key %.*s... is not in broker.curve_allow",
+                    (int)door.length, door.at, (int)address.length, address.at, KEY_SHOWN, key);
 }
 
 static void answer(struct gate *gate, const struct question *question)
@@ -124,15 +157,10 @@ static void answer(struct gate *gate, const struct question *question)
     send_frame(gate->questions, text_of(entry != NULL ? key : ""),
                true); /* the user's id, which gate_key reads */
     send_frame(gate->questions, text_of(""), false);
-    if (entry != NULL)
-        log_info("%.*s: the key %.*s (%s) came in from %.*s", (int)question->frames[ZAP_DOMAIN].length,
-                 question->frames[ZAP_DOMAIN].at, KEY_SHOWN, key, entry->name,
-                 (int)question->frames[ZAP_ADDRESS].length, question->frames[ZAP_ADDRESS].at);
-    else if (count(gate, REFUSED_UNLISTED) && whole)
-        log_warning("%.*s: a peer at %.*s was refused: its key %.*s... is not in broker.curve_allow",
-                    (int)question->frames[ZAP_DOMAIN].length, question->frames[ZAP_DOMAIN].at,
-                    (int)question->frames[ZAP_ADDRESS].length, question->frames[ZAP_ADDRESS].at, KEY_SHOWN,
-                    key);
+    if (whole)
+        note_answer(gate, question, key, entry);
+    else
+        count(gate, REFUSED_UNLISTED);
 }
 
 static void asked(void *self)
@@ -164,6 +192,55 @@ static void note_failure(struct guarded *guarded, unsigned event, uint32_t value
     }
 }
 
+/* ---- connections, let in or not: each has a descriptor ---- */
+
+static void reopen(void *self)
+{
+    struct guarded *guarded = self;
+    size_t length = sizeof guarded->bound;
+    if (zmq_bind(guarded->socket, guarded->endpoint) == 0 &&
+        zmq_getsockopt(guarded->socket, ZMQ_LAST_ENDPOINT, guarded->bound, &length) == 0) {
+        log_info("%s: open again", guarded->endpoint);
+        return;
+    }
+    log_error("%s: cannot be opened again yet: %s", guarded->endpoint, zmq_strerror(errno));
+    loop_timer_set(guarded->gate->loop, &guarded->reopen, loop_now(guarded->gate->loop) + CLOSED_FOR, reopen,
+                   guarded);
+}
+
+/* libzmq aborts the process when it has no descriptor for a local peer; so the network gets no more than half
+ * of them. With its endpoint all connections that came in there end. */
+static void close_for_a_while(struct guarded *guarded)
+{
+    log_error("%s: %zu connections at a time: closed for a second, so that those of this host find room",
+              guarded->endpoint, guarded->open_count);
+    zmq_unbind(guarded->socket, guarded->bound);
+    *guarded->bound = '\0';
+    memset(guarded->open, 0, guarded->gate->descriptors * sizeof(bool));
+    guarded->open_count = 0;
+    loop_timer_set(guarded->gate->loop, &guarded->reopen, loop_now(guarded->gate->loop) + CLOSED_FOR, reopen,
+                   guarded);
+}
+
+static void note_connection(struct guarded *guarded, uint32_t fd, bool open)
+{
+    struct gate *gate = guarded->gate;
+    if (fd >= gate->descriptors || guarded->open[fd] == open)
+        return;
+    guarded->open[fd] = open;
+    guarded->open_count += open ? 1 : (size_t)-1;
+    if (guarded->open_count >= gate->descriptors / 2 / GUARDED_MAX && *guarded->bound != '\0')
+        close_for_a_while(guarded);
+}
+
+static void note_event(struct guarded *guarded, unsigned event, uint32_t value)
+{
+    if (event == ZMQ_EVENT_ACCEPTED || event == ZMQ_EVENT_DISCONNECTED)
+        note_connection(guarded, value, event == ZMQ_EVENT_ACCEPTED);
+    else
+        note_failure(guarded, event, value);
+}
+
 static void watched(void *self)
 {
     struct guarded *guarded = self;
@@ -177,7 +254,7 @@ static void watched(void *self)
         uint32_t value;
         memcpy(&number, event, sizeof number);
         memcpy(&value, event + sizeof number, sizeof value);
-        note_failure(guarded, number, value);
+        note_event(guarded, number, value);
     }
     loop_zmq_touch(guarded->gate->loop, guarded->monitor);
 }
@@ -186,7 +263,8 @@ static void watched(void *self)
 static void *watch(const struct gate *gate, const struct guarded *guarded)
 {
     char endpoint[64];
-    const int events = ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
+    const int events = ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL;
     const int unbounded =
         0; /* else a flood could make ZeroMQ's thread wait for us, at the very end for ever */
     snprintf(endpoint, sizeof endpoint, "inproc://outrigger.gate.%s", door_name(guarded->door));
@@ -209,34 +287,43 @@ static int set_thread(const struct gate *gate, void *socket)
     return zmq_setsockopt(socket, ZMQ_AFFINITY, &second, sizeof second);
 }
 
-int gate_guard(struct gate *gate, void *socket, enum key_door door)
+static int listen_there(struct gate *gate, struct guarded *guarded)
+{
+    size_t length = sizeof guarded->bound;
+    if (curve_listening(guarded->socket, &gate->keys, door_name(guarded->door)) != 0 ||
+        set_thread(gate, guarded->socket) != 0)
+        return -1;
+    guarded->monitor = watch(gate, guarded);
+    if (guarded->monitor == NULL || loop_zmq_add(gate->loop, guarded->monitor, watched, guarded) != 0 ||
+        zmq_bind(guarded->socket, guarded->endpoint) != 0)
+        return -1;
+    return zmq_getsockopt(guarded->socket, ZMQ_LAST_ENDPOINT, guarded->bound, &length);
+}
+
+int gate_bind(struct gate *gate, void *socket, enum key_door door, const char *endpoint)
 {
     CHECK_OBJECT(gate, GATE_MAGIC);
     struct guarded *guarded = &gate->guarded[door == KEY_WORKERS ? 0 : 1];
     ENSURE(guarded->socket == NULL && *gate->keys.secret_key != '\0');
-    if (curve_listening(socket, &gate->keys, door_name(door)) != 0 || set_thread(gate, socket) != 0)
-        return -1;
     *guarded = (struct guarded){.gate = gate, .socket = socket, .door = door};
-    guarded->monitor = watch(gate, guarded);
-    if (guarded->monitor != NULL && loop_zmq_add(gate->loop, guarded->monitor, watched, guarded) == 0)
-        return 0;
-    int error = errno;
-    gate_unguard(gate, socket);
-    errno = error;
-    return -1;
+    guarded->open = object_alloc(gate->descriptors * sizeof(bool));
+    text_copy(text_of(endpoint), guarded->endpoint, sizeof guarded->endpoint);
+    return listen_there(gate, guarded);
 }
 
-void gate_unguard(struct gate *gate, void *socket)
+void gate_unbind(struct gate *gate, void *socket)
 {
     for (size_t i = 0; i < GUARDED_MAX; i++) {
         struct guarded *guarded = &gate->guarded[i];
         if (guarded->socket != socket)
             continue;
+        loop_timer_cancel(gate->loop, &guarded->reopen);
         zmq_socket_monitor(socket, NULL, 0);
         if (guarded->monitor != NULL) {
             loop_zmq_remove(gate->loop, guarded->monitor);
             zmq_close(guarded->monitor);
         }
+        free(guarded->open);
         *guarded = (struct guarded){0};
     }
 }
@@ -330,7 +417,7 @@ const char *gate_key(const void *message)
 
 const char *gate_address(const void *message)
 {
-    return property(message, "Peer-Address");
+    return plain_address(text_of(property(message, "Peer-Address"))).at;
 }
 
 /* ---- life ---- */
@@ -362,6 +449,9 @@ struct gate *gate_new(void *zmq_context, struct loop *loop, const struct config 
     gate->loop = loop;
     gate->path = object_strdup(config->broker_curve_allow);
     gate->barred = allow_new();
+    gate->descriptors = process_descriptor_limit(0);
+    if (gate->descriptors > DESCRIPTORS_MAX)
+        gate->descriptors = DESCRIPTORS_MAX;
     for (size_t i = 0; i < REFUSALS; i++)
         gate->refused[i] = metrics_series(metrics, METRIC_CURVE_REFUSED, reasons[i], NULL, NULL);
     gate->allowed = allow_read(gate->path, reason, sizeof reason);

@@ -16,11 +16,13 @@ struct gate *gate_new(void *zmq_context, struct loop *loop, const struct config 
 /* After the sockets that it guards. */
 void gate_free(struct gate *gate);
 
-/* Prepares a libzmq socket for tcp, before it is bound: CURVE with the broker's key, and this gate for that
- * door. 0, or -1 with errno. */
-int gate_guard(struct gate *gate, void *socket, enum key_door door);
-/* Before a guarded socket is closed. */
-void gate_unguard(struct gate *gate, void *socket);
+/* Makes a libzmq socket listen at a tcp endpoint, with CURVE and the broker's key, behind this gate. The
+ * socket is only used in the loop's thread. Where strangers hold half of all the descriptors that the process
+ * may have the endpoint is closed, with all who came in there, for a second: local peers must always find
+ * one. 0, or -1 with errno. */
+int gate_bind(struct gate *gate, void *socket, enum key_door door, const char *endpoint);
+/* Before a socket that gate_bind was called for is closed, whatever that returned. */
+void gate_unbind(struct gate *gate, void *socket);
 /* All sockets are made: the broker's secret is wiped. */
 void gate_close_ring(struct gate *gate);
 

@@ -373,14 +373,12 @@ bool port_open(struct port *port, void *zmq_context, const char *endpoint, struc
         return false;
     port->gate = gate;
     port->gate_door = door;
-    bool guarded = gate_guard(gate, socket, door) == 0;
-    if (guarded && zmq_bind(socket, endpoint) == 0) {
+    if (gate_bind(gate, socket, door, endpoint) == 0) {
         begin_door(port, REMOTE, socket);
         return true;
     }
     int reason = errno;
-    if (guarded)
-        gate_unguard(gate, socket);
+    gate_unbind(gate, socket);
     zmq_close(socket);
     errno = reason;
     return false;
@@ -391,7 +389,7 @@ static void end_door(struct port *port, struct door *door)
     if (door->socket == NULL)
         return;
     if (door->remote)
-        gate_unguard(port->gate, door->socket);
+        gate_unbind(port->gate, door->socket);
     loop_zmq_remove(port->loop, door->socket);
     set_option(door->socket, ZMQ_LINGER, LAST_WORDS_MS);
     zmq_close(door->socket);

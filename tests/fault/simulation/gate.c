@@ -16,14 +16,14 @@ void gate_free(struct gate *gate)
     ENSURE(gate == NULL);
 }
 
-int gate_guard(struct gate *gate, void *socket, enum key_door door)
+int gate_bind(struct gate *gate, void *socket, enum key_door door, const char *endpoint)
 {
-    (void)gate, (void)socket, (void)door;
+    (void)gate, (void)socket, (void)door, (void)endpoint;
     errno = ENOTSUP;
     return -1;
 }
 
-void gate_unguard(struct gate *gate, void *socket)
+void gate_unbind(struct gate *gate, void *socket)
 {
     (void)gate, (void)socket;
 }
