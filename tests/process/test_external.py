@@ -399,10 +399,10 @@ class External(unittest.TestCase):
     def test_the_broker_is_killed_and_started_again_under_load(self):
         with self.stack() as stack, Load(stack) as load:
             worker = self.worker()
-            for _ in range(3):
+            for number in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1):
                 self.wait_for_worker(stack, worker.pid)
                 load.wait_for(50)
-                victim = stack.kill("broker")
+                victim = stack.kill("broker", number)
                 stack.wait(lambda: stack.pids("broker") not in ([], [victim]), "the broker was not started again")
             self.wait_for_worker(stack, worker.pid)
             load.wait_for(50)
