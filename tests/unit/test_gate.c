@@ -315,6 +315,7 @@ START_TEST(a_busy_worker_whose_connection_ends_is_found_at_once)
     end_close(far);
     scene_result(near, scene_expect_batch(near, "one"), "done");
     scene_expect_reply(asker, 1, "done");
+    ck_assert_uint_eq(scene_counter(METRIC_WORKERS_LOST, "m", "died", NULL), 1); /* and not as overdue */
 }
 END_TEST
 
