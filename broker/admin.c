@@ -5,12 +5,23 @@
  *                                       a worker of that version could not start; B: none of them can
  *   {"command":"status"}                every worker and every model version, for `outrigger status`
  *   {"command":"reload"}                the model repository changed
+ *   {"command":"reload-keys"}           so may the list of keys that come in over tcp (broker.curve_allow)
  *
  * The socket is not the data path's: it is made by main with mode 0600, and control.c checks the peer's uid.
  * SPDX-License-Identifier: MIT */
 #include "admin.h"
 
 #include <utlist.h>
+
+/* "managed": it may be a process of the supervisor's; else where it is, and whose key it has. */
+void admin_add_origin(yyjson_mut_doc *reply, yyjson_mut_val *entry, const struct worker *worker)
+{
+    yyjson_mut_obj_add_bool(reply, entry, "managed", !worker->remote);
+    if (!worker->remote)
+        return;
+    yyjson_mut_obj_add_strcpy(reply, entry, "address", worker->address);
+    yyjson_mut_obj_add_strcpy(reply, entry, "key_name", worker->key_name);
+}
 
 static void add_worker(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct worker *worker)
 {
@@ -24,6 +35,7 @@ static void add_worker(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct
         requests += worker->batches[i].count;
     yyjson_mut_obj_add_uint(reply, entry, "in_flight", requests);
     yyjson_mut_obj_add_uint(reply, entry, "answered", worker->answered);
+    admin_add_origin(reply, entry, worker);
 }
 
 static const char *state_name(enum catalog_state state)
@@ -47,14 +59,23 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struc
     yyjson_mut_obj_add_uint(reply, entry, "workers", version->worker_count);
     yyjson_mut_obj_add_uint(reply, entry, "queue_rows", version->queue.rows);
     yyjson_mut_obj_add_uint(reply, entry, "queue_requests", version->queue.requests);
-    uint64_t in_flight = 0;
+    uint64_t in_flight = 0, unmanaged = 0;
     const struct worker *worker;
     DL_FOREACH2(version->workers, worker, next)
     {
+        unmanaged += worker->remote;
         for (uint32_t i = 0; i < worker->in_flight; i++)
             in_flight += worker->batches[i].count;
     }
     yyjson_mut_obj_add_uint(reply, entry, "in_flight", in_flight);
+    yyjson_mut_obj_add_uint(reply, entry, "unmanaged", unmanaged); /* of the workers */
+}
+
+static void reload_keys(struct broker *broker, yyjson_mut_doc *reply)
+{
+    char reason[5120];
+    if (!broker_reload_keys(broker, reason, sizeof reason))
+        control_refuse(reply, "broker.curve_allow: %s", reason);
 }
 
 static void status(struct broker *broker, yyjson_mut_doc *reply)
@@ -102,10 +123,12 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         status(broker, reply);
     } else if (command != NULL && strcmp(command, "reload") == 0) {
         broker_reload(broker);
+    } else if (command != NULL && strcmp(command, "reload-keys") == 0) {
+        reload_keys(broker, reply);
     } else if (command != NULL && strcmp(command, "worker-failed") == 0) {
         worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
-        control_refuse(reply, "the broker knows status, reload, worker-gone and worker-failed");
+        control_refuse(reply, "the broker knows status, reload, reload-keys, worker-gone and worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

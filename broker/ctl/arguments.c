@@ -17,6 +17,8 @@ static const struct option long_options[] = {{"config", required_argument, NULL,
                                              {"list", no_argument, NULL, 'l'},
                                              {"model", required_argument, NULL, 'M'},
                                              {"version", required_argument, NULL, 'V'},
+                                             {"name", required_argument, NULL, 'n'},
+                                             {"directory", required_argument, NULL, 'd'},
                                              {"help", no_argument, NULL, 'h'},
                                              {0}};
 
@@ -30,6 +32,8 @@ static const struct {
     {'l', "    --list                     list the files"},
     {'M', "    --model NAME               this model alone"},
     {'V', "    --version NAME             the version; without it the one that the request was for"},
+    {'n', "    --name NAME                what the key is called, and its files: NAME.key, NAME.key_secret"},
+    {'d', "    --directory DIRECTORY      where they go, instead of the working directory"},
     {'w', "    --wait SECONDS             wait at most so long"},
     {'t', "    --template                 print a configuration with every parameter at its default"},
     {'T', "    --model-template           print a model.conf likewise"},
@@ -76,6 +80,12 @@ static bool take_option(struct arguments *arguments, int letter)
         return true;
     case 'V':
         arguments->version = optarg;
+        return true;
+    case 'n':
+        arguments->name = optarg;
+        return true;
+    case 'd':
+        arguments->directory = optarg;
         return true;
     case 't':
         arguments->configuration_template = true;

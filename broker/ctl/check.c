@@ -4,6 +4,7 @@
 #include "checked.h"
 
 #include "ctl.h"
+#include "curve.h"
 #include "inspect.h"
 
 #include <errno.h>
@@ -121,6 +122,7 @@ static void check_all(struct check *check, struct config_errors *errors)
     check->cores = core_count();
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
+    curve_check(config, errors);
     check->list = model_list_load(config->models_directory, errors);
     check->models = object_alloc(check->list->count * sizeof(struct check_model));
     for (size_t i = 0; i < check->list->count; i++) {

@@ -72,6 +72,10 @@ static void print_sockets(const struct check *check, FILE *out, bool coloured)
     add_socket(table, config->frontend_socket, mode, "FastCGI: the web server");
     add_socket(table, config->broker_askers, "-", "the frontends and other askers");
     add_socket(table, config->broker_workers, "-", "the workers");
+    if (*config->broker_askers_tcp != '\0')
+        add_socket(table, config->broker_askers_tcp, "CURVE", "askers of other hosts");
+    if (*config->broker_workers_tcp != '\0')
+        add_socket(table, config->broker_workers_tcp, "CURVE", "workers of other hosts");
     if (*config->collector_listen != '\0') {
         snprintf(address, sizeof address, "http://%s/metrics", config->collector_listen);
         add_socket(table, address, "-", "Prometheus");

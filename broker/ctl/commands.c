@@ -70,6 +70,17 @@ static const struct command commands[] = {
          "kept once more. FILE is a path, or a name that --list shows. Waits at most 30 seconds, or what\n"
          "--wait says. Exits 0 when there is an answer, 3 when no broker runs.\n",
      .run = replay_command},
+    {.name = "keygen",
+     .summary = "make a pair of keys for connections over tcp",
+     .options = "nd",
+     .text = "Writes NAME.key, which may be given away, and NAME.key_secret, which stays on its host, to the "
+             "working\n"
+             "directory or to DIRECTORY, and prints the public key. NAME is the host's unless it is given. "
+             "Files that are\n"
+             "there already are never overwritten. The broker's secret is named by broker.curve_secret_file; "
+             "a worker's by\n"
+             "worker.curve_secret_file, its public key goes to broker.curve_allow.\n",
+     .run = keygen_command},
     {.name = "help",
      .summary = "tell about a command",
      .options = "",

@@ -21,10 +21,12 @@ struct arguments {
     bool configuration_template;
     bool model_template;
     bool list;
-    const char *model;   /* NULL: not said */
-    const char *version; /* likewise */
-    int wait_seconds;    /* -1: not asked for */
-    const char *operand; /* the one argument that is no option, or NULL */
+    const char *model;     /* NULL: not said */
+    const char *version;   /* likewise */
+    const char *name;      /* likewise */
+    const char *directory; /* likewise */
+    int wait_seconds;      /* -1: not asked for */
+    const char *operand;   /* the one argument that is no option, or NULL */
 };
 
 /* One command: a row of the table in commands.c. */
@@ -61,6 +63,7 @@ int reload_command(const struct arguments *arguments);
 int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);
 int replay_command(const struct arguments *arguments);
+int keygen_command(const struct arguments *arguments);
 int help_command(const struct arguments *arguments);
 
 #endif

@@ -15,7 +15,9 @@
 #include "broker_view.h"
 #include "clock.h"
 #include "control.h"
+#include "curve.h"
 #include "heritage.h"
+#include "keys.h"
 #include "ledger.h"
 #include "log.h"
 #include "members.h"
@@ -355,11 +357,14 @@ bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity, changes_vi
                                             : config_load(options->config_file, options->settings,
                                                           options->setting_count, &errors);
     const char *fixed = config == NULL ? NULL : changed_for_good(fleet->setup.basis.config, config);
-    if (config != NULL && fixed == NULL)
+    if (config != NULL && fixed == NULL) {
+        curve_check(config, &errors);
         plan = plan_new(config, &errors);
+    }
     if (plan != NULL && errors.count == 0) {
         tell_changes(fleet, config, plan, &telling);
         take_over(fleet, config, plan);
+        keys_reload(config, visit, self);
         return true;
     }
     if (fleet->stopping)

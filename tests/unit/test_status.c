@@ -171,6 +171,31 @@ START_TEST(one_side_alone_is_shown)
 }
 END_TEST
 
+/* One of another host with the pid of a process here, and one that somebody has started here. */
+START_TEST(workers_that_are_not_managed_have_a_table_of_their_own)
+{
+    struct status status = status_of(
+        "{" PROCESSES "}",
+        "{'workers':[{'model':'m','version':'1','pid':8,'state':'idle','in_flight':5,'answered':1,'managed':"
+        "true},"
+        "{'model':'m','version':'1','pid':8,'state':'busy','in_flight':3,'answered':12,'managed':false,"
+        "'address':'10.0.0.7','key_name':'host7'},"
+        "{'model':'m','version':'2','pid':77,'state':'idle','in_flight':0,'answered':0,'managed':true}]}");
+    char *text = printed(print_plain, &status);
+    ck_assert_ptr_nonnull(strstr(text, "worker.m.1  1          8  running         2   1d 1h          5"));
+    const char *table = strstr(text, "\nUNMANAGED");
+    ck_assert_ptr_nonnull(table);
+    ck_assert_str_eq(table, "\nUNMANAGED  VERSION  ADDRESS    KEY    PID  STATE  IN FLIGHT  ANSWERED\n"
+                            "m          1        10.0.0.7   host7    8  busy           3        12\n"
+                            "m          2        this host  -       77  idle           0         0\n");
+    free(text);
+    status = status_of(NULL, "{'workers':[{'model':'m','version':'2','pid':77,'managed':true}]}");
+    text = printed(print_plain, &status);
+    ck_assert_ptr_null(strstr(text, "UNMANAGED")); /* nobody says what the supervisor has */
+    free(text);
+}
+END_TEST
+
 START_TEST(last_words_stand_below_the_tables)
 {
     struct status status =
@@ -292,6 +317,7 @@ int main(void)
         a_long_list_is_cut,
         tables_join_both_sides,
         one_side_alone_is_shown,
+        workers_that_are_not_managed_have_a_table_of_their_own,
         last_words_stand_below_the_tables,
         successions_are_summed_up,
         colours_are_for_terminals,
