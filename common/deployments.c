@@ -8,7 +8,7 @@
  * fault is said and costs no more than what is wrong. SPDX-License-Identifier: MIT */
 #include "deployments.h"
 
-#include "parameter.h"
+#include "parameter_reader.h"
 #include "protocol.h"
 
 #include <errno.h>
