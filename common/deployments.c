@@ -1,7 +1,8 @@
 /* deployments: reads and writes STATE/deployments.json.
  *
- *   {"models": {"NAME": {"stable": "3", "previous": "2", "route": {...}, "stopped": true, "instances": 4,
- *                        "instances_min": 1, "instances_max": 4, "loaded": ["5"], "unloaded": ["1"]}}}
+ *   {"models": {"NAME": {"stable": "3", "serving": "3", "previous": "2", "route": {...}, "stopped": true,
+ *                        "instances": 4, "instances_min": 1, "instances_max": 4, "loaded": ["5"],
+ *                        "unloaded": ["1"]}}}
  *
  * The file is the truth of what the operator said: it is on the disk before anything is done, so that a
  * supervisor that dies on the way finds out what it was about to do. A person may have edited it, so each
@@ -37,10 +38,12 @@ static void deployment_free(struct deployment *deployment)
 {
     free(deployment->model);
     free(deployment->stable);
+    free(deployment->serving);
     free(deployment->previous);
     route_free(deployment->route);
     config_names_free(&deployment->loaded);
     config_names_free(&deployment->unloaded);
+    config_names_free(&deployment->asked);
     free(deployment);
 }
 
@@ -81,8 +84,8 @@ void deployment_unlist(struct config_names *list, const char *version)
 
 static bool says_nothing(const struct deployment *deployment)
 {
-    return deployment->stable == NULL && deployment->previous == NULL && deployment->route == NULL &&
-           !deployment->stopped && deployment->instances == DEPLOYMENT_UNSAID &&
+    return deployment->stable == NULL && deployment->serving == NULL && deployment->previous == NULL &&
+           deployment->route == NULL && !deployment->stopped && deployment->instances == DEPLOYMENT_UNSAID &&
            deployment->instances_min == DEPLOYMENT_UNSAID && deployment->instances_max == DEPLOYMENT_UNSAID &&
            deployment->loaded.count == 0 && deployment->unloaded.count == 0;
 }
@@ -157,6 +160,8 @@ static void read_member(const char *key, yyjson_val *value, const struct place *
 {
     if (strcmp(key, "stable") == 0)
         read_version(value, key, place, &deployment->stable);
+    else if (strcmp(key, "serving") == 0)
+        read_version(value, key, place, &deployment->serving);
     else if (strcmp(key, "previous") == 0)
         read_version(value, key, place, &deployment->previous);
     else if (strcmp(key, "route") == 0)
@@ -267,6 +272,7 @@ static void write_list(yyjson_mut_doc *document, yyjson_mut_val *object, const c
 static void write_model(yyjson_mut_doc *document, yyjson_mut_val *object, const struct deployment *deployment)
 {
     write_text(document, object, "stable", deployment->stable);
+    write_text(document, object, "serving", deployment->serving);
     write_text(document, object, "previous", deployment->previous);
     if (deployment->route != NULL)
         route_to_json(deployment->route, document, yyjson_mut_obj_add_obj(document, object, "route"));
@@ -357,6 +363,7 @@ struct deployments *deployments_copy(const struct deployments *deployments)
         const struct deployment *from = deployments->models[i];
         struct deployment *to = deployments_require(copy, from->model);
         deployment_say(&to->stable, from->stable);
+        deployment_say(&to->serving, from->serving);
         deployment_say(&to->previous, from->previous);
         to->route = from->route == NULL ? NULL : route_copy(from->route);
         to->stopped = from->stopped;
@@ -365,6 +372,7 @@ struct deployments *deployments_copy(const struct deployments *deployments)
         to->instances_max = from->instances_max;
         copy_list(&to->loaded, &from->loaded);
         copy_list(&to->unloaded, &from->unloaded);
+        copy_list(&to->asked, &from->asked);
     }
     return copy;
 }
@@ -392,7 +400,8 @@ struct deployment *deployments_require(struct deployments *deployments, const ch
     struct deployment *deployment = deployments_find(deployments, model);
     if (deployment != NULL)
         return deployment;
-    deployments->models = realloc(deployments->models, (deployments->count + 1) * sizeof *deployments->models);
+    deployments->models =
+        realloc(deployments->models, (deployments->count + 1) * sizeof *deployments->models);
     ENSURE(deployments->models != NULL);
     deployment = deployments->models[deployments->count++] = deployment_new(model);
     return deployment;
@@ -401,6 +410,12 @@ struct deployment *deployments_require(struct deployments *deployments, const ch
 /* ---- what holds ---- */
 
 const char *deployment_stable(const struct model_config *model, const struct deployments *deployments)
+{
+    const struct deployment *said = deployments_find(deployments, model->name);
+    return said != NULL && said->serving != NULL ? said->serving : deployment_wanted(model, deployments);
+}
+
+const char *deployment_wanted(const struct model_config *model, const struct deployments *deployments)
 {
     const struct deployment *said = deployments_find(deployments, model->name);
     if (said != NULL && said->stable != NULL && deployment_lists(&model->versions, said->stable))

@@ -11,7 +11,8 @@ enum { DEPLOYMENT_UNSAID = -1 }; /* a number that the operator has said nothing 
 /* What was said about one model; everything else is as model.conf says. */
 struct deployment {
     char *model;
-    char *stable;        /* the version that takes the traffic; NULL: unsaid */
+    char *stable;        /* the version that shall take the traffic; NULL: unsaid */
+    char *serving;       /* the one that takes it now: until another is ready it stays. NULL: none yet */
     char *previous;      /* the one that took it before, for a rollback; NULL: none */
     struct route *route; /* NULL: unsaid */
     bool stopped;        /* the model as a whole was unloaded */
@@ -20,6 +21,7 @@ struct deployment {
     int64_t instances_max;
     struct config_names loaded;   /* versions that run because somebody said so */
     struct config_names unloaded; /* versions that do not, for the same reason */
+    struct config_names asked;    /* versions that somebody waits for just now; not in the file */
 };
 
 /* By model; the pointers stay good while others come. */
@@ -52,9 +54,12 @@ bool deployment_lists(const struct config_names *list, const char *version);
 void deployment_list(struct config_names *list, const char *version); /* once */
 void deployment_unlist(struct config_names *list, const char *version);
 
-/* The version that takes the traffic which no route leads elsewhere: the operator's while the repository has
- * it, else model.conf's, else the highest; NULL when there is none. A view of either argument. */
+/* The version that takes the traffic now which no route leads elsewhere: what `serving` says, also when its
+ * folder is gone already, else the wanted one. A view of either argument. */
 const char *deployment_stable(const struct model_config *model, const struct deployments *deployments);
+/* The version that shall take it: the operator's while the repository has it, else model.conf's, else the
+ * highest; NULL when there is none. */
+const char *deployment_wanted(const struct model_config *model, const struct deployments *deployments);
 /* The operator's route, else model.conf's; never NULL. A view of either argument. */
 const struct route *deployment_route(const struct model_config *model, const struct deployments *deployments);
 

@@ -24,6 +24,7 @@ static bool same_list(const struct config_names *left, const struct config_names
 static void expect_same(const struct deployment *left, const struct deployment *right)
 {
     ENSURE(same_text(left->stable, right->stable) && same_text(left->previous, right->previous));
+    ENSURE(same_text(left->serving, right->serving));
     ENSURE((left->route == NULL) == (right->route == NULL));
     ENSURE(left->route == NULL || route_equals(left->route, right->route));
     ENSURE(left->stopped == right->stopped && left->instances == right->instances);

@@ -65,9 +65,11 @@ START_TEST(what_was_said_is_read_again)
     ck_assert_ptr_eq(deployments_require(said, "m"), m);
     deployments_require(said, "silent");
     deployment_say(&m->stable, "3");
+    deployment_say(&m->serving, "1");
     deployment_say(&m->previous, "2");
     deployment_list(&m->loaded, "5");
     deployment_list(&m->loaded, "5");
+    deployment_list(&m->asked, "7");
     deployment_list(&m->unloaded, "1");
     m->route = some_route();
     m->stopped = true;
@@ -80,8 +82,10 @@ START_TEST(what_was_said_is_read_again)
     m = deployments_find(said, "m");
     ck_assert_ptr_nonnull(m);
     ck_assert_str_eq(m->stable, "3");
+    ck_assert_str_eq(m->serving, "1");
     ck_assert_str_eq(m->previous, "2");
     ck_assert_uint_eq(m->loaded.count, 1);
+    ck_assert_uint_eq(m->asked.count, 0); /* who waited is gone with the process */
     ck_assert(deployment_lists(&m->loaded, "5") && deployment_lists(&m->unloaded, "1"));
     ck_assert(m->stopped);
     ck_assert_int_eq(m->instances, 4);
@@ -223,6 +227,10 @@ START_TEST(the_operator_overrides_model_conf)
     ck_assert_ptr_eq(deployment_route(model, said), deployments_find(said, "m")->route);
     parse("{\"models\":{\"m\":{\"stable\":\"9\"}}}"); /* gone from the repository */
     ck_assert_str_eq(deployment_stable(model, said), "2");
+    /* The traffic stays until what is wanted is ready, whatever has become of the folder. */
+    parse("{\"models\":{\"m\":{\"stable\":\"1\",\"serving\":\"9\"}}}");
+    ck_assert_str_eq(deployment_stable(model, said), "9");
+    ck_assert_str_eq(deployment_wanted(model, said), "1");
     model_list_free(list);
 }
 END_TEST
