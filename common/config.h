@@ -37,11 +37,14 @@ struct config_names {
     size_t count;
 };
 
+struct route;
+
 /* model.conf, the same way, from model_parameters.def; and where the model lies. */
 struct model_config {
     char *name;                   /* the folder's */
     char *directory;              /* models_directory/name */
     struct config_names versions; /* its version folders, ascending: numbers by value, then names */
+    struct route *route;          /* the group of that name (route.h); never NULL */
 #define INTEGER(section, name, ...) int64_t CONFIG_NAME(section, name);
 #define STRING(section, name, ...)  char *CONFIG_NAME(section, name);
 #define NAMES(section, name, ...)   struct config_names CONFIG_NAME(section, name);

@@ -2,8 +2,8 @@
  * models.c gathers all of them. SPDX-License-Identifier: MIT */
 #include "model_config.h"
 
-#include "parameter.h"
 #include "protocol.h"
+#include "route.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +24,25 @@ static const struct parameter rows[] = {
 #undef NAMES
 };
 
-static const struct parameter_table table = {.rows = rows, .count = COUNT_OF(rows)};
+static void read_route(void *target, yyjson_val *value, parameter_fault *fault, void *self)
+{
+    struct model_config *model = target;
+    struct route *route = route_read(value, fault, self);
+    if (route == NULL)
+        return;
+    route_free(model->route);
+    model->route = route;
+}
+
+static const struct parameter_group groups[] = {{"route", read_route, route_print_template}};
+
+static const struct parameter_table table = {
+    .rows = rows, .count = COUNT_OF(rows), .groups = groups, .group_count = COUNT_OF(groups)};
+
+const struct parameter_table *model_config_parameters(void)
+{
+    return &table;
+}
 
 /* What a version's folder may hold, in the order in which it is looked for. */
 static const struct {
@@ -266,6 +284,7 @@ struct model_config *model_config_load(const char *models_directory, const char 
     struct model_config *model = object_alloc(sizeof *model);
     model->name = object_strdup(name);
     model->directory = join(models_directory, name);
+    model->route = route_new();
     parameters_default(&table, model);
     find_versions(model, errors);
     char *file = join(model->directory, "model.conf");
@@ -294,6 +313,7 @@ void model_config_free(struct model_config *model)
         return;
     parameters_free(&table, model);
     config_names_free(&model->versions);
+    route_free(model->route);
     free(model->name);
     free(model->directory);
     free(model);
