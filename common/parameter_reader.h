@@ -1,4 +1,5 @@
-/* parameter_reader: what the files parameter*.c share; nobody else includes it. SPDX-License-Identifier: MIT
+/* parameter_reader: what the files parameter*.c share; of others deployments.c reads its file with it.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef OUTRIGGER_PARAMETER_READER_H
 #define OUTRIGGER_PARAMETER_READER_H
