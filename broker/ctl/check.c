@@ -3,8 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "checked.h"
 
-#include "ctl.h"
 #include "inspect.h"
+#include "say.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -157,7 +157,7 @@ static int check_configuration(const struct config *config)
     struct check check = {.config = config};
     setenv("OUTRIGGER_LOG", "plain", 0); /* what a worker complains of is shown to a person */
     check_all(&check, &errors);
-    check_print(&check, stdout, isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL);
+    check_print(&check, stdout, say_coloured());
     fflush(stdout);
     warn(&check);
     config_errors_print(&errors, stderr);
@@ -169,20 +169,19 @@ static int check_configuration(const struct config *config)
 
 int check_command(const struct arguments *arguments)
 {
-    if (arguments->configuration_template || arguments->model_template) {
-        if (arguments->configuration_template)
-            config_print_template(stdout);
-        if (arguments->model_template)
-            model_config_print_template(stdout);
+    bool configuration = arguments_has(arguments, OPTION_TEMPLATE);
+    bool model = arguments_has(arguments, OPTION_MODEL_TEMPLATE);
+    if (configuration)
+        config_print_template(stdout);
+    if (model)
+        model_config_print_template(stdout);
+    if (configuration || model)
         return CTL_GOOD;
-    }
-    if (arguments->operand != NULL && arguments->config_file != NULL) {
-        fputs("outrigger: the configuration is named twice, by --config and as FILE\n", stderr);
-        return CTL_USAGE;
-    }
+    if (arguments->operands[0] != NULL && arguments->config_file != NULL)
+        return say_usage(arguments, "the configuration is named twice, by --config and as FILE");
     struct arguments named = *arguments;
-    if (named.operand != NULL)
-        named.config_file = named.operand;
+    if (named.operands[0] != NULL)
+        named.config_file = named.operands[0];
     struct config *config = arguments_config(&named);
     int result = config == NULL ? CTL_FAULT : check_configuration(config);
     config_free(config);

@@ -3,21 +3,18 @@
  * of it costs what it cost before and the others do not notice. SPDX-License-Identifier: MIT */
 #include "ask.h"
 #include "clock.h"
-#include "ctl.h"
 #include "kept.h"
 #include "outcome.h"
+#include "say.h"
 
 #include "client.h"
 #include "log.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
 #include <zmq.h>
 
 enum {
     ANSWER_TIMEOUT_MS = 2000, /* of the broker's control socket */
-    WAIT_SECONDS = 30,        /* unless --wait says otherwise */
+    WAIT_MS = 30000,          /* unless --wait says otherwise */
     REASON_BYTES = 4608
 };
 
@@ -45,7 +42,9 @@ static void ignore_catalog(void *self, const struct catalog_entry *entries, size
 static int send_again(const struct config *config, const struct quarantined *record,
                       const struct arguments *arguments)
 {
-    int seconds = arguments->wait_seconds >= 0 ? arguments->wait_seconds : WAIT_SECONDS;
+    int64_t wait_ms = arguments_number(arguments, OPTION_WAIT, WAIT_MS);
+    const char *model = arguments_text(arguments, OPTION_REPLAY_MODEL);
+    const char *version = arguments_text(arguments, OPTION_REPLAY_VERSION);
     struct replay replay = {.loop = loop_new(), .sent_at = clock_now(), .result = CTL_FAULT};
     struct metrics *metrics = metrics_new(NULL);
     void *zmq = zmq_ctx_new();
@@ -54,12 +53,11 @@ static int send_again(const struct config *config, const struct quarantined *rec
         client_new(zmq, replay.loop, config->broker_askers, 1, metrics, ignore_catalog, NULL);
     struct client_request *request = client_request_new(record->payload.length);
     memcpy(client_request_payload(request), record->payload.at, record->payload.length);
-    const struct client_ask ask = {
-        .model = arguments->model == NULL ? record->model : text_of(arguments->model),
-        .version = arguments->version == NULL ? record->version : text_of(arguments->version),
-        .rows = record->rows,
-        .deadline = replay.sent_at + seconds * SECOND,
-        .tag = record->tag};
+    const struct client_ask ask = {.model = model == NULL ? record->model : text_of(model),
+                                   .version = version == NULL ? record->version : text_of(version),
+                                   .rows = record->rows,
+                                   .deadline = replay.sent_at + wait_ms * MILLISECOND,
+                                   .tag = record->tag};
     client_send(client, request, &ask, answered, &replay);
     loop_run(replay.loop);
     client_free(client);
@@ -70,31 +68,13 @@ static int send_again(const struct config *config, const struct quarantined *rec
 }
 
 /* CTL_GOOD when there is a broker. */
-static int find_broker(const struct config *config)
+static int find_broker(const struct arguments *arguments, const struct config *config)
 {
-    yyjson_doc *status = ask(config, "broker.sock", "status", ANSWER_TIMEOUT_MS);
-    int error = errno;
-    bool answers = status != NULL;
-    yyjson_doc_free(status);
-    if (answers)
-        return CTL_GOOD;
-    if (ask_nobody_there(error)) {
-        ask_say_absent(config, "no broker");
-        return CTL_NOT_RUNNING;
-    }
-    fprintf(stderr, "outrigger: the broker does not answer: %s\n", strerror(error));
-    return CTL_FAULT;
-}
-
-static bool names_are_good(const struct arguments *arguments)
-{
-    if (arguments->model != NULL && !protocol_name_ok(text_of(arguments->model)))
-        fprintf(stderr, "outrigger replay: --model: %s is no name\n", arguments->model);
-    else if (arguments->version != NULL && !protocol_name_ok(text_of(arguments->version)))
-        fprintf(stderr, "outrigger replay: --version: %s is no name\n", arguments->version);
-    else
-        return true;
-    return false;
+    int status;
+    yyjson_doc *answer =
+        ask_broker(arguments, config, ask_new("status"), ANSWER_TIMEOUT_MS, "not sent", &status);
+    yyjson_doc_free(answer);
+    return status;
 }
 
 static void introduce(const struct quarantined *record)
@@ -114,12 +94,12 @@ static int replay_file(const struct config *config, const struct arguments *argu
 {
     struct kept kept;
     char reason[REASON_BYTES];
-    if (!kept_read(config, arguments->operand, &kept, reason, sizeof reason)) {
+    if (!kept_read(config, arguments->operands[0], &kept, reason, sizeof reason)) {
         fprintf(stderr, "outrigger: %s\n", reason);
         return CTL_FAULT;
     }
     introduce(&kept.record);
-    int result = find_broker(config);
+    int result = find_broker(arguments, config);
     if (result == CTL_GOOD)
         result = send_again(config, &kept.record, arguments);
     kept_free(&kept);
@@ -128,20 +108,16 @@ static int replay_file(const struct config *config, const struct arguments *argu
 
 int replay_command(const struct arguments *arguments)
 {
-    if (arguments->list == (arguments->operand != NULL)) {
-        fputs("outrigger replay: expected either a FILE or --list\n", stderr);
-        return CTL_USAGE;
-    }
-    if (!names_are_good(arguments))
-        return CTL_USAGE;
+    bool lists = arguments_has(arguments, OPTION_LIST);
+    if (lists == (arguments->operands[0] != NULL))
+        return say_usage(arguments, "expected either a FILE or --list");
     struct config *config = arguments_config(arguments);
     if (config == NULL)
         return CTL_FAULT;
     log_open("outrigger", "warning");
-    bool coloured = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL;
-    int result = !arguments->list                      ? replay_file(config, arguments)
-                 : kept_list(config, stdout, coloured) ? CTL_GOOD
-                                                       : CTL_FAULT;
+    int result = !lists                                      ? replay_file(config, arguments)
+                 : kept_list(config, stdout, say_coloured()) ? CTL_GOOD
+                                                             : CTL_FAULT;
     config_free(config);
     return result;
 }
