@@ -243,11 +243,11 @@ int arguments_parse(const struct command *command, int argc, char **argv, struct
     size_t letters = 1;
     for (int i = 0; i < argc; i++)
         letters += strlen(argv[i]);
-    *arguments = (struct arguments){.command = command};
+    *arguments = (struct arguments){.command = command, .words = argv, .word_count = (size_t)argc};
     arguments->settings = object_alloc(letters * sizeof(char *));
     arguments->given = object_alloc(letters * sizeof(struct given));
     struct reading reading = {.arguments = arguments, .at = argv, .end = argv + argc};
-    if (take_words(&reading))
+    if (command->raw || take_words(&reading))
         return reading.help ? 1 : 0;
     fprintf(stderr, "Try: outrigger help %s\n", command->name);
     return -1;

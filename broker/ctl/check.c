@@ -102,20 +102,20 @@ static void check_one_model(const struct config *config, struct check_model *ent
 
 /* ---- warnings ---- */
 
-static void warn(const struct check *check)
+static void warn(struct check *check)
 {
     int64_t threads = check_all_threads(check);
     if (threads > check->cores)
-        fprintf(stderr,
-                "warning: the workers have %" PRId64
-                " threads together and there are %d cores: fewer instances or "
-                "threads would answer sooner\n",
-                threads, check->cores);
+        config_complain(
+            &check->warnings,
+            "the workers have %" PRId64
+            " threads together and there are %d cores: fewer instances or threads would answer sooner",
+            threads, check->cores);
     for (size_t i = 0; i < check->list->count; i++) {
         const struct check_model *entry = &check->models[i];
         if (entry->model->required != 0 && (entry->version == NULL || entry->model->instances == 0))
-            fprintf(stderr, "warning: the model %s is required and has no %s: /ready will say 503\n",
-                    entry->model->name, entry->version == NULL ? "version" : "instances");
+            config_complain(&check->warnings, "the model %s is required and has no %s: /ready will say 503",
+                            entry->model->name, entry->version == NULL ? "version" : "instances");
     }
 }
 
@@ -128,8 +128,9 @@ static int core_count(void)
                                                            : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-static void check_all(struct check *check, struct config_errors *errors)
+static void check_all(struct check *check)
 {
+    struct config_errors *errors = &check->errors;
     const struct config *config = check->config;
     check->cores = core_count();
     placement_plan(config, &check->placement, errors);
@@ -141,6 +142,7 @@ static void check_all(struct check *check, struct config_errors *errors)
         check_one_model(config, &check->models[i], errors);
     }
     check_names(check, errors);
+    warn(check);
 }
 
 static void check_free(struct check *check)
@@ -151,20 +153,30 @@ static void check_free(struct check *check)
     model_list_free(check->list);
 }
 
-static int check_configuration(const struct config *config)
+static void print_text(const struct check *check)
 {
-    struct config_errors errors = {0};
+    const char *file = check->config->file;
+    check_print(check, stdout, say_coloured());
+    fflush(stdout);
+    for (const char *line = check->warnings.text; *line != '\0'; line += strcspn(line, "\n") + 1)
+        fprintf(stderr, "warning: %.*s\n", (int)strcspn(line, "\n"), line);
+    config_errors_print(&check->errors, stderr);
+    printf("\n%s: %s\n", *file == '\0' ? "the defaults" : file,
+           check->errors.count == 0 ? "good" : "not good");
+}
+
+static int check_configuration(const struct arguments *arguments, const struct config *config)
+{
     struct check check = {.config = config};
     setenv("OUTRIGGER_LOG", "plain", 0); /* what a worker complains of is shown to a person */
-    check_all(&check, &errors);
-    check_print(&check, stdout, say_coloured());
-    fflush(stdout);
-    warn(&check);
-    config_errors_print(&errors, stderr);
-    printf("\n%s: %s\n", *config->file == '\0' ? "the defaults" : config->file,
-           errors.count == 0 ? "good" : "not good");
+    check_all(&check);
+    if (arguments->json)
+        say_json(check_json(&check));
+    else
+        print_text(&check);
+    int status = check.errors.count == 0 ? CTL_GOOD : CTL_FAULT;
     check_free(&check);
-    return errors.count == 0 ? CTL_GOOD : CTL_FAULT;
+    return status;
 }
 
 int check_command(const struct arguments *arguments)
@@ -183,7 +195,7 @@ int check_command(const struct arguments *arguments)
     if (named.operands[0] != NULL)
         named.config_file = named.operands[0];
     struct config *config = arguments_config(&named);
-    int result = config == NULL ? CTL_FAULT : check_configuration(config);
+    int result = config == NULL ? CTL_FAULT : check_configuration(arguments, config);
     config_free(config);
     return result;
 }

@@ -73,6 +73,24 @@ static const struct command commands[] = {
          "kept once more. FILE is a path, or a name that --list shows. Waits at most 30 seconds, or what\n"
          "--wait says. Exits 0 when there is an answer, 3 when no broker runs.\n",
      .run = replay_command},
+    {.name = "completion",
+     .summary = "print what makes a shell complete our commands",
+     .operands = "bash|zsh|fish",
+     .text =
+         "Completes commands, verbs, options, parameters and the names of models and versions: those that "
+         "run,\n"
+         "or where nothing runs those of the repository. `make install` puts the files where the shells "
+         "look.\n"
+         "Else: eval \"$(outrigger completion bash)\" in ~/.bashrc; outrigger completion zsh "
+         ">FOLDER/_outrigger\n"
+         "with the FOLDER in $fpath; outrigger completion fish >~/.config/fish/completions/outrigger.fish.\n",
+     .run = completion_command},
+    {.name = "complete",
+     .summary = "answer a shell's completion",
+     .text = "",
+     .run = complete_command,
+     .hidden = true,
+     .raw = true},
     {.name = "version",
      .summary = "print the version of Outrigger",
      .options = {OPTION_JSON},
@@ -99,7 +117,7 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
-const struct command *command_of(char *const *words, size_t count, size_t *used)
+const struct command *command_of(const char *const *words, size_t count, size_t *used)
 {
     char both[2 * NAME_BYTES];
     const struct command *verb = NULL;

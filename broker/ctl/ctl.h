@@ -59,6 +59,7 @@ struct command {
     const char *text;                            /* what it does, for `outrigger help NAME`; whole lines */
     int (*run)(const struct arguments *arguments);
     bool hidden; /* left out of help, completion and manual: for our own scripts */
+    bool raw;    /* its words are not parsed: it looks at arguments->words itself */
 };
 
 /* The table's rows; NULL behind the last. */
@@ -67,7 +68,7 @@ const struct command *command_at(size_t index);
 const struct command *command_find(const char *name);
 /* The row that the words ask for, the one with the longer name first; *used says how many words its name has.
  * NULL when the first word is no command. */
-const struct command *command_of(char *const *words, size_t count, size_t *used);
+const struct command *command_of(const char *const *words, size_t count, size_t *used);
 /* True when the row is a verb of that command: "models load" of "models". */
 bool command_is_verb_of(const struct command *command, const char *name);
 /* The known name that is most like the word: a command's, or, with `of`, the verb of that command; NULL when
@@ -99,6 +100,8 @@ struct arguments {
     const char *operands[OPERANDS_MAX]; /* NULL behind the last */
     struct given *given;
     size_t given_count;
+    char **words; /* all of them, as they came */
+    size_t word_count;
 };
 
 /* Reads the command's options and operands from argv[0...]; they may stand in any order. Prints what is wrong
@@ -133,6 +136,8 @@ int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);
 int replay_command(const struct arguments *arguments);
 int version_command(const struct arguments *arguments);
+int completion_command(const struct arguments *arguments);
+int complete_command(const struct arguments *arguments);
 int help_command(const struct arguments *arguments);
 
 #endif

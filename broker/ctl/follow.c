@@ -76,11 +76,8 @@ static int end(struct following *following, enum step step, const char *done)
     else if (following->said == NULL)
         puts(done);
     if (following->said != NULL) {
-        yyjson_mut_val *root = yyjson_mut_doc_get_root(following->said);
-        yyjson_mut_obj_put(root, yyjson_mut_str(following->said, "ok"),
-                           yyjson_mut_bool(following->said, step == STEP_DONE));
         if (step == STEP_FAILED)
-            yyjson_mut_obj_add_str(following->said, root, "error", following->failure);
+            say_set_error(following->said, following->failure);
         say_json(following->said);
     }
     return step == STEP_DONE ? CTL_GOOD : CTL_FAULT;

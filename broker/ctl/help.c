@@ -109,7 +109,7 @@ static void print_json(const struct command *one)
 
 int help_command(const struct arguments *arguments)
 {
-    char *words[] = {(char *)arguments->operands[0], (char *)arguments->operands[1]};
+    const char *words[] = {arguments->operands[0], arguments->operands[1]};
     size_t count = (size_t)(words[0] != NULL) + (size_t)(words[1] != NULL), used = 0;
     const struct command *command = count == 0 ? NULL : command_of(words, count, &used);
     if (used < count) {

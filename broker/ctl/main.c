@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     if (strcmp(word, "--version") == 0)
         return version_command(&(struct arguments){0});
     size_t used;
-    const struct command *command = command_of(argv + 1, (size_t)argc - 1, &used);
+    const struct command *command = command_of((const char *const *)argv + 1, (size_t)argc - 1, &used);
     if (command == NULL)
         return refuse(word);
     return run(command, argc - 1 - (int)used, argv + 1 + used);

@@ -20,6 +20,7 @@ enum {
 
 struct replay {
     struct loop *loop;
+    yyjson_mut_doc *said; /* with --json, else NULL */
     int64_t sent_at;
     int result;
 };
@@ -27,7 +28,10 @@ struct replay {
 static void answered(void *self, const struct client_answer *answer)
 {
     struct replay *replay = self;
-    replay->result = outcome_print(answer, clock_now() - replay->sent_at, stdout) ? CTL_GOOD : CTL_FAULT;
+    int64_t took = clock_now() - replay->sent_at;
+    bool good =
+        replay->said != NULL ? outcome_add(answer, took, replay->said) : outcome_print(answer, took, stdout);
+    replay->result = good ? CTL_GOOD : CTL_FAULT;
     loop_stop(replay->loop);
 }
 
@@ -40,12 +44,12 @@ static void ignore_catalog(void *self, const struct catalog_entry *entries, size
 
 /* Sends it and waits for the answer, or for the deadline. */
 static int send_again(const struct config *config, const struct quarantined *record,
-                      const struct arguments *arguments)
+                      const struct arguments *arguments, yyjson_mut_doc *said)
 {
     int64_t wait_ms = arguments_number(arguments, OPTION_WAIT, WAIT_MS);
     const char *model = arguments_text(arguments, OPTION_REPLAY_MODEL);
     const char *version = arguments_text(arguments, OPTION_REPLAY_VERSION);
-    struct replay replay = {.loop = loop_new(), .sent_at = clock_now(), .result = CTL_FAULT};
+    struct replay replay = {.loop = loop_new(), .said = said, .sent_at = clock_now(), .result = CTL_FAULT};
     struct metrics *metrics = metrics_new(NULL);
     void *zmq = zmq_ctx_new();
     ENSURE(replay.loop != NULL && metrics != NULL && zmq != NULL);
@@ -90,20 +94,53 @@ static void introduce(const struct quarantined *record)
     fflush(stdout);
 }
 
+/* With --json: what is said in the end, begun with the request. */
+static yyjson_mut_doc *new_json(const struct quarantined *record)
+{
+    yyjson_mut_doc *document = say_new();
+    kept_add(record, document,
+             yyjson_mut_obj_add_obj(document, yyjson_mut_doc_get_root(document), "request"));
+    return document;
+}
+
+static int replay_record(const struct config *config, const struct arguments *arguments,
+                         const struct quarantined *record)
+{
+    yyjson_mut_doc *said = arguments->json ? new_json(record) : NULL;
+    if (said == NULL)
+        introduce(record);
+    int result = find_broker(arguments, config);
+    bool is_there = result == CTL_GOOD;
+    if (is_there)
+        result = send_again(config, record, arguments, said);
+    if (is_there && said != NULL)
+        say_json(said);
+    else
+        yyjson_mut_doc_free(said);
+    return result;
+}
+
 static int replay_file(const struct config *config, const struct arguments *arguments)
 {
     struct kept kept;
     char reason[REASON_BYTES];
-    if (!kept_read(config, arguments->operands[0], &kept, reason, sizeof reason)) {
-        fprintf(stderr, "outrigger: %s\n", reason);
-        return CTL_FAULT;
-    }
-    introduce(&kept.record);
-    int result = find_broker(arguments, config);
-    if (result == CTL_GOOD)
-        result = send_again(config, &kept.record, arguments);
+    if (!kept_read(config, arguments->operands[0], &kept, reason, sizeof reason))
+        return say_fault(arguments, CTL_FAULT, "%s", reason);
+    int result = replay_record(config, arguments, &kept.record);
     kept_free(&kept);
     return result;
+}
+
+static int list(const struct config *config, const struct arguments *arguments)
+{
+    if (!arguments->json)
+        return kept_list(config, stdout, say_coloured()) ? CTL_GOOD : CTL_FAULT;
+    yyjson_mut_doc *document = say_new();
+    bool good = kept_add_list(config, document);
+    if (!good)
+        say_set_error(document, "not all that is kept can be read");
+    say_json(document);
+    return good ? CTL_GOOD : CTL_FAULT;
 }
 
 int replay_command(const struct arguments *arguments)
@@ -115,9 +152,7 @@ int replay_command(const struct arguments *arguments)
     if (config == NULL)
         return CTL_FAULT;
     log_open("outrigger", "warning");
-    int result = !lists                                      ? replay_file(config, arguments)
-                 : kept_list(config, stdout, say_coloured()) ? CTL_GOOD
-                                                             : CTL_FAULT;
+    int result = lists ? list(config, arguments) : replay_file(config, arguments);
     config_free(config);
     return result;
 }

@@ -28,12 +28,17 @@ void say_json(yyjson_mut_doc *document)
     yyjson_mut_doc_free(document);
 }
 
+void say_set_error(yyjson_mut_doc *document, const char *text)
+{
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(document);
+    yyjson_mut_obj_put(root, yyjson_mut_str(document, "ok"), yyjson_mut_bool(document, false));
+    yyjson_mut_obj_add_strcpy(document, root, "error", text);
+}
+
 void say_json_error(const char *text)
 {
     yyjson_mut_doc *document = say_new();
-    yyjson_mut_val *root = yyjson_mut_doc_get_root(document);
-    yyjson_mut_obj_put(root, yyjson_mut_str(document, "ok"), yyjson_mut_bool(document, false));
-    yyjson_mut_obj_add_str(document, root, "error", text);
+    say_set_error(document, text);
     say_json(document);
 }
 

@@ -19,6 +19,8 @@ int say_usage(const struct arguments *arguments, const char *format, ...)
 yyjson_mut_doc *say_new(void);
 /* Prints the document in one line to stdout, and frees it. */
 void say_json(yyjson_mut_doc *document);
+/* Makes the document {"ok": false, "error": text, ...}; the text is copied. */
+void say_set_error(yyjson_mut_doc *document, const char *text);
 /* Prints {"ok": false, "error": text} to stdout. */
 void say_json_error(const char *text);
 /* Prints `text` and a newline, with --json {"ok": true} instead. Returns CTL_GOOD. */

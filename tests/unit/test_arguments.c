@@ -140,13 +140,12 @@ END_TEST
 
 START_TEST(commands_are_found_and_guessed)
 {
-    char status[] = "status", file[] = "file", statsu[] = "statsu";
     size_t used;
-    ck_assert_ptr_eq(command_of((char *[]){status}, 1, &used), command_find("status"));
+    ck_assert_ptr_eq(command_of((const char *[]){"status"}, 1, &used), command_find("status"));
     ck_assert_uint_eq(used, 1);
-    ck_assert_ptr_eq(command_of((char *[]){status, file}, 2, &used), command_find("status"));
+    ck_assert_ptr_eq(command_of((const char *[]){"status", "file"}, 2, &used), command_find("status"));
     ck_assert_uint_eq(used, 1);
-    ck_assert_ptr_null(command_of((char *[]){statsu}, 1, &used));
+    ck_assert_ptr_null(command_of((const char *[]){"statsu"}, 1, &used));
     ck_assert_uint_eq(used, 0);
     ck_assert_str_eq(command_nearest("", "statsu"), "status");
     ck_assert_str_eq(command_nearest("", "relaod"), "reload");

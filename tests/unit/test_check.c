@@ -5,6 +5,7 @@
 #include "suite.h"
 
 #include <stdlib.h>
+#include <yyjson.h>
 
 static char said[65536];      /* on stdout */
 static char complained[8192]; /* on stderr */
@@ -146,6 +147,30 @@ START_TEST(templates_are_printed)
 }
 END_TEST
 
+START_TEST(the_plan_is_json_too)
+{
+    set("placement", "none");
+    ck_assert_int_eq(run("--json", NULL, NULL), CTL_GOOD);
+    yyjson_doc *document = yyjson_read(said, strlen(said), 0);
+    ck_assert_msg(document != NULL, "%s", said);
+    yyjson_val *root = yyjson_doc_get_root(document);
+    yyjson_val *model = yyjson_arr_get_first(yyjson_obj_get(root, "models"));
+    ck_assert(yyjson_get_bool(yyjson_obj_get(root, "ok")));
+    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(model, "version")), "1");
+    ck_assert_int_eq(yyjson_get_int(yyjson_obj_get(model, "queue_bytes")), 64 << 20);
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(model, "inputs")), 1);
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "sockets")), 6);
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "processes")), 4);
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "errors")), 0);
+    yyjson_doc_free(document);
+    set("default_model", "none");
+    ck_assert_int_eq(run("--json", NULL, NULL), CTL_FAULT);
+    expect_said("{\"ok\":false,\"error\":\"the configuration is not good: see errors\",");
+    expect_said("\"errors\":[\"default_model: there is no model \\\"none\\\" in ");
+    ck_assert_str_eq(complained, "");
+}
+END_TEST
+
 START_TEST(a_bad_configuration_is_told)
 {
     const char *file = scratch_file("o.conf", "\nlog_levle = 1;\n");
@@ -226,6 +251,7 @@ int main(void)
         the_plan_is_printed,
         a_file_is_named_in_two_ways,
         templates_are_printed,
+        the_plan_is_json_too,
         a_bad_configuration_is_told,
         a_broken_model_is_told_and_the_others_are_shown,
         faults_of_a_model_are_told,
