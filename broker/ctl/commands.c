@@ -32,6 +32,17 @@ static const struct command commands[] = {
              "when the time\n"
              "is over it says what is missing and exits 1.\n",
      .run = status_command},
+    {.name = "top",
+     .summary = "watch models and workers: rates, times, queues, memory",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_ONCE, OPTION_INTERVAL},
+     .text = "On a terminal: a picture of every version of every model that is drawn anew each second. Keys: "
+             "q quits, s\n"
+             "sorts by another column, r looks more or less often, arrows scroll, h tells of the rest. With "
+             "--once, or\n"
+             "where there is no terminal, it looks twice and prints what was between; --json likewise, as "
+             "one object.\n"
+             "Exits 1 when the supervisor or the broker does not answer, 3 when nothing runs.\n",
+     .run = top_command},
     {.name = "reload",
      .summary = "make a running Outrigger read its configuration and models again",
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},

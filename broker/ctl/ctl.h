@@ -131,6 +131,7 @@ void help_print(const struct command *command, FILE *out);
 int run_command(const struct arguments *arguments);
 int check_command(const struct arguments *arguments);
 int status_command(const struct arguments *arguments);
+int top_command(const struct arguments *arguments);
 int reload_command(const struct arguments *arguments);
 int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);
