@@ -5,8 +5,7 @@
 #include "broker.h"
 #include "control.h"
 
-/* A control_command (control.h); `self` is the struct broker. Commands: status, worker-gone, worker-failed,
- * reload, routes. */
+/* A control_command (control.h); `self` is the struct broker. Its commands: admin.c. */
 void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply);
 
 #endif

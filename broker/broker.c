@@ -290,6 +290,11 @@ struct pool *broker_pool(struct broker *broker)
     return broker->pool;
 }
 
+uint64_t broker_epoch(const struct broker *broker)
+{
+    return broker->epoch;
+}
+
 /* ---- gauges ---- */
 
 static void measure_workers(struct broker *broker, const struct version *version)

@@ -36,6 +36,8 @@ void broker_hand_over(struct broker *broker, loop_call *handed_over, void *self)
 /* For status: what is there. */
 struct model_table *broker_models(struct broker *broker);
 struct pool *broker_pool(struct broker *broker);
+/* Drawn at its start: counters of another epoch are another broker's. */
+uint64_t broker_epoch(const struct broker *broker);
 /* Sets the gauges of queues and workers; before each snapshot. */
 void broker_measure(void *broker);
 

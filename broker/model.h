@@ -7,6 +7,7 @@
 #include "config.h"
 #include "cost.h"
 #include "dispatch.h"
+#include "figures.h"
 #include "metrics.h"
 #include "pool.h"
 #include "route.h"
@@ -31,6 +32,7 @@ struct version {
     struct cost cost; /* of its batches */
     uint64_t rows_sent; /* in the hands of its workers */
     struct series *batch_duration, *answered, *share;
+    struct figures figures;
     struct version *previous, *next; /* in its model */
     struct version *previous_waiting, *next_waiting;
 };

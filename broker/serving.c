@@ -338,6 +338,7 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
     const char *state = worker_state_name(worker->state);
     size_t recovered = 0;
     bool sole = worker->in_flight == 1 && worker->batches[0].count == 1;
+    version->figures.deaths += fate == FATE_DIED && worker->in_flight > 0;
     while (worker->in_flight > 0) {
         struct batch *batch =
             &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */
