@@ -7,7 +7,7 @@
 #include "broker.h"
 #include "clock.h"
 #include "quarantine.h"
-#include "route.h"
+#include "routing.h"
 
 struct asker;
 

@@ -5,6 +5,7 @@
 
 #include "ctl.h"
 #include "inspect.h"
+#include "route.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -102,6 +103,34 @@ static void check_one_model(const struct config *config, struct check_model *ent
 
 /* ---- warnings ---- */
 
+static bool has_version(const struct model_config *model, const char *version)
+{
+    for (size_t i = 0; i < model->versions.count; i++)
+        if (strcmp(model->versions.names[i], version) == 0)
+            return true;
+    return false;
+}
+
+static void warn_of_version(const struct model_config *model, const char *version)
+{
+    if (version != NULL && !has_version(model, version))
+        fprintf(
+            stderr,
+            "warning: the route of the model %s names the version %s, which is not in %s: unless a worker "
+            "elsewhere serves it, the stable version answers\n",
+            model->name, version, model->directory);
+}
+
+static void warn_of_route(const struct model_config *model)
+{
+    const struct route *route = model->route;
+    for (size_t i = 0; i < route->arm_count; i++)
+        warn_of_version(model, route->arms[i].version);
+    for (size_t i = 0; i < route->rule_count; i++)
+        warn_of_version(model, route->rules[i].version);
+    warn_of_version(model, route->shadow.version);
+}
+
 static void warn(const struct check *check)
 {
     int64_t threads = check_all_threads(check);
@@ -113,6 +142,7 @@ static void warn(const struct check *check)
                 threads, check->cores);
     for (size_t i = 0; i < check->list->count; i++) {
         const struct check_model *entry = &check->models[i];
+        warn_of_route(entry->model);
         if (entry->model->required != 0 && (entry->version == NULL || entry->model->instances == 0))
             fprintf(stderr, "warning: the model %s is required and has no %s: /ready will say 503\n",
                     entry->model->name, entry->version == NULL ? "version" : "instances");

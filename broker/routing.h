@@ -1,6 +1,6 @@
-/* route: which version answers a request. Pure. SPDX-License-Identifier: MIT */
-#ifndef OUTRIGGER_ROUTE_H
-#define OUTRIGGER_ROUTE_H
+/* routing: which version answers a request. Pure. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_ROUTING_H
+#define OUTRIGGER_ROUTING_H
 
 #include "model.h"
 

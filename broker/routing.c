@@ -1,10 +1,10 @@
-/* route: the one place that turns names into the queue of a version.
+/* routing: the one place that turns names into the queue of a version.
  *
  * A stable version without workers is chosen all the same: its workers are loading or being started again,
  * and the request waits for them within its deadline; unless it is known that none of them can start. Another
  * version that was asked for by name gets that grace only while it has a worker. SPDX-License-Identifier: MIT
  */
-#include "route.h"
+#include "routing.h"
 
 enum failure route_choose(struct model_table *models, struct text model_name, struct text version_name,
                           struct version **chosen)
