@@ -6,6 +6,8 @@
  *   {"command":"status"}                every worker and every model version, for `outrigger status`
  *   {"command":"figures"}               what became of the requests of each version since the broker began
  *   {"command":"reload"}                the model repository changed
+ *   {"command":"routes"}                the operator said something: every request that comes after the
+ * answer follows the stable versions and routes of deployments.json
  *
  * The socket is not the data path's: it is made by main with mode 0600, and control.c checks the peer's uid.
  * SPDX-License-Identifier: MIT */
@@ -167,10 +169,13 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         figures(broker, reply);
     } else if (command != NULL && strcmp(command, "reload") == 0) {
         broker_reload(broker);
+    } else if (command != NULL && strcmp(command, "routes") == 0) {
+        broker_route(broker);
     } else if (command != NULL && strcmp(command, "worker-failed") == 0) {
         worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
-        control_refuse(reply, "the broker knows status, figures, reload, worker-gone and worker-failed");
+        control_refuse(reply,
+                       "the broker knows status, figures, reload, routes, worker-gone and worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

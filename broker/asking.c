@@ -216,8 +216,8 @@ struct refusal {
 
 static struct refusal choose(struct broker *broker, const struct envelope *envelope, struct version **version)
 {
-    enum failure failure =
-        route_choose(broker->models, envelope->request.model, envelope->request.version, version);
+    enum failure failure = route_choose(broker->models, envelope->request.model, envelope->request.version,
+                                        envelope->request.key, version);
     struct refusal refusal = {failure, "no worker serves this version",
                               failure_http_status(failure) == 503 ? 1000 : 0};
     if (failure == FAILURE_UNKNOWN_MODEL)
@@ -396,6 +396,8 @@ static struct payload encode_entry(const struct version *version, const struct m
         entry.stable = model->stable == version;
         entry.schema = (struct text){(const char *)version->schema, version->schema_length};
         entry.reason = text_of(version->reason);
+        if (entry.stable)
+            entry.route = (struct text){model->route_text, model->route_text_length};
     }
     struct payload payload = payload_new(catalog_entry_bound(&entry));
     struct text room = payload_bytes(&payload);

@@ -245,18 +245,31 @@ bool broker_worker_failed(struct broker *broker, struct text model_name, struct 
     version_set_fault(version, reason, all);
     broker->catalog_changed = true;
     struct request *request;
+    if (all)
+        serving_follow_route(broker, version);
     while (all && (request = queue_head(&version->queue)) != NULL)
         asking_fail(broker, request, FAILURE_NOT_READY, text_of("no worker of this version can start"));
     return true;
 }
 
-void broker_reload(struct broker *broker)
+static void routes_changed(struct broker *broker)
 {
-    model_table_reload(broker->models);
     broker->catalog_changed = true;
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
         for (struct version *version = model->versions; version != NULL; version = version->next)
             broker_wake(broker, version); /* what the old rule held may go by the new one */
+}
+
+void broker_reload(struct broker *broker)
+{
+    model_table_reload(broker->models);
+    routes_changed(broker);
+}
+
+void broker_route(struct broker *broker)
+{
+    model_table_route(broker->models);
+    routes_changed(broker);
 }
 
 void broker_drain(struct broker *broker, loop_call *drained, void *self)
@@ -321,6 +334,7 @@ void broker_measure(void *self)
             requests += version->queue.requests;
             bytes += version->queue.bytes;
             measure_workers(broker, version);
+            series_set(version->share, version->weight);
         }
         series_set(model->queue_rows, (int64_t)rows);
         series_set(model->queue_requests, (int64_t)requests);

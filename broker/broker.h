@@ -22,6 +22,9 @@ bool broker_worker_failed(struct broker *broker, struct text model, struct text 
                           bool all);
 /* Reads the model repository again and tells all askers. */
 void broker_reload(struct broker *broker);
+/* Reads again what the operator said of stable versions and routes, and tells all askers: requests that come
+ * from now on follow it. */
+void broker_route(struct broker *broker);
 /* Admits nothing new (STOPPING), finishes what it has; `drained` is called when nothing is left. */
 void broker_drain(struct broker *broker, loop_call *drained, void *self);
 

@@ -8,6 +8,7 @@
 #include "model.h"
 
 #include "clock.h"
+#include "deployments.h"
 #include "log.h"
 
 #include <stdlib.h>
@@ -25,6 +26,8 @@ struct model_table {
     const struct config *config;
     struct metrics *metrics;
     struct model_list *repository;
+    struct deployments *deployments;
+    struct route *plain; /* of models that are not in the repository: everything to the stable version */
     struct model *models;
     struct model *default_model;
     size_t model_count;
@@ -79,6 +82,8 @@ static struct model *add_model(struct model_table *table, struct text name)
     for (size_t i = 0; i < RELEASE_COUNT; i++)
         model->releases[i] =
             metrics_series(metrics, METRIC_BATCHES, model->name, release_label((enum release)i), NULL);
+    model->route = table->plain;
+    model->stable_weight = ROUTE_WHOLE;
     DL_APPEND2(table->models, model, previous, next);
     table->model_count++;
     apply_config(model, table->config, NULL);
@@ -98,6 +103,7 @@ static struct version *add_version(struct model_table *table, struct model *mode
     version->batch_duration =
         metrics_series(table->metrics, METRIC_BATCH_DURATION, model->name, version->name, NULL);
     version->answered = metrics_series(table->metrics, METRIC_REQUESTS, model->name, version->name, "none");
+    version->share = metrics_series(table->metrics, METRIC_ROUTE_SHARE, model->name, version->name, NULL);
     DL_APPEND2(model->versions, version, previous, next);
     table->version_count++;
     apply_config(model, table->config, model->config);
@@ -118,8 +124,84 @@ static void take_over(struct model_table *table, struct model_config *from)
             add_version(table, model, text_of(from->versions.names[i]));
     apply_config(model, table->config, from);
     apply_cache(model, from, table->metrics);
-    const char *stable = model_stable_version(from);
-    model->stable = stable == NULL ? model->stable : model_version(model, text_of(stable));
+}
+
+/* ---- routes ---- */
+
+static bool in_repository(const struct version *version)
+{
+    const struct model_config *config = version->model->config;
+    for (size_t i = 0; config != NULL && i < config->versions.count; i++)
+        if (strcmp(config->versions.names[i], version->name) == 0)
+            return true;
+    return false;
+}
+
+/* What follows for its versions from the model's route and stable version, and from which versions there are.
+ */
+static void settle(struct model *model)
+{
+    model->arm_count = model->route->arm_count;
+    model->stable_weight = route_rest(model->route);
+    for (size_t i = 0; i < model->arm_count; i++) {
+        const struct route_arm *arm = &model->route->arms[i];
+        model->arms[i] =
+            (struct model_arm){arm->version, model_version(model, text_of(arm->version)), arm->weight};
+    }
+    struct version *version;
+    DL_FOREACH2(model->versions, version, next)
+    {
+        bool is_stable = version == model->stable;
+        bool routed = route_names(model->route, version->name) && in_repository(version);
+        version->expected = !model->stopped && model->config != NULL && (is_stable || routed);
+        version->weight = route_weight(model->route, version->name) + (is_stable ? model->stable_weight : 0);
+    }
+}
+
+/* The version that takes the traffic may have left the repository already: then its workers are to come. */
+static void apply_stable(struct model_table *table, struct model *model)
+{
+    const char *name = deployment_stable(model->config, table->deployments);
+    if (name == NULL)
+        return;
+    struct version *stable = model_version(model, text_of(name));
+    model->stable = stable != NULL ? stable : add_version(table, model, text_of(name));
+}
+
+static void apply_route(struct model_table *table, struct model *model)
+{
+    const struct deployment *said = deployments_find(table->deployments, model->name);
+    model->route = model->config == NULL ? table->plain : deployment_route(model->config, table->deployments);
+    model->stopped = model->config != NULL && said != NULL && said->stopped;
+    free(model->route_text);
+    model->route_text = route_text(model->route, &model->route_text_length);
+    if (model->config != NULL)
+        apply_stable(table, model);
+    settle(model);
+}
+
+/* Returns what was read before, which routes may still be views of until they are applied anew. */
+static struct deployments *read_deployments(struct model_table *table)
+{
+    char path[DEPLOYMENTS_PATH_BYTES];
+    struct config_errors errors = {0};
+    struct deployments *old = table->deployments;
+    table->deployments = deployments_read(deployments_path(table->config, path), &errors);
+    if (errors.count > 0)
+        log_warning("%s", errors.text);
+    return old;
+}
+
+void model_table_route(struct model_table *table)
+{
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    struct deployments *old = read_deployments(table);
+    struct model *model;
+    DL_FOREACH2(table->models, model, next)
+    {
+        apply_route(table, model);
+    }
+    deployments_free(old);
 }
 
 /* ---- forgetting: a broker that runs for years sees more versions than a catalog may hold ---- */
@@ -141,18 +223,10 @@ static void free_model(struct model *model)
         free_version(version);
     }
     cache_free(model->cache);
+    free(model->route_text);
     free(model->name);
     model->magic = 0;
     free(model);
-}
-
-static bool in_repository(const struct version *version)
-{
-    const struct model_config *config = version->model->config;
-    for (size_t i = 0; config != NULL && i < config->versions.count; i++)
-        if (strcmp(config->versions.names[i], version->name) == 0)
-            return true;
-    return false;
 }
 
 /* Forgets the versions that are in no repository and with no worker, and that nothing waits for. */
@@ -161,8 +235,8 @@ static void forget_versions(struct model_table *table, struct model *model)
     struct version *version, *next;
     DL_FOREACH_SAFE2(model->versions, version, next, next)
     {
-        if (in_repository(version) || version->worker_count > 0 || version->queue.requests > 0 ||
-            version->waiting)
+        if (in_repository(version) || version->expected || version->worker_count > 0 ||
+            version->queue.requests > 0 || version->waiting)
             continue;
         if (model->stable == version)
             model->stable = NULL;
@@ -170,10 +244,12 @@ static void forget_versions(struct model_table *table, struct model *model)
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         DL_DELETE2(model->versions, version, previous, next);
         table->version_count--;
+        series_set(version->share, 0);
         free_version(version);
     }
     if (model->stable == NULL && model->config == NULL)
         model->stable = model->versions;
+    settle(model);
 }
 
 static void forget(struct model_table *table)
@@ -208,6 +284,7 @@ void model_table_reload(struct model_table *table)
     }
     for (size_t i = 0; i < table->repository->count; i++)
         take_over(table, table->repository->models[i]);
+    model_table_route(table);
     if (errors.count == 0) /* what could not be read may still be there */
         forget(table);
     const char *name = model_default(table->config, table->repository);
@@ -221,6 +298,7 @@ struct model_table *model_table_new(const struct config *config, struct metrics 
     table->magic = TABLE_MAGIC;
     table->config = config;
     table->metrics = metrics;
+    table->plain = route_new();
     model_table_reload(table);
     return table;
 }
@@ -236,6 +314,8 @@ void model_table_free(struct model_table *table)
         free_model(model);
     }
     model_list_free(table->repository);
+    deployments_free(table->deployments);
+    route_free(table->plain);
     table->magic = 0;
     free(table);
 }
@@ -271,6 +351,7 @@ struct version *model_require(struct model_table *table, struct text model_name,
         return NULL;
     if (model->stable == NULL)
         model->stable = version;
+    settle(model);
     return version;
 }
 

@@ -172,12 +172,14 @@ static void move_to(struct broker *broker, struct request *request, struct versi
     broker_wake(broker, version);
 }
 
-/* The route has moved on and the last worker is gone: what still waits here, or came back with that worker,
- * goes where it would go if it came now. Not bounded: it was admitted once. */
-static void follow_route(struct broker *broker, struct version *version)
+/* The route has moved on, or no worker of this arm is to come, and the last one is gone: what still waits
+ * here, or came back with that worker, goes to the version that takes everything. It was routed here when it
+ * came, so it stays as long as there is a worker. Not bounded: it was admitted once. */
+void serving_follow_route(struct broker *broker, struct version *version)
 {
     struct version *stable = version->model->stable;
-    if (version->worker_count > 0 || stable == NULL || stable == version)
+    bool stays = version->worker_count > 0 || (version->weight > 0 && route_holds(version));
+    if (stays || stable == NULL || stable == version || (stable->worker_count == 0 && stable->failed))
         return;
     struct request *request, *next;
     DL_FOREACH_SAFE2(version->queue.arrivals, request, next, next)
@@ -247,7 +249,7 @@ static uint32_t without_company(const struct version *version, uint32_t rows)
 void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
-    follow_route(broker, version);
+    serving_follow_route(broker, version);
     for (;;) {
         struct worker *worker;
         int64_t due;

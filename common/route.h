@@ -86,6 +86,8 @@ typedef void route_fault(void *self, const char *field, const char *complaint);
 struct route *route_read(yyjson_val *value, route_fault *fault, void *self);
 /* The same with the first fault alone as `reason`: "arms[0].percent: expected ...", cut to `capacity`. */
 struct route *route_from_json(yyjson_val *value, char *reason, size_t capacity);
+/* The same from another process, as text: fields that this one does not know are passed over. */
+struct route *route_from_peer(struct text text, char *reason, size_t capacity);
 /* Adds every field to `object`; texts are copied. The same route always gives the same text. */
 void route_to_json(const struct route *route, yyjson_mut_doc *document, yyjson_mut_val *object);
 /* The JSON form as one line, which the caller frees; empty ("", *length 0) for a route that says nothing. */

@@ -18,6 +18,7 @@ enum { FIELD_MAX = 96, SHOWN_MAX = 80 };
 struct reading {
     route_fault *fault;
     void *self;
+    bool lenient; /* unknown keys are no fault */
     size_t faults;
 };
 
@@ -71,6 +72,8 @@ static void check_keys(struct reading *reading, const char *field, yyjson_val *o
 {
     size_t index, size;
     yyjson_val *key, *value;
+    if (reading->lenient)
+        return;
     yyjson_obj_foreach(object, index, size, key, value)
     {
         const char *name = yyjson_get_str(key), *nearest = NULL;
@@ -367,24 +370,29 @@ static void read_shadow(struct reading *reading, yyjson_val *value, struct route
 
 /* ---- the doors ---- */
 
-struct route *route_read(yyjson_val *value, route_fault *fault, void *self)
+static struct route *read_route(struct reading *reading, yyjson_val *value)
 {
     static const char *const known[] = {"arms", "by", "rules", "force_header", "force_from", "shadow"};
-    struct reading reading = {.fault = fault, .self = self};
     struct route *route = route_new();
     if (!yyjson_is_obj(value))
-        expect(&reading, "", "a section", value);
-    check_keys(&reading, "", value, known, COUNT_OF(known));
-    read_arms(&reading, yyjson_obj_get(value, "arms"), route);
-    read_by(&reading, yyjson_obj_get(value, "by"), route);
-    read_rules(&reading, yyjson_obj_get(value, "rules"), route);
-    read_force_header(&reading, yyjson_obj_get(value, "force_header"), route);
-    read_networks(&reading, yyjson_obj_get(value, "force_from"), route);
-    read_shadow(&reading, yyjson_obj_get(value, "shadow"), route);
-    if (reading.faults == 0)
+        expect(reading, "", "a section", value);
+    check_keys(reading, "", value, known, COUNT_OF(known));
+    read_arms(reading, yyjson_obj_get(value, "arms"), route);
+    read_by(reading, yyjson_obj_get(value, "by"), route);
+    read_rules(reading, yyjson_obj_get(value, "rules"), route);
+    read_force_header(reading, yyjson_obj_get(value, "force_header"), route);
+    read_networks(reading, yyjson_obj_get(value, "force_from"), route);
+    read_shadow(reading, yyjson_obj_get(value, "shadow"), route);
+    if (reading->faults == 0)
         return route;
     route_free(route);
     return NULL;
+}
+
+struct route *route_read(yyjson_val *value, route_fault *fault, void *self)
+{
+    struct reading reading = {.fault = fault, .self = self};
+    return read_route(&reading, value);
 }
 
 struct first_fault {
@@ -405,4 +413,14 @@ struct route *route_from_json(yyjson_val *value, char *reason, size_t capacity)
 {
     struct first_fault first = {.reason = reason, .capacity = capacity};
     return route_read(value, keep_first, &first);
+}
+
+struct route *route_from_peer(struct text text, char *reason, size_t capacity)
+{
+    struct first_fault first = {.reason = reason, .capacity = capacity};
+    struct reading reading = {.fault = keep_first, .self = &first, .lenient = true};
+    yyjson_doc *document = yyjson_read(text.at, text.length, YYJSON_READ_NOFLAG);
+    struct route *route = read_route(&reading, yyjson_doc_get_root(document));
+    yyjson_doc_free(document);
+    return route;
 }

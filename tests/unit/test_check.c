@@ -204,6 +204,19 @@ START_TEST(what_is_surely_not_meant_is_a_warning)
     ck_assert_ptr_nonnull(strstr(complained, "warning: the model m is required and has no instances"));
     ck_assert_ptr_nonnull(strstr(complained, "warning: the model n is required and has no version"));
     expect_said("n      none     -   ");
+    scratch_file(
+        "models/m/model.conf",
+        "route = { arms = ( { version = \"1\"; percent = 5; }, { version = \"2\"; percent = 5; } );\n"
+        "rules = ( { header = \"X\"; value = \"b\"; version = \"7\"; } ); shadow = { version = \"8\"; }; };");
+    ck_assert_int_eq(check(), CTL_GOOD);
+    static const char *const missing[] = {"2", "7", "8"};
+    for (size_t i = 0; i < COUNT_OF(missing); i++) {
+        char warning[96];
+        snprintf(warning, sizeof warning,
+                 "warning: the route of the model m names the version %s, which is not in ", missing[i]);
+        ck_assert_msg(strstr(complained, warning) != NULL, "%s", missing[i]);
+    }
+    ck_assert_ptr_null(strstr(complained, "names the version 1,"));
 }
 END_TEST
 

@@ -1,5 +1,6 @@
 /* test_route: a route as data: what JSON may say and what it must not, in which words that is told, and that
  * what is written is read again. SPDX-License-Identifier: MIT */
+#include "protocol.h"
 #include "route.h"
 #include "suite.h"
 
@@ -268,6 +269,56 @@ START_TEST(lists_are_bounded)
 }
 END_TEST
 
+/* Of a broker that is newer. */
+START_TEST(a_peer_may_say_more)
+{
+    static const char text[] = "{\"more\":1,\"arms\":[{\"version\":\"3\",\"percent\":5,\"more\":{}}]}";
+    struct route *route = route_from_peer(text_of(text), reason, sizeof reason);
+    ck_assert_ptr_nonnull(route);
+    ck_assert_uint_eq(route_weight(route, "3"), 500);
+    route_free(route);
+    ck_assert_ptr_null(route_from_peer(text_of("{\"by\":1}"), reason, sizeof reason));
+    ck_assert_str_eq(reason, "by: expected random, key, api_key, address or header:NAME, got 1");
+    ck_assert_ptr_null(route_from_peer(text_of("{"), reason, sizeof reason));
+    ck_assert_str_eq(reason, "expected a section, got nothing");
+}
+END_TEST
+
+/* The longest that may be: it must fit a CATALOG. */
+START_TEST(the_longest_route_fits_the_wire)
+{
+    static char text[1 << 18];
+    char version[PROTOCOL_NAME_MAX + 1], header[ROUTE_HEADER_MAX + 1], value[2 * ROUTE_VALUE_MAX + 1];
+    memset(version, 'v', PROTOCOL_NAME_MAX);
+    memset(header, 'H', ROUTE_HEADER_MAX);
+    for (size_t i = 0; i < 2 * ROUTE_VALUE_MAX; i++)
+        value[i] = "\\\""[i % 2];
+    version[PROTOCOL_NAME_MAX] = header[ROUTE_HEADER_MAX] = value[2 * ROUTE_VALUE_MAX] = '\0';
+    size_t length =
+        (size_t)sprintf(text, "{\"by\":\"header:%s\",\"force_header\":\"%s\",\"arms\":[", header, header);
+    for (int i = 0; i < ROUTE_ARMS_MAX; i++) {
+        version[0] = (char)('a' + i);
+        length += (size_t)sprintf(text + length, "%s{\"version\":\"%s\",\"percent\":0.01}", i == 0 ? "" : ",",
+                                  version);
+    }
+    length += (size_t)sprintf(text + length, "],\"rules\":[");
+    for (int i = 0; i < ROUTE_RULES_MAX; i++)
+        length += (size_t)sprintf(text + length, "%s{\"header\":\"%s\",\"value\":\"%s\",\"version\":\"%s\"}",
+                                  i == 0 ? "" : ",", header, value, version);
+    length += (size_t)sprintf(text + length, "],\"force_from\":[");
+    for (int i = 0; i < ROUTE_NETWORKS_MAX; i++)
+        length += (size_t)sprintf(text + length, "%s\"1111:2222:3333:4444:5555:6666:7777:8888/127\"",
+                                  i == 0 ? "" : ",");
+    sprintf(text + length, "],\"shadow\":{\"version\":\"%s\",\"percent\":0.01}}", version);
+    struct route *route = read_good(text);
+    char *written = route_text(route, &length);
+    ck_assert_uint_gt(length, PROTOCOL_ROUTE_MAX / 2);
+    ck_assert_uint_le(length, PROTOCOL_ROUTE_MAX);
+    free(written);
+    route_free(route);
+}
+END_TEST
+
 START_TEST(networks_say_who_may_force)
 {
     static const struct {
@@ -316,6 +367,8 @@ int main(void)
                                   faults_name_the_field_and_what_was_expected,
                                   all_faults_are_told,
                                   lists_are_bounded,
+                                  a_peer_may_say_more,
+                                  the_longest_route_fits_the_wire,
                                   networks_say_who_may_force};
     return SUITE_RUN("route", NULL, NULL, tests);
 }
