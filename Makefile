@@ -220,6 +220,8 @@ run: all  ## serve the example models behind WEB on 127.0.0.1:8080 until Ctrl-C
 	@WEB=$(WEB) exec deploy/run-local
 
 LIBRARY := $(PREFIX)/lib/outrigger
+# Where bash, zsh and fish look for what completes a command.
+COMPLETIONS := bash-completion/completions/outrigger zsh/site-functions/_outrigger fish/vendor_completions.d/outrigger.fish
 install: all  ## to DESTDIR PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBRARY)/python $(DESTDIR)$(PREFIX)/share/man/man1 \
 	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/outrigger
@@ -229,10 +231,14 @@ install: all  ## to DESTDIR PREFIX
 	install -m 644 deploy/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 deploy/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/
+	install -d $(dir $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%))
+	$(call name-of,ctl) completion bash >$(DESTDIR)$(PREFIX)/share/$(word 1,$(COMPLETIONS))
+	$(call name-of,ctl) completion zsh >$(DESTDIR)$(PREFIX)/share/$(word 2,$(COMPLETIONS))
+	$(call name-of,ctl) completion fish >$(DESTDIR)$(PREFIX)/share/$(word 3,$(COMPLETIONS))
 
 uninstall:  ## what install put there
 	rm -f $(foreach p,$(PROGRAMS),$(DESTDIR)$(PREFIX)/bin/$(notdir $(call name-of,$p)))
-	rm -rf $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/share/outrigger
+	rm -rf $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/share/outrigger $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%)
 	rm -f $(foreach m,$(wildcard deploy/man/*.1),$(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $m)) \
 	  $(foreach m,$(wildcard deploy/man/*.5),$(DESTDIR)$(PREFIX)/share/man/man5/$(notdir $m))
 

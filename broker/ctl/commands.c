@@ -4,18 +4,20 @@
 
 #include "nearest.h"
 
+enum { NAME_BYTES = 128 }; /* no command is half as long */
+
 static const struct command commands[] = {
     {.name = "run",
      .summary = "start Outrigger here and stay until it is stopped",
-     .options = "cs",
+     .options = {OPTION_CONFIG, OPTION_SET},
      .text = "Becomes the supervisor, which starts all other programs and stops them on SIGTERM, on Ctrl-C, "
              "or on\n"
              "`outrigger stop`.\n",
      .run = run_command},
     {.name = "check",
      .summary = "check configuration and models, and show what would run",
-     .options = "cstT",
-     .operand = "FILE",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_TEMPLATE, OPTION_MODEL_TEMPLATE},
+     .operands = "[FILE]",
      .text = "Reads the configuration FILE (as --config does) and the models that it names, loads each model "
              "once, tells\n"
              "every fault, and prints the plan: processes, cores, sockets, models. Exits 1 when anything is "
@@ -23,7 +25,7 @@ static const struct command commands[] = {
      .run = check_command},
     {.name = "status",
      .summary = "show the processes and the models that run",
-     .options = "csjw",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
      .text = "Asks the supervisor and the broker. Exits 0 when both answer, 1 when one of them does not, 3 "
              "when nothing\n"
              "runs. With --wait it exits 0 as soon as every required model is ready and a frontend runs; "
@@ -32,17 +34,17 @@ static const struct command commands[] = {
      .run = status_command},
     {.name = "reload",
      .summary = "make a running Outrigger read its configuration and models again",
-     .options = "cs",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
      .text = "When anything in them is wrong, what runs stays as it is, and the reason is told. Names each "
              "changed parameter\n"
              "that running processes will only know when they have been started again, and how to do that.\n",
      .run = reload_command},
     {.name = "restart",
      .summary = "replace running processes by new ones, without a failed request",
-     .options = "csMw",
-     .operand = "WHAT",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_MODEL, OPTION_WAIT},
+     .operands = "workers|frontends|broker|collector|all",
      .text =
-         "WHAT is workers, frontends, broker, collector or all. One process after the other is replaced: "
+         "One process after the other is replaced: "
          "a new worker\n"
          "or frontend is ready before the old one finishes what it has and ends; the broker and the "
          "collector are\n"
@@ -54,15 +56,16 @@ static const struct command commands[] = {
      .run = restart_command},
     {.name = "stop",
      .summary = "stop a running Outrigger in order",
-     .options = "csw",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
      .text = "Requests that are on their way are still answered. Waits until everything is stopped; with "
              "--wait at\n"
              "most that long.\n",
      .run = stop_command},
     {.name = "replay",
      .summary = "send a request that workers died of once more",
-     .options = "cslMVw",
-     .operand = "FILE",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_LIST, OPTION_REPLAY_MODEL,
+                 OPTION_REPLAY_VERSION, OPTION_WAIT},
+     .operands = "[FILE]",
      .text =
          "A request that is answered 422 because workers died of it is kept in state_directory/quarantine.\n"
          "This sends it again, to the version that --version names, through the broker, and prints what\n"
@@ -70,10 +73,33 @@ static const struct command commands[] = {
          "kept once more. FILE is a path, or a name that --list shows. Waits at most 30 seconds, or what\n"
          "--wait says. Exits 0 when there is an answer, 3 when no broker runs.\n",
      .run = replay_command},
+    {.name = "completion",
+     .summary = "print what makes a shell complete our commands",
+     .operands = "bash|zsh|fish",
+     .text =
+         "Completes commands, verbs, options, parameters and the names of models and versions: those that "
+         "run,\n"
+         "or where nothing runs those of the repository. `make install` puts the files where the shells "
+         "look.\n"
+         "Else: eval \"$(outrigger completion bash)\" in ~/.bashrc; outrigger completion zsh "
+         ">FOLDER/_outrigger\n"
+         "with the FOLDER in $fpath; outrigger completion fish >~/.config/fish/completions/outrigger.fish.\n",
+     .run = completion_command},
+    {.name = "complete",
+     .summary = "answer a shell's completion",
+     .text = "",
+     .run = complete_command,
+     .hidden = true,
+     .raw = true},
+    {.name = "version",
+     .summary = "print the version of Outrigger",
+     .options = {OPTION_JSON},
+     .text = "",
+     .run = version_command},
     {.name = "help",
      .summary = "tell about a command",
-     .options = "",
-     .operand = "COMMAND",
+     .options = {OPTION_JSON},
+     .operands = "[COMMAND] [VERB]",
      .text = "",
      .run = help_command},
 };
@@ -91,12 +117,46 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
-const char *command_nearest(const char *word)
+const struct command *command_of(const char *const *words, size_t count, size_t *used)
+{
+    char both[2 * NAME_BYTES];
+    const struct command *verb = NULL;
+    snprintf(both, sizeof both, "%s %s", words[0], count > 1 ? words[1] : "");
+    if (count > 1)
+        verb = command_find(both);
+    const struct command *command = verb != NULL ? verb : command_find(words[0]);
+    *used = verb != NULL ? 2 : command != NULL ? 1 : 0;
+    return command;
+}
+
+bool command_is_verb_of(const struct command *command, const char *name)
+{
+    size_t length = strlen(name);
+    return strncmp(command->name, name, length) == 0 && command->name[length] == ' ';
+}
+
+bool command_takes(const struct command *command, enum option_id id)
+{
+    for (size_t i = 0; command->options[i] != OPTION_END; i++)
+        if (command->options[i] == id)
+            return true;
+    return false;
+}
+
+/* What is to be typed behind `of`: the verb of that command, with "" the command itself; NULL for none. */
+static const char *last_word(const struct command *command, const char *of)
+{
+    if (*of != '\0')
+        return command_is_verb_of(command, of) ? command->name + strlen(of) + 1 : NULL;
+    return strchr(command->name, ' ') == NULL ? command->name : NULL;
+}
+
+const char *command_nearest(const char *of, const char *word)
 {
     const char *nearest = NULL;
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        const char *name = commands[i].name;
-        if (nearest_plausible(name, word) &&
+        const char *name = commands[i].hidden ? NULL : last_word(&commands[i], of);
+        if (name != NULL && nearest_plausible(name, word) &&
             (nearest == NULL || nearest_distance(name, word) < nearest_distance(nearest, word)))
             nearest = name;
     }

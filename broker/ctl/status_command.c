@@ -1,12 +1,10 @@
 /* status_command: `outrigger status`: asks, waits if it was told to, prints. SPDX-License-Identifier: MIT */
 #include "ask.h"
 #include "clock.h"
-#include "ctl.h"
+#include "say.h"
 #include "status.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 enum { ANSWER_TIMEOUT_MS = 2000 }; /* both answer from memory: longer means that they hang */
 
@@ -53,10 +51,10 @@ static struct status status_of(const struct answers *answers)
 }
 
 /* Asks until all is ready or the time is over; the last answers stay. */
-static bool wait_until_ready(const struct config *config, int seconds, struct answers *answers, char *missing,
-                             size_t capacity)
+static bool wait_until_ready(const struct config *config, int64_t wait_ms, struct answers *answers,
+                             char *missing, size_t capacity)
 {
-    int64_t deadline = clock_now() + seconds * SECOND;
+    int64_t deadline = clock_now() + wait_ms * MILLISECOND;
     for (;;) {
         *answers = ask_both(config);
         struct status status = status_of(answers);
@@ -69,7 +67,7 @@ static bool wait_until_ready(const struct config *config, int seconds, struct an
     }
 }
 
-static void say_fault(const struct side *side, const char *name)
+static void say_silent(const struct side *side, const char *name)
 {
     if (side->answer == NULL)
         fprintf(stderr, "outrigger: the %s does not answer: %s\n", name, side->fault);
@@ -81,10 +79,10 @@ static void print(const struct arguments *arguments, const struct answers *answe
     if (arguments->json)
         status_print_json(&status, stdout);
     else
-        status_print(&status, stdout, isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL);
+        status_print(&status, stdout, say_coloured());
     fflush(stdout);
-    say_fault(&answers->supervisor, "supervisor");
-    say_fault(&answers->broker, "broker");
+    say_silent(&answers->supervisor, "supervisor");
+    say_silent(&answers->broker, "broker");
 }
 
 int status_command(const struct arguments *arguments)
@@ -94,20 +92,19 @@ int status_command(const struct arguments *arguments)
     char missing[4096] = "";
     if (config == NULL)
         return CTL_FAULT;
-    bool waits = arguments->wait_seconds >= 0;
-    bool ready =
-        waits && wait_until_ready(config, arguments->wait_seconds, &answers, missing, sizeof missing);
+    int64_t wait_ms = arguments_number(arguments, OPTION_WAIT, -1);
+    bool waits = wait_ms >= 0;
+    bool ready = waits && wait_until_ready(config, wait_ms, &answers, missing, sizeof missing);
     if (!waits)
         answers = ask_both(config);
     int result = answers.supervisor.answer != NULL && answers.broker.answer != NULL ? CTL_GOOD : CTL_FAULT;
     if (answers.supervisor.nobody_there && answers.broker.nobody_there) {
-        ask_say_absent(config, "nothing");
-        result = CTL_NOT_RUNNING;
+        result = ask_say_absent(arguments, config, "nothing");
     } else {
         print(arguments, &answers);
     }
     if (waits && !ready && result != CTL_NOT_RUNNING) {
-        fprintf(stderr, "outrigger: not ready after %d s: %s\n", arguments->wait_seconds, missing);
+        fprintf(stderr, "outrigger: not ready after %g s: %s\n", (double)wait_ms / 1000, missing);
         result = CTL_FAULT;
     }
     free_answers(&answers);

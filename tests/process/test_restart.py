@@ -173,12 +173,12 @@ class Restart(unittest.TestCase):
         with self.stack(web=None, supervisor__storm_count="2", supervisor__restart_max_ms="3600000") as stack:
             stack.wait(lambda: stack.process("worker.bad.1")["state"] == "failed", "it is not called failed")
             for words, status, reason in (
-                    ((), 2, "restart what?"),
+                    ((), 2, "expected workers|frontends|broker|collector|all, got nothing"),
                     (("workers",), 1, "worker.bad.1 is failed: exit 1"),
                     (("all",), 1, "worker.bad.1 is failed: exit 1"),
                     (("workers", "--model", "none"), 1, "there is no model none"),
                     (("broker", "--model", "sum"), 1, "only workers are of a model"),
-                    (("everything",), 1, "workers, frontends, broker, collector, all")):
+                    (("frontend",), 2, "got frontend; the nearest known is frontends")):
                 done = stack.outrigger("restart", *words)
                 self.assertEqual(done.returncode, status, done)
                 self.assertIn(reason, done.stderr)
