@@ -9,9 +9,10 @@
  *
  * The candidate's share is an arm of the model's route, set as the operator would set it. A model whose route
  * has arms already is somebody else's experiment: the roll-out is refused. The route that was said before is
- * kept and put back in any end; a candidate that was rolled back stays loaded, without traffic, to be looked
- * into (`outrigger unload` ends it). When the route or the stable version changes under a roll-out, by
- * whatever hand, the roll-out ends: it would judge by something that is not so.
+ * kept and put back in any end. Without a version pinned the highest one takes the traffic by itself: so the
+ * present one is pinned at the beginning, and stays so. A candidate that was rolled back stays loaded,
+ * without traffic, to be looked into (`outrigger unload` ends it). When the route or the stable version
+ * changes under a roll-out, by whatever hand, the roll-out ends: it would judge by something that is not so.
  *
  * While it is paused a roll-out goes no further, but a candidate that surely breaks a bound is rolled back
  * all the same. SPDX-License-Identifier: MIT */
@@ -122,13 +123,16 @@ static void restore(struct rollouts *rollouts, struct rollout *rollout)
 {
     char reason[512] = "";
     const struct rollout_hands *hands = &rollouts->hands;
-    if (!hands->set_route(hands->self, rollout->model, rollout->said, reason, sizeof reason)) {
+    enum rollout_act act =
+        hands->set_route(hands->self, rollout->model, rollout->said, reason, sizeof reason);
+    if (act == ROLLOUT_ACT_REFUSED) {
         static long long last;
         if (log_allowed(&last, 10))
             log_error("rollout of %s %s: the route cannot be put back: %s; it is tried again", rollout->model,
                       rollout->version, reason);
-        return;
     }
+    if (act != ROLLOUT_ACT_DONE)
+        return;
     enum rollout_state ending = rollout->ending;
     end(rollouts, rollout, ending, ending == ROLLOUT_DONE ? "done" : word_of_end(ending));
 }
@@ -230,9 +234,13 @@ static void move(struct rollouts *rollouts, struct rollout *rollout)
     char reason[512] = "there is no such model any more";
     const struct rollout_hands *hands = &rollouts->hands;
     struct route *route = route_of_step(rollouts, rollout);
-    bool done = route != NULL && hands->set_route(hands->self, rollout->model, route, reason, sizeof reason);
+    enum rollout_act act = route == NULL
+                               ? ROLLOUT_ACT_REFUSED
+                               : hands->set_route(hands->self, rollout->model, route, reason, sizeof reason);
     route_free(route);
-    if (!done) {
+    if (act == ROLLOUT_ACT_UNDER_WAY)
+        return;
+    if (act == ROLLOUT_ACT_REFUSED) {
         rollout_say(rollout, "the route cannot be set: %s", reason);
         rollout_go_back(rollouts, rollout, ROLLOUT_FAILED);
         return;

@@ -9,6 +9,8 @@
 
 enum rollout_version { ROLLOUT_VERSION_LOADING, ROLLOUT_VERSION_READY, ROLLOUT_VERSION_FAILED };
 
+enum rollout_act { ROLLOUT_ACT_DONE, ROLLOUT_ACT_UNDER_WAY, ROLLOUT_ACT_REFUSED };
+
 /* What roll-outs can do, and see. Whatever may be refused returns false and a reason. All of them outlive the
  * roll-outs. */
 struct rollout_hands {
@@ -24,9 +26,12 @@ struct rollout_hands {
     /* Copies, the caller's to free: the route that holds, and what the operator said (NULL: nothing). */
     struct route *(*route)(void *self, const char *model);
     struct route *(*said)(void *self, const char *model);
-    /* Makes the broker follow that route; NULL: what model.conf says. */
-    bool (*set_route)(void *self, const char *model, const struct route *route, char *reason,
-                      size_t capacity);
+    /* Makes the broker follow that route, NULL: what model.conf says, as if the operator had said it. While
+     * it is under way it is to be said again with each look. */
+    enum rollout_act (*set_route)(void *self, const char *model, const struct route *route, char *reason,
+                                  size_t capacity);
+    /* Makes that version, which is the stable one, stay it, whatever comes into the repository. */
+    bool (*pin)(void *self, const char *model, const char *version, char *reason, size_t capacity);
     /* Makes the version the stable one, sooner or later. */
     bool (*promote)(void *self, const char *model, const char *version, char *reason, size_t capacity);
     /* The broker's figures, the caller's to free; NULL: it does not answer. */

@@ -152,6 +152,8 @@ bool rollouts_begin(struct rollouts *rollouts, yyjson_val *request, char *reason
     if (rollout == NULL)
         return false;
     if (!may_begin(rollouts, rollout, reason, capacity) ||
+        !hands->pin(hands->self, rollout->model, hands->stable(hands->self, rollout->model), reason,
+                    capacity) ||
         !hands->load(hands->self, rollout->model, rollout->version, reason, capacity)) {
         rollout_record_free(rollout);
         return false;

@@ -9,7 +9,7 @@
 
 /* The world of one model "m", whose version 1 is stable. */
 static struct {
-    char stable[8], promoting[8];
+    char stable[8], promoting[8], pinned[8];
     enum rollout_version candidate;
     char why[32];
     struct route *said; /* NULL: nothing; `fallback` holds */
@@ -17,6 +17,7 @@ static struct {
     char refuse_route[32]; /* not "": set_route is refused so */
     char refuse_load[32];
     int loads, promotes, moves;
+    int slow_route; /* so many looks long it is under way */
     uint64_t epoch;
     bool away;                       /* the broker does not answer */
     uint64_t answered[3], failed[3]; /* by version */
@@ -68,18 +69,27 @@ static struct route *fake_said(void *self, const char *model)
     return world.said == NULL ? NULL : route_copy(world.said);
 }
 
-static bool fake_set_route(void *self, const char *model, const struct route *route, char *why,
-                           size_t capacity)
+static enum rollout_act fake_set_route(void *self, const char *model, const struct route *route, char *why,
+                                       size_t capacity)
 {
     (void)self, (void)model;
     if (world.refuse_route[0] != '\0') {
         snprintf(why, capacity, "%s", world.refuse_route);
-        return false;
+        return ROLLOUT_ACT_REFUSED;
     }
+    if (world.slow_route-- > 0)
+        return ROLLOUT_ACT_UNDER_WAY;
     struct route *copy = route == NULL ? NULL : route_copy(route);
     route_free(world.said);
     world.said = copy;
     world.moves++;
+    return ROLLOUT_ACT_DONE;
+}
+
+static bool fake_pin(void *self, const char *model, const char *version, char *why, size_t capacity)
+{
+    (void)self, (void)model, (void)why, (void)capacity;
+    snprintf(world.pinned, sizeof world.pinned, "%s", version);
     return true;
 }
 
@@ -122,6 +132,7 @@ static const struct rollout_hands hands = {.load = fake_load,
                                            .route = fake_route,
                                            .said = fake_said,
                                            .set_route = fake_set_route,
+                                           .pin = fake_pin,
                                            .promote = fake_promote,
                                            .figures = fake_figures,
                                            .agreement = fake_agreement};
@@ -261,6 +272,7 @@ START_TEST(a_good_one_becomes_stable_and_leaves_no_arm)
 {
     BEGIN("\"every_ms\":10000");
     expect("loading", 0);
+    ck_assert_str_eq(world.pinned, "1");
     seconds(1, 95, 5);
     expect("running", 5);
     ck_assert_uint_eq(weight(), 500);
@@ -422,6 +434,27 @@ START_TEST(a_refused_route_ends_it)
     expect("failed", 0);
     expect_reason("the route cannot be set: cannot write");
     ck_assert_ptr_null(world.said);
+}
+END_TEST
+
+START_TEST(a_route_that_takes_its_time_is_waited_for)
+{
+    world.slow_route = 3;
+    BEGIN("\"every_ms\":2000,\"min_requests\":10");
+    seconds(3, 95, 5);
+    expect("running", 0);
+    ck_assert_uint_eq(decisions("step"), 0);
+    seconds(1, 95, 5);
+    expect("running", 5);
+    ck_assert_uint_eq(decisions("step"), 1);
+    world.slow_route = 2;
+    ck_assert(rollouts_abort(rollouts, "m", reason, sizeof reason));
+    expect("going back", 5);
+    ck_assert(!rollouts_abort(rollouts, "m", reason, sizeof reason));
+    seconds(1, 95, 5);
+    expect("going back", 5);
+    seconds(1, 95, 5);
+    expect("aborted", 0);
 }
 END_TEST
 
@@ -627,6 +660,7 @@ int main(void)
         a_candidate_whose_workers_fail_later_goes_back,
         what_cannot_begin_is_refused,
         a_refused_route_ends_it,
+        a_route_that_takes_its_time_is_waited_for,
         a_change_by_another_hand_ends_it,
         a_pause_stops_the_clock_but_not_the_watch,
         a_supervisor_that_died_goes_on_with_all_figures,
