@@ -103,6 +103,7 @@ static int supervise(const struct options *options, const struct config *config,
     loop_signal(program.loop, SIGINT, stop, &program);
     loop_signal(program.loop, SIGHUP, reload, &program);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN); /* of a lease that somebody breaks while stamp.c asks for it */
     void *zmq = zmq_ctx_new();
     struct metrics *metrics = stats_page(config, "supervisor", options->name);
     struct fleet_setup setup = {.loop = program.loop,
