@@ -153,15 +153,16 @@ START_TEST(what_was_decided_is_shown)
          (struct top_look){
              .broker = json("{'models':[{'model':'m','version':'2','state':'ready','stable':true,'workers':1,"
                             "'queue_rows':40,'queue_requests':4,'in_flight':3}]}"),
-             .models = json(
-                 "{'models':[{'name':'m','stable':'2','versions':["
-                 "{'version':'2','state':'ready','share':95},{'version':'3','state':'ready','share':5.0},"
-                 "{'version':'4','state':'loading','share':0,'shadow':true},"
-                 "{'version':'5','state':'failed','share':0,'reason':'golden: no'},"
-                 "{'version':'1','state':'unloaded'}]}]}")});
+             .models = json("{'models':[{'model':'m','stable':'2','versions':["
+                            "{'version':'2','state':'ready','share':95,'wanted':3},{'version':'3','state':'"
+                            "ready','share':5.0},"
+                            "{'version':'4','state':'loading','share':0,'shadow':true},"
+                            "{'version':'5','state':'failed','share':0,'reason':'golden: no'},"
+                            "{'version':'1','state':'unloaded'}]}]}")});
     ck_assert_uint_eq(top->count, 4);
     ck_assert_double_eq_tol(row("m", "2")->share, 0.95, 1e-9);
     ck_assert_double_eq_tol(row("m", "3")->share, 0.05, 1e-9);
+    ck_assert_int_eq(row("m", "2")->wanted, 3);
     ck_assert(row("m", "4")->shadow);
     ck_assert_str_eq(row("m", "5")->reason, "golden: no");
     ck_assert_str_eq(row("m", "5")->state, "failed");
