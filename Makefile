@@ -38,6 +38,7 @@ PACKAGES_frontend   := fcgi
 PACKAGES_broker     := xxhash
 PACKAGES_worker     := onnxruntime
 PACKAGES_collector  := microhttpd
+PACKAGES_ctl        := ncursesw
 name-of = $(BIN)/$(if $(filter ctl,$1),outrigger,outrigger-$1)
 
 # ---- flags; what pkg-config says is kept in build/flags.mk, which is made (and the packages installed) first ----
@@ -68,7 +69,8 @@ build/flags.mk: Makefile deploy/install-deps
 	 flags() { pkg-config --exists --print-errors "$$2"; say "$$1" "$$(pkg-config --cflags $$2)" "$$(pkg-config --libs $$2 | sed 's/-Wl,-rpath,[^ ]*//g')"; }; \
 	 msgpack=msgpack-c; pkg-config --exists $$msgpack || msgpack=msgpack; ort='$(ort-release)'; \
 	 { flags libzmq libzmq; flags msgpack $$msgpack; flags libconfig libconfig; flags yyjson yyjson; \
-	   flags fcgi fcgi; flags microhttpd libmicrohttpd; flags xxhash libxxhash; flags check check; \
+	   flags fcgi fcgi; flags microhttpd libmicrohttpd; flags xxhash libxxhash; flags ncursesw ncursesw; \
+	   flags check check; \
 	   if [ -n "$$ort" ]; then say onnxruntime "-I$$ort/include" "-L$$ort/lib -Wl,-rpath,$$ort/lib -lonnxruntime"; \
 	   else flags onnxruntime libonnxruntime; fi; } > $@.new; mv $@.new $@
 
@@ -112,7 +114,7 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 ARCHIVES     := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
-all-packages := fcgi onnxruntime microhttpd xxhash check $(PACKAGES_common)
+all-packages := fcgi onnxruntime microhttpd xxhash ncursesw check $(PACKAGES_common)
 
 $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@mkdir -p $(@D)

@@ -166,8 +166,7 @@ struct catalog_entry {
     bool required;      /* the model: a service that lacks it is not ready */
     struct text schema; /* READY's payload; empty while unknown */
     struct text reason; /* why its workers do not start; empty: they do, or nobody has said */
-    struct text
-        route; /* the model's, as JSON (route.h); empty: it says nothing, or this is not the stable version */
+    struct text route;  /* the model's, as JSON (route.h), in the entry of its stable version */
 };
 
 /* Bytes that catalog_entry_encode writes at most, for a schema of that length. */

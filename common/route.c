@@ -166,16 +166,15 @@ static void add_arm(yyjson_mut_doc *document, yyjson_mut_val *object, const stru
     add_percent(document, object, arm->weight);
 }
 
-static void add_by(const struct route *route, yyjson_mut_doc *document, yyjson_mut_val *object)
+char *route_by_text(const struct route *route, char text[ROUTE_BY_MAX])
 {
     static const char *const names[] = {[ROUTE_BY_RANDOM] = "random",
                                         [ROUTE_BY_KEY] = "key",
                                         [ROUTE_BY_API_KEY] = "api_key",
                                         [ROUTE_BY_ADDRESS] = "address",
                                         [ROUTE_BY_HEADER] = "header:"};
-    char text[ROUTE_HEADER_MAX + 16];
-    snprintf(text, sizeof text, "%s%s", names[route->by], route->by_header);
-    yyjson_mut_obj_add_strcpy(document, object, "by", text);
+    snprintf(text, ROUTE_BY_MAX, "%s%s", names[route->by], route->by_header);
+    return text;
 }
 
 static void add_network(yyjson_mut_doc *document, yyjson_mut_val *list, const struct route_network *network)
@@ -194,10 +193,11 @@ static void add_network(yyjson_mut_doc *document, yyjson_mut_val *list, const st
 void route_to_json(const struct route *route, yyjson_mut_doc *document, yyjson_mut_val *object)
 {
     CHECK_OBJECT(route, ROUTE_MAGIC);
+    char by[ROUTE_BY_MAX];
     yyjson_mut_val *arms = yyjson_mut_obj_add_arr(document, object, "arms");
     for (size_t i = 0; i < route->arm_count; i++)
         add_arm(document, yyjson_mut_arr_add_obj(document, arms), &route->arms[i]);
-    add_by(route, document, object);
+    yyjson_mut_obj_add_strcpy(document, object, "by", route_by_text(route, by));
     yyjson_mut_val *rules = yyjson_mut_obj_add_arr(document, object, "rules");
     for (size_t i = 0; i < route->rule_count; i++) {
         yyjson_mut_val *rule = yyjson_mut_arr_add_obj(document, rules);

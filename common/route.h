@@ -16,7 +16,8 @@ enum {
     ROUTE_RULES_MAX = 64,
     ROUTE_NETWORKS_MAX = 64,
     ROUTE_HEADER_MAX = 64, /* bytes of a header's name */
-    ROUTE_VALUE_MAX = 256  /* bytes of a header's value in a rule */
+    ROUTE_VALUE_MAX = 256, /* bytes of a header's value in a rule */
+    ROUTE_BY_MAX = 80      /* bytes of "header:NAME" with its terminator */
 };
 
 /* What is hashed, so that the same one always gets the same version. */
@@ -74,6 +75,8 @@ bool route_names(const struct route *route, const char *version);
 uint32_t route_weight(const struct route *route, const char *version);
 /* What stable gets when it is no arm itself: the rest of ROUTE_WHOLE. */
 uint32_t route_rest(const struct route *route);
+/* "random", "key", "api_key", "address" or "header:NAME". Returns `text`. */
+char *route_by_text(const struct route *route, char text[ROUTE_BY_MAX]);
 /* True when a client of that address (IPv4 or IPv6 in text; what is neither is in no network) may choose a
  * version by force_header. */
 bool route_may_force(const struct route *route, const char *address);

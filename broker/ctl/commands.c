@@ -32,6 +32,17 @@ static const struct command commands[] = {
              "when the time\n"
              "is over it says what is missing and exits 1.\n",
      .run = status_command},
+    {.name = "top",
+     .summary = "watch models and workers: rates, times, queues, memory",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_ONCE, OPTION_INTERVAL},
+     .text = "On a terminal: a picture of every version of every model that is drawn anew each second. Keys: "
+             "q quits, s\n"
+             "sorts by another column, r looks more or less often, arrows scroll, h tells of the rest. With "
+             "--once, or\n"
+             "where there is no terminal, it looks twice and prints what was between; --json likewise, as "
+             "one object.\n"
+             "Exits 1 when the supervisor or the broker does not answer, 3 when nothing runs.\n",
+     .run = top_command},
     {.name = "reload",
      .summary = "make a running Outrigger read its configuration and models again",
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
@@ -54,6 +65,90 @@ static const struct command commands[] = {
          "or does not\n"
          "run, or given up, because a new process does not get ready: then the old one stays.\n",
      .run = restart_command},
+    {.name = "models",
+     .summary = "show every version of every model: what runs, why, and who gets the requests",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text =
+         "WHY is the reason for which a version runs: stable takes the traffic, next will as soon as it is "
+         "ready,\n"
+         "canary and rule have a part of it, shadow gets copies, previous took it before, serve is "
+         "model.conf's wish,\n"
+         "loaded that of the operator.\n",
+     .run = models_command},
+    {.name = "models list",
+     .summary = "the same",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text = "",
+     .run = models_command},
+    {.name = "models show",
+     .summary = "show one model, with its route",
+     .operands = "MODEL",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text = "",
+     .run = models_show_command},
+    {.name = "models rescan",
+     .summary = "read the model repository again, not the configuration",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text = "Needed only where supervisor.watch is off, or the file system tells nobody of changes. A model "
+             "that is wrong\n"
+             "stays what it was, is named, and holds up no other.\n",
+     .run = models_rescan_command},
+    {.name = "models load",
+     .summary = "run a version beside those that run",
+     .operands = "MODEL [VERSION]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text =
+         "It gets one worker, and requests that name it; it is remembered. Without VERSION: the model "
+         "again that was\n"
+         "unloaded as a whole. Exits 1 when it does not get ready, with the reason; then it is not loaded.\n",
+     .run = models_load_command},
+    {.name = "models unload",
+     .summary = "end the workers of a version, or of the whole model",
+     .operands = "MODEL [VERSION]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text = "Returns when their processes have ended. A version that takes traffic is refused; a model "
+             "without any is\n"
+             "answered 503 until it is loaded again.\n",
+     .run = models_unload_command},
+    {.name = "models reload",
+     .summary = "replace the workers of a version by new ones that read its files again",
+     .operands = "MODEL [VERSION]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text = "Without VERSION: of all versions that run. The new ones are ready before the old finish what "
+             "they have and\n"
+             "end; when they do not get ready the old stay.\n",
+     .run = models_reload_command},
+    {.name = "promote",
+     .summary = "give the traffic of a model to a version",
+     .operands = "MODEL VERSION",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text =
+         "The version is loaded if need be; as soon as all its workers are ready the traffic moves, without "
+         "a failed\n"
+         "request, and stays there whatever appears in the repository. VERSION latest: as model.conf says, "
+         "else always\n"
+         "the highest. When it does not get ready everything stays as it was, and the exit status is 1.\n",
+     .run = promote_command},
+    {.name = "rollback",
+     .summary = "give the traffic back to the version that had it before",
+     .operands = "MODEL",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text =
+         "At once when that still runs (model.conf: keep_previous), with the workers that it has; more are "
+         "started. A\n"
+         "promotion under way is called off instead. Again, and the two change places once more.\n",
+     .run = rollback_command},
+    {.name = "route",
+     .summary = "show or say which versions of a model get which requests",
+     .operands = "MODEL [show|set|reset] [JSON]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT, OPTION_CANARY, OPTION_BY, OPTION_RULE,
+                 OPTION_SHADOW, OPTION_FORCE_HEADER, OPTION_FORCE_FROM},
+     .text =
+         "A route is said as a whole, by options (which mean set) or as JSON in the form that show prints, "
+         "and\n"
+         "overrides model.conf's until reset. Versions that it names are loaded first; it holds when all "
+         "are ready.\n",
+     .run = route_command},
     {.name = "stop",
      .summary = "stop a running Outrigger in order",
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},

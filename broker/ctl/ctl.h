@@ -127,11 +127,25 @@ const char *arguments_text_at(const struct arguments *arguments, enum option_id 
 /* All about one row, and the list of its verbs. */
 void help_print(const struct command *command, FILE *out);
 
+/* What the commands that name MODEL and VERSION share: asks the supervisor, follows what it does, and says
+ * `done`, or why it is `refused`. */
+int version_wish(const struct arguments *arguments, const char *verb, const char *refused, const char *done);
+
 /* The commands. Each returns an exit status. */
 int run_command(const struct arguments *arguments);
 int check_command(const struct arguments *arguments);
 int status_command(const struct arguments *arguments);
+int top_command(const struct arguments *arguments);
 int reload_command(const struct arguments *arguments);
+int models_command(const struct arguments *arguments);
+int models_show_command(const struct arguments *arguments);
+int models_rescan_command(const struct arguments *arguments);
+int models_load_command(const struct arguments *arguments);
+int models_unload_command(const struct arguments *arguments);
+int models_reload_command(const struct arguments *arguments);
+int promote_command(const struct arguments *arguments);
+int rollback_command(const struct arguments *arguments);
+int route_command(const struct arguments *arguments);
 int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);
 int replay_command(const struct arguments *arguments);

@@ -69,7 +69,7 @@ bool member_serves(const struct member *member);
 
 /* Asks it to finish what it has, as another does its work; members_remove_retired frees it then. */
 void member_drain(struct member *member);
-/* "worker.sum.1 (123)", in a buffer of MEMBER_TITLE_BYTES. */
+/* "worker.sum.2.1 (123)", in a buffer of MEMBER_TITLE_BYTES. */
 enum { MEMBER_TITLE_BYTES = 320 };
 const char *member_title(const struct member *member, char *buffer);
 /* Stops it; members_remove_retired frees it when its process has ended. */

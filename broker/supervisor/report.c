@@ -44,6 +44,10 @@ static void add_process(void *self, const struct command *command, const struct 
     yyjson_mut_obj_add_str(reply, entry, "state", service_state_name(service_state(service)));
     yyjson_mut_obj_add_uint(reply, entry, "restarts", service_restarts(service));
     yyjson_mut_obj_add_int(reply, entry, "uptime_ms", service_uptime_ms(service));
+    uint64_t resident_bytes, cpu_us;
+    service_usage(service, &resident_bytes, &cpu_us);
+    yyjson_mut_obj_add_uint(reply, entry, "rss_bytes", resident_bytes);
+    yyjson_mut_obj_add_uint(reply, entry, "cpu_us", cpu_us);
     yyjson_mut_obj_add_strcpy(reply, entry, "cause", service_cause(service));
     yyjson_mut_obj_add_strcpy(reply, entry, "model", command->model);
     yyjson_mut_obj_add_strcpy(reply, entry, "version", command->version);
