@@ -36,6 +36,7 @@ struct job {
     char *stable_before;       /* PROMOTE, ROLLBACK: what was said until then; NULL: nothing */
     struct route *route;       /* ROUTE: the one to be; NULL: model.conf's */
     struct config_names asked; /* ROUTE: the versions that it names */
+    bool at_once;              /* ROUTE: whichever of them are ready */
     bool written;              /* it holds when the broker has been told */
     struct job *prev, *next;
 };
@@ -207,6 +208,7 @@ static void furnish(struct job *job, const struct petition *petition, const char
         deployment_say(&job->version, said == NULL ? NULL : said->stable); /* NULL: the highest */
     }
     if (wish->kind == WISH_ROUTE && wish->route != NULL) {
+        job->at_once = wish->at_once;
         job->route = route_copy(wish->route);
         petition_route_versions(job->route, &job->asked);
     }
@@ -239,6 +241,7 @@ uint64_t deploy_wish(struct deploy *deploy, const struct plan *plan, const struc
     } else {
         overrule(deploy, wish);
         struct job *job = begin(deploy, wish);
+        petition.said = deploy->said; /* what was until now is freed */
         furnish(job, &petition, stable_before);
         id = job->id;
         for (size_t i = 0; i < job->asked.count; i++) /* the one that was overruled may have asked, too */
@@ -419,6 +422,8 @@ static enum verdict judge(struct deploy *deploy, const struct plan *plan, const 
                      model->name, model->serving == NULL ? "none" : model->serving, failure);
         return failure == NULL ? GO_ON : GIVE_UP;
     }
+    if (job->at_once)
+        return CAME_TRUE;
     for (size_t i = 0; i < job->asked.count; i++)
         if (plan_found(model, job->asked.names[i]) == NULL)
             return GIVE_UP;

@@ -125,6 +125,10 @@ static void restore(struct rollouts *rollouts, struct rollout *rollout)
     const struct rollout_hands *hands = &rollouts->hands;
     enum rollout_act act =
         hands->set_route(hands->self, rollout->model, rollout->said, reason, sizeof reason);
+    struct route *present = hands->route(hands->self, rollout->model);
+    if (present == NULL) /* the model is gone, and its route with it */
+        act = ROLLOUT_ACT_DONE;
+    route_free(present);
     if (act == ROLLOUT_ACT_REFUSED) {
         static long long last;
         if (log_allowed(&last, 10))
@@ -296,7 +300,7 @@ static bool still_ours(struct rollouts *rollouts, struct rollout *rollout)
     }
     if (hands->version(hands->self, rollout->model, rollout->version, reason, sizeof reason) ==
         ROLLOUT_VERSION_FAILED) {
-        rollout_say(rollout, "no worker of the candidate starts: %s", reason);
+        rollout_say(rollout, "a worker of the candidate does not start: %s", reason);
         rollout_go_back(rollouts, rollout, ROLLOUT_FAILED);
         return false;
     }

@@ -383,7 +383,7 @@ START_TEST(a_candidate_whose_workers_fail_later_goes_back)
     world.candidate = ROLLOUT_VERSION_FAILED;
     seconds(1, 95, 0);
     expect("failed", 0);
-    expect_reason("no worker of the candidate starts: exit 1");
+    expect_reason("a worker of the candidate does not start: exit 1");
     ck_assert_ptr_null(world.said);
 }
 END_TEST
