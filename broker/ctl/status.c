@@ -38,13 +38,19 @@ static yyjson_val *find_model(yyjson_val *answer, const char *model, const char 
     return NULL;
 }
 
+/* One of another host: its pid says nothing here. */
+static bool is_remote(yyjson_val *worker)
+{
+    return yyjson_is_false(yyjson_obj_get(worker, "managed"));
+}
+
 static yyjson_val *find_worker(yyjson_val *broker, int64_t pid)
 {
     size_t i, count;
     yyjson_val *entry;
     yyjson_arr_foreach(yyjson_obj_get(broker, "workers"), i, count, entry)
     {
-        if (pid != 0 && number_in(entry, "pid") == pid)
+        if (pid != 0 && number_in(entry, "pid") == pid && !is_remote(entry))
             return entry;
     }
     return NULL;
@@ -303,18 +309,61 @@ static void add_process(struct table *table, const struct status *status, yyjson
     table_cell(table, TONE_PLAIN, "%s", text_in(process, "cause"));
 }
 
-/* A worker that runs elsewhere, which the broker alone knows. */
+/* ---- workers that are not the supervisor's ---- */
+
+static bool has_process(yyjson_val *supervisor, int64_t pid)
+{
+    size_t i, count;
+    yyjson_val *process;
+    yyjson_arr_foreach(yyjson_obj_get(supervisor, "processes"), i, count, process)
+    {
+        if (number_in(process, "pid") == pid)
+            return true;
+    }
+    return false;
+}
+
+/* As long as nobody knows what the supervisor has, only those of other hosts are surely not its. */
+static bool is_unmanaged(const struct status *status, yyjson_val *worker)
+{
+    return is_remote(worker) ||
+           (status->supervisor != NULL && !has_process(status->supervisor, number_in(worker, "pid")));
+}
+
 static void add_unmanaged(struct table *table, yyjson_val *worker)
 {
-    const char *address = text_in(worker, "address");
-    table_cell(table, TONE_PLAIN, "worker of %s %s", text_in(worker, "model"), text_in(worker, "version"));
-    table_cell(table, TONE_PLAIN, "-");
-    table_cell(table, TONE_GOOD, "%s", text_in(worker, "state"));
-    table_cell(table, TONE_PLAIN, "-");
-    table_cell(table, TONE_PLAIN, "-");
+    const char *key_name = text_in(worker, "key_name"), *address = text_in(worker, "address");
+    table_cell(table, TONE_PLAIN, "%s", text_in(worker, "model"));
+    table_cell(table, TONE_PLAIN, "%s", text_in(worker, "version"));
+    table_cell(table, TONE_PLAIN, "%s", is_remote(worker) ? address : "this host");
+    table_cell(table, TONE_PLAIN, "%s", *key_name == '\0' ? "-" : key_name);
+    number_cell(table, worker, "pid");
+    table_cell(table, TONE_PLAIN, "%s", text_in(worker, "state"));
     number_cell(table, worker, "in_flight");
-    table_cell(table, TONE_PLAIN, "unmanaged%s%s", *address == '\0' ? "" : ", ", address);
-    table_cell(table, TONE_PLAIN, "%s", "");
+    number_cell(table, worker, "answered");
+}
+
+/* Who serves without being ours to start and stop; nothing when there are none. */
+static void print_unmanaged(const struct status *status, FILE *out, bool coloured)
+{
+    static const char *const heads[] = {"UNMANAGED", "VERSION", "ADDRESS",    "KEY",
+                                        ">PID",      "STATE",   ">IN FLIGHT", ">ANSWERED"};
+    struct table *table = NULL;
+    size_t i, count;
+    yyjson_val *worker;
+    yyjson_arr_foreach(yyjson_obj_get(status->broker, "workers"), i, count, worker)
+    {
+        if (!is_unmanaged(status, worker))
+            continue;
+        if (table == NULL)
+            table = table_new(heads, COUNT_OF(heads));
+        add_unmanaged(table, worker);
+    }
+    if (table == NULL)
+        return;
+    fputc('\n', out);
+    table_print(table, out, coloured);
+    table_free(table);
 }
 
 static void print_processes(const struct status *status, FILE *out, bool coloured)
@@ -327,11 +376,6 @@ static void print_processes(const struct status *status, FILE *out, bool coloure
     yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, entry)
     {
         add_process(table, status, entry);
-    }
-    yyjson_arr_foreach(yyjson_obj_get(status->broker, "workers"), i, count, entry)
-    {
-        if (yyjson_is_false(yyjson_obj_get(entry, "managed")))
-            add_unmanaged(table, entry);
     }
     table_print(table, out, coloured);
     table_free(table);
@@ -424,6 +468,7 @@ void status_print(const struct status *status, FILE *out, bool coloured)
     if (status->supervisor != NULL)
         fputc('\n', out);
     print_processes(status, out, coloured);
+    print_unmanaged(status, out, coloured);
     print_successions(status, out);
     print_last_words(status, out);
 }

@@ -170,26 +170,25 @@ START_TEST(what_was_decided_stands_beside)
         "{'model':'m','version':'3','state':'ready','workers':1,'stable':false},"
         "{'model':'m','version':'5','state':'failed','reason':'no\\u001bfile','workers':0}],"
         "'workers':[{'model':'m','version':'2','pid':7,'state':'idle','in_flight':1,'managed':false,"
-        "'address':'10.0.0.9'},{'model':'m','version':'3','pid':8,'state':'idle','managed':true}]}");
+        "'address':'10.0.0.9','key_name':'host9'}]}");
     decided =
         parse("{'models':[{'model':'m','versions':[{'version':'2','share':97.5},{'version':'3','share':2.5},"
               "{'version':'4','shadow':true,'share':0,'state':'loading','reason':'it is still being written'}"
               "]}]}");
     status.models = yyjson_doc_get_root(decided);
     char *text = printed(print_plain, &status);
-    ck_assert_str_eq(
-        text, "ready: 2 versions with 4 workers\n"
-              "\n"
-              "MODEL  VERSION  STATE     SHARE  WORKERS  QUEUE  ROWS  IN FLIGHT  WHY\n"
-              "m      2        ready     97.5%   2/2 +1      -     -          -  stable\n"
-              "m      3        ready      2.5%      1/1      -     -          -  route\n"
-              "m      4        loading  shadow      -/1      -     -          -  \n"
-              "m      5        failed        -      0/1      -     -          -  loaded\n"
-              "m 4 loading: it is still being written\n"
-              "m 5 has failed: no?file\n"
-              "\n"
-              "PROCESS        PID  STATE  RESTARTS  UPTIME  IN FLIGHT  ORIGIN               LAST CAUSE\n"
-              "worker of m 2    -  idle          -       -          1  unmanaged, 10.0.0.9  \n");
+    ck_assert_str_eq(text, "ready: 2 versions with 4 workers\n"
+                           "\n"
+                           "MODEL  VERSION  STATE     SHARE  WORKERS  QUEUE  ROWS  IN FLIGHT  WHY\n"
+                           "m      2        ready     97.5%   2/2 +1      -     -          -  stable\n"
+                           "m      3        ready      2.5%      1/1      -     -          -  route\n"
+                           "m      4        loading  shadow      -/1      -     -          -  \n"
+                           "m      5        failed        -      0/1      -     -          -  loaded\n"
+                           "m 4 loading: it is still being written\n"
+                           "m 5 has failed: no?file\n"
+                           "\n"
+                           "\nUNMANAGED  VERSION  ADDRESS   KEY    PID  STATE  IN FLIGHT  ANSWERED\n"
+                           "m          2        10.0.0.9  host9    7  idle           1         -\n");
     free(text);
     text = printed(status_print_json, &status);
     ck_assert_ptr_nonnull(strstr(text, "\"models\":[{\"model\":\"m\",\"versions\":[{\"version\":\"2\","));
@@ -210,6 +209,31 @@ START_TEST(one_side_alone_is_shown)
     ck_assert_str_eq(text, "not ready: supervisor (does not answer)\n\n"
                            "MODEL  VERSION  STATE     SHARE  WORKERS  QUEUE  ROWS  IN FLIGHT  WHY\n"
                            "m      1        draining      -      1/-      4    40          3  \n");
+    free(text);
+}
+END_TEST
+
+/* One of another host with the pid of a process here, and one that somebody has started here. */
+START_TEST(workers_that_are_not_managed_have_a_table_of_their_own)
+{
+    struct status status = status_of(
+        "{" PROCESSES "}",
+        "{'workers':[{'model':'m','version':'1','pid':8,'state':'idle','in_flight':5,'answered':1,'managed':"
+        "true},"
+        "{'model':'m','version':'1','pid':8,'state':'busy','in_flight':3,'answered':12,'managed':false,"
+        "'address':'10.0.0.7','key_name':'host7'},"
+        "{'model':'m','version':'2','pid':77,'state':'idle','in_flight':0,'answered':0,'managed':true}]}");
+    char *text = printed(print_plain, &status);
+    ck_assert_ptr_nonnull(strstr(text, "worker.m.1    8  running         2   1d 1h          5"));
+    const char *table = strstr(text, "\nUNMANAGED");
+    ck_assert_ptr_nonnull(table);
+    ck_assert_str_eq(table, "\nUNMANAGED  VERSION  ADDRESS    KEY    PID  STATE  IN FLIGHT  ANSWERED\n"
+                            "m          1        10.0.0.7   host7    8  busy           3        12\n"
+                            "m          2        this host  -       77  idle           0         0\n");
+    free(text);
+    status = status_of(NULL, "{'workers':[{'model':'m','version':'2','pid':77,'managed':true}]}");
+    text = printed(print_plain, &status);
+    ck_assert_ptr_null(strstr(text, "UNMANAGED")); /* nobody says what the supervisor has */
     free(text);
 }
 END_TEST
@@ -338,6 +362,7 @@ int main(void)
         tables_join_both_sides,
         what_was_decided_stands_beside,
         one_side_alone_is_shown,
+        workers_that_are_not_managed_have_a_table_of_their_own,
         last_words_stand_below_the_tables,
         successions_are_summed_up,
         colours_are_for_terminals,
