@@ -36,6 +36,7 @@ struct job {
     char *stable_before;       /* PROMOTE, ROLLBACK: what was said until then; NULL: nothing */
     struct route *route;       /* ROUTE: the one to be; NULL: model.conf's */
     struct config_names asked; /* ROUTE: the versions that it names */
+    bool at_once;              /* ROUTE: whichever of them are ready */
     bool written;              /* it holds when the broker has been told */
     struct job *prev, *next;
 };
@@ -208,6 +209,7 @@ static void furnish(const struct deploy *deploy, struct job *job, const struct p
         deployment_say(&job->version, said == NULL ? NULL : said->stable); /* NULL: the highest */
     }
     if (wish->kind == WISH_ROUTE && wish->route != NULL) {
+        job->at_once = wish->at_once;
         job->route = route_copy(wish->route);
         petition_route_versions(job->route, &job->asked);
     }
@@ -421,6 +423,8 @@ static enum verdict judge(struct deploy *deploy, const struct plan *plan, const 
                      model->name, model->serving == NULL ? "none" : model->serving, failure);
         return failure == NULL ? GO_ON : GIVE_UP;
     }
+    if (job->at_once)
+        return CAME_TRUE;
     for (size_t i = 0; i < job->asked.count; i++)
         if (plan_found(model, job->asked.names[i]) == NULL)
             return GIVE_UP;

@@ -335,6 +335,12 @@ uint64_t fleet_restart(struct fleet *fleet, const char *what, const char *model,
     return 0;
 }
 
+bool fleet_is_stopping(const struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return fleet->stopping;
+}
+
 void fleet_stop(struct fleet *fleet)
 {
     CHECK_OBJECT(fleet, FLEET_MAGIC);

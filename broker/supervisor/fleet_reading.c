@@ -8,6 +8,8 @@
 #include "fleet_state.h"
 
 #include "clock.h"
+#include "curve.h"
+#include "keys.h"
 #include "log.h"
 #include "recycle.h"
 
@@ -257,8 +259,10 @@ bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity, changes_vi
                                             : config_load(options->config_file, options->settings,
                                                           options->setting_count, &errors);
     const char *fixed = config == NULL ? NULL : changed_for_good(fleet->setup.basis.config, config);
-    if (config != NULL && fixed == NULL)
+    if (config != NULL && fixed == NULL) {
+        curve_check(config, &errors);
         plan = read_repository(fleet, &(struct look){config, true, NULL, NULL}, &errors);
+    }
     if (plan != NULL && errors.count == 0) {
         changes_of_config(fleet->setup.basis.config, config, tell_change, &telling);
         tell_changes_of_models(fleet, plan, &telling);
@@ -267,6 +271,7 @@ bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity, changes_vi
         take_config(fleet, config);
         take_plan(fleet, plan);
         try_again(fleet, NULL);
+        keys_reload(config, visit, self);
         log_info("configuration and %zu models read again", plan->model_count);
         return true;
     }
