@@ -38,6 +38,7 @@ PACKAGES_frontend   := fcgi
 PACKAGES_broker     := xxhash
 PACKAGES_worker     := onnxruntime
 PACKAGES_collector  := microhttpd
+PACKAGES_ctl        := ncursesw
 name-of = $(BIN)/$(if $(filter ctl,$1),outrigger,outrigger-$1)
 
 # ---- flags; what pkg-config says is kept in build/flags.mk, which is made (and the packages installed) first ----
@@ -68,7 +69,8 @@ build/flags.mk: Makefile deploy/install-deps
 	 flags() { pkg-config --exists --print-errors "$$2"; say "$$1" "$$(pkg-config --cflags $$2)" "$$(pkg-config --libs $$2 | sed 's/-Wl,-rpath,[^ ]*//g')"; }; \
 	 msgpack=msgpack-c; pkg-config --exists $$msgpack || msgpack=msgpack; ort='$(ort-release)'; \
 	 { flags libzmq libzmq; flags msgpack $$msgpack; flags libconfig libconfig; flags yyjson yyjson; \
-	   flags fcgi fcgi; flags microhttpd libmicrohttpd; flags xxhash libxxhash; flags check check; \
+	   flags fcgi fcgi; flags microhttpd libmicrohttpd; flags xxhash libxxhash; flags ncursesw ncursesw; \
+	   flags check check; \
 	   if [ -n "$$ort" ]; then say onnxruntime "-I$$ort/include" "-L$$ort/lib -Wl,-rpath,$$ort/lib -lonnxruntime"; \
 	   else flags onnxruntime libonnxruntime; fi; } > $@.new; mv $@.new $@
 
@@ -112,7 +114,7 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 ARCHIVES     := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
-all-packages := fcgi onnxruntime microhttpd xxhash check $(PACKAGES_common)
+all-packages := fcgi onnxruntime microhttpd xxhash ncursesw check $(PACKAGES_common)
 
 $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@mkdir -p $(@D)
@@ -220,6 +222,8 @@ run: all  ## serve the example models behind WEB on 127.0.0.1:8080 until Ctrl-C
 	@WEB=$(WEB) exec deploy/run-local
 
 LIBRARY := $(PREFIX)/lib/outrigger
+# Where bash, zsh and fish look for what completes a command.
+COMPLETIONS := bash-completion/completions/outrigger zsh/site-functions/_outrigger fish/vendor_completions.d/outrigger.fish
 install: all  ## to DESTDIR PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBRARY)/python $(DESTDIR)$(PREFIX)/share/man/man1 \
 	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/outrigger
@@ -229,10 +233,14 @@ install: all  ## to DESTDIR PREFIX
 	install -m 644 deploy/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 deploy/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/
+	install -d $(dir $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%))
+	$(call name-of,ctl) completion bash >$(DESTDIR)$(PREFIX)/share/$(word 1,$(COMPLETIONS))
+	$(call name-of,ctl) completion zsh >$(DESTDIR)$(PREFIX)/share/$(word 2,$(COMPLETIONS))
+	$(call name-of,ctl) completion fish >$(DESTDIR)$(PREFIX)/share/$(word 3,$(COMPLETIONS))
 
 uninstall:  ## what install put there
 	rm -f $(foreach p,$(PROGRAMS),$(DESTDIR)$(PREFIX)/bin/$(notdir $(call name-of,$p)))
-	rm -rf $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/share/outrigger
+	rm -rf $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/share/outrigger $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%)
 	rm -f $(foreach m,$(wildcard deploy/man/*.1),$(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $m)) \
 	  $(foreach m,$(wildcard deploy/man/*.5),$(DESTDIR)$(PREFIX)/share/man/man5/$(notdir $m))
 

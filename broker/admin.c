@@ -4,14 +4,27 @@
  *   {"command":"worker-failed","model":M,"version":V,"all":B,"reason":TEXT}
  *                                       a worker of that version could not start; B: none of them can
  *   {"command":"status"}                every worker and every model version, for `outrigger status`
+ *   {"command":"figures"}               what became of the requests of each version since the broker began
  *   {"command":"reload"}                the model repository changed
+ *   {"command":"routes"}                the operator said something: every request that comes after the
+ * answer follows the stable versions and routes of deployments.json
  *   {"command":"reload-keys"}           so may the list of keys that come in over tcp (broker.curve_allow)
  *
  * The socket is not the data path's: it is made by main with mode 0600, and control.c checks the peer's uid.
  * SPDX-License-Identifier: MIT */
 #include "admin.h"
 
+#include "clock.h"
+
 #include <utlist.h>
+
+static uint64_t requests_in_flight(const struct worker *worker)
+{
+    uint64_t requests = 0;
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        requests += worker->batches[i].count;
+    return requests;
+}
 
 /* "managed": it may be a process of the supervisor's; else where it is, and whose key it has. */
 void admin_add_origin(yyjson_mut_doc *reply, yyjson_mut_val *entry, const struct worker *worker)
@@ -30,10 +43,7 @@ static void add_worker(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct
     yyjson_mut_obj_add_strcpy(reply, entry, "version", worker->version->name);
     yyjson_mut_obj_add_uint(reply, entry, "pid", worker->pid);
     yyjson_mut_obj_add_str(reply, entry, "state", worker_state_name(worker->state));
-    uint64_t requests = 0;
-    for (uint32_t i = 0; i < worker->in_flight; i++)
-        requests += worker->batches[i].count;
-    yyjson_mut_obj_add_uint(reply, entry, "in_flight", requests);
+    yyjson_mut_obj_add_uint(reply, entry, "in_flight", requests_in_flight(worker));
     yyjson_mut_obj_add_uint(reply, entry, "answered", worker->answered);
     admin_add_origin(reply, entry, worker);
 }
@@ -64,8 +74,7 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struc
     DL_FOREACH2(version->workers, worker, next)
     {
         unmanaged += worker->remote;
-        for (uint32_t i = 0; i < worker->in_flight; i++)
-            in_flight += worker->batches[i].count;
+        in_flight += requests_in_flight(worker);
     }
     yyjson_mut_obj_add_uint(reply, entry, "in_flight", in_flight);
     yyjson_mut_obj_add_uint(reply, entry, "unmanaged", unmanaged); /* of the workers */
@@ -94,6 +103,63 @@ static void status(struct broker *broker, yyjson_mut_doc *reply)
         }
 }
 
+/* ---- figures ---- */
+
+static void add_figures_worker(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct worker *worker)
+{
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, list);
+    yyjson_mut_obj_add_uint(reply, entry, "pid", worker->pid);
+    yyjson_mut_obj_add_str(reply, entry, "state", worker_state_name(worker->state));
+    yyjson_mut_obj_add_uint(reply, entry, "in_flight", requests_in_flight(worker));
+    admin_add_origin(reply, entry, worker);
+}
+
+static void add_figures_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct version *version)
+{
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, list);
+    yyjson_mut_obj_add_strcpy(reply, entry, "version", version->name);
+    yyjson_mut_obj_add_str(reply, entry, "state", state_name(version_state(version)));
+    figures_to_json(&version->figures, reply, entry);
+    yyjson_mut_obj_add_uint(reply, entry, "queue_requests", version->queue.requests);
+    yyjson_mut_obj_add_sint(reply, entry, "cost_row_ns", cost_of_batch(&version->cost, 1));
+    yyjson_mut_val *workers = yyjson_mut_obj_add_arr(reply, entry, "workers");
+    uint64_t in_flight = 0;
+    const struct worker *worker;
+    DL_FOREACH2(version->workers, worker, next)
+    {
+        in_flight += requests_in_flight(worker);
+        add_figures_worker(reply, workers, worker);
+    }
+    yyjson_mut_obj_add_uint(reply, entry, "in_flight", in_flight);
+}
+
+static void figures(struct broker *broker, yyjson_mut_doc *reply)
+{
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(reply);
+    yyjson_mut_obj_add_uint(reply, root, "epoch", broker_epoch(broker));
+    yyjson_mut_obj_add_sint(reply, root, "now_ms", clock_now() / MILLISECOND);
+    yyjson_mut_val *models = yyjson_mut_obj_add_arr(reply, root, "models");
+    const struct model *fallback = model_find(broker_models(broker), (struct text){0});
+    for (struct model *model = model_first(broker_models(broker)); model != NULL; model = model->next) {
+        yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, models);
+        uint64_t rows = 0, requests = 0;
+        yyjson_mut_obj_add_strcpy(reply, entry, "model", model->name);
+        yyjson_mut_obj_add_bool(reply, entry, "default", model == fallback);
+        if (model->stable != NULL)
+            yyjson_mut_obj_add_strcpy(reply, entry, "stable", model->stable->name);
+        yyjson_mut_val *versions = yyjson_mut_obj_add_arr(reply, entry, "versions");
+        for (struct version *version = model->versions; version != NULL; version = version->next) {
+            rows += version->queue.rows;
+            requests += version->queue.requests;
+            add_figures_version(reply, versions, version);
+        }
+        yyjson_mut_obj_add_uint(reply, entry, "queue_rows", rows);
+        yyjson_mut_obj_add_uint(reply, entry, "queue_requests", requests);
+    }
+}
+
+/* ---- what happened elsewhere ---- */
+
 static struct text text_in(yyjson_val *request, const char *name)
 {
     yyjson_val *value = yyjson_obj_get(request, name);
@@ -121,14 +187,20 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
     yyjson_val *pid = yyjson_obj_get(request, "pid");
     if (command != NULL && strcmp(command, "status") == 0) {
         status(broker, reply);
+    } else if (command != NULL && strcmp(command, "figures") == 0) {
+        figures(broker, reply);
     } else if (command != NULL && strcmp(command, "reload") == 0) {
         broker_reload(broker);
+    } else if (command != NULL && strcmp(command, "routes") == 0) {
+        broker_route(broker);
     } else if (command != NULL && strcmp(command, "reload-keys") == 0) {
         reload_keys(broker, reply);
     } else if (command != NULL && strcmp(command, "worker-failed") == 0) {
         worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
-        control_refuse(reply, "the broker knows status, reload, reload-keys, worker-gone and worker-failed");
+        control_refuse(reply,
+                       "the broker knows status, figures, reload, reload-keys, routes, worker-gone and "
+                       "worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

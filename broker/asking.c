@@ -58,8 +58,11 @@ static void send_reject(struct broker *broker, const struct request_key *key, en
     port_post(broker->askers_port, &key->asker, &envelope, NULL);
 }
 
-static void count_outcome(struct broker *broker, const struct version *version, enum failure failure)
+/* A request of that version ended without an answer. `computing`: while a worker had it. */
+static void count_failure(struct broker *broker, struct version *version, enum failure failure,
+                          bool computing)
 {
+    figures_failed(&version->figures, failure, computing);
     series_add(metrics_series(broker->metrics, METRIC_REQUESTS, version->model->name, version->name,
                               failure_label(failure)),
                1);
@@ -146,7 +149,7 @@ static void fail(struct broker *broker, struct request *request, enum failure fa
 {
     bool later = failure_http_status(failure) == 503;
     send_reject(broker, &request->key, failure, later ? drain_time(request->version) : 0, message);
-    count_outcome(broker, request->version, failure);
+    count_failure(broker, request->version, failure, request->state == REQUEST_SENT);
     remember(broker, request);
     end(broker, request);
 }
@@ -190,12 +193,14 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
     while ((follower = cache_follower(request)) != NULL) {
         envelope.reply.queue_us = queue_time(follower, request->sent_at);
         asking_send_reply(broker, &follower->key, follower->version, &envelope, payload);
+        figures_shared(&follower->version->figures);
         remember(broker, follower);
         end(broker, follower);
     }
     cache_store(request, payload, loop_now(broker->loop));
     envelope.reply.queue_us = queue_time(request, request->sent_at);
     asking_send_reply(broker, &request->key, request->version, &envelope, payload);
+    figures_answered(&request->version->figures, loop_now(broker->loop) - request->arrived_at);
     remember(broker, request);
     end(broker, request);
 }
@@ -211,8 +216,8 @@ struct refusal {
 
 static struct refusal choose(struct broker *broker, const struct envelope *envelope, struct version **version)
 {
-    enum failure failure =
-        route_choose(broker->models, envelope->request.model, envelope->request.version, version);
+    enum failure failure = route_choose(broker->models, envelope->request.model, envelope->request.version,
+                                        envelope->request.key, version);
     struct refusal refusal = {failure, "no worker serves this version",
                               failure_http_status(failure) == 503 ? 1000 : 0};
     if (failure == FAILURE_UNKNOWN_MODEL)
@@ -356,7 +361,7 @@ static void on_request(struct broker *broker, struct port_message *message)
     }
     ENSURE(refusal.failure != FAILURE_NONE); /* has_room knows the table's limit */
     if (version != NULL)
-        count_outcome(broker, version, refusal.failure);
+        count_failure(broker, version, refusal.failure, false);
     send_reject(broker, &key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
 }
 
@@ -373,7 +378,8 @@ static void on_cancel(struct broker *broker, struct port_message *message)
     struct request *request = request_find(broker->requests, &key);
     if (request == NULL)
         return; /* answered while the cancel was on its way */
-    count_outcome(broker, request->version, reason_of_cancel(request, loop_now(broker->loop)));
+    count_failure(broker, request->version, reason_of_cancel(request, loop_now(broker->loop)),
+                  request->state == REQUEST_SENT);
     end(broker, sharing_hand_over(broker, request));
 }
 
@@ -390,6 +396,8 @@ static struct payload encode_entry(const struct version *version, const struct m
         entry.stable = model->stable == version;
         entry.schema = (struct text){(const char *)version->schema, version->schema_length};
         entry.reason = text_of(version->reason);
+        if (entry.stable)
+            entry.route = (struct text){model->route_text, model->route_text_length};
     }
     struct payload payload = payload_new(catalog_entry_bound(&entry));
     struct text room = payload_bytes(&payload);

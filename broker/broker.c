@@ -282,6 +282,8 @@ bool broker_worker_failed(struct broker *broker, struct text model_name, struct 
     version_set_fault(version, reason, all);
     broker->catalog_changed = true;
     struct request *request;
+    if (all)
+        serving_follow_route(broker, version);
     while (all && (request = queue_head(&version->queue)) != NULL)
         asking_fail(broker, request, FAILURE_NOT_READY, text_of("no worker of this version can start"));
     return true;
@@ -303,13 +305,24 @@ bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity)
     return true;
 }
 
-void broker_reload(struct broker *broker)
+static void routes_changed(struct broker *broker)
 {
-    model_table_reload(broker->models);
     broker->catalog_changed = true;
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
         for (struct version *version = model->versions; version != NULL; version = version->next)
             broker_wake(broker, version); /* what the old rule held may go by the new one */
+}
+
+void broker_reload(struct broker *broker)
+{
+    model_table_reload(broker->models);
+    routes_changed(broker);
+}
+
+void broker_route(struct broker *broker)
+{
+    model_table_route(broker->models);
+    routes_changed(broker);
 }
 
 void broker_drain(struct broker *broker, loop_call *drained, void *self)
@@ -328,6 +341,11 @@ struct model_table *broker_models(struct broker *broker)
 struct pool *broker_pool(struct broker *broker)
 {
     return broker->pool;
+}
+
+uint64_t broker_epoch(const struct broker *broker)
+{
+    return broker->epoch;
 }
 
 /* ---- gauges ---- */
@@ -369,6 +387,7 @@ void broker_measure(void *self)
             requests += version->queue.requests;
             bytes += version->queue.bytes;
             measure_workers(broker, version);
+            series_set(version->share, version->weight);
         }
         series_set(model->queue_rows, (int64_t)rows);
         series_set(model->queue_requests, (int64_t)requests);

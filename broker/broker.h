@@ -22,6 +22,9 @@ bool broker_worker_failed(struct broker *broker, struct text model, struct text 
                           bool all);
 /* Reads the model repository again and tells all askers. */
 void broker_reload(struct broker *broker);
+/* Reads again what the operator said of stable versions and routes, and tells all askers: requests that come
+ * from now on follow it. */
+void broker_route(struct broker *broker);
 /* Reads the list of keys that may come in over tcp again; those who are inside and may not be any more are
  * lost. False when it cannot be read, and `reason` says why: the old one holds then. True without tcp. */
 bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity);
@@ -36,6 +39,8 @@ void broker_hand_over(struct broker *broker, loop_call *handed_over, void *self)
 /* For status: what is there. */
 struct model_table *broker_models(struct broker *broker);
 struct pool *broker_pool(struct broker *broker);
+/* Drawn at its start: counters of another epoch are another broker's. */
+uint64_t broker_epoch(const struct broker *broker);
 /* Sets the gauges of queues and workers; before each snapshot. */
 void broker_measure(void *broker);
 

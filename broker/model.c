@@ -8,6 +8,7 @@
 #include "model.h"
 
 #include "clock.h"
+#include "deployments.h"
 #include "log.h"
 #include "schema.h"
 
@@ -26,6 +27,8 @@ struct model_table {
     const struct config *config;
     struct metrics *metrics;
     struct model_list *repository;
+    struct deployments *deployments;
+    struct route *plain; /* of models that are not in the repository: everything to the stable version */
     struct model *models;
     struct model *default_model;
     size_t model_count;
@@ -80,6 +83,8 @@ static struct model *add_model(struct model_table *table, struct text name)
     for (size_t i = 0; i < RELEASE_COUNT; i++)
         model->releases[i] =
             metrics_series(metrics, METRIC_BATCHES, model->name, release_label((enum release)i), NULL);
+    model->route = table->plain;
+    model->stable_weight = ROUTE_WHOLE;
     DL_APPEND2(table->models, model, previous, next);
     table->model_count++;
     apply_config(model, table->config, NULL);
@@ -99,6 +104,7 @@ static struct version *add_version(struct model_table *table, struct model *mode
     version->batch_duration =
         metrics_series(table->metrics, METRIC_BATCH_DURATION, model->name, version->name, NULL);
     version->answered = metrics_series(table->metrics, METRIC_REQUESTS, model->name, version->name, "none");
+    version->share = metrics_series(table->metrics, METRIC_ROUTE_SHARE, model->name, version->name, NULL);
     DL_APPEND2(model->versions, version, previous, next);
     table->version_count++;
     apply_config(model, table->config, model->config);
@@ -119,8 +125,101 @@ static void take_over(struct model_table *table, struct model_config *from)
             add_version(table, model, text_of(from->versions.names[i]));
     apply_config(model, table->config, from);
     apply_cache(model, from, table->metrics);
-    const char *stable = model_stable_version(from);
-    model->stable = stable == NULL ? model->stable : model_version(model, text_of(stable));
+}
+
+/* ---- routes ---- */
+
+static bool in_repository(const struct version *version)
+{
+    const struct model_config *config = version->model->config;
+    for (size_t i = 0; config != NULL && i < config->versions.count; i++)
+        if (strcmp(config->versions.names[i], version->name) == 0)
+            return true;
+    return false;
+}
+
+/* True for a version that the supervisor keeps workers of, for what the operator and model.conf say. */
+static bool is_kept(const struct model_table *table, const struct version *version)
+{
+    const struct model *model = version->model;
+    const struct deployment *said = deployments_find(table->deployments, model->name);
+    const char *wanted = deployment_wanted(model->config, table->deployments);
+    if (route_names(model->route, version->name) || (wanted != NULL && strcmp(wanted, version->name) == 0))
+        return true;
+    if (said != NULL && deployment_lists(&said->unloaded, version->name))
+        return false;
+    bool previous = said != NULL && said->previous != NULL && strcmp(said->previous, version->name) == 0;
+    return (previous && model->config->keep_previous != 0) ||
+           model_policy_serves(model->config, version->name) ||
+           (said != NULL && deployment_lists(&said->loaded, version->name));
+}
+
+/* What follows for its versions from the model's route and stable version, and from which versions there are.
+ */
+static void settle(const struct model_table *table, struct model *model)
+{
+    model->arm_count = model->route->arm_count;
+    model->stable_weight = route_rest(model->route);
+    for (size_t i = 0; i < model->arm_count; i++) {
+        const struct route_arm *arm = &model->route->arms[i];
+        model->arms[i] =
+            (struct model_arm){arm->version, model_version(model, text_of(arm->version)), arm->weight};
+    }
+    struct version *version;
+    DL_FOREACH2(model->versions, version, next)
+    {
+        bool is_stable = version == model->stable;
+        bool managed = model->config != NULL && !model->stopped;
+        version->ours = in_repository(version);
+        version->expected = managed && (is_stable || (version->ours && is_kept(table, version)));
+        version->weight = route_weight(model->route, version->name) + (is_stable ? model->stable_weight : 0);
+    }
+}
+
+/* The version that takes the traffic may have left the repository already: then its workers are to come. */
+static void apply_stable(struct model_table *table, struct model *model)
+{
+    const char *name = deployment_stable(model->config, table->deployments);
+    if (name == NULL)
+        return;
+    struct version *stable = model_version(model, text_of(name));
+    model->stable = stable != NULL ? stable : add_version(table, model, text_of(name));
+}
+
+static void apply_route(struct model_table *table, struct model *model)
+{
+    const struct deployment *said = deployments_find(table->deployments, model->name);
+    model->route = model->config == NULL ? table->plain : deployment_route(model->config, table->deployments);
+    model->stopped = model->config != NULL && said != NULL && said->stopped;
+    free(model->route_text);
+    model->route_text = route_text(model->route, &model->route_text_length);
+    if (model->config != NULL)
+        apply_stable(table, model);
+    settle(table, model);
+}
+
+/* Returns what was read before, which routes may still be views of until they are applied anew. */
+static struct deployments *read_deployments(struct model_table *table)
+{
+    char path[DEPLOYMENTS_PATH_BYTES];
+    struct config_errors errors = {0};
+    struct deployments *old = table->deployments;
+    table->deployments = deployments_read(deployments_path(table->config, path), &errors);
+    if (errors.count > 0)
+        log_warning("%s", errors.text);
+    return old;
+}
+
+void model_table_route(struct model_table *table)
+{
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    struct deployments *old = read_deployments(table);
+    struct model *model;
+    DL_FOREACH2(table->models, model, next)
+    {
+        apply_route(table, model);
+    }
+    deployments_free(old);
 }
 
 /* ---- forgetting: a broker that runs for years sees more versions than a catalog may hold ---- */
@@ -142,18 +241,10 @@ static void free_model(struct model *model)
         free_version(version);
     }
     cache_free(model->cache);
+    free(model->route_text);
     free(model->name);
     model->magic = 0;
     free(model);
-}
-
-static bool in_repository(const struct version *version)
-{
-    const struct model_config *config = version->model->config;
-    for (size_t i = 0; config != NULL && i < config->versions.count; i++)
-        if (strcmp(config->versions.names[i], version->name) == 0)
-            return true;
-    return false;
 }
 
 /* Forgets the versions that are in no repository and with no worker, and that nothing waits for. */
@@ -162,8 +253,8 @@ static void forget_versions(struct model_table *table, struct model *model)
     struct version *version, *next;
     DL_FOREACH_SAFE2(model->versions, version, next, next)
     {
-        if (in_repository(version) || version->worker_count > 0 || version->queue.requests > 0 ||
-            version->waiting)
+        if (in_repository(version) || version->expected || version->worker_count > 0 ||
+            version->queue.requests > 0 || version->waiting)
             continue;
         if (model->stable == version)
             model->stable = NULL;
@@ -171,10 +262,12 @@ static void forget_versions(struct model_table *table, struct model *model)
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         DL_DELETE2(model->versions, version, previous, next);
         table->version_count--;
+        series_set(version->share, 0);
         free_version(version);
     }
     if (model->stable == NULL && model->config == NULL)
         model->stable = model->versions;
+    settle(table, model);
 }
 
 static void forget(struct model_table *table)
@@ -199,6 +292,9 @@ void model_table_reload(struct model_table *table)
     table->repository = model_list_load(table->config->models_directory, &errors);
     if (errors.count > 0)
         log_warning("%s", errors.text);
+    if (errors.count > 0 && old != NULL)
+        model_list_keep(table->repository,
+                        old); /* its route and its bounds hold until it can be read again */
     struct model *model;
     DL_FOREACH2(table->models, model, next)
     {
@@ -209,6 +305,7 @@ void model_table_reload(struct model_table *table)
     }
     for (size_t i = 0; i < table->repository->count; i++)
         take_over(table, table->repository->models[i]);
+    model_table_route(table);
     if (errors.count == 0) /* what could not be read may still be there */
         forget(table);
     const char *name = model_default(table->config, table->repository);
@@ -222,6 +319,7 @@ struct model_table *model_table_new(const struct config *config, struct metrics 
     table->magic = TABLE_MAGIC;
     table->config = config;
     table->metrics = metrics;
+    table->plain = route_new();
     model_table_reload(table);
     return table;
 }
@@ -237,6 +335,8 @@ void model_table_free(struct model_table *table)
         free_model(model);
     }
     model_list_free(table->repository);
+    deployments_free(table->deployments);
+    route_free(table->plain);
     table->magic = 0;
     free(table);
 }
@@ -272,6 +372,7 @@ struct version *model_require(struct model_table *table, struct text model_name,
         return NULL;
     if (model->stable == NULL)
         model->stable = version;
+    settle(table, model);
     return version;
 }
 

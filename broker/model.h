@@ -7,8 +7,10 @@
 #include "config.h"
 #include "cost.h"
 #include "dispatch.h"
+#include "figures.h"
 #include "metrics.h"
 #include "pool.h"
+#include "route.h"
 
 struct model;
 
@@ -23,13 +25,24 @@ struct version {
     size_t schema_length;
     char reason[PROTOCOL_TEXT_MAX + 1]; /* why its workers do not start; "": they do, or nobody has said */
     bool failed;                        /* none of them can; true only without any worker */
-    bool waiting;                       /* in the broker's list of versions to dispatch */
-    int64_t again_at;                   /* when to decide again; INT64_MAX: when something changes */
-    struct cost cost;                   /* of its batches */
-    uint64_t rows_sent;                 /* in the hands of its workers */
-    struct series *batch_duration, *answered;
+    bool ours;          /* the repository has it: if anybody keeps workers of it, it is our supervisor */
+    bool expected;      /* who does so, or will in a moment */
+    uint32_t weight;    /* of ROUTE_WHOLE: its share of the requests that name no version */
+    bool waiting;       /* in the broker's list of versions to dispatch */
+    int64_t again_at;   /* when to decide again; INT64_MAX: when something changes */
+    struct cost cost;   /* of its batches */
+    uint64_t rows_sent; /* in the hands of its workers */
+    struct series *batch_duration, *answered, *share;
+    struct figures figures;
     struct version *previous, *next; /* in its model */
     struct version *previous_waiting, *next_waiting;
+};
+
+/* A version that the route gives a part of the requests. */
+struct model_arm {
+    const char *name;        /* a view of the route */
+    struct version *version; /* NULL: not known here */
+    uint32_t weight;         /* of ROUTE_WHOLE */
 };
 
 struct model {
@@ -43,7 +56,15 @@ struct model {
     bool idempotent;
     struct cache *cache; /* NULL: the model never had one */
     struct version *versions;
-    struct version *stable; /* what requests without a version get; NULL: none */
+    struct version *stable;    /* what requests without a version get that no arm takes; NULL: none */
+    const struct route *route; /* what the operator said, else model.conf's; a view, never NULL */
+    bool stopped;              /* the operator unloaded the model: no workers of it are to come */
+    struct model_arm arms[ROUTE_ARMS_MAX]; /* the route's, with their versions */
+    size_t arm_count;
+    uint32_t stable_weight;   /* what the arms leave */
+    uint64_t turn;            /* of requests without a key (routing.c) */
+    char *route_text;         /* the route as CATALOG tells it */
+    size_t route_text_length; /* 0: it says nothing */
     struct series *queue_rows, *queue_requests, *queue_bytes, *queue_duration, *batch_rows, *retries;
     struct series *releases[RELEASE_COUNT];
     struct model *previous, *next;
@@ -52,13 +73,15 @@ struct model {
 enum { MODELS_MAX = 512, VERSIONS_MAX = 1024 }; /* a CATALOG holds 1,024 entries */
 
 struct model_table;
-/* From the configuration and its repository; problems with single models are logged, the others are served.
- */
+/* From the configuration, its repository, and what the operator said since (deployments.h); problems with
+ * single models are logged, the others are served. */
 struct model_table *model_table_new(const struct config *config, struct metrics *metrics);
 void model_table_free(struct model_table *table);
 /* Reads the repository again: new models and versions come in, bounds and the stable version change, what
- * went stays as long as workers serve it or requests wait for it. */
+ * went stays as long as workers serve it or requests wait for it. And what the operator said, as the next. */
 void model_table_reload(struct model_table *table);
+/* Reads again what the operator said alone: stable versions and routes change at once. */
+void model_table_route(struct model_table *table);
 
 /* The model of that name; the default model for an empty name; NULL. */
 struct model *model_find(struct model_table *table, struct text name);

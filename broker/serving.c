@@ -150,19 +150,6 @@ void serving_ended(struct broker *broker, struct worker *worker)
     lose_unreachable(broker);
 }
 
-/* True when this very version must answer: the request, or one that waits for the same answer, asks for it by
- * name. */
-static bool is_bound(const struct request *request)
-{
-    bool bound = request->named;
-    const struct request *follower;
-    DL_FOREACH2(cache_follower(request), follower, next)
-    {
-        bound = bound || follower->named;
-    }
-    return bound;
-}
-
 /* The answer goes to the same askers, but is not the old version's to keep. */
 static void move_to(struct broker *broker, struct request *request, struct version *version)
 {
@@ -178,17 +165,58 @@ static void move_to(struct broker *broker, struct request *request, struct versi
     broker_wake(broker, version);
 }
 
-/* The route has moved on and the last worker is gone: what still waits here, or came back with that worker,
- * goes where it would go if it came now. Not bounded: it was admitted once. */
-static void follow_route(struct broker *broker, struct version *version)
+/* Who of the request and its followers asked for this version by name; NULL: none of them. */
+static struct request *who_is_bound(struct request *request)
+{
+    struct request *follower;
+    if (request->named)
+        return request;
+    DL_FOREACH2(cache_follower(request), follower, next)
+    {
+        if (follower->named)
+            return follower;
+    }
+    return NULL;
+}
+
+static bool takes_others(const struct version *stable, const struct version *version)
+{
+    return stable != NULL && stable != version && (stable->worker_count > 0 || !stable->failed);
+}
+
+/* The supervisor keeps no workers of it any more: nobody waits in vain. */
+static void clear_out(struct broker *broker, struct version *version)
 {
     struct version *stable = version->model->stable;
-    if (version->worker_count > 0 || stable == NULL || stable == version)
+    struct request *request;
+    while ((request = version->queue.arrivals) != NULL) {
+        struct request *bound = who_is_bound(request);
+        if (bound == NULL && takes_others(stable, version))
+            move_to(broker, request, stable);
+        else
+            asking_fail(broker, bound == NULL ? request : bound, FAILURE_NOT_READY,
+                        text_of("no worker serves this version any more"));
+    }
+}
+
+/* The route has moved on, or no worker of this arm is to come, and the last one is gone: what still waits
+ * here, or came back with that worker, goes to the version that takes everything. It was routed here when it
+ * came, so it stays as long as there is a worker. Not bounded: it was admitted once. */
+void serving_follow_route(struct broker *broker, struct version *version)
+{
+    struct version *stable = version->model->stable;
+    if (version->worker_count > 0 || stable == version || version->queue.arrivals == NULL)
+        return;
+    if (version->ours && !version->expected) {
+        clear_out(broker, version);
+        return;
+    }
+    if ((version->weight > 0 && route_holds(version)) || !takes_others(stable, version))
         return;
     struct request *request, *next;
     DL_FOREACH_SAFE2(version->queue.arrivals, request, next, next)
     {
-        if (!is_bound(request))
+        if (who_is_bound(request) == NULL)
             move_to(broker, request, stable);
     }
 }
@@ -253,7 +281,7 @@ static uint32_t without_company(const struct version *version, uint32_t rows)
 void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
-    follow_route(broker, version);
+    serving_follow_route(broker, version);
     for (;;) {
         struct worker *worker;
         int64_t due;
@@ -342,6 +370,7 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
     const char *state = worker_state_name(worker->state);
     size_t recovered = 0;
     bool sole = worker->in_flight == 1 && worker->batches[0].count == 1;
+    version->figures.deaths += fate == FATE_DIED && worker->in_flight > 0;
     while (worker->in_flight > 0) {
         struct batch *batch =
             &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */

@@ -100,6 +100,7 @@ bool sharing_take(struct broker *broker, const struct request_key *key, const st
         return follow(broker, key, &message->envelope, version, entry);
     struct envelope envelope = {.reply = {.age_us = age < MICROSECOND ? 1 : (uint64_t)(age / MICROSECOND)}};
     asking_send_reply(broker, key, version, &envelope, &answer);
+    figures_shared(&version->figures);
     payload_close(&answer);
     return true;
 }

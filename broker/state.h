@@ -8,7 +8,7 @@
 #include "clock.h"
 #include "gate.h"
 #include "quarantine.h"
-#include "route.h"
+#include "routing.h"
 
 struct asker;
 
@@ -103,6 +103,9 @@ void serving_received(void *broker, struct port_message *message);
 void serving_refused(void *broker, const struct peer *peer, const char *complaint);
 /* Releases as many batches as the rule allows now. */
 void serving_dispatch(struct broker *broker, struct version *version);
+/* What waits for a version that has no worker and gets none goes to the stable one; who asked for it by name
+ * waits on while it is not known that none is to come. */
+void serving_follow_route(struct broker *broker, struct version *version);
 /* What became of the batches that a lost worker had. */
 enum fate {
     FATE_LEFT,   /* it said BYE: it had not begun them */

@@ -368,6 +368,25 @@ static void on_reply(struct client *client, const struct envelope *envelope, str
                                    .age_us = envelope->reply.age_us});
 }
 
+/* The version was a wish (a rule's, while the route changed) that cannot be granted. Under another id: the
+ * broker may remember this one as answered. */
+static void ask_without_version(struct client *client, struct client_request *request)
+{
+    HASH_DEL(client->open, request);
+    request->id = client->next_id++;
+    HASH_ADD(hh, client->open, id, sizeof request->id, request);
+    request->ask.version = (struct text){0};
+    if (!request->unsent)
+        DL_APPEND2(client->unsent, request, previous, next);
+    request->unsent = true;
+}
+
+static bool is_ungranted(const struct client_request *request, enum failure failure)
+{
+    return request->ask.version_optional && request->ask.version.length > 0 &&
+           (failure == FAILURE_UNKNOWN_VERSION || failure == FAILURE_NOT_READY);
+}
+
 static void on_reject(struct client *client, const struct envelope *envelope)
 {
     struct client_request *request = find(client, envelope->id);
@@ -375,6 +394,10 @@ static void on_reject(struct client *client, const struct envelope *envelope)
         return;
     if (envelope->reject.failure == FAILURE_STOPPING)
         return; /* it stays open: the next broker gets it, or its deadline ends it */
+    if (is_ungranted(request, envelope->reject.failure)) {
+        ask_without_version(client, request);
+        return;
+    }
     finish(client, request,
            &(struct client_answer){.failure = envelope->reject.failure,
                                    .message = envelope->reject.message,

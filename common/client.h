@@ -54,6 +54,7 @@ void client_request_discard(struct client_request *request);
 struct client_ask {
     struct text model;
     struct text version;
+    bool version_optional; /* when the broker says UNKNOWN_VERSION or NOT_READY it is asked without, once */
     uint32_t rows;
     int64_t deadline; /* monotonic nanoseconds; the answer comes before it, or FAILURE_DEADLINE at it */
     uint8_t priority;

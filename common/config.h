@@ -37,11 +37,14 @@ struct config_names {
     size_t count;
 };
 
+struct route;
+
 /* model.conf, the same way, from model_parameters.def; and where the model lies. */
 struct model_config {
     char *name;                   /* the folder's */
     char *directory;              /* models_directory/name */
     struct config_names versions; /* its version folders, ascending: numbers by value, then names */
+    struct route *route;          /* the group of that name (route.h); never NULL */
 #define INTEGER(section, name, ...) int64_t CONFIG_NAME(section, name);
 #define STRING(section, name, ...)  char *CONFIG_NAME(section, name);
 #define NAMES(section, name, ...)   struct config_names CONFIG_NAME(section, name);
@@ -84,7 +87,12 @@ void config_free(struct config *config);
  * Never NULL; an unreadable directory is a complaint and an empty list. */
 struct model_list *model_list_load(const char *models_directory, struct config_errors *errors);
 void model_list_free(struct model_list *list);
+/* A model that cannot be read just now is still what it was: takes those out of `before` that are not in the
+ * list though their folders are there. Only after complaints: without any, they are no models any more. */
+void model_list_keep(struct model_list *list, struct model_list *before);
 struct model_config *model_list_find(const struct model_list *list, struct text name);
+/* True when model.conf's `serve` names the version beside the one that takes the traffic. */
+bool model_policy_serves(const struct model_config *model, const char *version);
 /* The version that takes the traffic: model.conf's, else the highest; NULL when there is none. */
 const char *model_stable_version(const struct model_config *model);
 /* The model file of a version (a path that the caller frees) and the backend ("onnx", "echo", "python",

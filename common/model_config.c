@@ -2,8 +2,8 @@
  * models.c gathers all of them. SPDX-License-Identifier: MIT */
 #include "model_config.h"
 
-#include "parameter.h"
 #include "protocol.h"
+#include "route.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,7 +24,25 @@ static const struct parameter rows[] = {
 #undef NAMES
 };
 
-static const struct parameter_table table = {.rows = rows, .count = COUNT_OF(rows)};
+static void read_route(void *target, yyjson_val *value, parameter_fault *fault, void *self)
+{
+    struct model_config *model = target;
+    struct route *route = route_read(value, fault, self);
+    if (route == NULL)
+        return;
+    route_free(model->route);
+    model->route = route;
+}
+
+static const struct parameter_group groups[] = {{"route", read_route, route_print_template}};
+
+static const struct parameter_table table = {
+    .rows = rows, .count = COUNT_OF(rows), .groups = groups, .group_count = COUNT_OF(groups)};
+
+const struct parameter_table *model_config_parameters(void)
+{
+    return &table;
+}
 
 /* What a version's folder may hold, in the order in which it is looked for. */
 static const struct {
@@ -141,6 +159,64 @@ const char *model_stable_version(const struct model_config *model)
     return model->versions.count == 0 ? NULL : model->versions.names[model->versions.count - 1];
 }
 
+/* ---- which versions run ---- */
+
+/* What `serve` says: all, the `latest` highest, or (both 0) the names that stand there. */
+struct policy {
+    bool all;
+    size_t latest;
+};
+
+/* The next name of a list with commas, in `name`; false at its end. Names that are too long come cut, and are
+ * no version's. */
+static bool next_name(const char **rest, char name[PROTOCOL_NAME_MAX + 2])
+{
+    *rest += strspn(*rest, ", \t");
+    size_t length = strcspn(*rest, ", \t");
+    text_copy((struct text){*rest, length}, name, PROTOCOL_NAME_MAX + 2);
+    *rest += length;
+    return length > 0;
+}
+
+/* False when `serve` is no policy. */
+static bool read_policy(const char *serve, struct policy *policy)
+{
+    static const char latest[] = "latest ";
+    char name[PROTOCOL_NAME_MAX + 2], *end;
+    bool good = false;
+    *policy = (struct policy){.all = strcmp(serve, "all") == 0};
+    if (policy->all)
+        return true;
+    if (strncmp(serve, latest, sizeof latest - 1) == 0 && serve[sizeof latest - 1] >= '1' &&
+        serve[sizeof latest - 1] <= '9') {
+        policy->latest = strtoul(serve + sizeof latest - 1, &end, 10);
+        return *end == '\0' && policy->latest <= VERSIONS_MAX;
+    }
+    while (next_name(&serve, name)) {
+        good = protocol_name_ok(text_of(name));
+        if (!good)
+            break;
+    }
+    return good;
+}
+
+bool model_policy_serves(const struct model_config *model, const char *version)
+{
+    struct policy policy;
+    char name[PROTOCOL_NAME_MAX + 2];
+    const char *rest = model->serve;
+    if (!read_policy(model->serve, &policy) || policy.latest == 1)
+        return false;
+    size_t count = model->versions.count;
+    for (size_t i = 0; i < count && policy.latest > 0; i++)
+        if (strcmp(model->versions.names[i], version) == 0)
+            return count - i <= policy.latest;
+    while (!policy.all && policy.latest == 0 && next_name(&rest, name))
+        if (strcmp(name, version) == 0)
+            return true;
+    return policy.all;
+}
+
 /* ---- the checks of model.conf ---- */
 
 static void check_word(struct parameter_reader *reader, char *const *member, const char *const *known,
@@ -184,6 +260,11 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
     check_word(reader, &model->backend, backends, COUNT_OF(backends));
     check_word(reader, &model->task, tasks, COUNT_OF(tasks));
     check_distinct(reader, &model->features);
+    struct policy policy;
+    if (!read_policy(model->serve, &policy))
+        parameter_complain(reader, &model->serve,
+                           "expected latest N, all, or versions with commas between them, got \"%.80s\"",
+                           model->serve);
     if (model->cache_ttl_ms > 0 && model->idempotent == 0)
         parameter_complain(reader, &model->cache_ttl_ms,
                            "expected 0: answers of a model that is not idempotent cannot be given again");
@@ -203,6 +284,7 @@ struct model_config *model_config_load(const char *models_directory, const char 
     struct model_config *model = object_alloc(sizeof *model);
     model->name = object_strdup(name);
     model->directory = join(models_directory, name);
+    model->route = route_new();
     parameters_default(&table, model);
     find_versions(model, errors);
     char *file = join(model->directory, "model.conf");
@@ -231,6 +313,7 @@ void model_config_free(struct model_config *model)
         return;
     parameters_free(&table, model);
     config_names_free(&model->versions);
+    route_free(model->route);
     free(model->name);
     free(model->directory);
     free(model);

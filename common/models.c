@@ -76,6 +76,21 @@ void model_list_free(struct model_list *list)
     free(list);
 }
 
+void model_list_keep(struct model_list *list, struct model_list *before)
+{
+    size_t left = 0;
+    struct stat status;
+    for (size_t i = 0; i < before->count; i++) {
+        struct model_config *model = before->models[i];
+        if (model_list_find(list, text_of(model->name)) == NULL && list->count < MODELS_MAX &&
+            list->models != NULL && stat(model->directory, &status) == 0 && S_ISDIR(status.st_mode))
+            list->models[list->count++] = model;
+        else
+            before->models[left++] = model;
+    }
+    before->count = left;
+}
+
 struct model_config *model_list_find(const struct model_list *list, struct text name)
 {
     for (size_t i = 0; i < list->count; i++)

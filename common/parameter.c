@@ -72,6 +72,14 @@ const struct parameter *parameter_find(const struct parameter_table *table, cons
     return NULL;
 }
 
+const struct parameter_group *parameter_find_group(const struct parameter_table *table, const char *name)
+{
+    for (size_t i = 0; i < table->group_count; i++)
+        if (strcmp(table->groups[i].name, name) == 0)
+            return &table->groups[i];
+    return NULL;
+}
+
 bool parameter_is_yes_no(const struct parameter *row)
 {
     return row->kind == PARAMETER_INTEGER && strcmp(row->unit, "yes/no") == 0;

@@ -6,6 +6,8 @@
 
 #include "config.h"
 
+#include <yyjson.h>
+
 enum parameter_kind { PARAMETER_INTEGER, PARAMETER_STRING, PARAMETER_NAMES };
 
 /* Bounds of what a file may bring. */
@@ -30,9 +32,22 @@ struct parameter {
     const char *text;          /* what it is, for people */
 };
 
+/* One fault within a group: its field, as arms[0].percent ("": the whole), and what is wrong with it. */
+typedef void parameter_fault(void *self, const char *field, const char *complaint);
+
+/* A section that rows cannot describe, as lists of sections stand in it: it is brought into JSON's form. */
+struct parameter_group {
+    const char *name;
+    /* Reads it into the target and tells every fault; then the target keeps what it had. */
+    void (*read)(void *target, yyjson_val *value, parameter_fault *fault, void *self);
+    void (*print)(FILE *out); /* as it stands in the template */
+};
+
 struct parameter_table {
     const struct parameter *rows;
     size_t count;
+    const struct parameter_group *groups;
+    size_t group_count;
 };
 
 /* How a row of the .def files becomes a struct parameter of `struct owner`. */
@@ -65,6 +80,7 @@ enum { PARAMETER_PATH_MAX = 64 };
 char *parameter_path(const struct parameter *row, char path[PARAMETER_PATH_MAX]);
 /* NULL when there is no such row. */
 const struct parameter *parameter_find(const struct parameter_table *table, const char *path);
+const struct parameter_group *parameter_find_group(const struct parameter_table *table, const char *name);
 /* True for an integer that stands for yes (1) or no (0), which may be written true and false, too. */
 bool parameter_is_yes_no(const struct parameter *row);
 

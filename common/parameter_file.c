@@ -12,13 +12,10 @@
 
 /* ---- where a setting stands ---- */
 
-enum { ORIGIN_MAX = 512 };
-
-/* "file:12". libconfig knows no name for text that it got from memory; that is `name`. */
-static char *origin_of(const config_setting_t *setting, const char *name, char origin[ORIGIN_MAX])
+char *parameter_origin(const config_setting_t *setting, const char *name, char origin[PARAMETER_ORIGIN_MAX])
 {
     const char *file = config_setting_source_file(setting);
-    snprintf(origin, ORIGIN_MAX, "%s:%u", file == NULL ? name : file,
+    snprintf(origin, PARAMETER_ORIGIN_MAX, "%s:%u", file == NULL ? name : file,
              (unsigned)config_setting_source_line(setting));
     return origin;
 }
@@ -74,15 +71,20 @@ static bool section_known(const struct parameter_table *table, const char *secti
     return false;
 }
 
+static void take_nearer(const char **nearest, const char *known, const char *section)
+{
+    if (*known != '\0' && nearest_plausible(known, section) &&
+        (**nearest == '\0' || nearest_distance(known, section) < nearest_distance(*nearest, section)))
+        *nearest = known;
+}
+
 static void refuse_section(struct parameter_reader *reader, const char *origin, const char *section)
 {
     const char *nearest = "";
-    for (size_t i = 0; i < reader->table->count; i++) {
-        const char *known = reader->table->rows[i].section;
-        if (*known != '\0' && nearest_plausible(known, section) &&
-            (*nearest == '\0' || nearest_distance(known, section) < nearest_distance(nearest, section)))
-            nearest = known;
-    }
+    for (size_t i = 0; i < reader->table->count; i++)
+        take_nearer(&nearest, reader->table->rows[i].section, section);
+    for (size_t i = 0; i < reader->table->group_count; i++)
+        take_nearer(&nearest, reader->table->groups[i].name, section);
     config_complain(reader->errors, "%s: %.200s: unknown section%s%s", origin, section,
                     *nearest == '\0' ? "" : "; the nearest known is ", nearest);
 }
@@ -92,10 +94,10 @@ static void read_section(struct parameter_reader *reader, const char *name, conf
     const char *section_name = config_setting_name(section);
     for (int i = 0; i < config_setting_length(section); i++) {
         config_setting_t *setting = config_setting_get_elem(section, (unsigned)i);
-        char origin[ORIGIN_MAX], path[512];
+        char origin[PARAMETER_ORIGIN_MAX], path[512];
         snprintf(path, sizeof path, "%.250s.%.250s", section_name, config_setting_name(setting));
         struct parameter_value value = value_of(setting);
-        parameter_assign(reader, origin_of(setting, name, origin), path, &value);
+        parameter_assign(reader, parameter_origin(setting, name, origin), path, &value);
     }
 }
 
@@ -104,9 +106,14 @@ static void read_top_level(struct parameter_reader *reader, const char *name, co
     for (int i = 0; i < config_setting_length(root); i++) {
         config_setting_t *setting = config_setting_get_elem(root, (unsigned)i);
         const char *key = config_setting_name(setting);
-        char origin[ORIGIN_MAX], shown[PARAMETER_SHOWN_MAX];
-        origin_of(setting, name, origin);
+        char origin[PARAMETER_ORIGIN_MAX], shown[PARAMETER_SHOWN_MAX];
+        parameter_origin(setting, name, origin);
+        const struct parameter_group *group = parameter_find_group(reader->table, key);
         bool is_group = config_setting_type(setting) == CONFIG_TYPE_GROUP;
+        if (group != NULL) {
+            parameter_read_group(reader, group, name, setting);
+            continue;
+        }
         struct parameter_value value = value_of(setting);
         if (section_known(reader->table, key) && is_group)
             read_section(reader, name, setting);

@@ -82,4 +82,6 @@ void parameters_print(const struct parameter_table *table, FILE *out)
     }
     if (*open != '\0')
         fputs("};\n", out);
+    for (size_t i = 0; i < table->group_count; i++)
+        table->groups[i].print(out);
 }

@@ -1,4 +1,5 @@
-/* parameter_reader: what the files parameter*.c share; nobody else includes it. SPDX-License-Identifier: MIT
+/* parameter_reader: what the files parameter*.c share; of others deployments.c reads its file with it.
+ * SPDX-License-Identifier: MIT
  */
 #ifndef OUTRIGGER_PARAMETER_READER_H
 #define OUTRIGGER_PARAMETER_READER_H
@@ -29,6 +30,18 @@ void parameter_assign(struct parameter_reader *reader, const char *origin, const
 /* Says in a few words what came: 12, true, "text" (cut), a list; for complaints. Returns `text`. */
 enum { PARAMETER_SHOWN_MAX = 80 };
 char *parameter_show(const struct parameter_value *value, char text[PARAMETER_SHOWN_MAX]);
+
+/* "file:12", where a setting of libconfig stands. libconfig knows no name for text that it got from memory;
+ * that is `name`. Returns `origin`. */
+enum { PARAMETER_ORIGIN_MAX = 512 };
+struct config_setting_t;
+char *parameter_origin(const struct config_setting_t *setting, const char *name,
+                       char origin[PARAMETER_ORIGIN_MAX]);
+
+/* Brings the setting into JSON's form and has the group read it; each fault is complained of with the line of
+ * its field. `name` as above. */
+void parameter_read_group(struct parameter_reader *reader, const struct parameter_group *group,
+                          const char *name, struct config_setting_t *setting);
 
 /* Looks through a text for what libconfig 1.5 gets wrong without a word: whole numbers of more than 32 bits
  * without an L (they are cut), and included paths that are no regular files (a folder ends the process).

@@ -368,11 +368,11 @@ int failure_http_status(enum failure failure)
 
 /* ---- catalog entries ---- */
 
-enum { ENTRY_FIELDS = 8, ENTRY_OVERHEAD = 2 * PROTOCOL_NAME_MAX + PROTOCOL_TEXT_MAX + 64 };
+enum { ENTRY_FIELDS = 9, ENTRY_OVERHEAD = 2 * PROTOCOL_NAME_MAX + PROTOCOL_TEXT_MAX + 64 };
 
 size_t catalog_entry_bound(const struct catalog_entry *entry)
 {
-    return ENTRY_OVERHEAD + entry->schema.length;
+    return ENTRY_OVERHEAD + entry->schema.length + entry->route.length;
 }
 
 size_t catalog_entry_encode(const struct catalog_entry *entry, uint8_t *bytes, size_t capacity)
@@ -388,6 +388,7 @@ size_t catalog_entry_encode(const struct catalog_entry *entry, uint8_t *bytes, s
     wire_write_bool(&writer, entry->required);
     wire_write_bin(&writer, entry->schema.at, entry->schema.length);
     wire_write_text(&writer, entry->reason);
+    wire_write_bin(&writer, entry->route.at, entry->route.length);
     return wire_writer_end(&writer);
 }
 
@@ -396,7 +397,7 @@ const char *catalog_entry_decode(const uint8_t *bytes, size_t length, struct cat
     struct wire_reader reader = wire_reader(bytes, length);
     uint32_t fields;
     uint64_t state;
-    TAKE(wire_read_array(&reader, &fields) && fields == ENTRY_FIELDS, "the entry is no array of 8");
+    TAKE(wire_read_array(&reader, &fields) && fields >= ENTRY_FIELDS, "the entry is no array of at least 9");
     TAKE(take_name(&reader, false, &entry->model), "the entry's model is no name");
     TAKE(take_name(&reader, true, &entry->version), "the entry's version is no name");
     TAKE(wire_read_uint(&reader, CATALOG_FAILED, &state), "the entry's state is unknown");
@@ -407,6 +408,10 @@ const char *catalog_entry_decode(const uint8_t *bytes, size_t length, struct cat
          "the entry's schema is no bin of at most 8 MiB");
     TAKE(wire_read_str(&reader, PROTOCOL_TEXT_MAX, &entry->reason),
          "the entry's reason is no text of at most 512 bytes");
+    TAKE(wire_read_bin(&reader, PROTOCOL_ROUTE_MAX, &entry->route),
+         "the entry's route is no bin of at most 65536 bytes");
+    for (uint32_t i = ENTRY_FIELDS; i < fields; i++) /* what a later broker adds */
+        TAKE(wire_skip(&reader), "the entry is cut off");
     TAKE(wire_finished(&reader), "bytes are left over behind the entry");
     entry->state = (enum catalog_state)state;
     return NULL;

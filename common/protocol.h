@@ -16,7 +16,8 @@ enum {
     PROTOCOL_COUNT_MAX = 1024,    /* payloads of one message */
     PROTOCOL_ROWS_MAX = 1000000,  /* rows of one request */
     PROTOCOL_SCHEMA_MAX =
-        8 << 20 /* bytes of a version's schema: each goes to every asker with every CATALOG */
+        8 << 20,               /* bytes of a version's schema: each goes to every asker with every CATALOG */
+    PROTOCOL_ROUTE_MAX = 65536 /* bytes of a route as JSON: the longest that route.h allows fits */
 };
 
 /* The verbs, with their number on the wire. */
@@ -165,6 +166,7 @@ struct catalog_entry {
     bool required;      /* the model: a service that lacks it is not ready */
     struct text schema; /* READY's payload; empty while unknown */
     struct text reason; /* why its workers do not start; empty: they do, or nobody has said */
+    struct text route;  /* the model's, as JSON (route.h), in the entry of its stable version */
 };
 
 /* Bytes that catalog_entry_encode writes at most, for a schema of that length. */

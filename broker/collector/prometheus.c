@@ -13,17 +13,22 @@
 #include <stdlib.h>
 
 enum { NUMBER_BYTES = 32 }; /* 20 digits, a sign, a point, a terminator */
+enum { SECONDS_DIGITS = 9, SHARE_DIGITS = 2 };
 
 static const char *const type_names[] = {
     [COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram", [SIZES] = "histogram"};
 
 /* ---- numbers ---- */
 
-/* Nanoseconds as seconds, without zeros at the end: 1500000 is 0.0015. */
-static const char *write_seconds(uint64_t nanoseconds, char text[NUMBER_BYTES])
+/* A number of which so many digits stand behind the point, without zeros at the end: of 9, 1500000 is 0.0015.
+ */
+static const char *write_number(uint64_t number, unsigned digits, char text[NUMBER_BYTES])
 {
+    uint64_t whole = 1;
+    for (unsigned i = 0; i < digits; i++)
+        whole *= 10;
     int length =
-        snprintf(text, NUMBER_BYTES, "%" PRIu64 ".%09" PRIu64, nanoseconds / SECOND, nanoseconds % SECOND);
+        snprintf(text, NUMBER_BYTES, "%" PRIu64 ".%0*" PRIu64, number / whole, (int)digits, number % whole);
     while (text[length - 1] == '0')
         text[--length] = '\0';
     if (text[length - 1] == '.')
@@ -31,18 +36,21 @@ static const char *write_seconds(uint64_t nanoseconds, char text[NUMBER_BYTES])
     return text;
 }
 
-static const char *write_number(uint64_t number, bool time, char text[NUMBER_BYTES])
+static const char *write_seconds(uint64_t nanoseconds, char text[NUMBER_BYTES])
 {
-    if (time)
-        return write_seconds(number, text);
-    snprintf(text, NUMBER_BYTES, "%" PRIu64, number);
-    return text;
+    return write_number(nanoseconds, SECONDS_DIGITS, text);
 }
 
-static bool counts_time(const struct metric_description *description)
+/* What the numbers of a metric are kept in: nanoseconds, hundredths of a percent, or themselves. */
+static unsigned digits_of(const struct metric_description *description)
 {
-    return description->kind == HISTOGRAM ||
-           (description->kind != SIZES && strstr(description->name, "_seconds") != NULL);
+    if (description->kind == HISTOGRAM)
+        return SECONDS_DIGITS;
+    if (description->kind == SIZES)
+        return 0;
+    size_t length = strlen(description->name);
+    bool share = length > 6 && strcmp(description->name + length - 6, "_share") == 0;
+    return strstr(description->name, "_seconds") != NULL ? SECONDS_DIGITS : share ? SHARE_DIGITS : 0;
 }
 
 /* ---- samples ---- */
@@ -103,7 +111,7 @@ static void write_value(FILE *out, const struct registry_total *total,
     char text[NUMBER_BYTES + 1] = "-";
     uint64_t value = total->numbers[0];
     bool negative = description->kind == GAUGE && (int64_t)value < 0;
-    write_number(negative ? -value : value, counts_time(description), text + 1);
+    write_number(negative ? -value : value, digits_of(description), text + 1);
     write_sample(out, total, "", NULL, negative ? text : text + 1);
 }
 
@@ -112,20 +120,20 @@ static void write_value(FILE *out, const struct registry_total *total,
 static void write_histogram(FILE *out, const struct registry_total *total,
                             const struct metric_description *description)
 {
-    bool time = description->kind == HISTOGRAM;
-    const int64_t *bounds = time ? metrics_duration_bounds : metrics_size_bounds;
+    unsigned digits = digits_of(description);
+    const int64_t *bounds = description->kind == HISTOGRAM ? metrics_duration_bounds : metrics_size_bounds;
     uint64_t count = 0;
     char number[NUMBER_BYTES];
     char bound[NUMBER_BYTES];
     for (size_t i = 0; i < METRICS_BUCKETS; i++) {
         count += total->numbers[2 + i];
-        write_sample(out, total, "_bucket", write_number((uint64_t)bounds[i], time, bound),
-                     write_number(count, false, number));
+        write_sample(out, total, "_bucket", write_number((uint64_t)bounds[i], digits, bound),
+                     write_number(count, 0, number));
     }
     count += total->numbers[2 + METRICS_BUCKETS];
-    write_sample(out, total, "_bucket", "+Inf", write_number(count, false, number));
-    write_sample(out, total, "_sum", NULL, write_number(total->numbers[1], time, number));
-    write_sample(out, total, "_count", NULL, write_number(count, false, number));
+    write_sample(out, total, "_bucket", "+Inf", write_number(count, 0, number));
+    write_sample(out, total, "_sum", NULL, write_number(total->numbers[1], digits, number));
+    write_sample(out, total, "_count", NULL, write_number(count, 0, number));
 }
 
 /* ---- the whole ---- */

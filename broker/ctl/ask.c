@@ -4,9 +4,11 @@
 
 #include "clock.h"
 #include "control.h"
+#include "say.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 
 enum { PAUSE_MS = 100 }; /* a person does not notice, the supervisor neither */
 
@@ -38,12 +40,74 @@ bool ask_nobody_there(int error)
     return error == ENOENT || error == ECONNREFUSED;
 }
 
-void ask_say_absent(const struct config *config, const char *what)
+int ask_say_absent(const struct arguments *arguments, const struct config *config, const char *what)
 {
-    fprintf(stderr,
-            "outrigger: %s runs in %s (another place is named by --config FILE or --set "
-            "runtime_directory=DIRECTORY)\n",
-            what, config->runtime_directory);
+    return say_fault(arguments, CTL_NOT_RUNNING,
+                     "%s runs in %s (another place is named by --config FILE or --set "
+                     "runtime_directory=DIRECTORY)",
+                     what, config->runtime_directory);
+}
+
+yyjson_mut_doc *ask_new(const char *command)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    ENSURE(document != NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(document);
+    yyjson_mut_doc_set_root(document, root);
+    ENSURE(yyjson_mut_obj_add_str(document, root, "command", command));
+    return document;
+}
+
+void ask_add_text(yyjson_mut_doc *question, const char *name, const char *text)
+{
+    if (text != NULL)
+        yyjson_mut_obj_add_str(question, yyjson_mut_doc_get_root(question), name, text);
+}
+
+/* `name` is "supervisor": of the socket and in the sentences. */
+static yyjson_doc *ask_process(const struct arguments *arguments, const struct config *config,
+                               const char *name, yyjson_mut_doc *question, int timeout_ms,
+                               const char *refused, int *status)
+{
+    char socket[32], absent[32];
+    snprintf(socket, sizeof socket, "%s.sock", name);
+    snprintf(absent, sizeof absent, "no %s", name);
+    /* What a person wrote may be any bytes: the other side refuses them. */
+    char *line = yyjson_mut_write(question, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
+    ENSURE(line != NULL);
+    yyjson_mut_doc_free(question);
+    yyjson_doc *answer = ask_line(config, socket, line, timeout_ms);
+    int error = errno;
+    free(line);
+    *status = CTL_GOOD;
+    if (answer == NULL && ask_nobody_there(error))
+        *status = ask_say_absent(arguments, config, absent);
+    else if (answer == NULL)
+        *status = say_fault(arguments, CTL_FAULT, "the %s does not answer: %s", name, strerror(error));
+    else if (ask_refusal(answer) != NULL)
+        *status = say_fault(arguments, CTL_FAULT, "%s: %s", refused, ask_refusal(answer));
+    if (*status == CTL_GOOD)
+        return answer;
+    yyjson_doc_free(answer);
+    return NULL;
+}
+
+yyjson_doc *ask_supervisor(const struct arguments *arguments, const struct config *config,
+                           yyjson_mut_doc *question, int timeout_ms, const char *refused, int *status)
+{
+    return ask_process(arguments, config, "supervisor", question, timeout_ms, refused, status);
+}
+
+yyjson_doc *ask_broker(const struct arguments *arguments, const struct config *config,
+                       yyjson_mut_doc *question, int timeout_ms, const char *refused, int *status)
+{
+    return ask_process(arguments, config, "broker", question, timeout_ms, refused, status);
+}
+
+yyjson_doc *ask_collector(const struct arguments *arguments, const struct config *config,
+                          yyjson_mut_doc *question, int timeout_ms, const char *refused, int *status)
+{
+    return ask_process(arguments, config, "collector", question, timeout_ms, refused, status);
 }
 
 void ask_pause(void)

@@ -3,9 +3,10 @@
  * SPDX-License-Identifier: MIT */
 #include "checked.h"
 
-#include "ctl.h"
 #include "curve.h"
 #include "inspect.h"
+#include "route.h"
+#include "say.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -68,11 +69,11 @@ static void check_python(const struct config *config, const struct model_config 
                         model->name);
 }
 
-static void check_one_model(const struct config *config, struct check_model *entry,
-                            struct config_errors *errors)
+static void check_one_model(const struct config *config, const struct deployments *said,
+                            struct check_model *entry, struct config_errors *errors)
 {
     char reason[1024], program[8192];
-    entry->version = model_stable_version(entry->model);
+    entry->version = deployment_wanted(entry->model, said);
     char *file =
         entry->version == NULL ? NULL : model_file(entry->model, entry->version, &entry->backend, errors);
     if (file == NULL)
@@ -90,20 +91,48 @@ static void check_one_model(const struct config *config, struct check_model *ent
 
 /* ---- warnings ---- */
 
-static void warn(const struct check *check)
+static bool has_version(const struct model_config *model, const char *version)
+{
+    for (size_t i = 0; i < model->versions.count; i++)
+        if (strcmp(model->versions.names[i], version) == 0)
+            return true;
+    return false;
+}
+
+static void warn_of_version(struct check *check, const struct model_config *model, const char *version)
+{
+    if (version != NULL && !has_version(model, version))
+        config_complain(&check->warnings,
+                        "the route of the model %s names the version %s, which is not in %s: unless a worker "
+                        "elsewhere serves it, the stable version answers",
+                        model->name, version, model->directory);
+}
+
+static void warn_of_route(struct check *check, const struct model_config *model)
+{
+    const struct route *route = model->route;
+    for (size_t i = 0; i < route->arm_count; i++)
+        warn_of_version(check, model, route->arms[i].version);
+    for (size_t i = 0; i < route->rule_count; i++)
+        warn_of_version(check, model, route->rules[i].version);
+    warn_of_version(check, model, route->shadow.version);
+}
+
+static void warn(struct check *check)
 {
     int64_t threads = check_all_threads(check);
     if (threads > check->cores)
-        fprintf(stderr,
-                "warning: the workers have %" PRId64
-                " threads together and there are %d cores: fewer instances or "
-                "threads would answer sooner\n",
-                threads, check->cores);
+        config_complain(
+            &check->warnings,
+            "the workers have %" PRId64
+            " threads together and there are %d cores: fewer instances or threads would answer sooner",
+            threads, check->cores);
     for (size_t i = 0; i < check->list->count; i++) {
         const struct check_model *entry = &check->models[i];
+        warn_of_route(check, entry->model);
         if (entry->model->required != 0 && (entry->version == NULL || entry->model->instances == 0))
-            fprintf(stderr, "warning: the model %s is required and has no %s: /ready will say 503\n",
-                    entry->model->name, entry->version == NULL ? "version" : "instances");
+            config_complain(&check->warnings, "the model %s is required and has no %s: /ready will say 503",
+                            entry->model->name, entry->version == NULL ? "version" : "instances");
     }
 }
 
@@ -116,20 +145,24 @@ static int core_count(void)
                                                            : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-static void check_all(struct check *check, struct config_errors *errors)
+static void check_all(struct check *check)
 {
+    char path[DEPLOYMENTS_PATH_BYTES];
+    struct config_errors *errors = &check->errors;
     const struct config *config = check->config;
     check->cores = core_count();
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
     curve_check(config, errors);
     check->list = model_list_load(config->models_directory, errors);
+    check->said = deployments_read(deployments_path(config, path), &check->warnings);
     check->models = object_alloc(check->list->count * sizeof(struct check_model));
     for (size_t i = 0; i < check->list->count; i++) {
         check->models[i].model = check->list->models[i];
-        check_one_model(config, &check->models[i], errors);
+        check_one_model(config, check->said, &check->models[i], errors);
     }
     check_names(check, errors);
+    warn(check);
 }
 
 static void check_free(struct check *check)
@@ -138,42 +171,52 @@ static void check_free(struct check *check)
         yyjson_doc_free(check->models[i].description);
     free(check->models);
     model_list_free(check->list);
+    deployments_free(check->said);
 }
 
-static int check_configuration(const struct config *config)
+static void print_text(const struct check *check)
 {
-    struct config_errors errors = {0};
+    const char *file = check->config->file;
+    check_print(check, stdout, say_coloured());
+    fflush(stdout);
+    for (const char *line = check->warnings.text; *line != '\0'; line += strcspn(line, "\n") + 1)
+        fprintf(stderr, "warning: %.*s\n", (int)strcspn(line, "\n"), line);
+    config_errors_print(&check->errors, stderr);
+    printf("\n%s: %s\n", *file == '\0' ? "the defaults" : file,
+           check->errors.count == 0 ? "good" : "not good");
+}
+
+static int check_configuration(const struct arguments *arguments, const struct config *config)
+{
     struct check check = {.config = config};
     setenv("OUTRIGGER_LOG", "plain", 0); /* what a worker complains of is shown to a person */
-    check_all(&check, &errors);
-    check_print(&check, stdout, isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL);
-    fflush(stdout);
-    warn(&check);
-    config_errors_print(&errors, stderr);
-    printf("\n%s: %s\n", *config->file == '\0' ? "the defaults" : config->file,
-           errors.count == 0 ? "good" : "not good");
+    check_all(&check);
+    if (arguments->json)
+        say_json(check_json(&check));
+    else
+        print_text(&check);
+    int status = check.errors.count == 0 ? CTL_GOOD : CTL_FAULT;
     check_free(&check);
-    return errors.count == 0 ? CTL_GOOD : CTL_FAULT;
+    return status;
 }
 
 int check_command(const struct arguments *arguments)
 {
-    if (arguments->configuration_template || arguments->model_template) {
-        if (arguments->configuration_template)
-            config_print_template(stdout);
-        if (arguments->model_template)
-            model_config_print_template(stdout);
+    bool configuration = arguments_has(arguments, OPTION_TEMPLATE);
+    bool model = arguments_has(arguments, OPTION_MODEL_TEMPLATE);
+    if (configuration)
+        config_print_template(stdout);
+    if (model)
+        model_config_print_template(stdout);
+    if (configuration || model)
         return CTL_GOOD;
-    }
-    if (arguments->operand != NULL && arguments->config_file != NULL) {
-        fputs("outrigger: the configuration is named twice, by --config and as FILE\n", stderr);
-        return CTL_USAGE;
-    }
+    if (arguments->operands[0] != NULL && arguments->config_file != NULL)
+        return say_usage(arguments, "the configuration is named twice, by --config and as FILE");
     struct arguments named = *arguments;
-    if (named.operand != NULL)
-        named.config_file = named.operand;
+    if (named.operands[0] != NULL)
+        named.config_file = named.operands[0];
     struct config *config = arguments_config(&named);
-    int result = config == NULL ? CTL_FAULT : check_configuration(config);
+    int result = config == NULL ? CTL_FAULT : check_configuration(arguments, config);
     config_free(config);
     return result;
 }

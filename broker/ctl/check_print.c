@@ -20,9 +20,30 @@ static void bytes_cell(struct table *table, int64_t bytes)
 
 /* ---- processes ---- */
 
-static void add_process(struct table *table, const char *name, int64_t count, int64_t threads,
-                        const char *cores)
+void check_each_process(const struct check *check,
+                        void (*take)(void *self, const char *name, int64_t count, int64_t threads,
+                                     const char *cores),
+                        void *self)
 {
+    const struct config *config = check->config;
+    char cores[300], name[160];
+    take(self, "collector", 1, 1, "");
+    take(self, "broker", 1, 1, check->placement.light);
+    snprintf(cores, sizeof cores, "%s%s%s", check->placement.light,
+             *check->placement.heavy == '\0' ? "" : "; heavy ", check->placement.heavy);
+    for (size_t i = 0; i < check->list->count; i++) {
+        const struct check_model *entry = &check->models[i];
+        snprintf(name, sizeof name, "worker %s", entry->model->name);
+        if (entry->version != NULL)
+            take(self, name, entry->model->instances, check_threads(check, entry->model), cores);
+    }
+    take(self, "frontend", config->frontend_processes, 1 + config->frontend_lane_threads,
+         check->placement.light);
+}
+
+static void add_process(void *self, const char *name, int64_t count, int64_t threads, const char *cores)
+{
+    struct table *table = self;
     table_cell(table, TONE_PLAIN, "%s", name);
     table_cell(table, TONE_PLAIN, "%" PRId64, count);
     table_cell(table, TONE_PLAIN, "%" PRId64, threads);
@@ -32,29 +53,43 @@ static void add_process(struct table *table, const char *name, int64_t count, in
 static void print_processes(const struct check *check, FILE *out, bool coloured)
 {
     static const char *const heads[] = {"PROCESS", ">COUNT", ">THREADS", "CORES"};
-    const struct config *config = check->config;
     struct table *table = table_new(heads, COUNT_OF(heads));
-    char cores[300], name[160];
-    add_process(table, "collector", 1, 1, "");
-    add_process(table, "broker", 1, 1, check->placement.light);
-    snprintf(cores, sizeof cores, "%s%s%s", check->placement.light,
-             *check->placement.heavy == '\0' ? "" : "; heavy ", check->placement.heavy);
-    for (size_t i = 0; i < check->list->count; i++) {
-        const struct check_model *entry = &check->models[i];
-        snprintf(name, sizeof name, "worker %s", entry->model->name);
-        if (entry->version != NULL)
-            add_process(table, name, entry->model->instances, check_threads(check, entry->model), cores);
-    }
-    add_process(table, "frontend", config->frontend_processes, 1 + config->frontend_lane_threads,
-                check->placement.light);
+    check_each_process(check, add_process, table);
     table_print(table, out, coloured);
     table_free(table);
 }
 
 /* ---- sockets ---- */
 
-static void add_socket(struct table *table, const char *address, const char *mode, const char *what)
+void check_each_socket(const struct check *check,
+                       void (*take)(void *self, const char *address, const char *mode, const char *what),
+                       void *self)
 {
+    const struct config *config = check->config;
+    char address[4400], mode[4200];
+    const char *group = config->frontend_socket_group;
+    snprintf(mode, sizeof mode, "%s%s%s", config->frontend_socket_mode, *group == '\0' ? "" : " group ",
+             group);
+    take(self, config->frontend_socket, mode, "FastCGI: the web server");
+    take(self, config->broker_askers, "-", "the frontends and other askers");
+    take(self, config->broker_workers, "-", "the workers");
+    if (*config->broker_askers_tcp != '\0')
+        take(self, config->broker_askers_tcp, "CURVE", "askers of other hosts");
+    if (*config->broker_workers_tcp != '\0')
+        take(self, config->broker_workers_tcp, "CURVE", "workers of other hosts");
+    if (*config->collector_listen != '\0') {
+        snprintf(address, sizeof address, "http://%s/metrics", config->collector_listen);
+        take(self, address, "-", "Prometheus");
+    }
+    snprintf(address, sizeof address, "%s/supervisor.sock", config->runtime_directory);
+    take(self, address, "0600", "control: outrigger status, reload, stop");
+    snprintf(address, sizeof address, "%s/broker.sock", config->runtime_directory);
+    take(self, address, "0600", "control: the supervisor, outrigger status");
+}
+
+static void add_socket(void *self, const char *address, const char *mode, const char *what)
+{
+    struct table *table = self;
     table_cell(table, TONE_PLAIN, "%s", address);
     table_cell(table, TONE_PLAIN, "%s", mode);
     table_cell(table, TONE_PLAIN, "%s", what);
@@ -63,38 +98,23 @@ static void add_socket(struct table *table, const char *address, const char *mod
 static void print_sockets(const struct check *check, FILE *out, bool coloured)
 {
     static const char *const heads[] = {"SOCKET", "MODE", "FOR"};
-    const struct config *config = check->config;
     struct table *table = table_new(heads, COUNT_OF(heads));
-    char address[4400], mode[4200];
-    const char *group = config->frontend_socket_group;
-    snprintf(mode, sizeof mode, "%s%s%s", config->frontend_socket_mode, *group == '\0' ? "" : " group ",
-             group);
-    add_socket(table, config->frontend_socket, mode, "FastCGI: the web server");
-    add_socket(table, config->broker_askers, "-", "the frontends and other askers");
-    add_socket(table, config->broker_workers, "-", "the workers");
-    if (*config->broker_askers_tcp != '\0')
-        add_socket(table, config->broker_askers_tcp, "CURVE", "askers of other hosts");
-    if (*config->broker_workers_tcp != '\0')
-        add_socket(table, config->broker_workers_tcp, "CURVE", "workers of other hosts");
-    if (*config->collector_listen != '\0') {
-        snprintf(address, sizeof address, "http://%s/metrics", config->collector_listen);
-        add_socket(table, address, "-", "Prometheus");
-    }
-    snprintf(address, sizeof address, "%s/supervisor.sock", config->runtime_directory);
-    add_socket(table, address, "0600", "control: outrigger status, reload, stop");
-    snprintf(address, sizeof address, "%s/broker.sock", config->runtime_directory);
-    add_socket(table, address, "0600", "control: the supervisor, outrigger status");
+    check_each_socket(check, add_socket, table);
     table_print(table, out, coloured);
     table_free(table);
 }
 
 /* ---- models ---- */
 
+int64_t check_timeout_ms(const struct check *check, const struct model_config *model)
+{
+    return model->queue_timeout_ms == 0 ? check->config->frontend_request_timeout_ms
+                                        : model->queue_timeout_ms;
+}
+
 static void add_model(struct table *table, const struct check *check, const struct check_model *entry)
 {
     const struct model_config *model = entry->model;
-    int64_t timeout_ms =
-        model->queue_timeout_ms == 0 ? check->config->frontend_request_timeout_ms : model->queue_timeout_ms;
     table_cell(table, TONE_PLAIN, "%s", model->name);
     table_cell(table, TONE_PLAIN, "%s", entry->version == NULL ? "none" : entry->version);
     table_cell(table, TONE_PLAIN, "%s", entry->backend == NULL ? "-" : entry->backend);
@@ -103,7 +123,7 @@ static void add_model(struct table *table, const struct check *check, const stru
     table_cell(table, TONE_PLAIN, "%" PRId64 " us", model->batching_max_delay_us);
     table_cell(table, TONE_PLAIN, "%" PRId64, model->queue_max_rows);
     bytes_cell(table, model->queue_max_bytes);
-    table_cell(table, TONE_PLAIN, "%" PRId64 " ms", timeout_ms);
+    table_cell(table, TONE_PLAIN, "%" PRId64 " ms", check_timeout_ms(check, model));
     table_cell(table, TONE_PLAIN, "%s", model->required != 0 ? "yes" : "no");
 }
 

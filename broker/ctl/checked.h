@@ -4,6 +4,7 @@
 #define OUTRIGGER_CHECKED_H
 
 #include "config.h"
+#include "deployments.h"
 #include "placement.h"
 
 #include <yyjson.h>
@@ -20,8 +21,11 @@ struct check {
     const struct config *config;
     struct placement placement;
     struct model_list *list;
-    struct check_model *models; /* list->count of them */
-    int cores;                  /* that this process may run on */
+    struct deployments *said;      /* by the operator, when something ran here */
+    struct check_model *models;    /* list->count of them */
+    int cores;                     /* that this process may run on */
+    struct config_errors errors;   /* what would be refused */
+    struct config_errors warnings; /* what works and surely is not meant */
 };
 
 /* Threads inside the engine of one worker of the model. */
@@ -31,5 +35,18 @@ int64_t check_all_threads(const struct check *check);
 
 /* Prints processes, sockets and models as they would be. */
 void check_print(const struct check *check, FILE *out, bool coloured);
+/* The same, with errors and warnings, as one object: {"ok", "file", "errors", "warnings", "processes",
+ * "sockets", "models"}. The caller gives it to say_json. */
+yyjson_mut_doc *check_json(const struct check *check);
+/* Calls `take` for each process and socket of the plan, in the order of the tables. */
+void check_each_process(const struct check *check,
+                        void (*take)(void *self, const char *name, int64_t count, int64_t threads,
+                                     const char *cores),
+                        void *self);
+void check_each_socket(const struct check *check,
+                       void (*take)(void *self, const char *address, const char *mode, const char *what),
+                       void *self);
+/* How long a request to the model may take, where it says nothing itself. */
+int64_t check_timeout_ms(const struct check *check, const struct model_config *model);
 
 #endif

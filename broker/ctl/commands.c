@@ -4,18 +4,20 @@
 
 #include "nearest.h"
 
+enum { NAME_BYTES = 128 }; /* no command is half as long */
+
 static const struct command commands[] = {
     {.name = "run",
      .summary = "start Outrigger here and stay until it is stopped",
-     .options = "cs",
+     .options = {OPTION_CONFIG, OPTION_SET},
      .text = "Becomes the supervisor, which starts all other programs and stops them on SIGTERM, on Ctrl-C, "
              "or on\n"
              "`outrigger stop`.\n",
      .run = run_command},
     {.name = "check",
      .summary = "check configuration and models, and show what would run",
-     .options = "cstT",
-     .operand = "FILE",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_TEMPLATE, OPTION_MODEL_TEMPLATE},
+     .operands = "[FILE]",
      .text = "Reads the configuration FILE (as --config does) and the models that it names, loads each model "
              "once, tells\n"
              "every fault, and prints the plan: processes, cores, sockets, models. Exits 1 when anything is "
@@ -23,26 +25,37 @@ static const struct command commands[] = {
      .run = check_command},
     {.name = "status",
      .summary = "show the processes and the models that run",
-     .options = "csjw",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
      .text = "Asks the supervisor and the broker. Exits 0 when both answer, 1 when one of them does not, 3 "
              "when nothing\n"
              "runs. With --wait it exits 0 as soon as every required model is ready and a frontend runs; "
              "when the time\n"
              "is over it says what is missing and exits 1.\n",
      .run = status_command},
+    {.name = "top",
+     .summary = "watch models and workers: rates, times, queues, memory",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_ONCE, OPTION_INTERVAL},
+     .text = "On a terminal: a picture of every version of every model that is drawn anew each second. Keys: "
+             "q quits, s\n"
+             "sorts by another column, r looks more or less often, arrows scroll, h tells of the rest. With "
+             "--once, or\n"
+             "where there is no terminal, it looks twice and prints what was between; --json likewise, as "
+             "one object.\n"
+             "Exits 1 when the supervisor or the broker does not answer, 3 when nothing runs.\n",
+     .run = top_command},
     {.name = "reload",
      .summary = "make a running Outrigger read its configuration and models again",
-     .options = "cs",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
      .text = "When anything in them is wrong, what runs stays as it is, and the reason is told. Names each "
              "changed parameter\n"
              "that running processes will only know when they have been started again, and how to do that.\n",
      .run = reload_command},
     {.name = "restart",
      .summary = "replace running processes by new ones, without a failed request",
-     .options = "csMw",
-     .operand = "WHAT",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_MODEL, OPTION_WAIT},
+     .operands = "workers|frontends|broker|collector|all",
      .text =
-         "WHAT is workers, frontends, broker, collector or all. One process after the other is replaced: "
+         "One process after the other is replaced: "
          "a new worker\n"
          "or frontend is ready before the old one finishes what it has and ends; the broker and the "
          "collector are\n"
@@ -52,17 +65,102 @@ static const struct command commands[] = {
          "or does not\n"
          "run, or given up, because a new process does not get ready: then the old one stays.\n",
      .run = restart_command},
+    {.name = "models",
+     .summary = "show every version of every model: what runs, why, and who gets the requests",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text =
+         "WHY is the reason for which a version runs: stable takes the traffic, next will as soon as it is "
+         "ready,\n"
+         "canary and rule have a part of it, shadow gets copies, previous took it before, serve is "
+         "model.conf's wish,\n"
+         "loaded that of the operator.\n",
+     .run = models_command},
+    {.name = "models list",
+     .summary = "the same",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text = "",
+     .run = models_command},
+    {.name = "models show",
+     .summary = "show one model, with its route",
+     .operands = "MODEL",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text = "",
+     .run = models_show_command},
+    {.name = "models rescan",
+     .summary = "read the model repository again, not the configuration",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text = "Needed only where supervisor.watch is off, or the file system tells nobody of changes. A model "
+             "that is wrong\n"
+             "stays what it was, is named, and holds up no other.\n",
+     .run = models_rescan_command},
+    {.name = "models load",
+     .summary = "run a version beside those that run",
+     .operands = "MODEL [VERSION]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text =
+         "It gets one worker, and requests that name it; it is remembered. Without VERSION: the model "
+         "again that was\n"
+         "unloaded as a whole. Exits 1 when it does not get ready, with the reason; then it is not loaded.\n",
+     .run = models_load_command},
+    {.name = "models unload",
+     .summary = "end the workers of a version, or of the whole model",
+     .operands = "MODEL [VERSION]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text = "Returns when their processes have ended. A version that takes traffic is refused; a model "
+             "without any is\n"
+             "answered 503 until it is loaded again.\n",
+     .run = models_unload_command},
+    {.name = "models reload",
+     .summary = "replace the workers of a version by new ones that read its files again",
+     .operands = "MODEL [VERSION]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text = "Without VERSION: of all versions that run. The new ones are ready before the old finish what "
+             "they have and\n"
+             "end; when they do not get ready the old stay.\n",
+     .run = models_reload_command},
+    {.name = "promote",
+     .summary = "give the traffic of a model to a version",
+     .operands = "MODEL VERSION",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text =
+         "The version is loaded if need be; as soon as all its workers are ready the traffic moves, without "
+         "a failed\n"
+         "request, and stays there whatever appears in the repository. VERSION latest: as model.conf says, "
+         "else always\n"
+         "the highest. When it does not get ready everything stays as it was, and the exit status is 1.\n",
+     .run = promote_command},
+    {.name = "rollback",
+     .summary = "give the traffic back to the version that had it before",
+     .operands = "MODEL",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text =
+         "At once when that still runs (model.conf: keep_previous), with the workers that it has; more are "
+         "started. A\n"
+         "promotion under way is called off instead. Again, and the two change places once more.\n",
+     .run = rollback_command},
+    {.name = "route",
+     .summary = "show or say which versions of a model get which requests",
+     .operands = "MODEL [show|set|reset] [JSON]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT, OPTION_CANARY, OPTION_BY, OPTION_RULE,
+                 OPTION_SHADOW, OPTION_FORCE_HEADER, OPTION_FORCE_FROM},
+     .text =
+         "A route is said as a whole, by options (which mean set) or as JSON in the form that show prints, "
+         "and\n"
+         "overrides model.conf's until reset. Versions that it names are loaded first; it holds when all "
+         "are ready.\n",
+     .run = route_command},
     {.name = "stop",
      .summary = "stop a running Outrigger in order",
-     .options = "csw",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
      .text = "Requests that are on their way are still answered. Waits until everything is stopped; with "
              "--wait at\n"
              "most that long.\n",
      .run = stop_command},
     {.name = "replay",
      .summary = "send a request that workers died of once more",
-     .options = "cslMVw",
-     .operand = "FILE",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_LIST, OPTION_REPLAY_MODEL,
+                 OPTION_REPLAY_VERSION, OPTION_WAIT},
+     .operands = "[FILE]",
      .text =
          "A request that is answered 422 because workers died of it is kept in state_directory/quarantine.\n"
          "This sends it again, to the version that --version names, through the broker, and prints what\n"
@@ -70,9 +168,54 @@ static const struct command commands[] = {
          "kept once more. FILE is a path, or a name that --list shows. Waits at most 30 seconds, or what\n"
          "--wait says. Exits 0 when there is an answer, 3 when no broker runs.\n",
      .run = replay_command},
+    {.name = "rollout",
+     .summary = "let a version take over step by step, or not at all",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_STEPS, OPTION_EVERY, OPTION_MAX_ERROR_RATE,
+                 OPTION_MAX_P99, OPTION_MIN_AGREEMENT, OPTION_MIN_ACCURACY, OPTION_MIN_REQUESTS, OPTION_WAIT},
+     .operands = "MODEL VERSION",
+     .text =
+         "Starts the version beside the stable one and gives it more and more of the requests. Twice a "
+         "second what became\n"
+         "of them is compared with the bounds and with the stable version. One that surely breaks a bound, "
+         "fails more than\n"
+         "twice as often or is more than 1.5 times as slow is rolled back at once: the route is what it was, "
+         "and the\n"
+         "version stays loaded, without requests. One that has had too few requests for a step waits. After "
+         "the last step\n"
+         "it is the stable version. Each decision stands in state_directory/audit.log with its figures. With "
+         "--wait the\n"
+         "decisions are printed as they come, and the exit status is 0 only when the version has become "
+         "stable.\n",
+     .run = rollout_command},
+    {.name = "rollout status",
+     .summary = "show how far roll-outs are, what they go by and what was decided",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .operands = "[MODEL]",
+     .text =
+         "The last one of each model. With --wait (and a model) decisions are printed as they come until it "
+         "has ended.\n",
+     .run = rollout_status_command},
+    {.name = "rollout pause",
+     .summary = "let a roll-out go no further for now",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .operands = "MODEL",
+     .text = "The version keeps its share. What breaks a bound is rolled back all the same.\n",
+     .run = rollout_pause_command},
+    {.name = "rollout resume",
+     .summary = "let it go on",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .operands = "MODEL",
+     .text = "",
+     .run = rollout_resume_command},
+    {.name = "rollout abort",
+     .summary = "end a roll-out and make the route what it was",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .operands = "MODEL",
+     .text = "",
+     .run = rollout_abort_command},
     {.name = "keygen",
      .summary = "make a pair of keys for connections over tcp",
-     .options = "nd",
+     .options = {OPTION_JSON, OPTION_KEY_NAME, OPTION_KEY_DIRECTORY},
      .text = "Writes NAME.key, which may be given away, and NAME.key_secret, which stays on its host, to the "
              "working\n"
              "directory or to DIRECTORY, and prints the public key. NAME is the host's unless it is given. "
@@ -81,10 +224,33 @@ static const struct command commands[] = {
              "a worker's by\n"
              "worker.curve_secret_file, its public key goes to broker.curve_allow.\n",
      .run = keygen_command},
+    {.name = "completion",
+     .summary = "print what makes a shell complete our commands",
+     .operands = "bash|zsh|fish",
+     .text =
+         "Completes commands, verbs, options, parameters and the names of models and versions: those that "
+         "run,\n"
+         "or where nothing runs those of the repository. `make install` puts the files where the shells "
+         "look.\n"
+         "Else: eval \"$(outrigger completion bash)\" in ~/.bashrc; outrigger completion zsh "
+         ">FOLDER/_outrigger\n"
+         "with the FOLDER in $fpath; outrigger completion fish >~/.config/fish/completions/outrigger.fish.\n",
+     .run = completion_command},
+    {.name = "complete",
+     .summary = "answer a shell's completion",
+     .text = "",
+     .run = complete_command,
+     .hidden = true,
+     .raw = true},
+    {.name = "version",
+     .summary = "print the version of Outrigger",
+     .options = {OPTION_JSON},
+     .text = "",
+     .run = version_command},
     {.name = "help",
      .summary = "tell about a command",
-     .options = "",
-     .operand = "COMMAND",
+     .options = {OPTION_JSON},
+     .operands = "[COMMAND] [VERB]",
      .text = "",
      .run = help_command},
 };
@@ -102,12 +268,46 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
-const char *command_nearest(const char *word)
+const struct command *command_of(const char *const *words, size_t count, size_t *used)
+{
+    char both[2 * NAME_BYTES];
+    const struct command *verb = NULL;
+    snprintf(both, sizeof both, "%s %s", words[0], count > 1 ? words[1] : "");
+    if (count > 1)
+        verb = command_find(both);
+    const struct command *command = verb != NULL ? verb : command_find(words[0]);
+    *used = verb != NULL ? 2 : command != NULL ? 1 : 0;
+    return command;
+}
+
+bool command_is_verb_of(const struct command *command, const char *name)
+{
+    size_t length = strlen(name);
+    return strncmp(command->name, name, length) == 0 && command->name[length] == ' ';
+}
+
+bool command_takes(const struct command *command, enum option_id id)
+{
+    for (size_t i = 0; command->options[i] != OPTION_END; i++)
+        if (command->options[i] == id)
+            return true;
+    return false;
+}
+
+/* What is to be typed behind `of`: the verb of that command, with "" the command itself; NULL for none. */
+static const char *last_word(const struct command *command, const char *of)
+{
+    if (*of != '\0')
+        return command_is_verb_of(command, of) ? command->name + strlen(of) + 1 : NULL;
+    return strchr(command->name, ' ') == NULL ? command->name : NULL;
+}
+
+const char *command_nearest(const char *of, const char *word)
 {
     const char *nearest = NULL;
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        const char *name = commands[i].name;
-        if (nearest_plausible(name, word) &&
+        const char *name = commands[i].hidden ? NULL : last_word(&commands[i], of);
+        if (name != NULL && nearest_plausible(name, word) &&
             (nearest == NULL || nearest_distance(name, word) < nearest_distance(nearest, word)))
             nearest = name;
     }

@@ -104,8 +104,9 @@ static void text_cell(struct table *table, struct text text)
     table_cell(table, TONE_PLAIN, "%.*s", (int)text.length, text.at);
 }
 
-static void add_row(struct table *table, const char *name, const struct quarantined *record)
+static void add_row(void *self, const char *name, const struct quarantined *record)
 {
+    struct table *table = self;
     char time[KEPT_TIME_BYTES];
     table_cell(table, TONE_PLAIN, "%s", name);
     table_cell(table, TONE_PLAIN, "%s", kept_time(record->time_ms, time));
@@ -118,7 +119,10 @@ static void add_row(struct table *table, const char *name, const struct quaranti
     text_cell(table, record->tag);
 }
 
-static bool add_file(struct table *table, const struct config *config, const char *name)
+/* What is done with each file that can be read. */
+typedef void each_kept(void *self, const char *name, const struct quarantined *record);
+
+static bool take_file(const struct config *config, const char *name, each_kept *take, void *self)
 {
     struct kept kept;
     char path[PATH_MAX], reason[PATH_MAX + 128];
@@ -126,9 +130,28 @@ static bool add_file(struct table *table, const struct config *config, const cha
         fprintf(stderr, "outrigger: %s\n", reason);
         return false;
     }
-    add_row(table, name, &kept.record);
+    take(self, name, &kept.record);
     kept_free(&kept);
     return true;
+}
+
+/* All files, the oldest first; *count says how many there are. */
+static bool take_all(const struct config *config, int *count, each_kept *take, void *self)
+{
+    char path[PATH_MAX];
+    struct dirent **entries = NULL;
+    *count = scandir(folder_path(config, "", path), &entries, is_kept, alphasort);
+    if (*count < 0 && errno != ENOENT) {
+        fprintf(stderr, "outrigger: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    bool good = true;
+    for (int i = 0; i < *count; i++) {
+        good = take_file(config, entries[i]->d_name, take, self) && good;
+        free(entries[i]);
+    }
+    free(entries);
+    return good;
 }
 
 bool kept_list(const struct config *config, FILE *out, bool coloured)
@@ -136,22 +159,47 @@ bool kept_list(const struct config *config, FILE *out, bool coloured)
     static const char *const heads[] = {"FILE",   "TIME (UTC)", "MODEL", "VERSION",   ">ROWS",
                                         ">BYTES", ">KILLS",     "CAUSE", "REQUEST ID"};
     char path[PATH_MAX];
-    struct dirent **entries = NULL;
-    int count = scandir(folder_path(config, "", path), &entries, is_kept, alphasort);
-    if (count < 0 && errno != ENOENT) {
-        fprintf(stderr, "outrigger: %s: %s\n", path, strerror(errno));
-        return false;
-    }
-    bool good = true;
+    int count;
     struct table *table = table_new(heads, COUNT_OF(heads));
-    for (int i = 0; i < count; i++) {
-        good = add_file(table, config, entries[i]->d_name) && good;
-        free(entries[i]);
-    }
-    free(entries);
-    if (count <= 0)
-        fprintf(out, "nothing is kept in %s\n", path);
+    bool good = take_all(config, &count, add_row, table);
+    if (good && count <= 0)
+        fprintf(out, "nothing is kept in %s\n", folder_path(config, "", path));
     table_print(table, out, coloured);
     table_free(table);
     return good;
+}
+
+/* ---- JSON ---- */
+
+static void add_text(yyjson_mut_doc *document, yyjson_mut_val *object, const char *name, struct text text)
+{
+    yyjson_mut_obj_add_strncpy(document, object, name, text.at == NULL ? "" : text.at, text.length);
+}
+
+void kept_add(const struct quarantined *record, yyjson_mut_doc *document, yyjson_mut_val *object)
+{
+    add_text(document, object, "model", record->model);
+    add_text(document, object, "version", record->version);
+    add_text(document, object, "request_id", record->tag);
+    add_text(document, object, "cause", record->cause);
+    yyjson_mut_obj_add_uint(document, object, "time_ms", record->time_ms);
+    yyjson_mut_obj_add_uint(document, object, "rows", record->rows);
+    yyjson_mut_obj_add_uint(document, object, "kills", record->kills);
+    yyjson_mut_obj_add_uint(document, object, "bytes", record->payload.length);
+}
+
+static void add_entry(void *self, const char *name, const struct quarantined *record)
+{
+    yyjson_mut_doc *document = self;
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(document);
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(document, yyjson_mut_obj_get(root, "requests"));
+    yyjson_mut_obj_add_strcpy(document, entry, "file", name);
+    kept_add(record, document, entry);
+}
+
+bool kept_add_list(const struct config *config, yyjson_mut_doc *document)
+{
+    int count;
+    yyjson_mut_obj_add_arr(document, yyjson_mut_doc_get_root(document), "requests");
+    return take_all(config, &count, add_entry, document);
 }

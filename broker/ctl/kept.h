@@ -6,6 +6,8 @@
 #include "config.h"
 #include "quarantined.h"
 
+#include <yyjson.h>
+
 /* One file, read whole. */
 struct kept {
     uint8_t *bytes;
@@ -22,6 +24,11 @@ void kept_free(struct kept *kept);
 /* Prints a table of what is there, the oldest first, "nothing" when there is nothing. Files that cannot be
  * read are named on stderr. False when there was one, or the folder cannot be read. */
 bool kept_list(const struct config *config, FILE *out, bool coloured);
+
+/* The same as an array "requests" in the root object of `document`. */
+bool kept_add_list(const struct config *config, yyjson_mut_doc *document);
+/* What the record says, but for its bytes, into `object`. */
+void kept_add(const struct quarantined *record, yyjson_mut_doc *document, yyjson_mut_val *object);
 
 /* "2026-01-31 12:00:00" (UTC) in a buffer of KEPT_TIME_BYTES. */
 enum { KEPT_TIME_BYTES = 32 };

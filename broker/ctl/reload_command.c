@@ -1,8 +1,6 @@
 /* reload_command: `outrigger reload`. SPDX-License-Identifier: MIT */
 #include "ask.h"
-#include "ctl.h"
-
-#include <errno.h>
+#include "say.h"
 
 enum { RELOAD_TIMEOUT_MS = 60000 }; /* the supervisor reads the whole repository before it answers */
 
@@ -23,21 +21,16 @@ int reload_command(const struct arguments *arguments)
     struct config *config = arguments_config(arguments);
     if (config == NULL)
         return CTL_FAULT;
-    yyjson_doc *answer = ask(config, "supervisor.sock", "reload", RELOAD_TIMEOUT_MS);
-    int result = CTL_FAULT;
-    if (answer == NULL && ask_nobody_there(errno)) {
-        ask_say_absent(config, "no supervisor");
-        result = CTL_NOT_RUNNING;
-    } else if (answer == NULL) {
-        fprintf(stderr, "outrigger: the supervisor does not answer: %s\n", strerror(errno));
-    } else if (ask_refusal(answer) != NULL) {
-        fprintf(stderr, "outrigger: not reloaded, all runs on as before: %s\n", ask_refusal(answer));
-    } else {
+    int status;
+    yyjson_doc *answer = ask_supervisor(arguments, config, ask_new("reload"), RELOAD_TIMEOUT_MS,
+                                        "not reloaded, all runs on as before", &status);
+    if (answer != NULL && arguments->json) {
+        say_answer(answer);
+    } else if (answer != NULL) {
         print_needs(answer);
         puts("reloaded");
-        result = CTL_GOOD;
     }
     yyjson_doc_free(answer);
     config_free(config);
-    return result;
+    return status;
 }

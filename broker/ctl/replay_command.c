@@ -3,26 +3,24 @@
  * of it costs what it cost before and the others do not notice. SPDX-License-Identifier: MIT */
 #include "ask.h"
 #include "clock.h"
-#include "ctl.h"
 #include "kept.h"
 #include "outcome.h"
+#include "say.h"
 
 #include "client.h"
 #include "log.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
 #include <zmq.h>
 
 enum {
     ANSWER_TIMEOUT_MS = 2000, /* of the broker's control socket */
-    WAIT_SECONDS = 30,        /* unless --wait says otherwise */
+    WAIT_MS = 30000,          /* unless --wait says otherwise */
     REASON_BYTES = 4608
 };
 
 struct replay {
     struct loop *loop;
+    yyjson_mut_doc *said; /* with --json, else NULL */
     int64_t sent_at;
     int result;
 };
@@ -30,7 +28,10 @@ struct replay {
 static void answered(void *self, const struct client_answer *answer)
 {
     struct replay *replay = self;
-    replay->result = outcome_print(answer, clock_now() - replay->sent_at, stdout) ? CTL_GOOD : CTL_FAULT;
+    int64_t took = clock_now() - replay->sent_at;
+    bool good =
+        replay->said != NULL ? outcome_add(answer, took, replay->said) : outcome_print(answer, took, stdout);
+    replay->result = good ? CTL_GOOD : CTL_FAULT;
     loop_stop(replay->loop);
 }
 
@@ -43,10 +44,12 @@ static void ignore_catalog(void *self, const struct catalog_entry *entries, size
 
 /* Sends it and waits for the answer, or for the deadline. */
 static int send_again(const struct config *config, const struct quarantined *record,
-                      const struct arguments *arguments)
+                      const struct arguments *arguments, yyjson_mut_doc *said)
 {
-    int seconds = arguments->wait_seconds >= 0 ? arguments->wait_seconds : WAIT_SECONDS;
-    struct replay replay = {.loop = loop_new(), .sent_at = clock_now(), .result = CTL_FAULT};
+    int64_t wait_ms = arguments_number(arguments, OPTION_WAIT, WAIT_MS);
+    const char *model = arguments_text(arguments, OPTION_REPLAY_MODEL);
+    const char *version = arguments_text(arguments, OPTION_REPLAY_VERSION);
+    struct replay replay = {.loop = loop_new(), .said = said, .sent_at = clock_now(), .result = CTL_FAULT};
     struct metrics *metrics = metrics_new(NULL);
     void *zmq = zmq_ctx_new();
     ENSURE(replay.loop != NULL && metrics != NULL && zmq != NULL);
@@ -54,12 +57,11 @@ static int send_again(const struct config *config, const struct quarantined *rec
         client_new(zmq, replay.loop, config->broker_askers, 1, metrics, ignore_catalog, NULL);
     struct client_request *request = client_request_new(record->payload.length);
     memcpy(client_request_payload(request), record->payload.at, record->payload.length);
-    const struct client_ask ask = {
-        .model = arguments->model == NULL ? record->model : text_of(arguments->model),
-        .version = arguments->version == NULL ? record->version : text_of(arguments->version),
-        .rows = record->rows,
-        .deadline = replay.sent_at + seconds * SECOND,
-        .tag = record->tag};
+    const struct client_ask ask = {.model = model == NULL ? record->model : text_of(model),
+                                   .version = version == NULL ? record->version : text_of(version),
+                                   .rows = record->rows,
+                                   .deadline = replay.sent_at + wait_ms * MILLISECOND,
+                                   .tag = record->tag};
     client_send(client, request, &ask, answered, &replay);
     loop_run(replay.loop);
     client_free(client);
@@ -70,31 +72,13 @@ static int send_again(const struct config *config, const struct quarantined *rec
 }
 
 /* CTL_GOOD when there is a broker. */
-static int find_broker(const struct config *config)
+static int find_broker(const struct arguments *arguments, const struct config *config)
 {
-    yyjson_doc *status = ask(config, "broker.sock", "status", ANSWER_TIMEOUT_MS);
-    int error = errno;
-    bool answers = status != NULL;
-    yyjson_doc_free(status);
-    if (answers)
-        return CTL_GOOD;
-    if (ask_nobody_there(error)) {
-        ask_say_absent(config, "no broker");
-        return CTL_NOT_RUNNING;
-    }
-    fprintf(stderr, "outrigger: the broker does not answer: %s\n", strerror(error));
-    return CTL_FAULT;
-}
-
-static bool names_are_good(const struct arguments *arguments)
-{
-    if (arguments->model != NULL && !protocol_name_ok(text_of(arguments->model)))
-        fprintf(stderr, "outrigger replay: --model: %s is no name\n", arguments->model);
-    else if (arguments->version != NULL && !protocol_name_ok(text_of(arguments->version)))
-        fprintf(stderr, "outrigger replay: --version: %s is no name\n", arguments->version);
-    else
-        return true;
-    return false;
+    int status;
+    yyjson_doc *answer =
+        ask_broker(arguments, config, ask_new("status"), ANSWER_TIMEOUT_MS, "not sent", &status);
+    yyjson_doc_free(answer);
+    return status;
 }
 
 static void introduce(const struct quarantined *record)
@@ -110,38 +94,65 @@ static void introduce(const struct quarantined *record)
     fflush(stdout);
 }
 
+/* With --json: what is said in the end, begun with the request. */
+static yyjson_mut_doc *new_json(const struct quarantined *record)
+{
+    yyjson_mut_doc *document = say_new();
+    kept_add(record, document,
+             yyjson_mut_obj_add_obj(document, yyjson_mut_doc_get_root(document), "request"));
+    return document;
+}
+
+static int replay_record(const struct config *config, const struct arguments *arguments,
+                         const struct quarantined *record)
+{
+    yyjson_mut_doc *said = arguments->json ? new_json(record) : NULL;
+    if (said == NULL)
+        introduce(record);
+    int result = find_broker(arguments, config);
+    bool is_there = result == CTL_GOOD;
+    if (is_there)
+        result = send_again(config, record, arguments, said);
+    if (is_there && said != NULL)
+        say_json(said);
+    else
+        yyjson_mut_doc_free(said);
+    return result;
+}
+
 static int replay_file(const struct config *config, const struct arguments *arguments)
 {
     struct kept kept;
     char reason[REASON_BYTES];
-    if (!kept_read(config, arguments->operand, &kept, reason, sizeof reason)) {
-        fprintf(stderr, "outrigger: %s\n", reason);
-        return CTL_FAULT;
-    }
-    introduce(&kept.record);
-    int result = find_broker(config);
-    if (result == CTL_GOOD)
-        result = send_again(config, &kept.record, arguments);
+    if (!kept_read(config, arguments->operands[0], &kept, reason, sizeof reason))
+        return say_fault(arguments, CTL_FAULT, "%s", reason);
+    int result = replay_record(config, arguments, &kept.record);
     kept_free(&kept);
     return result;
 }
 
+static int list(const struct config *config, const struct arguments *arguments)
+{
+    if (!arguments->json)
+        return kept_list(config, stdout, say_coloured()) ? CTL_GOOD : CTL_FAULT;
+    yyjson_mut_doc *document = say_new();
+    bool good = kept_add_list(config, document);
+    if (!good)
+        say_set_error(document, "not all that is kept can be read");
+    say_json(document);
+    return good ? CTL_GOOD : CTL_FAULT;
+}
+
 int replay_command(const struct arguments *arguments)
 {
-    if (arguments->list == (arguments->operand != NULL)) {
-        fputs("outrigger replay: expected either a FILE or --list\n", stderr);
-        return CTL_USAGE;
-    }
-    if (!names_are_good(arguments))
-        return CTL_USAGE;
+    bool lists = arguments_has(arguments, OPTION_LIST);
+    if (lists == (arguments->operands[0] != NULL))
+        return say_usage(arguments, "expected either a FILE or --list");
     struct config *config = arguments_config(arguments);
     if (config == NULL)
         return CTL_FAULT;
     log_open("outrigger", "warning");
-    bool coloured = isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL;
-    int result = !arguments->list                      ? replay_file(config, arguments)
-                 : kept_list(config, stdout, coloured) ? CTL_GOOD
-                                                       : CTL_FAULT;
+    int result = lists ? list(config, arguments) : replay_file(config, arguments);
     config_free(config);
     return result;
 }

@@ -1,12 +1,10 @@
 /* status_command: `outrigger status`: asks, waits if it was told to, prints. SPDX-License-Identifier: MIT */
 #include "ask.h"
 #include "clock.h"
-#include "ctl.h"
+#include "say.h"
 #include "status.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 enum { ANSWER_TIMEOUT_MS = 2000 }; /* both answer from memory: longer means that they hang */
 
@@ -19,11 +17,12 @@ struct side {
 struct answers {
     struct side supervisor;
     struct side broker;
+    struct side models; /* the supervisor's; an older one knows them not, which is no fault */
 };
 
-static struct side ask_side(const struct config *config, const char *socket)
+static struct side ask_side(const struct config *config, const char *socket, const char *command)
 {
-    struct side side = {.answer = ask(config, socket, "status", ANSWER_TIMEOUT_MS)};
+    struct side side = {.answer = ask(config, socket, command, ANSWER_TIMEOUT_MS)};
     if (side.answer == NULL) {
         side.nobody_there = ask_nobody_there(errno);
         snprintf(side.fault, sizeof side.fault, "%s", strerror(errno));
@@ -35,30 +34,34 @@ static struct side ask_side(const struct config *config, const char *socket)
     return side;
 }
 
-static struct answers ask_both(const struct config *config)
+static struct answers ask_all(const struct config *config)
 {
-    return (struct answers){ask_side(config, "supervisor.sock"), ask_side(config, "broker.sock")};
+    return (struct answers){ask_side(config, "supervisor.sock", "status"),
+                            ask_side(config, "broker.sock", "status"),
+                            ask_side(config, "supervisor.sock", "models")};
 }
 
 static void free_answers(struct answers *answers)
 {
     yyjson_doc_free(answers->supervisor.answer);
     yyjson_doc_free(answers->broker.answer);
+    yyjson_doc_free(answers->models.answer);
 }
 
 static struct status status_of(const struct answers *answers)
 {
     return (struct status){yyjson_doc_get_root(answers->supervisor.answer),
-                           yyjson_doc_get_root(answers->broker.answer)};
+                           yyjson_doc_get_root(answers->broker.answer),
+                           yyjson_doc_get_root(answers->models.answer)};
 }
 
 /* Asks until all is ready or the time is over; the last answers stay. */
-static bool wait_until_ready(const struct config *config, int seconds, struct answers *answers, char *missing,
-                             size_t capacity)
+static bool wait_until_ready(const struct config *config, int64_t wait_ms, struct answers *answers,
+                             char *missing, size_t capacity)
 {
-    int64_t deadline = clock_now() + seconds * SECOND;
+    int64_t deadline = clock_now() + wait_ms * MILLISECOND;
     for (;;) {
-        *answers = ask_both(config);
+        *answers = ask_all(config);
         struct status status = status_of(answers);
         if (status_is_ready(&status, missing, capacity))
             return true;
@@ -69,7 +72,7 @@ static bool wait_until_ready(const struct config *config, int seconds, struct an
     }
 }
 
-static void say_fault(const struct side *side, const char *name)
+static void say_silent(const struct side *side, const char *name)
 {
     if (side->answer == NULL)
         fprintf(stderr, "outrigger: the %s does not answer: %s\n", name, side->fault);
@@ -81,10 +84,10 @@ static void print(const struct arguments *arguments, const struct answers *answe
     if (arguments->json)
         status_print_json(&status, stdout);
     else
-        status_print(&status, stdout, isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL);
+        status_print(&status, stdout, say_coloured());
     fflush(stdout);
-    say_fault(&answers->supervisor, "supervisor");
-    say_fault(&answers->broker, "broker");
+    say_silent(&answers->supervisor, "supervisor");
+    say_silent(&answers->broker, "broker");
 }
 
 int status_command(const struct arguments *arguments)
@@ -94,20 +97,19 @@ int status_command(const struct arguments *arguments)
     char missing[4096] = "";
     if (config == NULL)
         return CTL_FAULT;
-    bool waits = arguments->wait_seconds >= 0;
-    bool ready =
-        waits && wait_until_ready(config, arguments->wait_seconds, &answers, missing, sizeof missing);
+    int64_t wait_ms = arguments_number(arguments, OPTION_WAIT, -1);
+    bool waits = wait_ms >= 0;
+    bool ready = waits && wait_until_ready(config, wait_ms, &answers, missing, sizeof missing);
     if (!waits)
-        answers = ask_both(config);
+        answers = ask_all(config);
     int result = answers.supervisor.answer != NULL && answers.broker.answer != NULL ? CTL_GOOD : CTL_FAULT;
     if (answers.supervisor.nobody_there && answers.broker.nobody_there) {
-        ask_say_absent(config, "nothing");
-        result = CTL_NOT_RUNNING;
+        result = ask_say_absent(arguments, config, "nothing");
     } else {
         print(arguments, &answers);
     }
     if (waits && !ready && result != CTL_NOT_RUNNING) {
-        fprintf(stderr, "outrigger: not ready after %d s: %s\n", arguments->wait_seconds, missing);
+        fprintf(stderr, "outrigger: not ready after %g s: %s\n", (double)wait_ms / 1000, missing);
         result = CTL_FAULT;
     }
     free_answers(&answers);

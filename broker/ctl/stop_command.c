@@ -2,7 +2,7 @@
  * MIT */
 #include "ask.h"
 #include "clock.h"
-#include "ctl.h"
+#include "say.h"
 
 #include <errno.h>
 
@@ -28,9 +28,8 @@ static bool wait_until_gone(const struct config *config, int64_t timeout_ms)
 
 static int64_t patience_ms(const struct arguments *arguments, const struct config *config)
 {
-    if (arguments->wait_seconds >= 0)
-        return arguments->wait_seconds * INT64_C(1000);
-    return config->supervisor_stop_timeout_ms * KINDS_OF_PROCESSES + SPARE_MS;
+    return arguments_number(arguments, OPTION_WAIT,
+                            config->supervisor_stop_timeout_ms * KINDS_OF_PROCESSES + SPARE_MS);
 }
 
 int stop_command(const struct arguments *arguments)
@@ -38,23 +37,15 @@ int stop_command(const struct arguments *arguments)
     struct config *config = arguments_config(arguments);
     if (config == NULL)
         return CTL_FAULT;
-    yyjson_doc *answer = ask(config, "supervisor.sock", "stop", ANSWER_TIMEOUT_MS);
+    int status;
+    yyjson_doc *answer =
+        ask_supervisor(arguments, config, ask_new("stop"), ANSWER_TIMEOUT_MS, "not stopped", &status);
     int64_t patience = patience_ms(arguments, config);
-    int result = CTL_FAULT;
-    if (answer == NULL && ask_nobody_there(errno)) {
-        ask_say_absent(config, "no supervisor");
-        result = CTL_NOT_RUNNING;
-    } else if (answer == NULL) {
-        fprintf(stderr, "outrigger: the supervisor does not answer: %s\n", strerror(errno));
-    } else if (ask_refusal(answer) != NULL) {
-        fprintf(stderr, "outrigger: not stopped: %s\n", ask_refusal(answer));
-    } else if (!wait_until_gone(config, patience)) {
-        fprintf(stderr, "outrigger: still stopping after %lld ms\n", (long long)patience);
-    } else {
-        puts("stopped");
-        result = CTL_GOOD;
-    }
+    if (answer != NULL && wait_until_gone(config, patience))
+        say_good(arguments, "stopped");
+    else if (answer != NULL)
+        status = say_fault(arguments, CTL_FAULT, "still stopping after %lld ms", (long long)patience);
     yyjson_doc_free(answer);
     config_free(config);
-    return result;
+    return status;
 }

@@ -291,6 +291,8 @@ static void add_age(const struct client_answer *answer, struct http_response *re
 static void succeed(struct api_call *call, const struct client_answer *answer, struct http_response *response)
 {
     text_copy(answer->version, call->answered_version, sizeof call->answered_version);
+    if (call->steered == STEERED_BY_RULE && strcmp(call->answered_version, call->asked_version) != 0)
+        call->steered = STEERED_BACK;
     const char *complaint = answer_write(&(struct answer){.schema = answering_schema(call, answer->version),
                                                           .batch = call->call == CALL_BATCH_PREDICT,
                                                           .rows = call->ask.rows,
@@ -328,6 +330,8 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
     counts_call(api->counts, call->call, response->status);
     if (call->call != CALL_PREDICT && call->call != CALL_BATCH_PREDICT)
         return;
+    if (call->steered != STEERED_NOT)
+        counts_steered(api->counts, call->model->name, call->steered);
     if (response->kind == NULL)
         counts_prediction(api->counts, call->model->name, call->answered_version, call->ask.rows,
                           call->duration);

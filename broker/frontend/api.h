@@ -18,6 +18,7 @@
 #include "client.h"
 #include "config.h"
 #include "http.h"
+#include "steering.h"
 
 struct api;
 
@@ -62,6 +63,7 @@ struct api_call {
     int64_t received;                      /* monotonic nanoseconds */
     int64_t duration;                      /* nanoseconds from then to the answer */
     bool want_timing;
+    enum steered steered; /* what a header did to the choice of the version */
     char asked_version[PROTOCOL_NAME_MAX + 1];
     char answered_version[PROTOCOL_NAME_MAX + 1];
     char key[PROTOCOL_TEXT_MAX + 1];

@@ -57,6 +57,15 @@ static void set_version(struct catalog_version *version, const struct catalog_en
         set_schema(version, entry->model, (const uint8_t *)entry->schema.at, entry->schema.length);
 }
 
+/* A broker of another build may say what cannot be read: it still routes by it, and only rules are lost. */
+static void set_route(struct catalog_model *model, struct text text)
+{
+    char reason[256];
+    model->route = route_from_peer(text, reason, sizeof reason);
+    if (model->route == NULL)
+        log_warning("model %s: its route cannot be read: %s", model->name, reason);
+}
+
 /* One model from its entries. An entry without a version says only that the model exists. */
 static void set_model(struct catalog_model *model, const struct catalog_entry *const *entries, size_t count)
 {
@@ -70,6 +79,8 @@ static void set_model(struct catalog_model *model, const struct catalog_entry *c
         set_version(version, entries[i]);
         if (version->stable)
             model->stable = version;
+        if (entries[i]->route.length > 0 && model->route == NULL)
+            set_route(model, entries[i]->route);
     }
 }
 
@@ -145,6 +156,7 @@ static void free_model(struct catalog_model *model)
         free(model->versions[i].name);
     }
     free(model->versions);
+    route_free(model->route);
     free(model->name);
 }
 

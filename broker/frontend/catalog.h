@@ -4,6 +4,7 @@
 #define OUTRIGGER_CATALOG_H
 
 #include "protocol.h"
+#include "route.h"
 #include "schema.h"
 
 struct catalog;
@@ -26,6 +27,8 @@ struct catalog_model {
     size_t version_count;                 /* 0: the model has no version */
     bool required;                        /* /ready waits for it */
     const struct catalog_version *stable; /* the one that requests without a version get; NULL: none */
+    struct route
+        *route; /* which others they get, and by what; NULL: none, and nothing else is to be looked at */
 };
 
 /* A snapshot of these entries with one reference. `default_model`: the configured one; "": the only model

@@ -2,9 +2,9 @@
  *
  * metrics_series searches; a request must not. The series of HTTP calls lie in a table by call and status,
  * those of predictions in a hash by model and version, and errors, which are rare, by model, version and kind
- * in the same hash. All names in it come from the catalog and from constants, but versions come and go for
- * months: from SERIES_MAX on, nothing is kept any more, and the page's own bound decides (metrics.h).
- * SPDX-License-Identifier: MIT */
+ * in the same hash, as are those whose version a header named. All names in it come from the catalog and from
+ * constants, but versions come and go for months: from SERIES_MAX on, nothing is kept any more, and the
+ * page's own bound decides (metrics.h). SPDX-License-Identifier: MIT */
 #include "counts.h"
 
 #include <stdio.h>
@@ -15,13 +15,18 @@ enum {
     COUNTS_MAGIC = 0x0c004750,
     SERIES_MAX = 4096,
     STATUS_SLOTS = 32,                    /* a power of two, about twice the statuses that there are */
-    KEY_MAX = 2 * PROTOCOL_NAME_MAX + 64, /* model, version, kind */
+    KEY_MAX = 2 * PROTOCOL_NAME_MAX + 64, /* what, model, version, kind */
 };
 
-/* The series of one model's version, or of one kind of error of it. */
+/* What is counted, as it stands in a key. */
+#define PREDICTIONS "p"
+#define ERRORS      "e"
+#define STEERED     "s"
+
+/* The series of one model's version, or of one kind of error of it, or of the model's steered requests. */
 struct model_series {
-    struct series *predictions, *duration; /* kind is "" */
-    struct series *errors;                 /* else */
+    struct series *predictions, *duration; /* PREDICTIONS */
+    struct series *count;                  /* the others */
     UT_hash_handle hh;
     char key[];
 };
@@ -84,14 +89,16 @@ void counts_call(struct counts *counts, enum call call, int status)
     series_add(find_requests(counts, call, status), 1);
 }
 
-static void find_series(struct counts *counts, struct model_series *series, const char *model,
-                        const char *version, const char *kind)
+static void find_series(struct counts *counts, struct model_series *series, const char *what,
+                        const char *model, const char *version, const char *kind)
 {
-    if (kind[0] == '\0') {
+    if (*what == *PREDICTIONS) {
         series->predictions = metrics_series(counts->metrics, METRIC_PREDICTIONS, model, version, NULL);
         series->duration = metrics_series(counts->metrics, METRIC_PREDICTION_DURATION, model, version, NULL);
+    } else if (*what == *ERRORS) {
+        series->count = metrics_series(counts->metrics, METRIC_PREDICTION_ERRORS, model, version, kind);
     } else {
-        series->errors = metrics_series(counts->metrics, METRIC_PREDICTION_ERRORS, model, version, kind);
+        series->count = metrics_series(counts->metrics, METRIC_STEERED, model, kind, NULL);
     }
 }
 
@@ -108,23 +115,24 @@ static size_t add_to_key(char key[KEY_MAX], size_t length, const char *name)
 }
 
 /* The kept series of these names; `spare` is filled and given when there is no room to keep more. */
-static struct model_series *series_of(struct counts *counts, const char *model, const char *version,
-                                      const char *kind, struct model_series *spare)
+static struct model_series *series_of(struct counts *counts, const char *what, const char *model,
+                                      const char *version, const char *kind, struct model_series *spare)
 {
     CHECK_OBJECT(counts, COUNTS_MAGIC);
     char key[KEY_MAX];
-    size_t length = add_to_key(key, add_to_key(key, add_to_key(key, 0, model), version), kind);
+    size_t length = add_to_key(key, add_to_key(key, add_to_key(key, 0, what), model), version);
+    length = add_to_key(key, length, kind);
     struct model_series *series;
     HASH_FIND(hh, counts->models, key, length, series);
     if (series != NULL)
         return series;
     if (HASH_COUNT(counts->models) >= SERIES_MAX) {
-        find_series(counts, spare, model, version, kind);
+        find_series(counts, spare, what, model, version, kind);
         return spare;
     }
     series = object_alloc(sizeof *series + length);
     memcpy(series->key, key, length);
-    find_series(counts, series, model, version, kind);
+    find_series(counts, series, what, model, version, kind);
     HASH_ADD_KEYPTR(hh, counts->models, series->key, length, series);
     return series;
 }
@@ -133,13 +141,19 @@ void counts_prediction(struct counts *counts, const char *model, const char *ver
                        int64_t duration)
 {
     struct model_series spare;
-    struct model_series *series = series_of(counts, model, version, "", &spare);
+    struct model_series *series = series_of(counts, PREDICTIONS, model, version, "", &spare);
     series_add(series->predictions, rows);
     series_observe_duration(series->duration, duration);
+}
+
+void counts_steered(struct counts *counts, const char *model, enum steered steered)
+{
+    struct model_series spare;
+    series_add(series_of(counts, STEERED, model, "", steered_label(steered), &spare)->count, 1);
 }
 
 void counts_error(struct counts *counts, const char *model, const char *version, const char *kind)
 {
     struct model_series spare;
-    series_add(series_of(counts, model, version, kind, &spare)->errors, 1);
+    series_add(series_of(counts, ERRORS, model, version, kind, &spare)->count, 1);
 }

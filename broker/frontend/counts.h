@@ -5,6 +5,7 @@
 #include "calls.h"
 #include "metrics.h"
 #include "protocol.h"
+#include "steering.h"
 
 /* Keeps the series once they are found, so that counting is adding. For one thread. */
 struct counts;
@@ -17,6 +18,8 @@ void counts_call(struct counts *counts, enum call call, int status);
  * catalog. */
 void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,
                        int64_t duration);
+/* A header had to do with the choice of its version; not STEERED_NOT. */
+void counts_steered(struct counts *counts, const char *model, enum steered steered);
 /* A prediction without: `kind` is the label of what went wrong. "" for a model or version that is not known,
  * so that nobody outside can make up labels. */
 void counts_error(struct counts *counts, const char *model, const char *version, const char *kind);

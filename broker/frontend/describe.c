@@ -5,6 +5,8 @@
  * SPDX-License-Identifier: MIT */
 #include "describe.h"
 
+#include <stdio.h>
+
 static void add_text(struct output *out, const char *name, const char *value)
 {
     output_add_string(out, name);
@@ -102,11 +104,73 @@ static void add_names(struct output *out, const char *name, char *const *names, 
     output_add_char(out, ']');
 }
 
+/* ---- the route ---- */
+
+/* A share in hundredths of a percent, as percent. */
+static void add_share(struct output *out, const char *version, uint32_t weight)
+{
+    char digits[16];
+    add_text(out, "{\"version\":", version);
+    snprintf(digits, sizeof digits, weight % 100 == 0 ? "%u" : "%u.%02u", weight / 100, weight % 100);
+    output_add_string(out, ",\"percent\":");
+    output_add_string(out, digits);
+    output_add_char(out, '}');
+}
+
+/* The stable version's share is what is left, also where it is an arm besides. */
+static void add_shares(struct output *out, const struct catalog_model *model)
+{
+    const struct route *route = model->route;
+    bool first = true;
+    output_add_string(out, ",\"shares\":[");
+    if (model->stable != NULL && route_weight(route, model->stable->name) == 0) {
+        add_share(out, model->stable->name, route_rest(route));
+        first = false;
+    }
+    for (size_t i = 0; i < route->arm_count; i++) {
+        const struct route_arm *arm = &route->arms[i];
+        bool is_stable = model->stable != NULL && strcmp(arm->version, model->stable->name) == 0;
+        if (!first)
+            output_add_char(out, ',');
+        add_share(out, arm->version, arm->weight + (is_stable && arm->weight > 0 ? route_rest(route) : 0));
+        first = false;
+    }
+    output_add_char(out, ']');
+}
+
+/* Who may name a version themselves is nobody else's business. */
+static void add_route(struct output *out, const struct catalog_model *model)
+{
+    const struct route *route = model->route;
+    char by[ROUTE_BY_MAX];
+    if (model->stable != NULL)
+        add_text(out, ",\"route\":{\"stable\":", model->stable->name);
+    else
+        output_add_string(out, ",\"route\":{\"stable\":null");
+    add_shares(out, model);
+    add_text(out, ",\"by\":", route_by_text(route, by));
+    output_add_string(out, ",\"rules\":[");
+    for (size_t i = 0; i < route->rule_count; i++) {
+        add_text(out, i > 0 ? ",{\"header\":" : "{\"header\":", route->rules[i].header);
+        add_text(out, ",\"value\":", route->rules[i].value);
+        add_text(out, ",\"version\":", route->rules[i].version);
+        output_add_char(out, '}');
+    }
+    output_add_string(out, route->shadow.version == NULL ? "]" : "],\"shadow\":");
+    if (route->shadow.version != NULL)
+        add_share(out, route->shadow.version, route->shadow.weight);
+    output_add_char(out, '}');
+}
+
+/* ---- a model ---- */
+
 void describe_model(struct output *out, const struct catalog_model *model)
 {
     const struct schema *schema = schema_of(model);
     add_summary(out, model);
     add_versions(out, model);
+    if (model->route != NULL)
+        add_route(out, model);
     if (schema != NULL) {
         add_text(out, ",\"platform\":", schema->platform == NULL ? "" : schema->platform);
         add_tensors(out, ",\"inputs\":[", schema->inputs, schema->input_count);

@@ -10,6 +10,7 @@
 #include "hex.h"
 #include "utf8.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <strings.h>
 #include <sys/random.h>
@@ -214,11 +215,11 @@ static const char *value_of(const char *parameter, const char *name, size_t leng
 #define VALUE_OF(parameter, name) value_of(parameter, name, sizeof(name) - 1)
 
 /* FNV-1a (RFC 9923), 64 bits; never 0, which means nobody. */
-static uint64_t hash_of(const char *value)
+uint64_t http_hash(const char *text)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *value != '\0'; value++)
-        hash = (hash ^ (unsigned char)*value) * UINT64_C(0x100000001b3);
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
     return hash == 0 ? 1 : hash;
 }
 
@@ -232,7 +233,7 @@ static void read_header(struct http_request *request, const char *parameter)
     switch (header[0]) {
     case 'A':
         if ((value = VALUE_OF(header, "AUTHORIZATION")) != NULL && request->tenant == 0)
-            request->tenant = hash_of(value);
+            request->tenant = http_hash(value);
         break;
     case 'C':
         if ((value = VALUE_OF(header, "CONTENT_ENCODING")) != NULL)
@@ -251,7 +252,7 @@ static void read_header(struct http_request *request, const char *parameter)
         if ((value = VALUE_OF(header, "X_REQUEST_ID")) != NULL && request->id[0] == '\0' && id_ok(value))
             strcpy(request->id, value);
         else if ((value = VALUE_OF(header, "X_API_KEY")) != NULL)
-            request->tenant = hash_of(value);
+            request->tenant = http_hash(value);
         break;
     default:
         break;
@@ -285,7 +286,7 @@ static const char *read_parameter(struct http_request *request, const char *para
 
 void http_request_read(struct http_request *request, char *const *parameters, struct http_ids *ids)
 {
-    *request = (struct http_request){.content_length = -1};
+    *request = (struct http_request){.content_length = -1, .parameters = parameters};
     const char *uri = NULL;
     for (; *parameters != NULL; parameters++)
         uri = read_parameter(request, *parameters, uri);
@@ -295,6 +296,25 @@ void http_request_read(struct http_request *request, char *const *parameters, st
         set_fault(request, 400, "the web server sends no REQUEST_URI");
     else
         set_path(request, uri);
+}
+
+const char *http_request_parameter(const struct http_request *request, const char *name)
+{
+    size_t length = strlen(name);
+    for (char *const *parameter = request->parameters; *parameter != NULL; parameter++)
+        if (strncmp(*parameter, name, length) == 0 && (*parameter)[length] == '=')
+            return *parameter + length + 1;
+    return NULL;
+}
+
+const char *http_request_header(const struct http_request *request, const char *name)
+{
+    char parameter[5 + HTTP_HEADER_MAX + 1] = "HTTP_";
+    size_t length = 5;
+    for (; *name != '\0' && length < sizeof parameter - 1; name++)
+        parameter[length++] = *name == '-' ? '_' : (char)toupper((unsigned char)*name);
+    parameter[length] = '\0';
+    return http_request_parameter(request, parameter);
 }
 
 /* ---- the response ---- */

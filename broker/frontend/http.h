@@ -11,6 +11,7 @@ enum {
     HTTP_ID_MAX = 64,      /* bytes of a request id */
     HTTP_TRACEPARENT = 55, /* bytes of a traceparent (W3C Trace Context section 3.2) */
     HTTP_BODY_PADDING = 4, /* bytes behind a body that the reader of JSON wants to be able to write to */
+    HTTP_HEADER_MAX = 64,  /* bytes of a header's name that is looked for */
     HTTP_EXTRA_MAX = 256,  /* bytes of further header lines of a response */
     HTTP_HEAD_MAX = 1024   /* bytes that http_response_head never exceeds */
 };
@@ -55,6 +56,7 @@ struct http_request {
     char traceparent[HTTP_TRACEPARENT + 1]; /* "" when there is none or it is not valid */
     uint64_t
         tenant; /* who asks, by a hash of the API key (X-API-Key, else Authorization); 0: none was shown */
+    char *const *parameters; /* what it was made of */
     bool want_timing; /* the request says `Prefer: server-timing` (RFC 7240): answer with Server-Timing */
 
     int64_t received;     /* when it was there whole; monotonic nanoseconds */
@@ -66,6 +68,13 @@ struct http_request {
 /* Makes the request of a NULL-terminated list of "NAME=value" (what FCGX_Request.envp is). What is wrong
  * stands in fault_status; id and method are right even then. */
 void http_request_read(struct http_request *request, char *const *parameters, struct http_ids *ids);
+
+/* The value of the parameter of that name; NULL when there is none. The first of a name counts. */
+const char *http_request_parameter(const struct http_request *request, const char *name);
+/* The value of the header of that name (letters, digits and -, at most 64; in any case); NULL likewise. */
+const char *http_request_header(const struct http_request *request, const char *name);
+/* A hash of a text, the same in every process; never 0. What `tenant` is of an API key. */
+uint64_t http_hash(const char *text);
 
 /* One response. Zeroed = empty. */
 struct http_response {

@@ -288,14 +288,18 @@ static int64_t deadline_of(const struct config *config, const struct api_call *c
 static void fill_ask(const struct config *config, const struct api_lane *lane,
                      const struct http_request *request, struct api_call *call)
 {
+    struct text key = {call->key, lane->body.key.length};
     text_copy(lane->body.key, call->key, sizeof call->key);
+    if (call->model->route != NULL)
+        key = steering_key(call->model->route, request, key, call->key);
     call->ask = (struct client_ask){
         .model = text_of(call->model->name),
         .version = text_of(call->asked_version),
         .rows = call->ask.rows,
         .deadline = deadline_of(config, call, lane->body.timeout_ms),
         .tenant = request->tenant,
-        .key = (struct text){call->key, lane->body.key.length},
+        .version_optional = call->steered == STEERED_BY_RULE,
+        .key = key,
         .tag = text_of(call->id),
     };
 }
@@ -315,7 +319,11 @@ static bool prepare(const struct config *config, struct api_lane *lane, const st
     }
     if (media == MEDIA_JSON && !check_row_count(config, count_rows(&lane->body, batch), response))
         return false;
-    if (!find_model(config, call, model, response) || !find_version(call, version, response))
+    if (!find_model(config, call, model, response))
+        return false;
+    if (version.length == 0 && call->model->route != NULL)
+        version = steering_version(call->model, request, &call->steered);
+    if (!find_version(call, version, response))
         return false;
     if ((media == MEDIA_JSON && !settle_rows(config, lane, request, call, response)) ||
         !make_request(config, lane, call, batch, media, response))

@@ -9,7 +9,7 @@
 
 /* What is run. All of it belongs to the caller and outlives the child. */
 struct child_command {
-    const char *name; /* "worker.digits.1" */
+    const char *name; /* "worker.digits.2.1" */
     const char *path;
     const char *const *arguments; /* argv, NULL-terminated */
     int listen_fd;                /* becomes the process's descriptor 0; -1: /dev/null */

@@ -5,24 +5,28 @@
  * either all take the same way. How a single process is started, watched and tried again is the service's
  * business.
  *
- * A model whose version changed has its new workers started beside the old ones. When all new workers of all
- * such models are ready the broker is told to read the repository again, which moves the routes; then the old
- * workers work off what was queued for them and are drained. As long as new workers are not
+ * Of a model any number of versions may run. Which of them takes the traffic, and when that changes, is the
+ * business of deploy.c; here the workers that the plan wants are started, and those that it does not want are
+ * let go: when the broker has been told, and has nothing for them any more. As long as new workers are not
  * ready, for whatever reason, nothing of the old is touched. Processes that are replaced by others of the
  * same kind are the turnover's; here it is only asked to go on. SPDX-License-Identifier: MIT */
 #include "fleet.h"
 
+#include "fleet_state.h"
+
 #include "broker_view.h"
 #include "clock.h"
 #include "control.h"
-#include "curve.h"
+#include "deploy.h"
 #include "heritage.h"
-#include "keys.h"
 #include "ledger.h"
 #include "log.h"
 #include "members.h"
 #include "missing.h"
+#include "progress.h"
+#include "readiness.h"
 #include "recycle.h"
+#include "repository.h"
 #include "runtime.h"
 #include "turnover.h"
 
@@ -31,7 +35,6 @@
 #include <utlist.h>
 
 enum {
-    FLEET_MAGIC = 0x0f1ee700,
     TELL_BROKER_MS = 1000 /* how long the broker may take to say that routes have moved */
 };
 
@@ -40,104 +43,144 @@ enum {
 /* How often processes are compared with the limits of their recycling, and with the workers that the broker
  * knows. */
 #define RECYCLE_EVERY SECOND
-
-struct fleet {
-    unsigned magic;
-    struct fleet_setup setup;
-    struct config *config; /* what setup.basis.config is since the first reload; NULL: the caller's */
-    char *fixed;           /* plan_fixed of it, for the ledger */
-    struct plan *plan;
-    struct service_patience patience;
-    struct members members;
-    bool routes_outdated; /* the broker has not read the present repository yet */
-    bool ready_said;
-    bool stopping;
-    bool hurried;           /* stopping, and told a second time */
-    int64_t handover_until; /* old workers have until then to work off their queue; 0: none is asked to */
-    bool look_again;        /* reconciling left something open that no event will tell of */
-    struct loop_timer look;
-    struct loop_timer recycle;
-    struct broker_view *view; /* forgotten after each reconciling */
-    struct turnover *turnover;
-};
-
-static void set_patience(struct fleet *fleet, const struct config *config)
-{
-    fleet->patience = (struct service_patience){
-        .start_timeout_ms = config->supervisor_start_timeout_ms,
-        .stop_timeout_ms = config->supervisor_stop_timeout_ms,
-        .drain_timeout_ms = config->supervisor_drain_timeout_ms,
-        .restart_max_ms = config->supervisor_restart_max_ms,
-        .storm_count = config->supervisor_storm_count,
-    };
-}
-
 /* ---- towards the plan ---- */
 
-/* A model is settled when all its workers have said ready and the broker knows them. The second follows the
- * first within milliseconds, but no event of ours tells: so we look again. */
-static bool is_settled(struct fleet *fleet, const struct plan_model *model)
+/* A model that was unloaded has no workers to wait for: its requests are to be told so at once. */
+static void tell_stopped(const struct fleet *fleet)
 {
-    if (model->instances == 0)
-        return true;
-    if (members_count(&fleet->members, ROLE_WORKER, model, true) < model->instances)
-        return false;
-    if (broker_view_workers(fleet->view, model->name, model->version) >= model->instances)
-        return true;
-    fleet->look_again = true;
-    return false;
+    for (size_t i = 0; i < fleet->plan->model_count; i++) {
+        const struct plan_model *model = &fleet->plan->models[i];
+        if (model->stopped && model->serving != NULL)
+            members_tell_fault(&fleet->members, model->name, model->serving, true,
+                               "the model is unloaded (outrigger models load)");
+    }
 }
 
-/* True while a model has old workers and its new ones do not serve yet: routes must not move. */
-static bool is_switching(struct fleet *fleet)
+/* Tells the broker what it does not know yet and waits for its answer: an old worker that is stopped before
+ * the routes have moved would leave its queue to nobody. A broker that is away reads all when it starts. */
+static void tell_broker(struct fleet *fleet)
+{
+    static const char *const lines[] = {
+        [NEWS_ROUTES] = "{\"command\":\"routes\"}", [NEWS_REPOSITORY] = "{\"command\":\"reload\"}"};
+    char path[RUNTIME_PATH_BYTES];
+    if (fleet->news == NEWS_NONE)
+        return;
+    yyjson_doc_free(control_call(runtime_path(fleet->setup.basis.config, "broker.sock", path),
+                                 lines[fleet->news], TELL_BROKER_MS));
+    if (fleet->news == NEWS_REPOSITORY) /* it has forgotten why workers do not start */
+        members_tell_failures(&fleet->members);
+    tell_stopped(fleet);
+    broker_view_forget(fleet->view);
+    fleet->news = NEWS_NONE;
+    deploy_told(fleet->deploy);
+}
+
+/* A broker that has come knows of no model that was unloaded. */
+static void greet_broker(struct fleet *fleet)
 {
     const struct member *member;
     DL_FOREACH(fleet->members.first, member)
     {
-        const struct plan_model *model = plan_find(fleet->plan, member->command->model);
-        if (model != NULL && member_outdated(member, model) && !is_settled(fleet, model))
-            return true;
+        if (member->command->role != ROLE_BROKER || service_state(member->service) != SERVICE_RUNNING ||
+            service_pid(member->service) == fleet->told_broker)
+            continue;
+        fleet->told_broker = service_pid(member->service);
+        tell_stopped(fleet);
     }
-    return false;
 }
 
-/* Routes move for all models at once, and only to workers that serve. */
-static void move_routes(struct fleet *fleet)
+/* Traffic moves, and the broker hears of it, before anybody goes. */
+static void advance_deployments(struct fleet *fleet)
 {
-    char path[RUNTIME_PATH_BYTES];
-    const struct config *config = fleet->setup.basis.config;
-    if (!fleet->routes_outdated || is_switching(fleet))
-        return;
-    /* We wait for the answer: an old worker that is stopped before the routes have moved would leave its
-     * queue to nobody. A broker that is away reads the repository when it starts. */
-    yyjson_doc_free(
-        control_call(runtime_path(config, "broker.sock", path), "{\"command\":\"reload\"}", TELL_BROKER_MS));
-    broker_view_forget(fleet->view);
-    fleet->routes_outdated = false;
-    fleet->handover_until = clock_now() + config->frontend_request_timeout_ms * MILLISECOND;
+    if (deploy_advance(fleet->deploy, fleet->plan, &fleet->look_again)) {
+        fleet_decide(fleet);
+        fleet->news = fleet->news == NEWS_NONE ? NEWS_ROUTES : fleet->news;
+    }
+    tell_broker(fleet);
 }
 
-/* Workers that the routes do not lead to any more: those of models that went, and those of an earlier
- * version. They go when the broker wants nothing more of them, or when nobody can be waiting for it any more.
- */
-static void retire_outdated(struct fleet *fleet)
+/* True when nobody wants the worker any more, however long it takes to let it go. */
+static bool is_unwanted(struct fleet *fleet, const struct member *member)
+{
+    const struct command *command = member->command;
+    if (member->retiring || command->role != ROLE_WORKER || plan_of_command(fleet->plan, command) != NULL)
+        return false;
+    const struct plan_model *model = plan_find(fleet->plan, command->model);
+    if (model == NULL || model->stopped || service_state(member->service) != SERVICE_RUNNING)
+        return true;
+    const struct plan_version *same = plan_version(model, command->version);
+    if (same != NULL) /* its files are others by now */
+        return readiness_settled(&fleet->members, fleet->view, same, &fleet->look_again);
+    /* The traffic may still be at a version whose folder has gone. */
+    return model->serving == NULL || strcmp(model->serving, command->version) != 0;
+}
+
+/* Lets a worker go when the broker wants nothing more of its version, or nobody can be waiting for it any
+ * more; at once when others of its version go on. True when it goes. */
+static bool let_go(struct fleet *fleet, struct member *member)
+{
+    const struct command *command = member->command;
+    const struct plan_model *model = plan_find(fleet->plan, command->model);
+    const struct plan_version *same = model == NULL ? NULL : plan_version(model, command->version);
+    int64_t now = clock_now();
+    if (member->handover_until == 0)
+        member->handover_until = now + fleet->setup.basis.config->frontend_request_timeout_ms * MILLISECOND;
+    bool waits = now < member->handover_until && (same == NULL || !same->takes_traffic) &&
+                 broker_view_open(fleet->view, command->model, command->version) > 0;
+    fleet->look_again = fleet->look_again || waits;
+    if (!waits)
+        member_drain(member);
+    return !waits;
+}
+
+static void retire_unwanted(struct fleet *fleet)
 {
     struct member *member;
-    if (fleet->routes_outdated)
-        return;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        if (is_unwanted(fleet, member))
+            let_go(fleet, member);
+    }
+}
+
+/* More workers of a version than are wanted: those of a version from which the traffic has gone work off what
+ * waits for them first. */
+static void retire_surplus(struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->plan->model_count; i++)
+        for (size_t j = 0; j < fleet->plan->models[i].version_count; j++) {
+            const struct plan_version *version = &fleet->plan->models[i].versions[j];
+            int64_t count = members_count(&fleet->members, ROLE_WORKER, version, false);
+            while (count > version->instances && let_go(fleet, members_highest(&fleet->members, version)))
+                count--;
+        }
+}
+
+/* The broker keeps what has gone from the repository as long as workers serve it: when the last has ended it
+ * is told once more. */
+static void forget_departed(struct fleet *fleet)
+{
+    const struct member *member;
     DL_FOREACH(fleet->members.first, member)
     {
         const struct command *command = member->command;
-        const struct plan_model *model = plan_find(fleet->plan, command->model);
-        if (member->retiring || command->role != ROLE_WORKER ||
-            (model != NULL && !member_outdated(member, model)))
+        if (command->role != ROLE_WORKER || !member->retiring ||
+            service_state(member->service) != SERVICE_STOPPED)
             continue;
-        if (clock_now() < fleet->handover_until &&
-            broker_view_open(fleet->view, command->model, command->version) > 0)
-            fleet->look_again = true;
-        else
-            member_drain(member);
+        const struct plan_model *model = plan_find(fleet->plan, command->model);
+        if (model != NULL && plan_found(model, command->version) != NULL)
+            continue;
+        fleet->news = NEWS_REPOSITORY;
+        fleet->members.changed = true;
     }
+}
+
+static void start_workers(struct fleet *fleet)
+{
+    for (size_t i = 0; i < fleet->plan->model_count; i++)
+        for (size_t j = 0; j < fleet->plan->models[i].version_count; j++)
+            members_have_at_least(&fleet->members, ROLE_WORKER, &fleet->plan->models[i].versions[j],
+                                  fleet->plan->models[i].versions[j].instances);
 }
 
 /* Everything that readiness waits for. */
@@ -145,7 +188,11 @@ static bool all_run(struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->plan->model_count; i++) {
         const struct plan_model *model = &fleet->plan->models[i];
-        if (model->required && (model->version == NULL || !is_settled(fleet, model)))
+        const struct plan_version *version =
+            model->serving == NULL ? NULL : plan_version(model, model->serving);
+        if (!model->required || model->stopped)
+            continue;
+        if (version == NULL || !readiness_settled(&fleet->members, fleet->view, version, &fleet->look_again))
             return false;
     }
     return members_count(&fleet->members, ROLE_COLLECTOR, NULL, true) == 1 &&
@@ -174,13 +221,15 @@ static void reconcile(struct fleet *fleet)
 {
     members_have(&fleet->members, ROLE_COLLECTOR, NULL, 1);
     members_have(&fleet->members, ROLE_BROKER, NULL, 1);
-    for (size_t i = 0; i < fleet->plan->model_count; i++)
-        members_have(&fleet->members, ROLE_WORKER, &fleet->plan->models[i], fleet->plan->models[i].instances);
+    start_workers(fleet);
     if (fleet->members.broker_was_ready)
         members_have(&fleet->members, ROLE_FRONTEND, NULL, fleet->plan->frontends);
-    move_routes(fleet);
-    retire_outdated(fleet);
+    greet_broker(fleet);
+    advance_deployments(fleet);
+    retire_unwanted(fleet);
+    retire_surplus(fleet);
     fleet->look_again |= turnover_advance(fleet->turnover, fleet->plan);
+    forget_departed(fleet);
     members_remove_retired(&fleet->members);
     if (!fleet->ready_said && all_run(fleet)) {
         fleet->ready_said = true;
@@ -271,115 +320,6 @@ static void end_of_turn(void *self)
 
 /* ---- commands ---- */
 
-/* What cannot change while processes that were started with it run. NULL, or its name. */
-static const char *changed_for_good(const struct config *old, const struct config *new)
-{
-    const struct {
-        const char *name;
-        const char *old;
-        const char *new;
-    } fixed[] = {
-        {"runtime_directory", old->runtime_directory, new->runtime_directory},
-        {"models_directory", old->models_directory, new->models_directory},
-        {"binary_directory", old->binary_directory, new->binary_directory},
-        {"frontend.socket", old->frontend_socket, new->frontend_socket},
-        {"broker.askers", old->broker_askers, new->broker_askers},
-        {"broker.workers", old->broker_workers, new->broker_workers},
-    };
-    for (size_t i = 0; i < COUNT_OF(fixed); i++)
-        if (strcmp(fixed[i].old, fixed[i].new) != 0)
-            return fixed[i].name;
-    return NULL;
-}
-
-static void log_complaints(struct config_errors *errors)
-{
-    char *rest = errors->text;
-    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n"))
-        if (*line != '\0')
-            log_error("%s", line);
-}
-
-struct telling {
-    changes_visit *visit;
-    void *self;
-};
-
-static void tell_change(void *self, const char *text)
-{
-    const struct telling *telling = self;
-    log_warning("changed, and needs more than a reload: %s", text);
-    telling->visit(telling->self, text);
-}
-
-/* All that the new configuration and the new repository change for processes that go on running. */
-static void tell_changes(const struct fleet *fleet, const struct config *config, const struct plan *plan,
-                         struct telling *telling)
-{
-    changes_of_config(fleet->setup.basis.config, config, tell_change, telling);
-    for (size_t i = 0; i < plan->model_count; i++) {
-        const struct plan_model *new = &plan->models[i];
-        const struct plan_model *old = plan_find(fleet->plan, new->name);
-        if (old != NULL && old->version != NULL && new->version != NULL &&new->instances > 0 &&
-            strcmp(old->version, new->version) == 0)
-            changes_of_model(model_list_find(fleet->plan->repository, text_of(old->name)),
-                             model_list_find(plan->repository, text_of(new->name)), tell_change, telling);
-    }
-}
-
-static void take_over(struct fleet *fleet, struct config *config, struct plan *plan)
-{
-    set_patience(fleet, config);
-    fleet->setup.basis.config = config;
-    config_free(fleet->config);
-    fleet->config = config;
-    plan_free(fleet->plan);
-    fleet->plan = plan;
-    fleet->routes_outdated = true;
-    fleet->members.changed = true;
-    struct member *member;
-    DL_FOREACH(fleet->members.first, member)
-    {
-        if (!member->retiring) /* whatever made it fail may be mended now: no need to wait */
-            service_event(member->service, SERVICE_ON_START);
-    }
-    log_info("configuration and %zu models read again", plan->model_count);
-}
-
-bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity, changes_visit *visit, void *self)
-{
-    CHECK_OBJECT(fleet, FLEET_MAGIC);
-    const struct options *options = fleet->setup.basis.options;
-    struct config_errors errors = {0};
-    struct telling telling = {visit, self};
-    struct plan *plan = NULL;
-    struct config *config = fleet->stopping ? NULL
-                                            : config_load(options->config_file, options->settings,
-                                                          options->setting_count, &errors);
-    const char *fixed = config == NULL ? NULL : changed_for_good(fleet->setup.basis.config, config);
-    if (config != NULL && fixed == NULL) {
-        curve_check(config, &errors);
-        plan = plan_new(config, &errors);
-    }
-    if (plan != NULL && errors.count == 0) {
-        tell_changes(fleet, config, plan, &telling);
-        take_over(fleet, config, plan);
-        keys_reload(config, visit, self);
-        return true;
-    }
-    if (fleet->stopping)
-        snprintf(reason, capacity, "this supervisor is stopping");
-    else if (fixed != NULL)
-        snprintf(reason, capacity, "%s cannot change while Outrigger runs; start it again", fixed);
-    else
-        text_copy((struct text){errors.text, strcspn(errors.text, "\n")}, reason, capacity);
-    log_complaints(&errors);
-    log_error("nothing was changed: %s", reason);
-    plan_free(plan);
-    config_free(config);
-    return false;
-}
-
 uint64_t fleet_restart(struct fleet *fleet, const char *what, const char *model, char *reason,
                        size_t capacity)
 {
@@ -388,11 +328,17 @@ uint64_t fleet_restart(struct fleet *fleet, const char *what, const char *model,
         snprintf(reason, capacity, "this supervisor is stopping");
     else if (!fleet->ready_said)
         snprintf(reason, capacity, "not everything runs yet");
-    else if (fleet->routes_outdated)
+    else if (fleet->news != NEWS_NONE)
         snprintf(reason, capacity, "a reload is under way");
     else
         return turnover_restart(fleet->turnover, fleet->plan, what, model, reason, capacity);
     return 0;
+}
+
+bool fleet_is_stopping(const struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return fleet->stopping;
 }
 
 void fleet_stop(struct fleet *fleet)
@@ -402,6 +348,7 @@ void fleet_stop(struct fleet *fleet)
     fleet->stopping = true;
     fleet->members.changed = true;
     turnover_cancel(fleet->turnover, "the supervisor stops");
+    deploy_cancel(fleet->deploy, "the supervisor stops");
     log_info(fleet->hurried ? "stopping at once" : "stopping");
 }
 
@@ -437,6 +384,24 @@ const struct plan *fleet_plan(const struct fleet *fleet)
     return fleet->plan;
 }
 
+const struct deployments *fleet_said(const struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return deploy_said(fleet->deploy);
+}
+
+const struct progress *fleet_progress(const struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return fleet->progress;
+}
+
+const struct members *fleet_members(const struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return &fleet->members;
+}
+
 const struct turnover *fleet_turnover(const struct fleet *fleet)
 {
     CHECK_OBJECT(fleet, FLEET_MAGIC);
@@ -452,7 +417,8 @@ static void inherit(struct fleet *fleet)
         return;
     size_t count =
         heritage_take(ledger, &fleet->members, fleet->plan, fleet->turnover, fleet->setup.new_socket);
-    fleet->routes_outdated = count > 0; /* the broker may have read another repository than we */
+    if (count > 0) /* the broker may have read another repository than we */
+        fleet->news = NEWS_REPOSITORY;
 }
 
 struct fleet *fleet_new(const struct fleet_setup *setup)
@@ -466,13 +432,20 @@ struct fleet *fleet_new(const struct fleet_setup *setup)
                                       .changed = true,
                                       .born = write_ledger,
                                       .self = fleet};
-    set_patience(fleet, setup->basis.config);
+    fleet_set_patience(fleet, setup->basis.config);
     fleet->fixed = plan_fixed(setup->basis.config);
-    fleet->plan = plan_new(setup->basis.config, &errors);
-    log_complaints(&errors);
     fleet->view = broker_view_new(setup->basis.config);
-    fleet->turnover = turnover_new(&fleet->members, fleet->view);
+    fleet->progress = progress_new();
+    fleet->turnover = turnover_new(&fleet->members, fleet->view, fleet->progress);
+    fleet->deploy = deploy_new(setup->basis.config, &fleet->members, fleet->view, fleet->progress);
+    fleet_watch(fleet);
+    const struct plan_reading reading = {.config = setup->basis.config, .said = deploy_said(fleet->deploy)};
+    fleet->plan = plan_new(&reading, &errors);
+    fleet_log_complaints(fleet, &errors);
+    fleet_schedule_rescan(fleet, fleet->plan);
     inherit(fleet);
+    if (deploy_locate(fleet->deploy, fleet->plan)) /* before the broker reads it */
+        fleet_decide(fleet);
     loop_each_turn(setup->loop, end_of_turn, fleet);
     /* The first turn comes at once, not with the first event. */
     loop_timer_set(setup->loop, &fleet->look, 0, look_due, fleet);
@@ -485,7 +458,11 @@ void fleet_free(struct fleet *fleet)
     if (fleet == NULL)
         return;
     CHECK_OBJECT(fleet, FLEET_MAGIC);
+    loop_timer_cancel(fleet->setup.loop, &fleet->rescan);
+    repository_free(fleet->repository);
+    deploy_free(fleet->deploy);
     turnover_free(fleet->turnover);
+    progress_free(fleet->progress);
     members_free_all(&fleet->members);
     loop_timer_cancel(fleet->setup.loop, &fleet->look);
     loop_timer_cancel(fleet->setup.loop, &fleet->recycle);

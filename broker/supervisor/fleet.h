@@ -4,6 +4,7 @@
 #define OUTRIGGER_FLEET_H
 
 #include "changes.h"
+#include "deployments.h"
 #include "loop.h"
 #include "metrics.h"
 #include "plan.h"
@@ -11,7 +12,10 @@
 
 struct fleet;
 struct ledger;
+struct members;
+struct progress;
 struct turnover;
+struct wish;
 
 /* What a fleet is made of; all of it outlives the fleet. */
 struct fleet_setup {
@@ -33,12 +37,18 @@ void fleet_free(struct fleet *fleet);
  * is logged, the first is in `reason`): all stays as it was. `visit` is called for all that will hold only
  * when processes have been started again. */
 bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity, changes_visit *visit, void *self);
+/* Reads the model repository alone again; models that are wrong are complained of in `errors`, and stay what
+ * they were. False when the supervisor stops. */
+bool fleet_rescan(struct fleet *fleet, struct config_errors *errors);
+/* Reads the model that is named again, and begins what is wished; see deploy_wish. */
+uint64_t fleet_wish(struct fleet *fleet, const struct wish *wish, char *reason, size_t capacity);
 /* Replaces running processes by new ones, one after the other; see turnover_restart. */
 uint64_t fleet_restart(struct fleet *fleet, const char *what, const char *model, char *reason,
                        size_t capacity);
 /* Stops all in order: frontends, which finish what they have; workers and broker; collector. Called again: at
  * once. */
 void fleet_stop(struct fleet *fleet);
+bool fleet_is_stopping(const struct fleet *fleet);
 /* The broker says that the worker with this pid computes without end. False when it is none of ours. */
 bool fleet_worker_hung(struct fleet *fleet, pid_t pid);
 
@@ -48,6 +58,11 @@ typedef void fleet_visit(void *self, const struct command *command, const struct
 void fleet_each(const struct fleet *fleet, fleet_visit *visit, void *self);
 /* What is wanted now. */
 const struct plan *fleet_plan(const struct fleet *fleet);
+/* What the operator has said about models. */
+const struct deployments *fleet_said(const struct fleet *fleet);
+const struct members *fleet_members(const struct fleet *fleet);
+/* Of what was asked for. */
+const struct progress *fleet_progress(const struct fleet *fleet);
 const struct turnover *fleet_turnover(const struct fleet *fleet);
 
 #endif

@@ -27,17 +27,18 @@ static bool program_changed(pid_t pid, const char *path)
 static const char *outdated(const struct member *member, const struct plan *plan, bool new_socket)
 {
     const struct command *command = member->command;
-    const struct plan_model *model = NULL;
+    const struct plan_version *version = NULL;
     if (command->role == ROLE_WORKER) {
-        model = plan_find(plan, command->model);
-        if (model == NULL || member_outdated(member, model))
+        version = plan_of_command(plan, command);
+        if (version == NULL)
             return NULL;
     }
     if (new_socket && command->role == ROLE_FRONTEND)
         return "it listens at a socket that is gone";
     if (program_changed(service_pid(member->service), command->path))
         return "its program is another by now";
-    struct command *now = command_new(&member->members->setup->basis, command->role, command->number, model);
+    struct command *now =
+        command_new(&member->members->setup->basis, command->role, command->number, version);
     bool equal = command_equals(command, now);
     command_free(now);
     return equal ? NULL : "it was started with other options";

@@ -4,12 +4,15 @@
  * end is killed, who keeps dying waits longer each time. Requests do not pass through it: while it is away,
  * all goes on.
  * SPDX-License-Identifier: MIT */
+#include "audit.h"
+#include "clock.h"
 #include "footprint.h"
 #include "keys.h"
 #include "ledger.h"
 #include "log.h"
 #include "process.h"
 #include "report.h"
+#include "rollout_hands.h"
 #include "runtime.h"
 #include "stats.h"
 
@@ -21,10 +24,17 @@
 #include <unistd.h>
 #include <zmq.h>
 
+/* How often roll-outs are looked at. */
+#define LOOK_EVERY (SECOND / 2)
+
 struct program {
     const struct options *options;
     struct loop *loop;
     struct fleet *fleet;
+    struct audit *audit;
+    struct hands *hands;
+    struct rollouts *rollouts;
+    struct loop_timer look; /* at the roll-outs */
 };
 
 static void say_ready(void *self)
@@ -54,6 +64,38 @@ static void reload(void *self)
 {
     char reason[512]; /* logged already, as the changes are */
     fleet_reload(((struct program *)self)->fleet, reason, sizeof(reason), ignore_change, NULL);
+}
+
+static void look_at_rollouts(void *self)
+{
+    struct program *program = self;
+    if (!fleet_is_stopping(program->fleet))
+        rollouts_look(program->rollouts, loop_now(program->loop));
+    loop_timer_set(program->loop, &program->look, loop_now(program->loop) + LOOK_EVERY, look_at_rollouts,
+                   program);
+}
+
+/* Roll-outs of an earlier supervisor go on. */
+static void begin_rollouts(struct program *program, const struct config *config, struct metrics *metrics)
+{
+    char *audit_path, *rollouts_path;
+    ENSURE(asprintf(&audit_path, "%s/audit.log", config->state_directory) >= 0);
+    ENSURE(asprintf(&rollouts_path, "%s/rollouts.json", config->state_directory) >= 0);
+    program->audit = audit_new(audit_path);
+    program->hands = hands_new(program->fleet, config);
+    struct rollout_hands hands = hands_of_rollouts(program->hands);
+    program->rollouts = rollouts_new(rollouts_path, &hands, program->audit, metrics);
+    loop_timer_set(program->loop, &program->look, clock_now() + LOOK_EVERY, look_at_rollouts, program);
+    free(audit_path);
+    free(rollouts_path);
+}
+
+static void end_rollouts(struct program *program)
+{
+    loop_timer_cancel(program->loop, &program->look);
+    rollouts_free(program->rollouts);
+    hands_free(program->hands);
+    audit_free(program->audit);
 }
 
 /* What children inherit beside their descriptors. */
@@ -104,6 +146,7 @@ static int supervise(const struct options *options, const struct config *config,
     loop_signal(program.loop, SIGINT, stop, &program);
     loop_signal(program.loop, SIGHUP, reload, &program);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGIO, SIG_IGN); /* of a lease that somebody breaks while stamp.c asks for it */
     void *zmq = zmq_ctx_new();
     struct metrics *metrics = stats_page(config, "supervisor", options->name);
     struct fleet_setup setup = {.loop = program.loop,
@@ -115,9 +158,12 @@ static int supervise(const struct options *options, const struct config *config,
                                 .stopped = stop_loop,
                                 .self = &program};
     program.fleet = fleet_new(&setup);
-    struct report report = {program.fleet, metrics};
+    begin_rollouts(&program, config, metrics);
+    struct report report = {
+        .fleet = program.fleet, .metrics = metrics, .rollouts = program.rollouts, .audit = program.audit};
     struct control *control =
         control_listen(program.loop, runtime_path(config, "supervisor.sock", path), report_command, &report);
+    report.control = control;
     struct stats_publisher *stats =
         stats_publisher_new(zmq, program.loop, config, metrics, "supervisor", options->name);
     stats_publisher_before(stats, report_measure, &report);
@@ -131,6 +177,7 @@ static int supervise(const struct options *options, const struct config *config,
     }
     control_free(control);
     stats_publisher_free(stats);
+    end_rollouts(&program);
     fleet_free(program.fleet);
     metrics_free(metrics);
     zmq_ctx_term(zmq);

@@ -45,30 +45,37 @@ static bool all_failed(const struct members *members, const struct command *comm
 }
 
 /* The line for the broker; NULL when the reason is no UTF-8. The caller frees. */
-static char *describe_failure(const struct member *member, const char *reason)
+static char *describe_fault(const char *model, const char *version, bool all, const char *reason)
 {
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(document);
     yyjson_mut_doc_set_root(document, root);
     yyjson_mut_obj_add_str(document, root, "command", "worker-failed");
-    yyjson_mut_obj_add_strcpy(document, root, "model", member->command->model);
-    yyjson_mut_obj_add_strcpy(document, root, "version", member->command->version);
-    yyjson_mut_obj_add_bool(document, root, "all", all_failed(member->members, member->command));
+    yyjson_mut_obj_add_strcpy(document, root, "model", model);
+    yyjson_mut_obj_add_strcpy(document, root, "version", version);
+    yyjson_mut_obj_add_bool(document, root, "all", all);
     yyjson_mut_obj_add_strcpy(document, root, "reason", reason);
     char *line = yyjson_mut_write(document, YYJSON_WRITE_NOFLAG, NULL);
     yyjson_mut_doc_free(document);
     return line;
 }
 
+void members_tell_fault(const struct members *members, const char *model, const char *version, bool all,
+                        const char *reason)
+{
+    char path[RUNTIME_PATH_BYTES];
+    char *line = describe_fault(model, version, all, reason);
+    if (line == NULL)
+        line = describe_fault(model, version, all, "its last words are no text");
+    (void)control_tell(runtime_path(members->setup->basis.config, "broker.sock", path), line);
+    free(line);
+}
+
 /* What it keeps of the start that failed is told, for the catalog. */
 static void tell_broker_of_failure(const struct member *member)
 {
-    char path[RUNTIME_PATH_BYTES];
-    char *line = describe_failure(member, service_cause(member->service));
-    if (line == NULL)
-        line = describe_failure(member, "its last words are no text");
-    (void)control_tell(runtime_path(member->members->setup->basis.config, "broker.sock", path), line);
-    free(line);
+    members_tell_fault(member->members, member->command->model, member->command->version,
+                       all_failed(member->members, member->command), service_cause(member->service));
 }
 
 static bool has_failed(const struct member *member)
@@ -78,8 +85,7 @@ static bool has_failed(const struct member *member)
            (state == SERVICE_FAILED || (state == SERVICE_WAITING && service_failures(member->service) > 0));
 }
 
-/* A broker that has just come knows of no failure. */
-static void tell_broker_of_failures(const struct members *members)
+void members_tell_failures(const struct members *members)
 {
     const struct member *member;
     DL_FOREACH(members->first, member)
@@ -125,7 +131,7 @@ static void member_changed(void *self, struct service *service, enum service_sta
     if (member->command->role != ROLE_BROKER || state != SERVICE_RUNNING)
         return;
     members->broker_was_ready = true;
-    tell_broker_of_failures(members);
+    members_tell_failures(members); /* a broker that has just come knows of none */
 }
 
 /* ---- coming and going ---- */
@@ -205,73 +211,68 @@ void members_free_all(struct members *members)
 
 /* ---- who is wanted ---- */
 
-static bool serves(const struct command *command, const struct plan_model *model)
-{
-    return model->version != NULL && strcmp(command->model, model->name) == 0 &&
-           strcmp(command->version, model->version) == 0 &&
-           strcmp(command->file, model->file == NULL ? "" : model->file) == 0;
-}
-
-static bool fits(const struct member *member, enum role role, const struct plan_model *model)
+bool member_fits(const struct member *member, enum role role, const struct plan_version *version)
 {
     return !member->retiring && !member->leaving && member->command->role == role &&
-           (model == NULL || serves(member->command, model));
+           (version == NULL || command_serves(member->command, version));
 }
 
-bool member_outdated(const struct member *member, const struct plan_model *model)
+bool member_serves(const struct member *member)
 {
-    return !member->retiring && member->command->role == ROLE_WORKER &&
-           strcmp(member->command->model, model->name) == 0 && !serves(member->command, model);
+    return member->command->role == ROLE_WORKER && !member->retiring &&
+           service_state(member->service) == SERVICE_RUNNING;
 }
 
-int64_t members_count(const struct members *members, enum role role, const struct plan_model *model,
+int64_t members_count(const struct members *members, enum role role, const struct plan_version *version,
                       bool running)
 {
     int64_t count = 0;
     const struct member *member;
     DL_FOREACH(members->first, member)
     {
-        if (fits(member, role, model) && (!running || service_state(member->service) == SERVICE_RUNNING))
+        if (member_fits(member, role, version) &&
+            (!running || service_state(member->service) == SERVICE_RUNNING))
             count++;
     }
     return count;
 }
 
-static bool number_taken(const struct members *members, enum role role, int number,
-                         const struct plan_model *model)
+static bool name_taken(const struct members *members, const char *name)
 {
     const struct member *member;
     DL_FOREACH(members->first, member)
     {
-        if (member->command->role == role && member->command->number == number &&
-            (model == NULL || strcmp(member->command->model, model->name) == 0))
+        if (strcmp(member->command->name, name) == 0)
             return true;
     }
     return false;
 }
 
-/* The lowest that nobody of this role (and model) has; who is on his way out keeps his: names are never
- * shared. */
-static int free_number(const struct members *members, enum role role, const struct plan_model *model)
+/* The lowest whose name nobody has, who is on his way out neither. That also keeps the workers of version 1.2
+ * of a model m and those of version 2 of a model m.1 apart. */
+static int free_number(const struct members *members, enum role role, const struct plan_version *version)
 {
-    int number = 1;
-    while (number_taken(members, role, number, model))
-        number++;
-    return number;
+    for (int number = 1;; number++) {
+        char *name = command_name(role, number, version);
+        bool taken = name_taken(members, name);
+        free(name);
+        if (!taken)
+            return number;
+    }
 }
 
-static struct member *start(struct members *members, enum role role, const struct plan_model *model)
+static struct member *start(struct members *members, enum role role, const struct plan_version *version)
 {
-    int number = free_number(members, role, model);
-    struct member *member = add(members, command_new(&members->setup->basis, role, number, model));
+    int number = free_number(members, role, version);
+    struct member *member = add(members, command_new(&members->setup->basis, role, number, version));
     service_event(member->service, SERVICE_ON_START);
     return member;
 }
 
-struct member *members_succeed(struct members *members, struct member *old, const struct plan_model *model,
-                               const char *cause)
+struct member *members_succeed(struct members *members, struct member *old,
+                               const struct plan_version *version, const char *cause)
 {
-    struct member *successor = start(members, old->command->role, model);
+    struct member *successor = start(members, old->command->role, version);
     snprintf(successor->origin, sizeof(successor->origin), "after %s: %s", old->command->name, cause);
     old->leaving = true;
     return successor;
@@ -291,23 +292,35 @@ struct member *members_adopt(struct members *members, struct ledger_process *pro
     return member;
 }
 
-static struct member *highest(const struct members *members, enum role role, const struct plan_model *model)
+static struct member *highest(const struct members *members, enum role role,
+                              const struct plan_version *version)
 {
     struct member *found = NULL;
     struct member *member;
     DL_FOREACH(members->first, member)
     {
-        if (fits(member, role, model) && (found == NULL || member->command->number > found->command->number))
+        if (member_fits(member, role, version) &&
+            (found == NULL || member->command->number > found->command->number))
             found = member;
     }
     return found;
 }
 
-void members_have(struct members *members, enum role role, const struct plan_model *model, int64_t wanted)
+struct member *members_highest(const struct members *members, const struct plan_version *version)
 {
-    int64_t count = members_count(members, role, model, false);
-    for (; count < wanted; count++)
-        start(members, role, model);
-    for (; count > wanted; count--)
-        member_retire(highest(members, role, model));
+    return highest(members, ROLE_WORKER, version);
+}
+
+void members_have_at_least(struct members *members, enum role role, const struct plan_version *version,
+                           int64_t wanted)
+{
+    for (int64_t count = members_count(members, role, version, false); count < wanted; count++)
+        start(members, role, version);
+}
+
+void members_have(struct members *members, enum role role, const struct plan_version *version, int64_t wanted)
+{
+    members_have_at_least(members, role, version, wanted);
+    for (int64_t count = members_count(members, role, version, false); count > wanted; count--)
+        member_retire(highest(members, role, version));
 }

@@ -14,6 +14,7 @@ struct member {
     struct service *service;
     bool leaving;                /* another has been started to take its place: it does not count any more */
     bool retiring;               /* nobody wants it any more: stopped, then removed */
+    int64_t handover_until;      /* it works off what waits for it, at most until then; 0: it is wanted */
     const char *how;             /* its last process ended */
     char origin[128];            /* where it comes from when it was not simply wanted: "adopted"; "" */
     int64_t no_recycling_before; /* monotonic ns: what was tried lately failed */
@@ -36,26 +37,39 @@ struct members {
     pid_t missing_from;    /* the broker that members are missing from */
 };
 
-/* Adds and starts, or retires, so that `wanted` processes of the role (and of the model, for workers) are
+/* Adds and starts, or retires, so that `wanted` processes of the role (and of the version, for workers) are
  * there. */
-void members_have(struct members *members, enum role role, const struct plan_model *model, int64_t wanted);
+void members_have(struct members *members, enum role role, const struct plan_version *version,
+                  int64_t wanted);
+/* Adds and starts those that lack, and leaves those that are too many. */
+void members_have_at_least(struct members *members, enum role role, const struct plan_version *version,
+                           int64_t wanted);
 /* Adds and starts one more that shall take the place of `old`, which does not count any more from now on.
- * `model` is NULL but for workers. */
-struct member *members_succeed(struct members *members, struct member *old, const struct plan_model *model,
-                               const char *cause);
+ * `version` is NULL but for workers. */
+struct member *members_succeed(struct members *members, struct member *old,
+                               const struct plan_version *version, const char *cause);
 /* The process of an earlier supervisor; takes its command and its pidfd out of the ledger. */
 struct member *members_adopt(struct members *members, struct ledger_process *process);
 /* The broker must not wait for a process that is gone. */
 void members_tell_of_death(const struct members *members, pid_t pid);
+/* Workers of that version do not start, for that reason; `all`: none of them. */
+void members_tell_fault(const struct members *members, const char *model, const char *version, bool all,
+                        const char *reason);
+/* The same for every worker that has failed to start, for a broker that knows of none. */
+void members_tell_failures(const struct members *members);
+/* The one with the highest number; NULL. */
+struct member *members_highest(const struct members *members, const struct plan_version *version);
 /* How many fit the plan; with `running` only those that have said ready. */
-int64_t members_count(const struct members *members, enum role role, const struct plan_model *model,
+int64_t members_count(const struct members *members, enum role role, const struct plan_version *version,
                       bool running);
-/* True when the member is a worker of this model that serves something else than the plan wants. */
-bool member_outdated(const struct member *member, const struct plan_model *model);
+/* True when it is of that role and version, and neither on its way out nor replaced. */
+bool member_fits(const struct member *member, enum role role, const struct plan_version *version);
+/* True for a worker that has said ready. */
+bool member_serves(const struct member *member);
 
 /* Asks it to finish what it has, as another does its work; members_remove_retired frees it then. */
 void member_drain(struct member *member);
-/* "worker.sum.1 (123)", in a buffer of MEMBER_TITLE_BYTES. */
+/* "worker.sum.2.1 (123)", in a buffer of MEMBER_TITLE_BYTES. */
 enum { MEMBER_TITLE_BYTES = 320 };
 const char *member_title(const struct member *member, char *buffer);
 /* Stops it; members_remove_retired frees it when its process has ended. */

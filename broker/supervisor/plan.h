@@ -1,82 +1,98 @@
-/* plan: which processes there shall be, and how each is called. SPDX-License-Identifier: MIT */
+/* plan: which processes there shall be. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_PLAN_H
 #define OUTRIGGER_PLAN_H
 
-#include "config.h"
-#include "options.h"
-#include "placement.h"
+#include "command.h"
+#include "deployments.h"
 
-/* In the order of their start. */
-enum role { ROLE_COLLECTOR, ROLE_BROKER, ROLE_WORKER, ROLE_FRONTEND, ROLE_COUNT };
-const char *role_name(enum role role);
-/* False when it is no role's name; NULL is none. */
-bool role_find(const char *name, enum role *role);
+/* A version that lies in the repository. */
+struct plan_found {
+    char *version;
+    char *file;     /* NULL: it holds no model file */
+    bool python;    /* an interpreter serves it */
+    char *stamp;    /* of its files, as the workers have it that were started last; see stamp.h */
+    bool unsettled; /* it is still being written, and no worker is started of it */
+};
 
-/* A model as the repository wants it. */
+/* A version that shall run. */
+struct plan_version {
+    const struct plan_model *model;
+    const char *version; /* a view, as the next three */
+    const char *file;    /* NULL: none was found, which the worker will say */
+    const char *python;  /* the interpreter of its worker; NULL: outrigger-worker serves it */
+    const char *stamp;
+    int64_t instances;
+    bool takes_traffic; /* by the route, or for want of another; not only in copies, or when it is named */
+    const char *why;    /* it runs, in one word */
+};
+
+/* A model as the repository and the operator want it. */
 struct plan_model {
     char *name;
-    char *version;       /* the one that takes the traffic; NULL: there is none yet */
-    char *file;          /* the model file; NULL: none was found, which the worker will say */
-    char *python;        /* the interpreter of its worker; NULL: outrigger-worker serves it */
-    char *configuration; /* its model.conf, which need not exist */
-    int64_t instances;
+    char *configuration;      /* its model.conf, which need not exist */
+    char *python;             /* the interpreter of its workers in Python */
+    char *wanted;             /* the version that shall take the traffic; NULL: there is none yet */
+    char *serving;            /* the one that takes it until `wanted` is ready; NULL: none */
+    bool stopped;             /* unloaded as a whole: no version runs */
+    int64_t instances;        /* of each version that takes traffic */
+    struct plan_found *found; /* ascending */
+    size_t found_count;
+    struct plan_version *versions; /* those that shall run, ascending */
+    size_t version_count;
     bool required;              /* readiness waits for it */
     int64_t compute_timeout_ms; /* a batch that takes longer costs the worker its life */
     int64_t max_requests;       /* a worker is replaced after so many; 0: never */
     int64_t max_rss_mb;         /* likewise when it is larger */
+    char *configuration_stamp;  /* "": there is no model.conf */
+    bool kept; /* its model.conf is wrong, or being written: it is to stay what it was (plan_keep) */
 };
 
 /* The wanted state. */
 struct plan {
     int64_t frontends;
     int64_t frontend_max_requests; /* 0: never */
-    struct plan_model *models;     /* one for each of the repository's */
+    struct plan_model *models;     /* one for each of the repository's, by name */
     size_t model_count;
     struct model_list *repository; /* as it was read */
+    int64_t look_again_ms;         /* when something that is being written may be complete; -1: nothing is */
 };
 
-/* From the configuration and its model repository. Never NULL; models that are wrong are left out and
- * complained of. */
-struct plan *plan_new(const struct config *config, struct config_errors *errors);
+/* How the repository is read. */
+struct plan_reading {
+    const struct config *config;
+    const struct deployments *said;
+    const struct plan *before; /* what held until now; NULL: nothing, and nothing is waited for then */
+    int64_t settle_ms;         /* what changed within this time is not taken yet; 0: everything is */
+    bool asked_for;            /* somebody says that it be read: a model.conf is complete then */
+    const char *model;         /* taken as complete all the same, because somebody names it; NULL: none */
+    const char *version;
+};
+
+/* Reads the model repository and decides. Never NULL; models that are wrong are complained of, and left out
+ * but for what `before` has of them (plan_keep). */
+struct plan *plan_new(const struct plan_reading *reading, struct config_errors *errors);
 void plan_free(struct plan *plan);
+/* Moves the models out of `before` that cannot be read just now, and decides again; `before` is only good to
+ * be freed then. `wrong`: there were complaints. */
+void plan_keep(struct plan *plan, struct plan *before, bool wrong, const struct config *config,
+               const struct deployments *said);
+/* Decides again which versions run, after the operator has said something else. */
+void plan_decide(struct plan *plan, const struct config *config, const struct deployments *said);
+/* True when the second reading found nothing that plan_keep would not leave as the first has it; `wrong`:
+ * there were complaints. */
+bool plan_same_repository(const struct plan *before, const struct plan *now, bool wrong);
+/* True when that model is in both and the same. */
+bool plan_same_model(const struct plan *before, const struct plan *now, const char *model);
+/* True when plan_keep is needed though there were no complaints. */
+bool plan_has_kept(const struct plan *plan);
+/* The workers of that version are to be started again, from the same files. */
+void plan_renew(struct plan *plan, const char *model, const char *version);
+
 /* NULL when it is not in the plan. */
 const struct plan_model *plan_find(const struct plan *plan, const char *model);
-
-/* What every command line is made of; the views outlive the commands. */
-struct plan_basis {
-    const struct config *config;
-    const struct options *options;
-    struct placement placement;
-    int listen_fd; /* the FastCGI socket */
-};
-
-/* One process's name, program and arguments. */
-struct command {
-    enum role role;
-    int number; /* of the frontends, or of the model's workers, from 1 */
-    char *name;
-    char *model; /* "" unless it is a worker */
-    char *version;
-    char *file; /* what it serves; "" unless it is a worker with a file */
-    char *path;
-    char **arguments; /* NULL-terminated */
-    const char *cores;
-    int listen_fd;
-    int drain_signal; /* child.h */
-};
-
-/* The parameters that cannot change as long as a process runs that was started with them: one line each,
- * NAME=VALUE. The caller frees. */
-char *plan_fixed(const struct config *config);
-
-/* `model` is NULL but for workers. */
-struct command *command_new(const struct plan_basis *basis, enum role role, int number,
-                            const struct plan_model *model);
-/* Fills in what only this supervisor knows, in a command whose texts came from elsewhere: descriptors, cores,
- * signals. */
-void command_complete(struct command *command, const struct plan_basis *basis);
-void command_free(struct command *command);
-/* True when a process of the one command is what the other would start. */
-bool command_equals(const struct command *left, const struct command *right);
+const struct plan_version *plan_version(const struct plan_model *model, const char *version);
+const struct plan_found *plan_found(const struct plan_model *model, const char *version);
+/* The version that a worker of that command serves as the plan wants it; NULL: nobody wants such a worker. */
+const struct plan_version *plan_of_command(const struct plan *plan, const struct command *command);
 
 #endif

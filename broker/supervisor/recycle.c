@@ -55,9 +55,10 @@ static int64_t resident_mb(const struct member *member)
 static void look_at_worker(struct member *member, const struct plan *plan, struct broker_view *view,
                            struct turnover *turnover)
 {
-    const struct plan_model *model = plan_find(plan, member->command->model);
-    if (model == NULL || member_outdated(member, model))
+    const struct plan_version *version = plan_of_command(plan, member->command);
+    if (version == NULL)
         return;
+    const struct plan_model *model = version->model;
     if (model->max_requests > 0 &&
         beyond(member, broker_view_answered(view, service_pid(member->service)), model->max_requests))
         turnover_add(turnover, member, TURNOVER_MAX_REQUESTS);

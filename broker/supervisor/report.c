@@ -4,13 +4,25 @@
  *   {"command":"reload"}                read configuration and model repository again
  *   {"command":"restart","what":W,"model":M}   replace the workers (of a model), frontends, broker, collector
  * or all, one after the other; answers with a number
- *   {"command":"restart-progress","id":N,"from":K}   what was done since line K, and whether that was all
+ *   {"command":"progress","id":N,"from":K}   what was done since line K, and whether that was all; also as
+ * "restart-progress"
+ *   {"command":"rescan"}                read the model repository again
+ *   {"command":"models","model":M}      every model (or that one) with its versions
+ *   {"command":"load"|"unload"|"reload-model","model":M,"version":V}, {"command":"promote",...},
+ *   {"command":"rollback","model":M}    see deploy.h; each answers with a number
+ *   {"command":"route","model":M,"route":R}   a route that shall hold, null for model.conf's; without one:
+ * tells which holds
+ *   {"command":"rollout"...}            see report_rollout.c
  *   {"command":"stop"}                  stop everything in order; said twice: at once
  *   {"command":"worker-hung","pid":N}   the broker gave that worker up: it computes without end
  *
  * SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include "audit.h"
+#include "deploy.h"
+#include "inventory.h"
+#include "report_rollout.h"
 #include "turnover.h"
 
 /* ---- status ---- */
@@ -32,6 +44,10 @@ static void add_process(void *self, const struct command *command, const struct 
     yyjson_mut_obj_add_str(reply, entry, "state", service_state_name(service_state(service)));
     yyjson_mut_obj_add_uint(reply, entry, "restarts", service_restarts(service));
     yyjson_mut_obj_add_int(reply, entry, "uptime_ms", service_uptime_ms(service));
+    uint64_t resident_bytes, cpu_us;
+    service_usage(service, &resident_bytes, &cpu_us);
+    yyjson_mut_obj_add_uint(reply, entry, "rss_bytes", resident_bytes);
+    yyjson_mut_obj_add_uint(reply, entry, "cpu_us", cpu_us);
     yyjson_mut_obj_add_strcpy(reply, entry, "cause", service_cause(service));
     yyjson_mut_obj_add_strcpy(reply, entry, "model", command->model);
     yyjson_mut_obj_add_strcpy(reply, entry, "version", command->version);
@@ -40,13 +56,30 @@ static void add_process(void *self, const struct command *command, const struct 
     yyjson_mut_obj_add_strcpy(reply, entry, "origin", origin);
 }
 
-static void add_model(yyjson_mut_doc *reply, yyjson_mut_val *models, const struct plan_model *model)
+/* One version of a model; readiness waits for the one that takes the traffic. */
+static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *models, const struct plan_model *model,
+                        const char *version, int64_t instances, const char *why)
 {
+    bool serves = model->serving == NULL || strcmp(model->serving, version) == 0;
     yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, models);
     yyjson_mut_obj_add_strcpy(reply, entry, "model", model->name);
-    yyjson_mut_obj_add_strcpy(reply, entry, "version", model->version == NULL ? "" : model->version);
-    yyjson_mut_obj_add_int(reply, entry, "wanted", model->instances);
-    yyjson_mut_obj_add_bool(reply, entry, "required", model->required);
+    yyjson_mut_obj_add_strcpy(reply, entry, "version", version);
+    yyjson_mut_obj_add_int(reply, entry, "wanted", instances);
+    yyjson_mut_obj_add_bool(reply, entry, "required", model->required && serves && !model->stopped);
+    yyjson_mut_obj_add_str(reply, entry, "why", why);
+}
+
+static void add_model(yyjson_mut_doc *reply, yyjson_mut_val *models, const struct plan_model *model)
+{
+    bool there = false;
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct plan_version *version = &model->versions[i];
+        add_version(reply, models, model, version->version, version->instances, version->why);
+        there = there || (model->serving != NULL && strcmp(version->version, model->serving) == 0);
+    }
+    if (!there) /* none runs, or its folder went while the next is being loaded */
+        add_version(reply, models, model, model->serving == NULL ? "" : model->serving, 0,
+                    model->stopped ? "unloaded" : "stable");
 }
 
 /* How many processes of each kind were replaced by a successor, by cause; kinds without any are left out. */
@@ -114,13 +147,13 @@ static void restart(const struct report *report, yyjson_val *request, yyjson_mut
         yyjson_mut_obj_add_uint(reply, yyjson_mut_doc_get_root(reply), "id", id);
 }
 
-static void restart_progress(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+static void progress_told(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
 {
-    struct turnover_progress progress;
+    struct progress_view progress;
     uint64_t from = yyjson_get_uint(yyjson_obj_get(request, "from"));
-    if (!turnover_progress(fleet_turnover(report->fleet), yyjson_get_uint(yyjson_obj_get(request, "id")),
-                           &progress)) {
-        control_refuse(reply, "there is no such restart");
+    if (!progress_look(fleet_progress(report->fleet), yyjson_get_uint(yyjson_obj_get(request, "id")),
+                       &progress)) {
+        control_refuse(reply, "there is no such operation");
         return;
     }
     yyjson_mut_val *root = yyjson_mut_doc_get_root(reply);
@@ -130,6 +163,106 @@ static void restart_progress(const struct report *report, yyjson_val *request, y
     yyjson_mut_obj_add_bool(reply, root, "done", progress.done);
     if (progress.failure != NULL)
         yyjson_mut_obj_add_strcpy(reply, root, "failure", progress.failure);
+}
+
+/* ---- models ---- */
+
+static void rescan(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    struct config_errors errors = {0};
+    (void)request;
+    if (!fleet_rescan(report->fleet, &errors))
+        control_refuse(reply, "this supervisor is stopping");
+    else if (errors.count > 0)
+        control_refuse(reply, "%.*s", (int)strcspn(errors.text, "\n"), errors.text);
+}
+
+static void models(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    const char *model = yyjson_get_str(yyjson_obj_get(request, "model"));
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(reply, yyjson_mut_doc_get_root(reply), "models");
+    if (!inventory_add(report->fleet, model, reply, list))
+        control_refuse(reply, "there is no model %s", model);
+}
+
+static void ask_for(const struct report *report, const struct wish *wish, yyjson_mut_doc *reply)
+{
+    char reason[1600];
+    uint64_t id = wish->model == NULL ? 0 : fleet_wish(report->fleet, wish, reason, sizeof(reason));
+    if (wish->model == NULL)
+        control_refuse(reply, "expected a model's name as \"model\"");
+    else if (id == 0)
+        control_refuse(reply, "%s", reason);
+    else
+        yyjson_mut_obj_add_uint(reply, yyjson_mut_doc_get_root(reply), "id", id);
+}
+
+static void ask_of_version(const struct report *report, enum wish_kind kind, yyjson_val *request,
+                           yyjson_mut_doc *reply)
+{
+    const struct wish wish = {.kind = kind,
+                              .model = yyjson_get_str(yyjson_obj_get(request, "model")),
+                              .version = yyjson_get_str(yyjson_obj_get(request, "version"))};
+    ask_for(report, &wish, reply);
+}
+
+static void load(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    ask_of_version(report, WISH_LOAD, request, reply);
+}
+
+static void unload(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    ask_of_version(report, WISH_UNLOAD, request, reply);
+}
+
+static void reload_model(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    ask_of_version(report, WISH_RELOAD, request, reply);
+}
+
+static void promote(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    ask_of_version(report, WISH_PROMOTE, request, reply);
+}
+
+static void rollback(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    const struct wish wish = {.kind = WISH_ROLLBACK,
+                              .model = yyjson_get_str(yyjson_obj_get(request, "model"))};
+    ask_for(report, &wish, reply);
+}
+
+static void show_route(const struct report *report, const char *name, yyjson_mut_doc *reply)
+{
+    const struct plan_model *model = name == NULL ? NULL : plan_find(fleet_plan(report->fleet), name);
+    const struct deployment *said = model == NULL ? NULL : deployments_find(fleet_said(report->fleet), name);
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(reply);
+    if (model == NULL) {
+        control_refuse(reply, "there is no model %s", name == NULL ? "(\"model\" was expected)" : name);
+        return;
+    }
+    yyjson_mut_obj_add_strcpy(reply, root, "stable", model->serving == NULL ? "" : model->serving);
+    yyjson_mut_obj_add_str(reply, root, "from",
+                           said != NULL && said->route != NULL ? "operator" : "model.conf");
+    inventory_add_route(report->fleet, model, reply, yyjson_mut_obj_add_obj(reply, root, "route"));
+}
+
+static void route(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    char reason[512];
+    yyjson_val *value = yyjson_obj_get(request, "route");
+    struct wish wish = {.kind = WISH_ROUTE, .model = yyjson_get_str(yyjson_obj_get(request, "model"))};
+    struct route *wanted = NULL;
+    if (value == NULL) {
+        show_route(report, wish.model, reply);
+    } else if (!yyjson_is_null(value) && (wanted = route_from_json(value, reason, sizeof(reason))) == NULL) {
+        control_refuse(reply, "route: %s", reason);
+    } else {
+        wish.route = wanted;
+        ask_for(report, &wish, reply);
+    }
+    route_free(wanted);
 }
 
 static void stop(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
@@ -149,21 +282,48 @@ static void worker_hung(const struct report *report, yyjson_val *request, yyjson
                        (unsigned long long)yyjson_get_uint(pid));
 }
 
-void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
+/* Every command, by name. False when it is none. */
+static bool run(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
 {
     static const struct {
         const char *name;
         void (*run)(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply);
-    } commands[] = {{"status", status},   {"reload", reload},
-                    {"restart", restart}, {"restart-progress", restart_progress},
-                    {"stop", stop},       {"worker-hung", worker_hung}};
+    } commands[] = {{"status", status},
+                    {"reload", reload},
+                    {"rescan", rescan},
+                    {"restart", restart},
+                    {"progress", progress_told},
+                    {"restart-progress", progress_told},
+                    {"models", models},
+                    {"load", load},
+                    {"unload", unload},
+                    {"reload-model", reload_model},
+                    {"promote", promote},
+                    {"rollback", rollback},
+                    {"route", route},
+                    {"rollout", report_rollout},
+                    {"rollout-status", report_rollout_status},
+                    {"rollout-pause", report_rollout_pause},
+                    {"rollout-resume", report_rollout_resume},
+                    {"rollout-abort", report_rollout_abort},
+                    {"stop", stop},
+                    {"worker-hung", worker_hung}};
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         if (yyjson_equals_str(yyjson_obj_get(request, "command"), commands[i].name)) {
-            commands[i].run(self, request, reply);
-            return;
+            commands[i].run(report, request, reply);
+            return true;
         }
-    control_refuse(reply,
-                   "the supervisor knows status, reload, restart, restart-progress, stop and worker-hung");
+    return false;
+}
+
+void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    const struct report *report = self;
+    if (!report_rollout_forbids(report, request, reply) && !run(report, request, reply))
+        control_refuse(reply, "the supervisor knows status, reload, rescan, restart, progress, models, load, "
+                              "unload, reload-model, promote, rollback, route, rollout, rollout-status, "
+                              "rollout-pause, rollout-resume, rollout-abort, stop and worker-hung");
+    audit_command(report->audit, control_uid(report->control), request, reply);
 }
 
 /* ---- gauges ---- */

@@ -24,7 +24,6 @@
 
 enum {
     TURNOVER_MAGIC = 0x704e404e,
-    LINES_MAX = 8192,     /* some thousand processes with three lines each; what is more is logged only */
     FAILED_STARTS_MAX = 2 /* one may be an accident */
 };
 
@@ -53,9 +52,8 @@ struct turnover {
     char title[MEMBER_TITLE_BYTES]; /* of the old one, as it was */
     int64_t since;
     /* what is told of the operator's */
-    uint64_t id;
-    char *lines[LINES_MAX];
-    size_t line_count;
+    struct progress *progress;
+    uint64_t id; /* of what is under way, or was last */
     char failure[512];
     uint64_t counts[ROLE_COUNT][TURNOVER_CAUSE_COUNT];
 };
@@ -82,8 +80,8 @@ static void say(struct turnover *turnover, const char *format, ...)
     vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     log_info("%s: %s", turnover_cause_name(turnover->cause), line);
-    if (turnover->cause == TURNOVER_RESTART && turnover->line_count < LINES_MAX)
-        turnover->lines[turnover->line_count++] = object_strdup(line);
+    if (turnover->cause == TURNOVER_RESTART)
+        progress_say(turnover->progress, turnover->id, "%s", line);
 }
 
 static double seconds_since(int64_t since)
@@ -104,17 +102,12 @@ static bool operator_waits(const struct turnover *turnover)
     return false;
 }
 
-bool turnover_progress(const struct turnover *turnover, uint64_t id, struct turnover_progress *progress)
+/* Says that all that the operator asked for is done, once it is. */
+static void tell_end(const struct turnover *turnover)
 {
-    CHECK_OBJECT(turnover, TURNOVER_MAGIC);
-    if (id == 0 || id != turnover->id)
-        return false;
-    *progress =
-        (struct turnover_progress){.lines = (const char *const *)turnover->lines,
-                                   .line_count = turnover->line_count,
-                                   .done = !operator_waits(turnover),
-                                   .failure = turnover->failure[0] == '\0' ? NULL : turnover->failure};
-    return true;
+    if (!operator_waits(turnover))
+        progress_end(turnover->progress, turnover->id,
+                     turnover->failure[0] == '\0' ? NULL : turnover->failure);
 }
 
 uint64_t turnover_count(const struct turnover *turnover, enum role role, enum turnover_cause cause)
@@ -216,13 +209,6 @@ static bool may_restart(const struct turnover *turnover, const char *what, const
     return count > 0;
 }
 
-static void forget_progress(struct turnover *turnover)
-{
-    while (turnover->line_count > 0)
-        free(turnover->lines[--turnover->line_count]);
-    turnover->failure[0] = '\0';
-}
-
 uint64_t turnover_restart(struct turnover *turnover, const struct plan *plan, const char *what,
                           const char *model, char *reason, size_t capacity)
 {
@@ -240,13 +226,13 @@ uint64_t turnover_restart(struct turnover *turnover, const struct plan *plan, co
     else if (operator_waits(turnover))
         snprintf(reason, capacity, "another restart is under way");
     else if (may_restart(turnover, what, model, reason, capacity)) {
-        forget_progress(turnover);
+        turnover->failure[0] = '\0';
         DL_FOREACH(turnover->members->first, member)
         {
             if (is_meant(member, what, model))
                 turnover_add(turnover, member, TURNOVER_RESTART);
         }
-        return ++turnover->id;
+        return turnover->id = progress_begin(turnover->progress);
     }
     return 0;
 }
@@ -294,13 +280,12 @@ static void begin(struct turnover *turnover, const struct plan *plan)
     struct job *job = turnover->queue;
     struct member *old = turnover->old = job->member;
     enum role role = old->command->role;
-    const struct plan_model *model = role == ROLE_WORKER ? plan_find(plan, old->command->model) : NULL;
+    const struct plan_version *version = role == ROLE_WORKER ? plan_of_command(plan, old->command) : NULL;
     char successor[MEMBER_TITLE_BYTES];
     turnover->cause = job->cause;
     turnover->since = clock_now();
     drop(turnover, job);
-    if (service_state(old->service) != SERVICE_RUNNING ||
-        (role == ROLE_WORKER && (model == NULL || member_outdated(old, model)))) {
+    if (service_state(old->service) != SERVICE_RUNNING || (role == ROLE_WORKER && version == NULL)) {
         say(turnover, "%s: is being replaced already", old->command->name);
         return;
     }
@@ -314,7 +299,7 @@ static void begin(struct turnover *turnover, const struct plan *plan)
     }
     turnover->phase = PHASE_STARTING;
     turnover->successor =
-        members_succeed(turnover->members, old, model, turnover_cause_name(turnover->cause));
+        members_succeed(turnover->members, old, version, turnover_cause_name(turnover->cause));
     say(turnover, "%s: %s is started beside it", turnover->title,
         member_title(turnover->successor, successor));
 }
@@ -424,6 +409,7 @@ bool turnover_advance(struct turnover *turnover, const struct plan *plan)
             break;
         }
     }
+    tell_end(turnover);
     return ask_again;
 }
 
@@ -434,16 +420,18 @@ void turnover_cancel(struct turnover *turnover, const char *why)
         snprintf(turnover->failure, sizeof(turnover->failure), "%s", why);
     drop_those(turnover, NULL);
     turnover->phase = PHASE_NONE;
+    tell_end(turnover);
 }
 
 /* ---- life ---- */
 
-struct turnover *turnover_new(struct members *members, struct broker_view *view)
+struct turnover *turnover_new(struct members *members, struct broker_view *view, struct progress *progress)
 {
     struct turnover *turnover = object_alloc(sizeof(*turnover));
     turnover->magic = TURNOVER_MAGIC;
     turnover->members = members;
     turnover->view = view;
+    turnover->progress = progress;
     return turnover;
 }
 
@@ -453,7 +441,6 @@ void turnover_free(struct turnover *turnover)
         return;
     CHECK_OBJECT(turnover, TURNOVER_MAGIC);
     drop_those(turnover, NULL);
-    forget_progress(turnover);
     turnover->magic = 0;
     free(turnover);
 }

@@ -5,6 +5,7 @@
 
 #include "broker_view.h"
 #include "members.h"
+#include "progress.h"
 
 /* Why a process is replaced, as metrics and `outrigger status` say it. */
 #define TURNOVER_CAUSES(X)                                                                                   \
@@ -22,7 +23,8 @@ enum turnover_cause {
 const char *turnover_cause_name(enum turnover_cause cause);
 
 struct turnover;
-struct turnover *turnover_new(struct members *members, struct broker_view *view);
+/* `progress` is where what the operator asked for is told. */
+struct turnover *turnover_new(struct members *members, struct broker_view *view, struct progress *progress);
 void turnover_free(struct turnover *turnover);
 
 /* Queues the member, unless it is queued already or on its way out. */
@@ -38,16 +40,6 @@ uint64_t turnover_restart(struct turnover *turnover, const struct plan *plan, co
 bool turnover_advance(struct turnover *turnover, const struct plan *plan);
 /* Nothing is replaced any more. */
 void turnover_cancel(struct turnover *turnover, const char *why);
-
-/* How far an operator's restart is. */
-struct turnover_progress {
-    const char *const *lines; /* what was done, in words */
-    size_t line_count;
-    bool done;
-    const char *failure; /* why it was given up; NULL: it was not */
-};
-/* False when `id` is not the last one's number. The views are good until anything else is called. */
-bool turnover_progress(const struct turnover *turnover, uint64_t id, struct turnover_progress *progress);
 
 /* How many processes of a role were replaced for a cause. */
 uint64_t turnover_count(const struct turnover *turnover, enum role role, enum turnover_cause cause);

@@ -1,7 +1,7 @@
 /* fuzz_config: any text as outrigger.conf and as one --set. What is accepted must lie within the bounds of
  * the table; what is refused must have a complaint. SPDX-License-Identifier: MIT */
-#include "config.h"
-#include "parameter.h"
+#include "model_config.h"
+#include "route.h"
 
 #include <stdlib.h>
 
@@ -14,17 +14,6 @@ const char *__lsan_default_suppressions(void)
     return "leak:strbuf_append\nleak:libconfig_yylex\nleak:libconfig_yyparse";
 }
 
-static const struct parameter rows[] = {
-#define INTEGER(section, name, ...) PARAMETER_ROW_INTEGER(model_config, section, name, __VA_ARGS__),
-#define STRING(section, name, ...)  PARAMETER_ROW_STRING(model_config, section, name, __VA_ARGS__),
-#define NAMES(section, name, ...)   PARAMETER_ROW_NAMES(model_config, section, name, __VA_ARGS__),
-#include "model_parameters.def"
-#undef INTEGER
-#undef STRING
-#undef NAMES
-};
-static const struct parameter_table table = {.rows = rows, .count = COUNT_OF(rows)};
-
 static void expect_bounds(const struct model_config *model)
 {
 #define INTEGER(section, name, standard, minimum, maximum, ...)                                              \
@@ -35,20 +24,26 @@ static void expect_bounds(const struct model_config *model)
 #undef INTEGER
 #undef STRING
 #undef NAMES
+    uint32_t sum = route_rest(model->route);
+    for (size_t i = 0; i < model->route->arm_count; i++)
+        sum += model->route->arms[i].weight;
+    ENSURE(sum == ROUTE_WHOLE);
 }
 
 /* model.conf's table, since it has rows of every kind. */
 static void read_as(void (*read)(struct parameter_reader *, const char *), const char *text)
 {
     struct config_errors errors = {0};
-    struct model_config model = {0};
-    parameters_default(&table, &model);
-    struct parameter_reader *reader = parameter_reader_new(&table, &model, "input", &errors);
+    const struct parameter_table *table = model_config_parameters();
+    struct model_config model = {.route = route_new()};
+    parameters_default(table, &model);
+    struct parameter_reader *reader = parameter_reader_new(table, &model, "input", &errors);
     read(reader, text);
     parameter_reader_free(reader);
     expect_bounds(&model);
     ENSURE(errors.length == strlen(errors.text) && (errors.length > 0) == (errors.count > 0));
-    parameters_free(&table, &model);
+    parameters_free(table, &model);
+    route_free(model.route);
 }
 
 static void read_text(struct parameter_reader *reader, const char *text)

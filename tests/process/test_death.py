@@ -132,11 +132,11 @@ class Death(unittest.TestCase):
                                                                  "collector.interval_ms": "100"}) as stack:
                 broker = stack.pids("broker")[0]
                 # Silent for less than three heartbeats: the broker that dies has not given it up.
-                worker = stack.kill("worker.sum.1", signal.SIGSTOP)
+                worker = stack.kill("worker.sum.1.1", signal.SIGSTOP)
                 os.kill(broker, signal.SIGKILL)
-                stack.wait(lambda: stack.pids("worker.sum.1") not in ([], [worker]), "it is not replaced")
+                stack.wait(lambda: stack.pids("worker.sum.1.1") not in ([], [worker]), "it is not replaced")
                 self.assertNotIn(stack.pids("broker"), ([], [broker]))
-                self.assertEqual(stack.process("worker.sum.1")["cause"], "killed because it hung")
+                self.assertEqual(stack.process("worker.sum.1.1")["cause"], "killed because it hung")
                 stack.wait(lambda: stack.request("POST", "/api/v1/models/sum/predict", body, JSON)[0] == 200,
                            "the new one does not serve")
 

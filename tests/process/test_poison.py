@@ -179,13 +179,13 @@ class Poison(unittest.TestCase):
             self.assertEqual(ask(stack.client(), [1, 2, 3, 4]), (200, unittest.mock.ANY))
             status, body = hanging.answer()
             self.assertEqual((status, body["kind"]), (422, "poison"))
-            self.assertEqual(stack.process("worker.sum.1")["cause"], "killed because it hung")
+            self.assertEqual(stack.process("worker.sum.1.1")["cause"], "killed because it hung")
             self.assertLessEqual(self.restarts(stack), MAX_KILLS + 1)
 
     def test_a_stopped_worker_is_found_while_it_is_idle(self):
         with self.stack("instances = 2;", worker__heartbeat_ms="200") as stack:
-            victim = stack.kill("worker.sum.1", signal.SIGSTOP)
-            stack.wait(lambda: stack.pids("worker.sum.1") not in ([], [victim]), "it is not replaced")
+            victim = stack.kill("worker.sum.1.1", signal.SIGSTOP)
+            stack.wait(lambda: stack.pids("worker.sum.1.1") not in ([], [victim]), "it is not replaced")
             for _ in range(10):
                 self.assertEqual(ask(stack.client(), [1, 2, 3, 4])[0], 200)
 
@@ -194,8 +194,8 @@ class Poison(unittest.TestCase):
         with self.stack(worker__heartbeat_ms="200") as stack:
             busy = Background(stack, [DELAY, 2000, 0, 0])
             stack.wait(lambda: "told to take 2000 ms" in stack.log.read_text(), "it does not begin")
-            victim = stack.kill("worker.sum.1", signal.SIGSTOP)
-            stack.wait(lambda: stack.pids("worker.sum.1") not in ([], [victim]), "it is not replaced")
+            victim = stack.kill("worker.sum.1.1", signal.SIGSTOP)
+            stack.wait(lambda: stack.pids("worker.sum.1.1") not in ([], [victim]), "it is not replaced")
             status, body = busy.answer()
             self.assertEqual((status, body["prediction"]), (200, DELAY + 2000))
             self.assertEqual(self.restarts(stack), 1)
@@ -205,10 +205,11 @@ class Poison(unittest.TestCase):
     # ---- models that cannot start ----
 
     def test_a_model_that_cannot_start_says_why(self):
-        with self.stack(supervisor__storm_count="2", supervisor__restart_max_ms="3600000") as stack:
+        with self.stack(supervisor__storm_count="2", supervisor__restart_max_ms="3600000",
+                        supervisor__watch="false") as stack:
             write_model(self.repository, 'start = "fail";')
-            stack.kill("worker.sum.1")
-            stack.wait(lambda: stack.process("worker.sum.1")["state"] == "failed", "it is not called failed")
+            stack.kill("worker.sum.1.1")
+            stack.wait(lambda: stack.process("worker.sum.1.1")["state"] == "failed", "it is not called failed")
             reason = "cannot serve this model: told to fail at start"
             stack.wait(lambda: b"is failed" in stack.request("GET", "/ready")[2], "/ready does not know it")
             status, _, body = stack.request("GET", "/ready")
@@ -216,7 +217,7 @@ class Poison(unittest.TestCase):
             self.assertRegex(json.loads(body)["errors"][0]["message"],
                              rf"^version 1 is failed, 0 workers are ready: exit 1: .*{reason}$")
             shown = stack.outrigger("status").stdout
-            self.assertRegex(shown, rf"worker\.sum\.1 does not start\. Its last words:\n    .*{reason}\n")
+            self.assertRegex(shown, rf"worker\.sum\.1\.1 does not start\. Its last words:\n    .*{reason}\n")
             self.assertRegex(shown, r"sum +1 +failed +0/1")
             status, body = ask(stack.client(), [1, 2, 3, 4])    # at once: nobody can answer it
             self.assertEqual((status, body["kind"]), (503, "not_ready"))

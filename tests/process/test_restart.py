@@ -171,14 +171,14 @@ class Restart(unittest.TestCase):
     def test_refusals(self):
         write_model(self.repository, "bad", text='start = "fail";', configuration="required = false;")
         with self.stack(web=None, supervisor__storm_count="2", supervisor__restart_max_ms="3600000") as stack:
-            stack.wait(lambda: stack.process("worker.bad.1")["state"] == "failed", "it is not called failed")
+            stack.wait(lambda: stack.process("worker.bad.1.1")["state"] == "failed", "it is not called failed")
             for words, status, reason in (
-                    ((), 2, "restart what?"),
-                    (("workers",), 1, "worker.bad.1 is failed: exit 1"),
-                    (("all",), 1, "worker.bad.1 is failed: exit 1"),
+                    ((), 2, "expected workers|frontends|broker|collector|all, got nothing"),
+                    (("workers",), 1, "worker.bad.1.1 is failed: exit 1"),
+                    (("all",), 1, "worker.bad.1.1 is failed: exit 1"),
                     (("workers", "--model", "none"), 1, "there is no model none"),
                     (("broker", "--model", "sum"), 1, "only workers are of a model"),
-                    (("everything",), 1, "workers, frontends, broker, collector, all")):
+                    (("frontend",), 2, "got frontend; the nearest known is frontends")):
                 done = stack.outrigger("restart", *words)
                 self.assertEqual(done.returncode, status, done)
                 self.assertIn(reason, done.stderr)
@@ -202,13 +202,13 @@ class Restart(unittest.TestCase):
 
     def test_a_successor_that_does_not_start(self):
         """The old ones stay, the reason is told, and nothing is left of the attempt."""
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack(supervisor__watch="false") as stack, Load(stack) as load:
             before = stack.pids()
             names = sorted(process["name"] for process in stack.status()["processes"])
             write_model(self.repository, "sum", text='start = "fail";')
             done = stack.outrigger("restart", "workers")
             self.assertEqual(done.returncode, 1, done)
-            self.assertIn("given up: worker.sum.3 does not get ready, worker.sum.1 stays: exit 1", done.stderr)
+            self.assertIn("given up: worker.sum.1.3 does not get ready, worker.sum.1.1 stays: exit 1", done.stderr)
             stack.wait(lambda: sorted(process["name"] for process in stack.status()["processes"]) == names,
                        "the successor stays")
             self.assertEqual(stack.pids(), before)
@@ -283,8 +283,8 @@ class Restart(unittest.TestCase):
             self.assertIn("adopted", stack.outrigger("status").stdout)
             self.assertEqual(stack.log.read_text().count(": adopted"), 3 * len(old))
             # They are ours as any other: what they say is heard, their death is noticed, they can be replaced.
-            victim = stack.kill("worker.sum.1")
-            stack.wait(lambda: stack.pids("worker.sum.1") not in ([], [victim]), "it is not started again")
+            victim = stack.kill("worker.sum.1.1")
+            stack.wait(lambda: stack.pids("worker.sum.1.1") not in ([], [victim]), "it is not started again")
             self.restart(stack, "all")
             self.assertFalse([pid for pid in old if alive(pid)])
             load.stopping.set()
@@ -292,15 +292,15 @@ class Restart(unittest.TestCase):
 
     def test_it_replaces_what_died_meanwhile(self):
         with self.stack(frontend__processes="2") as stack, Load(stack) as load:
-            worker, frontend = stack.pids("worker.sum.1")[0], stack.pids("frontend.1")[0]
+            worker, frontend = stack.pids("worker.sum.1.1")[0], stack.pids("frontend.1")[0]
             self.kill_supervisor(stack)
             os.kill(worker, signal.SIGKILL)
             os.kill(frontend, signal.SIGKILL)
             load.wait_for(200)
             stack._start_supervisor()
-            self.assertEqual(stack.process("worker.sum.1")["origin"], f"replaces {worker}, which had died")
+            self.assertEqual(stack.process("worker.sum.1.1")["origin"], f"replaces {worker}, which had died")
             self.assertEqual(stack.process("frontend.1")["origin"], f"replaces {frontend}, which had died")
-            self.assertEqual(stack.process("worker.sum.2")["origin"], "adopted")
+            self.assertEqual(stack.process("worker.sum.1.2")["origin"], "adopted")
             load.stopping.set()
             self.assertEqual(load.failures, [])
 
@@ -350,14 +350,14 @@ class Restart(unittest.TestCase):
             "    def predict(self, rows):\n        return {'prediction': rows.sum(axis=1)}\n")
         (self.repository / "gated" / "model.conf").write_text("required = false;")
         with self.stack(web=None) as stack:
-            stack.wait(lambda: stack.process("worker.gated.1")["state"] == "starting", "it is not started")
-            pid = stack.process("worker.gated.1")["pid"]
+            stack.wait(lambda: stack.process("worker.gated.1.1")["state"] == "starting", "it is not started")
+            pid = stack.process("worker.gated.1.1")["pid"]
             self.kill_supervisor(stack)
             stack._start_supervisor()
-            self.assertEqual((stack.process("worker.gated.1")["state"], stack.process("worker.gated.1")["pid"]),
+            self.assertEqual((stack.process("worker.gated.1.1")["state"], stack.process("worker.gated.1.1")["pid"]),
                              ("starting", pid))
             gate.write_text("")
-            stack.wait(lambda: stack.pids("worker.gated.1") == [pid], "its word is not heard")
+            stack.wait(lambda: stack.pids("worker.gated.1.1") == [pid], "its word is not heard")
 
     def test_it_dies_in_a_roll(self):
         """The roll is not finished by the next supervisor, but there are as many of each as there shall be."""

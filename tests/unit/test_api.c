@@ -61,14 +61,14 @@ static void tell_models(void)
     struct text many = encoded(thirty());
     struct text strange = encoded(odd());
     const struct catalog_entry entries[] = {
-        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}},
-        {text_of("three"), text_of("2"), CATALOG_READY, 1, false, true, three, {NULL, 0}},
-        {text_of("thirty"), text_of("1"), CATALOG_READY, 2, true, true, many, {NULL, 0}},
-        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, true, {NULL, 0}, {NULL, 0}},
-        {text_of("silent"), text_of("1"), CATALOG_READY, 1, true, true, {NULL, 0}, {NULL, 0}},
-        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, true, three, {NULL, 0}},
-        {text_of("empty"), text_of(""), CATALOG_LOADING, 0, false, true, {NULL, 0}, {NULL, 0}},
-        {text_of("odd"), text_of("1"), CATALOG_READY, 1, true, true, strange, {NULL, 0}},
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}, {NULL, 0}},
+        {text_of("three"), text_of("2"), CATALOG_READY, 1, false, true, three, {NULL, 0}, {NULL, 0}},
+        {text_of("thirty"), text_of("1"), CATALOG_READY, 2, true, true, many, {NULL, 0}, {NULL, 0}},
+        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, true, {NULL, 0}, {NULL, 0}, {NULL, 0}},
+        {text_of("silent"), text_of("1"), CATALOG_READY, 1, true, true, {NULL, 0}, {NULL, 0}, {NULL, 0}},
+        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, true, three, {NULL, 0}, {NULL, 0}},
+        {text_of("empty"), text_of(""), CATALOG_LOADING, 0, false, true, {NULL, 0}, {NULL, 0}, {NULL, 0}},
+        {text_of("odd"), text_of("1"), CATALOG_READY, 1, true, true, strange, {NULL, 0}, {NULL, 0}},
     };
     api_catalog(api, entries, COUNT_OF(entries));
     free((char *)three.at);
@@ -81,7 +81,7 @@ static void tell_one(void)
 {
     struct text three = encoded(example_classifier(3));
     const struct catalog_entry entry = {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three,
-                                        {NULL, 0}};
+                                        {NULL, 0},        {NULL, 0}};
     api_catalog(api, &entry, 1);
     free((char *)three.at);
 }
@@ -101,8 +101,8 @@ static void tell_two(void)
     struct text three = encoded(example_classifier(3));
     struct text doubles = encoded(of_doubles());
     const struct catalog_entry entries[] = {
-        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}},
-        {text_of("doubles"), text_of("1"), CATALOG_READY, 1, true, true, doubles, {NULL, 0}},
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}, {NULL, 0}},
+        {text_of("doubles"), text_of("1"), CATALOG_READY, 1, true, true, doubles, {NULL, 0}, {NULL, 0}},
     };
     config.default_model = name;
     api_catalog(api, entries, COUNT_OF(entries));
@@ -700,9 +700,9 @@ START_TEST(models_that_are_not_required_may_be_away)
 {
     struct text three = encoded(example_classifier(3));
     struct catalog_entry entries[] = {
-        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, false, {NULL, 0}, {NULL, 0}},
-        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, false, three, {NULL, 0}},
-        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}},
+        {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, false, {NULL, 0}, {NULL, 0}, {NULL, 0}},
+        {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, false, three, {NULL, 0}, {NULL, 0}},
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}, {NULL, 0}},
     };
     api_catalog(api, entries, COUNT_OF(entries));
     handle("GET", "/ready", "", NULL);
@@ -720,8 +720,8 @@ START_TEST(readiness_says_why_a_model_does_not_start)
     char reason[PROTOCOL_TEXT_MAX + 1], expected[700];
     memset(reason, 'r', sizeof reason - 1);
     reason[sizeof reason - 1] = '\0';
-    const struct catalog_entry entry = {text_of("bad"), text_of("1"), CATALOG_FAILED, 0,
-                                        true,           true,         {NULL, 0},      text_of(reason)};
+    const struct catalog_entry entry = {text_of("bad"), text_of("1"), CATALOG_FAILED,  0,        true,
+                                        true,           {NULL, 0},    text_of(reason), {NULL, 0}};
     api_catalog(api, &entry, 1);
     handle("GET", "/ready", "", NULL);
     snprintf(expected, sizeof expected, "models.bad: version 1 is failed, 0 workers are ready: %s", reason);
@@ -899,6 +899,105 @@ START_TEST(an_answer_that_cannot_be_read_is_our_fault)
 }
 END_TEST
 
+/* ---- routes ---- */
+
+/* Model three with the versions 1 (stable) and 2, and this route. */
+static void tell_route(const char *route)
+{
+    struct text three = encoded(example_classifier(3));
+    const struct catalog_entry entries[] = {
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, {NULL, 0}, text_of(route)},
+        {text_of("three"), text_of("2"), CATALOG_READY, 1, false, true, three, {NULL, 0}, {NULL, 0}},
+    };
+    api_catalog(api, entries, COUNT_OF(entries));
+    free((char *)three.at);
+}
+
+static void expect_asked(const char *const *more, const char *version, bool optional)
+{
+    ck_assert_int_eq(handle("POST", "/api/v1/predict", "{\"features\":[1,2,3],\"key\":\"k\"}", more),
+                     API_ASK);
+    ck_assert(text_is(call.ask.version, version));
+    ck_assert(call.ask.version_optional == optional);
+    client_request_discard(api_call_take(&call));
+}
+
+static uint64_t steered(const char *by)
+{
+    return metrics_series(metrics, METRIC_STEERED, "three", by, NULL)->value;
+}
+
+static const char *const with_rule[] = {"HTTP_A=b", NULL};
+static const char *const with_force[] = {"HTTP_V=2", "REMOTE_ADDR=127.0.0.1", NULL};
+static const char *const with_refused[] = {"HTTP_V=2", "REMOTE_ADDR=127.0.0.2", NULL};
+
+#define ROUTE                                                                                                \
+    "{\"by\":\"header:K\",\"force_header\":\"V\",\"force_from\":[\"127.0.0.1\"],"                            \
+    "\"rules\":[{\"header\":\"A\",\"value\":\"b\",\"version\":\"2\"}]}"
+
+START_TEST(headers_may_lead_to_versions)
+{
+    tell_route(ROUTE);
+    expect_asked(with_rule, "2", true);
+    answer(1, "2");
+    api_count(api, &call, &response);
+    expect_asked(with_rule, "2", true);
+    answer(1, "1"); /* the version went while the request was on its way */
+    ck_assert_int_eq(response.status, 200);
+    api_count(api, &call, &response);
+    expect_asked(with_force, "2", false);
+    answer(1, "2");
+    api_count(api, &call, &response);
+    expect_asked(with_refused, "", false);
+    answer(1, "1");
+    api_count(api, &call, &response);
+    expect_asked(NULL, "", false);
+    answer(1, "1");
+    api_count(api, &call, &response);
+    ck_assert(steered("rule") == 1 && steered("fallback") == 1 && steered("client") == 1);
+    ck_assert_uint_eq(steered("refused"), 1);
+}
+END_TEST
+
+START_TEST(the_path_goes_before_all_headers)
+{
+    tell_route(ROUTE);
+    ck_assert_int_eq(
+        handle("POST", "/api/v1/models/three/versions/1/predict", "{\"features\":[1,2,3]}", with_force),
+        API_ASK);
+    ck_assert(text_is(call.ask.version, "1") && !call.ask.version_optional);
+}
+END_TEST
+
+START_TEST(a_version_that_a_client_names_and_is_not_there_is_said)
+{
+    static const char *const nine[] = {"HTTP_V=9", "REMOTE_ADDR=127.0.0.1", NULL};
+    static const char *const strange[] = {"HTTP_V=\"/", "REMOTE_ADDR=127.0.0.1", NULL};
+    tell_route(ROUTE);
+    ck_assert_int_eq(handle("POST", "/api/v1/predict", "{\"features\":[1,2,3]}", nine), API_RESPOND);
+    problem_is(404, "unknown_version", "model three has no version");
+    ck_assert_int_eq(handle("POST", "/api/v1/predict", "{\"features\":[1,2,3]}", strange), API_RESPOND);
+    problem_is(404, "unknown_version", "model three has no version");
+}
+END_TEST
+
+START_TEST(the_route_says_what_the_key_is)
+{
+    static const char *const keyed[] = {"HTTP_K=from the header", NULL};
+    tell_route(ROUTE);
+    expect_asked(keyed, "", false);
+    ck_assert(text_is(call.ask.key, "from the header"));
+    expect_asked(NULL, "", false);
+    ck_assert_uint_eq(call.ask.key.length, 0);
+    tell_route("{\"by\":\"key\"}");
+    expect_asked(keyed, "", false);
+    ck_assert(text_is(call.ask.key, "k"));
+    tell_route("");
+    expect_asked(keyed, "", false);
+    ck_assert(text_is(call.ask.key, "k"));
+}
+END_TEST
+
 START_TEST(the_catalog_may_change_under_a_call)
 {
     ck_assert_int_eq(post("/api/v1/models/three/predict", "{\"features\":[1,2,3]}"), API_ASK);
@@ -1068,6 +1167,10 @@ int main(void)
                                   an_answer_that_was_kept_says_its_age,
                                   every_failure_is_told,
                                   an_answer_that_cannot_be_read_is_our_fault,
+                                  headers_may_lead_to_versions,
+                                  the_path_goes_before_all_headers,
+                                  a_version_that_a_client_names_and_is_not_there_is_said,
+                                  the_route_says_what_the_key_is,
                                   the_catalog_may_change_under_a_call,
                                   a_request_may_be_refused_before_it_is_read,
                                   calls_are_counted,

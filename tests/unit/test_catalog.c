@@ -39,8 +39,8 @@ static void tear_down(void)
 static struct catalog_entry entry(const char *model, const char *version, enum catalog_state state,
                                   uint32_t workers, bool stable)
 {
-    return (struct catalog_entry){text_of(model), text_of(version), state,    workers, stable,
-                                  true,           {NULL, 0},        {NULL, 0}};
+    return (struct catalog_entry){text_of(model), text_of(version), state,     workers,  stable,
+                                  true,           {NULL, 0},        {NULL, 0}, {NULL, 0}};
 }
 
 static struct catalog_entry with_schema(struct catalog_entry entry)

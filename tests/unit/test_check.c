@@ -5,10 +5,13 @@
 #include "suite.h"
 
 #include <stdlib.h>
+#include <yyjson.h>
 
 static char said[65536];      /* on stdout */
 static char complained[8192]; /* on stderr */
-static const char *settings[16];
+enum { SETTINGS_MAX = 16 };
+
+static const char *settings[SETTINGS_MAX];
 static size_t setting_count;
 
 static void set(const char *name, const char *value)
@@ -66,13 +69,24 @@ static void read_back(FILE *stream, char *text, size_t capacity)
     text[fread(text, 1, capacity - 1, stream)] = '\0';
 }
 
-static int run(struct arguments arguments)
+/* `outrigger check` with these words. */
+static int run(const char *first, const char *second, const char *third)
 {
-    arguments.settings = settings;
-    arguments.setting_count = setting_count;
+    char *words[2 * SETTINGS_MAX + 3];
+    int count = 0;
+    for (size_t i = 0; i < setting_count; i++) {
+        words[count++] = (char *)"-s";
+        words[count++] = (char *)settings[i];
+    }
+    const char *const given[] = {first, second, third};
+    for (size_t i = 0; i < COUNT_OF(given) && given[i] != NULL; i++)
+        words[count++] = (char *)given[i];
+    struct arguments arguments;
+    ck_assert_int_eq(arguments_parse(command_find("check"), count, words, &arguments), 0);
     ck_assert_ptr_nonnull(freopen(scratch_path("out"), "w+", stdout));
     ck_assert_ptr_nonnull(freopen(scratch_path("error"), "w+", stderr));
     int status = check_command(&arguments);
+    arguments_free(&arguments);
     read_back(stdout, said, sizeof said);
     read_back(stderr, complained, sizeof complained);
     return status;
@@ -80,7 +94,7 @@ static int run(struct arguments arguments)
 
 static int check(void)
 {
-    return run((struct arguments){0});
+    return run(NULL, NULL, NULL);
 }
 
 static void expect_said(const char *expected)
@@ -119,27 +133,51 @@ END_TEST
 START_TEST(a_file_is_named_in_two_ways)
 {
     const char *file = scratch_file("o.conf", "collector = { listen = \"\"; };\n");
-    ck_assert_int_eq(run((struct arguments){.operand = file}), CTL_GOOD);
+    ck_assert_int_eq(run(file, NULL, NULL), CTL_GOOD);
     expect_said("o.conf: good\n");
     ck_assert_ptr_null(strstr(said, "/metrics"));
-    ck_assert_int_eq(run((struct arguments){.config_file = file}), CTL_GOOD);
-    ck_assert_int_eq(run((struct arguments){.config_file = file, .operand = file}), CTL_USAGE);
+    ck_assert_int_eq(run("--config", file, NULL), CTL_GOOD);
+    ck_assert_int_eq(run("-c", file, file), CTL_USAGE);
 }
 END_TEST
 
 START_TEST(templates_are_printed)
 {
-    ck_assert_int_eq(run((struct arguments){.configuration_template = true}), CTL_GOOD);
+    ck_assert_int_eq(run("--template", NULL, NULL), CTL_GOOD);
     expect_said("\nruntime_directory = \"/run/outrigger\";\n");
-    ck_assert_int_eq(run((struct arguments){.model_template = true}), CTL_GOOD);
+    ck_assert_int_eq(run("--model-template", NULL, NULL), CTL_GOOD);
     expect_said("\nfeatures = ( );\n");
+}
+END_TEST
+
+START_TEST(the_plan_is_json_too)
+{
+    set("placement", "none");
+    ck_assert_int_eq(run("--json", NULL, NULL), CTL_GOOD);
+    yyjson_doc *document = yyjson_read(said, strlen(said), 0);
+    ck_assert_msg(document != NULL, "%s", said);
+    yyjson_val *root = yyjson_doc_get_root(document);
+    yyjson_val *model = yyjson_arr_get_first(yyjson_obj_get(root, "models"));
+    ck_assert(yyjson_get_bool(yyjson_obj_get(root, "ok")));
+    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(model, "version")), "1");
+    ck_assert_int_eq(yyjson_get_int(yyjson_obj_get(model, "queue_bytes")), 64 << 20);
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(model, "inputs")), 1);
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "sockets")), 6);
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "processes")), 4);
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "errors")), 0);
+    yyjson_doc_free(document);
+    set("default_model", "none");
+    ck_assert_int_eq(run("--json", NULL, NULL), CTL_FAULT);
+    expect_said("{\"ok\":false,\"error\":\"the configuration is not good: see errors\",");
+    expect_said("\"errors\":[\"default_model: there is no model \\\"none\\\" in ");
+    ck_assert_str_eq(complained, "");
 }
 END_TEST
 
 START_TEST(a_bad_configuration_is_told)
 {
     const char *file = scratch_file("o.conf", "\nlog_levle = 1;\n");
-    ck_assert_int_eq(run((struct arguments){.operand = file}), CTL_FAULT);
+    ck_assert_int_eq(run(file, NULL, NULL), CTL_FAULT);
     ck_assert_ptr_nonnull(
         strstr(complained, "o.conf:2: log_levle: unknown key; the nearest known is log_level\n"));
 }
@@ -216,6 +254,19 @@ START_TEST(what_is_surely_not_meant_is_a_warning)
     ck_assert_ptr_nonnull(strstr(complained, "warning: the model m is required and has no instances"));
     ck_assert_ptr_nonnull(strstr(complained, "warning: the model n is required and has no version"));
     expect_said("n      none     -   ");
+    scratch_file(
+        "models/m/model.conf",
+        "route = { arms = ( { version = \"1\"; percent = 5; }, { version = \"2\"; percent = 5; } );\n"
+        "rules = ( { header = \"X\"; value = \"b\"; version = \"7\"; } ); shadow = { version = \"8\"; }; };");
+    ck_assert_int_eq(check(), CTL_GOOD);
+    static const char *const missing[] = {"2", "7", "8"};
+    for (size_t i = 0; i < COUNT_OF(missing); i++) {
+        char warning[96];
+        snprintf(warning, sizeof warning,
+                 "warning: the route of the model m names the version %s, which is not in ", missing[i]);
+        ck_assert_msg(strstr(complained, warning) != NULL, "%s", missing[i]);
+    }
+    ck_assert_ptr_null(strstr(complained, "names the version 1,"));
 }
 END_TEST
 
@@ -225,6 +276,7 @@ int main(void)
         the_plan_is_printed,
         a_file_is_named_in_two_ways,
         templates_are_printed,
+        the_plan_is_json_too,
         a_bad_configuration_is_told,
         a_broken_model_is_told_and_the_others_are_shown,
         golden_requests_are_told,

@@ -249,6 +249,75 @@ START_TEST(a_reject_is_the_answer)
 }
 END_TEST
 
+static void ask_optional(void)
+{
+    struct client_ask ask = {.model = text_of("m"),
+                             .version = text_of("1"),
+                             .version_optional = true,
+                             .rows = 1,
+                             .deadline = clock_now() + 30 * SECOND};
+    client_send(client, client_request_new(0), &ask, on_answer, &asked[0]);
+}
+
+/* A rule's version may be gone by the time that its request is there. */
+START_TEST(an_optional_version_that_is_not_there_is_left_out)
+{
+    static const enum failure failures[] = {FAILURE_UNKNOWN_VERSION, FAILURE_NOT_READY};
+    start_broker(1);
+    for (size_t i = 0; i < COUNT_OF(failures); i++) {
+        asked[0].answers = 0;
+        ask_optional();
+        uint64_t first = next_request();
+        ck_assert(text_is(letter->envelope.request.version, "1"));
+        reject(first, failures[i], 1000, "no");
+        uint64_t second = next_request();
+        ck_assert_uint_ne(first, second); /* the broker may remember the first as answered */
+        ck_assert_uint_eq(letter->envelope.request.version.length, 0);
+        ck_assert_int_eq(asked[0].answers, 0);
+        reply(first, "late");
+        reply(second, "tensors");
+        WAIT_FOR(asked[0].answers == 1);
+        ck_assert_str_eq(asked[0].payload, "tensors");
+        ck_assert_uint_eq(client_in_flight(client), 0);
+    }
+}
+END_TEST
+
+START_TEST(an_optional_version_is_left_out_once_and_for_nothing_else)
+{
+    start_broker(1);
+    ask_optional();
+    reject(next_request(), FAILURE_NOT_READY, 0, "no");
+    reject(next_request(), FAILURE_NOT_READY, 0, "no worker at all");
+    WAIT_FOR(asked[0].answers == 1);
+    ck_assert_str_eq(asked[0].message, "no worker at all");
+    ask_optional();
+    reject(next_request(), FAILURE_OVERLOADED, 0, "full");
+    WAIT_FOR(asked[0].answers == 2);
+    ck_assert_int_eq(asked[0].failure, FAILURE_OVERLOADED);
+    ask(1); /* of a version that is no wish */
+    reject(next_request(), FAILURE_UNKNOWN_VERSION, 0, "no");
+    WAIT_FOR(asked[1].answers == 1);
+    ck_assert_int_eq(asked[1].failure, FAILURE_UNKNOWN_VERSION);
+}
+END_TEST
+
+/* The broker dies between the two: the next gets it as it is then. */
+START_TEST(an_optional_version_that_was_left_out_stays_so)
+{
+    start_broker(1);
+    ask_optional();
+    reject(next_request(), FAILURE_NOT_READY, 0, "no");
+    next_request();
+    end_close(&broker);
+    start_broker(2);
+    uint64_t again = next_request();
+    ck_assert_uint_eq(letter->envelope.request.version.length, 0);
+    reply(again, "tensors");
+    WAIT_FOR(asked[0].answers == 1);
+}
+END_TEST
+
 START_TEST(answers_find_their_requests_in_any_order)
 {
     uint64_t ids[3];
@@ -758,6 +827,9 @@ int main(void)
                                   a_request_goes_out_as_it_was_asked,
                                   a_reply_is_the_answer,
                                   a_reject_is_the_answer,
+                                  an_optional_version_that_is_not_there_is_left_out,
+                                  an_optional_version_is_left_out_once_and_for_nothing_else,
+                                  an_optional_version_that_was_left_out_stays_so,
                                   answers_find_their_requests_in_any_order,
                                   texts_of_any_length_are_kept,
                                   the_catalog_is_handed_on,

@@ -510,6 +510,12 @@ START_TEST(the_manual_page_has_every_parameter)
 #undef INTEGER
 #undef STRING
 #undef NAMES
+    static const char *const fields[] = {"arms", "by", "rules", "force_header", "force_from", "shadow"};
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        char row[64];
+        snprintf(row, sizeof row, ".BR route.%s \"", fields[i]);
+        ck_assert_msg(strstr(model, row) != NULL, "%s", fields[i]);
+    }
 }
 END_TEST
 

@@ -59,7 +59,8 @@ static void tell_catalog(void)
     size_t length;
     uint8_t *bytes = schema_encode(schema, &length);
     struct catalog_entry entry = {
-        text_of("m"), text_of("1"), CATALOG_READY, 1, true, true, {(const char *)bytes, length}, {NULL, 0}};
+        text_of("m"), text_of("1"), CATALOG_READY, 1, true, true, {(const char *)bytes, length},
+        {NULL, 0},    {NULL, 0}};
     uint8_t frame[4096];
     struct text payload = {(const char *)frame, catalog_entry_encode(&entry, frame, sizeof frame)};
     struct envelope catalog = {.verb = VERB_CATALOG, .id = 1, .catalog = {.count = 1}};

@@ -147,11 +147,27 @@ START_TEST(times_are_utc_and_never_too_long)
 }
 END_TEST
 
+START_TEST(the_list_as_json)
+{
+    scratch_folder(".state/quarantine");
+    write_record(".state/quarantine/a.request", "id-1");
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_doc_set_root(document, yyjson_mut_obj(document));
+    ck_assert(kept_add_list(config, document));
+    char *text = yyjson_mut_write(document, 0, NULL);
+    ck_assert_str_eq(text, "{\"requests\":[{\"file\":\"a.request\",\"model\":\"m\",\"version\":\"1\","
+                           "\"request_id\":\"id-1\",\"cause\":\"died\",\"time_ms\":1700000000000,"
+                           "\"rows\":3,\"kills\":2,\"bytes\":7}]}");
+    free(text);
+    yyjson_mut_doc_free(document);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {a_file_is_found_by_path_and_by_name, what_is_no_such_file_is_named,
                                   a_file_above_the_bound_is_not_read,  all_are_listed_oldest_first,
                                   a_bad_one_does_not_hide_the_others,  a_folder_that_is_none_is_a_fault,
-                                  times_are_utc_and_never_too_long};
+                                  times_are_utc_and_never_too_long,    the_list_as_json};
     return SUITE_RUN("kept", set_up, tear_down, tests);
 }

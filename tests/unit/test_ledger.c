@@ -100,6 +100,7 @@ static struct ledger_entry entry(size_t index, enum role role, const char *name)
                                        .model = (char *)"m",
                                        .version = (char *)"1",
                                        .file = (char *)"/m/1/model.onnx",
+                                       .stamp = (char *)"0123+4",
                                        .path = (char *)"/bin/x",
                                        .arguments = arguments};
     return (struct ledger_entry){.command = &commands[index],
@@ -139,6 +140,7 @@ START_TEST(what_was_written_is_read)
     ck_assert_str_eq(process->command->name, "worker.m.3");
     ck_assert_str_eq(process->command->model, "m");
     ck_assert_str_eq(process->command->version, "1");
+    ck_assert_str_eq(process->command->stamp, "0123+4");
     ledger_free(ledger);
     ledger_free(NULL);
 }

@@ -105,7 +105,7 @@ static void start(const char *worker_script)
 {
     add_program("bin/outrigger-worker", worker_script);
     members_have(&members, ROLE_BROKER, NULL, 1);
-    members_have(&members, ROLE_WORKER, &plan->models[0], WORKERS);
+    members_have(&members, ROLE_WORKER, &plan->models[0].versions[0], WORKERS);
     run_until(all_run);
     broker = members.first;
     workers[0] = broker->next;
@@ -122,7 +122,9 @@ static void set_up(void)
     repository_add("m", "1");
     repository_configure("m", "instances = 2; limits: { compute_timeout_ms = 100; };");
     config = repository_config((const char *const[]){binaries, "worker.heartbeat_ms=50", NULL});
-    plan = plan_new(config, &errors);
+    const struct deployments nothing = {0};
+    const struct plan_reading reading = {.config = config, .said = &nothing};
+    plan = plan_new(&reading, &errors);
     loop = loop_new();
     metrics = metrics_new(NULL);
     options = (struct options){.ready_fd = -1};
@@ -306,7 +308,7 @@ START_TEST(who_goes_anyway_is_left_alone)
     look();
     known_pids[0] = known_pids[1] = 0;
     member_drain(workers[0]);
-    members_succeed(&members, workers[1], &plan->models[0], "test");
+    members_succeed(&members, workers[1], &plan->models[0].versions[0], "test");
     look_often();
     ck_assert_int_eq(service_state(workers[0]->service), SERVICE_DRAINING);
     for (int i = 0; i < WORKERS; i++)

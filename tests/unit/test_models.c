@@ -2,6 +2,7 @@
  * and the faults of model.conf. SPDX-License-Identifier: MIT */
 #include "config.h"
 #include "model_config.h"
+#include "route.h"
 #include "scratch_directory.h"
 #include "suite.h"
 
@@ -323,6 +324,56 @@ START_TEST(a_bad_model_leaves_the_others)
 }
 END_TEST
 
+START_TEST(the_route_is_read)
+{
+    make_model();
+    ck_assert(route_is_empty(load_one()->route));
+    write_model_conf(
+        "route = {\n"
+        "  arms = ( { version = \"3\"; percent = 5.25; }, { version = \"4\"; percent = 10; } );\n"
+        "  by = \"header:X-User\";\n"
+        "  rules = ( { header = \"X-Segment\"; value = \"beta\"; version = \"3\"; } );\n"
+        "  force_header = \"X-Model-Version\"; force_from = [ \"127.0.0.1\", \"::1\" ];\n"
+        "  shadow = { version = \"5\"; }; };");
+    const struct route *route = load_one()->route;
+    ck_assert_uint_eq(route_weight(route, "3"), 525);
+    ck_assert_uint_eq(route_weight(route, "4"), 1000);
+    ck_assert_str_eq(route->by_header, "X-User");
+    ck_assert_str_eq(route->rules[0].value, "beta");
+    ck_assert_uint_eq(route->network_count, 2);
+    ck_assert_str_eq(route->shadow.version, "5");
+    write_model_conf("route = { };");
+    ck_assert(route_is_empty(load_one()->route));
+}
+END_TEST
+
+START_TEST(faults_of_a_route_name_the_line_of_their_field)
+{
+    make_model();
+    expect_fault("\nroute = 3;", ":2: route: expected a section, got 3");
+    expect_fault("\nroute = [ 3 ];", ":2: route: expected a section, got a list");
+    expect_fault("route = {\n arms = (\n { version = \"3\";\n percent = 101; } ); };",
+                 ":4: route.arms[0].percent: expected a percentage from 0 to 100 with at most two decimals, "
+                 "got 101");
+    expect_fault("route = {\n arms = (\n { version = \"3\"; percent = 1; },\n { percent = 5.5; } ); };",
+                 ":4: route.arms[1].version: expected a version's name (1 to 128 of A-Z a-z 0-9 . _ -, no "
+                 "dot first), got nothing");
+    expect_fault("route = {\n arms = ( );\n bye = \"random\"; };",
+                 ":3: route.bye: unknown key; the nearest known is by");
+    expect_fault("route = {\n force_from = (\n \"127.0.0.1\",\n \"here\" ); };",
+                 ":4: route.force_from[1]: expected an address or a network, as 127.0.0.1, 10.0.0.0/8 or "
+                 "::1, got \"here\"");
+    expect_fault("route = { arms = ( { version = \"3\"; percent = 1e999; } ); };",
+                 ":1: route.arms[0].percent: expected a percentage from 0 to 100 with at most two decimals, "
+                 "got inf");
+    expect_fault("route = { shadow = { version = { a = { a = { a = { a = { a = { a = { a = 1; }; }; }; }; }; "
+                 "}; }; }; };",
+                 ":1: route.shadow.version: expected a version's name (1 to 128 of A-Z a-z 0-9 . _ -, no dot "
+                 "first), got a section");
+    expect_fault("\nrouts = { };", ":2: routs: unknown section; the nearest known is route");
+}
+END_TEST
+
 /* ---- the file of a version ---- */
 
 static void expect_file(const char *model_conf, const char *file, const char *backend)
@@ -398,6 +449,14 @@ static void expect_template(const char *text)
 #undef INTEGER
 #undef STRING
 #undef NAMES
+    ck_assert(route_equals(read->route, standard->route));
+    static const char *const fields[] = {"route",        "arms",       "by",    "rules",
+                                         "force_header", "force_from", "shadow"};
+    for (size_t i = 0; i < COUNT_OF(fields); i++) {
+        char line[64];
+        snprintf(line, sizeof line, "%s%s =", i == 0 ? "\n" : "\n    ", fields[i]);
+        ck_assert_msg(strstr(text, line) != NULL, "%s", fields[i]);
+    }
     model_config_free(standard);
 }
 
@@ -446,6 +505,8 @@ int main(void)
         defaults_are_those_of_the_table,
         model_conf_is_read,
         faults_name_file_line_and_key,
+        the_route_is_read,
+        faults_of_a_route_name_the_line_of_their_field,
         a_bad_model_leaves_the_others,
         the_backend_follows_from_the_file,
         a_missing_file_is_said,

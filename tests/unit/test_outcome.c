@@ -87,9 +87,71 @@ START_TEST(an_answer_that_is_none_is_a_failure)
 }
 END_TEST
 
+/* The answer as JSON; the caller frees it. */
+static char *json_of(const struct client_answer *answer, bool good)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(document);
+    yyjson_mut_doc_set_root(document, root);
+    yyjson_mut_obj_add_bool(document, root, "ok", true);
+    ck_assert_int_eq(outcome_add(answer, 1500 * MICROSECOND, document), good);
+    char *text = yyjson_mut_write(document, 0, NULL);
+    ck_assert_ptr_nonnull(text);
+    yyjson_mut_doc_free(document);
+    return text;
+}
+
+START_TEST(an_answer_as_json)
+{
+    uint8_t payload[4096];
+    static const float numbers[] = {0.5f, -INFINITY};
+    const struct tensor tensors[] = {{.name = text_of("y"),
+                                      .datatype = DATATYPE_FP32,
+                                      .rank = 2,
+                                      .shape = {2, 1},
+                                      .data = (const uint8_t *)numbers,
+                                      .bytes = sizeof numbers},
+                                     {.name = text_of("label"),
+                                      .datatype = DATATYPE_BYTES,
+                                      .rank = 1,
+                                      .shape = {2},
+                                      .data = (const uint8_t *)"\1\0\0\0a\0\0\0\0",
+                                      .bytes = 9}};
+    const struct client_answer answer = {.version = text_of("7"),
+                                         .payload = payload,
+                                         .payload_bytes =
+                                             tensors_encode(tensors, 2, payload, sizeof payload, NULL)};
+    char *text = json_of(&answer, true);
+    ck_assert_str_eq(text,
+                     "{\"ok\":true,\"milliseconds\":1.5,\"version\":\"7\",\"tensors\":["
+                     "{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[2,1],\"values\":[0.5,\"-inf\"]},"
+                     "{\"name\":\"label\",\"datatype\":\"BYTES\",\"shape\":[2],\"values\":[\"a\",\"\"]}]}");
+    free(text);
+}
+END_TEST
+
+START_TEST(no_answer_as_json)
+{
+    const struct client_answer failed = {.failure = FAILURE_POISON, .message = text_of("2 died")};
+    char *text = json_of(&failed, false);
+    ck_assert_str_eq(text, "{\"ok\":false,\"milliseconds\":1.5,\"failure\":\"poison\",\"status\":422,"
+                           "\"error\":\"2 died\"}");
+    free(text);
+    const struct client_answer empty = {
+        .version = text_of("7"), .payload = (const uint8_t *)"?", .payload_bytes = 1};
+    text = json_of(&empty, false);
+    ck_assert_ptr_nonnull(strstr(text, "{\"ok\":false,"));
+    free(text);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {every_datatype_is_shown, of_many_values_the_first_are_shown,
-                                  a_failure_says_its_kind_and_status, an_answer_that_is_none_is_a_failure};
+    const TTest *const tests[] = {every_datatype_is_shown,
+                                  of_many_values_the_first_are_shown,
+                                  a_failure_says_its_kind_and_status,
+                                  an_answer_that_is_none_is_a_failure,
+                                  an_answer_as_json,
+                                  no_answer_as_json};
     return SUITE_RUN("outcome", NULL, NULL, tests);
 }

@@ -11,6 +11,7 @@ static struct config_errors errors;
 static struct plan *plan;
 static struct options options;
 static struct plan_basis basis;
+static struct deployments *said;
 
 static void set_up(void)
 {
@@ -33,11 +34,13 @@ static void set_up(void)
     strcpy(basis.placement.light, "1");
     strcpy(basis.placement.heavy, "0");
     plan = NULL;
+    said = deployments_parse("said", "{\"models\":{}}", 13, &errors);
 }
 
 static void tear_down(void)
 {
     plan_free(plan);
+    deployments_free(said);
     config_free(config);
     scratch_remove();
 }
@@ -55,11 +58,48 @@ static void add_model(const char *name, const char *version, const char *file, c
     scratch_file(path, configuration);
 }
 
+/* Reads the repository as it is. */
+static struct plan *read_all(const struct plan *before, int64_t settle_ms)
+{
+    const struct plan_reading reading = {
+        .config = config, .said = said, .before = before, .settle_ms = settle_ms};
+    return plan_new(&reading, &errors);
+}
+
 static const struct plan_model *only_model(void)
 {
-    plan = plan_new(config, &errors);
+    plan_free(plan);
+    plan = read_all(NULL, 0);
     ck_assert_uint_eq(plan->model_count, 1);
     return &plan->models[0];
+}
+
+static const struct plan_version *only_version(void)
+{
+    const struct plan_model *model = only_model();
+    ck_assert_uint_eq(model->version_count, 1);
+    return &model->versions[0];
+}
+
+/* The operator says this about the model m. */
+static void say(const char *text)
+{
+    char whole[512];
+    snprintf(whole, sizeof whole, "{\"models\":{\"m\":%s}}", text);
+    deployments_free(said);
+    said = deployments_parse("said", whole, strlen(whole), &errors);
+    ck_assert_msg(errors.count == 0, "%s", errors.text);
+}
+
+/* What runs, as "1 stable x2, 3 canary x2". */
+static const char *running(const struct plan_model *model)
+{
+    static char text[512];
+    text[0] = '\0';
+    for (size_t i = 0; i < model->version_count; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s %s x%d", i == 0 ? "" : ", ",
+                 model->versions[i].version, model->versions[i].why, (int)model->versions[i].instances);
+    return text;
 }
 
 /* Compares with the arguments that follow, up to NULL. */
@@ -80,11 +120,20 @@ START_TEST(a_model_as_its_folder_says)
     const struct plan_model *model = only_model();
     ck_assert_msg(errors.count == 0, "%s", errors.text);
     ck_assert_str_eq(model->name, "m");
-    ck_assert_str_eq(model->version, "10");
-    ck_assert_str_eq(model->file, scratch_path("models/m/10/model.echo"));
     ck_assert_str_eq(model->configuration, scratch_path("models/m/model.conf"));
-    ck_assert_ptr_null(model->python);
-    ck_assert_int_eq(model->instances, 4);
+    ck_assert_uint_eq(model->found_count, 2);
+    ck_assert_uint_eq(model->version_count, 1);
+    const struct plan_version *version = &model->versions[0];
+    ck_assert_ptr_eq(version->model, model);
+    ck_assert_str_eq(version->version, "10");
+    ck_assert_str_eq(version->file, scratch_path("models/m/10/model.echo"));
+    ck_assert_ptr_null(version->python);
+    ck_assert_int_eq(version->instances, 4);
+    ck_assert(version->takes_traffic);
+    ck_assert_ptr_eq(plan_version(model, "10"), version);
+    ck_assert_ptr_null(plan_version(model, "2"));
+    ck_assert_ptr_nonnull(plan_found(model, "2"));
+    ck_assert_ptr_null(plan_found(model, "3"));
     ck_assert(!model->required);
     ck_assert_int_eq(plan->frontends, 3);
     ck_assert_ptr_eq(plan_find(plan, "m"), model);
@@ -97,18 +146,19 @@ START_TEST(a_model_without_a_version_has_no_worker)
     scratch_folder("models/m");
     scratch_file("models/m/model.conf", "instances = 4;");
     const struct plan_model *model = only_model();
-    ck_assert_ptr_null(model->version);
-    ck_assert_int_eq(model->instances, 0);
+    ck_assert_ptr_null(model->wanted);
+    ck_assert_ptr_null(model->serving);
+    ck_assert_uint_eq(model->version_count, 0);
 }
 END_TEST
 
 START_TEST(a_model_without_a_file_is_complained_of_and_still_planned)
 {
     add_model("m", "1", "model.txt", "");
-    const struct plan_model *model = only_model();
+    const struct plan_version *version = only_version();
     ck_assert_int_eq(errors.count, 1);
-    ck_assert_ptr_null(model->file);
-    struct command *command = command_new(&basis, ROLE_WORKER, 1, model);
+    ck_assert_ptr_null(version->file);
+    struct command *command = command_new(&basis, ROLE_WORKER, 1, version);
     ck_assert_str_eq(command->file, "");
     ck_assert_ptr_nonnull(strstr(command->path, "outrigger-worker"));
     command_free(command);
@@ -159,14 +209,14 @@ START_TEST(a_worker_is_told_its_model)
 {
     add_model("m", "1", "model.onnx", "");
     const char *path = scratch_path("bin/outrigger-worker");
-    struct command *command = command_new(&basis, ROLE_WORKER, 2, only_model());
-    ck_assert_str_eq(command->name, "worker.m.2");
+    struct command *command = command_new(&basis, ROLE_WORKER, 2, only_version());
+    ck_assert_str_eq(command->name, "worker.m.1.2");
     ck_assert_str_eq(command->model, "m");
     ck_assert_str_eq(command->version, "1");
     ck_assert_str_eq(command->file, scratch_path("models/m/1/model.onnx"));
     ck_assert_str_eq(command->cores, ""); /* it pins itself when it knows how heavy it is */
     expect_arguments(command->arguments,
-                     (const char *const[]){path, "-s", options.settings[0], "-n", "worker.m.2", "-r", "3",
+                     (const char *const[]){path, "-s", options.settings[0], "-n", "worker.m.1.2", "-r", "3",
                                            "-m", "m", "-V", "1", NULL});
     command_free(command);
 }
@@ -174,30 +224,29 @@ END_TEST
 
 static void expect_python(const char *interpreter, const char *script)
 {
-    struct command *command = command_new(&basis, ROLE_WORKER, 1, only_model());
+    struct command *command = command_new(&basis, ROLE_WORKER, 1, only_version());
     ck_assert_str_eq(command->path, interpreter);
-    const char *const expected[] = {interpreter,
-                                    script,
-                                    "--endpoint",
-                                    config->broker_workers,
-                                    "--model",
-                                    "m",
-                                    "--model-version",
-                                    "1",
-                                    "--path",
-                                    scratch_path("models/m/1/model.py"),
-                                    "--name",
-                                    "worker.m.1",
-                                    "--ready-fd",
-                                    "3",
-                                    "--model-conf",
-                                    scratch_path("models/m/model.conf"),
-                                    "--heartbeat-ms",
-                                    "1000",
-                                    "--warm-up-ms",
-                                    "200",
-                                    NULL};
-    expect_arguments(command->arguments, expected);
+    expect_arguments(command->arguments, (const char *const[]){interpreter,
+                                                               script,
+                                                               "--endpoint",
+                                                               config->broker_workers,
+                                                               "--model",
+                                                               "m",
+                                                               "--model-version",
+                                                               "1",
+                                                               "--path",
+                                                               scratch_path("models/m/1/model.py"),
+                                                               "--name",
+                                                               "worker.m.1.1",
+                                                               "--ready-fd",
+                                                               "3",
+                                                               "--model-conf",
+                                                               scratch_path("models/m/model.conf"),
+                                                               "--heartbeat-ms",
+                                                               "1000",
+                                                               "--warm-up-ms",
+                                                               "200",
+                                                               NULL});
     command_free(command);
     plan_free(plan);
     plan = NULL;
@@ -272,7 +321,6 @@ START_TEST(limits_of_recycling_are_the_models_or_else_all_workers)
     ck_assert_int_eq(model->max_requests, 7);
     ck_assert_int_eq(model->max_rss_mb, 80);
     ck_assert_int_eq(plan->frontend_max_requests, 90);
-    plan_free(plan);
     scratch_file("models/m/model.conf", "limits: { max_rss_mb = 0; };");
     model = only_model();
     ck_assert_int_eq(model->max_requests, 70);
@@ -303,6 +351,193 @@ START_TEST(commands_are_equal_when_the_same_would_be_started)
 }
 END_TEST
 
+/* ---- several versions ---- */
+
+static void add_versions(const char *configuration)
+{
+    static const char *const names[] = {"1", "2", "3", "4", "5"};
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        add_model("m", names[i], "model.echo", configuration);
+}
+
+START_TEST(the_policy_adds_versions_in_one_worker_each)
+{
+    static const struct {
+        const char *serve, *runs;
+    } policies[] = {{"latest 1", "5 stable x2"},
+                    {"latest 3", "3 serve x1, 4 serve x1, 5 stable x2"},
+                    {"latest 1000", "1 serve x1, 2 serve x1, 3 serve x1, 4 serve x1, 5 stable x2"},
+                    {"all", "1 serve x1, 2 serve x1, 3 serve x1, 4 serve x1, 5 stable x2"},
+                    {"1, 3", "1 serve x1, 3 serve x1, 5 stable x2"},
+                    {"9", "5 stable x2"}};
+    add_versions("");
+    for (size_t i = 0; i < COUNT_OF(policies); i++) {
+        char text[128];
+        snprintf(text, sizeof text, "instances = 2; serve = \"%s\";", policies[i].serve);
+        scratch_file("models/m/model.conf", text);
+        ck_assert_str_eq(running(only_model()), policies[i].runs);
+    }
+    ck_assert_msg(errors.count == 0, "%s", errors.text);
+}
+END_TEST
+
+START_TEST(each_version_runs_for_a_reason)
+{
+    static const struct {
+        const char *said, *runs;
+    } cases[] = {
+        {"{\"stable\":\"2\"}", "2 stable x2"},
+        {"{\"stable\":\"9\"}", "5 stable x2"}, /* it has gone */
+        {"{\"serving\":\"4\"}", "4 stable x2, 5 next x2"},
+        {"{\"serving\":\"4\",\"stable\":\"1\"}", "1 next x2, 4 stable x2"},
+        {"{\"serving\":\"9\"}", "5 next x2"},
+        {"{\"previous\":\"4\",\"loaded\":[\"1\"]}", "1 loaded x1, 4 previous x1, 5 stable x2"},
+        {"{\"previous\":\"4\",\"loaded\":[\"1\"],\"unloaded\":[\"1\",\"4\",\"5\"]}", "5 stable x2"},
+        {"{\"route\":{\"arms\":[{\"version\":\"1\",\"percent\":5}],\"shadow\":{\"version\":\"2\"},"
+         "\"rules\":[{\"header\":\"a\",\"value\":\"b\",\"version\":\"3\"}]},\"unloaded\":[\"1\"]}",
+         "1 canary x2, 2 shadow x1, 3 rule x2, 5 stable x2"},
+        {"{\"instances\":3,\"loaded\":[\"1\"]}", "1 loaded x1, 5 stable x3"},
+        {"{\"instances\":0,\"loaded\":[\"1\"]}", "1 loaded x0, 5 stable x0"},
+        {"{\"stopped\":true,\"loaded\":[\"1\"]}", ""},
+    };
+    add_versions("instances = 2;");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        say(cases[i].said);
+        ck_assert_str_eq(running(only_model()), cases[i].runs);
+    }
+    say("{}");
+    deployment_list(&deployments_require(said, "m")->asked, "2");
+    plan_decide(plan, config, said);
+    ck_assert_str_eq(running(&plan->models[0]), "2 asked x2, 5 stable x2");
+    scratch_file("models/m/model.conf", "version = \"3\"; keep_previous = false;");
+    say("{\"previous\":\"4\"}");
+    ck_assert_str_eq(running(only_model()), "3 stable x1");
+    say("{\"stable\":\"2\"}");
+    ck_assert_str_eq(running(only_model()), "2 stable x1");
+}
+END_TEST
+
+START_TEST(a_folder_without_a_model_is_complained_of_and_takes_no_traffic)
+{
+    add_model("m", "1", "model.echo", "");
+    scratch_folder("models/m/2");
+    ck_assert_str_eq(running(only_model()), "1 stable x1");
+    ck_assert_int_eq(errors.count, 1);
+}
+END_TEST
+
+/* ---- what is being written ---- */
+
+enum { LONG_MS = 600000 };
+
+START_TEST(what_is_being_written_is_no_version_yet)
+{
+    add_model("m", "1", "model.echo", "");
+    only_model();
+    add_model("m", "2", "model.echo", "");
+    struct plan *now = read_all(plan, LONG_MS);
+    ck_assert_str_eq(running(&now->models[0]), "1 stable x1");
+    ck_assert(plan_found(&now->models[0], "2")->unsettled);
+    ck_assert_int_gt(now->look_again_ms, 0);
+    ck_assert_int_le(now->look_again_ms, LONG_MS);
+    ck_assert(!plan_same_repository(plan, now, false));
+    plan_free(plan);
+    plan = now;
+    const struct plan_reading named = {
+        .config = config, .said = said, .before = plan, .settle_ms = LONG_MS, .model = "m", .version = "2"};
+    now = plan_new(&named, &errors); /* who names it says that it is complete */
+    ck_assert_str_eq(running(&now->models[0]), "2 stable x1");
+    plan_free(plan);
+    plan = now;
+    now = read_all(plan, LONG_MS); /* and it is from then on */
+    ck_assert_str_eq(running(&now->models[0]), "2 stable x1");
+    ck_assert_int_eq(now->look_again_ms, -1);
+    ck_assert(plan_same_repository(plan, now, false));
+    plan_free(now);
+}
+END_TEST
+
+START_TEST(what_runs_stays_what_it_was_while_it_is_written)
+{
+    add_model("m", "1", "model.echo", "");
+    const struct plan_version *version = only_version();
+    struct command *command = command_new(&basis, ROLE_WORKER, 1, version);
+    scratch_file("models/m/1/model.echo", "features = 2;");
+    struct plan *now = read_all(plan, LONG_MS);
+    ck_assert_ptr_eq(plan_of_command(now, command), &now->models[0].versions[0]);
+    ck_assert(plan_same_repository(plan, now, false));
+    ck_assert_int_gt(now->look_again_ms, 0);
+    plan_free(now);
+    now = read_all(plan, 0);
+    ck_assert_ptr_null(plan_of_command(now, command)); /* others are to be started */
+    ck_assert(!plan_same_repository(plan, now, false));
+    plan_free(now);
+    command_free(command);
+}
+END_TEST
+
+START_TEST(workers_can_be_wanted_anew_from_the_same_files)
+{
+    add_model("m", "1", "model.echo", "");
+    struct command *command = command_new(&basis, ROLE_WORKER, 1, only_version());
+    ck_assert_ptr_nonnull(plan_of_command(plan, command));
+    plan_renew(plan, "m", "1");
+    ck_assert_ptr_null(plan_of_command(plan, command));
+    command_free(command);
+    command = command_new(&basis, ROLE_WORKER, 1, &plan->models[0].versions[0]);
+    struct plan *now = read_all(plan, LONG_MS);
+    ck_assert_ptr_nonnull(plan_of_command(now, command));
+    ck_assert(plan_same_repository(plan, now, false));
+    plan_free(now);
+    only_model(); /* another supervisor, which knows nothing of that */
+    ck_assert_ptr_nonnull(plan_of_command(plan, command));
+    plan_renew(plan, "none", "1");
+    command_free(command);
+}
+END_TEST
+
+START_TEST(a_wrong_model_stays_what_it_was_and_holds_up_no_other)
+{
+    add_model("m", "1", "model.echo", "instances = 2;");
+    add_model("n", "1", "model.echo", "");
+    plan = read_all(NULL, 0);
+    scratch_file("models/m/model.conf", "instances = many;");
+    struct plan *now = read_all(plan, 0);
+    ck_assert_int_eq(errors.count, 1);
+    ck_assert(plan_same_repository(plan, now, true));
+    ck_assert(!plan_same_repository(plan, now, false));
+    add_model("n", "2", "model.echo", "");
+    plan_free(now);
+    now = read_all(plan, 0);
+    ck_assert(!plan_same_repository(plan, now, true));
+    ck_assert(!plan_same_model(plan, now, "m") && !plan_same_model(plan, now, "n"));
+    plan_keep(now, plan, true, config, said);
+    plan_free(plan);
+    plan = now;
+    ck_assert_uint_eq(plan->model_count, 2);
+    ck_assert_str_eq(running(plan_find(plan, "m")), "1 stable x2");
+    ck_assert_str_eq(running(plan_find(plan, "n")), "2 stable x1");
+}
+END_TEST
+
+START_TEST(a_model_conf_that_is_being_written_does_not_hold_yet)
+{
+    add_model("m", "1", "model.echo", "instances = 2;");
+    only_model();
+    scratch_file("models/m/model.conf", "instances = 3;");
+    struct plan *now = read_all(plan, LONG_MS);
+    ck_assert(plan_has_kept(now) && plan_same_repository(plan, now, false));
+    plan_keep(now, plan, false, config, said);
+    plan_free(plan);
+    plan = now;
+    ck_assert_str_eq(running(&plan->models[0]), "1 stable x2");
+    now = read_all(plan, 0);
+    ck_assert(!plan_has_kept(now) && !plan_same_repository(plan, now, false));
+    ck_assert_str_eq(running(&now->models[0]), "1 stable x3");
+    plan_free(now);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {a_model_as_its_folder_says,
@@ -317,6 +552,14 @@ int main(void)
                                   each_role_has_a_name,
                                   roles_are_found_by_name,
                                   limits_of_recycling_are_the_models_or_else_all_workers,
-                                  commands_are_equal_when_the_same_would_be_started};
+                                  commands_are_equal_when_the_same_would_be_started,
+                                  the_policy_adds_versions_in_one_worker_each,
+                                  each_version_runs_for_a_reason,
+                                  a_folder_without_a_model_is_complained_of_and_takes_no_traffic,
+                                  what_is_being_written_is_no_version_yet,
+                                  what_runs_stays_what_it_was_while_it_is_written,
+                                  workers_can_be_wanted_anew_from_the_same_files,
+                                  a_wrong_model_stays_what_it_was_and_holds_up_no_other,
+                                  a_model_conf_that_is_being_written_does_not_hold_yet};
     return SUITE_RUN("plan", set_up, tear_down, tests);
 }

@@ -81,10 +81,10 @@ static const struct vector vectors[] = {
     {BYTES("\x94\x01\x32\x00\xcd\x01\x01"), "uuuu", {.verb = VERB_BEAT, .beat = {.epoch = 257}}},
 };
 
-static const struct vector entry_vector = {.bytes = "\x98\xa1m\xa1"
-                                                    "2\x01\x03\xc3\xc3\xc4\x01\x80\xa2no",
-                                           .length = 15,
-                                           .types = "ssuuttbs"};
+static const struct vector entry_vector = {.bytes = "\x99\xa1m\xa1"
+                                                    "2\x01\x03\xc3\xc3\xc4\x01\x80\xa2no\xc4\x02{}",
+                                           .length = 19,
+                                           .types = "ssuuttbsb"};
 
 static const struct vector *vector_of(enum verb verb)
 {
@@ -508,7 +508,8 @@ START_TEST(a_catalog_entry_does_not_change)
                                         .stable = true,
                                         .required = true,
                                         .schema = TEXT("\x80"),
-                                        .reason = TEXT("no")};
+                                        .reason = TEXT("no"),
+                                        .route = TEXT("{}")};
     uint8_t bytes[512];
     ck_assert_uint_le(entry_vector.length, catalog_entry_bound(&entry));
     ck_assert_uint_eq(catalog_entry_encode(&entry, bytes, sizeof bytes), entry_vector.length);
@@ -516,7 +517,7 @@ START_TEST(a_catalog_entry_does_not_change)
     struct catalog_entry again;
     ck_assert_ptr_null(catalog_entry_decode(bytes, entry_vector.length, &again));
     ck_assert(text_is(again.model, "m") && text_is(again.version, "2") && text_is(again.schema, "\x80"));
-    ck_assert(text_is(again.reason, "no"));
+    ck_assert(text_is(again.reason, "no") && text_is(again.route, "{}"));
     ck_assert(again.state == CATALOG_READY && again.workers == 3 && again.stable && again.required);
     for (size_t capacity = 0; capacity < entry_vector.length; capacity++) {
         ck_assert_uint_eq(catalog_entry_encode(&entry, bytes, capacity), 0);
@@ -551,8 +552,44 @@ START_TEST(the_fields_of_a_catalog_entry_have_bounds)
     struct message message = raw(entry_vector.bytes, entry_vector.length);
     message.bytes[message.length++] = 0;
     ck_assert_str_eq(decode_entry(message.bytes, message.length), "bytes are left over behind the entry");
-    message.bytes[0] = 0x97;
-    ck_assert_str_eq(decode_entry(message.bytes, message.length), "the entry is no array of 8");
+    message.bytes[0] = 0x98;
+    ck_assert_str_eq(decode_entry(message.bytes, message.length), "the entry is no array of at least 9");
+}
+END_TEST
+
+/* Of a broker that is newer than its asker. */
+START_TEST(further_fields_of_a_catalog_entry_are_passed_over)
+{
+    struct message message = raw(entry_vector.bytes, entry_vector.length);
+    struct catalog_entry entry;
+    message.bytes[0] = (char)0x9b; /* two more */
+    message.bytes[message.length++] = 0x07;
+    ck_assert_ptr_nonnull(decode_entry(message.bytes, message.length));
+    memcpy(message.bytes + message.length, "\x92\x01\xa1x", 4);
+    message.length += 4;
+    ck_assert_ptr_null(catalog_entry_decode((const uint8_t *)message.bytes, message.length, &entry));
+    ck_assert(text_is(entry.model, "m") && text_is(entry.reason, "no") && text_is(entry.route, "{}"));
+    for (size_t length = entry_vector.length; length < message.length; length++)
+        ck_assert_ptr_nonnull(decode_entry((const uint8_t *)message.bytes, length));
+    message.bytes[message.length++] = 0;
+    ck_assert_str_eq(decode_entry((const uint8_t *)message.bytes, message.length),
+                     "bytes are left over behind the entry");
+}
+END_TEST
+
+START_TEST(a_route_has_a_bound)
+{
+    for (size_t more = 0; more < 2; more++) {
+        struct text route = {object_alloc(PROTOCOL_ROUTE_MAX + more), PROTOCOL_ROUTE_MAX + more};
+        const struct catalog_entry entry = {.model = TEXT("m"), .route = route};
+        size_t bound = catalog_entry_bound(&entry);
+        uint8_t *bytes = object_alloc(bound);
+        size_t length = catalog_entry_encode(&entry, bytes, bound);
+        ck_assert_uint_gt(length, PROTOCOL_ROUTE_MAX);
+        ck_assert((decode_entry(bytes, length) == NULL) == (more == 0));
+        free(bytes);
+        free((char *)route.at);
+    }
 }
 END_TEST
 
@@ -593,6 +630,8 @@ int main(void)
                                   failures_have_their_status_and_label,
                                   a_catalog_entry_does_not_change,
                                   the_fields_of_a_catalog_entry_have_bounds,
+                                  further_fields_of_a_catalog_entry_are_passed_over,
+                                  a_route_has_a_bound,
                                   a_schema_has_a_bound};
     return SUITE_RUN("protocol", NULL, NULL, tests);
 }

@@ -1,0 +1,90 @@
+/* check_json: the plan of `outrigger check --json`. SPDX-License-Identifier: MIT */
+#include "checked.h"
+#include "say.h"
+
+/* A list that is being filled. */
+struct list {
+    yyjson_mut_doc *document;
+    yyjson_mut_val *entries;
+};
+
+static void add_process(void *self, const char *name, int64_t count, int64_t threads, const char *cores)
+{
+    struct list *list = self;
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(list->document, list->entries);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "process", name);
+    yyjson_mut_obj_add_sint(list->document, entry, "count", count);
+    yyjson_mut_obj_add_sint(list->document, entry, "threads", threads);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "cores", cores);
+}
+
+static void add_socket(void *self, const char *address, const char *mode, const char *what)
+{
+    struct list *list = self;
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(list->document, list->entries);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "socket", address);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "mode", mode);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "for", what);
+}
+
+/* A text that may not be there, as null then. */
+static void add_text(yyjson_mut_doc *document, yyjson_mut_val *object, const char *name, const char *text)
+{
+    if (text == NULL)
+        yyjson_mut_obj_add_null(document, object, name);
+    else
+        yyjson_mut_obj_add_strcpy(document, object, name, text);
+}
+
+static void add_model(const struct check *check, const struct check_model *model, struct list *list)
+{
+    yyjson_mut_doc *document = list->document;
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(document, list->entries);
+    const struct model_config *config = model->model;
+    yyjson_val *description = yyjson_doc_get_root(model->description);
+    add_text(document, entry, "model", config->name);
+    add_text(document, entry, "version", model->version);
+    add_text(document, entry, "backend", model->backend);
+    yyjson_mut_obj_add_sint(document, entry, "instances", config->instances);
+    yyjson_mut_obj_add_sint(document, entry, "max_batch_rows", config->batching_max_batch_rows);
+    yyjson_mut_obj_add_sint(document, entry, "max_delay_us", config->batching_max_delay_us);
+    yyjson_mut_obj_add_sint(document, entry, "queue_rows", config->queue_max_rows);
+    yyjson_mut_obj_add_sint(document, entry, "queue_bytes", config->queue_max_bytes);
+    yyjson_mut_obj_add_sint(document, entry, "timeout_ms", check_timeout_ms(check, config));
+    yyjson_mut_obj_add_bool(document, entry, "required", config->required != 0);
+    if (description != NULL) {
+        static const char *const sides[] = {"inputs", "outputs"};
+        for (size_t i = 0; i < COUNT_OF(sides); i++)
+            yyjson_mut_obj_add_val(document, entry, sides[i],
+                                   yyjson_val_mut_copy(document, yyjson_obj_get(description, sides[i])));
+    }
+}
+
+/* Each line of the complaints. */
+static void add_lines(yyjson_mut_doc *document, const char *name, const char *text)
+{
+    yyjson_mut_val *lines = yyjson_mut_obj_add_arr(document, yyjson_mut_doc_get_root(document), name);
+    for (size_t length; *text != '\0'; text += length + 1) {
+        length = strcspn(text, "\n");
+        yyjson_mut_arr_add_strncpy(document, lines, text, length);
+    }
+}
+
+yyjson_mut_doc *check_json(const struct check *check)
+{
+    yyjson_mut_doc *document = say_new();
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(document);
+    if (check->errors.count > 0)
+        say_set_error(document, "the configuration is not good: see errors");
+    yyjson_mut_obj_add_strcpy(document, root, "file", check->config->file);
+    add_lines(document, "errors", check->errors.text);
+    add_lines(document, "warnings", check->warnings.text);
+    struct list list = {document, yyjson_mut_obj_add_arr(document, root, "processes")};
+    check_each_process(check, add_process, &list);
+    list.entries = yyjson_mut_obj_add_arr(document, root, "sockets");
+    check_each_socket(check, add_socket, &list);
+    list.entries = yyjson_mut_obj_add_arr(document, root, "models");
+    for (size_t i = 0; i < check->list->count; i++)
+        add_model(check, &check->models[i], &list);
+    return document;
+}

@@ -1,0 +1,13 @@
+/* follow: what the supervisor does over a while, told as it goes. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_FOLLOW_H
+#define OUTRIGGER_FOLLOW_H
+
+#include "ask.h"
+
+/* Follows the work of that number (the "id" that the supervisor answered) to its end: prints each line as it
+ * comes and then `done` ("restarted"); with --json one object {"ok", "lines", "error"?} at the end. With
+ * --wait at most that long: the supervisor goes on all the same. Returns an exit status: CTL_FAULT when it
+ * was given up or the time is over. */
+int follow(const struct arguments *arguments, const struct config *config, uint64_t id, const char *done);
+
+#endif

@@ -1,0 +1,189 @@
+/* models_command: `outrigger models`: what the supervisor has of each model, and which versions run.
+ * SPDX-License-Identifier: MIT */
+#include "follow.h"
+#include "say.h"
+#include "table.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { ANSWER_TIMEOUT_MS = 60000 }; /* it reads the repository before it answers */
+
+static const char *text_in(yyjson_val *object, const char *name)
+{
+    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
+    return text == NULL ? "" : text;
+}
+
+static int64_t number_in(yyjson_val *object, const char *name)
+{
+    return yyjson_get_sint(yyjson_obj_get(object, name));
+}
+
+/* ---- the list ---- */
+
+static enum tone tone_of(const char *state)
+{
+    if (strcmp(state, "ready") == 0)
+        return TONE_GOOD;
+    if (strcmp(state, "failed") == 0)
+        return TONE_BAD;
+    return strcmp(state, "unloaded") == 0 ? TONE_PLAIN : TONE_BUSY;
+}
+
+static void add_version(struct table *table, yyjson_val *model, yyjson_val *version)
+{
+    const char *state = text_in(version, "state");
+    double share = yyjson_get_num(yyjson_obj_get(version, "share"));
+    table_cell(table, TONE_PLAIN, "%s", text_in(model, "model"));
+    table_cell(table, TONE_PLAIN, "%s", text_in(version, "version"));
+    table_cell(table, tone_of(state), "%s", state);
+    table_cell(table, TONE_PLAIN, "%s", text_in(version, "why"));
+    table_cell(table, TONE_PLAIN, "%" PRId64 "/%" PRId64, number_in(version, "workers"),
+               number_in(version, "wanted"));
+    if (share > 0)
+        table_cell(table, TONE_PLAIN, "%g%%", share);
+    else
+        table_cell(table, TONE_PLAIN, "%s",
+                   yyjson_get_bool(yyjson_obj_get(version, "shadow")) ? "copies" : "-");
+    table_cell(table, TONE_PLAIN, "%s", text_in(version, "reason"));
+}
+
+static void add_model(struct table *table, yyjson_val *model)
+{
+    size_t index, count;
+    yyjson_val *version;
+    yyjson_arr_foreach(yyjson_obj_get(model, "versions"), index, count, version)
+    {
+        add_version(table, model, version);
+    }
+}
+
+static void print_list(yyjson_val *models)
+{
+    static const char *const heads[] = {"MODEL", "VERSION", "STATE", "WHY", ">WORKERS", ">SHARE", "REASON"};
+    struct table *table = table_new(heads, COUNT_OF(heads));
+    size_t index, count;
+    yyjson_val *model;
+    yyjson_arr_foreach(models, index, count, model)
+    {
+        add_model(table, model);
+    }
+    table_print(table, stdout, say_coloured());
+    table_free(table);
+    if (yyjson_arr_size(models) == 0)
+        puts("no models");
+}
+
+/* ---- one model ---- */
+
+static void print_line(const char *name, const char *text)
+{
+    printf("%-10s %s\n", name, *text == '\0' ? "-" : text);
+}
+
+static void print_one(yyjson_val *model)
+{
+    char line[256];
+    yyjson_val *instances = yyjson_obj_get(model, "instances");
+    bool pinned = yyjson_get_bool(yyjson_obj_get(model, "pinned"));
+    bool stopped = yyjson_get_bool(yyjson_obj_get(model, "stopped"));
+    print_line("model", text_in(model, "model"));
+    snprintf(line, sizeof line, "%s%s%s", text_in(model, "stable"), pinned ? " (pinned by promote)" : "",
+             stopped ? " (unloaded)" : "");
+    print_line("stable", line);
+    if (strcmp(text_in(model, "stable"), text_in(model, "wanted")) != 0)
+        print_line("next", text_in(model, "wanted"));
+    print_line("previous", text_in(model, "previous"));
+    print_line("serve", text_in(model, "policy"));
+    snprintf(line, sizeof line, "%" PRId64 " wanted, %" PRId64 " run", number_in(instances, "wanted"),
+             number_in(instances, "running"));
+    print_line("workers", line);
+    char *route = yyjson_val_write(yyjson_obj_get(model, "route"), YYJSON_WRITE_NOFLAG, NULL);
+    print_line("route", route == NULL ? "" : route);
+    free(route);
+    putchar('\n');
+}
+
+static int show(const struct arguments *arguments, const char *name)
+{
+    struct config *config = arguments_config(arguments);
+    if (config == NULL)
+        return CTL_FAULT;
+    yyjson_mut_doc *question = ask_new("models");
+    ask_add_text(question, "model", name);
+    int status;
+    yyjson_doc *answer = ask_supervisor(arguments, config, question, ANSWER_TIMEOUT_MS, "not told", &status);
+    yyjson_val *models = yyjson_obj_get(yyjson_doc_get_root(answer), "models");
+    if (answer != NULL && arguments->json) {
+        status = say_answer(answer);
+    } else if (answer != NULL) {
+        if (name != NULL)
+            print_one(yyjson_arr_get_first(models));
+        print_list(models);
+        status = CTL_GOOD;
+    }
+    yyjson_doc_free(answer);
+    config_free(config);
+    return status;
+}
+
+int models_command(const struct arguments *arguments)
+{
+    return show(arguments, NULL);
+}
+
+int models_show_command(const struct arguments *arguments)
+{
+    return show(arguments, arguments->operands[0]);
+}
+
+int models_rescan_command(const struct arguments *arguments)
+{
+    struct config *config = arguments_config(arguments);
+    if (config == NULL)
+        return CTL_FAULT;
+    int status;
+    yyjson_doc *answer = ask_supervisor(arguments, config, ask_new("rescan"), ANSWER_TIMEOUT_MS,
+                                        "read again, but for what is wrong", &status);
+    if (answer != NULL)
+        status = say_good(arguments, "read again");
+    yyjson_doc_free(answer);
+    config_free(config);
+    return status;
+}
+
+/* ---- what takes its time ---- */
+
+int version_wish(const struct arguments *arguments, const char *verb, const char *refused, const char *done)
+{
+    struct config *config = arguments_config(arguments);
+    if (config == NULL)
+        return CTL_FAULT;
+    yyjson_mut_doc *question = ask_new(verb);
+    ask_add_text(question, "model", arguments->operands[0]);
+    ask_add_text(question, "version", arguments->operands[1]);
+    int status;
+    yyjson_doc *answer = ask_supervisor(arguments, config, question, ANSWER_TIMEOUT_MS, refused, &status);
+    if (answer != NULL)
+        status = follow(arguments, config, yyjson_get_uint(yyjson_obj_get(yyjson_doc_get_root(answer), "id")),
+                        done);
+    yyjson_doc_free(answer);
+    config_free(config);
+    return status;
+}
+
+int models_load_command(const struct arguments *arguments)
+{
+    return version_wish(arguments, "load", "not loaded", "loaded");
+}
+
+int models_unload_command(const struct arguments *arguments)
+{
+    return version_wish(arguments, "unload", "not unloaded", "unloaded");
+}
+
+int models_reload_command(const struct arguments *arguments)
+{
+    return version_wish(arguments, "reload-model", "not reloaded", "reloaded");
+}

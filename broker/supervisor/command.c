@@ -1,0 +1,201 @@
+/* command: the names, programs and arguments of processes.
+ *
+ * All of our programs share one command line (options.h); a Python worker speaks the same protocol but has
+ * its own, so that it can be written without our code. SPDX-License-Identifier: MIT */
+#include "command.h"
+
+#include "plan.h"
+#include "stamp.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Everything after the program's name that options_parse knows, but the settings: -c, -n, -r, -m, -V. */
+enum { ARGUMENTS_BESIDE_SETTINGS = 11 };
+
+static char *format(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
+static char *format(const char *pattern, ...)
+{
+    char *text;
+    va_list arguments;
+    va_start(arguments, pattern);
+    ENSURE(vasprintf(&text, pattern, arguments) >= 0);
+    va_end(arguments);
+    return text;
+}
+
+const char *role_name(enum role role)
+{
+    static const char *const names[] = {[ROLE_COLLECTOR] = "collector",
+                                        [ROLE_BROKER] = "broker",
+                                        [ROLE_WORKER] = "worker",
+                                        [ROLE_FRONTEND] = "frontend"};
+    _Static_assert(COUNT_OF(names) == ROLE_COUNT, "each role has a name");
+    ENSURE(role < ROLE_COUNT);
+    return names[role];
+}
+
+bool role_find(const char *name, enum role *role)
+{
+    for (*role = 0; *role < ROLE_COUNT; (*role)++)
+        if (name != NULL && strcmp(name, role_name(*role)) == 0)
+            return true;
+    return false;
+}
+
+char *plan_fixed(const struct config *config)
+{
+    return format("runtime_directory=%s\nmodels_directory=%s\nbinary_directory=%s\nfrontend.socket=%s\n"
+                  "broker.askers=%s\nbroker.workers=%s\n",
+                  config->runtime_directory, config->models_directory, config->binary_directory,
+                  config->frontend_socket, config->broker_askers, config->broker_workers);
+}
+
+/* ---- command lines ---- */
+
+/* Where the Python worker lies: beside an installation's or a source tree's programs (a sanitizer's build is
+ * one folder deeper). The first place is also what is named when it is nowhere. */
+static char *python_worker(const struct config *config)
+{
+    static const char *const places[] = {"../lib/outrigger/python", "../../worker/python",
+                                         "../../../worker/python"};
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        char *path = format("%s/%s/outrigger_worker.py", config->binary_directory, places[i]);
+        if (access(path, R_OK) == 0)
+            return path;
+        free(path);
+    }
+    return format("%s/%s/outrigger_worker.py", config->binary_directory, places[0]);
+}
+
+static void python_arguments(struct command *command, const struct config *config,
+                             const struct plan_version *version)
+{
+    char *arguments[] = {
+        object_strdup(version->python),
+        python_worker(config),
+        object_strdup("--endpoint"),
+        object_strdup(config->broker_workers),
+        object_strdup("--model"),
+        object_strdup(version->model->name),
+        object_strdup("--model-version"),
+        object_strdup(version->version),
+        object_strdup("--path"),
+        object_strdup(version->file),
+        object_strdup("--name"),
+        object_strdup(command->name),
+        object_strdup("--ready-fd"),
+        object_strdup("3"),
+        object_strdup("--model-conf"),
+        object_strdup(version->model->configuration),
+        object_strdup("--heartbeat-ms"),
+        format("%" PRId64, config->worker_heartbeat_ms),
+        object_strdup("--warm-up-ms"),
+        format("%" PRId64, config->worker_warm_up_ms),
+        NULL,
+    };
+    command->path = object_strdup(version->python);
+    command->arguments = object_alloc(sizeof(arguments));
+    memcpy(command->arguments, arguments, sizeof(arguments));
+}
+
+static void our_arguments(struct command *command, const struct plan_basis *basis)
+{
+    const struct options *options = basis->options;
+    size_t count = 0;
+    char **arguments =
+        object_alloc((2 * options->setting_count + ARGUMENTS_BESIDE_SETTINGS + 1) * sizeof(char *));
+    command->path = format("%s/outrigger-%s", basis->config->binary_directory, role_name(command->role));
+    arguments[count++] = object_strdup(command->path);
+    if (options->config_file != NULL) {
+        arguments[count++] = object_strdup("-c");
+        arguments[count++] = object_strdup(options->config_file);
+    }
+    for (size_t i = 0; i < options->setting_count; i++) {
+        arguments[count++] = object_strdup("-s");
+        arguments[count++] = object_strdup(options->settings[i]);
+    }
+    const char *rest[] = {"-n", command->name, "-r", "3", "-m", command->model, "-V", command->version};
+    for (size_t i = 0; i < (command->role == ROLE_WORKER ? COUNT_OF(rest) : 4); i++)
+        arguments[count++] = object_strdup(rest[i]);
+    command->arguments = arguments;
+}
+
+char *command_name(enum role role, int number, const struct plan_version *version)
+{
+    if (role == ROLE_WORKER)
+        return format("worker.%s.%s.%d", version->model->name, version->version, number);
+    if (role == ROLE_FRONTEND)
+        return format("frontend.%d", number);
+    return object_strdup(role_name(role));
+}
+
+void command_complete(struct command *command, const struct plan_basis *basis)
+{
+    bool edge = command->role == ROLE_FRONTEND || command->role == ROLE_BROKER;
+    command->listen_fd = command->role == ROLE_FRONTEND ? basis->listen_fd : -1;
+    /* Their SIGTERM means the end within two seconds, whatever is open. */
+    command->drain_signal = edge ? SIGUSR1 : SIGTERM;
+    /* A worker finds out how heavy its model is and pins itself; the collector may sleep anywhere. */
+    command->cores = edge ? basis->placement.light : "";
+}
+
+struct command *command_new(const struct plan_basis *basis, enum role role, int number,
+                            const struct plan_version *version)
+{
+    struct command *command = object_alloc(sizeof(*command));
+    command->role = role;
+    command->number = number;
+    command->name = command_name(role, number, version);
+    command->model = object_strdup(version == NULL ? "" : version->model->name);
+    command->version = object_strdup(version == NULL ? "" : version->version);
+    command->file = object_strdup(version == NULL || version->file == NULL ? "" : version->file);
+    command->stamp = object_strdup(version == NULL ? "" : version->stamp);
+    command_complete(command, basis);
+    if (version != NULL && version->python != NULL)
+        python_arguments(command, basis->config, version);
+    else
+        our_arguments(command, basis);
+    return command;
+}
+
+void command_free(struct command *command)
+{
+    if (command == NULL)
+        return;
+    for (char **argument = command->arguments; argument != NULL && *argument != NULL; argument++)
+        free(*argument);
+    free(command->arguments);
+    free(command->name);
+    free(command->model);
+    free(command->version);
+    free(command->file);
+    free(command->stamp);
+    free(command->path);
+    free(command);
+}
+
+bool command_equals(const struct command *left, const struct command *right)
+{
+    if (left->role != right->role || strcmp(left->path, right->path) != 0 ||
+        strcmp(left->file, right->file) != 0)
+        return false;
+    char **a = left->arguments;
+    char **b = right->arguments;
+    for (; *a != NULL && *b != NULL; a++, b++)
+        if (strcmp(*a, *b) != 0)
+            return false;
+    return *a == NULL && *b == NULL;
+}
+
+bool command_serves(const struct command *command, const struct plan_version *version)
+{
+    return command->role == ROLE_WORKER && strcmp(command->model, version->model->name) == 0 &&
+           strcmp(command->version, version->version) == 0 &&
+           strcmp(command->file, version->file == NULL ? "" : version->file) == 0 &&
+           stamp_fits(command->stamp, version->stamp);
+}

@@ -1,0 +1,590 @@
+/* deploy: changes of which version takes the traffic, and of which versions run at all.
+ *
+ * Whatever is said is written first (deployments.json), then done: the plan follows from the file, the fleet
+ * follows the plan, and a supervisor that comes back in the middle goes on from the same file. There is one
+ * way in which traffic moves, whether a new folder appeared, model.conf changed or somebody said promote: the
+ * wanted version is started beside the one that serves, and when all its workers are ready and known to the
+ * broker, `serving` is rewritten and the broker told. A version that never gets ready moves nothing. Each
+ * model moves on its own.
+ *
+ * A wish is a job until it has come true or cannot: then what was said is taken back, and the reason told. A
+ * rollback does not wait until all workers are there: one that is ready is enough, as what serves is bad.
+ * SPDX-License-Identifier: MIT */
+#include "deploy.h"
+
+#include "clock.h"
+#include "log.h"
+#include "parameter.h"
+#include "petition.h"
+#include "readiness.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+enum { DEPLOY_MAGIC = 0xde9107, REASON_BYTES = 1600 };
+
+#define WRITE_AGAIN_AFTER SECOND /* a full disk does not get empty at once */
+
+struct job {
+    uint64_t id;
+    enum wish_kind kind;
+    char *model;
+    char *version;             /* NULL: none was named */
+    char *stable_before;       /* PROMOTE, ROLLBACK: what was said until then; NULL: nothing */
+    struct route *route;       /* ROUTE: the one to be; NULL: model.conf's */
+    struct config_names asked; /* ROUTE: the versions that it names */
+    bool at_once;              /* ROUTE: whichever of them are ready */
+    bool written;              /* it holds when the broker has been told */
+    struct job *prev, *next;
+};
+
+struct deploy {
+    unsigned magic;
+    char *path;
+    const struct members *members;
+    struct broker_view *view;
+    struct progress *progress;
+    struct deployments *said;
+    struct job *jobs;
+    int64_t no_writing_before; /* monotonic ns */
+};
+
+static const char *kind_name(enum wish_kind kind)
+{
+    static const char *const names[] = {
+#define X(name, text) [WISH_##name] = text,
+        WISHES(X)
+#undef X
+    };
+    ENSURE(kind < WISH_KIND_COUNT);
+    return names[kind];
+}
+
+static bool is_text(const char *text, const char *other)
+{
+    return text != NULL && other != NULL && strcmp(text, other) == 0;
+}
+
+/* ---- what is written down ---- */
+
+/* From now on `fresh` holds, which it takes; not when it cannot be written. */
+static bool keep(struct deploy *deploy, struct deployments *fresh)
+{
+    if (deployments_write(deploy->path, fresh) == -1) {
+        log_error("%s: %s; all stays as it was", deploy->path, strerror(errno));
+        deploy->no_writing_before = clock_now() + WRITE_AGAIN_AFTER;
+        deployments_free(fresh);
+        return false;
+    }
+    deployments_free(deploy->said);
+    deploy->said = fresh;
+    return true;
+}
+
+static bool may_write(const struct deploy *deploy, bool *ask_again)
+{
+    bool may = clock_now() >= deploy->no_writing_before;
+    *ask_again = *ask_again || !may;
+    return may;
+}
+
+const struct deployments *deploy_said(const struct deploy *deploy)
+{
+    CHECK_OBJECT(deploy, DEPLOY_MAGIC);
+    return deploy->said;
+}
+
+/* ---- jobs ---- */
+
+static void free_job(struct deploy *deploy, struct job *job)
+{
+    DL_DELETE(deploy->jobs, job);
+    free(job->model);
+    free(job->version);
+    free(job->stable_before);
+    route_free(job->route);
+    config_names_free(&job->asked);
+    free(job);
+}
+
+/* What somebody waited for need not be loaded for that any more. */
+static void ask_no_more(struct deploy *deploy, const struct job *job)
+{
+    struct deployment *said = deployments_find(deploy->said, job->model);
+    for (size_t i = 0; said != NULL && i < job->asked.count; i++)
+        deployment_unlist(&said->asked, job->asked.names[i]);
+}
+
+/* Ends the job; `failure` is NULL when it came true. */
+static void end(struct deploy *deploy, struct job *job, const char *failure)
+{
+    const char *space = job->version == NULL ? "" : " ", *version = job->version == NULL ? "" : job->version;
+    if (failure == NULL)
+        log_info("%s %s%s%s: done", kind_name(job->kind), job->model, space, version);
+    else
+        log_error("%s %s%s%s: given up: %s", kind_name(job->kind), job->model, space, version, failure);
+    ask_no_more(deploy, job);
+    progress_end(deploy->progress, job->id, failure);
+    free_job(deploy, job);
+}
+
+static void say(const struct deploy *deploy, const struct job *job, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void say(const struct deploy *deploy, const struct job *job, const char *format, ...)
+{
+    char line[REASON_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    log_info("%s", line);
+    progress_say(deploy->progress, job->id, "%s", line);
+}
+
+static struct job *begin(struct deploy *deploy, const struct wish *wish)
+{
+    struct job *job = object_alloc(sizeof(*job));
+    job->id = progress_begin(deploy->progress);
+    job->kind = wish->kind;
+    job->model = object_strdup(wish->model);
+    job->version = wish->version == NULL ? NULL : object_strdup(wish->version);
+    DL_APPEND(deploy->jobs, job);
+    return job;
+}
+
+static bool moves(enum wish_kind kind)
+{
+    return kind == WISH_PROMOTE || kind == WISH_ROLLBACK;
+}
+
+static struct job *job_that_moves(struct deploy *deploy, const char *model)
+{
+    struct job *job;
+    DL_FOREACH(deploy->jobs, job)
+    {
+        if (moves(job->kind) && strcmp(job->model, model) == 0)
+            return job;
+    }
+    return NULL;
+}
+
+/* True when the wish means that the job is not wanted any more. */
+static bool overrules(const struct wish *wish, const struct job *job)
+{
+    if (strcmp(wish->model, job->model) != 0)
+        return false;
+    if (wish->kind == WISH_UNLOAD && wish->version == NULL)
+        return true;
+    bool same_version = wish->version == NULL ? job->version == NULL : is_text(job->version, wish->version);
+    return (moves(wish->kind) && moves(job->kind)) || (wish->kind == WISH_ROUTE && job->kind == WISH_ROUTE) ||
+           (same_version && ((wish->kind == WISH_UNLOAD && job->kind == WISH_LOAD) ||
+                             (wish->kind == WISH_LOAD && job->kind == WISH_UNLOAD)));
+}
+
+static void overrule(struct deploy *deploy, const struct wish *wish)
+{
+    char why[256];
+    struct job *job, *next;
+    snprintf(why, sizeof(why), "%s %s was asked for instead", kind_name(wish->kind), wish->model);
+    DL_FOREACH_SAFE(deploy->jobs, job, next)
+    {
+        if (overrules(wish, job))
+            end(deploy, job, why);
+    }
+}
+
+/* ---- wishes ---- */
+
+/* What the job needs to know later on. */
+static void furnish(const struct deploy *deploy, struct job *job, const struct petition *petition,
+                    const char *stable_before)
+{
+    const struct wish *wish = petition->wish;
+    if (moves(wish->kind)) {
+        const struct deployment *said = deployments_find(deploy->said, wish->model);
+        job->stable_before = stable_before == NULL ? NULL : object_strdup(stable_before);
+        deployment_say(&job->version, said == NULL ? NULL : said->stable); /* NULL: the highest */
+    }
+    if (wish->kind == WISH_ROUTE && wish->route != NULL) {
+        job->at_once = wish->at_once;
+        job->route = route_copy(wish->route);
+        petition_route_versions(job->route, &job->asked);
+    }
+}
+
+uint64_t deploy_wish(struct deploy *deploy, const struct plan *plan, const struct wish *wish, char *reason,
+                     size_t capacity)
+{
+    CHECK_OBJECT(deploy, DEPLOY_MAGIC);
+    struct petition petition = {.said = deploy->said,
+                                .model = plan_find(plan, wish->model),
+                                .config = model_list_find(plan->repository, text_of(wish->model)),
+                                .wish = wish,
+                                .reason = reason,
+                                .capacity = capacity};
+    if (petition.model == NULL || petition.config == NULL) {
+        snprintf(reason, capacity, "there is no model %s", wish->model);
+        return 0;
+    }
+    struct deployments *fresh = deployments_copy(deploy->said);
+    struct deployment *said = deployments_require(fresh, wish->model);
+    const struct job *before = job_that_moves(deploy, wish->model); /* what it has said does not hold yet */
+    const char *stable = before != NULL && !before->written ? before->stable_before : said->stable;
+    char *stable_before = stable == NULL ? NULL : object_strdup(stable);
+    uint64_t id = 0;
+    if (!petition_granted(&petition, said)) {
+        deployments_free(fresh);
+    } else if (!keep(deploy, fresh)) {
+        snprintf(reason, capacity, "%s cannot be written: see the log", deploy->path);
+    } else {
+        overrule(deploy, wish);
+        struct job *job = begin(deploy, wish);
+        furnish(deploy, job, &petition, stable_before);
+        id = job->id;
+        for (size_t i = 0; i < job->asked.count; i++) /* the one that was overruled may have asked, too */
+            deployment_list(&deployments_require(deploy->said, wish->model)->asked, job->asked.names[i]);
+    }
+    free(stable_before);
+    return id;
+}
+
+/* ---- where the traffic is ---- */
+
+static bool runs_version(const struct members *members, const char *model, const char *version)
+{
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (member_serves(member) && strcmp(member->command->model, model) == 0 &&
+            is_text(version, member->command->version))
+            return true;
+    }
+    return false;
+}
+
+/* The version that some worker serves; NULL. */
+static const char *any_that_runs(const struct members *members, const char *model)
+{
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (member_serves(member) && strcmp(member->command->model, model) == 0)
+            return member->command->version;
+    }
+    return NULL;
+}
+
+/* Where the traffic of the model is, or should be at once. A version that serves keeps it; so does one that
+ * did when the host went down, unless model.conf names another and nothing runs. */
+static const char *locate(const struct deploy *deploy, const struct plan_model *model,
+                          const struct model_config *config, const struct deployment *said)
+{
+    const struct members *members = deploy->members;
+    if (said->serving == NULL) {
+        const char *runs = any_that_runs(members, model->name);
+        return runs == NULL || runs_version(members, model->name, model->wanted) ? model->wanted : runs;
+    }
+    if (runs_version(members, model->name, said->serving))
+        return said->serving;
+    bool named = *config->version != '\0' && said->stable == NULL;
+    return plan_found(model, said->serving) == NULL || named ? model->wanted : said->serving;
+}
+
+bool deploy_locate(struct deploy *deploy, const struct plan *plan)
+{
+    CHECK_OBJECT(deploy, DEPLOY_MAGIC);
+    bool changed = false;
+    struct deployments *fresh = deployments_copy(deploy->said);
+    for (size_t i = 0; i < plan->model_count; i++) {
+        const struct plan_model *model = &plan->models[i];
+        struct deployment *said = deployments_require(fresh, model->name);
+        const char *serving = locate(deploy, model, plan->repository->models[i], said);
+        if (serving == NULL ? said->serving == NULL : is_text(said->serving, serving))
+            continue;
+        deployment_say(&said->serving, serving);
+        changed = true;
+    }
+    for (size_t i = 0; i < fresh->count; i++) { /* a model that went may come back as another */
+        struct deployment *said = fresh->models[i];
+        if (said->serving == NULL || plan_find(plan, said->model) != NULL ||
+            any_that_runs(deploy->members, said->model) != NULL)
+            continue;
+        deployment_say(&said->serving, NULL);
+        deployment_say(&said->previous, NULL);
+        changed = true;
+    }
+    if (changed)
+        return keep(deploy, fresh);
+    deployments_free(fresh);
+    return false;
+}
+
+/* ---- moving ---- */
+
+static bool may_move(struct deploy *deploy, const struct plan_model *model, bool *ask_again)
+{
+    const struct plan_version *next =
+        model->wanted == NULL || model->stopped ? NULL : plan_version(model, model->wanted);
+    if (next == NULL || is_text(model->serving, model->wanted))
+        return false;
+    const struct job *job = job_that_moves(deploy, model->name);
+    bool hurried = job != NULL && job->kind == WISH_ROLLBACK;
+    return (hurried && readiness_serving(deploy->members, deploy->view, next, ask_again) > 0) ||
+           readiness_settled(deploy->members, deploy->view, next, ask_again);
+}
+
+static bool move(struct deploy *deploy, const struct plan_model *model)
+{
+    struct deployments *fresh = deployments_copy(deploy->said);
+    struct deployment *said = deployments_require(fresh, model->name);
+    bool can_return = model->serving != NULL && plan_found(model, model->serving) != NULL;
+    deployment_say(&said->previous, can_return ? model->serving : NULL);
+    deployment_say(&said->serving, model->wanted);
+    if (!keep(deploy, fresh))
+        return false;
+    log_info("%s: the traffic moves from version %s to %s", model->name,
+             model->serving == NULL ? "none" : model->serving, model->wanted);
+    const struct job *job = job_that_moves(deploy, model->name);
+    if (job != NULL)
+        progress_say(deploy->progress, job->id, "%s: the traffic moves from version %s to %s", model->name,
+                     model->serving == NULL ? "none" : model->serving, model->wanted);
+    return true;
+}
+
+/* ---- how far jobs are ---- */
+
+/* The versions that a job is about: its own, or all that run. */
+static bool is_about(const struct job *job, const struct plan_version *version)
+{
+    return job->version == NULL || strcmp(job->version, version->version) == 0;
+}
+
+/* True when no worker of the model is there that the job waits to go. */
+static bool all_gone(const struct deploy *deploy, const struct plan *plan, const struct job *job)
+{
+    const struct member *member;
+    DL_FOREACH(deploy->members->first, member)
+    {
+        const struct command *command = member->command;
+        if (command->role != ROLE_WORKER || service_state(member->service) == SERVICE_STOPPED ||
+            strcmp(command->model, job->model) != 0 ||
+            (job->version != NULL && strcmp(command->version, job->version) != 0))
+            continue;
+        if (job->kind == WISH_UNLOAD || plan_of_command(plan, command) == NULL || member->leaving)
+            return false;
+    }
+    return true;
+}
+
+/* What to do about a job. */
+enum verdict { GO_ON, CAME_TRUE, GIVE_UP };
+
+/* Whether all versions that the job is about serve. */
+static enum verdict judge_versions(struct deploy *deploy, const struct plan_model *model,
+                                   const struct job *job, char *why, bool *ask_again)
+{
+    enum verdict verdict = CAME_TRUE;
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct plan_version *version = &model->versions[i];
+        bool meant = job->kind == WISH_ROUTE ? deployment_lists(&job->asked, version->version)
+                                             : is_about(job, version);
+        const char *failure = meant ? readiness_failure(deploy->members, version) : NULL;
+        if (failure != NULL) {
+            snprintf(why, REASON_BYTES, "version %s of %s does not get ready: %s", version->version,
+                     model->name, failure);
+            return GIVE_UP;
+        }
+        if (meant && !readiness_settled(deploy->members, deploy->view, version, ask_again))
+            verdict = GO_ON;
+    }
+    return verdict;
+}
+
+static enum verdict judge(struct deploy *deploy, const struct plan *plan, const struct job *job, char *why,
+                          bool *ask_again)
+{
+    const struct plan_model *model = plan_find(plan, job->model);
+    if (job->kind == WISH_UNLOAD)
+        return all_gone(deploy, plan, job) ? CAME_TRUE : GO_ON;
+    snprintf(why, REASON_BYTES, "it went from the repository");
+    if (model == NULL || (job->version != NULL && plan_found(model, job->version) == NULL))
+        return GIVE_UP;
+    if (job->kind == WISH_PROMOTE || job->kind == WISH_ROLLBACK) {
+        if (is_text(model->serving, model->wanted) &&
+            (job->version == NULL || is_text(model->serving, job->version)))
+            return CAME_TRUE;
+        const struct plan_version *next = model->wanted == NULL ? NULL : plan_version(model, model->wanted);
+        const char *failure = next == NULL ? NULL : readiness_failure(deploy->members, next);
+        if (failure != NULL)
+            snprintf(why, REASON_BYTES, "version %s of %s does not get ready, %s stays: %s", next->version,
+                     model->name, model->serving == NULL ? "none" : model->serving, failure);
+        return failure == NULL ? GO_ON : GIVE_UP;
+    }
+    if (job->at_once)
+        return CAME_TRUE;
+    for (size_t i = 0; i < job->asked.count; i++)
+        if (plan_found(model, job->asked.names[i]) == NULL)
+            return GIVE_UP;
+    enum verdict verdict = judge_versions(deploy, model, job, why, ask_again);
+    if (job->kind == WISH_RELOAD && verdict == CAME_TRUE && !all_gone(deploy, plan, job))
+        return GO_ON;
+    return verdict;
+}
+
+/* What has come true is written where it was not yet. False when it cannot be. */
+static bool conclude(struct deploy *deploy, struct job *job)
+{
+    if (job->kind != WISH_ROUTE)
+        return true;
+    struct deployments *fresh = deployments_copy(deploy->said);
+    struct deployment *said = deployments_require(fresh, job->model);
+    route_free(said->route);
+    said->route = job->route == NULL ? NULL : route_copy(job->route);
+    for (size_t i = 0; i < job->asked.count; i++) {
+        deployment_unlist(&said->asked, job->asked.names[i]);
+        deployment_unlist(&said->unloaded, job->asked.names[i]);
+    }
+    return keep(deploy, fresh);
+}
+
+/* What was said is taken back. */
+static bool take_back(struct deploy *deploy, const struct job *job)
+{
+    struct deployments *fresh = deployments_copy(deploy->said);
+    struct deployment *said = deployments_require(fresh, job->model);
+    if (moves(job->kind))
+        deployment_say(&said->stable, job->stable_before);
+    if (job->kind == WISH_LOAD && job->version != NULL)
+        deployment_unlist(&said->loaded, job->version);
+    return keep(deploy, fresh);
+}
+
+/* True when what is said has changed. */
+static bool go_on_with(struct deploy *deploy, const struct plan *plan, struct job *job, bool *ask_again)
+{
+    char why[REASON_BYTES];
+    if (job->written)
+        return false;
+    switch (judge(deploy, plan, job, why, ask_again)) {
+    case GO_ON:
+        return false;
+    case CAME_TRUE:
+        if (!may_write(deploy, ask_again) || !conclude(deploy, job))
+            return false;
+        job->written = true;
+        return true;
+    case GIVE_UP:
+        if (!may_write(deploy, ask_again) || !take_back(deploy, job))
+            return false;
+        end(deploy, job, why);
+        return true;
+    }
+    return false;
+}
+
+bool deploy_advance(struct deploy *deploy, const struct plan *plan, bool *ask_again)
+{
+    CHECK_OBJECT(deploy, DEPLOY_MAGIC);
+    bool changed = false;
+    for (size_t i = 0; i < plan->model_count; i++)
+        if (may_move(deploy, &plan->models[i], ask_again) && may_write(deploy, ask_again))
+            changed = move(deploy, &plan->models[i]) || changed;
+    if (changed) /* the jobs are judged by a plan that knows of it */
+        return true;
+    struct job *job, *next;
+    DL_FOREACH_SAFE(deploy->jobs, job, next)
+    {
+        changed = go_on_with(deploy, plan, job, ask_again) || changed;
+    }
+    return changed;
+}
+
+void deploy_told(struct deploy *deploy)
+{
+    CHECK_OBJECT(deploy, DEPLOY_MAGIC);
+    struct job *job, *next;
+    DL_FOREACH_SAFE(deploy->jobs, job, next)
+    {
+        if (!job->written)
+            continue;
+        const struct deployment *said = deployments_find(deploy->said, job->model);
+        if (moves(job->kind) && said != NULL)
+            say(deploy, job, "%s: version %s takes the traffic%s", job->model,
+                said->serving == NULL ? "none" : said->serving,
+                said->stable == NULL ? ", as the highest does" : "");
+        else if (job->kind == WISH_ROUTE)
+            say(deploy, job, "%s: the route holds", job->model);
+        else if (job->kind != WISH_UNLOAD)
+            say(deploy, job, "%s%s%s: ready", job->model, job->version == NULL ? "" : " version ",
+                job->version == NULL ? "" : job->version);
+        else
+            say(deploy, job, "%s%s%s: its processes have ended", job->model,
+                job->version == NULL ? "" : " version ", job->version == NULL ? "" : job->version);
+        end(deploy, job, NULL);
+    }
+}
+
+void deploy_cancel(struct deploy *deploy, const char *why)
+{
+    CHECK_OBJECT(deploy, DEPLOY_MAGIC);
+    while (deploy->jobs != NULL)
+        end(deploy, deploy->jobs, why);
+}
+
+/* ---- life ---- */
+
+static void log_lines(char *text)
+{
+    for (char *line = strsep(&text, "\n"); line != NULL; line = strsep(&text, "\n"))
+        if (*line != '\0')
+            log_error("%s", line);
+}
+
+/* Somebody may want to see what was in it; what could be read of it holds, and is written anew. */
+static void set_aside(struct deploy *deploy)
+{
+    char *broken;
+    ENSURE(asprintf(&broken, "%s.broken", deploy->path) >= 0);
+    if (rename(deploy->path, broken) == -1)
+        log_error("%s: %s", broken, strerror(errno));
+    else
+        log_error("%s: was not as it should be, and is kept as %s", deploy->path, broken);
+    free(broken);
+    if (deployments_write(deploy->path, deploy->said) == -1)
+        log_error("%s: %s", deploy->path, strerror(errno));
+}
+
+struct deploy *deploy_new(const struct config *config, const struct members *members,
+                          struct broker_view *view, struct progress *progress)
+{
+    char path[DEPLOYMENTS_PATH_BYTES];
+    struct config_errors errors = {0};
+    struct deploy *deploy = object_alloc(sizeof(*deploy));
+    deploy->magic = DEPLOY_MAGIC;
+    deploy->path = object_strdup(deployments_path(config, path));
+    deploy->members = members;
+    deploy->view = view;
+    deploy->progress = progress;
+    deploy->said = deployments_read(deploy->path, &errors);
+    if (errors.count > 0) {
+        log_lines(errors.text);
+        set_aside(deploy);
+    }
+    return deploy;
+}
+
+void deploy_free(struct deploy *deploy)
+{
+    if (deploy == NULL)
+        return;
+    CHECK_OBJECT(deploy, DEPLOY_MAGIC);
+    while (deploy->jobs != NULL)
+        free_job(deploy, deploy->jobs);
+    deployments_free(deploy->said);
+    free(deploy->path);
+    deploy->magic = 0;
+    free(deploy);
+}

@@ -1,0 +1,64 @@
+/* readiness: see readiness.h. Of workers whose process is not the one that we started (an interpreter that
+ * starts another) the broker knows another number: they are known when the broker has as many workers of the
+ * version as run. SPDX-License-Identifier: MIT */
+#include "readiness.h"
+
+#include <utlist.h>
+
+enum { FAILED_STARTS_MAX = 2 };
+
+/* Workers of the version that run, whatever files they were started from. */
+static int64_t running(const struct members *members, const struct plan_version *version)
+{
+    int64_t count = 0;
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        count += member_serves(member) && strcmp(member->command->model, version->model->name) == 0 &&
+                 strcmp(member->command->version, version->version) == 0;
+    }
+    return count;
+}
+
+int64_t readiness_serving(const struct members *members, struct broker_view *view,
+                          const struct plan_version *version, bool *ask_again)
+{
+    int64_t count = 0, unknown = 0;
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (!member_fits(member, ROLE_WORKER, version) || !member_serves(member))
+            continue;
+        if (broker_view_knows(view, service_pid(member->service)))
+            count++;
+        else
+            unknown++;
+    }
+    if (unknown > 0 &&
+        broker_view_workers(view, version->model->name, version->version) >= running(members, version))
+        return count + unknown;
+    *ask_again = *ask_again || unknown > 0;
+    return count;
+}
+
+bool readiness_settled(const struct members *members, struct broker_view *view,
+                       const struct plan_version *version, bool *ask_again)
+{
+    if (version->instances == 0)
+        return true;
+    return members_count(members, ROLE_WORKER, version, true) >= version->instances &&
+           readiness_serving(members, view, version, ask_again) >= version->instances;
+}
+
+const char *readiness_failure(const struct members *members, const struct plan_version *version)
+{
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (member_fits(member, ROLE_WORKER, version) &&
+            (service_state(member->service) == SERVICE_FAILED ||
+             service_failures(member->service) >= FAILED_STARTS_MAX))
+            return service_cause(member->service);
+    }
+    return NULL;
+}

@@ -1,0 +1,426 @@
+/* route_read: the JSON form of a route, field by field. Every fault is told with its field, what was expected
+ * and what came, so that whoever wrote it mends all in one go; model.conf is read through here, too
+ * (parameter_file.c brings its group into this form and finds the line of a field).
+ * SPDX-License-Identifier: MIT */
+#include "route.h"
+
+#include "nearest.h"
+#include "protocol.h"
+
+#include <arpa/inet.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+enum { FIELD_MAX = 96, SHOWN_MAX = 80 };
+
+/* Where faults go, and how many there were. */
+struct reading {
+    route_fault *fault;
+    void *self;
+    bool lenient; /* unknown keys are no fault */
+    size_t faults;
+};
+
+static void complain(struct reading *reading, const char *field, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static void complain(struct reading *reading, const char *field, const char *format, ...)
+{
+    char complaint[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(complaint, sizeof complaint, format, arguments);
+    va_end(arguments);
+    reading->faults++;
+    reading->fault(reading->self, field, complaint);
+}
+
+/* What came, in a few words. */
+static const char *show(yyjson_val *value, char shown[SHOWN_MAX])
+{
+    if (value == NULL || yyjson_is_null(value))
+        return "nothing";
+    if (yyjson_is_num(value))
+        snprintf(shown, SHOWN_MAX, "%.10g", yyjson_get_num(value));
+    else if (yyjson_is_bool(value))
+        return yyjson_get_bool(value) ? "true" : "false";
+    else if (yyjson_is_str(value))
+        snprintf(shown, SHOWN_MAX, "\"%.60s\"%s", yyjson_get_str(value),
+                 yyjson_get_len(value) > 60 ? "..." : "");
+    else
+        return yyjson_is_arr(value) ? "a list" : "a section";
+    return shown;
+}
+
+/* "arms[0].percent" */
+static char *field_of(const char *parent, const char *name, char field[FIELD_MAX])
+{
+    snprintf(field, FIELD_MAX, "%.40s%s%.40s", parent, *parent == '\0' ? "" : ".", name);
+    return field;
+}
+
+static void expect(struct reading *reading, const char *field, const char *expected, yyjson_val *value)
+{
+    char shown[SHOWN_MAX];
+    complain(reading, field, "expected %s, got %s", expected, show(value, shown));
+}
+
+/* Tells every key that is not one of `known`. */
+static void check_keys(struct reading *reading, const char *field, yyjson_val *object,
+                       const char *const *known, size_t count)
+{
+    size_t index, size;
+    yyjson_val *key, *value;
+    if (reading->lenient)
+        return;
+    yyjson_obj_foreach(object, index, size, key, value)
+    {
+        const char *name = yyjson_get_str(key), *nearest = NULL;
+        char place[FIELD_MAX];
+        size_t i = 0;
+        while (i < count && !yyjson_equals_str(key, known[i]))
+            i++;
+        if (i < count)
+            continue;
+        for (i = 0; i < count; i++)
+            if (nearest_plausible(known[i], name) &&
+                (nearest == NULL || nearest_distance(known[i], name) < nearest_distance(nearest, name)))
+                nearest = known[i];
+        complain(reading, field_of(field, name, place), "unknown key%s%s",
+                 nearest == NULL ? "" : "; the nearest known is ", nearest == NULL ? "" : nearest);
+    }
+}
+
+/* ---- single values ---- */
+
+static bool is_printable(struct text text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if (text.at[i] < ' ' || text.at[i] > '~')
+            return false;
+    return true;
+}
+
+/* What FastCGI's HTTP_NAME can stand for without doubt. */
+static bool is_header(struct text text)
+{
+    static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-";
+    bool fits = text.length >= 1 && text.length <= ROUTE_HEADER_MAX;
+    for (size_t i = 0; fits && i < text.length; i++)
+        fits = memchr(good, text.at[i], sizeof good - 1) != NULL;
+    return fits;
+}
+
+/* Empty and at NULL when it is no text. */
+static struct text text_of_value(yyjson_val *value)
+{
+    return (struct text){yyjson_get_str(value), yyjson_is_str(value) ? yyjson_get_len(value) : 0};
+}
+
+static char *copy_of(struct text text)
+{
+    char *copy = object_alloc(text.length + 1);
+    return text_copy(text, copy, text.length + 1);
+}
+
+static char *read_version(struct reading *reading, const char *parent, yyjson_val *object)
+{
+    char field[FIELD_MAX];
+    yyjson_val *value = yyjson_obj_get(object, "version");
+    struct text text = text_of_value(value);
+    if (protocol_name_ok(text))
+        return copy_of(text);
+    expect(reading, field_of(parent, "version", field),
+           "a version's name (1 to 128 of A-Z a-z 0-9 . _ -, no dot first)", value);
+    return NULL;
+}
+
+static char *read_header(struct reading *reading, const char *field, yyjson_val *value)
+{
+    struct text text = text_of_value(value);
+    if (is_header(text))
+        return copy_of(text);
+    expect(reading, field, "a header's name (1 to 64 of A-Z a-z 0-9 -)", value);
+    return NULL;
+}
+
+/* As parts of ROUTE_WHOLE. */
+static uint32_t read_percent(struct reading *reading, const char *parent, yyjson_val *value,
+                             uint32_t standard)
+{
+    char field[FIELD_MAX];
+    double percent = yyjson_is_num(value) ? yyjson_get_num(value) : -1;
+    double weight = nearbyint(percent * (ROUTE_WHOLE / 100.0));
+    if (value == NULL && standard > 0)
+        return standard;
+    if (percent >= 0 && percent <= 100 && fabs(percent * (ROUTE_WHOLE / 100.0) - weight) < 1e-6)
+        return (uint32_t)weight;
+    expect(reading, field_of(parent, "percent", field),
+           "a percentage from 0 to 100 with at most two decimals", value);
+    return 0;
+}
+
+/* True when it is a list of at most `most`; an absent one is an empty one. */
+static bool is_list(struct reading *reading, const char *field, yyjson_val *value, size_t most)
+{
+    if (value == NULL || yyjson_is_null(value))
+        return false;
+    if (!yyjson_is_arr(value))
+        expect(reading, field, "a list", value);
+    else if (yyjson_arr_size(value) > most)
+        complain(reading, field, "expected at most %zu entries, got %zu", most, yyjson_arr_size(value));
+    return yyjson_is_arr(value) && yyjson_arr_size(value) <= most;
+}
+
+/* ---- arms ---- */
+
+static void read_arm(struct reading *reading, const char *field, yyjson_val *value, struct route *route)
+{
+    static const char *const known[] = {"version", "percent"};
+    if (!yyjson_is_obj(value)) {
+        expect(reading, field, "a version and its share, as { version = \"3\"; percent = 5.0; }", value);
+        return;
+    }
+    check_keys(reading, field, value, known, COUNT_OF(known));
+    char *version = read_version(reading, field, value);
+    uint32_t weight = read_percent(reading, field, yyjson_obj_get(value, "percent"), 0);
+    for (size_t i = 0; version != NULL && i < route->arm_count; i++)
+        if (strcmp(route->arms[i].version, version) == 0)
+            complain(reading, field, "version \"%s\" stands there twice", version);
+    if (version != NULL)
+        route->arms[route->arm_count++] = (struct route_arm){version, weight};
+}
+
+static void read_arms(struct reading *reading, yyjson_val *list, struct route *route)
+{
+    if (!is_list(reading, "arms", list, ROUTE_ARMS_MAX))
+        return;
+    route->arms = object_alloc(yyjson_arr_size(list) * sizeof *route->arms);
+    size_t index, size;
+    yyjson_val *value;
+    yyjson_arr_foreach(list, index, size, value)
+    {
+        char field[FIELD_MAX];
+        snprintf(field, sizeof field, "arms[%zu]", index);
+        read_arm(reading, field, value, route);
+    }
+    uint64_t sum = 0;
+    for (size_t i = 0; i < route->arm_count; i++)
+        sum += route->arms[i].weight;
+    if (sum > ROUTE_WHOLE)
+        complain(reading, "arms", "expected at most 100 percent together, got %.10g", (double)sum / 100.0);
+}
+
+/* ---- by ---- */
+
+static void read_by(struct reading *reading, yyjson_val *value, struct route *route)
+{
+    static const char *const words[] = {[ROUTE_BY_RANDOM] = "random",
+                                        [ROUTE_BY_KEY] = "key",
+                                        [ROUTE_BY_API_KEY] = "api_key",
+                                        [ROUTE_BY_ADDRESS] = "address"};
+    static const char header[] = "header:";
+    struct text text = text_of_value(value);
+    if (value == NULL || yyjson_is_null(value))
+        return;
+    for (size_t i = 0; text.at != NULL && i < COUNT_OF(words); i++)
+        if (text_is(text, words[i])) {
+            route->by = (enum route_by)i;
+            return;
+        }
+    if (text.length > sizeof header - 1 && memcmp(text.at, header, sizeof header - 1) == 0) {
+        text.at += sizeof header - 1;
+        text.length -= sizeof header - 1;
+        if (is_header(text)) {
+            route->by = ROUTE_BY_HEADER;
+            free(route->by_header);
+            route->by_header = copy_of(text);
+            return;
+        }
+    }
+    expect(reading, "by", "random, key, api_key, address or header:NAME", value);
+}
+
+/* ---- rules ---- */
+
+static char *read_value(struct reading *reading, const char *parent, yyjson_val *rule)
+{
+    char field[FIELD_MAX];
+    yyjson_val *value = yyjson_obj_get(rule, "value");
+    struct text text = text_of_value(value);
+    if (text.length >= 1 && text.length <= ROUTE_VALUE_MAX && is_printable(text))
+        return copy_of(text);
+    expect(reading, field_of(parent, "value", field), "a text of 1 to 256 printable ASCII characters", value);
+    return NULL;
+}
+
+static void read_rule(struct reading *reading, const char *field, yyjson_val *value, struct route *route)
+{
+    static const char *const known[] = {"header", "value", "version"};
+    char place[FIELD_MAX];
+    if (!yyjson_is_obj(value)) {
+        expect(reading, field, "a rule, as { header = \"X-Segment\"; value = \"beta\"; version = \"3\"; }",
+               value);
+        return;
+    }
+    check_keys(reading, field, value, known, COUNT_OF(known));
+    field_of(field, "header", place);
+    route->rules[route->rule_count++] =
+        (struct route_rule){.header = read_header(reading, place, yyjson_obj_get(value, "header")),
+                            .value = read_value(reading, field, value),
+                            .version = read_version(reading, field, value)};
+}
+
+static void read_rules(struct reading *reading, yyjson_val *list, struct route *route)
+{
+    if (!is_list(reading, "rules", list, ROUTE_RULES_MAX))
+        return;
+    route->rules = object_alloc(yyjson_arr_size(list) * sizeof *route->rules);
+    size_t index, size;
+    yyjson_val *value;
+    yyjson_arr_foreach(list, index, size, value)
+    {
+        char field[FIELD_MAX];
+        snprintf(field, sizeof field, "rules[%zu]", index);
+        read_rule(reading, field, value, route);
+    }
+}
+
+/* ---- force ---- */
+
+static void read_force_header(struct reading *reading, yyjson_val *value, struct route *route)
+{
+    if (value == NULL || yyjson_is_null(value) || yyjson_equals_str(value, ""))
+        return;
+    char *header = read_header(reading, "force_header", value);
+    if (header == NULL)
+        return;
+    free(route->force_header);
+    route->force_header = header;
+}
+
+/* "10.0.0.0/8", "::1"; what stands behind the prefix is cleared. */
+static bool parse_network(struct text text, struct route_network *network)
+{
+    char address[INET6_ADDRSTRLEN];
+    const char *slash = text.at == NULL ? NULL : memchr(text.at, '/', text.length);
+    size_t length = slash == NULL ? text.length : (size_t)(slash - text.at);
+    if (length == 0 || length >= sizeof address || memchr(text.at, '\0', text.length) != NULL)
+        return false;
+    text_copy((struct text){text.at, length}, address, sizeof address);
+    *network = (struct route_network){.address = {[10] = 0xff, [11] = 0xff}};
+    bool is_ipv4 = inet_pton(AF_INET, address, network->address + 12) == 1;
+    if (!is_ipv4 && inet_pton(AF_INET6, address, network->address) != 1)
+        return false;
+    unsigned most = is_ipv4 ? 32 : 128, prefix = most;
+    if (slash != NULL) {
+        char digits[4];
+        size_t count = text.length - length - 1;
+        if (count == 0 || count >= sizeof digits || strspn(slash + 1, "0123456789") < count)
+            return false;
+        text_copy((struct text){slash + 1, count}, digits, sizeof digits);
+        prefix = (unsigned)strtoul(digits, NULL, 10);
+    }
+    if (prefix > most)
+        return false;
+    network->prefix = (uint8_t)(prefix + (is_ipv4 ? 96 : 0));
+    for (unsigned bit = network->prefix; bit < 128; bit++)
+        network->address[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+    return true;
+}
+
+static void read_networks(struct reading *reading, yyjson_val *list, struct route *route)
+{
+    if (!is_list(reading, "force_from", list, ROUTE_NETWORKS_MAX))
+        return;
+    route->force_from = object_alloc(yyjson_arr_size(list) * sizeof *route->force_from);
+    size_t index, size;
+    yyjson_val *value;
+    yyjson_arr_foreach(list, index, size, value)
+    {
+        char field[FIELD_MAX];
+        if (parse_network(text_of_value(value), &route->force_from[route->network_count])) {
+            route->network_count++;
+            continue;
+        }
+        snprintf(field, sizeof field, "force_from[%zu]", index);
+        expect(reading, field, "an address or a network, as 127.0.0.1, 10.0.0.0/8 or ::1", value);
+    }
+}
+
+/* ---- shadow ---- */
+
+static void read_shadow(struct reading *reading, yyjson_val *value, struct route *route)
+{
+    static const char *const known[] = {"version", "percent"};
+    if (value == NULL || yyjson_is_null(value))
+        return;
+    if (!yyjson_is_obj(value)) {
+        expect(reading, "shadow", "a version and its share, as { version = \"4\"; percent = 100.0; }", value);
+        return;
+    }
+    check_keys(reading, "shadow", value, known, COUNT_OF(known));
+    route->shadow.weight = read_percent(reading, "shadow", yyjson_obj_get(value, "percent"), ROUTE_WHOLE);
+    if (yyjson_equals_str(yyjson_obj_get(value, "version"), ""))
+        route->shadow.weight = 0; /* none */
+    else
+        route->shadow.version = read_version(reading, "shadow", value);
+}
+
+/* ---- the doors ---- */
+
+static struct route *read_route(struct reading *reading, yyjson_val *value)
+{
+    static const char *const known[] = {"arms", "by", "rules", "force_header", "force_from", "shadow"};
+    struct route *route = route_new();
+    if (!yyjson_is_obj(value))
+        expect(reading, "", "a section", value);
+    check_keys(reading, "", value, known, COUNT_OF(known));
+    read_arms(reading, yyjson_obj_get(value, "arms"), route);
+    read_by(reading, yyjson_obj_get(value, "by"), route);
+    read_rules(reading, yyjson_obj_get(value, "rules"), route);
+    read_force_header(reading, yyjson_obj_get(value, "force_header"), route);
+    read_networks(reading, yyjson_obj_get(value, "force_from"), route);
+    read_shadow(reading, yyjson_obj_get(value, "shadow"), route);
+    if (reading->faults == 0)
+        return route;
+    route_free(route);
+    return NULL;
+}
+
+struct route *route_read(yyjson_val *value, route_fault *fault, void *self)
+{
+    struct reading reading = {.fault = fault, .self = self};
+    return read_route(&reading, value);
+}
+
+struct first_fault {
+    char *reason;
+    size_t capacity;
+    bool told;
+};
+
+static void keep_first(void *self, const char *field, const char *complaint)
+{
+    struct first_fault *first = self;
+    if (!first->told)
+        snprintf(first->reason, first->capacity, "%s%s%s", field, *field == '\0' ? "" : ": ", complaint);
+    first->told = true;
+}
+
+struct route *route_from_json(yyjson_val *value, char *reason, size_t capacity)
+{
+    struct first_fault first = {.reason = reason, .capacity = capacity};
+    return route_read(value, keep_first, &first);
+}
+
+struct route *route_from_peer(struct text text, char *reason, size_t capacity)
+{
+    struct first_fault first = {.reason = reason, .capacity = capacity};
+    struct reading reading = {.fault = keep_first, .self = &first, .lenient = true};
+    yyjson_doc *document = yyjson_read(text.at, text.length, YYJSON_READ_NOFLAG);
+    struct route *route = read_route(&reading, yyjson_doc_get_root(document));
+    yyjson_doc_free(document);
+    return route;
+}
