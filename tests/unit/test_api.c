@@ -449,7 +449,7 @@ static void tell_named(void)
     schema->feature_count = 3;
     struct text three = encoded(schema);
     const struct catalog_entry entry = {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three,
-                                        {NULL, 0}};
+                                        {NULL, 0},        {NULL, 0}};
     api_catalog(api, &entry, 1);
     free((char *)three.at);
 }
