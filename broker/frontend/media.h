@@ -2,7 +2,7 @@
 #ifndef OUTRIGGER_MEDIA_H
 #define OUTRIGGER_MEDIA_H
 
-#include "csv_table.h"
+#include "table.h"
 
 enum media_type {
     MEDIA_OTHER,

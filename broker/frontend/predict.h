@@ -3,10 +3,10 @@
 #define OUTRIGGER_PREDICT_H
 
 #include "api.h"
-#include "csv_table.h"
 #include "decode.h"
 #include "form.h"
 #include "rows.h"
+#include "table.h"
 
 /* What one thread works in (api.h). */
 struct api_lane {

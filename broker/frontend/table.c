@@ -1,10 +1,10 @@
-/* csv_table: a CSV body, read twice: once for the number of rows and the length of strings, which say how
- * large the message to the broker is, and once to write the values straight into it. Reading (csv.h) costs a
- * small part of what making numbers does, so that is cheaper than keeping fields or values in between. A
- * batch of nothing but numbers for one FP32 input, which nearly all are, has a short cut: plain.c reads it
- * once. Only when something is refused it is read once more, by list_faults. Called by predict.c.
+/* table: a CSV body, read twice: once for the number of rows and the length of strings, which say how large
+ * the message to the broker is, and once to write the values straight into it. Reading (csv.h) costs a small
+ * part of what making numbers does, so that is cheaper than keeping fields or values in between. A batch of
+ * nothing but numbers for one FP32 input, which nearly all are, has a short cut: plain.c reads it once. Only
+ * when something is refused it is read once more, by list_faults. Called by predict.c.
  * SPDX-License-Identifier: MIT */
-#include "csv_table.h"
+#include "table.h"
 
 #include "cell.h"
 

@@ -1,8 +1,8 @@
 /* fuzz_table: a body of CSV, and of a form, for models of several shapes. The first byte chooses the model,
  * the second what the body is and what is said of it; the rest is the body. What is accepted is a payload
  * that the worker's reader takes; what is refused has a fault to tell. SPDX-License-Identifier: MIT */
-#include "csv_table.h"
 #include "form.h"
+#include "table.h"
 
 #include <stdlib.h>
 

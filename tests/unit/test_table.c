@@ -1,7 +1,7 @@
-/* test_csv_table: bodies of CSV to tensors. With a header and without, by name and by place; values as JSON
- * has them, and those that only text has; every way to be refused, with the words that the client reads.
+/* test_table: bodies of CSV to tensors. With a header and without, by name and by place; values as JSON has
+ * them, and those that only text has; every way to be refused, with the words that the client reads.
  * SPDX-License-Identifier: MIT */
-#include "csv_table.h"
+#include "table.h"
 
 #include "decode.h"
 #include "example_schema.h"

@@ -1,6 +1,6 @@
-/* csv_table: a body of CSV as the tensors of the model's inputs. SPDX-License-Identifier: MIT */
-#ifndef OUTRIGGER_CSV_TABLE_H
-#define OUTRIGGER_CSV_TABLE_H
+/* table: a body of CSV as the tensors of the model's inputs. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_TABLE_H
+#define OUTRIGGER_TABLE_H
 
 #include "plain.h"
 #include "record.h"
