@@ -28,20 +28,20 @@ static struct text next_part(struct text *text)
     return cell_trim(part);
 }
 
-static enum table_header read_header(struct text parameters)
+static enum csv_header read_header(struct text parameters)
 {
-    enum table_header header = TABLE_HEADER_UNKNOWN;
+    enum csv_header header = CSV_HEADER_UNKNOWN;
     while (parameters.length > 0) {
         struct text parameter = next_part(&parameters);
         if (is(parameter, "header=present") || is(parameter, "header=\"present\""))
-            header = TABLE_HEADER_PRESENT;
+            header = CSV_HEADER_PRESENT;
         else if (is(parameter, "header=absent") || is(parameter, "header=\"absent\""))
-            header = TABLE_HEADER_ABSENT;
+            header = CSV_HEADER_ABSENT;
     }
     return header;
 }
 
-enum media_type media_type(struct text content_type, enum table_header *header)
+enum media_type media_type(struct text content_type, enum csv_header *header)
 {
     if (content_type.length == 0)
         return MEDIA_JSON;

@@ -2,7 +2,7 @@
 #ifndef OUTRIGGER_MEDIA_H
 #define OUTRIGGER_MEDIA_H
 
-#include "table.h"
+#include "csv_rows.h"
 
 enum media_type {
     MEDIA_OTHER,
@@ -12,6 +12,6 @@ enum media_type {
 };
 
 /* `header` is set for MEDIA_CSV. Parameters other than that are passed over. */
-enum media_type media_type(struct text content_type, enum table_header *header);
+enum media_type media_type(struct text content_type, enum csv_header *header);
 
 #endif

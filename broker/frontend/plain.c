@@ -2,8 +2,8 @@
  * becomes 16 bytes that are written, looked over and read again. So the one form that nearly every batch has
  * is read here without a tree. It is a short cut and no second reader of JSON: at the first thing that is not
  * of this form it gives up, and decode.c reads the body from the beginning, or says what is wrong with it.
- * The numbers are read by decimal.h, which gives the floats of the tree, bit for bit.
- * SPDX-License-Identifier: MIT */
+ * A table of CSV has the same short cut, beside csv_rows.c. The numbers are read by decimal.h, which gives
+ * the floats of the tree, bit for bit. SPDX-License-Identifier: MIT */
 #include "plain.h"
 
 #include "decimal.h"

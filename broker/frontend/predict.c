@@ -231,11 +231,11 @@ static size_t measure(struct api_lane *lane, const struct catalog_version *versi
     *count = 1;
     if (media == MEDIA_FORM)
         return form_measure(&lane->form, version->layout, version->schema->allow_nan, &lane->faults);
-    struct table *table = &lane->table;
+    struct csv_rows *table = &lane->table;
     table->layout = version->layout;
     table->allow_nan = version->schema->allow_nan;
     table->batch = batch;
-    size_t bytes = table_measure(table, &lane->faults);
+    size_t bytes = csv_rows_measure(table, &lane->faults);
     *count = (uint32_t)(table->count < UINT32_MAX ? table->count : UINT32_MAX);
     return bytes;
 }
@@ -243,7 +243,7 @@ static size_t measure(struct api_lane *lane, const struct catalog_version *versi
 static bool write_tensors(struct api_lane *lane, enum media_type media, uint8_t *payload, size_t bytes)
 {
     return media == MEDIA_JSON  ? rows_write(&lane->rows, payload, bytes, &lane->faults)
-           : media == MEDIA_CSV ? table_write(&lane->table, payload, bytes, &lane->faults)
+           : media == MEDIA_CSV ? csv_rows_write(&lane->table, payload, bytes, &lane->faults)
                                 : form_write(&lane->form, payload, bytes, &lane->faults);
 }
 
@@ -335,7 +335,7 @@ static bool prepare(const struct config *config, struct api_lane *lane, const st
 bool predict(const struct config *config, struct api_lane *lane, const struct http_request *request,
              const struct called *called, struct api_call *call, struct http_response *response)
 {
-    lane->table.header = TABLE_HEADER_UNKNOWN;
+    lane->table.header = CSV_HEADER_UNKNOWN;
     enum media_type media = media_type(request->content_type, &lane->table.header);
     if (!check_encoding(request, response) ||
         !check_media(request, media, called->call == CALL_BATCH_PREDICT, response))
@@ -343,7 +343,7 @@ bool predict(const struct config *config, struct api_lane *lane, const struct ht
     lane->table.text = (struct text){request->body, request->body_length};
     bool prepared = prepare(config, lane, request, called, call, media, response);
     if (media == MEDIA_CSV)
-        table_end(&lane->table);
+        csv_rows_end(&lane->table);
     else if (media == MEDIA_FORM)
         form_end(&lane->form);
     return prepared;

@@ -3,18 +3,18 @@
 #define OUTRIGGER_PREDICT_H
 
 #include "api.h"
+#include "csv_rows.h"
 #include "decode.h"
 #include "form.h"
 #include "rows.h"
-#include "table.h"
 
 /* What one thread works in (api.h). */
 struct api_lane {
     unsigned magic;
     struct decoder *decoder;
     struct decode_body body;
-    struct rows rows;   /* of a body of JSON */
-    struct table table; /* of one of CSV */
+    struct rows rows;      /* of a body of JSON */
+    struct csv_rows table; /* of one of CSV */
     struct form form;
     struct problem_faults faults;
 };

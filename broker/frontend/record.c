@@ -1,6 +1,6 @@
 /* record: like rows.c, for values that come as text: one record after the other, measured, then written, and
  * looked at again only when something is refused. Values are taken in the order of the model's columns,
- * wherever in the record they stand. Called by table.c and form.c. SPDX-License-Identifier: MIT */
+ * wherever in the record they stand. Called by csv_rows.c and form.c. SPDX-License-Identifier: MIT */
 #include "record.h"
 
 #include "cell.h"

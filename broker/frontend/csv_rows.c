@@ -1,10 +1,10 @@
-/* table: a CSV body, read twice: once for the number of rows and the length of strings, which say how large
- * the message to the broker is, and once to write the values straight into it. Reading (csv.h) costs a small
- * part of what making numbers does, so that is cheaper than keeping fields or values in between. A batch of
- * nothing but numbers for one FP32 input, which nearly all are, has a short cut: plain.c reads it once. Only
- * when something is refused it is read once more, by list_faults. Called by predict.c.
+/* csv_rows: a CSV body, read twice: once for the number of rows and the length of strings, which say how
+ * large the message to the broker is, and once to write the values straight into it. Reading (csv.h) costs a
+ * small part of what making numbers does, so that is cheaper than keeping fields or values in between. A
+ * batch of nothing but numbers for one FP32 input, which nearly all are, has a short cut: plain.c reads it
+ * once. Only when something is refused it is read once more, by list_faults. Called by predict.c.
  * SPDX-License-Identifier: MIT */
-#include "table.h"
+#include "csv_rows.h"
 
 #include "cell.h"
 
@@ -16,14 +16,14 @@ enum { FIELDS_SPARE = 1000 /* fields too many that are counted, to say how many 
 
 /* ---- from the first record on ---- */
 
-static void rewind_text(struct table *table)
+static void rewind_text(struct csv_rows *table)
 {
     csv_begin(table->csv);
     csv_feed(table->csv, table->text.at, table->text.length);
     csv_finish(table->csv);
 }
 
-static void row_path(const struct table *table, size_t row, char path[PROBLEM_FIELD_MAX])
+static void row_path(const struct csv_rows *table, size_t row, char path[PROBLEM_FIELD_MAX])
 {
     if (table->batch)
         snprintf(path, PROBLEM_FIELD_MAX, "instances[%zu]", row);
@@ -31,7 +31,7 @@ static void row_path(const struct table *table, size_t row, char path[PROBLEM_FI
         snprintf(path, PROBLEM_FIELD_MAX, "features");
 }
 
-static void list_error(const struct table *table, const char *path, struct problem_faults *faults)
+static void list_error(const struct csv_rows *table, const char *path, struct problem_faults *faults)
 {
     const struct csv_error *error = csv_error(table->csv);
     problem_fault(faults, path, "line %" PRIu64 ", field %" PRIu64 ": %s", error->line, error->field,
@@ -39,7 +39,7 @@ static void list_error(const struct table *table, const char *path, struct probl
 }
 
 /* Every row, for what is wrong with it. */
-static void list_faults(struct table *table, struct problem_faults *faults)
+static void list_faults(struct csv_rows *table, struct problem_faults *faults)
 {
     char path[PROBLEM_FIELD_MAX];
     struct csv_record record;
@@ -59,7 +59,7 @@ static void list_faults(struct table *table, struct problem_faults *faults)
 
 /* ---- the first line ---- */
 
-static bool has_value(const struct table *table, const struct csv_record *record)
+static bool has_value(const struct csv_rows *table, const struct csv_record *record)
 {
     for (size_t i = 0; i < record->count; i++) {
         enum datatype datatype = i < table->columns.width ? layout_datatype(table->layout, i) : DATATYPE_FP32;
@@ -78,21 +78,22 @@ static bool only_strings(const struct layout *layout)
 }
 
 /* The record is the header, or else the first row. */
-static bool find_header(struct table *table, const struct csv_record *record, struct problem_faults *faults)
+static bool find_header(struct csv_rows *table, const struct csv_record *record,
+                        struct problem_faults *faults)
 {
-    if (table->header == TABLE_HEADER_ABSENT)
+    if (table->header == CSV_HEADER_ABSENT)
         return true;
     table->has_header = columns_by_name(&table->columns, record);
     if (table->has_header)
         return true;
-    table->has_header = table->header == TABLE_HEADER_PRESENT || !has_value(table, record);
+    table->has_header = table->header == CSV_HEADER_PRESENT || !has_value(table, record);
     if (!table->has_header)
         return true;
     if (table->layout->names != NULL) {
         columns_explain(&table->columns, record, "header", faults);
         return false;
     }
-    if (table->header == TABLE_HEADER_UNKNOWN && only_strings(table->layout)) {
+    if (table->header == CSV_HEADER_UNKNOWN && only_strings(table->layout)) {
         problem_fault(faults, "header",
                       "line %" PRIu64 ": a header or a row? Say Content-Type: text/csv; "
                       "header=present or header=absent",
@@ -107,7 +108,7 @@ static bool find_header(struct table *table, const struct csv_record *record, st
 }
 
 /* Takes the first record, if it is the header. */
-static bool read_first(struct table *table, struct problem_faults *faults)
+static bool read_first(struct csv_rows *table, struct problem_faults *faults)
 {
     struct csv_record record;
     rewind_text(table);
@@ -129,7 +130,7 @@ static bool read_first(struct table *table, struct problem_faults *faults)
 
 /* ---- measuring and writing ---- */
 
-static bool check_count(const struct table *table, struct problem_faults *faults)
+static bool check_count(const struct csv_rows *table, struct problem_faults *faults)
 {
     if (table->count > 0 && (table->batch || table->count == 1))
         return true;
@@ -143,7 +144,7 @@ static bool check_count(const struct table *table, struct problem_faults *faults
 }
 
 /* All rows that follow. False when one does not fit, or the text is no CSV. */
-static bool measure_rows(struct table *table, size_t bytes[TENSOR_COUNT_MAX])
+static bool measure_rows(struct csv_rows *table, size_t bytes[TENSOR_COUNT_MAX])
 {
     struct csv_record record;
     enum csv_result result;
@@ -171,7 +172,7 @@ static size_t *invert(const struct columns *columns)
 }
 
 /* The short cut. False: the rows are to be read as they are, from where the reader is. */
-static bool read_plain(struct table *table)
+static bool read_plain(struct csv_rows *table)
 {
     if (!table->batch || !table->layout->single_float)
         return false;
@@ -184,7 +185,7 @@ static bool read_plain(struct table *table)
     return table->short_cut;
 }
 
-size_t table_measure(struct table *table, struct problem_faults *faults)
+size_t csv_rows_measure(struct csv_rows *table, struct problem_faults *faults)
 {
     size_t bytes[TENSOR_COUNT_MAX] = {0};
     const struct layout *layout = table->layout;
@@ -212,7 +213,7 @@ size_t table_measure(struct table *table, struct problem_faults *faults)
     return tensors_encoded_size(table->tensors, layout->input_count);
 }
 
-bool table_write(struct table *table, uint8_t *payload, size_t bytes, struct problem_faults *faults)
+bool csv_rows_write(struct csv_rows *table, uint8_t *payload, size_t bytes, struct problem_faults *faults)
 {
     uint8_t *data[TENSOR_COUNT_MAX];
     struct csv_record record;
@@ -232,7 +233,7 @@ bool table_write(struct table *table, uint8_t *payload, size_t bytes, struct pro
     return good;
 }
 
-void table_end(struct table *table)
+void csv_rows_end(struct csv_rows *table)
 {
     csv_free(table->csv);
     table->csv = NULL;

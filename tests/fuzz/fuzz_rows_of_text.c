@@ -1,8 +1,9 @@
-/* fuzz_table: a body of CSV, and of a form, for models of several shapes. The first byte chooses the model,
- * the second what the body is and what is said of it; the rest is the body. What is accepted is a payload
- * that the worker's reader takes; what is refused has a fault to tell. SPDX-License-Identifier: MIT */
+/* fuzz_rows_of_text: a body of CSV, and of a form, for models of several shapes. The first byte chooses the
+ * model, the second what the body is and what is said of it; the rest is the body. What is accepted is a
+ * payload that the worker's reader takes; what is refused has a fault to tell. SPDX-License-Identifier: MIT
+ */
+#include "csv_rows.h"
 #include "form.h"
-#include "table.h"
 
 #include <stdlib.h>
 
@@ -65,7 +66,7 @@ static void check_payload(const uint8_t *payload, size_t bytes, const struct lay
 
 /* Rows of numbers have a short cut. With one more row, which is in quotes, the table is read without it: the
  * rows must be the same. */
-static void check_short_cut(struct table *table, const uint8_t *payload, size_t size)
+static void check_short_cut(struct csv_rows *table, const uint8_t *payload, size_t size)
 {
     static const char more[] = "\n\"7\",8,9\n";
     struct problem_faults faults = {.count = 0};
@@ -73,15 +74,15 @@ static void check_short_cut(struct table *table, const uint8_t *payload, size_t 
     size_t values = rows * table->columns.width * sizeof(float);
     if (!table->batch || !table->layout->single_float)
         return;
-    table_end(table);
+    csv_rows_end(table);
     char *bytes = object_alloc(length + 1);
     memcpy(bytes, table->text.at, table->text.length);
     memcpy(bytes + table->text.length, more, sizeof more - 1);
     table->text = (struct text){bytes, length};
-    size_t longer_size = table_measure(table, &faults);
+    size_t longer_size = csv_rows_measure(table, &faults);
     ENSURE(longer_size > 0 && table->count == rows + 1 && !table->short_cut);
     uint8_t *longer = object_alloc(longer_size);
-    ENSURE(table_write(table, longer, longer_size, &faults));
+    ENSURE(csv_rows_write(table, longer, longer_size, &faults));
     ENSURE(memcmp(payload + size - values, longer + longer_size - values - 3 * sizeof(float), values) == 0);
     free(longer);
     free(bytes);
@@ -89,18 +90,18 @@ static void check_short_cut(struct table *table, const uint8_t *payload, size_t 
 
 static void read_table(const struct layout *layout, bool allow_nan, unsigned said, char *bytes, size_t length)
 {
-    static struct table table; /* large */
+    static struct csv_rows table; /* large */
     struct problem_faults faults = {.count = 0};
-    table = (struct table){.layout = layout,
-                           .allow_nan = allow_nan,
-                           .batch = said % 2 == 0,
-                           .header = (enum table_header)(said / 2 % 3),
-                           .text = {bytes, length}};
-    size_t size = table_measure(&table, &faults);
+    table = (struct csv_rows){.layout = layout,
+                              .allow_nan = allow_nan,
+                              .batch = said % 2 == 0,
+                              .header = (enum csv_header)(said / 2 % 3),
+                              .text = {bytes, length}};
+    size_t size = csv_rows_measure(&table, &faults);
     ENSURE((size == 0) == (faults.count > 0));
     if (size > 0) {
         uint8_t *payload = object_alloc(size);
-        bool good = table_write(&table, payload, size, &faults);
+        bool good = csv_rows_write(&table, payload, size, &faults);
         ENSURE(good == (faults.count == 0));
         ENSURE(table.batch || table.count == 1);
         if (good)
@@ -109,7 +110,7 @@ static void read_table(const struct layout *layout, bool allow_nan, unsigned sai
             check_short_cut(&table, payload, size);
         free(payload);
     }
-    table_end(&table);
+    csv_rows_end(&table);
 }
 
 static void read_form(const struct layout *layout, bool allow_nan, char *bytes, size_t length)

@@ -1,7 +1,7 @@
-/* test_table: bodies of CSV to tensors. With a header and without, by name and by place; values as JSON has
- * them, and those that only text has; every way to be refused, with the words that the client reads.
+/* test_csv_rows: bodies of CSV to tensors. With a header and without, by name and by place; values as JSON
+ * has them, and those that only text has; every way to be refused, with the words that the client reads.
  * SPDX-License-Identifier: MIT */
-#include "table.h"
+#include "csv_rows.h"
 
 #include "decode.h"
 #include "example_schema.h"
@@ -12,13 +12,13 @@
 
 static struct schema *schema;
 static struct layout *layout;
-static struct table table; /* large */
+static struct csv_rows table; /* large */
 static struct problem_faults faults;
 static uint8_t *payload;
 static size_t payload_bytes;
 static struct tensor tensors[TENSOR_COUNT_MAX];
 static size_t tensor_count, row_count;
-static enum table_header header;
+static enum csv_header header;
 
 static const char *const abc[] = {"a", "b", "c"};
 
@@ -50,7 +50,7 @@ static struct schema *with_inputs(const struct example_tensor *inputs, size_t co
 
 static void set_up(void)
 {
-    header = TABLE_HEADER_UNKNOWN;
+    header = CSV_HEADER_UNKNOWN;
     use_named(example_classifier(3), abc, 3);
 }
 
@@ -70,22 +70,22 @@ static bool convert_bytes(const char *text, size_t length, bool batch)
     free(payload);
     payload = NULL;
     faults.count = 0;
-    table = (struct table){.layout = layout,
-                           .allow_nan = schema->allow_nan,
-                           .batch = batch,
-                           .header = header,
-                           .text = {bytes, length}};
-    payload_bytes = table_measure(&table, &faults);
+    table = (struct csv_rows){.layout = layout,
+                              .allow_nan = schema->allow_nan,
+                              .batch = batch,
+                              .header = header,
+                              .text = {bytes, length}};
+    payload_bytes = csv_rows_measure(&table, &faults);
     ck_assert((payload_bytes == 0) == (faults.count > 0));
     payload = object_alloc(payload_bytes + 1);
-    bool good = payload_bytes > 0 && table_write(&table, payload, payload_bytes, &faults);
+    bool good = payload_bytes > 0 && csv_rows_write(&table, payload, payload_bytes, &faults);
     ck_assert(good == (faults.count == 0));
     if (good) {
         ck_assert_ptr_null(tensors_decode(payload, payload_bytes, tensors, &tensor_count, &row_count));
         ck_assert_uint_eq(tensor_count, layout->input_count);
         ck_assert_uint_eq(row_count, table.count);
     }
-    table_end(&table);
+    csv_rows_end(&table);
     free(bytes);
     return good;
 }
@@ -158,7 +158,7 @@ START_TEST(names_may_be_numbers)
     like_json("2,1,0\n9,8,7\n", "{\"instances\":[[7,8,9]]}", true);
     like_json("0,0,1\n", "{\"instances\":[[0,0,1]]}", true); /* not each once */
     like_json("7,8,9\n0,1,2\n", "{\"instances\":[[7,8,9],[0,1,2]]}", true);
-    header = TABLE_HEADER_ABSENT;
+    header = CSV_HEADER_ABSENT;
     like_json("2,1,0\n", "{\"instances\":[[2,1,0]]}", true);
 }
 END_TEST
@@ -202,16 +202,16 @@ END_TEST
 
 START_TEST(the_request_may_say_whether_there_is_a_header)
 {
-    header = TABLE_HEADER_PRESENT;
+    header = CSV_HEADER_PRESENT;
     like_json("c,b,a\n1,2,3\n", "{\"instances\":[[3,2,1]]}", true);
     ck_assert(!convert("1,2,3\n4,5,6\n", true));
     fault_is(0, "header.1", "line 1, column 1: the model has no such feature");
     ck_assert_uint_eq(faults.count, 6);
-    header = TABLE_HEADER_ABSENT;
+    header = CSV_HEADER_ABSENT;
     like_json("1,2,3\n", "{\"instances\":[[1,2,3]]}", true);
     refused("a,b,c\n1,2,3\n", "instances[0].a", "line 1, column a: expected a number, got \"a\"");
     use(example_classifier(3));
-    header = TABLE_HEADER_PRESENT;
+    header = CSV_HEADER_PRESENT;
     like_json("1,2,3\n4,5,6\n", "{\"instances\":[[4,5,6]]}", true);
 }
 END_TEST
@@ -222,12 +222,12 @@ START_TEST(strings_alone_do_not_tell_a_header)
     use(INPUTS({"x", DATATYPE_BYTES, {-1, 1}}));
     refused("hello\nworld\n", "header",
             "line 1: a header or a row? Say Content-Type: text/csv; header=present or header=absent");
-    header = TABLE_HEADER_ABSENT;
+    header = CSV_HEADER_ABSENT;
     like_json("hello\nworld\n", "{\"instances\":[[\"hello\"],[\"world\"]]}", true);
-    header = TABLE_HEADER_PRESENT;
+    header = CSV_HEADER_PRESENT;
     like_json("hello\nworld\n", "{\"instances\":[[\"world\"]]}", true);
     use_named(INPUTS({"x", DATATYPE_BYTES, {-1, 1}}), text, 1);
-    header = TABLE_HEADER_UNKNOWN;
+    header = CSV_HEADER_UNKNOWN;
     like_json("text\nworld\n", "{\"instances\":[[\"world\"]]}", true);
     refused("hello\nworld\n", "header.hello", "line 1, column hello: the model has no such feature");
 }
@@ -240,7 +240,7 @@ static void value_like_json(enum datatype datatype, const char *text, const char
 {
     char csv[256], body[256];
     use(INPUTS({"x", datatype, {-1}}));
-    header = TABLE_HEADER_ABSENT;
+    header = CSV_HEADER_ABSENT;
     snprintf(csv, sizeof csv, "%s\n%s", text, text);
     snprintf(body, sizeof body, "{\"instances\":[[%s],[%s]]}", json, json);
     like_json(csv, body, true);
@@ -250,7 +250,7 @@ static void value_refused(enum datatype datatype, const char *text, const char *
 {
     char expected[256];
     use(INPUTS({"x", datatype, {-1}}));
-    header = TABLE_HEADER_ABSENT;
+    header = CSV_HEADER_ABSENT;
     snprintf(expected, sizeof expected, "line 1, column 1: %s", message);
     refused(text, "instances[0][0]", expected);
 }
@@ -392,7 +392,7 @@ START_TEST(booleans_are_words_or_numbers)
     value_refused(DATATYPE_BOOL, "yes\n", "expected true, false, 0 or 1, got \"yes\"");
     value_refused(DATATYPE_BOOL, "\n\"\"\n" + 1, "expected true, false, 0 or 1, got nothing");
     use(INPUTS({"x", DATATYPE_BOOL, {-1, 2}}));
-    header = TABLE_HEADER_UNKNOWN;
+    header = CSV_HEADER_UNKNOWN;
     like_json("true,false\n0,1\n", "{\"instances\":[[true,false],[false,true]]}", true); /* no header */
     like_json("x,y\n0,1\n", "{\"instances\":[[false,true]]}", true);
 }
@@ -561,5 +561,5 @@ int main(void)
                                   there_must_be_rows,
                                   rows_are_counted_also_when_one_is_refused,
                                   a_large_table_is_that_of_json};
-    return SUITE_RUN("table", set_up, tear_down, tests);
+    return SUITE_RUN("csv_rows", set_up, tear_down, tests);
 }

@@ -1,23 +1,24 @@
-/* table: a body of CSV as the tensors of the model's inputs. SPDX-License-Identifier: MIT */
-#ifndef OUTRIGGER_TABLE_H
-#define OUTRIGGER_TABLE_H
+/* csv_rows: a body of CSV as the tensors of the model's inputs. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_CSV_ROWS_H
+#define OUTRIGGER_CSV_ROWS_H
 
 #include "plain.h"
 #include "record.h"
 
 /* What the request says of the first line (RFC 4180 section 3: the parameter "header" of text/csv). */
-enum table_header {
-    TABLE_HEADER_UNKNOWN, /* nothing: it is looked at */
-    TABLE_HEADER_PRESENT,
-    TABLE_HEADER_ABSENT
+enum csv_header {
+    CSV_HEADER_UNKNOWN, /* nothing: it is looked at */
+    CSV_HEADER_PRESENT,
+    CSV_HEADER_ABSENT
 };
 
-/* The first five are given; the rest table_measure finds out. Large: belongs to a thread, not to a stack. */
-struct table {
+/* The first five are given; the rest csv_rows_measure finds out. Large: belongs to a thread, not to a stack.
+ */
+struct csv_rows {
     const struct layout *layout;
     bool allow_nan;
     bool batch; /* any number of rows; else one */
-    enum table_header header;
+    enum csv_header header;
     struct text text; /* a NUL must stand behind it */
 
     struct csv *csv;
@@ -37,11 +38,11 @@ struct table {
  * is a header that does not fit. For a model whose features have no names, a header must only have as many
  * fields as there are columns. If such a model takes nothing but strings, nobody can tell, and the request
  * must. */
-size_t table_measure(struct table *table, struct problem_faults *faults);
-/* Writes the payload of `bytes` bytes, which table_measure returned. False when a value is refused: `faults`
- * says which, and what was written is of no use. */
-bool table_write(struct table *table, uint8_t *payload, size_t bytes, struct problem_faults *faults);
+size_t csv_rows_measure(struct csv_rows *table, struct problem_faults *faults);
+/* Writes the payload of `bytes` bytes, which csv_rows_measure returned. False when a value is refused:
+ * `faults` says which, and what was written is of no use. */
+bool csv_rows_write(struct csv_rows *table, uint8_t *payload, size_t bytes, struct problem_faults *faults);
 /* Gives up what the other two needed. */
-void table_end(struct table *table);
+void csv_rows_end(struct csv_rows *table);
 
 #endif
