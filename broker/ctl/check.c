@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "checked.h"
 
+#include "curve.h"
 #include "inspect.h"
 #include "route.h"
 #include "say.h"
@@ -164,6 +165,7 @@ static void check_all(struct check *check)
     check->cores = core_count();
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
+    curve_check(config, errors);
     check->list = model_list_load(config->models_directory, errors);
     check->models = object_alloc(check->list->count * sizeof(struct check_model));
     for (size_t i = 0; i < check->list->count; i++) {

@@ -213,6 +213,17 @@ static const struct command commands[] = {
      .operands = "MODEL",
      .text = "",
      .run = rollout_abort_command},
+    {.name = "keygen",
+     .summary = "make a pair of keys for connections over tcp",
+     .options = {OPTION_JSON, OPTION_KEY_NAME, OPTION_KEY_DIRECTORY},
+     .text = "Writes NAME.key, which may be given away, and NAME.key_secret, which stays on its host, to the "
+             "working\n"
+             "directory or to DIRECTORY, and prints the public key. NAME is the host's unless it is given. "
+             "Files that are\n"
+             "there already are never overwritten. The broker's secret is named by broker.curve_secret_file; "
+             "a worker's by\n"
+             "worker.curve_secret_file, its public key goes to broker.curve_allow.\n",
+     .run = keygen_command},
     {.name = "completion",
      .summary = "print what makes a shell complete our commands",
      .operands = "bash|zsh|fish",

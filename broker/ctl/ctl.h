@@ -157,6 +157,7 @@ int rollout_abort_command(const struct arguments *arguments);
 int version_command(const struct arguments *arguments);
 int completion_command(const struct arguments *arguments);
 int complete_command(const struct arguments *arguments);
+int keygen_command(const struct arguments *arguments);
 int help_command(const struct arguments *arguments);
 
 #endif

@@ -295,14 +295,14 @@ static void take_model(struct top *top, yyjson_val *model)
 {
     size_t i, count;
     yyjson_val *version;
-    const char *name = text_in(model, "name"), *stable = text_in(model, "stable");
+    const char *stable = text_in(model, "stable");
     yyjson_arr_foreach(yyjson_obj_get(model, "versions"), i, count, version)
     {
         if (strcmp(text_in(version, "state"), "unloaded") == 0)
             continue;
-        struct top_row *row =
-            row_of(top, *name == '\0' ? text_in(model, "model") : name, text_in(version, "version"));
+        struct top_row *row = row_of(top, text_in(model, "model"), text_in(version, "version"));
         yyjson_val *share = yyjson_obj_get(version, "share");
+        row->wanted = number_in(version, "wanted", row->wanted);
         row->shadow = yyjson_get_bool(yyjson_obj_get(version, "shadow"));
         if (yyjson_is_num(share))
             row->share = yyjson_get_num(share) / 100;

@@ -199,11 +199,12 @@ static void overrule(struct deploy *deploy, const struct wish *wish)
 /* ---- wishes ---- */
 
 /* What the job needs to know later on. */
-static void furnish(struct job *job, const struct petition *petition, const char *stable_before)
+static void furnish(const struct deploy *deploy, struct job *job, const struct petition *petition,
+                    const char *stable_before)
 {
     const struct wish *wish = petition->wish;
     if (moves(wish->kind)) {
-        const struct deployment *said = deployments_find(petition->said, wish->model);
+        const struct deployment *said = deployments_find(deploy->said, wish->model);
         job->stable_before = stable_before == NULL ? NULL : object_strdup(stable_before);
         deployment_say(&job->version, said == NULL ? NULL : said->stable); /* NULL: the highest */
     }
@@ -241,8 +242,7 @@ uint64_t deploy_wish(struct deploy *deploy, const struct plan *plan, const struc
     } else {
         overrule(deploy, wish);
         struct job *job = begin(deploy, wish);
-        petition.said = deploy->said; /* what was until now is freed */
-        furnish(job, &petition, stable_before);
+        furnish(deploy, job, &petition, stable_before);
         id = job->id;
         for (size_t i = 0; i < job->asked.count; i++) /* the one that was overruled may have asked, too */
             deployment_list(&deployments_require(deploy->said, wish->model)->asked, job->asked.names[i]);
@@ -369,7 +369,8 @@ static bool all_gone(const struct deploy *deploy, const struct plan *plan, const
     DL_FOREACH(deploy->members->first, member)
     {
         const struct command *command = member->command;
-        if (command->role != ROLE_WORKER || strcmp(command->model, job->model) != 0 ||
+        if (command->role != ROLE_WORKER || service_state(member->service) == SERVICE_STOPPED ||
+            strcmp(command->model, job->model) != 0 ||
             (job->version != NULL && strcmp(command->version, job->version) != 0))
             continue;
         if (job->kind == WISH_UNLOAD || plan_of_command(plan, command) == NULL || member->leaving)

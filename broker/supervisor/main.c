@@ -7,6 +7,7 @@
 #include "audit.h"
 #include "clock.h"
 #include "footprint.h"
+#include "keys.h"
 #include "ledger.h"
 #include "log.h"
 #include "process.h"
@@ -190,7 +191,8 @@ int main(int argc, char **argv)
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
     struct config *config = options_config(&options);
     struct placement placement;
-    struct runtime *runtime = prepare_environment(config, &placement) ? runtime_open(config) : NULL;
+    struct runtime *runtime =
+        keys_check(config) && prepare_environment(config, &placement) ? runtime_open(config) : NULL;
     char path[RUNTIME_PATH_BYTES];
     bool new_socket;
     int status = 1;
