@@ -237,6 +237,14 @@ static void add_model(struct table *table, const struct status *status, yyjson_v
     table_cell(table, TONE_PLAIN, "%s", why);
 }
 
+/* The broker knows every version of the repository: one that nobody runs, and nobody wants, is nothing to
+ * show. */
+static bool is_idle(const struct status *status, yyjson_val *known)
+{
+    yyjson_val *decided = find_decided(status, text_in(known, "model"), text_in(known, "version"));
+    return strcmp(text_in(decided, "state"), "unloaded") == 0 && number_in(known, "workers") == 0;
+}
+
 /* Calls `take` for each version that the supervisor wants or the broker knows. */
 static void each_version(const struct status *status,
                          void (*take)(void *self, const struct status *status, yyjson_val *wanted,
@@ -252,7 +260,8 @@ static void each_version(const struct status *status,
     }
     yyjson_arr_foreach(yyjson_obj_get(status->broker, "models"), i, count, entry)
     {
-        if (find_model(status->supervisor, text_in(entry, "model"), text_in(entry, "version")) == NULL)
+        if (find_model(status->supervisor, text_in(entry, "model"), text_in(entry, "version")) == NULL &&
+            !is_idle(status, entry))
             take(self, status, NULL, entry);
     }
 }

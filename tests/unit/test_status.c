@@ -168,12 +168,14 @@ START_TEST(what_was_decided_stands_beside)
         "{'model':'m','version':'5','wanted':1,'why':'loaded'}]}",
         "{'models':[{'model':'m','version':'2','state':'ready','workers':3,'unmanaged':1},"
         "{'model':'m','version':'3','state':'ready','workers':1,'stable':false},"
-        "{'model':'m','version':'5','state':'failed','reason':'no\\u001bfile','workers':0}],"
+        "{'model':'m','version':'5','state':'failed','reason':'no\\u001bfile','workers':0},"
+        "{'model':'m','version':'6','state':'loading','workers':0}],"
         "'workers':[{'model':'m','version':'2','pid':7,'state':'idle','in_flight':1,'managed':false,"
         "'address':'10.0.0.9','key_name':'host9'}]}");
     decided =
         parse("{'models':[{'model':'m','versions':[{'version':'2','share':97.5},{'version':'3','share':2.5},"
-              "{'version':'4','shadow':true,'share':0,'state':'loading','reason':'it is still being written'}"
+              "{'version':'4','shadow':true,'share':0,'state':'loading','reason':'it is still being "
+              "written'},{'version':'6','state':'unloaded'}"
               "]}]}");
     status.models = yyjson_doc_get_root(decided);
     char *text = printed(print_plain, &status);

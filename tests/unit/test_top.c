@@ -152,14 +152,18 @@ START_TEST(what_was_decided_is_shown)
     show((struct top_look){0},
          (struct top_look){
              .broker = json("{'models':[{'model':'m','version':'2','state':'ready','stable':true,'workers':1,"
-                            "'queue_rows':40,'queue_requests':4,'in_flight':3}]}"),
+                            "'queue_rows':40,'queue_requests':4,'in_flight':3},"
+                            "{'model':'m','version':'1','state':'loading','workers':0},"
+                            "{'model':'m','version':'6','state':'ready','workers':1,'unmanaged':1}]}"),
              .models = json("{'models':[{'model':'m','stable':'2','versions':["
                             "{'version':'2','state':'ready','share':95,'wanted':3},{'version':'3','state':'"
                             "ready','share':5.0},"
                             "{'version':'4','state':'loading','share':0,'shadow':true},"
                             "{'version':'5','state':'failed','share':0,'reason':'golden: no'},"
-                            "{'version':'1','state':'unloaded'}]}]}")});
-    ck_assert_uint_eq(top->count, 4);
+                            "{'version':'1','state':'unloaded'},{'version':'6','state':'unloaded'},{'version'"
+                            ":'7','state':'unloaded'}]}]}")});
+    ck_assert_uint_eq(top->count, 5); /* 1 and 7 do not run; 6 is run by somebody else */
+    ck_assert_int_eq(row("m", "6")->unmanaged, 1);
     ck_assert_double_eq_tol(row("m", "2")->share, 0.95, 1e-9);
     ck_assert_double_eq_tol(row("m", "3")->share, 0.05, 1e-9);
     ck_assert_int_eq(row("m", "2")->wanted, 3);
