@@ -65,7 +65,10 @@ yyjson_mut_doc *audit_begin(int64_t actor, const char *act)
     if (actor >= 0)
         yyjson_mut_obj_add_sint(entry, root, "uid", actor);
     else
-        yyjson_mut_obj_add_str(entry, root, "by", actor == AUDIT_SUPERVISOR ? "supervisor" : "unknown");
+        yyjson_mut_obj_add_str(entry, root, "by",
+                               actor == AUDIT_SUPERVISOR ? "supervisor"
+                               : actor == AUDIT_SIGNAL   ? "signal"
+                                                         : "unknown");
     yyjson_mut_obj_add_strcpy(entry, root, "act", act);
     return entry;
 }

@@ -8,7 +8,11 @@
 struct audit;
 
 /* Who acts: the uid of the peer of the control socket, or one of these. */
-enum { AUDIT_SUPERVISOR = -2 /* on its own */, AUDIT_UNKNOWN = -1 };
+enum {
+    AUDIT_SIGNAL = -3,     /* whoever may send one */
+    AUDIT_SUPERVISOR = -2, /* on its own */
+    AUDIT_UNKNOWN = -1
+};
 
 /* The file is made with the first act, and opened for each: whoever moves it away to keep it (logrotate) need
  * tell nobody. Never NULL. */

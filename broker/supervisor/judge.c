@@ -29,6 +29,11 @@
  *   estimated from the placements. It is asked only while the candidate has at most half of the requests:
  * with more, its workers have more to do than the stable version's, and would be blamed for it.
  *
+ *  * What is wrong must be so in more than one look: the one that brought most errors does not count for
+ * errors, nor the one with most long times for the bound on times, nor the one that left most unserved.
+ * Requests of one moment share its fate (a batch that fails, a host that stands still), and are no more than
+ * one witness.
+ *
  * When the candidate breaks a bound and the stable version breaks it as surely at the same time, and the
  * candidate not more than twice as often, the cause is elsewhere (the host, a flood): then the roll-out
  * holds, since going back would help nobody.
@@ -193,12 +198,11 @@ static double unserved_rate(const struct judged *judged)
     return all > 0 ? (double)judged->unserved / all : 0;
 }
 
-/* Requests that certainly took longer: a bucket that the bound lies in counts as below it. */
-static uint64_t longer_than(const struct latency *latency, int64_t bound)
+uint64_t judged_longer(const struct judged *judged, int64_t bound)
 {
     uint64_t count = 0;
     for (size_t i = latency_bucket(bound) + 1; i < LATENCY_BUCKETS; i++)
-        count += latency->counts[i];
+        count += judged->latency.counts[i];
     return count;
 }
 
@@ -222,6 +226,19 @@ struct verdict {
 
 #define SAY(verdict, ...) snprintf((verdict)->reason, JUDGE_REASON_BYTES, __VA_ARGS__)
 
+static double bad_of(const struct judged_share *share)
+{
+    return (double)(share->count - share->good);
+}
+
+/* That bet without the worst look; where nothing bad is allowed at all, one is enough. */
+static double bet_on_bound(uint64_t bad, uint64_t count, const struct judged_share *worst, double bound)
+{
+    if (bound <= 0)
+        return bet((double)bad, (double)count, bound);
+    return bet((double)bad - bad_of(worst), (double)(count - worst->count), bound);
+}
+
 /* A bound that the candidate surely breaks: unless the stable version does, too, and not much less. */
 static enum judge_answer broken(double bad, double count, double stable_bad, double stable_count,
                                 double bound)
@@ -237,7 +254,7 @@ static void check_errors(const struct judge_case *facts, struct verdict *verdict
     double requests = (double)judged_requests(candidate), bound = facts->bounds.max_error_rate;
     double stable_requests = (double)judged_requests(stable);
     double errors = (double)candidate->errors, stable_errors = (double)stable->errors;
-    if (is_sure(bet(errors, requests, bound))) {
+    if (is_sure(bet_on_bound(candidate->errors, judged_requests(candidate), &facts->worst_errors, bound))) {
         verdict->answer = broken(errors, requests, stable_errors, stable_requests, bound);
         SAY(verdict,
             "%" PRIu64 " of %.0f requests failed (%.3g %%): surely more than %.3g %%; of the stable "
@@ -245,7 +262,9 @@ static void check_errors(const struct judge_case *facts, struct verdict *verdict
             candidate->errors, requests, 100 * errors / requests, 100 * bound,
             100 * judged_error_rate(stable),
             verdict->answer == JUDGE_HOLD ? ", so that the cause is elsewhere" : "");
-    } else if (is_sure(bet_between(errors, requests, stable_errors, stable_requests, TIMES_AS_OFTEN))) {
+    } else if (is_sure(bet_between(errors - bad_of(&facts->worst_errors),
+                                   requests - (double)facts->worst_errors.count, stable_errors,
+                                   stable_requests, TIMES_AS_OFTEN))) {
         verdict->answer = JUDGE_ROLL_BACK;
         SAY(verdict,
             "%" PRIu64 " of %.0f requests failed (%.3g %%): surely more than twice as often as of the "
@@ -262,7 +281,8 @@ static void check_unserved(const struct judge_case *facts, struct verdict *verdi
     double stable_all = (double)(judged_requests(stable) + stable->unserved);
     double rate = unserved_rate(candidate), stable_rate = unserved_rate(stable);
     if (rate < stable_rate + UNSERVED_MORE ||
-        !is_sure(bet_between((double)candidate->unserved, all, (double)stable->unserved, stable_all,
+        !is_sure(bet_between((double)candidate->unserved - bad_of(&facts->worst_unserved),
+                             all - (double)facts->worst_unserved.count, (double)stable->unserved, stable_all,
                              TIMES_AS_OFTEN)))
         return;
     verdict->answer = JUDGE_ROLL_BACK;
@@ -276,10 +296,10 @@ static void check_p99(const struct judge_case *facts, struct verdict *verdict)
 {
     const struct latency *candidate = &facts->candidate->latency, *stable = &facts->stable->latency;
     int64_t bound = facts->bounds.max_p99;
-    uint64_t count = latency_total(candidate), longer = longer_than(candidate, bound);
-    if (bound == 0 || !is_sure(bet((double)longer, (double)count, TAIL)))
+    uint64_t count = latency_total(candidate), longer = judged_longer(facts->candidate, bound);
+    if (bound == 0 || !is_sure(bet_on_bound(longer, count, &facts->worst_times, TAIL)))
         return;
-    verdict->answer = broken((double)longer, (double)count, (double)longer_than(stable, bound),
+    verdict->answer = broken((double)longer, (double)count, (double)judged_longer(facts->stable, bound),
                              (double)latency_total(stable), TAIL);
     SAY(verdict,
         "%" PRIu64 " of %" PRIu64 " answers (%.3g %%) took longer than %.4g ms: the 99th percentile "
@@ -345,8 +365,7 @@ static bool lacks_something(const struct judge_case *facts, struct verdict *verd
     const struct judge_bounds *bounds = &facts->bounds;
     const struct judged *candidate = facts->candidate;
     uint64_t requests = judged_requests(candidate);
-    double longer =
-        share_of(longer_than(&candidate->latency, bounds->max_p99), latency_total(&candidate->latency));
+    double longer = share_of(judged_longer(candidate, bounds->max_p99), latency_total(&candidate->latency));
     if (requests < bounds->min_requests)
         SAY(verdict, "waits for more traffic: %" PRIu64 " of at least %" PRIu64 " requests", requests,
             bounds->min_requests);

@@ -19,6 +19,13 @@ struct judged_share {
     uint64_t good;
 };
 
+/* Takes what one look brought, when more of it was bad than in any look before. */
+static inline void judged_worst(struct judged_share *worst, uint64_t count, uint64_t bad)
+{
+    if (bad > worst->count - worst->good)
+        *worst = (struct judged_share){count, count - bad};
+}
+
 /* What the operator allows. */
 struct judge_bounds {
     double max_error_rate; /* a share: 0.001 is one in a thousand */
@@ -31,8 +38,11 @@ struct judge_bounds {
 struct judge_case {
     struct judge_bounds bounds;
     const struct judged *candidate;
-    const struct judged *stable; /* in the same time */
-    double share;                /* of the requests that the candidate gets, 0 to 1 */
+    const struct judged *stable;      /* in the same time */
+    double share;                     /* of the requests that the candidate gets, 0 to 1 */
+    struct judged_share worst_errors; /* of the looks of this step, the one that brought most errors */
+    struct judged_share worst_times;  /* likewise of answers that took longer than max_p99 */
+    struct judged_share worst_unserved;
     struct judged_share agreement;
     struct judged_share accuracy;
     bool time_is_over; /* the step has lasted as long as it should */
@@ -66,6 +76,8 @@ struct judgement judge(const struct judge_case *facts);
 uint64_t judged_requests(const struct judged *judged);
 /* Errors among them, 0 to 1; 0 when there were none. */
 double judged_error_rate(const struct judged *judged);
+/* How many answers certainly took longer; what lies in the bucket of the bound does not. */
+uint64_t judged_longer(const struct judged *judged, int64_t bound);
 /* How often a request takes the candidate longer than the stable version (as often as not: 0.5), were the
  * stable version `slack` times slower than it is. 0.5 when one of them has no requests. */
 double judged_slower(const struct judged *candidate, const struct judged *stable, double slack);

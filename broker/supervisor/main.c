@@ -51,7 +51,9 @@ static void stop_loop(void *self)
 
 static void stop(void *self)
 {
-    fleet_stop(((struct program *)self)->fleet);
+    struct program *program = self;
+    audit_end(program->audit, audit_begin(AUDIT_SIGNAL, "stop"));
+    fleet_stop(program->fleet);
 }
 
 static void ignore_change(void *self, const char *text)
@@ -63,7 +65,11 @@ static void ignore_change(void *self, const char *text)
 static void reload(void *self)
 {
     char reason[512]; /* logged already, as the changes are */
-    fleet_reload(((struct program *)self)->fleet, reason, sizeof(reason), ignore_change, NULL);
+    struct program *program = self;
+    bool done = fleet_reload(program->fleet, reason, sizeof(reason), ignore_change, NULL);
+    yyjson_mut_doc *entry = audit_begin(AUDIT_SIGNAL, "reload");
+    yyjson_mut_obj_add_bool(entry, yyjson_mut_doc_get_root(entry), "done", done);
+    audit_end(program->audit, entry);
 }
 
 static void look_at_rollouts(void *self)

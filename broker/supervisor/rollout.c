@@ -186,6 +186,20 @@ static void begin_shares(struct rollouts *rollouts, struct rollout *rollout)
     rollout->agreement = rollout->accuracy = (struct judged_share){0};
 }
 
+/* Remembers the worst look. `before`: the candidate's figures before it. */
+static void note_worst(struct rollout *rollout, const struct judged *before)
+{
+    const struct judged *now = &rollout->gathered[ROLLOUT_CANDIDATE];
+    int64_t bound = rollout->bounds.max_p99;
+    judged_worst(&rollout->worst_errors, judged_requests(now) - judged_requests(before),
+                 now->errors - before->errors);
+    judged_worst(&rollout->worst_times, latency_total(&now->latency) - latency_total(&before->latency),
+                 judged_longer(now, bound) - judged_longer(before, bound));
+    judged_worst(&rollout->worst_unserved,
+                 judged_requests(now) + now->unserved - judged_requests(before) - before->unserved,
+                 now->unserved - before->unserved);
+}
+
 /* Adds what was counted since the last look. False when the broker does not answer. */
 static bool gather(struct rollouts *rollouts, struct rollout *rollout)
 {
@@ -196,13 +210,14 @@ static bool gather(struct rollouts *rollouts, struct rollout *rollout)
     for (size_t i = 0; i < ROLLOUT_SIDES; i++)
         if (!tally_read(figures(rollouts), rollout->model, names[i], &epoch, &now[i]))
             return false;
-    const struct judged nothing = {0};
+    const struct judged nothing = {0}, before = rollout->gathered[ROLLOUT_CANDIDATE];
     for (size_t i = 0; i < ROLLOUT_SIDES; i++) {
         if (!rollout->fresh)
             tally_gather(&rollout->gathered[i], &now[i],
                          epoch == rollout->epoch ? &rollout->seen[i] : &nothing);
         rollout->seen[i] = now[i];
     }
+    note_worst(rollout, &before);
     rollout->epoch = epoch;
     rollout->fresh = false;
     if (rollout->bounds.min_agreement > 0)
@@ -259,6 +274,7 @@ static void enter_step(struct rollouts *rollouts, struct rollout *rollout, size_
 {
     rollout->requests_before += judged_requests(&rollout->gathered[ROLLOUT_CANDIDATE]);
     memset(rollout->gathered, 0, sizeof rollout->gathered);
+    rollout->worst_errors = rollout->worst_times = rollout->worst_unserved = (struct judged_share){0};
     rollout->state = ROLLOUT_RUNNING;
     rollout->step = step;
     rollout->moved = false;
@@ -363,6 +379,9 @@ static void look_running(struct rollouts *rollouts, struct rollout *rollout)
         .candidate = &rollout->gathered[ROLLOUT_CANDIDATE],
         .stable = &rollout->gathered[ROLLOUT_STABLE],
         .share = (double)rollout->steps[rollout->step] / ROUTE_WHOLE,
+        .worst_errors = rollout->worst_errors,
+        .worst_times = rollout->worst_times,
+        .worst_unserved = rollout->worst_unserved,
         .agreement = rollout->agreement,
         .accuracy = rollout->accuracy,
         .time_is_over = !rollout->paused && rollout->watched_ms >= rollout->every_ms,

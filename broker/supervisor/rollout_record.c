@@ -213,6 +213,9 @@ static void read_progress(struct reading *reading, struct rollout *rollout)
     read_share(object, "agreement", &rollout->agreement);
     read_share(object, "accuracy_seen", &rollout->accuracy_seen);
     read_share(object, "accuracy", &rollout->accuracy);
+    read_share(object, "worst_errors", &rollout->worst_errors);
+    read_share(object, "worst_times", &rollout->worst_times);
+    read_share(object, "worst_unserved", &rollout->worst_unserved);
     rollout->requests_before = yyjson_get_uint(yyjson_obj_get(object, "requests_before"));
     rollout->began_ms = yyjson_get_sint(yyjson_obj_get(object, "began_ms"));
     rollout->ended_ms = yyjson_get_sint(yyjson_obj_get(object, "ended_ms"));
@@ -320,5 +323,8 @@ void rollout_record_to_json(const struct rollout *rollout, yyjson_mut_doc *docum
     write_share(&rollout->agreement, document, object, "agreement");
     write_share(&rollout->accuracy_seen, document, object, "accuracy_seen");
     write_share(&rollout->accuracy, document, object, "accuracy");
+    write_share(&rollout->worst_errors, document, object, "worst_errors");
+    write_share(&rollout->worst_times, document, object, "worst_times");
+    write_share(&rollout->worst_unserved, document, object, "worst_unserved");
     yyjson_mut_obj_add_uint(document, object, "requests_before", rollout->requests_before);
 }

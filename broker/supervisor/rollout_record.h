@@ -71,8 +71,9 @@ struct rollout {
     struct judged gathered[ROLLOUT_SIDES];         /* since the step began */
     struct judged_share agreement_seen, agreement; /* the last one since the roll-out began */
     struct judged_share accuracy_seen, accuracy;
-    uint64_t requests_before;          /* of the candidate, in earlier steps */
-    int64_t ended_ms;                  /* 0: it has not */
+    struct judged_share worst_errors, worst_times, worst_unserved; /* looks of this step, see judge.h */
+    uint64_t requests_before;                                      /* of the candidate, in earlier steps */
+    int64_t ended_ms;                                              /* 0: it has not */
     char reason[ROLLOUT_REASON_BYTES]; /* what is to be said of it now, one sentence */
     struct rollout_decision decisions[ROLLOUT_DECISIONS_MAX];
     size_t decision_count; /* ever; the last ones are at (count - 1) % MAX and before */
