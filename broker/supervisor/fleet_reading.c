@@ -18,6 +18,8 @@
 
 /* How soon after a change of the repository it is read: what is done together comes together. */
 #define RESCAN_AFTER (50 * MILLISECOND)
+/* And this many times as long as a reading takes: a large copy changes something all the time. */
+#define RESCAN_SHARE 10
 /* How often it is read when not everything in it can be watched. */
 #define RESCAN_BLIND (5 * SECOND)
 
@@ -142,7 +144,8 @@ void fleet_schedule_rescan(struct fleet *fleet, const struct plan *plan)
 
 static void repository_changed(void *self)
 {
-    rescan_in(self, RESCAN_AFTER);
+    struct fleet *fleet = self;
+    rescan_in(fleet, fleet->rescan_after > RESCAN_AFTER ? fleet->rescan_after : RESCAN_AFTER);
 }
 
 void fleet_watch(struct fleet *fleet)
@@ -178,10 +181,12 @@ static struct plan *read_repository(struct fleet *fleet, const struct look *look
                                          .asked_for = look->asked_for,
                                          .model = look->model,
                                          .version = look->version};
+    int64_t began = clock_now();
     loop_timer_cancel(fleet->setup.loop, &fleet->rescan);
     if (fleet->repository != NULL)
         repository_rescan(fleet->repository);
     struct plan *plan = plan_new(&reading, errors);
+    fleet->rescan_after = RESCAN_SHARE * (clock_now() - began);
     fleet_schedule_rescan(fleet, plan);
     return plan;
 }
@@ -300,6 +305,18 @@ static void renew(struct fleet *fleet, const struct wish *wish)
     }
 }
 
+/* Who wishes something of a model wants to know whether it starts now, not whether it did. */
+static void try_model(struct fleet *fleet, const char *model)
+{
+    struct member *member;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        if (member->command->role == ROLE_WORKER && !member->retiring &&
+            strcmp(member->command->model, model) == 0)
+            service_event(member->service, SERVICE_ON_START);
+    }
+}
+
 uint64_t fleet_wish(struct fleet *fleet, const struct wish *wish, char *reason, size_t capacity)
 {
     CHECK_OBJECT(fleet, FLEET_MAGIC);
@@ -312,7 +329,9 @@ uint64_t fleet_wish(struct fleet *fleet, const struct wish *wish, char *reason, 
     uint64_t id = deploy_wish(fleet->deploy, fleet->plan, wish, reason, capacity);
     if (id != 0 && wish->kind == WISH_RELOAD)
         renew(fleet, wish);
-    if (id != 0)
+    if (id != 0) {
+        try_model(fleet, wish->model);
         fleet_decide(fleet);
+    }
     return id;
 }

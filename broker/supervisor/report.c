@@ -65,7 +65,7 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *models, const str
     yyjson_mut_obj_add_strcpy(reply, entry, "model", model->name);
     yyjson_mut_obj_add_strcpy(reply, entry, "version", version);
     yyjson_mut_obj_add_int(reply, entry, "wanted", instances);
-    yyjson_mut_obj_add_bool(reply, entry, "required", model->required && serves);
+    yyjson_mut_obj_add_bool(reply, entry, "required", model->required && serves && !model->stopped);
     yyjson_mut_obj_add_str(reply, entry, "why", why);
 }
 

@@ -218,7 +218,7 @@ class Poison(unittest.TestCase):
                              rf"^version 1 is failed, 0 workers are ready: exit 1: .*{reason}$")
             shown = stack.outrigger("status").stdout
             self.assertRegex(shown, rf"worker\.sum\.1\.1 does not start\. Its last words:\n    .*{reason}\n")
-            self.assertRegex(shown, r"sum +1 +failed +0/1")
+            self.assertRegex(shown, r"sum +1 +failed +100% +0/1")
             status, body = ask(stack.client(), [1, 2, 3, 4])    # at once: nobody can answer it
             self.assertEqual((status, body["kind"]), (503, "not_ready"))
             self.assertEqual(self.restarts(stack), 2)           # and it is left alone
