@@ -80,11 +80,11 @@ class Rollout(unittest.TestCase):
         self.repository = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-models."))
         self.addCleanup(shutil.rmtree, self.repository)
 
-    def stack(self, web="nginx", stable="", candidate=""):
+    def stack(self, web="nginx", stable="", candidate="", configuration=CONFIGURATION):
         shutil.rmtree(self.repository / "sum", ignore_errors=True)
         write_model(self.repository, "1", stable)
         write_model(self.repository, "2", candidate)
-        (self.repository / "sum" / "model.conf").write_text(CONFIGURATION)
+        (self.repository / "sum" / "model.conf").write_text(configuration)
         return Stack(web=web, models=self.repository)
 
     def status(self, stack):
@@ -194,6 +194,17 @@ class Rollout(unittest.TestCase):
             self.assertEqual(self.route(stack), ("1", "model.conf", []))
             self.assertEqual(load.versions(), {"1"})
             self.assertEqual(load.statuses(), {200})
+
+    def test_the_highest_version_does_not_come_back_by_itself(self):
+        """Without a version named the highest one takes the traffic: a roll-out pins what it began with."""
+        with self.stack(stable="fail_every = 20;", configuration="batching = { max_batch_rows = 1; };") as stack, \
+             Load(stack) as load:
+            self.assertEqual(self.route(stack), ("2", "model.conf", []))
+            done = stack.outrigger("rollout", "sum", "1", "--every", "10m", "--max-error-rate", "0.1%", "--wait", "100s")
+            self.assertEqual((done.returncode, self.status(stack)["state"]), (1, "rolled back"), done)
+            model, = stack.control("supervisor.sock", {"command": "models", "model": "sum"})["models"]
+            self.assertEqual((model["pinned"], model["stable"], model["wanted"]), (True, "2", "2"))
+            self.assertEqual(load.statuses(), {200, 500})
 
     def test_the_operator_may_interfere(self):
         with self.stack() as stack, Load(stack) as load:
