@@ -101,6 +101,20 @@ static struct end *remote(const struct key_pair *pair, uint32_t pid)
     return worker;
 }
 
+/* Of a peer that speaks ZMTP 3.0 without security. */
+static const char null_greeting[64] = "\xff\0\0\0\0\0\0\0\0\x7f\x03\0NULL";
+
+/* A connection without ZeroMQ. */
+static int connect_raw(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    address.sin_port = htons((uint16_t)atoi(strrchr(workers_tcp, ':') + 1));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0)
+        connect(fd, (struct sockaddr *)&address, sizeof address);
+    return fd;
+}
+
 /* ---- who comes in ---- */
 
 START_TEST(an_allowed_key_serves_and_is_known_by_its_name)
@@ -139,8 +153,12 @@ START_TEST(nobody_else_comes_in_and_each_is_counted)
     WAIT_FOR(refused("unlisted") > 0);
     knock(workers_tcp, &host7, stranger.public_key);
     WAIT_FOR(refused("key") > 0);
-    knock(workers_tcp, NULL, NULL);
+    int plain = connect_raw();
+    WAIT_FOR(send(plain, null_greeting, sizeof null_greeting, MSG_NOSIGNAL) == sizeof null_greeting);
     WAIT_FOR(refused("mechanism") > 0);
+    knock(workers_tcp, NULL, NULL); /* it may be the first of both to see that */
+    WAIT_FOR(refused("mechanism") + refused("broken") > 1);
+    close(plain);
     uint64_t before = refused("unlisted");
     knock(askers_tcp, &host8, broker_pair.public_key); /* which opens the other door */
     WAIT_FOR(refused("unlisted") > before);
@@ -297,6 +315,7 @@ START_TEST(a_busy_worker_whose_connection_ends_is_found_at_once)
     end_close(far);
     scene_result(near, scene_expect_batch(near, "one"), "done");
     scene_expect_reply(asker, 1, "done");
+    ck_assert_uint_eq(scene_counter(METRIC_WORKERS_LOST, "m", "died", NULL), 1); /* and not as overdue */
 }
 END_TEST
 
@@ -425,16 +444,6 @@ START_TEST(an_asker_that_is_taken_out_hears_nothing_more)
 END_TEST
 
 /* ---- strangers in numbers ---- */
-
-static int connect_raw(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    address.sin_port = htons((uint16_t)atoi(strrchr(workers_tcp, ':') + 1));
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd >= 0)
-        connect(fd, (struct sockaddr *)&address, sizeof address);
-    return fd;
-}
 
 /* ZeroMQ greets first. */
 static bool has_ended(int fd)

@@ -4,7 +4,7 @@
 #include "suite.h"
 #include "top_frame.h"
 
-enum { DOCUMENTS_MAX = 16 };
+enum { DOCUMENTS_MAX = 32 };
 static yyjson_doc *documents[DOCUMENTS_MAX];
 static size_t document_count;
 static struct top *top;
@@ -20,6 +20,7 @@ static yyjson_val *json(const char *text)
     yyjson_doc *document = yyjson_read(copy, strlen(copy), 0);
     ck_assert_msg(document != NULL, "%s", copy);
     free(copy);
+    ck_assert_uint_lt(document_count, DOCUMENTS_MAX);
     documents[document_count++] = document;
     return yyjson_doc_get_root(document);
 }
@@ -27,6 +28,7 @@ static yyjson_val *json(const char *text)
 static void tear_down(void)
 {
     top_free(top);
+    top = NULL;
     while (document_count > 0)
         yyjson_doc_free(documents[--document_count]);
 }
@@ -58,8 +60,9 @@ static const struct top_row *row(const char *model, const char *version)
 
 static void show_figures(const char *before, const char *now)
 {
-    show((struct top_look){.figures = before == NULL ? NULL : json(before)},
-         (struct top_look){.figures = json(now)});
+    const struct top_look first = {.figures = before == NULL ? NULL : json(before)};
+    const struct top_look second = {.figures = json(now)};
+    show(first, second);
 }
 
 START_TEST(rates_are_those_between_the_looks)
@@ -123,16 +126,17 @@ END_TEST
 
 START_TEST(processes_cost)
 {
-    show((struct top_look){.supervisor = json("{'processes':[" PROCESS(
-                               "w1", "worker", "2", "running", "11",
-                               "0") "," PROCESS("b", "broker", "", "running", "13", "0") "]}")},
-         (struct top_look){
-             .supervisor =
-                 json("{'processes':[" PROCESS("w1", "worker", "2", "running", "11", "1000000") "," PROCESS(
-                     "w2", "worker", "2", "draining", "12",
-                     "500000") "," PROCESS("b", "broker", "", "running", "13",
-                                           "3000000") "," PROCESS("f", "frontend", "", "starting", "14",
-                                                                  "0") "]}")});
+    const struct top_look before = {
+        .supervisor = json("{'processes':[" PROCESS("w1", "worker", "2", "running", "11", "0") "," PROCESS(
+            "b", "broker", "", "running", "13", "0") "]}")};
+    const struct top_look now = {
+        .supervisor =
+            json("{'processes':[" PROCESS("w1", "worker", "2", "running", "11", "1000000") "," PROCESS(
+                "w2", "worker", "2", "draining", "12",
+                "500000") "," PROCESS("b", "broker", "", "running", "13",
+                                      "3000000") "," PROCESS("f", "frontend", "", "starting", "14",
+                                                             "0") "]}")};
+    show(before, now);
     const struct top_row *found = row("m", "2");
     ck_assert_double_eq_tol(found->cpu, 0.5, 1e-9); /* the second was not there before */
     ck_assert_int_eq(found->resident, 2 << 20);
