@@ -57,8 +57,9 @@ struct port {
     port_refused *refused;
     void *self;
     /* the message that is being read */
-    void *from; /* the socket it came in at */
-    bool more;  /* frames of its ZeroMQ message are left */
+    void *from;     /* the socket it came in at */
+    bool more;      /* frames of its ZeroMQ message are left */
+    zmq_msg_t head; /* the frame of its envelope */
     size_t frame_count;
     zmq_msg_t frames[PROTOCOL_COUNT_MAX]; /* of payloads that did not travel inside */
     struct text views[PROTOCOL_COUNT_MAX];
@@ -239,27 +240,27 @@ static bool is_barred(struct port *port, const zmq_msg_t *frame)
 static const char *receive_frames(struct port *port, struct port_message *message)
 {
     const char *complaint = NULL;
-    zmq_msg_t head;
-    zmq_msg_init(&head);
+    zmq_msg_t *head = &port->head;
+    zmq_msg_init(head);
     bool barred = false;
     if (message->peer.length == 0)
         complaint = "the routing id is too long; leave it to ZeroMQ";
     for (bool first = true; port->more; first = false) {
-        if (zmq_msg_recv(&head, port->from, ZMQ_DONTWAIT) < 0)
+        if (zmq_msg_recv(head, port->from, ZMQ_DONTWAIT) < 0)
             break;
-        port->more = zmq_msg_more(&head);
-        message->hello = first && !port->more && zmq_msg_size(&head) == 0;
-        message->frame = &head;
+        port->more = zmq_msg_more(head);
+        message->hello = first && !port->more && zmq_msg_size(head) == 0;
+        message->frame = head;
         if (first && message->peer.remote)
-            barred = is_barred(port, &head);
+            barred = is_barred(port, head);
         if (complaint != NULL || barred)
             continue;
         if (message->hello)
             port->received(port->self, message);
         else
-            complaint = receive_train(port, message, &head);
+            complaint = receive_train(port, message, head);
     }
-    zmq_msg_close(&head);
+    zmq_msg_close(head);
     return complaint;
 }
 

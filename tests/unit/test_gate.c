@@ -111,7 +111,7 @@ static int connect_raw(void)
     address.sin_port = htons((uint16_t)atoi(strrchr(workers_tcp, ':') + 1));
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0)
-        connect(fd, (struct sockaddr *)&address, sizeof address);
+        (void)connect(fd, (struct sockaddr *)&address, sizeof address);
     return fd;
 }
 
