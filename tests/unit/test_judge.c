@@ -183,6 +183,17 @@ START_TEST(only_half_as_slow_again_is_too_slow)
 }
 END_TEST
 
+START_TEST(what_nobody_feels_is_not_too_slow)
+{
+    answer(&stable, 2000, 60 * MICROSECOND);
+    answer(&candidate, 2000, 150 * MICROSECOND); /* its workers sleep more deeply */
+    expect(JUDGE_CONTINUE, "nothing is wrong so far");
+    candidate = (struct judged){0};
+    answer(&candidate, 2000, 600 * MICROSECOND);
+    expect(JUDGE_ROLL_BACK, "surely more than 1.5 times as slow as the stable version");
+}
+END_TEST
+
 START_TEST(a_few_slow_answers_are_no_reason)
 {
     answer(&stable, 2000, 10 * MILLISECOND);
@@ -420,6 +431,7 @@ int main(void)
         what_lies_in_the_bucket_of_the_bound_does_not_break_it,
         no_single_look_breaks_a_bound,
         only_half_as_slow_again_is_too_slow,
+        what_nobody_feels_is_not_too_slow,
         a_few_slow_answers_are_no_reason,
         ranks_count_ties_half,
         what_it_does_not_serve_is_compared,
