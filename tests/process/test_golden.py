@@ -83,9 +83,9 @@ class Golden(unittest.TestCase):
         with Stack(web="nginx", models=self.repository, settings=FAR) as stack, Load(stack) as load:
             self.write("2", BAD)
             self.reload(stack)
-            stack.wait(lambda: self.failed(stack, "worker.sum.2"), "version 2 is not called failed")
-            self.expect_reason(stack, "worker.sum.2", FAULT)
-            self.assertEqual(stack.process("worker.sum.2")["restarts"], 0)
+            stack.wait(lambda: self.failed(stack, "worker.sum.2.1"), "version 2 is not called failed")
+            self.expect_reason(stack, "worker.sum.2.1", FAULT)
+            self.assertEqual(stack.process("worker.sum.2.1")["restarts"], 0)
             self.assertEqual(stack.request("GET", "/ready")[0], 200)    # version 1 serves
             seen = len(load.versions)
             stack.wait(lambda: len(load.versions) > seen + 100, "version 1 does not go on")
@@ -99,9 +99,9 @@ class Golden(unittest.TestCase):
     def test_ready_says_what_the_only_version_answers(self):
         with Stack(web="nginx", models=self.repository, settings=FAR) as stack:
             self.gate(BAD)
-            stack.kill("worker.sum.1")
-            stack.wait(lambda: self.failed(stack, "worker.sum.1"), "it is not called failed")
-            self.expect_reason(stack, "worker.sum.1", FAULT)
+            stack.kill("worker.sum.1.1")
+            stack.wait(lambda: self.failed(stack, "worker.sum.1.1"), "it is not called failed")
+            self.expect_reason(stack, "worker.sum.1.1", FAULT)
             stack.wait(lambda: FAULT.encode() in stack.request("GET", "/ready")[2], "/ready does not say why")
             self.assertEqual(stack.request("GET", "/ready")[0], 503)
             done = stack.outrigger("check")
@@ -109,7 +109,7 @@ class Golden(unittest.TestCase):
             self.assertIn("sum/golden.json: " + FAULT, done.stderr)
             self.gate('{"requests": [}')
             self.reload(stack)
-            stack.wait(lambda: "golden.json:1:15: " in stack.process("worker.sum.1")["cause"], "no line is named")
+            stack.wait(lambda: "golden.json:1:15: " in stack.process("worker.sum.1.1")["cause"], "no line is named")
             self.gate(GOOD)
             self.reload(stack)
             stack.wait(lambda: stack.request("GET", "/ready")[0] == 200, "the mended model does not serve")
@@ -117,16 +117,18 @@ class Golden(unittest.TestCase):
 
     def test_the_model_s_golden_requests_hold_for_all_its_versions(self):
         self.gate(GOOD)
+        (self.repository / "sum" / "model.conf").write_text("keep_previous = false;\n")
         with Stack(web="nginx", models=self.repository, settings=FAR) as stack:
             self.gate(BAD)
             self.write("2")
             self.reload(stack)
-            stack.wait(lambda: self.failed(stack, "worker.sum.2"), "version 2 is not called failed")
-            self.expect_reason(stack, "worker.sum.2", "sum/golden.json: " + FAULT)
+            stack.wait(lambda: self.failed(stack, "worker.sum.2.1"), "version 2 is not called failed")
+            self.expect_reason(stack, "worker.sum.2.1", "sum/golden.json: " + FAULT)
             self.gate(GOOD, "2")    # its own go before the model's
             self.reload(stack)
-            stack.wait(lambda: stack.pids("worker.sum.2") != [] and stack.pids("worker.sum.1") == [],
-                       "version 2 does not take over")
+            stack.wait(lambda: stack.pids("worker.sum.1.1") == [], "version 2 does not take over")
+            answer = stack.request("POST", "/api/v1/models/sum/predict", json.dumps({"features": ROW}), JSON)
+            self.assertEqual(json.loads(answer[2])["model_version"], "2")
 
 
 if __name__ == "__main__":
