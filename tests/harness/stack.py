@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -45,10 +46,24 @@ def web_servers():
     return [web for web in found if web == "nginx"]
 
 
+claimed = []    # what keeps the ports that this process was given
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that stays ours as long as this process lives: not one of those that connections get by themselves, nor
+    one that tests in another process were given; what tells them is the name of a socket that is kept."""
+    while True:
+        port = random.randrange(20000, 32000)
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            claim.bind(f"\0outrigger-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        claimed.append(claim)
+        return port
 
 
 def alive(pid):
