@@ -27,8 +27,9 @@ enum {
                              and each keeps the whole of it */
 };
 
-/* How long the last answers may take to leave at the end. Without it they are lost, and computed again. */
-enum { LAST_WORDS_MS = 300 };
+/* How long the last answers may take to leave at the end, also on a machine that has much else to do. Without
+ * it they are lost, and computed again. */
+enum { LAST_WORDS_MS = 1000 };
 
 /* What was posted to one peer since the last flush. */
 struct outgoing {
