@@ -1,8 +1,8 @@
 /* element: where a JSON value meets a datatype.
  *
  * Writing and explaining are apart: writing only says yes or no, so that the loop over the values of a
- * request stays short, and the one value that is refused is looked at again to say why. Called by rows.c.
- * SPDX-License-Identifier: MIT */
+ * request stays short, and the one value that is refused is looked at again to say why. Called for the
+ * requests of clients (the frontend's rows.c) and for golden ones. SPDX-License-Identifier: MIT */
 #include "element.h"
 
 #include "number.h"
