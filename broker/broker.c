@@ -41,8 +41,11 @@ static void alarm_rang(void *self)
     while ((first = heap_first(&broker->deadlines)) != NULL && first->at <= loop_now(broker->loop)) {
         struct request *request =
             (struct request *)(void *)((char *)first - offsetof(struct request, deadline));
-        asking_fail(broker, request, FAILURE_DEADLINE,
-                    text_of("the deadline passed before there was an answer"));
+        if (request->primary != NULL)
+            shadow_late(broker, request);
+        else
+            asking_fail(broker, request, FAILURE_DEADLINE,
+                        text_of("the deadline passed before there was an answer"));
     }
     broker_set_alarm(broker);
 }
@@ -112,8 +115,9 @@ struct hands {
 static void look_at_hands(void *self, struct worker *worker)
 {
     struct hands *hands = self;
-    hands->any |= worker->in_flight > 0;
-    hands->once_only |= worker->in_flight > 0 && !worker->version->model->idempotent;
+    bool busy = worker_has_requests(worker); /* copies are not waited for */
+    hands->any |= busy;
+    hands->once_only |= busy && !worker->version->model->idempotent;
 }
 
 static int64_t rest(const struct broker *broker)
@@ -173,6 +177,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->loop = loop;
     broker->config = config;
     broker->metrics = metrics;
+    broker->zmq_context = zmq_context;
     broker->bad_asker = metrics_series(metrics, METRIC_BAD_MESSAGES, "asker", NULL, NULL);
     broker->bad_worker = metrics_series(metrics, METRIC_BAD_MESSAGES, "worker", NULL, NULL);
     broker->stray = metrics_series(metrics, METRIC_STRAY_RESULTS, NULL, NULL, NULL);
@@ -183,6 +188,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->pool = pool_new();
     broker->requests =
         request_table_new((size_t)(config->broker_max_requests + config->broker_max_requests / 4));
+    broker->copies = request_table_new((size_t)config->broker_max_shadow_requests * MODELS_MAX);
     broker->quarantine = quarantine_new(config);
     *endpoint = config->broker_workers;
     broker->workers_port = port_new(zmq_context, loop, *endpoint, config->broker_max_message_bytes,
@@ -218,6 +224,8 @@ void broker_free(struct broker *broker)
     serving_free(broker);
     quarantine_free(broker->quarantine);
     request_table_free(broker->requests);
+    request_table_free(broker->copies);
+    observer_free(broker->observer);
     pool_free(broker->pool);
     model_table_free(broker->models);
     heap_free(&broker->deadlines);

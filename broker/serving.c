@@ -66,6 +66,8 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     for (size_t i = 0; i < count; i++) {
         requests[i]->state = REQUEST_SENT;
         requests[i]->sent_at = now;
+        if (requests[i]->primary != NULL)
+            continue; /* of those the public figures say nothing */
         broker->queued_bytes -= requests[i]->bytes;
         series_observe_duration(model->queue_duration, now - requests[i]->arrived_at);
     }
@@ -246,10 +248,9 @@ static uint32_t without_company(const struct version *version, uint32_t rows)
     return spoils ? (uint32_t)first : rows;
 }
 
-void serving_dispatch(struct broker *broker, struct version *version)
+static void dispatch_requests(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
-    serving_follow_route(broker, version);
     for (;;) {
         struct worker *worker;
         int64_t due;
@@ -275,6 +276,50 @@ void serving_dispatch(struct broker *broker, struct version *version)
             queue_push_front(&version->queue, taken[--count]);
         let_go(broker, worker, error);
     }
+}
+
+static struct worker *idle_worker(const struct version *version)
+{
+    struct worker *worker;
+    DL_FOREACH2(version->workers, worker, next)
+    {
+        if (worker->state == WORKER_IDLE)
+            return worker;
+    }
+    return NULL;
+}
+
+/* Copies go when no request waits, to workers that have nothing in hand. */
+static void dispatch_copies(struct broker *broker, struct version *version)
+{
+    struct request *taken[PROTOCOL_COUNT_MAX];
+    struct worker *worker;
+    int64_t again_at;
+    shadow_follow_route(broker, version);
+    while (shadow_due(broker, version, &again_at) && version->queue.requests == 0 &&
+           (worker = idle_worker(version)) != NULL) {
+        uint32_t rows, most = version->model->rule.max_batch_rows;
+        size_t count =
+            shadow_take(version, most < worker->capacity_rows ? most : worker->capacity_rows, taken, &rows);
+        if (send_batch(broker, worker, taken, count, rows)) {
+            series_add(version->model->releases[RELEASE_SHADOW], 1);
+            continue;
+        }
+        int error = errno;
+        while (count > 0)
+            shadow_lost(broker, taken[--count], false);
+        let_go(broker, worker, error);
+    }
+    if (again_at < version->again_at)
+        version->again_at = again_at;
+}
+
+void serving_dispatch(struct broker *broker, struct version *version)
+{
+    serving_follow_route(broker, version);
+    dispatch_requests(broker, version);
+    if (version->copies != NULL)
+        dispatch_copies(broker, version);
 }
 
 /* ---- workers lost ---- */
@@ -312,6 +357,10 @@ static void recover(struct broker *broker, struct request *request, const char *
                     bool sole)
 {
     struct model *model = request->version->model;
+    if (request->primary != NULL) {
+        shadow_lost(broker, request, fate == FATE_DIED);
+        return;
+    }
     if (request->state == REQUEST_ABANDONED) {
         request_free(broker->requests, request);
         return;
@@ -338,7 +387,7 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
     const char *state = worker_state_name(worker->state);
     size_t recovered = 0;
     bool sole = worker->in_flight == 1 && worker->batches[0].count == 1;
-    version->figures.deaths += fate == FATE_DIED && worker->in_flight > 0;
+    version->figures.deaths += fate == FATE_DIED && worker_has_requests(worker);
     while (worker->in_flight > 0) {
         struct batch *batch =
             &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */
@@ -435,6 +484,10 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
         enum failure failure = result->result.failures.length == 0
                                    ? FAILURE_NONE
                                    : (enum failure)(uint8_t)result->result.failures.at[i];
+        if (request->primary != NULL) {
+            shadow_result(broker, request, failure, &message->payloads[i]);
+            continue;
+        }
         if (request->state != REQUEST_ABANDONED) {
             if (failure == FAILURE_NONE)
                 asking_reply(broker, request, &message->payloads[i], batch, result->result.compute_us);
@@ -548,9 +601,11 @@ static void free_hands(void *self, struct worker *worker)
 {
     struct broker *broker = self;
     for (uint32_t i = 0; i < worker->in_flight; i++)
-        for (size_t j = 0; j < worker->batches[i].count; j++)
-            if (worker->batches[i].requests[j]->state == REQUEST_ABANDONED)
-                request_free(broker->requests, worker->batches[i].requests[j]);
+        for (size_t j = 0; j < worker->batches[i].count; j++) {
+            struct request *request = worker->batches[i].requests[j];
+            if (request->state == REQUEST_ABANDONED)
+                request_free(request->primary != NULL ? broker->copies : broker->requests, request);
+        }
 }
 
 void serving_free(struct broker *broker)
