@@ -165,6 +165,8 @@ static void end_of_turn(void *self)
     if (broker->catalog_changed && asking_catalog_ready(broker))
         asking_publish_catalog(broker);
     port_flush(broker->askers_port);
+    if (broker->copies_waiting > 0 && broker->handing_over_since == 0)
+        shadow_dispatch(broker);
 }
 
 /* ---- life ---- */
@@ -218,6 +220,7 @@ void broker_free(struct broker *broker)
     loop_timer_cancel(broker->loop, &broker->janitor);
     loop_timer_cancel(broker->loop, &broker->delay);
     loop_timer_cancel(broker->loop, &broker->unreachable);
+    loop_timer_cancel(broker->loop, &broker->gather);
     port_free(broker->askers_port);
     port_free(broker->workers_port);
     asking_free(broker);
@@ -264,8 +267,10 @@ static void routes_changed(struct broker *broker)
 {
     broker->catalog_changed = true;
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
-        for (struct version *version = model->versions; version != NULL; version = version->next)
+        for (struct version *version = model->versions; version != NULL; version = version->next) {
             broker_wake(broker, version); /* what the old rule held may go by the new one */
+            shadow_follow_route(broker, version);
+        }
 }
 
 void broker_reload(struct broker *broker)

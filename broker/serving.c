@@ -248,9 +248,10 @@ static uint32_t without_company(const struct version *version, uint32_t rows)
     return spoils ? (uint32_t)first : rows;
 }
 
-static void dispatch_requests(struct broker *broker, struct version *version)
+void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
+    serving_follow_route(broker, version);
     for (;;) {
         struct worker *worker;
         int64_t due;
@@ -289,18 +290,16 @@ static struct worker *idle_worker(const struct version *version)
     return NULL;
 }
 
-/* Copies go when no request waits, to workers that have nothing in hand. */
-static void dispatch_copies(struct broker *broker, struct version *version)
+int64_t serving_dispatch_copies(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
     struct worker *worker;
     int64_t again_at;
-    shadow_follow_route(broker, version);
     while (shadow_due(broker, version, &again_at) && version->queue.requests == 0 &&
            (worker = idle_worker(version)) != NULL) {
         uint32_t rows, most = version->model->rule.max_batch_rows;
-        size_t count =
-            shadow_take(version, most < worker->capacity_rows ? most : worker->capacity_rows, taken, &rows);
+        size_t count = shadow_take(broker, version,
+                                   most < worker->capacity_rows ? most : worker->capacity_rows, taken, &rows);
         if (send_batch(broker, worker, taken, count, rows)) {
             series_add(version->model->releases[RELEASE_SHADOW], 1);
             continue;
@@ -310,16 +309,7 @@ static void dispatch_copies(struct broker *broker, struct version *version)
             shadow_lost(broker, taken[--count], false);
         let_go(broker, worker, error);
     }
-    if (again_at < version->again_at)
-        version->again_at = again_at;
-}
-
-void serving_dispatch(struct broker *broker, struct version *version)
-{
-    serving_follow_route(broker, version);
-    dispatch_requests(broker, version);
-    if (version->copies != NULL)
-        dispatch_copies(broker, version);
+    return again_at;
 }
 
 /* ---- workers lost ---- */

@@ -7,8 +7,8 @@
  *
  * Since nobody waits for copies they wait for company: a batch of them goes when there are as many as fit, or
  * the oldest has waited for GATHER_TIME, and only when no request wants the version and a worker has nothing
- * in hand. Batches cost the machine much less than the same rows one by one, and that is what the clients of
- * the stable version feel.
+ * in hand; also then the turn's answers to clients go first. Batches cost the machine much less than the same
+ * rows one by one, and that is what the clients of the stable version feel.
  *
  * There is no second try: what a worker that died had in hand counts as failed, so that a copy kills one
  * worker of the shadow at most and nobody is blamed for it. Beyond the bounds, and whenever a copy cannot go
@@ -76,7 +76,7 @@ static void add_copy(struct broker *broker, struct model_shadow *shadow, const s
     copy->primary->copied_from++;
     copy->version->copied_rows += copy->rows;
     DL_APPEND2(copy->version->copies, copy, previous, next);
-    broker_wake(broker, copy->version);
+    broker->copies_waiting++;
 }
 
 void shadow_offer(struct broker *broker, const struct request *request, const struct payload *answer)
@@ -109,24 +109,45 @@ bool shadow_due(struct broker *broker, struct version *version, int64_t *again_a
     return false;
 }
 
-static void leave_line(struct request *copy)
+static void leave_line(struct broker *broker, struct request *copy)
 {
+    broker->copies_waiting--;
     DL_DELETE2(copy->version->copies, copy, previous, next);
     copy->version->copied_rows -= copy->rows;
 }
 
-size_t shadow_take(struct version *version, uint32_t max_rows, struct request **taken, uint32_t *rows)
+size_t shadow_take(struct broker *broker, struct version *version, uint32_t max_rows, struct request **taken,
+                   uint32_t *rows)
 {
     size_t count = 0;
     struct request *copy;
     *rows = 0;
     while (count < PROTOCOL_COUNT_MAX && (copy = version->copies) != NULL &&
            (count == 0 || (uint64_t)*rows + copy->rows <= max_rows)) {
-        leave_line(copy);
+        leave_line(broker, copy);
         taken[count++] = copy;
         *rows += copy->rows;
     }
     return count;
+}
+
+/* The end of the turn that follows is all that there is to do. */
+static void gathered(void *self)
+{
+    (void)self;
+}
+
+void shadow_dispatch(struct broker *broker)
+{
+    int64_t next_at = INT64_MAX;
+    for (struct model *model = model_first(broker->models); model != NULL; model = model->next) {
+        int64_t again_at = model->shadow.version == NULL
+                               ? INT64_MAX
+                               : serving_dispatch_copies(broker, model->shadow.version);
+        next_at = again_at < next_at ? again_at : next_at;
+    }
+    if (next_at != INT64_MAX)
+        loop_timer_set(broker->loop, &broker->gather, next_at, gathered, broker);
 }
 
 /* ---- out ---- */
@@ -202,7 +223,7 @@ void shadow_late(struct broker *broker, struct request *copy)
 {
     if (copy->state == REQUEST_QUEUED) {
         drop(broker, copy->version->model, copy->version, "late");
-        leave_line(copy);
+        leave_line(broker, copy);
         forget_answer(copy);
         shadow_free(broker, copy);
         return;
@@ -221,7 +242,7 @@ void shadow_follow_route(struct broker *broker, struct version *version)
     DL_FOREACH_SAFE2(version->copies, copy, next, next)
     {
         drop(broker, version->model, version, "route");
-        leave_line(copy);
+        leave_line(broker, copy);
         forget_answer(copy);
         shadow_free(broker, copy);
     }

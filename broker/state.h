@@ -25,6 +25,8 @@ struct broker {
     struct request_table *requests;
     struct request_table *copies; /* requests of no asker */
     uint64_t next_copy;
+    size_t copies_waiting;    /* for workers */
+    struct loop_timer gather; /* the first of them has waited long enough for company */
     void *zmq_context;
     struct observer *observer;     /* NULL: there is none, */
     bool observes;                 /* or no copy has been answered yet */
@@ -108,7 +110,8 @@ void shadow_offer(struct broker *broker, const struct request *request, const st
  * they should; INT64_MAX: when something changes. */
 bool shadow_due(struct broker *broker, struct version *version, int64_t *again_at);
 /* Takes as many of those as fit, at least one; returns how many, and *rows = their sum. */
-size_t shadow_take(struct version *version, uint32_t max_rows, struct request **taken, uint32_t *rows);
+size_t shadow_take(struct broker *broker, struct version *version, uint32_t max_rows, struct request **taken,
+                   uint32_t *rows);
 /* A worker has answered the copy, or says why not. Ends it. */
 void shadow_result(struct broker *broker, struct request *copy, enum failure failure,
                    const struct payload *answer);
@@ -116,6 +119,8 @@ void shadow_result(struct broker *broker, struct request *copy, enum failure fai
 void shadow_lost(struct broker *broker, struct request *copy, bool died);
 /* Its time is over. */
 void shadow_late(struct broker *broker, struct request *copy);
+/* At the end of a turn, when all that clients wait for is under way: the batches of copies that are due. */
+void shadow_dispatch(struct broker *broker);
 /* Drops the copies that wait for a version that is the shadow no more. */
 void shadow_follow_route(struct broker *broker, struct version *version);
 /* Gives back a copy that nobody has any more. */
@@ -127,6 +132,9 @@ void serving_received(void *broker, struct port_message *message);
 void serving_refused(void *broker, const struct peer *peer, const char *complaint);
 /* Releases as many batches as the rule allows now. */
 void serving_dispatch(struct broker *broker, struct version *version);
+/* Sends the version's copies that are due, as long as no request waits for it and a worker has nothing in
+ * hand. When the others should go (monotonic ns); INT64_MAX: when something changes. */
+int64_t serving_dispatch_copies(struct broker *broker, struct version *version);
 /* What waits for a version that has no worker and gets none goes to the stable one, unless it was asked for
  * by name. */
 void serving_follow_route(struct broker *broker, struct version *version);
