@@ -1,6 +1,7 @@
 """A shadow version behind a real web server: what is published of its agreement is what an offline comparison of the two
 versions gives, and whatever becomes of it, or of the collector, no client notices."""
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -57,6 +58,11 @@ class Shadow(unittest.TestCase):
             file.write(SHADOW)
         return held_out("cancer-logistic").features
 
+    def answers(self, stack, version, rows):
+        status, _, _ = stack.request("POST", f"/api/v1/models/cancer/versions/{version}/batch-predict",
+                                     json.dumps({"instances": rows}), JSON)
+        return status == 200
+
     def compare_offline(self, stack, rows):
         """Asks both versions by name, which makes no copies."""
         both = [self.post(stack, f"/api/v1/models/cancer/versions/{version}/batch-predict", {"instances": rows})
@@ -69,6 +75,8 @@ class Shadow(unittest.TestCase):
     def test_agreement_is_that_of_an_offline_comparison(self):
         rows = self.cancer()
         with Stack(web="nginx", models=self.repository) as stack:
+            for version in "12":  # nobody waits for a shadow at the start
+                stack.wait(lambda: self.answers(stack, version, rows[:1]), f"version {version} does not answer")
             agreed, differences = self.compare_offline(stack, rows)
             self.assertEqual(self.pair(stack, "cancer")["copies"], 0)
             self.assertTrue(0 < agreed < len(rows), "the two versions are no test")
@@ -186,6 +194,28 @@ class Shadow(unittest.TestCase):
         self.wait_for_more(stack, counts)
         self.shadow_is_back(stack)
 
+    def policies(self, stack, version):
+        return [int(pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[38])
+                for pid in stack.pids(f"worker.sum.{version}")]
+
+    def ready(self, stack, version, policy):
+        """Waits until one worker of that version runs, of that policy."""
+        stack.wait(lambda: stack.serves() and self.policies(stack, version) == [policy],
+                   f"version {version} does not run as it should")
+
+    def promoted(self, stack, counts):
+        """What was a shadow comes to the front, and goes back, with workers of another kind each time."""
+        self.ready(stack, "2", os.SCHED_IDLE)
+        self.ready(stack, "1", os.SCHED_BATCH)
+        for front, back in (("2", "1"), ("1", "2")):
+            for command in (("promote", "sum", front), ("route", "sum", "set", "--shadow", f"{back}=100")):
+                done = stack.outrigger(*command)
+                self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            self.wait_for_more(stack, counts)
+            self.ready(stack, front, os.SCHED_BATCH)
+            self.ready(stack, back, os.SCHED_IDLE)
+        self.shadow_is_back(stack)
+
     def test_clients_notice_nothing(self):
         self.echo()
         settings = {"broker.max_shadow_requests": "8"}
@@ -198,15 +228,17 @@ class Shadow(unittest.TestCase):
                 self.killed(stack, counts)
                 self.collector_stopped(stack, counts)
                 self.slow(stack, counts)
+                figures = stack.control("broker.sock", {"command": "figures"})["models"][0]["versions"]
+                self.assertEqual([entry["requests"] for entry in figures if entry["version"] == "2"], [0])
+                self.promoted(stack, counts)
             finally:
                 stop.set()
                 thread.join()
             self.assertEqual(counts["answered"], counts["sent"])
-            pair = self.drained(stack, "sum", counts["sent"])
+            pair = self.drained(stack, "sum", 1)
             # The rows that broke the shadow are among those of the clients; all others agree.
             self.assertGreaterEqual(pair["failed"], 2)
             self.assertEqual(pair["agreed"], pair["compared"])
-            self.assertEqual(stack.control("broker.sock", {"command": "figures"})["models"][0]["versions"][1]["requests"], 0)
 
 
 if __name__ == "__main__":
