@@ -8,6 +8,7 @@
  *   {"command":"reload"}                the model repository changed
  *   {"command":"routes"}                the operator said something: every request that comes after the
  * answer follows the stable versions and routes of deployments.json
+ *   {"command":"reload-keys"}           so may the list of keys that come in over tcp (broker.curve_allow)
  *
  * The socket is not the data path's: it is made by main with mode 0600, and control.c checks the peer's uid.
  * SPDX-License-Identifier: MIT */
@@ -25,6 +26,16 @@ static uint64_t requests_in_flight(const struct worker *worker)
     return requests;
 }
 
+/* "managed": it may be a process of the supervisor's; else where it is, and whose key it has. */
+void admin_add_origin(yyjson_mut_doc *reply, yyjson_mut_val *entry, const struct worker *worker)
+{
+    yyjson_mut_obj_add_bool(reply, entry, "managed", !worker->remote);
+    if (!worker->remote)
+        return;
+    yyjson_mut_obj_add_strcpy(reply, entry, "address", worker->address);
+    yyjson_mut_obj_add_strcpy(reply, entry, "key_name", worker->key_name);
+}
+
 static void add_worker(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct worker *worker)
 {
     yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, list);
@@ -34,6 +45,7 @@ static void add_worker(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct
     yyjson_mut_obj_add_str(reply, entry, "state", worker_state_name(worker->state));
     yyjson_mut_obj_add_uint(reply, entry, "in_flight", requests_in_flight(worker));
     yyjson_mut_obj_add_uint(reply, entry, "answered", worker->answered);
+    admin_add_origin(reply, entry, worker);
 }
 
 static const char *state_name(enum catalog_state state)
@@ -57,13 +69,22 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struc
     yyjson_mut_obj_add_uint(reply, entry, "workers", version->worker_count);
     yyjson_mut_obj_add_uint(reply, entry, "queue_rows", version->queue.rows);
     yyjson_mut_obj_add_uint(reply, entry, "queue_requests", version->queue.requests);
-    uint64_t in_flight = 0;
+    uint64_t in_flight = 0, unmanaged = 0;
     const struct worker *worker;
     DL_FOREACH2(version->workers, worker, next)
     {
+        unmanaged += worker->remote;
         in_flight += requests_in_flight(worker);
     }
     yyjson_mut_obj_add_uint(reply, entry, "in_flight", in_flight);
+    yyjson_mut_obj_add_uint(reply, entry, "unmanaged", unmanaged); /* of the workers */
+}
+
+static void reload_keys(struct broker *broker, yyjson_mut_doc *reply)
+{
+    char reason[5120];
+    if (!broker_reload_keys(broker, reason, sizeof reason))
+        control_refuse(reply, "broker.curve_allow: %s", reason);
 }
 
 static void status(struct broker *broker, yyjson_mut_doc *reply)
@@ -90,6 +111,7 @@ static void add_figures_worker(yyjson_mut_doc *reply, yyjson_mut_val *list, cons
     yyjson_mut_obj_add_uint(reply, entry, "pid", worker->pid);
     yyjson_mut_obj_add_str(reply, entry, "state", worker_state_name(worker->state));
     yyjson_mut_obj_add_uint(reply, entry, "in_flight", requests_in_flight(worker));
+    admin_add_origin(reply, entry, worker);
 }
 
 static void add_figures_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct version *version)
@@ -171,11 +193,14 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         broker_reload(broker);
     } else if (command != NULL && strcmp(command, "routes") == 0) {
         broker_route(broker);
+    } else if (command != NULL && strcmp(command, "reload-keys") == 0) {
+        reload_keys(broker, reply);
     } else if (command != NULL && strcmp(command, "worker-failed") == 0) {
         worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
         control_refuse(reply,
-                       "the broker knows status, figures, reload, routes, worker-gone and worker-failed");
+                       "the broker knows status, figures, reload, reload-keys, routes, worker-gone and "
+                       "worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

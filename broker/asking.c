@@ -509,6 +509,17 @@ static void greet(struct broker *broker, const struct peer *peer, uint64_t id)
         broker->catalog_changed = true; /* it is sent when it is ready */
 }
 
+/* Who may still be here says PING within a second, and is met anew. */
+void asking_bar(struct broker *broker)
+{
+    struct asker *asker, *next;
+    HASH_ITER(hh, broker->askers, asker, next)
+    {
+        if (asker->peer.remote)
+            forget_asker(broker, asker);
+    }
+}
+
 void asking_free(struct broker *broker)
 {
     struct asker *asker, *next;

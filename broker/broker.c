@@ -171,6 +171,50 @@ static void end_of_turn(void *self)
 
 /* ---- life ---- */
 
+static bool bind_local(struct broker *broker, void *zmq_context, const char **endpoint)
+{
+    const struct config *config = broker->config;
+    *endpoint = config->broker_workers;
+    broker->workers_port = port_new(zmq_context, broker->loop, *endpoint, config->broker_max_message_bytes,
+                                    WORKER_BACKLOG, serving_received, serving_refused, broker);
+    if (broker->workers_port == NULL)
+        return false;
+    *endpoint = config->broker_askers;
+    broker->askers_port = port_new(zmq_context, broker->loop, *endpoint, config->broker_max_message_bytes,
+                                   ASKER_BACKLOG, asking_received, asking_refused, broker);
+    return broker->askers_port != NULL;
+}
+
+/* The endpoints for others, behind the gate. */
+static bool bind_remote(struct broker *broker, void *zmq_context, const char **endpoint)
+{
+    const struct config *config = broker->config;
+    const char *workers = config->broker_workers_tcp, *askers = config->broker_askers_tcp;
+    if (*workers == '\0' && *askers == '\0')
+        return true;
+    *endpoint = *workers != '\0' ? workers : askers;
+    broker->gate = gate_new(zmq_context, broker->loop, config, broker->metrics);
+    if (broker->gate == NULL) {
+        errno = 0;
+        return false;
+    }
+    bool good = *workers == '\0' ||
+                port_open(broker->workers_port, zmq_context, *endpoint, broker->gate, KEY_WORKERS);
+    if (good && *askers != '\0') {
+        *endpoint = askers;
+        good = port_open(broker->askers_port, zmq_context, *endpoint, broker->gate, KEY_ASKERS);
+    }
+    int reason = errno;
+    gate_close_ring(broker->gate);
+    errno = reason;
+    return good;
+}
+
+static bool bind_all(struct broker *broker, void *zmq_context, const char **endpoint)
+{
+    return bind_local(broker, zmq_context, endpoint) && bind_remote(broker, zmq_context, endpoint);
+}
+
 struct broker *broker_new(void *zmq_context, struct loop *loop, const struct config *config,
                           struct metrics *metrics, const char **endpoint)
 {
@@ -192,15 +236,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
         request_table_new((size_t)(config->broker_max_requests + config->broker_max_requests / 4));
     broker->copies = request_table_new((size_t)config->broker_max_shadow_requests * MODELS_MAX);
     broker->quarantine = quarantine_new(config);
-    *endpoint = config->broker_workers;
-    broker->workers_port = port_new(zmq_context, loop, *endpoint, config->broker_max_message_bytes,
-                                    WORKER_BACKLOG, serving_received, serving_refused, broker);
-    if (broker->workers_port != NULL) {
-        *endpoint = config->broker_askers;
-        broker->askers_port = port_new(zmq_context, loop, *endpoint, config->broker_max_message_bytes,
-                                       ASKER_BACKLOG, asking_received, asking_refused, broker);
-    }
-    if (broker->askers_port == NULL) {
+    if (!bind_all(broker, zmq_context, endpoint)) {
         int reason = errno;
         broker_free(broker);
         errno = reason;
@@ -223,6 +259,7 @@ void broker_free(struct broker *broker)
     loop_timer_cancel(broker->loop, &broker->gather);
     port_free(broker->askers_port);
     port_free(broker->workers_port);
+    gate_free(broker->gate);
     asking_free(broker);
     serving_free(broker);
     quarantine_free(broker->quarantine);
@@ -260,6 +297,22 @@ bool broker_worker_failed(struct broker *broker, struct text model_name, struct 
         serving_follow_route(broker, version);
     while (all && (request = queue_head(&version->queue)) != NULL)
         asking_fail(broker, request, FAILURE_NOT_READY, text_of("no worker of this version can start"));
+    return true;
+}
+
+bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity)
+{
+    bool removed;
+    if (broker->gate == NULL)
+        return true;
+    if (!gate_reload(broker->gate, &removed, reason, capacity)) {
+        log_error("broker.curve_allow: %s; who was allowed still is", reason);
+        return false;
+    }
+    if (removed) {
+        serving_bar(broker);
+        asking_bar(broker);
+    }
     return true;
 }
 

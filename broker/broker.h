@@ -6,8 +6,8 @@
 
 struct broker;
 
-/* Binds both endpoints of the configuration. NULL with errno, and *endpoint = the one that could not be
- * bound. */
+/* Binds the endpoints of the configuration. NULL with errno, and *endpoint = the one that could not be
+ * bound; errno 0 when the log says already what is wrong with keys. */
 struct broker *broker_new(void *zmq_context, struct loop *loop, const struct config *config,
                           struct metrics *metrics, const char **endpoint);
 void broker_free(struct broker *broker);
@@ -25,6 +25,9 @@ void broker_reload(struct broker *broker);
 /* Reads again what the operator said of stable versions and routes, and tells all askers: requests that come
  * from now on follow it. */
 void broker_route(struct broker *broker);
+/* Reads the list of keys that may come in over tcp again; those who are inside and may not be any more are
+ * lost. False when it cannot be read, and `reason` says why: the old one holds then. True without tcp. */
+bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity);
 /* Admits nothing new (STOPPING), finishes what it has; `drained` is called when nothing is left. */
 void broker_drain(struct broker *broker, loop_call *drained, void *self);
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "admin.h"
 #include "clock.h"
+#include "curve.h"
 #include "footprint.h"
 #include "log.h"
 #include "options.h"
@@ -46,7 +47,30 @@ static void hand_over(void *self)
 
 static void reload(void *self)
 {
-    broker_reload(((struct program *)self)->broker);
+    struct program *program = self;
+    char reason[5120];
+    broker_reload(program->broker);
+    broker_reload_keys(program->broker, reason, sizeof reason); /* it logs what is wrong */
+}
+
+/* Whatever is wrong with keys, or with endpoints that have none, is said before anything is bound. */
+static void check_keys(const struct config *config)
+{
+    struct config_errors errors = {0};
+    curve_check(config, &errors);
+    if (errors.count == 0)
+        return;
+    config_errors_print(&errors, stderr);
+    exit(1);
+}
+
+/* A stranger's handshakes cost ZeroMQ's thread some time: not that of our own processes. */
+static void *new_context(const struct config *config)
+{
+    void *zmq = zmq_ctx_new();
+    bool remote = *config->broker_workers_tcp != '\0' || *config->broker_askers_tcp != '\0';
+    ENSURE(zmq != NULL && zmq_ctx_set(zmq, ZMQ_IO_THREADS, remote ? 2 : 1) == 0);
+    return zmq;
 }
 
 /* A second broker on the same endpoints would take over new peers without a word (libzmq replaces the socket
@@ -72,6 +96,7 @@ int main(int argc, char **argv)
     struct options options =
         options_parse(argc, argv, "broker", "routes requests to workers, and their answers back");
     struct config *config = options_config(&options);
+    check_keys(config);
     int lock = take_lock(config);
     /* libzmq aborts when accept meets the limit at an ipc endpoint */
     process_descriptor_limit(65536);
@@ -81,11 +106,12 @@ int main(int argc, char **argv)
     loop_signal(program.loop, SIGHUP, reload, &program);
     loop_signal(program.loop, SIGUSR1, hand_over, &program);
     struct metrics *metrics = stats_page(config, "broker", options.name);
-    void *zmq = zmq_ctx_new();
+    void *zmq = new_context(config);
     const char *endpoint;
     program.broker = broker_new(zmq, program.loop, config, metrics, &endpoint);
     if (program.broker == NULL) {
-        log_error("%s: %s", endpoint, zmq_strerror(errno));
+        if (errno != 0)
+            log_error("%s: %s", endpoint, zmq_strerror(errno));
         return 1;
     }
     char path[256];
@@ -99,7 +125,8 @@ int main(int argc, char **argv)
         stats_publisher_new(zmq, program.loop, config, metrics, "broker", options.name);
     stats_publisher_before(stats, broker_measure, program.broker);
     process_ready(options.ready_fd);
-    log_info("askers at %s, workers at %s", config->broker_askers, config->broker_workers);
+    log_info("askers at %s %s, workers at %s %s", config->broker_askers, config->broker_askers_tcp,
+             config->broker_workers, config->broker_workers_tcp);
     footprint_give_back();
     loop_run(program.loop);
     control_free(control);

@@ -148,9 +148,25 @@ static void settle_shadow(struct model *model)
     model->shadow.copies = NULL;
 }
 
+/* True for a version that the supervisor keeps workers of, for what the operator and model.conf say. */
+static bool is_kept(const struct model_table *table, const struct version *version)
+{
+    const struct model *model = version->model;
+    const struct deployment *said = deployments_find(table->deployments, model->name);
+    const char *wanted = deployment_wanted(model->config, table->deployments);
+    if (route_names(model->route, version->name) || (wanted != NULL && strcmp(wanted, version->name) == 0))
+        return true;
+    if (said != NULL && deployment_lists(&said->unloaded, version->name))
+        return false;
+    bool previous = said != NULL && said->previous != NULL && strcmp(said->previous, version->name) == 0;
+    return (previous && model->config->keep_previous != 0) ||
+           model_policy_serves(model->config, version->name) ||
+           (said != NULL && deployment_lists(&said->loaded, version->name));
+}
+
 /* What follows for its versions from the model's route and stable version, and from which versions there are.
  */
-static void settle(struct model *model)
+static void settle(const struct model_table *table, struct model *model)
 {
     model->arm_count = model->route->arm_count;
     model->stable_weight = route_rest(model->route);
@@ -164,8 +180,9 @@ static void settle(struct model *model)
     DL_FOREACH2(model->versions, version, next)
     {
         bool is_stable = version == model->stable;
-        bool routed = route_names(model->route, version->name) && in_repository(version);
-        version->expected = !model->stopped && model->config != NULL && (is_stable || routed);
+        bool managed = model->config != NULL && !model->stopped;
+        version->ours = in_repository(version);
+        version->expected = managed && (is_stable || (version->ours && is_kept(table, version)));
         version->weight = route_weight(model->route, version->name) + (is_stable ? model->stable_weight : 0);
     }
 }
@@ -189,7 +206,7 @@ static void apply_route(struct model_table *table, struct model *model)
     model->route_text = route_text(model->route, &model->route_text_length);
     if (model->config != NULL)
         apply_stable(table, model);
-    settle(model);
+    settle(table, model);
 }
 
 /* Returns what was read before, which routes may still be views of until they are applied anew. */
@@ -262,7 +279,7 @@ static void forget_versions(struct model_table *table, struct model *model)
     }
     if (model->stable == NULL && model->config == NULL)
         model->stable = model->versions;
-    settle(model);
+    settle(table, model);
 }
 
 static void forget(struct model_table *table)
@@ -287,6 +304,9 @@ void model_table_reload(struct model_table *table)
     table->repository = model_list_load(table->config->models_directory, &errors);
     if (errors.count > 0)
         log_warning("%s", errors.text);
+    if (errors.count > 0 && old != NULL)
+        model_list_keep(table->repository,
+                        old); /* its route and its bounds hold until it can be read again */
     struct model *model;
     DL_FOREACH2(table->models, model, next)
     {
@@ -364,7 +384,7 @@ struct version *model_require(struct model_table *table, struct text model_name,
         return NULL;
     if (model->stable == NULL)
         model->stable = version;
-    settle(model);
+    settle(table, model);
     return version;
 }
 

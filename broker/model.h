@@ -25,11 +25,12 @@ struct version {
     size_t schema_length;
     char reason[PROTOCOL_TEXT_MAX + 1]; /* why its workers do not start; "": they do, or nobody has said */
     bool failed;                        /* none of them can; true only without any worker */
-    bool expected;    /* workers of it are kept or on their way: it is stable or routed, and ours to start */
-    uint32_t weight;  /* of ROUTE_WHOLE: its share of the requests that name no version */
-    bool waiting;     /* in the broker's list of versions to dispatch */
-    int64_t again_at; /* when to decide again; INT64_MAX: when something changes */
-    struct cost cost; /* of its batches */
+    bool ours;          /* the repository has it: if anybody keeps workers of it, it is our supervisor */
+    bool expected;      /* who does so, or will in a moment */
+    uint32_t weight;    /* of ROUTE_WHOLE: its share of the requests that name no version */
+    bool waiting;       /* in the broker's list of versions to dispatch */
+    int64_t again_at;   /* when to decide again; INT64_MAX: when something changes */
+    struct cost cost;   /* of its batches */
     uint64_t rows_sent; /* in the hands of its workers */
     struct series *batch_duration, *answered, *share;
     struct figures figures;

@@ -91,7 +91,7 @@ struct worker *pool_find_instance(struct pool *pool, uint64_t instance)
 struct worker *pool_find_pid(struct pool *pool, uint32_t pid)
 {
     for (struct worker *worker = pool->workers; worker != NULL; worker = worker->hh.next)
-        if (worker->pid == pid)
+        if (worker->pid == pid && !worker->remote)
             return worker;
     return NULL;
 }

@@ -2,6 +2,7 @@
 #ifndef OUTRIGGER_POOL_H
 #define OUTRIGGER_POOL_H
 
+#include "key.h"
 #include "request.h"
 
 enum { POOL_WORKERS_MAX = 4096, WORKER_SLOTS_MAX = 2 };
@@ -29,7 +30,12 @@ struct worker {
     struct peer peer;
     enum worker_state state;
     struct version *version;
-    uint32_t pid;
+    uint32_t pid; /* on its host: not this one, where it is remote */
+    bool remote;  /* it came over tcp: started by hand or on another host, and the supervisor's never */
+    char key[KEY_LENGTH + 1]; /* remote: its public key, the name that the list has for it, and its address */
+    char key_name[KEY_NAME_MAX + 1];
+    char address[48];
+    uint8_t probes;    /* remote: beats sent to it since it was heard, busy or not */
     uint64_t instance; /* drawn by it at its start; 0: it is not heard while it computes */
     uint32_t capacity_rows;
     uint32_t slots;     /* batches it takes at a time */
@@ -59,6 +65,7 @@ struct worker *pool_find(struct pool *pool, const struct peer *peer);
 void pool_name(struct pool *pool, struct worker *worker, uint64_t instance);
 /* NULL for 0, too. */
 struct worker *pool_find_instance(struct pool *pool, uint64_t instance);
+/* The worker of this host that has that pid: others' numbers mean nothing here. */
 struct worker *pool_find_pid(struct pool *pool, uint32_t pid);
 /* Forgets it. Its batches must have been taken care of. */
 void pool_remove(struct pool *pool, struct worker *worker);

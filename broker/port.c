@@ -1,13 +1,17 @@
 /* port: frames in, structs out, and back; the only file of the broker that knows ZeroMQ.
  *
- * broker.c has two, one for askers and one for workers. Everything that depends on ZeroMQ's ways is settled
- * here: MANDATORY, so that a peer that went is an answer and not a silent loss; a bound on the size of a
- * frame; messages read whole before anyone looks at them. A frame costs more than a small request, so small
- * payloads share one with their envelopes, and with other messages (train.h): they are borrowed from the
- * frame they came in, and copied once, to where they go or to where they are kept. Large ones are counted by
- * reference, so that a request that may have to be sent again costs no copy. SPDX-License-Identifier: MIT */
+ * broker.c has two, one for askers and one for workers. Each has a socket for this host (ipc, which the modes
+ * of files guard) and may have one for others (tcp, which the gate guards: CURVE is a matter of a whole
+ * socket); a peer says which of them it is at, and nobody else needs to know. Everything that depends on
+ * ZeroMQ's ways is settled here: MANDATORY, so that a peer that went is an answer and not a silent loss; a
+ * bound on the size of a frame; messages read whole before anyone looks at them. A frame costs more than a
+ * small request, so small payloads share one with their envelopes, and with other messages (train.h): they
+ * are borrowed from the frame they came in, and copied once, to where they go or to where they are kept.
+ * Large ones are counted by reference, so that a request that may have to be sent again costs no copy.
+ * SPDX-License-Identifier: MIT */
 #include "port.h"
 
+#include "gate.h"
 #include "train.h"
 
 #include <errno.h>
@@ -32,15 +36,29 @@ struct outgoing {
     struct train train;
 };
 
+/* One ROUTER. */
+struct door {
+    struct port *port;
+    void *socket; /* NULL: there is none */
+    bool remote;
+};
+
+enum { LOCAL, REMOTE, DOORS };
+
 struct port {
     unsigned magic;
-    void *socket;
+    struct door doors[DOORS];
+    struct gate *gate; /* of the remote one */
+    unsigned gate_door;
+    int64_t max_frame_bytes;
+    int backlog_messages;
     struct loop *loop;
     port_received *received;
     port_refused *refused;
     void *self;
     /* the message that is being read */
-    bool more; /* frames of its ZeroMQ message are left */
+    void *from; /* the socket it came in at */
+    bool more;  /* frames of its ZeroMQ message are left */
     size_t frame_count;
     zmq_msg_t frames[PROTOCOL_COUNT_MAX]; /* of payloads that did not travel inside */
     struct text views[PROTOCOL_COUNT_MAX];
@@ -164,7 +182,7 @@ static bool next_frame(void *self, struct text *bytes)
         return false;
     zmq_msg_t *next = &port->frames[port->frame_count++];
     zmq_msg_init(next);
-    port->more = zmq_msg_recv(next, port->socket, ZMQ_DONTWAIT) >= 0 && zmq_msg_more(next);
+    port->more = zmq_msg_recv(next, port->from, ZMQ_DONTWAIT) >= 0 && zmq_msg_more(next);
     *bytes = (struct text){zmq_msg_data(next), zmq_msg_size(next)};
     return true;
 }
@@ -207,6 +225,15 @@ static const char *receive_train(struct port *port, struct port_message *message
     return complaint;
 }
 
+/* True when its sender is not allowed any more: the message counts for nothing then. */
+static bool is_barred(struct port *port, const zmq_msg_t *frame)
+{
+    bool barred = gate_bars_message(port->gate, frame, port->gate_door);
+    if (barred)
+        gate_barred(port->gate, gate_key(frame));
+    return barred;
+}
+
 /* The frames of a ZeroMQ message behind the identity: one or more of ours. NULL, or why they cannot be read
  * from somewhere on. */
 static const char *receive_frames(struct port *port, struct port_message *message)
@@ -214,14 +241,18 @@ static const char *receive_frames(struct port *port, struct port_message *messag
     const char *complaint = NULL;
     zmq_msg_t head;
     zmq_msg_init(&head);
+    bool barred = false;
     if (message->peer.length == 0)
         complaint = "the routing id is too long; leave it to ZeroMQ";
     for (bool first = true; port->more; first = false) {
-        if (zmq_msg_recv(&head, port->socket, ZMQ_DONTWAIT) < 0)
+        if (zmq_msg_recv(&head, port->from, ZMQ_DONTWAIT) < 0)
             break;
         port->more = zmq_msg_more(&head);
         message->hello = first && !port->more && zmq_msg_size(&head) == 0;
-        if (complaint != NULL)
+        message->frame = &head;
+        if (first && message->peer.remote)
+            barred = is_barred(port, &head);
+        if (complaint != NULL || barred)
             continue;
         if (message->hello)
             port->received(port->self, message);
@@ -233,12 +264,14 @@ static const char *receive_frames(struct port *port, struct port_message *messag
 }
 
 /* One ZeroMQ message. False when none waits. */
-static bool receive(struct port *port)
+static bool receive(const struct door *door)
 {
-    struct port_message message = {.payloads = port->payloads};
+    struct port *port = door->port;
+    struct port_message message = {.payloads = port->payloads, .peer = {.remote = door->remote}};
     zmq_msg_t identity;
     zmq_msg_init(&identity);
-    bool there = zmq_msg_recv(&identity, port->socket, ZMQ_DONTWAIT) >= 0;
+    port->from = door->socket;
+    bool there = zmq_msg_recv(&identity, port->from, ZMQ_DONTWAIT) >= 0;
     if (there) {
         port->more = zmq_msg_more(&identity);
         peer_set(&message.peer, zmq_msg_data(&identity), zmq_msg_size(&identity));
@@ -251,55 +284,115 @@ static bool receive(struct port *port)
 }
 
 /* True when there may be more. */
-static bool receive_some(struct port *port)
+static bool receive_some(const struct door *door)
 {
     for (int i = 0; i < MESSAGES_A_CALL; i++)
-        if (!receive(port))
+        if (!receive(door))
             return false;
     return true;
 }
 
 static void readable(void *self)
 {
-    struct port *port = self;
-    if (receive_some(port))
-        loop_zmq_touch(port->loop, port->socket);
+    const struct door *door = self;
+    if (receive_some(door))
+        loop_zmq_touch(door->port->loop, door->socket);
 }
 
 void port_receive(struct port *port)
 {
     CHECK_OBJECT(port, PORT_MAGIC);
-    int calls = 0;
-    while (receive_some(port) && ++calls < CALLS_MAX)
-        continue;
-    loop_zmq_touch(port->loop, port->socket);
+    for (size_t i = 0; i < DOORS; i++) {
+        const struct door *door = &port->doors[i];
+        int calls = 0;
+        while (door->socket != NULL && receive_some(door) && ++calls < CALLS_MAX)
+            continue;
+        if (door->socket != NULL)
+            loop_zmq_touch(port->loop, door->socket);
+    }
+}
+
+/* ---- sockets ---- */
+
+/* A ROUTER with our ways, not bound yet; NULL with errno. */
+static void *new_router(void *zmq_context, const struct port *port)
+{
+    void *socket = zmq_socket(zmq_context, ZMQ_ROUTER);
+    if (socket == NULL)
+        return NULL;
+    if (set_option(socket, ZMQ_ROUTER_MANDATORY, 1) == 0 && set_option(socket, ZMQ_LINGER, 0) == 0 &&
+        set_option(socket, ZMQ_SNDHWM, port->backlog_messages) == 0 &&
+        set_option(socket, ZMQ_RCVHWM, port->backlog_messages) == 0 &&
+        zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &port->max_frame_bytes, sizeof port->max_frame_bytes) == 0)
+        return socket;
+    int reason = errno;
+    zmq_close(socket);
+    errno = reason;
+    return NULL;
+}
+
+static void begin_door(struct port *port, size_t index, void *socket)
+{
+    struct door *door = &port->doors[index];
+    *door = (struct door){.port = port, .socket = socket, .remote = index == REMOTE};
+    ENSURE(loop_zmq_add(port->loop, socket, readable, door) == 0);
 }
 
 struct port *port_new(void *zmq_context, struct loop *loop, const char *endpoint, int64_t max_frame_bytes,
                       int backlog_messages, port_received *received, port_refused *refused, void *self)
 {
-    void *socket = zmq_socket(zmq_context, ZMQ_ROUTER);
-    if (socket == NULL)
-        return NULL;
-    if (set_option(socket, ZMQ_ROUTER_MANDATORY, 1) != 0 || set_option(socket, ZMQ_LINGER, 0) != 0 ||
-        set_option(socket, ZMQ_SNDHWM, backlog_messages) != 0 ||
-        set_option(socket, ZMQ_RCVHWM, backlog_messages) != 0 ||
-        zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_frame_bytes, sizeof max_frame_bytes) != 0 ||
-        zmq_bind(socket, endpoint) != 0) {
-        int reason = errno;
-        zmq_close(socket);
-        errno = reason;
-        return NULL;
-    }
     struct port *port = object_alloc(sizeof *port);
     port->magic = PORT_MAGIC;
-    port->socket = socket;
+    port->max_frame_bytes = max_frame_bytes;
+    port->backlog_messages = backlog_messages;
     port->loop = loop;
     port->received = received;
     port->refused = refused;
     port->self = self;
-    ENSURE(loop_zmq_add(loop, socket, readable, port) == 0);
-    return port;
+    const uint64_t first = 1; /* ZeroMQ's thread of what is on this host; the gate takes another */
+    void *socket = new_router(zmq_context, port);
+    if (socket != NULL && zmq_setsockopt(socket, ZMQ_AFFINITY, &first, sizeof first) == 0 &&
+        zmq_bind(socket, endpoint) == 0) {
+        begin_door(port, LOCAL, socket);
+        return port;
+    }
+    int reason = errno;
+    if (socket != NULL)
+        zmq_close(socket);
+    free(port);
+    errno = reason;
+    return NULL;
+}
+
+bool port_open(struct port *port, void *zmq_context, const char *endpoint, struct gate *gate, unsigned door)
+{
+    CHECK_OBJECT(port, PORT_MAGIC);
+    ENSURE(port->doors[REMOTE].socket == NULL);
+    void *socket = new_router(zmq_context, port);
+    if (socket == NULL)
+        return false;
+    port->gate = gate;
+    port->gate_door = door;
+    if (gate_bind(gate, socket, door, endpoint) == 0) {
+        begin_door(port, REMOTE, socket);
+        return true;
+    }
+    int reason = errno;
+    gate_unbind(gate, socket);
+    zmq_close(socket);
+    errno = reason;
+    return false;
+}
+
+static void end_door(struct port *port, struct door *door)
+{
+    if (door->socket == NULL)
+        return;
+    if (door->remote)
+        gate_unbind(port->gate, door->socket);
+    loop_zmq_remove(port->loop, door->socket);
+    set_option(door->socket, ZMQ_LINGER, LAST_WORDS_MS);
+    zmq_close(door->socket);
 }
 
 void port_free(struct port *port)
@@ -308,9 +401,8 @@ void port_free(struct port *port)
         return;
     CHECK_OBJECT(port, PORT_MAGIC);
     port_flush(port);
-    loop_zmq_remove(port->loop, port->socket);
-    set_option(port->socket, ZMQ_LINGER, LAST_WORDS_MS);
-    zmq_close(port->socket);
+    for (size_t i = 0; i < DOORS; i++)
+        end_door(port, &port->doors[i]);
     for (size_t i = 0; i < OUTGOING_MAX; i++)
         train_free(&port->outgoing[i].train);
     train_free(&port->train);
@@ -320,29 +412,35 @@ void port_free(struct port *port)
 
 /* ---- sending ---- */
 
+static void *socket_of(const struct port *port, const struct peer *peer)
+{
+    return port->doors[peer->remote ? REMOTE : LOCAL].socket;
+}
+
 /* Begins a ZeroMQ message to that peer with the train as its first frame. False when it cannot be sent; once
  * it is begun the rest of it is taken, too. */
 static bool send_frame(struct port *port, const struct peer *peer, const struct train *train, bool more)
 {
-    loop_zmq_touch(port->loop, port->socket);
-    if (zmq_send(port->socket, peer->bytes, peer->length, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
+    void *socket = socket_of(port, peer);
+    loop_zmq_touch(port->loop, socket);
+    if (zmq_send(socket, peer->bytes, peer->length, ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0)
         return false;
-    zmq_send(port->socket, train->bytes, train->length, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
+    zmq_send(socket, train->bytes, train->length, ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0));
     return true;
 }
 
 /* A payload as a frame: held by ZeroMQ, too, where it is one already. */
-static void send_payload(struct port *port, const struct payload *payload, bool more)
+static void send_payload(void *socket, const struct payload *payload, bool more)
 {
     int flags = ZMQ_DONTWAIT | (more ? ZMQ_SNDMORE : 0);
     if (payload->memory == NULL || !payload->memory->is_frame) {
-        zmq_send(port->socket, payload->bytes.at, payload->bytes.length, flags);
+        zmq_send(socket, payload->bytes.at, payload->bytes.length, flags);
         return;
     }
     zmq_msg_t shared;
     zmq_msg_init(&shared);
     zmq_msg_copy(&shared, frame_of(payload->memory));
-    if (zmq_msg_send(&shared, port->socket, flags) < 0)
+    if (zmq_msg_send(&shared, socket, flags) < 0)
         zmq_msg_close(&shared);
 }
 
@@ -369,7 +467,7 @@ bool port_send(struct port *port, const struct peer *peer, const struct envelope
     if (!send_frame(port, peer, &port->train, sent < count))
         return false;
     for (; sent < count; sent++)
-        send_payload(port, payloads[sent], sent + 1 < count);
+        send_payload(socket_of(port, peer), payloads[sent], sent + 1 < count);
     return true;
 }
 
@@ -392,7 +490,7 @@ static void send_posted(struct port *port, struct outgoing *outgoing, const stru
 {
     if (outgoing->train.length > 0 && send_frame(port, &outgoing->peer, &outgoing->train, payload != NULL) &&
         payload != NULL)
-        send_payload(port, payload, false);
+        send_payload(socket_of(port, &outgoing->peer), payload, false);
     train_clear(&outgoing->train);
 }
 

@@ -1,18 +1,21 @@
-/* port: one ROUTER socket of the broker, and the payloads that pass through it untouched.
- * SPDX-License-Identifier: MIT */
+/* port: one of the broker's two sides, a ROUTER socket or two, and the payloads that pass through it
+ * untouched. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_PORT_H
 #define OUTRIGGER_PORT_H
 
 #include "loop.h"
 #include "protocol.h"
 
+struct gate;
+
 /* Bytes of a ROUTER identity that we accept; ZeroMQ's own are 5. A struct peer is then 24 bytes, and a struct
  * that puts a number before it has no padding, which would be hashed and compared, too. */
-enum { PEER_MAX = 23 };
+enum { PEER_MAX = 22 };
 
 /* Who is at the other end. Zero-padded, so that it can be compared and hashed whole. */
 struct peer {
     uint8_t length;
+    uint8_t remote; /* 1: it came over tcp, through the gate; its process is none of this host's, or may be */
     uint8_t bytes[PEER_MAX];
 };
 
@@ -45,6 +48,7 @@ struct port_message {
     struct envelope envelope;
     struct payload *payloads;
     size_t count;
+    const void *frame; /* the first, of ZeroMQ: what the gate knows of its sender */
 };
 
 struct port;
@@ -57,6 +61,9 @@ typedef void port_refused(void *self, const struct peer *peer, const char *compl
 struct port *port_new(void *zmq_context, struct loop *loop, const char *endpoint, int64_t max_frame_bytes,
                       int backlog_messages, port_received *received, port_refused *refused, void *self);
 void port_free(struct port *port);
+/* Binds a second socket, over tcp, whose peers the gate lets in; to the handlers they are like the others.
+ * The gate outlives the port. False with errno. At most once. */
+bool port_open(struct port *port, void *zmq_context, const char *endpoint, struct gate *gate, unsigned door);
 
 /* Handles what has come in already, without waiting for the loop. Not from within `received`. */
 void port_receive(struct port *port);

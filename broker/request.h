@@ -68,7 +68,8 @@ struct request *request_find(struct request_table *table, const struct request_k
 /* Closes its payloads, too. */
 void request_free(struct request_table *table, struct request *request);
 size_t request_count(const struct request_table *table);
-/* The two change places: key and tag go to the other one, all else stays. */
+/* The two change places: key and tag, and whether the version was asked for by name, go to the other one; all
+ * else stays. */
 void request_swap(struct request_table *table, struct request *left, struct request *right);
 /* How many places are taken: open requests, and ABANDONED ones. */
 size_t request_held(const struct request_table *table);

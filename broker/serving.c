@@ -23,6 +23,10 @@
 /* A worker must have a chance to beat between two looks, also at the shortest heartbeat. */
 enum { SILENT_AFTER_BEATS = 3 };
 
+/* Nobody tells us of the death of a remote worker, and a busy one gets no beats, which would show that its
+ * connection is gone: so it gets some all the same, up to so many while it says nothing. */
+enum { PROBES_MAX = 16 };
+
 /* How long what a dead process had said may take to come out of ZeroMQ's thread, and how often is looked. On
  * a calm machine one look is enough. */
 #define LAST_WORDS_TIME (500 * MILLISECOND)
@@ -79,11 +83,13 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     return true;
 }
 
-/* The supervisor ends a process that hangs or was stopped, and starts another; one of another host it does
- * not know, which does no harm. */
+/* The supervisor ends a process that hangs or was stopped, and starts another. It is not told of one of
+ * another host: a process of ours may have the same number there. */
 static void report_hang(struct broker *broker, const struct worker *worker)
 {
     char path[256], line[96];
+    if (worker->remote)
+        return;
     snprintf(path, sizeof path, "%s/supervisor.sock", broker->config->runtime_directory);
     snprintf(line, sizeof line, "{\"command\":\"worker-hung\",\"pid\":%u}", worker->pid);
     control_tell(path, line);
@@ -146,19 +152,6 @@ void serving_ended(struct broker *broker, struct worker *worker)
     lose_unreachable(broker);
 }
 
-/* True when this very version must answer: the request, or one that waits for the same answer, asks for it by
- * name. */
-static bool is_bound(const struct request *request)
-{
-    bool bound = request->named;
-    const struct request *follower;
-    DL_FOREACH2(cache_follower(request), follower, next)
-    {
-        bound = bound || follower->named;
-    }
-    return bound;
-}
-
 /* The answer goes to the same askers, but is not the old version's to keep. */
 static void move_to(struct broker *broker, struct request *request, struct version *version)
 {
@@ -174,19 +167,58 @@ static void move_to(struct broker *broker, struct request *request, struct versi
     broker_wake(broker, version);
 }
 
+/* Who of the request and its followers asked for this version by name; NULL: none of them. */
+static struct request *who_is_bound(struct request *request)
+{
+    struct request *follower;
+    if (request->named)
+        return request;
+    DL_FOREACH2(cache_follower(request), follower, next)
+    {
+        if (follower->named)
+            return follower;
+    }
+    return NULL;
+}
+
+static bool takes_others(const struct version *stable, const struct version *version)
+{
+    return stable != NULL && stable != version && (stable->worker_count > 0 || !stable->failed);
+}
+
+/* The supervisor keeps no workers of it any more: nobody waits in vain. */
+static void clear_out(struct broker *broker, struct version *version)
+{
+    struct version *stable = version->model->stable;
+    struct request *request;
+    while ((request = version->queue.arrivals) != NULL) {
+        struct request *bound = who_is_bound(request);
+        if (bound == NULL && takes_others(stable, version))
+            move_to(broker, request, stable);
+        else
+            asking_fail(broker, bound == NULL ? request : bound, FAILURE_NOT_READY,
+                        text_of("no worker serves this version any more"));
+    }
+}
+
 /* The route has moved on, or no worker of this arm is to come, and the last one is gone: what still waits
  * here, or came back with that worker, goes to the version that takes everything. It was routed here when it
  * came, so it stays as long as there is a worker. Not bounded: it was admitted once. */
 void serving_follow_route(struct broker *broker, struct version *version)
 {
     struct version *stable = version->model->stable;
-    bool stays = version->worker_count > 0 || (version->weight > 0 && route_holds(version));
-    if (stays || stable == NULL || stable == version || (stable->worker_count == 0 && stable->failed))
+    if (version->worker_count > 0 || stable == version || version->queue.arrivals == NULL)
+        return;
+    if (version->ours && !version->expected) {
+        clear_out(broker, version);
+        return;
+    }
+    if ((version->weight > 0 && route_holds(version)) || !takes_others(stable, version))
         return;
     struct request *request, *next;
     DL_FOREACH_SAFE2(version->queue.arrivals, request, next, next)
     {
-        if (!is_bound(request))
+        if (who_is_bound(request) == NULL)
             move_to(broker, request, stable);
     }
 }
@@ -386,8 +418,9 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
         version->rows_sent -= batch->rows;
         worker_release(worker, batch);
     }
-    log_info("%s %s: worker %u: %s -> lost (%s), %zu requests recovered", version->model->name, version->name,
-             worker->pid, state, cause, recovered);
+    log_info("%s %s: worker %u%s%s: %s -> lost (%s), %zu requests recovered", version->model->name,
+             version->name, worker->pid, worker->remote ? " of " : "", worker->key_name, state, cause,
+             recovered);
     series_add(metrics_series(broker->metrics, METRIC_WORKERS_LOST, version->model->name, cause, NULL), 1);
     DL_DELETE2(version->workers, worker, previous, next);
     version->worker_count--;
@@ -403,6 +436,18 @@ static void send_drain(struct broker *broker, const struct peer *peer, const cha
 {
     struct envelope envelope = {.verb = VERB_DRAIN, .drain = {.message = text_of(message)}};
     port_send(broker->workers_port, peer, &envelope, NULL, 0);
+}
+
+/* Whom it is of, where that is not this host. */
+static void set_origin(const struct broker *broker, struct worker *worker, const struct port_message *message)
+{
+    worker->remote = message->peer.remote;
+    if (!worker->remote)
+        return;
+    text_copy(text_of(gate_key(message->frame)), worker->key, sizeof worker->key);
+    text_copy(text_of(gate_name(broker->gate, worker->key, KEY_WORKERS)), worker->key_name,
+              sizeof worker->key_name);
+    text_copy(text_of(gate_address(message->frame)), worker->address, sizeof worker->address);
 }
 
 static void on_ready(struct broker *broker, struct port_message *message)
@@ -429,6 +474,7 @@ static void on_ready(struct broker *broker, struct port_message *message)
         return;
     }
     worker->pid = ready->ready.pid;
+    set_origin(broker, worker, message);
     pool_name(broker->pool, worker, ready->ready.instance);
     worker->capacity_rows = ready->ready.capacity_rows;
     worker->slots = ready->ready.slots;
@@ -438,7 +484,8 @@ static void on_ready(struct broker *broker, struct port_message *message)
     version_set_fault(version, text_of(""), false);
     DL_PREPEND2(version->workers, worker, previous, next);
     version->worker_count++;
-    log_info("%s %s: worker %u is ready", version->model->name, version->name, worker->pid);
+    log_info("%s %s: worker %u%s%s is ready", version->model->name, version->name, worker->pid,
+             worker->remote ? " of " : "", worker->key_name);
     broker->catalog_changed = true;
     broker_wake(broker, version);
 }
@@ -535,6 +582,7 @@ void serving_received(void *self, struct port_message *message)
         return;
     }
     worker->heard_at = loop_now(broker->loop);
+    worker->probes = 0;
     switch (message->envelope.verb) {
     case VERB_RESULT:
         on_result(broker, worker, message);
@@ -559,6 +607,14 @@ void serving_refused(void *self, const struct peer *peer, const char *complaint)
 
 /* ---- looking after them ---- */
 
+/* A busy one gets no beats: they would heap up until it is done. */
+static bool is_due_a_beat(struct worker *worker)
+{
+    if (worker->in_flight == 0)
+        return true;
+    return worker->remote && worker->probes < PROBES_MAX && ++worker->probes > 0;
+}
+
 static void inspect(void *self, struct worker *worker)
 {
     struct broker *broker = self;
@@ -566,10 +622,21 @@ static void inspect(void *self, struct worker *worker)
     if (cause != NULL) {
         report_hang(broker, worker);
         serving_lose(broker, worker, cause, worker->in_flight > 0 ? FATE_DIED : FATE_LEFT);
-    } else if (worker->in_flight == 0 && !send_beat(broker, &worker->peer, broker->epoch)) {
-        /* A busy one gets no beats: they would heap up until it is done. */
+    } else if (is_due_a_beat(worker) && !send_beat(broker, &worker->peer, broker->epoch)) {
         let_go(broker, worker, errno);
     }
+}
+
+static void lose_if_barred(void *self, struct worker *worker)
+{
+    struct broker *broker = self;
+    if (worker->remote && gate_bars(broker->gate, worker->key, KEY_WORKERS))
+        serving_lose(broker, worker, "barred", FATE_FORGOT);
+}
+
+void serving_bar(struct broker *broker)
+{
+    pool_each(broker->pool, lose_if_barred, broker);
 }
 
 void serving_inspect(struct broker *broker)

@@ -7,6 +7,7 @@
 
 #include "broker.h"
 #include "clock.h"
+#include "gate.h"
 #include "observer.h"
 #include "quarantine.h"
 #include "routing.h"
@@ -20,6 +21,7 @@ struct broker {
     struct metrics *metrics;
     struct port *askers_port;
     struct port *workers_port;
+    struct gate *gate; /* NULL: nobody comes over tcp */
     struct model_table *models;
     struct pool *pool;
     struct request_table *requests;
@@ -88,6 +90,9 @@ void asking_forget(struct broker *broker, struct request *request);
 bool asking_catalog_ready(struct broker *broker);
 /* Sends the catalog to everyone who asked before. */
 void asking_publish_catalog(struct broker *broker);
+/* Some keys of askers are not allowed any more: nothing more is told to those who came over tcp, but who asks
+ * again. */
+void asking_bar(struct broker *broker);
 void asking_free(struct broker *broker);
 
 /* ---- sharing.c ---- */
@@ -135,8 +140,8 @@ void serving_dispatch(struct broker *broker, struct version *version);
 /* Sends the version's copies that are due, as long as no request waits for it and a worker has nothing in
  * hand. When the others should go (monotonic ns); INT64_MAX: when something changes. */
 int64_t serving_dispatch_copies(struct broker *broker, struct version *version);
-/* What waits for a version that has no worker and gets none goes to the stable one, unless it was asked for
- * by name. */
+/* What waits for a version that has no worker and gets none goes to the stable one; who asked for it by name
+ * waits on while it is not known that none is to come. */
 void serving_follow_route(struct broker *broker, struct version *version);
 /* What became of the batches that a lost worker had. */
 enum fate {
@@ -148,6 +153,8 @@ enum fate {
 void serving_lose(struct broker *broker, struct worker *worker, const char *cause, enum fate fate);
 /* Its process has ended. It is lost as soon as all that it said before has been read. */
 void serving_ended(struct broker *broker, struct worker *worker);
+/* Some keys of workers are not allowed any more: whoever came with them is lost. */
+void serving_bar(struct broker *broker);
 /* Frees what the workers have in hand. */
 void serving_free(struct broker *broker);
 /* Looks at every worker: beats, silence, overdue batches. */

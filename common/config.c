@@ -119,6 +119,26 @@ static void check_endpoint(struct parameter_reader *reader, char *const *member)
                            SYSTEM_PATH_MAX, strlen(endpoint + 6));
 }
 
+/* What listens for other hosts has keys, and a list of theirs, or is refused here by every program. */
+static void check_tcp(struct parameter_reader *reader, const struct config *config, char *const *member)
+{
+    const char *endpoint = *member, *colon = strrchr(endpoint, ':');
+    if (*endpoint == '\0')
+        return;
+    size_t digits = strspn(colon == NULL ? "" : colon + 1, "0123456789");
+    if (strncmp(endpoint, "tcp://", 6) != 0 || colon < endpoint + 7 || digits == 0 || digits > 5 ||
+        colon[1 + digits] != '\0')
+        parameter_complain(reader, member, "expected an endpoint, as tcp://ADDRESS:PORT, got \"%.80s\"",
+                           endpoint);
+    if (*config->broker_curve_secret_file == '\0')
+        parameter_complain(reader, member,
+                           "tcp is served with CURVE alone: make a key with outrigger keygen, and name its "
+                           "secret file in broker.curve_secret_file");
+    if (*config->broker_curve_allow == '\0')
+        parameter_complain(reader, member,
+                           "nobody could come in: broker.curve_allow names the public keys of those who may");
+}
+
 /* "127.0.0.1:9464" or "[::1]:9464". */
 static bool is_address_and_port(const char *text)
 {
@@ -174,6 +194,8 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_endpoint(reader, &config->broker_workers);
     if (strcmp(config->broker_askers, config->broker_workers) == 0)
         parameter_complain(reader, &config->broker_workers, "is the same endpoint as broker.askers");
+    check_tcp(reader, config, &config->broker_workers_tcp);
+    check_tcp(reader, config, &config->broker_askers_tcp);
     check_words(reader, config);
     check_order(reader, &config->frontend_large_body_bytes, config->frontend_max_body_bytes,
                 "frontend.max_body_bytes");

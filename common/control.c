@@ -35,6 +35,7 @@ enum {
 struct peer {
     struct control *control;
     int fd;
+    uid_t uid;
     char *line; /* what has come in, LINE_MAX_BYTES; made at the first byte */
     size_t line_length;
     char *answer; /* NULL while reading */
@@ -55,6 +56,7 @@ struct control {
     struct peer *peers;
     size_t peer_count;
     long long refusal_logged; /* log_allowed's */
+    int64_t uid;              /* whose command is being handled; -1: none is */
 };
 
 /* ---- answers ---- */
@@ -164,8 +166,11 @@ static bool peer_command(struct peer *peer, const char *line, size_t length)
         control_refuse(reply, "a command is one JSON object in a line; this is no JSON");
     else if (!yyjson_is_str(yyjson_obj_get(root, "command")))
         control_refuse(reply, "a command is one JSON object with a text \"command\"");
-    else
+    else {
+        control->uid = peer->uid;
         control->command(control->self, root, reply);
+        control->uid = -1;
+    }
     yyjson_doc_free(request);
     return peer_answer(peer, reply);
 }
@@ -224,12 +229,13 @@ static void peer_ready(void *self, int fd, uint32_t events)
 /* ---- the listener ---- */
 
 /* NULL: welcome. */
-static const char *unwelcome(const struct control *control, int fd)
+static const char *unwelcome(const struct control *control, int fd, uid_t *uid)
 {
     struct ucred peer;
     socklen_t length = sizeof(peer);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == -1 ||
-        (peer.uid != 0 && peer.uid != geteuid()))
+    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0;
+    *uid = known ? peer.uid : (uid_t)-1;
+    if (!known || (peer.uid != 0 && peer.uid != geteuid()))
         return "only root and the user that runs this process may give commands";
     if (control->peer_count > PEERS_MAX)
         return "too many connections";
@@ -256,7 +262,7 @@ static void accept_peer(void *self, int listener, uint32_t events)
         peer_free(peer);
         return;
     }
-    const char *why = unwelcome(control, fd);
+    const char *why = unwelcome(control, fd, &peer->uid);
     if (why != NULL) {
         if (log_allowed(&control->refusal_logged, 1))
             log_warning("%s: refused a peer: %s", control->path, why);
@@ -270,7 +276,8 @@ struct control *control_listen(struct loop *loop, const char *path, control_comm
     if (fd == -1)
         return NULL;
     struct control *control = object_alloc(sizeof(*control));
-    *control = (struct control){.magic = CONTROL_MAGIC, .loop = loop, .fd = fd, .command = command};
+    *control =
+        (struct control){.magic = CONTROL_MAGIC, .loop = loop, .fd = fd, .command = command, .uid = -1};
     control->path = object_strdup(path);
     control->self = self;
     if (loop_add(loop, fd, EPOLLIN, accept_peer, control) == -1) {
@@ -297,6 +304,12 @@ void control_free(struct control *control)
     free(control->path);
     control->magic = 0;
     free(control);
+}
+
+int64_t control_uid(const struct control *control)
+{
+    CHECK_OBJECT(control, CONTROL_MAGIC);
+    return control->uid;
 }
 
 /* ---- the asking side ---- */

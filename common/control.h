@@ -18,6 +18,8 @@ typedef void control_command(void *self, yyjson_val *request, yyjson_mut_doc *re
  * NULL with errno. */
 struct control *control_listen(struct loop *loop, const char *path, control_command *command, void *self);
 void control_free(struct control *control);
+/* The uid of the peer whose command is being handled; -1 while none is. */
+int64_t control_uid(const struct control *control);
 /* Makes the reply {"ok": false, "error": text}. */
 void control_refuse(yyjson_mut_doc *reply, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -9,12 +9,11 @@
  * fault is said and costs no more than what is wrong. SPDX-License-Identifier: MIT */
 #include "deployments.h"
 
+#include "durable.h"
 #include "parameter_reader.h"
 #include "protocol.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdlib.h>
 #include <unistd.h>
 #include <yyjson.h>
@@ -303,49 +302,14 @@ static char *print(const struct deployments *deployments, size_t *length)
     return text;
 }
 
-static bool write_whole(int fd, const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t written = write(fd, text, length);
-        if (written == -1 && errno != EINTR)
-            return false;
-        text += written == -1 ? 0 : written;
-        length -= written == -1 ? 0 : (size_t)written;
-    }
-    return true;
-}
-
-/* The name is on the disk only when its folder is. */
-static bool sync_folder(const char *path)
-{
-    char *copy = object_strdup(path);
-    int folder = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    bool good = folder != -1 && fsync(folder) == 0;
-    int error = errno;
-    if (folder != -1)
-        close(folder);
-    free(copy);
-    errno = error;
-    return good;
-}
-
 int deployments_write(const char *path, const struct deployments *deployments)
 {
     size_t length;
-    char *text = print(deployments, &length), *fresh;
-    ENSURE(asprintf(&fresh, "%s.new", path) >= 0);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good = fd != -1 && write_whole(fd, text, length) && fsync(fd) == 0;
-    int error = errno;
-    if (fd != -1)
-        close(fd);
-    errno = error;
-    good = good && rename(fresh, path) == 0 && sync_folder(path);
-    error = errno;
+    char *text = print(deployments, &length);
+    int result = durable_write(path, text, length), error = errno;
     free(text);
-    free(fresh);
     errno = error;
-    return good ? 0 : -1;
+    return result;
 }
 
 /* ---- the table ---- */

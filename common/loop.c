@@ -23,7 +23,7 @@
 enum {
     LOOP_MAGIC = 0x100b0001,
     EVENTS_A_TURN = 256,  /* what one epoll_wait brings; more simply come the next turn */
-    ZMQ_SOCKETS_MAX = 8,  /* no process of ours has more than four */
+    ZMQ_SOCKETS_MAX = 8,  /* no process of ours has more than seven */
     DRAIN_ROUNDS_MAX = 8, /* what comes in here and goes out there takes two or three; see drain_zmq */
     TURN_CALLS_MAX = 4,
     GATHER_FROM = 8,      /* events of one look from which on a turn looks again */

@@ -193,7 +193,7 @@ static bool read_policy(const char *serve, struct policy *policy)
         return *end == '\0' && policy->latest <= VERSIONS_MAX;
     }
     while (next_name(&serve, name)) {
-        good = protocol_name_ok(text_of(name));
+        good = protocol_name_ok(text_of(name)) && strcmp(name, "latest") != 0; /* how many? */
         if (!good)
             break;
     }

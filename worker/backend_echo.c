@@ -8,6 +8,8 @@
  *     obey = false;          rows are never commands: an engine in which what follows is mended
  *     start = "crash";       at load: crash (abort), hang, or fail (an error)
  *     start_delay_ms = 100;  at load: first take so long
+ *     call_us = 2000;        every call takes at least so long
+ *     fail_every = 20;       every twentieth call fails with an error
  *
  * A row whose first value is one of these is a command; the batch that it is in suffers:
  *     -1001   take features[1] milliseconds
@@ -42,21 +44,28 @@ enum {
 
 struct echo {
     unsigned magic;
-    bool deaf; /* its rows are never commands */
+    bool deaf;      /* its rows are never commands */
+    int call_us;    /* of every call */
+    int fail_every; /* 0: none fails */
+    int calls;      /* since the last that failed */
     struct backend_tensor input;
     struct backend_tensor output;
     float *sums;
     size_t capacity; /* of sums */
 };
 
-static void take_milliseconds(double milliseconds)
+static void take(double seconds)
 {
-    double seconds = milliseconds / 1e3;
     struct timespec left = {.tv_sec = (time_t)seconds,
                             .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9)};
-    log_info("told to take %g ms", milliseconds);
     while (nanosleep(&left, &left) != 0)
         continue;
+}
+
+static void take_milliseconds(double milliseconds)
+{
+    log_info("told to take %g ms", milliseconds);
+    take(milliseconds / 1e3);
 }
 
 static _Noreturn void hang(void)
@@ -113,6 +122,8 @@ static void *echo_open(const char *path, const struct backend_options *options,
         config_lookup_bool(&file, "obey", &obedient);
         echo = echo_new(features, batch);
         echo->deaf = !obedient;
+        config_lookup_int(&file, "call_us", &echo->call_us);
+        config_lookup_int(&file, "fail_every", &echo->fail_every);
         *description = (struct backend_description){"echo", &echo->input, 1, &echo->output, 1};
     }
     config_destroy(&file);
@@ -158,6 +169,13 @@ static int echo_run(void *state, const struct backend_values *inputs, struct bac
     CHECK_OBJECT(echo, ECHO_MAGIC);
     size_t rows = (size_t)inputs[0].shape[0], columns = (size_t)inputs[0].shape[1], given = rows;
     const float *values = inputs[0].data;
+    if (echo->call_us > 0)
+        take(echo->call_us / 1e6);
+    if (echo->fail_every > 0 && ++echo->calls == echo->fail_every) {
+        echo->calls = 0;
+        snprintf(error, BACKEND_ERROR_MAX, "told to fail every %d calls", echo->fail_every);
+        return -1;
+    }
     if (rows + 1 > echo->capacity) {
         free(echo->sums);
         echo->sums = object_alloc((rows + 1) * sizeof *echo->sums);

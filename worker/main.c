@@ -4,6 +4,7 @@
  * It loads first and connects then: a model that cannot be served never reaches the broker, and the threads
  * of ZeroMQ inherit the cores that the model, known by its speed, belongs on. SPDX-License-Identifier: MIT */
 #include "clock.h"
+#include "curve.h"
 #include "footprint.h"
 #include "heartbeat.h"
 #include "log.h"
@@ -130,14 +131,28 @@ static uint64_t draw_instance(void)
     return instance | 1; /* never 0: that means "none" */
 }
 
+/* The keys for a broker that is reached over tcp; NULL for one on this host. Ends the process with one line
+ * when they are not there: nothing of ours goes over a network in the clear. */
+static struct curve_keys *find_keys(const struct config *config, struct curve_keys *keys)
+{
+    char reason[5120];
+    if (!curve_needed(config->broker_workers))
+        return NULL;
+    if (curve_worker_keys(config, keys, reason, sizeof reason))
+        return keys;
+    fprintf(stderr, "%s: %s\n", config->broker_workers, reason);
+    exit(EXIT_DO_NOT_RESTART);
+}
+
 /* Until a signal or the broker ends it. */
 static void serve(struct worker *worker, const struct options *options, const struct config *config,
-                  const struct session_options *session_options, const struct loaded_model *model,
-                  int64_t started)
+                  struct session_options *session_options, const struct loaded_model *model, int64_t started)
 {
+    struct curve_keys keys;
     struct metrics *metrics = stats_page(config, "worker", options->name);
     void *context = zmq_ctx_new();
     ENSURE(context != NULL);
+    session_options->keys = find_keys(config, &keys);
     worker->session = session_new(context, worker->loop, session_options, model, metrics);
     if (worker->session == NULL) {
         fprintf(stderr, "%s: %s\n", session_options->endpoint, zmq_strerror(errno));
@@ -149,8 +164,9 @@ static void serve(struct worker *worker, const struct options *options, const st
         metrics_series(metrics, METRIC_MODEL_LOAD, session_options->model, session_options->version, NULL);
     series_set(load, clock_now() - started);
     footprint_give_back();
-    struct heartbeat *heartbeat = heartbeat_new(context, session_options->endpoint, session_options->instance,
-                                                session_options->heartbeat_ms);
+    struct heartbeat *heartbeat = heartbeat_new(context, session_options->endpoint, session_options->keys,
+                                                session_options->instance, session_options->heartbeat_ms);
+    key_wipe(&keys, sizeof keys);
     process_ready(options->ready_fd);
     loop_run(worker->loop);
     heartbeat_free(heartbeat);

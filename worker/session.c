@@ -11,6 +11,7 @@
 #include "ahead.h"
 #include "batch.h"
 #include "clock.h"
+#include "curve.h"
 #include "footprint.h"
 #include "log.h"
 #include "train.h"
@@ -23,8 +24,11 @@
 enum {
     SESSION_MAGIC = 0x5e550001,
     RECONNECT_MS = 5,
+    RECONNECT_TCP_MS = 50, /* of a broker that refuses us, too: each try costs both sides a handshake */
+    SILENT_AFTER_BEATS = 3,
     HIGH_WATER_MARK = 256, /* messages each way: at most 2 batches, the rest are the broker's BEATs */
-    GOODBYE_MS = 500       /* how long the last RESULT and BYE may take to leave */
+    GOODBYE_MS = 500,      /* how long the last RESULT and BYE may take to leave */
+    SILENCE_LOGGED_S = 30
 };
 
 #define IDLE_AFTER    (10 * SECOND)    /* without a batch: the memory that computing needs is given back */
@@ -43,7 +47,10 @@ struct session {
     bool leaving;
     bool idle;            /* memory was given back */
     int64_t last_batch;   /* monotonic ns */
+    int64_t heard;        /* when the broker last said anything, or we connected anew */
     long long bad_logged; /* of log_allowed */
+    long long silence_logged;
+    bool remote; /* over tcp */
     struct ahead *ahead;
     struct text payloads[PROTOCOL_COUNT_MAX]; /* of the message that is handled */
     struct train train;                       /* that goes out */
@@ -228,6 +235,7 @@ static void on_message(struct session *session, const struct envelope *envelope)
 /* A ZeroMQ message, which to workers is one of ours. */
 static void handle(struct session *session)
 {
+    session->heard = clock_now();
     struct envelope envelope;
     struct text frame, rest;
     size_t count;
@@ -261,6 +269,29 @@ static void on_messages(void *self)
         continue;
 }
 
+/* Over tcp a connection can be dead though it looks alive, and one that the broker has refused is not tried
+ * again by ZeroMQ: so a broker that is not heard is called anew. What came before has been read; whatever we
+ * are still waiting for is lost with the connection, and the broker gives it to another. */
+static void call_anew(struct session *session, int64_t now)
+{
+    const char *endpoint = session->options.endpoint;
+    session->heard = now;
+    if (log_allowed(&session->silence_logged, SILENCE_LOGGED_S))
+        log_warning(
+            "nothing is heard of the broker at %s: is it there, is worker.curve_server_key its key, and is "
+            "ours in its broker.curve_allow? Trying again",
+            endpoint);
+    zmq_disconnect(session->socket, endpoint);
+    ENSURE(zmq_connect(session->socket, endpoint) == 0);
+}
+
+static bool is_deaf(const struct session *session, int64_t now)
+{
+    int64_t heard = session->heard > session->last_batch ? session->heard : session->last_batch;
+    return session->remote &&
+           now - heard >= SILENT_AFTER_BEATS * (int64_t)session->options.heartbeat_ms * MILLISECOND;
+}
+
 static void on_heartbeat(void *self)
 {
     struct session *session = self;
@@ -268,6 +299,8 @@ static void on_heartbeat(void *self)
     int64_t now = loop_now(session->loop);
     loop_timer_set(session->loop, &session->heartbeat, now + session->options.heartbeat_ms * MILLISECOND,
                    on_heartbeat, session);
+    if (is_deaf(session, now))
+        call_anew(session, now);
     send_envelope(session, &(struct envelope){.verb = VERB_HEARTBEAT});
     loop_zmq_touch(session->loop, session->socket);
     if (!session->idle && now - session->last_batch >= IDLE_AFTER) {
@@ -296,7 +329,7 @@ static void *open_socket(void *zmq_context, const struct session_options *option
     } settings[] = {{ZMQ_PROBE_ROUTER, 1},
                     {ZMQ_IMMEDIATE, 1},
                     {ZMQ_LINGER, 0},
-                    {ZMQ_RECONNECT_IVL, RECONNECT_MS},
+                    {ZMQ_RECONNECT_IVL, options->keys == NULL ? RECONNECT_MS : RECONNECT_TCP_MS},
                     {ZMQ_SNDHWM, HIGH_WATER_MARK},
                     {ZMQ_RCVHWM, HIGH_WATER_MARK}};
     const int64_t max_message = (int64_t)options->max_message_bytes;
@@ -305,7 +338,8 @@ static void *open_socket(void *zmq_context, const struct session_options *option
     for (size_t i = 0; i < COUNT_OF(settings); i++)
         ENSURE(zmq_setsockopt(socket, settings[i].option, &settings[i].value, sizeof(int)) == 0);
     ENSURE(zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &max_message, sizeof max_message) == 0);
-    if (zmq_connect(socket, options->endpoint) == 0)
+    if ((options->keys == NULL || curve_connecting(socket, options->keys) == 0) &&
+        zmq_connect(socket, options->endpoint) == 0)
         return socket;
     int error = errno;
     zmq_close(socket);
@@ -322,12 +356,14 @@ struct session *session_new(void *zmq_context, struct loop *loop, const struct s
     struct session *session = object_alloc(sizeof *session);
     session->magic = SESSION_MAGIC;
     session->options = *options;
+    session->options.keys = NULL;
+    session->remote = options->keys != NULL;
     session->socket = socket;
     session->ahead = ahead_new(socket);
     session->loop = loop;
     session->batch = batch_new(model, options->capacity_rows, options->max_message_bytes);
     session->schema = schema_encode(model->schema, &session->schema_bytes);
-    session->last_batch = clock_now();
+    session->heard = session->last_batch = clock_now();
     session->compute_duration =
         metrics_series(metrics, METRIC_COMPUTE_DURATION, options->model, options->version, NULL);
     session->rows = metrics_series(metrics, METRIC_WORKER_ROWS, options->model, options->version, NULL);

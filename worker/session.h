@@ -6,11 +6,13 @@
 #include "loop.h"
 #include "metrics.h"
 
+struct curve_keys;
 struct session;
 
 /* What READY says, and where. The texts must outlive the session. */
 struct session_options {
-    const char *endpoint; /* the broker's, for workers */
+    const char *endpoint;          /* the broker's, for workers */
+    const struct curve_keys *keys; /* for tcp; NULL: none. Only looked at while the session is made */
     const char *model;
     const char *version;
     uint32_t capacity_rows; /* also the most rows of one call of the engine */

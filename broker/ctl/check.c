@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "checked.h"
 
+#include "curve.h"
 #include "inspect.h"
 #include "route.h"
 #include "say.h"
@@ -80,11 +81,11 @@ static void check_python(const struct config *config, const struct model_config 
                         model->name);
 }
 
-static void check_one_model(const struct config *config, struct check_model *entry,
-                            struct config_errors *errors)
+static void check_one_model(const struct config *config, const struct deployments *said,
+                            struct check_model *entry, struct config_errors *errors)
 {
     char reason[1024], program[8192];
-    entry->version = model_stable_version(entry->model);
+    entry->version = deployment_wanted(entry->model, said);
     char *file =
         entry->version == NULL ? NULL : model_file(entry->model, entry->version, &entry->backend, errors);
     if (file == NULL)
@@ -159,16 +160,19 @@ static int core_count(void)
 
 static void check_all(struct check *check)
 {
+    char path[DEPLOYMENTS_PATH_BYTES];
     struct config_errors *errors = &check->errors;
     const struct config *config = check->config;
     check->cores = core_count();
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
+    curve_check(config, errors);
     check->list = model_list_load(config->models_directory, errors);
+    check->said = deployments_read(deployments_path(config, path), &check->warnings);
     check->models = object_alloc(check->list->count * sizeof(struct check_model));
     for (size_t i = 0; i < check->list->count; i++) {
         check->models[i].model = check->list->models[i];
-        check_one_model(config, &check->models[i], errors);
+        check_one_model(config, check->said, &check->models[i], errors);
     }
     check_names(check, errors);
     warn(check);
@@ -180,6 +184,7 @@ static void check_free(struct check *check)
         yyjson_doc_free(check->models[i].description);
     free(check->models);
     model_list_free(check->list);
+    deployments_free(check->said);
 }
 
 static void print_text(const struct check *check)

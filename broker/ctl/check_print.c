@@ -73,6 +73,10 @@ void check_each_socket(const struct check *check,
     take(self, config->frontend_socket, mode, "FastCGI: the web server");
     take(self, config->broker_askers, "-", "the frontends and other askers");
     take(self, config->broker_workers, "-", "the workers");
+    if (*config->broker_askers_tcp != '\0')
+        take(self, config->broker_askers_tcp, "CURVE", "askers of other hosts");
+    if (*config->broker_workers_tcp != '\0')
+        take(self, config->broker_workers_tcp, "CURVE", "workers of other hosts");
     if (*config->collector_listen != '\0') {
         snprintf(address, sizeof address, "http://%s/metrics", config->collector_listen);
         take(self, address, "-", "Prometheus");

@@ -4,6 +4,7 @@
 #define OUTRIGGER_CHECKED_H
 
 #include "config.h"
+#include "deployments.h"
 #include "placement.h"
 
 #include <yyjson.h>
@@ -20,6 +21,7 @@ struct check {
     const struct config *config;
     struct placement placement;
     struct model_list *list;
+    struct deployments *said;      /* by the operator, when something ran here */
     struct check_model *models;    /* list->count of them */
     int cores;                     /* that this process may run on */
     struct config_errors errors;   /* what would be refused */

@@ -168,6 +168,62 @@ static const struct command commands[] = {
          "kept once more. FILE is a path, or a name that --list shows. Waits at most 30 seconds, or what\n"
          "--wait says. Exits 0 when there is an answer, 3 when no broker runs.\n",
      .run = replay_command},
+    {.name = "rollout",
+     .summary = "let a version take over step by step, or not at all",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_STEPS, OPTION_EVERY, OPTION_MAX_ERROR_RATE,
+                 OPTION_MAX_P99, OPTION_MIN_AGREEMENT, OPTION_MIN_ACCURACY, OPTION_MIN_REQUESTS, OPTION_WAIT},
+     .operands = "MODEL VERSION",
+     .text =
+         "Starts the version beside the stable one and gives it more and more of the requests. Twice a "
+         "second what became\n"
+         "of them is compared with the bounds and with the stable version. One that surely breaks a bound, "
+         "fails more than\n"
+         "twice as often or is more than 1.5 times as slow is rolled back at once: the route is what it was, "
+         "and the\n"
+         "version stays loaded, without requests. One that has had too few requests for a step waits. After "
+         "the last step\n"
+         "it is the stable version. Each decision stands in state_directory/audit.log with its figures. With "
+         "--wait the\n"
+         "decisions are printed as they come, and the exit status is 0 only when the version has become "
+         "stable.\n",
+     .run = rollout_command},
+    {.name = "rollout status",
+     .summary = "show how far roll-outs are, what they go by and what was decided",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .operands = "[MODEL]",
+     .text =
+         "The last one of each model. With --wait (and a model) decisions are printed as they come until it "
+         "has ended.\n",
+     .run = rollout_status_command},
+    {.name = "rollout pause",
+     .summary = "let a roll-out go no further for now",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .operands = "MODEL",
+     .text = "The version keeps its share. What breaks a bound is rolled back all the same.\n",
+     .run = rollout_pause_command},
+    {.name = "rollout resume",
+     .summary = "let it go on",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .operands = "MODEL",
+     .text = "",
+     .run = rollout_resume_command},
+    {.name = "rollout abort",
+     .summary = "end a roll-out and make the route what it was",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .operands = "MODEL",
+     .text = "",
+     .run = rollout_abort_command},
+    {.name = "keygen",
+     .summary = "make a pair of keys for connections over tcp",
+     .options = {OPTION_JSON, OPTION_KEY_NAME, OPTION_KEY_DIRECTORY},
+     .text = "Writes NAME.key, which may be given away, and NAME.key_secret, which stays on its host, to the "
+             "working\n"
+             "directory or to DIRECTORY, and prints the public key. NAME is the host's unless it is given. "
+             "Files that are\n"
+             "there already are never overwritten. The broker's secret is named by broker.curve_secret_file; "
+             "a worker's by\n"
+             "worker.curve_secret_file, its public key goes to broker.curve_allow.\n",
+     .run = keygen_command},
     {.name = "completion",
      .summary = "print what makes a shell complete our commands",
      .operands = "bash|zsh|fish",

@@ -109,10 +109,10 @@ static void each_of_answer(yyjson_doc *answer, const char *model, complete_take 
     yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(answer), "models"), i, count, entry)
     {
         if (model == NULL) {
-            take_text(entry, "name", take, taker);
+            take_text(entry, "model", take, taker);
             continue;
         }
-        if (!yyjson_equals_str(yyjson_obj_get(entry, "name"), model))
+        if (!yyjson_equals_str(yyjson_obj_get(entry, "model"), model))
             continue;
         yyjson_arr_foreach(yyjson_obj_get(entry, "versions"), j, versions, version)
         {

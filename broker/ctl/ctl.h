@@ -149,9 +149,15 @@ int route_command(const struct arguments *arguments);
 int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);
 int replay_command(const struct arguments *arguments);
+int rollout_command(const struct arguments *arguments);
+int rollout_status_command(const struct arguments *arguments);
+int rollout_pause_command(const struct arguments *arguments);
+int rollout_resume_command(const struct arguments *arguments);
+int rollout_abort_command(const struct arguments *arguments);
 int version_command(const struct arguments *arguments);
 int completion_command(const struct arguments *arguments);
 int complete_command(const struct arguments *arguments);
+int keygen_command(const struct arguments *arguments);
 int help_command(const struct arguments *arguments);
 
 #endif

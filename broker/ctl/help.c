@@ -2,6 +2,8 @@
  * manual page and the shells' completion against. SPDX-License-Identifier: MIT */
 #include "say.h"
 
+enum { NAME_COLUMNS = 26 }; /* of the names of options */
+
 /* ---- text ---- */
 
 static void print_commands(void)
@@ -25,14 +27,18 @@ static bool is_shown(enum option_id id)
     return *option_row(id)->text != '\0';
 }
 
+/* A name that is too long for its column has the line for itself. */
 static void print_option(enum option_id id, FILE *out)
 {
     const struct option_row *row = option_row(id);
-    char name[64], letter[8] = "    ";
+    char name[96], letter[8] = "    ";
     if (row->letter != 0)
         snprintf(letter, sizeof letter, "-%c, ", row->letter);
     snprintf(name, sizeof name, "--%s%s%s", row->name, row->kind == VALUE_NONE ? "" : " ", row->value);
-    fprintf(out, "  %s%-26s %s\n", letter, name, row->text);
+    if (strlen(name) > NAME_COLUMNS)
+        fprintf(out, "  %s%s\n%*s%s\n", letter, name, NAME_COLUMNS + 7, "", row->text);
+    else
+        fprintf(out, "  %s%-*s %s\n", letter, NAME_COLUMNS, name, row->text);
 }
 
 static void print_options(const struct command *command, FILE *out)

@@ -1,7 +1,8 @@
 /* status: joins the two answers. The supervisor knows which processes and models there shall be, the broker
  * which workers it hears and what waits; a row of either table may know only one side, and shows "-" for the
- * other. What comes is read leniently: a member that is missing or of another type counts as empty.
- * SPDX-License-Identifier: MIT */
+ * other. What was decided of a version (its share, why it has failed) is the supervisor's third answer, which
+ * an older one does not give. What comes is read leniently: a member that is missing or of another type
+ * counts as empty. SPDX-License-Identifier: MIT */
 #include "status.h"
 
 #include "object.h"
@@ -37,13 +38,19 @@ static yyjson_val *find_model(yyjson_val *answer, const char *model, const char 
     return NULL;
 }
 
+/* One of another host: its pid says nothing here. */
+static bool is_remote(yyjson_val *worker)
+{
+    return yyjson_is_false(yyjson_obj_get(worker, "managed"));
+}
+
 static yyjson_val *find_worker(yyjson_val *broker, int64_t pid)
 {
     size_t i, count;
     yyjson_val *entry;
     yyjson_arr_foreach(yyjson_obj_get(broker, "workers"), i, count, entry)
     {
-        if (pid != 0 && number_in(entry, "pid") == pid)
+        if (pid != 0 && number_in(entry, "pid") == pid && !is_remote(entry))
             return entry;
     }
     return NULL;
@@ -157,12 +164,148 @@ static void uptime_cell(struct table *table, int64_t ms)
         table_cell(table, TONE_PLAIN, "%" PRId64 "s", seconds);
 }
 
+/* ---- models ---- */
+
+/* What was decided of a version; NULL when the supervisor does not tell. */
+static yyjson_val *find_decided(const struct status *status, const char *model, const char *version)
+{
+    size_t i, count, j, versions;
+    yyjson_val *entry, *found;
+    yyjson_arr_foreach(yyjson_obj_get(status->models, "models"), i, count, entry)
+    {
+        if (strcmp(text_in(entry, "model"), model) != 0)
+            continue;
+        yyjson_arr_foreach(yyjson_obj_get(entry, "versions"), j, versions, found)
+        {
+            if (strcmp(text_in(found, "version"), version) == 0)
+                return found;
+        }
+    }
+    return NULL;
+}
+
+static void share_cell(struct table *table, yyjson_val *decided)
+{
+    yyjson_val *share = yyjson_obj_get(decided, "share");
+    if (yyjson_get_bool(yyjson_obj_get(decided, "shadow")))
+        table_cell(table, TONE_PLAIN, "shadow");
+    else if (yyjson_is_num(share))
+        table_cell(table, TONE_PLAIN, "%.4g%%", yyjson_get_num(share));
+    else
+        table_cell(table, TONE_PLAIN, "-");
+}
+
+/* Ready and wanted ones, and how many more there are that the supervisor does not run: 2/2, 3/2 +1. */
+static void workers_cell(struct table *table, yyjson_val *wanted, yyjson_val *known)
+{
+    char ready[24] = "-", asked[24] = "-", unmanaged[24] = "";
+    int64_t others = number_in(known, "unmanaged"), ours = number_in(known, "workers") - others;
+    if (known != NULL)
+        snprintf(ready, sizeof ready, "%" PRId64, ours);
+    if (wanted != NULL)
+        snprintf(asked, sizeof asked, "%" PRId64, number_in(wanted, "wanted"));
+    if (others > 0)
+        snprintf(unmanaged, sizeof unmanaged, " +%" PRId64, others);
+    table_cell(table, TONE_PLAIN, "%s/%s%s", ready, asked, unmanaged);
+}
+
+static const char *state_of(yyjson_val *known, yyjson_val *decided)
+{
+    const char *state = text_in(known, "state");
+    if (*state == '\0')
+        state = text_in(decided, "state");
+    return *state == '\0' ? "-" : state;
+}
+
+/* `wanted` is the supervisor's entry and `known` the broker's; one of them may be NULL. */
+static void add_model(struct table *table, const struct status *status, yyjson_val *wanted, yyjson_val *known)
+{
+    yyjson_val *either = wanted != NULL ? wanted : known;
+    const char *model = text_in(either, "model"), *version = text_in(either, "version");
+    yyjson_val *decided = find_decided(status, model, version);
+    const char *state = state_of(known, decided), *why = text_in(wanted, "why");
+    if (*why == '\0' && yyjson_get_bool(yyjson_obj_get(known, "stable")))
+        why = "stable";
+    table_cell(table, TONE_PLAIN, "%s", model);
+    table_cell(table, TONE_PLAIN, "%s", version);
+    table_cell(table, tone_of(state), "%s", state);
+    share_cell(table, decided);
+    workers_cell(table, wanted, known);
+    number_cell(table, known, "queue_requests");
+    number_cell(table, known, "queue_rows");
+    number_cell(table, known, "in_flight");
+    table_cell(table, TONE_PLAIN, "%s", why);
+}
+
+/* The broker knows every version of the repository: one that nobody runs, and nobody wants, is nothing to
+ * show. */
+static bool is_idle(const struct status *status, yyjson_val *known)
+{
+    yyjson_val *decided = find_decided(status, text_in(known, "model"), text_in(known, "version"));
+    return strcmp(text_in(decided, "state"), "unloaded") == 0 && number_in(known, "workers") == 0;
+}
+
+/* Calls `take` for each version that the supervisor wants or the broker knows. */
+static void each_version(const struct status *status,
+                         void (*take)(void *self, const struct status *status, yyjson_val *wanted,
+                                      yyjson_val *known),
+                         void *self)
+{
+    size_t i, count;
+    yyjson_val *entry;
+    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "models"), i, count, entry)
+    {
+        take(self, status, entry,
+             find_model(status->broker, text_in(entry, "model"), text_in(entry, "version")));
+    }
+    yyjson_arr_foreach(yyjson_obj_get(status->broker, "models"), i, count, entry)
+    {
+        if (find_model(status->supervisor, text_in(entry, "model"), text_in(entry, "version")) == NULL &&
+            !is_idle(status, entry))
+            take(self, status, NULL, entry);
+    }
+}
+
+static void take_model(void *self, const struct status *status, yyjson_val *wanted, yyjson_val *known)
+{
+    add_model(self, status, wanted, known);
+}
+
+static void print_models(const struct status *status, FILE *out, bool coloured)
+{
+    static const char *const heads[] = {"MODEL",  "VERSION", "STATE",      ">SHARE", ">WORKERS",
+                                        ">QUEUE", ">ROWS",   ">IN FLIGHT", "WHY"};
+    struct table *table = table_new(heads, COUNT_OF(heads));
+    each_version(status, take_model, table);
+    table_print(table, out, coloured);
+    table_free(table);
+}
+
+/* "m 3 has failed: the reason" for each version of which somebody tells one. */
+static void print_reason(void *self, const struct status *status, yyjson_val *wanted, yyjson_val *known)
+{
+    FILE *out = self;
+    yyjson_val *either = wanted != NULL ? wanted : known;
+    const char *model = text_in(either, "model"), *version = text_in(either, "version");
+    yyjson_val *decided = find_decided(status, model, version);
+    const char *state = state_of(known, decided), *reason = text_in(known, "reason");
+    if (*reason == '\0')
+        reason = text_in(decided, "reason");
+    if (*reason == '\0')
+        return;
+    fprintf(out, "%s %s %s: ", model, version, strcmp(state, "failed") == 0 ? "has failed" : state);
+    for (; *reason != '\0'; reason++)
+        fputc((unsigned char)*reason >= ' ' && *reason != 127 ? *reason : '?', out);
+    fputc('\n', out);
+}
+
+/* ---- processes ---- */
+
 static void add_process(struct table *table, const struct status *status, yyjson_val *process)
 {
     int64_t pid = number_in(process, "pid");
     const char *state = text_in(process, "state");
     table_cell(table, TONE_PLAIN, "%s", text_in(process, "name"));
-    table_cell(table, TONE_PLAIN, "%s", text_in(process, "version"));
     if (pid > 0)
         table_cell(table, TONE_PLAIN, "%" PRId64, pid);
     else
@@ -175,56 +318,73 @@ static void add_process(struct table *table, const struct status *status, yyjson
     table_cell(table, TONE_PLAIN, "%s", text_in(process, "cause"));
 }
 
-static void print_processes(const struct status *status, FILE *out, bool coloured)
+/* ---- workers that are not the supervisor's ---- */
+
+static bool has_process(yyjson_val *supervisor, int64_t pid)
 {
-    static const char *const heads[] = {"PROCESS", "VERSION",    ">PID",   "STATE",     ">RESTARTS",
-                                        ">UPTIME", ">IN FLIGHT", "ORIGIN", "LAST CAUSE"};
-    struct table *table = table_new(heads, COUNT_OF(heads));
     size_t i, count;
     yyjson_val *process;
-    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, process)
+    yyjson_arr_foreach(yyjson_obj_get(supervisor, "processes"), i, count, process)
     {
-        add_process(table, status, process);
+        if (number_in(process, "pid") == pid)
+            return true;
     }
+    return false;
+}
+
+/* As long as nobody knows what the supervisor has, only those of other hosts are surely not its. */
+static bool is_unmanaged(const struct status *status, yyjson_val *worker)
+{
+    return is_remote(worker) ||
+           (status->supervisor != NULL && !has_process(status->supervisor, number_in(worker, "pid")));
+}
+
+static void add_unmanaged(struct table *table, yyjson_val *worker)
+{
+    const char *key_name = text_in(worker, "key_name"), *address = text_in(worker, "address");
+    table_cell(table, TONE_PLAIN, "%s", text_in(worker, "model"));
+    table_cell(table, TONE_PLAIN, "%s", text_in(worker, "version"));
+    table_cell(table, TONE_PLAIN, "%s", is_remote(worker) ? address : "this host");
+    table_cell(table, TONE_PLAIN, "%s", *key_name == '\0' ? "-" : key_name);
+    number_cell(table, worker, "pid");
+    table_cell(table, TONE_PLAIN, "%s", text_in(worker, "state"));
+    number_cell(table, worker, "in_flight");
+    number_cell(table, worker, "answered");
+}
+
+/* Who serves without being ours to start and stop; nothing when there are none. */
+static void print_unmanaged(const struct status *status, FILE *out, bool coloured)
+{
+    static const char *const heads[] = {"UNMANAGED", "VERSION", "ADDRESS",    "KEY",
+                                        ">PID",      "STATE",   ">IN FLIGHT", ">ANSWERED"};
+    struct table *table = NULL;
+    size_t i, count;
+    yyjson_val *worker;
+    yyjson_arr_foreach(yyjson_obj_get(status->broker, "workers"), i, count, worker)
+    {
+        if (!is_unmanaged(status, worker))
+            continue;
+        if (table == NULL)
+            table = table_new(heads, COUNT_OF(heads));
+        add_unmanaged(table, worker);
+    }
+    if (table == NULL)
+        return;
+    fputc('\n', out);
     table_print(table, out, coloured);
     table_free(table);
 }
 
-/* `wanted` is the supervisor's entry and `known` the broker's; one of them may be NULL. */
-static void add_model(struct table *table, yyjson_val *wanted, yyjson_val *known)
+static void print_processes(const struct status *status, FILE *out, bool coloured)
 {
-    yyjson_val *either = wanted != NULL ? wanted : known;
-    const char *state = known == NULL ? "-" : text_in(known, "state");
-    char ready[24] = "-", asked[24] = "-";
-    if (known != NULL)
-        snprintf(ready, sizeof ready, "%" PRId64, number_in(known, "workers"));
-    if (wanted != NULL)
-        snprintf(asked, sizeof asked, "%" PRId64, number_in(wanted, "wanted"));
-    table_cell(table, TONE_PLAIN, "%s", text_in(either, "model"));
-    table_cell(table, TONE_PLAIN, "%s", text_in(either, "version"));
-    table_cell(table, tone_of(state), "%s", state);
-    table_cell(table, TONE_PLAIN, "%s/%s", ready, asked);
-    number_cell(table, known, "queue_rows");
-    number_cell(table, known, "queue_requests");
-    number_cell(table, known, "in_flight");
-}
-
-static void print_models(const struct status *status, FILE *out, bool coloured)
-{
-    static const char *const heads[] = {"MODEL",       "VERSION",         "STATE",     ">WORKERS",
-                                        ">QUEUE ROWS", ">QUEUE REQUESTS", ">IN FLIGHT"};
+    static const char *const heads[] = {"PROCESS", ">PID",       "STATE",  ">RESTARTS",
+                                        ">UPTIME", ">IN FLIGHT", "ORIGIN", "LAST CAUSE"};
     struct table *table = table_new(heads, COUNT_OF(heads));
     size_t i, count;
     yyjson_val *entry;
-    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "models"), i, count, entry)
+    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, entry)
     {
-        add_model(table, entry,
-                  find_model(status->broker, text_in(entry, "model"), text_in(entry, "version")));
-    }
-    yyjson_arr_foreach(yyjson_obj_get(status->broker, "models"), i, count, entry)
-    {
-        if (find_model(status->supervisor, text_in(entry, "model"), text_in(entry, "version")) == NULL)
-            add_model(table, NULL, entry);
+        add_process(table, status, entry);
     }
     table_print(table, out, coloured);
     table_free(table);
@@ -278,13 +438,47 @@ static void print_successions(const struct status *status, FILE *out)
     }
 }
 
+/* ---- the whole ---- */
+
+struct counts {
+    int64_t versions, workers;
+};
+
+static void count_version(void *self, const struct status *status, yyjson_val *wanted, yyjson_val *known)
+{
+    struct counts *counts = self;
+    (void)status;
+    (void)wanted;
+    counts->versions += strcmp(text_in(known, "state"), "ready") == 0;
+    counts->workers += number_in(known, "workers");
+}
+
+/* The one line that says it all. */
+static void print_verdict(const struct status *status, FILE *out, bool coloured)
+{
+    char missing[4096];
+    struct counts counts = {0};
+    bool ready = status_is_ready(status, missing, sizeof missing);
+    each_version(status, count_version, &counts);
+    fputs(!coloured ? "" : ready ? "\033[32m" : "\033[31m", out);
+    if (ready)
+        fprintf(out, "ready: %" PRId64 " version%s with %" PRId64 " worker%s", counts.versions,
+                counts.versions == 1 ? "" : "s", counts.workers, counts.workers == 1 ? "" : "s");
+    else
+        fprintf(out, "not ready: %s", missing);
+    fputs(coloured ? "\033[0m\n\n" : "\n\n", out);
+}
+
 void status_print(const struct status *status, FILE *out, bool coloured)
 {
-    print_processes(status, out, coloured);
-    print_successions(status, out);
+    print_verdict(status, out, coloured);
+    print_models(status, out, coloured);
+    each_version(status, print_reason, out);
     if (status->supervisor != NULL)
         fputc('\n', out);
-    print_models(status, out, coloured);
+    print_processes(status, out, coloured);
+    print_unmanaged(status, out, coloured);
+    print_successions(status, out);
     print_last_words(status, out);
 }
 
@@ -307,6 +501,7 @@ void status_print_json(const struct status *status, FILE *out)
     yyjson_mut_obj_add_str(document, root, "missing", missing);
     add_answer(document, "supervisor", status->supervisor);
     add_answer(document, "broker", status->broker);
+    add_answer(document, "models", yyjson_obj_get(status->models, "models"));
     char *text = yyjson_mut_write(document, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
     ENSURE(text != NULL);
     fprintf(out, "%s\n", text);

@@ -7,19 +7,23 @@
 #include <stdio.h>
 #include <yyjson.h>
 
-/* Their answers to {"command":"status"}; NULL of one that does not answer. */
+/* Their answers to {"command":"status"}, and the supervisor's to "models"; NULL of one that does not answer.
+ */
 struct status {
     yyjson_val *supervisor;
     yyjson_val *broker;
+    yyjson_val *models;
 };
 
 /* True when every required model is ready and, where frontends are wanted, one runs. Else `missing` lists
  * what is not, as "digits 2 (loading), frontend.1 (starting)", cut where it does not fit. */
 bool status_is_ready(const struct status *status, char *missing, size_t capacity);
 
-/* The tables of processes and of models, and the last words of the processes that do not start. */
+/* In one line whether all is ready, and what is not; the tables of models and of processes; why versions have
+ * failed, and the last words of the processes that do not start. */
 void status_print(const struct status *status, FILE *out, bool coloured);
-/* {"ready", "missing", "supervisor": {...} or null, "broker": {...} or null} in one line. */
+/* {"ready", "missing", "supervisor": {...} or null, "broker": {...} or null, "models": [...] or null} in one
+ * line. */
 void status_print_json(const struct status *status, FILE *out);
 
 #endif

@@ -17,11 +17,12 @@ struct side {
 struct answers {
     struct side supervisor;
     struct side broker;
+    struct side models; /* the supervisor's; an older one knows them not, which is no fault */
 };
 
-static struct side ask_side(const struct config *config, const char *socket)
+static struct side ask_side(const struct config *config, const char *socket, const char *command)
 {
-    struct side side = {.answer = ask(config, socket, "status", ANSWER_TIMEOUT_MS)};
+    struct side side = {.answer = ask(config, socket, command, ANSWER_TIMEOUT_MS)};
     if (side.answer == NULL) {
         side.nobody_there = ask_nobody_there(errno);
         snprintf(side.fault, sizeof side.fault, "%s", strerror(errno));
@@ -33,21 +34,25 @@ static struct side ask_side(const struct config *config, const char *socket)
     return side;
 }
 
-static struct answers ask_both(const struct config *config)
+static struct answers ask_all(const struct config *config)
 {
-    return (struct answers){ask_side(config, "supervisor.sock"), ask_side(config, "broker.sock")};
+    return (struct answers){ask_side(config, "supervisor.sock", "status"),
+                            ask_side(config, "broker.sock", "status"),
+                            ask_side(config, "supervisor.sock", "models")};
 }
 
 static void free_answers(struct answers *answers)
 {
     yyjson_doc_free(answers->supervisor.answer);
     yyjson_doc_free(answers->broker.answer);
+    yyjson_doc_free(answers->models.answer);
 }
 
 static struct status status_of(const struct answers *answers)
 {
     return (struct status){yyjson_doc_get_root(answers->supervisor.answer),
-                           yyjson_doc_get_root(answers->broker.answer)};
+                           yyjson_doc_get_root(answers->broker.answer),
+                           yyjson_doc_get_root(answers->models.answer)};
 }
 
 /* Asks until all is ready or the time is over; the last answers stay. */
@@ -56,7 +61,7 @@ static bool wait_until_ready(const struct config *config, int64_t wait_ms, struc
 {
     int64_t deadline = clock_now() + wait_ms * MILLISECOND;
     for (;;) {
-        *answers = ask_both(config);
+        *answers = ask_all(config);
         struct status status = status_of(answers);
         if (status_is_ready(&status, missing, capacity))
             return true;
@@ -96,7 +101,7 @@ int status_command(const struct arguments *arguments)
     bool waits = wait_ms >= 0;
     bool ready = waits && wait_until_ready(config, wait_ms, &answers, missing, sizeof missing);
     if (!waits)
-        answers = ask_both(config);
+        answers = ask_all(config);
     int result = answers.supervisor.answer != NULL && answers.broker.answer != NULL ? CTL_GOOD : CTL_FAULT;
     if (answers.supervisor.nobody_there && answers.broker.nobody_there) {
         result = ask_say_absent(arguments, config, "nothing");

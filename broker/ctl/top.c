@@ -290,25 +290,45 @@ static void take_processes(struct top *top, const struct top_look *before, const
     }
 }
 
-/* The versions that are decided on: also those of which no worker was started yet, or that nobody runs. */
+/* The broker knows every version of the repository; one that shall not run is nothing to watch, unless
+ * somebody else runs it. */
+static void drop(struct top *top, const char *model, const char *version)
+{
+    for (size_t i = 0; i < top->count; i++) {
+        struct top_row *row = &top->rows[i];
+        if (strcmp(row->model, model) != 0 || strcmp(row->version, version) != 0 || row->ready > 0)
+            continue;
+        top->count--;
+        memmove(row, row + 1, (top->count - i) * sizeof *row);
+        return;
+    }
+}
+
+static void take_decided(struct top *top, const char *model, const char *stable, yyjson_val *version)
+{
+    struct top_row *row = row_of(top, model, text_in(version, "version"));
+    yyjson_val *share = yyjson_obj_get(version, "share");
+    row->wanted = number_in(version, "wanted", row->wanted);
+    row->shadow = yyjson_get_bool(yyjson_obj_get(version, "shadow"));
+    if (yyjson_is_num(share))
+        row->share = yyjson_get_num(share) / 100;
+    if (*stable != '\0')
+        row->stable = strcmp(stable, row->version) == 0;
+    set_state(row, row->state[0] == '\0' ? text_in(version, "state") : "", text_in(version, "reason"));
+}
+
+/* The versions that are decided on: also those of which no worker was started yet. */
 static void take_model(struct top *top, yyjson_val *model)
 {
     size_t i, count;
     yyjson_val *version;
-    const char *name = text_in(model, "name"), *stable = text_in(model, "stable");
+    const char *name = text_in(model, "model"), *stable = text_in(model, "stable");
     yyjson_arr_foreach(yyjson_obj_get(model, "versions"), i, count, version)
     {
         if (strcmp(text_in(version, "state"), "unloaded") == 0)
-            continue;
-        struct top_row *row =
-            row_of(top, *name == '\0' ? text_in(model, "model") : name, text_in(version, "version"));
-        yyjson_val *share = yyjson_obj_get(version, "share");
-        row->shadow = yyjson_get_bool(yyjson_obj_get(version, "shadow"));
-        if (yyjson_is_num(share))
-            row->share = yyjson_get_num(share) / 100;
-        if (*stable != '\0')
-            row->stable = strcmp(stable, row->version) == 0;
-        set_state(row, row->state[0] == '\0' ? text_in(version, "state") : "", text_in(version, "reason"));
+            drop(top, name, text_in(version, "version"));
+        else
+            take_decided(top, name, stable, version);
     }
 }
 

@@ -250,7 +250,7 @@ static const struct column {
 } columns[] = {
     {"MODEL", model_cell, 99, true},   {"VER", version_cell, 98, true},  {"STATE", state_cell, 9, true},
     {"SHARE", share_cell, 7, false},   {"REQ/S", rate_cell, 10, false},  {"ERR%", errors_cell, 9, false},
-    {"P50", p50_cell, 6, false},       {"P99", p99_cell, 8, false},      {"QUEUE", queue_cell, 8, false},
+    {"P50", p50_cell, 6, false},       {"P99", p99_cell, 8, false},      {"QUEUE", queue_cell, 7, false},
     {"FLY", in_flight_cell, 2, false}, {"WORK", workers_cell, 7, false}, {"RST", restarts_cell, 3, false},
     {"CPU%", cpu_cell, 5, false},      {"RSS", resident_cell, 4, false}};
 

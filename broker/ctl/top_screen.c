@@ -149,7 +149,7 @@ bool top_screen_run(top_look_again *look, void *self, int64_t interval_ms)
 {
     struct screen screen = {.window = {.interval_ms = interval_ms}};
     setlocale(LC_CTYPE, "");
-    SCREEN *terminal = newterm(NULL, stdout, stdin);
+    SCREEN *terminal = top_terminal_is_known() ? newterm(NULL, stdout, stdin) : NULL;
     if (terminal == NULL)
         return false;
     set_escdelay(ESCAPE_DELAY_MS);

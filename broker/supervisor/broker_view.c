@@ -78,7 +78,9 @@ static yyjson_val *entry_of(struct broker_view *view, const char *model, const c
 
 int64_t broker_view_workers(struct broker_view *view, const char *model, const char *version)
 {
-    return yyjson_get_sint(yyjson_obj_get(entry_of(view, model, version), "workers"));
+    yyjson_val *entry = entry_of(view, model, version);
+    return yyjson_get_sint(yyjson_obj_get(entry, "workers")) -
+           yyjson_get_sint(yyjson_obj_get(entry, "unmanaged"));
 }
 
 int64_t broker_view_open(struct broker_view *view, const char *model, const char *version)
@@ -94,6 +96,12 @@ static int by_pid(const void *left, const void *right)
     return (a > b) - (a < b);
 }
 
+/* One of another host, which is not ours though its pid may be that of a worker of ours. */
+static bool is_unmanaged(yyjson_val *worker)
+{
+    return yyjson_is_false(yyjson_obj_get(worker, "managed"));
+}
+
 /* Sorted once, as every worker of the fleet may be looked for in the same answer. */
 static void sort_workers(struct broker_view *view)
 {
@@ -104,10 +112,11 @@ static void sort_workers(struct broker_view *view)
     if (view->known != NULL || yyjson_arr_size(workers) == 0)
         return;
     view->known = object_alloc(yyjson_arr_size(workers) * sizeof(*view->known));
-    view->known_count = yyjson_arr_size(workers);
     yyjson_arr_foreach(workers, index, count, entry)
     {
-        view->known[index] = (struct known){yyjson_get_sint(yyjson_obj_get(entry, "pid")), entry};
+        if (!is_unmanaged(entry))
+            view->known[view->known_count++] =
+                (struct known){yyjson_get_sint(yyjson_obj_get(entry, "pid")), entry};
     }
     qsort(view->known, view->known_count, sizeof(*view->known), by_pid);
 }

@@ -15,9 +15,9 @@ void broker_view_free(struct broker_view *view);
 
 /* True when it has answered. */
 bool broker_view_answers(struct broker_view *view);
-/* The workers of this version that have registered. */
+/* The workers of this version that have registered, without those of other hosts (unmanaged). */
 int64_t broker_view_workers(struct broker_view *view, const char *model, const char *version);
-/* True when the worker with that pid has registered. */
+/* True when the worker of this host with that pid has registered. */
 bool broker_view_knows(struct broker_view *view, pid_t pid);
 /* The requests that the worker with that pid has answered since it registered. */
 int64_t broker_view_answered(struct broker_view *view, pid_t pid);

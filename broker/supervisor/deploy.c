@@ -36,6 +36,7 @@ struct job {
     char *stable_before;       /* PROMOTE, ROLLBACK: what was said until then; NULL: nothing */
     struct route *route;       /* ROUTE: the one to be; NULL: model.conf's */
     struct config_names asked; /* ROUTE: the versions that it names */
+    bool at_once;              /* ROUTE: whichever of them are ready */
     bool written;              /* it holds when the broker has been told */
     struct job *prev, *next;
 };
@@ -198,15 +199,17 @@ static void overrule(struct deploy *deploy, const struct wish *wish)
 /* ---- wishes ---- */
 
 /* What the job needs to know later on. */
-static void furnish(struct job *job, const struct petition *petition, const char *stable_before)
+static void furnish(const struct deploy *deploy, struct job *job, const struct petition *petition,
+                    const char *stable_before)
 {
     const struct wish *wish = petition->wish;
     if (moves(wish->kind)) {
-        const struct deployment *said = deployments_find(petition->said, wish->model);
+        const struct deployment *said = deployments_find(deploy->said, wish->model);
         job->stable_before = stable_before == NULL ? NULL : object_strdup(stable_before);
         deployment_say(&job->version, said == NULL ? NULL : said->stable); /* NULL: the highest */
     }
     if (wish->kind == WISH_ROUTE && wish->route != NULL) {
+        job->at_once = wish->at_once;
         job->route = route_copy(wish->route);
         petition_route_versions(job->route, &job->asked);
     }
@@ -239,7 +242,7 @@ uint64_t deploy_wish(struct deploy *deploy, const struct plan *plan, const struc
     } else {
         overrule(deploy, wish);
         struct job *job = begin(deploy, wish);
-        furnish(job, &petition, stable_before);
+        furnish(deploy, job, &petition, stable_before);
         id = job->id;
         for (size_t i = 0; i < job->asked.count; i++) /* the one that was overruled may have asked, too */
             deployment_list(&deployments_require(deploy->said, wish->model)->asked, job->asked.names[i]);
@@ -366,7 +369,8 @@ static bool all_gone(const struct deploy *deploy, const struct plan *plan, const
     DL_FOREACH(deploy->members->first, member)
     {
         const struct command *command = member->command;
-        if (command->role != ROLE_WORKER || strcmp(command->model, job->model) != 0 ||
+        if (command->role != ROLE_WORKER || service_state(member->service) == SERVICE_STOPPED ||
+            strcmp(command->model, job->model) != 0 ||
             (job->version != NULL && strcmp(command->version, job->version) != 0))
             continue;
         if (job->kind == WISH_UNLOAD || plan_of_command(plan, command) == NULL || member->leaving)
@@ -419,6 +423,8 @@ static enum verdict judge(struct deploy *deploy, const struct plan *plan, const 
                      model->name, model->serving == NULL ? "none" : model->serving, failure);
         return failure == NULL ? GO_ON : GIVE_UP;
     }
+    if (job->at_once)
+        return CAME_TRUE;
     for (size_t i = 0; i < job->asked.count; i++)
         if (plan_found(model, job->asked.names[i]) == NULL)
             return GIVE_UP;

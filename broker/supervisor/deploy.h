@@ -37,6 +37,7 @@ struct wish {
     const char *model;
     const char *version;       /* NULL: none is named */
     const struct route *route; /* ROUTE: NULL: model.conf's */
+    bool at_once;              /* ROUTE: it holds now, whichever of its versions are ready */
 };
 
 /* Begins what is wished. Returns the number under which its progress is told; 0 and a reason when it is

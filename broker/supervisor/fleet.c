@@ -156,6 +156,25 @@ static void retire_surplus(struct fleet *fleet)
         }
 }
 
+/* The broker keeps what has gone from the repository as long as workers serve it: when the last has ended it
+ * is told once more. */
+static void forget_departed(struct fleet *fleet)
+{
+    const struct member *member;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        const struct command *command = member->command;
+        if (command->role != ROLE_WORKER || !member->retiring ||
+            service_state(member->service) != SERVICE_STOPPED)
+            continue;
+        const struct plan_model *model = plan_find(fleet->plan, command->model);
+        if (model != NULL && plan_found(model, command->version) != NULL)
+            continue;
+        fleet->news = NEWS_REPOSITORY;
+        fleet->members.changed = true;
+    }
+}
+
 static void start_workers(struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->plan->model_count; i++)
@@ -210,6 +229,7 @@ static void reconcile(struct fleet *fleet)
     retire_unwanted(fleet);
     retire_surplus(fleet);
     fleet->look_again |= turnover_advance(fleet->turnover, fleet->plan);
+    forget_departed(fleet);
     members_remove_retired(&fleet->members);
     if (!fleet->ready_said && all_run(fleet)) {
         fleet->ready_said = true;
@@ -313,6 +333,12 @@ uint64_t fleet_restart(struct fleet *fleet, const char *what, const char *model,
     else
         return turnover_restart(fleet->turnover, fleet->plan, what, model, reason, capacity);
     return 0;
+}
+
+bool fleet_is_stopping(const struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return fleet->stopping;
 }
 
 void fleet_stop(struct fleet *fleet)

@@ -48,6 +48,7 @@ uint64_t fleet_restart(struct fleet *fleet, const char *what, const char *model,
 /* Stops all in order: frontends, which finish what they have; workers and broker; collector. Called again: at
  * once. */
 void fleet_stop(struct fleet *fleet);
+bool fleet_is_stopping(const struct fleet *fleet);
 /* The broker says that the worker with this pid computes without end. False when it is none of ours. */
 bool fleet_worker_hung(struct fleet *fleet, pid_t pid);
 

@@ -8,6 +8,8 @@
 #include "fleet_state.h"
 
 #include "clock.h"
+#include "curve.h"
+#include "keys.h"
 #include "log.h"
 #include "recycle.h"
 
@@ -16,6 +18,8 @@
 
 /* How soon after a change of the repository it is read: what is done together comes together. */
 #define RESCAN_AFTER (50 * MILLISECOND)
+/* And this many times as long as a reading takes: a large copy changes something all the time. */
+#define RESCAN_SHARE 10
 /* How often it is read when not everything in it can be watched. */
 #define RESCAN_BLIND (5 * SECOND)
 
@@ -140,7 +144,8 @@ void fleet_schedule_rescan(struct fleet *fleet, const struct plan *plan)
 
 static void repository_changed(void *self)
 {
-    rescan_in(self, RESCAN_AFTER);
+    struct fleet *fleet = self;
+    rescan_in(fleet, fleet->rescan_after > RESCAN_AFTER ? fleet->rescan_after : RESCAN_AFTER);
 }
 
 void fleet_watch(struct fleet *fleet)
@@ -155,21 +160,33 @@ void fleet_watch(struct fleet *fleet)
     }
 }
 
-static struct plan *read_repository(struct fleet *fleet, const struct config *config, const char *model,
-                                    const char *version, struct config_errors *errors)
+/* How the repository is to be read. */
+struct look {
+    const struct config *config;
+    bool asked_for; /* somebody says so */
+    const char *model;
+    const char *version;
+};
+
+static struct plan *read_repository(struct fleet *fleet, const struct look *look,
+                                    struct config_errors *errors)
 {
+    const struct config *config = look->config;
     /* Who does not watch says himself when a copy is complete. */
     const struct plan_reading reading = {.config = config,
                                          .said = deploy_said(fleet->deploy),
                                          .before = fleet->plan,
                                          .settle_ms =
                                              config->supervisor_watch == 0 ? 0 : config->supervisor_settle_ms,
-                                         .model = model,
-                                         .version = version};
+                                         .asked_for = look->asked_for,
+                                         .model = look->model,
+                                         .version = look->version};
+    int64_t began = clock_now();
     loop_timer_cancel(fleet->setup.loop, &fleet->rescan);
     if (fleet->repository != NULL)
         repository_rescan(fleet->repository);
     struct plan *plan = plan_new(&reading, errors);
+    fleet->rescan_after = RESCAN_SHARE * (clock_now() - began);
     fleet_schedule_rescan(fleet, plan);
     return plan;
 }
@@ -191,10 +208,12 @@ static void ignore_change(void *self, const char *text)
 }
 
 /* Reads the repository again; models that are wrong stay what they were. */
-static void rescan(struct fleet *fleet, const char *model, const char *version, struct config_errors *errors)
+static void rescan(struct fleet *fleet, bool asked_for, const char *model, const char *version,
+                   struct config_errors *errors)
 {
+    const struct look look = {fleet->setup.basis.config, asked_for, model, version};
     struct telling telling = {ignore_change, NULL};
-    struct plan *plan = read_repository(fleet, fleet->setup.basis.config, model, version, errors);
+    struct plan *plan = read_repository(fleet, &look, errors);
     fleet_log_complaints(fleet, errors);
     if (plan_same_repository(fleet->plan, plan, errors->count > 0)) {
         plan_free(plan);
@@ -214,14 +233,14 @@ static void rescan_due(void *self)
     struct fleet *fleet = self;
     struct config_errors errors = {0};
     if (!fleet->stopping)
-        rescan(fleet, NULL, NULL, &errors);
+        rescan(fleet, false, NULL, NULL, &errors);
 }
 
 bool fleet_rescan(struct fleet *fleet, struct config_errors *errors)
 {
     CHECK_OBJECT(fleet, FLEET_MAGIC);
     if (!fleet->stopping)
-        rescan(fleet, NULL, NULL, errors);
+        rescan(fleet, true, NULL, NULL, errors);
     return !fleet->stopping;
 }
 
@@ -245,8 +264,10 @@ bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity, changes_vi
                                             : config_load(options->config_file, options->settings,
                                                           options->setting_count, &errors);
     const char *fixed = config == NULL ? NULL : changed_for_good(fleet->setup.basis.config, config);
-    if (config != NULL && fixed == NULL)
-        plan = read_repository(fleet, config, NULL, NULL, &errors);
+    if (config != NULL && fixed == NULL) {
+        curve_check(config, &errors);
+        plan = read_repository(fleet, &(struct look){config, true, NULL, NULL}, &errors);
+    }
     if (plan != NULL && errors.count == 0) {
         changes_of_config(fleet->setup.basis.config, config, tell_change, &telling);
         tell_changes_of_models(fleet, plan, &telling);
@@ -255,6 +276,7 @@ bool fleet_reload(struct fleet *fleet, char *reason, size_t capacity, changes_vi
         take_config(fleet, config);
         take_plan(fleet, plan);
         try_again(fleet, NULL);
+        keys_reload(config, visit, self);
         log_info("configuration and %zu models read again", plan->model_count);
         return true;
     }
@@ -283,6 +305,18 @@ static void renew(struct fleet *fleet, const struct wish *wish)
     }
 }
 
+/* Who wishes something of a model wants to know whether it starts now, not whether it did. */
+static void try_model(struct fleet *fleet, const char *model)
+{
+    struct member *member;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        if (member->command->role == ROLE_WORKER && !member->retiring &&
+            strcmp(member->command->model, model) == 0)
+            service_event(member->service, SERVICE_ON_START);
+    }
+}
+
 uint64_t fleet_wish(struct fleet *fleet, const struct wish *wish, char *reason, size_t capacity)
 {
     CHECK_OBJECT(fleet, FLEET_MAGIC);
@@ -291,11 +325,13 @@ uint64_t fleet_wish(struct fleet *fleet, const struct wish *wish, char *reason, 
         snprintf(reason, capacity, "this supervisor is stopping");
         return 0;
     }
-    rescan(fleet, wish->model, wish->version, &errors); /* what is named may have come just now */
+    rescan(fleet, true, wish->model, wish->version, &errors); /* what is named may have come just now */
     uint64_t id = deploy_wish(fleet->deploy, fleet->plan, wish, reason, capacity);
     if (id != 0 && wish->kind == WISH_RELOAD)
         renew(fleet, wish);
-    if (id != 0)
+    if (id != 0) {
+        try_model(fleet, wish->model);
         fleet_decide(fleet);
+    }
     return id;
 }

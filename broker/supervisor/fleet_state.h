@@ -26,7 +26,8 @@ struct fleet {
     struct deploy *deploy;
     struct repository *repository; /* NULL: it is not watched */
     struct loop_timer rescan;
-    uint64_t complaints; /* of the last reading, as a hash: they are not said again and again */
+    int64_t rescan_after; /* ns from a change to the reading */
+    uint64_t complaints;  /* of the last reading, as a hash: they are not said again and again */
     enum news news;
     pid_t told_broker; /* the broker that knows what is said in tell_stopped */
     bool ready_said;

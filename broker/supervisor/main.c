@@ -4,11 +4,15 @@
  * end is killed, who keeps dying waits longer each time. Requests do not pass through it: while it is away,
  * all goes on.
  * SPDX-License-Identifier: MIT */
+#include "audit.h"
+#include "clock.h"
 #include "footprint.h"
+#include "keys.h"
 #include "ledger.h"
 #include "log.h"
 #include "process.h"
 #include "report.h"
+#include "rollout_hands.h"
 #include "runtime.h"
 #include "stats.h"
 
@@ -20,10 +24,17 @@
 #include <unistd.h>
 #include <zmq.h>
 
+/* How often roll-outs are looked at. */
+#define LOOK_EVERY (SECOND / 2)
+
 struct program {
     const struct options *options;
     struct loop *loop;
     struct fleet *fleet;
+    struct audit *audit;
+    struct hands *hands;
+    struct rollouts *rollouts;
+    struct loop_timer look; /* at the roll-outs */
 };
 
 static void say_ready(void *self)
@@ -40,7 +51,9 @@ static void stop_loop(void *self)
 
 static void stop(void *self)
 {
-    fleet_stop(((struct program *)self)->fleet);
+    struct program *program = self;
+    audit_end(program->audit, audit_begin(AUDIT_SIGNAL, "stop"));
+    fleet_stop(program->fleet);
 }
 
 static void ignore_change(void *self, const char *text)
@@ -52,7 +65,43 @@ static void ignore_change(void *self, const char *text)
 static void reload(void *self)
 {
     char reason[512]; /* logged already, as the changes are */
-    fleet_reload(((struct program *)self)->fleet, reason, sizeof(reason), ignore_change, NULL);
+    struct program *program = self;
+    bool done = fleet_reload(program->fleet, reason, sizeof(reason), ignore_change, NULL);
+    yyjson_mut_doc *entry = audit_begin(AUDIT_SIGNAL, "reload");
+    yyjson_mut_obj_add_bool(entry, yyjson_mut_doc_get_root(entry), "done", done);
+    audit_end(program->audit, entry);
+}
+
+static void look_at_rollouts(void *self)
+{
+    struct program *program = self;
+    if (!fleet_is_stopping(program->fleet))
+        rollouts_look(program->rollouts, loop_now(program->loop));
+    loop_timer_set(program->loop, &program->look, loop_now(program->loop) + LOOK_EVERY, look_at_rollouts,
+                   program);
+}
+
+/* Roll-outs of an earlier supervisor go on. */
+static void begin_rollouts(struct program *program, const struct config *config, struct metrics *metrics)
+{
+    char *audit_path, *rollouts_path;
+    ENSURE(asprintf(&audit_path, "%s/audit.log", config->state_directory) >= 0);
+    ENSURE(asprintf(&rollouts_path, "%s/rollouts.json", config->state_directory) >= 0);
+    program->audit = audit_new(audit_path);
+    program->hands = hands_new(program->fleet, config);
+    struct rollout_hands hands = hands_of_rollouts(program->hands);
+    program->rollouts = rollouts_new(rollouts_path, &hands, program->audit, metrics);
+    loop_timer_set(program->loop, &program->look, clock_now() + LOOK_EVERY, look_at_rollouts, program);
+    free(audit_path);
+    free(rollouts_path);
+}
+
+static void end_rollouts(struct program *program)
+{
+    loop_timer_cancel(program->loop, &program->look);
+    rollouts_free(program->rollouts);
+    hands_free(program->hands);
+    audit_free(program->audit);
 }
 
 /* What children inherit beside their descriptors. */
@@ -115,9 +164,12 @@ static int supervise(const struct options *options, const struct config *config,
                                 .stopped = stop_loop,
                                 .self = &program};
     program.fleet = fleet_new(&setup);
-    struct report report = {program.fleet, metrics};
+    begin_rollouts(&program, config, metrics);
+    struct report report = {
+        .fleet = program.fleet, .metrics = metrics, .rollouts = program.rollouts, .audit = program.audit};
     struct control *control =
         control_listen(program.loop, runtime_path(config, "supervisor.sock", path), report_command, &report);
+    report.control = control;
     struct stats_publisher *stats =
         stats_publisher_new(zmq, program.loop, config, metrics, "supervisor", options->name);
     stats_publisher_before(stats, report_measure, &report);
@@ -131,6 +183,7 @@ static int supervise(const struct options *options, const struct config *config,
     }
     control_free(control);
     stats_publisher_free(stats);
+    end_rollouts(&program);
     fleet_free(program.fleet);
     metrics_free(metrics);
     zmq_ctx_term(zmq);
@@ -144,7 +197,8 @@ int main(int argc, char **argv)
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
     struct config *config = options_config(&options);
     struct placement placement;
-    struct runtime *runtime = prepare_environment(config, &placement) ? runtime_open(config) : NULL;
+    struct runtime *runtime =
+        keys_check(config) && prepare_environment(config, &placement) ? runtime_open(config) : NULL;
     char path[RUNTIME_PATH_BYTES];
     bool new_socket;
     int status = 1;

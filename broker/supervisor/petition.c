@@ -160,7 +160,7 @@ static bool may_route(const struct petition *petition, struct deployment *said)
     if (petition->wish->route != NULL)
         petition_route_versions(petition->wish->route, &names);
     for (size_t i = 0; good && i < names.count; i++) {
-        good = has_version(petition, names.names[i]);
+        good = petition->wish->at_once || has_version(petition, names.names[i]);
         if (good)
             deployment_list(&said->asked, names.names[i]);
     }

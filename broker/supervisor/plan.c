@@ -96,7 +96,8 @@ static bool conf_unsettled(struct plan *plan, const struct plan_reading *reading
 {
     const struct plan_model *before =
         reading->before == NULL ? NULL : plan_find(reading->before, planned->name);
-    if (before == NULL || stamp_same_files(before->configuration_stamp, planned->configuration_stamp) ||
+    if (before == NULL || reading->asked_for ||
+        stamp_same_files(before->configuration_stamp, planned->configuration_stamp) ||
         is_named(reading, planned->name, ""))
         return false;
     int64_t left = stamp_unsettled_ms(planned->configuration, reading->settle_ms);

@@ -64,6 +64,7 @@ struct plan_reading {
     const struct deployments *said;
     const struct plan *before; /* what held until now; NULL: nothing, and nothing is waited for then */
     int64_t settle_ms;         /* what changed within this time is not taken yet; 0: everything is */
+    bool asked_for;            /* somebody says that it be read: a model.conf is complete then */
     const char *model;         /* taken as complete all the same, because somebody names it; NULL: none */
     const char *version;
 };

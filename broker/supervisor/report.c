@@ -12,14 +12,17 @@
  *   {"command":"rollback","model":M}    see deploy.h; each answers with a number
  *   {"command":"route","model":M,"route":R}   a route that shall hold, null for model.conf's; without one:
  * tells which holds
+ *   {"command":"rollout"...}            see report_rollout.c
  *   {"command":"stop"}                  stop everything in order; said twice: at once
  *   {"command":"worker-hung","pid":N}   the broker gave that worker up: it computes without end
  *
  * SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include "audit.h"
 #include "deploy.h"
 #include "inventory.h"
+#include "report_rollout.h"
 #include "turnover.h"
 
 /* ---- status ---- */
@@ -62,7 +65,7 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *models, const str
     yyjson_mut_obj_add_strcpy(reply, entry, "model", model->name);
     yyjson_mut_obj_add_strcpy(reply, entry, "version", version);
     yyjson_mut_obj_add_int(reply, entry, "wanted", instances);
-    yyjson_mut_obj_add_bool(reply, entry, "required", model->required && serves);
+    yyjson_mut_obj_add_bool(reply, entry, "required", model->required && serves && !model->stopped);
     yyjson_mut_obj_add_str(reply, entry, "why", why);
 }
 
@@ -279,7 +282,8 @@ static void worker_hung(const struct report *report, yyjson_val *request, yyjson
                        (unsigned long long)yyjson_get_uint(pid));
 }
 
-void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
+/* Every command, by name. False when it is none. */
+static bool run(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
 {
     static const struct {
         const char *name;
@@ -297,16 +301,29 @@ void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
                     {"promote", promote},
                     {"rollback", rollback},
                     {"route", route},
+                    {"rollout", report_rollout},
+                    {"rollout-status", report_rollout_status},
+                    {"rollout-pause", report_rollout_pause},
+                    {"rollout-resume", report_rollout_resume},
+                    {"rollout-abort", report_rollout_abort},
                     {"stop", stop},
                     {"worker-hung", worker_hung}};
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         if (yyjson_equals_str(yyjson_obj_get(request, "command"), commands[i].name)) {
-            commands[i].run(self, request, reply);
-            return;
+            commands[i].run(report, request, reply);
+            return true;
         }
-    control_refuse(reply,
-                   "the supervisor knows status, reload, rescan, restart, progress, models, load, unload, "
-                   "reload-model, promote, rollback, route, stop and worker-hung");
+    return false;
+}
+
+void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    const struct report *report = self;
+    if (!report_rollout_forbids(report, request, reply) && !run(report, request, reply))
+        control_refuse(reply, "the supervisor knows status, reload, rescan, restart, progress, models, load, "
+                              "unload, reload-model, promote, rollback, route, rollout, rollout-status, "
+                              "rollout-pause, rollout-resume, rollout-abort, stop and worker-hung");
+    audit_command(report->audit, control_uid(report->control), request, reply);
 }
 
 /* ---- gauges ---- */

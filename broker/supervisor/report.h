@@ -5,9 +5,15 @@
 #include "control.h"
 #include "fleet.h"
 
+struct audit;
+struct rollouts;
+
 struct report {
     struct fleet *fleet;
     struct metrics *metrics;
+    struct rollouts *rollouts;
+    struct audit *audit;
+    struct control *control; /* whose commands these are */
 };
 
 /* A control_command; `self` is the report. */

@@ -1,6 +1,6 @@
 /* repository: notices when anything changes in the model repository. SPDX-License-Identifier: MIT */
-#ifndef OUTRIGGER_REPOSITORY_H
-#define OUTRIGGER_REPOSITORY_H
+#ifndef OUTRIGGER_SUPERVISOR_REPOSITORY_H
+#define OUTRIGGER_SUPERVISOR_REPOSITORY_H
 
 #include "loop.h"
 #include "object.h"

@@ -160,6 +160,7 @@ class Stack:
             "default_model": "cancer-logistic" if (models / "cancer-logistic").is_dir() else "",
             "collector.listen": f"127.0.0.1:{self.metrics_port}",
             "frontend.socket_group": group,
+            "supervisor.settle_ms": "200",
         }
         return parameters | self.settings
 

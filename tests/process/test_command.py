@@ -1,12 +1,9 @@
 """The command `outrigger` as a shell and a script meet it: completion, --json, exit statuses, the manual page."""
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 import unittest
 
 from stack import BIN, PATIENCE, REPOSITORY, ROOT, Stack
@@ -93,3 +90,119 @@ class Completion(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""))
             self.assertRegex(done.stdout, r'(\$1"|words\[1\]\}?"?) complete ')
         self.assertEqual(run("completion", "csh").returncode, 2)
+
+
+class Manual(unittest.TestCase):
+    """deploy/man/outrigger.1 tells of every command and option that there is, and of no other."""
+
+    ALTERNATING = {"BR", "RB", "BI", "IB", "RI", "IR"}
+
+    def setUp(self):
+        self.sections = {}
+        section = []
+        for line in (ROOT / "deploy/man/outrigger.1").read_text().replace("\\e\n", "").splitlines():
+            name, _, rest = line[1:].partition(" ") if line.startswith(".") else ("", "", line)
+            words = self.words(rest) if name else [self.plain(rest)]
+            if name == "SH":
+                section = self.sections.setdefault(" ".join(words), [])
+            else:
+                section.append((name, ("" if name in self.ALTERNATING else " ").join(words)))
+
+    def plain(self, text):
+        return re.sub(r"\\f[RBIP]", "", text).replace("\\(dq", '"').replace("\\-", "-").replace("\\e", "\\")
+
+    def words(self, text):
+        return [self.plain(quoted or bare) for quoted, bare in re.findall(r'"([^"]*)"|(\S+)', text)]
+
+    def text(self, lines):
+        return " ".join(text for _, text in lines)
+
+    def entries(self):
+        """{command: the text that stands under its heading}"""
+        entries, lines = {}, []
+        commands = self.sections["COMMANDS"]
+        for index, (name, text) in enumerate(commands):
+            if name == "B" and commands[index - 1][0] == "TP":
+                lines = []
+                for command in text.split(", "):
+                    entries[command] = lines
+            lines.append((name, text))
+        return {command: self.text(lines) for command, lines in entries.items()}
+
+    def test_every_command_has_its_line_and_its_entry(self):
+        synopsis = " ".join(" \n" if name == "br" else text for name, text in self.sections["SYNOPSIS"])
+        expected = [" ".join(["outrigger", row["name"], row["operands"], "[OPTION]..." if row["options"] else ""]).split()
+                    for row in table()]
+        self.assertEqual([line.split() for line in synopsis.split("\n")], expected)
+        self.assertEqual(sorted(self.entries()), sorted(row["name"] for row in table()))
+
+    def test_every_option_is_told_of_and_no_other(self):
+        entries, common = self.entries(), self.text(self.sections["OPTIONS"])
+        known = {"--version"}
+        for row in table():
+            for option in row["options"]:
+                name = "--" + option["name"]
+                known.add(name)
+                self.assertRegex(entries[row["name"]] + " " + common, rf"{name}(?![a-z0-9-])", row["name"])
+                if "letter" in option:
+                    self.assertIn(f"-{option['letter']}, {name}", common)
+        for name, lines in self.sections.items():
+            told = set(re.findall(r"--[a-z][a-z0-9-]*", self.text(lines))) - {"--help"}
+            self.assertLessEqual(told, known, name)
+
+    def test_the_examples_are_good_command_lines(self):
+        lines = [line for _, text in self.sections["EXAMPLES"] for line in re.split(r"&&|\$\(|\)", text)]
+        examples = [line.split()[1:] for line in lines if line.split()[:1] == ["outrigger"]]
+        self.assertGreater(len(examples), 8)
+        for words in examples:
+            done = run(*words, "--help")   # help comes when all that stands before it is good
+            self.assertEqual((done.returncode, done.stderr), (0, ""), words)
+            self.assertTrue(done.stdout.startswith(f"usage: outrigger {words[0]}"), done.stdout)
+
+
+class Json(unittest.TestCase):
+    """With --json there is one object on stdout, whatever happens, and the exit status is the same."""
+
+    def agree(self, stack, *words, status=0):
+        plain, done = stack.outrigger(*words), stack.outrigger(*words, "--json")
+        self.assertEqual((plain.returncode, done.returncode), (status, status), (words, plain, done))
+        self.assertEqual(len(done.stdout.splitlines()), 1, done)
+        found = json.loads(done.stdout)
+        self.assertIsInstance(found, dict)
+        return found
+
+    def test_what_runs_answers(self):
+        with Stack(models=["digits-mlp"]) as stack:
+            self.assertIs(self.agree(stack, "status")["ready"], True)
+            self.assertEqual(self.agree(stack, "models")["models"][0]["model"], "digits-mlp")
+            self.assertEqual(self.agree(stack, "replay", "--list")["requests"], [])
+            self.assertEqual(self.agree(stack, "check")["errors"], [])
+            self.assertIs(self.agree(stack, "reload")["ok"], True)
+            self.assertEqual(len(self.agree(stack, "restart", "workers")["lines"]), 3)
+            for words in (("promote", "digits-mlp", "9"), ("models", "show", "none"), ("replay", "none"),
+                          ("restart", "workers", "--model", "none")):
+                self.assertTrue(self.agree(stack, *words, status=1)["error"], words)
+            self.assertEqual(run("version", "--json").stdout.count("\n"), 1)
+
+    def test_stop(self):
+        with Stack(models=["digits-mlp"]) as stack:
+            done = stack.outrigger("stop", "--json")
+            self.assertEqual((done.returncode, json.loads(done.stdout)), (0, {"ok": True}))
+            self.assertEqual(stack.supervisor.wait(PATIENCE), 0)
+            self.assertIn("no supervisor runs", self.agree(stack, "stop", status=3)["error"])
+            self.assertIn("nothing runs", self.agree(stack, "status", status=3)["error"])
+            os.close(stack._launch_supervisor())
+            stack.wait(stack.serves, "it does not serve again")
+
+    def test_all_that_talk_to_somebody_say_that_nobody_is_there(self):
+        operands = {"MODEL": "m", "VERSION": "1", "workers|frontends|broker|collector|all": "all", "FILE": "f"}
+        nowhere = ("-s", "runtime_directory=/nonexistent", "-s", "state_directory=/nonexistent")
+        for row in table():
+            if row["name"] in ("run", "check", "replay", "version", "help", "completion", "keygen"):
+                continue
+            with self.subTest(command=row["name"]):
+                words = [operands[word] for word in row["operands"].split() if not word.startswith("[")]
+                done = run(*row["name"].split(), *words, *nowhere, "--json")
+                self.assertEqual(done.returncode, 3, done)
+                self.assertIs(json.loads(done.stdout)["ok"], False)
+                self.assertRegex(done.stderr, "^outrigger: (nothing|no supervisor) runs in /nonexistent ")

@@ -205,7 +205,8 @@ class Poison(unittest.TestCase):
     # ---- models that cannot start ----
 
     def test_a_model_that_cannot_start_says_why(self):
-        with self.stack(supervisor__storm_count="2", supervisor__restart_max_ms="3600000") as stack:
+        with self.stack(supervisor__storm_count="2", supervisor__restart_max_ms="3600000",
+                        supervisor__watch="false") as stack:
             write_model(self.repository, 'start = "fail";')
             stack.kill("worker.sum.1.1")
             stack.wait(lambda: stack.process("worker.sum.1.1")["state"] == "failed", "it is not called failed")
@@ -216,8 +217,8 @@ class Poison(unittest.TestCase):
             self.assertRegex(json.loads(body)["errors"][0]["message"],
                              rf"^version 1 is failed, 0 workers are ready: exit 1: .*{reason}$")
             shown = stack.outrigger("status").stdout
-            self.assertRegex(shown, rf"worker\.sum\.1 does not start\. Its last words:\n    .*{reason}\n")
-            self.assertRegex(shown, r"sum +1 +failed +0/1")
+            self.assertRegex(shown, rf"worker\.sum\.1\.1 does not start\. Its last words:\n    .*{reason}\n")
+            self.assertRegex(shown, r"sum +1 +failed +100% +0/1")
             status, body = ask(stack.client(), [1, 2, 3, 4])    # at once: nobody can answer it
             self.assertEqual((status, body["kind"]), (503, "not_ready"))
             self.assertEqual(self.restarts(stack), 2)           # and it is left alone

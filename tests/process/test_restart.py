@@ -202,7 +202,7 @@ class Restart(unittest.TestCase):
 
     def test_a_successor_that_does_not_start(self):
         """The old ones stay, the reason is told, and nothing is left of the attempt."""
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack(supervisor__watch="false") as stack, Load(stack) as load:
             before = stack.pids()
             names = sorted(process["name"] for process in stack.status()["processes"])
             write_model(self.repository, "sum", text='start = "fail";')

@@ -195,7 +195,7 @@ START_TEST(status_lists_workers_and_versions)
     ck_assert_str_eq(command("{\"command\":\"status\"}"),
                      "{\"ok\":true,\"workers\":[],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"state\":"
                      "\"loading\",\"stable\":true,\"workers\":0,\"queue_rows\":0,\"queue_requests\":0,"
-                     "\"in_flight\":0}]}");
+                     "\"in_flight\":0,\"unmanaged\":0}]}");
     struct end *asker = scene_asker(), *worker = scene_worker(11);
     struct envelope request = scene_request(1);
     end_send(asker, &request, "a");
@@ -204,12 +204,12 @@ START_TEST(status_lists_workers_and_versions)
     request.request.rows = 3;
     end_send(asker, &request, "b");
     scene_expect_nothing(asker);
-    ck_assert_str_eq(
-        command("{\"command\":\"status\"}"),
-        "{\"ok\":true,\"workers\":[{\"model\":\"m\",\"version\":\"1\",\"pid\":11,\"state\":"
-        "\"busy\",\"in_flight\":1,\"answered\":0}],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"state\":"
-        "\"ready\",\"stable\":true,\"workers\":1,\"queue_rows\":3,\"queue_requests\":1,"
-        "\"in_flight\":1}]}");
+    ck_assert_str_eq(command("{\"command\":\"status\"}"),
+                     "{\"ok\":true,\"workers\":[{\"model\":\"m\",\"version\":\"1\",\"pid\":11,\"state\":"
+                     "\"busy\",\"in_flight\":1,\"answered\":0,\"managed\":true}],\"models\":[{\"model\":"
+                     "\"m\",\"version\":\"1\",\"state\":"
+                     "\"ready\",\"stable\":true,\"workers\":1,\"queue_rows\":3,\"queue_requests\":1,"
+                     "\"in_flight\":1,\"unmanaged\":0}]}");
 }
 END_TEST
 

@@ -134,17 +134,14 @@ START_TEST(the_requests_of_a_dead_worker_of_an_old_arm_go_on)
     ask(1, "a");
     scene_expect_batch(second, "a");
     ask(2, "b");
-    ask_named(3, "2", "c"); /* the one that must be answered by 2 */
+    ask_named(3, "2", "c"); /* which nobody else may answer, and nobody starts 2 again */
     say(NO_ARMS);
     scene_kill(2);
+    scene_expect_reject(asker, 3, FAILURE_NOT_READY);
     scene_result(first, scene_expect_batch(first, "a"), "A");
     expect_reply(1, "1");
     scene_result(first, scene_expect_batch(first, "b"), "B");
     expect_reply(2, "1");
-    scene_expect_nothing(asker);
-    struct end *third = worker_of("2", 3);
-    scene_result(third, scene_expect_batch(third, "c"), "C");
-    expect_reply(3, "2");
 }
 END_TEST
 
@@ -203,6 +200,53 @@ START_TEST(a_loaded_version_that_is_not_routed_answers_by_name)
     ask_named(1, "2", "a");
     scene_result(second, scene_expect_batch(second, "a"), "A");
     expect_reply(1, "2");
+}
+END_TEST
+
+START_TEST(who_named_a_version_waits_while_its_workers_are_kept)
+{
+    static const char *const reasons[] = {"\"loaded\":[\"2\"]", "\"previous\":\"2\"", "\"stable\":\"2\"",
+                                          "\"route\":{\"shadow\":{\"version\":\"2\"}}"};
+    start("version = \"1\";");
+    worker_of("1", 1);
+    for (uint32_t i = 0; i < 2; i++) {
+        char text[128];
+        snprintf(text, sizeof text, "{\"models\":{\"m\":{\"serving\":\"1\",%s}}}", reasons[i]);
+        say(text);
+        ask_named(i + 1, "2", "a");
+        struct end *second = worker_of("2", 10 + i);
+        scene_result(second, scene_expect_batch(second, "a"), "A");
+        expect_reply(i + 1, "2");
+        scene_kill(10 + i);
+    }
+    for (uint32_t i = 2; i < COUNT_OF(reasons); i++) {
+        char text[128];
+        snprintf(text, sizeof text, "{\"models\":{\"m\":{\"serving\":\"1\",%s}}}", reasons[i]);
+        say(text);
+        ask_named(i + 1, "2", "a");
+    }
+    say("{\"models\":{\"m\":{\"loaded\":[\"2\"],\"unloaded\":[\"2\"]}}}");
+    scene_expect_reject(asker, 3, FAILURE_NOT_READY);
+    scene_expect_reject(asker, 4, FAILURE_NOT_READY);
+}
+END_TEST
+
+/* Four ask the same: who led asked for 2 by name, who followed did not all. */
+START_TEST(followers_of_one_who_named_the_version_go_on)
+{
+    start("version = \"1\"; cache = { ttl_ms = 3600000; };\n"
+          "route = { arms = ( { version = \"2\"; percent = 100; } ); };");
+    struct end *first = worker_of("1", 1);
+    ask_named(1, "2", "a");
+    ask(2, "a");
+    ask_named(3, "2", "a");
+    ask(4, "a");
+    say(NO_ARMS);
+    scene_expect_reject(asker, 1, FAILURE_NOT_READY);
+    scene_expect_reject(asker, 3, FAILURE_NOT_READY);
+    scene_result(first, scene_expect_batch(first, "a"), "A");
+    expect_reply(4, "1");
+    expect_reply(2, "1");
 }
 END_TEST
 
@@ -327,6 +371,8 @@ int main(void)
                                   an_arm_that_cannot_start_gives_back_what_waits,
                                   nothing_waits_for_a_stable_version_that_cannot_start,
                                   a_loaded_version_that_is_not_routed_answers_by_name,
+                                  who_named_a_version_waits_while_its_workers_are_kept,
+                                  followers_of_one_who_named_the_version_go_on,
                                   the_same_key_finds_the_same_version_again,
                                   no_answer_is_kept_across_versions,
                                   who_follows_a_request_moves_with_it,

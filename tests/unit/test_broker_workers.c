@@ -487,7 +487,7 @@ END_TEST
 START_TEST(what_an_old_version_leaves_behind_follows_the_route)
 {
     repository_add("m", "2");
-    repository_configure("m", "version = \"1\";");
+    repository_configure("m", "serve = \"all\"; version = \"1\";");
     scene_start(NULL);
     asker = scene_asker();
     struct envelope ready = scene_ready(2);
@@ -500,7 +500,7 @@ START_TEST(what_an_old_version_leaves_behind_follows_the_route)
     named.request.version = text_of("1");
     end_send(asker, &named, "named");
     scene_expect_nothing(asker);
-    repository_configure("m", "version = \"2\";");
+    repository_configure("m", "serve = \"all\"; version = \"2\";");
     broker_reload(scene_broker); /* the old one still has what was meant for it */
     scene_result(old, batch, "B");
     scene_expect_reply(asker, 1, "B");
@@ -518,7 +518,7 @@ END_TEST
 START_TEST(what_an_old_version_leaves_behind_takes_its_followers_along)
 {
     repository_add("m", "2");
-    repository_configure("m", "version = \"1\"; cache: { ttl_ms = 60000; };");
+    repository_configure("m", "serve = \"all\"; version = \"1\"; cache: { ttl_ms = 60000; };");
     scene_start(NULL);
     asker = scene_asker();
     struct envelope ready = scene_ready(2), named = scene_request(3);
@@ -531,7 +531,7 @@ START_TEST(what_an_old_version_leaves_behind_takes_its_followers_along)
     scene_ask(asker, 4, "b");
     end_send(asker, &named, "b"); /* waits for the same answer, but of this version alone */
     scene_expect_nothing(asker);
-    repository_configure("m", "version = \"2\"; cache: { ttl_ms = 60000; };");
+    repository_configure("m", "serve = \"all\"; version = \"2\"; cache: { ttl_ms = 60000; };");
     broker_reload(scene_broker);
     end_send(old, &(struct envelope){.verb = VERB_BYE}, NULL);
     scene_result(new, scene_expect_batch(new, "a"), "A");

@@ -291,6 +291,35 @@ START_TEST(endpoints_are_checked)
 }
 END_TEST
 
+START_TEST(tcp_needs_keys_and_a_list)
+{
+    load_text("broker = { workers_tcp = \"tcp://10.0.0.1:7001\"; };");
+    ck_assert_ptr_null(loaded);
+    ck_assert_ptr_nonnull(strstr(errors.text,
+                                 "o.conf:1: broker.workers_tcp: tcp is served with CURVE alone: make a "
+                                 "key with outrigger keygen"));
+    ck_assert_ptr_nonnull(strstr(errors.text, "broker.workers_tcp: nobody could come in"));
+    load_text("broker = { askers_tcp = \"tcp://*:7001\"; curve_secret_file = \"/s\"; };");
+    ck_assert_ptr_null(loaded);
+    ck_assert_ptr_nonnull(strstr(errors.text, "broker.askers_tcp: nobody could come in"));
+    static const char *const good[] = {"tcp://127.0.0.1:7001", "tcp://[::1]:7001", "tcp://*:1",
+                                       "tcp://eth0:65535"};
+    static const char *const bad[] = {"ipc:///x", "tcp://",        "tcp://x",       "tcp://:7001",
+                                      "tcp://x:", "tcp://x:7001y", "tcp://x:700123"};
+    char text[256];
+    for (size_t i = 0; i < COUNT_OF(good) + COUNT_OF(bad); i++) {
+        bool is_good = i < COUNT_OF(good);
+        snprintf(text, sizeof text,
+                 "broker = { workers_tcp = \"%s\"; curve_secret_file = \"/s\"; curve_allow = \"/a\"; };",
+                 is_good ? good[i] : bad[i - COUNT_OF(good)]);
+        load_text(text);
+        ck_assert_msg((loaded != NULL) == is_good, "%s %s", text, errors.text);
+        config_free(loaded);
+        loaded = NULL;
+    }
+}
+END_TEST
+
 START_TEST(socket_paths_fit_the_system)
 {
     char path[256] = "/", setting[512];
@@ -510,6 +539,7 @@ int main(void)
         socket_modes_are_octal,
         listen_is_address_and_port,
         endpoints_are_checked,
+        tcp_needs_keys_and_a_list,
         socket_paths_fit_the_system,
         sizes_must_fit_each_other,
         a_fault_in_a_default_names_the_file,

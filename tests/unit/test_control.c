@@ -22,6 +22,8 @@ static int told[2]; /* the server writes a byte there for each "note" */
 
 /* ---- the server ---- */
 
+static struct control *control;
+
 static void on_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 {
     struct loop *loop = self;
@@ -38,6 +40,8 @@ static void on_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         ck_assert_int_eq(write(told[1], "n", 1), 1);
     } else if (strcmp(command, "stop") == 0) {
         loop_stop(loop);
+    } else if (strcmp(command, "who") == 0) {
+        yyjson_mut_obj_add_sint(reply, root, "uid", control_uid(control));
     } else {
         control_refuse(reply, "no command %s", command);
     }
@@ -47,8 +51,8 @@ static void on_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 static _Noreturn void serve(int ready)
 {
     struct loop *loop = loop_new();
-    struct control *control = control_listen(loop, path, on_command, loop);
-    if (control == NULL || write(ready, "r", 1) != 1)
+    control = control_listen(loop, path, on_command, loop);
+    if (control == NULL || control_uid(control) != -1 || write(ready, "r", 1) != 1)
         _exit(2);
     loop_run(loop);
     control_free(control);
@@ -111,6 +115,15 @@ START_TEST(a_command_is_answered)
 {
     expect_echo("hello");
     expect_echo("\xc3\xa9");
+}
+END_TEST
+
+START_TEST(who_commands_is_known)
+{
+    yyjson_doc *answer = control_call(path, "{\"command\":\"who\"}", PATIENCE_MS);
+    ck_assert_ptr_nonnull(answer);
+    ck_assert_int_eq(yyjson_get_sint(yyjson_obj_get(yyjson_doc_get_root(answer), "uid")), geteuid());
+    yyjson_doc_free(answer);
 }
 END_TEST
 
@@ -413,10 +426,10 @@ int main(void)
 {
     Suite *suite = suite_create("control");
     suite_add(suite, "asking", set_up, tear_down,
-              (const TTest *const[]){a_command_is_answered, a_refusal_says_why, what_is_no_command_is_refused,
-                                     a_long_answer_comes_whole, telling_does_not_wait,
-                                     who_does_not_answer_is_not_waited_for_longer, nobody_there,
-                                     answers_that_are_none, NULL});
+              (const TTest *const[]){a_command_is_answered, who_commands_is_known, a_refusal_says_why,
+                                     what_is_no_command_is_refused, a_long_answer_comes_whole,
+                                     telling_does_not_wait, who_does_not_answer_is_not_waited_for_longer,
+                                     nobody_there, answers_that_are_none, NULL});
     suite_add(suite, "peers", set_up, tear_down,
               (const TTest *const[]){a_line_may_come_byte_by_byte, many_lines_may_come_at_once,
                                      a_peer_that_does_not_read_delays_nobody, a_peer_that_leaves_is_forgotten,

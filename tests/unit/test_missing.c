@@ -33,6 +33,7 @@ static struct member *workers[WORKERS];
 static int listener;
 static pthread_t speaker;
 static atomic_int known_pids[4]; /* 0: none */
+static atomic_int far_pid;       /* of a worker of another host, which the broker knows, too */
 static atomic_bool mute;
 
 static size_t say_workers(char *text, size_t capacity)
@@ -43,9 +44,13 @@ static size_t say_workers(char *text, size_t capacity)
         if (known_pids[i] != 0)
             length += (size_t)snprintf(text + length, capacity - length, "%s{\"pid\":%d}",
                                        count++ == 0 ? "" : ",", known_pids[i]);
+    if (far_pid != 0)
+        length += (size_t)snprintf(text + length, capacity - length, "%s{\"pid\":%d,\"managed\":false}",
+                                   count == 0 ? "" : ",", far_pid);
     return length + (size_t)snprintf(text + length, capacity - length,
-                                     "],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"workers\":%d}]}\n",
-                                     count);
+                                     "],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"workers\":%d,"
+                                     "\"unmanaged\":%d}]}\n",
+                                     count + (far_pid != 0), far_pid != 0);
 }
 
 static void *speak(void *self)
@@ -327,6 +332,29 @@ START_TEST(who_was_never_known_is_missed_when_the_broker_has_too_few)
 }
 END_TEST
 
+/* Of all numbers it has that of the worker here that hangs. */
+START_TEST(a_worker_of_another_host_hides_nobody)
+{
+    start_known();
+    far_pid = pid_of(workers[0]);
+    known_pids[1] = 0;
+    look_often();
+    expect_replaced(workers[0]);
+    expect_unharmed(workers[1]);
+}
+END_TEST
+
+START_TEST(a_worker_of_another_host_is_not_counted_for_one_of_ours)
+{
+    start(SERVER);
+    known_pids[0] = pid_of(workers[1]);
+    far_pid = 1;
+    look_often(); /* the broker has two of the version, as many as run here */
+    expect_replaced(workers[0]);
+    expect_unharmed(workers[1]);
+}
+END_TEST
+
 START_TEST(a_model_that_is_not_wanted_is_nobodys_business)
 {
     start_known();
@@ -348,6 +376,8 @@ int main(void)
                                   with_another_broker_it_begins_anew,
                                   who_goes_anyway_is_left_alone,
                                   who_was_never_known_is_missed_when_the_broker_has_too_few,
+                                  a_worker_of_another_host_hides_nobody,
+                                  a_worker_of_another_host_is_not_counted_for_one_of_ours,
                                   a_model_that_is_not_wanted_is_nobodys_business};
     return SUITE_RUN("missing", set_up, tear_down, tests);
 }

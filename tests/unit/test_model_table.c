@@ -185,6 +185,7 @@ START_TEST(a_reload_that_cannot_read_forgets_nothing)
     repository_configure("m", "nonsense = 1;\n");
     model_table_reload(table);
     ck_assert_ptr_nonnull(find_version("m", "1"));
+    ck_assert_ptr_nonnull(find("m")->config); /* as it was */
     ck_assert_ptr_nonnull(find_version("far", "1"));
     repository_configure("m", "");
     model_table_reload(table);

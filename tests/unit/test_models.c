@@ -293,6 +293,16 @@ START_TEST(faults_name_file_line_and_key)
 {
     make_model();
     expect_fault("\nbackend = \"onyx\";", ":2: backend: expected onnx or echo or python, got \"onyx\"");
+    static const char *const policies[] = {"",     "latest", "latest 0", "latest 1x", "latest 1025",
+                                           "1, /", "1;2"};
+    for (size_t i = 0; i < COUNT_OF(policies); i++) {
+        char text[64], fault[128];
+        snprintf(text, sizeof text, "serve = \"%s\";", policies[i]);
+        snprintf(fault, sizeof fault,
+                 ":1: serve: expected latest N, all, or versions with commas between them, got \"%s\"",
+                 policies[i]);
+        expect_fault(text, fault);
+    }
     expect_fault("task = \"guess\";", ":1: task: expected classification or regression, got \"guess\"");
     expect_fault("batching = {\n max_rows = 3; };",
                  ":2: batching.max_rows: unknown key; the nearest known is queue.max_rows");

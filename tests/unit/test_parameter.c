@@ -29,7 +29,7 @@ static const struct parameter rows[] = {
     PARAMETER_ROW_INTEGER(sample, limits, large, 17179869184, 1024, 17179869184, "bytes", "more than 32 bits"),
 };
 /* clang-format on */
-static const struct parameter_table table = {rows, COUNT_OF(rows)};
+static const struct parameter_table table = {.rows = rows, .count = COUNT_OF(rows)};
 
 static struct config_errors errors;
 static struct sample sample;

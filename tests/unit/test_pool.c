@@ -51,6 +51,28 @@ START_TEST(workers_are_found_by_peer_and_by_pid)
 }
 END_TEST
 
+START_TEST(the_pid_of_another_host_is_none_of_ours)
+{
+    struct worker *far = add(1), *near = add(2);
+    far->remote = true;
+    near->pid = far->pid;
+    ck_assert_ptr_eq(pool_find_pid(pool, far->pid), near);
+    pool_remove(pool, near);
+    ck_assert_ptr_null(pool_find_pid(pool, far->pid));
+}
+END_TEST
+
+/* ZeroMQ numbers the peers of each of a port's sockets by itself. */
+START_TEST(the_same_number_at_both_doors_is_two_peers)
+{
+    struct peer here = peer_of(1), there = peer_of(1);
+    there.remote = 1;
+    struct worker *near = pool_add(pool, &here, NULL), *far = pool_add(pool, &there, NULL);
+    ck_assert_ptr_eq(pool_find(pool, &here), near);
+    ck_assert_ptr_eq(pool_find(pool, &there), far);
+}
+END_TEST
+
 START_TEST(workers_are_found_by_instance)
 {
     struct worker *first = add(1), *second = add(2), *nameless = add(3);
@@ -241,6 +263,8 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {workers_are_found_by_peer_and_by_pid,
+                                  the_pid_of_another_host_is_none_of_ours,
+                                  the_same_number_at_both_doors_is_two_peers,
                                   a_new_worker_is_idle,
                                   there_are_no_more_than_the_limit,
                                   a_batch_makes_busy_and_its_end_idle,

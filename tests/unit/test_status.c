@@ -9,6 +9,7 @@
 
 static yyjson_doc *supervisor;
 static yyjson_doc *broker;
+static yyjson_doc *decided;
 static char missing[256];
 
 #define PROCESSES                                                                                            \
@@ -45,7 +46,8 @@ static void tear_down(void)
 {
     yyjson_doc_free(supervisor);
     yyjson_doc_free(broker);
-    supervisor = broker = NULL;
+    yyjson_doc_free(decided);
+    supervisor = broker = decided = NULL;
 }
 
 static struct status status_of(const char *supervisor_text, const char *broker_text)
@@ -53,7 +55,7 @@ static struct status status_of(const char *supervisor_text, const char *broker_t
     tear_down();
     supervisor = parse(supervisor_text);
     broker = parse(broker_text);
-    return (struct status){yyjson_doc_get_root(supervisor), yyjson_doc_get_root(broker)};
+    return (struct status){yyjson_doc_get_root(supervisor), yyjson_doc_get_root(broker), NULL};
 }
 
 static void expect_missing(const char *supervisor_text, const char *broker_text, const char *expected)
@@ -143,15 +145,55 @@ START_TEST(tables_join_both_sides)
 {
     struct status status = status_of("{" PROCESSES "," WANTED "}", KNOWN("ready", "1"));
     char *text = printed(print_plain, &status);
-    ck_assert_str_eq(
-        text, "PROCESS     VERSION  PID  STATE    RESTARTS  UPTIME  IN FLIGHT  ORIGIN   LAST CAUSE\n"
-              "broker                 7  running         0     59s          -           \n"
-              "worker.m.1  1          8  running         2   1d 1h          3  adopted  killed by signal 9\n"
-              "frontend.1             -  failed         10      0s          -           exit 1: ?[31m\n"
-              "frontend.2             9  running         0   1h 2m          -           \n"
-              "\n"
-              "MODEL  VERSION  STATE  WORKERS  QUEUE ROWS  QUEUE REQUESTS  IN FLIGHT\n"
-              "m      1        ready      1/2          40               4          3\n");
+    ck_assert_str_eq(text,
+                     "ready: 1 version with 1 worker\n"
+                     "\n"
+                     "MODEL  VERSION  STATE  SHARE  WORKERS  QUEUE  ROWS  IN FLIGHT  WHY\n"
+                     "m      1        ready      -      1/2      4    40          3  \n"
+                     "\n"
+                     "PROCESS     PID  STATE    RESTARTS  UPTIME  IN FLIGHT  ORIGIN   LAST CAUSE\n"
+                     "broker        7  running         0     59s          -           \n"
+                     "worker.m.1    8  running         2   1d 1h          3  adopted  killed by signal 9\n"
+                     "frontend.1    -  failed         10      0s          -           exit 1: ?[31m\n"
+                     "frontend.2    9  running         0   1h 2m          -           \n");
+    free(text);
+}
+END_TEST
+
+START_TEST(what_was_decided_stands_beside)
+{
+    struct status status = status_of(
+        "{'processes':[],'models':[{'model':'m','version':'2','wanted':2,'required':true,'why':'stable'},"
+        "{'model':'m','version':'3','wanted':1,'why':'route'},{'model':'m','version':'4','wanted':1},"
+        "{'model':'m','version':'5','wanted':1,'why':'loaded'}]}",
+        "{'models':[{'model':'m','version':'2','state':'ready','workers':3,'unmanaged':1},"
+        "{'model':'m','version':'3','state':'ready','workers':1,'stable':false},"
+        "{'model':'m','version':'5','state':'failed','reason':'no\\u001bfile','workers':0},"
+        "{'model':'m','version':'6','state':'loading','workers':0}],"
+        "'workers':[{'model':'m','version':'2','pid':7,'state':'idle','in_flight':1,'managed':false,"
+        "'address':'10.0.0.9','key_name':'host9'}]}");
+    decided =
+        parse("{'models':[{'model':'m','versions':[{'version':'2','share':97.5},{'version':'3','share':2.5},"
+              "{'version':'4','shadow':true,'share':0,'state':'loading','reason':'it is still being "
+              "written'},{'version':'6','state':'unloaded'}"
+              "]}]}");
+    status.models = yyjson_doc_get_root(decided);
+    char *text = printed(print_plain, &status);
+    ck_assert_str_eq(text, "ready: 2 versions with 4 workers\n"
+                           "\n"
+                           "MODEL  VERSION  STATE     SHARE  WORKERS  QUEUE  ROWS  IN FLIGHT  WHY\n"
+                           "m      2        ready     97.5%   2/2 +1      -     -          -  stable\n"
+                           "m      3        ready      2.5%      1/1      -     -          -  route\n"
+                           "m      4        loading  shadow      -/1      -     -          -  \n"
+                           "m      5        failed        -      0/1      -     -          -  loaded\n"
+                           "m 4 loading: it is still being written\n"
+                           "m 5 has failed: no?file\n"
+                           "\n"
+                           "\nUNMANAGED  VERSION  ADDRESS   KEY    PID  STATE  IN FLIGHT  ANSWERED\n"
+                           "m          2        10.0.0.9  host9    7  idle           1         -\n");
+    free(text);
+    text = printed(status_print_json, &status);
+    ck_assert_ptr_nonnull(strstr(text, "\"models\":[{\"model\":\"m\",\"versions\":[{\"version\":\"2\","));
     free(text);
 }
 END_TEST
@@ -160,13 +202,40 @@ START_TEST(one_side_alone_is_shown)
 {
     struct status status = status_of("{" WANTED "}", NULL);
     char *text = printed(print_plain, &status);
-    ck_assert_str_eq(text, "\nMODEL  VERSION  STATE  WORKERS  QUEUE ROWS  QUEUE REQUESTS  IN FLIGHT\n"
-                           "m      1        -          -/2           -               -          -\n");
+    ck_assert_str_eq(text, "not ready: broker (does not answer)\n\n"
+                           "MODEL  VERSION  STATE  SHARE  WORKERS  QUEUE  ROWS  IN FLIGHT  WHY\n"
+                           "m      1        -          -      -/2      -     -          -  \n\n");
     free(text);
     status = status_of(NULL, KNOWN("draining", "1"));
     text = printed(print_plain, &status);
-    ck_assert_str_eq(text, "MODEL  VERSION  STATE     WORKERS  QUEUE ROWS  QUEUE REQUESTS  IN FLIGHT\n"
-                           "m      1        draining      1/-          40               4          3\n");
+    ck_assert_str_eq(text, "not ready: supervisor (does not answer)\n\n"
+                           "MODEL  VERSION  STATE     SHARE  WORKERS  QUEUE  ROWS  IN FLIGHT  WHY\n"
+                           "m      1        draining      -      1/-      4    40          3  \n");
+    free(text);
+}
+END_TEST
+
+/* One of another host with the pid of a process here, and one that somebody has started here. */
+START_TEST(workers_that_are_not_managed_have_a_table_of_their_own)
+{
+    struct status status = status_of(
+        "{" PROCESSES "}",
+        "{'workers':[{'model':'m','version':'1','pid':8,'state':'idle','in_flight':5,'answered':1,'managed':"
+        "true},"
+        "{'model':'m','version':'1','pid':8,'state':'busy','in_flight':3,'answered':12,'managed':false,"
+        "'address':'10.0.0.7','key_name':'host7'},"
+        "{'model':'m','version':'2','pid':77,'state':'idle','in_flight':0,'answered':0,'managed':true}]}");
+    char *text = printed(print_plain, &status);
+    ck_assert_ptr_nonnull(strstr(text, "worker.m.1    8  running         2   1d 1h          5"));
+    const char *table = strstr(text, "\nUNMANAGED");
+    ck_assert_ptr_nonnull(table);
+    ck_assert_str_eq(table, "\nUNMANAGED  VERSION  ADDRESS    KEY    PID  STATE  IN FLIGHT  ANSWERED\n"
+                            "m          1        10.0.0.7   host7    8  busy           3        12\n"
+                            "m          2        this host  -       77  idle           0         0\n");
+    free(text);
+    status = status_of(NULL, "{'workers':[{'model':'m','version':'2','pid':77,'managed':true}]}");
+    text = printed(print_plain, &status);
+    ck_assert_ptr_null(strstr(text, "UNMANAGED")); /* nobody says what the supervisor has */
     free(text);
 }
 END_TEST
@@ -189,8 +258,8 @@ START_TEST(successions_are_summed_up)
     struct status status =
         status_of("{'successions':{'worker':{'restart':2,'max_rss':1},'frontend':{'restart':4}}}", NULL);
     char *text = printed(print_plain, &status);
-    ck_assert_str_eq(text,
-                     "\nworker: 3 replaced (restart 2, max_rss 1)\nfrontend: 4 replaced (restart 4)\n\n");
+    ck_assert_ptr_nonnull(
+        strstr(text, "\n\nworker: 3 replaced (restart 2, max_rss 1)\nfrontend: 4 replaced (restart 4)\n"));
     free(text);
 }
 END_TEST
@@ -202,6 +271,7 @@ START_TEST(colours_are_for_terminals)
     ck_assert_ptr_nonnull(strstr(text, "\033[32mrunning\033[0m"));
     ck_assert_ptr_nonnull(strstr(text, "\033[31mfailed\033[0m"));
     ck_assert_ptr_nonnull(strstr(text, "\033[32mready\033[0m"));
+    ck_assert_ptr_eq(strstr(text, "\033[32mready: 1 version"), text);
     free(text);
     text = printed(print_plain, &status);
     ck_assert_ptr_null(strchr(text, '\033'));
@@ -237,6 +307,7 @@ START_TEST(answers_of_other_forms_do_no_harm)
     for (size_t i = 0; i < COUNT_OF(others); i++)
         for (size_t j = 0; j < COUNT_OF(others); j++) {
             struct status status = status_of(others[i], others[j]);
+            status.models = status.supervisor;
             status_is_ready(&status, missing, sizeof missing);
             free(printed(print_coloured, &status));
             free(printed(status_print_json, &status));
@@ -291,7 +362,9 @@ int main(void)
         who_does_not_answer_is_missing,
         a_long_list_is_cut,
         tables_join_both_sides,
+        what_was_decided_stands_beside,
         one_side_alone_is_shown,
+        workers_that_are_not_managed_have_a_table_of_their_own,
         last_words_stand_below_the_tables,
         successions_are_summed_up,
         colours_are_for_terminals,

@@ -46,6 +46,9 @@ TEXT_MAX = 512      # bytes of a message
 NIL = b"\xc0"
 INSIDE_MAX = 4096   # bytes of a payload that travels inside the frame of its envelope
 FRAME_FULL = 49152  # bytes of a frame that takes no more of them
+DO_NOT_RESTART = 125        # to the supervisor: it would end the same way again
+SILENT_AFTER_BEATS = 3
+SILENCE_WARNED_S = 30
 GOODBYE_MS = 500    # how long the last messages may take to leave
 
 DATATYPES = {"BOOL": "?", "UINT8": "u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "i1",
@@ -199,27 +202,83 @@ def decode_message(frames):
     return verb, number, fields, payloads
 
 
+# ---- keys: PROTOCOL.md section 1 ----
+
+def read_certificate(path, kind, secret=False):
+    """The key of that kind in a file that `outrigger keygen`, czmq or pyzmq wrote. ValueError when there is none, or
+    when others could read the secret."""
+    if secret and os.stat(path).st_mode & 0o137:
+        raise ValueError(f"{path}: can be read or changed by others: chmod 600 it")
+    with open(path, encoding="ascii") as file:
+        for line in file:
+            name, _, value = line.partition("=")
+            value = value.strip()
+            if name.strip() == kind and value[:1] == value[-1:] == '"' and len(value) == 42:
+                return value[1:-1].encode()
+    raise ValueError(f"{path}: holds no {kind}")
+
+
+class Keys:
+    """What a connection over tcp needs; over ipc the modes of files are enough."""
+
+    def __init__(self, secret_file, server_key):
+        if not zmq.has("curve"):
+            raise ValueError("tcp needs CURVE, which this libzmq was built without")
+        if not secret_file or not server_key:
+            raise ValueError("tcp needs keys: --curve-secret-file and --server-key; outrigger keygen makes them")
+        self.secret = read_certificate(secret_file, "secret-key", secret=True)
+        self.public = zmq.curve_public(self.secret)
+        self.server = read_certificate(server_key, "public-key") if server_key.endswith(".key") \
+            else server_key.encode()
+        if len(self.server) != 40:
+            raise ValueError("--server-key: expected 40 characters, or the file NAME.key")
+
+
+def connect(endpoint, keys, *options):
+    """A DEALER at the workers' endpoint of the broker, with libzmq's options in pairs."""
+    dealer = zmq.Context.instance().socket(zmq.DEALER)
+    common = ((zmq.IMMEDIATE, 1), (zmq.LINGER, 0), (zmq.RECONNECT_IVL, 50 if keys else 5))
+    network = ((zmq.IPV6, 1), (zmq.HEARTBEAT_IVL, 1000), (zmq.HEARTBEAT_TIMEOUT, 3000), (zmq.HEARTBEAT_TTL, 3000),
+               (zmq.CONNECT_TIMEOUT, 3000), (zmq.HANDSHAKE_IVL, 5000), (zmq.TCP_KEEPALIVE, 1)) if keys else ()
+    for option, value in (*common, *network, *options):
+        dealer.setsockopt(option, value)
+    if keys:
+        dealer.curve_publickey, dealer.curve_secretkey, dealer.curve_serverkey = keys.public, keys.secret, keys.server
+    dealer.connect(endpoint)
+    return dealer
+
+
+def connect_anew(dealer, endpoint):
+    """ZeroMQ does not try a connection again that was refused, and one over tcp may be dead without a sign of it."""
+    try:
+        dealer.disconnect(endpoint)
+    except zmq.ZMQError:        # it had given up already
+        pass
+    dealer.connect(endpoint)
+
+
 # ---- the session: PROTOCOL.md sections 2 to 4 ----
 
 class Heartbeat(threading.Thread):
     """Says that this process runs, over a connection of its own, whatever the session computes. A model that keeps the
     interpreter to itself for three heartbeats is taken for a process that was stopped."""
 
-    def __init__(self, endpoint, instance, every_ms):
+    def __init__(self, endpoint, keys, instance, every_ms):
         super().__init__(daemon=True)
-        self.endpoint, self.every, self.ended = endpoint, every_ms / 1e3, threading.Event()
+        self.keys, self.endpoint, self.every, self.ended = keys, endpoint, every_ms / 1e3, threading.Event()
         self.message = msgpack.packb([VERSION, HEARTBEAT, 0, instance])
 
     def run(self):
-        beats = zmq.Context.instance().socket(zmq.DEALER)
-        for option, value in ((zmq.IMMEDIATE, 1), (zmq.LINGER, 0), (zmq.RECONNECT_IVL, 5), (zmq.SNDHWM, 4)):
-            beats.setsockopt(option, value)
-        beats.connect(self.endpoint)
+        beats, lost = connect(self.endpoint, self.keys, (zmq.SNDHWM, 4)), 0
         while not self.ended.wait(self.every):
             try:
                 beats.send(self.message, zmq.NOBLOCK)
+                lost = 0
             except zmq.Again:       # nobody there
-                pass
+                lost += 1
+            if self.keys and lost == SILENT_AFTER_BEATS:
+                connect_anew(beats, self.endpoint)
+                lost = 0
         beats.close()
 
     def end(self):
@@ -230,13 +289,11 @@ class Heartbeat(threading.Thread):
 class Session:
     """Speaks with the broker. What cannot be sent is dropped: a new broker asks for READY by its epoch."""
 
-    def __init__(self, options, model, schema, capacity):
+    def __init__(self, options, keys, model, schema, capacity):
+        self.keys, self.heard, self.warned = keys, time.monotonic(), 0
         self.options, self.model, self.schema, self.capacity = options, model, schema, capacity
         self.epoch, self.leaving, self.instance = 0, False, secrets.randbits(64) | 1
-        self.socket = zmq.Context.instance().socket(zmq.DEALER)
-        for option, value in ((zmq.PROBE_ROUTER, 1), (zmq.IMMEDIATE, 1), (zmq.LINGER, 0), (zmq.RECONNECT_IVL, 5)):
-            self.socket.setsockopt(option, value)
-        self.socket.connect(options.endpoint)
+        self.socket = connect(options.endpoint, keys, (zmq.PROBE_ROUTER, 1))
 
     def send(self, verb, number, fields=(), payloads=()):
         """False when there is nobody to send to."""
@@ -314,9 +371,20 @@ class Session:
             except zmq.Again:
                 return messages
 
+    def call_anew_if_deaf(self, limit):
+        now = time.monotonic()
+        if not self.keys or now - self.heard < limit:
+            return
+        if now - self.warned >= SILENCE_WARNED_S:
+            warn(self.options, f"nothing is heard of the broker at {self.options.endpoint}: is it there, is --server-key "
+                               "its key, and is ours in its broker.curve_allow? Trying again")
+            self.warned = now
+        connect_anew(self.socket, self.options.endpoint)
+        self.heard = now
+
     def run(self, wake):
         """Until DRAIN, or a byte on `wake` (SIGTERM)."""
-        heartbeat = Heartbeat(self.options.endpoint, self.instance, self.options.heartbeat_ms)
+        heartbeat = Heartbeat(self.options.endpoint, self.keys, self.instance, self.options.heartbeat_ms)
         heartbeat.start()
         poller = zmq.Poller()
         poller.register(self.socket, zmq.POLLIN)
@@ -328,8 +396,10 @@ class Session:
             if self.socket in ready:
                 for message in self.take_all():
                     self.on_message(message)
+                self.heard = time.monotonic()
             self.leaving = self.leaving or wake.fileno() in ready
             if time.monotonic() >= next_beat:
+                self.call_anew_if_deaf(SILENT_AFTER_BEATS * beat)
                 self.send(HEARTBEAT, 0, [0])    # for a broker that does not know us: it asks for READY
                 next_beat = time.monotonic() + beat
         heartbeat.end()
@@ -355,11 +425,18 @@ def parse_options():
     parser.add_argument("--ready-fd", type=int, default=-1, help='the descriptor on which to say "ready"')
     parser.add_argument("--model-conf", default="", help="the model's model.conf, if there is one")
     parser.add_argument("--heartbeat-ms", type=int, default=1000, help="how often the worker is heard")
+    parser.add_argument("--curve-secret-file", default="", help="for tcp: the worker's NAME.key_secret")
+    parser.add_argument("--server-key", default="", help="for tcp: the broker's public key, or its NAME.key")
     return parser.parse_args()
 
 
 def main():
     options = parse_options()
+    try:
+        keys = None if options.endpoint.startswith("ipc://") else Keys(options.curve_secret_file, options.server_key)
+    except (OSError, ValueError) as error:
+        print(f"{options.endpoint}: {error}", file=sys.stderr)
+        return DO_NOT_RESTART
     try:
         conf = read_conf(options.model_conf)
         model = (UserModel if options.path.endswith(".py") else SklearnModel)(options.path)
@@ -372,7 +449,7 @@ def main():
     signal.set_wakeup_fd(waker.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    session = Session(options, model, schema, conf.get("max_batch_rows", 64))
+    session = Session(options, keys, model, schema, conf.get("max_batch_rows", 64))
     if options.ready_fd >= 0:
         os.write(options.ready_fd, b"ready\n")
         os.close(options.ready_fd)

@@ -308,7 +308,7 @@ static void make_places(struct host *host)
         place->host = host;
         place->version = (unsigned)(i % 2);
         place->model = (unsigned)(i / 2 % host->scenario->models);
-        if (place->version == 0 || host->scenario->shadow > 0)
+        if (place->version == 0 || host->scenario->both)
             host_want(place, true);
     }
 }

@@ -363,6 +363,12 @@ static void add_up_copies(struct broker *broker)
             (size_t)copies, (size_t)observed, (size_t)dropped, open);
 }
 
+/* NOT_READY is counted of those alone that had waited for workers, and told to others, too. */
+static bool is_counted(enum failure failure)
+{
+    return failure != FAILURE_NONE && failure != FAILURE_CANCELLED && failure != FAILURE_NOT_READY;
+}
+
 void inspector_add_up(struct broker *broker)
 {
     add_up_copies(broker);
@@ -378,7 +384,7 @@ void inspector_add_up(struct broker *broker)
         replies += count(broker, version, failures[FAILURE_NONE]);
         cancels += count(broker, version, failures[FAILURE_CANCELLED]);
         for (size_t i = 0; i < COUNT_OF(failures); i++)
-            rejects += i == FAILURE_NONE || i == FAILURE_CANCELLED ? 0 : count(broker, version, failures[i]);
+            rejects += is_counted((enum failure)i) ? count(broker, version, failures[i]) : 0;
     }
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
         for (size_t i = 0; i < RELEASE_COUNT; i++)

@@ -169,7 +169,8 @@ static void want_version(struct host *host, unsigned version, bool wanted)
 static void roll_out_old(void *self)
 {
     struct host *host = self;
-    want_version(host, !host->versions[host->rolling], host->scenario->shadow > 0);
+    if (!host->scenario->both)
+        want_version(host, !host->versions[host->rolling], false);
 }
 
 static void roll_route(void *self)

@@ -105,6 +105,7 @@ int zmq_setsockopt(void *self, int option, const void *value, size_t length)
         return 0;
     case ZMQ_RECONNECT_IVL_MAX:
     case ZMQ_MAXMSGSIZE:
+    case ZMQ_AFFINITY:
         return 0;
     default:
         errno = EINVAL;

@@ -53,6 +53,8 @@ struct scenario {
     int64_t deadline[2];          /* ns, shortest and longest */
     uint32_t priorities;          /* 0: all the same */
     uint32_t tenants;             /* 0: all the same */
+    bool both;                    /* workers of both versions run all the time */
+    uint32_t keys;                /* how many different ones requests have; 0: none has any */
     uint32_t contents;            /* how many different questions there are; 0: no two are the same */
     const char *model_conf;       /* of every model */
     const char *other_conf;       /* after RELOAD, and back; NULL: none */
@@ -60,6 +62,7 @@ struct scenario {
     unsigned shadow;              /* percent of the requests that the other version gets copies of */
     /* of a million requests */
     uint32_t poison, failing, cancelled, misnamed;
+    uint32_t wishes; /* that name version 2, and make do with another */
     /* mean ns between two mishaps of a kind; 0: never */
     int64_t every[MISHAP_COUNT];
     /* Bits of the failures that a request may end with that is neither poison nor failing nor misnamed. */

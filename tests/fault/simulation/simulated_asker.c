@@ -122,9 +122,15 @@ static void make_request(struct simulated_asker *asker)
     ask->request = client_request_new(bytes);
     memset(client_request_payload(ask->request), 0, bytes);
     memcpy(client_request_payload(ask->request), &question, sizeof question);
-    bool misnamed = chance_hits(chance, scenario->misnamed);
+    bool misnamed = chance_hits(chance, scenario->misnamed), wishes = chance_hits(chance, scenario->wishes);
+    char key[24] = "";
+    if (scenario->keys > 0)
+        snprintf(key, sizeof key, "%u", (unsigned)chance_below(chance, scenario->keys));
     struct client_ask words = {
         .model = text_of(misnamed ? "nobody" : asker->plan.models[model]),
+        .version = text_of(wishes ? "2" : ""),
+        .version_optional = wishes,
+        .key = text_of(key),
         .rows = (uint32_t)draw_size(scenario->most_rows),
         .deadline = ask->deadline,
         .tenant = scenario->tenants > 0 ? chance_below(chance, scenario->tenants) : asker->plan.quiet,
