@@ -144,6 +144,15 @@ static void let_go(struct broker *broker, struct worker *worker, int error)
     loop_timer_set(broker->loop, &broker->unreachable, loop_now(broker->loop), lose_unreachable, broker);
 }
 
+bool serving_send(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
+                  uint32_t rows)
+{
+    bool sent = send_batch(broker, worker, requests, count, rows);
+    if (!sent)
+        let_go(broker, worker, errno);
+    return sent;
+}
+
 void serving_ended(struct broker *broker, struct worker *worker)
 {
     worker_drain(worker);
@@ -300,48 +309,13 @@ void serving_dispatch(struct broker *broker, struct version *version)
         uint32_t rows;
         size_t count = queue_take(&version->queue, without_company(version, decision.rows), COUNT_OF(taken),
                                   taken, &rows);
-        if (send_batch(broker, worker, taken, count, rows)) {
+        if (serving_send(broker, worker, taken, count, rows)) {
             series_add(version->model->releases[decision.release], 1);
             continue;
         }
-        int error = errno;
         while (count > 0)
             queue_push_front(&version->queue, taken[--count]);
-        let_go(broker, worker, error);
     }
-}
-
-static struct worker *idle_worker(const struct version *version)
-{
-    struct worker *worker;
-    DL_FOREACH2(version->workers, worker, next)
-    {
-        if (worker->state == WORKER_IDLE)
-            return worker;
-    }
-    return NULL;
-}
-
-int64_t serving_dispatch_copies(struct broker *broker, struct version *version)
-{
-    struct request *taken[PROTOCOL_COUNT_MAX];
-    struct worker *worker;
-    int64_t again_at;
-    while (shadow_due(broker, version, &again_at) && version->queue.requests == 0 &&
-           (worker = idle_worker(version)) != NULL) {
-        uint32_t rows, most = version->model->rule.max_batch_rows;
-        size_t count = shadow_take(broker, version,
-                                   most < worker->capacity_rows ? most : worker->capacity_rows, taken, &rows);
-        if (send_batch(broker, worker, taken, count, rows)) {
-            series_add(version->model->releases[RELEASE_SHADOW], 1);
-            continue;
-        }
-        int error = errno;
-        while (count > 0)
-            shadow_lost(broker, taken[--count], false);
-        let_go(broker, worker, error);
-    }
-    return again_at;
 }
 
 /* ---- workers lost ---- */

@@ -116,7 +116,8 @@ static void leave_line(struct broker *broker, struct request *copy)
     copy->version->copied_rows -= copy->rows;
 }
 
-size_t shadow_take(struct broker *broker, struct version *version, uint32_t max_rows, struct request **taken,
+/* Returns how many fit, at least one, and *rows = their sum. */
+static size_t take(struct broker *broker, struct version *version, uint32_t max_rows, struct request **taken,
                    uint32_t *rows)
 {
     size_t count = 0;
@@ -131,6 +132,37 @@ size_t shadow_take(struct broker *broker, struct version *version, uint32_t max_
     return count;
 }
 
+static struct worker *idle_worker(const struct version *version)
+{
+    struct worker *worker;
+    DL_FOREACH2(version->workers, worker, next)
+    {
+        if (worker->state == WORKER_IDLE)
+            return worker;
+    }
+    return NULL;
+}
+
+/* When those that stay should go (monotonic ns); INT64_MAX: when something changes. */
+static int64_t dispatch(struct broker *broker, struct version *version)
+{
+    struct request *taken[PROTOCOL_COUNT_MAX];
+    struct worker *worker;
+    int64_t again_at;
+    while (shadow_due(broker, version, &again_at) && version->queue.requests == 0 &&
+           (worker = idle_worker(version)) != NULL) {
+        uint32_t rows, most = version->model->rule.max_batch_rows;
+        size_t count =
+            take(broker, version, most < worker->capacity_rows ? most : worker->capacity_rows, taken, &rows);
+        if (serving_send(broker, worker, taken, count, rows))
+            series_add(version->model->releases[RELEASE_SHADOW], 1);
+        else
+            while (count > 0)
+                shadow_lost(broker, taken[--count], false);
+    }
+    return again_at;
+}
+
 /* The end of the turn that follows is all that there is to do. */
 static void gathered(void *self)
 {
@@ -141,9 +173,8 @@ void shadow_dispatch(struct broker *broker)
 {
     int64_t next_at = INT64_MAX;
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next) {
-        int64_t again_at = model->shadow.version == NULL
-                               ? INT64_MAX
-                               : serving_dispatch_copies(broker, model->shadow.version);
+        struct version *version = model->shadow.version;
+        int64_t again_at = version == NULL ? INT64_MAX : dispatch(broker, version);
         next_at = again_at < next_at ? again_at : next_at;
     }
     if (next_at != INT64_MAX)

@@ -114,9 +114,6 @@ void shadow_offer(struct broker *broker, const struct request *request, const st
 /* True when copies wait for this version that should go to an idle worker now. Otherwise *again_at = when
  * they should; INT64_MAX: when something changes. */
 bool shadow_due(struct broker *broker, struct version *version, int64_t *again_at);
-/* Takes as many of those as fit, at least one; returns how many, and *rows = their sum. */
-size_t shadow_take(struct broker *broker, struct version *version, uint32_t max_rows, struct request **taken,
-                   uint32_t *rows);
 /* A worker has answered the copy, or says why not. Ends it. */
 void shadow_result(struct broker *broker, struct request *copy, enum failure failure,
                    const struct payload *answer);
@@ -137,9 +134,10 @@ void serving_received(void *broker, struct port_message *message);
 void serving_refused(void *broker, const struct peer *peer, const char *complaint);
 /* Releases as many batches as the rule allows now. */
 void serving_dispatch(struct broker *broker, struct version *version);
-/* Sends the version's copies that are due, as long as no request waits for it and a worker has nothing in
- * hand. When the others should go (monotonic ns); INT64_MAX: when something changes. */
-int64_t serving_dispatch_copies(struct broker *broker, struct version *version);
+/* Sends a batch. False when the worker could not be reached and is being let go; the requests are still the
+ * caller's then. */
+bool serving_send(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
+                  uint32_t rows);
 /* What waits for a version that has no worker and gets none goes to the stable one; who asked for it by name
  * waits on while it is not known that none is to come. */
 void serving_follow_route(struct broker *broker, struct version *version);
