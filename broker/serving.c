@@ -66,7 +66,8 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     if (!port_send(broker->workers_port, &worker->peer, &envelope, payloads, count))
         return false;
     struct model *model = worker->version->model;
-    worker_assign(worker, envelope.id, requests, count, rows, now, now + model->compute_timeout);
+    worker_assign(worker, envelope.id, requests, count, rows, now,
+                  now + shadow_patience(worker->version, requests[0]->primary != NULL));
     for (size_t i = 0; i < count; i++) {
         requests[i]->state = REQUEST_SENT;
         requests[i]->sent_at = now;
@@ -516,7 +517,8 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     worker->version->rows_sent -= batch->rows;
     worker_release(worker, batch);
     if (worker->in_flight > 0) /* the next one is computed from now on, not since it was sent */
-        worker->batches[0].overdue_at = now + worker->version->model->compute_timeout;
+        worker->batches[0].overdue_at =
+            now + shadow_patience(worker->version, batch_is_copies(&worker->batches[0]));
     broker_wake(broker, worker->version);
 }
 

@@ -19,8 +19,14 @@
 #include <utlist.h>
 
 #define GATHER_TIME (50 * MILLISECOND)
-/* A copy has this much time beside what a batch may take. */
-#define PATIENCE (5 * SECOND)
+/* Workers of a shadow compute when nobody else wants their core: they are not to be killed for that. */
+enum { PATIENCE = 6 };
+
+int64_t shadow_patience(const struct version *version, bool copies)
+{
+    bool patient = copies && version->weight == 0;
+    return (patient ? PATIENCE : 1) * version->model->compute_timeout;
+}
 
 static void drop(struct broker *broker, const struct model *model, const struct version *shadow,
                  const char *reason)
@@ -69,7 +75,7 @@ static void add_copy(struct broker *broker, struct model_shadow *shadow, const s
     copy->primary_answer = payload_share(answer);
     copy->rows = request->rows;
     copy->arrived_at = now;
-    heap_set(&broker->deadlines, &copy->deadline, now + copy->version->model->compute_timeout + PATIENCE);
+    heap_set(&broker->deadlines, &copy->deadline, now + shadow_patience(copy->version, true));
     broker_set_alarm(broker);
     shadow->open++;
     shadow->bytes += bytes_of(copy);

@@ -121,6 +121,9 @@ void shadow_result(struct broker *broker, struct request *copy, enum failure fai
 void shadow_lost(struct broker *broker, struct request *copy, bool died);
 /* Its time is over. */
 void shadow_late(struct broker *broker, struct request *copy);
+/* How long a worker may take for a batch, ns; `copies`: of copies, for which one that serves nothing else may
+ * get only what time others leave it. */
+int64_t shadow_patience(const struct version *version, bool copies);
 /* At the end of a turn, when all that clients wait for is under way: the batches of copies that are due. */
 void shadow_dispatch(struct broker *broker);
 /* Drops the copies that wait for a version that is the shadow no more. */

@@ -354,6 +354,38 @@ START_TEST(requests_survive_a_copy_that_kills)
 }
 END_TEST
 
+static int64_t overdue_in(uint32_t pid)
+{
+    const struct worker *worker = pool_find_pid(broker_pool(scene_broker), pid);
+    return worker->batches[0].overdue_at - worker->batches[0].sent_at;
+}
+
+/* It computes in the background: it may take longer than a worker for whom clients wait. */
+START_TEST(workers_of_copies_have_more_time)
+{
+    start(SHADOW(100));
+    scene_ask(asker, 1, "a");
+    uint64_t batch = scene_expect_batch(stable, "a");
+    int64_t usual = overdue_in(1);
+    scene_result(stable, batch, "A");
+    scene_expect_batch(shadow, "a");
+    ck_assert_int_gt(overdue_in(2), usual);
+}
+END_TEST
+
+START_TEST(not_where_clients_are_served_as_well)
+{
+    start("version = \"1\"; route = { arms = ( { version = \"2\"; percent = 1; } );"
+          "shadow = { version = \"2\"; percent = 100; }; };");
+    scene_ask(asker, 1, "a");
+    uint64_t batch = scene_expect_batch(stable, "a");
+    int64_t usual = overdue_in(1);
+    scene_result(stable, batch, "A");
+    scene_expect_batch(shadow, "a");
+    ck_assert_int_eq(overdue_in(2), usual);
+}
+END_TEST
+
 static void say(const char *text)
 {
     mkdir(scratch_path(".state"), 0700);
@@ -485,6 +517,8 @@ int main(void)
         a_failure_of_the_shadow_is_told,
         requests_go_before_copies,
         requests_survive_a_copy_that_kills,
+        workers_of_copies_have_more_time,
+        not_where_clients_are_served_as_well,
         a_route_without_a_shadow_drops_what_waits,
         the_stable_version_is_no_shadow,
         copies_outlive_the_version_that_answered,
