@@ -127,7 +127,8 @@ $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 # and the broker's doors wrapped.
 SIMULATION         := $(BUILD)/tests/simulation
 SIMULATION_SOURCES := $(wildcard tests/fault/simulation/*.c)
-simulation-wraps   := clock_gettime getrandom object_panic control_tell port_new port_send port_post
+simulation-wraps   := clock_gettime getrandom object_panic control_tell port_new port_send port_post \
+                      observer_new observer_free observer_show
 $(BUILD)/tests/fault/simulation/%.o: tests/fault/simulation/%.c build/flags.mk
 	@mkdir -p $(@D)
 	@echo "  CC    $<"

@@ -201,6 +201,8 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
     envelope.reply.queue_us = queue_time(request, request->sent_at);
     asking_send_reply(broker, &request->key, request->version, &envelope, payload);
     figures_answered(&request->version->figures, loop_now(broker->loop) - request->arrived_at);
+    if (request->version->model->shadow.version != NULL)
+        shadow_offer(broker, request, payload);
     remember(broker, request);
     end(broker, request);
 }

@@ -41,8 +41,11 @@ static void alarm_rang(void *self)
     while ((first = heap_first(&broker->deadlines)) != NULL && first->at <= loop_now(broker->loop)) {
         struct request *request =
             (struct request *)(void *)((char *)first - offsetof(struct request, deadline));
-        asking_fail(broker, request, FAILURE_DEADLINE,
-                    text_of("the deadline passed before there was an answer"));
+        if (request->primary != NULL)
+            shadow_late(broker, request);
+        else
+            asking_fail(broker, request, FAILURE_DEADLINE,
+                        text_of("the deadline passed before there was an answer"));
     }
     broker_set_alarm(broker);
 }
@@ -112,8 +115,9 @@ struct hands {
 static void look_at_hands(void *self, struct worker *worker)
 {
     struct hands *hands = self;
-    hands->any |= worker->in_flight > 0;
-    hands->once_only |= worker->in_flight > 0 && !worker->version->model->idempotent;
+    bool busy = worker_has_requests(worker); /* copies are not waited for */
+    hands->any |= busy;
+    hands->once_only |= busy && !worker->version->model->idempotent;
 }
 
 static int64_t rest(const struct broker *broker)
@@ -161,6 +165,8 @@ static void end_of_turn(void *self)
     if (broker->catalog_changed && asking_catalog_ready(broker))
         asking_publish_catalog(broker);
     port_flush(broker->askers_port);
+    if (broker->copies_waiting > 0 && broker->handing_over_since == 0)
+        shadow_dispatch(broker);
 }
 
 /* ---- life ---- */
@@ -217,6 +223,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->loop = loop;
     broker->config = config;
     broker->metrics = metrics;
+    broker->zmq_context = zmq_context;
     broker->bad_asker = metrics_series(metrics, METRIC_BAD_MESSAGES, "asker", NULL, NULL);
     broker->bad_worker = metrics_series(metrics, METRIC_BAD_MESSAGES, "worker", NULL, NULL);
     broker->stray = metrics_series(metrics, METRIC_STRAY_RESULTS, NULL, NULL, NULL);
@@ -227,6 +234,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->pool = pool_new();
     broker->requests =
         request_table_new((size_t)(config->broker_max_requests + config->broker_max_requests / 4));
+    broker->copies = request_table_new((size_t)config->broker_max_shadow_requests * MODELS_MAX);
     broker->quarantine = quarantine_new(config);
     if (!bind_all(broker, zmq_context, endpoint)) {
         int reason = errno;
@@ -248,6 +256,7 @@ void broker_free(struct broker *broker)
     loop_timer_cancel(broker->loop, &broker->janitor);
     loop_timer_cancel(broker->loop, &broker->delay);
     loop_timer_cancel(broker->loop, &broker->unreachable);
+    loop_timer_cancel(broker->loop, &broker->gather);
     port_free(broker->askers_port);
     port_free(broker->workers_port);
     gate_free(broker->gate);
@@ -255,6 +264,8 @@ void broker_free(struct broker *broker)
     serving_free(broker);
     quarantine_free(broker->quarantine);
     request_table_free(broker->requests);
+    request_table_free(broker->copies);
+    observer_free(broker->observer);
     pool_free(broker->pool);
     model_table_free(broker->models);
     heap_free(&broker->deadlines);
@@ -309,8 +320,10 @@ static void routes_changed(struct broker *broker)
 {
     broker->catalog_changed = true;
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
-        for (struct version *version = model->versions; version != NULL; version = version->next)
+        for (struct version *version = model->versions; version != NULL; version = version->next) {
             broker_wake(broker, version); /* what the old rule held may go by the new one */
+            shadow_follow_route(broker, version);
+        }
 }
 
 void broker_reload(struct broker *broker)

@@ -6,10 +6,11 @@
 
 /* Why a batch went: counted, so that an operator sees what the batching does. */
 #define RELEASES(X)                                                                                          \
-    X(IDLE, "idle")   /* a worker had nothing to do */                                                       \
-    X(FULL, "full")   /* as many rows as a batch may have waited */                                          \
-    X(DELAY, "delay") /* the oldest had waited max_delay for company */                                      \
-    X(ALONE, "alone") /* its last batch's worker died: tried in isolation */
+    X(IDLE, "idle")     /* a worker had nothing to do */                                                     \
+    X(FULL, "full")     /* as many rows as a batch may have waited */                                        \
+    X(DELAY, "delay")   /* the oldest had waited max_delay for company */                                    \
+    X(ALONE, "alone")   /* its last batch's worker died: tried in isolation */                               \
+    X(SHADOW, "shadow") /* copies, which nobody waits for: see shadow.c */
 
 enum release {
 #define X(name, label) RELEASE_##name,

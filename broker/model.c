@@ -138,6 +138,17 @@ static bool in_repository(const struct version *version)
     return false;
 }
 
+/* The version that takes the traffic needs no copies of it. */
+static void settle_shadow(struct model *model)
+{
+    const struct route_arm *arm = &model->route->shadow;
+    struct version *version =
+        arm->version == NULL || arm->weight == 0 ? NULL : model_version(model, text_of(arm->version));
+    model->shadow.version = version == model->stable ? NULL : version;
+    model->shadow.weight = arm->weight;
+    model->shadow.copies = NULL;
+}
+
 /* True for a version that the supervisor keeps workers of, for what the operator and model.conf say. */
 static bool is_kept(const struct model_table *table, const struct version *version)
 {
@@ -165,6 +176,7 @@ static void settle(const struct model_table *table, struct model *model)
         model->arms[i] =
             (struct model_arm){arm->version, model_version(model, text_of(arm->version)), arm->weight};
     }
+    settle_shadow(model);
     struct version *version;
     DL_FOREACH2(model->versions, version, next)
     {
@@ -254,7 +266,8 @@ static void forget_versions(struct model_table *table, struct model *model)
     DL_FOREACH_SAFE2(model->versions, version, next, next)
     {
         if (in_repository(version) || version->expected || version->worker_count > 0 ||
-            version->queue.requests > 0 || version->waiting)
+            version->queue.requests > 0 || version->waiting || version->copies != NULL ||
+            version->copied_from > 0)
             continue;
         if (model->stable == version)
             model->stable = NULL;

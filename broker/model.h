@@ -34,6 +34,9 @@ struct version {
     uint64_t rows_sent; /* in the hands of its workers */
     struct series *batch_duration, *answered, *share;
     struct figures figures;
+    struct request *copies;          /* that wait for its workers (shadow.c), the oldest first */
+    uint64_t copied_rows;            /* of those */
+    size_t copied_from;              /* copies, anywhere, of requests that it answered */
     struct version *previous, *next; /* in its model */
     struct version *previous_waiting, *next_waiting;
 };
@@ -43,6 +46,16 @@ struct model_arm {
     const char *name;        /* a view of the route */
     struct version *version; /* NULL: not known here */
     uint32_t weight;         /* of ROUTE_WHOLE */
+};
+
+/* The version that gets copies of what the stable one answers. */
+struct model_shadow {
+    struct version *version; /* NULL: none does */
+    uint32_t weight;         /* of ROUTE_WHOLE: how many of the requests */
+    uint64_t turn;           /* of those */
+    size_t open;             /* copies that there are */
+    uint64_t bytes;          /* of their questions and answers */
+    struct series *copies;   /* NULL: not found yet */
 };
 
 struct model {
@@ -61,8 +74,9 @@ struct model {
     bool stopped;              /* the operator unloaded the model: no workers of it are to come */
     struct model_arm arms[ROUTE_ARMS_MAX]; /* the route's, with their versions */
     size_t arm_count;
-    uint32_t stable_weight;   /* what the arms leave */
-    uint64_t turn;            /* of requests without a key (routing.c) */
+    uint32_t stable_weight; /* what the arms leave */
+    uint64_t turn;          /* of requests without a key (routing.c) */
+    struct model_shadow shadow;
     char *route_text;         /* the route as CATALOG tells it */
     size_t route_text_length; /* 0: it says nothing */
     struct series *queue_rows, *queue_requests, *queue_bytes, *queue_duration, *batch_rows, *retries;

@@ -153,6 +153,19 @@ struct batch *worker_batch(struct worker *worker, uint64_t batch_id)
     return NULL;
 }
 
+bool batch_is_copies(const struct batch *batch)
+{
+    return batch->requests[0]->primary != NULL;
+}
+
+bool worker_has_requests(const struct worker *worker)
+{
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        if (!batch_is_copies(&worker->batches[i]))
+            return true;
+    return false;
+}
+
 int64_t worker_began(const struct worker *worker)
 {
     ENSURE(worker->in_flight > 0);

@@ -80,6 +80,10 @@ struct batch *worker_assign(struct worker *worker, uint64_t batch_id, struct req
                             size_t count, uint32_t rows, int64_t now, int64_t overdue_at);
 /* The batch with that id that this worker has, or NULL. */
 struct batch *worker_batch(struct worker *worker, uint64_t batch_id);
+/* True for a batch of copies (shadow.c), which nobody waits for. */
+bool batch_is_copies(const struct batch *batch);
+/* True when it has a batch that is none of copies. */
+bool worker_has_requests(const struct worker *worker);
 /* When it began to compute the batch that it has, and has had the longest (monotonic ns). */
 int64_t worker_began(const struct worker *worker);
 /* Takes the batch out of its hands: BUSY -> IDLE when it was the last. */

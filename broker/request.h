@@ -51,6 +51,8 @@ struct request {
     int64_t expected_at;             /* of one that may be followed: when it is probably answered */
     char tag[72];                    /* the request id that people see, cut */
     struct payload payload;          /* none while FOLLOWING */
+    struct version *primary;         /* shadow.c: of a copy, the version that answered; NULL: it is none */
+    struct payload primary_answer;   /* of a copy that still waits for the shadow's */
     struct cache_entry *entry;       /* cache.h: what it leads or follows; NULL: nothing */
     struct request *previous, *next; /* in its queue by arrival, among followers, in the table's free list */
     UT_hash_handle hh;
@@ -63,7 +65,7 @@ void request_table_free(struct request_table *table);
 /* A new QUEUED request with that key, which must not be open; NULL when the limit is reached. */
 struct request *request_new(struct request_table *table, const struct request_key *key);
 struct request *request_find(struct request_table *table, const struct request_key *key);
-/* Closes its payload, too. */
+/* Closes its payloads, too. */
 void request_free(struct request_table *table, struct request *request);
 size_t request_count(const struct request_table *table);
 /* The two change places: key and tag, and whether the version was asked for by name, go to the other one; all

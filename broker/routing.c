@@ -44,11 +44,16 @@ static uint64_t minus_log2(uint64_t bits)
 
 /* ---- the two ways to choose ---- */
 
+uint32_t route_point(uint64_t *turn)
+{
+    *turn += GOLDEN;
+    return (uint32_t)((wide)*turn * ROUTE_WHOLE >> 64);
+}
+
 /* NULL: the stable version. */
 static struct version *by_turn(struct model *model)
 {
-    model->turn += GOLDEN;
-    uint32_t point = (uint32_t)((wide)model->turn * ROUTE_WHOLE >> 64);
+    uint32_t point = route_point(&model->turn);
     for (size_t i = 0; i < model->arm_count; i++) {
         if (point < model->arms[i].weight)
             return model->arms[i].version;

@@ -11,6 +11,9 @@
 enum failure route_choose(struct model_table *models, struct text model, struct text version, struct text key,
                           struct version **chosen);
 
+/* The next point of an even sequence that begins at *turn: one of the numbers below ROUTE_WHOLE. */
+uint32_t route_point(uint64_t *turn);
+
 /* True when requests that the route led to this version may wait for its workers. */
 bool route_holds(const struct version *version);
 

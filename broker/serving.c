@@ -66,10 +66,13 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     if (!port_send(broker->workers_port, &worker->peer, &envelope, payloads, count))
         return false;
     struct model *model = worker->version->model;
-    worker_assign(worker, envelope.id, requests, count, rows, now, now + model->compute_timeout);
+    worker_assign(worker, envelope.id, requests, count, rows, now,
+                  now + shadow_patience(worker->version, requests[0]->primary != NULL));
     for (size_t i = 0; i < count; i++) {
         requests[i]->state = REQUEST_SENT;
         requests[i]->sent_at = now;
+        if (requests[i]->primary != NULL)
+            continue; /* of those the public figures say nothing */
         broker->queued_bytes -= requests[i]->bytes;
         series_observe_duration(model->queue_duration, now - requests[i]->arrived_at);
     }
@@ -140,6 +143,15 @@ static void let_go(struct broker *broker, struct worker *worker, int error)
         report_hang(broker, worker);
     worker_drain(worker);
     loop_timer_set(broker->loop, &broker->unreachable, loop_now(broker->loop), lose_unreachable, broker);
+}
+
+bool serving_send(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
+                  uint32_t rows)
+{
+    bool sent = send_batch(broker, worker, requests, count, rows);
+    if (!sent)
+        let_go(broker, worker, errno);
+    return sent;
 }
 
 void serving_ended(struct broker *broker, struct worker *worker)
@@ -298,14 +310,12 @@ void serving_dispatch(struct broker *broker, struct version *version)
         uint32_t rows;
         size_t count = queue_take(&version->queue, without_company(version, decision.rows), COUNT_OF(taken),
                                   taken, &rows);
-        if (send_batch(broker, worker, taken, count, rows)) {
+        if (serving_send(broker, worker, taken, count, rows)) {
             series_add(version->model->releases[decision.release], 1);
             continue;
         }
-        int error = errno;
         while (count > 0)
             queue_push_front(&version->queue, taken[--count]);
-        let_go(broker, worker, error);
     }
 }
 
@@ -344,6 +354,10 @@ static void recover(struct broker *broker, struct request *request, const char *
                     bool sole)
 {
     struct model *model = request->version->model;
+    if (request->primary != NULL) {
+        shadow_lost(broker, request, fate == FATE_DIED);
+        return;
+    }
     if (request->state == REQUEST_ABANDONED) {
         request_free(broker->requests, request);
         return;
@@ -370,7 +384,7 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
     const char *state = worker_state_name(worker->state);
     size_t recovered = 0;
     bool sole = worker->in_flight == 1 && worker->batches[0].count == 1;
-    version->figures.deaths += fate == FATE_DIED && worker->in_flight > 0;
+    version->figures.deaths += fate == FATE_DIED && worker_has_requests(worker);
     while (worker->in_flight > 0) {
         struct batch *batch =
             &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */
@@ -482,6 +496,10 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
         enum failure failure = result->result.failures.length == 0
                                    ? FAILURE_NONE
                                    : (enum failure)(uint8_t)result->result.failures.at[i];
+        if (request->primary != NULL) {
+            shadow_result(broker, request, failure, &message->payloads[i]);
+            continue;
+        }
         if (request->state != REQUEST_ABANDONED) {
             if (failure == FAILURE_NONE)
                 asking_reply(broker, request, &message->payloads[i], batch, result->result.compute_us);
@@ -499,7 +517,8 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     worker->version->rows_sent -= batch->rows;
     worker_release(worker, batch);
     if (worker->in_flight > 0) /* the next one is computed from now on, not since it was sent */
-        worker->batches[0].overdue_at = now + worker->version->model->compute_timeout;
+        worker->batches[0].overdue_at =
+            now + shadow_patience(worker->version, batch_is_copies(&worker->batches[0]));
     broker_wake(broker, worker->version);
 }
 
@@ -615,9 +634,11 @@ static void free_hands(void *self, struct worker *worker)
 {
     struct broker *broker = self;
     for (uint32_t i = 0; i < worker->in_flight; i++)
-        for (size_t j = 0; j < worker->batches[i].count; j++)
-            if (worker->batches[i].requests[j]->state == REQUEST_ABANDONED)
-                request_free(broker->requests, worker->batches[i].requests[j]);
+        for (size_t j = 0; j < worker->batches[i].count; j++) {
+            struct request *request = worker->batches[i].requests[j];
+            if (request->state == REQUEST_ABANDONED)
+                request_free(request->primary != NULL ? broker->copies : broker->requests, request);
+        }
 }
 
 void serving_free(struct broker *broker)

@@ -1,5 +1,6 @@
 /* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
- * sharing.c (requests that need no computation of their own), serving.c (the workers' side). Nobody else
+ * sharing.c (requests that need no computation of their own), serving.c (the workers' side), shadow.c (copies
+ * for another version). Nobody else
  * includes this, but the inspector of tests/fault/simulation. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_BROKER_STATE_H
 #define OUTRIGGER_BROKER_STATE_H
@@ -7,6 +8,7 @@
 #include "broker.h"
 #include "clock.h"
 #include "gate.h"
+#include "observer.h"
 #include "quarantine.h"
 #include "routing.h"
 
@@ -23,12 +25,19 @@ struct broker {
     struct model_table *models;
     struct pool *pool;
     struct request_table *requests;
+    struct request_table *copies; /* requests of no asker */
+    uint64_t next_copy;
+    size_t copies_waiting;    /* for workers */
+    struct loop_timer gather; /* the first of them has waited long enough for company */
+    void *zmq_context;
+    struct observer *observer;     /* NULL: there is none, */
+    bool observes;                 /* or no copy has been answered yet */
     struct quarantine *quarantine; /* NULL: what kills workers is not kept */
     struct asker *askers;          /* who hears of the catalog */
     uint64_t epoch;                /* drawn at the start */
     uint64_t next_batch;
     uint64_t queued_bytes;     /* payload that waits, over all models */
-    struct heap deadlines;     /* of QUEUED and SENT requests */
+    struct heap deadlines;     /* of QUEUED and SENT requests, and of copies */
     struct loop_timer alarm;   /* at the first of them */
     struct loop_timer janitor; /* looks for workers that fail; beats */
     int64_t janitor_due;
@@ -97,12 +106,41 @@ bool sharing_take(struct broker *broker, const struct request_key *key, const st
  * one that now stands for what ends. */
 struct request *sharing_hand_over(struct broker *broker, struct request *request);
 
+/* ---- shadow.c ---- */
+
+/* The stable version of the model, which has a shadow, has answered this request, which still has its
+ * payload: a copy is taken of it if it is its turn and there is room. */
+void shadow_offer(struct broker *broker, const struct request *request, const struct payload *answer);
+/* True when copies wait for this version that should go to an idle worker now. Otherwise *again_at = when
+ * they should; INT64_MAX: when something changes. */
+bool shadow_due(struct broker *broker, struct version *version, int64_t *again_at);
+/* A worker has answered the copy, or says why not. Ends it. */
+void shadow_result(struct broker *broker, struct request *copy, enum failure failure,
+                   const struct payload *answer);
+/* The worker that had the copy is lost. Ends it: it is not tried again. */
+void shadow_lost(struct broker *broker, struct request *copy, bool died);
+/* Its time is over. */
+void shadow_late(struct broker *broker, struct request *copy);
+/* How long a worker may take for a batch, ns; `copies`: of copies, for which one that serves nothing else may
+ * get only what time others leave it. */
+int64_t shadow_patience(const struct version *version, bool copies);
+/* At the end of a turn, when all that clients wait for is under way: the batches of copies that are due. */
+void shadow_dispatch(struct broker *broker);
+/* Drops the copies that wait for a version that is the shadow no more. */
+void shadow_follow_route(struct broker *broker, struct version *version);
+/* Gives back a copy that nobody has any more. */
+void shadow_free(struct broker *broker, struct request *copy);
+
 /* ---- serving.c ---- */
 
 void serving_received(void *broker, struct port_message *message);
 void serving_refused(void *broker, const struct peer *peer, const char *complaint);
 /* Releases as many batches as the rule allows now. */
 void serving_dispatch(struct broker *broker, struct version *version);
+/* Sends a batch. False when the worker could not be reached and is being let go; the requests are still the
+ * caller's then. */
+bool serving_send(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
+                  uint32_t rows);
 /* What waits for a version that has no worker and gets none goes to the stable one; who asked for it by name
  * waits on while it is not known that none is to come. */
 void serving_follow_route(struct broker *broker, struct version *version);

@@ -288,7 +288,7 @@ static void become(const struct launch *launch)
     /* A request wakes a dozen threads in a row, most of them on one core. A waker that is pre-empted by each
      * thread that it wakes hands on one message at a time; one that goes on until it sleeps hands on all it
      * has. Measured at 64 connections that halves the CPU of a request. */
-    sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){0});
+    sched_setscheduler(0, spawn->background ? SCHED_IDLE : SCHED_BATCH, &(struct sched_param){0});
     execv(spawn->program, (char *const *)spawn->arguments);
 }
 

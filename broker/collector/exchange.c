@@ -17,9 +17,11 @@
 enum {
     EXCHANGE_MAGIC = 0x65630001,
     MESSAGES_A_TURN = 256,         /* then the loop goes round: a flood must not starve HTTP and timers */
+    OBSERVATIONS_A_TURN = 2,       /* likewise: a frame of them may have thousands */
     SNAPSHOTS_WAITING_MAX = 16,    /* of one process; a newer one replaces an older one anyway */
     SUBSCRIBER_WAITING_MAX = 1000, /* messages for a slow subscriber */
     ASKER_WAITING_MAX = 4,         /* texts, up to some MB each, for a slow asker */
+    OBSERVATIONS_WAITING_MAX = 4,  /* frames, up to some MB each, of a broker */
     ASK_BYTES_MAX = 1024,          /* an ask has no content */
     BODY_BYTES_CUT = 2 * SNAPSHOT_BYTES_MAX /* frames up to here are refused and counted, longer ones cost the
                                                peer its connection before they fill memory */
@@ -33,12 +35,13 @@ struct endpoint {
     int64_t frame_bytes_max;
 };
 
-enum { SUBSCRIBERS, ASKERS, SNAPSHOTS, ENDPOINT_COUNT };
+enum { SUBSCRIBERS, ASKERS, SNAPSHOTS, OBSERVATIONS, ENDPOINT_COUNT };
 
 static const struct endpoint endpoints[ENDPOINT_COUNT] = {
     [SUBSCRIBERS] = {"stats-out.ipc", ZMQ_PUB, SUBSCRIBER_WAITING_MAX, 1, ASK_BYTES_MAX},
     [ASKERS] = {"exposition.ipc", ZMQ_ROUTER, ASKER_WAITING_MAX, ASKER_WAITING_MAX, ASK_BYTES_MAX},
-    [SNAPSHOTS] = {"stats.ipc", ZMQ_SUB, 1, SNAPSHOTS_WAITING_MAX, BODY_BYTES_CUT}};
+    [SNAPSHOTS] = {"stats.ipc", ZMQ_SUB, 1, SNAPSHOTS_WAITING_MAX, BODY_BYTES_CUT},
+    [OBSERVATIONS] = {"observations.ipc", ZMQ_PULL, 1, OBSERVATIONS_WAITING_MAX, BODY_BYTES_CUT}};
 
 struct exchange {
     unsigned magic;
@@ -48,6 +51,7 @@ struct exchange {
     void *sockets[ENDPOINT_COUNT];
     struct loop_timer snapshots_again;
     struct loop_timer askers_again;
+    struct loop_timer observations_again;
 };
 
 static const char *const refusal_labels[] = {
@@ -155,6 +159,41 @@ void exchange_publish(struct exchange *exchange, struct text topic, struct text 
         zmq_send(exchange->sockets[SUBSCRIBERS], body.at, body.length, ZMQ_DONTWAIT);
 }
 
+/* ---- observations ---- */
+
+/* Receives and hands on one frame; false when none waits. */
+static bool receive_observations(struct exchange *exchange)
+{
+    void *socket = exchange->sockets[OBSERVATIONS];
+    zmq_msg_t frame;
+    zmq_msg_init(&frame);
+    bool received = zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) != -1;
+    if (received && zmq_msg_more(&frame)) {
+        drop_rest(socket);
+        exchange->owner.refused(exchange->owner.self, EXCHANGE_FRAMES);
+    } else if (received) {
+        exchange->owner.observed(exchange->owner.self, text_of_frame(&frame));
+    }
+    zmq_msg_close(&frame);
+    return received;
+}
+
+static void touch_observations(void *self)
+{
+    struct exchange *exchange = self;
+    loop_zmq_touch(exchange->loop, exchange->sockets[OBSERVATIONS]);
+}
+
+static void observations_ready(void *self)
+{
+    struct exchange *exchange = self;
+    for (int i = 0; i < OBSERVATIONS_A_TURN; i++)
+        if (!receive_observations(exchange))
+            return;
+    loop_timer_set(exchange->loop, &exchange->observations_again, loop_now(exchange->loop),
+                   touch_observations, exchange);
+}
+
 /* ---- the text ---- */
 
 static void answer(struct exchange *exchange, zmq_msg_t *peer)
@@ -256,6 +295,7 @@ static bool open_sockets(struct exchange *exchange, void *zmq_context)
             return false;
     }
     return loop_zmq_add(exchange->loop, exchange->sockets[SNAPSHOTS], snapshots_ready, exchange) == 0 &&
+           loop_zmq_add(exchange->loop, exchange->sockets[OBSERVATIONS], observations_ready, exchange) == 0 &&
            loop_zmq_add(exchange->loop, exchange->sockets[ASKERS], askers_ready, exchange) == 0;
 }
 
@@ -294,6 +334,7 @@ void exchange_free(struct exchange *exchange)
     CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
     loop_timer_cancel(exchange->loop, &exchange->snapshots_again);
     loop_timer_cancel(exchange->loop, &exchange->askers_again);
+    loop_timer_cancel(exchange->loop, &exchange->observations_again);
     for (size_t i = 0; i < ENDPOINT_COUNT; i++)
         close_socket(exchange, i);
     free(exchange->directory);

@@ -1,5 +1,5 @@
 /* exchange: the collector's ZeroMQ sockets: snapshots in, the same snapshots out, the text for who asks
- * (STATS.md section 1). SPDX-License-Identifier: MIT */
+ * (STATS.md section 1), and observations in (section 8). SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_EXCHANGE_H
 #define OUTRIGGER_EXCHANGE_H
 
@@ -36,9 +36,11 @@ struct exchange_owner {
     void (*refused)(void *self, enum exchange_refusal refusal);
     /* The Prometheus text, good until the next call. */
     const char *(*text)(void *self, size_t *length);
+    /* A frame of observations came. */
+    void (*observed)(void *self, struct text frame);
 };
 
-/* Binds the three sockets in `runtime_directory`; the caller holds the collector's lock, since binding takes
+/* Binds the four sockets in `runtime_directory`; the caller holds the collector's lock, since binding takes
  * an ipc path away from whoever has it. NULL with errno of ZeroMQ. */
 struct exchange *exchange_new(void *zmq_context, struct loop *loop, const char *runtime_directory,
                               const struct exchange_owner *owner);

@@ -1,12 +1,16 @@
 /* outrigger-collector: adds up what all processes count, and shows it.
  *
+ *     broker -- observations.ipc --> exchange --> comparison --> its own counters
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> scrape (HTTP), exposition.ipc
  * (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
  *                                   +-- stats-out.ipc --> subscribers
  *
  * One thread, one loop. Nobody waits for this process: it may be stopped, killed and started again at any
  * time, and the totals are right again one interval later. SPDX-License-Identifier: MIT */
+#include "agreement.h"
 #include "clock.h"
+#include "comparison.h"
+#include "control.h"
 #include "exchange.h"
 #include "exposition.h"
 #include "footprint.h"
@@ -41,6 +45,8 @@ struct collector {
     struct exchange *exchange;
     struct scrape *scrape;   /* NULL: no address is configured, or it is taken */
     struct metrics *metrics; /* our own */
+    struct comparison *comparison;
+    struct control *control; /* NULL: the socket could not be made */
     struct loop_timer tick;
     unsigned tick_count;
     long long refusal_logged;
@@ -110,6 +116,17 @@ static const char *text(void *self, size_t *length)
     return exposition_text(collector->exposition, loop_now(collector->loop), length, &generation);
 }
 
+static void observe(void *self, struct text frame)
+{
+    struct collector *collector = self;
+    const char *wrong = comparison_take(collector->comparison, frame);
+    if (wrong == NULL)
+        return;
+    series_add(metrics_series(collector->metrics, METRIC_OBSERVATIONS_REFUSED, NULL, NULL, NULL), 1);
+    if (log_allowed(&collector->refusal_logged, COMPLAINT_SECONDS))
+        log_warning("an observation was refused: %s (more of them are only counted)", wrong);
+}
+
 /* ---- our own counters ---- */
 
 static void set_own(struct collector *collector, enum metric metric, uint64_t value)
@@ -139,6 +156,29 @@ static void count_own(struct collector *collector)
                              (struct text){(const char *)bytes, length});
     }
     free(bytes);
+}
+
+/* ---- questions ---- */
+
+static void answer(void *self, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    struct collector *collector = self;
+    const char *command = yyjson_get_str(yyjson_obj_get(request, "command"));
+    if (command == NULL || strcmp(command, "shadow") != 0) {
+        control_refuse(reply, "the collector knows shadow");
+        return;
+    }
+    count_own(collector);
+    agreement_to_json(collector->registry, reply, yyjson_mut_doc_get_root(reply));
+}
+
+static void listen_for_questions(struct collector *collector)
+{
+    char *path = path_in(collector->config, "collector.sock");
+    collector->control = control_listen(collector->loop, path, answer, collector);
+    if (collector->control == NULL)
+        log_error("%s: %s; outrigger cannot ask how versions agree", path, strerror(errno));
+    free(path);
 }
 
 /* ---- the loop's calls ---- */
@@ -188,6 +228,7 @@ static bool prepare(struct collector *collector)
         collector->reaper = reaper_new(collector->registry, directory);
         collector->exposition = exposition_new(collector->registry);
         collector->metrics = stats_page(collector->config, "collector", collector->name);
+        collector->comparison = comparison_new(collector->metrics);
         metrics_set_interval(collector->metrics, (uint32_t)collector->config->collector_interval_ms);
         collector->loop = loop_new();
     }
@@ -210,21 +251,24 @@ static void finish(struct collector *collector)
 static void release(struct collector *collector)
 {
     scrape_free(collector->scrape);
+    control_free(collector->control);
     exchange_free(collector->exchange);
     exposition_free(collector->exposition);
     reaper_free(collector->reaper);
     registry_free(collector->registry);
+    comparison_free(collector->comparison);
     metrics_free(collector->metrics);
     loop_free(collector->loop);
 }
 
 static int serve(struct collector *collector, void *zmq_context, int ready_fd)
 {
-    const struct exchange_owner owner = {collector, take, count_refused, text};
+    const struct exchange_owner owner = {collector, take, count_refused, text, observe};
     collector->exchange =
         exchange_new(zmq_context, collector->loop, collector->config->runtime_directory, &owner);
     if (collector->exchange == NULL)
         return 1;
+    listen_for_questions(collector);
     tick(collector);
     process_ready(ready_fd);
     log_info("ready");

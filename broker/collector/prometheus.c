@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 enum { NUMBER_BYTES = 32 }; /* 20 digits, a sign, a point, a terminator */
-enum { SECONDS_DIGITS = 9, SHARE_DIGITS = 2 };
+enum { SECONDS_DIGITS = 9, SHARE_DIGITS = 2, DIFFERENCE_DIGITS = 6 };
 
 static const char *const type_names[] = {
     [COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram", [SIZES] = "histogram"};
@@ -41,7 +41,8 @@ static const char *write_seconds(uint64_t nanoseconds, char text[NUMBER_BYTES])
     return write_number(nanoseconds, SECONDS_DIGITS, text);
 }
 
-/* What the numbers of a metric are kept in: nanoseconds, hundredths of a percent, or themselves. */
+/* What the numbers of a metric are kept in: nanoseconds, hundredths of a percent, millionths, or themselves.
+ */
 static unsigned digits_of(const struct metric_description *description)
 {
     if (description->kind == HISTOGRAM)
@@ -50,7 +51,11 @@ static unsigned digits_of(const struct metric_description *description)
         return 0;
     size_t length = strlen(description->name);
     bool share = length > 6 && strcmp(description->name + length - 6, "_share") == 0;
-    return strstr(description->name, "_seconds") != NULL ? SECONDS_DIGITS : share ? SHARE_DIGITS : 0;
+    if (share)
+        return SHARE_DIGITS;
+    return strstr(description->name, "_seconds") != NULL      ? SECONDS_DIGITS
+           : strstr(description->name, "_difference") != NULL ? DIFFERENCE_DIGITS
+                                                              : 0;
 }
 
 /* ---- samples ---- */

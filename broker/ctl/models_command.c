@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "follow.h"
 #include "say.h"
+#include "shadowed.h"
 #include "table.h"
 
 #include <inttypes.h>
@@ -82,7 +83,7 @@ static void print_line(const char *name, const char *text)
     printf("%-10s %s\n", name, *text == '\0' ? "-" : text);
 }
 
-static void print_one(yyjson_val *model)
+static void print_one(const struct config *config, yyjson_val *model)
 {
     char line[256];
     yyjson_val *instances = yyjson_obj_get(model, "instances");
@@ -102,6 +103,7 @@ static void print_one(yyjson_val *model)
     char *route = yyjson_val_write(yyjson_obj_get(model, "route"), YYJSON_WRITE_NOFLAG, NULL);
     print_line("route", route == NULL ? "" : route);
     free(route);
+    shadowed_print(config, text_in(model, "model"), yyjson_obj_get(model, "route"), "");
     putchar('\n');
 }
 
@@ -119,7 +121,7 @@ static int show(const struct arguments *arguments, const char *name)
         status = say_answer(answer);
     } else if (answer != NULL) {
         if (name != NULL)
-            print_one(yyjson_arr_get_first(models));
+            print_one(config, yyjson_arr_get_first(models));
         print_list(models);
         status = CTL_GOOD;
     }

@@ -2,6 +2,7 @@
  * by options or as JSON: what is not said is at its default. SPDX-License-Identifier: MIT */
 #include "follow.h"
 #include "say.h"
+#include "shadowed.h"
 
 #include <stdlib.h>
 
@@ -107,7 +108,7 @@ static bool says_anything(const struct arguments *arguments)
     return false;
 }
 
-static int print_route(const struct arguments *arguments, yyjson_doc *answer)
+static int print_route(const struct arguments *arguments, const struct config *config, yyjson_doc *answer)
 {
     yyjson_val *root = yyjson_doc_get_root(answer);
     if (arguments->json)
@@ -119,6 +120,7 @@ static int print_route(const struct arguments *arguments, yyjson_doc *answer)
            from == NULL || strcmp(from, "operator") != 0 ? "model.conf" : "outrigger route",
            route == NULL ? "?" : route);
     free(route);
+    shadowed_print(config, arguments->operands[0], yyjson_obj_get(root, "route"), "");
     return CTL_GOOD;
 }
 
@@ -159,7 +161,7 @@ static int run(const struct arguments *arguments, const struct config *config, c
     yyjson_doc *answer =
         ask_supervisor(arguments, config, question, ANSWER_TIMEOUT_MS, "the route stays as it was", &status);
     if (answer != NULL && strcmp(verb, "show") == 0)
-        status = print_route(arguments, answer);
+        status = print_route(arguments, config, answer);
     else if (answer != NULL)
         status = follow(arguments, config, yyjson_get_uint(yyjson_obj_get(yyjson_doc_get_root(answer), "id")),
                         "it holds");

@@ -120,6 +120,7 @@ static bool spawn(struct child *child, const struct child_command *command, int 
                             .ready_fd = ready_fd,
                             .error_fd = error_fd,
                             .cores = command->cores,
+                            .background = command->background,
                             .born = was_born,
                             .self = child};
     pid_t pid = process_spawn(&request, &child->pidfd);

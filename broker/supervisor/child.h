@@ -14,6 +14,7 @@ struct child_command {
     const char *const *arguments; /* argv, NULL-terminated */
     int listen_fd;                /* becomes the process's descriptor 0; -1: /dev/null */
     const char *cores;            /* "0,2-3"; "": all */
+    bool background;              /* process.h */
     int drain_signal;             /* by which it is asked to take nothing new, finish what it has, and end */
 };
 

@@ -155,6 +155,7 @@ struct command *command_new(const struct plan_basis *basis, enum role role, int 
     command->version = object_strdup(version == NULL ? "" : version->version);
     command->file = object_strdup(version == NULL || version->file == NULL ? "" : version->file);
     command->stamp = object_strdup(version == NULL ? "" : version->stamp);
+    command->background = version != NULL && version->background;
     command_complete(command, basis);
     if (version != NULL && version->python != NULL)
         python_arguments(command, basis->config, version);
@@ -195,7 +196,7 @@ bool command_equals(const struct command *left, const struct command *right)
 bool command_serves(const struct command *command, const struct plan_version *version)
 {
     return command->role == ROLE_WORKER && strcmp(command->model, version->model->name) == 0 &&
-           strcmp(command->version, version->version) == 0 &&
+           strcmp(command->version, version->version) == 0 && command->background == version->background &&
            strcmp(command->file, version->file == NULL ? "" : version->file) == 0 &&
            stamp_fits(command->stamp, version->stamp);
 }

@@ -34,6 +34,7 @@ struct command {
     char *path;
     char **arguments; /* NULL-terminated */
     const char *cores;
+    bool background; /* a worker of a version that is only a shadow: it gives way to all others */
     int listen_fd;
     int drain_signal; /* child.h */
 };
@@ -53,7 +54,8 @@ void command_complete(struct command *command, const struct plan_basis *basis);
 void command_free(struct command *command);
 /* True when a process of the one command is what the other would start. */
 bool command_equals(const struct command *left, const struct command *right);
-/* True when a worker of that command serves this version, from its files as they are. */
+/* True when a worker of that command serves this version, from its files as they are and in its place: one
+ * that was started in the background cannot come forward without rights that we do not have. */
 bool command_serves(const struct command *command, const struct plan_version *version);
 
 #endif

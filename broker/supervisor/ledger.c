@@ -60,6 +60,7 @@ static void describe_one(yyjson_mut_doc *document, yyjson_mut_val *process, cons
     yyjson_mut_obj_add_str(document, process, "version", command->version);
     yyjson_mut_obj_add_str(document, process, "file", command->file);
     yyjson_mut_obj_add_str(document, process, "stamp", command->stamp);
+    yyjson_mut_obj_add_bool(document, process, "background", command->background);
     yyjson_mut_obj_add_str(document, process, "path", command->path);
     yyjson_mut_val *arguments = yyjson_mut_obj_add_arr(document, process, "arguments");
     for (char **argument = command->arguments; *argument != NULL; argument++)
@@ -151,6 +152,7 @@ static struct command *read_command(yyjson_val *process)
     command->stamp = text_in(process, "stamp");
     if (command->stamp == NULL) /* a supervisor that knew none wrote it */
         command->stamp = object_strdup("");
+    command->background = yyjson_get_bool(yyjson_obj_get(process, "background"));
     command->path = text_in(process, "path");
     command->arguments = read_arguments(yyjson_obj_get(process, "arguments"));
     command->cores = "";

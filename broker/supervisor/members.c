@@ -157,6 +157,7 @@ static struct member *add(struct members *members, struct command *command)
                                           .arguments = (const char *const *)command->arguments,
                                           .listen_fd = command->listen_fd,
                                           .cores = command->cores,
+                                          .background = command->background,
                                           .drain_signal = command->drain_signal};
     member->service =
         service_new(members->setup->loop, &member->view, members->patience, &watcher, STDERR_FILENO);

@@ -318,6 +318,15 @@ static bool takes_traffic(const char *why)
     return false;
 }
 
+/* Nothing but copies goes to it. */
+static bool is_shadow_only(const struct route *route, const char *why, const char *version)
+{
+    bool only = strcmp(why, "shadow") == 0;
+    for (size_t i = 0; i < route->rule_count; i++)
+        only = only && strcmp(route->rules[i].version, version) != 0;
+    return only;
+}
+
 static void set_text(char **member, const char *text)
 {
     char *copy = text == NULL ? NULL : object_strdup(text);
@@ -328,6 +337,7 @@ static void set_text(char **member, const char *text)
 static void decide_one(struct plan_model *model, const struct model_config *config,
                        const struct deployment *said)
 {
+    const struct route *route = said->route != NULL ? said->route : config->route;
     set_text(&model->wanted, choose_wanted(model, config, said));
     set_text(&model->serving, said->serving == NULL ? model->wanted : said->serving);
     model->stopped = said->stopped;
@@ -348,6 +358,7 @@ static void decide_one(struct plan_model *model, const struct model_config *conf
                                   .python = found->python ? model->python : NULL,
                                   .stamp = found->stamp,
                                   .instances = one ? 1 : model->instances,
+                                  .background = is_shadow_only(route, why, found->version),
                                   .takes_traffic = takes_traffic(why),
                                   .why = why};
     }

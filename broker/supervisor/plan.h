@@ -22,6 +22,7 @@ struct plan_version {
     const char *python;  /* the interpreter of its worker; NULL: outrigger-worker serves it */
     const char *stamp;
     int64_t instances;
+    bool background;    /* it gets copies only, and its workers what time others leave them */
     bool takes_traffic; /* by the route, or for want of another; not only in copies, or when it is named */
     const char *why;    /* it runs, in one word */
 };

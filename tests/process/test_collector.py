@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import zmq
 from stack import BAD_WORDS, BIN, PATIENCE, ROOT
 
 INTERVAL_MS = 100
-SOCKETS = ("stats.ipc", "stats-out.ipc", "exposition.ipc")
+SOCKETS = ("stats.ipc", "stats-out.ipc", "exposition.ipc", "observations.ipc", "collector.sock")
 
 
 def wait(condition, complaint):
@@ -240,6 +241,48 @@ class Sums(unittest.TestCase):
             publisher.body["sequence"] += 1000
             publisher.publish(retries(5))
             wait(lambda: collector.scrape()["outrigger_collector_lost_total"] >= 1000, "the gap is not counted")
+
+
+def score(value):
+    """An answer of one row, as PROTOCOL.md section 6 has it."""
+    return msgpack.packb([["score", "FP32", [1, 1], struct.pack("<f", value)]])
+
+
+def observation(answer, shadow_answer, failure=0, version=1, kind=1):
+    """As STATS.md section 8 describes it."""
+    return msgpack.packb([version, kind, "iris", "1", "2", 0, 1000, failure, answer, shadow_answer])
+
+
+class Observations(unittest.TestCase):
+    LABELS = '{model="iris",version="1",shadow="2"}'
+
+    def test_answers_are_compared(self):
+        with Collector() as collector:
+            socket_ = collector.socket(zmq.PUSH, "observations.ipc")
+            socket_.send(observation(score(1), score(1.0005)) + msgpack.packb([1, 99, "a later kind"]) +
+                         observation(score(2), score(2.5)))
+            socket_.send(observation(b"", b"", failure=12))
+            collector.wait_for("outrigger_shadow_failed_total" + self.LABELS, 1)
+            seen = collector.scrape()
+            self.assertEqual([seen[f"outrigger_shadow_{name}_total{self.LABELS}"]
+                              for name in ("answered", "compared", "agreed", "elements")], [2, 2, 1, 2])
+            self.assertAlmostEqual(seen["outrigger_shadow_difference_total" + self.LABELS], 0.5005, places=5)
+            self.assertEqual(seen["outrigger_shadow_largest_difference" + self.LABELS], 0.5)
+
+    def test_what_breaks_the_contract_is_refused_and_counted(self):
+        rubbish = (b"", b"\xc1", observation(b"", b"", version=2), observation(b"", b"", failure=200),
+                   observation(score(1), score(1))[:-1], msgpack.packb([1, 1, "iris"]), os.urandom(5000))
+        with Collector() as collector:
+            socket_ = collector.socket(zmq.PUSH, "observations.ipc")
+            for bad in rubbish[1:]:
+                socket_.send(bad)
+            collector.wait_for("outrigger_observations_refused_total", len(rubbish) - 1)
+            socket_.send_multipart([rubbish[0], observation(score(1), score(1))])
+            wait(lambda: collector.refused("frames") == 1, "a message of two frames is not refused")
+            socket_.send(rubbish[0])  # nothing in it
+            socket_.send(observation(score(1), score(1)))
+            collector.wait_for("outrigger_shadow_agreed_total" + self.LABELS, 1)
+            self.assertEqual(collector.scrape()["outrigger_observations_refused_total"], len(rubbish) - 1)
 
 
 class Hostile(unittest.TestCase):

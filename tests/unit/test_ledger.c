@@ -102,6 +102,7 @@ static struct ledger_entry entry(size_t index, enum role role, const char *name)
                                        .file = (char *)"/m/1/model.onnx",
                                        .stamp = (char *)"0123+4",
                                        .path = (char *)"/bin/x",
+                                       .background = index == 1,
                                        .arguments = arguments};
     return (struct ledger_entry){.command = &commands[index],
                                  .pid = children[index] == 0 ? getpid() : children[index],
@@ -141,6 +142,7 @@ START_TEST(what_was_written_is_read)
     ck_assert_str_eq(process->command->model, "m");
     ck_assert_str_eq(process->command->version, "1");
     ck_assert_str_eq(process->command->stamp, "0123+4");
+    ck_assert(process->command->background && !ledger->processes[0].command->background);
     ledger_free(ledger);
     ledger_free(NULL);
 }

@@ -417,6 +417,33 @@ START_TEST(each_version_runs_for_a_reason)
 }
 END_TEST
 
+static bool in_background(const char *text)
+{
+    say(text);
+    return plan_version(only_model(), "2")->background;
+}
+
+/* Only a version to which nothing but copies goes; when that changes its workers are others. */
+START_TEST(a_shadow_works_in_the_background)
+{
+    add_versions("");
+    ck_assert(!in_background("{\"loaded\":[\"2\"]}"));
+    ck_assert(!in_background("{\"stable\":\"2\",\"route\":{\"shadow\":{\"version\":\"2\"}}}"));
+    ck_assert(!in_background("{\"route\":{\"shadow\":{\"version\":\"2\"},"
+                             "\"arms\":[{\"version\":\"2\",\"percent\":1}]}}"));
+    ck_assert(!in_background("{\"route\":{\"shadow\":{\"version\":\"2\"},"
+                             "\"rules\":[{\"header\":\"a\",\"value\":\"b\",\"version\":\"2\"}]}}"));
+    struct command *before = command_new(&basis, ROLE_WORKER, 1, plan_version(only_model(), "2"));
+    ck_assert(in_background("{\"route\":{\"shadow\":{\"version\":\"2\"}}}"));
+    const struct plan_version *shadow = plan_version(&plan->models[0], "2");
+    struct command *after = command_new(&basis, ROLE_WORKER, 1, shadow);
+    ck_assert(!before->background && !command_serves(before, shadow));
+    ck_assert(after->background && command_serves(after, shadow));
+    command_free(before);
+    command_free(after);
+}
+END_TEST
+
 START_TEST(a_folder_without_a_model_is_complained_of_and_takes_no_traffic)
 {
     add_model("m", "1", "model.echo", "");
@@ -555,6 +582,7 @@ int main(void)
                                   commands_are_equal_when_the_same_would_be_started,
                                   the_policy_adds_versions_in_one_worker_each,
                                   each_version_runs_for_a_reason,
+                                  a_shadow_works_in_the_background,
                                   a_folder_without_a_model_is_complained_of_and_takes_no_traffic,
                                   what_is_being_written_is_no_version_yet,
                                   what_runs_stays_what_it_was_while_it_is_written,

@@ -35,10 +35,14 @@ static void write_file(const char *path, const char *text)
 
 void host_configure(struct host *host)
 {
-    char path[512], text[512];
+    char path[512], text[1024];
     for (unsigned i = 0; i < host->scenario->models; i++) {
         snprintf(path, sizeof path, "%s/%s/model.conf", host->directory, host->model_names[i]);
-        snprintf(text, sizeof text, "version = \"%s\"; %s", host_version_name(host->versions[i]),
+        char route[128] = "";
+        if (host->scenario->shadow > 0)
+            snprintf(route, sizeof route, "route = { shadow = { version = \"%s\"; percent = %u; }; };",
+                     host_version_name(!host->versions[i]), host->scenario->shadow);
+        snprintf(text, sizeof text, "version = \"%s\"; %s%s", host_version_name(host->versions[i]), route,
                  host->other ? host->scenario->other_conf : host->scenario->model_conf);
         write_file(path, text);
     }

@@ -3,8 +3,9 @@
  * Every open request is QUEUED, SENT or FOLLOWING one that is; the QUEUED ones are what the queues count, the
  * SENT ones stand in exactly one batch of one worker each; a request that is to be alone is alone; no worker
  * that could take a batch is idle while somebody waits for it, unless max_delay holds the batch and a timer
- * will ring; no deadline is in the past. It reads what the rooms promise in their headers, not how they keep
- * it. SPDX-License-Identifier: MIT */
+ * will ring; no deadline is in the past. Copies for a shadow are none of the requests: they wait in a line of
+ * their own, or are in a batch of theirs, and each of them ended once. It reads what the rooms promise in
+ * their headers, not how they keep it. SPDX-License-Identifier: MIT */
 #include "inspector.h"
 
 #include "report.h"
@@ -62,6 +63,26 @@ static void check_clock(const struct broker *broker)
             "no alarm is set for the next deadline");
 }
 
+/* Nobody waits for copies, but they do not stand for ever either while a worker has nothing to do. */
+static void check_copies(struct broker *broker, struct version *version)
+{
+    int64_t again_at;
+    bool idle = false;
+    const struct worker *worker;
+    DL_FOREACH2(version->workers, worker, next)
+    {
+        idle = idle || worker->state == WORKER_IDLE;
+    }
+    PROMISE(version->copies == NULL || version->model->shadow.version == version,
+            "copies wait for %s %s, which is no shadow", version->model->name, version->name);
+    if (version->copies == NULL || version->queue.requests > 0 || !idle)
+        return;
+    PROMISE(!shadow_due(broker, version, &again_at), "copies wait while a worker of %s %s has nothing to do",
+            version->model->name, version->name);
+    PROMISE(heap_contains(&broker->gather.node) && broker->gather.node.at <= again_at,
+            "copies wait for company and no timer will release them");
+}
+
 void inspector_glance(struct broker *broker)
 {
     uint64_t bytes = 0;
@@ -69,16 +90,19 @@ void inspector_glance(struct broker *broker)
     EACH_VERSION(broker, model, version)
     {
         bytes += version->queue.bytes;
-        if (!hands_over)
+        if (!hands_over) {
             check_waiting(broker, version);
+            check_copies(broker, version);
+        }
         check_bounds(version);
     }
     check_clock(broker);
     PROMISE(bytes == broker->queued_bytes, "%zu bytes wait, the broker counts %zu", (size_t)bytes,
             (size_t)broker->queued_bytes);
     PROMISE(broker->waiting == NULL || hands_over, "a version was forgotten at the end of the turn");
-    PROMISE(broker->deadlines.count == request_count(broker->requests), "%zu deadlines for %zu open requests",
-            broker->deadlines.count, request_count(broker->requests));
+    size_t open = request_count(broker->requests) + request_count(broker->copies);
+    PROMISE(broker->deadlines.count == open, "%zu deadlines for %zu open requests and copies",
+            broker->deadlines.count, open);
     PROMISE(request_count(broker->requests) == witness_open(),
             "the broker has %zu open requests, should have %zu", request_count(broker->requests),
             witness_open());
@@ -95,6 +119,7 @@ struct survey {
     size_t sent, following;
     size_t in_batches; /* SENT ones */
     size_t abandoned;
+    size_t copies_sent, copies_left;
     const struct request **seen; /* those in batches */
     size_t seen_count, capacity;
 };
@@ -135,6 +160,12 @@ static void survey_batch(struct survey *survey, const struct worker *worker, con
         see(survey, request);
         rows += request->rows;
         PROMISE(request->version == worker->version, "a worker has a request of another version");
+        PROMISE((request->primary != NULL) == batch_is_copies(batch), "a batch mixes copies and requests");
+        if (request->primary != NULL) {
+            survey->copies_sent += request->state == REQUEST_SENT;
+            survey->copies_left += request->state == REQUEST_ABANDONED;
+            continue;
+        }
         PROMISE(!request->alone || (batch->count == 1 && worker->in_flight == 1),
                 "a request whose worker died has company");
         if (request->state == REQUEST_ABANDONED) {
@@ -202,6 +233,35 @@ static void check_queues(struct survey *survey)
             pool_count(survey->broker->pool), workers);
 }
 
+static void check_lines_of_copies(struct survey *survey)
+{
+    size_t waiting = 0, open = 0, primaries = 0;
+    for (struct model *model = model_first(survey->broker->models); model != NULL; model = model->next) {
+        open += model->shadow.open;
+        PROMISE(model->shadow.open <= (size_t)survey->broker->config->broker_max_shadow_requests,
+                "%s has %zu copies", model->name, model->shadow.open);
+    }
+    EACH_VERSION(survey->broker, model, version)
+    {
+        uint64_t rows = 0;
+        const struct request *copy;
+        primaries += version->copied_from;
+        DL_FOREACH2(version->copies, copy, next)
+        {
+            waiting++;
+            rows += copy->rows;
+            PROMISE(copy->primary != NULL && copy->state == REQUEST_QUEUED && copy->version == version,
+                    "something else waits among the copies");
+        }
+        PROMISE(rows == version->copied_rows, "%zu rows of copies wait, %zu are counted", (size_t)rows,
+                (size_t)version->copied_rows);
+    }
+    size_t found = waiting + survey->copies_sent + survey->copies_left;
+    PROMISE(found == open && found == primaries && found == request_held(survey->broker->copies),
+            "%zu copies can be found, %zu, %zu and %zu are counted", found, open, primaries,
+            request_held(survey->broker->copies));
+}
+
 void inspector_look(struct broker *broker)
 {
     struct survey survey = {.broker = broker};
@@ -209,6 +269,7 @@ void inspector_look(struct broker *broker)
     pool_each(broker->pool, survey_worker, &survey);
     check_seen_once(&survey);
     check_queues(&survey);
+    check_lines_of_copies(&survey);
     PROMISE(survey.sent == survey.in_batches, "%zu requests are sent, %zu are with workers", survey.sent,
             survey.in_batches);
     PROMISE(request_held(broker->requests) ==
@@ -228,7 +289,8 @@ static void note_busy(void *self, struct worker *worker)
 
 bool inspector_idle(struct broker *broker)
 {
-    bool idle = request_held(broker->requests) == 0 && broker->queued_bytes == 0;
+    bool idle =
+        request_held(broker->requests) == 0 && broker->queued_bytes == 0 && request_held(broker->copies) == 0;
     pool_each(broker->pool, note_busy, &idle);
     EACH_VERSION(broker, model, version)
     {
@@ -267,6 +329,40 @@ static uint64_t count(struct broker *broker, const struct version *version, cons
         ->value;
 }
 
+static uint64_t count_dropped(struct broker *broker, const struct version *shadow)
+{
+    static const char *const reasons[] = {"full", "absent", "late", "route", "left", "size", "collector"};
+    uint64_t dropped = 0;
+    for (size_t i = 0; i < COUNT_OF(reasons); i++)
+        dropped += metrics_series(broker->metrics, METRIC_SHADOW_DROPPED, shadow->model->name, shadow->name,
+                                  reasons[i])
+                       ->value;
+    return dropped;
+}
+
+static uint64_t count_copies(struct broker *broker, const struct version *shadow)
+{
+    uint64_t copies = 0;
+    for (const struct version *of = shadow->model->versions; of != NULL; of = of->next)
+        copies +=
+            metrics_series(broker->metrics, METRIC_SHADOW_COPIES, shadow->model->name, of->name, shadow->name)
+                ->value;
+    return copies;
+}
+
+static void add_up_copies(struct broker *broker)
+{
+    uint64_t copies = 0, dropped = 0, observed = witness_testimony()->observed;
+    size_t open = request_count(broker->copies);
+    EACH_VERSION(broker, model, version)
+    {
+        copies += count_copies(broker, version);
+        dropped += count_dropped(broker, version);
+    }
+    PROMISE(copies == observed + dropped + open, "%zu copies; %zu observed, %zu dropped, %zu open",
+            (size_t)copies, (size_t)observed, (size_t)dropped, open);
+}
+
 /* NOT_READY is counted of those alone that had waited for workers, and told to others, too. */
 static bool is_counted(enum failure failure)
 {
@@ -275,6 +371,7 @@ static bool is_counted(enum failure failure)
 
 void inspector_add_up(struct broker *broker)
 {
+    add_up_copies(broker);
     static const char *const failures[] = {
 #define X(name, number, http, label) label,
         FAILURES(X)

@@ -59,6 +59,7 @@ struct scenario {
     const char *model_conf;       /* of every model */
     const char *other_conf;       /* after RELOAD, and back; NULL: none */
     const char *setting;          /* for outrigger.conf; NULL: none */
+    unsigned shadow;              /* percent of the requests that the other version gets copies of */
     /* of a million requests */
     uint32_t poison, failing, cancelled, misnamed;
     uint32_t wishes; /* that name version 2, and make do with another */

@@ -10,9 +10,11 @@
 #include "witness.h"
 
 #include "object.h"
+#include "observer.h"
 #include "port.h"
 #include "report.h"
 #include "request.h"
+#include "world.h"
 
 #include <stdlib.h>
 #include <uthash.h>
@@ -207,6 +209,25 @@ static void saw_batch(const struct envelope *envelope, size_t count)
     books.testimony.batch_requests += count;
 }
 
+/* Both answers are to the same question. */
+static void saw_observation(const struct observation *observation)
+{
+    struct solution left, right;
+    if (observation->failure != FAILURE_NONE) {
+        PROMISE(observation->answer.length == 0 && observation->shadow_answer.length == 0,
+                "a copy that failed has an answer");
+        return;
+    }
+    PROMISE(observation->answer.length == sizeof left && observation->shadow_answer.length == sizeof right,
+            "answers of %zu and %zu bytes are compared", observation->answer.length,
+            observation->shadow_answer.length);
+    memcpy(&left, observation->answer.at, sizeof left);
+    memcpy(&right, observation->shadow_answer.at, sizeof right);
+    PROMISE(left.content == right.content, "the answers of requests %lu and %lu are compared",
+            (unsigned long)left.content, (unsigned long)right.content);
+    PROMISE(observation->version.at != observation->shadow.at, "a version is compared with itself");
+}
+
 /* ---- the wrapped functions ---- */
 
 struct port *__real_port_new(void *zmq_context, struct loop *loop, const char *endpoint,
@@ -251,4 +272,30 @@ void __wrap_port_post(struct port *port, const struct peer *peer, const struct e
     if (envelope->verb == VERB_REPLY || envelope->verb == VERB_REJECT)
         saw_answer(peer, envelope, payload);
     __real_port_post(port, peer, envelope, payload);
+}
+
+struct observer *__wrap_observer_new(void *zmq_context, struct loop *loop, const struct config *config);
+void __wrap_observer_free(struct observer *observer);
+enum observed __wrap_observer_show(struct observer *observer, const struct observation *observation);
+
+/* There is no collector, but one that is full now and then. */
+struct observer *__wrap_observer_new(void *zmq_context, struct loop *loop, const struct config *config)
+{
+    (void)zmq_context, (void)loop, (void)config;
+    return NULL;
+}
+
+void __wrap_observer_free(struct observer *observer)
+{
+    ENSURE(observer == NULL);
+}
+
+enum observed __wrap_observer_show(struct observer *observer, const struct observation *observation)
+{
+    (void)observer;
+    saw_observation(observation);
+    if (chance_below(world_chance(), 20) == 0)
+        return OBSERVED_FULL;
+    books.testimony.observed++;
+    return OBSERVED;
 }

@@ -13,6 +13,7 @@ struct testimony {
     uint64_t rejects; /* of requests that found their version */
     uint64_t unrouted;
     uint64_t batches, batch_requests;
+    uint64_t observed; /* copies whose end was to be told to the collector, who took that */
 };
 
 /* The books of the next broker are opened; it is made after this. */

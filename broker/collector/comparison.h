@@ -1,0 +1,30 @@
+/* comparison: how the answers of a shadow version agree with those that the clients got.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_COMPARISON_H
+#define OUTRIGGER_COMPARISON_H
+
+#include "metrics.h"
+#include "observation.h"
+
+/* What two answers to the same request have in common. */
+struct agreement {
+    size_t rows;
+    size_t agreed;   /* rows */
+    size_t elements; /* finite numbers on both sides, of which the next two are */
+    double sum;      /* of their absolute differences */
+    double largest;
+};
+
+/* Compares the two answers of an observation whose shadow did not fail. NULL, or why they cannot be compared
+ * as a constant part of a sentence. */
+const char *comparison_of(const struct observation *observation, struct agreement *agreement);
+
+/* Adds up, in counters of `metrics`, which must outlive it. */
+struct comparison;
+struct comparison *comparison_new(struct metrics *metrics);
+void comparison_free(struct comparison *comparison); /* NULL is fine */
+/* Takes a frame of observations. NULL, or what is wrong with the first that cannot be read; those before it
+ * count. */
+const char *comparison_take(struct comparison *comparison, struct text frame);
+
+#endif

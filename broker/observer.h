@@ -1,0 +1,25 @@
+/* observer: the broker's way to the collector's observations.ipc (STATS.md section 8).
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_OBSERVER_H
+#define OUTRIGGER_OBSERVER_H
+
+#include "config.h"
+#include "loop.h"
+#include "observation.h"
+
+struct observer;
+
+/* Connects. NULL after a complaint: then nothing is ever shown. */
+struct observer *observer_new(void *zmq_context, struct loop *loop, const struct config *config);
+/* What is not with the collector yet is lost. NULL is fine. */
+void observer_free(struct observer *observer);
+
+enum observed {
+    OBSERVED,
+    OBSERVED_TOO_LARGE, /* more than OBSERVATION_BYTES_MAX */
+    OBSERVED_FULL       /* the collector is away, stopped, or too slow */
+};
+/* Copies the observation; it goes out within some milliseconds. Never waits. */
+enum observed observer_show(struct observer *observer, const struct observation *observation);
+
+#endif
