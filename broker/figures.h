@@ -33,10 +33,11 @@ static inline void figures_shared(struct figures *figures)
     figures->shared++;
 }
 
-/* Something ended without an answer. `computing`: a worker had it at that moment. */
+/* Something ended without an answer. `computing`: a worker had it at that moment. A failure that we do not
+ * know, of a worker that speaks a later version of the wire, is counted as internal. */
 static inline void figures_failed(struct figures *figures, enum failure failure, bool computing)
 {
-    figures->outcomes[failure]++;
+    figures->outcomes[(unsigned)failure < FIGURES_OUTCOMES ? failure : FAILURE_INTERNAL]++;
     figures->late_computing += computing && failure == FAILURE_DEADLINE;
 }
 

@@ -23,6 +23,7 @@ struct reading {
 const struct option_row *option_row(enum option_id id)
 {
     static const struct option_row rows[] = {
+        [OPTION_END] = {"", "", "", VALUE_NONE, 0},
 #define OPTION(id, letter, name, kind, value, text) [OPTION_##id] = {name, value, text, VALUE_##kind, letter},
 #include "options.def"
 #undef OPTION
@@ -205,7 +206,7 @@ static bool has_all_operands(const struct reading *reading)
     struct operand operands[OPERANDS_MAX];
     const struct command *command = reading->arguments->command;
     size_t count = command_operands(command, operands);
-    if (reading->operand_count == count || operands[reading->operand_count].optional)
+    if (reading->operand_count >= count || operands[reading->operand_count].optional)
         return true;
     struct text missing = operands[reading->operand_count].name;
     fprintf(stderr, "outrigger %s: expected %.*s, got nothing\n", command->name, (int)missing.length,

@@ -38,6 +38,10 @@
  * candidate not more than twice as often, the cause is elsewhere (the host, a flood): then the roll-out
  * holds, since going back would help nobody.
  *
+ * All comparisons with the stable version take the requests of both for the same: so they are when the route
+ * deals them by chance. Where it deals them by key each version has its own clients, and one of them that
+ * does odd things, and many, can make the difference.
+ *
  * To be rolled back something must be sure. To go on, it is enough that the figures themselves are within the
  * bounds, after the time and the requests that the operator wants to have seen.
  * SPDX-License-Identifier: MIT */

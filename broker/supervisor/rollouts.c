@@ -132,12 +132,11 @@ static bool may_route(struct rollouts *rollouts, const struct rollout *rollout, 
 static bool may_begin(struct rollouts *rollouts, const struct rollout *rollout, char *reason, size_t capacity)
 {
     const struct rollout_hands *hands = &rollouts->hands;
-    const char *stable = hands->stable(hands->self, rollout->model);
     if (rollouts_active(rollouts, rollout->model))
         return REFUSE("a roll-out of %s is under way", rollout->model);
-    if (stable == NULL)
+    if (rollout->stable == NULL)
         return REFUSE("no version of %s serves yet: there is nothing to roll out from", rollout->model);
-    if (strcmp(stable, rollout->version) == 0)
+    if (strcmp(rollout->stable, rollout->version) == 0)
         return REFUSE("%s is the stable version of %s already", rollout->version, rollout->model);
     if (rollout->bounds.min_accuracy > 0 && hands->accuracy == NULL)
         return REFUSE("min_accuracy: nobody measures how often answers are right");
@@ -151,14 +150,16 @@ bool rollouts_begin(struct rollouts *rollouts, yyjson_val *request, char *reason
     struct rollout *rollout = rollout_record_asked(request, reason, capacity);
     if (rollout == NULL)
         return false;
+    const char *stable = hands->stable(hands->self, rollout->model); /* good until anything is done */
+    rollout->stable = stable == NULL ? NULL : object_strdup(stable);
+    /* Nothing moves before the end of this turn: a version that would take the traffic as soon as it is
+     * loaded does not, since the stable one is pinned by then. */
     if (!may_begin(rollouts, rollout, reason, capacity) ||
-        !hands->pin(hands->self, rollout->model, hands->stable(hands->self, rollout->model), reason,
-                    capacity) ||
-        !hands->load(hands->self, rollout->model, rollout->version, reason, capacity)) {
+        !hands->load(hands->self, rollout->model, rollout->version, reason, capacity) ||
+        !hands->pin(hands->self, rollout->model, rollout->stable, reason, capacity)) {
         rollout_record_free(rollout);
         return false;
     }
-    rollout->stable = object_strdup(hands->stable(hands->self, rollout->model));
     rollout->said = hands->said(hands->self, rollout->model);
     rollout->began_ms = clock_wall() / MILLISECOND;
     struct rollout *last = find(rollouts, rollout->model);

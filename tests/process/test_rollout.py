@@ -3,7 +3,9 @@ import collections
 import json
 import os
 import pathlib
+import re
 import shutil
+import socket
 import tempfile
 import threading
 import unittest
@@ -80,11 +82,11 @@ class Rollout(unittest.TestCase):
         self.repository = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-models."))
         self.addCleanup(shutil.rmtree, self.repository)
 
-    def stack(self, web="nginx", stable="", candidate=""):
+    def stack(self, web="nginx", stable="", candidate="", configuration=CONFIGURATION):
         shutil.rmtree(self.repository / "sum", ignore_errors=True)
         write_model(self.repository, "1", stable)
         write_model(self.repository, "2", candidate)
-        (self.repository / "sum" / "model.conf").write_text(CONFIGURATION)
+        (self.repository / "sum" / "model.conf").write_text(configuration)
         return Stack(web=web, models=self.repository)
 
     def status(self, stack):
@@ -108,6 +110,14 @@ class Rollout(unittest.TestCase):
         lines = (stack.directory / "state" / "audit.log").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
+    def decisions(self, stack):
+        """{decision: how many there were}, as the collector tells them."""
+        with socket.create_connection(("127.0.0.1", stack.metrics_port)) as connection:
+            connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            text = connection.makefile().read()
+        found = re.findall(r'outrigger_rollout_decisions_total\{model="sum",decision="([a-z ]+)"\} (\d+)', text)
+        return collections.Counter({decision: int(count) for decision, count in found})
+
     def tell(self, what, last):
         print(f"{what}: {last['state']} after {last['requests']} requests and "
               f"{(last['ended_ms'] - last['began_ms']) / 1000:.1f} s: {last['decisions'][-1]['reason']}", flush=True)
@@ -128,6 +138,8 @@ class Rollout(unittest.TestCase):
                 stack.wait(lambda: (load.forget(), load.wait_for(50), load.versions() == {"2"})[2],
                            "version 1 still answers")
                 self.assertEqual(load.wrong, [])
+                stack.wait(lambda: self.decisions(stack)["done"] == 1, "the collector does not tell of it")
+                self.assertEqual(self.decisions(stack)["step"], 3)
                 acts = [(line.get("uid"), line["act"], line.get("decision")) for line in self.audit(stack)]
                 self.assertIn((os.geteuid(), "rollout", None), acts)
                 self.assertEqual([decision for _, act, decision in acts if act == "rollout-decision"],
@@ -153,17 +165,17 @@ class Rollout(unittest.TestCase):
             self.assertEqual(decision["stable_version"]["errors"], 0)
 
     def test_one_that_is_slow_goes_back(self):
-        with self.stack(stable="call_us = 2000;", candidate="call_us = 10000;") as stack, \
+        with self.stack(stable="call_us = 10000;", candidate="call_us = 50000;") as stack, \
              Load(stack, connections=2) as load:
-            last = self.roll_out(stack, "--every", "10m", good=False)
+            last = self.roll_out(stack, "--steps", "30,100", "--every", "10m", good=False)
             self.tell("one that is 5 times as slow", last)
             self.assertEqual(last["state"], "rolled back")
             self.assertIn("times as slow as the stable version", last["decisions"][-1]["reason"])
             self.assertEqual(self.route(stack), ("1", "model.conf", []))
             self.assertEqual(load.statuses(), {200})
-            last = self.roll_out(stack, "--every", "10m", "--max-p99", "5ms", good=False)
-            self.tell("one that takes 10 ms of 5", last)
-            self.assertIn("of", last["decisions"][-1]["reason"])
+            last = self.roll_out(stack, "--steps", "30,100", "--every", "10m", "--max-p99", "30ms", good=False)
+            self.tell("one that takes 50 ms of 30", last)
+            self.assertRegex(last["decisions"][-1]["reason"], "took longer than 30 ms|times as slow as the stable")
             self.assertEqual(last["state"], "rolled back")
 
     def test_supervisor_and_broker_may_die_in_the_middle(self):
@@ -194,6 +206,17 @@ class Rollout(unittest.TestCase):
             self.assertEqual(self.route(stack), ("1", "model.conf", []))
             self.assertEqual(load.versions(), {"1"})
             self.assertEqual(load.statuses(), {200})
+
+    def test_the_highest_version_does_not_come_back_by_itself(self):
+        """Without a version named the highest one takes the traffic: a roll-out pins what it began with."""
+        with self.stack(stable="fail_every = 20;", configuration="batching = { max_batch_rows = 1; };") as stack, \
+             Load(stack) as load:
+            self.assertEqual(self.route(stack), ("2", "model.conf", []))
+            done = stack.outrigger("rollout", "sum", "1", "--every", "10m", "--max-error-rate", "0.1%", "--wait", "100s")
+            self.assertEqual((done.returncode, self.status(stack)["state"]), (1, "rolled back"), done)
+            model, = stack.control("supervisor.sock", {"command": "models", "model": "sum"})["models"]
+            self.assertEqual((model["pinned"], model["stable"], model["wanted"]), (True, "2", "2"))
+            self.assertEqual(load.statuses(), {200, 500})
 
     def test_the_operator_may_interfere(self):
         with self.stack() as stack, Load(stack) as load:

@@ -108,6 +108,13 @@ START_TEST(a_failure_has_its_outcome_and_no_time)
     scene_expect_reject(asker, 1, FAILURE_MODEL_FAILED);
     ck_assert_uint_eq(outcome(FAILURE_MODEL_FAILED), 1);
     ck_assert_uint_eq(number("requests"), 1);
+    scene_ask(asker, 2, "a");
+    result.id = scene_expect_batch(worker, "a");
+    result.result.failures.at = "\xc8"; /* of a later version of the wire */
+    end_send_all(worker, &result, &word, 1);
+    scene_expect_reject(asker, 2, (enum failure)200);
+    ck_assert_uint_eq(outcome(FAILURE_INTERNAL), 1);
+    ck_assert_uint_eq(number("requests"), 2);
     ck_assert_uint_eq(latencies(), 0);
 }
 END_TEST

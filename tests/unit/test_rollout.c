@@ -404,6 +404,7 @@ START_TEST(what_cannot_begin_is_refused)
     expect_refusal("\"min_accuracy\":0.5", "nobody measures");
     strcpy(world.refuse_load, "there is no version 2");
     expect_refusal("", "there is no version 2");
+    ck_assert_str_eq(world.pinned, "");
     world.refuse_load[0] = '\0';
     strcpy(world.stable, "2");
     expect_refusal("", "2 is the stable version of m already");
