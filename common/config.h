@@ -26,6 +26,7 @@ struct config {
 #define CONFIG_JOIN_queue(name)      queue_##name
 #define CONFIG_JOIN_cache(name)      cache_##name
 #define CONFIG_JOIN_limits(name)     limits_##name
+#define CONFIG_JOIN_scaling(name)    scaling_##name
 #include "parameters.def"
 #undef INTEGER
 #undef STRING

@@ -268,6 +268,13 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
     if (model->cache_ttl_ms > 0 && model->idempotent == 0)
         parameter_complain(reader, &model->cache_ttl_ms,
                            "expected 0: answers of a model that is not idempotent cannot be given again");
+    if (model->scaling_max > 0 && model->scaling_min > model->scaling_max)
+        parameter_complain(reader, &model->scaling_min, "expected at most scaling.max, which is %lld",
+                           (long long)model->scaling_max);
+    if (model->scaling_down_percent >= model->scaling_up_percent)
+        parameter_complain(reader, &model->scaling_down_percent,
+                           "expected less than scaling.up_percent, which is %lld",
+                           (long long)model->scaling_up_percent);
     if (strlen(model->description) > PROTOCOL_TEXT_MAX)
         parameter_complain(reader, &model->description, "expected at most %d bytes", PROTOCOL_TEXT_MAX);
     if (*model->version != '\0' && !has_version(model, model->version))
