@@ -40,7 +40,9 @@ struct plan_model {
     int64_t instances;               /* of each version that takes traffic, to begin with */
     struct deployment_bounds bounds; /* of the same */
     struct scale_rule scaling;
-    int64_t threads;          /* of one worker */
+    int64_t threads; /* of one worker */
+    char *cores;     /* that it runs on; "": as placement says */
+    struct cgroup_limits limits;
     struct plan_found *found; /* ascending */
     size_t found_count;
     struct plan_version *versions; /* those that shall run, ascending */

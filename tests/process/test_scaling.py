@@ -1,6 +1,8 @@
 """How many workers a model has: what the operator says, what the load says, none at all, and what becomes of it when
 the supervisor or the broker is not there."""
 import json
+import os
+import pathlib
 import signal
 import threading
 import unittest
@@ -216,6 +218,47 @@ class ByTheLoad(Scaling):
                 load.stopping.set()
             self.assertEqual(load.failures, [])
             self.assertEqual(self.instances(stack)["wanted"], 2)
+
+class Limits(Scaling):
+    def add(self, model, configuration):
+        write_version(self.repository, model, "1")
+        (self.repository / model / "model.conf").write_text(configuration)
+
+    def test_a_worker_over_its_memory_dies_alone_and_says_why(self):
+        self.add("greedy", "required = false; limits = { memory_mb = 1; };")
+        self.configure("limits = { memory_mb = 512; };")
+        with self.stack() as stack:
+            def entry():
+                return stack.process("worker.greedy.1.1")
+            stack.wait(lambda: "limits.memory_mb = 1" in entry()["cause"], "nobody says why it does not start")
+            self.assertNotEqual(entry()["state"], "running")
+            self.assert_answers(stack)
+            pid, = stack.pids("worker.sum")
+            limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+            if "not kept" in stack.log.read_text() or "RLIMIT_DATA" in stack.log.read_text():
+                self.assertRegex(limits, r"Max data size +536870912 +536870912")
+
+    def test_workers_stay_on_the_cores_of_their_model(self):
+        cores = sorted(os.sched_getaffinity(0))
+        self.configure(f'cores = "{cores[-1]}";')
+        with self.stack() as stack:
+            self.assert_answers(stack)
+            pid, = stack.pids("worker.sum")
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                self.assertEqual(os.sched_getaffinity(int(task.name)), {cores[-1]})
+
+    def test_check_tells_of_the_budget_and_of_what_cannot_be_kept(self):
+        self.configure("limits = { cpu_percent = 50; };")
+        with self.stack(supervisor__watch="false") as stack:
+            self.configure("instances = 200; limits = { cpu_percent = 50; };")
+            done = stack.outrigger("check")
+            self.assertRegex(done.stdout, r"CPU budget: the workers have 200 threads for \d+ cores?: more than there are")
+            self.assertIn("200 threads together", done.stderr)
+            answer = json.loads(stack.outrigger("check", "--json").stdout)
+            self.assertEqual((answer["worker_threads"], answer["cores"]), (200, len(os.sched_getaffinity(0))))
+            kept = "limits.cpu_percent of the model sum cannot be kept" not in done.stderr
+            self.assertEqual(kept, "limits.cpu_percent is not kept" not in stack.log.read_text())
+
 
 if __name__ == "__main__":
     unittest.main()
