@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* The group that our own processes move to: one with processes cannot hand controllers on. */
-static const char ours[] = "outrigger";
+static const char ours[] = "outrigger-processes";
 
 /* What a second has in microseconds; the period over which the kernel counts. */
 enum { CPU_PERIOD_US = 100000 };
@@ -101,6 +101,9 @@ void cgroup_own(char path[CGROUP_PATH_BYTES])
     cgroup_locate(groups, mounts, path);
     free(groups);
     free(mounts);
+    char *last = strrchr(path, '/');
+    if (last != NULL && strcmp(last + 1, ours) == 0) /* who started us had moved there */
+        *last = '\0';
 }
 
 struct cgroup_powers cgroup_powers(const char *own)

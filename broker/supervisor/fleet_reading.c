@@ -319,6 +319,18 @@ static void try_model(struct fleet *fleet, const char *model)
     }
 }
 
+/* The broker must know which versions may rest. It forgets that one could not start, too: nobody tries any
+ * more when there shall be none, so a request must. */
+static void scale_as_said(struct fleet *fleet, const struct wish *wish)
+{
+    if (wish->instances == 0) {
+        scaling_rest(fleet->scaling, wish->model);
+        fleet->news = NEWS_REPOSITORY;
+    } else if (fleet->news == NEWS_NONE) {
+        fleet->news = NEWS_ROUTES;
+    }
+}
+
 uint64_t fleet_wish(struct fleet *fleet, const struct wish *wish, char *reason, size_t capacity)
 {
     CHECK_OBJECT(fleet, FLEET_MAGIC);
@@ -331,11 +343,8 @@ uint64_t fleet_wish(struct fleet *fleet, const struct wish *wish, char *reason, 
     uint64_t id = deploy_wish(fleet->deploy, fleet->plan, wish, reason, capacity);
     if (id != 0 && wish->kind == WISH_RELOAD)
         renew(fleet, wish);
-    if (id != 0 && wish->kind == WISH_SCALE) {
-        if (wish->instances == 0)
-            scaling_rest(fleet->scaling, wish->model);
-        fleet->news = fleet->news == NEWS_NONE ? NEWS_ROUTES : fleet->news; /* whether it may rest */
-    }
+    if (id != 0 && wish->kind == WISH_SCALE)
+        scale_as_said(fleet, wish);
     if (id != 0) {
         try_model(fleet, wish->model);
         fleet_decide(fleet);

@@ -125,6 +125,7 @@ class ToZero(Scaling):
                 self.wait_for_workers(stack, 0)
                 self.assertEqual(self.version(stack, "1")["state"], "resting")
                 self.assertEqual(stack.request("GET", "/ready")[0], 200)
+                self.assertEqual(stack.outrigger("status", "--wait", "1").returncode, 0)
                 self.assert_answers(stack)
 
     def test_many_at_once_wake_one(self):

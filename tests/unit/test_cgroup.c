@@ -12,12 +12,12 @@ static void set_up(void)
 {
     scratch_make();
     scratch_folder("own");
-    scratch_folder("own/outrigger");
+    scratch_folder("own/outrigger-processes");
     scratch_folder("own/worker.m.1.1");
     scratch_file("own/cgroup.controllers", "cpuset cpu io memory pids\n");
     scratch_file("own/cgroup.subtree_control", "");
     scratch_file("own/cgroup.procs", "");
-    scratch_file("own/outrigger/cgroup.procs", "");
+    scratch_file("own/outrigger-processes/cgroup.procs", "");
 }
 
 static void tear_down(void)
@@ -91,7 +91,7 @@ START_TEST(our_processes_make_room)
     scratch_file("own/cgroup.procs", "11\n");
     cgroup = cgroup_new(own());
     ck_assert(cgroup_has(cgroup).memory && cgroup_has(cgroup).cpu);
-    ck_assert_str_eq(content("outrigger/cgroup.procs"), "11");
+    ck_assert_str_eq(content("outrigger-processes/cgroup.procs"), "11");
     ck_assert_str_eq(content("cgroup.subtree_control"), "+memory +cpu");
 }
 END_TEST
