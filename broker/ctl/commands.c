@@ -156,11 +156,14 @@ static const struct command commands[] = {
      .text =
          "WORKERS: so many, whatever the load. --min and --max: as many as the load needs. --reset: as "
          "model.conf says\n"
-         "again. It is remembered, and holds for each version that takes traffic. No request fails: those "
-         "that are too\n"
-         "many finish what they have. 0 is for a model that may be without workers (--min 0): they end, and "
-         "the next\n"
-         "request starts one. Returns when all are ready, and those that are too many have ended.\n",
+         "again. Without any of them: tells how it is. What is said is remembered, and holds for each "
+         "version "
+         "that takes\n"
+         "traffic. No request fails: those that are too many finish what they have. 0 is for a model that "
+         "may be without\n"
+         "workers (--min 0): they end, and the next request starts one. Returns when all are ready, and "
+         "those that are\n"
+         "too many have ended.\n",
      .run = scale_command},
     {.name = "stop",
      .summary = "stop a running Outrigger in order",
