@@ -57,6 +57,14 @@ static const char *state_name(enum catalog_state state)
     return names[state];
 }
 
+/* What autoscaling goes by. */
+static void add_load(yyjson_mut_doc *reply, yyjson_mut_val *entry, const struct version *version)
+{
+    yyjson_mut_obj_add_sint(reply, entry, "busy_us", version_busy(version, clock_now()) / MICROSECOND);
+    yyjson_mut_obj_add_sint(reply, entry, "wait_us", version_wait(version) / MICROSECOND);
+    yyjson_mut_obj_add_bool(reply, entry, "known", version->schema != NULL);
+}
+
 static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struct version *version)
 {
     yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, list);
@@ -77,6 +85,7 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struc
         in_flight += requests_in_flight(worker);
     }
     yyjson_mut_obj_add_uint(reply, entry, "in_flight", in_flight);
+    add_load(reply, entry, version);
     yyjson_mut_obj_add_uint(reply, entry, "unmanaged", unmanaged); /* of the workers */
 }
 
@@ -121,6 +130,7 @@ static void add_figures_version(yyjson_mut_doc *reply, yyjson_mut_val *list, con
     yyjson_mut_obj_add_str(reply, entry, "state", state_name(version_state(version)));
     figures_to_json(&version->figures, reply, entry);
     yyjson_mut_obj_add_uint(reply, entry, "queue_requests", version->queue.requests);
+    add_load(reply, entry, version);
     yyjson_mut_obj_add_sint(reply, entry, "cost_row_ns", cost_of_batch(&version->cost, 1));
     yyjson_mut_val *workers = yyjson_mut_obj_add_arr(reply, entry, "workers");
     uint64_t in_flight = 0;

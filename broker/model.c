@@ -203,6 +203,9 @@ static void apply_route(struct model_table *table, struct model *model)
     const struct deployment *said = deployments_find(table->deployments, model->name);
     model->route = model->config == NULL ? table->plain : deployment_route(model->config, table->deployments);
     model->stopped = model->config != NULL && said != NULL && said->stopped;
+    const struct deployment_bounds bounds =
+        model->config == NULL ? (struct deployment_bounds){0} : deployment_bounds(model->config, said);
+    model->may_rest = deployment_may_rest(&bounds);
     free(model->route_text);
     model->route_text = route_text(model->route, &model->route_text_length);
     if (model->config != NULL)
@@ -403,8 +406,10 @@ size_t model_version_count(const struct model_table *table)
 
 enum catalog_state version_state(const struct version *version)
 {
-    if (version->worker_count == 0)
-        return version->failed ? CATALOG_FAILED : CATALOG_LOADING;
+    if (version->worker_count == 0) {
+        bool rests = version->model->may_rest && version->expected && version->schema != NULL;
+        return version->failed ? CATALOG_FAILED : rests ? CATALOG_READY : CATALOG_LOADING;
+    }
     const struct worker *worker;
     DL_FOREACH2(version->workers, worker, next)
     {
@@ -420,6 +425,24 @@ int64_t version_due(const struct version *version, const struct worker *worker)
         return INT64_MIN;
     int64_t took = cost_of_batch(&version->cost, worker->batches[0].rows);
     return worker_began(worker) + took - took / AHEAD_SHARE - AHEAD;
+}
+
+int64_t version_busy(const struct version *version, int64_t now)
+{
+    int64_t busy = version->busy;
+    const struct worker *worker;
+    DL_FOREACH2(version->workers, worker, next)
+    {
+        if (worker->in_flight > 0 && now > worker_began(worker))
+            busy += now - worker_began(worker);
+    }
+    return busy;
+}
+
+int64_t version_wait(const struct version *version)
+{
+    return cost_of_rows(&version->cost, version->queue.rows, version->model->rule.max_batch_rows,
+                        version->worker_count);
 }
 
 size_t version_free_workers(const struct version *version, int64_t now, struct worker **first)

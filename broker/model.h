@@ -29,8 +29,10 @@ struct version {
     bool expected;      /* who does so, or will in a moment */
     uint32_t weight;    /* of ROUTE_WHOLE: its share of the requests that name no version */
     bool waiting;       /* in the broker's list of versions to dispatch */
+    int64_t called_at;  /* monotonic ns: when a worker was asked for that was not there; 0: not lately */
     int64_t again_at;   /* when to decide again; INT64_MAX: when something changes */
     struct cost cost;   /* of its batches */
+    int64_t busy;       /* ns that its workers have computed, for batches that came back */
     uint64_t rows_sent; /* in the hands of its workers */
     struct series *batch_duration, *answered, *share;
     struct figures figures;
@@ -71,6 +73,7 @@ struct model {
     struct version *versions;
     struct version *stable;    /* what requests without a version get that no arm takes; NULL: none */
     const struct route *route; /* what the operator said, else model.conf's; a view, never NULL */
+    bool may_rest;             /* its versions may be without workers until somebody asks for them */
     bool stopped;              /* the operator unloaded the model: no workers of it are to come */
     struct model_arm arms[ROUTE_ARMS_MAX]; /* the route's, with their versions */
     size_t arm_count;
@@ -105,6 +108,7 @@ struct version *model_require(struct model_table *table, struct text model, stru
 struct model *model_first(struct model_table *table); /* the others by `next` */
 size_t model_version_count(const struct model_table *table);
 
+/* Ready is also one that rests: without workers, until a request calls for one. */
 enum catalog_state version_state(const struct version *version);
 /* When a worker that computes should get its next batch (monotonic ns): shortly before it has probably done
  * what it has. What is not yet in its hands can still be overtaken, gather company, and go to another. In the
@@ -113,6 +117,10 @@ int64_t version_due(const struct version *version, const struct worker *worker);
 /* How many of its workers should get a batch now, and the one that should first: when there are none, the one
  * of those with a free slot that is due the earliest, or NULL. */
 size_t version_free_workers(const struct version *version, int64_t now, struct worker **first);
+/* How long its workers have computed, all together, up to now; ns. */
+int64_t version_busy(const struct version *version, int64_t now);
+/* How long what waits for it will take to get to a worker; ns. */
+int64_t version_wait(const struct version *version);
 /* READY's payload: what is told of costs becomes the first estimate, the rest is kept for the catalog. */
 void version_set_schema(struct version *version, struct text schema);
 /* Its workers do not start, for that reason (cut where it is too long); `all`: none of them. "" and false:

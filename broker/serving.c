@@ -32,6 +32,9 @@ enum { PROBES_MAX = 16 };
 #define LAST_WORDS_TIME (500 * MILLISECOND)
 #define LAST_WORDS_LOOK MILLISECOND
 
+/* The supervisor is not asked more often for a worker of the same version. */
+#define CALL_AGAIN_AFTER (250 * MILLISECOND)
+
 /* A batch that takes less is not made smaller for those who wait little. */
 #define COMPANY_FROM (2 * MILLISECOND)
 
@@ -93,6 +96,24 @@ static void report_hang(struct broker *broker, const struct worker *worker)
         return;
     snprintf(path, sizeof path, "%s/supervisor.sock", broker->config->runtime_directory);
     snprintf(line, sizeof line, "{\"command\":\"worker-hung\",\"pid\":%u}", worker->pid);
+    control_tell(path, line);
+}
+
+/* Somebody waits for a version that rests: the supervisor starts a worker. It is told again as long as there
+ * is none, since it may be away just now; who comes back looks for himself what waits. */
+static void call_for_worker(struct broker *broker, struct version *version)
+{
+    char path[256], line[2 * PROTOCOL_NAME_MAX + 64];
+    int64_t now = loop_now(broker->loop);
+    bool rests = version->worker_count == 0 && version->expected && version->model->may_rest;
+    if (!rests || version->queue.requests == 0 ||
+        (version->called_at != 0 && now - version->called_at < CALL_AGAIN_AFTER))
+        return;
+    version->called_at = now;
+    snprintf(path, sizeof path, "%s/supervisor.sock", broker->config->runtime_directory);
+    /* Names need no quoting: see protocol_name_ok. */
+    snprintf(line, sizeof line, "{\"command\":\"wanted\",\"model\":\"%s\",\"version\":\"%s\"}",
+             version->model->name, version->name);
     control_tell(path, line);
 }
 
@@ -294,6 +315,7 @@ void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
     serving_follow_route(broker, version);
+    call_for_worker(broker, version);
     for (;;) {
         struct worker *worker;
         int64_t due;
@@ -457,6 +479,7 @@ static void on_ready(struct broker *broker, struct port_message *message)
     worker->silence = ready->ready.heartbeat_ms * MILLISECOND * SILENT_AFTER_BEATS;
     version_set_schema(version, payload_bytes(&message->payloads[0]));
     version_set_fault(version, text_of(""), false);
+    version->called_at = 0;
     DL_PREPEND2(version->workers, worker, previous, next);
     version->worker_count++;
     log_info("%s %s: worker %u%s%s is ready", version->model->name, version->name, worker->pid,
@@ -470,6 +493,7 @@ static void learn_cost(struct worker *worker, const struct batch *batch, int64_t
 {
     int64_t begin = batch->sent_at > worker->result_at ? batch->sent_at : worker->result_at;
     cost_learn(&worker->version->cost, batch->rows, now - begin);
+    worker->version->busy += now - begin;
     worker->result_at = now;
 }
 
@@ -618,6 +642,9 @@ void serving_bar(struct broker *broker)
 void serving_inspect(struct broker *broker)
 {
     pool_each(broker->pool, inspect, broker);
+    for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        for (struct version *version = model->versions; version != NULL; version = version->next)
+            call_for_worker(broker, version);
 }
 
 static void forgive(void *self, struct worker *worker)

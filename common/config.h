@@ -27,6 +27,7 @@ struct config {
 #define CONFIG_JOIN_cache(name)      cache_##name
 #define CONFIG_JOIN_limits(name)     limits_##name
 #define CONFIG_JOIN_shadow(name)     shadow_##name
+#define CONFIG_JOIN_scaling(name)    scaling_##name
 #include "parameters.def"
 #undef INTEGER
 #undef STRING

@@ -398,3 +398,42 @@ char *deployments_path(const struct config *config, char *path)
     snprintf(path, DEPLOYMENTS_PATH_BYTES, "%s/deployments.json", config->state_directory);
     return path;
 }
+
+/* ---- how many ---- */
+
+static void apply_said(const struct deployment *said, struct deployment_bounds *bounds)
+{
+    if (said->instances_min != DEPLOYMENT_UNSAID) {
+        bounds->min = said->instances_min;
+        bounds->max = bounds->max < bounds->min ? bounds->min : bounds->max;
+    }
+    if (said->instances_max != DEPLOYMENT_UNSAID) {
+        bounds->max = said->instances_max;
+        bounds->min = bounds->min > bounds->max ? bounds->max : bounds->min;
+    }
+    if (said->instances > 0)
+        bounds->min = bounds->max = said->instances;
+}
+
+struct deployment_bounds deployment_bounds(const struct model_config *model, const struct deployment *said)
+{
+    bool automatic = model->scaling_max > 0;
+    struct deployment_bounds bounds = {.min = automatic ? model->scaling_min : model->instances,
+                                       .max = automatic ? model->scaling_max : model->instances,
+                                       .begin = model->instances};
+    if (said != NULL)
+        apply_said(said, &bounds);
+    bool down = said != NULL && said->instances == 0;
+    if (bounds.begin == 0 && !down) /* how it is called is known when one has run */
+        bounds.begin = 1;
+    if (down || bounds.begin < bounds.min)
+        bounds.begin = bounds.min;
+    if (bounds.begin > bounds.max)
+        bounds.begin = bounds.max;
+    return bounds;
+}
+
+bool deployment_may_rest(const struct deployment_bounds *bounds)
+{
+    return bounds->min == 0 && bounds->max > 0;
+}

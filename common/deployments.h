@@ -63,6 +63,17 @@ const char *deployment_wanted(const struct model_config *model, const struct dep
 /* The operator's route, else model.conf's; never NULL. A view of either argument. */
 const struct route *deployment_route(const struct model_config *model, const struct deployments *deployments);
 
+/* How many workers a version that takes traffic has: what the operator said, else model.conf. */
+struct deployment_bounds {
+    int64_t min;
+    int64_t max;   /* as min: always so many */
+    int64_t begin; /* when nothing is known of its load; 0 only where nothing shall run */
+};
+/* `said` may be NULL. min <= begin <= max. */
+struct deployment_bounds deployment_bounds(const struct model_config *model, const struct deployment *said);
+/* True when a version may be without workers of ours until somebody asks for it. */
+bool deployment_may_rest(const struct deployment_bounds *bounds);
+
 /* STATE/deployments.json, in a buffer of DEPLOYMENTS_PATH_BYTES. Returns `path`. */
 enum { DEPLOYMENTS_PATH_BYTES = 4200 };
 char *deployments_path(const struct config *config, char *path);

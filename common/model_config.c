@@ -2,6 +2,7 @@
  * models.c gathers all of them. SPDX-License-Identifier: MIT */
 #include "model_config.h"
 
+#include "placement.h"
 #include "protocol.h"
 #include "route.h"
 
@@ -268,6 +269,19 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
     if (model->cache_ttl_ms > 0 && model->idempotent == 0)
         parameter_complain(reader, &model->cache_ttl_ms,
                            "expected 0: answers of a model that is not idempotent cannot be given again");
+    char reason[256];
+    if (*model->cores != '\0' && (model->cores[0] < '0' || model->cores[0] > '9' ||
+                                  !placement_check(model->cores, reason, sizeof reason)))
+        parameter_complain(reader, &model->cores,
+                           "expected a list of cores of this machine, as 2 or 2-3,6, got \"%.80s\"",
+                           model->cores);
+    if (model->scaling_max > 0 && model->scaling_min > model->scaling_max)
+        parameter_complain(reader, &model->scaling_min, "expected at most scaling.max, which is %lld",
+                           (long long)model->scaling_max);
+    if (model->scaling_down_percent >= model->scaling_up_percent)
+        parameter_complain(reader, &model->scaling_down_percent,
+                           "expected less than scaling.up_percent, which is %lld",
+                           (long long)model->scaling_up_percent);
     if (strlen(model->description) > PROTOCOL_TEXT_MAX)
         parameter_complain(reader, &model->description, "expected at most %d bytes", PROTOCOL_TEXT_MAX);
     if (*model->version != '\0' && !has_version(model, model->version))

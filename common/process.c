@@ -284,6 +284,9 @@ static void become(const struct launch *launch)
         return;
     if (launch->pinned && sched_setaffinity(0, sizeof(launch->cores), &launch->cores) == -1)
         return;
+    struct rlimit memory = {(rlim_t)spawn->memory_bytes, (rlim_t)spawn->memory_bytes};
+    if (spawn->memory_bytes > 0 && setrlimit(RLIMIT_DATA, &memory) == -1)
+        return;
     reset_signals();
     /* A request wakes a dozen threads in a row, most of them on one core. A waker that is pre-empted by each
      * thread that it wakes hands on one message at a time; one that goes on until it sleeps hands on all it

@@ -132,10 +132,12 @@ static int describe(const char *path, const char *folder)
 }
 
 /* Light models sleep where the frontends and the broker do, heavy ones elsewhere. */
-static void choose_cores(const struct config *config, int64_t one_row)
+static void choose_cores(const struct config *config, const struct model_config *model, int64_t one_row)
 {
     bool heavy = one_row > config->worker_heavy_us * MICROSECOND;
-    const char *cores = getenv(heavy ? "OUTRIGGER_CORES_HEAVY" : "OUTRIGGER_CORES_LIGHT");
+    const char *cores = *model->cores != '\0' ? model->cores
+                        : heavy               ? getenv("OUTRIGGER_CORES_HEAVY")
+                                              : getenv("OUTRIGGER_CORES_LIGHT");
     if (cores != NULL && process_pin(cores) != 0)
         log_warning("cannot stay on cores %s: %s", cores, strerror(errno));
     log_info("a batch of one takes %lld us: %s%s%s", (long long)(one_row / MICROSECOND),
@@ -230,7 +232,7 @@ int main(int argc, char **argv)
     const struct model_config *model_config = find_model(&options, list, &errors);
     const char *version = find_version(&options, model_config);
     struct trial trial = load(config, model_config, version);
-    choose_cores(config, trial.one_row);
+    choose_cores(config, model_config, trial.one_row);
     struct session_options session_options = {
         .endpoint = config->broker_workers,
         .model = model_config->name,

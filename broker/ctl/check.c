@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "checked.h"
 
+#include "cgroup.h"
 #include "curve.h"
 #include "inspect.h"
 #include "route.h"
@@ -25,8 +26,14 @@ int64_t check_all_threads(const struct check *check)
     int64_t threads = 0;
     for (size_t i = 0; i < check->list->count; i++)
         if (check->models[i].version != NULL)
-            threads += check->models[i].model->instances * check_threads(check, check->models[i].model);
+            threads += check_bounds(check, check->models[i].model).begin *
+                       check_threads(check, check->models[i].model);
     return threads;
+}
+
+struct deployment_bounds check_bounds(const struct check *check, const struct model_config *model)
+{
+    return deployment_bounds(model, deployments_find(check->said, model->name));
 }
 
 /* ---- faults ---- */
@@ -127,10 +134,20 @@ static void warn(struct check *check)
             "the workers have %" PRId64
             " threads together and there are %d cores: fewer instances or threads would answer sooner",
             threads, check->cores);
+    char own[CGROUP_PATH_BYTES];
+    cgroup_own(own);
+    struct cgroup_powers powers = cgroup_powers(own);
     for (size_t i = 0; i < check->list->count; i++) {
         const struct check_model *entry = &check->models[i];
+        if (entry->model->limits_cpu_percent > 0 && !powers.cpu)
+            config_complain(
+                &check->warnings,
+                "limits.cpu_percent of the model %s cannot be kept here: this process may not divide "
+                "a control group of version 2 with the controller cpu (with systemd: Delegate=yes)",
+                entry->model->name);
         warn_of_route(check, entry->model);
-        if (entry->model->required != 0 && (entry->version == NULL || entry->model->instances == 0))
+        if (entry->model->required != 0 &&
+            (entry->version == NULL || check_bounds(check, entry->model).max == 0))
             config_complain(&check->warnings, "the model %s is required and has no %s: /ready will say 503",
                             entry->model->name, entry->version == NULL ? "version" : "instances");
     }

@@ -45,7 +45,10 @@ static void add_model(const struct check *check, const struct check_model *model
     add_text(document, entry, "model", config->name);
     add_text(document, entry, "version", model->version);
     add_text(document, entry, "backend", model->backend);
-    yyjson_mut_obj_add_sint(document, entry, "instances", config->instances);
+    struct deployment_bounds bounds = check_bounds(check, config);
+    yyjson_mut_obj_add_sint(document, entry, "instances", bounds.begin);
+    yyjson_mut_obj_add_sint(document, entry, "instances_min", bounds.min);
+    yyjson_mut_obj_add_sint(document, entry, "instances_max", bounds.max);
     yyjson_mut_obj_add_sint(document, entry, "max_batch_rows", config->batching_max_batch_rows);
     yyjson_mut_obj_add_sint(document, entry, "max_delay_us", config->batching_max_delay_us);
     yyjson_mut_obj_add_sint(document, entry, "queue_rows", config->queue_max_rows);
@@ -79,6 +82,8 @@ yyjson_mut_doc *check_json(const struct check *check)
     yyjson_mut_obj_add_strcpy(document, root, "file", check->config->file);
     add_lines(document, "errors", check->errors.text);
     add_lines(document, "warnings", check->warnings.text);
+    yyjson_mut_obj_add_sint(document, root, "cores", check->cores);
+    yyjson_mut_obj_add_sint(document, root, "worker_threads", check_all_threads(check));
     struct list list = {document, yyjson_mut_obj_add_arr(document, root, "processes")};
     check_each_process(check, add_process, &list);
     list.entries = yyjson_mut_obj_add_arr(document, root, "sockets");

@@ -35,7 +35,8 @@ void check_each_process(const struct check *check,
         const struct check_model *entry = &check->models[i];
         snprintf(name, sizeof name, "worker %s", entry->model->name);
         if (entry->version != NULL)
-            take(self, name, entry->model->instances, check_threads(check, entry->model), cores);
+            take(self, name, check_bounds(check, entry->model).begin, check_threads(check, entry->model),
+                 *entry->model->cores == '\0' ? cores : entry->model->cores);
     }
     take(self, "frontend", config->frontend_processes, 1 + config->frontend_lane_threads,
          check->placement.light);
@@ -57,6 +58,10 @@ static void print_processes(const struct check *check, FILE *out, bool coloured)
     check_each_process(check, add_process, table);
     table_print(table, out, coloured);
     table_free(table);
+    int64_t threads = check_all_threads(check);
+    fprintf(out, "CPU budget: the workers have %" PRId64 " thread%s for %d core%s%s\n", threads,
+            threads == 1 ? "" : "s", check->cores, check->cores == 1 ? "" : "s",
+            threads > check->cores ? ": more than there are" : "");
 }
 
 /* ---- sockets ---- */
@@ -118,7 +123,11 @@ static void add_model(struct table *table, const struct check *check, const stru
     table_cell(table, TONE_PLAIN, "%s", model->name);
     table_cell(table, TONE_PLAIN, "%s", entry->version == NULL ? "none" : entry->version);
     table_cell(table, TONE_PLAIN, "%s", entry->backend == NULL ? "-" : entry->backend);
-    table_cell(table, TONE_PLAIN, "%" PRId64, model->instances);
+    struct deployment_bounds bounds = check_bounds(check, model);
+    if (bounds.min == bounds.max)
+        table_cell(table, TONE_PLAIN, "%" PRId64, bounds.max);
+    else
+        table_cell(table, TONE_PLAIN, "%" PRId64 " to %" PRId64, bounds.min, bounds.max);
     table_cell(table, TONE_PLAIN, "%" PRId64, model->batching_max_batch_rows);
     table_cell(table, TONE_PLAIN, "%" PRId64 " us", model->batching_max_delay_us);
     table_cell(table, TONE_PLAIN, "%" PRId64, model->queue_max_rows);

@@ -30,7 +30,9 @@ struct check {
 
 /* Threads inside the engine of one worker of the model. */
 int64_t check_threads(const struct check *check, const struct model_config *model);
-/* Engine threads of all workers together. */
+/* How many workers it has, as the operator and model.conf say. */
+struct deployment_bounds check_bounds(const struct check *check, const struct model_config *model);
+/* Engine threads of all workers together, as many as there are to begin with. */
 int64_t check_all_threads(const struct check *check);
 
 /* Prints processes, sockets and models as they would be. */

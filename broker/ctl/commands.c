@@ -149,6 +149,22 @@ static const struct command commands[] = {
          "overrides model.conf's until reset. Versions that it names are loaded first; it holds when all "
          "are ready.\n",
      .run = route_command},
+    {.name = "scale",
+     .summary = "say how many workers a model has, or between which numbers it finds out itself",
+     .operands = "MODEL [WORKERS]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT, OPTION_MIN, OPTION_MAX, OPTION_RESET},
+     .text =
+         "WORKERS: so many, whatever the load. --min and --max: as many as the load needs. --reset: as "
+         "model.conf says\n"
+         "again. Without any of them: tells how it is. What is said is remembered, and holds for each "
+         "version "
+         "that takes\n"
+         "traffic. No request fails: those that are too many finish what they have. 0 is for a model that "
+         "may be without\n"
+         "workers (--min 0): they end, and the next request starts one. Returns when all are ready, and "
+         "those that are\n"
+         "too many have ended.\n",
+     .run = scale_command},
     {.name = "stop",
      .summary = "stop a running Outrigger in order",
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},

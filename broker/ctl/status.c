@@ -74,6 +74,7 @@ static void add_missing(char *missing, size_t capacity, const char *format, ...)
     va_end(arguments);
 }
 
+/* Ready is also a version that rests: without workers, until a request calls for one. */
 static void check_models(const struct status *status, char *missing, size_t capacity)
 {
     size_t i, count;
@@ -89,8 +90,6 @@ static void check_models(const struct status *status, char *missing, size_t capa
             add_missing(missing, capacity, "%s (has no version)", model);
         else if (strcmp(state, "ready") != 0)
             add_missing(missing, capacity, "%s %s (%s)", model, version, state);
-        else if (number_in(known, "workers") == 0)
-            add_missing(missing, capacity, "%s %s (no worker)", model, version);
     }
 }
 

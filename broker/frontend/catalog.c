@@ -219,7 +219,7 @@ const struct catalog_version *catalog_version(const struct catalog_model *model,
 
 bool catalog_model_ready(const struct catalog_model *model)
 {
-    return model->stable != NULL && model->stable->state == CATALOG_READY && model->stable->workers > 0;
+    return model->stable != NULL && model->stable->state == CATALOG_READY;
 }
 
 bool catalog_complete(const struct catalog *catalog)

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "broker_view.h"
 
+#include "clock.h"
 #include "control.h"
 #include "runtime.h"
 
@@ -88,6 +89,20 @@ int64_t broker_view_open(struct broker_view *view, const char *model, const char
     yyjson_val *entry = entry_of(view, model, version);
     return yyjson_get_sint(yyjson_obj_get(entry, "queue_requests")) +
            yyjson_get_sint(yyjson_obj_get(entry, "in_flight"));
+}
+
+bool broker_view_load(struct broker_view *view, const char *model, const char *version,
+                      struct scale_seen *seen)
+{
+    yyjson_val *entry = entry_of(view, model, version);
+    if (entry == NULL)
+        return false;
+    seen->workers = yyjson_get_sint(yyjson_obj_get(entry, "workers"));
+    seen->busy = yyjson_get_sint(yyjson_obj_get(entry, "busy_us")) * MICROSECOND;
+    seen->wait = yyjson_get_sint(yyjson_obj_get(entry, "wait_us")) * MICROSECOND;
+    seen->open = broker_view_open(view, model, version);
+    seen->known = yyjson_get_bool(yyjson_obj_get(entry, "known"));
+    return true;
 }
 
 static int by_pid(const void *left, const void *right)

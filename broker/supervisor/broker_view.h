@@ -3,6 +3,7 @@
 #define OUTRIGGER_BROKER_VIEW_H
 
 #include "config.h"
+#include "scale.h"
 
 #include <sys/types.h>
 
@@ -23,5 +24,10 @@ bool broker_view_knows(struct broker_view *view, pid_t pid);
 int64_t broker_view_answered(struct broker_view *view, pid_t pid);
 /* The requests that are queued for this version, or in the hands of its workers. */
 int64_t broker_view_open(struct broker_view *view, const char *model, const char *version);
+
+/* What the broker says of the load of a version; false when it says nothing. `now`, `running` and `room` are
+ * the caller's. */
+bool broker_view_load(struct broker_view *view, const char *model, const char *version,
+                      struct scale_seen *seen);
 
 #endif

@@ -12,6 +12,7 @@
 #include "child.h"
 
 #include "last_words.h"
+#include "log.h"
 #include "process.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ struct child {
     int pidfd;
     int ready_fd; /* -1: none, or it has been read */
     bool adopted;
+    const struct child_command *starting; /* while it is */
     struct last_words *words;
     uint64_t cpu_us_of_the_dead;
 };
@@ -100,13 +102,40 @@ static void process_ended(void *self, int fd, uint32_t events)
     child->watcher.ended(child->watcher.self, pid, status);
 }
 
+/* True for a process whose limits a control group keeps, as far as it can. */
+static bool in_group(const struct child_command *command)
+{
+    struct cgroup_powers powers = {0};
+    if (command->cgroup != NULL)
+        powers = cgroup_has(command->cgroup);
+    return (powers.memory && command->limits.memory_mb > 0) ||
+           (powers.cpu && command->limits.cpu_percent > 0);
+}
+
+/* What the process is to keep itself to, as no group does. */
+static int64_t own_limit(const struct child_command *command)
+{
+    bool kept = command->cgroup != NULL && cgroup_has(command->cgroup).memory;
+    return kept ? 0 : command->limits.memory_mb * 1024 * 1024;
+}
+
 static void was_born(void *self, pid_t pid)
 {
     struct child *child = self;
     child->pid = pid;
     child->adopted = false;
+    const struct child_command *command = child->starting;
+    if (in_group(command) && !cgroup_hold(command->cgroup, command->name, &command->limits, pid))
+        log_warning("%s: its limits cannot be kept: %s", command->name, strerror(errno));
     if (child->watcher.born != NULL)
         child->watcher.born(child->watcher.self);
+}
+
+bool child_was_full(const struct child *child, const struct child_command *command)
+{
+    CHECK_OBJECT(child, CHILD_MAGIC);
+    return in_group(command) && command->limits.memory_mb > 0 &&
+           cgroup_was_full(command->cgroup, command->name);
 }
 
 static bool spawn(struct child *child, const struct child_command *command, int ready_fd)
@@ -121,8 +150,10 @@ static bool spawn(struct child *child, const struct child_command *command, int 
                             .error_fd = error_fd,
                             .cores = command->cores,
                             .background = command->background,
+                            .memory_bytes = own_limit(command),
                             .born = was_born,
                             .self = child};
+    child->starting = command;
     pid_t pid = process_spawn(&request, &child->pidfd);
     int error = errno;
     close(error_fd);

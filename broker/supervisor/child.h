@@ -2,6 +2,7 @@
 #ifndef OUTRIGGER_CHILD_H
 #define OUTRIGGER_CHILD_H
 
+#include "cgroup.h"
 #include "loop.h"
 #include "object.h"
 
@@ -15,7 +16,9 @@ struct child_command {
     int listen_fd;                /* becomes the process's descriptor 0; -1: /dev/null */
     const char *cores;            /* "0,2-3"; "": all */
     bool background;              /* process.h */
-    int drain_signal;             /* by which it is asked to take nothing new, finish what it has, and end */
+    const struct cgroup *cgroup;  /* where its limits are kept; NULL: by what the process itself keeps */
+    struct cgroup_limits limits;
+    int drain_signal; /* by which it is asked to take nothing new, finish what it has, and end */
 };
 
 /* The status of a process that was adopted: its parent is another, and learns it. */
@@ -54,6 +57,9 @@ void child_drain(const struct child *child, const struct child_command *command)
 void child_terminate(const struct child *child);
 /* Ends it and everything that it started. */
 void child_kill(const struct child *child);
+
+/* True when the process that ended was killed for want of the memory that its limit left it. */
+bool child_was_full(const struct child *child, const struct child_command *command);
 
 pid_t child_pid(const struct child *child); /* 0: none */
 /* The inode of the pipe on which it has not said ready yet; 0: none. Who finds that pipe at the process's

@@ -141,7 +141,15 @@ void command_complete(struct command *command, const struct plan_basis *basis)
     /* Their SIGTERM means the end within two seconds, whatever is open. */
     command->drain_signal = edge ? SIGUSR1 : SIGTERM;
     /* A worker finds out how heavy its model is and pins itself; the collector may sleep anywhere. */
-    command->cores = edge ? basis->placement.light : "";
+    command->cores = edge ? basis->placement.light : command->own_cores == NULL ? "" : command->own_cores;
+}
+
+void command_limit(struct command *command, const struct plan_version *version)
+{
+    free(command->own_cores);
+    command->own_cores = object_strdup(version->model->cores);
+    command->limits = version->model->limits;
+    command->cores = command->own_cores;
 }
 
 struct command *command_new(const struct plan_basis *basis, enum role role, int number,
@@ -157,6 +165,8 @@ struct command *command_new(const struct plan_basis *basis, enum role role, int 
     command->stamp = object_strdup(version == NULL ? "" : version->stamp);
     command->background = version != NULL && version->background;
     command_complete(command, basis);
+    if (version != NULL)
+        command_limit(command, version);
     if (version != NULL && version->python != NULL)
         python_arguments(command, basis->config, version);
     else
@@ -176,6 +186,7 @@ void command_free(struct command *command)
     free(command->version);
     free(command->file);
     free(command->stamp);
+    free(command->own_cores);
     free(command->path);
     free(command);
 }

@@ -2,6 +2,7 @@
 #ifndef OUTRIGGER_COMMAND_H
 #define OUTRIGGER_COMMAND_H
 
+#include "cgroup.h"
 #include "config.h"
 #include "options.h"
 #include "placement.h"
@@ -32,7 +33,9 @@ struct command {
     char *file;  /* what it serves; "" unless it is a worker with a file */
     char *stamp; /* of the version's files when it was started (stamp.h); "" likewise */
     char *path;
-    char **arguments; /* NULL-terminated */
+    char **arguments;            /* NULL-terminated */
+    char *own_cores;             /* model.conf's; "" unless it is a worker */
+    struct cgroup_limits limits; /* likewise */
     const char *cores;
     bool background; /* a worker of a version that is only a shadow: it gives way to all others */
     int listen_fd;
@@ -51,6 +54,8 @@ struct command *command_new(const struct plan_basis *basis, enum role role, int 
 /* Fills in what only this supervisor knows, in a command whose texts came from elsewhere: descriptors, cores,
  * signals. */
 void command_complete(struct command *command, const struct plan_basis *basis);
+/* What model.conf says of cores and limits, in a worker's command. */
+void command_limit(struct command *command, const struct plan_version *version);
 void command_free(struct command *command);
 /* True when a process of the one command is what the other would start. */
 bool command_equals(const struct command *left, const struct command *right);

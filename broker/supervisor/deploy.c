@@ -36,8 +36,11 @@ struct job {
     char *stable_before;       /* PROMOTE, ROLLBACK: what was said until then; NULL: nothing */
     struct route *route;       /* ROUTE: the one to be; NULL: model.conf's */
     struct config_names asked; /* ROUTE: the versions that it names */
-    bool at_once;              /* ROUTE: whichever of them are ready */
-    bool written;              /* it holds when the broker has been told */
+    struct job_counts {
+        int64_t instances, min, max;
+    } counts_before; /* SCALE: what was said until then */
+    bool at_once;    /* ROUTE: whichever of them are ready */
+    bool written;    /* it holds when the broker has been told */
     struct job *prev, *next;
 };
 
@@ -179,7 +182,8 @@ static bool overrules(const struct wish *wish, const struct job *job)
     if (wish->kind == WISH_UNLOAD && wish->version == NULL)
         return true;
     bool same_version = wish->version == NULL ? job->version == NULL : is_text(job->version, wish->version);
-    return (moves(wish->kind) && moves(job->kind)) || (wish->kind == WISH_ROUTE && job->kind == WISH_ROUTE) ||
+    bool replaces = wish->kind == job->kind && (wish->kind == WISH_ROUTE || wish->kind == WISH_SCALE);
+    return (moves(wish->kind) && moves(job->kind)) || replaces ||
            (same_version && ((wish->kind == WISH_UNLOAD && job->kind == WISH_LOAD) ||
                              (wish->kind == WISH_LOAD && job->kind == WISH_UNLOAD)));
 }
@@ -234,6 +238,7 @@ uint64_t deploy_wish(struct deploy *deploy, const struct plan *plan, const struc
     const struct job *before = job_that_moves(deploy, wish->model); /* what it has said does not hold yet */
     const char *stable = before != NULL && !before->written ? before->stable_before : said->stable;
     char *stable_before = stable == NULL ? NULL : object_strdup(stable);
+    const struct job_counts counts = {said->instances, said->instances_min, said->instances_max};
     uint64_t id = 0;
     if (!petition_granted(&petition, said)) {
         deployments_free(fresh);
@@ -243,6 +248,7 @@ uint64_t deploy_wish(struct deploy *deploy, const struct plan *plan, const struc
         overrule(deploy, wish);
         struct job *job = begin(deploy, wish);
         furnish(deploy, job, &petition, stable_before);
+        job->counts_before = counts;
         id = job->id;
         for (size_t i = 0; i < job->asked.count; i++) /* the one that was overruled may have asked, too */
             deployment_list(&deployments_require(deploy->said, wish->model)->asked, job->asked.names[i]);
@@ -379,6 +385,20 @@ static bool all_gone(const struct deploy *deploy, const struct plan *plan, const
     return true;
 }
 
+/* Workers of the version that have a process, also those on their way out. */
+static int64_t processes(const struct members *members, const char *model, const char *version)
+{
+    int64_t count = 0;
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        const struct command *command = member->command;
+        count += command->role == ROLE_WORKER && service_pid(member->service) != 0 &&
+                 strcmp(command->model, model) == 0 && strcmp(command->version, version) == 0;
+    }
+    return count;
+}
+
 /* What to do about a job. */
 enum verdict { GO_ON, CAME_TRUE, GIVE_UP };
 
@@ -403,6 +423,27 @@ static enum verdict judge_versions(struct deploy *deploy, const struct plan_mode
     return verdict;
 }
 
+/* Whether the versions that take traffic have as many workers as they shall, and those that are too many have
+ * ended. */
+static enum verdict judge_counts(struct deploy *deploy, const struct plan_model *model, char *why,
+                                 bool *ask_again)
+{
+    for (size_t i = 0; i < model->version_count; i++) {
+        const struct plan_version *version = &model->versions[i];
+        const char *failure = version->takes_traffic ? readiness_failure(deploy->members, version) : NULL;
+        if (failure != NULL) {
+            snprintf(why, REASON_BYTES, "a worker of version %s of %s does not get ready: %s",
+                     version->version, model->name, failure);
+            return GIVE_UP;
+        }
+        if (version->takes_traffic &&
+            (!readiness_settled(deploy->members, deploy->view, version, ask_again) ||
+             processes(deploy->members, model->name, version->version) > version->instances))
+            return GO_ON;
+    }
+    return CAME_TRUE;
+}
+
 static enum verdict judge(struct deploy *deploy, const struct plan *plan, const struct job *job, char *why,
                           bool *ask_again)
 {
@@ -423,6 +464,8 @@ static enum verdict judge(struct deploy *deploy, const struct plan *plan, const 
                      model->name, model->serving == NULL ? "none" : model->serving, failure);
         return failure == NULL ? GO_ON : GIVE_UP;
     }
+    if (job->kind == WISH_SCALE)
+        return judge_counts(deploy, model, why, ask_again);
     if (job->at_once)
         return CAME_TRUE;
     for (size_t i = 0; i < job->asked.count; i++)
@@ -459,6 +502,11 @@ static bool take_back(struct deploy *deploy, const struct job *job)
         deployment_say(&said->stable, job->stable_before);
     if (job->kind == WISH_LOAD && job->version != NULL)
         deployment_unlist(&said->loaded, job->version);
+    if (job->kind == WISH_SCALE) {
+        said->instances = job->counts_before.instances;
+        said->instances_min = job->counts_before.min;
+        said->instances_max = job->counts_before.max;
+    }
     return keep(deploy, fresh);
 }
 
@@ -517,6 +565,8 @@ void deploy_told(struct deploy *deploy)
                 said->stable == NULL ? ", as the highest does" : "");
         else if (job->kind == WISH_ROUTE)
             say(deploy, job, "%s: the route holds", job->model);
+        else if (job->kind == WISH_SCALE)
+            say(deploy, job, "%s: its workers are as many as they shall be", job->model);
         else if (job->kind != WISH_UNLOAD)
             say(deploy, job, "%s%s%s: ready", job->model, job->version == NULL ? "" : " version ",
                 job->version == NULL ? "" : job->version);

@@ -23,7 +23,8 @@ const struct deployments *deploy_said(const struct deploy *deploy);
     X(RELOAD, "reload")     /* its workers are replaced by new ones; without one: those of all versions */   \
     X(PROMOTE, "promote")   /* it takes the traffic as soon as it is ready; "latest": the highest, always */ \
     X(ROLLBACK, "rollback") /* the version that took it before does again */                                 \
-    X(ROUTE, "route")       /* the route holds as soon as all its versions are ready */
+    X(ROUTE, "route")       /* the route holds as soon as all its versions are ready */                      \
+    X(SCALE, "scale")       /* its versions have so many workers; DEPLOYMENT_UNSAID thrice: model.conf's */
 
 enum wish_kind {
 #define X(name, text) WISH_##name,
@@ -38,6 +39,9 @@ struct wish {
     const char *version;       /* NULL: none is named */
     const struct route *route; /* ROUTE: NULL: model.conf's */
     bool at_once;              /* ROUTE: it holds now, whichever of its versions are ready */
+    int64_t instances;         /* SCALE: or DEPLOYMENT_UNSAID, as the next two */
+    int64_t min;
+    int64_t max;
 };
 
 /* Begins what is wished. Returns the number under which its progress is told; 0 and a reason when it is

@@ -75,6 +75,24 @@ static void tell_broker(struct fleet *fleet)
     deploy_told(fleet->deploy);
 }
 
+static void scale_due(void *self)
+{
+    struct fleet *fleet = self;
+    int64_t every = fleet->setup.basis.config->supervisor_scale_every_ms * MILLISECOND;
+    loop_timer_set(fleet->setup.loop, &fleet->scale, clock_now() + every, scale_due, fleet);
+    if (!fleet->stopping)
+        fleet_scale(fleet);
+}
+
+void fleet_scale(struct fleet *fleet)
+{
+    const struct config *config = fleet->setup.basis.config;
+    if (!scaling_look(fleet->scaling, config, fleet->plan, &fleet->members, fleet->view))
+        return;
+    scaling_apply(fleet->scaling, fleet->plan);
+    fleet->members.changed = true;
+}
+
 /* A broker that has come knows of no model that was unloaded. */
 static void greet_broker(struct fleet *fleet)
 {
@@ -86,6 +104,8 @@ static void greet_broker(struct fleet *fleet)
             continue;
         fleet->told_broker = service_pid(member->service);
         tell_stopped(fleet);
+        /* It knows nothing of a version that rests, and somebody may wait for one. */
+        loop_timer_set(fleet->setup.loop, &fleet->scale, clock_now() + LOOK_AGAIN, scale_due, fleet);
     }
 }
 
@@ -366,6 +386,16 @@ bool fleet_worker_hung(struct fleet *fleet, pid_t pid)
     return false;
 }
 
+bool fleet_wanted(struct fleet *fleet, const char *model, const char *version)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    if (fleet->stopping || !scaling_wanted(fleet->scaling, model, version))
+        return false;
+    scaling_apply(fleet->scaling, fleet->plan);
+    fleet->members.changed = true;
+    return true;
+}
+
 /* ---- looking ---- */
 
 void fleet_each(const struct fleet *fleet, fleet_visit *visit, void *self)
@@ -417,6 +447,8 @@ static void inherit(struct fleet *fleet)
         return;
     size_t count =
         heritage_take(ledger, &fleet->members, fleet->plan, fleet->turnover, fleet->setup.new_socket);
+    if (count > 0)
+        scaling_inherit(fleet->scaling, fleet->plan, &fleet->members);
     if (count > 0) /* the broker may have read another repository than we */
         fleet->news = NEWS_REPOSITORY;
 }
@@ -436,6 +468,7 @@ struct fleet *fleet_new(const struct fleet_setup *setup)
     fleet->fixed = plan_fixed(setup->basis.config);
     fleet->view = broker_view_new(setup->basis.config);
     fleet->progress = progress_new();
+    fleet->scaling = scaling_new();
     fleet->turnover = turnover_new(&fleet->members, fleet->view, fleet->progress);
     fleet->deploy = deploy_new(setup->basis.config, &fleet->members, fleet->view, fleet->progress);
     fleet_watch(fleet);
@@ -446,10 +479,12 @@ struct fleet *fleet_new(const struct fleet_setup *setup)
     inherit(fleet);
     if (deploy_locate(fleet->deploy, fleet->plan)) /* before the broker reads it */
         fleet_decide(fleet);
+    scaling_apply(fleet->scaling, fleet->plan);
     loop_each_turn(setup->loop, end_of_turn, fleet);
     /* The first turn comes at once, not with the first event. */
     loop_timer_set(setup->loop, &fleet->look, 0, look_due, fleet);
     loop_timer_set(setup->loop, &fleet->recycle, clock_now() + RECYCLE_EVERY, recycle_due, fleet);
+    loop_timer_set(setup->loop, &fleet->scale, clock_now() + LOOK_AGAIN, scale_due, fleet);
     return fleet;
 }
 
@@ -466,6 +501,8 @@ void fleet_free(struct fleet *fleet)
     members_free_all(&fleet->members);
     loop_timer_cancel(fleet->setup.loop, &fleet->look);
     loop_timer_cancel(fleet->setup.loop, &fleet->recycle);
+    loop_timer_cancel(fleet->setup.loop, &fleet->scale);
+    scaling_free(fleet->scaling);
     broker_view_free(fleet->view);
     plan_free(fleet->plan);
     config_free(fleet->config);

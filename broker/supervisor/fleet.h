@@ -52,6 +52,9 @@ bool fleet_is_stopping(const struct fleet *fleet);
 /* The broker says that the worker with this pid computes without end. False when it is none of ours. */
 bool fleet_worker_hung(struct fleet *fleet, pid_t pid);
 
+/* Somebody waits for a version that may be without workers. False when it has some, or may not. */
+bool fleet_wanted(struct fleet *fleet, const char *model, const char *version);
+
 /* Visits each process there is. `origin` says where it comes from when it was not simply wanted. */
 typedef void fleet_visit(void *self, const struct command *command, const struct service *service,
                          const char *origin);

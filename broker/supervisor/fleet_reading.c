@@ -37,6 +37,7 @@ void fleet_set_patience(struct fleet *fleet, const struct config *config)
 void fleet_decide(struct fleet *fleet)
 {
     plan_decide(fleet->plan, fleet->setup.basis.config, deploy_said(fleet->deploy));
+    scaling_apply(fleet->scaling, fleet->plan);
     fleet->members.changed = true;
 }
 
@@ -120,6 +121,7 @@ static void take_plan(struct fleet *fleet, struct plan *plan)
     fleet->plan = plan;
     if (deploy_locate(fleet->deploy, plan))
         fleet_decide(fleet);
+    scaling_apply(fleet->scaling, plan);
     fleet->news = NEWS_REPOSITORY;
     fleet->members.changed = true;
     plan_free(before);
@@ -317,6 +319,18 @@ static void try_model(struct fleet *fleet, const char *model)
     }
 }
 
+/* The broker must know which versions may rest. It forgets that one could not start, too: nobody tries any
+ * more when there shall be none, so a request must. */
+static void scale_as_said(struct fleet *fleet, const struct wish *wish)
+{
+    if (wish->instances == 0) {
+        scaling_rest(fleet->scaling, wish->model);
+        fleet->news = NEWS_REPOSITORY;
+    } else if (fleet->news == NEWS_NONE) {
+        fleet->news = NEWS_ROUTES;
+    }
+}
+
 uint64_t fleet_wish(struct fleet *fleet, const struct wish *wish, char *reason, size_t capacity)
 {
     CHECK_OBJECT(fleet, FLEET_MAGIC);
@@ -329,6 +343,8 @@ uint64_t fleet_wish(struct fleet *fleet, const struct wish *wish, char *reason, 
     uint64_t id = deploy_wish(fleet->deploy, fleet->plan, wish, reason, capacity);
     if (id != 0 && wish->kind == WISH_RELOAD)
         renew(fleet, wish);
+    if (id != 0 && wish->kind == WISH_SCALE)
+        scale_as_said(fleet, wish);
     if (id != 0) {
         try_model(fleet, wish->model);
         fleet_decide(fleet);

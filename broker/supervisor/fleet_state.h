@@ -7,6 +7,7 @@
 #include "members.h"
 #include "progress.h"
 #include "repository.h"
+#include "scaling.h"
 #include "turnover.h"
 
 enum { FLEET_MAGIC = 0x0f1ee700 };
@@ -38,12 +39,16 @@ struct fleet {
     struct loop_timer recycle;
     struct broker_view *view; /* forgotten after each reconciling */
     struct turnover *turnover;
+    struct scaling *scaling;
+    struct loop_timer scale;
 };
 
 /* As the configuration says. */
 void fleet_set_patience(struct fleet *fleet, const struct config *config);
 /* The operator has said something else, or traffic has moved: the plan follows. */
 void fleet_decide(struct fleet *fleet);
+/* The numbers of workers follow the load; what is wanted of them is done at the end of the turn. */
+void fleet_scale(struct fleet *fleet);
 /* Begins or ends to watch the repository, as the configuration says. */
 void fleet_watch(struct fleet *fleet);
 /* Logs what was complained of at a reading; the same is said once. */

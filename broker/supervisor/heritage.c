@@ -49,6 +49,9 @@ static void take(struct ledger_process *process, struct members *members, const 
 {
     char title[MEMBER_TITLE_BYTES];
     bool retiring = process->retiring;
+    const struct plan_version *version = plan_of_command(plan, process->command);
+    if (process->command->role == ROLE_WORKER && version != NULL)
+        command_limit(process->command, version);
     struct member *member = members_adopt(members, process);
     member_title(member, title);
     if (retiring) {

@@ -33,14 +33,15 @@ static struct crew count_crew(const struct members *members, const char *model, 
     return crew;
 }
 
-static const char *state_of(const struct crew *crew)
+/* `planned` is NULL for a version that shall not run. */
+static const char *state_of(const struct crew *crew, const struct plan_version *planned)
 {
     if (crew->running > 0)
         return "ready";
     if (crew->failure != NULL)
         return "failed";
     if (crew->all == 0)
-        return "unloaded";
+        return planned != NULL && planned->max > 0 && planned->instances == 0 ? "resting" : "unloaded";
     return crew->leaving == crew->all ? "draining" : "loading";
 }
 
@@ -80,7 +81,7 @@ static void add_version(const struct entry *entry, const char *version, const st
     struct crew crew = count_crew(entry->members, model->name, version);
     yyjson_mut_val *object = yyjson_mut_arr_add_obj(reply, entry->versions);
     yyjson_mut_obj_add_strcpy(reply, object, "version", version);
-    yyjson_mut_obj_add_str(reply, object, "state", state_of(&crew));
+    yyjson_mut_obj_add_str(reply, object, "state", state_of(&crew, planned));
     yyjson_mut_obj_add_str(reply, object, "why", planned == NULL ? "" : planned->why);
     yyjson_mut_obj_add_int(reply, object, "workers", crew.running);
     yyjson_mut_obj_add_int(reply, object, "wanted", planned == NULL ? 0 : planned->instances);
@@ -119,11 +120,15 @@ static void add_instances(const struct plan_model *model, const struct deploymen
                           const struct crew *crew, yyjson_mut_doc *reply, yyjson_mut_val *object)
 {
     yyjson_mut_val *instances = yyjson_mut_obj_add_obj(reply, object, "instances");
-    bool min = said != NULL && said->instances_min != DEPLOYMENT_UNSAID;
-    bool max = said != NULL && said->instances_max != DEPLOYMENT_UNSAID;
-    yyjson_mut_obj_add_int(reply, instances, "wanted", model->stopped ? 0 : model->instances);
-    yyjson_mut_obj_add_int(reply, instances, "min", min ? said->instances_min : model->instances);
-    yyjson_mut_obj_add_int(reply, instances, "max", max ? said->instances_max : model->instances);
+    const struct plan_version *stable = model->serving == NULL ? NULL : plan_version(model, model->serving);
+    bool by_operator =
+        said != NULL && (said->instances != DEPLOYMENT_UNSAID || said->instances_min != DEPLOYMENT_UNSAID ||
+                         said->instances_max != DEPLOYMENT_UNSAID);
+    int64_t wanted = stable != NULL ? stable->instances : model->instances;
+    yyjson_mut_obj_add_int(reply, instances, "wanted", model->stopped ? 0 : wanted);
+    yyjson_mut_obj_add_int(reply, instances, "min", model->bounds.min);
+    yyjson_mut_obj_add_int(reply, instances, "max", model->bounds.max);
+    yyjson_mut_obj_add_str(reply, instances, "from", by_operator ? "operator" : "model.conf");
     yyjson_mut_obj_add_int(reply, instances, "running", crew->running);
 }
 

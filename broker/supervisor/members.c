@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "control.h"
+#include "log.h"
 #include "runtime.h"
 
 #include <stdio.h>
@@ -143,6 +144,24 @@ static unsigned draw_limit(const struct member *member)
     return 90 + (unsigned)((mixed >> 32) % 11);
 }
 
+/* Groups are made when the first worker needs one, as our own processes move for them. */
+static struct cgroup *group_for(struct members *members, const struct command *command)
+{
+    char own[CGROUP_PATH_BYTES];
+    if (command->limits.memory_mb == 0 && command->limits.cpu_percent == 0)
+        return NULL;
+    if (members->cgroup != NULL)
+        return members->cgroup;
+    cgroup_own(own);
+    members->cgroup = cgroup_new(own);
+    struct cgroup_powers powers = cgroup_has(members->cgroup);
+    if (!powers.memory)
+        log_info("limits.memory_mb is kept by RLIMIT_DATA: there is no control group that we may divide");
+    if (!powers.cpu)
+        log_warning("limits.cpu_percent is not kept: there is no control group that we may divide");
+    return members->cgroup;
+}
+
 static struct member *add(struct members *members, struct command *command)
 {
     struct member *member = object_alloc(sizeof(*member));
@@ -158,6 +177,8 @@ static struct member *add(struct members *members, struct command *command)
                                           .listen_fd = command->listen_fd,
                                           .cores = command->cores,
                                           .background = command->background,
+                                          .cgroup = group_for(members, command),
+                                          .limits = command->limits,
                                           .drain_signal = command->drain_signal};
     member->service =
         service_new(members->setup->loop, &member->view, members->patience, &watcher, STDERR_FILENO);
@@ -177,6 +198,8 @@ static void member_free(struct member *member)
     count_state(member, service_state(member->service), 0);
     DL_DELETE(member->members->first, member);
     service_free(member->service);
+    if (member->view.cgroup != NULL)
+        cgroup_drop(member->view.cgroup, member->command->name);
     command_free(member->command);
     free(member);
 }
@@ -208,6 +231,7 @@ void members_free_all(struct members *members)
 {
     while (members->first != NULL)
         member_free(members->first);
+    cgroup_free(members->cgroup);
 }
 
 /* ---- who is wanted ---- */

@@ -33,6 +33,7 @@ struct members {
     bool changed;    /* since the fleet last looked */
     loop_call *born; /* a process was made, and must be written down; with `self` */
     void *self;
+    struct cgroup *cgroup; /* where limits of workers are kept; NULL: none has any yet */
     bool broker_was_ready; /* at least once */
     pid_t missing_from;    /* the broker that members are missing from */
 };

@@ -168,11 +168,52 @@ static bool may_route(const struct petition *petition, struct deployment *said)
     return good;
 }
 
+/* What is said of numbers stands for itself: a fixed one, or bounds. */
+static void say_counts(const struct wish *wish, struct deployment *said)
+{
+    bool nothing = wish->instances == DEPLOYMENT_UNSAID && wish->min == DEPLOYMENT_UNSAID &&
+                   wish->max == DEPLOYMENT_UNSAID;
+    said->instances = wish->instances;
+    if (nothing || wish->instances > 0)
+        said->instances_min = said->instances_max = DEPLOYMENT_UNSAID;
+    if (wish->min != DEPLOYMENT_UNSAID)
+        said->instances_min = wish->min;
+    if (wish->max != DEPLOYMENT_UNSAID)
+        said->instances_max = wish->max;
+}
+
+static bool may_scale(const struct petition *petition, struct deployment *said)
+{
+    const struct wish *wish = petition->wish;
+    const char *name = petition->model->name;
+    if (petition->model->stopped)
+        return refuse(petition, "the model %s is unloaded; outrigger models load %s", name, name);
+    if (wish->instances > SCALE_WORKERS_MAX || wish->min > SCALE_WORKERS_MAX || wish->max > SCALE_WORKERS_MAX)
+        return refuse(petition, "a version has at most %d workers", SCALE_WORKERS_MAX);
+    if (wish->max == 0)
+        return refuse(petition, "the most must be 1 at least; outrigger models unload %s ends the model",
+                      name);
+    say_counts(wish, said);
+    if (said->instances_min != DEPLOYMENT_UNSAID && said->instances_max != DEPLOYMENT_UNSAID &&
+        said->instances_min > said->instances_max)
+        return refuse(petition, "%lld at least and %lld at most contradict each other; say both",
+                      (long long)said->instances_min, (long long)said->instances_max);
+    struct deployment_bounds bounds = deployment_bounds(petition->config, said);
+    if (wish->instances == 0 && !deployment_may_rest(&bounds))
+        return refuse(
+            petition,
+            "the model %s may not be without workers; say outrigger scale %s --min 0 --max %lld, or "
+            "scaling.min = 0 and scaling.max in its model.conf, first",
+            name, name, (long long)(bounds.max > 0 ? bounds.max : 1));
+    return true;
+}
+
 bool petition_granted(const struct petition *petition, struct deployment *said)
 {
     static bool (*const checks[])(const struct petition *, struct deployment *) = {
         [WISH_LOAD] = may_load,       [WISH_UNLOAD] = may_unload,      [WISH_RELOAD] = may_reload,
         [WISH_PROMOTE] = may_promote, [WISH_ROLLBACK] = may_roll_back, [WISH_ROUTE] = may_route,
+        [WISH_SCALE] = may_scale,
     };
     _Static_assert(COUNT_OF(checks) == WISH_KIND_COUNT, "each wish is checked");
     return checks[petition->wish->kind](petition, said);

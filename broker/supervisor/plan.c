@@ -17,6 +17,7 @@
  * version yet; one that runs already stays what it was. SPDX-License-Identifier: MIT */
 #include "plan.h"
 
+#include "clock.h"
 #include "stamp.h"
 
 #include <stdio.h>
@@ -119,6 +120,14 @@ static void read_one(struct plan *plan, const struct plan_reading *reading, cons
     planned->max_requests =
         model->limits_max_requests < 0 ? config->worker_max_requests : model->limits_max_requests;
     planned->max_rss_mb = model->limits_max_rss_mb < 0 ? config->worker_max_rss_mb : model->limits_max_rss_mb;
+    planned->cores = object_strdup(model->cores);
+    planned->limits = (struct cgroup_limits){model->limits_memory_mb, model->limits_cpu_percent};
+    planned->threads = model->threads > 0 ? model->threads : config->worker_threads;
+    planned->scaling = (struct scale_rule){.target_wait = model->scaling_target_wait_ms * MILLISECOND,
+                                           .up_percent = model->scaling_up_percent,
+                                           .down_percent = model->scaling_down_percent,
+                                           .down_after = model->scaling_down_after_s * SECOND,
+                                           .idle = model->scaling_idle_s * SECOND};
     find_versions(plan, reading, model, planned);
     planned->kept = conf_unsettled(plan, reading, planned);
 }
@@ -174,6 +183,7 @@ static void free_model(struct plan_model *model)
     free(model->configuration);
     free(model->configuration_stamp);
     free(model->python);
+    free(model->cores);
     free(model->wanted);
     free(model->serving);
 }
@@ -334,6 +344,11 @@ static void set_text(char **member, const char *text)
     *member = copy;
 }
 
+static int64_t at_most(int64_t count, int64_t most)
+{
+    return count < most ? count : most;
+}
+
 static void decide_one(struct plan_model *model, const struct model_config *config,
                        const struct deployment *said)
 {
@@ -341,7 +356,8 @@ static void decide_one(struct plan_model *model, const struct model_config *conf
     set_text(&model->wanted, choose_wanted(model, config, said));
     set_text(&model->serving, said->serving == NULL ? model->wanted : said->serving);
     model->stopped = said->stopped;
-    model->instances = said->instances == DEPLOYMENT_UNSAID ? config->instances : said->instances;
+    model->bounds = deployment_bounds(config, said);
+    model->instances = model->bounds.begin;
     free(model->versions);
     model->versions = object_alloc(model->found_count * sizeof(*model->versions));
     model->version_count = 0;
@@ -350,14 +366,19 @@ static void decide_one(struct plan_model *model, const struct model_config *conf
         const char *why = found->unsettled ? NULL : reason(model, config, said, found->version);
         if (why == NULL)
             continue;
-        bool one = !takes_traffic(why) && model->instances > 1;
+        int64_t most = takes_traffic(why) ? SCALE_WORKERS_MAX : 1;
+        int64_t begin = at_most(model->instances, most);
+        if (begin == 0 && model->bounds.max > 0 && strcmp(why, "stable") != 0)
+            begin = 1; /* whether it can is known before traffic comes */
         model->versions[model->version_count++] =
             (struct plan_version){.model = model,
                                   .version = found->version,
                                   .file = found->file,
                                   .python = found->python ? model->python : NULL,
                                   .stamp = found->stamp,
-                                  .instances = one ? 1 : model->instances,
+                                  .instances = begin,
+                                  .min = at_most(model->bounds.min, most),
+                                  .max = at_most(model->bounds.max, most),
                                   .background = is_shadow_only(route, why, found->version),
                                   .takes_traffic = takes_traffic(why),
                                   .why = why};

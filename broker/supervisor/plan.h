@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "deployments.h"
+#include "scale.h"
 
 /* A version that lies in the repository. */
 struct plan_found {
@@ -21,7 +22,9 @@ struct plan_version {
     const char *file;    /* NULL: none was found, which the worker will say */
     const char *python;  /* the interpreter of its worker; NULL: outrigger-worker serves it */
     const char *stamp;
-    int64_t instances;
+    int64_t instances; /* between the next two; scaling.c says where */
+    int64_t min;
+    int64_t max;
     bool background;    /* it gets copies only, and its workers what time others leave them */
     bool takes_traffic; /* by the route, or for want of another; not only in copies, or when it is named */
     const char *why;    /* it runs, in one word */
@@ -30,12 +33,17 @@ struct plan_version {
 /* A model as the repository and the operator want it. */
 struct plan_model {
     char *name;
-    char *configuration;      /* its model.conf, which need not exist */
-    char *python;             /* the interpreter of its workers in Python */
-    char *wanted;             /* the version that shall take the traffic; NULL: there is none yet */
-    char *serving;            /* the one that takes it until `wanted` is ready; NULL: none */
-    bool stopped;             /* unloaded as a whole: no version runs */
-    int64_t instances;        /* of each version that takes traffic */
+    char *configuration;             /* its model.conf, which need not exist */
+    char *python;                    /* the interpreter of its workers in Python */
+    char *wanted;                    /* the version that shall take the traffic; NULL: there is none yet */
+    char *serving;                   /* the one that takes it until `wanted` is ready; NULL: none */
+    bool stopped;                    /* unloaded as a whole: no version runs */
+    int64_t instances;               /* of each version that takes traffic, to begin with */
+    struct deployment_bounds bounds; /* of the same */
+    struct scale_rule scaling;
+    int64_t threads; /* of one worker */
+    char *cores;     /* that it runs on; "": as placement says */
+    struct cgroup_limits limits;
     struct plan_found *found; /* ascending */
     size_t found_count;
     struct plan_version *versions; /* those that shall run, ascending */

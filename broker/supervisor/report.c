@@ -12,6 +12,8 @@
  *   {"command":"rollback","model":M}    see deploy.h; each answers with a number
  *   {"command":"route","model":M,"route":R}   a route that shall hold, null for model.conf's; without one:
  * tells which holds
+ *   {"command":"scale","model":M,"instances":N} or "min":N,"max":N, or "reset":true   so many workers
+ *   {"command":"wanted","model":M,"version":V}   the broker has a request for a version without workers
  *   {"command":"rollout"...}            see report_rollout.c
  *   {"command":"stop"}                  stop everything in order; said twice: at once
  *   {"command":"worker-hung","pid":N}   the broker gave that worker up: it computes without end
@@ -265,6 +267,42 @@ static void route(const struct report *report, yyjson_val *request, yyjson_mut_d
     route_free(wanted);
 }
 
+/* A whole number, or DEPLOYMENT_UNSAID for none; false when it is something else. */
+static bool count_in(yyjson_val *request, const char *name, int64_t *count)
+{
+    yyjson_val *value = yyjson_obj_get(request, name);
+    *count = DEPLOYMENT_UNSAID;
+    if (yyjson_is_uint(value) && yyjson_get_uint(value) <= INT32_MAX)
+        *count = (int64_t)yyjson_get_uint(value);
+    return value == NULL || *count != DEPLOYMENT_UNSAID;
+}
+
+static void scale(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    struct wish wish = {.kind = WISH_SCALE, .model = yyjson_get_str(yyjson_obj_get(request, "model"))};
+    bool good = count_in(request, "instances", &wish.instances) && count_in(request, "min", &wish.min) &&
+                count_in(request, "max", &wish.max);
+    bool fixed = wish.instances != DEPLOYMENT_UNSAID;
+    bool bounds = wish.min != DEPLOYMENT_UNSAID || wish.max != DEPLOYMENT_UNSAID;
+    bool reset = yyjson_get_bool(yyjson_obj_get(request, "reset"));
+    if (!good || fixed + bounds + reset != 1)
+        control_refuse(reply,
+                       "scale: expected instances, or min and max, as whole numbers, or reset as true");
+    else
+        ask_for(report, &wish, reply);
+}
+
+static void wanted(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    const char *model = yyjson_get_str(yyjson_obj_get(request, "model"));
+    const char *version = yyjson_get_str(yyjson_obj_get(request, "version"));
+    if (model == NULL || version == NULL)
+        control_refuse(reply, "wanted: expected the texts model and version");
+    else
+        yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "started",
+                                fleet_wanted(report->fleet, model, version));
+}
+
 static void stop(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
 {
     (void)request;
@@ -301,6 +339,8 @@ static bool run(const struct report *report, yyjson_val *request, yyjson_mut_doc
                     {"promote", promote},
                     {"rollback", rollback},
                     {"route", route},
+                    {"scale", scale},
+                    {"wanted", wanted},
                     {"rollout", report_rollout},
                     {"rollout-status", report_rollout_status},
                     {"rollout-pause", report_rollout_pause},
@@ -320,9 +360,10 @@ void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 {
     const struct report *report = self;
     if (!report_rollout_forbids(report, request, reply) && !run(report, request, reply))
-        control_refuse(reply, "the supervisor knows status, reload, rescan, restart, progress, models, load, "
-                              "unload, reload-model, promote, rollback, route, rollout, rollout-status, "
-                              "rollout-pause, rollout-resume, rollout-abort, stop and worker-hung");
+        control_refuse(
+            reply, "the supervisor knows status, reload, rescan, restart, progress, models, load, "
+                   "unload, reload-model, promote, rollback, route, scale, wanted, rollout, rollout-status, "
+                   "rollout-pause, rollout-resume, rollout-abort, stop and worker-hung");
     audit_command(report->audit, control_uid(report->control), request, reply);
 }
 

@@ -218,6 +218,22 @@ static void describe_end(struct service *service)
         snprintf(service->cause, sizeof(service->cause), "killed by signal %d", WTERMSIG(status));
 }
 
+/* Whoever reads why a worker died must know that it was kept short. */
+static void name_limit(struct service *service)
+{
+    int64_t limit = service->command->limits.memory_mb;
+    size_t length = strlen(service->cause);
+    bool good = service->exit_status == 0 || service->overdue || service->hung;
+    if (limit == 0 || good)
+        return;
+    if (child_was_full(service->child, service->command))
+        snprintf(service->cause, sizeof(service->cause),
+                 "killed: it wanted more than limits.memory_mb = %lld", (long long)limit);
+    else if (length + 80 < sizeof(service->cause))
+        snprintf(service->cause + length, sizeof(service->cause) - length,
+                 " (it had limits.memory_mb = %lld)", (long long)limit);
+}
+
 static const char *how_it_ended(const struct service *service)
 {
     if (service->overdue)
@@ -251,6 +267,7 @@ static void process_ended(void *self, pid_t pid, int status)
     service->exit_status = status;
     loop_timer_cancel(service->loop, &service->timer);
     describe_end(service);
+    name_limit(service);
     service->watcher.ended(service->watcher.self, service, pid, how_it_ended(service));
     service_event(service, SERVICE_ON_EXITED);
 }

@@ -3,6 +3,10 @@
 #include "admin.h"
 #include "broker_scene.h"
 #include "suite.h"
+#include "unix_socket.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
 
 /* ---- the catalog ---- */
 
@@ -140,6 +144,83 @@ START_TEST(a_new_broker_keeps_its_catalog_until_its_workers_are_back)
 }
 END_TEST
 
+/* ---- versions that rest ---- */
+
+/* What the broker says to the supervisor, whom this stands for; "" while it says nothing. */
+static const char *heard(int listener)
+{
+    static char line[512];
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    line[0] = '\0';
+    if (fd == -1)
+        return line;
+    size_t length = 0;
+    ssize_t count;
+    while ((count = read(fd, line + length, sizeof line - 1 - length)) > 0)
+        length += (size_t)count;
+    line[length] = '\0';
+    close(fd);
+    return line;
+}
+
+static int listen_as_supervisor(void)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/supervisor.sock", scene_config->runtime_directory);
+    int listener = unix_listen(path, 0600, (gid_t)-1, 8);
+    ck_assert_int_ne(listener, -1);
+    return listener;
+}
+
+START_TEST(a_version_that_rests_is_ready_and_calls_for_a_worker)
+{
+    struct catalog_entry entry;
+    repository_configure("m", "scaling = { min = 0; max = 2; };");
+    scene_start(NULL);
+    int listener = listen_as_supervisor();
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    end_send(worker, &(struct envelope){.verb = VERB_BYE}, NULL);
+    SCENE_WAIT_FOR_WORKERS(0);
+    do
+        scene_next(asker, VERB_CATALOG);
+    while (!find_entry("m", "1", &entry) || entry.workers > 0);
+    ck_assert_int_eq(entry.state, CATALOG_READY);
+    ck_assert_uint_gt(entry.schema.length, 0);
+    ck_assert_str_eq(heard(listener), "");
+    scene_ask(asker, 1, "a");
+    for (int i = 0; i < 2; i++) { /* again as long as nobody comes */
+        const char *line;
+        WAIT_FOR(*(line = heard(listener)) != '\0');
+        ck_assert_str_eq(line, "{\"command\":\"wanted\",\"model\":\"m\",\"version\":\"1\"}\n");
+    }
+    worker = scene_worker(2);
+    scene_result(worker, scene_expect_batch(worker, "a"), "b");
+    scene_expect_reply(asker, 1, "b");
+    close(listener);
+}
+END_TEST
+
+START_TEST(nobody_is_called_for_a_version_that_shall_have_workers)
+{
+    struct catalog_entry entry;
+    repository_configure("m", "scaling = { min = 1; max = 2; };");
+    scene_start(NULL);
+    int listener = listen_as_supervisor();
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    end_send(worker, &(struct envelope){.verb = VERB_BYE}, NULL);
+    SCENE_WAIT_FOR_WORKERS(0);
+    do
+        scene_next(asker, VERB_CATALOG);
+    while (!find_entry("m", "1", &entry) || entry.workers > 0);
+    ck_assert_int_eq(entry.state, CATALOG_LOADING);
+    scene_ask(asker, 1, "a");
+    worker = scene_worker(2);
+    scene_expect_batch(worker, "a");
+    ck_assert_str_eq(heard(listener), "");
+    close(listener);
+}
+END_TEST
+
 /* ---- gauges ---- */
 
 START_TEST(the_gauges_say_what_is_there)
@@ -189,13 +270,23 @@ static const char *command(const char *line)
     return text;
 }
 
+/* Without the figures of the load, which are times. */
+static char *without_load(const char *text)
+{
+    static char rest[2048];
+    const char *from = strstr(text, "\"busy_us\""), *to = strstr(text, "\"known\"");
+    ck_assert(from != NULL && to != NULL && from < to);
+    snprintf(rest, sizeof rest, "%.*s%s", (int)(from - text), text, to);
+    return rest;
+}
+
 START_TEST(status_lists_workers_and_versions)
 {
     scene_start(NULL);
-    ck_assert_str_eq(command("{\"command\":\"status\"}"),
+    ck_assert_str_eq(without_load(command("{\"command\":\"status\"}")),
                      "{\"ok\":true,\"workers\":[],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"state\":"
                      "\"loading\",\"stable\":true,\"workers\":0,\"queue_rows\":0,\"queue_requests\":0,"
-                     "\"in_flight\":0,\"unmanaged\":0}]}");
+                     "\"in_flight\":0,\"known\":false,\"unmanaged\":0}]}");
     struct end *asker = scene_asker(), *worker = scene_worker(11);
     struct envelope request = scene_request(1);
     end_send(asker, &request, "a");
@@ -204,12 +295,12 @@ START_TEST(status_lists_workers_and_versions)
     request.request.rows = 3;
     end_send(asker, &request, "b");
     scene_expect_nothing(asker);
-    ck_assert_str_eq(command("{\"command\":\"status\"}"),
+    ck_assert_str_eq(without_load(command("{\"command\":\"status\"}")),
                      "{\"ok\":true,\"workers\":[{\"model\":\"m\",\"version\":\"1\",\"pid\":11,\"state\":"
                      "\"busy\",\"in_flight\":1,\"answered\":0,\"managed\":true}],\"models\":[{\"model\":"
                      "\"m\",\"version\":\"1\",\"state\":"
                      "\"ready\",\"stable\":true,\"workers\":1,\"queue_rows\":3,\"queue_requests\":1,"
-                     "\"in_flight\":1,\"unmanaged\":0}]}");
+                     "\"in_flight\":1,\"known\":true,\"unmanaged\":0}]}");
 }
 END_TEST
 
@@ -347,6 +438,8 @@ int main(void)
                                   askers_that_went_are_forgotten,
                                   askers_that_came_and_went_do_not_keep_new_ones_from_the_catalog,
                                   a_new_broker_keeps_its_catalog_until_its_workers_are_back,
+                                  a_version_that_rests_is_ready_and_calls_for_a_worker,
+                                  nobody_is_called_for_a_version_that_shall_have_workers,
                                   the_gauges_say_what_is_there,
                                   status_lists_workers_and_versions,
                                   the_supervisor_tells_of_deaths_and_changes,

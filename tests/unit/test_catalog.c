@@ -115,12 +115,19 @@ END_TEST
 
 START_TEST(a_model_is_ready_by_its_stable_version)
 {
-    TOLD("", entry("a", "1", CATALOG_READY, 1, true), entry("b", "1", CATALOG_READY, 0, true),
+    TOLD("", entry("a", "1", CATALOG_READY, 1, true), entry("b", "1", CATALOG_DRAINING, 1, true),
          entry("c", "1", CATALOG_LOADING, 1, true), entry("d", "1", CATALOG_READY, 1, false),
          entry("e", "", CATALOG_READY, 1, true));
     ck_assert(catalog_model_ready(find("a")));
     for (const char *name = "bcde"; *name != '\0'; name++)
         ck_assert(!catalog_model_ready(catalog_find(catalog, (struct text){name, 1})));
+}
+END_TEST
+
+START_TEST(a_model_that_rests_is_ready)
+{
+    TOLD("", entry("a", "1", CATALOG_READY, 0, true)); /* a request calls for a worker, and waits for it */
+    ck_assert(catalog_model_ready(find("a")));
 }
 END_TEST
 
@@ -289,6 +296,7 @@ int main(void)
                                   versions_are_found_by_name,
                                   the_default_model,
                                   a_model_is_ready_by_its_stable_version,
+                                  a_model_that_rests_is_ready,
                                   a_schema_may_be_missing_or_broken,
                                   what_was_known_of_a_version_holds_while_its_workers_are_away,
                                   what_a_worker_says_replaces_what_was_known,

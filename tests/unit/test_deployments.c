@@ -235,6 +235,65 @@ START_TEST(the_operator_overrides_model_conf)
 }
 END_TEST
 
+static void expect_bounds(const struct model_config *model, const struct deployment *operator, int64_t min,
+                          int64_t begin, int64_t max)
+{
+    struct deployment_bounds bounds = deployment_bounds(model, operator);
+    ck_assert_int_eq(bounds.min, min);
+    ck_assert_int_eq(bounds.begin, begin);
+    ck_assert_int_eq(bounds.max, max);
+    ck_assert_int_eq(deployment_may_rest(&bounds), min == 0 && max > 0);
+}
+
+static struct deployment unsaid(void)
+{
+    return (struct deployment){.instances = DEPLOYMENT_UNSAID,
+                               .instances_min = DEPLOYMENT_UNSAID,
+                               .instances_max = DEPLOYMENT_UNSAID};
+}
+
+START_TEST(without_a_word_it_is_as_model_conf_says)
+{
+    struct model_config model = {.instances = 3, .scaling_min = 1};
+    struct deployment nothing = unsaid();
+    expect_bounds(&model, NULL, 3, 3, 3);
+    expect_bounds(&model, &nothing, 3, 3, 3);
+    model.instances = 0; /* all its workers are of other hosts */
+    expect_bounds(&model, NULL, 0, 0, 0);
+    model.scaling_max = 4;
+    expect_bounds(&model, NULL, 1, 1, 4);
+    model.scaling_min = 0; /* one must run for the schema to be known */
+    expect_bounds(&model, NULL, 0, 1, 4);
+    model.instances = 9;
+    expect_bounds(&model, NULL, 0, 4, 4);
+}
+END_TEST
+
+START_TEST(what_the_operator_says_of_workers_overrides_model_conf)
+{
+    struct model_config model = {.instances = 2, .scaling_min = 1};
+    struct deployment operator= unsaid();
+    operator.instances = 5;
+    expect_bounds(&model, &operator, 5, 5, 5);
+    operator= unsaid();
+    operator.instances_max = 8;
+    expect_bounds(&model, &operator, 2, 2, 8);
+    operator.instances_min = 0;
+    expect_bounds(&model, &operator, 0, 2, 8);
+    operator.instances = 0; /* now; the bounds hold all the same */
+    expect_bounds(&model, &operator, 0, 0, 8);
+    operator= unsaid();
+    operator.instances_min = 4;
+    expect_bounds(&model, &operator, 4, 4, 4);
+    operator= unsaid();
+    operator.instances_max = 1;
+    expect_bounds(&model, &operator, 1, 1, 1);
+    operator= unsaid();
+    operator.instances = 0; /* not for a model that may not; the file may say so all the same */
+    expect_bounds(&model, &operator, 2, 2, 2);
+}
+END_TEST
+
 START_TEST(it_lies_in_the_state_directory)
 {
     char where[DEPLOYMENTS_PATH_BYTES], expected[256];
@@ -256,6 +315,8 @@ int main(void)
                                   a_file_that_cannot_be_written_stays_as_it_is,
                                   nobody_else_reads_it,
                                   the_operator_overrides_model_conf,
-                                  it_lies_in_the_state_directory};
+                                  it_lies_in_the_state_directory,
+                                  without_a_word_it_is_as_model_conf_says,
+                                  what_the_operator_says_of_workers_overrides_model_conf};
     return SUITE_RUN("deployments", set_up, tear_down, tests);
 }

@@ -397,7 +397,7 @@ START_TEST(each_version_runs_for_a_reason)
          "\"rules\":[{\"header\":\"a\",\"value\":\"b\",\"version\":\"3\"}]},\"unloaded\":[\"1\"]}",
          "1 canary x2, 2 shadow x1, 3 rule x2, 5 stable x2"},
         {"{\"instances\":3,\"loaded\":[\"1\"]}", "1 loaded x1, 5 stable x3"},
-        {"{\"instances\":0,\"loaded\":[\"1\"]}", "1 loaded x0, 5 stable x0"},
+        {"{\"instances\":0,\"loaded\":[\"1\"]}", "1 loaded x1, 5 stable x2"},
         {"{\"stopped\":true,\"loaded\":[\"1\"]}", ""},
     };
     add_versions("instances = 2;");

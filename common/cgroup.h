@@ -1,0 +1,45 @@
+/* cgroup: memory and CPU limits of single processes, by the kernel's control groups, version 2.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_CGROUP_H
+#define OUTRIGGER_CGROUP_H
+
+#include "object.h"
+
+#include <sys/types.h>
+
+/* What a process may take; 0: as much as it likes. */
+struct cgroup_limits {
+    int64_t memory_mb;
+    int64_t cpu_percent; /* of one core: 150 is one and a half */
+};
+
+struct cgroup_powers {
+    bool memory;
+    bool cpu;
+};
+
+/* The folder of our own group, in a buffer of CGROUP_PATH_BYTES; "" where there is no version 2. */
+enum { CGROUP_PATH_BYTES = 4096 };
+void cgroup_own(char path[CGROUP_PATH_BYTES]);
+/* The same from the texts of /proc/self/cgroup and /proc/self/mounts. */
+void cgroup_locate(const char *groups, const char *mounts, char path[CGROUP_PATH_BYTES]);
+
+/* Which limits could be kept below that folder: the controller is given to us and we may write there. */
+struct cgroup_powers cgroup_powers(const char *own);
+
+/* Groups below our own, one for each process that is held. */
+struct cgroup;
+/* Makes ready to hold processes: those of the folder itself move to a group below it, as the kernel wants it
+ * before controllers can be handed on. Never NULL: one without powers where that is not possible. */
+struct cgroup *cgroup_new(const char *own);
+void cgroup_free(struct cgroup *cgroup);
+struct cgroup_powers cgroup_has(const struct cgroup *cgroup);
+/* Puts the process into the group of that name, made anew with these limits. False with errno. */
+bool cgroup_hold(const struct cgroup *cgroup, const char *name, const struct cgroup_limits *limits,
+                 pid_t pid);
+/* True when a process of the group was killed because of its memory, since the group was made. */
+bool cgroup_was_full(const struct cgroup *cgroup, const char *name);
+/* Removes the group; its processes have ended. */
+void cgroup_drop(const struct cgroup *cgroup, const char *name);
+
+#endif
