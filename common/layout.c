@@ -2,8 +2,8 @@
  *
  * A row of a request is a flat list of values: the columns of the first input, then those of the second, and
  * so on. An input of shape [-1, 28, 28] has 784 columns, row-major; one of shape [-1] has one. The catalog
- * of a frontend makes one for each version, a worker one for its golden requests. rows.c, csv_rows.c and form.c
- * of the frontend read it. SPDX-License-Identifier: MIT */
+ * of a frontend makes one for each version, a worker one for its golden requests. rows.c, csv_rows.c and
+ * form.c of the frontend read it. SPDX-License-Identifier: MIT */
 #include "layout.h"
 
 #include <stdlib.h>
