@@ -36,7 +36,7 @@ static inline void figures_shared(struct figures *figures)
 /* Something ended without an answer. `computing`: a worker had it at that moment. */
 static inline void figures_failed(struct figures *figures, enum failure failure, bool computing)
 {
-    figures->outcomes[failure]++;
+    figures->outcomes[(unsigned)failure < FIGURES_OUTCOMES ? failure : FAILURE_INTERNAL]++;
     figures->late_computing += computing && failure == FAILURE_DEADLINE;
 }
 
