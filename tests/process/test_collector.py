@@ -270,7 +270,7 @@ class Observations(unittest.TestCase):
             self.assertEqual(seen["outrigger_shadow_largest_difference" + self.LABELS], 0.5)
 
     def test_what_breaks_the_contract_is_refused_and_counted(self):
-        rubbish = (b"", b"\xc1", observation(b"", b"", version=2), observation(b"", b"", failure=200),
+        rubbish = (b"", b"\xc1", observation(b"", b"", version=2), observation(b"", b"", failure=256),
                    observation(score(1), score(1))[:-1], msgpack.packb([1, 1, "iris"]), os.urandom(5000))
         with Collector() as collector:
             socket_ = collector.socket(zmq.PUSH, "observations.ipc")

@@ -313,11 +313,11 @@ START_TEST(a_failure_of_the_shadow_is_told)
     serve(1, "a", "A");
     uint64_t batch = scene_expect_batch(shadow, "a");
     struct text reason = text_of("no");
-    char failed = FAILURE_MODEL_FAILED;
+    char failed = (char)200; /* of a later version of the wire: passed on */
     struct envelope result = {.verb = VERB_RESULT, .id = batch, .result = {1, 77, {&failed, 1}}};
     end_send_all(shadow, &result, &reason, 1);
-    expect_observed("", "", FAILURE_MODEL_FAILED);
-    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "2", "model_failed"), 0);
+    expect_observed("", "", (enum failure)200);
+    ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "2", "internal"), 0);
 }
 END_TEST
 
