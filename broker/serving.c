@@ -32,9 +32,6 @@ enum { PROBES_MAX = 16 };
 #define LAST_WORDS_TIME (500 * MILLISECOND)
 #define LAST_WORDS_LOOK MILLISECOND
 
-/* The supervisor is not asked more often for a worker of the same version. */
-#define CALL_AGAIN_AFTER (250 * MILLISECOND)
-
 /* A batch that takes less is not made smaller for those who wait little. */
 #define COMPANY_FROM (2 * MILLISECOND)
 
@@ -96,24 +93,6 @@ static void report_hang(struct broker *broker, const struct worker *worker)
         return;
     snprintf(path, sizeof path, "%s/supervisor.sock", broker->config->runtime_directory);
     snprintf(line, sizeof line, "{\"command\":\"worker-hung\",\"pid\":%u}", worker->pid);
-    control_tell(path, line);
-}
-
-/* Somebody waits for a version that rests: the supervisor starts a worker. It is told again as long as there
- * is none, since it may be away just now; who comes back looks for himself what waits. */
-static void call_for_worker(struct broker *broker, struct version *version)
-{
-    char path[256], line[2 * PROTOCOL_NAME_MAX + 64];
-    int64_t now = loop_now(broker->loop);
-    bool rests = version->worker_count == 0 && version->expected && version->model->may_rest;
-    if (!rests || version->queue.requests == 0 ||
-        (version->called_at != 0 && now - version->called_at < CALL_AGAIN_AFTER))
-        return;
-    version->called_at = now;
-    snprintf(path, sizeof path, "%s/supervisor.sock", broker->config->runtime_directory);
-    /* Names need no quoting: see protocol_name_ok. */
-    snprintf(line, sizeof line, "{\"command\":\"wanted\",\"model\":\"%s\",\"version\":\"%s\"}",
-             version->model->name, version->name);
     control_tell(path, line);
 }
 
@@ -315,7 +294,7 @@ void serving_dispatch(struct broker *broker, struct version *version)
 {
     struct request *taken[PROTOCOL_COUNT_MAX];
     serving_follow_route(broker, version);
-    call_for_worker(broker, version);
+    resting_call(broker, version);
     for (;;) {
         struct worker *worker;
         int64_t due;
@@ -642,9 +621,7 @@ void serving_bar(struct broker *broker)
 void serving_inspect(struct broker *broker)
 {
     pool_each(broker->pool, inspect, broker);
-    for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
-        for (struct version *version = model->versions; version != NULL; version = version->next)
-            call_for_worker(broker, version);
+    resting_look(broker);
 }
 
 static void forgive(void *self, struct worker *worker)

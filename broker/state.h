@@ -1,7 +1,7 @@
 /* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
  * sharing.c (requests that need no computation of their own), serving.c (the workers' side), shadow.c (copies
- * for another version). Nobody else
- * includes this, but the inspector of tests/fault/simulation. SPDX-License-Identifier: MIT */
+ * for another version), resting.c. Nobody else includes this, but the inspector of tests/fault/simulation.
+ * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_BROKER_STATE_H
 #define OUTRIGGER_BROKER_STATE_H
 
@@ -162,5 +162,12 @@ void serving_free(struct broker *broker);
 void serving_inspect(struct broker *broker);
 /* The broker itself did not run for so long: its workers are not to blame for it. */
 void serving_forgive(struct broker *broker, int64_t nanoseconds);
+
+/* ---- resting.c ---- */
+
+/* Tells the supervisor when requests wait for a version that has no workers while nobody asks. */
+void resting_call(struct broker *broker, struct version *version);
+/* The same for all versions. */
+void resting_look(struct broker *broker);
 
 #endif

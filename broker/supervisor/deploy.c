@@ -385,20 +385,6 @@ static bool all_gone(const struct deploy *deploy, const struct plan *plan, const
     return true;
 }
 
-/* Workers of the version that have a process, also those on their way out. */
-static int64_t processes(const struct members *members, const char *model, const char *version)
-{
-    int64_t count = 0;
-    const struct member *member;
-    DL_FOREACH(members->first, member)
-    {
-        const struct command *command = member->command;
-        count += command->role == ROLE_WORKER && service_pid(member->service) != 0 &&
-                 strcmp(command->model, model) == 0 && strcmp(command->version, version) == 0;
-    }
-    return count;
-}
-
 /* What to do about a job. */
 enum verdict { GO_ON, CAME_TRUE, GIVE_UP };
 
@@ -423,25 +409,15 @@ static enum verdict judge_versions(struct deploy *deploy, const struct plan_mode
     return verdict;
 }
 
-/* Whether the versions that take traffic have as many workers as they shall, and those that are too many have
- * ended. */
 static enum verdict judge_counts(struct deploy *deploy, const struct plan_model *model, char *why,
                                  bool *ask_again)
 {
-    for (size_t i = 0; i < model->version_count; i++) {
-        const struct plan_version *version = &model->versions[i];
-        const char *failure = version->takes_traffic ? readiness_failure(deploy->members, version) : NULL;
-        if (failure != NULL) {
-            snprintf(why, REASON_BYTES, "a worker of version %s of %s does not get ready: %s",
-                     version->version, model->name, failure);
-            return GIVE_UP;
-        }
-        if (version->takes_traffic &&
-            (!readiness_settled(deploy->members, deploy->view, version, ask_again) ||
-             processes(deploy->members, model->name, version->version) > version->instances))
-            return GO_ON;
-    }
-    return CAME_TRUE;
+    const char *failure;
+    if (readiness_counts(deploy->members, deploy->view, model, &failure, ask_again))
+        return CAME_TRUE;
+    if (failure != NULL)
+        snprintf(why, REASON_BYTES, "a worker of %s does not get ready: %s", model->name, failure);
+    return failure != NULL ? GIVE_UP : GO_ON;
 }
 
 static enum verdict judge(struct deploy *deploy, const struct plan *plan, const struct job *job, char *why,

@@ -62,3 +62,34 @@ const char *readiness_failure(const struct members *members, const struct plan_v
     }
     return NULL;
 }
+
+/* Workers of the version that have a process, also those on their way out. */
+static int64_t processes(const struct members *members, const struct plan_version *version)
+{
+    int64_t count = 0;
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        const struct command *command = member->command;
+        count += command->role == ROLE_WORKER && service_pid(member->service) != 0 &&
+                 strcmp(command->model, version->model->name) == 0 &&
+                 strcmp(command->version, version->version) == 0;
+    }
+    return count;
+}
+
+bool readiness_counts(const struct members *members, struct broker_view *view, const struct plan_model *model,
+                      const char **failure, bool *ask_again)
+{
+    bool reached = true;
+    *failure = NULL;
+    for (size_t i = 0; i < model->version_count && *failure == NULL; i++) {
+        const struct plan_version *version = &model->versions[i];
+        if (!version->takes_traffic)
+            continue;
+        *failure = readiness_failure(members, version);
+        reached = reached && *failure == NULL && readiness_settled(members, view, version, ask_again) &&
+                  processes(members, version) <= version->instances;
+    }
+    return reached;
+}

@@ -16,4 +16,9 @@ bool readiness_settled(const struct members *members, struct broker_view *view,
  * or for good; NULL: none has. */
 const char *readiness_failure(const struct members *members, const struct plan_version *version);
 
+/* True when each version of the model that takes traffic has as many workers as it shall, all ready, and
+ * those that were too many have ended. Else *failure is why one does not get ready, or NULL. */
+bool readiness_counts(const struct members *members, struct broker_view *view, const struct plan_model *model,
+                      const char **failure, bool *ask_again);
+
 #endif

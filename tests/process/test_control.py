@@ -9,11 +9,12 @@ import unittest
 from stack import PATIENCE, ROOT, Stack
 
 DOCUMENT = (ROOT / "common/CONTROL.md").read_text()
-SOCKETS = {"supervisor": "supervisor.sock", "broker": "broker.sock"}
-SECTIONS = {"supervisor": "## 3. The supervisor", "broker": "## 4. The broker"}
+SOCKETS = {"supervisor": "supervisor.sock", "broker": "broker.sock", "collector": "collector.sock"}
+SECTIONS = {"supervisor": "## 3. The supervisor", "broker": "## 4. The broker", "collector": "## 5. The collector"}
 # The verbs as the sources have them, by the form of their tables.
 SOURCES = {"supervisor": ("broker/supervisor/report.c", r'\{"([a-z-]+)", \w+\}'),
-           "broker": ("broker/admin.c", r'strcmp\(command, "([a-z-]+)"\)|\{"([a-z-]+)", \w+\}')}
+           "broker": ("broker/admin.c", r'strcmp\(command, "([a-z-]+)"\)|\{"([a-z-]+)", \w+\}'),
+           "collector": ("broker/collector/main.c", r'strcmp\(command, "([a-z-]+)"\)')}
 
 
 def section(name):

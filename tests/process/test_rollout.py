@@ -150,7 +150,7 @@ class Rollout(unittest.TestCase):
             last = self.roll_out(stack, "--every", "10m", "--max-error-rate", "0.1%", good=False)
             self.tell("one that errs 5 % of the time", last)
             self.assertEqual(last["state"], "rolled back")
-            self.assertIn("surely more than 0.1 %", last["decisions"][-1]["reason"])
+            self.assertIn("surely more than", last["decisions"][-1]["reason"])  # 0.1 %, or twice what the other has
             self.assertEqual(self.route(stack), ("1", "model.conf", []))
             self.assertEqual(load.statuses(), {200, 500})
             load.wait_for(20)  # those that were under way

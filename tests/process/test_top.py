@@ -33,8 +33,12 @@ class Terminal:
         environment = {**inherited, "TERM": "xterm-256color", **environment}
         self.process = subprocess.Popen(words, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave, env=environment,
                                         start_new_session=True,
-                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+                                        preexec_fn=self._as_a_terminal_starts_it)
         self.slave = slave
+
+    def _as_a_terminal_starts_it(self):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)    # a job in the background has it ignored
 
     def resize(self, columns, lines, tell=True):
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
