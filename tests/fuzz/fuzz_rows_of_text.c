@@ -4,27 +4,13 @@
  */
 #include "csv_rows.h"
 #include "form.h"
+#include "schemas.h"
 
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { MODELS = 5, HEAD = 2 };
-
-static void add_input(struct schema *schema, const char *name, enum datatype datatype, uint32_t rank,
-                      int64_t width)
-{
-    struct schema_tensor *input = &schema->inputs[schema->input_count++];
-    *input = (struct schema_tensor){
-        .name = object_strdup(name), .datatype = datatype, .rank = rank, .shape = {-1, width}};
-}
-
-static void add_names(struct schema *schema, const char *names, size_t count)
-{
-    schema->features = object_alloc(count * sizeof *schema->features);
-    for (size_t i = 0; i < count; i++)
-        schema->features[schema->feature_count++] = object_strdup((const char[]){names[i], '\0'});
-}
 
 /* Numbers; numbers by name; one input of each datatype, by name; strings of any width; strings and a word. */
 static struct schema *make_schema(unsigned model)
