@@ -33,9 +33,9 @@ FOLDER_worker     := worker
 FOLDER_collector  := broker/collector
 FOLDER_supervisor := broker/supervisor
 FOLDER_ctl        := broker/ctl
-PACKAGES_common     := libzmq msgpack libconfig yyjson
-PACKAGES_frontend   := fcgi
-PACKAGES_broker     := xxhash
+PACKAGES_common     := libzmq msgpack libconfig yyjson libcrypto libseccomp
+PACKAGES_frontend   := fcgi cjose libcurl zlib
+PACKAGES_broker     := xxhash hiredis
 PACKAGES_worker     := onnxruntime
 PACKAGES_collector  := microhttpd
 PACKAGES_ctl        := ncursesw
@@ -70,6 +70,8 @@ build/flags.mk: Makefile deploy/install-deps
 	 msgpack=msgpack-c; pkg-config --exists $$msgpack || msgpack=msgpack; ort='$(ort-release)'; \
 	 { flags libzmq libzmq; flags msgpack $$msgpack; flags libconfig libconfig; flags yyjson yyjson; \
 	   flags fcgi fcgi; flags microhttpd libmicrohttpd; flags xxhash libxxhash; flags ncursesw ncursesw; \
+	   flags libcrypto libcrypto; flags libseccomp libseccomp; flags cjose cjose; flags libcurl libcurl; \
+	   flags zlib zlib; flags hiredis hiredis; \
 	   flags check check; \
 	   if [ -n "$$ort" ]; then say onnxruntime "-I$$ort/include" "-L$$ort/lib -Wl,-rpath,$$ort/lib -lonnxruntime"; \
 	   else flags onnxruntime libonnxruntime; fi; } > $@.new; mv $@.new $@
@@ -114,7 +116,7 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 ARCHIVES     := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
-all-packages := fcgi onnxruntime microhttpd xxhash ncursesw check $(PACKAGES_common)
+all-packages := fcgi cjose libcurl zlib onnxruntime microhttpd xxhash hiredis ncursesw check $(PACKAGES_common)
 
 $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@mkdir -p $(@D)

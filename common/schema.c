@@ -39,10 +39,24 @@ static void free_names(char **names, size_t count)
     free(names);
 }
 
+static void free_fields(struct schema_field *fields, size_t count)
+{
+    for (size_t i = 0; fields != NULL && i < count; i++) {
+        for (size_t j = 0; j < fields[i].allowed_count; j++)
+            free(fields[i].allowed[j].text);
+        free(fields[i].allowed);
+        free(fields[i].standard.text);
+        free(fields[i].name);
+        free(fields[i].description);
+    }
+    free(fields);
+}
+
 void schema_free(struct schema *schema)
 {
     if (schema == NULL)
         return;
+    free_fields(schema->fields, schema->feature_count);
     free(schema->platform);
     free(schema->description);
     free_tensors(schema->inputs, schema->input_count);

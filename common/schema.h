@@ -17,6 +17,27 @@ struct schema_tensor {
     int64_t shape[TENSOR_RANK_MAX]; /* -1 = any; shape[0] is the rows */
 };
 
+/* What the values of one column may be, as model.conf's `inputs` says it. Nothing is said of a member that is
+ * NULL, or whose has_ is false. */
+enum schema_type { SCHEMA_ANY, SCHEMA_NUMBER, SCHEMA_INTEGER, SCHEMA_BOOLEAN, SCHEMA_STRING };
+
+struct schema_value {
+    char *text; /* of a string; NULL: it is the number */
+    double number;
+};
+
+struct schema_field {
+    char *name; /* of the column it is about */
+    char *description;
+    enum schema_type type;
+    bool has_minimum, has_maximum;
+    double minimum, maximum;
+    struct schema_value *allowed;
+    size_t allowed_count; /* 0: whatever the rest lets through */
+    bool optional;        /* may be left out of a row by name; then it is `standard` */
+    struct schema_value standard;
+};
+
 /* What a batch of so many rows took the worker that tells it. */
 struct schema_cost {
     uint32_t rows;
@@ -32,6 +53,7 @@ struct schema {
     size_t output_count;
     char **features; /* names of the columns, in the order of the inputs; 0 or exactly feature_count names */
     size_t feature_count;
+    struct schema_field *fields; /* one for each feature, in their order; NULL: nothing is said of any */
     char **labels;
     size_t label_count;
     bool regression;     /* task */
