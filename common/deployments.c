@@ -43,6 +43,7 @@ static void deployment_free(struct deployment *deployment)
     config_names_free(&deployment->loaded);
     config_names_free(&deployment->unloaded);
     config_names_free(&deployment->asked);
+    config_names_free(&deployment->asked_as_shadow);
     free(deployment);
 }
 
@@ -79,6 +80,18 @@ void deployment_unlist(struct config_names *list, const char *version)
         list->names[i] = list->names[--list->count];
         return;
     }
+}
+
+void deployment_ask(struct deployment *deployment, const struct route *route, const char *version)
+{
+    bool copies = route_only_shadows(route, version);
+    deployment_list(copies ? &deployment->asked_as_shadow : &deployment->asked, version);
+}
+
+void deployment_ask_no_more(struct deployment *deployment, const char *version)
+{
+    deployment_unlist(&deployment->asked, version);
+    deployment_unlist(&deployment->asked_as_shadow, version);
 }
 
 static bool says_nothing(const struct deployment *deployment)
@@ -337,6 +350,7 @@ struct deployments *deployments_copy(const struct deployments *deployments)
         copy_list(&to->loaded, &from->loaded);
         copy_list(&to->unloaded, &from->unloaded);
         copy_list(&to->asked, &from->asked);
+        copy_list(&to->asked_as_shadow, &from->asked_as_shadow);
     }
     return copy;
 }

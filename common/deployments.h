@@ -19,9 +19,10 @@ struct deployment {
     int64_t instances;   /* or DEPLOYMENT_UNSAID, as the next two */
     int64_t instances_min;
     int64_t instances_max;
-    struct config_names loaded;   /* versions that run because somebody said so */
-    struct config_names unloaded; /* versions that do not, for the same reason */
-    struct config_names asked;    /* versions that somebody waits for just now; not in the file */
+    struct config_names loaded;          /* versions that run because somebody said so */
+    struct config_names unloaded;        /* versions that do not, for the same reason */
+    struct config_names asked;           /* versions that somebody waits for just now; not in the file */
+    struct config_names asked_as_shadow; /* likewise, of which nothing but copies is wanted */
 };
 
 /* By model; the pointers stay good while others come. */
@@ -53,6 +54,9 @@ void deployment_say(char **member, const char *text);
 bool deployment_lists(const struct config_names *list, const char *version);
 void deployment_list(struct config_names *list, const char *version); /* once */
 void deployment_unlist(struct config_names *list, const char *version);
+/* Somebody waits for a version that a route names; and no more. */
+void deployment_ask(struct deployment *deployment, const struct route *route, const char *version);
+void deployment_ask_no_more(struct deployment *deployment, const char *version);
 
 /* The version that takes the traffic now which no route leads elsewhere: what `serving` says, also when its
  * folder is gone already, else the wanted one. A view of either argument. */

@@ -95,15 +95,31 @@ bool route_is_empty(const struct route *route)
            route->shadow.version == NULL;
 }
 
+static bool is_shadow(const struct route *route, const char *version)
+{
+    return route->shadow.version != NULL && strcmp(route->shadow.version, version) == 0;
+}
+
+static bool leads_to(const struct route *route, const char *version)
+{
+    bool leads = false;
+    for (size_t i = 0; i < route->arm_count; i++)
+        leads = leads || strcmp(route->arms[i].version, version) == 0;
+    for (size_t i = 0; i < route->rule_count; i++)
+        leads = leads || strcmp(route->rules[i].version, version) == 0;
+    return leads;
+}
+
 bool route_names(const struct route *route, const char *version)
 {
     CHECK_OBJECT(route, ROUTE_MAGIC);
-    bool named = route->shadow.version != NULL && strcmp(route->shadow.version, version) == 0;
-    for (size_t i = 0; i < route->arm_count; i++)
-        named = named || strcmp(route->arms[i].version, version) == 0;
-    for (size_t i = 0; i < route->rule_count; i++)
-        named = named || strcmp(route->rules[i].version, version) == 0;
-    return named;
+    return is_shadow(route, version) || leads_to(route, version);
+}
+
+bool route_only_shadows(const struct route *route, const char *version)
+{
+    CHECK_OBJECT(route, ROUTE_MAGIC);
+    return is_shadow(route, version) && !leads_to(route, version);
 }
 
 uint32_t route_weight(const struct route *route, const char *version)

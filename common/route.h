@@ -71,6 +71,8 @@ bool route_is_empty(const struct route *route);
 
 /* True when an arm, a rule or the shadow is that version. */
 bool route_names(const struct route *route, const char *version);
+/* True when the shadow is that version, and no arm and no rule. */
+bool route_only_shadows(const struct route *route, const char *version);
 /* The weight of that version's arm; 0 when it is none. */
 uint32_t route_weight(const struct route *route, const char *version);
 /* What stable gets when it is no arm itself: the rest of ROUTE_WHOLE. */

@@ -118,7 +118,7 @@ static void ask_no_more(struct deploy *deploy, const struct job *job)
 {
     struct deployment *said = deployments_find(deploy->said, job->model);
     for (size_t i = 0; said != NULL && i < job->asked.count; i++)
-        deployment_unlist(&said->asked, job->asked.names[i]);
+        deployment_ask_no_more(said, job->asked.names[i]);
 }
 
 /* Ends the job; `failure` is NULL when it came true. */
@@ -251,7 +251,7 @@ uint64_t deploy_wish(struct deploy *deploy, const struct plan *plan, const struc
         job->counts_before = counts;
         id = job->id;
         for (size_t i = 0; i < job->asked.count; i++) /* the one that was overruled may have asked, too */
-            deployment_list(&deployments_require(deploy->said, wish->model)->asked, job->asked.names[i]);
+            deployment_ask(deployments_require(deploy->said, wish->model), job->route, job->asked.names[i]);
     }
     free(stable_before);
     return id;
@@ -463,7 +463,7 @@ static bool conclude(struct deploy *deploy, struct job *job)
     route_free(said->route);
     said->route = job->route == NULL ? NULL : route_copy(job->route);
     for (size_t i = 0; i < job->asked.count; i++) {
-        deployment_unlist(&said->asked, job->asked.names[i]);
+        deployment_ask_no_more(said, job->asked.names[i]);
         deployment_unlist(&said->unloaded, job->asked.names[i]);
     }
     return keep(deploy, fresh);

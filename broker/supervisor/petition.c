@@ -162,7 +162,7 @@ static bool may_route(const struct petition *petition, struct deployment *said)
     for (size_t i = 0; good && i < names.count; i++) {
         good = petition->wish->at_once || has_version(petition, names.names[i]);
         if (good)
-            deployment_list(&said->asked, names.names[i]);
+            deployment_ask(said, petition->wish->route, names.names[i]);
     }
     config_names_free(&names);
     return good;

@@ -310,6 +310,8 @@ static const char *reason(const struct plan_model *model, const struct model_con
         return "rule";
     if (deployment_lists(&said->asked, version))
         return "asked";
+    if (deployment_lists(&said->asked_as_shadow, version))
+        return "shadow"; /* what it shall be: a worker that serves cannot become one that gives way */
     if (deployment_lists(&said->unloaded, version))
         return NULL;
     if (is_text(said->previous, version) && config->keep_previous != 0)
@@ -328,13 +330,10 @@ static bool takes_traffic(const char *why)
     return false;
 }
 
-/* Nothing but copies goes to it. */
+/* Nothing but copies goes to it, by the route that holds or the one that shall. */
 static bool is_shadow_only(const struct route *route, const char *why, const char *version)
 {
-    bool only = strcmp(why, "shadow") == 0;
-    for (size_t i = 0; i < route->rule_count; i++)
-        only = only && strcmp(route->rules[i].version, version) != 0;
-    return only;
+    return strcmp(why, "shadow") == 0 && (!route_names(route, version) || route_only_shadows(route, version));
 }
 
 static void set_text(char **member, const char *text)

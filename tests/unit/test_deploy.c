@@ -267,6 +267,12 @@ START_TEST(a_route_holds_when_its_versions_are_ready)
     ck_assert_str_eq(plan_version(&plan->models[0], "2")->why, "canary");
     expect_refusal(WISH_UNLOAD, "2", "the route of m names version 2");
     ck_assert_uint_eq(wish_route("{\"arms\":[{\"version\":\"9\",\"percent\":5}]}"), 0);
+    uint64_t shadow = wish_route("{\"shadow\":{\"version\":\"1\"}}");
+    const struct plan_version *asked = plan_version(&plan->models[0], "1");
+    ck_assert(strcmp(asked->why, "shadow") == 0 && asked->background && !asked->takes_traffic);
+    expect_done(shadow);
+    asked = plan_version(&plan->models[0], "1"); /* the very worker that came for it */
+    ck_assert(strcmp(asked->why, "shadow") == 0 && asked->background);
     expect_done(wish_route("null"));
     ck_assert_ptr_null(written()->route);
     ck_assert_ptr_null(plan_version(&plan->models[0], "2"));
