@@ -124,9 +124,11 @@ class Client:
 class Stack:
     """web: None (FastCGI alone), "caddy", "apache" or "nginx". models: None (the whole test repository), names of its
     models, or the path of another repository. settings: parameters of outrigger.conf, "section.name": "value". site: a
-    folder of files that the web server serves beside /api/."""
+    folder of files that the web server serves beside /api/. tls: a folder with certificate.pem and key.pem: then it
+    speaks HTTPS, which `request` does not."""
 
-    def __init__(self, web=None, models=None, settings=None, site=None):
+    def __init__(self, web=None, models=None, settings=None, site=None, tls=None):
+        self.tls = tls
         self.web, self.models, self.settings, self.site = web, models, dict(settings or {}), site
         self.port = self.directory = self.supervisor = self.web_server = self.shared = None
 
@@ -217,7 +219,7 @@ class Stack:
             directory.mkdir(0o755)
             with open(self.web_log, "ab") as log:
                 self.web_server = subprocess.Popen(
-                    [RUN_WEB_SERVER, self.web, str(self.port), self.socket, directory,
+                    [RUN_WEB_SERVER, *(["--tls", self.tls] if self.tls else []), self.web, str(self.port), self.socket, directory,
                      *([self.site] if self.site else [])], cwd=ROOT,
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
             self.wait(lambda: self.web_server.poll() is not None or self._listens(), f"{self.web} does not listen")
@@ -233,7 +235,7 @@ class Stack:
         """Workers say ready to the supervisor a moment before the frontends hear of them."""
         def serves():
             self._supervisor_must_live()
-            if self.web and not self.site:
+            if self.web and not self.site and not self.tls:
                 return self.request("GET", "/ready")[0] == 200
             return self._workers_known()
         self.wait(serves, "not ready")

@@ -29,6 +29,39 @@ class WebServers(unittest.TestCase):
             with self.subTest(web=web), Stack(web=web, models=["cancer-logistic"], settings=settings) as stack:
                 check(stack)
 
+    def test_https(self):
+        """HTTP/2, nothing below TLS 1.2, HSTS on answers of both sides, and no name of a version."""
+        with tempfile.TemporaryDirectory() as tls:
+            os.chmod(tls, 0o755)
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                            "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", f"{tls}/key.pem",
+                            "-out", f"{tls}/certificate.pem"], check=True, capture_output=True)
+            for web in web_servers():
+                with self.subTest(web=web), Stack(web=web, models=["cancer-logistic"], tls=tls) as stack:
+                    self.https(stack, f"{tls}/certificate.pem")
+
+    def https(self, stack, certificate):
+        def curl(*more):
+            done = subprocess.run(["curl", "-sS", "-i", "--noproxy", "*", "--cacert", certificate, "--resolve",
+                                   f"localhost:{stack.port}:127.0.0.1", *more], capture_output=True, text=True)
+            return done.returncode, done.stdout
+        url = f"https://localhost:{stack.port}"
+        status, answer = curl("-d", GOOD, "-H", "Content-Type: application/json", url + PREDICT)
+        self.assertEqual((status, answer.split()[:2]), (0, ["HTTP/2", "200"]), answer)
+        head = answer.lower()
+        self.assertIn("strict-transport-security: max-age=31536000", head)
+        self.assertIn("x-content-type-options: nosniff", head)
+        self.assertNotRegex(head, r"server: [a-z]+/|x-powered-by|server: caddy")
+        if OWN_LIMIT[stack.web]:
+            with tempfile.NamedTemporaryFile() as large:
+                large.truncate(34 * MIB)
+                _, refused = curl("-T", large.name, "-X", "POST", "-H", "Expect:", url + PREDICT)
+            self.assertIn("413", refused.split("\n")[0])
+            self.assertIn("strict-transport-security", refused.lower())
+        old = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{stack.port}", "-tls1_1", "-cipher",
+                              "ALL:@SECLEVEL=0"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertRegex(old.stderr + old.stdout, "alert protocol version")
+
     def good(self, stack):
         status, _, body = stack.request("POST", PREDICT, GOOD, JSON)
         self.assertEqual(status, 200, body[:300])
