@@ -1,12 +1,14 @@
 /* outrigger-collector: adds up what all processes count, and shows it.
  *
  *     broker -- observations.ipc --> exchange --> comparison --> its own counters
+ *     frontends -- STATE/predictions --> truth --> accuracy
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> scrape (HTTP), exposition.ipc
  * (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
  *                                   +-- stats-out.ipc --> subscribers
  *
  * One thread, one loop. Nobody waits for this process: it may be stopped, killed and started again at any
  * time, and the totals are right again one interval later. SPDX-License-Identifier: MIT */
+#include "accuracy.h"
 #include "agreement.h"
 #include "clock.h"
 #include "comparison.h"
@@ -21,6 +23,7 @@
 #include "registry.h"
 #include "scrape.h"
 #include "stats.h"
+#include "truth.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -46,6 +49,8 @@ struct collector {
     struct scrape *scrape;   /* NULL: no address is configured, or it is taken */
     struct metrics *metrics; /* our own */
     struct comparison *comparison;
+    struct accuracy *accuracy;
+    struct truth *truth;     /* NULL: predictions are not kept */
     struct control *control; /* NULL: the socket could not be made */
     struct loop_timer tick;
     unsigned tick_count;
@@ -164,12 +169,15 @@ static void answer(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 {
     struct collector *collector = self;
     const char *command = yyjson_get_str(yyjson_obj_get(request, "command"));
-    if (command == NULL || strcmp(command, "shadow") != 0) {
-        control_refuse(reply, "the collector knows shadow");
-        return;
+    if (command != NULL && strcmp(command, "shadow") == 0) {
+        count_own(collector);
+        agreement_to_json(collector->registry, reply, yyjson_mut_doc_get_root(reply));
+    } else if (command != NULL && strcmp(command, "accuracy") == 0) {
+        accuracy_to_json(collector->accuracy, clock_wall() / MILLISECOND, reply,
+                         yyjson_mut_doc_get_root(reply));
+    } else {
+        control_refuse(reply, "the collector knows accuracy and shadow");
     }
-    count_own(collector);
-    agreement_to_json(collector->registry, reply, yyjson_mut_doc_get_root(reply));
 }
 
 static void listen_for_questions(struct collector *collector)
@@ -177,7 +185,8 @@ static void listen_for_questions(struct collector *collector)
     char *path = path_in(collector->config, "collector.sock");
     collector->control = control_listen(collector->loop, path, answer, collector);
     if (collector->control == NULL)
-        log_error("%s: %s; outrigger cannot ask how versions agree", path, strerror(errno));
+        log_error("%s: %s; outrigger cannot ask how versions agree and how right they are", path,
+                  strerror(errno));
     free(path);
 }
 
@@ -195,11 +204,20 @@ static void listen_for_scrapers(struct collector *collector)
         log_error("collector.listen = %s: %s; tried again until it is free", address, strerror(errno));
 }
 
+static void look_for_truth(struct collector *collector)
+{
+    int64_t now_ms = clock_wall() / MILLISECOND;
+    if (collector->truth != NULL)
+        truth_look(collector->truth, now_ms);
+    accuracy_publish(collector->accuracy, now_ms);
+}
+
 static void tick(void *self)
 {
     struct collector *collector = self;
     int64_t interval = collector->config->collector_interval_ms * MILLISECOND;
     exchange_receive(collector->exchange);
+    look_for_truth(collector);
     count_own(collector);
     reaper_run(collector->reaper, loop_now(collector->loop));
     listen_for_scrapers(collector);
@@ -229,6 +247,9 @@ static bool prepare(struct collector *collector)
         collector->exposition = exposition_new(collector->registry);
         collector->metrics = stats_page(collector->config, "collector", collector->name);
         collector->comparison = comparison_new(collector->metrics);
+        collector->accuracy = accuracy_new(collector->metrics, (size_t)collector->config->feedback_window,
+                                           collector->config->feedback_window_s * 1000);
+        collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
         metrics_set_interval(collector->metrics, (uint32_t)collector->config->collector_interval_ms);
         collector->loop = loop_new();
     }
@@ -257,6 +278,8 @@ static void release(struct collector *collector)
     reaper_free(collector->reaper);
     registry_free(collector->registry);
     comparison_free(collector->comparison);
+    truth_free(collector->truth);
+    accuracy_free(collector->accuracy);
     metrics_free(collector->metrics);
     loop_free(collector->loop);
 }

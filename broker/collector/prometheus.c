@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 enum { NUMBER_BYTES = 32 }; /* 20 digits, a sign, a point, a terminator */
-enum { SECONDS_DIGITS = 9, SHARE_DIGITS = 2, DIFFERENCE_DIGITS = 6 };
+enum { SECONDS_DIGITS = 9, SHARE_DIGITS = 2, MILLIONTHS_DIGITS = 6 };
 
 static const char *const type_names[] = {
     [COUNTER] = "counter", [GAUGE] = "gauge", [HISTOGRAM] = "histogram", [SIZES] = "histogram"};
@@ -53,9 +53,10 @@ static unsigned digits_of(const struct metric_description *description)
     bool share = length > 6 && strcmp(description->name + length - 6, "_share") == 0;
     if (share)
         return SHARE_DIGITS;
-    return strstr(description->name, "_seconds") != NULL      ? SECONDS_DIGITS
-           : strstr(description->name, "_difference") != NULL ? DIFFERENCE_DIGITS
-                                                              : 0;
+    if (strstr(description->name, "_seconds") != NULL)
+        return SECONDS_DIGITS;
+    bool figure = strncmp(description->name, "model_", 6) == 0 && description->kind == GAUGE;
+    return figure || strstr(description->name, "_difference") != NULL ? MILLIONTHS_DIGITS : 0;
 }
 
 /* ---- samples ---- */

@@ -149,6 +149,17 @@ static const struct command commands[] = {
          "overrides model.conf's until reset. Versions that it names are loaded first; it holds when all "
          "are ready.\n",
      .run = route_command},
+    {.name = "accuracy",
+     .summary = "show how right the answers of each version were",
+     .operands = "[MODEL]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text =
+         "Over the last predictions whose truth POST /api/v1/feedback has told (feedback.window). KNOWN: how "
+         "many. Two\n"
+         "classes: the area under the ROC curve and the Brier score, too; a regression: mean absolute and "
+         "root mean\n"
+         "squared error.\n",
+     .run = accuracy_command},
     {.name = "scale",
      .summary = "say how many workers a model has, or between which numbers it finds out itself",
      .operands = "MODEL [WORKERS]",

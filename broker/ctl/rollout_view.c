@@ -104,6 +104,9 @@ static void print_sides(yyjson_val *rollout, FILE *out, bool coloured)
     table_free(table);
     if (yyjson_obj_get(rollout, "compared") != NULL)
         fprintf(out, "  agreed: %.0f of %.0f\n", number(rollout, "agreed"), number(rollout, "compared"));
+    if (yyjson_obj_get(rollout, "known") != NULL)
+        fprintf(out, "  right: %.0f of %.0f whose truth is known\n", number(rollout, "right"),
+                number(rollout, "known"));
 }
 
 void rollout_view_decisions(yyjson_val *rollout, FILE *out, int64_t *after)

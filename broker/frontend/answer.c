@@ -16,7 +16,7 @@
  * thread of the side lane. SPDX-License-Identifier: MIT */
 #include "answer.h"
 
-#include "roles.h"
+#include "remember.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -279,5 +279,7 @@ const char *answer_write(const struct answer *answer, const uint8_t *payload, si
     add_text(out, "model_version", answer->version);
     add_text(out, "request_id", answer->id);
     output_add(out, "}\n", 2);
+    if (answer->predictions != NULL && roles_predict(&outputs.roles))
+        remember_answer(answer, &outputs.roles, outputs.rows);
     return NULL;
 }

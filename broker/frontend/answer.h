@@ -5,13 +5,16 @@
 #include "output.h"
 #include "schema.h"
 
+struct predictions;
+
 struct answer {
     const struct schema *schema; /* labels and task */
     bool batch;                  /* {"predictions": [...]} instead of {"prediction": ...} */
     size_t rows;                 /* that were asked */
     struct text model;
-    struct text version; /* that answered */
-    struct text id;      /* of the request */
+    struct text version;             /* that answered */
+    struct text id;                  /* of the request */
+    struct predictions *predictions; /* where it is remembered; NULL: nowhere */
 };
 
 /* Writes the object, with a newline behind it. NULL, or what is wrong with the payload (a constant); `out` is

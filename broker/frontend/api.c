@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "counts.h"
 #include "describe.h"
+#include "feedback.h"
 #include "log.h"
 #include "predict.h"
 
@@ -190,6 +191,7 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
                                          struct api_call *call, struct http_response *response)
 {
     bool known = hold_catalog(api, call);
+    call->predictions = api->context.predictions;
     if (called->call == CALL_READY) {
         ready(api, call->catalog, response);
         return API_RESPOND;
@@ -240,6 +242,9 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
         return API_RESPOND;
     case CALL_METRICS:
         return API_METRICS;
+    case CALL_FEEDBACK:
+        feedback(api->context.predictions, request, response);
+        return API_RESPOND;
     default:
         return handle_with_catalog(api, lane, request, &called, call, response);
     }
@@ -298,7 +303,8 @@ static void succeed(struct api_call *call, const struct client_answer *answer, s
                                                           .rows = call->ask.rows,
                                                           .model = call->ask.model,
                                                           .version = answer->version,
-                                                          .id = text_of(call->id)},
+                                                          .id = text_of(call->id),
+                                                          .predictions = call->predictions},
                                          answer->payload, answer->payload_bytes, &response->body);
     if (complaint == NULL) {
         add_age(answer, response);

@@ -26,6 +26,7 @@ struct api;
 struct api_context {
     const struct config *config;
     struct metrics *metrics;
+    struct predictions *predictions;      /* NULL: none are kept */
     bool (*broker_connected)(void *self); /* asked for /ready */
     void *self;
 };
@@ -58,6 +59,7 @@ struct api_call {
 
     /* What the answer needs later; nobody else's. */
     struct catalog *catalog;
+    struct predictions *predictions;
     const struct catalog_model *model;     /* NULL: none was found */
     const struct catalog_version *version; /* the one whose schema the input was checked against */
     int64_t received;                      /* monotonic nanoseconds */

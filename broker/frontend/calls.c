@@ -19,6 +19,7 @@ static const struct {
     {"/api/v1/models/*/batch-predict", CALL_BATCH_PREDICT},
     {"/api/v1/models/*/versions/*/predict", CALL_PREDICT},
     {"/api/v1/models/*/versions/*/batch-predict", CALL_BATCH_PREDICT},
+    {"/api/v1/feedback", CALL_FEEDBACK},
     {"/api/v1/models", CALL_MODELS},
     {"/api/v1/models/*", CALL_MODEL},
     {"/health", CALL_HEALTH},
@@ -54,7 +55,7 @@ static bool matches(const char *path, const char *pattern, struct text names[NAM
 
 static bool takes_body(enum call call)
 {
-    return call == CALL_PREDICT || call == CALL_BATCH_PREDICT;
+    return call == CALL_PREDICT || call == CALL_BATCH_PREDICT || call == CALL_FEEDBACK;
 }
 
 struct called call_find(const struct http_request *request)

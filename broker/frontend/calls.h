@@ -9,6 +9,7 @@
     X(OTHER, "other") /* no such path, or the wrong method */                                                \
     X(PREDICT, "predict")                                                                                    \
     X(BATCH_PREDICT, "batch_predict")                                                                        \
+    X(FEEDBACK, "feedback")                                                                                  \
     X(MODELS, "models")                                                                                      \
     X(MODEL, "model")                                                                                        \
     X(HEALTH, "health")                                                                                      \

@@ -7,10 +7,13 @@
 #include "footprint.h"
 #include "log.h"
 #include "options.h"
+#include "predictions.h"
 #include "process.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,15 +26,19 @@
  * /health and to say that it is not ready. Time enough for a broker and a worker to be started again. */
 #define CATALOG_WAIT (5 * SECOND)
 
+#define FLUSH_INTERVAL (500 * MILLISECOND)
+
 struct program {
     struct loop *loop;
     struct client *client;
     struct api *api;
     struct connections_context context;
     struct connections *connections; /* NULL until the models are known */
-    struct loop_timer drain, catalog_wait;
+    struct predictions *predictions; /* NULL: none are kept */
+    struct loop_timer drain, catalog_wait, predictions_flush;
     int listen_fd, ready_fd;
     bool draining;
+    long long flush_logged;
 };
 
 static void stop(void *self)
@@ -85,6 +92,31 @@ static void terminate(void *self)
     }
     loop_timer_set(program->loop, &program->drain, loop_now(program->loop) + DRAIN_TIME, stop, program);
     drain(program);
+}
+
+/* What was predicted is on the disk this soon. */
+static void flush_predictions(void *self)
+{
+    struct program *program = self;
+    if (!predictions_flush(program->predictions) && log_allowed(&program->flush_logged, 60))
+        log_error("state_directory/predictions cannot be written: feedback will not find some predictions");
+    loop_timer_set(program->loop, &program->predictions_flush, loop_now(program->loop) + FLUSH_INTERVAL,
+                   flush_predictions, program);
+}
+
+static void keep_predictions(struct program *program, const struct config *config, const char *name)
+{
+    char *directory;
+    if (config->feedback_keep == 0)
+        return;
+    ENSURE(asprintf(&directory, "%s/predictions", config->state_directory) != -1);
+    if (process_make_directory(directory, 0750) == 0)
+        program->predictions = predictions_new(directory, name, (size_t)config->feedback_keep);
+    if (program->predictions == NULL)
+        log_error("%s: %s; predictions are not kept for feedback", directory, strerror(errno));
+    else
+        flush_predictions(program);
+    free(directory);
 }
 
 static bool connected(void *self)
@@ -143,8 +175,12 @@ int main(int argc, char **argv)
     }
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     void *zmq = zmq_ctx_new();
-    struct api *api = program.api = api_new(&(struct api_context){
-        .config = config, .metrics = metrics, .broker_connected = connected, .self = &program});
+    keep_predictions(&program, config, options.name);
+    struct api *api = program.api = api_new(&(struct api_context){.config = config,
+                                                                  .metrics = metrics,
+                                                                  .predictions = program.predictions,
+                                                                  .broker_connected = connected,
+                                                                  .self = &program});
     program.client = client_new(zmq, program.loop, config->broker_askers,
                                 (size_t)config->frontend_max_in_flight, metrics, catalog_came, &program);
     struct stats_publisher *stats =
@@ -174,6 +210,8 @@ int main(int argc, char **argv)
     zmq_ctx_term(zmq);
     loop_timer_cancel(program.loop, &program.drain);
     loop_timer_cancel(program.loop, &program.catalog_wait);
+    loop_timer_cancel(program.loop, &program.predictions_flush);
+    predictions_free(program.predictions);
     loop_free(program.loop);
     metrics_free(metrics);
     config_free(config);

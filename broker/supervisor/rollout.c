@@ -65,6 +65,10 @@ void rollout_add_figures(yyjson_mut_doc *entry, yyjson_mut_val *root, const stru
         yyjson_mut_obj_add_uint(entry, root, "compared", rollout->agreement.count);
         yyjson_mut_obj_add_uint(entry, root, "agreed", rollout->agreement.good);
     }
+    if (rollout->bounds.min_accuracy > 0) {
+        yyjson_mut_obj_add_uint(entry, root, "known", rollout->accuracy.count);
+        yyjson_mut_obj_add_uint(entry, root, "right", rollout->accuracy.good);
+    }
 }
 
 /* Writes down what was decided, everywhere: in the record, the audit log, the log, the counters. The file is

@@ -150,6 +150,26 @@ static bool agreement(void *self, const char *model, const char *version_, struc
     return found;
 }
 
+static bool accuracy(void *self, const char *model, const char *version_, struct judged_share *share)
+{
+    yyjson_doc *answer = ask(self, "collector.sock", "{\"command\":\"accuracy\"}");
+    yyjson_val *entry;
+    size_t index, count;
+    bool found = false;
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(answer), "models"), index, count, entry)
+    {
+        if (!yyjson_equals_str(yyjson_obj_get(entry, "model"), model) ||
+            !yyjson_equals_str(yyjson_obj_get(entry, "version"), version_) ||
+            yyjson_obj_get(entry, "right") == NULL) /* a regression's answers are not right or wrong */
+            continue;
+        share->count = yyjson_get_uint(yyjson_obj_get(entry, "known"));
+        share->good = yyjson_get_uint(yyjson_obj_get(entry, "right"));
+        found = true;
+    }
+    yyjson_doc_free(answer);
+    return found;
+}
+
 /* ---- doing ---- */
 
 static bool wish(const struct hands *hands, const struct wish *wanted, uint64_t *id, char *reason,
@@ -234,7 +254,8 @@ struct rollout_hands hands_of_rollouts(struct hands *hands)
                                   .pin = pin,
                                   .promote = promote,
                                   .figures = figures,
-                                  .agreement = agreement};
+                                  .agreement = agreement,
+                                  .accuracy = accuracy};
 }
 
 struct hands *hands_new(struct fleet *fleet, const struct config *config)

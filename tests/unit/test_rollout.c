@@ -21,7 +21,7 @@ static struct {
     uint64_t epoch;
     bool away;                       /* the broker does not answer */
     uint64_t answered[3], failed[3]; /* by version */
-    struct judged_share agreement;
+    struct judged_share agreement, accuracy;
 } world;
 
 static struct rollouts *rollouts;
@@ -126,6 +126,13 @@ static bool fake_agreement(void *self, const char *model, const char *version, s
     return true;
 }
 
+static bool fake_accuracy(void *self, const char *model, const char *version, struct judged_share *share)
+{
+    (void)self, (void)model, (void)version;
+    *share = world.accuracy;
+    return true;
+}
+
 static const struct rollout_hands hands = {.load = fake_load,
                                            .version = fake_version,
                                            .stable = fake_stable,
@@ -135,7 +142,8 @@ static const struct rollout_hands hands = {.load = fake_load,
                                            .pin = fake_pin,
                                            .promote = fake_promote,
                                            .figures = fake_figures,
-                                           .agreement = fake_agreement};
+                                           .agreement = fake_agreement,
+                                           .accuracy = fake_accuracy};
 
 /* ---- the scene ---- */
 
@@ -401,7 +409,6 @@ START_TEST(what_cannot_begin_is_refused)
     expect_refusal("\"max_error_rate\":2", "max_error_rate: expected a number from 0 to 1");
     expect_refusal("\"max_error_rate\":\"1%\"", "max_error_rate: expected a number");
     expect_refusal("\"every_ms\":1", "every_ms: expected a number from 100");
-    expect_refusal("\"min_accuracy\":0.5", "nobody measures");
     strcpy(world.refuse_load, "there is no version 2");
     expect_refusal("", "there is no version 2");
     ck_assert_str_eq(world.pinned, "");
@@ -610,6 +617,25 @@ START_TEST(agreement_is_compared_in_the_shadow)
 }
 END_TEST
 
+START_TEST(accuracy_is_that_of_truths_since_the_beginning)
+{
+    world.accuracy = (struct judged_share){1000, 0}; /* of an earlier day */
+    BEGIN("\"every_ms\":1000,\"steps\":[5,10],\"min_accuracy\":0.8,\"min_requests\":100");
+    seconds(4, 95, 200);
+    expect("holding", 5);
+    expect_reason("accuracy of 0 answers is known");
+    world.accuracy.count += 200;
+    world.accuracy.good += 190;
+    seconds(1, 95, 200);
+    expect("running", 10);
+    world.accuracy.count += 300;
+    world.accuracy.good += 100;
+    seconds(1, 95, 200);
+    expect("rolled back", 0);
+    expect_reason("right: 290 of 500 answers");
+}
+END_TEST
+
 START_TEST(a_broken_file_is_kept_aside)
 {
     rollouts_free(rollouts);
@@ -675,6 +701,7 @@ int main(void)
         a_broker_that_began_anew_is_added,
         what_was_decided_is_done_after_a_death,
         agreement_is_compared_in_the_shadow,
+        accuracy_is_that_of_truths_since_the_beginning,
         a_broken_file_is_kept_aside,
         commands_are_audited_with_who_and_what,
     };

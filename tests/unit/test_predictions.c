@@ -1,0 +1,184 @@
+/* test_predictions: records come back as they were written, over files that take turns, beside a writer that
+ * goes on, and from files that somebody has damaged. SPDX-License-Identifier: MIT */
+#include "predictions.h"
+#include "scratch_directory.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static struct prediction answered(const char *version, uint64_t request)
+{
+    return (struct prediction){.kind = PREDICTION_ANSWERED,
+                               .flags = PREDICTION_BINARY,
+                               .request = request,
+                               .row = (uint32_t)request % 7,
+                               .at_ms = 1000 + (int64_t)request,
+                               .value = 1,
+                               .probability = 0.75,
+                               .label = 5,
+                               .positive = 6,
+                               .model = text_of("churn"),
+                               .version = text_of(version)};
+}
+
+static void expect_answered(const struct prediction *prediction, const char *version, uint64_t request)
+{
+    ck_assert_int_eq(prediction->kind, PREDICTION_ANSWERED);
+    ck_assert_uint_eq(prediction->request, request);
+    ck_assert_uint_eq(prediction->row, (uint32_t)request % 7);
+    ck_assert_int_eq(prediction->at_ms, 1000 + (int64_t)request);
+    ck_assert(prediction->value == 1 && prediction->probability == 0.75);
+    ck_assert(prediction->label == 5 && prediction->positive == 6);
+    ck_assert_uint_eq(prediction->flags, PREDICTION_BINARY);
+    ck_assert(text_is(prediction->model, "churn") && text_is(prediction->version, version));
+}
+
+START_TEST(what_is_written_is_read)
+{
+    struct predictions *predictions = predictions_new(scratch_directory, "f", 1000);
+    struct predictions_reader *reader = predictions_reader_new(scratch_path("f.0"));
+    struct prediction one = answered("1", 10), other = answered("2", 11), read;
+    struct prediction actual = {.kind = PREDICTION_ACTUAL,
+                                .flags = PREDICTION_BY_NUMBER,
+                                .request = 10,
+                                .row = 3,
+                                .at_ms = 2000,
+                                .actual = 0.5,
+                                .actual_label = 9};
+    struct prediction joined = one;
+    joined.kind = PREDICTION_JOINED;
+    joined.flags = PREDICTION_RIGHT;
+    joined.actual = -2;
+    ck_assert(!predictions_read(reader, &read));
+    ck_assert(predictions_add(predictions, &one) && predictions_add(predictions, &other));
+    ck_assert(predictions_add(predictions, &actual) && predictions_add(predictions, &joined));
+    ck_assert(!predictions_read(reader, &read)); /* it has not been written yet */
+    ck_assert(predictions_flush(predictions));
+    ck_assert(predictions_read(reader, &read));
+    expect_answered(&read, "1", 10);
+    ck_assert(predictions_read(reader, &read));
+    expect_answered(&read, "2", 11);
+    ck_assert(predictions_read(reader, &read));
+    ck_assert(read.kind == PREDICTION_ACTUAL && read.request == 10 && read.row == 3 && read.at_ms == 2000);
+    ck_assert(read.actual == 0.5 && read.actual_label == 9 && read.flags == PREDICTION_BY_NUMBER);
+    ck_assert(predictions_read(reader, &read));
+    ck_assert(read.kind == PREDICTION_JOINED && read.actual == -2 && read.flags == PREDICTION_RIGHT);
+    ck_assert(text_is(read.model, "churn") && text_is(read.version, "1"));
+    ck_assert(!predictions_read(reader, &read));
+    predictions_rewind(reader);
+    ck_assert(predictions_read(reader, &read));
+    expect_answered(&read, "1", 10);
+    predictions_reader_free(reader);
+    predictions_free(predictions);
+}
+END_TEST
+
+/* How many of the last requests the two files hold together; they are the newest without a gap. */
+static uint64_t newest_kept(uint64_t last)
+{
+    uint64_t lowest = last + 1, kept = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        char name[8];
+        struct prediction read;
+        snprintf(name, sizeof name, "f.%u", i);
+        struct predictions_reader *reader = predictions_reader_new(scratch_path(name));
+        while (predictions_read(reader, &read)) {
+            expect_answered(&read, read.request % 2 ? "1" : "a-longer-name-of-a-version.2", read.request);
+            lowest = read.request < lowest ? read.request : lowest;
+            kept++;
+        }
+        predictions_reader_free(reader);
+    }
+    ck_assert_uint_eq(kept, last + 1 - lowest);
+    return kept;
+}
+
+START_TEST(two_files_take_turns)
+{
+    struct predictions *predictions = predictions_new(scratch_directory, "f", 3000);
+    for (uint64_t i = 1; i <= 5000; i++) {
+        struct prediction one = answered(i % 2 ? "1" : "a-longer-name-of-a-version.2", i);
+        ck_assert(predictions_add(predictions, &one));
+    }
+    ck_assert(predictions_flush(predictions));
+    uint64_t kept = newest_kept(5000);
+    ck_assert_msg(kept >= 1300 && kept <= 3000, "%llu", (unsigned long long)kept);
+    predictions_free(predictions);
+    /* Whoever starts again leaves the newer file alone. */
+    predictions = predictions_new(scratch_directory, "f", 3000);
+    struct prediction one = answered("1", 5001);
+    ck_assert(predictions_add(predictions, &one) && predictions_flush(predictions));
+    ck_assert_uint_ge(newest_kept(5001), 2);
+    predictions_free(predictions);
+}
+END_TEST
+
+START_TEST(a_reader_follows_a_writer_that_begins_anew)
+{
+    struct predictions *predictions = predictions_new(scratch_directory, "f", 0);
+    struct predictions_reader *readers[] = {predictions_reader_new(scratch_path("f.0")),
+                                            predictions_reader_new(scratch_path("f.1"))};
+    uint64_t seen = 0;
+    for (uint64_t i = 1; i <= 9000; i++) {
+        struct prediction one = answered("1", i), read;
+        ck_assert(predictions_add(predictions, &one) && predictions_flush(predictions));
+        for (size_t j = 0; i % 5 == 0 && j < COUNT_OF(readers); j++)
+            while (predictions_read(readers[j], &read)) {
+                expect_answered(&read, "1", read.request);
+                seen++;
+            }
+    }
+    ck_assert_uint_eq(seen, 9000);
+    for (size_t j = 0; j < COUNT_OF(readers); j++)
+        predictions_reader_free(readers[j]);
+    predictions_free(predictions);
+}
+END_TEST
+
+START_TEST(damage_is_passed_over)
+{
+    srand(7);
+    for (int round = 0; round < 200; round++) {
+        struct predictions *predictions = predictions_new(scratch_directory, "f", 1000);
+        for (uint64_t i = 1; i <= 20; i++) {
+            struct prediction one = answered("1", i);
+            ck_assert(predictions_add(predictions, &one));
+        }
+        predictions_free(predictions);
+        for (unsigned i = 0; i < 2; i++) {
+            char name[8];
+            struct prediction read;
+            snprintf(name, sizeof name, "f.%u", i);
+            FILE *file = fopen(scratch_path(name), "r+");
+            for (int j = 0; file != NULL && j < 5; j++) {
+                ck_assert_int_eq(fseek(file, rand() % 1300, SEEK_SET), 0);
+                fputc(rand(), file);
+            }
+            if (file != NULL)
+                fclose(file);
+            struct predictions_reader *reader = predictions_reader_new(scratch_path(name));
+            unsigned count = 0;
+            while (predictions_read(reader, &read))
+                count++;
+            ck_assert_uint_le(count, 30);
+            predictions_reader_free(reader);
+        }
+    }
+}
+END_TEST
+
+START_TEST(a_folder_that_is_not_there_is_said)
+{
+    ck_assert_ptr_null(predictions_new(scratch_path("none"), "f", 100));
+    ck_assert_uint_ne(prediction_label(text_of("yes")), prediction_label(text_of("no")));
+    ck_assert_uint_ne(prediction_label((struct text){"", 0}), 0);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {what_is_written_is_read, two_files_take_turns,
+                                  a_reader_follows_a_writer_that_begins_anew, damage_is_passed_over,
+                                  a_folder_that_is_not_there_is_said};
+    return SUITE_RUN("predictions", scratch_make, scratch_remove, tests);
+}
