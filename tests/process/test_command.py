@@ -205,4 +205,4 @@ class Json(unittest.TestCase):
                 done = run(*row["name"].split(), *words, *nowhere, "--json")
                 self.assertEqual(done.returncode, 3, done)
                 self.assertIs(json.loads(done.stdout)["ok"], False)
-                self.assertRegex(done.stderr, "^outrigger: (nothing|no supervisor) runs in /nonexistent ")
+                self.assertRegex(done.stderr, "^outrigger: (nothing|no supervisor|no collector) runs in /nonexistent ")
