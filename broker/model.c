@@ -203,8 +203,9 @@ static void apply_route(struct model_table *table, struct model *model)
     const struct deployment *said = deployments_find(table->deployments, model->name);
     model->route = model->config == NULL ? table->plain : deployment_route(model->config, table->deployments);
     model->stopped = model->config != NULL && said != NULL && said->stopped;
-    const struct deployment_bounds bounds =
-        model->config == NULL ? (struct deployment_bounds){0} : deployment_bounds(model->config, said);
+    struct deployment_bounds bounds = {0};
+    if (model->config != NULL)
+        bounds = deployment_bounds(model->config, said);
     model->may_rest = deployment_may_rest(&bounds);
     free(model->route_text);
     model->route_text = route_text(model->route, &model->route_text_length);

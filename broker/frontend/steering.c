@@ -97,5 +97,7 @@ struct text steering_key(const struct route *route, const struct http_request *r
         value = http_request_header(request, route->by_header);
         break;
     }
-    return value == NULL ? (struct text){0} : key_of(value, room);
+    if (value == NULL)
+        return (struct text){0};
+    return key_of(value, room);
 }
