@@ -6,6 +6,7 @@
  * nothing else. SPDX-License-Identifier: MIT */
 #include "api.h"
 
+#include "accept.h"
 #include "answer.h"
 #include "clock.h"
 #include "counts.h"
@@ -220,6 +221,12 @@ static void refuse_path(const struct called *called, struct http_response *respo
     }
 }
 
+static bool answers_json(enum call call)
+{
+    return call == CALL_PREDICT || call == CALL_BATCH_PREDICT || call == CALL_FEEDBACK ||
+           call == CALL_MODELS || call == CALL_MODEL;
+}
+
 enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
                          struct api_call *call, struct http_response *response)
 {
@@ -233,6 +240,10 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
     }
     struct called called = call_find(request);
     call->call = called.call;
+    if (answers_json(called.call) && !accept_allows(request->accept, "application/json")) {
+        problem_status(response, 406, "the answer is application/json, which the Accept header refuses");
+        return API_RESPOND;
+    }
     switch (called.call) {
     case CALL_OTHER:
         refuse_path(&called, response);

@@ -234,6 +234,8 @@ static void read_header(struct http_request *request, const char *parameter)
     case 'A':
         if ((value = VALUE_OF(header, "AUTHORIZATION")) != NULL && request->tenant == 0)
             request->tenant = http_hash(value);
+        else if ((value = VALUE_OF(header, "ACCEPT")) != NULL)
+            request->accept = text_of(value);
         break;
     case 'C':
         if ((value = VALUE_OF(header, "CONTENT_ENCODING")) != NULL)
@@ -351,9 +353,11 @@ const char *http_reason(int status)
         const char *reason;
     } reasons[] = {
         {200, "OK"},
+        {202, "Accepted"},
         {400, "Bad Request"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
         {408, "Request Timeout"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},

@@ -50,6 +50,7 @@ struct http_request {
     struct text query;            /* behind the "?", raw */
     struct text content_type;     /* empty: not said */
     struct text content_encoding; /* empty: not said */
+    struct text accept;           /* likewise */
     int64_t content_length;       /* bytes; -1: not said */
     char id[HTTP_ID_MAX +
             1]; /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */

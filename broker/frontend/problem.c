@@ -101,6 +101,8 @@ static const char *kind_of_status(int status)
         return "not_found";
     case 405:
         return "method_not_allowed";
+    case 406:
+        return "not_acceptable";
     case 408:
         return "request_timeout";
     case 413:

@@ -38,6 +38,22 @@ START_TEST(paths_and_methods)
 }
 END_TEST
 
+START_TEST(a_client_that_takes_no_json_is_told_so)
+{
+    static const char *const html[] = {"HTTP_ACCEPT=text/html", NULL};
+    static const char *const any[] = {"HTTP_ACCEPT=text/html, */*;q=0.1", NULL};
+    ck_assert_int_eq(handle("GET", "/api/v1/models", "", html), API_RESPOND);
+    problem_is(406, "not_acceptable", "the Accept header refuses");
+    ck_assert_int_eq(handle("POST", "/api/v1/models/three/predict", "{\"features\":[1,2,3]}", html),
+                     API_RESPOND);
+    problem_is(406, "not_acceptable", "the Accept header refuses");
+    ck_assert_int_eq(handle("GET", "/api/v1/models", "", any), API_RESPOND);
+    ck_assert_int_eq(response.status, 200);
+    ck_assert_int_eq(handle("GET", "/health", "", html), API_RESPOND); /* whoever looks is told */
+    ck_assert_int_eq(response.status, 200);
+}
+END_TEST
+
 START_TEST(health_is_always_good)
 {
     connected = false;
@@ -210,6 +226,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {paths_and_methods,
+                                  a_client_that_takes_no_json_is_told_so,
                                   health_is_always_good,
                                   ready_has_reasons,
                                   models_that_are_not_required_may_be_away,
