@@ -123,6 +123,11 @@ static bool is_right(const struct outcome *outcome)
     return (outcome->flags & PREDICTION_RIGHT) != 0;
 }
 
+static bool same_number(double one, double other)
+{
+    return one == other || (isnan(one) && isnan(other));
+}
+
 /* The oldest makes room. */
 static struct outcome *place_for(struct version *version, size_t window)
 {
@@ -144,8 +149,7 @@ bool accuracy_take(struct accuracy *accuracy, const struct prediction *joined)
     if (version == NULL)
         return false;
     HASH_FIND(hh, version->index, &key, sizeof key, outcome);
-    if (outcome != NULL && outcome->flags == joined->flags &&
-        memcmp(&outcome->actual, &joined->actual, sizeof outcome->actual) == 0)
+    if (outcome != NULL && outcome->flags == joined->flags && same_number(outcome->actual, joined->actual))
         return false;
     if (outcome != NULL) { /* corrected */
         version->right -= is_right(outcome);
