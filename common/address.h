@@ -22,12 +22,29 @@ char *address_text(const struct address *address, char text[ADDRESS_TEXT_MAX]);
  * many), the same in every process; 0 for one that is not known. */
 uint64_t address_number(const struct address *address);
 
-/* Networks, as "10.0.0.0/8, ::1". */
-struct address_list;
-/* NULL with a reason when a part of the text (parted by commas or blanks) is neither address nor network. The
- * caller frees it; "" makes an empty one. */
-struct address_list *address_list_read(const char *text, char *reason, size_t capacity);
-void address_list_free(struct address_list *list); /* NULL is fine */
+/* One of IPv4 has a prefix of 96 bits more than is written. */
+struct address_network {
+    struct address address; /* 0 behind the prefix */
+    uint8_t prefix;         /* bits, 0 to 128 */
+};
+
+/* Reads "10.0.0.0/8" or "::1"; what stands behind the prefix is cleared. */
+bool address_network_read(struct text text, struct address_network *network);
+/* As it would be read; without the prefix when that is one address. Returns `text`. */
+enum { ADDRESS_NETWORK_MAX = ADDRESS_TEXT_MAX + 4 };
+char *address_network_text(const struct address_network *network, char text[ADDRESS_NETWORK_MAX]);
+bool address_network_has(const struct address_network *network, const struct address *address);
+
+/* Some of them; zeroed = none. */
+struct address_list {
+    struct address_network *networks;
+    size_t count;
+};
+/* Reads networks parted by commas or blanks; freed with address_list_free. False, and an empty list, when a
+ * part is none: it is copied to `word`. */
+enum { ADDRESS_WORD_MAX = 64 };
+bool address_list_read(const char *text, struct address_list *list, char word[ADDRESS_WORD_MAX]);
+void address_list_free(struct address_list *list);
 bool address_list_has(const struct address_list *list, const struct address *address);
 
 #endif

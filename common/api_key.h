@@ -4,9 +4,13 @@
 #define OUTRIGGER_API_KEY_H
 
 #include "config.h"
+#include "rights.h"
 
-/* ork_ID_SECRETCHECK, of 0-9 A-Z a-z: ID is public and finds the key, SECRET is 190 bits, CHECK is the CRC-32
- * of all before it, so that what was mistyped or cut off is known for it without a look at any list. */
+#include <yyjson.h>
+
+/* ork_ID_SECRETCHECK, parts of 0-9 A-Z a-z: ID is public and finds the key, SECRET is 190 bits, CHECK is the
+ * CRC-32 of all before it, so that what was mistyped or cut off is known for it without a look at any list.
+ */
 #define API_KEY_PREFIX "ork_"
 enum {
     API_KEY_ID = 12,
@@ -27,7 +31,7 @@ struct api_key {
     uint8_t digest[API_KEY_DIGEST];   /* of the key's text */
     uint8_t previous[API_KEY_DIGEST]; /* likewise of the one before a rotation, good until previous_until */
     int64_t previous_until;           /* seconds since 1970; 0: there is none */
-    unsigned rights;                  /* of identity.h's scopes, by their bits in api_key_scopes */
+    unsigned rights;                  /* enum right's, added */
     char models[API_KEY_MODELS_MAX + 1]; /* names, parted by blanks, "prefix*" too; "": all */
     int64_t created;                     /* seconds since 1970 */
     int64_t expires;                     /* likewise; 0: never */
@@ -47,31 +51,28 @@ struct api_keys {
 bool api_key_well_formed(struct text text);
 /* A new one with that id (NULL: a new one, too), from the kernel's random numbers. Wipe it after use. */
 void api_key_make(const char *id, char text[API_KEY_LENGTH + 1]);
+/* True for API_KEY_ID letters. */
+bool api_key_id_ok(struct text text);
 /* SHA-256. False when libcrypto cannot. */
 bool api_key_digest(struct text text, uint8_t digest[API_KEY_DIGEST]);
 /* Whose limits and turn in the queue it is: a hash of the id, never 0, the same in every process. */
 uint64_t api_key_tenant(const char *id);
 
-/* ---- rights ---- */
+/* ---- parts of an entry ---- */
 
-/* "predict", "feedback", "metrics", "admin" by their bits 1, 2, 4, 8; 0 for another word. */
-unsigned api_key_scope(struct text word);
-/* Reads words parted by commas or blanks. False, with the first that is none in `reason`. */
-bool api_key_scopes_read(const char *text, unsigned *rights, char *reason, size_t capacity);
-/* Writes them, parted by `separator`. Returns `text`. */
-enum { API_KEY_SCOPES_MAX = 40 };
-char *api_key_scopes_text(unsigned rights, char separator, char text[API_KEY_SCOPES_MAX]);
 /* Whether a list of names, and of "prefix*", parted by blanks, has the model; an empty one has all. */
 bool api_key_models_have(const char *models, struct text model);
+/* Reads such a list, parted by commas or blanks. False when a part is none, or all are too long together: the
+ * part is copied to `word`. */
+enum { API_KEY_WORD_MAX = 40 };
+bool api_key_models_read(const char *text, char models[API_KEY_MODELS_MAX + 1], char word[API_KEY_WORD_MAX]);
 /* True for a name of a model, a part of one and a *, and * alone. */
 bool api_key_model_ok(struct text pattern);
-/* True for 1 to 64 bytes of printable UTF-8. */
+/* True for 1 to 64 printable characters of ASCII. */
 bool api_key_name_ok(struct text name);
 
 /* ---- the file ---- */
 
-/* auth.keys_file, or STATE/keys.json. The caller frees it. */
-char *api_keys_path(const struct config *config);
 /* Reads the text of a file called `name`. NULL when anything is wrong with it: all of it is in `errors`, with
  * the entry, and never a digest. The caller frees with api_keys_free. */
 struct api_keys *api_keys_parse(const char *name, struct text text, struct config_errors *errors);
@@ -86,6 +87,11 @@ void api_keys_remove(struct api_keys *keys, struct api_key *key);
 /* Writes the file anew, in one step and to the disk, with mode 0600 (or that of the file before, if it lets
  * a group read it, too), for the user whose folder it is in. 0, or -1 with errno; then it is what it was. */
 int api_keys_write(const char *path, const struct api_keys *keys);
+/* Its text, which the caller frees. */
+char *api_keys_print(const struct api_keys *keys, size_t *length);
+/* Adds the members `models` and `limits`, where there are such, as they stand in the file. */
+void api_key_models_to_json(const char *models, yyjson_mut_doc *document, yyjson_mut_val *object);
+void api_key_limits_to_json(const struct api_key *key, yyjson_mut_doc *document, yyjson_mut_val *object);
 /* Makes the folder of the file when it is missing, and waits until no other command is changing the file.
  * Returns a descriptor that is closed when all is done, or -1 with errno. */
 int api_keys_lock(const char *path);

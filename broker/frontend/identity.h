@@ -4,26 +4,11 @@
 #define OUTRIGGER_IDENTITY_H
 
 #include "address.h"
-#include "object.h"
+#include "rights.h"
 
 enum {
     IDENTITY_NAME_MAX = 128,  /* bytes; longer names are cut */
     IDENTITY_MODELS_MAX = 512 /* bytes of the models that one may use */
-};
-
-/* What one may do; the names are those of scopes, of keys and of tokens alike. */
-#define RIGHTS(X)                                                                                            \
-    X(PREDICT, "predict", 1)                                                                                 \
-    X(FEEDBACK, "feedback", 2)                                                                               \
-    X(METRICS, "metrics", 4)                                                                                 \
-    X(ADMIN, "admin", 8)
-
-enum right {
-    RIGHT_NONE = 0, /* everybody may */
-#define X(name, text, bit) RIGHT_##name = bit,
-    RIGHTS(X)
-#undef X
-        RIGHTS_ALL = 15
 };
 
 enum identity_kind {
