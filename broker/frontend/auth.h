@@ -3,6 +3,7 @@
 #define OUTRIGGER_AUTH_H
 
 #include "calls.h"
+#include "catalog.h"
 #include "config.h"
 #include "identity.h"
 #include "loop.h"
@@ -36,7 +37,12 @@ enum auth_next auth_request(struct auth *auth, const struct http_request *reques
 /* Whether it may use that model. When not, answer exactly as for a model that does not exist. */
 bool auth_may_use(const struct identity *identity, struct text model);
 
-/* "granted", "missing", ... */
+/* catalog_find for somebody: NULL, too, for a model that it may not use. */
+const struct catalog_model *auth_find_model(const struct catalog *catalog, const struct identity *identity,
+                                            struct text name);
+
+/* "granted", "missing", ...; "nobody", "key", ... */
 const char *auth_outcome_label(enum auth_outcome outcome);
+const char *auth_kind_label(enum identity_kind kind);
 
 #endif
