@@ -1,9 +1,9 @@
 /* check: `outrigger check`: all that can be known before anything is started. What the programs would refuse
  * at their start is a fault and gives exit status 1; what works but surely is not meant is a warning.
  * SPDX-License-Identifier: MIT */
-#include "api_key.h"
 #include "checked.h"
 
+#include "api_key.h"
 #include "cgroup.h"
 #include "curve.h"
 #include "inspect.h"
