@@ -8,8 +8,8 @@
 
 #include <yyjson.h>
 
-/* ork_ID_SECRETCHECK, parts of 0-9 A-Z a-z: ID is public and finds the key, SECRET is 190 bits, CHECK is the
- * CRC-32 of all before it, so that what was mistyped or cut off is known for it without a look at any list.
+/* ork_ID_SECRETCHECK, parts of 0-9 A-Z a-z: ID is public and finds the key, SECRET is 190 bits, CHECK is
+ * FNV-1a of all before it, modulo 62^6, so that what was mistyped or cut off is known for it without a look at any list.
  */
 #define API_KEY_PREFIX "ork_"
 enum {
@@ -53,8 +53,13 @@ bool api_key_well_formed(struct text text);
 void api_key_make(const char *id, char text[API_KEY_LENGTH + 1]);
 /* True for API_KEY_ID letters. */
 bool api_key_id_ok(struct text text);
-/* SHA-256. False when libcrypto cannot. */
-bool api_key_digest(struct text text, uint8_t digest[API_KEY_DIGEST]);
+/* SHA-256, found once in libcrypto: finding it costs more than what it does. Any number of threads may use
+ * one. Never NULL. */
+struct api_key_sha256;
+struct api_key_sha256 *api_key_sha256_new(void);
+void api_key_sha256_free(struct api_key_sha256 *sha256);
+/* False when libcrypto cannot. */
+bool api_key_digest(const struct api_key_sha256 *sha256, struct text text, uint8_t digest[API_KEY_DIGEST]);
 /* Whose limits and turn in the queue it is: a hash of the id, never 0, the same in every process. */
 uint64_t api_key_tenant(const char *id);
 

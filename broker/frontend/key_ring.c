@@ -41,6 +41,7 @@ struct key_ring {
     struct loop *loop;
     struct loop_timer timer;
     struct series *gauge; /* NULL: not counted */
+    struct api_key_sha256 *sha256;
     struct stamp stamp;
     pthread_mutex_t lock; /* guards the pointer, not what it points to */
     struct snapshot *snapshot;
@@ -146,6 +147,7 @@ struct key_ring *key_ring_new(const char *path, struct loop *loop, struct metric
     ring->magic = RING_MAGIC;
     ring->path = object_strdup(path);
     ring->loop = loop;
+    ring->sha256 = api_key_sha256_new();
     ring->gauge = metrics == NULL ? NULL : metrics_series(metrics, METRIC_API_KEYS, NULL, NULL, NULL);
     ENSURE(pthread_mutex_init(&ring->lock, NULL) == 0);
     put(ring, object_alloc(sizeof(struct api_keys)));
@@ -164,6 +166,7 @@ void key_ring_free(struct key_ring *ring)
     if (ring->loop != NULL)
         loop_timer_cancel(ring->loop, &ring->timer);
     release(ring->snapshot);
+    api_key_sha256_free(ring->sha256);
     pthread_mutex_destroy(&ring->lock);
     ring->magic = 0;
     free(ring->path);
@@ -183,14 +186,14 @@ static void tell(const struct api_key *key, struct identity *identity)
 }
 
 /* The same steps for a key that is there and for nothing in its place. */
-static const char *compare(const struct api_keys *keys, struct text text, int64_t second,
-                           struct identity *identity)
+static const char *compare(const struct key_ring *ring, const struct api_keys *keys, struct text text,
+                           int64_t second, struct identity *identity)
 {
     static const struct api_key nothing;
     uint8_t digest[API_KEY_DIGEST];
     const struct api_key *key = api_keys_find(keys, text.at + sizeof API_KEY_PREFIX - 1);
     const struct api_key *compared = key == NULL ? &nothing : key;
-    if (!api_key_digest(text, digest))
+    if (!api_key_digest(ring->sha256, text, digest))
         return "no digest can be computed";
     bool current = CRYPTO_memcmp(digest, compared->digest, sizeof digest) == 0;
     bool previous = CRYPTO_memcmp(digest, compared->previous, sizeof digest) == 0;
@@ -212,7 +215,7 @@ const char *key_ring_open(struct key_ring *ring, struct text text, int64_t secon
     if (!api_key_well_formed(text))
         return "it is no key of ours: its form, or its checksum";
     struct snapshot *snapshot = acquire(ring);
-    const char *why = compare(snapshot->keys, text, second, identity);
+    const char *why = compare(ring, snapshot->keys, text, second, identity);
     release(snapshot);
     return why;
 }

@@ -24,20 +24,13 @@ KEY = re.compile(r"^ork_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}$")
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
-def crc32(text):
-    crc = 0xffffffff
-    for byte in text.encode():
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0xedb88320 if crc & 1 else 0)
-    return crc ^ 0xffffffff
-
-
 def with_checksum(text):
-    """A key whose form is right, of its first 49 characters."""
-    crc, check = crc32(text), ""
+    """A key whose form is right, of its first 49 characters: FNV-1a of them, in base 62."""
+    value, check = 0xcbf29ce484222325, ""
+    for byte in text.encode():
+        value = (value ^ byte) * 0x100000001b3 & 0xffffffffffffffff
     for _ in range(6):
-        crc, digit = divmod(crc, 62)
+        value, digit = divmod(value, 62)
         check = BASE62[digit] + check
     return text + check
 
