@@ -4,6 +4,8 @@
  * when it gets NULL. SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include "address.h"
+#include "api_key.h"
 #include "log.h"
 #include "parameter.h"
 #include "placement.h"
@@ -61,6 +63,7 @@ static void compute(struct config *config)
     set_computed(&config->frontend_socket, "%s/frontend.sock", config->runtime_directory);
     set_computed(&config->broker_askers, "ipc://%s/askers.ipc", config->runtime_directory);
     set_computed(&config->broker_workers, "ipc://%s/workers.ipc", config->runtime_directory);
+    set_computed(&config->auth_keys_file, "%s/keys.json", config->state_directory);
     int64_t cores = core_count();
     if (config->frontend_processes == 0)
         config->frontend_processes = cores < 4 ? 1 : cores / 2 < 64 ? cores / 2 : 64;
@@ -178,6 +181,23 @@ static void check_words(struct parameter_reader *reader, const struct config *co
                            config->collector_listen);
 }
 
+static void check_auth(struct parameter_reader *reader, const struct config *config)
+{
+    struct address_list proxies;
+    unsigned rights;
+    char word[ADDRESS_WORD_MAX], models[API_KEY_MODELS_MAX + 1];
+    if (!address_list_read(config->auth_trusted_proxies, &proxies, word))
+        parameter_complain(reader, &config->auth_trusted_proxies,
+                           "expected addresses and networks, as 10.0.0.0/8, got \"%s\"", word);
+    address_list_free(&proxies);
+    if (!rights_read(config->auth_web_server_scopes, &rights, word))
+        parameter_complain(reader, &config->auth_web_server_scopes,
+                           "expected predict, feedback, metrics or admin, got \"%s\"", word);
+    if (!api_key_models_read(config->auth_web_server_models, models, word))
+        parameter_complain(reader, &config->auth_web_server_models,
+                           "expected names of models, or beginnings of such with a *, got \"%s\"", word);
+}
+
 /* `small` must not be more than `large`, whose name is given. */
 static void check_order(struct parameter_reader *reader, const int64_t *small, int64_t large,
                         const char *name)
@@ -197,6 +217,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_tcp(reader, config, &config->broker_workers_tcp);
     check_tcp(reader, config, &config->broker_askers_tcp);
     check_words(reader, config);
+    check_auth(reader, config);
     check_order(reader, &config->frontend_large_body_bytes, config->frontend_max_body_bytes,
                 "frontend.max_body_bytes");
     check_order(reader, &config->frontend_max_body_bytes, config->frontend_max_spool_bytes,

@@ -9,7 +9,8 @@
 
 /* outrigger.conf: one member for each row of parameters.def, section_name. Strings are owned by the struct.
  * "Computed" defaults (empty strings, 0 = auto) are filled in by config_load, so that nobody computes them
- * twice: frontend_socket, broker_askers, broker_workers, binary_directory, frontend_processes. */
+ * twice: frontend_socket, auth_keys_file, broker_askers, broker_workers, binary_directory,
+ * frontend_processes. */
 struct config {
     char *file; /* the path it was read from; "" for the defaults alone */
 #define INTEGER(section, name, ...)  int64_t CONFIG_NAME(section, name);
@@ -18,6 +19,7 @@ struct config {
 #define CONFIG_JOIN(section, name)   CONFIG_JOIN_##section(name)
 #define CONFIG_JOIN_(name)           name
 #define CONFIG_JOIN_frontend(name)   frontend_##name
+#define CONFIG_JOIN_auth(name)       auth_##name
 #define CONFIG_JOIN_broker(name)     broker_##name
 #define CONFIG_JOIN_worker(name)     worker_##name
 #define CONFIG_JOIN_collector(name)  collector_##name

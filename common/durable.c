@@ -7,6 +7,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool write_whole(int fd, const char *text, size_t length)
@@ -39,12 +40,24 @@ static bool sync_folder(const char *path)
     return good;
 }
 
+/* Whoever may read the file may do so only when it has its owner. */
+static bool dress(int fd, mode_t mode, uid_t owner, gid_t group)
+{
+    bool other = owner != (uid_t)-1 || group != (gid_t)-1;
+    return (!other || fchown(fd, owner, group) == 0) && fchmod(fd, mode) == 0;
+}
+
 int durable_write(const char *path, const char *text, size_t length)
+{
+    return durable_write_as(path, text, length, 0600, (uid_t)-1, (gid_t)-1);
+}
+
+int durable_write_as(const char *path, const char *text, size_t length, mode_t mode, uid_t owner, gid_t group)
 {
     char *fresh;
     ENSURE(asprintf(&fresh, "%s.new", path) >= 0);
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    bool good = fd != -1 && write_whole(fd, text, length) && fsync(fd) == 0;
+    bool good = fd != -1 && dress(fd, mode, owner, group) && write_whole(fd, text, length) && fsync(fd) == 0;
     close_quietly(fd);
     good = good && rename(fresh, path) == 0 && sync_folder(path);
     int error = errno;

@@ -2,13 +2,9 @@
  * SPDX-License-Identifier: MIT */
 #include "route.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 enum { ROUTE_MAGIC = 0x0207e001 };
-
-/* An IPv4 address within IPv6. */
-static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 /* ---- making ---- */
 
@@ -140,29 +136,15 @@ uint32_t route_rest(const struct route *route)
     return rest;
 }
 
-static bool parse_address(const char *text, uint8_t address[16])
-{
-    memcpy(address, mapped, sizeof mapped);
-    return inet_pton(AF_INET, text, address + sizeof mapped) == 1 || inet_pton(AF_INET6, text, address) == 1;
-}
-
-static bool is_in(const uint8_t address[16], const struct route_network *network)
-{
-    unsigned bytes = network->prefix / 8, bits = network->prefix % 8;
-    if (memcmp(address, network->address, bytes) != 0)
-        return false;
-    return bits == 0 || ((address[bytes] ^ network->address[bytes]) >> (8 - bits)) == 0;
-}
-
 bool route_may_force(const struct route *route, const char *text)
 {
     CHECK_OBJECT(route, ROUTE_MAGIC);
-    uint8_t address[16];
+    struct address address;
     bool may = route->network_count == 0;
-    if (may || !parse_address(text, address))
+    if (may || !address_read(text_of(text), &address))
         return may;
     for (size_t i = 0; i < route->network_count && !may; i++)
-        may = is_in(address, &route->force_from[i]);
+        may = address_network_has(&route->force_from[i], &address);
     return may;
 }
 
@@ -193,23 +175,10 @@ char *route_by_text(const struct route *route, char text[ROUTE_BY_MAX])
     return text;
 }
 
-static void add_network(yyjson_mut_doc *document, yyjson_mut_val *list, const struct route_network *network)
-{
-    char address[INET6_ADDRSTRLEN], text[INET6_ADDRSTRLEN + 8];
-    bool is_ipv4 = network->prefix >= 96 && memcmp(network->address, mapped, sizeof mapped) == 0;
-    unsigned prefix = network->prefix - (is_ipv4 ? 96u : 0u), whole = is_ipv4 ? 32 : 128;
-    inet_ntop(is_ipv4 ? AF_INET : AF_INET6, network->address + (is_ipv4 ? 12 : 0), address, sizeof address);
-    if (prefix == whole)
-        snprintf(text, sizeof text, "%s", address);
-    else
-        snprintf(text, sizeof text, "%s/%u", address, prefix);
-    yyjson_mut_arr_add_strcpy(document, list, text);
-}
-
 void route_to_json(const struct route *route, yyjson_mut_doc *document, yyjson_mut_val *object)
 {
     CHECK_OBJECT(route, ROUTE_MAGIC);
-    char by[ROUTE_BY_MAX];
+    char by[ROUTE_BY_MAX], text[ADDRESS_NETWORK_MAX];
     yyjson_mut_val *arms = yyjson_mut_obj_add_arr(document, object, "arms");
     for (size_t i = 0; i < route->arm_count; i++)
         add_arm(document, yyjson_mut_arr_add_obj(document, arms), &route->arms[i]);
@@ -224,7 +193,7 @@ void route_to_json(const struct route *route, yyjson_mut_doc *document, yyjson_m
     yyjson_mut_obj_add_strcpy(document, object, "force_header", route->force_header);
     yyjson_mut_val *networks = yyjson_mut_obj_add_arr(document, object, "force_from");
     for (size_t i = 0; i < route->network_count; i++)
-        add_network(document, networks, &route->force_from[i]);
+        yyjson_mut_arr_add_strcpy(document, networks, address_network_text(&route->force_from[i], text));
     if (route->shadow.version != NULL)
         add_arm(document, yyjson_mut_obj_add_obj(document, object, "shadow"), &route->shadow);
 }

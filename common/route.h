@@ -5,6 +5,7 @@
 #ifndef OUTRIGGER_ROUTE_H
 #define OUTRIGGER_ROUTE_H
 
+#include "address.h"
 #include "object.h"
 
 #include <stdio.h>
@@ -41,12 +42,6 @@ struct route_rule {
     char *version;
 };
 
-/* An IPv6 network; one of IPv4 stands in it as ::ffff:a.b.c.d. */
-struct route_network {
-    uint8_t address[16]; /* 0 behind the prefix */
-    uint8_t prefix;      /* bits, 0 to 128 */
-};
-
 struct route {
     unsigned magic;
     struct route_arm *arms; /* no version twice; together at most ROUTE_WHOLE: stable gets the rest */
@@ -55,8 +50,8 @@ struct route {
     char *by_header; /* "" unless ROUTE_BY_HEADER */
     struct route_rule *rules;
     size_t rule_count;
-    char *force_header;               /* "": nobody may choose a version by header */
-    struct route_network *force_from; /* who may; none: all */
+    char *force_header;                 /* "": nobody may choose a version by header */
+    struct address_network *force_from; /* who may; none: all */
     size_t network_count;
     struct route_arm shadow; /* gets copies of so many requests; its version is NULL when there is none */
 };

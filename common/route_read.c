@@ -7,7 +7,6 @@
 #include "nearest.h"
 #include "protocol.h"
 
-#include <arpa/inet.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -300,36 +299,6 @@ static void read_force_header(struct reading *reading, yyjson_val *value, struct
     route->force_header = header;
 }
 
-/* "10.0.0.0/8", "::1"; what stands behind the prefix is cleared. */
-static bool parse_network(struct text text, struct route_network *network)
-{
-    char address[INET6_ADDRSTRLEN];
-    const char *slash = text.at == NULL ? NULL : memchr(text.at, '/', text.length);
-    size_t length = slash == NULL ? text.length : (size_t)(slash - text.at);
-    if (length == 0 || length >= sizeof address || memchr(text.at, '\0', text.length) != NULL)
-        return false;
-    text_copy((struct text){text.at, length}, address, sizeof address);
-    *network = (struct route_network){.address = {[10] = 0xff, [11] = 0xff}};
-    bool is_ipv4 = inet_pton(AF_INET, address, network->address + 12) == 1;
-    if (!is_ipv4 && inet_pton(AF_INET6, address, network->address) != 1)
-        return false;
-    unsigned most = is_ipv4 ? 32 : 128, prefix = most;
-    if (slash != NULL) {
-        char digits[4];
-        size_t count = text.length - length - 1;
-        if (count == 0 || count >= sizeof digits || strspn(slash + 1, "0123456789") < count)
-            return false;
-        text_copy((struct text){slash + 1, count}, digits, sizeof digits);
-        prefix = (unsigned)strtoul(digits, NULL, 10);
-    }
-    if (prefix > most)
-        return false;
-    network->prefix = (uint8_t)(prefix + (is_ipv4 ? 96 : 0));
-    for (unsigned bit = network->prefix; bit < 128; bit++)
-        network->address[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
-    return true;
-}
-
 static void read_networks(struct reading *reading, yyjson_val *list, struct route *route)
 {
     if (!is_list(reading, "force_from", list, ROUTE_NETWORKS_MAX))
@@ -340,7 +309,7 @@ static void read_networks(struct reading *reading, yyjson_val *list, struct rout
     yyjson_arr_foreach(list, index, size, value)
     {
         char field[FIELD_MAX];
-        if (parse_network(text_of_value(value), &route->force_from[route->network_count])) {
+        if (address_network_read(text_of_value(value), &route->force_from[route->network_count])) {
             route->network_count++;
             continue;
         }

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "checked.h"
 
+#include "api_key.h"
 #include "cgroup.h"
 #include "curve.h"
 #include "inspect.h"
@@ -125,6 +126,16 @@ static void warn_of_route(struct check *check, const struct model_config *model)
     warn_of_version(check, model, route->shadow.version);
 }
 
+static void check_auth(struct check *check)
+{
+    const struct config *config = check->config;
+    if (config->auth_required != 0)
+        api_keys_free(api_keys_read(config->auth_keys_file, &check->errors));
+    else
+        config_complain(&check->warnings,
+                        "auth.required is off: everybody who reaches the web server may ask for everything");
+}
+
 static void warn(struct check *check)
 {
     int64_t threads = check_all_threads(check);
@@ -171,6 +182,7 @@ static void check_all(struct check *check)
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
     curve_check(config, errors);
+    check_auth(check);
     check->list = model_list_load(config->models_directory, errors);
     check->said = deployments_read(deployments_path(config, path), &check->warnings);
     check->models = object_alloc(check->list->count * sizeof(struct check_model));

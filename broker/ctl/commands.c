@@ -251,6 +251,43 @@ static const struct command commands[] = {
              "a worker's by\n"
              "worker.curve_secret_file, its public key goes to broker.curve_allow.\n",
      .run = keygen_command},
+    {.name = "key",
+     .summary = "show the API keys of clients",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text = "Nothing that is shown, or kept in auth.keys_file, can be used as a key. ID is public: it names "
+             "the key in logs\n"
+             "and to the other verbs. Changes need no running Outrigger; frontends that run know them within "
+             "a second.\n",
+     .run = key_command},
+    {.name = "key list",
+     .summary = "the same",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text = "",
+     .run = key_command},
+    {.name = "key add",
+     .summary = "make a key, which is shown this once",
+     .operands = "NAME",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_KEY_SCOPES, OPTION_KEY_MODELS,
+                 OPTION_KEY_EXPIRES, OPTION_KEY_REQUESTS, OPTION_KEY_ROWS, OPTION_KEY_BURST},
+     .text =
+         "NAME is for people: who has the key, or what it is for. Clients send it as X-API-Key: KEY, or as\n"
+         "Authorization: Bearer KEY.\n",
+     .run = key_add_command},
+    {.name = "key rotate",
+     .summary = "give a key another secret, while the old one is good for a time",
+     .operands = "KEY",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_KEY_GRACE, OPTION_KEY_EXPIRES},
+     .text =
+         "KEY is its id, or its name where one alone has it. Id, scopes, models and limits stay. A second "
+         "rotation ends the\n"
+         "grace of the first.\n",
+     .run = key_rotate_command},
+    {.name = "key revoke",
+     .summary = "end a key, within a second",
+     .operands = "KEY",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_KEY_PREVIOUS},
+     .text = "KEY is its id, or its name where one alone has it.\n",
+     .run = key_revoke_command},
     {.name = "completion",
      .summary = "print what makes a shell complete our commands",
      .operands = "bash|zsh|fish",

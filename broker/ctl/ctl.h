@@ -160,6 +160,10 @@ int version_command(const struct arguments *arguments);
 int completion_command(const struct arguments *arguments);
 int complete_command(const struct arguments *arguments);
 int keygen_command(const struct arguments *arguments);
+int key_command(const struct arguments *arguments);
+int key_add_command(const struct arguments *arguments);
+int key_rotate_command(const struct arguments *arguments);
+int key_revoke_command(const struct arguments *arguments);
 int help_command(const struct arguments *arguments);
 
 #endif

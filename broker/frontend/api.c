@@ -176,9 +176,9 @@ static void ready(const struct api *api, const struct catalog *catalog, struct h
 
 /* ---- handling ---- */
 
-static void show_model(const struct catalog *catalog, struct text name, struct http_response *response)
+static void show_model(const struct api_call *call, struct text name, struct http_response *response)
 {
-    const struct catalog_model *model = catalog_find(catalog, name);
+    const struct catalog_model *model = auth_find_model(call->catalog, &call->identity, name);
     if (model == NULL)
         problem_kind(response, FAILURE_UNKNOWN_MODEL, "there is no model \"%.*s\"", (int)name.length,
                      name.at);
@@ -203,9 +203,9 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
         return API_RESPOND;
     }
     if (called->call == CALL_MODELS)
-        describe_models(&response->body, call->catalog);
+        describe_models(&response->body, call->catalog, &call->identity);
     else if (called->call == CALL_MODEL)
-        show_model(call->catalog, called->model, response);
+        show_model(call, called->model, response);
     else if (predict(api->context.config, lane, request, called, call, response))
         return API_ASK;
     return API_RESPOND;
@@ -227,6 +227,18 @@ static bool answers_json(enum call call)
            call == CALL_MODELS || call == CALL_MODEL;
 }
 
+/* Who it is; without authentication it is whoever shows the same key. */
+static enum auth_next ask_who(const struct api *api, const struct http_request *request,
+                              const struct called *called, struct api_call *call,
+                              struct http_response *response)
+{
+    if (api->context.auth != NULL)
+        return auth_request(api->context.auth, request, called, &call->identity, response);
+    call->identity.tenant = request->tenant;
+    call->identity.rights = RIGHTS_ALL;
+    return AUTH_GRANTED;
+}
+
 enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
                          struct api_call *call, struct http_response *response)
 {
@@ -240,6 +252,9 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
     }
     struct called called = call_find(request);
     call->call = called.call;
+    enum auth_next next = ask_who(api, request, &called, call, response);
+    if (next != AUTH_GRANTED)
+        return next == AUTH_PENDING ? API_WAIT : API_RESPOND;
     if (answers_json(called.call) && !accept_allows(request->accept, "application/json")) {
         problem_status(response, 406, "the answer is application/json, which the Accept header refuses");
         return API_RESPOND;
@@ -345,6 +360,7 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
 {
     CHECK_OBJECT(api, API_MAGIC);
     counts_call(api->counts, call->call, response->status);
+    counts_auth(api->counts, call->identity.kind, call->identity.outcome);
     if (call->call != CALL_PREDICT && call->call != CALL_BATCH_PREDICT)
         return;
     if (call->steered != STEERED_NOT)

@@ -5,6 +5,7 @@
  *     loop's thread or a lane's                 loop's thread
  *     api_handle -> API_RESPOND ..............> api_count, write the response, api_call_end
  *                -> API_METRICS ..............> ask the collector, api_metrics, then as above
+ *                -> API_WAIT .............> once the token module has settled: api_handle again
  *                -> API_ASK ..................> api_call_take, client_send; api_answer, then as above
  *
  * Threads: api_handle (each thread with a lane of its own), api_answer and api_refuse may run in any thread;
@@ -13,6 +14,7 @@
 #ifndef OUTRIGGER_API_H
 #define OUTRIGGER_API_H
 
+#include "auth.h"
 #include "calls.h"
 #include "catalog.h"
 #include "client.h"
@@ -29,6 +31,7 @@ struct api_context {
     struct predictions *predictions;      /* NULL: none are kept */
     bool (*broker_connected)(void *self); /* asked for /ready */
     void *self;
+    struct auth *auth; /* NULL: nobody is asked who it is, and everybody may do everything */
 };
 struct api *api_new(const struct api_context *context);
 void api_free(struct api *api);
@@ -47,7 +50,8 @@ void api_lane_free(struct api_lane *lane);
 enum api_next {
     API_RESPOND, /* the response is complete */
     API_ASK,     /* send `request` with `ask` to the broker, then api_answer */
-    API_METRICS  /* ask the collector for its text, then api_metrics */
+    API_METRICS, /* ask the collector for its text, then api_metrics */
+    API_WAIT     /* somebody else is asked who this is: keep the request, and handle it again then */
 };
 
 /* One call under way. Embedded by its owner; zero it once, before the first use. Between api_handle and
@@ -56,6 +60,8 @@ struct api_call {
     enum call call;
     struct client_request *request; /* API_ASK: the tensors, filled in; the call's until api_call_take */
     struct client_ask ask;          /* API_ASK: what to send with it */
+
+    struct identity identity; /* who asks; others may read it from api_handle to api_call_end */
 
     /* What the answer needs later; nobody else's. */
     struct catalog *catalog;

@@ -37,6 +37,22 @@ const char *call_label(enum call call)
     return (size_t)call < COUNT_OF(labels) ? labels[call] : "other";
 }
 
+enum right call_right(enum call call)
+{
+    switch (call) {
+    case CALL_OTHER: /* that there is nothing is no secret */
+    case CALL_HEALTH:
+    case CALL_READY:
+        return RIGHT_NONE;
+    case CALL_METRICS:
+        return RIGHT_METRICS;
+    case CALL_FEEDBACK:
+        return RIGHT_FEEDBACK;
+    default:
+        return RIGHT_PREDICT;
+    }
+}
+
 /* True when the path follows the pattern; `names` are then what stood for its stars. */
 static bool matches(const char *path, const char *pattern, struct text names[NAMES_MAX])
 {

@@ -3,6 +3,7 @@
 #define OUTRIGGER_CALLS_H
 
 #include "http.h"
+#include "identity.h"
 
 /* The calls of the API, and how counters name them. */
 #define CALLS(X)                                                                                             \
@@ -24,6 +25,8 @@ enum call {
 };
 
 const char *call_label(enum call call);
+/* Which right one needs for the call; RIGHT_NONE: it is everybody's. */
+enum right call_right(enum call call);
 
 /* What was called. Texts are views of the request's path. */
 struct called {

@@ -40,6 +40,7 @@ struct counts {
     unsigned magic;
     struct metrics *metrics;
     struct call_series calls[CALL_COUNT][STATUS_SLOTS];
+    struct series *auth[IDENTITY_WEB_SERVER + 1][AUTH_OUTCOME_COUNT]; /* NULL: not counted yet */
     struct model_series *models;
 };
 
@@ -87,6 +88,16 @@ void counts_call(struct counts *counts, enum call call, int status)
         }
     }
     series_add(find_requests(counts, call, status), 1);
+}
+
+void counts_auth(struct counts *counts, enum identity_kind kind, enum auth_outcome outcome)
+{
+    CHECK_OBJECT(counts, COUNTS_MAGIC);
+    struct series **series = &counts->auth[kind][outcome];
+    if (*series == NULL)
+        *series = metrics_series(counts->metrics, METRIC_AUTH, auth_kind_label(kind),
+                                 auth_outcome_label(outcome), NULL);
+    series_add(*series, 1);
 }
 
 static void find_series(struct counts *counts, struct model_series *series, const char *what,

@@ -2,6 +2,7 @@
 #ifndef OUTRIGGER_COUNTS_H
 #define OUTRIGGER_COUNTS_H
 
+#include "auth.h"
 #include "calls.h"
 #include "metrics.h"
 #include "protocol.h"
@@ -14,6 +15,8 @@ void counts_free(struct counts *counts);
 
 /* Any call: one HTTP request answered with that status. */
 void counts_call(struct counts *counts, enum call call, int status);
+/* Who asked, and what authentication said. */
+void counts_auth(struct counts *counts, enum identity_kind kind, enum auth_outcome outcome);
 /* A prediction with success: rows, and nanoseconds from the request read to the answer ready. Names of the
  * catalog. */
 void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,

@@ -5,6 +5,8 @@
  * SPDX-License-Identifier: MIT */
 #include "describe.h"
 
+#include "auth.h"
+
 #include <stdio.h>
 
 static void add_text(struct output *out, const char *name, const char *value)
@@ -47,13 +49,17 @@ static void add_summary(struct output *out, const struct catalog_model *model)
     }
 }
 
-void describe_models(struct output *out, const struct catalog *catalog)
+void describe_models(struct output *out, const struct catalog *catalog, const struct identity *identity)
 {
+    bool first = true;
     output_add_string(out, "{\"models\":[");
     for (size_t i = 0; i < catalog_count(catalog); i++) {
         const struct catalog_model *model = catalog_at(catalog, i);
-        if (i > 0)
+        if (!auth_may_use(identity, text_of(model->name)))
+            continue;
+        if (!first)
             output_add_char(out, ',');
+        first = false;
         add_summary(out, model);
         output_add_string(out, ",\"versions\":[");
         for (size_t j = 0; j < model->version_count; j++)

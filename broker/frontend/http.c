@@ -223,6 +223,29 @@ uint64_t http_hash(const char *text)
     return hash == 0 ? 1 : hash;
 }
 
+static void read_authorization(struct http_request *request, const char *value)
+{
+    request->credential_count++;
+    if (request->authorization == NULL)
+        request->authorization = value;
+    if (request->tenant == 0)
+        request->tenant = http_hash(value);
+}
+
+static void read_api_key(struct http_request *request, const char *value)
+{
+    request->credential_count++;
+    if (request->api_key == NULL)
+        request->api_key = value;
+    request->tenant = http_hash(value);
+}
+
+static void read_forwarded_for(struct http_request *request, const char *value)
+{
+    request->forwarded_for = value;
+    request->forwarded = true;
+}
+
 /* A header of the request, "HTTP_NAME=value". The first one of a name counts, as in FCGX_GetParam. By its
  * first letter at once: most headers are none that we read. */
 static void read_header(struct http_request *request, const char *parameter)
@@ -232,14 +255,17 @@ static void read_header(struct http_request *request, const char *parameter)
     const char *header = parameter + 5, *value;
     switch (header[0]) {
     case 'A':
-        if ((value = VALUE_OF(header, "AUTHORIZATION")) != NULL && request->tenant == 0)
-            request->tenant = http_hash(value);
+        if ((value = VALUE_OF(header, "AUTHORIZATION")) != NULL)
+            read_authorization(request, value);
         else if ((value = VALUE_OF(header, "ACCEPT")) != NULL)
             request->accept = text_of(value);
         break;
     case 'C':
         if ((value = VALUE_OF(header, "CONTENT_ENCODING")) != NULL)
             request->content_encoding = text_of(value);
+        break;
+    case 'F':
+        request->forwarded |= VALUE_OF(header, "FORWARDED") != NULL;
         break;
     case 'P':
         if ((value = VALUE_OF(header, "PREFER")) != NULL)
@@ -254,7 +280,9 @@ static void read_header(struct http_request *request, const char *parameter)
         if ((value = VALUE_OF(header, "X_REQUEST_ID")) != NULL && request->id[0] == '\0' && id_ok(value))
             strcpy(request->id, value);
         else if ((value = VALUE_OF(header, "X_API_KEY")) != NULL)
-            request->tenant = http_hash(value);
+            read_api_key(request, value);
+        else if ((value = VALUE_OF(header, "X_FORWARDED_FOR")) != NULL)
+            read_forwarded_for(request, value);
         break;
     default:
         break;
@@ -273,6 +301,8 @@ static const char *read_parameter(struct http_request *request, const char *para
             request->method = method_of(value);
         else if (uri == NULL && (value = VALUE_OF(parameter, "REQUEST_URI")) != NULL)
             return value;
+        else if ((value = VALUE_OF(parameter, "REMOTE_ADDR")) != NULL && request->remote_address == NULL)
+            request->remote_address = value;
         break;
     case 'C':
         if ((value = VALUE_OF(parameter, "CONTENT_TYPE")) != NULL)
@@ -355,6 +385,8 @@ const char *http_reason(int status)
         {200, "OK"},
         {202, "Accepted"},
         {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
         {406, "Not Acceptable"},
@@ -363,6 +395,7 @@ const char *http_reason(int status)
         {414, "URI Too Long"},
         {415, "Unsupported Media Type"},
         {422, "Unprocessable Content"},
+        {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
         {499, "Client Closed Request"},
         {500, "Internal Server Error"},

@@ -57,6 +57,13 @@ struct http_request {
     char traceparent[HTTP_TRACEPARENT + 1]; /* "" when there is none or it is not valid */
     uint64_t
         tenant; /* who asks, by a hash of the API key (X-API-Key, else Authorization); 0: none was shown */
+    const char *api_key;        /* the first X-API-Key; NULL: there is none */
+    const char *authorization;  /* the first Authorization; NULL likewise */
+    unsigned credential_count;  /* how many of both headers there are */
+    const char *remote_address; /* REMOTE_ADDR, the web server's peer; NULL: not said */
+    const char
+        *forwarded_for; /* the last X-Forwarded-For, which the nearest proxy wrote; NULL: there is none */
+    bool forwarded;     /* there is one, or Forwarded: a proxy, or somebody who plays one, has passed it on */
     char *const *parameters; /* what it was made of */
     bool want_timing; /* the request says `Prefer: server-timing` (RFC 7240): answer with Server-Timing */
 

@@ -3,26 +3,12 @@
 #ifndef OUTRIGGER_IDENTITY_H
 #define OUTRIGGER_IDENTITY_H
 
-#include "object.h"
+#include "address.h"
+#include "rights.h"
 
 enum {
     IDENTITY_NAME_MAX = 128,  /* bytes; longer names are cut */
     IDENTITY_MODELS_MAX = 512 /* bytes of the models that one may use */
-};
-
-/* What one may do; the names are those of scopes, of keys and of tokens alike. */
-#define RIGHTS(X)                                                                                            \
-    X(PREDICT, "predict", 1)                                                                                 \
-    X(FEEDBACK, "feedback", 2)                                                                               \
-    X(METRICS, "metrics", 4)                                                                                 \
-    X(ADMIN, "admin", 8)
-
-enum right {
-    RIGHT_NONE = 0, /* everybody may */
-#define X(name, text, bit) RIGHT_##name = bit,
-    RIGHTS(X)
-#undef X
-        RIGHTS_ALL = 15
 };
 
 enum identity_kind {
@@ -32,13 +18,40 @@ enum identity_kind {
     IDENTITY_WEB_SERVER /* the web server says who it is */
 };
 
+/* What came of asking, as counters name it. */
+#define AUTH_OUTCOMES(X)                                                                                     \
+    X(OPEN, "open") /* nobody was asked: the call is everybody's, or auth.required is off */                 \
+    X(GRANTED, "granted")                                                                                    \
+    X(MISSING, "missing")     /* nothing was shown */                                                        \
+    X(MALFORMED, "malformed") /* two credentials, or one where none belongs */                               \
+    X(INVALID, "invalid")     /* what was shown is nobody's, or not any more */                              \
+    X(RIGHT, "right")         /* somebody, who may not do this */                                            \
+    X(TOO_MANY, "too_many")   /* one wrong credential too many from this address */                          \
+    X(PENDING, "pending")     /* somebody else is being asked */
+
+enum auth_outcome {
+#define X(name, label) AUTH_OUTCOME_##name,
+    AUTH_OUTCOMES(X)
+#undef X
+        AUTH_OUTCOME_COUNT
+};
+
 struct identity {
     enum identity_kind kind;
+    enum auth_outcome outcome;
     unsigned rights;                      /* enum right's, added */
     uint64_t tenant;                      /* whose turn it is in the queue and in limits; 0: nobody known */
     int64_t expires_at;                   /* seconds since 1970; 0: does not */
     char name[IDENTITY_NAME_MAX + 1];     /* for people, logs and the audit log; never a secret */
     char models[IDENTITY_MODELS_MAX + 1]; /* names, separated by blanks, "prefix*" too; "": all */
+    const char *why; /* constant: why nobody was let in, for log and audit, never for the client; NULL */
+    struct address address; /* the client's, behind proxies that are trusted */
 };
+
+/* What may be behind a bearer token that is no API key. */
+enum token_verdict { TOKEN_GOOD, TOKEN_BAD, TOKEN_PENDING };
+typedef enum token_verdict
+token_check(void *self, struct text token, struct identity *identity,
+            const char **why); /* why: a constant, for log and audit, never for the client */
 
 #endif

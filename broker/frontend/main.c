@@ -176,11 +176,14 @@ int main(int argc, char **argv)
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     void *zmq = zmq_ctx_new();
     keep_predictions(&program, config, options.name);
+    struct auth *auth =
+        auth_new(&(struct auth_context){.config = config, .loop = program.loop, .metrics = metrics});
     struct api *api = program.api = api_new(&(struct api_context){.config = config,
                                                                   .metrics = metrics,
                                                                   .predictions = program.predictions,
                                                                   .broker_connected = connected,
-                                                                  .self = &program});
+                                                                  .self = &program,
+                                                                  .auth = auth});
     program.client = client_new(zmq, program.loop, config->broker_askers,
                                 (size_t)config->frontend_max_in_flight, metrics, catalog_came, &program);
     struct stats_publisher *stats =
@@ -207,6 +210,7 @@ int main(int argc, char **argv)
     client_free(program.client);
     stats_publisher_free(stats);
     api_free(api);
+    auth_free(auth);
     zmq_ctx_term(zmq);
     loop_timer_cancel(program.loop, &program.drain);
     loop_timer_cancel(program.loop, &program.catalog_wait);

@@ -60,7 +60,7 @@ static bool decode_tree(const struct config *config, struct api_lane *lane,
 /* A guess: is the model of the path, or the default one, one for plain rows? The body may name another. */
 static bool expects_plain(const struct api_call *call, const struct called *called)
 {
-    const struct catalog_model *model = catalog_find(call->catalog, called->model);
+    const struct catalog_model *model = auth_find_model(call->catalog, &call->identity, called->model);
     const struct catalog_version *version = model == NULL ? NULL : catalog_version(model, called->version);
     return version != NULL && version->layout != NULL && version->layout->single_float;
 }
@@ -96,19 +96,30 @@ static bool read_body(const struct config *config, struct api_lane *lane, const 
 
 /* ---- which model ---- */
 
-/* "there are: a, b and 3 more" */
-static void known_models(const struct catalog *catalog, char text[MODELS_TEXT_MAX])
+static bool may_use(const struct api_call *call, size_t index)
 {
-    size_t count = catalog_count(catalog);
+    return auth_may_use(&call->identity, text_of(catalog_at(call->catalog, index)->name));
+}
+
+/* "there are: a, b and 3 more", of those that it may use. */
+static void known_models(const struct api_call *call, char text[MODELS_TEXT_MAX])
+{
+    size_t all = catalog_count(call->catalog), count = 0, shown = 0;
+    for (size_t i = 0; i < all; i++)
+        count += may_use(call, i);
     size_t length = (size_t)snprintf(text, MODELS_TEXT_MAX, count == 0 ? "there are none" : "there are: ");
-    for (size_t i = 0; i < count; i++) {
-        const char *name = catalog_at(catalog, i)->name;
+    for (size_t i = 0; i < all; i++) {
+        const char *name = catalog_at(call->catalog, i)->name;
         bool room = length + strlen(name) + 32 < MODELS_TEXT_MAX;
-        if (i == MODELS_SHOWN || !room) {
-            snprintf(text + length, MODELS_TEXT_MAX - length, " and %zu more", count - i);
+        if (!may_use(call, i))
+            continue;
+        if (shown == MODELS_SHOWN || !room) {
+            snprintf(text + length, MODELS_TEXT_MAX - length, " and %zu more", count - shown);
             return;
         }
-        length += (size_t)snprintf(text + length, MODELS_TEXT_MAX - length, "%s%s", i > 0 ? ", " : "", name);
+        length +=
+            (size_t)snprintf(text + length, MODELS_TEXT_MAX - length, "%s%s", shown > 0 ? ", " : "", name);
+        shown++;
     }
 }
 
@@ -137,10 +148,10 @@ static bool find_model(const struct config *config, struct api_call *call, struc
     char known[MODELS_TEXT_MAX];
     if (name.length == 0)
         name = text_of(config->default_model);
-    call->model = catalog_find(call->catalog, name);
+    call->model = auth_find_model(call->catalog, &call->identity, name);
     if (call->model != NULL)
         return true;
-    known_models(call->catalog, known);
+    known_models(call, known);
     if (name.length == 0)
         problem_kind(response, FAILURE_INVALID, "the request names no model and there is no default one; %s",
                      known);
@@ -291,13 +302,13 @@ static void fill_ask(const struct config *config, const struct api_lane *lane,
     struct text key = {call->key, lane->body.key.length};
     text_copy(lane->body.key, call->key, sizeof call->key);
     if (call->model->route != NULL)
-        key = steering_key(call->model->route, request, key, call->key);
+        key = steering_key(call->model->route, request, call->identity.tenant, key, call->key);
     call->ask = (struct client_ask){
         .model = text_of(call->model->name),
         .version = text_of(call->asked_version),
         .rows = call->ask.rows,
         .deadline = deadline_of(config, call, lane->body.timeout_ms),
-        .tenant = request->tenant,
+        .tenant = call->identity.tenant,
         .version_optional = call->steered == STEERED_BY_RULE,
         .key = key,
         .tag = text_of(call->id),

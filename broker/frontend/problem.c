@@ -97,6 +97,10 @@ static void write_problem(struct http_response *response, int status, const char
 static const char *kind_of_status(int status)
 {
     switch (status) {
+    case 401:
+        return "unauthenticated";
+    case 403:
+        return "forbidden";
     case 404:
         return "not_found";
     case 405:
@@ -109,6 +113,8 @@ static const char *kind_of_status(int status)
         return failure_label(FAILURE_TOO_LARGE);
     case 415:
         return "unsupported_media_type";
+    case 429:
+        return "rate_limited";
     case 503:
         return failure_label(FAILURE_OVERLOADED);
     default:

@@ -77,8 +77,8 @@ static struct text key_of(const char *value, char room[STEERING_KEY_ROOM])
     return text_of(room);
 }
 
-struct text steering_key(const struct route *route, const struct http_request *request, struct text body_key,
-                         char room[STEERING_KEY_ROOM])
+struct text steering_key(const struct route *route, const struct http_request *request, uint64_t tenant,
+                         struct text body_key, char room[STEERING_KEY_ROOM])
 {
     const char *value = NULL;
     switch (route->by) {
@@ -86,9 +86,9 @@ struct text steering_key(const struct route *route, const struct http_request *r
     case ROUTE_BY_KEY:
         return body_key;
     case ROUTE_BY_API_KEY: /* never the key itself */
-        if (request->tenant == 0)
+        if (tenant == 0)
             return (struct text){0};
-        snprintf(room, STEERING_KEY_ROOM, "%016" PRIx64, request->tenant);
+        snprintf(room, STEERING_KEY_ROOM, "%016" PRIx64, tenant);
         return text_of(room);
     case ROUTE_BY_ADDRESS:
         value = http_request_parameter(request, "REMOTE_ADDR");

@@ -23,9 +23,9 @@ struct text steering_version(const struct catalog_model *model, const struct htt
                              enum steered *steered);
 
 /* What is hashed for this request (empty: nothing), by the route: a view of `body_key`, or a text in `room`.
- */
+ * `tenant` is who asks (identity.h), 0 for nobody known. */
 enum { STEERING_KEY_ROOM = PROTOCOL_TEXT_MAX + 1 };
-struct text steering_key(const struct route *route, const struct http_request *request, struct text body_key,
-                         char room[STEERING_KEY_ROOM]);
+struct text steering_key(const struct route *route, const struct http_request *request, uint64_t tenant,
+                         struct text body_key, char room[STEERING_KEY_ROOM]);
 
 #endif

@@ -20,9 +20,25 @@ struct audit {
 };
 
 /* The commands that change something; `route` only when it says a route. */
-static const char *const acts[] = {"promote", "rollback", "route",         "load",           "unload",
-                                   "scale",   "reload",   "reload-model",  "rescan",         "restart",
-                                   "stop",    "rollout",  "rollout-pause", "rollout-resume", "rollout-abort"};
+static const char *const acts[] = {"promote",
+                                   "rollback",
+                                   "route",
+                                   "load",
+                                   "unload",
+                                   "scale",
+                                   "reload",
+                                   "reload-model",
+                                   "rescan",
+                                   "restart",
+                                   "stop",
+                                   "rollout",
+                                   "rollout-pause",
+                                   "rollout-resume",
+                                   "rollout-abort",
+                                   "key-add",
+                                   "key-rotate",
+                                   "key-revoke",
+                                   "key-revoke-previous"};
 
 struct audit *audit_new(const char *path)
 {

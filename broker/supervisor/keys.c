@@ -2,6 +2,7 @@
  * an operator who takes a key out of it is told when that did not happen. SPDX-License-Identifier: MIT */
 #include "keys.h"
 
+#include "api_key.h"
 #include "control.h"
 #include "curve.h"
 #include "log.h"
@@ -14,6 +15,10 @@ bool keys_check(const struct config *config)
     struct config_errors errors = {0};
     char *rest = errors.text;
     curve_check(config, &errors);
+    if (config->auth_required != 0)
+        api_keys_free(api_keys_read(config->auth_keys_file, &errors));
+    else
+        log_warning("auth.required is off: everybody who reaches the web server may ask for everything");
     for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n"))
         if (*line != '\0')
             log_error("%s", line);

@@ -15,15 +15,18 @@
  *   {"command":"scale","model":M,"instances":N} or "min":N,"max":N, or "reset":true   so many workers
  *   {"command":"wanted","model":M,"version":V}   the broker has a request for a version without workers
  *   {"command":"rollout"...}            see report_rollout.c
+ *   {"command":"key-add"|"key-rotate"|"key-revoke"|"key-revoke-previous","id":I,...}   that has been done
  *   {"command":"stop"}                  stop everything in order; said twice: at once
  *   {"command":"worker-hung","pid":N}   the broker gave that worker up: it computes without end
  *
  * SPDX-License-Identifier: MIT */
 #include "report.h"
 
+#include "api_key.h"
 #include "audit.h"
 #include "deploy.h"
 #include "inventory.h"
+#include "log.h"
 #include "report_rollout.h"
 #include "turnover.h"
 
@@ -320,6 +323,17 @@ static void worker_hung(const struct report *report, yyjson_val *request, yyjson
                        (unsigned long long)yyjson_get_uint(pid));
 }
 
+/* `outrigger key` has changed the file; who did it and what stands in the audit log. */
+static void key_changed(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    (void)report;
+    const char *id = yyjson_get_str(yyjson_obj_get(request, "id"));
+    if (id == NULL || !api_key_id_ok(text_of(id)))
+        control_refuse(reply, "expected the id of an API key");
+    else
+        log_info("API key %s: %s", id, yyjson_get_str(yyjson_obj_get(request, "command")));
+}
+
 /* Every command, by name. False when it is none. */
 static bool run(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
 {
@@ -346,6 +360,10 @@ static bool run(const struct report *report, yyjson_val *request, yyjson_mut_doc
                     {"rollout-pause", report_rollout_pause},
                     {"rollout-resume", report_rollout_resume},
                     {"rollout-abort", report_rollout_abort},
+                    {"key-add", key_changed},
+                    {"key-rotate", key_changed},
+                    {"key-revoke", key_changed},
+                    {"key-revoke-previous", key_changed},
                     {"stop", stop},
                     {"worker-hung", worker_hung}};
     for (size_t i = 0; i < COUNT_OF(commands); i++)
@@ -363,7 +381,8 @@ void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         control_refuse(
             reply, "the supervisor knows status, reload, rescan, restart, progress, models, load, "
                    "unload, reload-model, promote, rollback, route, scale, wanted, rollout, rollout-status, "
-                   "rollout-pause, rollout-resume, rollout-abort, stop and worker-hung");
+                   "rollout-pause, rollout-resume, rollout-abort, key-add, key-rotate, key-revoke, "
+                   "key-revoke-previous, stop and worker-hung");
     audit_command(report->audit, control_uid(report->control), request, reply);
 }
 

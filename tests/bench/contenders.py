@@ -121,7 +121,8 @@ class Outrigger(Contender):
         self.socket = self.folder / "socket"
         self.settings = [f"runtime_directory={self.folder}/run", f"state_directory={self.folder}/state",
                          f"models_directory={models}", "default_model=cancer-logistic", f"frontend.socket={self.socket}",
-                         "frontend.socket_mode=0666", "collector.listen=", "log_level=warning", *settings]
+                         "frontend.socket_mode=0666", "collector.listen=", "log_level=warning",
+                         "auth.required=false", *settings]
         self.seconds_to_ready = None
 
     def command(self, verb: str, *more) -> list:

@@ -176,6 +176,7 @@ class Stack:
             "models_directory": models,
             "default_model": "cancer-logistic" if (models / "cancer-logistic").is_dir() else "",
             "collector.listen": f"127.0.0.1:{self.metrics_port}",
+            "auth.required": "false",  # on purpose: what needs no key is tested without
             "frontend.socket_group": group,
             "supervisor.settle_ms": "200",
         }

@@ -15,6 +15,7 @@ static struct catalog *catalog;
 static uint8_t *schema_bytes;
 static size_t schema_length;
 static struct output out;
+static const struct identity anybody;
 
 static void set_up(void)
 {
@@ -248,7 +249,7 @@ START_TEST(models_are_listed)
 {
     TOLD("", with_schema(entry("m", "2", CATALOG_READY, 1, true)),
          entry("m", "1", CATALOG_DRAINING, 0, false), entry("n", "", CATALOG_LOADING, 0, false));
-    describe_models(&out, catalog);
+    describe_models(&out, catalog, &anybody);
     ck_assert(text_is(
         (struct text){out.bytes, out.length},
         "{\"models\":[{\"id\":\"m\",\"version\":\"2\",\"state\":\"ready\",\"ready\":true,"
@@ -257,7 +258,7 @@ START_TEST(models_are_listed)
     output_clear(&out);
     catalog_release(catalog);
     catalog = catalog_new(NULL, 0, "");
-    describe_models(&out, catalog);
+    describe_models(&out, catalog, &anybody);
     ck_assert(text_is((struct text){out.bytes, out.length}, "{\"models\":[]}\n"));
 }
 END_TEST

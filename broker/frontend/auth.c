@@ -1,0 +1,289 @@
+/* auth: one decision for each request: who it is, and whether that may do what is asked.
+ *
+ *     call that is everybody's, or auth.required off ........................ go on, nobody is asked
+ *     two credentials, or one in a query or a form .......................... 400 invalid_request
+ *     nothing shown, and the web server has let nobody in ................... 401
+ *     no key or token of anybody, or not any more ........................... 401 invalid_token, or 429
+ *     somebody without the right that the call needs ........................ 403 insufficient_scope
+ *
+ * (RFC 6750 section 3.) Why a credential is no good is told to nobody but the log: all causes have one
+ * answer. A good one is never refused for the bad ones that came from the same address: behind one address
+ * there may be many, and none of our keys can be guessed. Called by api.c in whatever thread has the request;
+ * counted in the loop's. SPDX-License-Identifier: MIT */
+#include "auth.h"
+
+#include "api_key.h"
+#include "clock.h"
+#include "credential.h"
+#include "failures.h"
+#include "key_ring.h"
+#include "log.h"
+#include "problem.h"
+#include "visitor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { AUTH_MAGIC = 0x0a07f001 };
+
+#define REALM "Bearer realm=\"outrigger\""
+
+struct auth {
+    unsigned magic;
+    struct auth_context context;
+    struct key_ring *ring; /* NULL: nobody is asked */
+    struct failures *failures;
+    struct address_list proxies;
+    unsigned web_rights;
+    char web_models[IDENTITY_MODELS_MAX + 1];
+};
+
+_Static_assert((int)IDENTITY_NAME_MAX >= (int)API_KEY_NAME_MAX, "a key's name fits an identity");
+_Static_assert((int)IDENTITY_MODELS_MAX == (int)API_KEY_MODELS_MAX,
+               "what a key's models fit, an identity does");
+
+/* What one request is decided by. */
+struct asking {
+    struct auth *auth;
+    const struct http_request *request;
+    enum right right; /* that the call needs */
+    struct identity *identity;
+    struct http_response *response;
+};
+
+/* ---- life ---- */
+
+/* Its parts were checked when it was read (config.c). */
+static void read_config(struct auth *auth, const struct config *config)
+{
+    char word[ADDRESS_WORD_MAX];
+    address_list_read(config->auth_trusted_proxies, &auth->proxies, word);
+    rights_read(config->auth_web_server_scopes, &auth->web_rights, word);
+    api_key_models_read(config->auth_web_server_models, auth->web_models, word);
+}
+
+struct auth *auth_new(const struct auth_context *context)
+{
+    const struct config *config = context->config;
+    struct auth *auth = object_alloc(sizeof *auth);
+    char *path;
+    auth->magic = AUTH_MAGIC;
+    auth->context = *context;
+    read_config(auth, config);
+    if (config->auth_required == 0) /* the supervisor has warned of that */
+        return auth;
+    ENSURE(asprintf(&path, "%s/failures.table", config->runtime_directory) >= 0);
+    auth->failures = failures_new(path);
+    auth->ring = key_ring_new(config->auth_keys_file, context->loop, context->metrics);
+    free(path);
+    return auth;
+}
+
+void auth_free(struct auth *auth)
+{
+    if (auth == NULL)
+        return;
+    CHECK_OBJECT(auth, AUTH_MAGIC);
+    key_ring_free(auth->ring);
+    failures_free(auth->failures);
+    address_list_free(&auth->proxies);
+    auth->magic = 0;
+    free(auth);
+}
+
+/* ---- what is said ---- */
+
+static enum auth_next grant(const struct asking *asking, enum auth_outcome outcome)
+{
+    asking->identity->outcome = outcome;
+    return AUTH_GRANTED;
+}
+
+static enum auth_next refuse(const struct asking *asking, enum auth_outcome outcome, const char *why)
+{
+    asking->identity->outcome = outcome;
+    asking->identity->why = why;
+    return AUTH_REFUSED;
+}
+
+static enum auth_next refuse_nobody(const struct asking *asking)
+{
+    problem_status(asking->response, 401,
+                   "this needs an API key or a bearer token: X-API-Key, or Authorization: Bearer");
+    http_response_add_header(asking->response, "WWW-Authenticate", REALM);
+    return refuse(asking, AUTH_OUTCOME_MISSING, "nothing was shown");
+}
+
+static enum auth_next refuse_form(const struct asking *asking, const char *why)
+{
+    problem_status(asking->response, 400, "%s", why);
+    http_response_add_header(asking->response, "WWW-Authenticate", REALM ", error=\"invalid_request\"");
+    return refuse(asking, AUTH_OUTCOME_MALFORMED, why);
+}
+
+static enum auth_next refuse_right(const struct asking *asking)
+{
+    char value[96];
+    const char *scope = right_text(asking->right);
+    snprintf(value, sizeof value, REALM ", error=\"insufficient_scope\", scope=\"%s\"", scope);
+    problem_status(asking->response, 403, "this needs the scope %s", scope);
+    http_response_add_header(asking->response, "WWW-Authenticate", value);
+    return refuse(asking, AUTH_OUTCOME_RIGHT, "the scope for this is missing");
+}
+
+static enum auth_next refuse_for_now(const struct asking *asking, uint64_t seconds, const char *why)
+{
+    static long long last;
+    char address[ADDRESS_TEXT_MAX];
+    if (log_allowed(&last, 10))
+        log_warning("wrong credentials keep coming from %s",
+                    address_text(&asking->identity->address, address));
+    problem_status(asking->response, 429, "too many wrong credentials came from this address");
+    asking->response->retry_after = seconds;
+    return refuse(asking, AUTH_OUTCOME_TOO_MANY, why);
+}
+
+/* One answer for every cause. */
+static enum auth_next refuse_bad(const struct asking *asking, const char *why)
+{
+    const struct auth *auth = asking->auth;
+    uint64_t wait = failures_add(auth->failures, address_number(&asking->identity->address), clock_now(),
+                                 auth->context.config->auth_max_failures_per_minute);
+    if (wait > 0)
+        return refuse_for_now(asking, wait, why);
+    problem_status(asking->response, 401, "the credential is not, or no longer, valid");
+    http_response_add_header(asking->response, "WWW-Authenticate", REALM ", error=\"invalid_token\"");
+    return refuse(asking, AUTH_OUTCOME_INVALID, why);
+}
+
+/* ---- who it is ---- */
+
+static enum auth_next admit(const struct asking *asking)
+{
+    if ((asking->identity->rights & asking->right) == 0)
+        return refuse_right(asking);
+    return grant(asking, AUTH_OUTCOME_GRANTED);
+}
+
+static enum auth_next try_key(const struct asking *asking, struct text text)
+{
+    const char *why = key_ring_open(asking->auth->ring, text, clock_wall() / SECOND, asking->identity);
+    return why == NULL ? admit(asking) : refuse_bad(asking, why);
+}
+
+/* What the other module may have filled in of an identity that is none is not to be seen. */
+static void forget(struct identity *identity)
+{
+    struct address address = identity->address;
+    *identity = (struct identity){.address = address};
+}
+
+static enum auth_next try_token(const struct asking *asking, struct text text)
+{
+    const struct auth_context *context = &asking->auth->context;
+    struct identity *identity = asking->identity;
+    const char *why = "there are no tokens here, only API keys";
+    enum token_verdict verdict =
+        context->check_token == NULL ? TOKEN_BAD : context->check_token(context->self, text, identity, &why);
+    if (verdict == TOKEN_GOOD) {
+        identity->kind = IDENTITY_TOKEN;
+        return admit(asking);
+    }
+    forget(identity);
+    if (verdict == TOKEN_BAD)
+        return refuse_bad(asking, why);
+    identity->outcome = AUTH_OUTCOME_PENDING;
+    return AUTH_PENDING;
+}
+
+/* Control characters in a name would be written to logs as they are. */
+static void copy_name(struct text from, char name[IDENTITY_NAME_MAX + 1])
+{
+    text_copy(from, name, IDENTITY_NAME_MAX + 1);
+    for (char *at = name; *at != '\0'; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            *at = '?';
+}
+
+static enum auth_next take_web_server(const struct asking *asking, struct text name)
+{
+    const struct auth *auth = asking->auth;
+    struct identity *identity = asking->identity;
+    identity->kind = IDENTITY_WEB_SERVER;
+    identity->rights = auth->web_rights;
+    identity->tenant = http_hash(name.at);
+    copy_name(name, identity->name);
+    memcpy(identity->models, auth->web_models, sizeof identity->models);
+    return admit(asking);
+}
+
+/* ---- the decision ---- */
+
+static enum auth_next decide(const struct asking *asking)
+{
+    struct text name = visitor_name(asking->request, asking->auth->context.config);
+    struct credential credential = credential_read(asking->request, name.length > 0);
+    switch (credential.kind) {
+    case CREDENTIAL_MALFORMED:
+        return refuse_form(asking, credential.why);
+    case CREDENTIAL_KEY:
+        return try_key(asking, credential.text);
+    case CREDENTIAL_TOKEN:
+        return try_token(asking, credential.text);
+    default:
+        return name.length > 0 ? take_web_server(asking, name) : refuse_nobody(asking);
+    }
+}
+
+enum auth_next auth_request(struct auth *auth, const struct http_request *request,
+                            const struct called *called, struct identity *identity,
+                            struct http_response *response)
+{
+    CHECK_OBJECT(auth, AUTH_MAGIC);
+    struct asking asking = {auth, request, call_right(called->call), identity, response};
+    identity->address = visitor_address(request, &auth->proxies);
+    if (auth->ring == NULL) {
+        identity->rights = RIGHTS_ALL;
+        identity->tenant = request->tenant;
+        return grant(&asking, AUTH_OUTCOME_OPEN);
+    }
+    if (asking.right == RIGHT_NONE ||
+        (asking.right == RIGHT_METRICS && visitor_is_local(request, &auth->proxies)))
+        return grant(&asking, AUTH_OUTCOME_OPEN);
+    return decide(&asking);
+}
+
+/* ---- what it may use ---- */
+
+bool auth_may_use(const struct identity *identity, struct text model)
+{
+    return api_key_models_have(identity->models, model);
+}
+
+const struct catalog_model *auth_find_model(const struct catalog *catalog, const struct identity *identity,
+                                            struct text name)
+{
+    const struct catalog_model *model = catalog_find(catalog, name);
+    return model != NULL && auth_may_use(identity, text_of(model->name)) ? model : NULL;
+}
+
+/* ---- labels ---- */
+
+const char *auth_outcome_label(enum auth_outcome outcome)
+{
+    static const char *const labels[] = {
+#define X(name, label) [AUTH_OUTCOME_##name] = label,
+        AUTH_OUTCOMES(X)
+#undef X
+    };
+    return (size_t)outcome < COUNT_OF(labels) ? labels[outcome] : "";
+}
+
+const char *auth_kind_label(enum identity_kind kind)
+{
+    static const char *const labels[] = {[IDENTITY_NOBODY] = "nobody",
+                                         [IDENTITY_KEY] = "key",
+                                         [IDENTITY_TOKEN] = "token",
+                                         [IDENTITY_WEB_SERVER] = "web_server"};
+    return (size_t)kind < COUNT_OF(labels) ? labels[kind] : "";
+}

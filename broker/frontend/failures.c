@@ -1,0 +1,135 @@
+/* failures: see failures.h.
+ *
+ * A minute begins with the first wrong credential of an address, so that one mistyped key an hour never adds
+ * up. The table has a fixed size: an address has four places in which it may stand, and one that finds them
+ * all taken gets the place whose minute began first. Who has so many addresses that this matters is not
+ * stopped by counting them.
+ *
+ * It is a file that all frontends map, since requests of one client come to whichever is free. A place is two
+ * words that change by compare-and-swap alone, and nobody ever waits: whoever dies in between leaves at worst
+ * a count of one too few. SPDX-License-Identifier: MIT */
+#include "failures.h"
+
+#include "clock.h"
+#include "log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    FAILURES_MAGIC = 0x0fa17001,
+    SETS = 1024, /* a power of two */
+    PLACES = 4,  /* of an address; 64 KB in all */
+    MINUTE = 60  /* seconds */
+};
+
+/* `state` is the second in which the minute began, shifted by 32, and the count. */
+struct place {
+    uint64_t address; /* 0 where state is 0: free */
+    uint64_t state;
+};
+
+struct table {
+    struct place places[SETS][PLACES];
+};
+
+struct failures {
+    unsigned magic;
+    struct table *table;
+};
+
+/* ---- life ---- */
+
+/* The mapped file; MAP_FAILED with errno. */
+static void *map_file(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd == -1)
+        return MAP_FAILED;
+    /* Not a hole: writing to one when the disk is full would be the end of the process. */
+    int error = posix_fallocate(fd, 0, sizeof(struct table));
+    void *table = MAP_FAILED;
+    if (error == 0)
+        table = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (error == 0 && table == MAP_FAILED)
+        error = errno;
+    close(fd);
+    errno = error;
+    return table;
+}
+
+struct failures *failures_new(const char *path)
+{
+    struct failures *failures = object_alloc(sizeof *failures);
+    void *table = path == NULL ? MAP_FAILED : map_file(path);
+    failures->magic = FAILURES_MAGIC;
+    if (path != NULL && table == MAP_FAILED)
+        log_warning("%s: %s; wrong credentials are counted by each frontend alone", path, strerror(errno));
+    if (table == MAP_FAILED)
+        table = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ENSURE(table != MAP_FAILED);
+    failures->table = table;
+    return failures;
+}
+
+void failures_free(struct failures *failures)
+{
+    if (failures == NULL)
+        return;
+    CHECK_OBJECT(failures, FAILURES_MAGIC);
+    munmap(failures->table, sizeof *failures->table);
+    failures->magic = 0;
+    free(failures);
+}
+
+/* ---- counting ---- */
+
+static uint64_t load(const uint64_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_ACQUIRE);
+}
+
+/* Seconds that the state's minute is old; MINUTE or more when it is over, and for one that began in the
+ * future: the file is of an earlier start of the machine. */
+static int64_t age_of(uint64_t state, int64_t second)
+{
+    int64_t began = (int64_t)(state >> 32);
+    return began > second || state == 0 ? MINUTE : second - began;
+}
+
+/* The place of the address, which is made its own if need be. */
+static struct place *place_of(struct failures *failures, uint64_t address, int64_t second)
+{
+    struct place *places = failures->table->places[(address ^ address >> 32) % SETS], *oldest = &places[0];
+    for (size_t i = 0; i < PLACES; i++) {
+        if (load(&places[i].address) == address)
+            return &places[i];
+        if (age_of(load(&places[i].state), second) > age_of(load(&oldest->state), second))
+            oldest = &places[i];
+    }
+    __atomic_store_n(&oldest->state, 0, __ATOMIC_RELEASE);
+    __atomic_store_n(&oldest->address, address, __ATOMIC_RELEASE);
+    return oldest;
+}
+
+uint64_t failures_add(struct failures *failures, uint64_t address, int64_t now, int64_t limit)
+{
+    CHECK_OBJECT(failures, FAILURES_MAGIC);
+    int64_t second = now / SECOND;
+    struct place *place = place_of(failures, address, second);
+    uint64_t before = load(&place->state), after;
+    do {
+        bool fresh = age_of(before, second) >= MINUTE;
+        uint64_t count = fresh ? 0 : before & UINT32_MAX;
+        after = (fresh ? (uint64_t)second << 32 : before & ~(uint64_t)UINT32_MAX) |
+                (count < UINT32_MAX ? count + 1 : count);
+    } while (!__atomic_compare_exchange_n(&place->state, &before, after, false, __ATOMIC_ACQ_REL,
+                                          __ATOMIC_ACQUIRE));
+    if (limit == 0 || (int64_t)(after & UINT32_MAX) <= limit)
+        return 0;
+    return (uint64_t)(MINUTE - age_of(after, second));
+}

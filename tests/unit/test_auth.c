@@ -1,0 +1,600 @@
+/* test_auth: whole requests to one decision: what is shown, who that is, whether it may; what each refusal
+ * looks like; and that the API hides from somebody what is not for it. SPDX-License-Identifier: MIT */
+#include "api.h"
+#include "api_key.h"
+#include "example_schema.h"
+#include "log.h"
+#include "scratch_directory.h"
+
+#include <stdio.h>
+
+static char empty[] = "", keys_file[160], runtime[160];
+static struct config config;
+static struct auth *auth;
+static struct http_ids ids;
+static struct http_request request;
+static struct http_response response;
+static struct identity identity;
+static char body[256];
+static char text[API_KEY_LENGTH + 1]; /* of a key for everything */
+static struct api_keys keys;
+static struct api_key_sha256 *sha256;
+
+/* What the token module will be asked, and what it says. */
+static struct {
+    enum token_verdict verdict;
+    unsigned asked;
+    char token[64];
+} module;
+
+static enum token_verdict check_token(void *self, struct text token, struct identity *who, const char **why)
+{
+    ck_assert_ptr_eq(self, &module);
+    module.asked++;
+    text_copy(token, module.token, sizeof module.token);
+    who->rights = RIGHT_PREDICT;
+    who->tenant = 77;
+    strcpy(who->name, "subject");
+    *why = "the module says so";
+    return module.verdict;
+}
+
+static void add_key(struct api_key pattern, char key[API_KEY_LENGTH + 1])
+{
+    api_key_make(NULL, key);
+    memcpy(pattern.id, key + 4, API_KEY_ID);
+    ck_assert(api_key_digest(sha256, text_of(key), pattern.digest));
+    strcpy(pattern.name, "somebody");
+    pattern.created = 1;
+    ck_assert(api_keys_add(&keys, &pattern));
+    ck_assert_int_eq(api_keys_write(keys_file, &keys), 0);
+}
+
+static void start(token_check *check)
+{
+    auth_free(auth);
+    auth = auth_new(&(struct auth_context){.config = &config, .check_token = check, .self = &module});
+}
+
+static void set_up(void)
+{
+    log_open("test_auth", "error");
+    scratch_make();
+    sha256 = api_key_sha256_new();
+    snprintf(keys_file, sizeof keys_file, "%s/keys.json", scratch_directory);
+    snprintf(runtime, sizeof runtime, "%s", scratch_directory);
+    config = (struct config){.auth_required = 1,
+                             .auth_max_failures_per_minute = 20,
+                             .auth_keys_file = keys_file,
+                             .auth_trusted_proxies = empty,
+                             .auth_trust_remote_user = empty,
+                             .auth_trust_client_certificate = empty,
+                             .auth_web_server_scopes = empty,
+                             .auth_web_server_models = empty,
+                             .runtime_directory = runtime,
+                             .default_model = empty,
+                             .frontend_max_rows = 100,
+                             .frontend_max_json_depth = 64,
+                             .frontend_request_timeout_ms = 10000,
+                             .broker_max_message_bytes = 65536};
+    http_ids_init(&ids);
+    add_key((struct api_key){.rights = RIGHTS_ALL}, text);
+    start(NULL);
+}
+
+static void tear_down(void)
+{
+    auth_free(auth);
+    http_response_free(&response);
+    free(keys.keys);
+    api_key_sha256_free(sha256);
+    scratch_remove();
+}
+
+/* ---- one request ---- */
+
+enum { PARAMETERS_MAX = 16 };
+static char lines[PARAMETERS_MAX][512];
+static char *parameters[PARAMETERS_MAX + 1];
+
+static void read_request(const char *method, const char *uri, const char *const *more)
+{
+    size_t count = 2;
+    snprintf(lines[0], sizeof lines[0], "REQUEST_METHOD=%s", method);
+    snprintf(lines[1], sizeof lines[1], "REQUEST_URI=%s", uri);
+    for (; *more != NULL; more++)
+        snprintf(lines[count++], sizeof lines[0], "%s", *more);
+    for (size_t i = 0; i < count; i++)
+        parameters[i] = lines[i];
+    parameters[count] = NULL;
+    http_request_read(&request, parameters, &ids);
+    request.body = body;
+    request.body_length = strlen(body);
+    request.body_capacity = sizeof body;
+}
+
+static enum auth_next ask(const char *method, const char *uri, const char *const *more)
+{
+    read_request(method, uri, more);
+    struct called called = call_find(&request);
+    identity = (struct identity){.kind = IDENTITY_NOBODY};
+    http_response_begin(&response, &request);
+    return auth_request(auth, &request, &called, &identity, &response);
+}
+
+#define PREDICT(...)  ask("POST", "/api/v1/predict", (const char *const[]){__VA_ARGS__, NULL})
+#define GET(uri, ...) ask("GET", uri, (const char *const[]){__VA_ARGS__, NULL})
+#define REMOTE        "REMOTE_ADDR=192.0.2.1"
+
+static const char *with(const char *head, const char *value)
+{
+    static char buffers[4][512];
+    static unsigned next;
+    char *buffer = buffers[next++ % 4];
+    size_t length = strlen(head);
+    ck_assert_uint_lt(length + strlen(value), sizeof buffers[0]);
+    memmove(buffer, head, length);
+    memmove(buffer + length, value, strlen(value) + 1);
+    return buffer;
+}
+#define KEY(key)    with("HTTP_X_API_KEY=", key)
+#define BEARER(key) with("HTTP_AUTHORIZATION=Bearer ", key)
+
+static void expect(enum auth_next next, int status, enum auth_outcome outcome, const char *header)
+{
+    ck_assert_msg(next == AUTH_REFUSED && response.status == status, "%d %d", next, response.status);
+    ck_assert_str_eq(auth_outcome_label(identity.outcome), auth_outcome_label(outcome));
+    ck_assert_str_eq(response.extra, header);
+    ck_assert(identity.rights == 0 || outcome == AUTH_OUTCOME_RIGHT);
+    ck_assert_ptr_nonnull(identity.why);
+}
+
+#define CHALLENGE    "WWW-Authenticate: Bearer realm=\"outrigger\"\r\n"
+#define ERROR(words) "WWW-Authenticate: Bearer realm=\"outrigger\", error=\"" words "\"\r\n"
+
+static void expect_missing(enum auth_next next)
+{
+    expect(next, 401, AUTH_OUTCOME_MISSING, CHALLENGE);
+}
+
+static void expect_malformed(enum auth_next next)
+{
+    expect(next, 400, AUTH_OUTCOME_MALFORMED, ERROR("invalid_request"));
+}
+
+static void expect_bad(enum auth_next next)
+{
+    expect(next, 401, AUTH_OUTCOME_INVALID, ERROR("invalid_token"));
+}
+
+/* ---- what is shown ---- */
+
+START_TEST(a_key_in_either_header_is_somebody)
+{
+    ck_assert_int_eq(PREDICT(REMOTE, KEY(text)), AUTH_GRANTED);
+    ck_assert(identity.kind == IDENTITY_KEY && identity.outcome == AUTH_OUTCOME_GRANTED);
+    ck_assert_str_eq(identity.name, "somebody");
+    uint64_t tenant = identity.tenant;
+    ck_assert_uint_ne(tenant, request.tenant); /* of the id, not of the key */
+    ck_assert_int_eq(PREDICT(REMOTE, BEARER(text)), AUTH_GRANTED);
+    ck_assert_uint_eq(identity.tenant, tenant);
+    ck_assert_int_eq(PREDICT(REMOTE, with("HTTP_AUTHORIZATION=bEARER   ", text)), AUTH_GRANTED);
+}
+END_TEST
+
+START_TEST(nothing_shown_is_asked_for_something)
+{
+    expect_missing(PREDICT(REMOTE));
+    ck_assert_str_eq(response.kind, "unauthenticated");
+    expect_missing(PREDICT(REMOTE, "HTTP_AUTHORIZATION=Basic YWxpY2U6c2VjcmV0"));
+    expect_missing(PREDICT(REMOTE, "HTTP_AUTHORIZATION=Bearerx"));
+    expect_missing(PREDICT(REMOTE, "HTTP_X_API_KE=y", with("X_API_KEY=", text))); /* no header */
+}
+END_TEST
+
+START_TEST(more_than_one_credential_is_refused)
+{
+    expect_malformed(PREDICT(KEY(text), BEARER(text)));
+    expect_malformed(PREDICT(BEARER(text), BEARER(text)));
+    expect_malformed(PREDICT(KEY(text), KEY(text)));
+    expect_malformed(PREDICT(KEY(text), "HTTP_AUTHORIZATION=Basic YWxpY2U6c2VjcmV0"));
+    expect_malformed(PREDICT(with(KEY(text), ", x")));
+    expect_malformed(PREDICT(with(KEY(text), ",")));
+    expect_malformed(PREDICT(with(BEARER(text), ", Bearer x")));
+    expect_malformed(PREDICT(with("HTTP_AUTHORIZATION=Basic YTpi, Bearer ", text)));
+}
+END_TEST
+
+START_TEST(what_is_no_credential_is_refused)
+{
+    expect_malformed(PREDICT("HTTP_X_API_KEY="));
+    expect_malformed(PREDICT("HTTP_AUTHORIZATION=Bearer"));
+    expect_malformed(PREDICT("HTTP_AUTHORIZATION=Bearer   "));
+    expect_malformed(PREDICT(with(BEARER(text), " x")));
+    expect_malformed(PREDICT("HTTP_X_API_KEY=a\xc3\xa4"));
+    expect_malformed(PREDICT("HTTP_X_API_KEY=a\x01"));
+}
+END_TEST
+
+static void expect_form(const char *type, const char *content, bool refused)
+{
+    strcpy(body, content);
+    enum auth_next next = PREDICT(KEY(text), with("CONTENT_TYPE=", type));
+    ck_assert_msg((next == AUTH_REFUSED && response.status == 400) == refused, "%s: %s", type, content);
+    *body = '\0';
+}
+
+START_TEST(credentials_belong_into_headers)
+{
+    static const char *const queries[] = {"?access_token=x", "?a=b&access_token=x", "?api_key=x",
+                                          "?&access_token="};
+    static const char *const others[] = {"?", "?a=access_token", "?my_access_token=x", "?access_tokens=1",
+                                         "?a=b&"};
+    for (size_t i = 0; i < COUNT_OF(queries); i++) {
+        expect_malformed(
+            ask("POST", with("/api/v1/predict", queries[i]), (const char *const[]){KEY(text), NULL}));
+        expect_malformed(
+            ask("POST", with("/api/v1/predict", queries[i]), (const char *const[]){REMOTE, NULL}));
+    }
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        ck_assert_int_eq(
+            ask("POST", with("/api/v1/predict", others[i]), (const char *const[]){KEY(text), NULL}),
+            AUTH_GRANTED);
+    expect_form("application/x-www-form-urlencoded", "access_token=x", true);
+    expect_form("Application/X-WWW-Form-urlencoded; charset=utf-8", "a=1&access_token=x", true);
+    expect_form("application/x-www-form-urlencoded", "a=access_token", false);
+    expect_form("application/json", "access_token=x", false); /* no form, and nobody looks for one in it */
+}
+END_TEST
+
+/* ---- what is refused ---- */
+
+static void change(size_t at)
+{
+    text[at] = text[at] == 'x' ? 'y' : 'x';
+}
+
+START_TEST(every_cause_has_one_answer)
+{
+    char first[1024], revoked[API_KEY_LENGTH + 1], expired[API_KEY_LENGTH + 1];
+    api_key_make(NULL, revoked);
+    add_key((struct api_key){.rights = RIGHTS_ALL, .expires = 2}, expired);
+    start(NULL);
+    change(30);
+    const char *bad[] = {text, revoked, expired, "ork_", "x", "eyJhbGciOiJub25lIn0.e30."};
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        expect_bad(PREDICT("HTTP_X_REQUEST_ID=r", i % 2 == 0 ? KEY(bad[i]) : BEARER(bad[i])));
+        if (i == 0)
+            text_copy((struct text){response.body.bytes, response.body.length}, first, sizeof first);
+        ck_assert(text_is((struct text){response.body.bytes, response.body.length}, first));
+        ck_assert_ptr_null(strstr(first, bad[i]));
+    }
+}
+END_TEST
+
+START_TEST(a_right_that_is_missing_is_named)
+{
+    char narrow[API_KEY_LENGTH + 1], none[API_KEY_LENGTH + 1];
+    add_key((struct api_key){.rights = RIGHT_METRICS}, narrow);
+    add_key((struct api_key){.rights = 0}, none);
+    start(NULL);
+    expect(
+        PREDICT(REMOTE, KEY(narrow)), 403, AUTH_OUTCOME_RIGHT,
+        "WWW-Authenticate: Bearer realm=\"outrigger\", error=\"insufficient_scope\", scope=\"predict\"\r\n");
+    ck_assert_str_eq(identity.name, "somebody"); /* for the log */
+    ck_assert_int_eq(GET("/metrics", REMOTE, KEY(narrow)), AUTH_GRANTED);
+    ck_assert_int_eq(GET("/metrics", REMOTE, KEY(none)), AUTH_REFUSED);
+    ck_assert_int_eq(response.status, 403);
+}
+END_TEST
+
+START_TEST(too_many_wrong_ones_are_put_off)
+{
+    for (int i = 0; i < 20; i++)
+        expect_bad(PREDICT(REMOTE, KEY("x")));
+    expect(PREDICT(REMOTE, KEY("x")), 429, AUTH_OUTCOME_TOO_MANY, "");
+    ck_assert(response.retry_after >= 1 && response.retry_after <= 60);
+    ck_assert_str_eq(response.kind, "rate_limited");
+    expect_bad(PREDICT("REMOTE_ADDR=192.0.2.2", KEY("x")));
+    ck_assert_int_eq(PREDICT(REMOTE, KEY(text)), AUTH_GRANTED);
+    expect_missing(PREDICT(REMOTE));
+    expect(PREDICT(REMOTE, KEY("x"), "HTTP_X_FORWARDED_FOR=10.0.0.1"), 429, AUTH_OUTCOME_TOO_MANY, "");
+}
+END_TEST
+
+/* ---- where it comes from ---- */
+
+static void expect_address(const char *expected)
+{
+    char shown[ADDRESS_TEXT_MAX];
+    ck_assert_str_eq(address_text(&identity.address, shown), expected);
+}
+
+START_TEST(proxies_are_believed_when_they_are_trusted)
+{
+    static char proxies[] = "10.0.0.0/8 ::1";
+    static const struct {
+        const char *remote, *forwarded, *expected;
+    } cases[] = {
+        {"REMOTE_ADDR=10.0.0.1", "1.2.3.4", "1.2.3.4"},
+        {"REMOTE_ADDR=10.0.0.1", "6.6.6.6, 1.2.3.4", "1.2.3.4"},
+        {"REMOTE_ADDR=10.0.0.1", "6.6.6.6,\t1.2.3.4 , 10.0.0.2", "1.2.3.4"},
+        {"REMOTE_ADDR=::1", "2001:db8::1", "2001:db8::1"},
+        {"REMOTE_ADDR=10.0.0.1", "10.0.0.2, 10.0.0.3", "10.0.0.2"},
+        {"REMOTE_ADDR=10.0.0.1", "1.2.3.4, unknown", "10.0.0.1"},
+        {"REMOTE_ADDR=10.0.0.1", "1.2.3.4, , 10.0.0.2", "10.0.0.2"},
+        {"REMOTE_ADDR=10.0.0.1", "", "10.0.0.1"},
+        {"REMOTE_ADDR=10.0.0.1", ",", "10.0.0.1"},
+        {"REMOTE_ADDR=11.0.0.1", "1.2.3.4", "11.0.0.1"},
+        {"REMOTE_ADDR=", "1.2.3.4", ""},
+        {"REMOTE_ADDR=unix:", "1.2.3.4", ""},
+    };
+    config.auth_trusted_proxies = proxies;
+    start(NULL);
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        PREDICT(cases[i].remote, with("HTTP_X_FORWARDED_FOR=", cases[i].forwarded));
+        expect_address(cases[i].expected);
+    }
+    PREDICT("REMOTE_ADDR=10.0.0.1", "HTTP_X_FORWARDED_FOR=6.6.6.6", "HTTP_X_FORWARDED_FOR=1.2.3.4");
+    expect_address("1.2.3.4"); /* the proxy's line is the last */
+}
+END_TEST
+
+START_TEST(metrics_are_for_this_host)
+{
+    ck_assert_int_eq(GET("/metrics", "REMOTE_ADDR=127.0.0.1"), AUTH_GRANTED);
+    ck_assert_int_eq(GET("/metrics", "REMOTE_ADDR=::1"), AUTH_GRANTED);
+    expect_missing(GET("/metrics", REMOTE));
+    expect_missing(ask("GET", "/metrics", (const char *const[]){NULL}));
+    expect_missing(GET("/metrics", "REMOTE_ADDR=127.0.0.1", "HTTP_X_FORWARDED_FOR=127.0.0.1"));
+    expect_missing(GET("/metrics", "REMOTE_ADDR=127.0.0.1", "HTTP_FORWARDED=for=127.0.0.1"));
+    ck_assert_int_eq(GET("/metrics", REMOTE, KEY(text)), AUTH_GRANTED);
+}
+END_TEST
+
+START_TEST(some_calls_are_everybodys)
+{
+    static const char *const open[] = {"/health", "/ready", "/nothing",
+                                       "/api/v1/predict"}; /* the last: 405 */
+    static const char *const closed[] = {"/api/v1/models", "/api/v1/models/m"};
+    for (size_t i = 0; i < COUNT_OF(open); i++) {
+        ck_assert_int_eq(GET(open[i], REMOTE), AUTH_GRANTED);
+        ck_assert_int_eq(identity.outcome, AUTH_OUTCOME_OPEN);
+        ck_assert_uint_eq(identity.rights, 0);
+    }
+    for (size_t i = 0; i < COUNT_OF(closed); i++)
+        expect_missing(GET(closed[i], REMOTE));
+}
+END_TEST
+
+START_TEST(each_call_says_which_right_it_needs)
+{
+    for (int call = 0; call < CALL_COUNT; call++) {
+        bool open = call == CALL_OTHER || call == CALL_HEALTH || call == CALL_READY;
+        ck_assert_msg((call_right((enum call)call) == RIGHT_NONE) == open, "%s", call_label((enum call)call));
+    }
+    ck_assert_int_eq(call_right(CALL_PREDICT), RIGHT_PREDICT);
+    ck_assert_int_eq(call_right(CALL_METRICS), RIGHT_METRICS);
+}
+END_TEST
+
+/* ---- tokens ---- */
+
+START_TEST(tokens_are_asked_of_their_module)
+{
+    start(check_token);
+    module.verdict = TOKEN_GOOD;
+    ck_assert_int_eq(PREDICT(REMOTE, BEARER("abc.def")), AUTH_GRANTED);
+    ck_assert(identity.kind == IDENTITY_TOKEN && identity.tenant == 77);
+    ck_assert_str_eq(module.token, "abc.def");
+    expect(
+        GET("/metrics", REMOTE, BEARER("abc")), 403, AUTH_OUTCOME_RIGHT,
+        "WWW-Authenticate: Bearer realm=\"outrigger\", error=\"insufficient_scope\", scope=\"metrics\"\r\n");
+    module.verdict = TOKEN_BAD;
+    expect_bad(PREDICT(REMOTE, BEARER("abc")));
+    ck_assert(identity.tenant == 0 && *identity.name == '\0');
+    ck_assert_str_eq(identity.why, "the module says so");
+    expect_address("192.0.2.1");
+    module.verdict = TOKEN_PENDING;
+    ck_assert_int_eq(PREDICT(REMOTE, BEARER("abc")), AUTH_PENDING);
+    ck_assert(identity.outcome == AUTH_OUTCOME_PENDING && identity.rights == 0);
+    module.asked = 0;
+    expect_bad(PREDICT(REMOTE, BEARER("ork_abc")));
+    expect_bad(PREDICT(REMOTE, KEY("abc.def"))); /* a token is no key */
+    ck_assert_uint_eq(module.asked, 0);
+}
+END_TEST
+
+/* ---- the web server's word ---- */
+
+START_TEST(the_web_server_names_somebody)
+{
+    static char user[] = "REMOTE_USER", subject[] = "SSL_CLIENT_S_DN", scopes[] = "predict",
+                models[] = "a b-*";
+    config.auth_trust_remote_user = user;
+    config.auth_trust_client_certificate = subject;
+    config.auth_web_server_scopes = scopes;
+    config.auth_web_server_models = models;
+    start(NULL);
+    ck_assert_int_eq(PREDICT("REMOTE_USER=alice"), AUTH_GRANTED);
+    ck_assert(identity.kind == IDENTITY_WEB_SERVER && identity.tenant == http_hash("alice"));
+    ck_assert_str_eq(identity.name, "alice");
+    ck_assert(auth_may_use(&identity, text_of("b-1")) && !auth_may_use(&identity, text_of("c")));
+    ck_assert_int_eq(PREDICT("REMOTE_USER=alice", "HTTP_AUTHORIZATION=Basic YWxpY2U6c2VjcmV0"), AUTH_GRANTED);
+    ck_assert_int_eq(PREDICT("REMOTE_USER=alice", KEY(text)), AUTH_GRANTED);
+    ck_assert_int_eq(identity.kind, IDENTITY_KEY); /* what is shown counts */
+    expect_bad(PREDICT("REMOTE_USER=alice", KEY("x")));
+    expect_malformed(
+        PREDICT("REMOTE_USER=alice", "HTTP_AUTHORIZATION=Basic YTpi", "HTTP_AUTHORIZATION=Basic YTpj"));
+    expect_missing(PREDICT("REMOTE_USER="));
+    expect_missing(PREDICT("REMOTE_USER=alice", "REMOTE_USER=bob"));
+    expect_missing(PREDICT("HTTP_REMOTE_USER=alice"));
+    expect_missing(PREDICT("REMOTE_USERS=alice"));
+    ck_assert_int_eq(PREDICT("SSL_CLIENT_S_DN=CN=a", "SSL_CLIENT_VERIFY=SUCCESS"), AUTH_GRANTED);
+    expect_missing(PREDICT("SSL_CLIENT_S_DN=CN=a", "SSL_CLIENT_VERIFY=NONE"));
+    expect_missing(PREDICT("SSL_CLIENT_S_DN=CN=a", "SSL_CLIENT_VERIFY=FAILED:expired"));
+    expect_missing(PREDICT("SSL_CLIENT_S_DN=CN=a"));
+    expect_missing(PREDICT("SSL_CLIENT_VERIFY=SUCCESS"));
+    expect_missing(PREDICT("SSL_CLIENT_S_DN=CN=a", "SSL_CLIENT_VERIFY=SUCCESS", "SSL_CLIENT_VERIFY=NONE"));
+    expect(
+        GET("/metrics", REMOTE, "REMOTE_USER=a"), 403, AUTH_OUTCOME_RIGHT,
+        "WWW-Authenticate: Bearer realm=\"outrigger\", error=\"insufficient_scope\", scope=\"metrics\"\r\n");
+    ck_assert_int_eq(PREDICT("REMOTE_USER=a\nb\x7f"), AUTH_GRANTED);
+    ck_assert_str_eq(identity.name, "a?b?");
+}
+END_TEST
+
+START_TEST(the_web_servers_word_counts_only_when_that_is_said)
+{
+    expect_missing(PREDICT("REMOTE_USER=alice"));
+    expect_missing(PREDICT("SSL_CLIENT_S_DN=CN=a", "SSL_CLIENT_VERIFY=SUCCESS"));
+    static char header[] = "HTTP_X_USER", scopes[] = "predict";
+    config.auth_trust_remote_user = header;
+    config.auth_web_server_scopes = scopes;
+    start(NULL);
+    ck_assert_int_eq(PREDICT("HTTP_X_USER=alice"), AUTH_GRANTED);
+    expect_missing(PREDICT("HTTP_X_USER=alice", "HTTP_X_USER=root"));
+}
+END_TEST
+
+/* ---- switched off ---- */
+
+START_TEST(without_authentication_everybody_may_everything)
+{
+    config.auth_required = 0;
+    start(NULL);
+    ck_assert_int_eq(PREDICT(REMOTE), AUTH_GRANTED);
+    ck_assert(identity.rights == RIGHTS_ALL && identity.tenant == 0 && identity.outcome == AUTH_OUTCOME_OPEN);
+    ck_assert_int_eq(PREDICT(REMOTE, "HTTP_X_API_KEY=anything"), AUTH_GRANTED);
+    ck_assert_uint_eq(identity.tenant, http_hash("anything")); /* fairness among those who say who they are */
+    ck_assert_int_eq(GET("/metrics", REMOTE), AUTH_GRANTED);
+    ck_assert(auth_may_use(&identity, text_of("anything")));
+}
+END_TEST
+
+/* ---- through the API ---- */
+
+static bool connected(void *self)
+{
+    (void)self;
+    return true;
+}
+
+static enum api_next handle(struct api *api, struct api_lane *lane, struct api_call *call, const char *method,
+                            const char *uri, const char *key)
+{
+    read_request(method, uri, (const char *const[]){REMOTE, KEY(key), "HTTP_X_REQUEST_ID=r", NULL});
+    return api_handle(api, lane, &request, call, &response);
+}
+
+static void remember_answer(char answer[1024])
+{
+    text_copy((struct text){response.body.bytes, response.body.length}, answer, 1024);
+}
+
+START_TEST(a_model_for_others_is_none)
+{
+    char narrow[API_KEY_LENGTH + 1], hidden[1024], missing[1024];
+    struct schema *schema = example_classifier(3);
+    struct api_call call = {0};
+    size_t length;
+    uint8_t *bytes = schema_encode(schema, &length);
+    struct text told = {(const char *)bytes, length};
+    const struct catalog_entry entries[] = {{.model = text_of("aaaa"),
+                                             .version = text_of("1"),
+                                             .state = CATALOG_READY,
+                                             .workers = 1,
+                                             .stable = true,
+                                             .schema = told},
+                                            {.model = text_of("mine"),
+                                             .version = text_of("1"),
+                                             .state = CATALOG_READY,
+                                             .workers = 1,
+                                             .stable = true,
+                                             .schema = told}};
+    add_key((struct api_key){.rights = RIGHT_PREDICT, .models = "mine"}, narrow);
+    start(NULL);
+    struct metrics *metrics = metrics_new(NULL);
+    struct api *api = api_new(&(struct api_context){
+        .config = &config, .metrics = metrics, .broker_connected = connected, .auth = auth});
+    struct api_lane *lane = api_lane_new();
+    api_catalog(api, entries, COUNT_OF(entries));
+
+    strcpy(body, "{\"features\":[1,2,3]}");
+    ck_assert_int_eq(handle(api, lane, &call, "POST", "/api/v1/models/mine/predict", narrow), API_ASK);
+    ck_assert_uint_eq(call.ask.tenant, call.identity.tenant);
+    static const char *const ends[] = {"predict", "versions/1/predict", "versions/9/predict",
+                                       "batch-predict"};
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        static const char *const bodies[] = {"{\"features\":[1,2,3]}", "{\"instances\":[[1,2]]}", "{"};
+        for (size_t j = 0; j < COUNT_OF(bodies); j++) {
+            char path[64];
+            strcpy(body, bodies[j]);
+            snprintf(path, sizeof path, "/api/v1/models/aaaa/%s", ends[i]);
+            ck_assert_int_eq(handle(api, lane, &call, "POST", path, narrow), API_RESPOND);
+            remember_answer(hidden);
+            memcpy(strstr(path, "aaaa"), "bbbb", 4);
+            strcpy(body, bodies[j]); /* it was read in place */
+            ck_assert_int_eq(handle(api, lane, &call, "POST", path, narrow), API_RESPOND);
+            remember_answer(missing);
+            for (char *at = hidden; (at = strstr(at, "aaaa")) != NULL;)
+                memcpy(at, "bbbb", 4);
+            ck_assert_str_eq(hidden, missing);
+        }
+    }
+    *body = '\0';
+    ck_assert_int_eq(handle(api, lane, &call, "GET", "/api/v1/models/aaaa", narrow), API_RESPOND);
+    ck_assert_int_eq(response.status, 404);
+    ck_assert_int_eq(handle(api, lane, &call, "GET", "/api/v1/models", narrow), API_RESPOND);
+    remember_answer(hidden);
+    ck_assert_ptr_null(strstr(hidden, "aaaa"));
+    ck_assert_ptr_nonnull(strstr(hidden, "\"id\":\"mine\""));
+    handle(api, lane, &call, "GET", "/api/v1/models", text);
+    remember_answer(hidden);
+    ck_assert_ptr_nonnull(strstr(hidden, "\"id\":\"aaaa\""));
+    ck_assert_int_eq(handle(api, lane, &call, "GET", "/api/v1/models", "x"), API_RESPOND);
+    ck_assert_int_eq(response.status, 401);
+    api_count(api, &call, &response);
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_AUTH, "nobody", "invalid", NULL)->value, 1);
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_HTTP_REQUESTS, "models", "401", NULL)->value, 1);
+
+    api_call_end(&call);
+    api_lane_free(lane);
+    api_free(api);
+    metrics_free(metrics);
+    schema_free(schema);
+    free(bytes);
+}
+END_TEST
+
+START_TEST(outcomes_have_labels)
+{
+    ck_assert_str_eq(auth_outcome_label(AUTH_OUTCOME_TOO_MANY), "too_many");
+    ck_assert_str_eq(auth_outcome_label(AUTH_OUTCOME_COUNT), "");
+    ck_assert_str_eq(auth_kind_label(IDENTITY_WEB_SERVER), "web_server");
+    ck_assert_str_eq(auth_kind_label((enum identity_kind)9), "");
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {a_key_in_either_header_is_somebody,
+                                  nothing_shown_is_asked_for_something,
+                                  more_than_one_credential_is_refused,
+                                  what_is_no_credential_is_refused,
+                                  credentials_belong_into_headers,
+                                  every_cause_has_one_answer,
+                                  a_right_that_is_missing_is_named,
+                                  too_many_wrong_ones_are_put_off,
+                                  proxies_are_believed_when_they_are_trusted,
+                                  metrics_are_for_this_host,
+                                  some_calls_are_everybodys,
+                                  each_call_says_which_right_it_needs,
+                                  tokens_are_asked_of_their_module,
+                                  the_web_server_names_somebody,
+                                  the_web_servers_word_counts_only_when_that_is_said,
+                                  without_authentication_everybody_may_everything,
+                                  a_model_for_others_is_none,
+                                  outcomes_have_labels};
+    return SUITE_RUN("auth", set_up, tear_down, tests);
+}
