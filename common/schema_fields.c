@@ -113,7 +113,7 @@ double schema_number_in(enum datatype datatype, double number)
 /* ---- what is wrong with a value ---- */
 
 /* "expected one of basic, pro, got gold"; as many of them as there is room for. */
-static const char *say_not_allowed(const struct schema_field *field, bool single, struct text got,
+static const char *say_not_allowed(const struct schema_field *field, struct text got,
                                    char words[SCHEMA_FAULT_MAX])
 {
     enum { GOT_SHOWN = 40, ONE_SHOWN = 40, TAIL = 64 /* ", ..., got " and the value */ };
@@ -124,7 +124,7 @@ static const char *say_not_allowed(const struct schema_field *field, bool single
     for (size_t i = 0; i < field->allowed_count; i++) {
         char one[ONE_SHOWN + 8];
         const char *value =
-            quoted ? field->allowed[i].text : schema_number_text(field->allowed[i].number, single, number);
+            quoted ? field->allowed[i].text : schema_number_text(field->allowed[i].number, false, number);
         size_t added = (size_t)snprintf(one, sizeof one, "%s%s%.*s%s", i == 0 ? "" : ", ", quote, ONE_SHOWN,
                                         value, quote);
         if (length + added + TAIL > SCHEMA_FAULT_MAX) {
@@ -146,14 +146,25 @@ static bool allows_number(const struct schema_field *field, enum datatype dataty
     return field->allowed_count == 0;
 }
 
+static bool takes_number(const struct schema_field *field, enum datatype datatype, double number)
+{
+    if (isnan(number))
+        return true;
+    if ((field->type == SCHEMA_BOOLEAN && number != 0 && number != 1) ||
+        (field->type == SCHEMA_INTEGER && trunc(number) != number))
+        return false;
+    return !(field->has_minimum && number < schema_number_in(datatype, field->minimum)) &&
+           !(field->has_maximum && number > schema_number_in(datatype, field->maximum)) &&
+           allows_number(field, datatype, number);
+}
+
 const char *schema_field_number_fault(const struct schema_field *field, enum datatype datatype, double number,
                                       char words[SCHEMA_FAULT_MAX])
 {
     char got[SCHEMA_NUMBER_MAX], bound[SCHEMA_NUMBER_MAX];
-    bool single = datatype == DATATYPE_FP32 || datatype == DATATYPE_FP16;
-    if (isnan(number))
+    if (takes_number(field, datatype, number))
         return NULL;
-    schema_number_text(number, single, got);
+    schema_number_text(number, datatype == DATATYPE_FP32 || datatype == DATATYPE_FP16, got);
     if (field->type == SCHEMA_BOOLEAN && number != 0 && number != 1)
         snprintf(words, SCHEMA_FAULT_MAX, "expected true or false, got %s", got);
     else if (field->type == SCHEMA_INTEGER && trunc(number) != number)
@@ -164,10 +175,8 @@ const char *schema_field_number_fault(const struct schema_field *field, enum dat
     else if (field->has_maximum && number > schema_number_in(datatype, field->maximum))
         snprintf(words, SCHEMA_FAULT_MAX, "%s is above the maximum %s", got,
                  schema_number_text(field->maximum, false, bound));
-    else if (!allows_number(field, datatype, number))
-        say_not_allowed(field, false, text_of(got), words);
     else
-        return NULL;
+        say_not_allowed(field, text_of(got), words);
     return words;
 }
 
@@ -177,7 +186,7 @@ const char *schema_field_text_fault(const struct schema_field *field, struct tex
     for (size_t i = 0; i < field->allowed_count; i++)
         if (text_is(text, field->allowed[i].text))
             return NULL;
-    return field->allowed_count == 0 ? NULL : say_not_allowed(field, false, text, words);
+    return field->allowed_count == 0 ? NULL : say_not_allowed(field, text, words);
 }
 
 /* ---- contradictions ---- */
