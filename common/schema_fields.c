@@ -344,16 +344,16 @@ static bool same_allowed(const struct schema_field *a, const struct schema_field
 static const char *what_differs(const struct schema_field *a, const struct schema_field *b)
 {
     if (a->type != b->type)
-        return "type";
+        return "the type";
     if (a->has_minimum != b->has_minimum || (a->has_minimum && a->minimum != b->minimum))
-        return "minimum";
+        return "the minimum";
     if (a->has_maximum != b->has_maximum || (a->has_maximum && a->maximum != b->maximum))
-        return "maximum";
+        return "the maximum";
     if (!same_allowed(a, b))
-        return "allowed values";
+        return "the list of allowed values";
     if (a->optional != b->optional)
-        return "required";
-    return a->optional && !same_value(&a->standard, &b->standard) ? "default" : NULL;
+        return "whether it is required";
+    return a->optional && !same_value(&a->standard, &b->standard) ? "the default" : NULL;
 }
 
 static bool same_text(const char *a, const char *b)
@@ -412,7 +412,7 @@ bool schema_same_inputs(const struct schema *one, const char *one_name, const st
         const char *member = what_differs(one->fields == NULL ? &nothing : &one->fields[i],
                                           other->fields == NULL ? &nothing : &other->fields[i]);
         if (member != NULL)
-            return DIFFER("column %.*s: the %s of %s and %s differ", NAME_SHOWN, one->features[i], member,
+            return DIFFER("column %.*s: %s differs between %s and %s", NAME_SHOWN, one->features[i], member,
                           one_name, other_name);
     }
     return true;

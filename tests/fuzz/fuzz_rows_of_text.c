@@ -105,7 +105,7 @@ static void read_form(const struct layout *layout, bool allow_nan, char *bytes, 
     struct problem_faults faults = {.count = 0};
     bool read = form_read(&form, bytes, length, &faults);
     ENSURE(read == (faults.count == 0));
-    size_t size = read ? form_measure(&form, layout, allow_nan, &faults) : 0;
+    size_t size = read ? form_measure(&form, layout, NULL, allow_nan, &faults) : 0;
     ENSURE((size == 0) == (faults.count > 0));
     if (size > 0) {
         uint8_t *payload = object_alloc(size);
