@@ -10,6 +10,7 @@
 #include "number.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -187,6 +188,62 @@ const char *schema_field_text_fault(const struct schema_field *field, struct tex
         if (text_is(text, field->allowed[i].text))
             return NULL;
     return field->allowed_count == 0 ? NULL : say_not_allowed(field, text, words);
+}
+
+/* ---- in words ---- */
+
+/* A text that grows within its bounds. */
+struct line {
+    char *text;
+    size_t capacity, length;
+};
+
+__attribute__((format(printf, 2, 3))) static void add(struct line *line, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int added = vsnprintf(line->text + line->length, line->capacity - line->length, format, arguments);
+    va_end(arguments);
+    line->length += (size_t)added;
+    if (line->length >= line->capacity)
+        line->length = line->capacity - 1;
+}
+
+static void add_value(struct line *line, const char *before, enum schema_type type,
+                      const struct schema_value *value)
+{
+    char number[SCHEMA_NUMBER_MAX];
+    if (value->text != NULL)
+        add(line, "%s\"%s\"", before, value->text);
+    else if (type == SCHEMA_BOOLEAN)
+        add(line, "%s%s", before, value->number != 0 ? "true" : "false");
+    else
+        add(line, "%s%s", before, schema_number_text(value->number, false, number));
+}
+
+char *schema_field_words(const struct schema_field *field, char *text, size_t capacity)
+{
+    struct line line = {.text = text, .capacity = capacity};
+    char low[SCHEMA_NUMBER_MAX], high[SCHEMA_NUMBER_MAX];
+    text[0] = '\0';
+    add(&line, "%s", schema_type_name(field->type));
+    const char *comma = line.length > 0 ? ", " : "";
+    if (field->has_minimum && field->has_maximum)
+        add(&line, "%s%s to %s", comma, schema_number_text(field->minimum, false, low),
+            schema_number_text(field->maximum, false, high));
+    else if (field->has_minimum)
+        add(&line, "%s%s or more", comma, schema_number_text(field->minimum, false, low));
+    else if (field->has_maximum)
+        add(&line, "%s%s or less", comma, schema_number_text(field->maximum, false, high));
+    for (size_t i = 0; i < field->allowed_count; i++)
+        add_value(&line,
+                  i > 0             ? ", "
+                  : line.length > 0 ? ", one of "
+                                    : "one of ",
+                  field->type, &field->allowed[i]);
+    if (field->optional)
+        add_value(&line, line.length > 0 ? "; else " : "else ", field->type, &field->standard);
+    return text;
 }
 
 /* ---- contradictions ---- */

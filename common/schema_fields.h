@@ -44,6 +44,10 @@ const char *schema_field_number_fault(const struct schema_field *field, enum dat
 const char *schema_field_text_fault(const struct schema_field *field, struct text text,
                                     char words[SCHEMA_FAULT_MAX]);
 
+/* What a column may be, in words: "integer, 18 to 120; else 40" (its default), cut at `capacity`; "" when
+ * nothing but its name is said. Returns `text`. */
+char *schema_field_words(const struct schema_field *field, char *text, size_t capacity);
+
 /* False when what is said of a column contradicts itself, whatever the model is: *member ("minimum",
  * "allowed", ...) and `complaint` say what. */
 bool schema_field_consistent(const struct schema_field *field, const char **member,
