@@ -43,6 +43,7 @@ struct config_names {
 };
 
 struct route;
+struct schema_field;
 
 /* model.conf, the same way, from model_parameters.def; and where the model lies. */
 struct model_config {
@@ -50,6 +51,8 @@ struct model_config {
     char *directory;              /* models_directory/name */
     struct config_names versions; /* its version folders, ascending: numbers by value, then names */
     struct route *route;          /* the group of that name (route.h); never NULL */
+    struct schema_field *inputs;  /* likewise (schema.h): of each column, if the list is not empty */
+    size_t input_count;
 #define INTEGER(section, name, ...) int64_t CONFIG_NAME(section, name);
 #define STRING(section, name, ...)  char *CONFIG_NAME(section, name);
 #define NAMES(section, name, ...)   struct config_names CONFIG_NAME(section, name);

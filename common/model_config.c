@@ -2,13 +2,16 @@
  * models.c gathers all of them. SPDX-License-Identifier: MIT */
 #include "model_config.h"
 
+#include "model_inputs.h"
 #include "placement.h"
 #include "protocol.h"
 #include "route.h"
+#include "schema_fields.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,7 +38,20 @@ static void read_route(void *target, yyjson_val *value, parameter_fault *fault, 
     model->route = route;
 }
 
-static const struct parameter_group groups[] = {{"route", read_route, route_print_template}};
+static void read_inputs(void *target, yyjson_val *value, parameter_fault *fault, void *self)
+{
+    struct model_config *model = target;
+    struct schema_field *inputs;
+    size_t count;
+    if (!model_inputs_read(value, fault, self, &inputs, &count))
+        return;
+    schema_fields_free(model->inputs, model->input_count);
+    model->inputs = inputs;
+    model->input_count = count;
+}
+
+static const struct parameter_group groups[] = {{"inputs", read_inputs, model_inputs_print_template},
+                                                {"route", read_route, route_print_template}};
 
 static const struct parameter_table table = {
     .rows = rows, .count = COUNT_OF(rows), .groups = groups, .group_count = COUNT_OF(groups)};
@@ -254,6 +270,33 @@ static void check_distinct(struct parameter_reader *reader, const struct config_
     free(sorted);
 }
 
+/* What `inputs` and the rest say of the same columns; whatever is wrong within it is told already. */
+static void check_inputs(struct parameter_reader *reader, const struct model_config *model)
+{
+    const struct config_names *features = &model->features;
+    if (model->input_count > 0 && features->count > 0 && features->count != model->input_count) {
+        parameter_complain(reader, features, "%zu names, but inputs has %zu columns", features->count,
+                           model->input_count);
+        return;
+    }
+    for (size_t i = 0; i < model->input_count; i++) {
+        const struct schema_field *input = &model->inputs[i];
+        if (features->count > 0 && strcmp(features->names[i], input->name) != 0) {
+            parameter_complain(reader, features,
+                               "the name of column %zu is \"%.80s\", but inputs has \"%.80s\"", i + 1,
+                               features->names[i], input->name);
+            return;
+        }
+        if (input->optional && input->standard.text == NULL && isnan(input->standard.number) &&
+            model->allow_nan == 0)
+            parameter_complain(
+                reader, &model->allow_nan,
+                "inputs[%zu] (\"%.80s\") may be left out and has no default: expected a default "
+                "there, or true here",
+                i, input->name);
+    }
+}
+
 static void check(struct parameter_reader *reader, const struct model_config *model)
 {
     static const char *const backends[] = {"onnx", "echo", "python"};
@@ -261,6 +304,7 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
     check_word(reader, &model->backend, backends, COUNT_OF(backends));
     check_word(reader, &model->task, tasks, COUNT_OF(tasks));
     check_distinct(reader, &model->features);
+    check_inputs(reader, model);
     struct policy policy;
     if (!read_policy(model->serve, &policy))
         parameter_complain(reader, &model->serve,
@@ -328,6 +372,7 @@ void model_config_free(struct model_config *model)
     parameters_free(&table, model);
     config_names_free(&model->versions);
     route_free(model->route);
+    schema_fields_free(model->inputs, model->input_count);
     free(model->name);
     free(model->directory);
     free(model);

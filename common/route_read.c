@@ -4,92 +4,11 @@
  * SPDX-License-Identifier: MIT */
 #include "route.h"
 
-#include "nearest.h"
 #include "protocol.h"
+#include "reading.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
-
-enum { FIELD_MAX = 96, SHOWN_MAX = 80 };
-
-/* Where faults go, and how many there were. */
-struct reading {
-    route_fault *fault;
-    void *self;
-    bool lenient; /* unknown keys are no fault */
-    size_t faults;
-};
-
-static void complain(struct reading *reading, const char *field, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void complain(struct reading *reading, const char *field, const char *format, ...)
-{
-    char complaint[512];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(complaint, sizeof complaint, format, arguments);
-    va_end(arguments);
-    reading->faults++;
-    reading->fault(reading->self, field, complaint);
-}
-
-/* What came, in a few words. */
-static const char *show(yyjson_val *value, char shown[SHOWN_MAX])
-{
-    if (value == NULL || yyjson_is_null(value))
-        return "nothing";
-    if (yyjson_is_num(value))
-        snprintf(shown, SHOWN_MAX, "%.10g", yyjson_get_num(value));
-    else if (yyjson_is_bool(value))
-        return yyjson_get_bool(value) ? "true" : "false";
-    else if (yyjson_is_str(value))
-        snprintf(shown, SHOWN_MAX, "\"%.60s\"%s", yyjson_get_str(value),
-                 yyjson_get_len(value) > 60 ? "..." : "");
-    else
-        return yyjson_is_arr(value) ? "a list" : "a section";
-    return shown;
-}
-
-/* "arms[0].percent" */
-static char *field_of(const char *parent, const char *name, char field[FIELD_MAX])
-{
-    snprintf(field, FIELD_MAX, "%.40s%s%.40s", parent, *parent == '\0' ? "" : ".", name);
-    return field;
-}
-
-static void expect(struct reading *reading, const char *field, const char *expected, yyjson_val *value)
-{
-    char shown[SHOWN_MAX];
-    complain(reading, field, "expected %s, got %s", expected, show(value, shown));
-}
-
-/* Tells every key that is not one of `known`. */
-static void check_keys(struct reading *reading, const char *field, yyjson_val *object,
-                       const char *const *known, size_t count)
-{
-    size_t index, size;
-    yyjson_val *key, *value;
-    if (reading->lenient)
-        return;
-    yyjson_obj_foreach(object, index, size, key, value)
-    {
-        const char *name = yyjson_get_str(key), *nearest = NULL;
-        char place[FIELD_MAX];
-        size_t i = 0;
-        while (i < count && !yyjson_equals_str(key, known[i]))
-            i++;
-        if (i < count)
-            continue;
-        for (i = 0; i < count; i++)
-            if (nearest_plausible(known[i], name) &&
-                (nearest == NULL || nearest_distance(known[i], name) < nearest_distance(nearest, name)))
-                nearest = known[i];
-        complain(reading, field_of(field, name, place), "unknown key%s%s",
-                 nearest == NULL ? "" : "; the nearest known is ", nearest == NULL ? "" : nearest);
-    }
-}
 
 /* ---- single values ---- */
 
@@ -125,13 +44,13 @@ static char *copy_of(struct text text)
 
 static char *read_version(struct reading *reading, const char *parent, yyjson_val *object)
 {
-    char field[FIELD_MAX];
+    char field[READING_FIELD_MAX];
     yyjson_val *value = yyjson_obj_get(object, "version");
     struct text text = text_of_value(value);
     if (protocol_name_ok(text))
         return copy_of(text);
-    expect(reading, field_of(parent, "version", field),
-           "a version's name (1 to 128 of A-Z a-z 0-9 . _ -, no dot first)", value);
+    reading_expect(reading, reading_field(parent, "version", field),
+                   "a version's name (1 to 128 of A-Z a-z 0-9 . _ -, no dot first)", value);
     return NULL;
 }
 
@@ -140,7 +59,7 @@ static char *read_header(struct reading *reading, const char *field, yyjson_val 
     struct text text = text_of_value(value);
     if (is_header(text))
         return copy_of(text);
-    expect(reading, field, "a header's name (1 to 64 of A-Z a-z 0-9 -)", value);
+    reading_expect(reading, field, "a header's name (1 to 64 of A-Z a-z 0-9 -)", value);
     return NULL;
 }
 
@@ -148,15 +67,15 @@ static char *read_header(struct reading *reading, const char *field, yyjson_val 
 static uint32_t read_percent(struct reading *reading, const char *parent, yyjson_val *value,
                              uint32_t standard)
 {
-    char field[FIELD_MAX];
+    char field[READING_FIELD_MAX];
     double percent = yyjson_is_num(value) ? yyjson_get_num(value) : -1;
     double weight = nearbyint(percent * (ROUTE_WHOLE / 100.0));
     if (value == NULL && standard > 0)
         return standard;
     if (percent >= 0 && percent <= 100 && fabs(percent * (ROUTE_WHOLE / 100.0) - weight) < 1e-6)
         return (uint32_t)weight;
-    expect(reading, field_of(parent, "percent", field),
-           "a percentage from 0 to 100 with at most two decimals", value);
+    reading_expect(reading, reading_field(parent, "percent", field),
+                   "a percentage from 0 to 100 with at most two decimals", value);
     return 0;
 }
 
@@ -166,9 +85,10 @@ static bool is_list(struct reading *reading, const char *field, yyjson_val *valu
     if (value == NULL || yyjson_is_null(value))
         return false;
     if (!yyjson_is_arr(value))
-        expect(reading, field, "a list", value);
+        reading_expect(reading, field, "a list", value);
     else if (yyjson_arr_size(value) > most)
-        complain(reading, field, "expected at most %zu entries, got %zu", most, yyjson_arr_size(value));
+        reading_complain(reading, field, "expected at most %zu entries, got %zu", most,
+                         yyjson_arr_size(value));
     return yyjson_is_arr(value) && yyjson_arr_size(value) <= most;
 }
 
@@ -178,15 +98,16 @@ static void read_arm(struct reading *reading, const char *field, yyjson_val *val
 {
     static const char *const known[] = {"version", "percent"};
     if (!yyjson_is_obj(value)) {
-        expect(reading, field, "a version and its share, as { version = \"3\"; percent = 5.0; }", value);
+        reading_expect(reading, field, "a version and its share, as { version = \"3\"; percent = 5.0; }",
+                       value);
         return;
     }
-    check_keys(reading, field, value, known, COUNT_OF(known));
+    reading_check_keys(reading, field, value, known, COUNT_OF(known));
     char *version = read_version(reading, field, value);
     uint32_t weight = read_percent(reading, field, yyjson_obj_get(value, "percent"), 0);
     for (size_t i = 0; version != NULL && i < route->arm_count; i++)
         if (strcmp(route->arms[i].version, version) == 0)
-            complain(reading, field, "version \"%s\" stands there twice", version);
+            reading_complain(reading, field, "version \"%s\" stands there twice", version);
     if (version != NULL)
         route->arms[route->arm_count++] = (struct route_arm){version, weight};
 }
@@ -200,7 +121,7 @@ static void read_arms(struct reading *reading, yyjson_val *list, struct route *r
     yyjson_val *value;
     yyjson_arr_foreach(list, index, size, value)
     {
-        char field[FIELD_MAX];
+        char field[READING_FIELD_MAX];
         snprintf(field, sizeof field, "arms[%zu]", index);
         read_arm(reading, field, value, route);
     }
@@ -208,7 +129,8 @@ static void read_arms(struct reading *reading, yyjson_val *list, struct route *r
     for (size_t i = 0; i < route->arm_count; i++)
         sum += route->arms[i].weight;
     if (sum > ROUTE_WHOLE)
-        complain(reading, "arms", "expected at most 100 percent together, got %.10g", (double)sum / 100.0);
+        reading_complain(reading, "arms", "expected at most 100 percent together, got %.10g",
+                         (double)sum / 100.0);
 }
 
 /* ---- by ---- */
@@ -238,33 +160,34 @@ static void read_by(struct reading *reading, yyjson_val *value, struct route *ro
             return;
         }
     }
-    expect(reading, "by", "random, key, api_key, address or header:NAME", value);
+    reading_expect(reading, "by", "random, key, api_key, address or header:NAME", value);
 }
 
 /* ---- rules ---- */
 
 static char *read_value(struct reading *reading, const char *parent, yyjson_val *rule)
 {
-    char field[FIELD_MAX];
+    char field[READING_FIELD_MAX];
     yyjson_val *value = yyjson_obj_get(rule, "value");
     struct text text = text_of_value(value);
     if (text.length >= 1 && text.length <= ROUTE_VALUE_MAX && is_printable(text))
         return copy_of(text);
-    expect(reading, field_of(parent, "value", field), "a text of 1 to 256 printable ASCII characters", value);
+    reading_expect(reading, reading_field(parent, "value", field),
+                   "a text of 1 to 256 printable ASCII characters", value);
     return NULL;
 }
 
 static void read_rule(struct reading *reading, const char *field, yyjson_val *value, struct route *route)
 {
     static const char *const known[] = {"header", "value", "version"};
-    char place[FIELD_MAX];
+    char place[READING_FIELD_MAX];
     if (!yyjson_is_obj(value)) {
-        expect(reading, field, "a rule, as { header = \"X-Segment\"; value = \"beta\"; version = \"3\"; }",
-               value);
+        reading_expect(reading, field,
+                       "a rule, as { header = \"X-Segment\"; value = \"beta\"; version = \"3\"; }", value);
         return;
     }
-    check_keys(reading, field, value, known, COUNT_OF(known));
-    field_of(field, "header", place);
+    reading_check_keys(reading, field, value, known, COUNT_OF(known));
+    reading_field(field, "header", place);
     route->rules[route->rule_count++] =
         (struct route_rule){.header = read_header(reading, place, yyjson_obj_get(value, "header")),
                             .value = read_value(reading, field, value),
@@ -280,7 +203,7 @@ static void read_rules(struct reading *reading, yyjson_val *list, struct route *
     yyjson_val *value;
     yyjson_arr_foreach(list, index, size, value)
     {
-        char field[FIELD_MAX];
+        char field[READING_FIELD_MAX];
         snprintf(field, sizeof field, "rules[%zu]", index);
         read_rule(reading, field, value, route);
     }
@@ -308,13 +231,13 @@ static void read_networks(struct reading *reading, yyjson_val *list, struct rout
     yyjson_val *value;
     yyjson_arr_foreach(list, index, size, value)
     {
-        char field[FIELD_MAX];
+        char field[READING_FIELD_MAX];
         if (address_network_read(text_of_value(value), &route->force_from[route->network_count])) {
             route->network_count++;
             continue;
         }
         snprintf(field, sizeof field, "force_from[%zu]", index);
-        expect(reading, field, "an address or a network, as 127.0.0.1, 10.0.0.0/8 or ::1", value);
+        reading_expect(reading, field, "an address or a network, as 127.0.0.1, 10.0.0.0/8 or ::1", value);
     }
 }
 
@@ -326,10 +249,11 @@ static void read_shadow(struct reading *reading, yyjson_val *value, struct route
     if (value == NULL || yyjson_is_null(value))
         return;
     if (!yyjson_is_obj(value)) {
-        expect(reading, "shadow", "a version and its share, as { version = \"4\"; percent = 100.0; }", value);
+        reading_expect(reading, "shadow", "a version and its share, as { version = \"4\"; percent = 100.0; }",
+                       value);
         return;
     }
-    check_keys(reading, "shadow", value, known, COUNT_OF(known));
+    reading_check_keys(reading, "shadow", value, known, COUNT_OF(known));
     route->shadow.weight = read_percent(reading, "shadow", yyjson_obj_get(value, "percent"), ROUTE_WHOLE);
     if (yyjson_equals_str(yyjson_obj_get(value, "version"), ""))
         route->shadow.weight = 0; /* none */
@@ -344,8 +268,8 @@ static struct route *read_route(struct reading *reading, yyjson_val *value)
     static const char *const known[] = {"arms", "by", "rules", "force_header", "force_from", "shadow"};
     struct route *route = route_new();
     if (!yyjson_is_obj(value))
-        expect(reading, "", "a section", value);
-    check_keys(reading, "", value, known, COUNT_OF(known));
+        reading_expect(reading, "", "a section", value);
+    reading_check_keys(reading, "", value, known, COUNT_OF(known));
     read_arms(reading, yyjson_obj_get(value, "arms"), route);
     read_by(reading, yyjson_obj_get(value, "by"), route);
     read_rules(reading, yyjson_obj_get(value, "rules"), route);

@@ -3,7 +3,7 @@
  * unknown keys are passed over, a key that comes twice is refused. SPDX-License-Identifier: MIT */
 #include "schema.h"
 
-#include "wire.h"
+#include "schema_fields.h"
 
 #include <stdlib.h>
 
@@ -39,24 +39,11 @@ static void free_names(char **names, size_t count)
     free(names);
 }
 
-static void free_fields(struct schema_field *fields, size_t count)
-{
-    for (size_t i = 0; fields != NULL && i < count; i++) {
-        for (size_t j = 0; j < fields[i].allowed_count; j++)
-            free(fields[i].allowed[j].text);
-        free(fields[i].allowed);
-        free(fields[i].standard.text);
-        free(fields[i].name);
-        free(fields[i].description);
-    }
-    free(fields);
-}
-
 void schema_free(struct schema *schema)
 {
     if (schema == NULL)
         return;
-    free_fields(schema->fields, schema->feature_count);
+    schema_fields_free(schema->fields, schema->feature_count);
     free(schema->platform);
     free(schema->description);
     free_tensors(schema->inputs, schema->input_count);
@@ -112,7 +99,8 @@ static size_t schema_bound(const struct schema *schema)
            tensors_bound(schema->outputs, schema->output_count) +
            names_bound(schema->features, schema->feature_count) +
            names_bound(schema->labels, schema->label_count) +
-           (MAP_PAIRS + 1) * (KEY_MAX + 2 * ELEMENT_OVERHEAD) +
+           schema_fields_bound(schema->fields, schema->feature_count) +
+           (MAP_PAIRS + 2) * (KEY_MAX + 2 * ELEMENT_OVERHEAD) +
            schema->cost_count * (COST_VALUES + 1) * ELEMENT_OVERHEAD;
 }
 
@@ -156,7 +144,7 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length)
     uint8_t *bytes = object_alloc(capacity);
     struct wire_writer writer;
     wire_writer_begin(&writer, bytes, capacity);
-    wire_write_map(&writer, schema->cost_count > 0 ? MAP_PAIRS + 1 : MAP_PAIRS);
+    wire_write_map(&writer, MAP_PAIRS + (size_t)(schema->fields != NULL) + (size_t)(schema->cost_count > 0));
     wire_write_str(&writer, "platform");
     wire_write_str(&writer, schema->platform);
     wire_write_str(&writer, "description");
@@ -175,6 +163,10 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length)
     wire_write_uint(&writer, schema->timeout_ms);
     wire_write_str(&writer, "allow_nan");
     wire_write_bool(&writer, schema->allow_nan);
+    if (schema->fields != NULL) {
+        wire_write_str(&writer, "fields");
+        schema_fields_write(&writer, schema->fields, schema->feature_count);
+    }
     if (schema->cost_count > 0)
         write_costs(&writer, schema);
     *length = wire_writer_end(&writer);
@@ -342,7 +334,9 @@ static const struct {
     {"task", read_task},         {"timeout_ms", read_timeout},      {"allow_nan", read_allow_nan},
 };
 
-static const char *read_pair(struct wire_reader *reader, struct schema *schema, unsigned *seen)
+/* `fields` is left where it stands: how many there must be, the features say, which may come later. */
+static const char *read_pair(struct wire_reader *reader, struct schema *schema, unsigned *seen,
+                             struct wire_reader *fields)
 {
     struct text key;
     if (!wire_read_str(reader, SIZE_MAX, &key))
@@ -355,17 +349,29 @@ static const char *read_pair(struct wire_reader *reader, struct schema *schema, 
         *seen |= 1u << i;
         return keys[i].read(reader, schema);
     }
+    if (text_is(key, "fields") && fields->at != NULL)
+        return "a key comes twice";
+    if (text_is(key, "fields"))
+        *fields = *reader;
     return wire_skip(reader) ? NULL : "a value is cut off";
+}
+
+static const char *read_fields(struct wire_reader *reader, struct schema *schema)
+{
+    size_t at;
+    const char *complaint = schema_fields_read(reader, schema->feature_count, &schema->fields);
+    return complaint != NULL ? complaint : schema_fields_misfit(schema, &at);
 }
 
 static const char *read_schema(struct wire_reader *reader, struct schema *schema)
 {
+    struct wire_reader fields = {.at = NULL};
     uint32_t pairs;
     unsigned seen = 0;
     if (!wire_read_map(reader, &pairs))
         return "the schema is no map";
     for (uint32_t i = 0; i < pairs; i++) {
-        const char *complaint = read_pair(reader, schema, &seen);
+        const char *complaint = read_pair(reader, schema, &seen, &fields);
         if (complaint != NULL)
             return complaint;
     }
@@ -376,7 +382,7 @@ static const char *read_schema(struct wire_reader *reader, struct schema *schema
     size_t values = schema_row_values(schema);
     if (schema->feature_count != 0 && values != 0 && schema->feature_count != values)
         return "there are not as many features as values in a row";
-    return NULL;
+    return fields.at == NULL ? NULL : read_fields(&fields, schema);
 }
 
 struct schema *schema_decode(const uint8_t *bytes, size_t length, const char **reason)

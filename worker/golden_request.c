@@ -5,6 +5,7 @@
 
 #include "buffer.h"
 #include "element.h"
+#include "schema_fields.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@ struct maker {
     struct tensor tensors[TENSOR_COUNT_MAX];
     struct buffer data[TENSOR_COUNT_MAX];
     size_t count;
+    yyjson_val *standards; /* of the columns that may be left out; NULL: nothing is said of columns */
     char *complaint;
 };
 
@@ -120,9 +122,12 @@ static bool order_row(struct maker *maker, yyjson_val *row, size_t width, const 
             return refuse(maker, "%s.%.*s: the model has no such feature", path, NAME_SHOWN, name.at);
         values[column] = value;
     }
-    for (column = 0; column < width; column++)
+    for (column = 0; column < width; column++) {
+        if (values[column] == NULL && maker->standards != NULL && maker->schema->fields[column].optional)
+            values[column] = &maker->standards[column];
         if (values[column] == NULL)
             return refuse(maker, "%s.%.*s: is missing", path, NAME_SHOWN, maker->layout->names[column].at);
+    }
     return true;
 }
 
@@ -251,6 +256,17 @@ static bool make_tensors(struct maker *maker, yyjson_val *inputs)
 
 /* ---- all of it ---- */
 
+/* The values of columns that are left out; those of others are of no use. */
+static void find_standards(struct maker *maker)
+{
+    const struct schema *schema = maker->schema;
+    if (schema->fields == NULL)
+        return;
+    maker->standards = object_alloc(schema->feature_count * sizeof *maker->standards);
+    for (size_t i = 0; i < schema->feature_count; i++)
+        maker->standards[i] = schema_value_json(&schema->fields[i].standard);
+}
+
 static uint8_t *encode(struct maker *maker, size_t *bytes)
 {
     for (size_t i = 0; i < maker->count; i++) {
@@ -271,6 +287,7 @@ uint8_t *golden_request_encode(const struct schema *schema, const struct layout 
     struct maker *maker = object_alloc(sizeof *maker);
     *maker = (struct maker){.schema = schema, .layout = layout, .complaint = complaint};
     bool made = false;
+    find_standards(maker);
     if ((features != NULL) + (instances != NULL) + (inputs != NULL) != 1)
         refuse(maker, "expected one of features, instances and inputs");
     else if (inputs != NULL)
@@ -280,6 +297,7 @@ uint8_t *golden_request_encode(const struct schema *schema, const struct layout 
     uint8_t *payload = made ? encode(maker, bytes) : NULL;
     for (size_t i = 0; i < TENSOR_COUNT_MAX; i++)
         buffer_free(&maker->data[i]);
+    free(maker->standards);
     free(maker);
     return payload;
 }

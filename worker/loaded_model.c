@@ -4,6 +4,7 @@
 #include "loaded_model.h"
 
 #include "log.h"
+#include "schema_fields.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,6 +117,36 @@ static bool names_fit(const char *key, const struct config_names *names, char *e
     return true;
 }
 
+/* The names of the columns, and what their values may be. model.conf has them by one list or the other. */
+static bool add_columns(struct schema *schema, const struct model_config *config, char *error)
+{
+    size_t values = schema_row_values(schema), at;
+    schema->features = copy_names(&config->features);
+    schema->feature_count = config->features.count;
+    if (config->input_count == 0)
+        return true;
+    if (config->input_count != values) {
+        snprintf(error, BACKEND_ERROR_MAX,
+                 values == 0 ? "model.conf: inputs: %zu columns, but the model takes rows of any length"
+                             : "model.conf: inputs: %zu columns, but a row of the model has %zu values",
+                 config->input_count, values);
+        return false;
+    }
+    schema->fields = schema_fields_copy(config->inputs, config->input_count);
+    if (schema->feature_count == 0) {
+        schema->features = realloc(schema->features, config->input_count * sizeof *schema->features);
+        ENSURE(schema->features != NULL);
+        for (; schema->feature_count < config->input_count; schema->feature_count++)
+            schema->features[schema->feature_count] =
+                object_strdup(config->inputs[schema->feature_count].name);
+    }
+    const char *misfit = schema_fields_misfit(schema, &at);
+    if (misfit != NULL)
+        snprintf(error, BACKEND_ERROR_MAX, "model.conf: inputs[%zu] (%.80s): %s", at,
+                 at < config->input_count ? config->inputs[at].name : "", misfit);
+    return misfit == NULL;
+}
+
 /* What model.conf adds; checked against the model. */
 static bool add_config(struct schema *schema, const struct model_config *config, char *error)
 {
@@ -134,13 +165,11 @@ static bool add_config(struct schema *schema, const struct model_config *config,
     }
     free(schema->description);
     schema->description = object_strdup(config->description);
-    schema->features = copy_names(&config->features);
-    schema->feature_count = config->features.count;
     schema->labels = copy_names(&config->labels);
     schema->label_count = config->labels.count;
     schema->timeout_ms = (uint32_t)config->queue_timeout_ms;
     schema->allow_nan = config->allow_nan != 0;
-    return true;
+    return add_columns(schema, config, error);
 }
 
 static bool is_class(enum datatype datatype)

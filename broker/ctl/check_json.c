@@ -1,6 +1,9 @@
 /* check_json: the plan of `outrigger check --json`. SPDX-License-Identifier: MIT */
 #include "checked.h"
 #include "say.h"
+#include "schema_fields.h"
+
+#include <math.h>
 
 /* A list that is being filled. */
 struct list {
@@ -36,6 +39,49 @@ static void add_text(yyjson_mut_doc *document, yyjson_mut_val *object, const cha
         yyjson_mut_obj_add_strcpy(document, object, name, text);
 }
 
+static void add_value(yyjson_mut_doc *document, yyjson_mut_val *object, const char *name,
+                      const struct schema_value *value)
+{
+    if (value->text != NULL)
+        yyjson_mut_obj_add_strcpy(document, object, name, value->text);
+    else if (isfinite(value->number))
+        yyjson_mut_obj_add_real(document, object, name, value->number);
+    else
+        yyjson_mut_obj_add_null(document, object, name);
+}
+
+static void add_column(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct schema_field *field)
+{
+    yyjson_mut_obj_add_strcpy(document, entry, "name", field->name);
+    if (field->description != NULL)
+        yyjson_mut_obj_add_strcpy(document, entry, "description", field->description);
+    if (field->type != SCHEMA_ANY)
+        yyjson_mut_obj_add_str(document, entry, "type", schema_type_name(field->type));
+    if (field->has_minimum)
+        yyjson_mut_obj_add_real(document, entry, "minimum", field->minimum);
+    if (field->has_maximum)
+        yyjson_mut_obj_add_real(document, entry, "maximum", field->maximum);
+    yyjson_mut_val *allowed =
+        field->allowed_count == 0 ? NULL : yyjson_mut_obj_add_arr(document, entry, "allowed");
+    for (size_t i = 0; i < field->allowed_count; i++)
+        if (field->allowed[i].text != NULL)
+            yyjson_mut_arr_add_strcpy(document, allowed, field->allowed[i].text);
+        else
+            yyjson_mut_arr_add_real(document, allowed, field->allowed[i].number);
+    yyjson_mut_obj_add_bool(document, entry, "required", !field->optional);
+    if (field->optional)
+        add_value(document, entry, "default", &field->standard);
+}
+
+static void add_columns(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct model_config *config)
+{
+    if (config->input_count == 0)
+        return;
+    yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, entry, "fields");
+    for (size_t i = 0; i < config->input_count; i++)
+        add_column(document, yyjson_mut_arr_add_obj(document, list), &config->inputs[i]);
+}
+
 static void add_model(const struct check *check, const struct check_model *model, struct list *list)
 {
     yyjson_mut_doc *document = list->document;
@@ -55,6 +101,7 @@ static void add_model(const struct check *check, const struct check_model *model
     yyjson_mut_obj_add_sint(document, entry, "queue_bytes", config->queue_max_bytes);
     yyjson_mut_obj_add_sint(document, entry, "timeout_ms", check_timeout_ms(check, config));
     yyjson_mut_obj_add_bool(document, entry, "required", config->required != 0);
+    add_columns(document, entry, config);
     if (description != NULL) {
         static const char *const sides[] = {"inputs", "outputs"};
         for (size_t i = 0; i < COUNT_OF(sides); i++)

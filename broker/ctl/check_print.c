@@ -2,6 +2,7 @@
  * make of this configuration. SPDX-License-Identifier: MIT */
 #include "checked.h"
 #include "inspect.h"
+#include "schema_fields.h"
 #include "table.h"
 
 #include <inttypes.h>
@@ -136,6 +137,18 @@ static void add_model(struct table *table, const struct check *check, const stru
     table_cell(table, TONE_PLAIN, "%s", model->required != 0 ? "yes" : "no");
 }
 
+/* What requests are checked for; a line for each column of which more is said than its name and description.
+ */
+static void print_columns(const struct model_config *model, FILE *out)
+{
+    char words[128];
+    for (size_t i = 0; i < model->input_count; i++) {
+        schema_field_words(&model->inputs[i], words, sizeof words);
+        if (*words != '\0' && strcmp(words, schema_type_name(SCHEMA_NUMBER)) != 0)
+            fprintf(out, "    %s: %s\n", model->inputs[i].name, words);
+    }
+}
+
 static void print_tensors(const struct check *check, FILE *out)
 {
     for (size_t i = 0; i < check->list->count; i++) {
@@ -150,6 +163,7 @@ static void print_tensors(const struct check *check, FILE *out)
         if (golden > 0)
             fprintf(out, ", and answers its golden requests (%" PRIu64 ") as it must", golden);
         fputc('\n', out);
+        print_columns(check->models[i].model, out);
     }
 }
 

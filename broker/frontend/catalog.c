@@ -7,6 +7,7 @@
  * holders. SPDX-License-Identifier: MIT */
 #include "catalog.h"
 
+#include "fields.h"
 #include "layout.h"
 #include "log.h"
 
@@ -42,8 +43,10 @@ static void set_schema(struct catalog_version *version, struct text model, const
     version->schema = schema_decode(bytes, length, &reason);
     if (version->schema == NULL)
         log_warning("model %.*s: its schema cannot be read: %s", (int)model.length, model.at, reason);
-    else
-        version->layout = layout_new(version->schema);
+    if (version->schema == NULL)
+        return;
+    version->layout = layout_new(version->schema);
+    version->fields = fields_new(version->schema, version->layout);
 }
 
 static void set_version(struct catalog_version *version, const struct catalog_entry *entry)
@@ -150,6 +153,7 @@ struct catalog *catalog_acquire(struct catalog *catalog)
 static void free_model(struct catalog_model *model)
 {
     for (size_t i = 0; i < model->version_count; i++) {
+        fields_free(model->versions[i].fields);
         layout_free(model->versions[i].layout);
         schema_free(model->versions[i].schema);
         free(model->versions[i].reason);

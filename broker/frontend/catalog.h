@@ -9,6 +9,7 @@
 
 struct catalog;
 struct layout;
+struct fields;
 
 struct catalog_version {
     char *name;
@@ -19,6 +20,7 @@ struct catalog_version {
     struct schema *schema; /* NULL while no worker has said it, or when what was said could not be read */
     struct layout
         *layout; /* of that schema; NULL when there is none, or when rows of values cannot fill its inputs */
+    struct fields *fields; /* what is said of its columns; NULL: nothing that rows are checked for */
 };
 
 struct catalog_model {

@@ -98,6 +98,13 @@ bool cell_is_value(enum datatype datatype, struct text text)
     return (datatype == DATATYPE_BOOL && read_bool(text, &value)) || read_number(text, &value);
 }
 
+bool cell_read_truth(struct text text, bool *truth)
+{
+    text = cell_trim(text);
+    *truth = is_word(text, "true") || is_word(text, "on");
+    return *truth || is_word(text, "false") || is_word(text, "off");
+}
+
 /* ---- explaining ---- */
 
 static const char *explain_string(struct cell cell, bool allow_nan, char words[CELL_TEXT_MAX])

@@ -37,6 +37,11 @@ bool cell_is_value(enum datatype datatype, struct text text);
  * it is not refused. */
 const char *cell_explain(enum datatype datatype, struct cell cell, bool allow_nan, char words[CELL_TEXT_MAX]);
 
+/* True when it is a word for a column of type boolean: true, false, on or off, in any case; then *truth is
+ * which.
+ */
+bool cell_read_truth(struct text text, bool *truth);
+
 /* Without the blanks around it. */
 struct text cell_trim(struct text text);
 

@@ -120,7 +120,7 @@ static bool read_first(struct csv_rows *table, struct problem_faults *faults)
     if (result != CSV_RECORD)
         return false;
     if (table->columns.width == 0)
-        table->columns.width = record.count;
+        table->columns.width = table->columns.given = record.count;
     if (!find_header(table, &record, faults))
         return false;
     if (!table->has_header)
@@ -174,7 +174,7 @@ static size_t *invert(const struct columns *columns)
 /* The short cut. False: the rows are to be read as they are, from where the reader is. */
 static bool read_plain(struct csv_rows *table)
 {
-    if (!table->batch || !table->layout->single_float)
+    if (!table->batch || !table->layout->single_float || table->columns.given < table->columns.width)
         return false;
     size_t *column_of = invert(&table->columns);
     size_t begin = csv_read(table->csv);
@@ -194,8 +194,11 @@ size_t csv_rows_measure(struct csv_rows *table, struct problem_faults *faults)
         .delimiter = ',',
         .max_field_bytes = table->text.length,
         .max_fields = layout->width == 0 ? LAYOUT_WIDTH_MAX : layout->width + FIELDS_SPARE});
-    table->columns =
-        (struct columns){.layout = layout, .allow_nan = table->allow_nan, .width = layout->width};
+    table->columns = (struct columns){.layout = layout,
+                                      .fields = table->fields,
+                                      .allow_nan = table->allow_nan,
+                                      .width = layout->width,
+                                      .given = layout->width};
     table->has_header = table->short_cut = false;
     table->count = 0;
     if (!read_first(table, faults))
@@ -215,22 +218,24 @@ size_t csv_rows_measure(struct csv_rows *table, struct problem_faults *faults)
 
 bool csv_rows_write(struct csv_rows *table, uint8_t *payload, size_t bytes, struct problem_faults *faults)
 {
-    uint8_t *data[TENSOR_COUNT_MAX];
+    uint8_t *data[TENSOR_COUNT_MAX], *next[TENSOR_COUNT_MAX];
     struct csv_record record;
     bool good = true;
     ENSURE(tensors_encode(table->tensors, table->layout->input_count, payload, bytes, data) == bytes);
+    memcpy(next, data, table->layout->input_count * sizeof *data);
     if (table->short_cut) {
         memcpy(data[0], table->plain.values, table->tensors[0].bytes);
-        return true;
+    } else {
+        rewind_text(table);
+        if (table->has_header)
+            ENSURE(csv_next(table->csv, &record) == CSV_RECORD);
+        while (good && csv_next(table->csv, &record) == CSV_RECORD)
+            good = record_write(&table->columns, &record, next);
     }
-    rewind_text(table);
-    if (table->has_header)
-        ENSURE(csv_next(table->csv, &record) == CSV_RECORD);
-    while (good && csv_next(table->csv, &record) == CSV_RECORD)
-        good = record_write(&table->columns, &record, data);
-    if (!good)
-        list_faults(table, faults);
-    return good;
+    if (good && fields_hold(table->fields, table->tensors, data))
+        return true;
+    list_faults(table, faults);
+    return false;
 }
 
 void csv_rows_end(struct csv_rows *table)

@@ -12,10 +12,11 @@ enum csv_header {
     CSV_HEADER_ABSENT
 };
 
-/* The first five are given; the rest csv_rows_measure finds out. Large: belongs to a thread, not to a stack.
+/* The first six are given; the rest csv_rows_measure finds out. Large: belongs to a thread, not to a stack.
  */
 struct csv_rows {
     const struct layout *layout;
+    const struct fields *fields; /* of the same version; NULL: none */
     bool allow_nan;
     bool batch; /* any number of rows; else one */
     enum csv_header header;
@@ -33,7 +34,8 @@ struct csv_rows {
 /* Bytes of the tensors payload (PROTOCOL.md section 6) that the table makes. 0 when it does not fit the
  * model: `faults` says why.
  *
- * The first line is the header when its fields are the names of the model's features, in any order. If not:
+ * The first line is the header when its fields are the names of the model's features, in any order, but for
+ * those that may be left out. If not:
  * when one of them is a value, it is the first row, whose values stand in the model's order; when none is, it
  * is a header that does not fit. For a model whose features have no names, a header must only have as many
  * fields as there are columns. If such a model takes nothing but strings, nobody can tell, and the request

@@ -6,6 +6,9 @@
 #include "describe.h"
 
 #include "auth.h"
+#include "schema_fields.h"
+
+#include <math.h>
 
 #include <stdio.h>
 
@@ -110,6 +113,56 @@ static void add_names(struct output *out, const char *name, char *const *names, 
     output_add_char(out, ']');
 }
 
+/* ---- what the columns may be ---- */
+
+static void add_number(struct output *out, const char *name, double number)
+{
+    char text[SCHEMA_NUMBER_MAX];
+    output_add_string(out, name);
+    output_add_string(out, isfinite(number) ? schema_number_text(number, false, text) : "null");
+}
+
+static void add_value(struct output *out, const char *name, const struct schema_field *field,
+                      const struct schema_value *value)
+{
+    if (value->text != NULL)
+        add_text(out, name, value->text);
+    else if (field->type == SCHEMA_BOOLEAN)
+        add_flag(out, name, value->number != 0);
+    else
+        add_number(out, name, value->number);
+}
+
+static void add_field(struct output *out, const struct schema_field *field)
+{
+    add_text(out, "{\"name\":", field->name);
+    if (field->description != NULL && field->description[0] != '\0')
+        add_text(out, ",\"description\":", field->description);
+    if (field->type != SCHEMA_ANY)
+        add_text(out, ",\"type\":", schema_type_name(field->type));
+    if (field->has_minimum)
+        add_number(out, ",\"minimum\":", field->minimum);
+    if (field->has_maximum)
+        add_number(out, ",\"maximum\":", field->maximum);
+    for (size_t i = 0; i < field->allowed_count; i++)
+        add_value(out, i == 0 ? ",\"allowed\":[" : ",", field, &field->allowed[i]);
+    add_flag(out, field->allowed_count > 0 ? "],\"required\":" : ",\"required\":", !field->optional);
+    if (field->optional)
+        add_value(out, ",\"default\":", field, &field->standard);
+    output_add_char(out, '}');
+}
+
+static void add_fields(struct output *out, const struct schema *schema)
+{
+    if (schema->fields == NULL)
+        return;
+    for (size_t i = 0; i < schema->feature_count; i++) {
+        output_add_string(out, i == 0 ? ",\"fields\":[" : ",");
+        add_field(out, &schema->fields[i]);
+    }
+    output_add_char(out, ']');
+}
+
 /* ---- the route ---- */
 
 /* A share in hundredths of a percent, as percent. */
@@ -182,6 +235,7 @@ void describe_model(struct output *out, const struct catalog_model *model)
         add_tensors(out, ",\"inputs\":[", schema->inputs, schema->input_count);
         add_tensors(out, ",\"outputs\":[", schema->outputs, schema->output_count);
         add_names(out, ",\"features\":[", schema->features, schema->feature_count);
+        add_fields(out, schema);
         add_names(out, ",\"labels\":[", schema->labels, schema->label_count);
         add_flag(out, ",\"allow_nan\":", schema->allow_nan);
         if (schema->timeout_ms > 0) {

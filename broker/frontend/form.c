@@ -123,11 +123,15 @@ bool form_read(struct form *form, char *bytes, size_t length, struct problem_fau
 
 /* ---- the row ---- */
 
-size_t form_measure(struct form *form, const struct layout *layout, bool allow_nan,
-                    struct problem_faults *faults)
+size_t form_measure(struct form *form, const struct layout *layout, const struct fields *fields,
+                    bool allow_nan, struct problem_faults *faults)
 {
     size_t bytes[TENSOR_COUNT_MAX] = {0};
-    form->columns = (struct columns){.layout = layout, .allow_nan = allow_nan, .width = layout->width};
+    form->columns = (struct columns){.layout = layout,
+                                     .fields = fields,
+                                     .allow_nan = allow_nan,
+                                     .width = layout->width,
+                                     .given = layout->width};
     if (layout->names == NULL) {
         problem_fault(faults, "features",
                       "the model has no feature names: expected them as an array, in JSON");
@@ -149,9 +153,12 @@ size_t form_measure(struct form *form, const struct layout *layout, bool allow_n
 
 bool form_write(const struct form *form, uint8_t *payload, size_t bytes, struct problem_faults *faults)
 {
-    uint8_t *data[TENSOR_COUNT_MAX];
-    ENSURE(tensors_encode(form->tensors, form->columns.layout->input_count, payload, bytes, data) == bytes);
-    if (record_write(&form->columns, &form->values, data))
+    size_t inputs = form->columns.layout->input_count;
+    uint8_t *data[TENSOR_COUNT_MAX], *next[TENSOR_COUNT_MAX];
+    ENSURE(tensors_encode(form->tensors, inputs, payload, bytes, data) == bytes);
+    memcpy(next, data, inputs * sizeof *data);
+    if (record_write(&form->columns, &form->values, next) &&
+        fields_hold(form->columns.fields, form->tensors, data))
         return true;
     record_explain(&form->columns, &form->values, "features", faults);
     return false;

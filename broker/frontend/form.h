@@ -19,9 +19,9 @@ struct form {
  * something is wrong, which `faults` says. */
 bool form_read(struct form *form, char *bytes, size_t length, struct problem_faults *faults);
 /* Bytes of the tensors payload (PROTOCOL.md section 6) of the one row that the pairs make; 0 when they are
- * not the features of a model with this layout: `faults` says why. */
-size_t form_measure(struct form *form, const struct layout *layout, bool allow_nan,
-                    struct problem_faults *faults);
+ * not the features of a model with this layout and these fields (NULL: none): `faults` says why. */
+size_t form_measure(struct form *form, const struct layout *layout, const struct fields *fields,
+                    bool allow_nan, struct problem_faults *faults);
 /* Writes the payload of `bytes` bytes, which form_measure returned. False when a value is refused: `faults`
  * says which. */
 bool form_write(const struct form *form, uint8_t *payload, size_t bytes, struct problem_faults *faults);

@@ -224,6 +224,7 @@ static size_t measure_json(struct api_lane *lane, const struct catalog_version *
 {
     struct rows *rows = &lane->rows;
     rows->layout = version->layout;
+    rows->fields = version->fields;
     rows->allow_nan = version->schema->allow_nan;
     rows->batch = batch;
     rows->value = lane->body.rows;
@@ -241,9 +242,11 @@ static size_t measure(struct api_lane *lane, const struct catalog_version *versi
         return measure_json(lane, version, batch, count);
     *count = 1;
     if (media == MEDIA_FORM)
-        return form_measure(&lane->form, version->layout, version->schema->allow_nan, &lane->faults);
+        return form_measure(&lane->form, version->layout, version->fields, version->schema->allow_nan,
+                            &lane->faults);
     struct csv_rows *table = &lane->table;
     table->layout = version->layout;
+    table->fields = version->fields;
     table->allow_nan = version->schema->allow_nan;
     table->batch = batch;
     size_t bytes = csv_rows_measure(table, &lane->faults);

@@ -3,10 +3,10 @@
  * A row is an array of as many values as the model has columns, or an object of them by name. Values are
  * written straight into the message for the broker, so its size is worked out first (rows_measure) and then
  * each value goes to its place (rows_write). Nearly every request is rows of numbers for one FP32 input: they
- * take the short way through element_write_floats. All others go value by value through put(). When anything
- * is refused the rows are walked once more, by list_faults, which writes nowhere and collects up to
- * PROBLEM_FAULTS_MAX faults with the path of each: "instances[17][3]", "instances[17].age".
- * SPDX-License-Identifier: MIT */
+ * take the short way through element_write_floats. All others go value by value through put(). What
+ * model.conf says of the columns is checked when all is written (fields_hold). When anything is refused the
+ * rows are walked once more, by list_faults, which writes nowhere and collects up to PROBLEM_FAULTS_MAX
+ * faults with the path of each: "instances[17][3]", "instances[17].age". SPDX-License-Identifier: MIT */
 #include "rows.h"
 
 #include "element.h"
@@ -14,7 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NAME_SHOWN_MAX = 64 /* bytes that a fault repeats of a name that the client sent */ };
+enum {
+    NAME_SHOWN_MAX = 64, /* bytes that a fault repeats of a name that the client sent */
+    FAULT_TEXT_MAX = SCHEMA_FAULT_MAX
+};
+
+_Static_assert((int)ELEMENT_TEXT_MAX <= (int)FAULT_TEXT_MAX, "the words of element_explain have room");
 
 /* ---- the places that values go to ---- */
 
@@ -53,9 +58,12 @@ struct row_values {
     size_t next;
 };
 
-static yyjson_val *next_value(struct row_values *values)
+static yyjson_val *next_value(const struct fields *fields, struct row_values *values)
 {
-    return values->ordered == NULL ? yyjson_arr_iter_next(&values->array) : values->ordered[values->next++];
+    size_t column = values->next++;
+    return fields_settle(fields, column,
+                         values->ordered == NULL ? yyjson_arr_iter_next(&values->array)
+                                                 : values->ordered[column]);
 }
 
 static bool same_text(struct text a, struct text b)
@@ -78,7 +86,19 @@ static bool find_column(const struct layout *layout, struct text name, size_t gu
     return layout_find(layout, name, column);
 }
 
-/* Puts the values of an object in order. False when a name is unknown or twice there, or one is missing. */
+/* True when those of an object that are missing need not be there. */
+static bool may_be_missing(const struct rows *rows, yyjson_val **ordered)
+{
+    if (!fields_optional(rows->fields))
+        return false;
+    for (size_t column = 0; column < rows->width; column++)
+        if (ordered[column] == NULL && fields_standard(rows->fields, column) == NULL)
+            return false;
+    return true;
+}
+
+/* Puts the values of an object in order. False when a name is unknown or twice there, or one is missing that
+ * must be there. */
 static bool order_object(const struct rows *rows, yyjson_val *row, yyjson_val **ordered)
 {
     memset(ordered, 0, rows->width * sizeof(*ordered));
@@ -93,7 +113,7 @@ static bool order_object(const struct rows *rows, yyjson_val *row, yyjson_val **
         ordered[column] = value;
         guess = column + 1;
     }
-    return count == rows->width;
+    return count == rows->width || may_be_missing(rows, ordered);
 }
 
 static bool begin_row(const struct rows *rows, yyjson_val *row, yyjson_val **ordered,
@@ -110,19 +130,20 @@ static bool write_row(struct places *places, yyjson_val *row, yyjson_val **order
 {
     const struct rows *rows = places->rows;
     if (rows->layout->single_float && yyjson_is_arr(row)) {
-        if (!unsafe_yyjson_arr_is_flat(row) ||
-            !element_write_floats(unsafe_yyjson_get_first(row), rows->width, rows->allow_nan,
-                                  places->data[0]))
-            return false;
-        places->data[0] += rows->width * sizeof(float);
-        return true;
+        if (unsafe_yyjson_arr_is_flat(row) && element_write_floats(unsafe_yyjson_get_first(row), rows->width,
+                                                                   rows->allow_nan, places->data[0])) {
+            places->data[0] += rows->width * sizeof(float);
+            return true;
+        }
+        if (rows->fields == NULL)
+            return false; /* else a null or a boolean may stand for a number */
     }
     struct row_values values;
     if (!begin_row(rows, row, ordered, &values))
         return false;
     for (size_t input = 0; input < rows->layout->input_count; input++)
         for (size_t column = 0; column < layout_columns(rows->layout, input, rows->width); column++)
-            if (!put(places, input, next_value(&values)))
+            if (!put(places, input, next_value(rows->fields, &values)))
                 return false;
     return true;
 }
@@ -144,16 +165,37 @@ static void member_path(char member[PROBLEM_FIELD_MAX], const char *path, struct
     snprintf(member, PROBLEM_FIELD_MAX, "%.28s.%.*s", path, length, name.at);
 }
 
-static void check_value(const struct rows *rows, size_t column, yyjson_val *value, const char *path,
-                        struct problem_faults *faults)
+/* What is wrong with a value, in `text`; NULL: nothing. */
+static const char *find_fault(const struct rows *rows, size_t column, yyjson_val *value,
+                              char text[FAULT_TEXT_MAX])
 {
     uint8_t place[ELEMENT_BYTES_MAX];
-    char text[ELEMENT_TEXT_MAX];
     enum datatype datatype = layout_datatype(rows->layout, column);
-    bool good = datatype == DATATYPE_BYTES ? yyjson_is_str(value)
-                                           : element_write(datatype, value, rows->allow_nan, place);
-    if (!good)
-        problem_fault(faults, path, "%s", element_explain(datatype, value, text));
+    yyjson_val *settled = fields_settle(rows->fields, column, value);
+    if (datatype == DATATYPE_BYTES && yyjson_is_str(settled))
+        return fields_text_fault(rows->fields, column, text_of_key(settled), text);
+    if (datatype != DATATYPE_BYTES && element_write(datatype, settled, rows->allow_nan, place))
+        return fields_fault(rows->fields, column, place, text);
+    if (!yyjson_is_num(value))
+        datatype = fields_datatype(rows->fields, column, datatype);
+    return element_explain(datatype, value, text);
+}
+
+/* In a row without names the column's stands before the fault, where more than its place is known of it. */
+static void check_value(const struct rows *rows, size_t column, yyjson_val *value, bool named,
+                        const char *path, struct problem_faults *faults)
+{
+    char text[FAULT_TEXT_MAX];
+    const char *fault = find_fault(rows, column, value, text);
+    if (fault == NULL)
+        return;
+    if (named || rows->fields == NULL || rows->layout->names == NULL) {
+        problem_fault(faults, path, "%s", fault);
+        return;
+    }
+    struct text name = rows->layout->names[column];
+    int length = (int)(name.length < NAME_SHOWN_MAX ? name.length : NAME_SHOWN_MAX);
+    problem_fault(faults, path, "%.*s: %s", length, name.at, fault);
 }
 
 static void check_array(const struct rows *rows, yyjson_val *row, const char *path,
@@ -171,7 +213,7 @@ static void check_array(const struct rows *rows, yyjson_val *row, const char *pa
     {
         char member[PROBLEM_FIELD_MAX];
         snprintf(member, sizeof member, "%.64s[%zu]", path, column);
-        check_value(rows, column, value, member, faults);
+        check_value(rows, column, value, false, member, faults);
         if (problem_faults_full(faults))
             return;
     }
@@ -193,13 +235,13 @@ static void check_object(const struct rows *rows, yyjson_val *row, const char *p
             problem_fault(faults, member, "is there twice");
         } else {
             given[column] = true;
-            check_value(rows, column, value, member, faults);
+            check_value(rows, column, value, true, member, faults);
         }
         if (problem_faults_full(faults))
             break;
     }
     for (column = 0; column < rows->width && !problem_faults_full(faults); column++)
-        if (!given[column]) {
+        if (!given[column] && fields_standard(rows->fields, column) == NULL) {
             member_path(member, path, rows->layout->names[column]);
             problem_fault(faults, member, "is missing");
         }
@@ -247,7 +289,8 @@ static bool row_fits(struct rows *rows, yyjson_val *row)
     if (yyjson_is_arr(row))
         return yyjson_arr_size(row) == rows->width;
     rows->by_name = true;
-    return rows->layout->names != NULL && yyjson_is_obj(row) && yyjson_obj_size(row) == rows->width;
+    return rows->layout->names != NULL && yyjson_is_obj(row) &&
+           (yyjson_obj_size(row) == rows->width || fields_optional(rows->fields));
 }
 
 /* Each row has as many values as the model takes. */
@@ -288,7 +331,7 @@ static bool measure_strings(struct rows *rows, yyjson_val *row, yyjson_val **ord
         return false;
     for (size_t input = 0; input < rows->layout->input_count; input++)
         for (size_t column = 0; column < layout_columns(rows->layout, input, rows->width); column++) {
-            yyjson_val *value = next_value(&values);
+            yyjson_val *value = next_value(rows->fields, &values);
             if (rows->tensors[input].datatype != DATATYPE_BYTES)
                 continue;
             if (!yyjson_is_str(value))
@@ -359,14 +402,8 @@ size_t rows_measure(struct rows *rows, struct problem_faults *faults)
 
 /* ---- writing ---- */
 
-bool rows_write(const struct rows *rows, uint8_t *payload, size_t bytes, struct problem_faults *faults)
+static bool write_tree(const struct rows *rows, struct places *places)
 {
-    struct places places = {.rows = rows};
-    ENSURE(tensors_encode(rows->tensors, rows->layout->input_count, payload, bytes, places.data) == bytes);
-    if (rows->plain != NULL) {
-        memcpy(places.data[0], rows->plain->values, rows->tensors[0].bytes);
-        return true;
-    }
     yyjson_val **ordered = ordering(rows);
     bool good = true;
     if (rows->batch) {
@@ -374,13 +411,44 @@ bool rows_write(const struct rows *rows, uint8_t *payload, size_t bytes, struct 
         yyjson_val *row;
         yyjson_arr_foreach(rows->value, at, count, row)
         {
-            good = good && write_row(&places, row, ordered);
+            good = good && write_row(places, row, ordered);
         }
     } else {
-        good = write_row(&places, rows->value, ordered);
+        good = write_row(places, rows->value, ordered);
     }
     free(ordered);
-    if (!good)
-        list_faults(rows, faults);
     return good;
+}
+
+/* Rows without a tree, of which one value is refused: by their place alone. */
+static void list_plain_faults(const struct rows *rows, struct problem_faults *faults)
+{
+    for (size_t i = 0; i < rows->count * rows->width && !problem_faults_full(faults); i++) {
+        char path[PROBLEM_FIELD_MAX], member[PROBLEM_FIELD_MAX];
+        yyjson_val value = {.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_REAL,
+                            .uni.f64 = (double)rows->plain->values[i]};
+        row_path(rows, i / rows->width, path);
+        snprintf(member, sizeof member, "%.64s[%zu]", path, i % rows->width);
+        check_value(rows, i % rows->width, &value, false, member, faults);
+    }
+}
+
+bool rows_write(const struct rows *rows, uint8_t *payload, size_t bytes, struct problem_faults *faults)
+{
+    struct places places = {.rows = rows};
+    uint8_t *data[TENSOR_COUNT_MAX];
+    bool good = true;
+    ENSURE(tensors_encode(rows->tensors, rows->layout->input_count, payload, bytes, data) == bytes);
+    memcpy(places.data, data, rows->layout->input_count * sizeof *data);
+    if (rows->plain != NULL)
+        memcpy(data[0], rows->plain->values, rows->tensors[0].bytes);
+    else
+        good = write_tree(rows, &places);
+    if (good && fields_hold(rows->fields, rows->tensors, data))
+        return true;
+    if (rows->plain != NULL)
+        list_plain_faults(rows, faults);
+    else
+        list_faults(rows, faults);
+    return false;
 }

@@ -6,6 +6,8 @@
  * SPDX-License-Identifier: MIT */
 #include "changes.h"
 
+#include "schema_fields.h"
+
 #include <stdio.h>
 
 /* What must be done for a change to hold. */
@@ -82,8 +84,8 @@ void changes_of_config(const struct config *old, const struct config *new, chang
 static bool is_workers(const char *name)
 {
     static const char *const names[] = {
-        "description", "backend",        "python",     "task",  "allow_nan", "threads",    "features",
-        "labels",      "max_batch_rows", "timeout_ms", "cores", "memory_mb", "cpu_percent"};
+        "description", "backend", "python",         "task",       "allow_nan", "threads",   "features",
+        "inputs",      "labels",  "max_batch_rows", "timeout_ms", "cores",     "memory_mb", "cpu_percent"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(names[i], name) == 0)
             return true;
@@ -127,4 +129,7 @@ void changes_of_model(const struct model_config *old, const struct model_config 
 #undef INTEGER
 #undef STRING
 #undef NAMES
+    if (old->input_count != new->input_count ||
+        !schema_fields_equal(old->inputs, new->inputs, new->input_count))
+        tell_of_model(&comparison, model, "", "inputs");
 }

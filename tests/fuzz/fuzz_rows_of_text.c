@@ -1,6 +1,7 @@
 /* fuzz_rows_of_text: a body of CSV, and of a form, for models of several shapes. The first byte chooses the
- * model, the second what the body is and what is said of it; the rest is the body. What is accepted is a
- * payload that the worker's reader takes; what is refused has a fault to tell. SPDX-License-Identifier: MIT
+ * model and whether anything is said of its columns, the second what the body is and what is said of it; the
+ * rest is the body. What is accepted is a payload that the worker's reader takes; what is refused has a fault
+ * to tell. SPDX-License-Identifier: MIT
  */
 #include "csv_rows.h"
 #include "form.h"
@@ -42,12 +43,17 @@ static struct schema *make_schema(unsigned model)
     return schema;
 }
 
-static void check_payload(const uint8_t *payload, size_t bytes, const struct layout *layout, size_t rows)
+static struct schema *schema;
+static struct layout *layout;
+static struct fields *fields;
+
+static void check_payload(const uint8_t *payload, size_t bytes, size_t rows)
 {
     struct tensor tensors[TENSOR_COUNT_MAX];
     size_t count, row_count;
     ENSURE(tensors_decode(payload, bytes, tensors, &count, &row_count) == NULL);
     ENSURE(count == layout->input_count && row_count == rows && rows > 0);
+    check_fields(schema, tensors, count);
 }
 
 /* Rows of numbers have a short cut. With one more row, which is in quotes, the table is read without it: the
@@ -58,7 +64,7 @@ static void check_short_cut(struct csv_rows *table, const uint8_t *payload, size
     struct problem_faults faults = {.count = 0};
     size_t rows = table->count, length = table->text.length + sizeof more - 1;
     size_t values = rows * table->columns.width * sizeof(float);
-    if (!table->batch || !table->layout->single_float)
+    if (!table->batch || !table->layout->single_float || fields != NULL)
         return;
     csv_rows_end(table);
     char *bytes = object_alloc(length + 1);
@@ -74,11 +80,12 @@ static void check_short_cut(struct csv_rows *table, const uint8_t *payload, size
     free(bytes);
 }
 
-static void read_table(const struct layout *layout, bool allow_nan, unsigned said, char *bytes, size_t length)
+static void read_table(bool allow_nan, unsigned said, char *bytes, size_t length)
 {
     static struct csv_rows table; /* large */
     struct problem_faults faults = {.count = 0};
     table = (struct csv_rows){.layout = layout,
+                              .fields = fields,
                               .allow_nan = allow_nan,
                               .batch = said % 2 == 0,
                               .header = (enum csv_header)(said / 2 % 3),
@@ -91,7 +98,7 @@ static void read_table(const struct layout *layout, bool allow_nan, unsigned sai
         ENSURE(good == (faults.count == 0));
         ENSURE(table.batch || table.count == 1);
         if (good)
-            check_payload(payload, size, layout, table.count);
+            check_payload(payload, size, table.count);
         if (good)
             check_short_cut(&table, payload, size);
         free(payload);
@@ -99,20 +106,20 @@ static void read_table(const struct layout *layout, bool allow_nan, unsigned sai
     csv_rows_end(&table);
 }
 
-static void read_form(const struct layout *layout, bool allow_nan, char *bytes, size_t length)
+static void read_form(bool allow_nan, char *bytes, size_t length)
 {
     static struct form form; /* large */
     struct problem_faults faults = {.count = 0};
     bool read = form_read(&form, bytes, length, &faults);
     ENSURE(read == (faults.count == 0));
-    size_t size = read ? form_measure(&form, layout, allow_nan, &faults) : 0;
+    size_t size = read ? form_measure(&form, layout, fields, allow_nan, &faults) : 0;
     ENSURE((size == 0) == (faults.count > 0));
     if (size > 0) {
         uint8_t *payload = object_alloc(size);
         bool good = form_write(&form, payload, size, &faults);
         ENSURE(good == (faults.count == 0));
         if (good)
-            check_payload(payload, size, layout, 1);
+            check_payload(payload, size, 1);
         free(payload);
     }
     form_end(&form);
@@ -122,18 +129,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size < HEAD)
         return 0;
-    struct schema *schema = make_schema(data[0] % MODELS);
-    struct layout *layout = layout_new(schema);
+    schema = make_schema(data[0] % MODELS);
+    if (data[0] / (2 * MODELS) % 2 != 0 && schema_row_values(schema) > 0)
+        add_fields(schema);
+    layout = layout_new(schema);
+    fields = fields_new(schema, layout);
     bool allow_nan = data[0] / MODELS % 2 != 0;
     size_t length = size - HEAD;
     char *bytes = object_alloc(length + 1);
     if (length > 0)
         memcpy(bytes, data + HEAD, length);
     if (data[1] % 2 == 0)
-        read_table(layout, allow_nan, data[1] / 2, bytes, length);
+        read_table(allow_nan, data[1] / 2, bytes, length);
     else
-        read_form(layout, allow_nan, bytes, length);
+        read_form(allow_nan, bytes, length);
     free(bytes);
+    fields_free(fields);
     layout_free(layout);
     schema_free(schema);
     return 0;

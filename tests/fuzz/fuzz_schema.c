@@ -1,6 +1,7 @@
 /* fuzz_schema: any bytes as the schema of READY. What is accepted keeps what schema.h promises, and is
  * written and read again without a loss. SPDX-License-Identifier: MIT */
 #include "schema.h"
+#include "schema_fields.h"
 
 #include <stdlib.h>
 
@@ -35,6 +36,18 @@ static void take_costs(const uint8_t *bytes, size_t length, bool is_schema)
     free(copy);
 }
 
+/* What is said of columns holds together, and is the same when it was written and read once more. */
+static void expect_fields(const struct schema *schema, const struct schema *again)
+{
+    char how[256];
+    size_t at;
+    ENSURE(schema_fields_misfit(schema, &at) == NULL);
+    ENSURE((schema->fields == NULL) == (again->fields == NULL));
+    ENSURE(schema->fields == NULL ||
+           schema_fields_equal(schema->fields, again->fields, schema->feature_count));
+    ENSURE(schema_same_inputs(schema, "one", again, "other", how, sizeof how));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
     const char *reason;
@@ -50,6 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     uint8_t *encoded = schema_encode(schema, &size);
     struct schema *again = schema_decode(encoded, size, &reason);
     ENSURE(again != NULL);
+    expect_fields(schema, again);
     uint8_t *encoded_again = schema_encode(again, &size_again);
     ENSURE(size == size_again && memcmp(encoded, encoded_again, size) == 0);
     free(encoded);

@@ -99,6 +99,7 @@ class Recipe:
     train: object               # (Data) -> fitted scikit-learn model
     convert: object             # (name, fitted model) -> onnx.ModelProto
     conf: list = field(default_factory=list)    # further lines of model.conf
+    inputs: object = None       # (name of a column) -> what model.conf says of it besides; None: names alone
 
 
 # ---- data ----
@@ -177,14 +178,51 @@ def rows_a_batch(rows: int) -> str:
     return f"batching = {{ max_batch_rows = {rows}; }};   # more make a row hardly cheaper"
 
 
+# ---- what the columns are, for people and for the validation of requests ----
+
+CELL_MEASURES = {
+    "radius": "distance from the centre to the outline, in the image's units",
+    "texture": "standard deviation of the grey values",
+    "perimeter": "length of the outline",
+    "area": "area within the outline",
+    "smoothness": "local variation of the radius",
+    "compactness": "perimeter squared by area, less 1",
+    "concavity": "how deep the concave parts of the outline are",
+    "concave points": "how many concave parts the outline has",
+    "symmetry": "how far the halves differ",
+    "fractal dimension": "coastline approximation, less 1"}
+CELL_STATISTICS = {"mean": "mean over the nuclei", "error": "standard error", "worst": "mean of the three largest"}
+
+
+def cancer_input(name: str) -> str:
+    words = name.split()
+    statistic = words[0] if words[0] in CELL_STATISTICS else words[-1]
+    measure = " ".join(word for word in words if word != statistic)
+    return f'description = "{CELL_MEASURES[measure]}; {CELL_STATISTICS[statistic]}"; type = "number";'
+
+
+DIABETES_INPUTS = {
+    "age": 'description = "years"; type = "integer"; minimum = 0; maximum = 120;',
+    "sex": 'description = "as the data set has it"; allowed = [ 1, 2 ];',
+    "bmi": 'description = "body mass index, kg/m2"; minimum = 10; maximum = 80;',
+    "bp": 'description = "average blood pressure, mmHg"; minimum = 30; maximum = 250;',
+    "s1": 'description = "total serum cholesterol"; minimum = 0;',
+    "s2": 'description = "low-density lipoproteins"; minimum = 0;',
+    "s3": 'description = "high-density lipoproteins"; minimum = 0;',
+    "s4": 'description = "total cholesterol by high-density lipoproteins"; minimum = 0;',
+    "s5": 'description = "logarithm of the serum triglycerides level"; type = "number";',
+    "s6": 'description = "blood sugar level"; minimum = 0;'}
+
+
 RECIPES = [
     Recipe("cancer-logistic", "Breast cancer, logistic regression",
            load_cancer, train_logistic,
-           lambda name, model: onnx_convert.logistic_two_classes(name, *model, "batch")),
+           lambda name, model: onnx_convert.logistic_two_classes(name, *model, "batch"),
+           inputs=cancer_input),
     Recipe("cancer-trees", "Breast cancer, gradient boosting of 100 trees",
            load_cancer, train_trees,
            lambda name, model: onnx_convert.boosted_trees(name, model, 30, "batch"),
-           [rows_a_batch(32)]),
+           [rows_a_batch(32)], cancer_input),
     Recipe("digits-mlp", "Handwritten digits, multi-layer perceptron",
            load_digits, train_mlp,
            lambda name, model: onnx_convert.mlp(name, *model, "batch"),
@@ -194,7 +232,8 @@ RECIPES = [
            lambda name, model: onnx_convert.logistic_many_classes(name, *model, 1)),
     Recipe("diabetes-ridge", "Diabetes, disease progression in hundreds of points",
            load_diabetes, train_ridge,
-           lambda name, model: onnx_convert.ridge(name, *model, "batch")),
+           lambda name, model: onnx_convert.ridge(name, *model, "batch"),
+           inputs=DIABETES_INPUTS.get),
     Recipe("heavy", "Handwritten digits, a deep net of about 1 ms a row",
            load_digits, train_heavy,
            lambda name, model: onnx_convert.mlp(name, None, model, "batch"),
@@ -266,15 +305,22 @@ def quoted_list(key: str, names: list) -> str:
     return f"{key} = (\n" + "\n".join(lines + [line]) + "\n);\n"
 
 
-def write_conf(path: Path, name: str, description: str, data: Data, more: list) -> None:
-    text = f"# {name}: made by tests/models/make_models.py\n\n"
-    text += f'description = "{description}";\n\n'
-    text += "# the input's columns, in order\n" + quoted_list("features", data.feature_names)
+def input_list(names: list, say: object) -> str:
+    rows = [f'    {{ name = "{name}"; {say(name)} }}' for name in names]
+    return "inputs = (\n" + ",\n".join(rows) + "\n);\n"
+
+
+def write_conf(path: Path, recipe: Recipe, data: Data) -> None:
+    text = f"# {path.parent.name}: made by tests/models/make_models.py\n\n"
+    text += f'description = "{recipe.description}";\n\n'
+    text += "# the input's columns, in order\n"
+    text += input_list(data.feature_names, recipe.inputs) if recipe.inputs else quoted_list(
+        "features", data.feature_names)
     if data.class_names:
         text += "\n# the classes, in the order of their index\n"
         text += quoted_list("labels", data.class_names)
-    if more:
-        text += "\n" + "\n".join(more) + "\n"
+    if recipe.conf:
+        text += "\n" + "\n".join(recipe.conf) + "\n"
     path.write_text(text, encoding="ascii")
 
 
@@ -288,7 +334,7 @@ def train(recipe: Recipe, data: Data):
 def write_model_folder(folder: Path, recipe: Recipe, data: Data, answered: dict) -> None:
     """All of a model's folder but the model: that goes into folder/1."""
     (folder / "1").mkdir(parents=True, exist_ok=True)
-    write_conf(folder / "model.conf", folder.name, recipe.description, data, recipe.conf)
+    write_conf(folder / "model.conf", recipe, data)
     write_golden(folder / "golden.json", data, answered)
 
 

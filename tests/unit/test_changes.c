@@ -75,6 +75,12 @@ START_TEST(of_a_model_only_what_its_workers_read)
     expect_of_model("features = (\"a\");", "features = (\"a\");", "");
     expect_of_model("features = (\"a\");", "features = (\"b\");",
                     "features of model m: outrigger restart workers --model m\n");
+    expect_of_model("inputs = ({ name = \"a\"; min = 1; });", "inputs = ({ name = \"a\"; minimum = 1.0; });",
+                    "");
+    expect_of_model("inputs = ({ name = \"a\"; });", "inputs = ({ name = \"a\"; }, { name = \"b\"; });",
+                    "inputs of model m: outrigger restart workers --model m\n");
+    expect_of_model("inputs = ({ name = \"a\"; });", "inputs = ({ name = \"a\"; description = \"years\"; });",
+                    "inputs of model m: outrigger restart workers --model m\n");
     expect_of_model("", "features = (\"b\"); description = \"x\";",
                     "description of model m: outrigger restart workers --model m\n"
                     "features of model m: outrigger restart workers --model m\n");

@@ -69,7 +69,7 @@ static bool convert(const char *text)
     size_t count, rows;
     if (!read_bytes(text, strlen(text)))
         return false;
-    size_t size = form_measure(&form, layout, schema->allow_nan, &faults);
+    size_t size = form_measure(&form, layout, NULL, schema->allow_nan, &faults);
     ck_assert((size == 0) == (faults.count > 0));
     if (size == 0)
         return false;

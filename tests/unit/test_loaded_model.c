@@ -1,5 +1,6 @@
 /* test_loaded_model: what a model file says and model.conf adds, made into a schema or refused, with an
  * engine that gives what it is told to. SPDX-License-Identifier: MIT */
+#include "example_fields.h"
 #include "loaded_model.h"
 #include "scratch_directory.h"
 #include "suite.h"
@@ -404,9 +405,62 @@ START_TEST(a_description_is_json)
 }
 END_TEST
 
+/* ---- what the columns may be ---- */
+
+/* model.conf has these inputs. */
+static void set_inputs(const char *text)
+{
+    struct schema *made = schema_new();
+    example_fields(made, text);
+    config.inputs = schema_fields_copy(made->fields, made->feature_count);
+    config.input_count = made->feature_count;
+    schema_free(made);
+}
+
+static void forget_inputs(void)
+{
+    schema_fields_free(config.inputs, config.input_count);
+    config.inputs = NULL;
+    config.input_count = 0;
+}
+
+START_TEST(inputs_name_and_describe_the_columns)
+{
+    set_inputs("[{'name': 'a', 'min': 1}, {'name': 'b', 'default': 3}, {'name': 'c'}]");
+    const struct schema *schema = load();
+    ck_assert_uint_eq(schema->feature_count, 3);
+    ck_assert_str_eq(schema->features[2], "c");
+    ck_assert(schema_fields_equal(schema->fields, config.inputs, 3));
+    close_model();
+    config.features = names((const char *const[]){"a", "b", "c"}, 3);
+    ck_assert_uint_eq(load()->feature_count, 3);
+    forget_inputs();
+}
+END_TEST
+
+START_TEST(inputs_are_those_of_the_model)
+{
+    set_inputs("[{'name': 'a'}, {'name': 'b'}]");
+    ck_assert_str_eq(refusal(), "model.conf: inputs: 2 columns, but a row of the model has 3 values");
+    engine.inputs[0].shape[1] = -1;
+    ck_assert_str_eq(refusal(), "model.conf: inputs: 2 columns, but the model takes rows of any length");
+    engine.inputs[0].shape[1] = 3;
+    forget_inputs();
+    set_inputs("[{'name': 'a'}, {'name': 'b', 'type': 'string'}, {'name': 'c'}]");
+    ck_assert_str_eq(refusal(), "model.conf: inputs[1] (b): the model takes no string there");
+    engine.inputs[0].datatype = "BYTES";
+    forget_inputs();
+    set_inputs("[{'name': 'a'}, {'name': 'b'}, {'name': 'c', 'max': 4}]");
+    ck_assert_str_eq(refusal(), "model.conf: inputs[2] (c): the model takes a string there");
+    forget_inputs();
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
+        inputs_name_and_describe_the_columns,
+        inputs_are_those_of_the_model,
         the_schema_says_what_file_and_model_conf_say,
         a_model_needs_no_model_conf,
         what_is_encoded_can_be_decoded,

@@ -460,6 +460,8 @@ static void expect_template(const char *text)
 #undef STRING
 #undef NAMES
     ck_assert(route_equals(read->route, standard->route));
+    ck_assert_uint_eq(read->input_count, 0);
+    ck_assert_ptr_nonnull(strstr(text, "\ninputs ="));
     static const char *const fields[] = {"route",        "arms",       "by",    "rules",
                                          "force_header", "force_from", "shadow"};
     for (size_t i = 0; i < COUNT_OF(fields); i++) {

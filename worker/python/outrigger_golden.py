@@ -44,14 +44,15 @@ def know_keys(document, *names):
 def read_row(row, path, schema):
     """A row as a list of numbers."""
     width, names = schema["inputs"][0]["shape"][1], schema["features"]
+    standards = {field["name"]: field["default"] for field in schema.get("fields", []) if "default" in field}
     if isinstance(row, dict):
         for name in row:
             if name not in names:
                 raise GoldenFault(f"{path}.{name}: the model has no such feature")
         for name in names:
-            if name not in row:
+            if name not in row and name not in standards:
                 raise GoldenFault(f"{path}.{name}: is missing")
-        row = [row[name] for name in names]
+        row = [row.get(name, standards.get(name)) for name in names]
     if not isinstance(row, list) or len(row) != width:
         raise GoldenFault(f"{path}: expected {width} values")
     for column, value in enumerate(row):

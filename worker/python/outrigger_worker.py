@@ -15,7 +15,7 @@ Whoever writes a worker for another engine finds here all that the protocol asks
                         def predict(self, rows):      # numpy float64, [n, features]
                             return {"prediction": array_of_n_rows}
 
-Both take one input, `features` FP64 [-1, n]. What model.conf adds (names, labels, batching) is read, too. A
+Both take one input, `features` FP64 [-1, n]. What model.conf adds (inputs, names, labels, batching) is read, too. A
 golden.json beside the model or in the folder above (outrigger.conf(5)) is passed before the worker says ready.
 """
 import os
@@ -25,7 +25,6 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
 
 import argparse
 import json
-import re
 import runpy
 import secrets
 import signal
@@ -39,6 +38,7 @@ import msgpack
 import numpy as np
 import zmq
 
+from outrigger_conf import read_conf, read_fields
 from outrigger_golden import GoldenFault, pass_golden
 
 VERSION = 1
@@ -131,29 +131,6 @@ def predict(model, rows):
     return arrays
 
 
-# ---- model.conf ----
-
-STRING = r'"(?:\\.|[^"\\])*"'
-COMMENT = r"#[^\n]*|//[^\n]*|/\*.*?\*/"
-LIST = rf"[(\[](?:[\s,]|{STRING}|{COMMENT})*[)\]]"
-SETTING = re.compile(rf"{COMMENT}|(\w+)\s*[=:]\s*({LIST}|{STRING}|\w+)|{STRING}", re.DOTALL)
-
-
-def read_conf(path):
-    """The settings by their names alone, whatever group they stand in: strings, lists of strings, whole numbers,
-    true and false. That is not all of libconfig's syntax, and all that a model.conf needs."""
-    if not path or not os.path.exists(path):
-        return {}
-    conf = {}
-    with open(path, encoding="utf-8") as file:
-        for name, value in SETTING.findall(file.read()):
-            if value[:1] in ("(", "["):
-                conf[name] = [json.loads(text) for text in re.findall(rf"{COMMENT}|({STRING})", value) if text]
-            elif name:
-                conf[name] = json.loads(value if value[0] == '"' else value.lower())
-    return conf
-
-
 # ---- the schema: PROTOCOL.md section 7 ----
 
 def make_schema(model, conf):
@@ -162,17 +139,22 @@ def make_schema(model, conf):
     described = [{"name": name, "datatype": NAMES.get(array.dtype, "BYTES"), "shape": [-1, *array.shape[1:]]}
                  for name, array in outputs.items()]
     labels = conf.get("labels") or model.labels
-    features = conf.get("features") or model.feature_names
+    allow_nan = bool(conf.get("allow_nan", False))
+    fields = read_fields(conf, model.features, allow_nan)
+    features = [field["name"] for field in fields] or conf.get("features") or model.feature_names
     if features and len(features) != model.features:
         raise ValueError(f"model.conf: features: {len(features)} names, but a row has {model.features} values")
     is_class = any(not d["datatype"].startswith("FP") or (len(d["shape"]) == 2 and d["shape"][1] > 1)
                    for d in described)
-    return {
+    schema = {
         "platform": "python", "description": conf.get("description", ""),
         "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, model.features]}], "outputs": described,
         "features": list(features), "labels": list(labels),
         "task": conf.get("task") or ("classification" if labels or is_class else "regression"),
-        "timeout_ms": conf.get("timeout_ms", 0), "allow_nan": bool(conf.get("allow_nan", False))}
+        "timeout_ms": conf.get("queue", {}).get("timeout_ms", 0), "allow_nan": allow_nan}
+    if fields:
+        schema["fields"] = fields
+    return schema
 
 
 # ---- warming up ----
@@ -482,7 +464,7 @@ def main():
         conf = read_conf(options.model_conf)
         model = (UserModel if options.path.endswith(".py") else SklearnModel)(options.path)
         schema = make_schema(model, conf)
-        capacity = conf.get("max_batch_rows", 64)
+        capacity = conf.get("batching", {}).get("max_batch_rows", 64)
         golden = pass_golden(options.path, schema, lambda rows: predict(model, rows))
         schema["costs"] = warm_up(model, golden, capacity, options.warm_up_ms / 1e3)
     except GoldenFault as fault:
