@@ -41,4 +41,11 @@ struct identity {
     char models[IDENTITY_MODELS_MAX + 1]; /* names, separated by blanks, "prefix*" too; "": all */
 };
 
+/* What a bearer token is worth. UNAVAILABLE: who would have to be asked does not answer. */
+enum token_verdict { TOKEN_GOOD, TOKEN_BAD, TOKEN_PENDING, TOKEN_UNAVAILABLE };
+/* Asks; any thread. TOKEN_GOOD: `identity` is filled in. Otherwise `*why` is a constant, for the log and the
+ * audit log, never for the client. */
+typedef enum token_verdict token_check(void *self, struct text token, struct identity *identity,
+                                       const char **why);
+
 #endif
