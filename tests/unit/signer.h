@@ -45,7 +45,7 @@ static inline void signer_end(void)
 }
 
 /* Texts that live as long as the test. */
-static char *signer_kept[512];
+static char *signer_kept[4096];
 static size_t signer_kept_count;
 
 static inline char *signer_keep(char *text)
