@@ -8,6 +8,7 @@
 #include "jwk.h"
 
 #include "base64url.h"
+#include "key.h"
 #include "strict_json.h"
 
 #include <cjose/cjose.h>
@@ -254,6 +255,20 @@ struct jwk_set *jwk_set_read(struct text json, unsigned algorithms, char *reason
     }
     struct jwk_set *set = read_set(yyjson_doc_get_root(document), algorithms, reason, capacity);
     yyjson_doc_free(document);
+    return set;
+}
+
+struct jwk_set *jwk_set_read_file(const char *path, unsigned algorithms, char *reason, size_t capacity)
+{
+    char *bytes = object_alloc(JWK_SET_BYTES_MAX);
+    const char *complaint = NULL;
+    ssize_t length = key_slurp(path, false, bytes, JWK_SET_BYTES_MAX, &complaint);
+    struct jwk_set *set = NULL;
+    if (length < 0)
+        text_copy(text_of(complaint), reason, capacity);
+    else
+        set = jwk_set_read((struct text){bytes, (size_t)length}, algorithms, reason, capacity);
+    free(bytes);
     return set;
 }
 

@@ -40,6 +40,8 @@ struct jwk_set {
  * are left out, as RFC 7517 section 5 wants it; so are weak and broken ones, secret ones, and private ones.
  * NULL with a reason: it is no such set, it is too large, or no key is left. The caller releases it. */
 struct jwk_set *jwk_set_read(struct text json, unsigned algorithms, char *reason, size_t capacity);
+/* The same from a regular file. `reason` does not name it. */
+struct jwk_set *jwk_set_read_file(const char *path, unsigned algorithms, char *reason, size_t capacity);
 struct jwk_set *jwk_set_acquire(struct jwk_set *set); /* any thread */
 void jwk_set_release(struct jwk_set *set);            /* any thread; NULL is fine */
 

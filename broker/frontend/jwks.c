@@ -8,7 +8,6 @@
 #include "jwks.h"
 
 #include "clock.h"
-#include "key.h"
 #include "log.h"
 #include "token_settings.h"
 
@@ -102,20 +101,6 @@ static bool has_changed(const struct jwks *jwks, const struct stat *now)
            now->st_mtim.tv_sec != seen->st_mtim.tv_sec || now->st_mtim.tv_nsec != seen->st_mtim.tv_nsec;
 }
 
-static struct jwk_set *read_file(const char *path, unsigned algorithms, char *reason, size_t capacity)
-{
-    char *bytes = object_alloc(JWK_SET_BYTES_MAX);
-    const char *complaint = NULL;
-    ssize_t length = key_slurp(path, false, bytes, JWK_SET_BYTES_MAX, &complaint);
-    struct jwk_set *set = NULL;
-    if (length < 0)
-        text_copy(text_of(complaint), reason, capacity);
-    else
-        set = jwk_set_read((struct text){bytes, (size_t)length}, algorithms, reason, capacity);
-    free(bytes);
-    return set;
-}
-
 /* Reads the file again if it is another; false with a reason when it holds no keys. */
 static bool read_again(struct jwks *jwks, char *reason, size_t capacity)
 {
@@ -124,7 +109,7 @@ static bool read_again(struct jwks *jwks, char *reason, size_t capacity)
     if (stat(path, &now) == 0 && !has_changed(jwks, &now))
         return true;
     jwks->seen = now;
-    struct jwk_set *set = read_file(path, jwks->algorithms, reason, capacity);
+    struct jwk_set *set = jwk_set_read_file(path, jwks->algorithms, reason, capacity);
     if (set != NULL)
         set_keys(jwks, set, path);
     return set != NULL;
