@@ -153,12 +153,14 @@ $(UNIT_RUNS): %.run: %
 unit: $(UNIT_TESTS)  ## build and run the unit tests
 	@$(MAKE) --no-print-directory -j2 -Otarget $(UNIT_RUNS)
 
-process: all  ## the real programs behind the real web servers
+# What process tests use beside the programs.
+PROBES := $(BUILD)/tests/token_probe
+process: all $(PROBES)  ## the real programs behind the real web servers
 	@OUTRIGGER_BUILD=$(BUILD) tests/harness/sanitized /usr/bin/python3 tests/process/run
 
 # What make check does with one build: compiled on every core (unless make was told -j itself), tested one test after
 # the other.
-compiled: all $(UNIT_TESTS) $(FUZZ_TARGETS) $(SIMULATION)
+compiled: all $(UNIT_TESTS) $(PROBES) $(FUZZ_TARGETS) $(SIMULATION)
 tested:
 	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) compiled
 	@for goal in fuzz-replay unit simulate-check process; do $(MAKE) --no-print-directory $$goal || exit 1; done
