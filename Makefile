@@ -33,8 +33,8 @@ FOLDER_worker     := worker
 FOLDER_collector  := broker/collector
 FOLDER_supervisor := broker/supervisor
 FOLDER_ctl        := broker/ctl
-PACKAGES_common     := libzmq msgpack libconfig yyjson libcrypto libseccomp
-PACKAGES_frontend   := fcgi cjose libcurl zlib
+PACKAGES_common     := libzmq msgpack libconfig yyjson libcrypto libseccomp cjose
+PACKAGES_frontend   := fcgi libcurl zlib
 PACKAGES_broker     := xxhash hiredis
 PACKAGES_worker     := onnxruntime
 PACKAGES_collector  := microhttpd
@@ -116,7 +116,7 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 ARCHIVES     := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
-all-packages := fcgi cjose libcurl zlib onnxruntime microhttpd xxhash hiredis ncursesw check $(PACKAGES_common)
+all-packages := fcgi libcurl zlib onnxruntime microhttpd xxhash hiredis ncursesw check $(PACKAGES_common)
 
 $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@mkdir -p $(@D)
@@ -153,12 +153,14 @@ $(UNIT_RUNS): %.run: %
 unit: $(UNIT_TESTS)  ## build and run the unit tests
 	@$(MAKE) --no-print-directory -j2 -Otarget $(UNIT_RUNS)
 
-process: all  ## the real programs behind the real web servers
+# What process tests use beside the programs.
+PROBES := $(BUILD)/tests/token_probe
+process: all $(PROBES)  ## the real programs behind the real web servers
 	@OUTRIGGER_BUILD=$(BUILD) tests/harness/sanitized /usr/bin/python3 tests/process/run
 
 # What make check does with one build: compiled on every core (unless make was told -j itself), tested one test after
 # the other.
-compiled: all $(UNIT_TESTS) $(FUZZ_TARGETS) $(SIMULATION)
+compiled: all $(UNIT_TESTS) $(PROBES) $(FUZZ_TARGETS) $(SIMULATION)
 tested:
 	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) compiled
 	@for goal in fuzz-replay unit simulate-check process; do $(MAKE) --no-print-directory $$goal || exit 1; done

@@ -10,6 +10,7 @@
 #include "parameter.h"
 #include "placement.h"
 #include "protocol.h"
+#include "token_settings.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -224,6 +225,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
                 "frontend.max_spool_bytes");
     check_order(reader, &config->frontend_max_body_bytes, config->broker_max_message_bytes,
                 "broker.max_message_bytes");
+    token_settings_check(reader, config);
 }
 
 /* ---- the doors ---- */

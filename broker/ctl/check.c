@@ -183,6 +183,7 @@ static void check_all(struct check *check)
     check_programs(config, errors);
     curve_check(config, errors);
     check_auth(check);
+    check_tokens(check);
     check->list = model_list_load(config->models_directory, errors);
     check->said = deployments_read(deployments_path(config, path), &check->warnings);
     check->models = object_alloc(check->list->count * sizeof(struct check_model));
@@ -201,6 +202,7 @@ static void check_free(struct check *check)
     free(check->models);
     model_list_free(check->list);
     deployments_free(check->said);
+    jwk_set_release(check->token_keys);
 }
 
 static void print_text(const struct check *check)

@@ -120,6 +120,16 @@ static void add_lines(yyjson_mut_doc *document, const char *name, const char *te
     }
 }
 
+static void add_token_key(const struct jwk *key, struct list *list)
+{
+    char names[JWK_ALGORITHM_NAMES_MAX];
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(list->document, list->entries);
+    add_text(list->document, entry, "kid", key->has_kid ? key->kid : NULL);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "type", key->type);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "algorithms",
+                              jwk_algorithm_names(key->algorithms, names));
+}
+
 yyjson_mut_doc *check_json(const struct check *check)
 {
     yyjson_mut_doc *document = say_new();
@@ -138,5 +148,8 @@ yyjson_mut_doc *check_json(const struct check *check)
     list.entries = yyjson_mut_obj_add_arr(document, root, "models");
     for (size_t i = 0; i < check->list->count; i++)
         add_model(check, &check->models[i], &list);
+    list.entries = yyjson_mut_obj_add_arr(document, root, "token_keys");
+    for (size_t i = 0; check->token_keys != NULL && i < check->token_keys->count; i++)
+        add_token_key(&check->token_keys->keys[i], &list);
     return document;
 }

@@ -188,4 +188,5 @@ void check_print(const struct check *check, FILE *out, bool coloured)
     print_sockets(check, out, coloured);
     fputc('\n', out);
     print_models(check, out, coloured);
+    check_print_tokens(check, out, coloured);
 }

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "deployments.h"
+#include "jwk.h"
 #include "placement.h"
 
 #include <yyjson.h>
@@ -24,6 +25,7 @@ struct check {
     struct deployments *said;      /* by the operator, when something ran here */
     struct check_model *models;    /* list->count of them */
     int cores;                     /* that this process may run on */
+    struct jwk_set *token_keys;    /* of token.jwks_file; NULL: none */
     struct config_errors errors;   /* what would be refused */
     struct config_errors warnings; /* what works and surely is not meant */
 };
@@ -35,10 +37,15 @@ struct deployment_bounds check_bounds(const struct check *check, const struct mo
 /* Engine threads of all workers together, as many as there are to begin with. */
 int64_t check_all_threads(const struct check *check);
 
-/* Prints processes, sockets and models as they would be. */
+/* Reads the keys and secrets of token.* that are files. */
+void check_tokens(struct check *check);
+/* Prints whose tokens are taken, and the keys; nothing when none are. */
+void check_print_tokens(const struct check *check, FILE *out, bool coloured);
+
+/* Prints processes, sockets, models and tokens as they would be. */
 void check_print(const struct check *check, FILE *out, bool coloured);
 /* The same, with errors and warnings, as one object: {"ok", "file", "errors", "warnings", "processes",
- * "sockets", "models"}. The caller gives it to say_json. */
+ * "sockets", "models", "token_keys"}. The caller gives it to say_json. */
 yyjson_mut_doc *check_json(const struct check *check);
 /* Calls `take` for each process and socket of the plan, in the order of the tables. */
 void check_each_process(const struct check *check,

@@ -5,7 +5,7 @@
  *     loop's thread or a lane's                 loop's thread
  *     api_handle -> API_RESPOND ..............> api_count, write the response, api_call_end
  *                -> API_METRICS ..............> ask the collector, api_metrics, then as above
- *                -> API_WAIT .............> once the token module has settled: api_handle again
+ *                -> API_WAIT .................> keep the request; api_handle again, or api_refuse
  *                -> API_ASK ..................> api_call_take, client_send; api_answer, then as above
  *
  * Threads: api_handle (each thread with a lane of its own), api_answer and api_refuse may run in any thread;
@@ -51,7 +51,7 @@ enum api_next {
     API_RESPOND, /* the response is complete */
     API_ASK,     /* send `request` with `ask` to the broker, then api_answer */
     API_METRICS, /* ask the collector for its text, then api_metrics */
-    API_WAIT     /* somebody else is asked who this is: keep the request, and handle it again then */
+    API_WAIT     /* who asks is being found out: handle the same request again when that is settled */
 };
 
 /* One call under way. Embedded by its owner; zero it once, before the first use. Between api_handle and

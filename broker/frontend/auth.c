@@ -156,6 +156,14 @@ static enum auth_next refuse_bad(const struct asking *asking, const char *why)
     return refuse(asking, AUTH_OUTCOME_INVALID, why);
 }
 
+/* Whether the token is good cannot be said: that is our trouble, not the client's. */
+static enum auth_next refuse_unavailable(const struct asking *asking, const char *why)
+{
+    problem_status(asking->response, 503, "who issues these tokens does not answer at the moment");
+    asking->response->retry_after = 1;
+    return refuse(asking, AUTH_OUTCOME_UNAVAILABLE, why);
+}
+
 /* ---- who it is ---- */
 
 static enum auth_next admit(const struct asking *asking)
@@ -192,6 +200,8 @@ static enum auth_next try_token(const struct asking *asking, struct text text)
     forget(identity);
     if (verdict == TOKEN_BAD)
         return refuse_bad(asking, why);
+    if (verdict == TOKEN_UNAVAILABLE)
+        return refuse_unavailable(asking, why);
     identity->outcome = AUTH_OUTCOME_PENDING;
     return AUTH_PENDING;
 }

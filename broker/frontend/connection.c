@@ -5,11 +5,16 @@
  *      | a part of one came        ^                    ^
  *      v                           |                    |
  *    SPOOLING (in memory) ---------+--> WORKING (lane) -+
+ *                                  |        ^
+ *          who asks is not known   v        | settled: from the beginning
+ *                                WAITING ---+
  *
  * A request that comes in whole, the usual case, is one read into a buffer that all connections share, and
  * is looked at there. One that comes in pieces is kept in memory of its own (spool.c), so that a slow peer
  * costs 4 KB and no thread, and a silent one nothing. Descriptors are watched edge-triggered once for all
- * their life.
+ * their life. A request whose sender is still being found out (a token's issuer was asked) is kept there,
+ * too, and handled again when that is settled; at most WAITING_MAX of them, and not longer than a request may
+ * take.
  *
  * One janitor passes over all connections twice a second for the deadlines (read, idle): cheaper than moving
  * a timer with every request, and no peer needs more precision. SPDX-License-Identifier: MIT */
@@ -32,6 +37,7 @@ enum {
     CONNECTIONS_MAGIC = 0x0c044001,
     CONNECTION_MAGIC = 0x0c044002,
     READ_BYTES = 65536, /* at a time; a Unix socket holds about three times that */
+    WAITING_MAX = 256,  /* requests that wait: each is tried again whenever one is settled */
     ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */
     LARGE_ANSWER =
         16384 /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
@@ -41,7 +47,7 @@ enum {
 #define ACCEPT_AGAIN_AFTER (100 * MILLISECOND) /* when there are no descriptors left */
 #define METRICS_TIMEOUT_MS 2000
 
-enum state { IDLE, SPOOLING, ASKING, WORKING };
+enum state { IDLE, SPOOLING, ASKING, WORKING, WAITING };
 
 struct connection {
     unsigned magic;
@@ -55,6 +61,8 @@ struct connection {
     struct scan scan;
     struct spool spool;        /* what came of a request that comes in pieces */
     int refuse;                /* 0, or the status of a request that is only read to be refused */
+    int64_t waits_since;       /* 0, or when the request began to wait */
+    uint64_t settled_before;   /* WORKING: how often something was settled when it began */
     struct exchange *exchange; /* ASKING, WORKING */
     struct lane_job job;
     enum exchange_next next_step; /* WORKING: what the lane found */
@@ -71,6 +79,8 @@ struct connections {
     void *drained_self;
     struct connection *list;
     size_t count;
+    size_t waiting;                  /* of them */
+    uint64_t settled;                /* how often something was */
     struct spool_budget budget;      /* of all spools */
     struct exchange_store exchanges; /* used again */
     struct exchange_tools tools;
@@ -81,6 +91,7 @@ struct connections {
 };
 
 static void read_some(struct connection *connection);
+static void handle_spooled(struct connection *connection);
 static void accept_some(void *self, int fd, uint32_t events);
 
 /* ---- reading only to refuse ---- */
@@ -123,6 +134,7 @@ static void hang_up(struct connection *connection)
     if (connection->exchange != NULL)
         connection->exchange->asked = NULL;
     exchange_store_give(&all->exchanges, connection->exchange);
+    all->waiting -= connection->state == WAITING;
     spool_drop(&connection->spool, &connection->all->budget);
     loop_remove(all->context.loop, connection->fd);
     close(connection->fd);
@@ -149,6 +161,7 @@ static void finished(struct connection *connection, bool keep)
         return;
     }
     connection->state = IDLE;
+    connection->waits_since = 0;
     connection->served = true;
     connection->since = loop_now(all->context.loop);
     if (connection->more_came)
@@ -207,6 +220,76 @@ static void exposed(void *self, const char *text, size_t length)
     respond(connection);
 }
 
+/* ---- waiting until it is known who asks ---- */
+
+static const char waited_in_vain[] = "who sends this could not be found out in time; try again";
+
+/* The request stays in its spool, and is handled from the beginning when something is settled: whatever was
+ * begun is undone. */
+static void wait_for_settled(struct connection *connection)
+{
+    struct connections *all = connection->all;
+    exchange_store_give(&all->exchanges, connection->exchange);
+    connection->exchange = NULL;
+    connection->state = WAITING;
+    if (connection->waits_since == 0)
+        connection->waits_since = loop_now(all->context.loop);
+    all->waiting++;
+}
+
+static void stop_waiting(struct connection *connection)
+{
+    connection->state = SPOOLING;
+    connection->all->waiting--;
+    handle_spooled(connection);
+}
+
+/* Its body is not looked at any more. */
+static void give_up_waiting(struct connection *connection)
+{
+    if (refuse_rest(connection, 503)) {
+        stop_waiting(connection);
+        return;
+    }
+    series_add(connection->all->refused_room, 1);
+    hang_up(connection);
+}
+
+/* What it waits for may have come while the lane had it. */
+static void wait_after_lane(struct connection *connection)
+{
+    wait_for_settled(connection);
+    if (connection->all->waiting > WAITING_MAX)
+        give_up_waiting(connection);
+    else if (connection->all->settled != connection->settled_before)
+        stop_waiting(connection);
+}
+
+/* True when the request stays, to wait: it is in the spool, or there is room for it. */
+static bool keep_waiting(struct connection *connection, const struct exchange_source *source)
+{
+    struct connections *all = connection->all;
+    if (all->waiting >= WAITING_MAX)
+        return false;
+    return source->bytes == connection->spool.bytes ||
+           spool_add(&connection->spool, &all->budget, source->bytes, source->length);
+}
+
+void connections_settled(void *self)
+{
+    struct connections *all = self;
+    CHECK_OBJECT(all, CONNECTIONS_MAGIC);
+    struct connection *connection, *next;
+    all->settled++;
+    if (all->waiting == 0)
+        return;
+    DL_FOREACH_SAFE2(all->list, connection, next, next)
+    {
+        if (connection->state == WAITING)
+            stop_waiting(connection);
+    }
+}
+
 static void go_on(struct connection *connection, enum exchange_next next)
 {
     struct exchange *exchange = connection->exchange;
@@ -224,6 +307,9 @@ static void go_on(struct connection *connection, enum exchange_next next)
         connection->state = ASKING;
         stats_exposition_ask(connection->all->context.exposition, METRICS_TIMEOUT_MS, exposed, connection);
         return;
+    case EXCHANGE_WAIT:
+        wait_for_settled(connection);
+        return;
     case EXCHANGE_BROKEN:
         series_add(connection->all->refused_form, 1);
         hang_up(connection);
@@ -237,7 +323,9 @@ static struct exchange_source spooled(const struct connection *connection)
     return (struct exchange_source){.bytes = connection->spool.bytes,
                                     .length = connection->spool.length,
                                     .body_length = connection->refuse != 0 ? 0 : connection->scan.body,
-                                    .refuse = connection->refuse};
+                                    .refuse = connection->refuse,
+                                    .why = connection->waits_since != 0 ? waited_in_vain : NULL,
+                                    .received = connection->waits_since};
 }
 
 static void work_request(struct lane_job *job, struct exchange_tools *tools)
@@ -252,11 +340,14 @@ static void request_done(struct lane_job *job)
 {
     struct connection *connection =
         (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
-    spool_drop(&connection->spool, &connection->all->budget);
-    if (connection->hung_up)
+    if (connection->hung_up) {
         hang_up(connection);
-    else
+    } else if (connection->next_step == EXCHANGE_WAIT) {
+        wait_after_lane(connection);
+    } else {
+        spool_drop(&connection->spool, &connection->all->budget);
         go_on(connection, connection->next_step);
+    }
 }
 
 static void handle(struct connection *connection, const struct exchange_source *source)
@@ -266,11 +357,18 @@ static void handle(struct connection *connection, const struct exchange_source *
     /* When there is no place for anybody a body is not even parsed. (Questions after our health have none.)
      */
     if (source->body_length > 0 && source->refuse == 0 && client_overwhelmed(all->context.client))
-        shed.refuse = 503;
+        shed.refuse = 503, shed.why = NULL;
     connection->exchange = exchange_store_take(&all->exchanges);
-    connection->more_came = false;
+    if (connection->waits_since == 0)
+        connection->more_came = false;
     enum exchange_next next = exchange_handle(connection->exchange, &all->tools, &shed);
-    spool_drop(&connection->spool, &all->budget);
+    if (next == EXCHANGE_WAIT && !keep_waiting(connection, source)) {
+        exchange_reset(connection->exchange);
+        shed.refuse = 503;
+        next = exchange_handle(connection->exchange, &all->tools, &shed);
+    }
+    if (next != EXCHANGE_WAIT)
+        spool_drop(&connection->spool, &all->budget);
     go_on(connection, next);
 }
 
@@ -278,10 +376,26 @@ static void handle_in_lane(struct connection *connection)
 {
     struct connections *all = connection->all;
     connection->exchange = exchange_store_take(&all->exchanges);
-    connection->more_came = false;
+    if (connection->waits_since == 0)
+        connection->more_came = false;
     connection->state = WORKING;
+    connection->settled_before = all->settled;
     connection->job = (struct lane_job){.work = work_request, .done = request_done};
     lane_submit(all->context.lane, &connection->job);
+}
+
+static bool is_large(const struct connection *connection)
+{
+    return connection->scan.body >= (size_t)connection->all->context.config->frontend_large_body_bytes;
+}
+
+static void handle_spooled(struct connection *connection)
+{
+    struct exchange_source source = spooled(connection);
+    if (connection->refuse == 0 && is_large(connection))
+        handle_in_lane(connection);
+    else
+        handle(connection, &source);
 }
 
 /* ---- reading ---- */
@@ -293,11 +407,6 @@ static void refuse_form(struct connection *connection)
     if (log_allowed(&last, 1))
         log_warning("a connection was closed: what came is no FastCGI request");
     hang_up(connection);
-}
-
-static bool is_large(const struct connection *connection)
-{
-    return connection->scan.body >= (size_t)connection->all->context.config->frontend_large_body_bytes;
 }
 
 /* What came of a request is in the spool, if there was room for it. True when more of it is to be read now.
@@ -313,12 +422,7 @@ static bool spooled_some(struct connection *connection, enum scan_result result,
     }
     if (result == SCAN_PARTIAL)
         return true;
-    if (connection->refuse == 0 && is_large(connection)) {
-        handle_in_lane(connection);
-    } else {
-        struct exchange_source source = spooled(connection);
-        handle(connection, &source);
-    }
+    handle_spooled(connection);
     return false;
 }
 
@@ -431,6 +535,13 @@ static void ready(void *self, int fd, uint32_t events)
         connection->more_came = connection->more_came || (events & EPOLLIN);
         connection->hung_up = connection->hung_up || gone;
         return;
+    case WAITING:
+        connection->more_came = connection->more_came || (events & EPOLLIN);
+        if (gone || ((events & EPOLLIN) && aborts(connection))) {
+            series_add(connection->all->refused_gone, 1);
+            hang_up(connection);
+        }
+        return;
     }
 }
 
@@ -504,6 +615,9 @@ static void inspect(void *self)
         if (connection->state == SPOOLING && age >= config->frontend_read_timeout_ms * MILLISECOND) {
             series_add(all->refused_slow, 1);
             hang_up(connection);
+        } else if (connection->state == WAITING &&
+                   now - connection->waits_since >= config->frontend_request_timeout_ms * MILLISECOND) {
+            give_up_waiting(connection);
         } else if (connection->state == IDLE && age >= config->frontend_idle_timeout_ms * MILLISECOND) {
             hang_up(connection);
         }

@@ -117,6 +117,8 @@ static const char *body_fault(const struct http_request *request, const struct e
                               int64_t length, int *status)
 {
     *status = source->refuse == 0 ? 400 : source->refuse;
+    if (source->refuse != 0 && source->why != NULL)
+        return source->why;
     if (source->refuse == 413)
         return "the body is larger than this service takes";
     if (source->refuse != 0)
@@ -152,7 +154,7 @@ static enum exchange_next understand(struct exchange *exchange, struct exchange_
 {
     struct http_request request;
     http_request_read(&request, fcgi_parameters(exchange->fcgi), &tools->ids);
-    request.received = clock_now();
+    request.received = source->received != 0 ? source->received : clock_now();
     if (!read_body(exchange, tools, &request, source))
         return EXCHANGE_RESPOND;
     switch (api_handle(tools->api, tools->lane, &request, &exchange->call, &exchange->response)) {
@@ -160,6 +162,8 @@ static enum exchange_next understand(struct exchange *exchange, struct exchange_
         return EXCHANGE_ASK;
     case API_METRICS:
         return EXCHANGE_METRICS;
+    case API_WAIT:
+        return EXCHANGE_WAIT;
     default:
         return EXCHANGE_RESPOND;
     }

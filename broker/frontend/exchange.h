@@ -24,6 +24,8 @@ struct exchange_source {
     size_t length;
     size_t body_length; /* bytes of the body that came, by the scan of its records */
     int refuse;         /* 0, or the status to answer without looking at it: 413 too large, 503 no room */
+    const char *why;    /* constant, for people: why it is refused; NULL: as the status has it */
+    int64_t received;   /* monotonic nanoseconds: when it was there whole; 0: now */
 };
 
 /* The tools of one thread. */
@@ -54,10 +56,11 @@ enum exchange_next {
     EXCHANGE_RESPOND, /* the response is complete */
     EXCHANGE_ASK,     /* call.request wants to go to the broker */
     EXCHANGE_METRICS, /* the collector is to be asked */
+    EXCHANGE_WAIT,    /* who asks is being found out: the same request is to be handled again then */
     EXCHANGE_BROKEN   /* nothing can be answered */
 };
-/* Reads the request and does with it what can be done without waiting; its bytes are not needed afterwards.
- * Any thread, with its own tools. */
+/* Reads the request and does with it what can be done without waiting; its bytes are not needed afterwards,
+ * but for EXCHANGE_WAIT. Any thread, with its own tools. */
 enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_tools *tools,
                                    const struct exchange_source *source);
 /* Makes the response of the broker's answer. Any thread. */

@@ -22,12 +22,13 @@ enum identity_kind {
 #define AUTH_OUTCOMES(X)                                                                                     \
     X(OPEN, "open") /* nobody was asked: the call is everybody's, or auth.required is off */                 \
     X(GRANTED, "granted")                                                                                    \
-    X(MISSING, "missing")     /* nothing was shown */                                                        \
-    X(MALFORMED, "malformed") /* two credentials, or one where none belongs */                               \
-    X(INVALID, "invalid")     /* what was shown is nobody's, or not any more */                              \
-    X(RIGHT, "right")         /* somebody, who may not do this */                                            \
-    X(TOO_MANY, "too_many")   /* one wrong credential too many from this address */                          \
-    X(PENDING, "pending")     /* somebody else is being asked */
+    X(MISSING, "missing")         /* nothing was shown */                                                    \
+    X(MALFORMED, "malformed")     /* two credentials, or one where none belongs */                           \
+    X(INVALID, "invalid")         /* what was shown is nobody's, or not any more */                          \
+    X(RIGHT, "right")             /* somebody, who may not do this */                                        \
+    X(TOO_MANY, "too_many")       /* one wrong credential too many from this address */                      \
+    X(PENDING, "pending")         /* somebody else is being asked */                                         \
+    X(UNAVAILABLE, "unavailable") /* who would have to be asked does not answer */
 
 enum auth_outcome {
 #define X(name, label) AUTH_OUTCOME_##name,
@@ -48,10 +49,11 @@ struct identity {
     struct address address; /* the client's, behind proxies that are trusted */
 };
 
-/* What may be behind a bearer token that is no API key. */
-enum token_verdict { TOKEN_GOOD, TOKEN_BAD, TOKEN_PENDING };
-typedef enum token_verdict
-token_check(void *self, struct text token, struct identity *identity,
-            const char **why); /* why: a constant, for log and audit, never for the client */
+/* What a bearer token is worth. UNAVAILABLE: who would have to be asked does not answer. */
+enum token_verdict { TOKEN_GOOD, TOKEN_BAD, TOKEN_PENDING, TOKEN_UNAVAILABLE };
+/* Asks; any thread. TOKEN_GOOD: `identity` is filled in. Otherwise `*why` is a constant, for the log and the
+ * audit log, never for the client. */
+typedef enum token_verdict token_check(void *self, struct text token, struct identity *identity,
+                                       const char **why);
 
 #endif

@@ -9,6 +9,7 @@
 #include "options.h"
 #include "predictions.h"
 #include "process.h"
+#include "token.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -65,6 +66,28 @@ static void catalog_came(void *self, const struct catalog_entry *entries, size_t
     api_catalog(program->api, entries, count);
     if (api_complete(program->api))
         open_the_door(program);
+}
+
+/* The issuer of tokens has answered, or did not in time. */
+static void tokens_settled(void *self)
+{
+    struct program *program = self;
+    if (program->connections != NULL)
+        connections_settled(program->connections);
+}
+
+static struct tokens *open_tokens(struct program *program, const struct config *config)
+{
+    char reason[1024];
+    struct tokens *tokens = tokens_new(
+        &(struct tokens_context){
+            .config = config, .loop = program->loop, .settled = tokens_settled, .self = program},
+        reason, sizeof reason);
+    if (tokens == NULL && *reason != '\0') {
+        log_error("token: %s", reason);
+        exit(1);
+    }
+    return tokens;
 }
 
 /* Somebody else accepts from now on (SIGUSR1): whatever has come in is answered, however long that takes. The
@@ -176,8 +199,12 @@ int main(int argc, char **argv)
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     void *zmq = zmq_ctx_new();
     keep_predictions(&program, config, options.name);
-    struct auth *auth =
-        auth_new(&(struct auth_context){.config = config, .loop = program.loop, .metrics = metrics});
+    struct tokens *tokens = open_tokens(&program, config);
+    struct auth *auth = auth_new(&(struct auth_context){.config = config,
+                                                        .loop = program.loop,
+                                                        .metrics = metrics,
+                                                        .check_token = tokens == NULL ? NULL : tokens_check,
+                                                        .self = tokens});
     struct api *api = program.api = api_new(&(struct api_context){.config = config,
                                                                   .metrics = metrics,
                                                                   .predictions = program.predictions,
@@ -211,6 +238,7 @@ int main(int argc, char **argv)
     stats_publisher_free(stats);
     api_free(api);
     auth_free(auth);
+    tokens_free(tokens);
     zmq_ctx_term(zmq);
     loop_timer_cancel(program.loop, &program.drain);
     loop_timer_cancel(program.loop, &program.catalog_wait);

@@ -2,6 +2,7 @@
  * pretend. SPDX-License-Identifier: MIT */
 #include "ctl.h"
 #include "scratch_directory.h"
+#include "signer.h"
 #include "suite.h"
 
 #include <stdlib.h>
@@ -270,8 +271,53 @@ START_TEST(what_is_surely_not_meant_is_a_warning)
 }
 END_TEST
 
+START_TEST(keys_of_tokens_are_told)
+{
+    char *keys = signer_text("{\"keys\":[%s,%s,%s]}", signer_jwk(signer_rsa, ",\"kid\":\"one\""),
+                             signer_jwk(signer_ed, ""), signer_jwk(signer_weak_rsa, ",\"kid\":\"old\""));
+    set("token.issuer", "https://issuer.example");
+    set("token.audience", "us");
+    set("token.jwks_file", scratch_file("keys", keys));
+    ck_assert_int_eq(check(), CTL_GOOD);
+    expect_said("tokens of https://issuer.example for us\n"
+                "TOKEN KEY  TYPE      ALGORITHMS\n"
+                "one        RSA 2048  RS256 PS256\n"
+                "-          Ed25519   EdDSA\n");
+    ck_assert_ptr_nonnull(
+        strstr(complained, "left out: key 3 (kid old): RSA of less than 2048 bits is too weak"));
+    ck_assert_int_eq(run("--json", NULL, NULL), CTL_GOOD);
+    expect_said("\"token_keys\":[{\"kid\":\"one\",\"type\":\"RSA 2048\",\"algorithms\":\"RS256 PS256\"},"
+                "{\"kid\":null,\"type\":\"Ed25519\",\"algorithms\":\"EdDSA\"}]");
+    scratch_file("keys", "{\"keys\":[]}");
+    expect_complaint("keys: there is no key that could be used");
+    signer_forget();
+}
+END_TEST
+
+START_TEST(secrets_of_tokens_are_looked_at)
+{
+    char *secret = signer_text("%s", scratch_file("secret", "0123456789012345678901234567890"));
+    ck_assert_int_eq(chmod(secret, 0600), 0);
+    set("token.issuer", "i");
+    set("token.audience", "us");
+    set("token.algorithms", "HS256");
+    set("token.hs256_secret", secret);
+    expect_complaint("token.hs256_secret: ");
+    expect_complaint("expected at least 32 bytes");
+    scratch_file("secret", SIGNER_SECRET);
+    ck_assert_int_eq(check(), CTL_GOOD);
+    ck_assert_int_eq(chmod(secret, 0644), 0);
+    ck_assert_int_eq(check(), CTL_FAULT);
+    ck_assert_ptr_null(strstr(complained, SIGNER_SECRET));
+    set("token.hs256_secret", "env:NOT_HERE"); /* nobody can say from here */
+    ck_assert_int_eq(check(), CTL_GOOD);
+    signer_forget();
+}
+END_TEST
+
 int main(void)
 {
+    signer_init();
     const TTest *tests[] = {
         the_plan_is_printed,
         a_file_is_named_in_two_ways,
@@ -284,6 +330,10 @@ int main(void)
         a_python_model_needs_its_interpreter,
         what_the_machine_lacks_is_told,
         what_is_surely_not_meant_is_a_warning,
+        keys_of_tokens_are_told,
+        secrets_of_tokens_are_looked_at,
     };
-    return SUITE_RUN("check", set_up, tear_down, tests);
+    int status = SUITE_RUN("check", set_up, tear_down, tests);
+    signer_end();
+    return status;
 }
