@@ -7,6 +7,7 @@
  * request; all that changes is the lane's and the call's. SPDX-License-Identifier: MIT */
 #include "predict.h"
 
+#include "client_address.h"
 #include "clock.h"
 #include "media.h"
 
@@ -298,6 +299,7 @@ static void fill_ask(const struct config *config, const struct api_lane *lane,
         .rows = call->ask.rows,
         .deadline = deadline_of(config, call, lane->body.timeout_ms),
         .tenant = request->tenant,
+        .address = client_address(request),
         .version_optional = call->steered == STEERED_BY_RULE,
         .key = key,
         .tag = text_of(call->id),
