@@ -377,6 +377,16 @@ uint64_t broker_epoch(const struct broker *broker)
     return broker->epoch;
 }
 
+struct broker_limits broker_limits(struct broker *broker)
+{
+    const struct limit_redis *redis = broker->limiting.redis;
+    struct broker_limits limits = {.any = broker->limited,
+                                   .redis = redis == NULL ? NULL : limit_redis_state(redis)};
+    for (const struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        limits.refused += model->limited_count;
+    return limits;
+}
+
 /* ---- gauges ---- */
 
 static void measure_workers(struct broker *broker, const struct version *version)
