@@ -81,6 +81,7 @@ static const char *const state_names[STATES] = {"away", "ready", "late"};
 struct limit_question {
     struct heap_node until; /* first member: the heap hands it back. In it while somebody waits */
     struct limit_redis *redis;
+    int64_t asked_at;
     struct limit_list list;
     limit_answered *answered; /* NULL: nobody waits any more */
     void *self;
@@ -101,7 +102,7 @@ struct limit_redis {
     struct heap waiting;        /* questions, by their time */
     struct loop_timer alarm;    /* at the first of them */
     struct loop_timer patience; /* for what the state waits for */
-    int64_t pause;
+    int64_t pause, timeout;
     size_t open; /* questions that hiredis has */
     struct limit_question *free;
     struct series *gauges[STATES], *changes[STATES];
@@ -362,14 +363,17 @@ static void answer(struct limit_question *question, enum limit_by by, const stru
     answered(question->self, &what);
 }
 
+/* Redis is late for one that has waited as long as any may, not for one whose own time was shorter. */
 static void alarm_rang(void *self)
 {
     struct limit_redis *redis = self;
     struct heap_node *first;
+    int64_t now = loop_now(redis->loop);
     bool late = false;
-    while ((first = heap_first(&redis->waiting)) != NULL && first->at <= loop_now(redis->loop)) {
-        late = true;
-        answer((struct limit_question *)first, LIMIT_BY_LATE, NULL);
+    while ((first = heap_first(&redis->waiting)) != NULL && first->at <= now) {
+        struct limit_question *question = (struct limit_question *)first;
+        late |= now - question->asked_at >= redis->timeout;
+        answer(question, LIMIT_BY_LATE, NULL);
     }
     if (late && redis->state == STATE_READY)
         become_late(redis);
@@ -502,7 +506,7 @@ bool limit_redis_ready(const struct limit_redis *redis, enum limit_by *by)
 }
 
 struct limit_question *limit_redis_ask(struct limit_redis *redis, const struct limit_list *list,
-                                       int64_t until, limit_answered *answered, void *self)
+                                       int64_t deadline, limit_answered *answered, void *self)
 {
     CHECK_OBJECT(redis, REDIS_MAGIC);
     ENSURE(redis->state == STATE_READY && list->count > 0);
@@ -511,14 +515,16 @@ struct limit_question *limit_redis_ask(struct limit_redis *redis, const struct l
         LL_DELETE(redis->free, question);
     else
         question = object_alloc(sizeof *question);
-    *question = (struct limit_question){.redis = redis, .answered = answered, .self = self};
+    *question = (struct limit_question){
+        .redis = redis, .asked_at = loop_now(redis->loop), .answered = answered, .self = self};
     question->list.count = list->count;
     memcpy(question->list.limits, list->limits, list->count * sizeof *list->limits);
     if (!send_question(redis, question, false)) {
         LL_PREPEND(redis->free, question);
         return NULL;
     }
-    heap_set(&redis->waiting, &question->until, until);
+    int64_t until = question->asked_at + redis->timeout;
+    heap_set(&redis->waiting, &question->until, deadline < until ? deadline : until);
     set_alarm(redis);
     return question;
 }
@@ -549,6 +555,7 @@ struct limit_redis *limit_redis_new(struct loop *loop, const struct config *conf
     redis->password = password;
     redis->fd = -1;
     redis->pause = FIRST_PAUSE;
+    redis->timeout = config->limit_redis_timeout_ms * MILLISECOND;
     ENSURE(redis_address_read(config->limit_redis, &redis->address) == NULL); /* config has checked it */
     text_copy(text_of(config->limit_redis_prefix), redis->prefix, sizeof redis->prefix);
     for (size_t i = 0; i < STATES; i++) {

@@ -35,10 +35,10 @@ struct limit_question;
 /* False, with the reason in *by, while it is not there to be asked. */
 bool limit_redis_ready(const struct limit_redis *redis, enum limit_by *by);
 /* Asks for all limits of the list at once: all let the request through and count it, or none does. `answered`
- * is called once, at `until` (monotonic ns) at the latest, and never before this returns. NULL when the
- * connection is just about to end. Only while it is ready. */
+ * is called once, after limit.redis_timeout_ms or at the deadline (monotonic ns) at the latest, and never
+ * before this returns. NULL when the connection is just about to end. Only while it is ready. */
 struct limit_question *limit_redis_ask(struct limit_redis *redis, const struct limit_list *list,
-                                       int64_t until, limit_answered *answered, void *self);
+                                       int64_t deadline, limit_answered *answered, void *self);
 /* Nobody waits for the answer any more; it may be counted all the same. */
 void limit_redis_forget(struct limit_redis *redis, struct limit_question *question);
 /* Sends what was asked in this turn; at its end. */

@@ -223,10 +223,7 @@ static bool ask_redis(struct broker *broker, struct port_message *message, const
     if (!has_room(broker, payload_bytes(&message->payloads[0]).length) || !limit_redis_ready(redis, by))
         return false;
     struct waiting *waiting = new_waiting(broker, message, key);
-    int64_t until = waiting->arrived_at + broker->config->limit_redis_timeout_ms * MILLISECOND;
-    if (waiting->deadline < until)
-        until = waiting->deadline;
-    waiting->question = limit_redis_ask(redis, list, until, answered, waiting);
+    waiting->question = limit_redis_ask(redis, list, waiting->deadline, answered, waiting);
     if (waiting->question != NULL)
         return true;
     payload_move(&message->payloads[0], &waiting->payload);
