@@ -96,11 +96,22 @@ static void reload_keys(struct broker *broker, yyjson_mut_doc *reply)
         control_refuse(reply, "broker.curve_allow: %s", reason);
 }
 
+static void add_limits(struct broker *broker, yyjson_mut_doc *reply, yyjson_mut_val *root)
+{
+    struct broker_limits limits = broker_limits(broker);
+    yyjson_mut_val *entry = yyjson_mut_obj_add_obj(reply, root, "limits");
+    yyjson_mut_obj_add_bool(reply, entry, "any", limits.any);
+    yyjson_mut_obj_add_uint(reply, entry, "refused", limits.refused);
+    if (limits.redis != NULL)
+        yyjson_mut_obj_add_str(reply, entry, "redis", limits.redis);
+}
+
 static void status(struct broker *broker, yyjson_mut_doc *reply)
 {
     yyjson_mut_val *root = yyjson_mut_doc_get_root(reply);
     yyjson_mut_val *workers = yyjson_mut_obj_add_arr(reply, root, "workers");
     yyjson_mut_val *models = yyjson_mut_obj_add_arr(reply, root, "models");
+    add_limits(broker, reply, root);
     for (struct model *model = model_first(broker_models(broker)); model != NULL; model = model->next)
         for (struct version *version = model->versions; version != NULL; version = version->next) {
             add_version(reply, models, version);
@@ -165,6 +176,7 @@ static void figures(struct broker *broker, yyjson_mut_doc *reply)
         }
         yyjson_mut_obj_add_uint(reply, entry, "queue_rows", rows);
         yyjson_mut_obj_add_uint(reply, entry, "queue_requests", requests);
+        yyjson_mut_obj_add_uint(reply, entry, "limited", model->limited_count);
     }
 }
 

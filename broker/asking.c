@@ -1,10 +1,11 @@
 /* asking: the askers' side of the broker: requests come in here, answers go out here.
  *
- * A REQUEST is routed, admitted (or refused at once, with the time after which it may come back) and queued;
- * from then on exactly one of asking_reply, asking_fail and asking_forget ends it. A request that a worker
- * still has when it ends (deadline, cancel) is only marked, and freed when its batch comes back: the worker
- * cannot be interrupted. What was asked before, or is asked by another at the moment, is first taken by
- * sharing.c where the model wants that. SPDX-License-Identifier: MIT */
+ * A REQUEST passes the rate limits (limiting.c), if there are any, is routed, admitted (or refused at once,
+ * with the time after which it may come back) and queued; from then on exactly one of asking_reply,
+ * asking_fail and asking_forget ends it. A request that a worker still has when it ends (deadline, cancel) is
+ * only marked, and freed when its batch comes back: the worker cannot be interrupted. What was asked before,
+ * or is asked by another at the moment, is first taken by sharing.c where the model wants that.
+ * SPDX-License-Identifier: MIT */
 #include "state.h"
 
 #include "log.h"
@@ -66,6 +67,11 @@ static void count_failure(struct broker *broker, struct version *version, enum f
     series_add(metrics_series(broker->metrics, METRIC_REQUESTS, version->model->name, version->name,
                               failure_label(failure)),
                1);
+}
+
+void asking_count_failure(struct broker *broker, struct version *version, enum failure failure)
+{
+    count_failure(broker, version, failure, false);
 }
 
 static struct asker *find_asker(const struct broker *broker, const struct peer *peer)
@@ -323,36 +329,22 @@ static void enqueue(struct broker *broker, struct request *request, const struct
     broker_wake(broker, version);
 }
 
-static void on_request(struct broker *broker, struct port_message *message)
+void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key)
 {
     const struct envelope *envelope = &message->envelope;
-    struct request_key key = {.id = envelope->id, .asker = message->peer};
-    if (envelope->id == 0) {
-        series_add(broker->bad_asker, 1);
-        send_reject(broker, &key, FAILURE_BAD_MESSAGE, 0, text_of("REQUEST needs an id that is not 0"));
-        return;
-    }
-    if (request_find(broker->requests, &key) != NULL)
-        return; /* sent again over the same connection: the first is answered, whatever became full since */
-    if (broker->handing_over_since != 0)
-        return; /* the asker sends it again to the next broker */
-    if (broker->drained != NULL) {
-        send_reject(broker, &key, FAILURE_STOPPING, 1000, text_of("the broker is stopping"));
-        return;
-    }
     struct version *version = NULL;
     struct cache_key digest;
     struct refusal refusal = choose(broker, envelope, &version);
     ENSURE(refusal.failure != FAILURE_NONE || version != NULL);
-    if (version != NULL && !version->model->idempotent && is_remembered(broker, &key))
+    if (version != NULL && !version->model->idempotent && is_remembered(broker, key))
         return;
     bool cached = refusal.failure == FAILURE_NONE && cache_is_on(version->model->cache) &&
                   envelope->request.time_left_us > 0;
-    if (cached && sharing_take(broker, &key, message, version, &digest))
+    if (cached && sharing_take(broker, key, message, version, &digest))
         return;
     if (refusal.failure == FAILURE_NONE)
         refusal = admit(broker, envelope, payload_bytes(&message->payloads[0]).length, version);
-    struct request *request = refusal.failure == FAILURE_NONE ? request_new(broker->requests, &key) : NULL;
+    struct request *request = refusal.failure == FAILURE_NONE ? request_new(broker->requests, key) : NULL;
     if (request != NULL) {
         if (cached)
             request->expected_at = loop_now(broker->loop) + asking_time_needed(version, envelope);
@@ -364,24 +356,51 @@ static void on_request(struct broker *broker, struct port_message *message)
     ENSURE(refusal.failure != FAILURE_NONE); /* has_room knows the table's limit */
     if (version != NULL)
         count_failure(broker, version, refusal.failure, false);
-    send_reject(broker, &key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
+    send_reject(broker, key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
 }
 
-/* Why somebody takes a request back: nobody wants the answer any more, or it comes too late. */
-static enum failure reason_of_cancel(const struct request *request, int64_t now)
+void asking_turn_away(struct broker *broker, const struct request_key *key)
 {
-    int64_t time = request->deadline.at - request->arrived_at;
-    return now >= request->deadline.at - CANCEL_AT_DEADLINE(time) ? FAILURE_DEADLINE : FAILURE_CANCELLED;
+    send_reject(broker, key, FAILURE_STOPPING, 1000, text_of("the broker is stopping"));
+}
+
+static void on_request(struct broker *broker, struct port_message *message)
+{
+    const struct envelope *envelope = &message->envelope;
+    struct request_key key = {.id = envelope->id, .asker = message->peer};
+    if (envelope->id == 0) {
+        series_add(broker->bad_asker, 1);
+        send_reject(broker, &key, FAILURE_BAD_MESSAGE, 0, text_of("REQUEST needs an id that is not 0"));
+        return;
+    }
+    if (request_find(broker->requests, &key) != NULL || limiting_has(broker, &key))
+        return; /* sent again over the same connection: the first is answered, whatever became full since */
+    if (broker->handing_over_since != 0)
+        return; /* the asker sends it again to the next broker */
+    if (broker->drained != NULL) {
+        asking_turn_away(broker, &key);
+        return;
+    }
+    if (!broker->limited || envelope->request.again || limiting_lets(broker, message, &key))
+        asking_take_in(broker, message, &key);
+}
+
+enum failure asking_reason_of_cancel(int64_t arrived_at, int64_t deadline, int64_t now)
+{
+    return now >= deadline - CANCEL_AT_DEADLINE(deadline - arrived_at) ? FAILURE_DEADLINE : FAILURE_CANCELLED;
 }
 
 static void on_cancel(struct broker *broker, struct port_message *message)
 {
     struct request_key key = {.id = message->envelope.id, .asker = message->peer};
     struct request *request = request_find(broker->requests, &key);
-    if (request == NULL)
-        return; /* answered while the cancel was on its way */
-    count_failure(broker, request->version, reason_of_cancel(request, loop_now(broker->loop)),
-                  request->state == REQUEST_SENT);
+    if (request == NULL) { /* it waits, or was answered while the cancel was on its way */
+        limiting_cancel(broker, &key);
+        return;
+    }
+    enum failure reason =
+        asking_reason_of_cancel(request->arrived_at, request->deadline.at, loop_now(broker->loop));
+    count_failure(broker, request->version, reason, request->state == REQUEST_SENT);
     end(broker, sharing_hand_over(broker, request));
 }
 

@@ -66,6 +66,7 @@ static void inspect(void *self)
     if (broker->janitor_due != 0 && late > INSPECT_EVERY)
         serving_forgive(broker, late); /* what came meanwhile has not been read */
     serving_inspect(broker);
+    limiting_look(broker);
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
         cache_expire(model->cache, now);
     if (broker->workers_left) /* ZeroMQ had 50 KB for each, all over the heap: else it is never given back */
@@ -148,6 +149,7 @@ void broker_hand_over(struct broker *broker, loop_call *handed_over, void *self)
     broker->handed_over = handed_over;
     broker->handed_over_self = self;
     broker->handing_over_since = loop_now(broker->loop);
+    limiting_leave(broker, false);
 }
 
 static void end_of_turn(void *self)
@@ -165,6 +167,8 @@ static void end_of_turn(void *self)
     if (broker->catalog_changed && asking_catalog_ready(broker))
         asking_publish_catalog(broker);
     port_flush(broker->askers_port);
+    if (broker->limiting.redis != NULL)
+        limit_redis_flush(broker->limiting.redis);
     if (broker->copies_waiting > 0 && broker->handing_over_since == 0)
         shadow_dispatch(broker);
 }
@@ -210,6 +214,15 @@ static bool bind_remote(struct broker *broker, void *zmq_context, const char **e
     return good;
 }
 
+/* False with errno 0, as the log says what is wrong. */
+static bool begin_limiting(struct broker *broker)
+{
+    bool good = limiting_begin(broker);
+    if (!good)
+        errno = 0;
+    return good;
+}
+
 static bool bind_all(struct broker *broker, void *zmq_context, const char **endpoint)
 {
     return bind_local(broker, zmq_context, endpoint) && bind_remote(broker, zmq_context, endpoint);
@@ -236,7 +249,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
         request_table_new((size_t)(config->broker_max_requests + config->broker_max_requests / 4));
     broker->copies = request_table_new((size_t)config->broker_max_shadow_requests * MODELS_MAX);
     broker->quarantine = quarantine_new(config);
-    if (!bind_all(broker, zmq_context, endpoint)) {
+    if (!begin_limiting(broker) || !bind_all(broker, zmq_context, endpoint)) {
         int reason = errno;
         broker_free(broker);
         errno = reason;
@@ -261,6 +274,7 @@ void broker_free(struct broker *broker)
     port_free(broker->workers_port);
     gate_free(broker->gate);
     asking_free(broker);
+    limiting_free(broker);
     serving_free(broker);
     quarantine_free(broker->quarantine);
     request_table_free(broker->requests);
@@ -329,6 +343,7 @@ static void routes_changed(struct broker *broker)
 void broker_reload(struct broker *broker)
 {
     model_table_reload(broker->models);
+    limiting_settle(broker);
     routes_changed(broker);
 }
 
@@ -342,6 +357,7 @@ void broker_drain(struct broker *broker, loop_call *drained, void *self)
 {
     broker->drained = drained;
     broker->drained_self = self;
+    limiting_leave(broker, true);
     if (request_count(broker->requests) == 0)
         drained(self);
 }
@@ -359,6 +375,16 @@ struct pool *broker_pool(struct broker *broker)
 uint64_t broker_epoch(const struct broker *broker)
 {
     return broker->epoch;
+}
+
+struct broker_limits broker_limits(struct broker *broker)
+{
+    const struct limit_redis *redis = broker->limiting.redis;
+    struct broker_limits limits = {.any = broker->limited,
+                                   .redis = redis == NULL ? NULL : limit_redis_state(redis)};
+    for (const struct model *model = model_first(broker->models); model != NULL; model = model->next)
+        limits.refused += model->limited_count;
+    return limits;
 }
 
 /* ---- gauges ---- */

@@ -41,6 +41,13 @@ struct model_table *broker_models(struct broker *broker);
 struct pool *broker_pool(struct broker *broker);
 /* Drawn at its start: counters of another epoch are another broker's. */
 uint64_t broker_epoch(const struct broker *broker);
+/* What became of rate limits. */
+struct broker_limits {
+    bool any;          /* some hold */
+    uint64_t refused;  /* requests, of all models */
+    const char *redis; /* "ready", "late" or "away"; NULL: none is configured */
+};
+struct broker_limits broker_limits(struct broker *broker);
 /* Sets the gauges of queues and workers; before each snapshot. */
 void broker_measure(void *broker);
 

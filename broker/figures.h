@@ -8,7 +8,7 @@
 
 #include <yyjson.h>
 
-enum { FIGURES_OUTCOMES = FAILURE_BAD_MESSAGE + 1 };
+enum { FIGURES_OUTCOMES = FAILURE_RATE_LIMITED + 1 };
 
 /* Zeroed = nothing happened yet. */
 struct figures {

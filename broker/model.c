@@ -37,6 +37,17 @@ struct model_table {
 
 /* ---- making ---- */
 
+/* What model.conf leaves out is outrigger.conf's. */
+static void apply_limit(struct model *model, const struct config *config, const struct model_config *from)
+{
+    int64_t requests = from == NULL ? -1 : from->rate_requests_per_s;
+    int64_t rows = from == NULL ? -1 : from->rate_rows_per_s;
+    int64_t burst_s = from == NULL ? -1 : from->rate_burst_s;
+    model->limit = limit_rule((double)(requests < 0 ? config->limit_model_requests_per_s : requests),
+                              (double)(rows < 0 ? config->limit_model_rows_per_s : rows),
+                              (double)(burst_s < 1 ? config->limit_model_burst_s : burst_s));
+}
+
 static void apply_config(struct model *model, const struct config *config, struct model_config *from)
 {
     model->config = from;
@@ -46,6 +57,7 @@ static void apply_config(struct model *model, const struct config *config, struc
     model->compute_timeout = (from == NULL ? 10000 : from->limits_compute_timeout_ms) * MILLISECOND;
     model->max_kills = from == NULL ? 2 : (uint32_t)from->limits_max_kills;
     model->idempotent = from == NULL || from->idempotent != 0;
+    apply_limit(model, config, from);
     struct version *version;
     DL_FOREACH2(model->versions, version, next)
     {
@@ -73,6 +85,7 @@ static struct model *add_model(struct model_table *table, struct text name)
     model->magic = MODEL_MAGIC;
     model->name = object_alloc(name.length + 1);
     text_copy(name, model->name, name.length + 1);
+    model->limit_number = limit_number_of(model->name);
     struct metrics *metrics = table->metrics;
     model->queue_rows = metrics_series(metrics, METRIC_QUEUE_ROWS, model->name, NULL, NULL);
     model->queue_requests = metrics_series(metrics, METRIC_QUEUE_REQUESTS, model->name, NULL, NULL);

@@ -8,6 +8,7 @@
 #include "cost.h"
 #include "dispatch.h"
 #include "figures.h"
+#include "limit.h"
 #include "metrics.h"
 #include "pool.h"
 #include "route.h"
@@ -70,6 +71,10 @@ struct model {
     uint32_t max_kills;
     bool idempotent;
     struct cache *cache; /* NULL: the model never had one */
+    struct limit_rule limit;
+    uint64_t limit_number;  /* who it is to limits */
+    uint64_t limited_count; /* requests for it that a limit refused, its own or another */
+    struct series *limited[LIMIT_OF_COUNT][LIMIT_IN_COUNT]; /* the same by limit; NULL: never yet */
     struct version *versions;
     struct version *stable;    /* what requests without a version get that no arm takes; NULL: none */
     const struct route *route; /* what the operator said, else model.conf's; a view, never NULL */

@@ -8,11 +8,14 @@
 #include "broker.h"
 #include "clock.h"
 #include "gate.h"
+#include "limit_keys.h"
+#include "limit_redis.h"
 #include "observer.h"
 #include "quarantine.h"
 #include "routing.h"
 
 struct asker;
+struct waiting;
 
 struct broker {
     unsigned magic;
@@ -26,6 +29,17 @@ struct broker {
     struct pool *pool;
     struct request_table *requests;
     struct request_table *copies; /* requests of no asker */
+    bool limited;                 /* some rate limit holds */
+    struct limiting {
+        struct limits *states;
+        struct limit_keys *keys;
+        struct limit_rule key, address; /* of those that have none of their own */
+        struct limit_redis *redis;      /* NULL: none is configured */
+        struct waiting *waiting;        /* requests that wait for it */
+        size_t waiting_bytes;           /* of their payloads */
+        int64_t looked_at;              /* for keys */
+        struct series *by[LIMIT_BY_COUNT];
+    } limiting;
     uint64_t next_copy;
     size_t copies_waiting;    /* for workers */
     struct loop_timer gather; /* the first of them has waited long enough for company */
@@ -94,6 +108,35 @@ void asking_publish_catalog(struct broker *broker);
  * again. */
 void asking_bar(struct broker *broker);
 void asking_free(struct broker *broker);
+
+/* Routes the request and takes it in, or refuses it: no rate limit is in its way. */
+void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key);
+/* Why somebody takes back a request that arrived and ends at those times: nobody wants the answer any more,
+ * or it comes too late. */
+enum failure asking_reason_of_cancel(int64_t arrived_at, int64_t deadline, int64_t now);
+/* Counts one that ends without an answer before it was taken in. */
+void asking_count_failure(struct broker *broker, struct version *version, enum failure failure);
+/* Tells the asker that the broker is stopping: the next one is asked. */
+void asking_turn_away(struct broker *broker, const struct request_key *key);
+
+/* ---- limiting.c ---- */
+
+/* False after a complaint in the log. */
+bool limiting_begin(struct broker *broker);
+void limiting_free(struct broker *broker);
+/* Models may have other limits now. */
+void limiting_settle(struct broker *broker);
+/* From time to time: keys may have. */
+void limiting_look(struct broker *broker);
+/* Asks all rate limits of the request; some hold (broker->limited). True when it may come in. Else it is
+ * refused, or waits for Redis and then either goes to asking_take_in or is refused. */
+bool limiting_lets(struct broker *broker, struct port_message *message, const struct request_key *key);
+/* True when it waits so. */
+bool limiting_has(const struct broker *broker, const struct request_key *key);
+/* Its asker takes it back; false when it does not wait. */
+bool limiting_cancel(struct broker *broker, const struct request_key *key);
+/* The broker stops: whoever waits is turned away (`tell`), or left to the next one. */
+void limiting_leave(struct broker *broker, bool tell);
 
 /* ---- sharing.c ---- */
 

@@ -46,6 +46,7 @@ struct client_request {
     void *owner;
     struct client *client;
     bool unsent; /* in client->unsent */
+    bool again;  /* a broker has had it */
     struct client_request *previous, *next;
     UT_hash_handle hh;
     char inline_texts[INLINE_TEXTS];
@@ -214,7 +215,9 @@ static void add_request(struct train *train, const struct client_request *reques
                                              .priority = request->ask.priority,
                                              .tenant = request->ask.tenant,
                                              .key = request->ask.key,
-                                             .tag = request->ask.tag}});
+                                             .tag = request->ask.tag,
+                                             .address = request->ask.address,
+                                             .again = request->again}});
     if (is_inside(request))
         memcpy(train_add_payload(train, request->payload_bytes), request->payload, request->payload_bytes);
 }
@@ -337,6 +340,7 @@ static void greet_broker(struct client *client, uint64_t epoch)
         if (request->unsent)
             continue;
         request->unsent = true;
+        request->again = true;
         DL_APPEND2(client->unsent, request, previous, next);
         series_add(client->resent, 1);
     }
@@ -376,6 +380,7 @@ static void ask_without_version(struct client *client, struct client_request *re
     request->id = client->next_id++;
     HASH_ADD(hh, client->open, id, sizeof request->id, request);
     request->ask.version = (struct text){0};
+    request->again = true;
     if (!request->unsent)
         DL_APPEND2(client->unsent, request, previous, next);
     request->unsent = true;
@@ -401,7 +406,10 @@ static void on_reject(struct client *client, const struct envelope *envelope)
     finish(client, request,
            &(struct client_answer){.failure = envelope->reject.failure,
                                    .message = envelope->reject.message,
-                                   .retry_after_ms = envelope->reject.retry_after_ms});
+                                   .retry_after_ms = envelope->reject.retry_after_ms,
+                                   .limit = envelope->reject.limit,
+                                   .quota = envelope->reject.quota,
+                                   .window_s = envelope->reject.window_s});
 }
 
 static void on_catalog(struct client *client, const struct text *payloads, size_t count)

@@ -14,6 +14,9 @@ struct client_answer {
     enum failure failure;    /* FAILURE_NONE: payload holds tensors */
     struct text message;     /* why, for people; on failure */
     uint64_t retry_after_ms; /* on failure; 0: not said */
+    struct text limit;       /* of FAILURE_RATE_LIMITED: which one, as "key"; empty: not said */
+    uint64_t quota;          /* and how much it lets through, */
+    uint64_t window_s;       /* in so many seconds */
     struct text version;     /* who answered; on success */
     const uint8_t *payload;  /* tensors (tensor.h); on success */
     size_t payload_bytes;
@@ -58,7 +61,8 @@ struct client_ask {
     uint32_t rows;
     int64_t deadline; /* monotonic nanoseconds; the answer comes before it, or FAILURE_DEADLINE at it */
     uint8_t priority;
-    uint64_t tenant; /* who asks; 0: nobody known */
+    uint64_t tenant;  /* who asks; 0: nobody known */
+    uint64_t address; /* a number for its client's address; 0: unknown */
     struct text key;
     struct text tag;
 };

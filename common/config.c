@@ -10,6 +10,7 @@
 #include "parameter.h"
 #include "placement.h"
 #include "protocol.h"
+#include "redis_address.h"
 #include "token_settings.h"
 
 #include <arpa/inet.h>
@@ -199,6 +200,19 @@ static void check_auth(struct parameter_reader *reader, const struct config *con
                            "expected names of models, or beginnings of such with a *, got \"%s\"", word);
 }
 
+static void check_redis(struct parameter_reader *reader, const struct config *config)
+{
+    struct redis_address address;
+    const char *prefix = config->limit_redis_prefix;
+    const char *complaint =
+        *config->limit_redis == '\0' ? NULL : redis_address_read(config->limit_redis, &address);
+    if (complaint != NULL)
+        parameter_complain(reader, &config->limit_redis, "%s, got \"%.80s\"", complaint, config->limit_redis);
+    if (*prefix == '\0' || strlen(prefix) > REDIS_PREFIX_MAX || strpbrk(prefix, " \t\r\n") != NULL)
+        parameter_complain(reader, &config->limit_redis_prefix,
+                           "expected 1 to %d bytes without a blank, got \"%.40s\"", REDIS_PREFIX_MAX, prefix);
+}
+
 /* `small` must not be more than `large`, whose name is given. */
 static void check_order(struct parameter_reader *reader, const int64_t *small, int64_t large,
                         const char *name)
@@ -219,6 +233,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_tcp(reader, config, &config->broker_askers_tcp);
     check_words(reader, config);
     check_auth(reader, config);
+    check_redis(reader, config);
     check_order(reader, &config->frontend_large_body_bytes, config->frontend_max_body_bytes,
                 "frontend.max_body_bytes");
     check_order(reader, &config->frontend_max_body_bytes, config->frontend_max_spool_bytes,

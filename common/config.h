@@ -30,6 +30,8 @@ struct config {
 #define CONFIG_JOIN_queue(name)      queue_##name
 #define CONFIG_JOIN_cache(name)      cache_##name
 #define CONFIG_JOIN_limits(name)     limits_##name
+#define CONFIG_JOIN_limit(name)      limit_##name
+#define CONFIG_JOIN_rate(name)       rate_##name
 #define CONFIG_JOIN_shadow(name)     shadow_##name
 #define CONFIG_JOIN_scaling(name)    scaling_##name
 #include "parameters.def"

@@ -2,13 +2,14 @@
  *
  * Called by client (askers), session (workers) and broker for every message, and by the fuzzer with anything.
  * Each verb is one row: how many elements its array has, a function that writes its fields and one that reads
- * them. The readers take every field with its bound and the caller checks that nothing is left over, so
- * whatever passes protocol_decode can be used without a further check. SPDX-License-Identifier: MIT */
+ * them. Fields that came later stand behind those, with functions of their own, and may be left out. The
+ * readers take every field with its bound and the caller checks that nothing is left over, so whatever passes
+ * protocol_decode can be used without a further check. SPDX-License-Identifier: MIT */
 #include "protocol.h"
 
 #include "wire.h"
 
-enum { HEAD_FIELDS = 3, PRIORITY_MAX = 9, SLOTS_MAX = 2 };
+enum { HEAD_FIELDS = 3, PRIORITY_MAX = 9, SLOTS_MAX = 2, LIMIT_NAME_MAX = 64 };
 
 #define TIME_MAX                                                                                             \
     (UINT64_C(1) << 53) /* microseconds or milliseconds; safe to multiply by nothing, to add to a clock */
@@ -35,6 +36,15 @@ static bool take_name(struct wire_reader *reader, bool may_be_empty, struct text
     if (!wire_read_str(reader, PROTOCOL_NAME_MAX, name))
         return false;
     return (may_be_empty && name->length == 0) || protocol_name_ok(*name);
+}
+
+/* Small letters and _ alone: it goes into a header. */
+static bool is_word(struct text text)
+{
+    for (size_t i = 0; i < text.length; i++)
+        if ((text.at[i] < 'a' || text.at[i] > 'z') && text.at[i] != '_')
+            return false;
+    return true;
 }
 
 static bool take_failure(struct wire_reader *reader, enum failure *failure)
@@ -78,6 +88,29 @@ static const char *read_request(struct wire_reader *reader, struct envelope *e)
     return NULL;
 }
 
+static uint32_t count_request_later(const struct envelope *e)
+{
+    return e->request.again ? 2 : e->request.address != 0;
+}
+
+static void write_request_later(struct wire_writer *writer, const struct envelope *e, uint32_t count)
+{
+    wire_write_uint(writer, e->request.address);
+    if (count > 1)
+        wire_write_bool(writer, e->request.again);
+}
+
+static const char *read_request_later(struct wire_reader *reader, struct envelope *e, uint32_t count)
+{
+    e->request.address = 0;
+    e->request.again = false;
+    if (count > 0)
+        TAKE(wire_read_uint(reader, UINT64_MAX, &e->request.address), "REQUEST: address is no number");
+    if (count > 1)
+        TAKE(wire_read_bool(reader, &e->request.again), "REQUEST: again is no boolean");
+    return NULL;
+}
+
 static void write_reply(struct wire_writer *writer, const struct envelope *e)
 {
     wire_write_text(writer, e->reply.version);
@@ -111,6 +144,33 @@ static const char *read_reject(struct wire_reader *reader, struct envelope *e)
          "REJECT: retry_after_ms is out of bounds");
     TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->reject.message),
          "REJECT: message is no text of at most 512 bytes");
+    return NULL;
+}
+
+static uint32_t count_reject_later(const struct envelope *e)
+{
+    return e->reject.limit.length > 0 ? 3 : 0;
+}
+
+static void write_reject_later(struct wire_writer *writer, const struct envelope *e, uint32_t count)
+{
+    (void)count;
+    wire_write_text(writer, e->reject.limit);
+    wire_write_uint(writer, e->reject.quota);
+    wire_write_uint(writer, e->reject.window_s);
+}
+
+static const char *read_reject_later(struct wire_reader *reader, struct envelope *e, uint32_t count)
+{
+    e->reject.limit = (struct text){0};
+    e->reject.quota = e->reject.window_s = 0;
+    if (count > 0)
+        TAKE(wire_read_str(reader, LIMIT_NAME_MAX, &e->reject.limit) && is_word(e->reject.limit),
+             "REJECT: limit is no word of at most 64 bytes");
+    if (count > 1)
+        TAKE(wire_read_uint(reader, TIME_MAX, &e->reject.quota), "REJECT: quota is out of bounds");
+    if (count > 2)
+        TAKE(wire_read_uint(reader, TIME_MAX, &e->reject.window_s), "REJECT: window_s is out of bounds");
     return NULL;
 }
 
@@ -221,29 +281,43 @@ static const char *read_drain(struct wire_reader *reader, struct envelope *e)
 
 /* ---- the table ---- */
 
+/* What may be left out at the end of an array. */
+struct later_fields {
+    uint32_t known; /* at most so many are read; what stands behind them is passed over */
+    uint32_t (*count)(const struct envelope *envelope); /* up to the last that says something */
+    void (*write)(struct wire_writer *writer, const struct envelope *envelope, uint32_t count);
+    const char *(*read)(struct wire_reader *reader, struct envelope *envelope, uint32_t count);
+};
+
+static const struct later_fields later_request = {2, count_request_later, write_request_later,
+                                                  read_request_later};
+static const struct later_fields later_reject = {3, count_reject_later, write_reject_later,
+                                                 read_reject_later};
+
 struct verb_row {
     enum verb verb;
     const char *name;
     uint32_t fields; /* after version, verb and id */
     void (*write)(struct wire_writer *writer, const struct envelope *envelope);
     const char *(*read)(struct wire_reader *reader, struct envelope *envelope);
+    const struct later_fields *later; /* NULL: there are none, and nothing may stand behind the fields */
 };
 
 static const struct verb_row verb_rows[] = {
-    {VERB_REQUEST, "REQUEST", 8, write_request, read_request},
-    {VERB_CANCEL, "CANCEL", 0, NULL, NULL},
-    {VERB_PING, "PING", 0, NULL, NULL},
-    {VERB_REPLY, "REPLY", 5, write_reply, read_reply},
-    {VERB_REJECT, "REJECT", 3, write_reject, read_reject},
-    {VERB_PONG, "PONG", 1, write_pong, read_pong},
-    {VERB_CATALOG, "CATALOG", 1, write_catalog, read_catalog},
-    {VERB_READY, "READY", 8, write_ready, read_ready},
-    {VERB_RESULT, "RESULT", 3, write_result, read_result},
-    {VERB_HEARTBEAT, "HEARTBEAT", 1, write_heartbeat, read_heartbeat},
-    {VERB_BYE, "BYE", 0, NULL, NULL},
-    {VERB_BATCH, "BATCH", 3, write_batch, read_batch},
-    {VERB_DRAIN, "DRAIN", 1, write_drain, read_drain},
-    {VERB_BEAT, "BEAT", 1, write_pong, read_pong},
+    {VERB_REQUEST, "REQUEST", 8, write_request, read_request, &later_request},
+    {VERB_CANCEL, "CANCEL", 0, NULL, NULL, NULL},
+    {VERB_PING, "PING", 0, NULL, NULL, NULL},
+    {VERB_REPLY, "REPLY", 5, write_reply, read_reply, NULL},
+    {VERB_REJECT, "REJECT", 3, write_reject, read_reject, &later_reject},
+    {VERB_PONG, "PONG", 1, write_pong, read_pong, NULL},
+    {VERB_CATALOG, "CATALOG", 1, write_catalog, read_catalog, NULL},
+    {VERB_READY, "READY", 8, write_ready, read_ready, NULL},
+    {VERB_RESULT, "RESULT", 3, write_result, read_result, NULL},
+    {VERB_HEARTBEAT, "HEARTBEAT", 1, write_heartbeat, read_heartbeat, NULL},
+    {VERB_BYE, "BYE", 0, NULL, NULL, NULL},
+    {VERB_BATCH, "BATCH", 3, write_batch, read_batch, NULL},
+    {VERB_DRAIN, "DRAIN", 1, write_drain, read_drain, NULL},
+    {VERB_BEAT, "BEAT", 1, write_pong, read_pong, NULL},
 };
 
 #define X(name, number) +1
@@ -264,13 +338,27 @@ size_t protocol_encode(const struct envelope *envelope, uint8_t *bytes, size_t c
     ENSURE(row != NULL);
     struct wire_writer writer;
     wire_writer_begin(&writer, bytes, capacity);
-    wire_write_array(&writer, HEAD_FIELDS + row->fields);
+    uint32_t later = row->later == NULL ? 0 : row->later->count(envelope);
+    wire_write_array(&writer, HEAD_FIELDS + row->fields + later);
     wire_write_uint(&writer, PROTOCOL_VERSION);
     wire_write_uint(&writer, envelope->verb);
     wire_write_uint(&writer, envelope->id);
     if (row->write != NULL)
         row->write(&writer, envelope);
+    if (later > 0)
+        row->later->write(&writer, envelope, later);
     return wire_writer_end(&writer);
+}
+
+/* So many elements are left: those that this version knows are read, what a newer one added is passed over.
+ */
+static const char *read_later(struct wire_reader *reader, const struct later_fields *later,
+                              struct envelope *envelope, uint32_t count)
+{
+    const char *complaint = later->read(reader, envelope, count < later->known ? count : later->known);
+    for (uint32_t i = later->known; i < count && complaint == NULL; i++)
+        TAKE(wire_skip(reader), "the envelope is cut off");
+    return complaint;
 }
 
 const char *protocol_decode_first(const uint8_t *bytes, size_t length, struct envelope *envelope,
@@ -287,9 +375,13 @@ const char *protocol_decode_first(const uint8_t *bytes, size_t length, struct en
     TAKE(wire_read_uint(&reader, UINT64_MAX, &envelope->id), "id is no number");
     const struct verb_row *row = row_of(verb);
     TAKE(row != NULL, "the verb is unknown");
-    TAKE(elements == HEAD_FIELDS + row->fields, "the verb has another number of fields");
+    uint32_t fields = HEAD_FIELDS + row->fields;
+    TAKE(elements == fields || (elements > fields && row->later != NULL),
+         "the verb has another number of fields");
     envelope->verb = row->verb;
     const char *complaint = row->read == NULL ? NULL : row->read(&reader, envelope);
+    if (complaint == NULL && row->later != NULL)
+        complaint = read_later(&reader, row->later, envelope, elements - fields);
     TAKE(complaint == NULL, complaint);
     *used = (size_t)(reader.at - bytes);
     return NULL;

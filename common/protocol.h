@@ -59,7 +59,8 @@ enum verb {
     X(STOPPING, 11, 503, "stopping")                                                                         \
     X(CANCELLED, 12, 499, "cancelled")                                                                       \
     X(INTERNAL, 13, 500, "internal")                                                                         \
-    X(BAD_MESSAGE, 14, 400, "bad_message")
+    X(BAD_MESSAGE, 14, 400, "bad_message")                                                                   \
+    X(RATE_LIMITED, 15, 429, "rate_limited")
 
 enum failure {
 #define X(name, number, http, label) FAILURE_##name = number,
@@ -82,6 +83,8 @@ struct envelope {
             uint64_t tenant;  /* who asks: tenants have their turns one after the other; 0: nobody known */
             struct text key;  /* what A/B routing hashes */
             struct text tag;  /* the request id that people see */
+            uint64_t address; /* a number for the client's; 0: unknown */
+            bool again;       /* a broker has had it before: it counts towards no limit any more */
         } request;
         struct {
             struct text version; /* the one that answered */
@@ -94,6 +97,9 @@ struct envelope {
             enum failure failure;
             uint64_t retry_after_ms;
             struct text message;
+            struct text limit; /* RATE_LIMITED: which one, as "key"; empty: not said */
+            uint64_t quota;    /* and how much it lets through, */
+            uint64_t window_s; /* in so many seconds */
         } reject;
         struct {
             uint64_t epoch;

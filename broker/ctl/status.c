@@ -468,6 +468,18 @@ static void print_verdict(const struct status *status, FILE *out, bool coloured)
     fputs(coloured ? "\033[0m\n\n" : "\n\n", out);
 }
 
+/* Only where there are some, or have been. */
+static void print_limits(const struct status *status, FILE *out)
+{
+    yyjson_val *limits = yyjson_obj_get(status->broker, "limits");
+    const char *redis = text_in(limits, "redis");
+    int64_t refused = number_in(limits, "refused");
+    if (!yyjson_get_bool(yyjson_obj_get(limits, "any")) && refused == 0)
+        return;
+    fprintf(out, "\nrate limits: %" PRId64 " requests refused%s%s\n", refused,
+            *redis == '\0' ? "" : ", redis is ", redis);
+}
+
 void status_print(const struct status *status, FILE *out, bool coloured)
 {
     print_verdict(status, out, coloured);
@@ -478,6 +490,7 @@ void status_print(const struct status *status, FILE *out, bool coloured)
     print_processes(status, out, coloured);
     print_unmanaged(status, out, coloured);
     print_successions(status, out);
+    print_limits(status, out);
     print_last_words(status, out);
 }
 

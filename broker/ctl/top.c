@@ -206,6 +206,16 @@ static void take_version(struct top *top, const struct top_look *before, yyjson_
         set_rates(top, row, find_version(before->figures, name, row->version), version, seconds);
 }
 
+/* Refused before a version was chosen. */
+static void take_limited(struct top *top, const struct top_look *before, yyjson_val *model, double seconds)
+{
+    if (seconds <= 0)
+        return;
+    yyjson_val *old = find(yyjson_obj_get(before->figures, "models"), "model", text_in(model, "model"));
+    int64_t limited = number_in(model, "limited", 0) - number_in(old, "limited", 0);
+    top->limited_rate += limited > 0 ? (double)limited / seconds : 0;
+}
+
 static void take_figures(struct top *top, const struct top_look *before, const struct top_look *now)
 {
     size_t i, count, j, versions;
@@ -216,9 +226,10 @@ static void take_figures(struct top *top, const struct top_look *before, const s
     if (comparable)
         seconds =
             (double)(number_in(now->figures, "now_ms", 0) - number_in(before->figures, "now_ms", 0)) / 1000;
-    top->rate = top->error_rate = seconds > 0 ? 0 : TOP_UNKNOWN;
+    top->rate = top->error_rate = top->limited_rate = seconds > 0 ? 0 : TOP_UNKNOWN;
     yyjson_arr_foreach(yyjson_obj_get(now->figures, "models"), i, count, model)
     {
+        take_limited(top, before, model, seconds);
         yyjson_arr_foreach(yyjson_obj_get(model, "versions"), j, versions, version)
         {
             take_version(top, before, model, version, seconds);
@@ -362,6 +373,7 @@ struct top *top_new(const struct top_look *before, const struct top_look *now)
                         .broker_answers = now->broker != NULL || now->figures != NULL,
                         .rate = TOP_UNKNOWN,
                         .error_rate = TOP_UNKNOWN,
+                        .limited_rate = TOP_UNKNOWN,
                         .kinds = {{.name = "broker"}, {.name = "frontend"}, {.name = "collector"}}};
     for (size_t i = 0; i < COUNT_OF(top->kinds); i++)
         top->kinds[i].resident = TOP_UNKNOWN, top->kinds[i].cpu = TOP_UNKNOWN;
@@ -488,6 +500,7 @@ void top_to_json(const struct top *top, yyjson_mut_doc *document, yyjson_mut_val
     yyjson_mut_obj_add_sint(document, object, "uptime_ms", top->uptime_ms);
     add_real(document, object, "requests_per_s", top->rate, 1);
     add_real(document, object, "errors_per_s", top->error_rate, 1);
+    add_real(document, object, "limited_per_s", top->limited_rate, 1);
     yyjson_mut_obj_add_sint(document, object, "queue_requests", top->queue);
     yyjson_mut_obj_add_sint(document, object, "queue_rows", top->queue_rows);
     yyjson_mut_obj_add_sint(document, object, "in_flight", top->in_flight);

@@ -63,6 +63,7 @@ struct top {
     bool supervisor_answers, broker_answers;
     int64_t uptime_ms;       /* of the process that runs for longest */
     double rate, error_rate; /* per second */
+    double limited_rate;     /* likewise, of requests that a rate limit refused; in no row */
     int64_t queue, queue_rows, in_flight;
     struct top_kind kinds[3]; /* broker, frontend, collector */
     struct top_row *rows;

@@ -355,6 +355,11 @@ static void put_summary(struct page *page, const struct top *top)
     rate_text(text, top->error_rate);
     append(&line, TONE_PLAIN, "   ");
     append(&line, top->error_rate > 0 ? TONE_BAD : TONE_PLAIN, "%s errors/s", text);
+    if (top->limited_rate > 0) {
+        rate_text(text, top->limited_rate);
+        append(&line, TONE_PLAIN, "   ");
+        append(&line, TONE_BUSY, "%s limited/s", text);
+    }
     append(&line, TONE_PLAIN, "   ");
     append(&line, top->queue > 0 ? TONE_BUSY : TONE_PLAIN, "queue %" PRId64, top->queue);
     append(&line, TONE_PLAIN, "   in flight %" PRId64, top->in_flight);

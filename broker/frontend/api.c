@@ -346,6 +346,9 @@ void api_answer(struct api_call *call, const struct client_answer *answer, struc
     ENSURE(call->model != NULL && call->version != NULL);
     if (answer->failure == FAILURE_NONE)
         succeed(call, answer, response);
+    else if (answer->failure == FAILURE_RATE_LIMITED)
+        problem_rate_limited(response, answer->message, answer->retry_after_ms, answer->limit, answer->quota,
+                             answer->window_s);
     else
         problem_failure(response, answer->failure, answer->message, answer->retry_after_ms);
     int64_t now = clock_now();

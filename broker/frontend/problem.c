@@ -10,10 +10,11 @@
  * bytes they hold. SPDX-License-Identifier: MIT */
 #include "problem.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { DETAIL_MAX = 1024 };
+enum { DETAIL_MAX = 1024, LIMIT_NAME_MAX = 32, LIMIT_VALUE_MAX = 96 };
 
 bool problem_faults_full(const struct problem_faults *faults)
 {
@@ -178,6 +179,7 @@ static const struct {
     [FAILURE_CANCELLED] = {"the request was taken back", false, false},
     [FAILURE_INTERNAL] = {"something went wrong inside the service", false, false},
     [FAILURE_BAD_MESSAGE] = {"the request could not be handed on", false, false},
+    [FAILURE_RATE_LIMITED] = {"too many requests; try again later", true, true},
 };
 
 void problem_failure(struct http_response *response, enum failure failure, struct text message,
@@ -193,4 +195,18 @@ void problem_failure(struct http_response *response, enum failure failure, struc
         response->retry_after = (retry_after_ms + 999) / 1000;
     else if (kinds[failure].try_again)
         response->retry_after = 1;
+}
+
+void problem_rate_limited(struct http_response *response, struct text message, uint64_t retry_after_ms,
+                          struct text limit, uint64_t quota, uint64_t window_s)
+{
+    char value[LIMIT_VALUE_MAX];
+    problem_failure(response, FAILURE_RATE_LIMITED, message, retry_after_ms);
+    if (limit.length == 0 || limit.length > LIMIT_NAME_MAX)
+        return;
+    int name = (int)limit.length;
+    snprintf(value, sizeof value, "\"%.*s\";q=%" PRIu64 ";w=%" PRIu64, name, limit.at, quota, window_s);
+    http_response_add_header(response, "RateLimit-Policy", value);
+    snprintf(value, sizeof value, "\"%.*s\";r=0;t=%" PRIu64, name, limit.at, response->retry_after);
+    http_response_add_header(response, "RateLimit", value);
 }

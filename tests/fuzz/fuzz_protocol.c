@@ -14,6 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
         ENSURE(protocol_decode(again, written, &second) == NULL);
         ENSURE(second.verb == envelope.verb && second.id == envelope.id);
         ENSURE(protocol_payload_count(&second) == protocol_payload_count(&envelope));
+        if (envelope.verb == VERB_REQUEST)
+            ENSURE(second.request.address == envelope.request.address &&
+                   second.request.again == envelope.request.again);
     }
     struct catalog_entry entry;
     if (catalog_entry_decode(bytes, length, &entry) == NULL)

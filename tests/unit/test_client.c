@@ -24,7 +24,8 @@ struct asked {
     char message[128], version[64], payload[64]; /* the payload cut */
     size_t payload_bytes;
     char payload_end; /* its last byte */
-    uint64_t retry_after_ms, queue_us, compute_us;
+    char limit[16];
+    uint64_t retry_after_ms, queue_us, compute_us, quota, window_s;
     uint32_t batch_rows;
     uint64_t age_us;
 };
@@ -62,6 +63,9 @@ static void on_answer(void *owner, const struct client_answer *answer)
     one->compute_us = answer->compute_us;
     one->batch_rows = answer->batch_rows;
     one->age_us = answer->age_us;
+    text_copy(answer->limit, one->limit, sizeof one->limit);
+    one->quota = answer->quota;
+    one->window_s = answer->window_s;
 }
 
 static uint64_t counter(enum metric metric, const char *label)
@@ -162,6 +166,7 @@ static void ask_this(size_t index, int64_t time, uint64_t tenant, struct text pa
                              .deadline = clock_now() + time,
                              .priority = 4,
                              .tenant = tenant,
+                             .address = 4711,
                              .key = text_of("key"),
                              .tag = text_of("tag")};
     asked[index].request = client_request_new(payload.length);
@@ -214,6 +219,7 @@ START_TEST(a_request_goes_out_as_it_was_asked)
     ck_assert(text_is(e->request.model, "m") && text_is(e->request.version, "1"));
     ck_assert(text_is(e->request.key, "key") && text_is(e->request.tag, "tag"));
     ck_assert(e->request.rows == 7 && e->request.priority == 4);
+    ck_assert(e->request.address == 4711 && !e->request.again);
     ck_assert_uint_le(e->request.time_left_us, 30 * SECOND / MICROSECOND);
     ck_assert_uint_gt(e->request.time_left_us, 0);
     ck_assert(text_is(letter_payload(letter, 0), "0"));
@@ -234,6 +240,25 @@ START_TEST(a_reply_is_the_answer)
     ck_assert(asked[0].queue_us == 11 && asked[0].compute_us == 22 && asked[0].batch_rows == 33 &&
               asked[0].age_us == 44);
     ck_assert_uint_eq(client_in_flight(client), 0);
+}
+END_TEST
+
+START_TEST(a_rate_limit_is_told)
+{
+    start_broker(1);
+    ask(0);
+    struct envelope envelope = {.verb = VERB_REJECT,
+                                .id = next_request(),
+                                .reject = {.failure = FAILURE_RATE_LIMITED,
+                                           .retry_after_ms = 12,
+                                           .limit = text_of("key"),
+                                           .quota = 100,
+                                           .window_s = 60}};
+    end_send(&broker, &envelope, NULL);
+    WAIT_FOR(asked[0].answers == 1);
+    ck_assert_int_eq(asked[0].failure, FAILURE_RATE_LIMITED);
+    ck_assert_str_eq(asked[0].limit, "key");
+    ck_assert(asked[0].retry_after_ms == 12 && asked[0].quota == 100 && asked[0].window_s == 60);
 }
 END_TEST
 
@@ -272,6 +297,7 @@ START_TEST(an_optional_version_that_is_not_there_is_left_out)
         reject(first, failures[i], 1000, "no");
         uint64_t second = next_request();
         ck_assert_uint_ne(first, second); /* the broker may remember the first as answered */
+        ck_assert(letter->envelope.request.again);
         ck_assert_uint_eq(letter->envelope.request.version.length, 0);
         ck_assert_int_eq(asked[0].answers, 0);
         reply(first, "late");
@@ -664,6 +690,7 @@ START_TEST(a_new_broker_gets_what_is_open_exactly_once)
     for (size_t i = 1; i < 3; i++) {
         ck_assert_uint_eq(next_request(), ids[i]); /* the same ids, the oldest first, less time */
         ck_assert_uint_lt(letter->envelope.request.time_left_us, left[i - 1]);
+        ck_assert(letter->envelope.request.again); /* no rate limit counts it twice */
         ck_assert(text_is(letter_payload(letter, 0), i == 1 ? "1" : "2"));
     }
     reply(ids[2], "after");
@@ -827,6 +854,7 @@ int main(void)
                                   a_request_goes_out_as_it_was_asked,
                                   a_reply_is_the_answer,
                                   a_reject_is_the_answer,
+                                  a_rate_limit_is_told,
                                   an_optional_version_that_is_not_there_is_left_out,
                                   an_optional_version_is_left_out_once_and_for_nothing_else,
                                   an_optional_version_that_was_left_out_stays_so,

@@ -36,6 +36,21 @@ static const struct vector vectors[] = {
                   .tenant = 5,
                   .key = TEXT("k"),
                   .tag = TEXT("t")}}},
+    {BYTES("\x9d\x01\x01\x07\xa1m\xa1"
+           "2\x03\xce\x00\x4c\x4b\x40\x09\x05\xa1k\xa1t\xcd\x01\x2c\xc3"),
+     "uuussuuuussut",
+     {.verb = VERB_REQUEST,
+      .id = 7,
+      .request = {.model = TEXT("m"),
+                  .version = TEXT("2"),
+                  .rows = 3,
+                  .time_left_us = 5000000,
+                  .priority = 9,
+                  .tenant = 5,
+                  .key = TEXT("k"),
+                  .tag = TEXT("t"),
+                  .address = 300,
+                  .again = true}}},
     {BYTES("\x93\x01\x02\x07"), "uuu", {.verb = VERB_CANCEL, .id = 7}},
     {BYTES("\x93\x01\x03\x07"), "uuu", {.verb = VERB_PING, .id = 7}},
     {BYTES("\x98\x01\x10\x07\xa1"
@@ -51,6 +66,17 @@ static const struct vector vectors[] = {
      {.verb = VERB_REJECT,
       .id = 7,
       .reject = {.failure = FAILURE_OVERLOADED, .retry_after_ms = 1000, .message = TEXT("full")}}},
+    {BYTES("\x99\x01\x11\x07\x0f\x0c\xa4"
+           "much\xa3key\x64\x01"),
+     "uuuuussuu",
+     {.verb = VERB_REJECT,
+      .id = 7,
+      .reject = {.failure = FAILURE_RATE_LIMITED,
+                 .retry_after_ms = 12,
+                 .message = TEXT("much"),
+                 .limit = TEXT("key"),
+                 .quota = 100,
+                 .window_s = 1}}},
     {BYTES("\x94\x01\x12\x07\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
      "uuuu",
      {.verb = VERB_PONG, .id = 7, .pong = {.epoch = UINT64_MAX}}},
@@ -204,6 +230,65 @@ START_TEST(the_wire_does_not_change)
 }
 END_TEST
 
+/* Those of REQUEST and REJECT that may be left out, and all that a later version may put behind them. */
+START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
+{
+    static const struct {
+        size_t vector, least, all;
+    } cases[] = {{1, 11, 13}, {6, 6, 9}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        const struct vector *vector = &vectors[cases[i].vector];
+        struct message message = raw(vector->bytes, vector->length);
+        for (size_t count = cases[i].least; count <= cases[i].all; count++) {
+            struct wire_reader reader = wire_reader(vector->bytes, vector->length);
+            uint32_t elements;
+            struct envelope envelope;
+            ck_assert(wire_read_array(&reader, &elements));
+            for (size_t j = 0; j < count; j++)
+                ck_assert(wire_skip(&reader));
+            size_t length = (size_t)(reader.at - (const uint8_t *)vector->bytes);
+            message.bytes[0] = (uint8_t)(0x90 | count);
+            memset(&envelope, 0xaa, sizeof envelope);
+            ck_assert_ptr_null(protocol_decode(message.bytes, length, &envelope));
+            if (envelope.verb == VERB_REQUEST) {
+                ck_assert_uint_eq(envelope.request.address, count > 11 ? 300 : 0);
+                ck_assert(envelope.request.again == (count > 12));
+            } else {
+                ck_assert_uint_eq(envelope.reject.limit.length, count > 6 ? 3 : 0);
+                ck_assert_uint_eq(envelope.reject.quota, count > 7 ? 100 : 0);
+                ck_assert_uint_eq(envelope.reject.window_s, count > 8 ? 1 : 0);
+            }
+        }
+        static const char unknown[] = "\x81\xa1x\x92\x01\xc0"; /* {"x": [1, nil]} */
+        memcpy(message.bytes + vector->length, unknown, sizeof unknown - 1);
+        message.bytes[0] = (uint8_t)(0x90 | (cases[i].all + 1));
+        ck_assert_ptr_null(decode(message.bytes, vector->length + sizeof unknown - 1));
+        ck_assert_ptr_nonnull(decode(message.bytes, vector->length + sizeof unknown - 2));
+    }
+}
+END_TEST
+
+START_TEST(a_limit_is_a_word)
+{
+    const struct vector *vector = &vectors[6];
+    static const struct {
+        const char *bytes;
+        size_t length;
+        bool good;
+    } cases[] = {{BYTES("\xa0"), true},      {BYTES("\xa8key_rows"), true}, {BYTES("\xa3KEY"), false},
+                 {BYTES("\xa3k\"y"), false}, {BYTES("\xa3k\ry"), false},    {BYTES("\xa2k1"), false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct message element = raw(cases[i].bytes, cases[i].length);
+        struct message message = replace(vector, 6, &element);
+        ck_assert_msg((decode(message.bytes, message.length) == NULL) == cases[i].good, "case %zu", i);
+    }
+    for (size_t length = 64; length <= 65; length++) {
+        struct message element = letters(length, false), message = replace(vector, 6, &element);
+        ck_assert((decode(message.bytes, message.length) == NULL) == (length == 64));
+    }
+}
+END_TEST
+
 START_TEST(every_verb_has_a_vector)
 {
 #define X(name, number)                                                                                      \
@@ -243,7 +328,9 @@ START_TEST(another_number_of_elements_is_refused)
         struct message message = raw(vectors[i].bytes, vectors[i].length);
         memset(message.bytes + message.length, 0, 16); /* zeros for the elements that are too many */
         uint8_t right = message.bytes[0];
-        for (unsigned count = 0; count < 16; count++) {
+        enum verb verb = vectors[i].envelope.verb; /* two of them may have more */
+        unsigned end = verb == VERB_REQUEST ? 11 : verb == VERB_REJECT ? 6 : 16;
+        for (unsigned count = 0; count < end; count++) {
             message.bytes[0] = (uint8_t)(0x90 | count);
             for (size_t length = message.length; length < message.length + 16; length++)
                 ck_assert(message.bytes[0] == right || decode(message.bytes, length) != NULL);
@@ -312,7 +399,8 @@ START_TEST(an_unsigned_number_may_have_any_width)
             struct message wide = {.bytes = {0xcf}, .length = 9};
             for (int j = 0; j < 8; j++)
                 wide.bytes[1 + j] = (uint8_t)(value >> (56 - 8 * j));
-            ck_assert(accepts(vectors[i].envelope.verb, position, wide));
+            struct message message = replace(&vectors[i], position, &wide);
+            ck_assert_ptr_null(decode(message.bytes, message.length));
         }
 }
 END_TEST
@@ -455,7 +543,10 @@ START_TEST(the_longest_envelopes_fit)
     const struct envelope longest[] = {
         {.verb = VERB_REQUEST,
          .id = UINT64_MAX,
-         .request = {name, name, PROTOCOL_ROWS_MAX, 1ULL << 53, 9, UINT64_MAX, text, text}},
+         .request = {name, name, PROTOCOL_ROWS_MAX, 1ULL << 53, 9, UINT64_MAX, text, text, UINT64_MAX, true}},
+        {.verb = VERB_REJECT,
+         .id = UINT64_MAX,
+         .reject = {FAILURE_RATE_LIMITED, 1ULL << 53, text, {a, 64}, 1ULL << 53, 1ULL << 53}},
         {.verb = VERB_READY,
          .id = UINT64_MAX,
          .ready = {name, name, PROTOCOL_ROWS_MAX, 2, 3600000, UINT32_MAX, text, UINT64_MAX}},
@@ -614,6 +705,8 @@ int main(void)
 {
     const TTest *const tests[] = {the_wire_does_not_change,
                                   every_verb_has_a_vector,
+                                  later_fields_may_be_left_out_and_unknown_ones_are_passed_over,
+                                  a_limit_is_a_word,
                                   every_truncation_is_refused,
                                   bytes_left_over_are_refused,
                                   another_number_of_elements_is_refused,

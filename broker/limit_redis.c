@@ -1,0 +1,592 @@
+/* limit_redis: one connection to a Redis, on the broker's loop, and the script that counts there.
+ *
+ * limiting.c asks here for requests that have limits, and decides itself whenever it gets no answer. The
+ * arithmetic is limit.c's, in whole microseconds of Redis' own clock and parts of one, so that any number of
+ * brokers count as one does; a key of Redis lives as long as its state differs from a rest. Nothing here
+ * waits: hiredis writes and reads when the loop says so, and only addresses are connected to (a name would
+ * have to be looked up).
+ *
+ *            connected, greeted                a question got no answer in time
+ *   AWAY ------------------------> READY --------------------------------------> LATE
+ *    ^                               |  <---- all that was open is answered ------ |
+ *    +--- the connection ends -------+                                             |
+ *    +--- the connection ends, or nothing is heard for PATIENCE -------------------+
+ *
+ * In AWAY and LATE nobody is kept waiting. AWAY tries again after a pause that doubles.
+ * SPDX-License-Identifier: MIT */
+#include "limit_redis.h"
+
+#include "clock.h"
+#include "config.h"
+#include "log.h"
+#include "redis_address.h"
+#include "secret.h"
+
+#include <hiredis/async.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <utlist.h>
+
+enum {
+    REDIS_MAGIC = 0x4ed15001,
+    QUESTIONS_MAX = 65536, /* open ones: what two seconds of 30,000 a second leave in a Redis that hangs */
+    ARGUMENTS_A_LIMIT = 5,
+    SHA_BYTES = 40,
+    KEY_BYTES = REDIS_PREFIX_MAX + 48,
+    NUMBER_BYTES = 24
+};
+
+#define PATIENCE      SECOND /* for a connection, and for one that is late */
+#define FIRST_PAUSE   (100 * MILLISECOND)
+#define LONGEST_PAUSE (5 * SECOND)
+
+/* For each key: what the request costs (us and a part of one), the rate, and the span of a burst likewise;
+ * see limit.c. Returns 0, or the number of the key that lets it through last and the us until then. */
+static const char script[] =
+    "local t = redis.call('TIME')\n"
+    "local now = tonumber(t[1]) * 1000000 + tonumber(t[2])\n"
+    "local worst, wait, kept = 0, 0, {}\n"
+    "local function keep(key, at, part, us)\n"
+    "  redis.call('SET', key, string.format('%.0f %.0f', at, part), 'PX',\n"
+    "    string.format('%.0f', math.ceil(us / 1000) + 1))\n"
+    "end\n"
+    "for i, key in ipairs(KEYS) do\n"
+    "  local a = 5 * (i - 1)\n"
+    "  local rate, span, rest = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])\n"
+    "  local at, part = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')\n"
+    "  at, part = tonumber(at or 0), tonumber(part or 0)\n"
+    "  if at - now > span then\n" /* the rate has changed, or the clock was set back */
+    "    at, part = now + span, rest\n"
+    "    keep(key, at, part, span)\n"
+    "  end\n"
+    "  if at + (part > 0 and 1 or 0) < now then at, part = now, 0\n"
+    "  elseif part >= rate then part = 0 end\n"
+    "  at, part = at + tonumber(ARGV[a + 1]), part + tonumber(ARGV[a + 2])\n"
+    "  if part >= rate then at, part = at + 1, part - rate end\n"
+    "  local excess = at - now - span\n"
+    "  if part > rest then excess = excess + 1 end\n"
+    "  if excess > wait then worst, wait = i, excess end\n"
+    "  kept[i] = {at, part, at - now}\n"
+    "end\n"
+    "if worst > 0 then return {worst, wait} end\n"
+    "for i, key in ipairs(KEYS) do keep(key, kept[i][1], kept[i][2], kept[i][3]) end\n"
+    "return {0, 0}\n";
+
+enum state { STATE_AWAY, STATE_READY, STATE_LATE, STATES };
+static const char *const state_names[STATES] = {"away", "ready", "late"};
+
+/* Kept until Redis has answered, or the connection is gone: hiredis has a pointer to it. */
+struct limit_question {
+    struct heap_node until; /* first member: the heap hands it back. In it while somebody waits */
+    struct limit_redis *redis;
+    int64_t asked_at;
+    struct limit_list list;
+    limit_answered *answered; /* NULL: nobody waits any more */
+    void *self;
+    struct limit_question *next; /* in the list of free ones */
+};
+
+struct limit_redis {
+    unsigned magic;
+    struct loop *loop;
+    struct redis_address address;
+    struct secret *password; /* NULL: none */
+    char prefix[REDIS_PREFIX_MAX + 1];
+    enum state state;
+    redisAsyncContext *context; /* NULL: there is no connection, not even one that begins */
+    int fd;                     /* that the loop watches for `watched`; -1: none */
+    uint32_t watched, wanted;   /* epoll's events */
+    char sha[SHA_BYTES + 1];    /* of the script, as Redis says */
+    struct heap waiting;        /* questions, by their time */
+    struct loop_timer alarm;    /* at the first of them */
+    struct loop_timer patience; /* for what the state waits for */
+    int64_t pause, timeout;
+    size_t open; /* questions that hiredis has */
+    struct limit_question *free;
+    struct series *gauges[STATES], *changes[STATES];
+    long long logged_late;
+    bool ending;
+};
+
+/* ---- states ---- */
+
+static void connect_again(void *self);
+static void lose(struct limit_redis *redis, const char *why);
+
+static void out_of_patience(void *self)
+{
+    lose(self, "does not answer");
+}
+
+static void enter(struct limit_redis *redis, enum state state)
+{
+    if (redis->state != state)
+        series_add(redis->changes[state], 1);
+    redis->state = state;
+    for (size_t i = 0; i < STATES; i++)
+        series_set(redis->gauges[i], i == state);
+}
+
+static void become_ready(struct limit_redis *redis)
+{
+    loop_timer_cancel(redis->loop, &redis->patience);
+    redis->pause = FIRST_PAUSE;
+    if (redis->state == STATE_AWAY)
+        log_info("limit.redis: it answers; limits are counted there");
+    enter(redis, STATE_READY);
+}
+
+static void become_late(struct limit_redis *redis)
+{
+    enter(redis, STATE_LATE);
+    if (log_allowed(&redis->logged_late, 10))
+        log_warning("limit.redis: did not answer in time; until it does the limits of this host decide");
+    loop_timer_set(redis->loop, &redis->patience, loop_now(redis->loop) + PATIENCE, out_of_patience, redis);
+}
+
+const char *limit_redis_state(const struct limit_redis *redis)
+{
+    CHECK_OBJECT(redis, REDIS_MAGIC);
+    return state_names[redis->state];
+}
+
+/* ---- the connection on the loop: hiredis says what it wants, the loop when it is there ---- */
+
+static void watch(struct limit_redis *redis);
+
+static void ready(void *self, int fd, uint32_t events)
+{
+    (void)fd;
+    struct limit_redis *redis = self;
+    redisAsyncContext *context = redis->context;
+    if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
+        redisAsyncHandleWrite(context);
+    if (redis->context == context && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
+        redisAsyncHandleRead(context);
+    watch(redis);
+}
+
+/* The loop follows what hiredis wants; once for all that it said in between. */
+static void watch(struct limit_redis *redis)
+{
+    uint32_t wanted = redis->context == NULL ? 0 : redis->wanted;
+    if (redis->fd < 0 || wanted == redis->watched)
+        return;
+    if (redis->watched == 0)
+        ENSURE(loop_add(redis->loop, redis->fd, wanted, ready, redis) == 0);
+    else if (wanted == 0)
+        loop_remove(redis->loop, redis->fd);
+    else
+        loop_modify(redis->loop, redis->fd, wanted);
+    redis->watched = wanted;
+}
+
+static void add_read(void *self)
+{
+    ((struct limit_redis *)self)->wanted |= EPOLLIN;
+}
+
+static void delete_read(void *self)
+{
+    ((struct limit_redis *)self)->wanted &= ~(uint32_t)EPOLLIN;
+}
+
+static void add_write(void *self)
+{
+    ((struct limit_redis *)self)->wanted |= EPOLLOUT;
+}
+
+static void delete_write(void *self)
+{
+    ((struct limit_redis *)self)->wanted &= ~(uint32_t)EPOLLOUT;
+}
+
+/* The descriptor is about to be closed. */
+static void clean_up(void *self)
+{
+    struct limit_redis *redis = self;
+    redis->wanted = 0;
+    watch(redis);
+    redis->fd = -1;
+    redis->context = NULL;
+}
+
+void limit_redis_flush(struct limit_redis *redis)
+{
+    CHECK_OBJECT(redis, REDIS_MAGIC);
+    if (redis->state != STATE_AWAY && redis->context != NULL && (redis->wanted & EPOLLOUT) != 0 &&
+        (redis->watched & EPOLLOUT) == 0)
+        redisAsyncHandleWrite(redis->context);
+    watch(redis);
+}
+
+/* ---- losing and finding it ---- */
+
+static void try_later(struct limit_redis *redis, const char *why)
+{
+    if (redis->state != STATE_AWAY)
+        log_warning("limit.redis: %s; until it is back the limits of this host decide", why);
+    enter(redis, STATE_AWAY);
+    loop_timer_set(redis->loop, &redis->patience, loop_now(redis->loop) + redis->pause, connect_again, redis);
+    redis->pause = redis->pause * 2 < LONGEST_PAUSE ? redis->pause * 2 : LONGEST_PAUSE;
+}
+
+static void lose(struct limit_redis *redis, const char *why)
+{
+    redisAsyncContext *context = redis->context;
+    try_later(redis, why); /* before the questions are answered: nobody asks again now */
+    if (context != NULL)
+        redisAsyncFree(context); /* answers all that is open with nothing */
+}
+
+/* We freed it (and know why), or it ended. */
+static void disconnected(const redisAsyncContext *context, int status)
+{
+    struct limit_redis *redis = context->data;
+    if (status != REDIS_OK && !redis->ending)
+        try_later(redis, context->errstr);
+}
+
+static void connected(const redisAsyncContext *context, int status)
+{
+    struct limit_redis *redis = context->data;
+    if (status == REDIS_OK || redis->context != context)
+        return;
+    redis->context = NULL; /* hiredis frees it, too */
+    try_later(redis, context->errstr);
+}
+
+/* True when what the greeting asked for was answered well. */
+static bool is_good(struct limit_redis *redis, const redisReply *reply, const char *what)
+{
+    if (reply == NULL || redis->context == NULL)
+        return false; /* the connection is gone; that was told */
+    if (reply->type != REDIS_REPLY_ERROR)
+        return true;
+    static long long last;
+    if (log_allowed(&last, 10))
+        log_error("limit.redis: %s: %.200s", what, reply->str);
+    lose(redis, what);
+    return false;
+}
+
+static void greeted(redisAsyncContext *context, void *reply, void *what)
+{
+    is_good(context->data, reply, what);
+}
+
+static void loaded(redisAsyncContext *context, void *data, void *what)
+{
+    struct limit_redis *redis = context->data;
+    const redisReply *reply = data;
+    if (!is_good(redis, reply, what))
+        return;
+    if (reply->type != REDIS_REPLY_STRING || reply->len != SHA_BYTES) {
+        lose(redis, "does not speak as Redis does");
+        return;
+    }
+    text_copy((struct text){reply->str, SHA_BYTES}, redis->sha, sizeof redis->sha);
+    become_ready(redis);
+}
+
+/* All at once; the answers come in order. */
+static void greet(struct limit_redis *redis)
+{
+    redisAsyncContext *context = redis->context;
+    const struct redis_address *address = &redis->address;
+    if (redis->password != NULL) {
+        struct text password = secret_text(redis->password);
+        const char *words[] = {"AUTH", address->user, password.at};
+        size_t lengths[] = {4, strlen(address->user), password.length};
+        bool named = address->user[0] != '\0';
+        if (!named) {
+            words[1] = words[2];
+            lengths[1] = lengths[2];
+        }
+        redisAsyncCommandArgv(context, greeted, (void *)"the password is refused", named ? 3 : 2, words,
+                              lengths);
+    }
+    if (address->database != 0)
+        redisAsyncCommand(context, greeted, (void *)"the database is refused", "SELECT %d",
+                          address->database);
+    redisAsyncCommand(context, loaded, (void *)"the script is refused", "SCRIPT LOAD %s", script);
+}
+
+static void connect_again(void *self)
+{
+    struct limit_redis *redis = self;
+    const struct redis_address *address = &redis->address;
+    redisAsyncContext *context = address->path[0] != '\0' ? redisAsyncConnectUnix(address->path)
+                                                          : redisAsyncConnect(address->host, address->port);
+    ENSURE(context != NULL);
+    if (context->err != 0) {
+        try_later(redis, context->errstr);
+        redisAsyncFree(context);
+        return;
+    }
+    redis->context = context;
+    redis->fd = context->c.fd;
+    redis->watched = redis->wanted = 0;
+    context->data = redis;
+    context->ev.data = redis;
+    context->ev.addRead = add_read;
+    context->ev.delRead = delete_read;
+    context->ev.addWrite = add_write;
+    context->ev.delWrite = delete_write;
+    context->ev.cleanup = clean_up;
+    redisAsyncSetDisconnectCallback(context, disconnected);
+    redisAsyncSetConnectCallback(context, connected);
+    greet(redis);
+    if (redis->context == context)
+        loop_timer_set(redis->loop, &redis->patience, loop_now(redis->loop) + PATIENCE, out_of_patience,
+                       redis);
+    watch(redis);
+}
+
+/* ---- questions ---- */
+
+static void set_alarm(struct limit_redis *redis);
+
+/* Tells whoever waits; `said` is NULL when Redis did not say. */
+static void answer(struct limit_question *question, enum limit_by by, const struct limit_answer *said)
+{
+    limit_answered *answered = question->answered;
+    if (answered == NULL)
+        return;
+    question->answered = NULL;
+    heap_remove(&question->redis->waiting, &question->until);
+    struct limit_answer what = said == NULL ? (struct limit_answer){.verdict = LIMIT_UNKNOWN} : *said;
+    what.list = &question->list;
+    what.by = by;
+    answered(question->self, &what);
+}
+
+/* Redis is late for one that has waited as long as any may, not for one whose own time was shorter. */
+static void alarm_rang(void *self)
+{
+    struct limit_redis *redis = self;
+    struct heap_node *first;
+    int64_t now = loop_now(redis->loop);
+    bool late = false;
+    while ((first = heap_first(&redis->waiting)) != NULL && first->at <= now) {
+        struct limit_question *question = (struct limit_question *)first;
+        late |= now - question->asked_at >= redis->timeout;
+        answer(question, LIMIT_BY_LATE, NULL);
+    }
+    if (late && redis->state == STATE_READY)
+        become_late(redis);
+    set_alarm(redis);
+}
+
+static void set_alarm(struct limit_redis *redis)
+{
+    struct heap_node *first = heap_first(&redis->waiting);
+    if (first == NULL)
+        loop_timer_cancel(redis->loop, &redis->alarm);
+    else if (!heap_contains(&redis->alarm.node) || first->at < redis->alarm.node.at)
+        loop_timer_set(redis->loop, &redis->alarm, first->at, alarm_rang, redis);
+}
+
+static bool is_integer(const redisReply *reply, size_t index)
+{
+    return reply->element[index]->type == REDIS_REPLY_INTEGER && reply->element[index]->integer >= 0;
+}
+
+/* False when it is none of the script's. */
+static bool read_reply(const struct limit_question *question, const redisReply *reply,
+                       struct limit_answer *what)
+{
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !is_integer(reply, 0) ||
+        !is_integer(reply, 1) || reply->element[0]->integer > (long long)question->list.count)
+        return false;
+    long long which = reply->element[0]->integer;
+    *what = (struct limit_answer){.verdict = LIMIT_GRANTED};
+    if (which > 0)
+        *what = (struct limit_answer){.verdict = LIMIT_REFUSED,
+                                      .refuses = &question->list.limits[which - 1],
+                                      .wait = reply->element[1]->integer * MICROSECOND};
+    return true;
+}
+
+static bool send_question(struct limit_redis *redis, struct limit_question *question, bool whole);
+
+static void replied(redisAsyncContext *context, void *data, void *privdata)
+{
+    (void)context;
+    struct limit_question *question = privdata;
+    struct limit_redis *redis = question->redis;
+    const redisReply *reply = data;
+    redis->open--;
+    bool failed = reply != NULL && reply->type == REDIS_REPLY_ERROR;
+    if (failed && strncmp(reply->str, "NOSCRIPT", 8) == 0 && question->answered != NULL &&
+        send_question(redis, question, true))
+        return; /* somebody flushed its scripts: with this question it is there again */
+    static long long last;
+    if (failed && log_allowed(&last, 10))
+        log_error("limit.redis: %.200s", reply->str);
+    if (redis->state == STATE_LATE && redis->open == 0 && reply != NULL)
+        become_ready(redis);
+    struct limit_answer what;
+    if (read_reply(question, reply, &what))
+        answer(question, LIMIT_BY_REDIS, &what);
+    else
+        answer(question, reply == NULL ? LIMIT_BY_AWAY : LIMIT_BY_ERROR, NULL);
+    LL_PREPEND(redis->free, question);
+}
+
+/* A command's words, each with its memory. */
+struct words {
+    size_t count;
+    const char *at[3 + LIMITS_OF_REQUEST * (1 + ARGUMENTS_A_LIMIT)];
+    size_t lengths[3 + LIMITS_OF_REQUEST * (1 + ARGUMENTS_A_LIMIT)];
+    char keys[LIMITS_OF_REQUEST][KEY_BYTES];
+    char numbers[LIMITS_OF_REQUEST * ARGUMENTS_A_LIMIT][NUMBER_BYTES];
+};
+
+static void add_word(struct words *words, const char *word, size_t length)
+{
+    words->at[words->count] = word;
+    words->lengths[words->count++] = length;
+}
+
+/* Nanoseconds and a part of one, as microseconds and a part of one: exact, as both count in 1 / per_1000s. */
+static void add_time(struct words *words, size_t first, const struct limit_rate *rate, uint64_t cells)
+{
+    unsigned __int128 total = (unsigned __int128)cells * UINT64_C(1000000000); /* us in 1000 s */
+    const uint64_t parts[] = {(uint64_t)(total / rate->per_1000s), (uint64_t)(total % rate->per_1000s)};
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        char *number = words->numbers[first + i];
+        add_word(words, number, (size_t)snprintf(number, NUMBER_BYTES, "%" PRIu64, parts[i]));
+    }
+}
+
+static void add_limit(struct words *words, size_t index, const struct limit *limit)
+{
+    size_t first = index * ARGUMENTS_A_LIMIT;
+    add_time(words, first, &limit->rate, limit->cells);
+    char *number = words->numbers[first + 2];
+    add_word(words, number, (size_t)snprintf(number, NUMBER_BYTES, "%" PRIu64, limit->rate.per_1000s));
+    add_time(words, first + 3, &limit->rate, limit->rate.burst);
+}
+
+/* `whole`: with the script itself in place of its name. False when the connection takes nothing any more. */
+static bool send_question(struct limit_redis *redis, struct limit_question *question, bool whole)
+{
+    struct words words;
+    const struct limit_list *list = &question->list;
+    const char count[] = {(char)('0' + list->count), '\0'};
+    words.count = 0;
+    add_word(&words, whole ? "EVAL" : "EVALSHA", whole ? 4 : 7);
+    add_word(&words, whole ? script : redis->sha, whole ? sizeof script - 1 : SHA_BYTES);
+    add_word(&words, count, 1);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct limit *limit = &list->limits[i];
+        char *key = words.keys[i];
+        add_word(&words, key,
+                 (size_t)snprintf(key, KEY_BYTES, "%s:%s:%016" PRIx64, redis->prefix,
+                                  limit_name(limit->of, limit->in), limit->whom));
+    }
+    for (size_t i = 0; i < list->count; i++)
+        add_limit(&words, i, &list->limits[i]);
+    bool taken = redisAsyncCommandArgv(redis->context, replied, question, (int)words.count, words.at,
+                                       words.lengths) == REDIS_OK;
+    redis->open += taken;
+    return taken;
+}
+
+bool limit_redis_ready(const struct limit_redis *redis, enum limit_by *by)
+{
+    CHECK_OBJECT(redis, REDIS_MAGIC);
+    *by = redis->state == STATE_AWAY   ? LIMIT_BY_AWAY
+          : redis->state == STATE_LATE ? LIMIT_BY_LATE
+                                       : LIMIT_BY_FULL;
+    return redis->state == STATE_READY && redis->open < QUESTIONS_MAX;
+}
+
+struct limit_question *limit_redis_ask(struct limit_redis *redis, const struct limit_list *list,
+                                       int64_t deadline, limit_answered *answered, void *self)
+{
+    CHECK_OBJECT(redis, REDIS_MAGIC);
+    ENSURE(redis->state == STATE_READY && list->count > 0);
+    struct limit_question *question = redis->free;
+    if (question != NULL)
+        LL_DELETE(redis->free, question);
+    else
+        question = object_alloc(sizeof *question);
+    *question = (struct limit_question){
+        .redis = redis, .asked_at = loop_now(redis->loop), .answered = answered, .self = self};
+    question->list.count = list->count;
+    memcpy(question->list.limits, list->limits, list->count * sizeof *list->limits);
+    if (!send_question(redis, question, false)) {
+        LL_PREPEND(redis->free, question);
+        return NULL;
+    }
+    int64_t until = question->asked_at + redis->timeout;
+    heap_set(&redis->waiting, &question->until, deadline < until ? deadline : until);
+    set_alarm(redis);
+    return question;
+}
+
+void limit_redis_forget(struct limit_redis *redis, struct limit_question *question)
+{
+    CHECK_OBJECT(redis, REDIS_MAGIC);
+    question->answered = NULL;
+    heap_remove(&redis->waiting, &question->until);
+}
+
+/* ---- life ---- */
+
+struct limit_redis *limit_redis_new(struct loop *loop, const struct config *config, struct metrics *metrics)
+{
+    struct secret *password = NULL;
+    char reason[512];
+    if (*config->limit_redis_password != '\0') {
+        password = secret_read(config->limit_redis_password, reason, sizeof reason);
+        if (password == NULL) {
+            log_error("limit.redis_password: %s", reason);
+            return NULL;
+        }
+    }
+    struct limit_redis *redis = object_alloc(sizeof *redis);
+    redis->magic = REDIS_MAGIC;
+    redis->loop = loop;
+    redis->password = password;
+    redis->fd = -1;
+    redis->pause = FIRST_PAUSE;
+    redis->timeout = config->limit_redis_timeout_ms * MILLISECOND;
+    ENSURE(redis_address_read(config->limit_redis, &redis->address) == NULL); /* config has checked it */
+    text_copy(text_of(config->limit_redis_prefix), redis->prefix, sizeof redis->prefix);
+    for (size_t i = 0; i < STATES; i++) {
+        redis->gauges[i] = metrics_series(metrics, METRIC_LIMIT_REDIS_STATE, state_names[i], NULL, NULL);
+        redis->changes[i] = metrics_series(metrics, METRIC_LIMIT_REDIS_CHANGES, state_names[i], NULL, NULL);
+    }
+    enter(redis, STATE_AWAY);
+    connect_again(redis);
+    return redis;
+}
+
+void limit_redis_free(struct limit_redis *redis)
+{
+    if (redis == NULL)
+        return;
+    CHECK_OBJECT(redis, REDIS_MAGIC);
+    redis->ending = true;
+    struct heap_node *first;
+    while ((first = heap_first(&redis->waiting)) != NULL)
+        limit_redis_forget(redis, (struct limit_question *)first);
+    if (redis->context != NULL)
+        redisAsyncFree(redis->context);
+    loop_timer_cancel(redis->loop, &redis->alarm);
+    loop_timer_cancel(redis->loop, &redis->patience);
+    struct limit_question *question, *next;
+    LL_FOREACH_SAFE(redis->free, question, next)
+    {
+        free(question);
+    }
+    heap_free(&redis->waiting);
+    secret_free(redis->password);
+    redis->magic = 0;
+    free(redis);
+}
