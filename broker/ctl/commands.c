@@ -198,7 +198,7 @@ static const struct command commands[] = {
          "and the\n"
          "version stays loaded, without requests. One that has had too few requests for a step waits. After "
          "the last step\n"
-         "it is the stable version. Each decision stands in state_directory/audit.log with its figures. With "
+         "it is the stable version. Each decision stands in state_directory/audit with its figures. With "
          "--wait the\n"
          "decisions are printed as they come, and the exit status is 0 only when the version has become "
          "stable.\n",
