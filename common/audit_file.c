@@ -20,8 +20,10 @@
 
 enum {
     FILE_MAGIC = 0x0a0d17f1,
-    NAMES_MAX = 9,                 /* processes of one name at a time */
-    END_BYTES = 2 * CHAIN_LINE_MAX /* of a file's end that are looked at: a whole line and a torn one */
+    NAMES_MAX = 9,                  /* processes of one name at a time */
+    END_BYTES = 2 * CHAIN_LINE_MAX, /* of a file's end that are looked at: a whole line and a torn one */
+    TIME_AT = 8,                    /* "time":" in front of an entry's time */
+    TIME_BYTES = 27                 /* of that */
 };
 
 struct audit_file {
@@ -36,9 +38,11 @@ struct audit_file {
     struct chain_hash *hash;
     struct chain_point point;
     struct audit_entry entry;   /* one of ours */
+    char time[TIME_BYTES];      /* of the entry before which it stands; "": now */
     struct audit_entry pending; /* chained, not written yet */
     size_t written;             /* of pending */
     bool unsynced;
+    bool reserved; /* blocks behind the end of the current file are ours */
 };
 
 /* ---- the end of what is there ---- */
@@ -157,6 +161,14 @@ static void chain(struct audit_file *file, struct text entry)
                (struct text){file->pending.bytes + start, file->pending.length - start - 1});
 }
 
+/* One of ours. It happened before the entry that comes next, if there is one: it must not be younger. */
+static void begin_own(struct audit_file *file, const char *event)
+{
+    audit_entry_begin(&file->entry, clock_wall(), event);
+    if (*file->time != '\0')
+        memcpy(file->entry.bytes + TIME_AT, file->time, TIME_BYTES);
+}
+
 static void chain_own(struct audit_file *file)
 {
     audit_entry_end(&file->entry);
@@ -187,6 +199,18 @@ static int make_file(const struct audit_file *file, char name[AUDIT_NAME_MAX])
     return openat(file->folder, name, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }
 
+/* What was kept free behind its end is given back. */
+static void close_log(struct audit_file *file)
+{
+    if (file->log < 0)
+        return;
+    if (file->reserved)
+        (void)!ftruncate(file->log, file->size);
+    close(file->log);
+    file->log = -1;
+    file->reserved = false;
+}
+
 /* A new current file, whose first line names the end of the one before, as every line does. The one that was
  * current gets its number. 0, or -1 with errno; then all is as it was. */
 static int begin_file(struct audit_file *file, int64_t torn)
@@ -205,13 +229,12 @@ static int begin_file(struct audit_file *file, int64_t torn)
         errno = error;
         return -1;
     }
-    if (file->log >= 0)
-        close(file->log);
+    close_log(file);
     file->log = log;
     file->number++;
     file->size = 0;
     file->born = clock_wall();
-    audit_entry_begin(&file->entry, file->born, "file");
+    begin_own(file, "file");
     audit_entry_text(&file->entry, "process", text_of(file->process));
     audit_entry_number(&file->entry, "file", file->number);
     audit_entry_number(&file->entry, "pid", (uint64_t)getpid());
@@ -231,7 +254,7 @@ static void remove_file(struct audit_file *file, uint64_t number)
     yyjson_doc_free(first_line(file, number, &first));
     struct end end = end_of(file, number);
     chain_hex(end.point.digest, hex);
-    audit_entry_begin(&file->entry, clock_wall(), "removed");
+    begin_own(file, "removed");
     audit_entry_number(&file->entry, "file", number);
     audit_entry_number(&file->entry, "first_seq", first);
     audit_entry_number(&file->entry, "last_seq", end.point.seq);
@@ -279,8 +302,12 @@ int audit_file_write(struct audit_file *file, struct text entries)
         const char *newline = memchr(entries.at, '\n', entries.length);
         ENSURE(newline != NULL);
         size_t length = (size_t)(newline - entries.at) + 1;
-        if (is_full(file, length + CHAIN_HEAD_MAX))
+        if (is_full(file, length + CHAIN_HEAD_MAX)) {
+            ENSURE(length > TIME_AT + TIME_BYTES);
+            memcpy(file->time, entries.at + TIME_AT, TIME_BYTES);
             rotate(file);
+            *file->time = '\0';
+        }
         chain(file, (struct text){entries.at, length});
         entries = (struct text){entries.at + length, entries.length - length};
     }
@@ -290,8 +317,11 @@ int audit_file_write(struct audit_file *file, struct text entries)
 bool audit_file_reserve(struct audit_file *file)
 {
     CHECK_OBJECT(file, FILE_MAGIC);
-    return fallocate(file->log, FALLOC_FL_KEEP_SIZE, file->size, file->settings.reserve_bytes) == 0 ||
-           errno == EOPNOTSUPP || errno == ENOSYS;
+    if (fallocate(file->log, FALLOC_FL_KEEP_SIZE, file->size, file->settings.reserve_bytes) == 0)
+        file->reserved = true;
+    else
+        return errno == EOPNOTSUPP || errno == ENOSYS;
+    return true;
 }
 
 /* ---- opening ---- */
@@ -350,7 +380,7 @@ static bool go_on(struct audit_file *file, const struct end *end, const struct c
     file->number = number > file->number ? number : file->number + 1;
     file->born = birth(yyjson_get_str(yyjson_obj_get(root, "time")));
     yyjson_doc_free(first);
-    audit_entry_begin(&file->entry, clock_wall(), "start");
+    begin_own(file, "start");
     audit_entry_number(&file->entry, "pid", (uint64_t)getpid());
     if (end->torn > 0)
         audit_entry_number(&file->entry, "repaired_bytes", (uint64_t)end->torn);
@@ -405,10 +435,11 @@ void audit_file_close(struct audit_file *file)
     CHECK_OBJECT(file, FILE_MAGIC);
     if (file->log >= 0 && audit_file_flush(file) == 0)
         audit_file_sync(file);
-    int descriptors[] = {file->log, file->head, file->folder};
-    for (size_t i = 0; i < COUNT_OF(descriptors); i++)
-        if (descriptors[i] >= 0)
-            close(descriptors[i]);
+    close_log(file);
+    if (file->head >= 0)
+        close(file->head);
+    if (file->folder >= 0)
+        close(file->folder);
     chain_hash_free(file->hash);
     audit_entry_free(&file->entry);
     audit_entry_free(&file->pending);

@@ -24,7 +24,7 @@ enum {
     QUEUE_WAKES = 256 << 10,    /* so much is written before its time */
     TAKEN_KEPT = 1 << 20,       /* of the memory for what is being written; more is given back */
     RESERVE_DURABLE = 64 << 10, /* kept free with refuse: room for the acts that find the disk full */
-    RESERVE_BUFFERED = 4 << 20, /* and for the requests until that is known */
+    RESERVE_BUFFERED = 1 << 20, /* and for the requests until that is known */
     ENTRY_MAX = CHAIN_LINE_MAX - CHAIN_HEAD_MAX
 };
 
@@ -258,10 +258,9 @@ struct audit_log *audit_log_new(const struct config *config, const char *process
            pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC) == 0);
     ENSURE(pthread_cond_init(&log->wake, &monotonic) == 0 && pthread_cond_init(&log->settled, NULL) == 0);
     pthread_condattr_destroy(&monotonic);
+    (void)write_queue(log); /* opens it; a complaint is all that comes of its failing */
     if (manner == AUDIT_BUFFERED)
         start_thread(log);
-    else
-        audit_log_accepts(log);
     return log;
 }
 

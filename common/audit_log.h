@@ -15,8 +15,7 @@ enum audit_manner {
     AUDIT_BUFFERED
 };
 
-/* Opened with the first line that is added, or at once when it is durable; what keeps it from being opened is
- * tried again. Never NULL. `process` names the files. */
+/* Opens the log, or complains and tries it again once a second. Never NULL. `process` names the files. */
 struct audit_log;
 struct audit_log *audit_log_new(const struct config *config, const char *process, enum audit_manner manner);
 /* Writes what is left, to the disk. */

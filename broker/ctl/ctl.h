@@ -159,6 +159,8 @@ int version_command(const struct arguments *arguments);
 int completion_command(const struct arguments *arguments);
 int complete_command(const struct arguments *arguments);
 int keygen_command(const struct arguments *arguments);
+int audit_verify_command(const struct arguments *arguments);
+int audit_show_command(const struct arguments *arguments);
 int help_command(const struct arguments *arguments);
 
 #endif

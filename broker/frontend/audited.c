@@ -36,6 +36,11 @@ struct audited_sample {
     char body[];
 };
 
+bool audited_wanted(const struct config *config)
+{
+    return strcmp(config->audit_access, "none") != 0 || config->audit_predictions_per_mille > 0;
+}
+
 struct audited *audited_new(const struct config *config, struct audit_log *log)
 {
     struct audited *audited = object_alloc(sizeof *audited);
@@ -67,8 +72,7 @@ void audited_free(struct audited *audited)
 bool audited_accepts(struct audited *audited)
 {
     CHECK_OBJECT(audited, AUDITED_MAGIC);
-    if (audited->log == NULL || (audited->access == ACCESS_NONE && audited->per_mille == 0) ||
-        audit_log_accepts(audited->log))
+    if (audited->log == NULL || audit_log_accepts(audited->log))
         return true;
     audit_log_refused(audited->log);
     return false;
@@ -104,7 +108,7 @@ void audited_begin(struct audited *audited, const struct http_request *request, 
                    struct audited_note *note)
 {
     CHECK_OBJECT(audited, AUDITED_MAGIC);
-    if (audited->log == NULL || (audited->access == ACCESS_NONE && audited->per_mille == 0))
+    if (audited->log == NULL)
         return;
     const char *address = http_request_parameter(request, "REMOTE_ADDR");
     note->tenant = request->tenant;

@@ -20,6 +20,8 @@ struct audited_note {
     char address[AUDITED_ADDRESS_MAX + 1];
 };
 
+/* False when the configuration says that no request has a line: then no log is needed. */
+bool audited_wanted(const struct config *config);
 /* `log` NULL: nothing is written. Both outlive it. */
 struct audited;
 struct audited *audited_new(const struct config *config, struct audit_log *log);

@@ -99,7 +99,8 @@ static bool connected(void *self)
 static void measure(void *self)
 {
     const struct program *program = self;
-    audit_log_measure(program->audit, program->metrics);
+    if (program->audit != NULL)
+        audit_log_measure(program->audit, program->metrics);
 }
 
 static bool is_listening(int fd)
@@ -152,7 +153,8 @@ int main(int argc, char **argv)
     }
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     program.metrics = metrics;
-    program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
+    if (audited_wanted(config))
+        program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
     void *zmq = zmq_ctx_new();
     struct api *api = program.api = api_new(&(struct api_context){.config = config,
                                                                   .metrics = metrics,
