@@ -213,6 +213,28 @@ static void check_redis(struct parameter_reader *reader, const struct config *co
                            "expected 1 to %d bytes without a blank, got \"%.40s\"", REDIS_PREFIX_MAX, prefix);
 }
 
+/* One of the words of a|b|c. */
+static void check_word(struct parameter_reader *reader, char *const *member, const char *words)
+{
+    size_t length = strlen(*member);
+    for (const char *at = words; length > 0; at++) {
+        size_t word = strcspn(at, "|");
+        if (word == length && memcmp(at, *member, length) == 0)
+            return;
+        at += word;
+        if (*at == '\0')
+            break;
+    }
+    parameter_complain(reader, member, "expected %s, got \"%.40s\"", words, *member);
+}
+
+static void check_audit(struct parameter_reader *reader, const struct config *config)
+{
+    check_word(reader, &config->audit_access, "all|refused|none");
+    check_word(reader, &config->audit_payload, "none|hash|full");
+    check_word(reader, &config->audit_when_full, "continue|refuse");
+}
+
 /* `small` must not be more than `large`, whose name is given. */
 static void check_order(struct parameter_reader *reader, const int64_t *small, int64_t large,
                         const char *name)
@@ -234,6 +256,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_words(reader, config);
     check_auth(reader, config);
     check_redis(reader, config);
+    check_audit(reader, config);
     check_order(reader, &config->frontend_large_body_bytes, config->frontend_max_body_bytes,
                 "frontend.max_body_bytes");
     check_order(reader, &config->frontend_max_body_bytes, config->frontend_max_spool_bytes,

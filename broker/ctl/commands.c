@@ -209,7 +209,7 @@ static const struct command commands[] = {
          "and the\n"
          "version stays loaded, without requests. One that has had too few requests for a step waits. After "
          "the last step\n"
-         "it is the stable version. Each decision stands in state_directory/audit.log with its figures. With "
+         "it is the stable version. Each decision stands in state_directory/audit with its figures. With "
          "--wait the\n"
          "decisions are printed as they come, and the exit status is 0 only when the version has become "
          "stable.\n",
@@ -288,6 +288,31 @@ static const struct command commands[] = {
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_KEY_PREVIOUS},
      .text = "KEY is its id, or its name where one alone has it.\n",
      .run = key_revoke_command},
+    {.name = "audit",
+     .summary = "show or verify the audit log: who was let in, and who changed what",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_AUDIT_JSON, OPTION_SINCE, OPTION_FOLLOW,
+                 OPTION_AUDIT_DIRECTORY},
+     .text = "Without a verb: shows it. It reads the files in state_directory/audit alone, so nothing need "
+             "run.\n",
+     .run = audit_show_command},
+    {.name = "audit show",
+     .summary = "show the lines of all processes in the order of their times",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_AUDIT_JSON, OPTION_SINCE, OPTION_FOLLOW,
+                 OPTION_AUDIT_DIRECTORY},
+     .text = "Each line: when, which process wrote it, the event, and what else it says as NAME=VALUE.\n",
+     .run = audit_show_command},
+    {.name = "audit verify",
+     .summary = "find lines of the audit log that were changed, moved, taken out or cut off",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_AUDIT_DIRECTORY},
+     .text =
+         "Each line names the SHA-256 of the line before, over all files of a process; what does not fit is "
+         "named by\n"
+         "file and line. Old files that were removed (audit.keep) are no fault: the log says up to which "
+         "line. Who can\n"
+         "write to the folder can make a whole new chain: copies elsewhere are what tells that. Exits 0 when "
+         "every\n"
+         "chain is whole, 1 when one is not, or there is none.\n",
+     .run = audit_verify_command},
     {.name = "completion",
      .summary = "print what makes a shell complete our commands",
      .operands = "bash|zsh|fish",

@@ -164,6 +164,8 @@ int key_command(const struct arguments *arguments);
 int key_add_command(const struct arguments *arguments);
 int key_rotate_command(const struct arguments *arguments);
 int key_revoke_command(const struct arguments *arguments);
+int audit_verify_command(const struct arguments *arguments);
+int audit_show_command(const struct arguments *arguments);
 int help_command(const struct arguments *arguments);
 
 #endif

@@ -28,6 +28,7 @@ struct api {
     pthread_mutex_t lock;    /* guards the pointer, not what it points to */
     struct catalog *catalog; /* NULL: no broker has told of its models yet */
     struct counts *counts;
+    struct audited *audited;
 };
 
 struct api *api_new(const struct api_context *context)
@@ -37,6 +38,7 @@ struct api *api_new(const struct api_context *context)
     api->context = *context;
     ENSURE(pthread_mutex_init(&api->lock, NULL) == 0);
     api->counts = counts_new(context->metrics);
+    api->audited = audited_new(context->config, context->audit);
     return api;
 }
 
@@ -47,6 +49,7 @@ void api_free(struct api *api)
     CHECK_OBJECT(api, API_MAGIC);
     catalog_release(api->catalog);
     counts_free(api->counts);
+    audited_free(api->audited);
     pthread_mutex_destroy(&api->lock);
     api->magic = 0;
     free(api);
@@ -115,6 +118,7 @@ void api_call_end(struct api_call *call)
 {
     client_request_discard(call->request);
     catalog_release(call->catalog);
+    audited_note_drop(&call->note);
     *call = (struct api_call){0};
 }
 
@@ -134,6 +138,12 @@ void api_refuse(const struct http_request *request, struct api_call *call, struc
     problem_status(response, status, "%s", detail);
     if (status == 503)
         response->retry_after = 1;
+}
+
+void api_note(struct api *api, const struct http_request *request, struct api_call *call)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    audited_begin(api->audited, request, false, &call->note);
 }
 
 /* ---- readiness ---- */
@@ -211,6 +221,21 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
     return API_RESPOND;
 }
 
+static bool is_prediction(enum call call)
+{
+    return call == CALL_PREDICT || call == CALL_BATCH_PREDICT;
+}
+
+/* A prediction that could not be written down where it must be (audit.when_full). */
+static bool refuse_unaudited(const struct api *api, enum call call, struct http_response *response)
+{
+    if (!is_prediction(call) || audited_accepts(api->audited))
+        return false;
+    problem_status(response, 503, "the service cannot keep its records at the moment");
+    response->retry_after = 1;
+    return true;
+}
+
 static void refuse_path(const struct called *called, struct http_response *response)
 {
     if (called->status == 405) {
@@ -246,15 +271,19 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
     CHECK_OBJECT(lane, LANE_MAGIC);
     begin_call(call, request);
     http_response_begin(response, request);
+    struct called called =
+        request->fault_status == 0 ? call_find(request) : (struct called){.call = CALL_OTHER};
+    audited_begin(api->audited, request, is_prediction(called.call), &call->note);
     if (request->fault_status != 0) {
         problem_status(response, request->fault_status, "%s", request->fault);
         return API_RESPOND;
     }
-    struct called called = call_find(request);
     call->call = called.call;
     enum auth_next next = ask_who(api, request, &called, call, response);
     if (next != AUTH_GRANTED)
         return next == AUTH_PENDING ? API_WAIT : API_RESPOND;
+    if (refuse_unaudited(api, called.call, response))
+        return API_RESPOND;
     if (answers_json(called.call) && !accept_allows(request->accept, "application/json")) {
         problem_status(response, 406, "the answer is application/json, which the Accept header refuses");
         return API_RESPOND;
@@ -364,7 +393,8 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
     CHECK_OBJECT(api, API_MAGIC);
     counts_call(api->counts, call->call, response->status);
     counts_auth(api->counts, call->identity.kind, call->identity.outcome);
-    if (call->call != CALL_PREDICT && call->call != CALL_BATCH_PREDICT)
+    audited_end(api->audited, call, response);
+    if (!is_prediction(call->call))
         return;
     if (call->steered != STEERED_NOT)
         counts_steered(api->counts, call->model->name, call->steered);

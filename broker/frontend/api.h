@@ -14,6 +14,7 @@
 #ifndef OUTRIGGER_API_H
 #define OUTRIGGER_API_H
 
+#include "audited.h"
 #include "auth.h"
 #include "calls.h"
 #include "catalog.h"
@@ -29,6 +30,7 @@ struct api_context {
     const struct config *config;
     struct metrics *metrics;
     struct predictions *predictions;      /* NULL: none are kept */
+    struct audit_log *audit;              /* NULL: none is kept */
     bool (*broker_connected)(void *self); /* asked for /ready */
     void *self;
     struct auth *auth; /* NULL: nobody is asked who it is, and everybody may do everything */
@@ -76,6 +78,7 @@ struct api_call {
     char answered_version[PROTOCOL_NAME_MAX + 1];
     char key[PROTOCOL_TEXT_MAX + 1];
     char id[HTTP_ID_MAX + 1];
+    struct audited_note note; /* for the audit log */
 };
 
 /* Handles a request that is there whole (http_request_read, body, received). `response` is begun here. */
@@ -87,7 +90,7 @@ struct client_request *api_call_take(struct api_call *call);
 void api_answer(struct api_call *call, const struct client_answer *answer, struct http_response *response);
 /* The collector's text becomes the response; NULL: it gave none. */
 void api_metrics(const char *text, size_t length, struct http_response *response);
-/* Counts the finished call: once, when the response is complete. */
+/* Counts the finished call, and writes it to the audit log: once, when the response is complete. */
 void api_count(struct api *api, const struct api_call *call, const struct http_response *response);
 /* Gives up what the call holds; `call` may be used for the next one. Does nothing when there is nothing. */
 void api_call_end(struct api_call *call);
@@ -96,5 +99,7 @@ void api_call_end(struct api_call *call);
  * `detail` for people. */
 void api_refuse(const struct http_request *request, struct api_call *call, struct http_response *response,
                 int status, const char *detail);
+/* The same request's address and size, for the audit log. */
+void api_note(struct api *api, const struct http_request *request, struct api_call *call);
 
 #endif

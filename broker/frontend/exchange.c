@@ -140,6 +140,7 @@ static bool read_body(struct exchange *exchange, struct exchange_tools *tools, s
     const char *fault = body_fault(request, source, length, &status);
     if (fault != NULL) {
         api_refuse(request, &exchange->call, &exchange->response, status, fault);
+        api_note(tools->api, request, &exchange->call);
         return false;
     }
     request->body = tools->body;

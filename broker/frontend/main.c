@@ -2,6 +2,7 @@
  *
  * It takes its listening socket as descriptor 0 (from the supervisor, spawn-fcgi) or 3 (systemd), so that a
  * restart refuses nobody: who holds the socket is not who serves it. SPDX-License-Identifier: MIT */
+#include "audit_log.h"
 #include "clock.h"
 #include "connection.h"
 #include "footprint.h"
@@ -33,6 +34,8 @@ struct program {
     struct loop *loop;
     struct client *client;
     struct api *api;
+    struct metrics *metrics;
+    struct audit_log *audit;
     struct connections_context context;
     struct connections *connections; /* NULL until the models are known */
     struct predictions *predictions; /* NULL: none are kept */
@@ -148,6 +151,13 @@ static bool connected(void *self)
     return program->client != NULL && client_connected(program->client);
 }
 
+static void measure(void *self)
+{
+    const struct program *program = self;
+    if (program->audit != NULL)
+        audit_log_measure(program->audit, program->metrics);
+}
+
 static bool is_listening(int fd)
 {
     int listening = 0;
@@ -197,6 +207,9 @@ int main(int argc, char **argv)
         return 1;
     }
     struct metrics *metrics = stats_page(config, "frontend", options.name);
+    program.metrics = metrics;
+    if (audited_wanted(config))
+        program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
     void *zmq = zmq_ctx_new();
     keep_predictions(&program, config, options.name);
     struct tokens *tokens = open_tokens(&program, config);
@@ -208,6 +221,7 @@ int main(int argc, char **argv)
     struct api *api = program.api = api_new(&(struct api_context){.config = config,
                                                                   .metrics = metrics,
                                                                   .predictions = program.predictions,
+                                                                  .audit = program.audit,
                                                                   .broker_connected = connected,
                                                                   .self = &program,
                                                                   .auth = auth});
@@ -215,6 +229,7 @@ int main(int argc, char **argv)
                                 (size_t)config->frontend_max_in_flight, metrics, catalog_came, &program);
     struct stats_publisher *stats =
         stats_publisher_new(zmq, program.loop, config, metrics, "frontend", options.name);
+    stats_publisher_before(stats, measure, &program);
     struct stats_exposition *exposition = stats_exposition_new(zmq, program.loop, config);
     struct lane *lane = lane_new(program.loop, api, (size_t)config->frontend_lane_threads);
     program.context = (struct connections_context){.loop = program.loop,
@@ -239,6 +254,7 @@ int main(int argc, char **argv)
     api_free(api);
     auth_free(auth);
     tokens_free(tokens);
+    audit_log_free(program.audit);
     zmq_ctx_term(zmq);
     loop_timer_cancel(program.loop, &program.drain);
     loop_timer_cancel(program.loop, &program.catalog_wait);

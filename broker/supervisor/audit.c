@@ -1,22 +1,19 @@
-/* audit: one line of JSON for each administrative act: time, who, what, on what, with what result. It is on
- * the disk before the answer is on its way. Only ever added to: the log is one file, written by one process
- * with O_APPEND, through one function. SPDX-License-Identifier: MIT */
+/* audit: one line of the audit log for each administrative act: who, what, on what, with what result. It is
+ * on the disk before the answer is on its way; how lines are chained and files follow each other is
+ * common/audit_log.c's. SPDX-License-Identifier: MIT */
 #include "audit.h"
 
+#include "audit_log.h"
 #include "clock.h"
-#include "durable.h"
-#include "log.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { AUDIT_MAGIC = 0x0a0d1701 };
 
 struct audit {
     unsigned magic;
-    char *path;
+    struct audit_log *log;
+    struct audit_entry entry;
 };
 
 /* The commands that change something; `route` only when it says a route. */
@@ -40,11 +37,11 @@ static const char *const acts[] = {"promote",
                                    "key-revoke",
                                    "key-revoke-previous"};
 
-struct audit *audit_new(const char *path)
+struct audit *audit_new(const struct config *config)
 {
     struct audit *audit = object_alloc(sizeof *audit);
     audit->magic = AUDIT_MAGIC;
-    audit->path = object_strdup(path);
+    audit->log = audit_log_new(config, "supervisor", AUDIT_DURABLE);
     return audit;
 }
 
@@ -53,22 +50,10 @@ void audit_free(struct audit *audit)
     if (audit == NULL)
         return;
     CHECK_OBJECT(audit, AUDIT_MAGIC);
+    audit_log_free(audit->log);
+    audit_entry_free(&audit->entry);
     audit->magic = 0;
-    free(audit->path);
     free(audit);
-}
-
-static void add_time(yyjson_mut_doc *entry, yyjson_mut_val *root)
-{
-    char text[48], milliseconds[8];
-    int64_t now = clock_wall();
-    time_t seconds = (time_t)(now / SECOND);
-    struct tm parts;
-    gmtime_r(&seconds, &parts);
-    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(milliseconds, sizeof milliseconds, ".%03dZ", (int)(now % SECOND / MILLISECOND));
-    strcat(text, milliseconds);
-    yyjson_mut_obj_add_strcpy(entry, root, "time", text);
 }
 
 yyjson_mut_doc *audit_begin(int64_t actor, const char *act)
@@ -77,7 +62,6 @@ yyjson_mut_doc *audit_begin(int64_t actor, const char *act)
     ENSURE(entry != NULL);
     yyjson_mut_val *root = yyjson_mut_obj(entry);
     yyjson_mut_doc_set_root(entry, root);
-    add_time(entry, root);
     if (actor >= 0)
         yyjson_mut_obj_add_sint(entry, root, "uid", actor);
     else
@@ -89,19 +73,25 @@ yyjson_mut_doc *audit_begin(int64_t actor, const char *act)
     return entry;
 }
 
-/* The one place that writes to the log: what is to stand in every line (a number, the digest of the line
- * before) belongs here. */
 void audit_end(struct audit *audit, yyjson_mut_doc *entry)
 {
     CHECK_OBJECT(audit, AUDIT_MAGIC);
     size_t length;
     char *text = yyjson_mut_write(entry, YYJSON_WRITE_ALLOW_INVALID_UNICODE, &length);
-    ENSURE(text != NULL);
+    ENSURE(text != NULL && length > 2); /* an object with who and what */
     yyjson_mut_doc_free(entry);
-    text[length] = '\n'; /* over the terminator: the length counts */
-    if (durable_append(audit->path, text, length + 1) != 0)
-        log_error("%s: %s; what was to be written: %.*s", audit->path, strerror(errno), (int)length, text);
+    audit_entry_begin(&audit->entry, clock_wall(), "act");
+    audit_entry_raw(&audit->entry, ",", 1);
+    audit_entry_raw(&audit->entry, text + 1, length - 2);
+    audit_entry_end(&audit->entry);
+    audit_log_add(audit->log, &audit->entry);
     free(text);
+}
+
+void audit_measure(struct audit *audit, struct metrics *metrics)
+{
+    CHECK_OBJECT(audit, AUDIT_MAGIC);
+    audit_log_measure(audit->log, metrics);
 }
 
 static bool changes_something(const char *command, yyjson_val *request)
@@ -110,6 +100,19 @@ static bool changes_something(const char *command, yyjson_val *request)
         if (strcmp(acts[i], command) == 0)
             return strcmp(command, "route") != 0 || yyjson_obj_get(request, "route") != NULL;
     return false;
+}
+
+bool audit_forbids(struct audit *audit, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    CHECK_OBJECT(audit, AUDIT_MAGIC);
+    const char *command = yyjson_get_str(yyjson_obj_get(request, "command"));
+    if (command == NULL || strcmp(command, "stop") == 0 || !changes_something(command, request) ||
+        audit_log_accepts(audit->log))
+        return false;
+    audit_log_refused(audit->log);
+    control_refuse(reply, "the audit log cannot be written, and audit.when_full = refuse: nothing is changed "
+                          "until there is room (the log of the supervisor says why)");
+    return true;
 }
 
 void audit_command(struct audit *audit, int64_t actor, yyjson_val *request, yyjson_mut_doc *reply)

@@ -36,6 +36,11 @@ static const struct rule rules[] = {
     {"collector", "interval_ms", "restart all"},
     {"collector", NULL, "restart collector"},
     {"supervisor", NULL, at_once},
+    {"audit", "access", "restart frontends"},
+    {"audit", "predictions_per_mille", "restart frontends"},
+    {"audit", "payload", "restart frontends"},
+    {"audit", "max_payload_bytes", "restart frontends"},
+    {"audit", NULL, supervisor}, /* which writes one itself */
     {"", "placement", supervisor},
     {"", "python", "restart workers"},
 };

@@ -84,15 +84,13 @@ static void look_at_rollouts(void *self)
 /* Roll-outs of an earlier supervisor go on. */
 static void begin_rollouts(struct program *program, const struct config *config, struct metrics *metrics)
 {
-    char *audit_path, *rollouts_path;
-    ENSURE(asprintf(&audit_path, "%s/audit.log", config->state_directory) >= 0);
+    char *rollouts_path;
     ENSURE(asprintf(&rollouts_path, "%s/rollouts.json", config->state_directory) >= 0);
-    program->audit = audit_new(audit_path);
+    program->audit = audit_new(config);
     program->hands = hands_new(program->fleet, config);
     struct rollout_hands hands = hands_of_rollouts(program->hands);
     program->rollouts = rollouts_new(rollouts_path, &hands, program->audit, metrics);
     loop_timer_set(program->loop, &program->look, clock_now() + LOOK_EVERY, look_at_rollouts, program);
-    free(audit_path);
     free(rollouts_path);
 }
 

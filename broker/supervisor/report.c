@@ -377,7 +377,8 @@ static bool run(const struct report *report, yyjson_val *request, yyjson_mut_doc
 void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 {
     const struct report *report = self;
-    if (!report_rollout_forbids(report, request, reply) && !run(report, request, reply))
+    if (!audit_forbids(report->audit, request, reply) && !report_rollout_forbids(report, request, reply) &&
+        !run(report, request, reply))
         control_refuse(
             reply, "the supervisor knows status, reload, rescan, restart, progress, models, load, "
                    "unload, reload-model, promote, rollback, route, scale, wanted, rollout, rollout-status, "
@@ -406,4 +407,5 @@ void report_measure(void *self)
 {
     struct report *report = self;
     fleet_each(report->fleet, measure, report);
+    audit_measure(report->audit, report->metrics);
 }

@@ -107,8 +107,8 @@ class Rollout(unittest.TestCase):
         return answer["stable"], answer["from"], [arm["version"] for arm in answer["route"]["arms"]]
 
     def audit(self, stack):
-        lines = (stack.directory / "state" / "audit.log").read_text().splitlines()
-        return [json.loads(line) for line in lines]
+        lines = (stack.directory / "state/audit/supervisor.log").read_text().splitlines()
+        return [line for line in map(json.loads, lines) if line["event"] == "act"]
 
     def decisions(self, stack):
         """{decision: how many there were}, as the collector tells them."""

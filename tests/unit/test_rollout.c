@@ -26,6 +26,8 @@ static struct {
 
 static struct rollouts *rollouts;
 static struct audit *audit;
+static struct config audit_config = {
+    .audit_when_full = (char[]){"continue"}, .audit_max_bytes = 1 << 20, .audit_keep = 4};
 static struct metrics *metrics;
 static int64_t now;
 static char reason[512];
@@ -175,7 +177,8 @@ static void set_up(void)
     world.epoch = 7;
     now = 1000 * SECOND;
     metrics = metrics_new(NULL);
-    audit = audit_new(scratch_path("audit.log"));
+    audit_config.state_directory = scratch_directory;
+    audit = audit_new(&audit_config);
     rollouts = NULL;
     come_back();
 }
@@ -266,7 +269,7 @@ static int audited(const char *words)
 {
     static char line[8192];
     int count = 0;
-    FILE *file = fopen(scratch_path("audit.log"), "r");
+    FILE *file = fopen(scratch_path("audit/supervisor.log"), "r");
     while (file != NULL && fgets(line, sizeof line, file) != NULL)
         count += strstr(line, words) != NULL;
     if (file != NULL)
@@ -679,7 +682,7 @@ START_TEST(commands_are_audited_with_who_and_what)
     act(0, "{\"command\":\"status\"}", NULL);
     act(0, "{\"command\":\"dance\"}", "the supervisor knows");
     ck_assert_int_eq(audited("\"act\""), 2);
-    ck_assert_int_eq(audited("{\"time\":\"20"), 2);
+    ck_assert_int_eq(audited("\"event\":\"act\""), 2);
 }
 END_TEST
 
