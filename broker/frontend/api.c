@@ -10,7 +10,9 @@
 #include "clock.h"
 #include "counts.h"
 #include "describe.h"
+#include "docs.h"
 #include "log.h"
+#include "openapi.h"
 #include "predict.h"
 
 #include <inttypes.h>
@@ -26,6 +28,8 @@ struct api {
     pthread_mutex_t lock;    /* guards the pointer, not what it points to */
     struct catalog *catalog; /* NULL: no broker has told of its models yet */
     struct counts *counts;
+    struct openapi *openapi;
+    struct docs *docs;
 };
 
 struct api *api_new(const struct api_context *context)
@@ -35,6 +39,8 @@ struct api *api_new(const struct api_context *context)
     api->context = *context;
     ENSURE(pthread_mutex_init(&api->lock, NULL) == 0);
     api->counts = counts_new(context->metrics);
+    api->openapi = openapi_new();
+    api->docs = docs_new();
     return api;
 }
 
@@ -44,6 +50,8 @@ void api_free(struct api *api)
         return;
     CHECK_OBJECT(api, API_MAGIC);
     catalog_release(api->catalog);
+    docs_free(api->docs);
+    openapi_free(api->openapi);
     counts_free(api->counts);
     pthread_mutex_destroy(&api->lock);
     api->magic = 0;
@@ -80,6 +88,7 @@ void api_catalog(void *self, const struct catalog_entry *entries, size_t count)
     struct catalog *old = api->catalog;
     api->catalog = fresh;
     pthread_mutex_unlock(&api->lock);
+    openapi_forget(api->openapi);
     catalog_release(old);
 }
 
@@ -184,6 +193,13 @@ static void show_model(const struct catalog *catalog, struct text name, struct h
         describe_model(&response->body, model);
 }
 
+static void show_openapi(struct api *api, const struct http_request *request, struct api_call *call,
+                         struct http_response *response)
+{
+    const struct openapi_view everything = {.models = ""};
+    openapi_answer(api->openapi, call->catalog, &everything, request, response);
+}
+
 /* The calls that need the catalog. */
 static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
                                          const struct http_request *request, const struct called *called,
@@ -203,6 +219,8 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
         describe_models(&response->body, call->catalog);
     else if (called->call == CALL_MODEL)
         show_model(call->catalog, called->model, response);
+    else if (called->call == CALL_OPENAPI)
+        show_openapi(api, request, call, response);
     else if (predict(api->context.config, lane, request, called, call, response))
         return API_ASK;
     return API_RESPOND;
@@ -237,6 +255,9 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
         return API_RESPOND;
     case CALL_HEALTH:
         output_add_string(&response->body, "{\"status\":\"healthy\"}\n");
+        return API_RESPOND;
+    case CALL_DOCS:
+        docs_answer(api->docs, request, response);
         return API_RESPOND;
     case CALL_METRICS:
         return API_METRICS;

@@ -24,6 +24,8 @@ static const struct {
     {"/health", CALL_HEALTH},
     {"/ready", CALL_READY},
     {"/metrics", CALL_METRICS},
+    {"/openapi.json", CALL_OPENAPI},
+    {"/docs", CALL_DOCS},
 };
 
 const char *call_label(enum call call)
