@@ -55,7 +55,7 @@ static void set_policy(struct docs *docs)
     int length = snprintf(docs->policy, sizeof docs->policy,
                           "Content-Security-Policy: default-src 'none'; script-src 'sha256-%s'; "
                           "style-src 'sha256-%s'; connect-src 'self'; img-src data:; base-uri 'none'; "
-                          "form-action 'none'; frame-ancestors 'none'\r\n"
+                          "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'\r\n"
                           "Referrer-Policy: no-referrer\r\n",
                           script, style);
     ENSURE(length > 0 && (size_t)length < sizeof docs->policy);
