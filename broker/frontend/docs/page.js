@@ -60,7 +60,7 @@ function figure(value) {
   if (Number.isInteger(value) && Math.abs(value) < 1e15) return String(value);
   return String(Number(value.toPrecision(6)));
 }
-const percent = (value) => (typeof value === "number" ? `${(value * 100).toFixed(value > 0 && value < 0.001 ? 2 : 1)} %` : "–");
+const percent = (value) => (typeof value !== "number" ? "–" : value > 0 && value < 0.0005 ? "< 0.1 %" : `${(value * 100).toFixed(1)} %`);
 const milliseconds = (value) => (value < 0.0005 ? "0 ms" : `${value.toFixed(value >= 100 ? 0 : value >= 1 ? 1 : 3)} ms`);
 
 /* ---- asking ---- */
@@ -125,7 +125,7 @@ const resolve = (schema) => {
     const { $ref, ...rest } = found;
     let target = page.api;
     for (const part of $ref.slice(2).split("/")) target = target?.[decodeURIComponent(part).replaceAll("~1", "/").replaceAll("~0", "~")];
-    found = { datatype: $ref.split("/").at(-1), ...target, ...rest };
+    found = { datatype: $ref.split("/").at(-1), ...target, ...rest, properties: { ...target?.properties, ...rest.properties } };
   }
   return found;
 };
