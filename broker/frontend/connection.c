@@ -34,7 +34,8 @@ enum {
     READ_BYTES = 65536, /* at a time; a Unix socket holds about three times that */
     ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */
     LARGE_ANSWER =
-        16384 /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
+        16384, /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
+    LARGE_RESPONSE = 65536 /* bytes of one that was complete at once: as much as surely fits that buffer */
 };
 
 #define JANITOR_EVERY      (500 * MILLISECOND)
@@ -162,6 +163,14 @@ static void respond(struct connection *connection)
     finished(connection, exchange_respond(exchange, connection->fd));
 }
 
+static void work_respond(struct lane_job *job, struct exchange_tools *tools)
+{
+    (void)tools;
+    struct connection *connection =
+        (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
+    connection->keep = exchange_respond(connection->exchange, connection->fd);
+}
+
 static void work_answer(struct lane_job *job, struct exchange_tools *tools)
 {
     (void)tools;
@@ -177,6 +186,20 @@ static void answer_done(struct lane_job *job)
         (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
     api_count(connection->all->context.api, &connection->exchange->call, &connection->exchange->response);
     finished(connection, connection->keep);
+}
+
+/* A response that may not fit the socket is written by the lane: a client that does not take it holds up
+ * nobody. */
+static void respond_anywhere(struct connection *connection)
+{
+    const struct http_response *response = &connection->exchange->response;
+    if (response->head_only || response->body.length < LARGE_RESPONSE) {
+        respond(connection);
+        return;
+    }
+    connection->state = WORKING;
+    connection->job = (struct lane_job){.work = work_respond, .done = answer_done};
+    lane_submit(connection->all->context.lane, &connection->job);
 }
 
 static void answered(void *owner, const struct client_answer *answer)
@@ -204,7 +227,7 @@ static void exposed(void *self, const char *text, size_t length)
         return;
     }
     api_metrics(text, length, &connection->exchange->response);
-    respond(connection);
+    respond_anywhere(connection);
 }
 
 static void go_on(struct connection *connection, enum exchange_next next)
@@ -212,7 +235,7 @@ static void go_on(struct connection *connection, enum exchange_next next)
     struct exchange *exchange = connection->exchange;
     switch (next) {
     case EXCHANGE_RESPOND:
-        respond(connection);
+        respond_anywhere(connection);
         return;
     case EXCHANGE_ASK:
         connection->state = ASKING;
