@@ -105,6 +105,10 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 	@echo "  CC    $<"
 	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(call packages-cflags,$(PACKAGES_common)) -MMD -MP -c -o $@ $<
 
+# Files that are embedded (common/embed.h).
+$(BUILD)/broker/frontend/docs.o: $(wildcard broker/frontend/docs/page.*)
+$(BUILD)/broker/frontend/openapi.o: broker/frontend/docs/openapi.json
+
 %.a:
 	@mkdir -p $(@D)
 	@rm -f $@; ar rcs $@ $^

@@ -11,8 +11,10 @@
 #include "clock.h"
 #include "counts.h"
 #include "describe.h"
+#include "docs.h"
 #include "feedback.h"
 #include "log.h"
+#include "openapi.h"
 #include "predict.h"
 
 #include <inttypes.h>
@@ -29,6 +31,8 @@ struct api {
     struct catalog *catalog; /* NULL: no broker has told of its models yet */
     struct counts *counts;
     struct audited *audited;
+    struct openapi *openapi;
+    struct docs *docs;
 };
 
 struct api *api_new(const struct api_context *context)
@@ -39,6 +43,8 @@ struct api *api_new(const struct api_context *context)
     ENSURE(pthread_mutex_init(&api->lock, NULL) == 0);
     api->counts = counts_new(context->metrics);
     api->audited = audited_new(context->config, context->audit);
+    api->openapi = openapi_new();
+    api->docs = docs_new();
     return api;
 }
 
@@ -48,6 +54,8 @@ void api_free(struct api *api)
         return;
     CHECK_OBJECT(api, API_MAGIC);
     catalog_release(api->catalog);
+    docs_free(api->docs);
+    openapi_free(api->openapi);
     counts_free(api->counts);
     audited_free(api->audited);
     pthread_mutex_destroy(&api->lock);
@@ -85,6 +93,7 @@ void api_catalog(void *self, const struct catalog_entry *entries, size_t count)
     struct catalog *old = api->catalog;
     api->catalog = fresh;
     pthread_mutex_unlock(&api->lock);
+    openapi_forget(api->openapi);
     catalog_release(old);
 }
 
@@ -196,6 +205,19 @@ static void show_model(const struct api_call *call, struct text name, struct htt
         describe_model(&response->body, model);
 }
 
+static bool may_use(const void *identity, struct text model)
+{
+    return auth_may_use(identity, model);
+}
+
+static void show_openapi(struct api *api, const struct http_request *request, struct api_call *call,
+                         struct http_response *response)
+{
+    const struct openapi_view view = {
+        .models = call->identity.models, .may_use = may_use, .self = &call->identity};
+    openapi_answer(api->openapi, call->catalog, &view, request, response);
+}
+
 /* The calls that need the catalog. */
 static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
                                          const struct http_request *request, const struct called *called,
@@ -216,6 +238,8 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
         describe_models(&response->body, call->catalog, &call->identity);
     else if (called->call == CALL_MODEL)
         show_model(call, called->model, response);
+    else if (called->call == CALL_OPENAPI)
+        show_openapi(api, request, call, response);
     else if (predict(api->context.config, lane, request, called, call, response))
         return API_ASK;
     return API_RESPOND;
@@ -294,6 +318,9 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
         return API_RESPOND;
     case CALL_HEALTH:
         output_add_string(&response->body, "{\"status\":\"healthy\"}\n");
+        return API_RESPOND;
+    case CALL_DOCS:
+        docs_answer(api->docs, request, response);
         return API_RESPOND;
     case CALL_METRICS:
         return API_METRICS;

@@ -25,6 +25,8 @@ static const struct {
     {"/health", CALL_HEALTH},
     {"/ready", CALL_READY},
     {"/metrics", CALL_METRICS},
+    {"/openapi.json", CALL_OPENAPI},
+    {"/docs", CALL_DOCS},
 };
 
 const char *call_label(enum call call)
@@ -43,6 +45,7 @@ enum right call_right(enum call call)
     case CALL_OTHER: /* that there is nothing is no secret */
     case CALL_HEALTH:
     case CALL_READY:
+    case CALL_DOCS: /* a page like any other; what it shows it asks for */
         return RIGHT_NONE;
     case CALL_METRICS:
         return RIGHT_METRICS;

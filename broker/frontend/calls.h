@@ -15,7 +15,9 @@
     X(MODEL, "model")                                                                                        \
     X(HEALTH, "health")                                                                                      \
     X(READY, "ready")                                                                                        \
-    X(METRICS, "metrics")
+    X(METRICS, "metrics")                                                                                    \
+    X(OPENAPI, "openapi")                                                                                    \
+    X(DOCS, "docs")
 
 enum call {
 #define X(name, label) CALL_##name,

@@ -40,7 +40,8 @@ enum {
     WAITING_MAX = 256,  /* requests that wait: each is tried again whenever one is settled */
     ACCEPT_A_TURN = 64, /* so that a flood of connections does not starve those that are open */
     LARGE_ANSWER =
-        16384 /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
+        16384, /* bytes of tensors; as JSON they still fit an empty socket buffer, so writing never blocks */
+    LARGE_RESPONSE = 65536 /* bytes of one that was complete at once: as much as surely fits that buffer */
 };
 
 #define JANITOR_EVERY      (500 * MILLISECOND)
@@ -175,6 +176,14 @@ static void respond(struct connection *connection)
     finished(connection, exchange_respond(exchange, connection->fd));
 }
 
+static void work_respond(struct lane_job *job, struct exchange_tools *tools)
+{
+    (void)tools;
+    struct connection *connection =
+        (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
+    connection->keep = exchange_respond(connection->exchange, connection->fd);
+}
+
 static void work_answer(struct lane_job *job, struct exchange_tools *tools)
 {
     (void)tools;
@@ -190,6 +199,20 @@ static void answer_done(struct lane_job *job)
         (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
     api_count(connection->all->context.api, &connection->exchange->call, &connection->exchange->response);
     finished(connection, connection->keep);
+}
+
+/* A response that may not fit the socket is written by the lane: a client that does not take it holds up
+ * nobody. */
+static void respond_anywhere(struct connection *connection)
+{
+    const struct http_response *response = &connection->exchange->response;
+    if (response->head_only || response->body.length < LARGE_RESPONSE) {
+        respond(connection);
+        return;
+    }
+    connection->state = WORKING;
+    connection->job = (struct lane_job){.work = work_respond, .done = answer_done};
+    lane_submit(connection->all->context.lane, &connection->job);
 }
 
 static void answered(void *owner, const struct client_answer *answer)
@@ -217,7 +240,7 @@ static void exposed(void *self, const char *text, size_t length)
         return;
     }
     api_metrics(text, length, &connection->exchange->response);
-    respond(connection);
+    respond_anywhere(connection);
 }
 
 /* ---- waiting until it is known who asks ---- */
@@ -295,7 +318,7 @@ static void go_on(struct connection *connection, enum exchange_next next)
     struct exchange *exchange = connection->exchange;
     switch (next) {
     case EXCHANGE_RESPOND:
-        respond(connection);
+        respond_anywhere(connection);
         return;
     case EXCHANGE_ASK:
         connection->state = ASKING;

@@ -161,12 +161,14 @@ static void take_key(struct decode_body *body, yyjson_val *value, struct problem
     take_text(value, "key", PROTOCOL_TEXT_MAX, &body->key, faults);
 }
 
+/* 500.0 is whole, too: there are clients whose numbers all have a point. */
 static void take_timeout(struct decode_body *body, yyjson_val *value, struct problem_faults *faults)
 {
-    uint64_t milliseconds = yyjson_get_uint(value);
-    if (!yyjson_is_uint(value) || milliseconds == 0 || milliseconds > TIMEOUT_MAX_MS)
+    double milliseconds = yyjson_get_num(value);
+    if (milliseconds >= 1 && milliseconds <= TIMEOUT_MAX_MS && (double)(int64_t)milliseconds == milliseconds)
+        body->timeout_ms = (int64_t)milliseconds;
+    else
         problem_fault(faults, "timeout_ms", "expected a whole number from 1 to %d", TIMEOUT_MAX_MS);
-    body->timeout_ms = (int64_t)milliseconds;
 }
 
 static void take_features(struct decode_body *body, yyjson_val *value, struct problem_faults *faults)

@@ -384,6 +384,7 @@ const char *http_reason(int status)
     } reasons[] = {
         {200, "OK"},
         {202, "Accepted"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},
@@ -434,6 +435,15 @@ static void add_number_line(char *head, size_t *length, const char *name, uint64
     add_line(head, length, name, digits + at);
 }
 
+/* What tells of the body. A 304 has none, and must not tell of another than the one that it spares. */
+static void add_content_lines(const struct http_response *response, char *head, size_t *length)
+{
+    if (response->status == 304)
+        return;
+    add_line(head, length, "Content-Type: ", response->content_type);
+    add_number_line(head, length, "Content-Length: ", response->body.length);
+}
+
 size_t http_response_head(const struct http_response *response, char head[HTTP_HEAD_MAX])
 {
     char status[64];
@@ -443,8 +453,7 @@ size_t http_response_head(const struct http_response *response, char head[HTTP_H
     else
         snprintf(status, sizeof status, "%d %s", response->status, http_reason(response->status));
     add_line(head, &length, "Status: ", status);
-    add_line(head, &length, "Content-Type: ", response->content_type);
-    add_number_line(head, &length, "Content-Length: ", response->body.length);
+    add_content_lines(response, head, &length);
     add_line(head, &length, "X-Request-Id: ", response->id);
     if (response->retry_after > 0)
         add_number_line(head, &length, "Retry-After: ", response->retry_after);
@@ -453,6 +462,14 @@ size_t http_response_head(const struct http_response *response, char head[HTTP_H
     size_t extra = strlen(response->extra);
     memcpy(head + length, response->extra, extra);
     length += extra;
-    add_line(head, &length, "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n", "");
+    if (response->policy != NULL) {
+        size_t policy = strlen(response->policy);
+        ENSURE(policy <= HTTP_POLICY_MAX);
+        memcpy(head + length, response->policy, policy);
+        length += policy;
+    }
+    add_line(head, &length,
+             "Cache-Control: ", response->cache_control == NULL ? "no-store" : response->cache_control);
+    add_line(head, &length, "X-Content-Type-Options: nosniff\r\n", "");
     return length;
 }

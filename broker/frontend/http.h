@@ -13,7 +13,8 @@ enum {
     HTTP_BODY_PADDING = 4, /* bytes behind a body that the reader of JSON wants to be able to write to */
     HTTP_HEADER_MAX = 64,  /* bytes of a header's name that is looked for */
     HTTP_EXTRA_MAX = 256,  /* bytes of further header lines of a response */
-    HTTP_HEAD_MAX = 1024   /* bytes that http_response_head never exceeds */
+    HTTP_POLICY_MAX = 512, /* bytes of those that a page has */
+    HTTP_HEAD_MAX = 1536   /* bytes that http_response_head never exceeds */
 };
 
 #define HTTP_METHODS(X)                                                                                      \
@@ -91,6 +92,8 @@ struct http_response {
     const char *kind;     /* constant, NULL: success; the label of what went wrong (protocol.h's failures) */
     const char *allow;    /* constant, NULL: no such header */
     uint64_t retry_after; /* seconds; 0: no such header */
+    const char *cache_control; /* constant, NULL: no-store */
+    const char *policy;        /* header lines of a page, each ended by CR LF; at most HTTP_POLICY_MAX bytes */
     char extra[HTTP_EXTRA_MAX]; /* further header lines, each ended by CR LF */
     char id[HTTP_ID_MAX + 1];   /* X-Request-Id */
     bool head_only;             /* the answer to HEAD: write the head, keep the body */

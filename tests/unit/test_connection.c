@@ -356,6 +356,57 @@ START_TEST(an_answer_that_is_not_taken_holds_up_nobody)
 }
 END_TEST
 
+/* Models whose document is larger than a socket holds. */
+static void tell_wide_models(void)
+{
+    enum { COLUMNS = 1000, MODELS = 4 };
+    static const char *const names[MODELS] = {"a", "b", "c", "d"};
+    struct catalog_entry entries[MODELS];
+    struct schema *schema = example_classifier(COLUMNS);
+    schema->features = object_alloc(COLUMNS * sizeof *schema->features);
+    schema->feature_count = COLUMNS;
+    for (size_t i = 0; i < COLUMNS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "column %zu", i);
+        schema->features[i] = object_strdup(name);
+    }
+    size_t length;
+    uint8_t *bytes = schema_encode(schema, &length);
+    for (size_t i = 0; i < MODELS; i++)
+        entries[i] = (struct catalog_entry){.model = text_of(names[i]),
+                                            .version = text_of("1"),
+                                            .state = CATALOG_READY,
+                                            .stable = true,
+                                            .schema = {(const char *)bytes, length}};
+    api_catalog(api, entries, MODELS);
+    free(bytes);
+    schema_free(schema);
+}
+
+START_TEST(a_document_that_is_not_taken_holds_up_nobody)
+{
+    start((const char *const[]){"frontend.write_timeout_ms=60000", NULL});
+    tell_wide_models();
+    int lazy = connect_here(), other = connect_here();
+    make_request("GET", "/openapi.json", "", 0);
+    send_request(lazy);
+    for (int i = 0; i < 2; i++) {
+        make_request("GET", "/health", "", 0);
+        send_request(other);
+        expect_status(other, 200);
+    }
+    fastcgi_next(&answer);
+    expect_status(lazy, 200);
+    ck_assert_uint_gt(strlen(answer.text), 220000);
+    ck_assert_ptr_nonnull(strstr(answer.text, "\"Row.d\""));
+    make_request("HEAD", "/openapi.json", "", 0); /* the connection is kept */
+    send_request(lazy);
+    expect_status(lazy, 200);
+    close(lazy);
+    close(other);
+}
+END_TEST
+
 START_TEST(an_answer_that_is_not_taken_is_given_up)
 {
     start((const char *const[]){"frontend.write_timeout_ms=100", NULL});
@@ -869,6 +920,7 @@ int main(void)
                                   a_request_may_come_in_any_pieces,
                                   large_requests_and_answers_go_through_the_side_lane,
                                   an_answer_that_is_not_taken_holds_up_nobody,
+                                  a_document_that_is_not_taken_holds_up_nobody,
                                   an_answer_that_is_not_taken_is_given_up,
                                   a_request_that_comes_early_is_served_when_its_turn_comes,
                                   a_body_that_is_too_large_is_read_and_refused,

@@ -12,6 +12,8 @@ START_TEST(a_body_has_members)
     ck_assert(text_is(body.version, "2"));
     ck_assert(text_is(body.key, "k"));
     ck_assert_int_eq(body.timeout_ms, 250);
+    ck_assert(decode("{\"timeout_ms\":25e1,\"features\":[1]}", false));
+    ck_assert_int_eq(body.timeout_ms, 250);
     ck_assert(yyjson_is_arr(body.rows));
     ck_assert(decode("{\"instances\":[[1]],\"version\":18446744073709551615}", true));
     ck_assert(text_is(body.version, "18446744073709551615"));

@@ -541,6 +541,11 @@ START_TEST(the_longest_head_fits)
     ck_assert_uint_eq(strlen(response.extra), HTTP_EXTRA_MAX - 1);
     http_response_add_header(&response, "Y", "");
     ck_assert_uint_eq(strlen(response.extra), HTTP_EXTRA_MAX - 1);
+    char policy[HTTP_POLICY_MAX + 1];
+    memset(policy, 'p', HTTP_POLICY_MAX);
+    strcpy(policy + HTTP_POLICY_MAX - 2, "\r\n");
+    response.policy = policy;
+    response.cache_control = "no-cache";
     ck_assert_uint_lt(strlen(head()), HTTP_HEAD_MAX);
 }
 END_TEST
