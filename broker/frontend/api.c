@@ -11,6 +11,9 @@
 #include "counts.h"
 #include "describe.h"
 #include "log.h"
+#include "oip.h"
+#include "oip_infer.h"
+#include "oip_task.h"
 #include "predict.h"
 
 #include <inttypes.h>
@@ -113,6 +116,8 @@ void api_call_end(struct api_call *call)
 {
     client_request_discard(call->request);
     catalog_release(call->catalog);
+    free(call->wish);
+    free(call->task);
     *call = (struct api_call){0};
 }
 
@@ -165,7 +170,8 @@ static void ready(const struct api *api, const struct catalog *catalog, struct h
     else
         list_unready(catalog, &faults);
     if (faults.count == 0) {
-        output_add_string(&response->body, "{\"status\":\"ready\"}\n");
+        output_add_string(&response->body,
+                          response->oip ? "{\"ready\":true,\"live\":true}" : "{\"status\":\"ready\"}\n");
         return;
     }
     problem_faults(response, FAILURE_NOT_READY, &faults);
@@ -190,10 +196,12 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
                                          struct api_call *call, struct http_response *response)
 {
     bool known = hold_catalog(api, call);
-    if (called->call == CALL_READY) {
+    if (called->call == CALL_READY || called->call == CALL_V2_READY) {
         ready(api, call->catalog, response);
         return API_RESPOND;
     }
+    if (call_is_v2(called->call))
+        return oip_handle(api->context.config, lane, request, called, call, response);
     if (!known) {
         problem_kind(response, FAILURE_NOT_READY, "the service is starting: its models are not known yet");
         response->retry_after = 1;
@@ -211,10 +219,11 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
 static void refuse_path(const struct called *called, struct http_response *response)
 {
     if (called->status == 405) {
-        problem_status(response, 405, "this path takes %s", called->allow);
+        problem_status(response, 405, response->oip ? "Method Not Allowed" : "this path takes %s",
+                       called->allow);
         response->allow = called->allow;
     } else {
-        problem_status(response, 404, "there is nothing at this path");
+        problem_status(response, 404, response->oip ? "Not Found" : "there is nothing at this path");
     }
 }
 
@@ -293,13 +302,16 @@ static void succeed(struct api_call *call, const struct client_answer *answer, s
     text_copy(answer->version, call->answered_version, sizeof call->answered_version);
     if (call->steered == STEERED_BY_RULE && strcmp(call->answered_version, call->asked_version) != 0)
         call->steered = STEERED_BACK;
-    const char *complaint = answer_write(&(struct answer){.schema = answering_schema(call, answer->version),
-                                                          .batch = call->call == CALL_BATCH_PREDICT,
-                                                          .rows = call->ask.rows,
-                                                          .model = call->ask.model,
-                                                          .version = answer->version,
-                                                          .id = text_of(call->id)},
-                                         answer->payload, answer->payload_bytes, &response->body);
+    const struct schema *schema = answering_schema(call, answer->version);
+    const char *complaint = call->wish != NULL
+                                ? oip_infer_answer(call, answer, schema, response)
+                                : answer_write(&(struct answer){.schema = schema,
+                                                                .batch = call->call == CALL_BATCH_PREDICT,
+                                                                .rows = call->ask.rows,
+                                                                .model = call->ask.model,
+                                                                .version = answer->version,
+                                                                .id = text_of(call->id)},
+                                               answer->payload, answer->payload_bytes, &response->body);
     if (complaint == NULL) {
         add_age(answer, response);
         return;
@@ -322,13 +334,28 @@ void api_answer(struct api_call *call, const struct client_answer *answer, struc
         add_timing(call, answer, now, response);
 }
 
+const struct errand *api_call_errand(const struct api_call *call)
+{
+    return &call->task->errand;
+}
+
+enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val *answer,
+                              struct http_response *response)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    catalog_release(call->catalog);
+    call->catalog = NULL;
+    hold_catalog(api, call); /* the errand may have changed what there is */
+    return oip_errand_done(call, answer, clock_now(), response) ? API_ERRAND : API_RESPOND;
+}
+
 /* ---- counting ---- */
 
 void api_count(struct api *api, const struct api_call *call, const struct http_response *response)
 {
     CHECK_OBJECT(api, API_MAGIC);
     counts_call(api->counts, call->call, response->status);
-    if (call->call != CALL_PREDICT && call->call != CALL_BATCH_PREDICT)
+    if (!call_is_prediction(call->call))
         return;
     if (call->steered != STEERED_NOT)
         counts_steered(api->counts, call->model->name, call->steered);

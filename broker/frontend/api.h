@@ -6,6 +6,8 @@
  *     api_handle -> API_RESPOND ..............> api_count, write the response, api_call_end
  *                -> API_METRICS ..............> ask the collector, api_metrics, then as above
  *                -> API_ASK ..................> api_call_take, client_send; api_answer, then as above
+ *                -> API_ERRAND ...............> errands_send of api_call_errand; api_errand_done, which may
+ *                                               want another errand; then as above
  *
  * Threads: api_handle (each thread with a lane of its own), api_answer and api_refuse may run in any thread;
  * they share nothing that changes but the pointer to the catalog, which a lock guards. api_catalog and
@@ -19,6 +21,12 @@
 #include "config.h"
 #include "http.h"
 #include "steering.h"
+
+#include <yyjson.h>
+
+struct errand;
+struct oip_wish;
+struct oip_task;
 
 struct api;
 
@@ -46,7 +54,8 @@ void api_lane_free(struct api_lane *lane);
 enum api_next {
     API_RESPOND, /* the response is complete */
     API_ASK,     /* send `request` with `ask` to the broker, then api_answer */
-    API_METRICS  /* ask the collector for its text, then api_metrics */
+    API_METRICS, /* ask the collector for its text, then api_metrics */
+    API_ERRAND   /* ask another process what api_call_errand says, then api_errand_done */
 };
 
 /* One call under way. Embedded by its owner; zero it once, before the first use. Between api_handle and
@@ -63,7 +72,9 @@ struct api_call {
     int64_t received;                      /* monotonic nanoseconds */
     int64_t duration;                      /* nanoseconds from then to the answer */
     bool want_timing;
-    enum steered steered; /* what a header did to the choice of the version */
+    struct oip_wish *wish; /* of the Open Inference Protocol: what an inference wants; NULL otherwise */
+    struct oip_task *task; /* API_ERRAND: what is asked, and what for; NULL otherwise */
+    enum steered steered;  /* what a header did to the choice of the version */
     char asked_version[PROTOCOL_NAME_MAX + 1];
     char answered_version[PROTOCOL_NAME_MAX + 1];
     char key[PROTOCOL_TEXT_MAX + 1];
@@ -79,6 +90,12 @@ struct client_request *api_call_take(struct api_call *call);
 void api_answer(struct api_call *call, const struct client_answer *answer, struct http_response *response);
 /* The collector's text becomes the response; NULL: it gave none. */
 void api_metrics(const char *text, size_t length, struct http_response *response);
+/* What an errand of the call is now: for errands_send. */
+const struct errand *api_call_errand(const struct api_call *call);
+/* It was answered (NULL: not in time). API_ERRAND: there is another; API_RESPOND: the response is complete.
+ */
+enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val *answer,
+                              struct http_response *response);
 /* Counts the finished call: once, when the response is complete. */
 void api_count(struct api *api, const struct api_call *call, const struct http_response *response);
 /* Gives up what the call holds; `call` may be used for the next one. Does nothing when there is nothing. */

@@ -48,7 +48,7 @@ struct connection {
     struct connections *all;
     int fd;
     enum state state;
-    bool hung_up;   /* the peer went while the request was WORKING, or asked of the collector */
+    bool hung_up;   /* the peer went while the request was WORKING, or asked of others than the broker */
     bool more_came; /* bytes came while a request was under way */
     bool served;    /* it has had an answer before */
     int64_t since;  /* when the request, or the idleness, began */
@@ -207,6 +207,22 @@ static void exposed(void *self, const char *text, size_t length)
     respond(connection);
 }
 
+static void go_on(struct connection *connection, enum exchange_next next);
+
+static void errand_answered(void *self, yyjson_val *answer)
+{
+    struct connection *connection = self;
+    CHECK_OBJECT(connection, CONNECTION_MAGIC);
+    struct exchange *exchange = connection->exchange;
+    if (connection->hung_up) {
+        hang_up(connection);
+        return;
+    }
+    enum api_next next =
+        api_errand_done(connection->all->context.api, &exchange->call, answer, &exchange->response);
+    go_on(connection, next == API_ERRAND ? EXCHANGE_ERRAND : EXCHANGE_RESPOND);
+}
+
 static void go_on(struct connection *connection, enum exchange_next next)
 {
     struct exchange *exchange = connection->exchange;
@@ -223,6 +239,11 @@ static void go_on(struct connection *connection, enum exchange_next next)
     case EXCHANGE_METRICS:
         connection->state = ASKING;
         stats_exposition_ask(connection->all->context.exposition, METRICS_TIMEOUT_MS, exposed, connection);
+        return;
+    case EXCHANGE_ERRAND:
+        connection->state = ASKING;
+        errands_send(connection->all->context.errands, api_call_errand(&exchange->call), errand_answered,
+                     connection);
         return;
     case EXCHANGE_BROKEN:
         series_add(connection->all->refused_form, 1);

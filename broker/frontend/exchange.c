@@ -160,6 +160,8 @@ static enum exchange_next understand(struct exchange *exchange, struct exchange_
         return EXCHANGE_ASK;
     case API_METRICS:
         return EXCHANGE_METRICS;
+    case API_ERRAND:
+        return EXCHANGE_ERRAND;
     default:
         return EXCHANGE_RESPOND;
     }

@@ -54,6 +54,7 @@ enum exchange_next {
     EXCHANGE_RESPOND, /* the response is complete */
     EXCHANGE_ASK,     /* call.request wants to go to the broker */
     EXCHANGE_METRICS, /* the collector is to be asked */
+    EXCHANGE_ERRAND,  /* another process is, what api_call_errand says */
     EXCHANGE_BROKEN   /* nothing can be answered */
 };
 /* Reads the request and does with it what can be done without waiting; its bytes are not needed afterwards.

@@ -319,6 +319,12 @@ const char *http_request_header(const struct http_request *request, const char *
 
 /* ---- the response ---- */
 
+/* The Open Inference Protocol has all that is below /v2. */
+static bool is_oip(const char *path)
+{
+    return strncmp(path, "/v2", 3) == 0 && (path[3] == '/' || path[3] == '\0');
+}
+
 void http_response_begin(struct http_response *response, const struct http_request *request)
 {
     struct output body = response->body;
@@ -326,6 +332,7 @@ void http_response_begin(struct http_response *response, const struct http_reque
     *response = (struct http_response){.status = 200, .content_type = "application/json", .body = body};
     memcpy(response->id, request->id, sizeof response->id);
     response->head_only = request->method == HTTP_HEAD;
+    response->oip = is_oip(request->path);
     if (request->traceparent[0] != '\0')
         http_response_add_header(response, "traceparent", request->traceparent);
 }
@@ -362,6 +369,7 @@ const char *http_reason(int status)
         {431, "Request Header Fields Too Large"},
         {499, "Client Closed Request"},
         {500, "Internal Server Error"},
+        {501, "Not Implemented"},
         {502, "Bad Gateway"},
         {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
@@ -409,6 +417,10 @@ size_t http_response_head(const struct http_response *response, char head[HTTP_H
     add_line(head, &length, "Content-Type: ", response->content_type);
     add_number_line(head, &length, "Content-Length: ", response->body.length);
     add_line(head, &length, "X-Request-Id: ", response->id);
+    if (response->json_bytes > 0)
+        add_number_line(head, &length, "Inference-Header-Content-Length: ", response->json_bytes);
+    if (response->encoding != NULL)
+        add_line(head, &length, "Content-Encoding: ", response->encoding);
     if (response->retry_after > 0)
         add_number_line(head, &length, "Retry-After: ", response->retry_after);
     if (response->allow != NULL)

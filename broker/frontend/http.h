@@ -85,6 +85,9 @@ struct http_response {
     uint64_t retry_after; /* seconds; 0: no such header */
     char extra[HTTP_EXTRA_MAX]; /* further header lines, each ended by CR LF */
     char id[HTTP_ID_MAX + 1];   /* X-Request-Id */
+    bool oip;                   /* to a path of the Open Inference Protocol: problems are written its way */
+    uint64_t json_bytes;        /* of the body that are JSON, where tensors follow; 0: all, no such header */
+    const char *encoding;       /* constant, NULL: no Content-Encoding */
     bool head_only;             /* the answer to HEAD: write the head, keep the body */
     struct output body;
 };
