@@ -13,6 +13,7 @@
 #include "log.h"
 #include "oip.h"
 #include "oip_infer.h"
+#include "oip_response.h"
 #include "oip_task.h"
 #include "predict.h"
 
@@ -227,6 +228,22 @@ static void refuse_path(const struct called *called, struct http_response *respo
     }
 }
 
+/* Bodies come here unpacked (exchange.c): one that is packed still is so in a way that nobody knows. */
+static bool check_encoding(const struct http_request *request, struct http_response *response)
+{
+    if (request->body_length == 0 || encoding_of(request->content_encoding) == ENCODING_IDENTITY)
+        return true;
+    problem_status(response, 415, "a body may be packed with gzip or deflate, or not at all");
+    http_response_add_header(response, "Accept-Encoding", "gzip, deflate");
+    return false;
+}
+
+const struct config *api_config(const struct api *api)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    return api->context.config;
+}
+
 enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
                          struct api_call *call, struct http_response *response)
 {
@@ -240,6 +257,8 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
     }
     struct called called = call_find(request);
     call->call = called.call;
+    if (called.call != CALL_OTHER && !check_encoding(request, response))
+        return API_RESPOND;
     switch (called.call) {
     case CALL_OTHER:
         refuse_path(&called, response);
@@ -332,6 +351,11 @@ void api_answer(struct api_call *call, const struct client_answer *answer, struc
     call->duration = now - call->received;
     if (call->want_timing && response->kind == NULL)
         add_timing(call, answer, now, response);
+}
+
+bool api_answer_is_copy(const struct api_call *call)
+{
+    return call->wish != NULL && oip_wish_is_binary(call->wish);
 }
 
 const struct errand *api_call_errand(const struct api_call *call)

@@ -39,6 +39,7 @@ struct api_context {
 };
 struct api *api_new(const struct api_context *context);
 void api_free(struct api *api);
+const struct config *api_config(const struct api *api);
 
 /* A CATALOG came: a client_catalog, with the API as `self`. */
 void api_catalog(void *api, const struct catalog_entry *entries, size_t count);
@@ -88,6 +89,8 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
 struct client_request *api_call_take(struct api_call *call);
 /* The broker's answer, or its failure, becomes the response that api_handle began. */
 void api_answer(struct api_call *call, const struct client_answer *answer, struct http_response *response);
+/* True when api_answer does little more than copy the payload: no more than keeping it for another thread. */
+bool api_answer_is_copy(const struct api_call *call);
 /* The collector's text becomes the response; NULL: it gave none. */
 void api_metrics(const char *text, size_t length, struct http_response *response);
 /* What an errand of the call is now: for errands_send. */

@@ -234,6 +234,8 @@ static void read_header(struct http_request *request, const char *parameter)
     case 'A':
         if ((value = VALUE_OF(header, "AUTHORIZATION")) != NULL && request->tenant == 0)
             request->tenant = http_hash(value);
+        else if ((value = VALUE_OF(header, "ACCEPT_ENCODING")) != NULL)
+            request->accept_encoding = text_of(value);
         break;
     case 'C':
         if ((value = VALUE_OF(header, "CONTENT_ENCODING")) != NULL)
@@ -333,6 +335,8 @@ void http_response_begin(struct http_response *response, const struct http_reque
     memcpy(response->id, request->id, sizeof response->id);
     response->head_only = request->method == HTTP_HEAD;
     response->oip = is_oip(request->path);
+    if (request->accept_encoding.length > 0)
+        response->accepted = encoding_accepted(request->accept_encoding);
     if (request->traceparent[0] != '\0')
         http_response_add_header(response, "traceparent", request->traceparent);
 }
@@ -419,8 +423,8 @@ size_t http_response_head(const struct http_response *response, char head[HTTP_H
     add_line(head, &length, "X-Request-Id: ", response->id);
     if (response->json_bytes > 0)
         add_number_line(head, &length, "Inference-Header-Content-Length: ", response->json_bytes);
-    if (response->encoding != NULL)
-        add_line(head, &length, "Content-Encoding: ", response->encoding);
+    if (response->encoding != ENCODING_IDENTITY)
+        add_line(head, &length, "Content-Encoding: ", encoding_name(response->encoding));
     if (response->retry_after > 0)
         add_number_line(head, &length, "Retry-After: ", response->retry_after);
     if (response->allow != NULL)

@@ -4,6 +4,7 @@
 #ifndef OUTRIGGER_HTTP_H
 #define OUTRIGGER_HTTP_H
 
+#include "encoding.h"
 #include "output.h"
 
 enum {
@@ -50,6 +51,7 @@ struct http_request {
     struct text query;            /* behind the "?", raw */
     struct text content_type;     /* empty: not said */
     struct text content_encoding; /* empty: not said */
+    struct text accept_encoding;  /* likewise */
     int64_t content_length;       /* bytes; -1: not said */
     char id[HTTP_ID_MAX +
             1]; /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */
@@ -87,7 +89,8 @@ struct http_response {
     char id[HTTP_ID_MAX + 1];   /* X-Request-Id */
     bool oip;                   /* to a path of the Open Inference Protocol: problems are written its way */
     uint64_t json_bytes;        /* of the body that are JSON, where tensors follow; 0: all, no such header */
-    const char *encoding;       /* constant, NULL: no Content-Encoding */
+    enum encoding accepted;     /* what the client takes it in */
+    enum encoding encoding;     /* what it is in */
     bool head_only;             /* the answer to HEAD: write the head, keep the body */
     struct output body;
 };

@@ -21,6 +21,14 @@ struct told {
     struct output rooms[TENSOR_COUNT_MAX]; /* data that were made here */
 };
 
+bool oip_wish_is_binary(const struct oip_wish *wish)
+{
+    for (size_t i = 0; i < wish->count; i++)
+        if (!wish->outputs[i].binary || wish->outputs[i].classes > 0)
+            return false;
+    return wish->count > 0 || wish->binary;
+}
+
 /* ---- which ---- */
 
 /* Outputs come in the order of the schema, unless a worker is of another make. */

@@ -19,6 +19,9 @@ struct oip_wish {
     } * outputs;
 };
 
+/* True when all that is wanted are tensors as bytes. */
+bool oip_wish_is_binary(const struct oip_wish *wish);
+
 struct oip_answer {
     const struct oip_wish *wish;
     const struct schema *asked;     /* what `wish` counts by */

@@ -11,7 +11,6 @@
 #include "media.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 enum { MODELS_SHOWN = 10, MODELS_TEXT_MAX = 600 };
 
@@ -22,15 +21,6 @@ enum { MODELS_SHOWN = 10, MODELS_TEXT_MAX = 600 };
 static bool looks_like_json(const struct http_request *request)
 {
     return request->body_length > 0 && request->body[0] == '{';
-}
-
-static bool check_encoding(const struct http_request *request, struct http_response *response)
-{
-    struct text encoding = request->content_encoding;
-    if (encoding.length == 0 || (encoding.length == 8 && strncasecmp(encoding.at, "identity", 8) == 0))
-        return true;
-    problem_status(response, 415, "bodies are not decompressed here: send it without Content-Encoding");
-    return false;
 }
 
 static bool check_media(const struct http_request *request, enum media_type media, bool batch,
@@ -369,8 +359,7 @@ bool predict(const struct config *config, struct api_lane *lane, const struct ht
 {
     lane->table.header = CSV_HEADER_UNKNOWN;
     enum media_type media = media_type(request->content_type, &lane->table.header);
-    if (!check_encoding(request, response) ||
-        !check_media(request, media, called->call == CALL_BATCH_PREDICT, response))
+    if (!check_media(request, media, called->call == CALL_BATCH_PREDICT, response))
         return false;
     lane->table.text = (struct text){request->body, request->body_length};
     bool prepared = prepare(config, lane, request, called, call, media, response);
