@@ -69,7 +69,8 @@ START_TEST(the_encoding_that_is_liked_best_is_taken)
         {"gzip;q=0.5;q=1", ENCODING_IDENTITY},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
-        ck_assert_msg(encoding_accepted(text_of(cases[i].header)) == cases[i].encoding, "%s", cases[i].header);
+        ck_assert_msg(encoding_accepted(text_of(cases[i].header)) == cases[i].encoding, "%s",
+                      cases[i].header);
 }
 END_TEST
 

@@ -1,5 +1,5 @@
-/* test_errands: questions to control sockets that answer, that are silent, that talk nonsense and that are not there,
- * on one loop. SPDX-License-Identifier: MIT */
+/* test_errands: questions to control sockets that answer, that are silent, that talk nonsense and that are
+ * not there, on one loop. SPDX-License-Identifier: MIT */
 #include "control.h"
 #include "errands.h"
 #include "letters.h"
@@ -154,7 +154,8 @@ START_TEST(those_who_ask_together_share_an_answer)
     for (int round = 1; round <= 2; round++) {
         memset(askers, 0, sizeof askers);
         for (int i = 0; i < ASKERS; i++)
-            ask((struct errand){.kind = ERRAND_STATISTICS, .deadline = clock_now() + 60 * SECOND}, &askers[i]);
+            ask((struct errand){.kind = ERRAND_STATISTICS, .deadline = clock_now() + 60 * SECOND},
+                &askers[i]);
         for (int i = 0; i < ASKERS; i++) {
             WAIT_FOR(askers[i].answers > 0);
             ck_assert_int_eq(askers[i].answers, 1);

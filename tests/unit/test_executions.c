@@ -1,4 +1,5 @@
-/* test_executions: sums of what requests and batches took, and how they are told. SPDX-License-Identifier: MIT */
+/* test_executions: sums of what requests and batches took, and how they are told. SPDX-License-Identifier:
+ * MIT */
 #include "clock.h"
 #include "executions.h"
 #include "suite.h"
