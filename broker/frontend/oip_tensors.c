@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 enum {
+    BLOCK = 32,
     LENGTH_PREFIX = 4, /* in front of each element of BYTES */
     SHOWN_MAX = 128,   /* bytes of a client's text in a complaint */
     NAMES_MAX = 256,   /* bytes of a list of names in one */
@@ -298,19 +299,23 @@ static bool write_values(struct cursor *cursor, yyjson_val *value)
 
 /* ---- values of binary tensors ---- */
 
-/* The first of `count` values of so many bytes in which all bits of `mask` are set; `count`: none is. Two
- * passes, since nearly always there is none, and a loop without an end in the middle is done many at a time.
- */
+/* The first of `count` values of so many bytes in which all bits of `mask` are set; `count`: none is. Nearly
+ * always there is none: so blocks are looked at, whose values the compiler takes many at a time, and only one
+ * that has some is looked at again. */
 #define FIND_SPECIAL(type, data, count, mask, at)                                                            \
     do {                                                                                                     \
-        type bits, found = 0;                                                                                \
-        for (at = 0; at < (count); at++) {                                                                   \
-            memcpy(&bits, (data) + at * sizeof bits, sizeof bits);                                           \
-            found |= (type)((bits & (mask)) == (mask));                                                      \
+        type bits[BLOCK];                                                                                    \
+        for (at = 0; at + BLOCK <= (count); at += BLOCK) {                                                   \
+            type found = 0;                                                                                  \
+            memcpy(bits, (data) + at * sizeof bits[0], sizeof bits);                                         \
+            for (size_t i = 0; i < BLOCK; i++)                                                               \
+                found |= (type)((bits[i] & (mask)) == (mask));                                               \
+            if (found)                                                                                       \
+                break;                                                                                       \
         }                                                                                                    \
-        for (at = found ? 0 : (count); at < (count); at++) {                                                 \
-            memcpy(&bits, (data) + at * sizeof bits, sizeof bits);                                           \
-            if ((bits & (mask)) == (mask))                                                                   \
+        for (; at < (count); at++) {                                                                         \
+            memcpy(bits, (data) + at * sizeof bits[0], sizeof bits[0]);                                      \
+            if ((bits[0] & (mask)) == (mask))                                                                \
                 break;                                                                                       \
         }                                                                                                    \
     } while (0)
