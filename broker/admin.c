@@ -5,6 +5,7 @@
  *                                       a worker of that version could not start; B: none of them can
  *   {"command":"status"}                every worker and every model version, for `outrigger status`
  *   {"command":"figures"}               what became of the requests of each version since the broker began
+ *   {"command":"statistics"}            how long they took, part by part, and how large batches were
  *   {"command":"reload"}                the model repository changed
  *   {"command":"routes"}                the operator said something: every request that comes after the
  * answer follows the stable versions and routes of deployments.json
@@ -180,6 +181,19 @@ static void figures(struct broker *broker, yyjson_mut_doc *reply)
     }
 }
 
+static void statistics(struct broker *broker, yyjson_mut_doc *reply)
+{
+    yyjson_mut_val *models = yyjson_mut_obj_add_arr(reply, yyjson_mut_doc_get_root(reply), "models");
+    for (struct model *model = model_first(broker_models(broker)); model != NULL; model = model->next)
+        for (struct version *version = model->versions; version != NULL; version = version->next) {
+            yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, models);
+            yyjson_mut_obj_add_strcpy(reply, entry, "model", model->name);
+            yyjson_mut_obj_add_strcpy(reply, entry, "version", version->name);
+            yyjson_mut_obj_add_bool(reply, entry, "caches", cache_is_on(model->cache));
+            executions_to_json(&version->executions, reply, entry);
+        }
+}
+
 /* ---- what happened elsewhere ---- */
 
 static struct text text_in(yyjson_val *request, const char *name)
@@ -211,6 +225,8 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         status(broker, reply);
     } else if (command != NULL && strcmp(command, "figures") == 0) {
         figures(broker, reply);
+    } else if (command != NULL && strcmp(command, "statistics") == 0) {
+        statistics(broker, reply);
     } else if (command != NULL && strcmp(command, "reload") == 0) {
         broker_reload(broker);
     } else if (command != NULL && strcmp(command, "routes") == 0) {
@@ -220,9 +236,9 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
     } else if (command != NULL && strcmp(command, "worker-failed") == 0) {
         worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
-        control_refuse(reply,
-                       "the broker knows status, figures, reload, reload-keys, routes, worker-gone and "
-                       "worker-failed");
+        control_refuse(
+            reply, "the broker knows status, figures, statistics, reload, reload-keys, routes, worker-gone "
+                   "and worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

@@ -59,11 +59,14 @@ static void send_reject(struct broker *broker, const struct request_key *key, en
     port_post(broker->askers_port, &key->asker, &envelope, NULL);
 }
 
-/* A request of that version ended without an answer. `computing`: while a worker had it. */
+/* A request of that version ended without an answer, so long after it came. `computing`: while a worker had
+ * it.
+ */
 static void count_failure(struct broker *broker, struct version *version, enum failure failure,
-                          bool computing)
+                          bool computing, int64_t took)
 {
     figures_failed(&version->figures, failure, computing);
+    executions_failed(&version->executions, took);
     series_add(metrics_series(broker->metrics, METRIC_REQUESTS, version->model->name, version->name,
                               failure_label(failure)),
                1);
@@ -71,7 +74,7 @@ static void count_failure(struct broker *broker, struct version *version, enum f
 
 void asking_count_failure(struct broker *broker, struct version *version, enum failure failure)
 {
-    count_failure(broker, version, failure, false);
+    count_failure(broker, version, failure, false, 0);
 }
 
 static struct asker *find_asker(const struct broker *broker, const struct peer *peer)
@@ -155,7 +158,8 @@ static void fail(struct broker *broker, struct request *request, enum failure fa
 {
     bool later = failure_http_status(failure) == 503;
     send_reject(broker, &request->key, failure, later ? drain_time(request->version) : 0, message);
-    count_failure(broker, request->version, failure, request->state == REQUEST_SENT);
+    count_failure(broker, request->version, failure, request->state == REQUEST_SENT,
+                  loop_now(broker->loop) - request->arrived_at);
     remember(broker, request);
     end(broker, request);
 }
@@ -200,13 +204,17 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
         envelope.reply.queue_us = queue_time(follower, request->sent_at);
         asking_send_reply(broker, &follower->key, follower->version, &envelope, payload);
         figures_shared(&follower->version->figures);
+        executions_shared(&follower->version->executions, loop_now(broker->loop) - follower->arrived_at);
         remember(broker, follower);
         end(broker, follower);
     }
     cache_store(request, payload, loop_now(broker->loop));
     envelope.reply.queue_us = queue_time(request, request->sent_at);
     asking_send_reply(broker, &request->key, request->version, &envelope, payload);
-    figures_answered(&request->version->figures, loop_now(broker->loop) - request->arrived_at);
+    int64_t now = loop_now(broker->loop);
+    figures_answered(&request->version->figures, now - request->arrived_at);
+    executions_answered(&request->version->executions, request->rows, request->sent_at - request->arrived_at,
+                        now - request->sent_at, (int64_t)compute_us * MICROSECOND);
     if (request->version->model->shadow.version != NULL)
         shadow_offer(broker, request, payload);
     remember(broker, request);
@@ -355,7 +363,7 @@ void asking_take_in(struct broker *broker, struct port_message *message, const s
     }
     ENSURE(refusal.failure != FAILURE_NONE); /* has_room knows the table's limit */
     if (version != NULL)
-        count_failure(broker, version, refusal.failure, false);
+        count_failure(broker, version, refusal.failure, false, 0);
     send_reject(broker, key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
 }
 
@@ -398,9 +406,10 @@ static void on_cancel(struct broker *broker, struct port_message *message)
         limiting_cancel(broker, &key);
         return;
     }
-    enum failure reason =
-        asking_reason_of_cancel(request->arrived_at, request->deadline.at, loop_now(broker->loop));
-    count_failure(broker, request->version, reason, request->state == REQUEST_SENT);
+    int64_t now = loop_now(broker->loop);
+    enum failure reason = asking_reason_of_cancel(request->arrived_at, request->deadline.at, now);
+    count_failure(broker, request->version, reason, request->state == REQUEST_SENT,
+                  now - request->arrived_at);
     end(broker, sharing_hand_over(broker, request));
 }
 

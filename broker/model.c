@@ -256,6 +256,7 @@ void model_table_route(struct model_table *table)
 static void free_version(struct version *version)
 {
     queue_free(&version->queue);
+    executions_free(&version->executions);
     free(version->name);
     free(version->schema);
     version->magic = 0;

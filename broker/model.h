@@ -7,6 +7,7 @@
 #include "config.h"
 #include "cost.h"
 #include "dispatch.h"
+#include "executions.h"
 #include "figures.h"
 #include "limit.h"
 #include "metrics.h"
@@ -37,6 +38,7 @@ struct version {
     uint64_t rows_sent; /* in the hands of its workers */
     struct series *batch_duration, *answered, *share;
     struct figures figures;
+    struct executions executions;
     struct request *copies;          /* that wait for its workers (shadow.c), the oldest first */
     uint64_t copied_rows;            /* of those */
     size_t copied_from;              /* copies, anywhere, of requests that it answered */

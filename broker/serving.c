@@ -516,6 +516,9 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     }
     worker->answered += batch->count;
     series_observe_duration(worker->version->batch_duration, now - batch->sent_at);
+    if (!batch_is_copies(batch))
+        executions_batch(&worker->version->executions, batch->rows, now - batch->sent_at,
+                         (int64_t)result->result.compute_us * MICROSECOND, clock_wall());
     learn_cost(worker, batch, now);
     worker->version->rows_sent -= batch->rows;
     worker_release(worker, batch);

@@ -212,7 +212,7 @@ static const char *check_lengths(const struct tensor *tensor, size_t elements)
     return left == 0 ? NULL : "data is longer than the shape says";
 }
 
-static const char *check_data(const struct tensor *tensor)
+const char *tensor_check(const struct tensor *tensor)
 {
     size_t elements;
     if (!tensor_elements(tensor, &elements))
@@ -240,7 +240,7 @@ static const char *read_tensor(struct wire_reader *reader, struct tensor *tensor
         return "data is no bin";
     tensor->data = (const uint8_t *)data.at;
     tensor->bytes = data.length;
-    return check_data(tensor);
+    return tensor_check(tensor);
 }
 
 static size_t rows_of(const struct tensor *tensor)

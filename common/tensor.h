@@ -48,6 +48,10 @@ bool tensor_elements(const struct tensor *tensor, size_t *elements);
 /* Bytes of one row of the tensor (product of shape[1..] times the element size); 0 for BYTES. */
 size_t tensor_row_bytes(const struct tensor *tensor);
 
+/* NULL when the length of the data (BYTES: and the lengths in it) is what shape and datatype say; else what
+ * is wrong. */
+const char *tensor_check(const struct tensor *tensor);
+
 /* Length in bytes of the payload with these tensors (their `data` may still be NULL). */
 size_t tensors_encoded_size(const struct tensor *tensors, size_t count);
 /* Writes the payload; `data` is copied where it is not NULL. Where it is NULL room is left for `bytes` bytes,

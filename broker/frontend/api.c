@@ -14,6 +14,10 @@
 #include "docs.h"
 #include "feedback.h"
 #include "log.h"
+#include "oip.h"
+#include "oip_infer.h"
+#include "oip_response.h"
+#include "oip_task.h"
 #include "openapi.h"
 #include "predict.h"
 
@@ -128,6 +132,8 @@ void api_call_end(struct api_call *call)
     client_request_discard(call->request);
     catalog_release(call->catalog);
     audited_note_drop(&call->note);
+    free(call->wish);
+    free(call->task);
     *call = (struct api_call){0};
 }
 
@@ -186,7 +192,8 @@ static void ready(const struct api *api, const struct catalog *catalog, struct h
     else
         list_unready(catalog, &faults);
     if (faults.count == 0) {
-        output_add_string(&response->body, "{\"status\":\"ready\"}\n");
+        output_add_string(&response->body,
+                          response->oip ? "{\"ready\":true,\"live\":true}" : "{\"status\":\"ready\"}\n");
         return;
     }
     problem_faults(response, FAILURE_NOT_READY, &faults);
@@ -225,10 +232,12 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
 {
     bool known = hold_catalog(api, call);
     call->predictions = api->context.predictions;
-    if (called->call == CALL_READY) {
+    if (called->call == CALL_READY || called->call == CALL_V2_READY) {
         ready(api, call->catalog, response);
         return API_RESPOND;
     }
+    if (call_is_v2(called->call))
+        return oip_handle(api->context.config, lane, request, called, call, response);
     if (!known) {
         problem_kind(response, FAILURE_NOT_READY, "the service is starting: its models are not known yet");
         response->retry_after = 1;
@@ -263,10 +272,11 @@ static bool refuse_unaudited(const struct api *api, enum call call, struct http_
 static void refuse_path(const struct called *called, struct http_response *response)
 {
     if (called->status == 405) {
-        problem_status(response, 405, "this path takes %s", called->allow);
+        problem_status(response, 405, response->oip ? "Method Not Allowed" : "this path takes %s",
+                       called->allow);
         response->allow = called->allow;
     } else {
-        problem_status(response, 404, "there is nothing at this path");
+        problem_status(response, 404, response->oip ? "Not Found" : "there is nothing at this path");
     }
 }
 
@@ -286,6 +296,22 @@ static enum auth_next ask_who(const struct api *api, const struct http_request *
     call->identity.tenant = request->tenant;
     call->identity.rights = RIGHTS_ALL;
     return AUTH_GRANTED;
+}
+
+/* Bodies come here unpacked (exchange.c): one that is packed still is so in a way that nobody knows. */
+static bool check_encoding(const struct http_request *request, struct http_response *response)
+{
+    if (request->body_length == 0 || encoding_of(request->content_encoding) == ENCODING_IDENTITY)
+        return true;
+    problem_status(response, 415, "a body may be packed with gzip or deflate, or not at all");
+    http_response_add_header(response, "Accept-Encoding", "gzip, deflate");
+    return false;
+}
+
+const struct config *api_config(const struct api *api)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    return api->context.config;
 }
 
 enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
@@ -312,6 +338,8 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
         problem_status(response, 406, "the answer is application/json, which the Accept header refuses");
         return API_RESPOND;
     }
+    if (called.call != CALL_OTHER && !check_encoding(request, response))
+        return API_RESPOND;
     switch (called.call) {
     case CALL_OTHER:
         refuse_path(&called, response);
@@ -380,14 +408,17 @@ static void succeed(struct api_call *call, const struct client_answer *answer, s
     text_copy(answer->version, call->answered_version, sizeof call->answered_version);
     if (call->steered == STEERED_BY_RULE && strcmp(call->answered_version, call->asked_version) != 0)
         call->steered = STEERED_BACK;
-    const char *complaint = answer_write(&(struct answer){.schema = answering_schema(call, answer->version),
-                                                          .batch = call->call == CALL_BATCH_PREDICT,
-                                                          .rows = call->ask.rows,
-                                                          .model = call->ask.model,
-                                                          .version = answer->version,
-                                                          .id = text_of(call->id),
-                                                          .predictions = call->predictions},
-                                         answer->payload, answer->payload_bytes, &response->body);
+    const struct schema *schema = answering_schema(call, answer->version);
+    const char *complaint = call->wish != NULL
+                                ? oip_infer_answer(call, answer, schema, response)
+                                : answer_write(&(struct answer){.schema = schema,
+                                                                .batch = call->call == CALL_BATCH_PREDICT,
+                                                                .rows = call->ask.rows,
+                                                                .model = call->ask.model,
+                                                                .version = answer->version,
+                                                                .id = text_of(call->id),
+                                                                .predictions = call->predictions},
+                                               answer->payload, answer->payload_bytes, &response->body);
     if (complaint == NULL) {
         add_age(answer, response);
         return;
@@ -413,6 +444,26 @@ void api_answer(struct api_call *call, const struct client_answer *answer, struc
         add_timing(call, answer, now, response);
 }
 
+bool api_answer_is_copy(const struct api_call *call)
+{
+    return call->wish != NULL && oip_wish_is_binary(call->wish);
+}
+
+const struct errand *api_call_errand(const struct api_call *call)
+{
+    return &call->task->errand;
+}
+
+enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val *answer,
+                              struct http_response *response)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    catalog_release(call->catalog);
+    call->catalog = NULL;
+    hold_catalog(api, call); /* the errand may have changed what there is */
+    return oip_errand_done(call, answer, clock_now(), response) ? API_ERRAND : API_RESPOND;
+}
+
 /* ---- counting ---- */
 
 void api_count(struct api *api, const struct api_call *call, const struct http_response *response)
@@ -421,7 +472,7 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
     counts_call(api->counts, call->call, response->status);
     counts_auth(api->counts, call->identity.kind, call->identity.outcome);
     audited_end(api->audited, call, response);
-    if (!is_prediction(call->call))
+    if (!call_is_prediction(call->call))
         return;
     if (call->steered != STEERED_NOT)
         counts_steered(api->counts, call->model->name, call->steered);

@@ -7,6 +7,8 @@
  *                -> API_METRICS ..............> ask the collector, api_metrics, then as above
  *                -> API_WAIT .................> keep the request; api_handle again, or api_refuse
  *                -> API_ASK ..................> api_call_take, client_send; api_answer, then as above
+ *                -> API_ERRAND ...............> errands_send of api_call_errand; api_errand_done, which may
+ *                                               want another errand; then as above
  *
  * Threads: api_handle (each thread with a lane of its own), api_answer and api_refuse may run in any thread;
  * they share nothing that changes but the pointer to the catalog, which a lock guards. api_catalog and
@@ -23,6 +25,12 @@
 #include "http.h"
 #include "steering.h"
 
+#include <yyjson.h>
+
+struct errand;
+struct oip_wish;
+struct oip_task;
+
 struct api;
 
 /* What the API needs to know; what it points to must live as long as the API. */
@@ -37,6 +45,7 @@ struct api_context {
 };
 struct api *api_new(const struct api_context *context);
 void api_free(struct api *api);
+const struct config *api_config(const struct api *api);
 
 /* A CATALOG came: a client_catalog, with the API as `self`. */
 void api_catalog(void *api, const struct catalog_entry *entries, size_t count);
@@ -53,7 +62,8 @@ enum api_next {
     API_RESPOND, /* the response is complete */
     API_ASK,     /* send `request` with `ask` to the broker, then api_answer */
     API_METRICS, /* ask the collector for its text, then api_metrics */
-    API_WAIT     /* who asks is being found out: handle the same request again when that is settled */
+    API_WAIT,    /* who asks is being found out: handle the same request again when that is settled */
+    API_ERRAND   /* ask another process what api_call_errand says, then api_errand_done */
 };
 
 /* One call under way. Embedded by its owner; zero it once, before the first use. Between api_handle and
@@ -73,7 +83,9 @@ struct api_call {
     int64_t received;                      /* monotonic nanoseconds */
     int64_t duration;                      /* nanoseconds from then to the answer */
     bool want_timing;
-    enum steered steered; /* what a header did to the choice of the version */
+    struct oip_wish *wish; /* of the Open Inference Protocol: what an inference wants; NULL otherwise */
+    struct oip_task *task; /* API_ERRAND: what is asked, and what for; NULL otherwise */
+    enum steered steered;  /* what a header did to the choice of the version */
     char asked_version[PROTOCOL_NAME_MAX + 1];
     char answered_version[PROTOCOL_NAME_MAX + 1];
     char key[PROTOCOL_TEXT_MAX + 1];
@@ -88,8 +100,16 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
 struct client_request *api_call_take(struct api_call *call);
 /* The broker's answer, or its failure, becomes the response that api_handle began. */
 void api_answer(struct api_call *call, const struct client_answer *answer, struct http_response *response);
+/* True when api_answer does little more than copy the payload: no more than keeping it for another thread. */
+bool api_answer_is_copy(const struct api_call *call);
 /* The collector's text becomes the response; NULL: it gave none. */
 void api_metrics(const char *text, size_t length, struct http_response *response);
+/* What an errand of the call is now: for errands_send. */
+const struct errand *api_call_errand(const struct api_call *call);
+/* It was answered (NULL: not in time). API_ERRAND: there is another; API_RESPOND: the response is complete.
+ */
+enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val *answer,
+                              struct http_response *response);
 /* Counts the finished call, and writes it to the audit log: once, when the response is complete. */
 void api_count(struct api *api, const struct api_call *call, const struct http_response *response);
 /* Gives up what the call holds; `call` may be used for the next one. Does nothing when there is nothing. */

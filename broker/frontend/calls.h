@@ -17,7 +17,26 @@
     X(READY, "ready")                                                                                        \
     X(METRICS, "metrics")                                                                                    \
     X(OPENAPI, "openapi")                                                                                    \
-    X(DOCS, "docs")
+    X(DOCS, "docs")                                                                                          \
+    X(V2_SERVER, "v2_server") /* from here on: the Open Inference Protocol (oip.c) */                        \
+    X(V2_LIVE, "v2_live")                                                                                    \
+    X(V2_READY, "v2_ready")                                                                                  \
+    X(V2_MODELS, "v2_models")                                                                                \
+    X(V2_MODEL, "v2_model")                                                                                  \
+    X(V2_MODEL_READY, "v2_model_ready")                                                                      \
+    X(V2_CONFIG, "v2_config")                                                                                \
+    X(V2_STATISTICS, "v2_statistics")                                                                        \
+    X(V2_INFER, "v2_infer")                                                                                  \
+    X(V2_GENERATE, "v2_generate")                                                                            \
+    X(V2_INDEX, "v2_index")                                                                                  \
+    X(V2_LOAD, "v2_load")                                                                                    \
+    X(V2_UNLOAD, "v2_unload")                                                                                \
+    X(V2_NAMED_REPOSITORY, "v2_named_repository")                                                            \
+    X(V2_TRACE, "v2_trace")                                                                                  \
+    X(V2_LOGGING, "v2_logging")                                                                              \
+    X(V2_MEMORY_STATUS, "v2_memory_status")                                                                  \
+    X(V2_MEMORY_REGISTER, "v2_memory_register")                                                              \
+    X(V2_MEMORY_UNREGISTER, "v2_memory_unregister")
 
 enum call {
 #define X(name, label) CALL_##name,
@@ -29,6 +48,10 @@ enum call {
 const char *call_label(enum call call);
 /* Which right one needs for the call; RIGHT_NONE: it is everybody's. */
 enum right call_right(enum call call);
+/* True for those of the Open Inference Protocol. */
+bool call_is_v2(enum call call);
+/* True for those that ask a model. */
+bool call_is_prediction(enum call call);
 
 /* What was called. Texts are views of the request's path. */
 struct called {

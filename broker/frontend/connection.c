@@ -55,7 +55,7 @@ struct connection {
     struct connections *all;
     int fd;
     enum state state;
-    bool hung_up;   /* the peer went while the request was WORKING, or asked of the collector */
+    bool hung_up;   /* the peer went while the request was WORKING, or asked of others than the broker */
     bool more_came; /* bytes came while a request was under way */
     bool served;    /* it has had an answer before */
     int64_t since;  /* when the request, or the idleness, began */
@@ -169,28 +169,43 @@ static void finished(struct connection *connection, bool keep)
         read_some(connection);
 }
 
-static void respond(struct connection *connection)
-{
-    struct exchange *exchange = connection->exchange;
-    api_count(connection->all->context.api, &exchange->call, &exchange->response);
-    finished(connection, exchange_respond(exchange, connection->fd));
-}
-
+/* A response that is complete: packing it, and writing much of it, takes its time. */
 static void work_respond(struct lane_job *job, struct exchange_tools *tools)
 {
     (void)tools;
     struct connection *connection =
         (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
+    if (exchange_packs(connection->exchange, connection->all->context.config))
+        exchange_pack(connection->exchange);
     connection->keep = exchange_respond(connection->exchange, connection->fd);
+}
+
+static void answer_done(struct lane_job *job);
+
+static void respond_in_lane(struct connection *connection)
+{
+    connection->state = WORKING;
+    connection->job = (struct lane_job){.work = work_respond, .done = answer_done};
+    lane_submit(connection->all->context.lane, &connection->job);
+}
+
+static void respond(struct connection *connection)
+{
+    struct exchange *exchange = connection->exchange;
+    if (exchange_packs(exchange, connection->all->context.config)) {
+        respond_in_lane(connection);
+        return;
+    }
+    api_count(connection->all->context.api, &exchange->call, &exchange->response);
+    finished(connection, exchange_respond(exchange, connection->fd));
 }
 
 static void work_answer(struct lane_job *job, struct exchange_tools *tools)
 {
-    (void)tools;
     struct connection *connection =
         (struct connection *)(void *)((char *)job - offsetof(struct connection, job));
     exchange_answer_kept(connection->exchange);
-    connection->keep = exchange_respond(connection->exchange, connection->fd);
+    work_respond(job, tools);
 }
 
 static void answer_done(struct lane_job *job)
@@ -210,9 +225,7 @@ static void respond_anywhere(struct connection *connection)
         respond(connection);
         return;
     }
-    connection->state = WORKING;
-    connection->job = (struct lane_job){.work = work_respond, .done = answer_done};
-    lane_submit(connection->all->context.lane, &connection->job);
+    respond_in_lane(connection);
 }
 
 static void answered(void *owner, const struct client_answer *answer)
@@ -220,7 +233,8 @@ static void answered(void *owner, const struct client_answer *answer)
     struct connection *connection = owner;
     CHECK_OBJECT(connection, CONNECTION_MAGIC);
     connection->exchange->asked = NULL;
-    if (answer->failure == FAILURE_NONE && answer->payload_bytes >= LARGE_ANSWER) {
+    bool large = answer->failure == FAILURE_NONE && answer->payload_bytes >= LARGE_ANSWER;
+    if (large && !api_answer_is_copy(&connection->exchange->call)) {
         exchange_keep_answer(connection->exchange, answer);
         connection->state = WORKING;
         connection->job = (struct lane_job){.work = work_answer, .done = answer_done};
@@ -228,7 +242,10 @@ static void answered(void *owner, const struct client_answer *answer)
         return;
     }
     exchange_answer(connection->exchange, answer);
-    respond(connection);
+    if (large)
+        respond_in_lane(connection);
+    else
+        respond(connection);
 }
 
 static void exposed(void *self, const char *text, size_t length)
@@ -313,6 +330,22 @@ void connections_settled(void *self)
     }
 }
 
+static void go_on(struct connection *connection, enum exchange_next next);
+
+static void errand_answered(void *self, yyjson_val *answer)
+{
+    struct connection *connection = self;
+    CHECK_OBJECT(connection, CONNECTION_MAGIC);
+    struct exchange *exchange = connection->exchange;
+    if (connection->hung_up) {
+        hang_up(connection);
+        return;
+    }
+    enum api_next next =
+        api_errand_done(connection->all->context.api, &exchange->call, answer, &exchange->response);
+    go_on(connection, next == API_ERRAND ? EXCHANGE_ERRAND : EXCHANGE_RESPOND);
+}
+
 static void go_on(struct connection *connection, enum exchange_next next)
 {
     struct exchange *exchange = connection->exchange;
@@ -333,9 +366,15 @@ static void go_on(struct connection *connection, enum exchange_next next)
     case EXCHANGE_WAIT:
         wait_for_settled(connection);
         return;
+    case EXCHANGE_PASS_ON: /* the lane is never brief */
     case EXCHANGE_BROKEN:
         series_add(connection->all->refused_form, 1);
         hang_up(connection);
+        return;
+    case EXCHANGE_ERRAND:
+        connection->state = ASKING;
+        errands_send(connection->all->context.errands, api_call_errand(&exchange->call), errand_answered,
+                     connection);
         return;
     }
 }
@@ -373,28 +412,6 @@ static void request_done(struct lane_job *job)
     }
 }
 
-static void handle(struct connection *connection, const struct exchange_source *source)
-{
-    struct connections *all = connection->all;
-    struct exchange_source shed = *source;
-    /* When there is no place for anybody a body is not even parsed. (Questions after our health have none.)
-     */
-    if (source->body_length > 0 && source->refuse == 0 && client_overwhelmed(all->context.client))
-        shed.refuse = 503, shed.why = NULL;
-    connection->exchange = exchange_store_take(&all->exchanges);
-    if (connection->waits_since == 0)
-        connection->more_came = false;
-    enum exchange_next next = exchange_handle(connection->exchange, &all->tools, &shed);
-    if (next == EXCHANGE_WAIT && !keep_waiting(connection, source)) {
-        exchange_reset(connection->exchange);
-        shed.refuse = 503;
-        next = exchange_handle(connection->exchange, &all->tools, &shed);
-    }
-    if (next != EXCHANGE_WAIT)
-        spool_drop(&connection->spool, &all->budget);
-    go_on(connection, next);
-}
-
 static void handle_in_lane(struct connection *connection)
 {
     struct connections *all = connection->all;
@@ -410,6 +427,49 @@ static void handle_in_lane(struct connection *connection)
 static bool is_large(const struct connection *connection)
 {
     return connection->scan.body >= (size_t)connection->all->context.config->frontend_large_body_bytes;
+}
+
+/* It is small, and makes a large one when it is unpacked: that is the side lane's, which reads it from the
+ * spool. */
+static void pass_on(struct connection *connection, const struct exchange_source *source)
+{
+    struct connections *all = connection->all;
+    exchange_store_give(&all->exchanges, connection->exchange);
+    connection->exchange = NULL;
+    if (connection->spool.length == 0 &&
+        !spool_add(&connection->spool, &all->budget, source->bytes, source->length)) {
+        series_add(all->refused_room, 1);
+        hang_up(connection);
+        return;
+    }
+    handle_in_lane(connection);
+}
+
+static void handle(struct connection *connection, const struct exchange_source *source)
+{
+    struct connections *all = connection->all;
+    struct exchange_source shed = *source;
+    shed.brief = true;
+    /* When there is no place for anybody a body is not even parsed. (Questions after our health have none.)
+     */
+    if (source->body_length > 0 && source->refuse == 0 && client_overwhelmed(all->context.client))
+        shed.refuse = 503, shed.why = NULL;
+    connection->exchange = exchange_store_take(&all->exchanges);
+    if (connection->waits_since == 0)
+        connection->more_came = false;
+    enum exchange_next next = exchange_handle(connection->exchange, &all->tools, &shed);
+    if (next == EXCHANGE_PASS_ON) {
+        pass_on(connection, source);
+        return;
+    }
+    if (next == EXCHANGE_WAIT && !keep_waiting(connection, source)) {
+        exchange_reset(connection->exchange);
+        shed.refuse = 503;
+        next = exchange_handle(connection->exchange, &all->tools, &shed);
+    }
+    if (next != EXCHANGE_WAIT)
+        spool_drop(&connection->spool, &all->budget);
+    go_on(connection, next);
 }
 
 static void handle_spooled(struct connection *connection)

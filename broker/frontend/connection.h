@@ -3,6 +3,7 @@
 #define OUTRIGGER_CONNECTION_H
 
 #include "api.h"
+#include "errands.h"
 #include "lane.h"
 #include "loop.h"
 #include "stats.h"
@@ -17,6 +18,7 @@ struct connections_context {
     struct api *api;
     struct client *client;
     struct stats_exposition *exposition;
+    struct errands *errands;
     struct lane *lane;
 };
 

@@ -243,22 +243,28 @@ static void take_members(struct decode_body *body, yyjson_val *root, bool batch,
     }
 }
 
+yyjson_val *decoder_read(struct decoder *decoder, char *bytes, size_t length, size_t capacity,
+                         size_t max_depth, struct problem_faults *faults)
+{
+    decoder_done(decoder);
+    yyjson_val *root = read_json(decoder, bytes, length, capacity, faults);
+    if (root == NULL || depth_ok(root, max_depth))
+        return root;
+    problem_fault(faults, "body", "nested deeper than %zu levels", max_depth);
+    return NULL;
+}
+
 bool decode_body(struct decoder *decoder, char *bytes, size_t length, size_t capacity, bool batch,
                  size_t max_depth, struct decode_body *body, struct problem_faults *faults)
 {
-    decoder_done(decoder);
     memset(body, 0, sizeof *body);
     if (length == 0) {
         problem_fault(faults, "body", "is empty: expected a JSON object");
         return false;
     }
-    yyjson_val *root = read_json(decoder, bytes, length, capacity, faults);
+    yyjson_val *root = decoder_read(decoder, bytes, length, capacity, max_depth, faults);
     if (root == NULL)
         return false;
-    if (!depth_ok(root, max_depth)) {
-        problem_fault(faults, "body", "nested deeper than %zu levels", max_depth);
-        return false;
-    }
     if (!yyjson_is_obj(root)) {
         expected(faults, "body", "an object", root);
         return false;

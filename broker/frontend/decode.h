@@ -36,6 +36,10 @@ bool decode_body(struct decoder *decoder, char *bytes, size_t length, size_t cap
  * is to read it, whose bytes are as they were. Accepts nothing that decode_body does not. */
 bool decode_plain(struct decoder *decoder, char *bytes, size_t length, size_t capacity, size_t max_depth,
                   struct decode_body *body);
+/* Reads any JSON likewise. NULL when there is a fault: what it is stands behind "body". The tree is the
+ * decoder's until it reads the next one. */
+yyjson_val *decoder_read(struct decoder *decoder, char *bytes, size_t length, size_t capacity,
+                         size_t max_depth, struct problem_faults *faults);
 /* Gives up the tree of the last body. */
 void decoder_done(struct decoder *decoder);
 

@@ -8,6 +8,7 @@
 #include "exchange.h"
 
 #include "clock.h"
+#include "compression.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ void exchange_tools_init(struct exchange_tools *tools, struct api *api)
 void exchange_tools_free(struct exchange_tools *tools)
 {
     api_lane_free(tools->lane);
+    output_free(&tools->unpacked);
     free(tools->body);
 }
 
@@ -149,6 +151,36 @@ static bool read_body(struct exchange *exchange, struct exchange_tools *tools, s
     return true;
 }
 
+/* A packed body becomes what it was; EXCHANGE_ASK: it has, or was not packed (in a way that we know). */
+static enum exchange_next unpack_body(struct exchange *exchange, struct exchange_tools *tools,
+                                      struct http_request *request, const struct exchange_source *source)
+{
+    const struct config *config = api_config(tools->api);
+    enum encoding encoding = encoding_of(request->content_encoding);
+    if (encoding == ENCODING_IDENTITY || encoding == ENCODING_UNKNOWN || request->body_length == 0)
+        return EXCHANGE_ASK;
+    int64_t limit = source->brief ? config->frontend_large_body_bytes : config->frontend_max_body_bytes;
+    switch (
+        compression_unpack(encoding, request->body, request->body_length, (size_t)limit, &tools->unpacked)) {
+    case UNPACKED_WELL:
+        request->content_encoding = (struct text){NULL, 0};
+        request->body = tools->unpacked.bytes;
+        request->body_length = tools->unpacked.length;
+        request->body_capacity = tools->unpacked.capacity;
+        return EXCHANGE_ASK;
+    case UNPACKED_TOO_LARGE:
+        if (source->brief && limit < config->frontend_max_body_bytes)
+            return EXCHANGE_PASS_ON;
+        api_refuse(request, &exchange->call, &exchange->response, 413,
+                   "the body is larger, unpacked, than this service takes");
+        return EXCHANGE_RESPOND;
+    default:
+        api_refuse(request, &exchange->call, &exchange->response, 400,
+                   "the body is not what its Content-Encoding says");
+        return EXCHANGE_RESPOND;
+    }
+}
+
 /* What is to be done with a request that was opened. */
 static enum exchange_next understand(struct exchange *exchange, struct exchange_tools *tools,
                                      const struct exchange_source *source)
@@ -158,6 +190,9 @@ static enum exchange_next understand(struct exchange *exchange, struct exchange_
     request.received = source->received != 0 ? source->received : clock_now();
     if (!read_body(exchange, tools, &request, source))
         return EXCHANGE_RESPOND;
+    enum exchange_next next = unpack_body(exchange, tools, &request, source);
+    if (next != EXCHANGE_ASK)
+        return next;
     switch (api_handle(tools->api, tools->lane, &request, &exchange->call, &exchange->response)) {
     case API_ASK:
         return EXCHANGE_ASK;
@@ -165,6 +200,8 @@ static enum exchange_next understand(struct exchange *exchange, struct exchange_
         return EXCHANGE_METRICS;
     case API_WAIT:
         return EXCHANGE_WAIT;
+    case API_ERRAND:
+        return EXCHANGE_ERRAND;
     default:
         return EXCHANGE_RESPOND;
     }
@@ -177,6 +214,7 @@ enum exchange_next exchange_handle(struct exchange *exchange, struct exchange_to
     if (!fcgi_open(exchange->fcgi, source->bytes, source->length))
         return EXCHANGE_BROKEN;
     enum exchange_next next = understand(exchange, tools, source);
+    output_clear(&tools->unpacked);
     if (next != EXCHANGE_RESPOND) /* it waits; else it is answered at once */
         fcgi_put_down(exchange->fcgi);
     return next;
@@ -202,6 +240,21 @@ void exchange_keep_answer(struct exchange *exchange, const struct client_answer 
 void exchange_answer_kept(struct exchange *exchange)
 {
     exchange_answer(exchange, &exchange->answer);
+}
+
+bool exchange_packs(const struct exchange *exchange, const struct config *config)
+{
+    const struct http_response *response = &exchange->response;
+    size_t from = (size_t)config->frontend_pack_from_bytes;
+    return response->accepted != ENCODING_IDENTITY && response->encoding == ENCODING_IDENTITY && from > 0 &&
+           response->body.length >= from && !response->head_only;
+}
+
+void exchange_pack(struct exchange *exchange)
+{
+    struct http_response *response = &exchange->response;
+    if (compression_pack(response->accepted, &response->body))
+        response->encoding = response->accepted;
 }
 
 bool exchange_respond(struct exchange *exchange, int fd)

@@ -26,6 +26,7 @@ struct exchange_source {
     int refuse;         /* 0, or the status to answer without looking at it: 413 too large, 503 no room */
     const char *why;    /* constant, for people: why it is refused; NULL: as the status has it */
     int64_t received;   /* monotonic nanoseconds: when it was there whole; 0: now */
+    bool brief;         /* it is in a hurry: a packed body that makes a large one is not unpacked here */
 };
 
 /* The tools of one thread. */
@@ -35,6 +36,7 @@ struct exchange_tools {
     struct http_ids ids;
     char *body; /* reused for small bodies */
     size_t body_capacity;
+    struct output unpacked; /* a body that came packed */
 };
 void exchange_tools_init(struct exchange_tools *tools, struct api *api);
 void exchange_tools_free(struct exchange_tools *tools);
@@ -57,6 +59,8 @@ enum exchange_next {
     EXCHANGE_ASK,     /* call.request wants to go to the broker */
     EXCHANGE_METRICS, /* the collector is to be asked */
     EXCHANGE_WAIT,    /* who asks is being found out: the same request is to be handled again then */
+    EXCHANGE_ERRAND,  /* another process is, what api_call_errand says */
+    EXCHANGE_PASS_ON, /* `brief`: it is to be handled again, where there is time for it */
     EXCHANGE_BROKEN   /* nothing can be answered */
 };
 /* Reads the request and does with it what can be done without waiting; its bytes are not needed afterwards,
@@ -68,6 +72,10 @@ void exchange_answer(struct exchange *exchange, const struct client_answer *answ
 /* Keeps a copy of the answer, for exchange_answer_kept in another thread. */
 void exchange_keep_answer(struct exchange *exchange, const struct client_answer *answer);
 void exchange_answer_kept(struct exchange *exchange);
+/* True when the response is worth packing, which takes its time. */
+bool exchange_packs(const struct exchange *exchange, const struct config *config);
+/* Does so. Any thread. */
+void exchange_pack(struct exchange *exchange);
 /* Writes the response to the connection; true when that stays open. Any thread. */
 bool exchange_respond(struct exchange *exchange, int fd);
 /* Back to the state of a new one; a request that was opened and not answered is dropped. */

@@ -257,6 +257,8 @@ static void read_header(struct http_request *request, const char *parameter)
     case 'A':
         if ((value = VALUE_OF(header, "AUTHORIZATION")) != NULL)
             read_authorization(request, value);
+        else if ((value = VALUE_OF(header, "ACCEPT_ENCODING")) != NULL)
+            request->accept_encoding = text_of(value);
         else if ((value = VALUE_OF(header, "ACCEPT")) != NULL)
             request->accept = text_of(value);
         break;
@@ -351,6 +353,12 @@ const char *http_request_header(const struct http_request *request, const char *
 
 /* ---- the response ---- */
 
+/* The Open Inference Protocol has all that is below /v2. */
+static bool is_oip(const char *path)
+{
+    return strncmp(path, "/v2", 3) == 0 && (path[3] == '/' || path[3] == '\0');
+}
+
 void http_response_begin(struct http_response *response, const struct http_request *request)
 {
     struct output body = response->body;
@@ -358,6 +366,9 @@ void http_response_begin(struct http_response *response, const struct http_reque
     *response = (struct http_response){.status = 200, .content_type = "application/json", .body = body};
     memcpy(response->id, request->id, sizeof response->id);
     response->head_only = request->method == HTTP_HEAD;
+    response->oip = is_oip(request->path);
+    if (request->accept_encoding.length > 0)
+        response->accepted = encoding_accepted(request->accept_encoding);
     if (request->traceparent[0] != '\0')
         http_response_add_header(response, "traceparent", request->traceparent);
 }
@@ -400,6 +411,7 @@ const char *http_reason(int status)
         {431, "Request Header Fields Too Large"},
         {499, "Client Closed Request"},
         {500, "Internal Server Error"},
+        {501, "Not Implemented"},
         {502, "Bad Gateway"},
         {503, "Service Unavailable"},
         {504, "Gateway Timeout"},
@@ -455,6 +467,10 @@ size_t http_response_head(const struct http_response *response, char head[HTTP_H
     add_line(head, &length, "Status: ", status);
     add_content_lines(response, head, &length);
     add_line(head, &length, "X-Request-Id: ", response->id);
+    if (response->json_bytes > 0)
+        add_number_line(head, &length, "Inference-Header-Content-Length: ", response->json_bytes);
+    if (response->encoding != ENCODING_IDENTITY)
+        add_line(head, &length, "Content-Encoding: ", encoding_name(response->encoding));
     if (response->retry_after > 0)
         add_number_line(head, &length, "Retry-After: ", response->retry_after);
     if (response->allow != NULL)

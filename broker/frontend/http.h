@@ -4,6 +4,7 @@
 #ifndef OUTRIGGER_HTTP_H
 #define OUTRIGGER_HTTP_H
 
+#include "encoding.h"
 #include "output.h"
 
 enum {
@@ -52,6 +53,7 @@ struct http_request {
     struct text content_type;     /* empty: not said */
     struct text content_encoding; /* empty: not said */
     struct text accept;           /* likewise */
+    struct text accept_encoding;  /* likewise */
     int64_t content_length;       /* bytes; -1: not said */
     char id[HTTP_ID_MAX +
             1]; /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */
@@ -93,9 +95,13 @@ struct http_response {
     const char *allow;    /* constant, NULL: no such header */
     uint64_t retry_after; /* seconds; 0: no such header */
     const char *cache_control; /* constant, NULL: no-store */
-    const char *policy;        /* header lines of a page, each ended by CR LF; at most HTTP_POLICY_MAX bytes */
+    const char *policy; /* header lines of a page, each ended by CR LF; at most HTTP_POLICY_MAX bytes */
     char extra[HTTP_EXTRA_MAX]; /* further header lines, each ended by CR LF */
     char id[HTTP_ID_MAX + 1];   /* X-Request-Id */
+    bool oip;                   /* to a path of the Open Inference Protocol: problems are written its way */
+    uint64_t json_bytes;        /* of the body that are JSON, where tensors follow; 0: all, no such header */
+    enum encoding accepted;     /* what the client takes it in */
+    enum encoding encoding;     /* what it is in */
     bool head_only;             /* the answer to HEAD: write the head, keep the body */
     struct output body;
 };

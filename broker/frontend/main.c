@@ -231,6 +231,7 @@ int main(int argc, char **argv)
         stats_publisher_new(zmq, program.loop, config, metrics, "frontend", options.name);
     stats_publisher_before(stats, measure, &program);
     struct stats_exposition *exposition = stats_exposition_new(zmq, program.loop, config);
+    struct errands *errands = errands_new(program.loop, config->runtime_directory);
     struct lane *lane = lane_new(program.loop, api, (size_t)config->frontend_lane_threads);
     program.context = (struct connections_context){.loop = program.loop,
                                                    .config = config,
@@ -238,6 +239,7 @@ int main(int argc, char **argv)
                                                    .api = api,
                                                    .client = program.client,
                                                    .exposition = exposition,
+                                                   .errands = errands,
                                                    .lane = lane};
     program.listen_fd = listen_fd;
     program.ready_fd = options.ready_fd;
@@ -248,6 +250,7 @@ int main(int argc, char **argv)
 
     lane_free(lane);
     stats_exposition_free(exposition); /* answers who still waits for it */
+    errands_free(errands);             /* likewise */
     connections_free(program.connections);
     client_free(program.client);
     stats_publisher_free(stats);

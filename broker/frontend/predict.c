@@ -11,7 +11,6 @@
 #include "media.h"
 
 #include <stdio.h>
-#include <strings.h>
 
 enum { MODELS_SHOWN = 10, MODELS_TEXT_MAX = 600 };
 
@@ -22,15 +21,6 @@ enum { MODELS_SHOWN = 10, MODELS_TEXT_MAX = 600 };
 static bool looks_like_json(const struct http_request *request)
 {
     return request->body_length > 0 && request->body[0] == '{';
-}
-
-static bool check_encoding(const struct http_request *request, struct http_response *response)
-{
-    struct text encoding = request->content_encoding;
-    if (encoding.length == 0 || (encoding.length == 8 && strncasecmp(encoding.at, "identity", 8) == 0))
-        return true;
-    problem_status(response, 415, "bodies are not decompressed here: send it without Content-Encoding");
-    return false;
 }
 
 static bool check_media(const struct http_request *request, enum media_type media, bool batch,
@@ -136,9 +126,13 @@ static bool agree(struct text path, struct text body, const char *field, struct 
     return false;
 }
 
+/* `why`: to the Open Inference Protocol, the version. */
 static void not_ready(struct http_response *response, const char *model, const char *why)
 {
-    problem_kind(response, FAILURE_NOT_READY, "model %s is not ready: %s", model, why);
+    problem_kind(response, FAILURE_NOT_READY,
+                 response->oip ? "Request for unknown model: '%s' version %s is not at ready state"
+                               : "model %s is not ready: %s",
+                 model, why);
     response->retry_after = 1;
 }
 
@@ -151,6 +145,11 @@ static bool find_model(const struct config *config, struct api_call *call, struc
     call->model = auth_find_model(call->catalog, &call->identity, name);
     if (call->model != NULL)
         return true;
+    if (response->oip) {
+        problem_kind(response, FAILURE_UNKNOWN_MODEL, "Request for unknown model: '%.*s' is not found",
+                     (int)name.length, name.at);
+        return false;
+    }
     known_models(call, known);
     if (name.length == 0)
         problem_kind(response, FAILURE_INVALID, "the request names no model and there is no default one; %s",
@@ -162,32 +161,59 @@ static bool find_model(const struct config *config, struct api_call *call, struc
     return false;
 }
 
+/* There is none of that name; an empty one: none takes requests. */
+static void no_version(const struct catalog_model *model, struct text name, struct http_response *response)
+{
+    if (response->oip && name.length > 0)
+        problem_kind(response, FAILURE_UNKNOWN_VERSION,
+                     "Request for unknown model: '%s' version %.*s is not found", model->name,
+                     (int)name.length, name.at);
+    else if (response->oip)
+        problem_kind(response, FAILURE_UNKNOWN_VERSION,
+                     "Request for unknown model: '%s' has no available versions", model->name);
+    else if (name.length > 0)
+        problem_kind(response, FAILURE_UNKNOWN_VERSION, "model %s has no version \"%.*s\"", model->name,
+                     (int)(name.length < PROTOCOL_NAME_MAX ? name.length : PROTOCOL_NAME_MAX), name.at);
+    else
+        not_ready(response, model->name, "no version of it takes requests");
+}
+
 static bool find_version(struct api_call *call, struct text name, struct http_response *response)
 {
     const struct catalog_model *model = call->model;
     call->version = catalog_version(model, name);
-    if (call->version == NULL && name.length > 0) {
-        problem_kind(response, FAILURE_UNKNOWN_VERSION, "model %s has no version \"%.*s\"", model->name,
-                     (int)(name.length < PROTOCOL_NAME_MAX ? name.length : PROTOCOL_NAME_MAX), name.at);
-        return false;
-    }
     if (call->version == NULL) {
-        not_ready(response, model->name, "no version of it takes requests");
+        no_version(model, name, response);
         return false;
     }
     text_copy(name, call->asked_version, sizeof call->asked_version);
     if (call->version->schema == NULL) {
         not_ready(response, model->name,
-                  call->version->state == CATALOG_READY ? "it has not said what it takes"
-                                                        : catalog_state_name(call->version->state));
-        return false;
-    }
-    if (call->version->layout == NULL) {
-        problem_kind(response, FAILURE_INVALID, "the inputs of model %s cannot be given as rows of values",
-                     model->name);
+                  response->oip                           ? call->version->name
+                  : call->version->state == CATALOG_READY ? "it has not said what it takes"
+                                                          : catalog_state_name(call->version->state));
         return false;
     }
     return true;
+}
+
+bool predict_find(const struct config *config, const struct http_request *request, struct api_call *call,
+                  struct text model, struct text version, struct http_response *response)
+{
+    if (!find_model(config, call, model, response))
+        return false;
+    if (version.length == 0 && call->model->route != NULL)
+        version = steering_version(call->model, request, &call->steered);
+    return find_version(call, version, response);
+}
+
+static bool takes_rows(const struct api_call *call, struct http_response *response)
+{
+    if (call->version->layout != NULL)
+        return true;
+    problem_kind(response, FAILURE_INVALID, "the inputs of model %s cannot be given as rows of values",
+                 call->model->name);
+    return false;
 }
 
 /* ---- the rows ---- */
@@ -289,28 +315,27 @@ static bool make_request(const struct config *config, struct api_lane *lane, str
 
 /* When the answer must be there: the model's time or the configured one, or the request's own if that is
  * shorter. */
-static int64_t deadline_of(const struct config *config, const struct api_call *call, int64_t wanted_ms)
+static int64_t deadline_of(const struct config *config, const struct api_call *call, int64_t wanted)
 {
     int64_t milliseconds = call->version->schema->timeout_ms;
     if (milliseconds == 0)
         milliseconds = config->frontend_request_timeout_ms;
-    if (wanted_ms > 0 && wanted_ms < milliseconds)
-        milliseconds = wanted_ms;
-    return call->received + milliseconds * MILLISECOND;
+    int64_t time = milliseconds * MILLISECOND;
+    return call->received + (wanted > 0 && wanted < time ? wanted : time);
 }
 
-static void fill_ask(const struct config *config, const struct api_lane *lane,
-                     const struct http_request *request, struct api_call *call)
+void predict_fill_ask(const struct config *config, const struct http_request *request, struct api_call *call,
+                      struct text key, int64_t wanted, uint32_t rows)
 {
-    struct text key = {call->key, lane->body.key.length};
-    text_copy(lane->body.key, call->key, sizeof call->key);
+    text_copy(key, call->key, sizeof call->key);
+    key = (struct text){call->key, key.length};
     if (call->model->route != NULL)
         key = steering_key(call->model->route, request, call->identity.tenant, key, call->key);
     call->ask = (struct client_ask){
         .model = text_of(call->model->name),
         .version = text_of(call->asked_version),
-        .rows = call->ask.rows,
-        .deadline = deadline_of(config, call, lane->body.timeout_ms),
+        .rows = rows,
+        .deadline = deadline_of(config, call, wanted),
         .tenant = call->identity.tenant,
         .address = address_number(&call->identity.address),
         .version_optional = call->steered == STEERED_BY_RULE,
@@ -334,16 +359,13 @@ static bool prepare(const struct config *config, struct api_lane *lane, const st
     }
     if (media == MEDIA_JSON && !check_row_count(config, count_rows(&lane->body, batch), response))
         return false;
-    if (!find_model(config, call, model, response))
-        return false;
-    if (version.length == 0 && call->model->route != NULL)
-        version = steering_version(call->model, request, &call->steered);
-    if (!find_version(call, version, response))
+    if (!predict_find(config, request, call, model, version, response) || !takes_rows(call, response))
         return false;
     if ((media == MEDIA_JSON && !settle_rows(config, lane, request, call, response)) ||
         !make_request(config, lane, call, batch, media, response))
         return false;
-    fill_ask(config, lane, request, call);
+    predict_fill_ask(config, request, call, lane->body.key, lane->body.timeout_ms * MILLISECOND,
+                     call->ask.rows);
     return true;
 }
 
@@ -352,8 +374,7 @@ bool predict(const struct config *config, struct api_lane *lane, const struct ht
 {
     lane->table.header = CSV_HEADER_UNKNOWN;
     enum media_type media = media_type(request->content_type, &lane->table.header);
-    if (!check_encoding(request, response) ||
-        !check_media(request, media, called->call == CALL_BATCH_PREDICT, response))
+    if (!check_media(request, media, called->call == CALL_BATCH_PREDICT, response))
         return false;
     lane->table.text = (struct text){request->body, request->body_length};
     bool prepared = prepare(config, lane, request, called, call, media, response);

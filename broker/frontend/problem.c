@@ -6,8 +6,9 @@
  *
  * `type` is about:blank, so `title` is the status's own phrase; `instance` and `request_id` are the id of the
  * request (an id is a valid relative reference); `kind` tells apart what shares a status, with the words that
- * the counters use. Texts that come from outside are written as JSON strings by output_add_json, whatever
- * bytes they hold. SPDX-License-Identifier: MIT */
+ * the counters use. To a path of the Open Inference Protocol it is {"error": detail} instead. Texts that come
+ * from outside are written as JSON strings by output_add_json, whatever bytes they hold.
+ * SPDX-License-Identifier: MIT */
 #include "problem.h"
 
 #include <inttypes.h>
@@ -73,14 +74,28 @@ static void add_faults(struct output *body, const struct problem_faults *faults)
     output_add_char(body, ']');
 }
 
+/* All that a client of the Open Inference Protocol looks for. */
+static void write_oip_error(struct http_response *response, struct text detail)
+{
+    response->content_type = "application/json";
+    output_add_string(&response->body, "{\"error\":");
+    output_add_json(&response->body, detail);
+    output_add_string(&response->body, "}\n");
+}
+
 static void write_problem(struct http_response *response, int status, const char *kind, struct text detail,
                           const struct problem_faults *faults)
 {
     struct output *body = &response->body;
     response->status = status;
     response->kind = kind;
-    response->content_type = "application/problem+json";
+    response->json_bytes = 0;
     body->length = 0;
+    if (response->oip) {
+        write_oip_error(response, detail);
+        return;
+    }
+    response->content_type = "application/problem+json";
     output_add_string(body, "{\"type\":\"about:blank\"");
     add_member(body, "title", text_of(http_reason(status)));
     output_add_string(body, ",\"status\":");
@@ -116,6 +131,8 @@ static const char *kind_of_status(int status)
         return "unsupported_media_type";
     case 429:
         return "rate_limited";
+    case 501:
+        return "not_implemented";
     case 503:
         return failure_label(FAILURE_OVERLOADED);
     default:
@@ -163,23 +180,27 @@ void problem_faults(struct http_response *response, enum failure failure, const 
 static const struct {
     const char *sentence;
     bool message_is_for_clients;
-    bool try_again; /* soon: the broker need not have said when */
+    bool try_again;  /* soon: the broker need not have said when */
+    const char *oip; /* what clients of the Open Inference Protocol look for; NULL: the above */
 } kinds[] = {
-    [FAILURE_INVALID] = {"the input does not fit the model", true, false},
-    [FAILURE_UNKNOWN_MODEL] = {"there is no such model", true, false},
-    [FAILURE_UNKNOWN_VERSION] = {"the model has no such version", true, false},
-    [FAILURE_TOO_LARGE] = {"the request is larger than the model's queue", true, false},
-    [FAILURE_OVERLOADED] = {"too many requests wait; try again later", true, true},
-    [FAILURE_NOT_READY] = {"no worker serves the model at the moment", true, true},
-    [FAILURE_DEADLINE] = {"there was no answer within the time that the request had", false, false},
-    [FAILURE_POISON] = {"workers died of this input; it is not tried again", false, false},
-    [FAILURE_WORKER_DIED] = {"the worker died, and requests of this model are not tried twice", false, false},
-    [FAILURE_MODEL_FAILED] = {"the model could not compute an answer to this input", false, false},
-    [FAILURE_STOPPING] = {"the service is stopping; try again", false, true},
-    [FAILURE_CANCELLED] = {"the request was taken back", false, false},
-    [FAILURE_INTERNAL] = {"something went wrong inside the service", false, false},
-    [FAILURE_BAD_MESSAGE] = {"the request could not be handed on", false, false},
-    [FAILURE_RATE_LIMITED] = {"too many requests; try again later", true, true},
+    [FAILURE_INVALID] = {"the input does not fit the model", true, false, NULL},
+    [FAILURE_UNKNOWN_MODEL] = {"there is no such model", true, false, NULL},
+    [FAILURE_UNKNOWN_VERSION] = {"the model has no such version", true, false, NULL},
+    [FAILURE_TOO_LARGE] = {"the request is larger than the model's queue", true, false, NULL},
+    [FAILURE_OVERLOADED] = {"too many requests wait; try again later", true, true,
+                            "Exceeds maximum queue size"},
+    [FAILURE_NOT_READY] = {"no worker serves the model at the moment", true, true, NULL},
+    [FAILURE_DEADLINE] = {"there was no answer within the time that the request had", false, false,
+                          "Request timeout expired"},
+    [FAILURE_POISON] = {"workers died of this input; it is not tried again", false, false, NULL},
+    [FAILURE_WORKER_DIED] = {"the worker died, and requests of this model are not tried twice", false, false,
+                             NULL},
+    [FAILURE_MODEL_FAILED] = {"the model could not compute an answer to this input", false, false, NULL},
+    [FAILURE_STOPPING] = {"the service is stopping; try again", false, true, NULL},
+    [FAILURE_CANCELLED] = {"the request was taken back", false, false, NULL},
+    [FAILURE_INTERNAL] = {"something went wrong inside the service", false, false, NULL},
+    [FAILURE_BAD_MESSAGE] = {"the request could not be handed on", false, false, NULL},
+    [FAILURE_RATE_LIMITED] = {"too many requests; try again later", true, true, NULL},
 };
 
 void problem_failure(struct http_response *response, enum failure failure, struct text message,
@@ -188,7 +209,10 @@ void problem_failure(struct http_response *response, enum failure failure, struc
     if (failure == FAILURE_NONE || (size_t)failure >= COUNT_OF(kinds))
         failure = FAILURE_INTERNAL;
     struct text detail = text_of(kinds[failure].sentence);
-    if (kinds[failure].message_is_for_clients && message.length > 0 && message.length <= PROTOCOL_TEXT_MAX)
+    if (response->oip && kinds[failure].oip != NULL)
+        detail = text_of(kinds[failure].oip);
+    else if (kinds[failure].message_is_for_clients && message.length > 0 &&
+             message.length <= PROTOCOL_TEXT_MAX)
         detail = message;
     write_problem(response, failure_http_status(failure), failure_label(failure), detail, NULL);
     if (retry_after_ms > 0)

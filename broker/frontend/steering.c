@@ -25,7 +25,7 @@ const char *steered_label(enum steered steered)
 static bool can_answer(const struct catalog_version *version)
 {
     return version != NULL && (version->state == CATALOG_READY || version->state == CATALOG_LOADING) &&
-           version->layout != NULL;
+           version->schema != NULL;
 }
 
 static struct text by_rule(const struct catalog_model *model, const struct http_request *request,

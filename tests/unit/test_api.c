@@ -165,7 +165,7 @@ START_TEST(json_has_several_types)
                    strncmp(bad[i], "CONTENT_TYPE", 12) == 0
                        ? "expected a body of Content-Type application/json, text/csv or "
                          "application/x-www-form-urlencoded"
-                       : "not decompressed");
+                       : "packed with gzip or deflate");
     }
 }
 END_TEST

@@ -1,6 +1,8 @@
 /* test_connection: a frontend's connections with the real API, client and side lane; the web server and the
  * broker are played by the test, in the same thread. SPDX-License-Identifier: MIT */
+#include "compression.h"
 #include "connection.h"
+#include "control.h"
 #include "example_schema.h"
 #include "fastcgi.h"
 #include "fcgi.h"
@@ -20,6 +22,7 @@ static struct metrics *metrics;
 static struct api *api;
 static struct client *client;
 static struct stats_exposition *exposition;
+static struct errands *errands;
 static struct lane *lane;
 static struct connections *connections;
 static int listen_fd;
@@ -77,6 +80,7 @@ static void start(const char *const *settings)
     client = client_new(context, letters_loop, config->broker_askers, (size_t)config->frontend_max_in_flight,
                         metrics, api_catalog, api);
     exposition = stats_exposition_new(context, letters_loop, config);
+    errands = errands_new(letters_loop, config->runtime_directory);
     lane = lane_new(letters_loop, api, 2);
     listen_fd = listen_here();
     connections = connections_new(&(struct connections_context){.loop = letters_loop,
@@ -85,6 +89,7 @@ static void start(const char *const *settings)
                                                                 .api = api,
                                                                 .client = client,
                                                                 .exposition = exposition,
+                                                                .errands = errands,
                                                                 .lane = lane},
                                   listen_fd);
     broker = end_open(context, ZMQ_ROUTER, config->broker_askers);
@@ -107,6 +112,7 @@ static void tear_down(void)
 {
     lane_free(lane);
     stats_exposition_free(exposition);
+    errands_free(errands);
     connections_free(connections);
     client_free(client);
     api_free(api);
@@ -854,6 +860,95 @@ static void on_drained(void *self)
     ++*(int *)self;
 }
 
+/* ---- packed bodies ---- */
+
+/* Packs the body of a batch of so many rows; what it was goes to *length. */
+static void make_packed_batch(int rows, size_t *length)
+{
+    struct output body = {0};
+    output_add_string(&body, "{\"instances\":[");
+    for (int i = 0; i < rows; i++)
+        output_add_string(&body, i == 0 ? "[1,2,3]" : ",[1,2,3]");
+    output_add_string(&body, "]}");
+    *length = body.length;
+    ck_assert(compression_pack(ENCODING_GZIP, &body));
+    char content_length[32];
+    snprintf(content_length, sizeof content_length, "%zu", body.length);
+    fastcgi_begin(&request, FASTCGI_RESPONDER, FASTCGI_KEEP);
+    fastcgi_parameter(&request, "REQUEST_METHOD", "POST");
+    fastcgi_parameter(&request, "REQUEST_URI", "/api/v1/batch-predict");
+    fastcgi_parameter(&request, "CONTENT_TYPE", "application/json");
+    fastcgi_parameter(&request, "CONTENT_LENGTH", content_length);
+    fastcgi_parameter(&request, "HTTP_CONTENT_ENCODING", "gzip");
+    fastcgi_parameter(&request, "HTTP_ACCEPT_ENCODING", "gzip");
+    fastcgi_body(&request, body.bytes, body.length);
+    output_free(&body);
+}
+
+/* A small body may make a large one, which is the side lane's; and a much larger one, which nobody's is. */
+START_TEST(packed_bodies_are_unpacked_where_there_is_time)
+{
+    size_t length;
+    start((const char *const[]){"frontend.large_body_bytes=4096", "frontend.max_body_bytes=40000", NULL});
+    int fd = connect_here();
+    for (int rows = 10; rows <= LARGE_ROWS; rows *= 20) {
+        make_packed_batch(rows, &length);
+        ck_assert_uint_lt(request.length, 1024);
+        for (size_t piece = request.length; piece > 100; piece /= 4) { /* whole, and from the spool */
+            fastcgi_next(&answer);
+            for (size_t at = 0; at < request.length; at += piece) {
+                send_bytes(fd, request.bytes + at, request.length - at < piece ? request.length - at : piece);
+                turn_loop();
+            }
+            reply(expect_request((uint32_t)rows), rows);
+            expect_status(fd, 200);
+        }
+    }
+    ck_assert_ptr_nonnull(strstr(answer.text, "Content-Encoding: gzip\r\n"));
+    make_packed_batch(HUGE_ROWS, &length);
+    ck_assert_uint_gt(length, 40000);
+    send_request(fd);
+    expect_status(fd, 413);
+    predict_over(fd);
+    close(fd);
+}
+END_TEST
+
+/* ---- questions to control sockets ---- */
+
+static void say_nothing(void *self, yyjson_val *command, yyjson_mut_doc *told)
+{
+    (void)command;
+    ++*(int *)self;
+    yyjson_mut_obj_add_arr(told, yyjson_mut_doc_get_root(told), "models");
+}
+
+START_TEST(statistics_are_asked_of_the_broker)
+{
+    int asked = 0;
+    start(NULL);
+    char path[512];
+    snprintf(path, sizeof path, "%s/broker.sock", config->runtime_directory);
+    int fd = connect_here(), gone = connect_here();
+    make_request("GET", "/v2/models/stats", "", 0);
+    send_request(fd); /* nobody listens */
+    expect_status(fd, 503);
+    struct control *control = control_listen(letters_loop, path, say_nothing, &asked);
+    ck_assert_ptr_nonnull(control);
+    send_request(gone);
+    WAIT_FOR(open_connections() == 2);
+    close(gone);
+    send_request(fd);
+    expect_status(fd, 200);
+    ck_assert_ptr_nonnull(strstr(answer.text, "{\"model_stats\":[]}"));
+    WAIT_FOR(open_connections() == 1);
+    ck_assert_int_gt(asked, 0);
+    predict_over(fd);
+    control_free(control);
+    close(fd);
+}
+END_TEST
+
 START_TEST(draining_finishes_what_is_under_way_and_accepts_no_more)
 {
     start(NULL);
@@ -941,6 +1036,8 @@ int main(void)
                                   without_descriptors_connections_wait,
                                   no_more_connections_than_the_bound_are_accepted,
                                   the_metrics_are_asked_of_the_collector,
+                                  packed_bodies_are_unpacked_where_there_is_time,
+                                  statistics_are_asked_of_the_broker,
                                   draining_finishes_what_is_under_way_and_accepts_no_more,
                                   draining_with_nothing_open_ends_at_once,
                                   the_end_frees_connections_in_every_state};
