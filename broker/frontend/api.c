@@ -254,15 +254,10 @@ static enum api_next handle_with_catalog(struct api *api, struct api_lane *lane,
     return API_RESPOND;
 }
 
-static bool is_prediction(enum call call)
-{
-    return call == CALL_PREDICT || call == CALL_BATCH_PREDICT;
-}
-
 /* A prediction that could not be written down where it must be (audit.when_full). */
 static bool refuse_unaudited(const struct api *api, enum call call, struct http_response *response)
 {
-    if (!is_prediction(call) || audited_accepts(api->audited))
+    if (!call_is_prediction(call) || audited_accepts(api->audited))
         return false;
     problem_status(response, 503, "the service cannot keep its records at the moment");
     response->retry_after = 1;
@@ -323,7 +318,7 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
     http_response_begin(response, request);
     struct called called =
         request->fault_status == 0 ? call_find(request) : (struct called){.call = CALL_OTHER};
-    audited_begin(api->audited, request, is_prediction(called.call), &call->note);
+    audited_begin(api->audited, request, call_is_prediction(called.call), &call->note);
     if (request->fault_status != 0) {
         problem_status(response, request->fault_status, "%s", request->fault);
         return API_RESPOND;
