@@ -9,7 +9,8 @@
 #include <yyjson.h>
 
 /* ork_ID_SECRETCHECK, parts of 0-9 A-Z a-z: ID is public and finds the key, SECRET is 190 bits, CHECK is
- * FNV-1a of all before it, modulo 62^6, so that what was mistyped or cut off is known for it without a look at any list.
+ * FNV-1a of all before it, modulo 62^6, so that what was mistyped or cut off is known for it without a look
+ * at any list.
  */
 #define API_KEY_PREFIX "ork_"
 enum {

@@ -150,12 +150,12 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {what_is_an_address_and_what_is_none,
-                                         an_address_is_written_as_it_is_read,
-                                         the_loopback_is_known,
-                                         limits_count_whole_networks_of_ipv6,
-                                         networks_have_what_begins_so,
-                                         a_network_is_written_as_it_is_read,
-                                         strange_networks_are_none,
-                                         lists_are_parted_by_commas_or_blanks};
+                                  an_address_is_written_as_it_is_read,
+                                  the_loopback_is_known,
+                                  limits_count_whole_networks_of_ipv6,
+                                  networks_have_what_begins_so,
+                                  a_network_is_written_as_it_is_read,
+                                  strange_networks_are_none,
+                                  lists_are_parted_by_commas_or_blanks};
     return SUITE_RUN("address", NULL, NULL, tests);
 }

@@ -235,6 +235,27 @@ START_TEST(socket_modes_are_octal)
 }
 END_TEST
 
+START_TEST(who_may_ask_is_said_in_words_that_are_known)
+{
+    static const char *const bad[][2] = {
+        {"auth.trusted_proxies=10.0.0.0/8 proxy",
+         "auth.trusted_proxies: expected addresses and networks, as 10.0.0.0/8, got \"proxy\""},
+        {"auth.web_server_scopes=predict,all",
+         "auth.web_server_scopes: expected predict, feedback, metrics or admin, got \"all\""},
+        {"auth.web_server_models=a/b",
+         "auth.web_server_models: expected names of models, or beginnings of such with a *, got \"a/b\""},
+    };
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        expect_setting_fault(bad[i][0], bad[i][1]);
+    }
+    errors = (struct config_errors){0};
+    load_setting("auth.trusted_proxies=10.0.0.0/8, ::1");
+    expect_good();
+    ck_assert_int_eq(loaded->auth_required, 1); /* unless somebody says otherwise */
+    ck_assert_str_eq(loaded->auth_keys_file, "/var/lib/outrigger/keys.json");
+}
+END_TEST
+
 START_TEST(listen_is_address_and_port)
 {
     static const char *const bad[] = {"9464",
@@ -537,6 +558,7 @@ int main(void)
         earlier_complaints_stay,
         words_are_checked,
         socket_modes_are_octal,
+        who_may_ask_is_said_in_words_that_are_known,
         listen_is_address_and_port,
         endpoints_are_checked,
         tcp_needs_keys_and_a_list,
