@@ -72,11 +72,10 @@ static void tokens_settled(void *self)
 static struct tokens *open_tokens(struct program *program, const struct config *config)
 {
     char reason[1024];
-    struct tokens *tokens = tokens_new(&(struct tokens_context){.config = config,
-                                                                .loop = program->loop,
-                                                                .settled = tokens_settled,
-                                                                .self = program},
-                                       reason, sizeof reason);
+    struct tokens *tokens = tokens_new(
+        &(struct tokens_context){
+            .config = config, .loop = program->loop, .settled = tokens_settled, .self = program},
+        reason, sizeof reason);
     if (tokens == NULL && *reason != '\0') {
         log_error("token: %s", reason);
         exit(1);
