@@ -52,9 +52,9 @@ bool jwk_same(const struct jwk *left, const struct jwk *right);
  * token without one is for the only key of its algorithm, where there is just one. NULL: there is none. */
 const struct jwk *jwk_set_find(const struct jwk_set *set, unsigned algorithm, struct text kid);
 
-/* True when `signature` is one of the key over the first two segments of `token`, a compact JWS (RFC 7515
- * section 7.1) whose third segment it is, decoded; `signed_length` counts the bytes of those two with the dot
- * between them. Any thread. */
+/* `token` is a compact JWS of three segments of strict base64url, which the caller has seen to. True when
+ * `signature` is one of the key over its first two (RFC 7515 section 7.1), and is its third, decoded;
+ * `signed_length` counts the bytes of those two with the dot between them. Any thread. */
 bool jwk_verify(const struct jwk *key, unsigned algorithm, struct text token, size_t signed_length,
                 const uint8_t *signature, size_t signature_length);
 /* The same for HS256. Takes as long whatever the signature is. */

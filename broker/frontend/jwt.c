@@ -4,7 +4,8 @@
  * JSON that asks for nothing that we do not know. What the header says of keys (jku, x5u, jwk, x5c) is
  * refused and never fetched: whoever made the token would choose what it is verified with (RFC 8725 section
  * 3.10). The key comes from our own set, by kid and algorithm; only then a signature is computed, and only
- * with a good one the claims are parsed. SPDX-License-Identifier: MIT */
+ * with a good one the claims are parsed. All three segments are decoded here before that: cjose ends the
+ * process at what is no base64url. SPDX-License-Identifier: MIT */
 #include "jwt.h"
 
 #include "base64url.h"
@@ -43,15 +44,22 @@ static const char *take_apart(struct text token, struct parts *parts)
     return parts->signature.length == 0 ? "the token has no signature" : NULL;
 }
 
-static yyjson_doc *read_segment(struct text segment, const char **why)
-{
+/* A segment, decoded. */
+struct segment {
     uint8_t bytes[JWT_BYTES_MAX];
-    ptrdiff_t count = base64url_decode(segment, bytes, sizeof bytes);
-    if (count < 0) {
-        *why = "a segment of the token is no base64url";
-        return NULL;
-    }
-    return strict_json_read((struct text){(const char *)bytes, (size_t)count}, why);
+    size_t length;
+};
+
+static const char *decode(struct text encoded, struct segment *segment)
+{
+    ptrdiff_t count = base64url_decode(encoded, segment->bytes, sizeof segment->bytes);
+    segment->length = count < 0 ? 0 : (size_t)count;
+    return count < 0 ? "a segment of the token is no base64url" : NULL;
+}
+
+static yyjson_doc *read_json(const struct segment *segment, const char **why)
+{
+    return strict_json_read((struct text){(const char *)segment->bytes, segment->length}, why);
 }
 
 /* ---- the header ---- */
@@ -124,22 +132,38 @@ static enum jwt_result check_signature(const struct jwt_policy *policy, const st
                : JWT_BAD;
 }
 
+/* The claims are decoded before the signature is looked at, and read after it: what is no base64url must not
+ * come to cjose, which ends the process then. */
+static enum jwt_result verify_parts(const struct jwt_policy *policy, const struct parts *parts,
+                                    struct segment *segment, const char **why)
+{
+    struct header header;
+    if ((*why = decode(parts->header, segment)) != NULL)
+        return JWT_BAD;
+    yyjson_doc *document = read_json(segment, why);
+    if (document == NULL)
+        return JWT_BAD;
+    enum jwt_result result = JWT_BAD;
+    *why = read_header(policy, yyjson_doc_get_root(document), &header);
+    if (*why == NULL)
+        *why = decode(parts->claims, segment);
+    if (*why == NULL)
+        result = check_signature(policy, &header, parts, why);
+    yyjson_doc_free(document); /* header.kid is a view of it */
+    return result;
+}
+
 enum jwt_result jwt_verify(const struct jwt_policy *policy, struct text token, yyjson_doc **claims,
                            const char **why)
 {
     struct parts parts;
-    struct header header;
+    struct segment segment; /* of the header, then of the claims */
     *claims = NULL;
     if ((*why = take_apart(token, &parts)) != NULL)
         return JWT_BAD;
-    yyjson_doc *document = read_segment(parts.header, why);
-    if (document == NULL)
-        return JWT_BAD;
-    *why = read_header(policy, yyjson_doc_get_root(document), &header);
-    enum jwt_result result = *why != NULL ? JWT_BAD : check_signature(policy, &header, &parts, why);
-    yyjson_doc_free(document); /* header.kid is a view of it */
+    enum jwt_result result = verify_parts(policy, &parts, &segment, why);
     if (result != JWT_GOOD)
         return result;
-    *claims = read_segment(parts.claims, why);
+    *claims = read_json(&segment, why);
     return *claims == NULL ? JWT_BAD : JWT_GOOD;
 }

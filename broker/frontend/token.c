@@ -210,11 +210,32 @@ static bool is_token(struct text token)
     return token.length > 0;
 }
 
+/* What else is known of whoever asks (where from) stays. */
+static void identify(struct identity *identity, const struct identity *found)
+{
+    identity->kind = found->kind;
+    identity->rights = found->rights;
+    identity->tenant = found->tenant;
+    identity->expires_at = found->expires_at;
+    memcpy(identity->name, found->name, sizeof identity->name);
+    memcpy(identity->models, found->models, sizeof identity->models);
+}
+
+static enum token_verdict check_token(struct tokens *tokens, struct text token, struct identity *found,
+                                      const char **why)
+{
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    SHA256((const uint8_t *)token.at, token.length, digest);
+    if (tokens->is_signed && (tokens->introspection == NULL || jwt_is_compact(token)))
+        return check_signed(tokens, digest, token, found, why);
+    return introspection_check(tokens->introspection, digest, token, found, why);
+}
+
 enum token_verdict tokens_check(void *self, struct text token, struct identity *identity, const char **why)
 {
     struct tokens *tokens = self;
+    struct identity found;
     CHECK_OBJECT(tokens, TOKENS_MAGIC);
-    uint8_t digest[SHA256_DIGEST_LENGTH];
     *why = "the token is longer than 8 KiB";
     if (token.length > JWT_BYTES_MAX)
         return TOKEN_BAD;
@@ -222,8 +243,8 @@ enum token_verdict tokens_check(void *self, struct text token, struct identity *
     if (!is_token(token))
         return TOKEN_BAD;
     *why = NULL;
-    SHA256((const uint8_t *)token.at, token.length, digest);
-    if (tokens->is_signed && (tokens->introspection == NULL || jwt_is_compact(token)))
-        return check_signed(tokens, digest, token, identity, why);
-    return introspection_check(tokens->introspection, digest, token, identity, why);
+    enum token_verdict verdict = check_token(tokens, token, &found, why);
+    if (verdict == TOKEN_GOOD)
+        identify(identity, &found);
+    return verdict;
 }

@@ -191,16 +191,27 @@ END_TEST
 /* Another text for the same bytes would be another token with the same signature. */
 START_TEST(every_changed_character_is_noticed)
 {
-    char *token = signer_token("EdDSA", signer_ed, "{\"alg\":\"EdDSA\"}", CLAIMS);
-    for (size_t i = 0; token[i] != '\0'; i++) {
-        const char *why;
-        char *changed = signer_text("%s", token);
-        changed[i] = token[i] == 'A' ? 'B' : 'A';
-        ck_assert_msg(verify(changed, &why) != JWT_GOOD, "%zu", i);
-        changed[i] = '=';
-        ck_assert_msg(verify(changed, &why) != JWT_GOOD, "%zu", i);
-        changed[i] = '\0';
-        ck_assert_msg(verify(changed, &why) != JWT_GOOD, "%zu", i);
+    static const struct {
+        const char *algorithm, *header;
+        EVP_PKEY **key;
+    } kinds[] = {{"EdDSA", "{\"alg\":\"EdDSA\"}", &signer_ed},
+                 {"ES256", "{\"alg\":\"ES256\"}", &signer_ec},
+                 {"RS256", RS256("rsa"), &signer_rsa},
+                 {"HS256", "{\"alg\":\"HS256\"}", &signer_ed}};
+    static const char others[] = "=AB+/ \n.\"\xff";
+    for (size_t kind = 0; kind < COUNT_OF(kinds); kind++) {
+        char *token = signer_token(kinds[kind].algorithm, *kinds[kind].key, kinds[kind].header, CLAIMS);
+        expect_good(token);
+        for (size_t i = 0; i < strlen(token); i++)
+            for (size_t j = 0; j < sizeof others; j++) { /* and the zero byte, which ends it */
+                const char *why;
+                char was = token[i];
+                if (was == others[j])
+                    continue;
+                token[i] = others[j];
+                ck_assert_msg(verify(token, &why) != JWT_GOOD, "%zu: %s", i, token);
+                token[i] = was;
+            }
     }
 }
 END_TEST
@@ -237,7 +248,7 @@ START_TEST(strict_base64url_alone_is_read)
     expect_bad(signer_text("%s.%s.%s\n", header, claims, signature), "base64url");
     expect_bad(signer_text("%s.%s.%s ", header, claims, signature), "base64url");
     expect_bad(signer_text("%.4s\t%s.%s.%s", header, header + 4, claims, signature), "base64url");
-    expect_bad(signer_text("%s.%s+.%s", header, claims, signature), "wrong");
+    expect_bad(signer_text("%s.%s+.%s", header, claims, signature), "base64url");
     expect_bad(signer_text("%s.%s.%.*s", header, claims, (int)strlen(signature) - 4, signature), "signature");
     expect_bad(signer_text("%s.%s.%s", header, claims, "A"), "base64url");
 }

@@ -93,6 +93,8 @@ int main(int argc, char **argv)
         reason, sizeof reason);
     if (probe.tokens == NULL) {
         fprintf(stderr, "%s\n", reason);
+        loop_free(probe.loop);
+        config_free(config);
         return 1;
     }
     loop_add(probe.loop, STDIN_FILENO, EPOLLIN, input, &probe);
