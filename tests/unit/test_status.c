@@ -264,6 +264,28 @@ START_TEST(successions_are_summed_up)
 }
 END_TEST
 
+START_TEST(rate_limits_are_told_where_there_are_some)
+{
+    static const struct {
+        const char *broker, *line;
+    } cases[] = {
+        {"{'limits':{'any':true,'refused':12,'redis':'away'}}",
+         "rate limits: 12 requests refused, redis is away\n"},
+        {"{'limits':{'any':true,'refused':0}}", "rate limits: 0 requests refused\n"},
+        {"{'limits':{'any':false,'refused':3}}", "rate limits: 3 requests refused\n"},
+        {"{'limits':{'any':false,'refused':0}}", NULL},
+        {"{}", NULL},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct status status = status_of("{" PROCESSES "," WANTED "}", cases[i].broker);
+        char *text = printed(print_plain, &status);
+        ck_assert((strstr(text, "rate limits") != NULL) == (cases[i].line != NULL));
+        ck_assert(cases[i].line == NULL || strstr(text, cases[i].line) != NULL);
+        free(text);
+    }
+}
+END_TEST
+
 START_TEST(colours_are_for_terminals)
 {
     struct status status = status_of("{" PROCESSES "," WANTED "}", KNOWN("ready", "1"));
@@ -367,6 +389,7 @@ int main(void)
         workers_that_are_not_managed_have_a_table_of_their_own,
         last_words_stand_below_the_tables,
         successions_are_summed_up,
+        rate_limits_are_told_where_there_are_some,
         colours_are_for_terminals,
         json_holds_both_answers,
         answers_of_other_forms_do_no_harm,

@@ -88,6 +88,19 @@ START_TEST(rates_are_those_between_the_looks)
 }
 END_TEST
 
+START_TEST(what_a_limit_refuses_is_of_the_model)
+{
+#define LIMITED(now, count)                                                                                  \
+    "{'epoch':5,'now_ms':" now ",'models':[{'model':'m','versions':[],'limited':" count "},"                 \
+    "{'model':'n','versions':[],'limited':" count "},{'model':'o','versions':[]}]}"
+    show_figures(LIMITED("1000", "10"), LIMITED("3000", "16"));
+    ck_assert_double_eq_tol(top->limited_rate, 6, 1e-9);
+    ck_assert_double_eq_tol(top->error_rate, 0, 1e-9);
+    show_figures(NULL, LIMITED("3000", "16"));
+    ck_assert_double_eq(top->limited_rate, TOP_UNKNOWN);
+}
+END_TEST
+
 START_TEST(what_cannot_be_compared_has_no_rate)
 {
     static const char *const befores[] = {
@@ -337,6 +350,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {rates_are_those_between_the_looks,
+                                  what_a_limit_refuses_is_of_the_model,
                                   what_cannot_be_compared_has_no_rate,
                                   a_version_that_was_not_there_began_at_nothing,
                                   processes_cost,

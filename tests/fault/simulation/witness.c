@@ -23,6 +23,7 @@
 struct entry {
     struct request_key key;
     uint64_t content; /* of the question */
+    bool again;       /* another broker had it, or the one before */
     UT_hash_handle hh;
     struct entry *next_free;
 };
@@ -125,6 +126,7 @@ static void saw_request(const struct port_message *message)
     ENSURE(entry != NULL);
     entry->key = key;
     entry->content = question.content;
+    entry->again = message->envelope.request.again;
     HASH_ADD(hh, books.open, key, sizeof entry->key, entry);
     books.testimony.requests++;
 }
@@ -173,7 +175,7 @@ static bool before_routing(const struct envelope *reject)
 {
     enum failure failure = reject->reject.failure;
     return failure == FAILURE_UNKNOWN_MODEL || failure == FAILURE_UNKNOWN_VERSION ||
-           failure == FAILURE_NOT_READY || failure == FAILURE_STOPPING;
+           failure == FAILURE_NOT_READY || failure == FAILURE_STOPPING || failure == FAILURE_RATE_LIMITED;
 }
 
 static void saw_answer(const struct peer *peer, const struct envelope *envelope,
@@ -194,6 +196,8 @@ static void saw_answer(const struct peer *peer, const struct envelope *envelope,
                 (unsigned long)solution.content, (unsigned long)entry->content);
         books.testimony.replies++;
     } else if (before_routing(envelope)) {
+        PROMISE(envelope->reject.failure != FAILURE_RATE_LIMITED || !entry->again,
+                "a rate limit refuses request %lu, which a broker had before", (unsigned long)entry->content);
         books.testimony.unrouted++;
     } else {
         books.testimony.rejects++;
