@@ -7,6 +7,7 @@
 #include "curve.h"
 #include "inspect.h"
 #include "route.h"
+#include "safety.h"
 #include "say.h"
 
 #include <errno.h>
@@ -170,6 +171,7 @@ static void check_all(struct check *check)
     check->cores = core_count();
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
+    safety_check(config, geteuid(), errors, &check->warnings);
     curve_check(config, errors);
     check->list = model_list_load(config->models_directory, errors);
     check->said = deployments_read(deployments_path(config, path), &check->warnings);
