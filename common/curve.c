@@ -6,6 +6,7 @@
 #include "curve.h"
 
 #include "allow.h"
+#include "secret.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -49,20 +50,39 @@ static bool refuse(char *reason, size_t capacity, const char *format, ...)
     return false;
 }
 
+static bool read_pair(const char *reference, bool take, struct key_pair *pair, char *why, size_t capacity)
+{
+    char fault[256];
+    struct secret *secret =
+        take ? secret_read(reference, why, capacity) : secret_peek(reference, why, capacity);
+    if (secret == NULL)
+        return false;
+    bool good = key_parse(secret_text(secret), pair, fault, sizeof fault);
+    if (good && *pair->secret_key == '\0') {
+        snprintf(fault, sizeof fault, "holds no secret-key");
+        key_wipe(pair, sizeof *pair);
+        good = false;
+    }
+    secret_free(secret);
+    if (!good)
+        snprintf(why, capacity, "%.4000s: %s", reference, fault);
+    return good;
+}
+
 /* Our own pair; the public key follows from the secret one, and must be that where the file says it. */
-static bool own_keys(const char *file, const char *parameter, struct curve_keys *keys, char *reason,
-                     size_t capacity)
+static bool own_keys(const char *reference, const char *parameter, bool take, struct curve_keys *keys,
+                     char *reason, size_t capacity)
 {
     struct key_pair pair;
     char why[4608], derived[KEY_LENGTH + 1];
     if (zmq_has("curve") != 1)
         return refuse(reason, capacity,
                       "tcp needs CURVE, which this libzmq was built without: install one with libsodium");
-    if (*file == '\0')
+    if (*reference == '\0')
         return refuse(reason, capacity,
                       "%s: tcp needs a key: make one with outrigger keygen, and name its secret file here",
                       parameter);
-    if (!key_read(file, true, &pair, why, sizeof why))
+    if (!read_pair(reference, take, &pair, why, sizeof why))
         return refuse(reason, capacity, "%s: %s", parameter, why);
     bool good = zmq_curve_public(derived, pair.secret_key) == 0 &&
                 (*pair.public_key == '\0' || key_equal(pair.public_key, derived));
@@ -72,13 +92,15 @@ static bool own_keys(const char *file, const char *parameter, struct curve_keys 
     if (good)
         return true;
     key_wipe(keys, sizeof *keys);
-    return refuse(reason, capacity, "%s: %s: its public-key is not that of its secret-key", parameter, file);
+    return refuse(reason, capacity, "%s: %s: its public-key is not that of its secret-key", parameter,
+                  reference);
 }
 
 bool curve_broker_keys(const struct config *config, struct curve_keys *keys, char *reason, size_t capacity)
 {
     *keys = (struct curve_keys){0};
-    return own_keys(config->broker_curve_secret_file, "broker.curve_secret_file", keys, reason, capacity);
+    return own_keys(config->broker_curve_secret_file, "broker.curve_secret_file", true, keys, reason,
+                    capacity);
 }
 
 /* The key itself, or the file that keygen wrote beside the secret one. */
@@ -103,7 +125,7 @@ static bool server_key(const char *value, char key[KEY_LENGTH + 1], char *reason
 bool curve_worker_keys(const struct config *config, struct curve_keys *keys, char *reason, size_t capacity)
 {
     *keys = (struct curve_keys){0};
-    if (!own_keys(config->worker_curve_secret_file, "worker.curve_secret_file", keys, reason, capacity))
+    if (!own_keys(config->worker_curve_secret_file, "worker.curve_secret_file", true, keys, reason, capacity))
         return false;
     if (server_key(config->worker_curve_server_key, keys->server_key, reason, capacity))
         return true;
@@ -123,7 +145,9 @@ void curve_check(const struct config *config, struct config_errors *errors)
                         curve_needed(config->broker_workers) ? "workers" : "askers");
     if (*config->broker_workers_tcp == '\0' && *config->broker_askers_tcp == '\0')
         return;
-    if (!curve_broker_keys(config, &keys, reason, sizeof reason))
+    keys = (struct curve_keys){0};
+    if (!own_keys(config->broker_curve_secret_file, "broker.curve_secret_file", false, &keys, reason,
+                  sizeof reason))
         config_complain(errors, "%s", reason);
     key_wipe(&keys, sizeof keys);
     struct allow_list *list = allow_read(config->broker_curve_allow, reason, sizeof reason);

@@ -4,6 +4,7 @@
 #include "options.h"
 
 #include "log.h"
+#include "safety.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -110,6 +111,7 @@ struct config *options_config(const struct options *options)
         exit(1);
     }
     log_open(options->name, config->log_level);
+    safety_limit_core(config);
     return config;
 }
 

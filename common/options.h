@@ -21,8 +21,8 @@ struct options {
 /* Parses; prints help or version and exits 0, or a complaint and exits 2. `summary` is one line on what the
  * program is, for --help. `name` is the default process name. */
 struct options options_parse(int argc, char **argv, const char *name, const char *summary);
-/* Loads the configuration that the options name, opens the log. Prints complaints and exits 1 when it is
- * wrong. */
+/* Loads the configuration that the options name, opens the log, forbids core files unless it allows them.
+ * Prints complaints and exits 1 when it is wrong. */
 struct config *options_config(const struct options *options);
 void options_free(struct options *options);
 

@@ -56,15 +56,17 @@ static const char *from_file(struct secret *secret, const char *path)
     return length < 0 ? complaint : NULL;
 }
 
-static const char *from_environment(struct secret *secret, const char *name)
+static const char *from_environment(struct secret *secret, const char *name, bool take)
 {
     char *value = getenv(name);
     if (value == NULL)
         return "is not in the environment";
     secret->length = strnlen(value, SECRET_MAX + 2);
     memcpy(secret->bytes, value, secret->length);
-    explicit_bzero(value, strlen(value)); /* /proc/PID/environ shows the very bytes */
-    unsetenv(name);
+    if (take) {
+        explicit_bzero(value, strlen(value)); /* /proc/PID/environ shows the very bytes */
+        unsetenv(name);
+    }
     return NULL;
 }
 
@@ -81,19 +83,19 @@ static const char *from_credential(struct secret *secret, const char *name)
     return from_file(secret, path);
 }
 
-static const char *fetch(struct secret *secret, const char *reference)
+static const char *fetch(struct secret *secret, const char *reference, bool take)
 {
     if (strncmp(reference, "credential:", 11) == 0)
         return from_credential(secret, reference + 11);
     if (strncmp(reference, "env:", 4) == 0)
-        return from_environment(secret, reference + 4);
+        return from_environment(secret, reference + 4, take);
     return from_file(secret, strncmp(reference, "file:", 5) == 0 ? reference + 5 : reference);
 }
 
-struct secret *secret_read(const char *reference, char *reason, size_t capacity)
+static struct secret *get(const char *reference, bool take, char *reason, size_t capacity)
 {
     struct secret *secret = new_secret();
-    const char *complaint = fetch(secret, reference);
+    const char *complaint = fetch(secret, reference, take);
     if (complaint == NULL && secret->length > 0 && secret->bytes[secret->length - 1] == '\n')
         secret->length--;
     if (complaint == NULL && secret->length == 0)
@@ -105,4 +107,14 @@ struct secret *secret_read(const char *reference, char *reason, size_t capacity)
     snprintf(reason, capacity, "%.*s: %s", NAME_BYTES, reference, complaint);
     secret_free(secret);
     return NULL;
+}
+
+struct secret *secret_read(const char *reference, char *reason, size_t capacity)
+{
+    return get(reference, true, reason, capacity);
+}
+
+struct secret *secret_peek(const char *reference, char *reason, size_t capacity)
+{
+    return get(reference, false, reason, capacity);
 }

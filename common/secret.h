@@ -17,6 +17,9 @@ struct secret;
  * lets us. NULL with `reason` (which never holds the value): no such thing, empty, longer than SECRET_MAX,
  * open to others. */
 struct secret *secret_read(const char *reference, char *reason, size_t capacity);
+/* The same for who only looks whether it is there, and starts the one who needs it: a variable stays in the
+ * environment. */
+struct secret *secret_peek(const char *reference, char *reason, size_t capacity);
 /* Its bytes, good until secret_free. */
 struct text secret_text(const struct secret *secret);
 /* Overwrites and frees it; NULL is fine. */

@@ -8,6 +8,7 @@
 #include "curve.h"
 #include "inspect.h"
 #include "route.h"
+#include "safety.h"
 #include "say.h"
 
 #include <errno.h>
@@ -181,6 +182,7 @@ static void check_all(struct check *check)
     check->cores = core_count();
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
+    safety_check(config, geteuid(), errors, &check->warnings);
     curve_check(config, errors);
     check_auth(check);
     check_tokens(check);

@@ -14,6 +14,7 @@
 #include "report.h"
 #include "rollout_hands.h"
 #include "runtime.h"
+#include "safety.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -123,6 +124,24 @@ static bool prepare_environment(const struct config *config, struct placement *p
     return true;
 }
 
+static void log_lines(enum log_level level, struct config_errors *errors)
+{
+    char *rest = errors->text;
+    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n"))
+        if (*line != '\0')
+            log_write(level, NULL, "%s", line);
+}
+
+/* False after a complaint: what is configured must not run like this. */
+static bool is_safe(const struct config *config)
+{
+    struct config_errors errors = {0}, warnings = {0};
+    safety_check(config, geteuid(), &errors, &warnings);
+    log_lines(LOG_WARNING, &warnings);
+    log_lines(LOG_ERROR, &errors);
+    return errors.count == 0;
+}
+
 /* Processes that were started with other sockets or directories cannot be ours. Those of the others are, and
  * so is their listening socket. False after a complaint: there is nothing to be supervised. */
 static bool take_heritage(const struct config *config, struct runtime *runtime, struct ledger *ledger,
@@ -195,8 +214,9 @@ int main(int argc, char **argv)
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
     struct config *config = options_config(&options);
     struct placement placement;
-    struct runtime *runtime =
-        keys_check(config) && prepare_environment(config, &placement) ? runtime_open(config) : NULL;
+    struct runtime *runtime = is_safe(config) && keys_check(config) && prepare_environment(config, &placement)
+                                  ? runtime_open(config)
+                                  : NULL;
     char path[RUNTIME_PATH_BYTES];
     bool new_socket;
     int status = 1;

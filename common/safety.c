@@ -1,0 +1,75 @@
+/* safety: who can change the configuration or a model runs code as us, so files that everybody can change are
+ * refused. Running as root is told and not refused: it is what containers and test machines do, and a
+ * supervisor that runs as root has no other user to become unless it is told one. SPDX-License-Identifier:
+ * MIT */
+#include "safety.h"
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void refuse_open(const char *path, const char *what, struct config_errors *errors)
+{
+    struct stat status;
+    if (*path == '\0' || stat(path, &status) != 0) /* what is not there is complained of elsewhere */
+        return;
+    if ((status.st_mode & S_IWOTH) != 0)
+        config_complain(errors, "%s: %s can be changed by everybody, who could run code here: chmod o-w it",
+                        path, what);
+}
+
+/* Another user's file is his to change. */
+static void warn_of_owner(const char *path, uid_t uid, struct config_errors *warnings)
+{
+    struct stat status;
+    if (*path != '\0' && stat(path, &status) == 0 && status.st_uid != 0 && status.st_uid != uid)
+        config_complain(warnings, "%s: belongs to user %u, who can change what runs as user %u", path,
+                        (unsigned)status.st_uid, (unsigned)uid);
+}
+
+static bool is_loopback(const char *listen)
+{
+    return *listen == '\0' || strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]:", 6) == 0;
+}
+
+static void warn_of_settings(const struct config *config, uid_t uid, struct config_errors *warnings)
+{
+    if (uid == 0 && config->run_as_root == 0)
+        config_complain(warnings,
+                        "this runs as root: start it as a user of its own (User= of systemd), or say "
+                        "run_as_root = true when that is meant");
+    if (config->core_dumps != 0)
+        config_complain(warnings, "core_dumps: a core file holds requests, keys and models");
+    if ((strtol(config->frontend_socket_mode, NULL, 8) & 07) != 0)
+        config_complain(
+            warnings,
+            "frontend.socket_mode: \"%s\" lets every user of this host past the web server; 0660 and "
+            "frontend.socket_group let in the web server alone",
+            config->frontend_socket_mode);
+    if (!is_loopback(config->collector_listen))
+        config_complain(warnings,
+                        "collector.listen: %s shows the metrics to whoever reaches it, without asking",
+                        config->collector_listen);
+    if (strcmp(config->audit_access, "none") == 0)
+        config_complain(warnings, "audit.access: with none nobody can tell later who asked for what");
+    if (strcmp(config->audit_payload, "full") == 0 && config->audit_predictions_per_mille > 0)
+        config_complain(warnings, "audit.payload: with full the audit log holds what people sent");
+}
+
+void safety_check(const struct config *config, uid_t uid, struct config_errors *errors,
+                  struct config_errors *warnings)
+{
+    refuse_open(config->file, "the configuration", errors);
+    refuse_open(config->models_directory, "the model repository", errors);
+    refuse_open(config->state_directory, "the folder of what must last", errors);
+    warn_of_owner(config->file, uid, warnings);
+    warn_of_settings(config, uid, warnings);
+}
+
+void safety_limit_core(const struct config *config)
+{
+    const struct rlimit none = {0, 0};
+    if (config->core_dumps == 0)
+        (void)setrlimit(RLIMIT_CORE, &none); /* lowering a limit is always allowed */
+}

@@ -1,0 +1,124 @@
+/* test_safety: what the supervisor does not start with, and what it warns of. SPDX-License-Identifier: MIT */
+#include "safety.h"
+
+#include "scratch_directory.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+static struct config config;
+static struct config_errors errors, warnings;
+
+static void set_up(void)
+{
+    static char mode[] = "0660", listen[] = "127.0.0.1:9464", access[] = "all", payload[] = "hash";
+    scratch_make();
+    config = (struct config){.file = (char *)scratch_file("outrigger.conf", ""),
+                             .models_directory = (char *)scratch_folder("models"),
+                             .state_directory = (char *)scratch_folder("state"),
+                             .frontend_socket_mode = mode,
+                             .collector_listen = listen,
+                             .audit_access = access,
+                             .audit_payload = payload};
+    errors = warnings = (struct config_errors){0};
+}
+
+static void look(uid_t uid)
+{
+    errors = warnings = (struct config_errors){0};
+    safety_check(&config, uid, &errors, &warnings);
+}
+
+START_TEST(what_is_ours_alone_is_fine)
+{
+    look(geteuid());
+    ck_assert_str_eq(errors.text, "");
+    config.run_as_root = 1;
+    look(geteuid());
+    ck_assert_str_eq(warnings.text, "");
+    config.file = (char[]){""}; /* the defaults */
+    config.models_directory = (char[]){"/nowhere/at/all"};
+    look(geteuid());
+    ck_assert_int_eq(errors.count + warnings.count, 0);
+}
+END_TEST
+
+START_TEST(what_everybody_can_change_is_refused)
+{
+    char *const paths[] = {config.file, config.models_directory, config.state_directory};
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        ck_assert_int_eq(chmod(paths[i], 0777), 0);
+        look(geteuid());
+        ck_assert_int_eq(errors.count, 1);
+        ck_assert_int_eq(strncmp(errors.text, paths[i], strlen(paths[i])), 0);
+        ck_assert_ptr_nonnull(strstr(errors.text, "chmod o-w"));
+        ck_assert_int_eq(chmod(paths[i], 0775), 0); /* a group is somebody's choice */
+        look(geteuid());
+        ck_assert_int_eq(errors.count, 0);
+    }
+}
+END_TEST
+
+static void expect_warning(const char *words)
+{
+    look(1000);
+    ck_assert_msg(strstr(warnings.text, words) != NULL, "%s", warnings.text);
+    ck_assert_int_eq(errors.count, 0);
+}
+
+START_TEST(what_is_surely_not_meant_is_warned_of)
+{
+    config.core_dumps = 1;
+    expect_warning("core_dumps: ");
+    config.frontend_socket_mode = (char[]){"0666"};
+    expect_warning("frontend.socket_mode: ");
+    config.collector_listen = (char[]){"0.0.0.0:9464"};
+    expect_warning("collector.listen: 0.0.0.0:9464");
+    config.audit_access = (char[]){"none"};
+    expect_warning("audit.access: ");
+    config.audit_payload = (char[]){"full"};
+    look(1000);
+    ck_assert_ptr_null(strstr(warnings.text, "audit.payload"));
+    config.audit_predictions_per_mille = 1;
+    expect_warning("audit.payload: ");
+}
+END_TEST
+
+START_TEST(root_is_warned_unless_it_is_meant)
+{
+    look(0);
+    ck_assert_ptr_nonnull(strstr(warnings.text, "run_as_root"));
+    look(1000);
+    ck_assert_ptr_null(strstr(warnings.text, "run_as_root"));
+    config.run_as_root = 1;
+    look(0);
+    ck_assert_ptr_null(strstr(warnings.text, "run_as_root"));
+}
+END_TEST
+
+START_TEST(no_core_is_left_unless_it_is_wanted)
+{
+    struct rlimit before, after;
+    ck_assert_int_eq(getrlimit(RLIMIT_CORE, &before), 0);
+    config.core_dumps = 1;
+    safety_limit_core(&config);
+    ck_assert_int_eq(getrlimit(RLIMIT_CORE, &after), 0);
+    ck_assert(before.rlim_cur == after.rlim_cur && before.rlim_max == after.rlim_max);
+    config.core_dumps = 0;
+    safety_limit_core(&config);
+    ck_assert_int_eq(getrlimit(RLIMIT_CORE, &after), 0);
+    ck_assert(after.rlim_cur == 0 && after.rlim_max == 0);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        what_is_ours_alone_is_fine,
+        what_everybody_can_change_is_refused,
+        what_is_surely_not_meant_is_warned_of,
+        root_is_warned_unless_it_is_meant,
+        no_core_is_left_unless_it_is_wanted,
+    };
+    return SUITE_RUN("safety", set_up, scratch_remove, tests);
+}
