@@ -85,7 +85,7 @@ struct http_response {
     const char *allow;    /* constant, NULL: no such header */
     uint64_t retry_after; /* seconds; 0: no such header */
     const char *cache_control; /* constant, NULL: no-store */
-    const char *policy;        /* header lines of a page, each ended by CR LF; at most HTTP_POLICY_MAX bytes */
+    const char *policy; /* header lines of a page, each ended by CR LF; at most HTTP_POLICY_MAX bytes */
     char extra[HTTP_EXTRA_MAX]; /* further header lines, each ended by CR LF */
     char id[HTTP_ID_MAX + 1];   /* X-Request-Id */
     bool head_only;             /* the answer to HEAD: write the head, keep the body */
