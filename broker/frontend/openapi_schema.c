@@ -38,10 +38,13 @@ static void add_named_number(struct output *out, const char *name, double value)
     add_number(out, value);
 }
 
-static void add_value(struct output *out, const struct schema_value *value)
+/* `base`: see base_of. */
+static void add_value(struct output *out, const char *base, const struct schema_value *value)
 {
     if (value->text != NULL)
         output_add_json(out, text_of(value->text));
+    else if (strcmp(base, "BOOL") == 0)
+        output_add_string(out, value->number != 0 ? "true" : "false");
     else
         add_number(out, value->number);
 }
@@ -78,18 +81,18 @@ static void add_reference(struct output *out, const char *base)
     output_add_char(out, '"');
 }
 
-static void add_allowed(struct output *out, const struct schema_field *field)
+static void add_allowed(struct output *out, const char *base, const struct schema_field *field)
 {
     output_add_string(out, ",\"enum\":[");
     for (size_t i = 0; i < field->allowed_count; i++) {
         if (i > 0)
             output_add_char(out, ',');
-        add_value(out, &field->allowed[i]);
+        add_value(out, base, &field->allowed[i]);
     }
     output_add_char(out, ']');
 }
 
-static void add_field(struct output *out, const struct schema_field *field)
+static void add_field(struct output *out, const char *base, const struct schema_field *field)
 {
     if (field->description != NULL && field->description[0] != '\0')
         add_text(out, ",\"description\":", field->description);
@@ -100,10 +103,10 @@ static void add_field(struct output *out, const struct schema_field *field)
     if (field->has_maximum)
         add_named_number(out, ",\"maximum\":", field->maximum);
     if (field->allowed_count > 0)
-        add_allowed(out, field);
+        add_allowed(out, base, field);
     if (field->optional) {
         output_add_string(out, ",\"default\":");
-        add_value(out, &field->standard);
+        add_value(out, base, &field->standard);
     }
 }
 
@@ -111,13 +114,14 @@ static void add_field(struct output *out, const struct schema_field *field)
 static void add_column(struct output *out, const struct catalog_version *version, size_t column, bool titled)
 {
     const struct schema_field *field = field_of(version, column);
-    add_reference(out, base_of(field, datatype_of(version, column)));
+    const char *base = base_of(field, datatype_of(version, column));
+    add_reference(out, base);
     if (titled && version->layout->names != NULL) {
         output_add_string(out, ",\"title\":");
         output_add_json(out, version->layout->names[column]);
     }
     if (field != NULL)
-        add_field(out, field);
+        add_field(out, base, field);
     output_add_char(out, '}');
 }
 
@@ -263,9 +267,9 @@ static void add_example_value(struct output *out, const struct catalog_version *
     enum datatype datatype = datatype_of(version, column);
     const char *base = base_of(field, datatype);
     if (field != NULL && field->optional)
-        add_value(out, &field->standard);
+        add_value(out, base, &field->standard);
     else if (field != NULL && field->allowed_count > 0)
-        add_value(out, &field->allowed[0]);
+        add_value(out, base, &field->allowed[0]);
     else if (strcmp(base, "BYTES") == 0)
         output_add_string(out, "\"text\"");
     else if (strcmp(base, "BOOL") == 0)

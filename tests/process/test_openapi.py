@@ -101,6 +101,10 @@ class Document:
         return [fault for index, each in enumerate(value if isinstance(value, list) else [])
                 for fault in self.faults(schema, each, f"{path}[{index}]")]
 
+    def _prefixItems(self, schemas, value, path, _):
+        return [fault for index, (schema, each) in enumerate(zip(schemas, value if isinstance(value, list) else []))
+                for fault in self.faults(schema, each, f"{path}[{index}]")]
+
     def _anyOf(self, schemas, value, path, _):
         faults = [self.faults(schema, value, path) for schema in schemas]
         return [] if [] in faults else [f"{path}: fits none", *sum(faults, [])]

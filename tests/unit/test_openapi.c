@@ -291,7 +291,7 @@ static void tell_described(void)
                                    .optional = true,
                                    .standard = {object_strdup("pro"), 0}});
     describe(0, 2, (struct schema_field){.has_minimum = true, .minimum = 0.5});
-    describe(0, 3, (struct schema_field){.type = SCHEMA_BOOLEAN});
+    describe(0, 3, (struct schema_field){.type = SCHEMA_BOOLEAN, .optional = true, .standard = {NULL, 1}});
     describe(0, 4, (struct schema_field){.type = SCHEMA_INTEGER, .optional = true, .standard = {NULL, 3}});
     describe(0, 5, (struct schema_field){VALUES({NULL, 1.5}, {NULL, 2})});
     describe(0, 6, (struct schema_field){.type = SCHEMA_INTEGER, .has_maximum = true, .maximum = -1});
@@ -307,11 +307,11 @@ START_TEST(a_column_is_told_with_all_that_is_known_of_it)
        "\"minimum\":18,\"maximum\":121},"
        "\"plan\":{\"$ref\":\"#/components/schemas/BYTES\",\"enum\":[\"basic\",\"pro\"],\"default\":\"pro\"},"
        "\"fee\":{\"$ref\":\"#/components/schemas/FP64\",\"minimum\":0.5},"
-       "\"phone\":{\"$ref\":\"#/components/schemas/BOOL\"},"
+       "\"phone\":{\"$ref\":\"#/components/schemas/BOOL\",\"default\":true},"
        "\"visits\":{\"$ref\":\"#/components/schemas/FP32\",\"type\":\"integer\",\"default\":3},"
        "\"score\":{\"$ref\":\"#/components/schemas/FP32\",\"enum\":[1.5,2]},"
        "\"left\":{\"$ref\":\"#/components/schemas/FP32\",\"type\":\"integer\",\"maximum\":-1}}");
-    is("/components/schemas/Row.m/anyOf/1/required", "[\"age\",\"fee\",\"phone\",\"score\",\"left\"]");
+    is("/components/schemas/Row.m/anyOf/1/required", "[\"age\",\"fee\",\"score\",\"left\"]");
     is("/components/schemas/Row.m/anyOf/0/prefixItems/4",
        "{\"$ref\":\"#/components/schemas/FP32\",\"title\":\"visits\",\"type\":\"integer\",\"default\":3}");
     is("/components/schemas/Row.m/anyOf/0/maxItems", "7");
@@ -323,9 +323,9 @@ START_TEST(examples_are_within_the_bounds)
     tell_described();
     write_document(&everything);
     is("/components/schemas/PredictRequest.m/examples/0",
-       "{\"features\":{\"age\":69,\"plan\":\"pro\",\"fee\":0.5,\"phone\":false,\"visits\":3,\"score\":1.5,"
+       "{\"features\":{\"age\":69,\"plan\":\"pro\",\"fee\":0.5,\"phone\":true,\"visits\":3,\"score\":1.5,"
        "\"left\":-1}}");
-    is("/components/schemas/BatchRequest.m/examples/1", "{\"instances\":[[69,\"pro\",0.5,false,3,1.5,-1]]}");
+    is("/components/schemas/BatchRequest.m/examples/1", "{\"instances\":[[69,\"pro\",0.5,true,3,1.5,-1]]}");
 }
 END_TEST
 
