@@ -368,6 +368,7 @@ class OnnxWorker(WorkerTest):
 
     def test_a_model_conf_that_does_not_fit_is_named(self):
         for conf, complaint in (('features = ("a");', "features: 1 names, but a row of the model has 30"),
+                                ('inputs = ({ name = "a"; });', "inputs: 1 columns, but a row of the model has 30"),
                                 ('labels = ("a", "b", "c");', "labels: 3 names, but output probabilities has 2")):
             version = self.directory / "models/unfit/1"
             version.mkdir(parents=True, exist_ok=True)
