@@ -143,6 +143,44 @@ class Schema(unittest.TestCase):
                          if entry["model"] == "sum")
             self.assertEqual(entry["fields"][2], {"name": "level", "allowed": [1.0, 2.0, 4.0], "required": True})
 
+    # ---- versions that take other inputs ----
+
+    def versions_of(self, count=20):
+        answers = [self.ask("sum/predict", {"features": [1, 2, 3, 4]}) for _ in range(count)]
+        self.assertEqual({status for status, _ in answers}, {200}, answers)
+        return {answer["model_version"] for _, answer in answers}
+
+    def test_versions_that_share_a_route_take_the_same_inputs(self):
+        how = ("version 2 of sum takes other inputs than version 1, so they cannot share a route: input features: "
+               "the shapes of version 1 and version 2 differ")
+        canary = 'version = "1"; serve = "all"; route = { arms = ( { version = "2"; percent = 50; } ); };'
+        self.add("sum", "model.echo", "features = 4;", canary)
+        for version, features in (("2", 5), ("3", 4)):
+            (self.repository / "sum" / version).mkdir()
+            (self.repository / "sum" / version / "model.echo").write_text(f"features = {features};")
+        with Stack(web="nginx", models=self.repository) as self.stack:
+            self.stack.wait(self.stack.serves, "not all versions serve")
+            self.assertEqual(self.versions_of(), {"1"})     # model.conf may name it: nothing is led there
+            for words in (("route", "sum", "--canary", "2=50"), ("route", "sum", "--shadow", "2=100"),
+                          ("route", "sum", "--canary", "3=10", "--shadow", "2=100")):
+                done = self.stack.outrigger(*words)
+                self.assertEqual(done.returncode, 1, (words, done))
+                self.assertIn(how, done.stderr)
+            self.assertEqual(self.stack.outrigger("route", "sum", "set", "{}").returncode, 0)
+            done = self.stack.outrigger("rollout", "sum", "2", "--steps", "50", "--every", "1s", "--wait", "100s")
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn("takes other inputs", done.stdout + done.stderr)
+            done = self.stack.outrigger("route", "sum", "--canary", "3=50")
+            self.assertEqual(done.returncode, 0, done)
+            self.assertEqual(self.versions_of(), {"1", "3"})
+            done = self.stack.outrigger("promote", "sum", "2")
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn("version 3 of sum takes other inputs than version 2", done.stderr)
+            self.assertEqual(self.stack.outrigger("route", "sum", "set", "{}").returncode, 0)
+            done = self.stack.outrigger("promote", "sum", "2")      # alone it may
+            self.assertEqual(done.returncode, 0, done)
+            self.assertEqual(self.ask("sum/predict", {"features": [1, 2, 3, 4, 5]})[1]["model_version"], "2")
+
     def test_check_refuses_what_does_not_fit(self):
         self.add("sum", "model.echo", "features = 3;", INPUTS)
         self.add("bad", "model.echo", "features = 1;", 'inputs = (\n{ name = "a"; minimum = 2;\n  maximum = 1; });')
