@@ -6,6 +6,8 @@
  *   {"command":"status"}                every worker and every model version, for `outrigger status`
  *   {"command":"figures"}               what became of the requests of each version since the broker began
  *   {"command":"statistics"}            how long they took, part by part, and how large batches were
+ *   {"command":"inputs","model":M,"one":V,"other":V}
+ *                                       whether the two versions take the same inputs ("same"), or "how" not
  *   {"command":"reload"}                the model repository changed
  *   {"command":"routes"}                the operator said something: every request that comes after the
  * answer follows the stable versions and routes of deployments.json
@@ -16,6 +18,7 @@
 #include "admin.h"
 
 #include "clock.h"
+#include "likeness.h"
 
 #include <utlist.h>
 
@@ -216,6 +219,20 @@ static void worker_failed(struct broker *broker, yyjson_val *request, yyjson_mut
     yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "known", known);
 }
 
+/* What nobody knows is the same. */
+static void inputs(struct broker *broker, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    char how[512] = "";
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(reply);
+    struct model *model = model_find(broker_models(broker), text_in(request, "model"));
+    const struct version *one = model == NULL ? NULL : model_version(model, text_in(request, "one"));
+    const struct version *other = model == NULL ? NULL : model_version(model, text_in(request, "other"));
+    bool same = one == NULL || other == NULL || likeness_of_inputs(one, other, how, sizeof how);
+    yyjson_mut_obj_add_bool(reply, root, "same", same);
+    if (!same)
+        yyjson_mut_obj_add_strcpy(reply, root, "how", how);
+}
+
 void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 {
     struct broker *broker = self;
@@ -227,6 +244,8 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         figures(broker, reply);
     } else if (command != NULL && strcmp(command, "statistics") == 0) {
         statistics(broker, reply);
+    } else if (command != NULL && strcmp(command, "inputs") == 0) {
+        inputs(broker, request, reply);
     } else if (command != NULL && strcmp(command, "reload") == 0) {
         broker_reload(broker);
     } else if (command != NULL && strcmp(command, "routes") == 0) {
@@ -237,8 +256,8 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
         control_refuse(
-            reply, "the broker knows status, figures, statistics, reload, reload-keys, routes, worker-gone "
-                   "and worker-failed");
+            reply, "the broker knows status, figures, inputs, statistics, reload, reload-keys, routes, "
+                   "worker-gone and worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "deployments.h"
+#include "likeness.h"
 #include "log.h"
 #include "schema.h"
 
@@ -151,12 +152,26 @@ static bool in_repository(const struct version *version)
     return false;
 }
 
+/* The version, if the route may lead requests to it that were checked against the stable one; else NULL. */
+static struct version *fit_for_route(const struct model *model, const char *name)
+{
+    char how[512];
+    struct version *version = model_version((struct model *)model, text_of(name));
+    if (version == NULL || model->stable == NULL ||
+        likeness_of_inputs(model->stable, version, how, sizeof how))
+        return version;
+    log_warning("%s: the route leads nothing to version %s, whose inputs are others than those of the stable "
+                "one: %s",
+                model->name, name, how);
+    return NULL;
+}
+
 /* The version that takes the traffic needs no copies of it. */
 static void settle_shadow(struct model *model)
 {
     const struct route_arm *arm = &model->route->shadow;
     struct version *version =
-        arm->version == NULL || arm->weight == 0 ? NULL : model_version(model, text_of(arm->version));
+        arm->version == NULL || arm->weight == 0 ? NULL : fit_for_route(model, arm->version);
     model->shadow.version = version == model->stable ? NULL : version;
     model->shadow.weight = arm->weight;
     model->shadow.copies = NULL;
@@ -178,18 +193,23 @@ static bool is_kept(const struct model_table *table, const struct version *versi
            (said != NULL && deployment_lists(&said->loaded, version->name));
 }
 
-/* What follows for its versions from the model's route and stable version, and from which versions there are.
- */
-static void settle(const struct model_table *table, struct model *model)
+/* Also when a version said what it takes, and it is something else than before. */
+static void settle_arms(struct model *model)
 {
     model->arm_count = model->route->arm_count;
     model->stable_weight = route_rest(model->route);
     for (size_t i = 0; i < model->arm_count; i++) {
         const struct route_arm *arm = &model->route->arms[i];
-        model->arms[i] =
-            (struct model_arm){arm->version, model_version(model, text_of(arm->version)), arm->weight};
+        model->arms[i] = (struct model_arm){arm->version, fit_for_route(model, arm->version), arm->weight};
     }
     settle_shadow(model);
+}
+
+/* What follows for its versions from the model's route and stable version, and from which versions there are.
+ */
+static void settle(const struct model_table *table, struct model *model)
+{
+    settle_arms(model);
     struct version *version;
     DL_FOREACH2(model->versions, version, next)
     {
@@ -496,11 +516,15 @@ void version_set_schema(struct version *version, struct text schema)
     uint8_t *bytes = object_alloc(length);
     memcpy(bytes, schema.at, length);
     expect_costs(version, costs, schema_take_costs(bytes, &length, costs));
-    if (version->schema_length != length || (length > 0 && memcmp(version->schema, bytes, length) != 0))
-        cache_empty(version->model->cache, version); /* those were answers of another model */
+    bool changed =
+        version->schema_length != length || (length > 0 && memcmp(version->schema, bytes, length) != 0);
     free(version->schema);
     version->schema = bytes;
     version->schema_length = length;
+    if (!changed)
+        return;
+    cache_empty(version->model->cache, version); /* those were answers of another model */
+    settle_arms(version->model);
 }
 
 void version_set_fault(struct version *version, struct text reason, bool all)

@@ -49,7 +49,7 @@ struct version {
 /* A version that the route gives a part of the requests. */
 struct model_arm {
     const char *name;        /* a view of the route */
-    struct version *version; /* NULL: not known here */
+    struct version *version; /* NULL: not known here, or one that takes other inputs */
     uint32_t weight;         /* of ROUTE_WHOLE */
 };
 

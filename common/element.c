@@ -45,6 +45,20 @@ bool element_write_floats(yyjson_val *values, size_t count, bool allow_nan, uint
     return good;
 }
 
+bool element_write_listed_floats(yyjson_val *const *values, size_t count, bool allow_nan, uint8_t *place)
+{
+    bool good = true;
+    for (size_t i = 0; i < count; i++) {
+        double number;
+        if (!as_double(values[i], &number))
+            return false;
+        float element = (float)number;
+        good &= isfinite(element) || (allow_nan && !isfinite(number));
+        memcpy(place + i * sizeof element, &element, sizeof element);
+    }
+    return good;
+}
+
 /* ---- whole numbers ---- */
 
 #define TWO_TO_63 9223372036854775808.0

@@ -15,6 +15,8 @@ bool element_write(enum datatype datatype, yyjson_val *value, bool allow_nan, ui
 /* Writes `count` values that follow one another in memory (a flat array's) as FP32. False when one of them is
  * refused; element_write says which. */
 bool element_write_floats(yyjson_val *values, size_t count, bool allow_nan, uint8_t *place);
+/* The same for values that lie anywhere. */
+bool element_write_listed_floats(yyjson_val *const *values, size_t count, bool allow_nan, uint8_t *place);
 /* Why element_write refuses: "expected a number, got a string". Returns `text`. */
 const char *element_explain(enum datatype datatype, yyjson_val *value, char text[ELEMENT_TEXT_MAX]);
 /* What element_write takes: "a number", "a whole number", ... */

@@ -105,14 +105,14 @@ static bool depth_ok(yyjson_val *value, size_t levels)
     if (yyjson_is_arr(value)) {
         yyjson_arr_foreach(value, at, count, member)
         {
-            if (!depth_ok(member, levels - 1))
+            if (yyjson_is_ctn(member) && !depth_ok(member, levels - 1))
                 return false;
         }
         return true;
     }
     yyjson_obj_foreach(value, at, count, key, member)
     {
-        if (!depth_ok(member, levels - 1))
+        if (yyjson_is_ctn(member) && !depth_ok(member, levels - 1))
             return false;
     }
     return true;

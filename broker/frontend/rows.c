@@ -86,14 +86,17 @@ static bool find_column(const struct layout *layout, struct text name, size_t gu
     return layout_find(layout, name, column);
 }
 
-/* True when those of an object that are missing need not be there. */
-static bool may_be_missing(const struct rows *rows, yyjson_val **ordered)
+/* Puts the defaults in the places of those that are missing. False when one is missing that must be there. */
+static bool fill_missing(const struct rows *rows, yyjson_val **ordered)
 {
     if (!fields_optional(rows->fields))
         return false;
-    for (size_t column = 0; column < rows->width; column++)
-        if (ordered[column] == NULL && fields_standard(rows->fields, column) == NULL)
+    for (size_t column = 0; column < rows->width; column++) {
+        if (ordered[column] == NULL)
+            ordered[column] = fields_standard(rows->fields, column);
+        if (ordered[column] == NULL)
             return false;
+    }
     return true;
 }
 
@@ -113,7 +116,7 @@ static bool order_object(const struct rows *rows, yyjson_val *row, yyjson_val **
         ordered[column] = value;
         guess = column + 1;
     }
-    return count == rows->width || may_be_missing(rows, ordered);
+    return count == rows->width || fill_missing(rows, ordered);
 }
 
 static bool begin_row(const struct rows *rows, yyjson_val *row, yyjson_val **ordered,
@@ -126,21 +129,31 @@ static bool begin_row(const struct rows *rows, yyjson_val *row, yyjson_val **ord
     return order_object(rows, row, ordered);
 }
 
+/* A row of nothing but numbers for the one input. `values` has begun it. */
+static bool write_floats(struct places *places, yyjson_val *row, const struct row_values *values)
+{
+    const struct rows *rows = places->rows;
+    uint8_t *place = places->data[0];
+    bool good =
+        values->ordered != NULL
+            ? element_write_listed_floats(values->ordered, rows->width, rows->allow_nan, place)
+            : unsafe_yyjson_arr_is_flat(row) &&
+                  element_write_floats(unsafe_yyjson_get_first(row), rows->width, rows->allow_nan, place);
+    if (good)
+        places->data[0] += rows->width * sizeof(float);
+    return good;
+}
+
 static bool write_row(struct places *places, yyjson_val *row, yyjson_val **ordered)
 {
     const struct rows *rows = places->rows;
-    if (rows->layout->single_float && yyjson_is_arr(row)) {
-        if (unsafe_yyjson_arr_is_flat(row) && element_write_floats(unsafe_yyjson_get_first(row), rows->width,
-                                                                   rows->allow_nan, places->data[0])) {
-            places->data[0] += rows->width * sizeof(float);
-            return true;
-        }
-        if (rows->fields == NULL)
-            return false; /* else a null or a boolean may stand for a number */
-    }
     struct row_values values;
     if (!begin_row(rows, row, ordered, &values))
         return false;
+    if (rows->layout->single_float && write_floats(places, row, &values))
+        return true;
+    if (rows->layout->single_float && rows->fields == NULL)
+        return false; /* else a null or a boolean may stand for a number */
     for (size_t input = 0; input < rows->layout->input_count; input++)
         for (size_t column = 0; column < layout_columns(rows->layout, input, rows->width); column++)
             if (!put(places, input, next_value(rows->fields, &values)))

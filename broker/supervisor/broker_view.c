@@ -7,6 +7,7 @@
 #include "control.h"
 #include "runtime.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { STATUS_MS = 200 };
@@ -103,6 +104,22 @@ bool broker_view_load(struct broker_view *view, const char *model, const char *v
     seen->open = broker_view_open(view, model, version);
     seen->known = yyjson_get_bool(yyjson_obj_get(entry, "known"));
     return true;
+}
+
+bool broker_view_same_inputs(struct broker_view *view, const char *model, const char *one, const char *other,
+                             char *how, size_t capacity)
+{
+    char path[RUNTIME_PATH_BYTES], *line; /* names are ASCII without quotes */
+    ENSURE(asprintf(&line, "{\"command\":\"inputs\",\"model\":\"%s\",\"one\":\"%s\",\"other\":\"%s\"}", model,
+                    one, other) >= 0);
+    yyjson_doc *answer = control_call(runtime_path(view->config, "broker.sock", path), line, STATUS_MS);
+    yyjson_val *root = yyjson_doc_get_root(answer);
+    bool same = !yyjson_is_false(yyjson_obj_get(root, "same"));
+    const char *said = yyjson_get_str(yyjson_obj_get(root, "how"));
+    snprintf(how, capacity, "%s", same || said == NULL ? "" : said);
+    yyjson_doc_free(answer);
+    free(line);
+    return same;
 }
 
 static int by_pid(const void *left, const void *right)

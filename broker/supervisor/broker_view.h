@@ -25,6 +25,11 @@ int64_t broker_view_answered(struct broker_view *view, pid_t pid);
 /* The requests that are queued for this version, or in the hands of its workers. */
 int64_t broker_view_open(struct broker_view *view, const char *model, const char *version);
 
+/* False when the broker knows that two versions of a model take different inputs; `how` (cut at `capacity`)
+ * says what differs. Asked anew each time. True when it does not know, or does not answer. */
+bool broker_view_same_inputs(struct broker_view *view, const char *model, const char *one, const char *other,
+                             char *how, size_t capacity);
+
 /* What the broker says of the load of a version; false when it says nothing. `now`, `running` and `room` are
  * the caller's. */
 bool broker_view_load(struct broker_view *view, const char *model, const char *version,

@@ -17,6 +17,7 @@
 #include "parameter.h"
 #include "petition.h"
 #include "readiness.h"
+#include "shared_inputs.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -330,8 +331,23 @@ bool deploy_locate(struct deploy *deploy, const struct plan *plan)
 
 /* ---- moving ---- */
 
-static bool may_move(struct deploy *deploy, const struct plan_model *model, bool *ask_again)
+/* A promotion to a version that takes other inputs than those it would share the route with is refused; any
+ * other way in which traffic moves is not stopped by that. */
+static bool may_promote(const struct deploy *deploy, const struct plan *plan, const struct plan_model *model,
+                        char *why)
 {
+    const struct job *job = job_that_moves((struct deploy *)deploy, model->name);
+    const struct model_config *config = model_list_find(plan->repository, text_of(model->name));
+    if (job == NULL || job->kind != WISH_PROMOTE || config == NULL)
+        return true;
+    return shared_inputs_fit(deploy->view, model->name, deployment_route(config, deploy->said), model->wanted,
+                             why, REASON_BYTES);
+}
+
+static bool may_move(struct deploy *deploy, const struct plan *plan, const struct plan_model *model,
+                     bool *ask_again)
+{
+    char why[REASON_BYTES];
     const struct plan_version *next =
         model->wanted == NULL || model->stopped ? NULL : plan_version(model, model->wanted);
     if (next == NULL || is_text(model->serving, model->wanted))
@@ -339,7 +355,8 @@ static bool may_move(struct deploy *deploy, const struct plan_model *model, bool
     const struct job *job = job_that_moves(deploy, model->name);
     bool hurried = job != NULL && job->kind == WISH_ROLLBACK;
     return (hurried && readiness_serving(deploy->members, deploy->view, next, ask_again) > 0) ||
-           readiness_settled(deploy->members, deploy->view, next, ask_again);
+           (readiness_settled(deploy->members, deploy->view, next, ask_again) &&
+            may_promote(deploy, plan, model, why));
 }
 
 static bool move(struct deploy *deploy, const struct plan_model *model)
@@ -420,6 +437,14 @@ static enum verdict judge_counts(struct deploy *deploy, const struct plan_model 
     return failure != NULL ? GIVE_UP : GO_ON;
 }
 
+static enum verdict judge_inputs(struct deploy *deploy, const struct plan_model *model, const struct job *job,
+                                 char *why)
+{
+    return shared_inputs_fit(deploy->view, model->name, job->route, model->serving, why, REASON_BYTES)
+               ? CAME_TRUE
+               : GIVE_UP;
+}
+
 static enum verdict judge(struct deploy *deploy, const struct plan *plan, const struct job *job, char *why,
                           bool *ask_again)
 {
@@ -438,19 +463,24 @@ static enum verdict judge(struct deploy *deploy, const struct plan *plan, const 
         if (failure != NULL)
             snprintf(why, REASON_BYTES, "version %s of %s does not get ready, %s stays: %s", next->version,
                      model->name, model->serving == NULL ? "none" : model->serving, failure);
-        return failure == NULL ? GO_ON : GIVE_UP;
+        if (failure != NULL)
+            return GIVE_UP;
+        return next != NULL && readiness_settled(deploy->members, deploy->view, next, ask_again) &&
+                       !may_promote(deploy, plan, model, why)
+                   ? GIVE_UP
+                   : GO_ON;
     }
     if (job->kind == WISH_SCALE)
         return judge_counts(deploy, model, why, ask_again);
     if (job->at_once)
-        return CAME_TRUE;
+        return judge_inputs(deploy, model, job, why);
     for (size_t i = 0; i < job->asked.count; i++)
         if (plan_found(model, job->asked.names[i]) == NULL)
             return GIVE_UP;
     enum verdict verdict = judge_versions(deploy, model, job, why, ask_again);
     if (job->kind == WISH_RELOAD && verdict == CAME_TRUE && !all_gone(deploy, plan, job))
         return GO_ON;
-    return verdict;
+    return verdict == CAME_TRUE ? judge_inputs(deploy, model, job, why) : verdict;
 }
 
 /* What has come true is written where it was not yet. False when it cannot be. */
@@ -514,7 +544,7 @@ bool deploy_advance(struct deploy *deploy, const struct plan *plan, bool *ask_ag
     CHECK_OBJECT(deploy, DEPLOY_MAGIC);
     bool changed = false;
     for (size_t i = 0; i < plan->model_count; i++)
-        if (may_move(deploy, &plan->models[i], ask_again) && may_write(deploy, ask_again))
+        if (may_move(deploy, plan, &plan->models[i], ask_again) && may_write(deploy, ask_again))
             changed = move(deploy, &plan->models[i]) || changed;
     if (changed) /* the jobs are judged by a plan that knows of it */
         return true;

@@ -8,6 +8,7 @@
 #include "deploy.h"
 #include "readiness.h"
 #include "runtime.h"
+#include "shared_inputs.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,6 +118,10 @@ static enum rollout_version version(void *self, const char *name, const char *wa
     const struct plan_version *planned = plan_version(model_of(hands, name), wanted);
     bool ready = readiness_settled(fleet_members(hands->fleet), hands->view, planned, &ask_again);
     broker_view_forget(hands->view);
+    const struct route only = {.shadow = {.version = (char *)wanted}};
+    if (ready &&
+        !shared_inputs_fit(hands->view, name, &only, model_of(hands, name)->serving, reason, capacity))
+        return ROLLOUT_VERSION_FAILED;
     return ready ? ROLLOUT_VERSION_READY : ROLLOUT_VERSION_LOADING;
 }
 

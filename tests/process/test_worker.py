@@ -368,6 +368,7 @@ class OnnxWorker(WorkerTest):
 
     def test_a_model_conf_that_does_not_fit_is_named(self):
         for conf, complaint in (('features = ("a");', "features: 1 names, but a row of the model has 30"),
+                                ('inputs = ({ name = "a"; });', "inputs: 1 columns, but a row of the model has 30"),
                                 ('labels = ("a", "b", "c");', "labels: 3 names, but output probabilities has 2")):
             version = self.directory / "models/unfit/1"
             version.mkdir(parents=True, exist_ok=True)
@@ -491,6 +492,42 @@ class PickleWorker(WorkerTest):
         estimator = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
         answers = self.check(estimator, self.rows, "regression")
         np.testing.assert_allclose(np.concatenate([a["prediction"] for a in answers]), self.rows @ [1, 2, 3])
+
+    def test_the_inputs_of_model_conf(self):
+        estimator = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
+        _, schema = self.start_pickle(estimator, '''
+            allow_nan = true; queue: { timeout_ms = 700 };
+            inputs = ( { name = "a"; description = "one, " "{ two }"; min = 0x1; maximum = 1.5e1 } /* ; */
+                       { name = "b"; type = "boolean"; default = true; },
+                       { name = "c"; allowed = [1L, 2L]; required = false; } );''')
+        self.assertEqual(schema["features"], ["a", "b", "c"])
+        self.assertEqual(schema["timeout_ms"], 700)
+        nan = schema["fields"][2].pop("default")
+        self.assertNotEqual(nan, nan)
+        self.assertEqual(schema["fields"], [
+            {"name": "a", "description": "one, { two }", "min": 1, "max": 15.0},
+            {"name": "b", "type": "boolean", "default": True, "required": False},
+            {"name": "c", "allowed": [1, 2], "required": False}])
+
+    def test_inputs_that_do_not_fit_are_named(self):
+        column = '{ name = "%s"; }'
+        three = [column % name for name in "abc"]
+        for inputs, complaint in (
+                (three[:2], "inputs: 2 columns, but a row of the model has 3 values"),
+                (three[:2] + three[:1], "inputs: a name stands there twice"),
+                (three[:2] + ['{ name = "c"; type = "string"; }'], "inputs[2] (c): the model takes no string there"),
+                (three[:2] + ['{ name = "c"; min = 2; max = 1; }'], "inputs[2] (c): the minimum is above the maximum"),
+                (three[:2] + ['{ name = "c"; required = false; }'],
+                 "inputs[2] (c): may be left out and has no default"),
+                (three[:2] + ['{ name = "c"; minimun = 1; }'], "inputs[2] (c): unknown key minimun"),
+                (three[:2] + ['{ nam = "c"; }'], "inputs[2]: expected a column with a name"),
+                (three[:2] + ['{ name = "c" min'], "syntax error at min")):
+            with self.subTest(complaint=complaint):
+                (self.directory / "model.pkl").write_bytes(pickle.dumps(
+                    LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])))
+                worker = self.python(self.directory / "model.pkl", f"inputs = ( {', '.join(inputs)} );")
+                self.assertEqual(worker.wait(), 1)
+                self.assertIn(f"model.conf: {complaint}", worker.stderr())
 
     def gate(self, estimator, *requests, conf='features = ("a", "b", "c");'):
         """A worker whose golden.json holds these requests."""

@@ -2,6 +2,7 @@
  * changes or a version fails, and that no answer is kept across versions. SPDX-License-Identifier: MIT */
 #include "admin.h"
 #include "broker_scene.h"
+#include "example_fields.h"
 #include "suite.h"
 
 #define HALF    "version = \"1\"; route = { arms = ( { version = \"2\"; percent = 50; } ); };"
@@ -81,6 +82,62 @@ static struct text served_by(struct end *first, struct end *second)
     scene_result(taken, scene_letter->envelope.id, "y");
     return scene_next(asker, VERB_REPLY)->reply.version;
 }
+
+/* A worker that says what it takes: one number, which may be what the text says. */
+static struct end *worker_that_takes(const char *version, uint32_t pid, const char *fields)
+{
+    static const struct example_tensor x = {"x", DATATYPE_FP32, {-1, 1}}, y = {"y", DATATYPE_FP32, {-1, 1}};
+    struct envelope ready = scene_ready(pid);
+    struct schema *schema = schema_new();
+    size_t length;
+    example_inputs(schema, &x, 1);
+    example_outputs(schema, &y, 1);
+    example_fields(schema, fields);
+    uint8_t *bytes = schema_encode(schema, &length);
+    struct end *worker = scene_connect(scene_config->broker_workers);
+    scene_next(worker, VERB_BEAT);
+    ready.ready.version = text_of(version);
+    end_send_all(worker, &ready, &(struct text){(const char *)bytes, length}, 1);
+    WAIT_FOR(pool_find_pid(broker_pool(scene_broker), pid) != NULL);
+    scene_pids[worker - scene_ends] = pid;
+    free(bytes);
+    schema_free(schema);
+    return worker;
+}
+
+/* All of the next requests are answered by that one. */
+static void all_go_to(struct end *one, struct end *other, const char *version, uint64_t id)
+{
+    for (uint64_t end = id + 4; id < end; id++) {
+        scene_ask(asker, id, "x");
+        ck_assert(text_is(served_by(one, other), version));
+    }
+}
+
+START_TEST(an_arm_with_other_inputs_gets_nothing)
+{
+    start(ALL);
+    struct end *first = worker_that_takes("1", 1, "[{'name': 'a', 'max': 9}]");
+    struct end *second = worker_that_takes("2", 2, "[{'name': 'a', 'max': 8}]");
+    all_go_to(first, second, "1", 1);
+    ck_assert_str_eq(
+        command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"2\"}"),
+        "{\"ok\":true,\"same\":false,\"how\":\"column a: the maximum differs between version 1 and "
+        "version 2\"}");
+    struct end *third = worker_that_takes("2", 3, "[{'name': 'a', 'max': 9, 'description': 'x'}]");
+    scene_kill(2); /* what the newest worker said holds */
+    all_go_to(third, first, "2", 10);
+    ck_assert_str_eq(command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"2\"}"),
+                     "{\"ok\":true,\"same\":true}");
+    ck_assert_str_eq(command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"77\"}"),
+                     "{\"ok\":true,\"same\":true}");
+    worker_that_takes("1", 4, "[{'name': 'b', 'max': 9}]"); /* the stable version is another now */
+    scene_kill(1);
+    ck_assert_str_eq(
+        command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"2\"}"),
+        "{\"ok\":true,\"same\":false,\"how\":\"column 1 of version 1 is b, that of version 2 a\"}");
+}
+END_TEST
 
 START_TEST(both_versions_answer)
 {
@@ -364,6 +421,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {both_versions_answer,
+                                  an_arm_with_other_inputs_gets_nothing,
                                   who_waits_for_an_arm_follows_the_route,
                                   who_waits_for_a_worker_of_an_old_arm_stays,
                                   the_requests_of_a_dead_worker_of_an_old_arm_go_on,
