@@ -1,9 +1,9 @@
 /* compression: see compression.h. The one file that knows zlib.
  *
- * What a packed body makes is not known before it is unpacked, and may be a thousand times as much: room is made
- * step by step, up to a limit, and whoever goes beyond it is refused without the rest being looked at. Packing is
- * at zlib's fastest level: answers are numbers, of which more effort makes little, and a thread of the side lane
- * does it. Called by exchange.c. SPDX-License-Identifier: MIT */
+ * What a packed body makes is not known before it is unpacked, and may be a thousand times as much: room is
+ * made step by step, up to a limit, and whoever goes beyond it is refused without the rest being looked at.
+ * Packing is at zlib's fastest level: answers are numbers, of which more effort makes little, and a thread of
+ * the side lane does it. Called by exchange.c. SPDX-License-Identifier: MIT */
 #include "compression.h"
 
 #include "http.h"
@@ -12,10 +12,10 @@
 #include <zlib.h>
 
 enum {
-    WINDOW = 15,        /* zlib's largest: what RFC 1950 and 1952 allow */
-    GZIP_FORMAT = 16,   /* added to it */
-    MEMORY = 8,         /* zlib's default */
-    FIRST_FACTOR = 4    /* JSON of numbers mostly makes so much */
+    WINDOW = 15,      /* zlib's largest: what RFC 1950 and 1952 allow */
+    GZIP_FORMAT = 16, /* added to it */
+    MEMORY = 8,       /* zlib's default */
+    FIRST_FACTOR = 4  /* JSON of numbers mostly makes so much */
 };
 
 static int window_of(enum encoding encoding)

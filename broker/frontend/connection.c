@@ -318,7 +318,8 @@ static void handle_in_lane(struct connection *connection)
     lane_submit(all->context.lane, &connection->job);
 }
 
-/* It is small, and makes a large one when it is unpacked: that is the side lane's, which reads it from the spool. */
+/* It is small, and makes a large one when it is unpacked: that is the side lane's, which reads it from the
+ * spool. */
 static void pass_on(struct connection *connection, const struct exchange_source *source)
 {
     struct connections *all = connection->all;

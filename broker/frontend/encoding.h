@@ -1,5 +1,5 @@
-/* encoding: the content codings of HTTP (RFC 9110 section 8.4.1) that are known here, and their names in headers.
- * Pure. SPDX-License-Identifier: MIT */
+/* encoding: the content codings of HTTP (RFC 9110 section 8.4.1) that are known here, and their names in
+ * headers. Pure. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_ENCODING_H
 #define OUTRIGGER_ENCODING_H
 

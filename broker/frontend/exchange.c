@@ -157,7 +157,8 @@ static enum exchange_next unpack_body(struct exchange *exchange, struct exchange
     if (encoding == ENCODING_IDENTITY || encoding == ENCODING_UNKNOWN || request->body_length == 0)
         return EXCHANGE_ASK;
     int64_t limit = source->brief ? config->frontend_large_body_bytes : config->frontend_max_body_bytes;
-    switch (compression_unpack(encoding, request->body, request->body_length, (size_t)limit, &tools->unpacked)) {
+    switch (
+        compression_unpack(encoding, request->body, request->body_length, (size_t)limit, &tools->unpacked)) {
     case UNPACKED_WELL:
         request->content_encoding = (struct text){NULL, 0};
         request->body = tools->unpacked.bytes;
