@@ -131,6 +131,11 @@ static bool write_floating(enum datatype datatype, yyjson_val *value, bool allow
         memcpy(place, &half, sizeof half);
         return !finite || isfinite(number_from_half(half));
     }
+    if (datatype == DATATYPE_BF16) {
+        uint16_t bfloat = number_to_bfloat(number);
+        memcpy(place, &bfloat, sizeof bfloat);
+        return !finite || isfinite(number_from_bfloat(bfloat));
+    }
     return element_write_floats(value, 1, allow_nan, place);
 }
 
@@ -152,6 +157,7 @@ bool element_write(enum datatype datatype, yyjson_val *value, bool allow_nan, ui
     case DATATYPE_FP32:
     case DATATYPE_FP64:
     case DATATYPE_FP16:
+    case DATATYPE_BF16:
         return write_floating(datatype, value, allow_nan, place);
     case DATATYPE_BOOL:
         return write_bool(value, place);
@@ -189,6 +195,7 @@ const char *element_expected(enum datatype datatype)
 {
     switch (datatype) {
     case DATATYPE_FP16:
+    case DATATYPE_BF16:
     case DATATYPE_FP32:
     case DATATYPE_FP64:
         return "a number";

@@ -257,3 +257,21 @@ uint16_t number_to_half(double value)
     unsigned units = (unsigned)nearbyint(ldexp(magnitude, 11 - exponent));
     return (uint16_t)(sign + ((unsigned)(exponent + 13) << 10) + units);
 }
+
+float number_from_bfloat(uint16_t bfloat)
+{
+    uint32_t bits = (uint32_t)bfloat << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+uint16_t number_to_bfloat(double value)
+{
+    float rounded = (float)value;
+    uint32_t bits;
+    memcpy(&bits, &rounded, sizeof bits);
+    if (isnan(rounded))
+        return (uint16_t)(bits >> 16 | 0x40); /* quiet: what is cut off may be all that made it a NaN */
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}

@@ -22,4 +22,9 @@ float number_from_half(uint16_t half);
 /* Rounds to nearest, ties to even; what is too large becomes an infinity. */
 uint16_t number_to_half(double value);
 
+/* bfloat16: the upper half of a binary32. */
+float number_from_bfloat(uint16_t bfloat);
+/* Rounds to nearest, ties to even, by way of binary32; what is too large becomes an infinity. */
+uint16_t number_to_bfloat(double value);
+
 #endif

@@ -31,8 +31,7 @@ bool roles_class_index(const struct roles *roles, bool regression, size_t row, u
 
 static inline bool value_is_float(const struct tensor *tensor)
 {
-    return tensor->datatype == DATATYPE_FP32 || tensor->datatype == DATATYPE_FP64 ||
-           tensor->datatype == DATATYPE_FP16;
+    return datatype_is_float(tensor->datatype);
 }
 
 static inline bool value_is_signed(const struct tensor *tensor)
@@ -56,7 +55,7 @@ static inline double value_float(const struct tensor *tensor, size_t index)
     }
     uint16_t half;
     memcpy(&half, tensor->data + index * sizeof half, sizeof half);
-    return (double)number_from_half(half);
+    return (double)(tensor->datatype == DATATYPE_BF16 ? number_from_bfloat(half) : number_from_half(half));
 }
 
 /* The bits of an integer or BOOL element; sign-extended for signed datatypes. */

@@ -18,6 +18,7 @@ enum { TENSOR_RANK_MAX = 8, TENSOR_COUNT_MAX = 64, TENSOR_NAME_MAX = 512 /* byte
     X(INT32, 4)                                                                                              \
     X(INT64, 8)                                                                                              \
     X(FP16, 2)                                                                                               \
+    X(BF16, 2) /* the upper half of an FP32 */                                                               \
     X(FP32, 4)                                                                                               \
     X(FP64, 8)                                                                                               \
     X(BYTES, 0)
@@ -33,6 +34,12 @@ const char *datatype_name(enum datatype datatype);
 size_t datatype_bytes(enum datatype datatype); /* 0 for BYTES */
 /* False when the name is no datatype. */
 bool datatype_parse(struct text name, enum datatype *datatype);
+
+static inline bool datatype_is_float(enum datatype datatype)
+{
+    return datatype == DATATYPE_FP32 || datatype == DATATYPE_FP64 || datatype == DATATYPE_FP16 ||
+           datatype == DATATYPE_BF16;
+}
 
 struct tensor {
     struct text name;

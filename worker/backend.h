@@ -16,7 +16,8 @@ enum {
 /* One input or output as the model declares it. */
 struct backend_tensor {
     const char *name;
-    const char *datatype; /* BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 FP32 FP64 or BYTES */
+    const char *datatype; /* BOOL UINT8 UINT16 UINT32 UINT64 INT8 INT16 INT32 INT64 FP16 BF16 FP32 FP64
+                           * or BYTES */
     uint32_t rank;        /* 0: the model does not say (outputs only) */
     int64_t shape[BACKEND_RANK_MAX]; /* -1 = any. shape[0] is the rows: -1, or (the same in all inputs) the
                                       * number of rows that every call must have */

@@ -82,6 +82,7 @@ static double rounded(enum datatype datatype, double number)
 {
     double near = datatype == DATATYPE_FP32   ? (double)(float)number
                   : datatype == DATATYPE_FP16 ? (double)number_from_half(number_to_half(number))
+                  : datatype == DATATYPE_BF16 ? (double)number_from_bfloat(number_to_bfloat(number))
                                               : number;
     return isfinite(near) ? near : number;
 }

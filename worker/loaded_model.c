@@ -174,7 +174,7 @@ static bool add_config(struct schema *schema, const struct model_config *config,
 
 static bool is_class(enum datatype datatype)
 {
-    return datatype != DATATYPE_FP16 && datatype != DATATYPE_FP32 && datatype != DATATYPE_FP64;
+    return !datatype_is_float(datatype);
 }
 
 /* The columns of an output of floats, 0 for other outputs and unknown numbers. */

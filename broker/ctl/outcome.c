@@ -54,7 +54,7 @@ static void print_number(enum datatype datatype, const uint8_t *at, FILE *out)
     case DATATYPE_FP64:
         PRINT_AS(double, "%.17g", double);
         return;
-    default: /* FP16: its bits */
+    default: /* FP16, BF16: their bits */
         PRINT_AS(uint16_t, "0x%04x", unsigned);
     }
 }

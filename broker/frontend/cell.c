@@ -59,17 +59,12 @@ static bool read_number(struct text text, yyjson_val *value)
     return text.length > 0 && yyjson_read_number(at, value, YYJSON_READ_ALLOW_INF_AND_NAN, NULL, NULL) == end;
 }
 
-static bool is_floating(enum datatype datatype)
-{
-    return datatype == DATATYPE_FP32 || datatype == DATATYPE_FP64 || datatype == DATATYPE_FP16;
-}
-
 /* The value of JSON that a trimmed text stands for; false when there is none. */
 static bool read_value(enum datatype datatype, struct text text, bool allow_nan, yyjson_val *value)
 {
     if (text.length == 0) {
         make_real(NAN, value);
-        return allow_nan && is_floating(datatype);
+        return allow_nan && datatype_is_float(datatype);
     }
     return (datatype == DATATYPE_BOOL && read_bool(text, value)) || read_number(text, value);
 }

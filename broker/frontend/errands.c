@@ -1,5 +1,5 @@
-/* errands: one connection for each question, since they are rare; a question that many may ask at any time,
- * the broker's statistics, is on its way once at most.
+/* errands: one connection for each question, since they are rare, and a few at a time; a question that many
+ * may ask at any time, the broker's statistics, is on its way once at most.
  *
  * Who asks for statistics while an answer is on its way waits for the next one: the one that comes may have
  * been made before that somebody's last request was counted. Connections are local, and the other side
@@ -7,6 +7,7 @@
  * oip_repository.c and oip_statistics.c. SPDX-License-Identifier: MIT */
 #include "errands.h"
 
+#include "clock.h"
 #include "unix_socket.h"
 
 #include <errno.h>
@@ -22,8 +23,10 @@ enum {
     ERRANDS_MAGIC = 0x0e77a4d5,
     ANSWER_FIRST = 4096,
     ANSWER_MAX = 16 << 20, /* bytes; as much as control.h's asking side takes */
-    UNDER_WAY_MAX = 32     /* questions on their way; the other side takes 64 connections */
+    OPEN_MAX = 8           /* connections at a time: the other side takes 64, and is the operator's, too */
 };
+
+#define TRY_AGAIN_AFTER (5 * MILLISECOND) /* when so many are open */
 
 /* One question, from its call to its answer. */
 struct run {
@@ -45,7 +48,7 @@ struct errands {
     struct loop *loop;
     char *runtime_directory;
     struct run *runs;
-    size_t count;
+    size_t open;
     bool statistics_asked; /* an answer is on its way */
     bool ending;           /* nothing is asked any more */
 };
@@ -62,9 +65,9 @@ static void finish(struct run *run, yyjson_val *answer)
     if (run->fd >= 0) {
         loop_remove(errands->loop, run->fd);
         close(run->fd);
+        errands->open--;
     }
     DL_DELETE(errands->runs, run);
-    errands->count--;
     free(run->answer);
     free(run);
     done(self, answer);
@@ -124,14 +127,20 @@ static void begin(void *self)
     struct run *run = self;
     struct errands *errands = run->errands;
     char path[PATH_MAX];
+    if (errands->open >= OPEN_MAX) {
+        loop_timer_set(errands->loop, &run->begin, clock_now() + TRY_AGAIN_AFTER, begin, run);
+        return;
+    }
     size_t length = strlen(run->line);
     run->line[length] = '\n';
     snprintf(path, sizeof path, "%s/%s.sock", errands->runtime_directory,
              run->kind == ERRAND_STATISTICS ? "broker" : "supervisor");
     run->fd = unix_connect(path);
+    errands->open += run->fd >= 0;
     if (run->fd >= 0 && loop_add(errands->loop, run->fd, EPOLLIN, receive, run) != 0) {
         close(run->fd);
         run->fd = -1;
+        errands->open--;
     }
     if (run->fd < 0 || send(run->fd, run->line, length + 1, MSG_NOSIGNAL) != (ssize_t)length + 1)
         give_up(run);
@@ -148,7 +157,6 @@ static struct run *add_run(struct errands *errands, const struct errand *errand,
     run->self = self;
     text_copy(text_of(errand->line), run->line, ERRAND_LINE_MAX);
     DL_APPEND(errands->runs, run);
-    errands->count++;
     loop_timer_set(errands->loop, &run->limit, errand->deadline, give_up, run);
     return run;
 }
@@ -202,10 +210,6 @@ static void ask_statistics(struct errands *errands)
 void errands_send(struct errands *errands, const struct errand *errand, errand_done *done, void *self)
 {
     CHECK_OBJECT(errands, ERRANDS_MAGIC);
-    if (errands->count >= UNDER_WAY_MAX && errand->kind == ERRAND_ORDER) {
-        done(self, NULL);
-        return;
-    }
     struct run *run = add_run(errands, errand, done, self);
     if (errand->kind == ERRAND_STATISTICS)
         ask_statistics(errands);

@@ -37,7 +37,7 @@ static bool find_output(const struct schema *schema, struct text name, size_t *o
 /* JSON has no text for these that all clients agree on. */
 static bool check_json(const struct schema_tensor *output, bool binary, struct http_response *response)
 {
-    return binary || output->datatype != DATATYPE_FP16 ||
+    return binary || (output->datatype != DATATYPE_FP16 && output->datatype != DATATYPE_BF16) ||
            REFUSE(response,
                   "sending %s data via JSON is not supported. Please use the binary data format for output "
                   "%s",

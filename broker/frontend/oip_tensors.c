@@ -172,7 +172,7 @@ static size_t measure_texts(yyjson_val *value)
 static bool measure_data(const struct oip_input *input, struct tensor *tensor, struct http_response *response)
 {
     size_t values = count_values(input->data);
-    if (tensor->datatype == DATATYPE_FP16)
+    if (tensor->datatype == DATATYPE_FP16 || tensor->datatype == DATATYPE_BF16)
         return REFUSE(response,
                       "receiving %s data via JSON is not supported. Please use the binary data "
                       "format for input %.*s",
@@ -328,8 +328,10 @@ static size_t find_infinite(const struct tensor *tensor)
         FIND_SPECIAL(uint32_t, tensor->data, count, UINT32_C(0x7f800000), at);
     else if (tensor->datatype == DATATYPE_FP64)
         FIND_SPECIAL(uint64_t, tensor->data, count, UINT64_C(0x7ff0000000000000), at);
-    else
+    else if (tensor->datatype == DATATYPE_FP16)
         FIND_SPECIAL(uint16_t, tensor->data, count, (uint16_t)0x7c00, at);
+    else
+        FIND_SPECIAL(uint16_t, tensor->data, count, (uint16_t)0x7f80, at);
     return at;
 }
 
@@ -344,9 +346,7 @@ static size_t find_no_bool(const struct tensor *tensor)
 static bool check_binary(const struct oip_tensors *tensors, const struct tensor *tensor,
                          struct http_response *response)
 {
-    bool floats = tensor->datatype == DATATYPE_FP32 || tensor->datatype == DATATYPE_FP64 ||
-                  tensor->datatype == DATATYPE_FP16;
-    if (floats && !tensors->allow_nan) {
+    if (datatype_is_float(tensor->datatype) && !tensors->allow_nan) {
         size_t at = find_infinite(tensor);
         return at == tensor->bytes / datatype_bytes(tensor->datatype) ||
                REFUSE(response, "input '%.*s': element %zu is not a finite number", SHOWN(tensor->name), at);

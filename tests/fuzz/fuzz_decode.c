@@ -29,7 +29,7 @@ static struct schema *make_schema(unsigned model)
     } else if (model == 2) {
         for (int i = 0; i < DATATYPE_COUNT; i++)
             add_input(schema, datatype_name((enum datatype)i), (enum datatype)i, 1 + i % 2, 1);
-        add_names(schema, "abcdefghijklm", DATATYPE_COUNT);
+        add_names(schema, "abcdefghijklmn", DATATYPE_COUNT);
     } else {
         add_input(schema, "x", DATATYPE_BYTES, 2, -1);
     }

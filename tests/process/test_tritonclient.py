@@ -20,6 +20,11 @@ try:
     import tritonclient.http.aio as triton_aio
     from tritonclient.utils import InferenceServerException
     MISSING = None
+    try:
+        import ml_dtypes
+    except ImportError:
+        ml_dtypes = None
+        print("NOT TESTED with its own clients: BF16, since ml_dtypes is not installed", file=sys.stderr, flush=True)
 except ImportError as error:
     MISSING = f"tritonclient is not installed: {error}"
     print("NOT TESTED with its own clients:", MISSING, file=sys.stderr, flush=True)
@@ -28,6 +33,8 @@ MODEL = "cancer-logistic"
 KINDS = {"BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64", "INT8": "int8",
          "INT16": "int16", "INT32": "int32", "INT64": "int64", "FP16": "float16", "FP32": "float32", "FP64": "float64",
          "BYTES": "object"}
+if not MISSING and ml_dtypes:
+    KINDS["BF16"] = ml_dtypes.bfloat16
 COLUMNS = 4
 
 
@@ -39,7 +46,7 @@ def values(datatype, rows):
     if datatype == "BOOL":
         return np.arange(rows * COLUMNS).reshape(rows, COLUMNS) % 3 == 0
     kind = KINDS[datatype]
-    if datatype.startswith("F"):
+    if "F" in datatype:
         return (np.arange(rows * COLUMNS) / 3 - 2).astype(kind).reshape(rows, COLUMNS)
     information = np.iinfo(kind)
     return np.linspace(information.min // 2, information.max // 2, rows * COLUMNS).astype(kind).reshape(rows, COLUMNS)
@@ -163,7 +170,7 @@ class Tritonclient(unittest.TestCase):
     def test_every_datatype(self):
         for datatype in KINDS:
             for binary in (True, False):
-                if datatype == "FP16" and not binary:
+                if datatype in ("FP16", "BF16") and not binary:
                     continue        # the client does not send it either
                 for rows in (1, 7):
                     with self.subTest(datatype=datatype, binary=binary, rows=rows):

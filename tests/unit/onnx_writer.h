@@ -65,7 +65,8 @@ enum {
     DOUBLE,
     UINT32,
     UINT64,
-    COMPLEX
+    COMPLEX,
+    BFLOAT16 = 16
 };
 
 /* A model in the making. */

@@ -421,12 +421,12 @@ START_TEST(inputs_of_every_datatype)
     for (int i = 0; i < DATATYPE_COUNT; i++)
         inputs[i] = (struct example_tensor){datatype_name((enum datatype)i), (enum datatype)i, {-1, 1}};
     use(with_inputs(inputs, DATATYPE_COUNT));
-    like_json("true,1,2,3,4,-5,-6,-7,-8,0.5,1.5,2.5,text\n0,1,2,3,4,5,6,7,8,9,10,11,\"\"\n",
-              "{\"instances\":[[true,1,2,3,4,-5,-6,-7,-8,0.5,1.5,2.5,\"text\"],"
-              "[0,1,2,3,4,5,6,7,8,9,10,11,\"\"]]}",
+    like_json("true,1,2,3,4,-5,-6,-7,-8,0.5,1.5,2.5,3.5,text\n0,1,2,3,4,5,6,7,8,9,10,11,12,\"\"\n",
+              "{\"instances\":[[true,1,2,3,4,-5,-6,-7,-8,0.5,1.5,2.5,3.5,\"text\"],"
+              "[0,1,2,3,4,5,6,7,8,9,10,11,12,\"\"]]}",
               true);
-    like_json("b,u,u,u,u,i,i,i,i,f,f,f,s\n0,1,2,3,4,5,6,7,8,9,10,11,x\n",
-              "{\"features\":[0,1,2,3,4,5,6,7,8,9,10,11,\"x\"]}", false);
+    like_json("b,u,u,u,u,i,i,i,i,f,f,f,f,s\n0,1,2,3,4,5,6,7,8,9,10,11,12,x\n",
+              "{\"features\":[0,1,2,3,4,5,6,7,8,9,10,11,12,\"x\"]}", false);
 }
 END_TEST
 

@@ -64,6 +64,12 @@ static const struct element_case element_cases[] = {
     {DATATYPE_FP16, "65519.99", true, 0x7bff},
     {DATATYPE_FP16, "65520", false, 0},
     {DATATYPE_FP16, "null", false, 0},
+    {DATATYPE_BF16, "1.5", true, 0x3fc0},
+    {DATATYPE_BF16, "-1.01171875", true, 0xbf82}, /* halfway: to even */
+    {DATATYPE_BF16, "1.00390625", true, 0x3f80},
+    {DATATYPE_BF16, "3.3895e38", true, 0x7f7f},
+    {DATATYPE_BF16, "3.4e38", false, 0},
+    {DATATYPE_BF16, "null", false, 0},
     {DATATYPE_FP32, "16777217", true, 0x4b800000},
     {DATATYPE_FP32, "[]", false, 0},
     {DATATYPE_BYTES, "\"x\"", false, 0}, /* not element's affair */

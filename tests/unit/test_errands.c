@@ -183,14 +183,28 @@ START_TEST(one_who_cannot_wait_so_long_does_not_end_the_others)
 }
 END_TEST
 
-START_TEST(too_many_orders_at_a_time_are_not_sent)
+START_TEST(only_some_connections_are_open_at_a_time)
 {
+    enum { OPEN = 8 };
+    int peers[OPEN];
     int fd = unix_listen(scratch_path("supervisor.sock"), 0600, (gid_t)-1, 64);
-    for (int i = 0; i < 33; i++)
+    for (int i = 0; i <= OPEN; i++)
         ask(an_order("{\"command\":\"x\"}"), &askers[i]);
-    for (int i = 0; i < 33; i++)
-        ck_assert_int_eq(askers[i].answers, i == 32);
-    ends_without(&askers[32]);
+    for (int i = 0; i < OPEN; i++)
+        ck_assert_int_ge(peers[i] = accept(fd, NULL, NULL), 0);
+    for (int i = 0; i < 10; i++)
+        turn_loop();
+    ck_assert_int_eq(accept(fd, NULL, NULL), -1);
+    close(peers[0]);
+    ends_without(&askers[0]);
+    int last_peer = -1;
+    WAIT_FOR((last_peer = accept(fd, NULL, NULL)) >= 0);
+    ck_assert_int_eq(write(last_peer, "{\"number\":9}\n", 13), 13);
+    WAIT_FOR(askers[OPEN].answers > 0);
+    ck_assert_int_eq(askers[OPEN].number, 9);
+    close(last_peer);
+    for (int i = 1; i < OPEN; i++)
+        close(peers[i]);
     close(fd);
 }
 END_TEST
@@ -223,7 +237,7 @@ int main(void)
         silence_and_nonsense_are_no_answers,
         those_who_ask_together_share_an_answer,
         one_who_cannot_wait_so_long_does_not_end_the_others,
-        too_many_orders_at_a_time_are_not_sent,
+        only_some_connections_are_open_at_a_time,
         the_end_of_all_ends_what_is_under_way,
     };
     return SUITE_RUN("errands", set_up, tear_down, tests);

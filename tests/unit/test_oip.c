@@ -73,6 +73,7 @@ static void tell_models(void)
                 wide = encoded(of(DATATYPE_INT8, -1, -1, false));
     struct text half = encoded(of(DATATYPE_FP16, 2, 0, false)),
                 wider = encoded(of(DATATYPE_FP64, 2, 0, false));
+    struct text brain = encoded(of(DATATYPE_BF16, 2, 0, false));
     struct text route = text_of("{\"by\":\"key\",\"arms\":[{\"version\":\"v10\",\"percent\":50}],\"rules\":[{"
                                 "\"header\":\"X-Segment\",\"value\":\"beta\",\"version\":\"v10\"}]}");
     const struct catalog_entry entries[] = {
@@ -85,6 +86,7 @@ static void tell_models(void)
         {text_of("wide"), text_of("1"), CATALOG_READY, 1, true, true, wide, none, none},
         {text_of("half"), text_of("1"), CATALOG_READY, 1, true, true, half, none, none},
         {text_of("wider"), text_of("1"), CATALOG_READY, 1, true, true, wider, none, none},
+        {text_of("brain"), text_of("1"), CATALOG_READY, 1, true, true, brain, none, none},
         {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, true, none, none, none},
         {text_of("failed"), text_of("1"), CATALOG_FAILED, 0, true, false, three, text_of("no \"file\""),
          none},
@@ -93,7 +95,8 @@ static void tell_models(void)
     };
     api_catalog(api, entries, COUNT_OF(entries));
     free((char *)three.at), free((char *)many.at), free((char *)bytes.at), free((char *)nan.at);
-    free((char *)open.at), free((char *)wide.at), free((char *)half.at), free((char *)wider.at);
+    free((char *)open.at), free((char *)wide.at), free((char *)half.at), free((char *)wider.at),
+        free((char *)brain.at);
 }
 
 static void set_up(void)
@@ -269,9 +272,9 @@ END_TEST
 
 START_TEST(models_are_described)
 {
-    shows("/v2/models",
-          "{\"models\":[\"bytes\",\"empty\",\"failed\",\"half\",\"headless\",\"loading\",\"nan\",\"open\","
-          "\"several\",\"three\",\"wide\",\"wider\"]}");
+    shows("/v2/models", "{\"models\":[\"brain\",\"bytes\",\"empty\",\"failed\",\"half\",\"headless\","
+                        "\"loading\",\"nan\",\"open\","
+                        "\"several\",\"three\",\"wide\",\"wider\"]}");
     static const char three[] = "{\"name\":\"three\",\"versions\":[\"1\",\"v10\"],\"platform\":\"onnxruntime_"
                                 "onnx\",\"inputs\":[{\"name\":\"x\","
                                 "\"datatype\":\"FP32\",\"shape\":[-1,3]}],\"outputs\":[{\"name\":\"label\","
@@ -454,6 +457,8 @@ START_TEST(what_does_not_fit_is_told_in_the_words_that_clients_look_for)
          "Unable to parse 'data' of input 'x': element 1: expected a string, got a number"},
         {"half", "\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP16\",\"data\":[1,2]",
          "receiving FP16 data via JSON is not supported. Please use the binary data format for input x"},
+        {"brain", "\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"BF16\",\"data\":[1,2]",
+         "receiving BF16 data via JSON is not supported. Please use the binary data format for input x"},
         {"open", "\"name\":\"x\",\"shape\":[1,1,2],\"datatype\":\"INT16\",\"data\":[1,40000]",
          "element 1: 40000 does not fit into INT16"},
     };
@@ -508,6 +513,10 @@ START_TEST(binary_tensors_are_measured_and_looked_at)
         {"nan", "FP32", 2, "\0\0\x80\x7f\x01\0\xc0\xff", 8, NULL},
         {"half", "FP16", 2, "\0\x3c\xff\x7b", 4, NULL},
         {"half", "FP16", 2, "\0\xfc\0\x3c", 4, "input 'x': element 0 is not a finite number"},
+        {"brain", "BF16", 2, "\x80\x3f\x7f\x7f", 4, NULL},
+        {"brain", "BF16", 2, "\x80\x3f\x81\xff", 4, "input 'x': element 1 is not a finite number"},
+        {"brain", "BF16", 2, "\x80\x3f\x7f\x7f", 4, NULL},
+        {"brain", "BF16", 2, "\x80\x3f\x81\xff", 4, "input 'x': element 1 is not a finite number"},
         {"wider", "FP64", 2, "\0\0\0\0\0\0\xf0\x3f\0\0\0\0\0\0\xf0\x7f", 16,
          "element 1 is not a finite number"},
         {"wider", "FP64", 2, "\0\0\0\0\0\0\xf0\x3f\xff\xff\xff\xff\xff\xff\xef\x7f", 16, NULL},
@@ -790,7 +799,7 @@ START_TEST(the_index_tells_every_version)
     output_add_char(&response.body, '\0');
     ck_assert_ptr_nonnull(strstr(
         response.body.bytes,
-        "[{\"name\":\"bytes\",\"version\":\"1\",\"state\":\"READY\",\"reason\":\"\"},{\"name\":\"empty\","
+        "{\"name\":\"bytes\",\"version\":\"1\",\"state\":\"READY\",\"reason\":\"\"},{\"name\":\"empty\","
         "\"state\":\"UNAVAILABLE\",\"reason\":\"unloaded\"},{\"name\":\"failed\",\"version\":\"1\","
         "\"state\":\"UNAVAILABLE\",\"reason\":\"no \\\"file\\\"\"},"));
     ck_assert_ptr_nonnull(

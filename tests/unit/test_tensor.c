@@ -37,7 +37,7 @@ START_TEST(datatypes_have_names_and_sizes)
         size_t bytes;
     } expected[DATATYPE_COUNT] = {{"BOOL", 1}, {"UINT8", 1}, {"UINT16", 2}, {"UINT32", 4}, {"UINT64", 8},
                                   {"INT8", 1}, {"INT16", 2}, {"INT32", 4},  {"INT64", 8},  {"FP16", 2},
-                                  {"FP32", 4}, {"FP64", 8},  {"BYTES", 0}};
+                                  {"BF16", 2}, {"FP32", 4},  {"FP64", 8},   {"BYTES", 0}};
     for (size_t i = 0; i < DATATYPE_COUNT; i++) {
         enum datatype datatype = DATATYPE_COUNT;
         ck_assert_str_eq(datatype_name((enum datatype)i), expected[i].name);
@@ -50,7 +50,7 @@ END_TEST
 
 START_TEST(unknown_datatypes_are_none)
 {
-    static const char *const unknown[] = {"", "FP3", "FP322", "fp32", "BF16", "STRING", "FP32 "};
+    static const char *const unknown[] = {"", "FP3", "FP322", "fp32", "BF32", "STRING", "FP32 "};
     enum datatype datatype;
     for (size_t i = 0; i < COUNT_OF(unknown); i++)
         ck_assert(!datatype_parse(text_of(unknown[i]), &datatype));
