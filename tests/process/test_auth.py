@@ -105,8 +105,10 @@ class Auth(unittest.TestCase):
     def test_what_is_refused_and_how(self):
         stack = self.start()
         key, gone = self.key(stack, "good"), self.key(stack, "gone")
-        soon = self.key(stack, "soon", "--expires", "1s")
+        soon = stack.outrigger("key", "add", "soon", "--expires", "1s").stdout.strip()  # over before it may be known
         stack.outrigger("key", "revoke", "gone")
+        listed = lambda: {key["name"]: key["state"] for key in json.loads(stack.outrigger("key", "--json").stdout)["keys"]}
+        stack.wait(lambda: listed() == {"good": "good", "soon": "expired"}, "it does not expire")
         stack.wait(lambda: self.predict(stack, gone)[0] == 401 and self.predict(stack, soon)[0] == 401, "still good")
         self.assertEqual(self.predict(stack, key)[0], 200)
 
