@@ -309,26 +309,33 @@ const struct config *api_config(const struct api *api)
     return api->context.config;
 }
 
+enum api_next api_begin(struct api *api, const struct http_request *request, struct api_call *call,
+                        struct http_response *response)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    begin_call(call, request);
+    http_response_begin(response, request);
+    audited_begin(api->audited, request, false, &call->note);
+    if (request->fault_status != 0) {
+        problem_status(response, request->fault_status, "%s", request->fault);
+        return API_RESPOND;
+    }
+    struct called called = call_find(request);
+    call->call = called.call;
+    enum auth_next next = ask_who(api, request, &called, call, response);
+    if (next != AUTH_GRANTED)
+        return next == AUTH_PENDING ? API_WAIT : API_RESPOND;
+    return refuse_unaudited(api, called.call, response) ? API_RESPOND : API_HANDLE;
+}
+
 enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
                          struct api_call *call, struct http_response *response)
 {
     CHECK_OBJECT(api, API_MAGIC);
     CHECK_OBJECT(lane, LANE_MAGIC);
-    begin_call(call, request);
-    http_response_begin(response, request);
-    struct called called =
-        request->fault_status == 0 ? call_find(request) : (struct called){.call = CALL_OTHER};
-    audited_begin(api->audited, request, call_is_prediction(called.call), &call->note);
-    if (request->fault_status != 0) {
-        problem_status(response, request->fault_status, "%s", request->fault);
-        return API_RESPOND;
-    }
-    call->call = called.call;
-    enum auth_next next = ask_who(api, request, &called, call, response);
-    if (next != AUTH_GRANTED)
-        return next == AUTH_PENDING ? API_WAIT : API_RESPOND;
-    if (refuse_unaudited(api, called.call, response))
-        return API_RESPOND;
+    struct called called = call_find(request);
+    if (call_is_prediction(called.call))
+        audited_begin(api->audited, request, true, &call->note);
     if (answers_json(called.call) && !accept_allows(request->accept, "application/json")) {
         problem_status(response, 406, "the answer is application/json, which the Accept header refuses");
         return API_RESPOND;

@@ -3,16 +3,17 @@
  * models.
  *
  *     loop's thread or a lane's                 loop's thread
+ *     api_begin  -> API_HANDLE
  *     api_handle -> API_RESPOND ..............> api_count, write the response, api_call_end
  *                -> API_METRICS ..............> ask the collector, api_metrics, then as above
- *                -> API_WAIT .................> keep the request; api_handle again, or api_refuse
+ *                -> API_WAIT .................> keep the request; api_begin again, or api_refuse
  *                -> API_ASK ..................> api_call_take, client_send; api_answer, then as above
  *                -> API_ERRAND ...............> errands_send of api_call_errand; api_errand_done, which may
  *                                               want another errand; then as above
  *
- * Threads: api_handle (each thread with a lane of its own), api_answer and api_refuse may run in any thread;
- * they share nothing that changes but the pointer to the catalog, which a lock guards. api_catalog and
- * api_count are for the loop's thread alone. SPDX-License-Identifier: MIT */
+ * Threads: api_begin, api_handle (each thread with a lane of its own), api_answer and api_refuse may run in
+ * any thread; they share nothing that changes but the pointer to the catalog, which a lock guards.
+ * api_catalog and api_count are for the loop's thread alone. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_API_H
 #define OUTRIGGER_API_H
 
@@ -60,20 +61,21 @@ void api_lane_free(struct api_lane *lane);
 
 enum api_next {
     API_RESPOND, /* the response is complete */
+    API_HANDLE,  /* nothing stands against it: api_handle */
     API_ASK,     /* send `request` with `ask` to the broker, then api_answer */
     API_METRICS, /* ask the collector for its text, then api_metrics */
     API_WAIT,    /* who asks is being found out: handle the same request again when that is settled */
     API_ERRAND   /* ask another process what api_call_errand says, then api_errand_done */
 };
 
-/* One call under way. Embedded by its owner; zero it once, before the first use. Between api_handle and
+/* One call under way. Embedded by its owner; zero it once, before the first use. Between api_begin and
  * api_call_end it stands still in memory: `ask` points into it. */
 struct api_call {
     enum call call;
     struct client_request *request; /* API_ASK: the tensors, filled in; the call's until api_call_take */
     struct client_ask ask;          /* API_ASK: what to send with it */
 
-    struct identity identity; /* who asks; others may read it from api_handle to api_call_end */
+    struct identity identity; /* who asks; others may read it from api_begin to api_call_end */
 
     /* What the answer needs later; nobody else's. */
     struct catalog *catalog;
@@ -93,12 +95,16 @@ struct api_call {
     struct audited_note note; /* for the audit log */
 };
 
-/* Handles a request that is there whole (http_request_read, body, received). `response` is begun here. */
+/* Begins with a request: who asks, and may it? `response` is begun here. The body may still be packed;
+ * nothing of it is looked at. API_HANDLE, API_RESPOND or API_WAIT. */
+enum api_next api_begin(struct api *api, const struct http_request *request, struct api_call *call,
+                        struct http_response *response);
+/* After API_HANDLE: handles a request that is there whole (http_request_read, body, received). */
 enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
                          struct api_call *call, struct http_response *response);
 /* The filled request, for client_send, which owns it from then on. */
 struct client_request *api_call_take(struct api_call *call);
-/* The broker's answer, or its failure, becomes the response that api_handle began. */
+/* The broker's answer, or its failure, becomes the response that api_begin began. */
 void api_answer(struct api_call *call, const struct client_answer *answer, struct http_response *response);
 /* True when api_answer does little more than copy the payload: no more than keeping it for another thread. */
 bool api_answer_is_copy(const struct api_call *call);

@@ -190,6 +190,9 @@ static enum exchange_next understand(struct exchange *exchange, struct exchange_
     request.received = source->received != 0 ? source->received : clock_now();
     if (!read_body(exchange, tools, &request, source))
         return EXCHANGE_RESPOND;
+    enum api_next begun = api_begin(tools->api, &request, &exchange->call, &exchange->response);
+    if (begun != API_HANDLE) /* nobody's body is unpacked before it is known who that is */
+        return begun == API_WAIT ? EXCHANGE_WAIT : EXCHANGE_RESPOND;
     enum exchange_next next = unpack_body(exchange, tools, &request, source);
     if (next != EXCHANGE_ASK)
         return next;
@@ -198,8 +201,6 @@ static enum exchange_next understand(struct exchange *exchange, struct exchange_
         return EXCHANGE_ASK;
     case API_METRICS:
         return EXCHANGE_METRICS;
-    case API_WAIT:
-        return EXCHANGE_WAIT;
     case API_ERRAND:
         return EXCHANGE_ERRAND;
     default:

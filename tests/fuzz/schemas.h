@@ -47,7 +47,7 @@ static void say_field(struct schema_field *field, size_t i, enum datatype dataty
 }
 
 /* Of every column; names are a, b, c, ... where there were none. Not for a model whose width is free. */
-static void add_fields(struct schema *schema)
+static inline void add_fields(struct schema *schema)
 {
     size_t width = schema_row_values(schema), column = 0, at;
     if (schema->feature_count == 0)
@@ -63,7 +63,7 @@ static void add_fields(struct schema *schema)
 }
 
 /* What was let through is what the columns may be, also in the eyes of who gets it as tensors. */
-static void check_fields(const struct schema *schema, const struct tensor *tensors, size_t count)
+static inline void check_fields(const struct schema *schema, const struct tensor *tensors, size_t count)
 {
     struct problem_faults faults = {.count = 0};
     ENSURE(fields_check_values(schema, tensors, count, &faults) && faults.count == 0);

@@ -3,7 +3,7 @@
 #ifndef OUTRIGGER_API_SCENE_H
 #define OUTRIGGER_API_SCENE_H
 
-#include "api.h"
+#include "api_once.h"
 #include "clock.h"
 #include "example_schema.h"
 #include "log.h"
@@ -134,7 +134,7 @@ static inline enum api_next handle(const char *method, const char *uri, const ch
     ck_assert_uint_le(request.body_length + HTTP_BODY_PADDING, sizeof body);
     request.body = body;
     memcpy(body, text, request.body_length);
-    return api_handle(api, lane, &request, &call, &response);
+    return api_once(api, lane, &request, &call, &response);
 }
 
 static inline enum api_next post(const char *uri, const char *text)

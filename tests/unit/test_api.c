@@ -344,7 +344,7 @@ static void *predict_often(void *self)
         own.body = text;
         own.body_length = strlen(text);
         own.body_capacity = sizeof text;
-        ck_assert_int_eq(api_handle(api, own_lane, &own, &own_call, &own_response), API_ASK);
+        ck_assert_int_eq(api_once(api, own_lane, &own, &own_call, &own_response), API_ASK);
         size_t bytes;
         uint8_t *payload = answered(0, &bytes);
         api_answer(&own_call, &(struct client_answer){.payload = payload, .payload_bytes = bytes},

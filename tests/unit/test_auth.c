@@ -1,7 +1,7 @@
 /* test_auth: whole requests to one decision: what is shown, who that is, whether it may; what each refusal
  * looks like; and that the API hides from somebody what is not for it. SPDX-License-Identifier: MIT */
-#include "api.h"
 #include "api_key.h"
+#include "api_once.h"
 #include "example_schema.h"
 #include "log.h"
 #include "scratch_directory.h"
@@ -484,7 +484,7 @@ static enum api_next handle(struct api *api, struct api_lane *lane, struct api_c
                             const char *uri, const char *key)
 {
     read_request(method, uri, (const char *const[]){REMOTE, KEY(key), "HTTP_X_REQUEST_ID=r", NULL});
-    return api_handle(api, lane, &request, call, &response);
+    return api_once(api, lane, &request, call, &response);
 }
 
 static void remember_answer(char answer[1024])

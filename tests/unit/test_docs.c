@@ -1,6 +1,6 @@
 /* test_docs: the page at /docs, put together, and its policy; and the tags by which a client asks whether
  * what it has still holds. SPDX-License-Identifier: MIT */
-#include "api.h"
+#include "api_once.h"
 #include "docs.h"
 #include "etag.h"
 #include "example_schema.h"
@@ -179,7 +179,7 @@ static void handle(const char *method, const char *path)
     struct http_ids ids = {1, 0};
     struct http_request request;
     http_request_read(&request, (char **)parameters, &ids);
-    ck_assert_int_eq(api_handle(api, lane, &request, &call, &response), API_RESPOND);
+    ck_assert_int_eq(api_once(api, lane, &request, &call, &response), API_RESPOND);
     api_count(api, &call, &response);
 }
 

@@ -1,7 +1,7 @@
 /* test_oip: whole requests of the Open Inference Protocol to whole responses, with the parts of the broker
  * and the supervisor played by the test. What the bodies may hold: test_oip_request.c.
  * SPDX-License-Identifier: MIT */
-#include "api.h"
+#include "api_once.h"
 #include "clock.h"
 #include "errands.h"
 #include "example_schema.h"
@@ -147,7 +147,7 @@ static enum api_next handle(const char *method, const char *uri, const void *byt
     ck_assert_uint_le(length + HTTP_BODY_PADDING, sizeof body);
     if (length > 0)
         memcpy(body, bytes, length);
-    return api_handle(api, lane, &request, &call, &response);
+    return api_once(api, lane, &request, &call, &response);
 }
 
 static enum api_next get(const char *uri)

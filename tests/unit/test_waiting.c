@@ -47,7 +47,44 @@ void api_lane_free(struct api_lane *api_lane)
 enum api_next api_handle(struct api *api, struct api_lane *api_lane, const struct http_request *http,
                          struct api_call *call, struct http_response *response)
 {
-    (void)api, (void)api_lane, (void)call;
+    (void)api, (void)api_lane, (void)http, (void)call, (void)response;
+    return API_RESPOND;
+}
+
+const struct config *api_config(const struct api *api)
+{
+    (void)api;
+    return config;
+}
+
+void api_note(struct api *api, const struct http_request *http, struct api_call *call)
+{
+    (void)api, (void)http, (void)call;
+}
+
+bool api_answer_is_copy(const struct api_call *call)
+{
+    (void)call;
+    return false;
+}
+
+const struct errand *api_call_errand(const struct api_call *call)
+{
+    (void)call;
+    return NULL;
+}
+
+enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val *errand_answer,
+                              struct http_response *response)
+{
+    (void)api, (void)call, (void)errand_answer, (void)response;
+    return API_RESPOND;
+}
+
+enum api_next api_begin(struct api *api, const struct http_request *http, struct api_call *call,
+                        struct http_response *response)
+{
+    (void)api, (void)call;
     http_response_begin(response, http);
     pthread_mutex_lock(&lock);
     bool knows = known;
@@ -59,7 +96,7 @@ enum api_next api_handle(struct api *api, struct api_lane *api_lane, const struc
         pthread_cond_wait(&moved, &lock);
     pthread_mutex_unlock(&lock);
     output_add_string(&response->body, "{}");
-    return knows ? API_RESPOND : API_WAIT;
+    return knows ? API_HANDLE : API_WAIT;
 }
 
 void api_refuse(const struct http_request *http, struct api_call *call, struct http_response *response,
