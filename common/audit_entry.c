@@ -50,14 +50,13 @@ static char *two(char *to, int number)
     return to + 2;
 }
 
-/* RFC 3339 in UTC with microseconds: texts of one length, which compare as the times do. */
-static void add_time(struct audit_entry *entry, int64_t wall)
+/* "2026-01-31T12:00:00." */
+static void set_second(struct audit_entry *entry, int64_t second)
 {
-    time_t seconds = (time_t)(wall / SECOND);
-    int micro = (int)(wall % SECOND / MICROSECOND);
+    time_t seconds = (time_t)second;
     struct tm parts;
     gmtime_r(&seconds, &parts);
-    char text[32], *at = two(two(text, (parts.tm_year + 1900) / 100), parts.tm_year + 1900);
+    char *at = two(two(entry->second_text, (parts.tm_year + 1900) / 100), parts.tm_year + 1900);
     *at++ = '-';
     at = two(at, parts.tm_mon + 1);
     *at++ = '-';
@@ -68,10 +67,21 @@ static void add_time(struct audit_entry *entry, int64_t wall)
     at = two(at, parts.tm_min);
     *at++ = ':';
     at = two(at, parts.tm_sec);
-    *at++ = '.';
-    at = two(two(two(at, micro / 10000), micro / 100), micro);
-    *at++ = 'Z';
-    audit_entry_raw(entry, text, (size_t)(at - text));
+    *at = '.';
+    entry->second = second;
+}
+
+/* RFC 3339 in UTC with microseconds: texts of one length, which compare as the times do. */
+static void add_time(struct audit_entry *entry, int64_t wall)
+{
+    int micro = (int)(wall % SECOND / MICROSECOND);
+    if (entry->second != wall / SECOND || entry->second == 0)
+        set_second(entry, wall / SECOND);
+    char *at = room(entry, sizeof entry->second_text + 7);
+    memcpy(at, entry->second_text, sizeof entry->second_text);
+    at = two(two(two(at + sizeof entry->second_text, micro / 10000), micro / 100), micro);
+    *at = 'Z';
+    entry->length += sizeof entry->second_text + 7;
 }
 
 void audit_entry_begin(struct audit_entry *entry, int64_t wall, const char *event)

@@ -10,6 +10,8 @@ struct audit_entry {
     char *bytes;
     size_t length;
     size_t capacity;
+    int64_t second; /* since 1970, and its text: most entries come in the second of the one before */
+    char second_text[20];
 };
 
 void audit_entry_free(struct audit_entry *entry);

@@ -58,7 +58,9 @@ struct chain_hash *chain_hash_new(void)
     hash->magic = HASH_MAGIC;
     hash->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
     hash->context = EVP_MD_CTX_new();
-    ENSURE(hash->sha256 != NULL && hash->context != NULL);
+    ENSURE(hash->sha256 != NULL && hash->context != NULL &&
+           EVP_DigestInit_ex2(hash->context, hash->sha256, NULL) ==
+               1); /* later ones need not name it again */
     return hash;
 }
 
@@ -76,7 +78,7 @@ void chain_hash_free(struct chain_hash *hash)
 void chain_digest(struct chain_hash *hash, struct text bytes, uint8_t digest[CHAIN_DIGEST])
 {
     CHECK_OBJECT(hash, HASH_MAGIC);
-    ENSURE(EVP_DigestInit_ex2(hash->context, hash->sha256, NULL) == 1 &&
+    ENSURE(EVP_DigestInit_ex2(hash->context, NULL, NULL) == 1 &&
            EVP_DigestUpdate(hash->context, bytes.at, bytes.length) == 1 &&
            EVP_DigestFinal_ex(hash->context, digest, NULL) == 1);
 }

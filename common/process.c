@@ -276,6 +276,26 @@ static void reset_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static bool is_of(const char *variable, char *const *names)
+{
+    for (; *names != NULL; names++) {
+        size_t length = strlen(*names);
+        if (strncmp(variable, *names, length) == 0 && variable[length] == '=')
+            return true;
+    }
+    return false;
+}
+
+/* In the child, whose environment is a copy of its own. */
+static void hide(char *const *names)
+{
+    char **kept = environ;
+    for (char **variable = environ; *variable != NULL; variable++)
+        if (!is_of(*variable, names))
+            *kept++ = *variable;
+    *kept = NULL;
+}
+
 /* In the child; returns only when something failed. */
 static void become(const struct launch *launch)
 {
@@ -292,6 +312,8 @@ static void become(const struct launch *launch)
      * thread that it wakes hands on one message at a time; one that goes on until it sleeps hands on all it
      * has. Measured at 64 connections that halves the CPU of a request. */
     sched_setscheduler(0, spawn->background ? SCHED_IDLE : SCHED_BATCH, &(struct sched_param){0});
+    if (spawn->hidden != NULL && environ != NULL)
+        hide(spawn->hidden);
     execv(spawn->program, (char *const *)spawn->arguments);
 }
 

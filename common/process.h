@@ -38,6 +38,7 @@ struct spawn {
     const char *cores;            /* "0,2-3": the cores it may run on; NULL or "": all */
     bool background;              /* it computes only when nobody else wants the core */
     int64_t memory_bytes;         /* RLIMIT_DATA; 0: as ours */
+    char *const *hidden;          /* variables of our environment that it does not get; NULL: it gets all */
     /* Called with its pid before the program runs: who must not forget it writes the number down now. When we
      * die before this returns the program never runs. NULL: nobody. */
     void (*born)(void *self, pid_t pid);

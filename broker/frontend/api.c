@@ -485,3 +485,14 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
         counts_error(api->counts, call->model == NULL ? "" : call->model->name,
                      call->version == NULL ? "" : call->version->name, response->kind);
 }
+
+void api_gone(struct api *api, const struct api_call *call, struct http_response *response)
+{
+    CHECK_OBJECT(api, API_MAGIC);
+    if (*call->id == '\0')
+        return;
+    output_clear(&response->body);
+    response->status = 499;
+    response->kind = failure_label(FAILURE_CANCELLED);
+    audited_end(api->audited, call, response);
+}

@@ -118,6 +118,8 @@ enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val
                               struct http_response *response);
 /* Counts the finished call, and writes it to the audit log: once, when the response is complete. */
 void api_count(struct api *api, const struct api_call *call, const struct http_response *response);
+/* Who asked has gone before there was an answer: writes that to the audit log, if the call was begun. */
+void api_gone(struct api *api, const struct api_call *call, struct http_response *response);
 /* Gives up what the call holds; `call` may be used for the next one. Does nothing when there is nothing. */
 void api_call_end(struct api_call *call);
 

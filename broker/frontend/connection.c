@@ -132,8 +132,10 @@ static void hang_up(struct connection *connection)
     struct connections *all = connection->all;
     if (connection->exchange != NULL && connection->exchange->asked != NULL)
         client_cancel(all->context.client, connection->exchange->asked);
-    if (connection->exchange != NULL)
+    if (connection->exchange != NULL) {
         connection->exchange->asked = NULL;
+        api_gone(all->context.api, &connection->exchange->call, &connection->exchange->response);
+    }
     exchange_store_give(&all->exchanges, connection->exchange);
     all->waiting -= connection->state == WAITING;
     spool_drop(&connection->spool, &connection->all->budget);

@@ -151,6 +151,7 @@ static bool spawn(struct child *child, const struct child_command *command, int 
                             .cores = command->cores,
                             .background = command->background,
                             .memory_bytes = own_limit(command),
+                            .hidden = command->hidden,
                             .born = was_born,
                             .self = child};
     child->starting = command;

@@ -18,7 +18,8 @@ struct child_command {
     bool background;              /* process.h */
     const struct cgroup *cgroup;  /* where its limits are kept; NULL: by what the process itself keeps */
     struct cgroup_limits limits;
-    int drain_signal; /* by which it is asked to take nothing new, finish what it has, and end */
+    char *const *hidden; /* process.h */
+    int drain_signal;    /* by which it is asked to take nothing new, finish what it has, and end */
 };
 
 /* The status of a process that was adopted: its parent is another, and learns it. */

@@ -4,6 +4,7 @@
  * its own, so that it can be written without our code. SPDX-License-Identifier: MIT */
 #include "command.h"
 
+#include "hidden.h"
 #include "plan.h"
 #include "stamp.h"
 
@@ -137,6 +138,8 @@ char *command_name(enum role role, int number, const struct plan_version *versio
 void command_complete(struct command *command, const struct plan_basis *basis)
 {
     bool edge = command->role == ROLE_FRONTEND || command->role == ROLE_BROKER;
+    hidden_free(command->hidden);
+    command->hidden = hidden_variables(basis->config, command->role);
     command->listen_fd = command->role == ROLE_FRONTEND ? basis->listen_fd : -1;
     /* Their SIGTERM means the end within two seconds, whatever is open. */
     command->drain_signal = edge ? SIGUSR1 : SIGTERM;
@@ -188,6 +191,7 @@ void command_free(struct command *command)
     free(command->stamp);
     free(command->own_cores);
     free(command->path);
+    hidden_free(command->hidden);
     free(command);
 }
 

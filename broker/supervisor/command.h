@@ -40,6 +40,7 @@ struct command {
     bool background; /* a worker of a version that is only a shadow: it gives way to all others */
     int listen_fd;
     int drain_signal; /* child.h */
+    char **hidden;    /* variables with secrets that it does not get (hidden.h) */
 };
 
 /* The parameters that cannot change as long as a process runs that was started with them: one line each,

@@ -179,6 +179,7 @@ static struct member *add(struct members *members, struct command *command)
                                           .background = command->background,
                                           .cgroup = group_for(members, command),
                                           .limits = command->limits,
+                                          .hidden = command->hidden,
                                           .drain_signal = command->drain_signal};
     member->service =
         service_new(members->setup->loop, &member->view, members->patience, &watcher, STDERR_FILENO);

@@ -54,6 +54,7 @@ static void set_up(void)
     set("binary_directory", scratch_path("bin"));
     set("models_directory", scratch_path("models"));
     set("runtime_directory", scratch_path("run"));
+    set("run_as_root", "true"); /* as whom tests run is nobody's business */
 }
 
 static void tear_down(void)
@@ -109,6 +110,18 @@ static void expect_complaint(const char *expected)
     ck_assert_msg(strstr(complained, expected) != NULL, "no \"%s\" in:\n%s", expected, complained);
     expect_said(": not good\n");
 }
+
+START_TEST(what_is_unsafe_is_told)
+{
+    set("core_dumps", "true");
+    set("frontend.socket_mode", "0666");
+    ck_assert_int_eq(check(), CTL_GOOD);
+    ck_assert_ptr_nonnull(strstr(complained, "warning: core_dumps: "));
+    ck_assert_ptr_nonnull(strstr(complained, "warning: frontend.socket_mode: "));
+    ck_assert_int_eq(chmod(scratch_path("models"), 0777), 0);
+    expect_complaint("the model repository can be changed by everybody");
+}
+END_TEST
 
 START_TEST(the_plan_is_printed)
 {
@@ -319,6 +332,7 @@ int main(void)
 {
     signer_init();
     const TTest *tests[] = {
+        what_is_unsafe_is_told,
         the_plan_is_printed,
         a_file_is_named_in_two_ways,
         templates_are_printed,

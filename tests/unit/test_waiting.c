@@ -57,6 +57,11 @@ const struct config *api_config(const struct api *api)
     return config;
 }
 
+void api_gone(struct api *api, const struct api_call *call, struct http_response *response)
+{
+    (void)api, (void)call, (void)response;
+}
+
 void api_note(struct api *api, const struct http_request *http, struct api_call *call)
 {
     (void)api, (void)http, (void)call;
