@@ -38,7 +38,7 @@ static void set_up(void)
                              .audit_max_bytes = 1 << 20,
                              .audit_max_payload_bytes = 100,
                              .audit_keep = 2};
-    request = (struct http_request){.parameters = parameters, .tenant = 0xabc, .body = body};
+    request = (struct http_request){.parameters = parameters, .body = body};
     response = (struct http_response){.status = 200};
 }
 
@@ -57,6 +57,8 @@ static void ask(enum call what, const char *id, int status, const char *kind)
     audited_note_drop(&call.note);
     call = (struct api_call){.call = what, .received = clock_now()};
     strcpy(call.id, id);
+    call.identity =
+        (struct identity){.kind = IDENTITY_KEY, .outcome = AUTH_OUTCOME_GRANTED, .name = "web shop"};
     response.status = status;
     response.kind = kind;
     audited_begin(audited, &request, what == CALL_PREDICT || what == CALL_BATCH_PREDICT, &call.note);
@@ -147,7 +149,9 @@ START_TEST(a_line_says_who_and_what)
     ck_assert_str_eq(text_at(line, "event"), "access");
     ck_assert_str_eq(text_at(line, "call"), "batch_predict");
     ck_assert_str_eq(text_at(line, "address"), "2001:db8::7");
-    ck_assert_str_eq(text_at(line, "tenant"), "0000000000000abc");
+    ck_assert_str_eq(text_at(line, "by"), "key");
+    ck_assert_str_eq(text_at(line, "who"), "web shop");
+    ck_assert_str_eq(text_at(line, "auth"), "granted");
     ck_assert_str_eq(text_at(line, "decision"), "granted");
     ck_assert_int_eq(yyjson_get_int(yyjson_obj_get(root, "status")), 400);
     ck_assert_int_eq(yyjson_get_int(yyjson_obj_get(root, "bytes_in")), 2);
