@@ -38,7 +38,8 @@ static struct http_response response;
 static void read_request(char *address)
 {
     static struct http_ids ids;
-    char *parameters[] = {(char *)"REQUEST_METHOD=GET", (char *)"REQUEST_URI=/", address, NULL};
+    static char *parameters[] = {(char *)"REQUEST_METHOD=GET", (char *)"REQUEST_URI=/", NULL, NULL};
+    parameters[2] = address;
     http_request_read(&request, parameters, &ids);
     ck_assert_uint_eq(client_address(&request),
                       address == NULL ? 0 : client_address_number(strchr(address, '=') + 1));
