@@ -302,14 +302,16 @@ static void show_and_follow(struct show *show, bool follow)
 int audit_show_command(const struct arguments *arguments)
 {
     struct folder folder;
-    struct show show = {.folder = &folder, .json = arguments_has(arguments, OPTION_AUDIT_JSON)};
+    struct arguments said = *arguments; /* a complaint is one object, too */
+    said.json = arguments_has(arguments, OPTION_AUDIT_JSON);
+    struct show show = {.folder = &folder, .json = said.json};
     const char *since = arguments_text(arguments, OPTION_SINCE);
     if (since != NULL && !read_since(since, show.since))
         return say_usage(arguments,
                          "--since: expected a duration such as 10m, or a time such as 2026-01-31 or "
                          "2026-01-31T12:00:00, in UTC; got %s",
                          since);
-    int status = open_folder(arguments, &folder);
+    int status = open_folder(&said, &folder);
     if (status == CTL_GOOD)
         show_and_follow(&show, arguments_has(arguments, OPTION_FOLLOW));
     close_folder(&folder);

@@ -325,7 +325,8 @@ class Auth(unittest.TestCase):
         self.assertFalse([answer for answer in answers for secret in secrets if secret in answer])
         listed = stack.outrigger("key", "list").stdout + stack.outrigger("key", "list", "--json").stdout
         self.assertFalse([secret for secret in secrets if secret.decode() in listed])
-        acts = [json.loads(line) for line in (stack.directory / "state/audit.log").read_text().splitlines()]
+        lines = (stack.directory / "state/audit/supervisor.log").read_text().splitlines()
+        acts = [line for line in map(json.loads, lines) if "act" in line]
         self.assertEqual([(act["act"], act["name"], act["id"], act["uid"], act["done"]) for act in acts],
                          [("key-add", "one", keys[0][4:16], os.getuid(), True),
                           ("key-add", "two", keys[1][4:16], os.getuid(), True),
