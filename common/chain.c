@@ -160,7 +160,8 @@ struct chain_look {
     struct chain_hash *hash;
     struct chain_point point; /* the line with the highest number so far */
     uint64_t point_place;
-    bool point_sure; /* its bytes are those that were digested: not a line without a head */
+    bool point_sure;  /* its digest is known, not only what a line behind it says */
+    uint64_t foreign; /* lines behind it that cannot be read */
     uint64_t lines;
     struct chain_point begin; /* what the first line stands behind */
     uint64_t begin_place;
@@ -245,27 +246,27 @@ static void begin(struct chain_look *look, uint64_t seq, const uint8_t previous[
     look->point_sure = false;
 }
 
-/* A line that cannot be read takes the next number: where it stood somebody changed it. */
+/* A line that cannot be read stands in the place of one, or was put in between: the next line tells. */
 static void take_foreign(struct chain_look *look, uint64_t place)
 {
     find(look, CHAIN_FOREIGN, place, 0, 0);
-    look->point.seq++;
-    look->point_place = place;
-    look->point_sure = false;
+    look->foreign++;
 }
 
 /* A line whose number is ahead, or the one that is due. */
 static void take_next(struct chain_look *look, struct text line, uint64_t seq,
                       const uint8_t previous[CHAIN_DIGEST], uint64_t place)
 {
-    if (seq > look->point.seq + 1)
-        open_gap(look, look->point.seq + 1, seq - 1, place);
-    else if (look->point_sure && memcmp(previous, look->point.digest, CHAIN_DIGEST) != 0)
+    uint64_t missing = seq - look->point.seq - 1;
+    if (missing > look->foreign)
+        open_gap(look, look->point.seq + look->foreign + 1, seq - 1, place);
+    else if (missing == 0 && look->point_sure && memcmp(previous, look->point.digest, CHAIN_DIGEST) != 0)
         find(look, CHAIN_CHANGED, look->point_place, look->point.seq, look->point.seq);
     look->point.seq = seq;
     chain_digest(look->hash, line, look->point.digest);
     look->point_place = place;
     look->point_sure = true;
+    look->foreign = 0;
 }
 
 void chain_look_at(struct chain_look *look, struct text line, uint64_t place)
@@ -305,9 +306,9 @@ static void look_at_head(struct chain_look *look, const struct chain_point *head
 {
     if (head == NULL || head->seq < look->point.seq)
         return; /* it is written after the lines */
-    if (head->seq > look->point.seq)
-        find(look, CHAIN_CUT_OFF, look->point_place, look->point.seq + 1, head->seq);
-    else if (look->point_sure && !chain_equal(head, &look->point))
+    if (head->seq > look->point.seq + look->foreign)
+        find(look, CHAIN_CUT_OFF, look->point_place, look->point.seq + look->foreign + 1, head->seq);
+    else if (head->seq == look->point.seq && look->point_sure && !chain_equal(head, &look->point))
         find(look, CHAIN_CHANGED, look->point_place, head->seq, head->seq);
 }
 

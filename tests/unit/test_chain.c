@@ -226,6 +226,20 @@ START_TEST(a_line_that_is_none_is_named)
 }
 END_TEST
 
+START_TEST(a_line_that_is_none_put_in_between_is_named)
+{
+    strcpy(lines[8], "not of ours");
+    ck_assert_str_eq(LOOKED(&points[8], 1, 2, 3, 9, 4, 5, 6, 7, 8), "foreign@4:0-0 ");
+}
+END_TEST
+
+START_TEST(lines_that_are_none_at_the_end_are_named)
+{
+    strcpy(lines[8], "not of ours");
+    ck_assert_str_eq(LOOKED(&points[9], 1, 2, 3, 4, 5, 6, 7, 8, 9), "foreign@9:0-0 ");
+}
+END_TEST
+
 START_TEST(a_line_put_in_between_is_named)
 {
     char head[CHAIN_HEAD_MAX];
@@ -269,6 +283,8 @@ int main(void)
         lines_cut_off_are_known_by_the_head,
         all_lines_cut_off,
         a_line_that_is_none_is_named,
+        a_line_that_is_none_put_in_between_is_named,
+        lines_that_are_none_at_the_end_are_named,
         a_line_put_in_between_is_named,
         more_gaps_than_are_kept_are_all_told,
     };
