@@ -1,16 +1,24 @@
 """What a reviewer can test from outside, line by line: each sends its requests through a real web server, holds what comes
 back against what must, and adds a row to a table that is printed at the end."""
+import hashlib
+import hmac
 import json
 import os
+import pathlib
 import re
 import socket
+import stat
 import subprocess
 import sys
-import threading
+import tempfile
+import time
 import unittest
 
+from cryptography.hazmat.primitives import serialization
+
 from expectations import held_out
-from stack import Stack
+from stack import BIN, PATIENCE, ROOT, Stack
+from test_tokens import AUDIENCE, EC, ISSUER, OTHER_RSA, RSA, b64, claims, jwk, sign
 
 ROW = held_out("cancer-logistic").features[0]
 GOOD = json.dumps({"features": ROW}).encode()
@@ -213,6 +221,183 @@ class Answers(Lines):
         self.row("other spellings of a path", "with / behind, in capitals, ;a=b, %20, //", "404 each")
         self.assertIn(raw(self.stack, f"HEAD {PREDICT} HTTP/1.0\r\nHost: a")[0], (405,))
         self.row("HTTP/1.0, HEAD", "HEAD predict over HTTP/1.0", 405)
+
+
+class Who(Lines):
+    """API keys and tokens, one of each kind."""
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folder.cleanup)
+        jwks = pathlib.Path(cls.folder.name) / "jwks.json"
+        jwks.write_text(json.dumps({"keys": [jwk(RSA, "rsa"), jwk(EC, "ec")]}))
+        cls.settings = {"auth.required": "true", "auth.max_failures_per_minute": "0", "token.issuer": ISSUER,
+                        "token.audience": AUDIENCE, "token.jwks_file": str(jwks)}
+        super().setUpClass()
+
+    def key(self, name, *options):
+        key = self.stack.outrigger("key", "add", name, *options).stdout.strip()
+        self.stack.wait(lambda: self.ask("POST", PREDICT, GOOD, JSON | {"X-API-Key": key})[0] != 401, "no such key")
+        return key
+
+    def bearer(self, token, path=PREDICT):
+        return self.ask("POST", path, GOOD, JSON | {"Authorization": "Bearer " + token})
+
+    def test_no_credential(self):
+        status, answer, _ = self.refused(401, "POST", PREDICT, GOOD)
+        self.assertEqual(answer["www-authenticate"], 'Bearer realm="outrigger"')
+        self.row("no credential", "POST predict", f"{status}, WWW-Authenticate: {answer['www-authenticate']}")
+
+    def test_bad_tokens_are_one(self):
+        bodies, times = set(), 0
+        for token in (sign("RS256", OTHER_RSA, "rsa"), sign("RS256", RSA, "rsa", claims(exp=1)),
+                      sign("RS256", RSA, "rsa", claims(aud="other")), sign("RS256", RSA, "rsa", claims(iss="other")), "x"):
+            status, answer, body = self.bearer(token)
+            self.assertEqual((status, answer["www-authenticate"]), (401, 'Bearer realm="outrigger", error="invalid_token"'))
+            problem = json.loads(body)
+            bodies.add(json.dumps({name: problem[name] for name in problem if name not in ("request_id", "instance")}))
+            times += 1
+        self.assertEqual((len(bodies), times), (1, 5))
+        self.row("bad, expired, wrong aud, wrong iss, no token at all", "POST predict with each",
+                 "401 error=\"invalid_token\", the same body each")
+
+    def test_two_credentials(self):
+        key = self.key("two")
+        told = []
+        for path, headers in ((PREDICT, {"X-API-Key": key, "Authorization": "Bearer " + key}),
+                              (PREDICT + "?access_token=" + key, {})):
+            status, answer, body = self.ask("POST", path, GOOD, JSON | headers)
+            self.assertIn(status, (400, 401))
+            self.assertNotIn(key.encode(), body)
+            told.append(str(status))
+        twice = raw(self.stack, f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                    f"Authorization: Bearer {key}\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(GOOD)}", GOOD)
+        self.assertEqual(twice[0], 400)
+        self.assertEqual(told[0], "400")
+        self.row("two credentials", "X-API-Key and Authorization; ?access_token=; Authorization twice",
+                 f"{told[0]}; {told[1]}; {twice[0]}")
+
+    def test_scopes_models_and_administration(self):
+        narrow = self.key("narrow", "--scopes", "feedback")
+        other = self.key("other", "--models", "digits-mlp")
+        status, answer, _ = self.refused(403, "POST", PREDICT, GOOD, JSON | {"X-API-Key": narrow})
+        self.assertIn('error="insufficient_scope", scope="predict"', answer["www-authenticate"])
+        told = [f"{status} {answer['www-authenticate']}"]
+        problems = [json.loads(self.refused(404, "POST", path, GOOD, JSON | {"X-API-Key": other})[2])
+                    for path in (PREDICT, PREDICT.replace("cancer-logistic", "cancer-logistix"))]
+        self.assertEqual(problems[0]["detail"].replace("logistic", "x"), problems[1]["detail"].replace("logistix", "x"))
+        status = self.ask("POST", "/v2/repository/models/digits-mlp/unload", b"", {"X-API-Key": other})[0]
+        self.assertEqual(status, 403)
+        self.row("a scope that is missing", "POST predict with a key for feedback", told[0])
+        self.row("another's model", "POST predict with a key for digits-mlp; the same of a model that is not there", "404; the same 404")
+        self.row("administration with a user's key", "POST /v2/repository/models/digits-mlp/unload", status)
+
+    def test_tokens_that_are_none(self):
+        def parts(header, payload=None):
+            return sign("RS256", RSA, "rsa", payload, **header)
+        public = RSA.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        confused = f"{b64(json.dumps({'alg': 'HS256', 'kid': 'rsa'}).encode())}.{b64(json.dumps(claims()).encode())}"
+        confused += "." + b64(hmac.digest(public, confused.encode(), "sha256"))
+        bad = {"alg none": sign("none", None, "rsa"), "another's key": sign("RS256", OTHER_RSA, "rsa"),
+               "HS256 with the public key": confused, "crit": parts({"crit": ["x"], "x": 1}),
+               "jku": parts({"jku": "http://127.0.0.1:1/"}), "kid ../": sign("RS256", RSA, "../../etc/passwd"),
+               "exp missing": parts({}, {name: value for name, value in claims().items() if name != "exp"}),
+               "nbf in an hour": parts({}, claims(nbf=int(time.time()) + 3600)), "exp a string": parts({}, claims(exp="1e400")),
+               "five segments": "a.b.c.d.e", "padding": sign("RS256", RSA, "rsa") + "=", "9 KiB": "a" * 3000 + "." + "b" * 3000 + "." + "c" * 3000}
+        for name, token in bad.items():
+            with self.subTest(name):
+                self.assertIn(self.bearer(token)[0], (401,) if name != "9 KiB" else (400, 401, 431))  # nginx has a limit, too
+        self.assertEqual(self.bearer(sign("RS256", RSA, "rsa"))[0], 200)
+        self.row("tokens that are none (60 more in test_tokens.py)", ", ".join(bad), "401 each (9 KiB: nginx says 400); a good one 200")
+
+    def test_keys(self):
+        key = self.key("a key")
+        self.assertRegex(key, r"^ork_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}$")
+        kept = (self.stack.directory / "state/keys.json").read_text()
+        self.assertNotIn(key[17:], kept)
+        self.assertIn(hashlib.sha256(key.encode()).hexdigest(), kept)
+        new = self.stack.outrigger("key", "rotate", "a key").stdout.strip()
+        self.stack.wait(lambda: self.ask("POST", PREDICT, GOOD, JSON | {"X-API-Key": new})[0] == 200, "the new one is unknown")
+        self.assertEqual(self.ask("POST", PREDICT, GOOD, JSON | {"X-API-Key": key})[0], 200)
+        self.stack.outrigger("key", "revoke", "a key")
+        self.stack.wait(lambda: all(self.ask("POST", PREDICT, GOOD, JSON | {"X-API-Key": one})[0] == 401 for one in (key, new)),
+                        "still good")
+        self.row("API keys", "add, rotate, revoke; keys.json", "SHA-256 alone in the file; both good after rotate; 401 after revoke")
+
+    def test_what_is_not_on_the_public_route(self):
+        told = [self.ask("GET", path)[0] for path in ("/admin", "/healthz", "/api/v1/admin", "/metrics")]
+        self.assertEqual(told[:3], [404] * 3)
+        proxied = self.ask("GET", "/metrics", None, {"X-Forwarded-For": "203.0.113.9"})[0]
+        self.assertEqual(proxied, 401)
+        self.row("/metrics, /admin, /healthz from outside", "GET each; /metrics for a client elsewhere", f"404, 404; {proxied}")
+
+    def test_limits_are_not_passed_by(self):
+        rows = json.dumps({"instances": [ROW] * 1200})
+        # A row a second, and so many at once that it does not matter how long this takes.
+        with Stack(web="nginx", models=["cancer-logistic"], settings={"limit.address_rows_per_s": "1",
+                                                                       "limit.address_burst_s": "3600"}) as stack:
+            told = []
+            for headers in [{}] * 3 + [{"X-Forwarded-For": "10.1.2.3"}, {"X_Forwarded_For": "10.1.2.4"}, {"Forwarded": "for=10.1.2.5"}]:
+                status, answer, _ = stack.request("POST", PREDICT.replace("/predict", "/batch-predict"), rows, JSON | headers)
+                told.append(status)
+            self.assertEqual(told, [200] * 3 + [429] * 3)
+            self.assertGreaterEqual(int(answer["retry-after"]), 1)
+            self.assertIn("q=", answer["ratelimit-policy"])
+            self.assertIn("r=0", answer["ratelimit"])
+        self.row("a limit for each address", "3600 rows may come, in three requests; three more with X-Forwarded-For, X_Forwarded_For, Forwarded",
+                 f"200 each; 429 each, Retry-After: {answer['retry-after']}, RateLimit-Policy: {answer['ratelimit-policy']}, "
+                 f"RateLimit: {answer['ratelimit']}")
+
+    def test_the_audit_log_holds(self):
+        self.refused(401, "POST", PREDICT, GOOD)
+        self.stack.wait(lambda: '"status":401' in self.stack.outrigger("audit", "show", "--json").stdout, "no line")
+        self.assertEqual(self.stack.outrigger("audit", "verify").returncode, 0)
+        shown = self.stack.outrigger("audit", "show", "--json").stdout
+        self.assertNotIn(str(ROW[0]), shown)
+        self.row("the audit log", "a refused prediction; outrigger audit verify", "who, what, decision, no payload; every chain is whole")
+
+
+class Processes(Lines):
+    def test_sockets_and_listeners(self):
+        runtime = self.stack.runtime
+        self.assertEqual(stat.S_IMODE(runtime.stat().st_mode), 0o750)
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in runtime.iterdir() if stat.S_ISSOCK(path.stat().st_mode)}
+        self.assertEqual(modes["frontend.sock"], 0o660)
+        self.assertTrue(all(mode & 0o007 == 0 for mode in modes.values()), modes)
+        pids = {str(pid) for pid in self.stack.pids()} | {str(self.stack.supervisor.pid)}
+        listeners = [line.split()[3] for line in subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True).stdout.splitlines()
+                     if set(re.findall(r"pid=(\d+)", line)) & pids]
+        self.assertEqual(listeners, [f"127.0.0.1:{self.stack.metrics_port}"])
+        if os.getuid() == 0:
+            code = f"import socket; socket.socket(socket.AF_UNIX).connect({str(runtime / 'frontend.sock')!r})"
+            nobody = subprocess.run(["/usr/bin/python3", "-c", code], user="nobody", group="nogroup", extra_groups=[],
+                                    capture_output=True, text=True)
+            self.assertIn("PermissionError", nobody.stderr)
+        self.row("sockets", f"modes of {len(modes)} sockets; connect as nobody; ss -ltnp",
+                 "0660 and less in a folder of 0750; EACCES; the collector's on the loopback alone")
+
+    def test_what_a_supervisor_refuses(self):
+        with tempfile.TemporaryDirectory() as directory:
+            def start(text, mode=0o644):
+                path = pathlib.Path(directory) / "outrigger.conf"
+                path.write_text(f'runtime_directory = "{directory}/run"; state_directory = "{directory}/state";\n' + text)
+                path.chmod(mode)
+                done = subprocess.run([BIN / "outrigger-supervisor", "-c", path], cwd=ROOT, capture_output=True, text=True,
+                                      timeout=PATIENCE)
+                self.assertNotEqual(done.returncode, 0)
+                return done.stderr
+            self.assertIn("curve", start('broker = { askers_tcp = "tcp://127.0.0.1:1"; };').lower())
+            self.assertIn("unknown", start("auht = { required = false; };").lower().replace("no such", "unknown"))
+            self.assertIn("write", start("", 0o666).lower().replace("change", "write"))
+        self.row("what is refused at start", "tcp:// without CURVE keys, an unknown key, a configuration that everybody can write",
+                 "each with the file and the reason")
+
+    def test_limits_of_processes(self):
+        for pid in self.stack.pids():
+            limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+            self.assertRegex(limits, r"Max core file size +0 ")
+            self.assertNotRegex(pathlib.Path(f"/proc/{pid}/cmdline").read_text(), "ork_|secret=")
+        self.row("core dumps, command lines", "/proc/PID/limits and cmdline of every process", "core 0; nothing secret")
 
 
 def tearDownModule():
