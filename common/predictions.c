@@ -285,7 +285,8 @@ struct predictions_reader {
     char *path;
     int fd;
     off_t offset;        /* of what is read next */
-    uint64_t generation; /* of the file so far; 0: nothing read yet */
+    bool begun;          /* something was read: */
+    uint64_t generation; /* of the file so far */
     struct record ahead[READ_AHEAD];
     size_t at, count;
     char (*names)[NAME_PART_BYTES * NAME_PARTS_MAX]; /* VERSIONS_MAX of them; NULL: none yet */
@@ -318,7 +319,7 @@ void predictions_rewind(struct predictions_reader *reader)
     CHECK_OBJECT(reader, READER_MAGIC);
     reader->offset = 0;
     reader->at = reader->count = 0;
-    reader->generation = 0;
+    reader->begun = false;
 }
 
 static bool fill(struct predictions_reader *reader)
@@ -405,10 +406,11 @@ static const struct record *next_record(struct predictions_reader *reader)
     if (reader->at == reader->count && !fill(reader))
         return NULL;
     const struct record *record = &reader->ahead[reader->at];
-    bool other = reader->generation != 0 && record->generation != reader->generation;
+    bool other = reader->begun && record->generation != reader->generation;
     if (other && begun_anew(reader))
         return fill(reader) ? next_record(reader) : NULL;
-    if (reader->generation == 0) {
+    if (!reader->begun) {
+        reader->begun = true;
         reader->generation = record->generation;
         if (reader->names != NULL)
             memset(reader->names, 0, VERSIONS_MAX * sizeof *reader->names);
