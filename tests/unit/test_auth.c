@@ -354,8 +354,8 @@ END_TEST
 
 START_TEST(some_calls_are_everybodys)
 {
-    static const char *const open[] = {"/health", "/ready", "/nothing",
-                                       "/api/v1/predict"}; /* the last: 405 */
+    static const char *const open[] = {"/health",          "/ready",   "/docs",          "/v2/health/live",
+                                       "/v2/health/ready", "/nothing", "/api/v1/predict"}; /* the last: 405 */
     static const char *const closed[] = {"/api/v1/models", "/api/v1/models/m"};
     for (size_t i = 0; i < COUNT_OF(open); i++) {
         ck_assert_int_eq(GET(open[i], REMOTE), AUTH_GRANTED);
@@ -369,12 +369,15 @@ END_TEST
 
 START_TEST(each_call_says_which_right_it_needs)
 {
-    for (int call = 0; call < CALL_COUNT; call++) {
-        bool open = call == CALL_OTHER || call == CALL_HEALTH || call == CALL_READY;
-        ck_assert_msg((call_right((enum call)call) == RIGHT_NONE) == open, "%s", call_label((enum call)call));
-    }
+    bool open[CALL_COUNT] = {[CALL_OTHER] = true, [CALL_HEALTH] = true,  [CALL_READY] = true,
+                             [CALL_DOCS] = true,  [CALL_V2_LIVE] = true, [CALL_V2_READY] = true};
+    for (int call = 0; call < CALL_COUNT; call++)
+        ck_assert_msg((call_right((enum call)call) == RIGHT_NONE) == open[call], "%s",
+                      call_label((enum call)call));
     ck_assert_int_eq(call_right(CALL_PREDICT), RIGHT_PREDICT);
     ck_assert_int_eq(call_right(CALL_METRICS), RIGHT_METRICS);
+    ck_assert_int_eq(call_right(CALL_FEEDBACK), RIGHT_FEEDBACK);
+    ck_assert_int_eq(call_right(CALL_V2_LOAD), RIGHT_ADMIN);
 }
 END_TEST
 

@@ -283,10 +283,11 @@ static char *without_load(const char *text)
 START_TEST(status_lists_workers_and_versions)
 {
     scene_start(NULL);
-    ck_assert_str_eq(without_load(command("{\"command\":\"status\"}")),
-                     "{\"ok\":true,\"workers\":[],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"state\":"
-                     "\"loading\",\"stable\":true,\"workers\":0,\"queue_rows\":0,\"queue_requests\":0,"
-                     "\"in_flight\":0,\"known\":false,\"unmanaged\":0}]}");
+    ck_assert_str_eq(
+        without_load(command("{\"command\":\"status\"}")),
+        "{\"ok\":true,\"workers\":[],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"state\":"
+        "\"loading\",\"stable\":true,\"workers\":0,\"queue_rows\":0,\"queue_requests\":0,"
+        "\"in_flight\":0,\"known\":false,\"unmanaged\":0}],\"limits\":{\"any\":false,\"refused\":0}}");
     struct end *asker = scene_asker(), *worker = scene_worker(11);
     struct envelope request = scene_request(1);
     end_send(asker, &request, "a");
@@ -295,12 +296,13 @@ START_TEST(status_lists_workers_and_versions)
     request.request.rows = 3;
     end_send(asker, &request, "b");
     scene_expect_nothing(asker);
-    ck_assert_str_eq(without_load(command("{\"command\":\"status\"}")),
-                     "{\"ok\":true,\"workers\":[{\"model\":\"m\",\"version\":\"1\",\"pid\":11,\"state\":"
-                     "\"busy\",\"in_flight\":1,\"answered\":0,\"managed\":true}],\"models\":[{\"model\":"
-                     "\"m\",\"version\":\"1\",\"state\":"
-                     "\"ready\",\"stable\":true,\"workers\":1,\"queue_rows\":3,\"queue_requests\":1,"
-                     "\"in_flight\":1,\"known\":true,\"unmanaged\":0}]}");
+    ck_assert_str_eq(
+        without_load(command("{\"command\":\"status\"}")),
+        "{\"ok\":true,\"workers\":[{\"model\":\"m\",\"version\":\"1\",\"pid\":11,\"state\":"
+        "\"busy\",\"in_flight\":1,\"answered\":0,\"managed\":true}],\"models\":[{\"model\":"
+        "\"m\",\"version\":\"1\",\"state\":"
+        "\"ready\",\"stable\":true,\"workers\":1,\"queue_rows\":3,\"queue_requests\":1,"
+        "\"in_flight\":1,\"known\":true,\"unmanaged\":0}],\"limits\":{\"any\":false,\"refused\":0}}");
 }
 END_TEST
 
