@@ -357,7 +357,9 @@ static void answer(struct limit_question *question, enum limit_by by, const stru
         return;
     question->answered = NULL;
     heap_remove(&question->redis->waiting, &question->until);
-    struct limit_answer what = said == NULL ? (struct limit_answer){.verdict = LIMIT_UNKNOWN} : *said;
+    struct limit_answer what = {.verdict = LIMIT_UNKNOWN};
+    if (said != NULL)
+        what = *said;
     what.list = &question->list;
     what.by = by;
     answered(question->self, &what);
