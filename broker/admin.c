@@ -255,9 +255,9 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
     } else if (command != NULL && strcmp(command, "worker-failed") == 0) {
         worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
-        control_refuse(
-            reply, "the broker knows status, figures, inputs, statistics, reload, reload-keys, routes, "
-                   "worker-gone and worker-failed");
+        control_refuse(reply,
+                       "the broker knows status, figures, inputs, statistics, reload, reload-keys, routes, "
+                       "worker-gone and worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

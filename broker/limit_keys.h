@@ -4,9 +4,7 @@
 
 #include "limit.h"
 
-/* Those of a file of keys, as far as limits go: {"keys": [{"id": TEXT, "requests_per_s": NUMBER,
- * "rows_per_s": NUMBER, "burst": NUMBER}, ...]}; any of the numbers may be left out, `burst` is in requests.
- */
+/* Those of a file of keys (common/api_key.h). */
 struct limit_keys;
 
 /* The file need not be there, now or ever. Nothing is read yet. */

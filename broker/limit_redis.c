@@ -357,7 +357,9 @@ static void answer(struct limit_question *question, enum limit_by by, const stru
         return;
     question->answered = NULL;
     heap_remove(&question->redis->waiting, &question->until);
-    struct limit_answer what = said == NULL ? (struct limit_answer){.verdict = LIMIT_UNKNOWN} : *said;
+    struct limit_answer what = {.verdict = LIMIT_UNKNOWN};
+    if (said != NULL)
+        what = *said;
     what.list = &question->list;
     what.by = by;
     answered(question->self, &what);
@@ -454,6 +456,7 @@ static void add_word(struct words *words, const char *word, size_t length)
 /* Nanoseconds and a part of one, as microseconds and a part of one: exact, as both count in 1 / per_1000s. */
 static void add_time(struct words *words, size_t first, const struct limit_rate *rate, uint64_t cells)
 {
+    ENSURE(rate->per_1000s > 0); /* limit_list_add passes over what does not limit */
     unsigned __int128 total = (unsigned __int128)cells * UINT64_C(1000000000); /* us in 1000 s */
     const uint64_t parts[] = {(uint64_t)(total / rate->per_1000s), (uint64_t)(total % rate->per_1000s)};
     for (size_t i = 0; i < COUNT_OF(parts); i++) {

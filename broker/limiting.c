@@ -14,7 +14,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define LOOK_EVERY (500 * MILLISECOND)
 
@@ -304,12 +303,9 @@ void limiting_look(struct broker *broker)
 
 static struct limit_keys *new_keys(const struct config *config)
 {
-    char *path;
-    ENSURE(asprintf(&path, "%s/keys.json", config->state_directory) >= 0);
-    struct limit_keys *keys = limit_keys_new(path);
+    struct limit_keys *keys = limit_keys_new(config->auth_keys_file);
     limit_keys_usual(keys, (double)config->limit_key_requests_per_s, (double)config->limit_key_rows_per_s,
                      (double)config->limit_key_burst_s);
-    free(path);
     return keys;
 }
 

@@ -48,13 +48,16 @@ static int begin_change(const struct arguments *arguments, bool lock, struct cha
     if (change->config == NULL)
         return CTL_FAULT;
     const char *path = change->config->auth_keys_file;
-    if (lock && (change->lock = api_keys_lock(path)) == -1)
-        return say_fault(arguments, CTL_FAULT, "the folder of %s: %s", path, strerror(errno));
+    if (lock && (change->lock = api_keys_lock(path)) == -1) {
+        say_fault(arguments, CTL_FAULT, "the folder of %s: %s", path, strerror(errno));
+        return CTL_FAULT;
+    }
     change->keys = api_keys_read(path, &errors);
     if (change->keys != NULL)
         return CTL_GOOD;
     errors.text[strcspn(errors.text, "\n")] = '\0';
-    return say_fault(arguments, CTL_FAULT, "%s%s", errors.text, errors.count > 1 ? " (and more)" : "");
+    say_fault(arguments, CTL_FAULT, "%s%s", errors.text, errors.count > 1 ? " (and more)" : "");
+    return CTL_FAULT;
 }
 
 static int write_change(const struct change *change)
@@ -99,12 +102,13 @@ static int find_key(struct change *change)
     size_t prefix = sizeof API_KEY_PREFIX - 1, named = 0;
     if (strncmp(word, API_KEY_PREFIX, prefix) == 0)
         word += prefix;
-    if (strlen(word) > API_KEY_ID && word != change->arguments->operands[0])
-        return say_usage(
-            change->arguments,
-            "expected the id of a key, got a key: command lines are seen by everybody on a host, "
-            "so it should be revoked now (its id is %.*s)",
-            API_KEY_ID, word);
+    if (strlen(word) > API_KEY_ID && word != change->arguments->operands[0]) {
+        say_usage(change->arguments,
+                  "expected the id of a key, got a key: command lines are seen by everybody on a host, "
+                  "so it should be revoked now (its id is %.*s)",
+                  API_KEY_ID, word);
+        return CTL_USAGE;
+    }
     if (api_key_id_ok(text_of(word)))
         change->key = api_keys_find(change->keys, word);
     for (size_t i = 0; change->key == NULL && i < change->keys->count; i++)
@@ -115,9 +119,10 @@ static int find_key(struct change *change)
     if (change->key != NULL)
         return CTL_GOOD;
     if (named > 1)
-        return say_fault(change->arguments, CTL_FAULT, "%zu keys are called %s: name one by its id", named,
-                         word);
-    return say_fault(change->arguments, CTL_FAULT, "no key has the id or the name %s", word);
+        say_fault(change->arguments, CTL_FAULT, "%zu keys are called %s: name one by its id", named, word);
+    else
+        say_fault(change->arguments, CTL_FAULT, "no key has the id or the name %s", word);
+    return CTL_FAULT;
 }
 
 /* A limit; 0 when it is not said, negative after a complaint. */

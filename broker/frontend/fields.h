@@ -28,12 +28,12 @@ bool fields_boolean(const struct fields *fields, size_t column);
 bool fields_optional(const struct fields *fields);
 /* The datatype whose words tell best what the column takes, for one of `datatype`. */
 enum datatype fields_datatype(const struct fields *fields, size_t column, enum datatype datatype);
-/* What is wrong with an element of the column, of any datatype but BYTES; NULL: nothing. */
+/* What is wrong with an element of the column, of any datatype but BYTES, said in `text`; NULL: nothing. */
 const char *fields_fault(const struct fields *fields, size_t column, const uint8_t *element,
-                         char words[SCHEMA_FAULT_MAX]);
+                         char text[SCHEMA_FAULT_MAX]);
 /* The same of a string. */
-const char *fields_text_fault(const struct fields *fields, size_t column, struct text text,
-                              char words[SCHEMA_FAULT_MAX]);
+const char *fields_text_fault(const struct fields *fields, size_t column, struct text value,
+                              char text[SCHEMA_FAULT_MAX]);
 
 /* ---- all values at once ---- */
 

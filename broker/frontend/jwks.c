@@ -8,12 +8,12 @@
 #include "jwks.h"
 
 #include "clock.h"
+#include "file_stamp.h"
 #include "log.h"
 #include "token_settings.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum { JWKS_MAGIC = 0x0a3c0001, REASON_BYTES = 1024 };
 
@@ -27,9 +27,9 @@ struct jwks {
     struct fetcher *fetcher;
     unsigned algorithms;
     struct loop_timer timer;
-    struct stat seen; /* of the file, as it was read last */
-    bool failing;     /* the last attempt failed, which was logged */
-    int64_t again;    /* the wait after the next failure */
+    struct file_stamp seen; /* of the file, as it was read last */
+    bool failing;           /* the last attempt failed, which was logged */
+    int64_t again;          /* the wait after the next failure */
 
     pthread_mutex_t mutex; /* guards what follows */
     struct jwk_set *set;
@@ -94,21 +94,12 @@ static void tell_failure(struct jwks *jwks, const char *source, const char *comp
 
 /* ---- a file ---- */
 
-static bool has_changed(const struct jwks *jwks, const struct stat *now)
-{
-    const struct stat *seen = &jwks->seen;
-    return now->st_ino != seen->st_ino || now->st_size != seen->st_size || now->st_dev != seen->st_dev ||
-           now->st_mtim.tv_sec != seen->st_mtim.tv_sec || now->st_mtim.tv_nsec != seen->st_mtim.tv_nsec;
-}
-
 /* Reads the file again if it is another; false with a reason when it holds no keys. */
 static bool read_again(struct jwks *jwks, char *reason, size_t capacity)
 {
     const char *path = jwks->config->token_jwks_file;
-    struct stat now = {0};
-    if (stat(path, &now) == 0 && !has_changed(jwks, &now))
+    if (!file_stamp_changed(&jwks->seen, path) && jwks->seen.error == 0)
         return true;
-    jwks->seen = now;
     struct jwk_set *set = jwk_set_read_file(path, jwks->algorithms, reason, capacity);
     if (set != NULL)
         set_keys(jwks, set, path);

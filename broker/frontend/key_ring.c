@@ -8,13 +8,12 @@
 
 #include "api_key.h"
 #include "clock.h"
+#include "file_stamp.h"
 #include "log.h"
 
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 enum { RING_MAGIC = 0x0be71001 };
 
@@ -26,15 +25,6 @@ struct snapshot {
     struct api_keys *keys;
 };
 
-/* What tells one file from another. */
-struct stamp {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec modified, changed;
-    int error; /* of stat */
-};
-
 struct key_ring {
     unsigned magic;
     char *path;
@@ -42,7 +32,7 @@ struct key_ring {
     struct loop_timer timer;
     struct series *gauge; /* NULL: not counted */
     struct api_key_sha256 *sha256;
-    struct stamp stamp;
+    struct file_stamp stamp;
     pthread_mutex_t lock; /* guards the pointer, not what it points to */
     struct snapshot *snapshot;
 };
@@ -88,23 +78,6 @@ static void put(struct key_ring *ring, struct api_keys *keys)
 
 /* ---- the file ---- */
 
-static struct stamp stamp_of(const char *path)
-{
-    struct stat status;
-    struct stamp stamp;
-    memset(&stamp, 0, sizeof stamp); /* compared with its padding */
-    if (stat(path, &status) != 0) {
-        stamp.error = errno;
-        return stamp;
-    }
-    stamp.device = status.st_dev;
-    stamp.inode = status.st_ino;
-    stamp.size = status.st_size;
-    stamp.modified = status.st_mtim;
-    stamp.changed = status.st_ctim;
-    return stamp;
-}
-
 static void read_keys(struct key_ring *ring)
 {
     struct config_errors errors = {0};
@@ -124,12 +97,8 @@ static void read_keys(struct key_ring *ring)
 void key_ring_look(struct key_ring *ring)
 {
     CHECK_OBJECT(ring, RING_MAGIC);
-    struct stamp stamp =
-        stamp_of(ring->path); /* before it is read: what is changed meanwhile is read again */
-    if (memcmp(&stamp, &ring->stamp, sizeof stamp) == 0)
-        return;
-    ring->stamp = stamp;
-    read_keys(ring);
+    if (file_stamp_changed(&ring->stamp, ring->path))
+        read_keys(ring);
 }
 
 static void look_again(void *self)

@@ -18,7 +18,7 @@ bool oip_statistics_ask(const struct config *config, struct text model, struct t
                      model.at);
         return false;
     }
-    if (version.length > 0 && catalog_version(found, version) == NULL) {
+    if (found != NULL && version.length > 0 && catalog_version(found, version) == NULL) {
         problem_kind(response, FAILURE_INVALID, "requested model version is not available for model '%s'",
                      found->name);
         return false;

@@ -158,9 +158,9 @@ static enum jwt_result verify(struct tokens *tokens, const uint8_t digest[TOKEN_
     struct jwk_set *keys = tokens->jwks == NULL ? NULL : jwks_acquire(tokens->jwks, generation);
     struct jwt_policy policy = {.algorithms = tokens->algorithms,
                                 .keys = keys,
-                                .secret =
-                                    tokens->secret == NULL ? (struct text){0} : secret_text(tokens->secret),
                                 .require_typ = tokens->config->token_require_typ != 0};
+    if (tokens->secret != NULL)
+        policy.secret = secret_text(tokens->secret);
     enum jwt_result result = jwt_verify(&policy, token, &document, why);
     jwk_set_release(keys);
     int64_t now_s = clock_wall() / SECOND;

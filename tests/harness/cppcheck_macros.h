@@ -5,6 +5,8 @@
     for ((each) = (head); (each) && ((kept) = (each)->next, 1); (each) = (kept))
 #define DL_FOREACH_SAFE2(head, each, kept, link)                                                             \
     for ((each) = (head); (each) && ((kept) = (each)->link, 1); (each) = (kept))
+#define LL_FOREACH_SAFE(head, each, kept)                                                                    \
+    for ((each) = (head); (each) && ((kept) = (each)->next, 1); (each) = (kept))
 #define HASH_ITER(handle, head, each, kept)                                                                  \
     for ((each) = (head); (each) && ((kept) = (each)->handle.next, 1); (each) = (kept))
 #define CDL_FOREACH2(head, each, link)                                                                       \

@@ -128,18 +128,19 @@ class Limits(unittest.TestCase):
             with self.subTest(web=web):
                 self.refused(web)
 
-    def test_a_key_gets_limits_while_it_is_used(self):
-        with Stack(web="nginx", models=self.repository) as stack:
-            key = {"X-API-Key": "abc"}
-            self.assertEqual(self.ask(stack, 5, key)[0], 200)
-            state = stack.directory / "state"
-            (state / "keys.json.new").write_text(json.dumps(
-                {"keys": [{"id": "abc", "requests_per_s": 0.001, "burst": 2}]}))
-            (state / "keys.json.new").rename(state / "keys.json")
+    def test_a_key_has_the_limits_that_it_was_made_with(self):
+        with Stack(web="nginx", models=self.repository, settings={"auth.required": "true"}) as stack:
+            made = stack.outrigger("key", "add", "limited", "--requests-per-s", "0.001", "--burst", "2")
+            other = stack.outrigger("key", "add", "other")
+            key, other = ({"X-API-Key": done.stdout.strip()} for done in (made, other))
             stack.wait(lambda: self.ask(stack, 5, key)[0] == 429, "it has no limits")
-            self.assertEqual(self.ask(stack, 5, {"X-API-Key": "other"})[0], 200)
-            self.assertEqual(self.ask(stack, 5)[0], 200)
-            (state / "keys.json").unlink()
+            stack.wait(lambda: self.ask(stack, 5, other)[0] == 200, "another key is not known")
+            file = stack.directory / "state" / "keys.json"
+            keys = json.loads(file.read_text())
+            self.assertEqual([key.pop("limits", None) for key in keys["keys"]].count(None), 1)
+            with open(file.with_suffix(".new"), "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as new:
+                json.dump(keys, new)
+            os.rename(file.with_suffix(".new"), file)
             stack.wait(lambda: self.ask(stack, 5, key)[0] == 200, "it still has limits")
 
     # ---- Redis ----

@@ -282,7 +282,7 @@ END_TEST
 START_TEST(each_part_that_is_needed_must_be_there)
 {
     static const char *const parts[] = {"\"id\":\"abcABC012345\"", "\"name\":\"a\"",
-                                        "\"sha256\":\"" DIGEST "\"", "\"scopes\":[]", "\"created\":1"};
+                                        ("\"sha256\":\"" DIGEST "\""), "\"scopes\":[]", "\"created\":1"};
     for (size_t missing = 0; missing < COUNT_OF(parts); missing++) {
         char text[512] = "{\"keys\":[{";
         for (size_t i = 0; i < COUNT_OF(parts); i++)

@@ -2,6 +2,7 @@
  * what does not, limits that change while the broker runs, and a Redis that counts for several, is slow, goes
  * and comes back. Limits are made of so many rows, or for so long a time, that no test outlasts them.
  * SPDX-License-Identifier: MIT */
+#include "api_key.h"
 #include "broker_scene.h"
 #include "limit.h"
 #include "redis_server.h"
@@ -49,13 +50,15 @@ static void ask_rows(struct end *asker, uint64_t id, uint64_t tenant, uint64_t a
     end_send(asker, &request, "x");
 }
 
-static void write_keys(const char *text)
+/* Keys of which one, or none (NULL), has limits. */
+static void write_keys(const struct api_key *key)
 {
-    char from[160], to[160];
+    struct api_keys keys = {0};
     mkdir(scratch_path(".state"), 0700); /* may be there */
-    snprintf(from, sizeof from, "%s", scratch_file(".state/new", text));
-    snprintf(to, sizeof to, "%s/.state/keys.json", scratch_directory);
-    ck_assert_int_eq(rename(from, to), 0);
+    if (key != NULL)
+        ck_assert(api_keys_add(&keys, key));
+    ck_assert_int_eq(api_keys_write(scratch_path(".state/keys.json"), &keys), 0);
+    free(keys.keys);
 }
 
 #define SETTINGS(...)                                                                                        \
@@ -177,10 +180,16 @@ START_TEST(limits_of_a_key_change_while_the_broker_runs)
 {
     scene_start(NULL);
     struct end *asker = scene_asker();
-    uint64_t tenant = limit_number_of("abc");
+    struct api_key key = {.id = "0123456789ab",
+                          .name = "k",
+                          .rights = RIGHT_PREDICT,
+                          .created = 1,
+                          .requests_per_s = 0.001,
+                          .burst = 2};
+    uint64_t tenant = api_key_tenant(key.id);
     ask_rows(asker, 1, tenant, 0, 100);
     WAIT_FOR(queued() == 1);
-    write_keys("{\"keys\": [{\"id\": \"abc\", \"requests_per_s\": 0.001, \"burst\": 2}]}");
+    write_keys(&key);
     uint64_t id = 1;
     while (refused("key") == 0) { /* it is read soon */
         ask_rows(asker, ++id, tenant, 0, 1);
@@ -192,7 +201,7 @@ START_TEST(limits_of_a_key_change_while_the_broker_runs)
     uint64_t before = queued();
     ask_rows(asker, ++id, 17, 0, 1); /* another key has none */
     WAIT_FOR(queued() == before + 1);
-    write_keys("{\"keys\": []}");
+    write_keys(NULL);
     WAIT_FOR((ask_rows(asker, ++id, tenant, 0, 1), queued() > before + 1));
 }
 END_TEST

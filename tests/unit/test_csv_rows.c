@@ -311,8 +311,8 @@ START_TEST(what_is_no_number_of_json_is_refused)
                                         "1f",
                                         "NULL",
                                         "1;2",
-                                        "\xc2\xa0"
-                                        "1",
+                                        ("\xc2\xa0"
+                                         "1"),
                                         "+.5",
                                         "- 1",
                                         "+ 1",

@@ -541,7 +541,7 @@ START_TEST(the_longest_head_fits)
     ck_assert_uint_eq(strlen(response.extra), HTTP_EXTRA_MAX - 1);
     http_response_add_header(&response, "Y", "");
     ck_assert_uint_eq(strlen(response.extra), HTTP_EXTRA_MAX - 1);
-    char policy[HTTP_POLICY_MAX + 1];
+    static char policy[HTTP_POLICY_MAX + 1]; /* the response, which outlives the test, points to it */
     memset(policy, 'p', HTTP_POLICY_MAX);
     strcpy(policy + HTTP_POLICY_MAX - 2, "\r\n");
     response.policy = policy;

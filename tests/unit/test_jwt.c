@@ -164,7 +164,7 @@ END_TEST
 
 START_TEST(signatures_of_the_wrong_form_are_refused)
 {
-    static const char *const headers[] = {RS256("rsa"), "{\"alg\":\"PS256\",\"kid\":\"rsa\"}",
+    static const char *const headers[] = {(RS256("rsa")), "{\"alg\":\"PS256\",\"kid\":\"rsa\"}",
                                           "{\"alg\":\"ES256\"}", "{\"alg\":\"EdDSA\"}",
                                           "{\"alg\":\"HS256\"}"};
     static const size_t lengths[] = {1, 2, 31, 32, 33, 63, 64, 65, 71, 255, 256, 257, 1024, 1025, 3000};

@@ -2,6 +2,7 @@
  * each for itself, with a bound on who is remembered; and those that keys.json says. SPDX-License-Identifier:
  * MIT
  */
+#include "api_key.h"
 #include "clock.h"
 #include "limit.h"
 #include "limit_keys.h"
@@ -317,40 +318,55 @@ END_TEST
 
 static struct limit_keys *keys;
 
-static void write_keys(const char *text)
+/* What the tests say of one key; its name and all else are the same for each. */
+static struct api_key key_of(const char *id, double requests_per_s, double rows_per_s, double burst)
 {
-    scratch_file("keys.json.new", text);
-    char from[128];
-    strcpy(from, scratch_path("keys.json.new"));
-    ck_assert_int_eq(rename(from, scratch_path("keys.json")), 0);
+    struct api_key key = {.name = "k",
+                          .rights = RIGHT_PREDICT,
+                          .created = 1,
+                          .requests_per_s = requests_per_s,
+                          .rows_per_s = rows_per_s,
+                          .burst = burst};
+    snprintf(key.id, sizeof key.id, "%s", id);
+    return key;
+}
+
+static void write_keys(const struct api_key *list, size_t count)
+{
+    struct api_keys all = {0};
+    for (size_t i = 0; i < count; i++)
+        ck_assert(api_keys_add(&all, &list[i]));
+    ck_assert_int_eq(api_keys_write(scratch_path("keys.json"), &all), 0);
+    free(all.keys);
 }
 
 static const struct limit_rule *rule_of(const char *id)
 {
-    return limit_keys_find(keys, limit_number_of(id));
+    return limit_keys_find(keys, api_key_tenant(id));
 }
 
 START_TEST(keys_have_limits_of_their_own)
 {
+    const struct api_key list[] = {key_of("aaaaaaaaaaaa", 5, 50, 20), key_of("bbbbbbbbbbbb", 0, 0.5, 0),
+                                   key_of("cccccccccccc", 0, 0, 0), key_of("dddddddddddd", 0, 0, 3)};
     keys = limit_keys_new(scratch_path("keys.json"));
     limit_keys_usual(keys, 10, 100, 2);
     ck_assert(!limit_keys_look(keys)); /* there is no file */
-    write_keys("{\"keys\": [{\"id\": \"a\", \"requests_per_s\": 5, \"rows_per_s\": 50, \"burst\": 20},"
-               "{\"id\": \"b\", \"rows_per_s\": 0.5}, {\"id\": \"c\", \"name\": \"none\"}, {\"burst\": 3},"
-               "{\"id\": \"d\", \"burst\": 3}]}");
+    write_keys(list, COUNT_OF(list));
     ck_assert(limit_keys_look(keys));
     ck_assert(!limit_keys_look(keys)); /* it has not changed */
     ck_assert_uint_eq(limit_keys_count(keys), 3);
-    ck_assert_uint_eq(rule_of("a")->in[LIMIT_IN_REQUESTS].per_1000s, 5000);
-    ck_assert_uint_eq(rule_of("a")->in[LIMIT_IN_REQUESTS].burst, 20);
-    ck_assert_uint_eq(rule_of("a")->in[LIMIT_IN_ROWS].per_1000s, 50000);
-    ck_assert_uint_eq(rule_of("a")->in[LIMIT_IN_ROWS].burst, 200); /* as long a time */
-    ck_assert_uint_eq(rule_of("b")->in[LIMIT_IN_REQUESTS].per_1000s, 10000);
-    ck_assert_uint_eq(rule_of("b")->in[LIMIT_IN_REQUESTS].burst, 20);
-    ck_assert_uint_eq(rule_of("b")->in[LIMIT_IN_ROWS].per_1000s, 500);
-    ck_assert_uint_eq(rule_of("b")->in[LIMIT_IN_ROWS].burst, 1);
-    ck_assert_ptr_null(rule_of("c"));
-    ck_assert_uint_eq(rule_of("d")->in[LIMIT_IN_REQUESTS].burst, 3);
+    const struct limit_rule *a = rule_of(list[0].id), *b = rule_of(list[1].id), *d = rule_of(list[3].id);
+    ck_assert_uint_eq(a->in[LIMIT_IN_REQUESTS].per_1000s, 5000);
+    ck_assert_uint_eq(a->in[LIMIT_IN_REQUESTS].burst, 20);
+    ck_assert_uint_eq(a->in[LIMIT_IN_ROWS].per_1000s, 50000);
+    ck_assert_uint_eq(a->in[LIMIT_IN_ROWS].burst, 200); /* as long a time */
+    ck_assert_uint_eq(b->in[LIMIT_IN_REQUESTS].per_1000s, 10000);
+    ck_assert_uint_eq(b->in[LIMIT_IN_REQUESTS].burst, 20);
+    ck_assert_uint_eq(b->in[LIMIT_IN_ROWS].per_1000s, 500);
+    ck_assert_uint_eq(b->in[LIMIT_IN_ROWS].burst, 1);
+    ck_assert_ptr_null(rule_of(list[2].id));
+    ck_assert_uint_eq(d->in[LIMIT_IN_REQUESTS].burst, 3);
     limit_keys_free(keys);
 }
 END_TEST
@@ -358,23 +374,24 @@ END_TEST
 START_TEST(a_file_that_cannot_be_read_changes_nothing)
 {
     static const char *const broken[] = {"", "{", "[]", "{\"keys\": 1}", "{\"keys\": [{\"id\": \"a\"}]"};
+    const struct api_key one = key_of("aaaaaaaaaaaa", 5, 0, 0), other = key_of("bbbbbbbbbbbb", 0, 0, 0);
     keys = limit_keys_new(scratch_path("keys.json"));
-    write_keys("{\"keys\": [{\"id\": \"a\", \"requests_per_s\": 5}]}");
+    write_keys(&one, 1);
     ck_assert(limit_keys_look(keys));
     for (size_t i = 0; i < COUNT_OF(broken); i++) {
-        write_keys(broken[i]);
+        ck_assert_int_eq(chmod(scratch_file("keys.json", broken[i]), 0600), 0);
         ck_assert(!limit_keys_look(keys));
-        ck_assert_ptr_nonnull(rule_of("a"));
+        ck_assert_ptr_nonnull(rule_of(one.id));
     }
+    write_keys(&one, 1);
+    ck_assert_int_eq(chmod(scratch_path("keys.json"), 0644), 0); /* anybody may read it */
+    ck_assert(!limit_keys_look(keys));
+    ck_assert_ptr_nonnull(rule_of(one.id));
     ck_assert_int_eq(remove(scratch_path("keys.json")), 0);
     ck_assert(limit_keys_look(keys)); /* no keys are no limits */
-    ck_assert_ptr_null(rule_of("a"));
-    write_keys("{\"keys\": [7, {\"id\": 7, \"burst\": 1}, {\"id\": \"a\", \"requests_per_s\": \"x\"},"
-               "{\"id\": \"b\", \"requests_per_s\": -1}, {\"id\": \"e\", \"requests_per_s\": 1},"
-               "{\"id\": \"e\", \"requests_per_s\": 2}]}");
-    ck_assert(limit_keys_look(keys));
-    ck_assert_uint_eq(limit_keys_count(keys), 1);
-    ck_assert_uint_eq(rule_of("e")->in[LIMIT_IN_REQUESTS].per_1000s, 1000);
+    ck_assert_ptr_null(rule_of(one.id));
+    write_keys(&other, 1);
+    ck_assert(!limit_keys_look(keys)); /* nor has that one any */
     limit_keys_free(keys);
 }
 END_TEST

@@ -31,13 +31,14 @@ static void look(uid_t uid)
 
 START_TEST(what_is_ours_alone_is_fine)
 {
+    static char nothing[] = "", nowhere[] = "/nowhere/at/all";
     look(geteuid());
     ck_assert_str_eq(errors.text, "");
     config.run_as_root = 1;
     look(geteuid());
     ck_assert_str_eq(warnings.text, "");
-    config.file = (char[]){""}; /* the defaults */
-    config.models_directory = (char[]){"/nowhere/at/all"};
+    config.file = nothing; /* the defaults */
+    config.models_directory = nowhere;
     look(geteuid());
     ck_assert_int_eq(errors.count + warnings.count, 0);
 }
@@ -68,15 +69,16 @@ static void expect_warning(const char *words)
 
 START_TEST(what_is_surely_not_meant_is_warned_of)
 {
+    static char mode[] = "0666", listen[] = "0.0.0.0:9464", access[] = "none", payload[] = "full";
     config.core_dumps = 1;
     expect_warning("core_dumps: ");
-    config.frontend_socket_mode = (char[]){"0666"};
+    config.frontend_socket_mode = mode;
     expect_warning("frontend.socket_mode: ");
-    config.collector_listen = (char[]){"0.0.0.0:9464"};
+    config.collector_listen = listen;
     expect_warning("collector.listen: 0.0.0.0:9464");
-    config.audit_access = (char[]){"none"};
+    config.audit_access = access;
     expect_warning("audit.access: ");
-    config.audit_payload = (char[]){"full"};
+    config.audit_payload = payload;
     look(1000);
     ck_assert_ptr_null(strstr(warnings.text, "audit.payload"));
     config.audit_predictions_per_mille = 1;

@@ -434,7 +434,7 @@ START_TEST(a_token_that_ends_is_not_kept_longer)
 {
     issuer_say(&issuer, OK,
                signer_text("{\"active\":true,\"aud\":\"us\",\"sub\":\"u\",\"exp\":%lld}",
-                           (long long)(clock_wall() / SECOND + 2)));
+                           (long long)clock_wall() / SECOND + 2));
     start_introspection("token.leeway_s=0");
     expect(TOKEN_GOOD, "opaque");
     WAIT_FOR(check_to_the_end("opaque") == TOKEN_BAD);

@@ -198,7 +198,7 @@ START_TEST(nonsense_is_nothing)
 #define WRONG                                                                                                \
     "{'models':[7,{'versions':[[],{'latency_ns':[[],7,[-1,5],['x']]}]}],"                                    \
     "'processes':[7,{'kind':'worker','model':'m'},{'kind':7}]}"
-    static const char *const texts[] = {"{}", "[]", "7", "{'models':7,'processes':'x'}", WRONG};
+    static const char *const texts[] = {"{}", "[]", "7", "{'models':7,'processes':'x'}", (WRONG)};
     for (size_t i = 0; i < COUNT_OF(texts); i++) {
         const struct top_look look = {json(texts[i]), json(texts[i]), json(texts[i]), json(texts[i]), 0};
         show(look, look);
