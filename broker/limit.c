@@ -111,14 +111,6 @@ bool limit_rule_limits(const struct limit_rule *rule)
     return rule->in[LIMIT_IN_REQUESTS].per_1000s != 0 || rule->in[LIMIT_IN_ROWS].per_1000s != 0;
 }
 
-uint64_t limit_number_of(const char *name)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
-    return hash == 0 ? 1 : hash;
-}
-
 void limit_list_add(struct limit_list *list, enum limit_of of, uint64_t whom, const struct limit_rule *rule,
                     uint32_t rows)
 {

@@ -87,8 +87,6 @@ struct limit_rule {
 
 struct limit_rule limit_rule(double requests_per_s, double rows_per_s, double burst_s);
 bool limit_rule_limits(const struct limit_rule *rule);
-/* Who a model is: its name as a number, the same on every host. */
-uint64_t limit_number_of(const char *name);
 
 /* One that a request has to keep. */
 struct limit {

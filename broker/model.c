@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "deployments.h"
+#include "fnv.h"
 #include "likeness.h"
 #include "log.h"
 #include "schema.h"
@@ -86,7 +87,7 @@ static struct model *add_model(struct model_table *table, struct text name)
     model->magic = MODEL_MAGIC;
     model->name = object_alloc(name.length + 1);
     text_copy(name, model->name, name.length + 1);
-    model->limit_number = limit_number_of(model->name);
+    model->limit_number = fnv_of(text_of(model->name));
     struct metrics *metrics = table->metrics;
     model->queue_rows = metrics_series(metrics, METRIC_QUEUE_ROWS, model->name, NULL, NULL);
     model->queue_requests = metrics_series(metrics, METRIC_QUEUE_REQUESTS, model->name, NULL, NULL);

@@ -3,6 +3,8 @@
  * parts) that somebody else may read as another address. SPDX-License-Identifier: MIT */
 #include "address.h"
 
+#include "fnv.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,16 +55,10 @@ char *address_text(const struct address *address, char text[ADDRESS_TEXT_MAX])
     return text;
 }
 
-/* FNV-1a (RFC 9923), 64 bits. */
 uint64_t address_number(const struct address *address)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
     size_t length = is_ipv4(address) ? sizeof address->bytes : sizeof address->bytes / 2;
-    if (!address_known(address))
-        return 0;
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ address->bytes[i]) * UINT64_C(0x100000001b3);
-    return hash == 0 ? 1 : hash;
+    return address_known(address) ? fnv_of((struct text){(const char *)address->bytes, length}) : 0;
 }
 
 /* ---- networks ---- */

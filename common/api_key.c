@@ -7,6 +7,7 @@
  */
 #include "api_key.h"
 
+#include "fnv.h"
 #include "protocol.h"
 
 #include <openssl/evp.h>
@@ -33,18 +34,9 @@ static bool all_letters(const char *at, size_t length)
     return true;
 }
 
-/* FNV-1a (RFC 9923), 64 bits. */
-static uint64_t hash_of(const char *text, size_t length)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 static void write_check(const char *text, char check[API_KEY_CHECK])
 {
-    uint64_t hash = hash_of(text, CHECKED);
+    uint64_t hash = fnv_add(FNV_START, text, CHECKED);
     for (int i = API_KEY_CHECK - 1; i >= 0; i--, hash /= LETTERS)
         check[i] = letters[hash % LETTERS];
 }
@@ -122,8 +114,7 @@ bool api_key_digest(const struct api_key_sha256 *sha256, struct text text, uint8
 
 uint64_t api_key_tenant(const char *id)
 {
-    uint64_t hash = hash_of(id, strlen(id));
-    return hash == 0 ? 1 : hash;
+    return fnv_of(text_of(id));
 }
 
 /* ---- models ---- */

@@ -3,6 +3,7 @@
 #include "audit_entry.h"
 
 #include "clock.h"
+#include "utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,28 +109,6 @@ static void add_name(struct audit_entry *entry, const char *name)
     entry->length += length + 4;
 }
 
-/* The length of the UTF-8 character at the start of the bytes, 0 when they are none (RFC 3629). */
-static size_t character_length(const unsigned char *at, size_t left)
-{
-    static const struct {
-        unsigned char first, last, low, high; /* ranges of the first byte and of the second */
-        size_t length;
-    } forms[] = {{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-                 {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-                 {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
-    for (size_t i = 0; i < COUNT_OF(forms); i++) {
-        if (at[0] < forms[i].first || at[0] > forms[i].last)
-            continue;
-        if (left < forms[i].length || at[1] < forms[i].low || at[1] > forms[i].high)
-            return 0;
-        for (size_t j = 2; j < forms[i].length; j++)
-            if ((at[j] & 0xc0) != 0x80)
-                return 0;
-        return forms[i].length;
-    }
-    return 0;
-}
-
 /* One character that is not plain ASCII; returns how many bytes it took. */
 static size_t add_strange(struct audit_entry *entry, const unsigned char *at, size_t left)
 {
@@ -144,7 +123,7 @@ static size_t add_strange(struct audit_entry *entry, const unsigned char *at, si
         put(entry, escape);
         return 1;
     }
-    size_t length = character_length(at, left);
+    size_t length = utf8_length((const char *)at, left);
     if (length == 0) {
         put(entry, "\xef\xbf\xbd"); /* U+FFFD stands for a byte that is no UTF-8 */
         return 1;

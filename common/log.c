@@ -5,6 +5,7 @@
 #include "log.h"
 
 #include "clock.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -51,32 +52,6 @@ static void add_string(struct line *line, const char *string)
     add(line, string, strlen(string));
 }
 
-/* The length of the UTF-8 character at the start of the bytes, 0 when they are none (RFC 3629: no overlong
- * forms, no surrogates, nothing above U+10FFFF). */
-static size_t character_length(const unsigned char *at, size_t left)
-{
-    static const struct {
-        unsigned char first, last; /* range of the first byte */
-        unsigned char low, high;   /* range of the second */
-        size_t length;
-    } forms[] = {{0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
-                 {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3}, {0xf0, 0xf0, 0x90, 0xbf, 4},
-                 {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
-    if (at[0] < 0x80)
-        return 1;
-    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        if (at[0] < forms[i].first || at[0] > forms[i].last)
-            continue;
-        if (left < forms[i].length || at[1] < forms[i].low || at[1] > forms[i].high)
-            return 0;
-        for (size_t j = 2; j < forms[i].length; j++)
-            if ((at[j] & 0xc0) != 0x80)
-                return 0;
-        return forms[i].length;
-    }
-    return 0;
-}
-
 /* True for C0, DEL and C1 controls; terminals obey the last, too. */
 static bool is_control(const unsigned char *at, size_t length)
 {
@@ -106,7 +81,7 @@ static void add_escaped(struct line *line, const char *text)
     const unsigned char *at = (const unsigned char *)text;
     size_t left = strlen(text);
     while (left > 0) {
-        size_t length = character_length(at, left);
+        size_t length = utf8_length((const char *)at, left);
         if (!add_character(line, at, length))
             return; /* the line is full: the text is cut here */
         length = length == 0 ? 1 : length;

@@ -16,6 +16,8 @@
  * the file is begun anew sees at once that what he reads is of another one. SPDX-License-Identifier: MIT */
 #include "predictions.h"
 
+#include "fnv.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -50,22 +52,14 @@ struct record {
 };
 _Static_assert(sizeof(struct record) == PREDICTION_BYTES, "no padding");
 
-static uint64_t hash(struct text text, uint64_t seed)
-{
-    uint64_t value = UINT64_C(0xcbf29ce484222325) ^ seed; /* FNV-1a (RFC 9923) */
-    for (size_t i = 0; i < text.length; i++)
-        value = (value ^ (unsigned char)text.at[i]) * UINT64_C(0x100000001b3);
-    return value == 0 ? 1 : value;
-}
-
 uint64_t prediction_request(struct text id)
 {
-    return hash(id, 0);
+    return fnv_of(id);
 }
 
 uint64_t prediction_label(struct text name)
 {
-    return hash(name, 0);
+    return fnv_of(name);
 }
 
 /* ---- writing ---- */
@@ -178,34 +172,32 @@ static bool flush(struct predictions *predictions)
            begin_file(predictions, !predictions->which);
 }
 
-static bool add_record(struct predictions *predictions, struct record record)
+/* There is room for it. */
+static void add_record(struct predictions *predictions, struct record record)
 {
-    bool good = predictions->gathered_count < GATHERED_MAX || flush(predictions);
+    ENSURE(predictions->gathered_count < GATHERED_MAX);
     record.generation = predictions->generation;
     predictions->gathered[predictions->gathered_count++] = record;
-    return good;
 }
 
-static bool name_version(struct predictions *predictions, const struct prediction *prediction,
+static void name_version(struct predictions *predictions, const struct prediction *prediction,
                          uint16_t number)
 {
     char names[NAME_PART_BYTES * NAME_PARTS_MAX] = {0};
     size_t length = prediction->model.length + 1 + prediction->version.length;
-    bool good = true;
     memcpy(names, prediction->model.at, prediction->model.length);
     memcpy(names + prediction->model.length + 1, prediction->version.at, prediction->version.length);
     for (size_t part = 0; part * NAME_PART_BYTES <= length; part++) {
         struct record record = {.kind = PREDICTION_NAMES, .flags = (uint8_t)part, .version = number};
         memcpy((char *)&record + 8, names + part * NAME_PART_BYTES, NAME_PART_BYTES);
-        good = add_record(predictions, record) && good;
+        add_record(predictions, record);
     }
-    return good;
 }
 
 /* The number by which the file calls the version, which it is told first; false: it has too many. */
 static bool number_of(struct predictions *predictions, const struct prediction *prediction, uint16_t *number)
 {
-    uint64_t key = hash(prediction->version, hash(prediction->model, 0));
+    uint64_t key = fnv_add(fnv_of(prediction->model), prediction->version.at, prediction->version.length);
     size_t i = 0;
     while (i < predictions->version_count && predictions->versions[i] != key)
         i++;
@@ -215,7 +207,8 @@ static bool number_of(struct predictions *predictions, const struct prediction *
     if (i < predictions->version_count)
         return true;
     predictions->versions[predictions->version_count++] = key;
-    return name_version(predictions, prediction, *number);
+    name_version(predictions, prediction, *number);
+    return true;
 }
 
 static struct record record_of(const struct prediction *prediction)
@@ -234,23 +227,38 @@ static struct record record_of(const struct prediction *prediction)
         record.third = prediction->actual_label;
     } else if (prediction->kind == PREDICTION_JOINED) {
         /* Right or wrong is a flag; of the numbers those that the figures are made of are kept. */
-        record.third = (uint64_t)0;
         memcpy(&record.third, &prediction->actual, sizeof record.third);
         record.fourth = 0;
     }
     return record;
 }
 
-bool predictions_add(struct predictions *predictions, const struct prediction *prediction)
+/* As many as the rest of what gathers has room for, or all; *taken says how many. What names their version
+ * stands in the same file. */
+static bool add_some(struct predictions *predictions, const struct prediction *list, size_t count,
+                     size_t *taken)
+{
+    uint16_t version = 0;
+    bool good = predictions->gathered_count + NAME_PARTS_MAX < GATHERED_MAX || flush(predictions);
+    if (list->kind != PREDICTION_ACTUAL)
+        good = number_of(predictions, list, &version) && good;
+    size_t room = GATHERED_MAX - predictions->gathered_count;
+    *taken = count < room ? count : room;
+    for (size_t i = 0; good && i < *taken; i++) {
+        struct record record = record_of(&list[i]);
+        record.version = version;
+        add_record(predictions, record);
+    }
+    return good;
+}
+
+bool predictions_add(struct predictions *predictions, const struct prediction *list, size_t count)
 {
     CHECK_OBJECT(predictions, PREDICTIONS_MAGIC);
-    struct record record = record_of(prediction);
+    bool good = true;
     pthread_mutex_lock(&predictions->lock);
-    /* What names a version stands in the same file as what is said of it. */
-    bool good = predictions->gathered_count + NAME_PARTS_MAX < GATHERED_MAX || flush(predictions);
-    if (prediction->kind != PREDICTION_ACTUAL)
-        good = number_of(predictions, prediction, &record.version) && good;
-    good = good && add_record(predictions, record);
+    for (size_t taken; count > 0; list += taken, count -= taken)
+        good = add_some(predictions, list, count, &taken) && good;
     pthread_mutex_unlock(&predictions->lock);
     return good;
 }

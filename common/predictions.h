@@ -49,9 +49,9 @@ struct predictions;
  * going on where it ended before. NULL with errno. */
 struct predictions *predictions_new(const char *directory, const char *process, size_t records);
 void predictions_free(struct predictions *predictions);
-/* Adds one; it is on its way to the disk after predictions_flush, or when some dozens have gathered. False
- * when the disk does not take it: then it is lost. Thread-safe. */
-bool predictions_add(struct predictions *predictions, const struct prediction *prediction);
+/* Adds some of one kind, and of one version; they are on their way to the disk after predictions_flush, or
+ * when some dozens have gathered. False when the disk does not take them: then some are lost. Thread-safe. */
+bool predictions_add(struct predictions *predictions, const struct prediction *list, size_t count);
 /* Writes what has gathered. Thread-safe. */
 bool predictions_flush(struct predictions *predictions);
 

@@ -136,15 +136,12 @@ uint32_t route_rest(const struct route *route)
     return rest;
 }
 
-bool route_may_force(const struct route *route, const char *text)
+bool route_may_force(const struct route *route, const struct address *address)
 {
     CHECK_OBJECT(route, ROUTE_MAGIC);
-    struct address address;
     bool may = route->network_count == 0;
-    if (may || !address_read(text_of(text), &address))
-        return may;
-    for (size_t i = 0; i < route->network_count && !may; i++)
-        may = address_network_has(&route->force_from[i], &address);
+    for (size_t i = 0; address_known(address) && i < route->network_count && !may; i++)
+        may = address_network_has(&route->force_from[i], address);
     return may;
 }
 

@@ -74,9 +74,9 @@ uint32_t route_weight(const struct route *route, const char *version);
 uint32_t route_rest(const struct route *route);
 /* "random", "key", "api_key", "address" or "header:NAME". Returns `text`. */
 char *route_by_text(const struct route *route, char text[ROUTE_BY_MAX]);
-/* True when a client of that address (IPv4 or IPv6 in text; what is neither is in no network) may choose a
- * version by force_header. */
-bool route_may_force(const struct route *route, const char *address);
+/* True when a client of that address (one that is not known is in no network) may choose a version by
+ * force_header. */
+bool route_may_force(const struct route *route, const struct address *address);
 
 /* One fault: the field (as arms[0].percent; "" for the whole) and what is wrong with it. */
 typedef void route_fault(void *self, const char *field, const char *complaint);

@@ -175,7 +175,7 @@ static void meet(struct truth *truth, const struct prediction *prediction)
     else {
         count(truth, "joined", 1);
         if (truth->joined != NULL)
-            predictions_add(truth->joined, &joined);
+            predictions_add(truth->joined, &joined, 1);
     }
     HASH_DEL(truth->waiting, waiting);
     free(waiting);

@@ -1,9 +1,10 @@
 /* api: the calls, one function each.
  *
- * api_handle finds the call that a request means and runs its function; predictions go through predict.c and
- * come back through api_answer. The catalog is the one thing that the loop's thread changes while threads of
- * the side lane read: a call takes a reference to the snapshot of the moment, under a lock that is held for
- * nothing else. SPDX-License-Identifier: MIT */
+ * api_begin finds the call that a request means, and who asks; api_handle runs its function; predictions go
+ * through predict.c (those of the Open Inference Protocol through oip.c) and come back through api_answer.
+ * Called by exchange.c. The catalog is the one thing that the loop's thread changes while threads of the side
+ * lane read: a call takes a reference to the snapshot of the moment, under a lock that is held for nothing
+ * else. SPDX-License-Identifier: MIT */
 #include "api.h"
 
 #include "accept.h"
@@ -20,6 +21,7 @@
 #include "oip_task.h"
 #include "openapi.h"
 #include "predict.h"
+#include "remember.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -158,7 +160,8 @@ void api_refuse(const struct http_request *request, struct api_call *call, struc
 void api_note(struct api *api, const struct http_request *request, struct api_call *call)
 {
     CHECK_OBJECT(api, API_MAGIC);
-    audited_begin(api->audited, request, false, &call->note);
+    call->identity.address = auth_address(api->context.auth, request);
+    audited_begin(api->audited, request, &call->note);
 }
 
 /* ---- readiness ---- */
@@ -309,42 +312,40 @@ const struct config *api_config(const struct api *api)
     return api->context.config;
 }
 
-enum api_next api_begin(struct api *api, const struct http_request *request, struct api_call *call,
-                        struct http_response *response)
+enum api_next api_begin(struct api *api, const struct http_request *request, struct called *called,
+                        struct api_call *call, struct http_response *response)
 {
-    CHECK_OBJECT(api, API_MAGIC);
     begin_call(call, request);
     http_response_begin(response, request);
-    audited_begin(api->audited, request, false, &call->note);
+    api_note(api, request, call);
     if (request->fault_status != 0) {
         problem_status(response, request->fault_status, "%s", request->fault);
         return API_RESPOND;
     }
-    struct called called = call_find(request);
-    call->call = called.call;
-    enum auth_next next = ask_who(api, request, &called, call, response);
+    *called = call_find(request);
+    call->call = called->call;
+    enum auth_next next = ask_who(api, request, called, call, response);
     if (next != AUTH_GRANTED)
         return next == AUTH_PENDING ? API_WAIT : API_RESPOND;
-    return refuse_unaudited(api, called.call, response) ? API_RESPOND : API_HANDLE;
+    return refuse_unaudited(api, called->call, response) ? API_RESPOND : API_HANDLE;
 }
 
 enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
-                         struct api_call *call, struct http_response *response)
+                         const struct called *called, struct api_call *call, struct http_response *response)
 {
     CHECK_OBJECT(api, API_MAGIC);
     CHECK_OBJECT(lane, LANE_MAGIC);
-    struct called called = call_find(request);
-    if (call_is_prediction(called.call))
-        audited_begin(api->audited, request, true, &call->note);
-    if (answers_json(called.call) && !accept_allows(request->accept, "application/json")) {
+    if (call_is_prediction(called->call))
+        audited_sample(api->audited, request, &call->note);
+    if (answers_json(called->call) && !accept_allows(request->accept, "application/json")) {
         problem_status(response, 406, "the answer is application/json, which the Accept header refuses");
         return API_RESPOND;
     }
-    if (called.call != CALL_OTHER && !check_encoding(request, response))
+    if (called->call != CALL_OTHER && !check_encoding(request, response))
         return API_RESPOND;
-    switch (called.call) {
+    switch (called->call) {
     case CALL_OTHER:
-        refuse_path(&called, response);
+        refuse_path(called, response);
         return API_RESPOND;
     case CALL_HEALTH:
         output_add_string(&response->body, "{\"status\":\"healthy\"}\n");
@@ -358,7 +359,7 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
         feedback(api->context.predictions, request, response);
         return API_RESPOND;
     default:
-        return handle_with_catalog(api, lane, request, &called, call, response);
+        return handle_with_catalog(api, lane, request, called, call, response);
     }
 }
 
@@ -410,17 +411,18 @@ static void succeed(struct api_call *call, const struct client_answer *answer, s
     text_copy(answer->version, call->answered_version, sizeof call->answered_version);
     if (call->steered == STEERED_BY_RULE && strcmp(call->answered_version, call->asked_version) != 0)
         call->steered = STEERED_BACK;
-    const struct schema *schema = answering_schema(call, answer->version);
-    const char *complaint = call->wish != NULL
-                                ? oip_infer_answer(call, answer, schema, response)
-                                : answer_write(&(struct answer){.schema = schema,
-                                                                .batch = call->call == CALL_BATCH_PREDICT,
-                                                                .rows = call->ask.rows,
-                                                                .model = call->ask.model,
-                                                                .version = answer->version,
-                                                                .id = text_of(call->id),
-                                                                .predictions = call->predictions},
-                                               answer->payload, answer->payload_bytes, &response->body);
+    const struct answer written = {.schema = answering_schema(call, answer->version),
+                                   .batch = call->call == CALL_BATCH_PREDICT,
+                                   .rows = call->ask.rows,
+                                   .model = call->ask.model,
+                                   .version = answer->version,
+                                   .id = text_of(call->id),
+                                   .predictions = call->predictions};
+    const char *complaint =
+        call->wish != NULL ? oip_infer_answer(call, answer, written.schema, response)
+                           : answer_write(&written, answer->payload, answer->payload_bytes, &response->body);
+    if (complaint == NULL && call->wish != NULL && call->predictions != NULL)
+        remember_payload(&written, answer->payload, answer->payload_bytes);
     if (complaint == NULL) {
         add_age(answer, response);
         return;

@@ -96,12 +96,13 @@ struct api_call {
 };
 
 /* Begins with a request: who asks, and may it? `response` is begun here. The body may still be packed;
- * nothing of it is looked at. API_HANDLE, API_RESPOND or API_WAIT. */
-enum api_next api_begin(struct api *api, const struct http_request *request, struct api_call *call,
-                        struct http_response *response);
+ * nothing of it is looked at. API_HANDLE (then `called` is what api_handle wants), API_RESPOND or API_WAIT.
+ */
+enum api_next api_begin(struct api *api, const struct http_request *request, struct called *called,
+                        struct api_call *call, struct http_response *response);
 /* After API_HANDLE: handles a request that is there whole (http_request_read, body, received). */
 enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
-                         struct api_call *call, struct http_response *response);
+                         const struct called *called, struct api_call *call, struct http_response *response);
 /* The filled request, for client_send, which owns it from then on. */
 struct client_request *api_call_take(struct api_call *call);
 /* The broker's answer, or its failure, becomes the response that api_begin began. */

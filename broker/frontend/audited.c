@@ -104,16 +104,17 @@ static struct audited_sample *sample(const struct audited *audited, const struct
     return sample;
 }
 
-void audited_begin(struct audited *audited, const struct http_request *request, bool is_prediction,
+void audited_begin(const struct audited *audited, const struct http_request *request,
                    struct audited_note *note)
 {
     CHECK_OBJECT(audited, AUDITED_MAGIC);
-    if (audited->log == NULL)
-        return;
-    const char *address = http_request_parameter(request, "REMOTE_ADDR");
     note->bytes = request->body_length;
-    text_copy(text_of(address == NULL ? "" : address), note->address, sizeof note->address);
-    if (is_prediction && is_sampled(audited))
+}
+
+void audited_sample(struct audited *audited, const struct http_request *request, struct audited_note *note)
+{
+    CHECK_OBJECT(audited, AUDITED_MAGIC);
+    if (audited->log != NULL && is_sampled(audited))
         note->sample = sample(audited, request);
 }
 
@@ -156,9 +157,7 @@ static void add_who(struct audit_entry *entry, const struct api_call *call)
     if (identity->kind != IDENTITY_NOBODY)
         audit_entry_text(entry, "by", text_of(auth_kind_label(identity->kind)));
     add_name(entry, "who", identity->name);
-    add_name(entry, "address",
-             address_number(&identity->address) != 0 ? address_text(&identity->address, address)
-                                                     : call->note.address);
+    add_name(entry, "address", address_text(&identity->address, address));
     audit_entry_text(entry, "auth", text_of(auth_outcome_label(identity->outcome)));
     if (identity->why != NULL)
         audit_entry_text(entry, "why", text_of(identity->why));

@@ -10,13 +10,10 @@ struct api_call;
 struct audit_log;
 struct audited_sample; /* what is kept of a body until its line is written */
 
-enum { AUDITED_ADDRESS_MAX = 45 /* bytes of an address, as text */ };
-
 /* What a call keeps of its request for its line. Zeroed = nothing. */
 struct audited_note {
-    uint64_t bytes;                        /* of the body */
-    struct audited_sample *sample;         /* NULL: its body is not told */
-    char address[AUDITED_ADDRESS_MAX + 1]; /* of the web server's client, where nobody asks who that is */
+    uint64_t bytes;                /* of the body */
+    struct audited_sample *sample; /* NULL: its body is not told */
 };
 
 /* False when the configuration says that no request has a line: then no log is needed. */
@@ -30,8 +27,10 @@ void audited_free(struct audited *audited);
  * thread. */
 bool audited_accepts(struct audited *audited);
 /* A request begins: notes what is gone when it ends. Any thread. */
-void audited_begin(struct audited *audited, const struct http_request *request, bool is_prediction,
+void audited_begin(const struct audited *audited, const struct http_request *request,
                    struct audited_note *note);
+/* It is a prediction, and its body is unpacked: keeps what its line shall say of it. Any thread. */
+void audited_sample(struct audited *audited, const struct http_request *request, struct audited_note *note);
 /* Frees what the note holds, and empties it. */
 void audited_note_drop(struct audited_note *note);
 /* The call is answered: writes its line, if it shall have one. The loop's thread. */

@@ -251,7 +251,6 @@ enum auth_next auth_request(struct auth *auth, const struct http_request *reques
 {
     CHECK_OBJECT(auth, AUTH_MAGIC);
     struct asking asking = {auth, request, call_right(called->call), identity, response};
-    identity->address = visitor_address(request, &auth->proxies);
     if (auth->ring == NULL) {
         identity->rights = RIGHTS_ALL;
         identity->tenant = request->tenant;
@@ -261,6 +260,12 @@ enum auth_next auth_request(struct auth *auth, const struct http_request *reques
         (asking.right == RIGHT_METRICS && visitor_is_local(request, &auth->proxies)))
         return grant(&asking, AUTH_OUTCOME_OPEN);
     return decide(&asking);
+}
+
+struct address auth_address(const struct auth *auth, const struct http_request *request)
+{
+    static const struct address_list nobody;
+    return visitor_address(request, auth == NULL ? &nobody : &auth->proxies);
 }
 
 /* ---- what it may use ---- */

@@ -28,11 +28,14 @@ enum auth_next {
     AUTH_REFUSED, /* `response`, begun already, is complete: 400, 401, 403 or 429 */
     AUTH_PENDING  /* the token module will tell; ask again then, with the same request */
 };
-/* Who sends the request, and whether it may make that call (of which it asks call_right). `identity` is
- * filled in whatever comes of it. Any thread. */
+/* Who sends the request, and whether it may make that call (of which it asks call_right). `identity`, whose
+ * address is known already (auth_address), is filled in whatever comes of it. Any thread. */
 enum auth_next auth_request(struct auth *auth, const struct http_request *request,
                             const struct called *called, struct identity *identity,
                             struct http_response *response);
+
+/* Where the request comes from (visitor.h); `auth` NULL: no proxy is trusted. Any thread. */
+struct address auth_address(const struct auth *auth, const struct http_request *request);
 
 /* Whether it may use that model. When not, answer exactly as for a model that does not exist. */
 bool auth_may_use(const struct identity *identity, struct text model);

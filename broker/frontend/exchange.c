@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "compression.h"
+#include "problem.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -171,12 +172,10 @@ static enum exchange_next unpack_body(struct exchange *exchange, struct exchange
     case UNPACKED_TOO_LARGE:
         if (source->brief && limit < config->frontend_max_body_bytes)
             return EXCHANGE_PASS_ON;
-        api_refuse(request, &exchange->call, &exchange->response, 413,
-                   "the body is larger, unpacked, than this service takes");
+        problem_status(&exchange->response, 413, "the body is larger, unpacked, than this service takes");
         return EXCHANGE_RESPOND;
     default:
-        api_refuse(request, &exchange->call, &exchange->response, 400,
-                   "the body is not what its Content-Encoding says");
+        problem_status(&exchange->response, 400, "the body is not what its Content-Encoding says");
         return EXCHANGE_RESPOND;
     }
 }
@@ -190,13 +189,14 @@ static enum exchange_next understand(struct exchange *exchange, struct exchange_
     request.received = source->received != 0 ? source->received : clock_now();
     if (!read_body(exchange, tools, &request, source))
         return EXCHANGE_RESPOND;
-    enum api_next begun = api_begin(tools->api, &request, &exchange->call, &exchange->response);
+    struct called called;
+    enum api_next begun = api_begin(tools->api, &request, &called, &exchange->call, &exchange->response);
     if (begun != API_HANDLE) /* nobody's body is unpacked before it is known who that is */
         return begun == API_WAIT ? EXCHANGE_WAIT : EXCHANGE_RESPOND;
     enum exchange_next next = unpack_body(exchange, tools, &request, source);
     if (next != EXCHANGE_ASK)
         return next;
-    switch (api_handle(tools->api, tools->lane, &request, &exchange->call, &exchange->response)) {
+    switch (api_handle(tools->api, tools->lane, &request, &called, &exchange->call, &exchange->response)) {
     case API_ASK:
         return EXCHANGE_ASK;
     case API_METRICS:

@@ -58,7 +58,7 @@ static void take(struct reading *reading, uint64_t request, uint32_t row, yyjson
         actual.actual_label = prediction_label((struct text){yyjson_get_str(value), yyjson_get_len(value)});
     else
         actual.actual = yyjson_is_bool(value) ? (double)yyjson_get_bool(value) : yyjson_get_num(value);
-    reading->failed |= !predictions_add(reading->predictions, &actual);
+    reading->failed |= !predictions_add(reading->predictions, &actual, 1);
 }
 
 static void read_many_rows(struct reading *reading, uint64_t request, yyjson_val *values)

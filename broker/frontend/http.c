@@ -7,6 +7,7 @@
  * response's head is written by them, too. SPDX-License-Identifier: MIT */
 #include "http.h"
 
+#include "fnv.h"
 #include "hex.h"
 #include "utf8.h"
 
@@ -214,13 +215,9 @@ static const char *value_of(const char *parameter, const char *name, size_t leng
 }
 #define VALUE_OF(parameter, name) value_of(parameter, name, sizeof(name) - 1)
 
-/* FNV-1a (RFC 9923), 64 bits; never 0, which means nobody. */
 uint64_t http_hash(const char *text)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-    return hash == 0 ? 1 : hash;
+    return fnv_of(text_of(text));
 }
 
 static void read_authorization(struct http_request *request, const char *value)

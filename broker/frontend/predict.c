@@ -203,7 +203,7 @@ bool predict_find(const struct config *config, const struct http_request *reques
     if (!find_model(config, call, model, response))
         return false;
     if (version.length == 0 && call->model->route != NULL)
-        version = steering_version(call->model, request, &call->steered);
+        version = steering_version(call->model, request, &call->identity, &call->steered);
     return find_version(call, version, response);
 }
 
@@ -330,7 +330,7 @@ void predict_fill_ask(const struct config *config, const struct http_request *re
     text_copy(key, call->key, sizeof call->key);
     key = (struct text){call->key, key.length};
     if (call->model->route != NULL)
-        key = steering_key(call->model->route, request, call->identity.tenant, key, call->key);
+        key = steering_key(call->model->route, request, &call->identity, key, call->key);
     call->ask = (struct client_ask){
         .model = text_of(call->model->name),
         .version = text_of(call->asked_version),

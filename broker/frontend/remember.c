@@ -1,12 +1,14 @@
 /* remember: one record for each row of an answer: the class or the number that was predicted, the probability
  * of the positive class where there are two, and the names of classes as hashes, since the truth may be said
- * by name. Called by answer.c when a model's answer has been printed, perhaps in a thread of the side lane.
- * SPDX-License-Identifier: MIT */
+ * by name. Called by answer.c, and by api.c for the Open Inference Protocol, when an answer has been printed,
+ * perhaps in a thread of the side lane. SPDX-License-Identifier: MIT */
 #include "remember.h"
 
 #include "clock.h"
 
 #include <math.h>
+
+enum { AT_A_TIME = 32 }; /* rows that are handed on together */
 
 /* What is the same for all rows. */
 struct kind_of {
@@ -76,22 +78,41 @@ void remember_answer(const struct answer *answer, const struct roles *roles, siz
                                  .roles = roles,
                                  .text = roles->class != NULL && roles->class->datatype == DATATYPE_BYTES,
                                  .binary = is_binary(roles)};
-    struct prediction prediction = {.kind = PREDICTION_ANSWERED,
+    const struct prediction same = {.kind = PREDICTION_ANSWERED,
                                     .request = prediction_request(answer->id),
                                     .at_ms = clock_wall() / MILLISECOND,
+                                    .probability = NAN,
                                     .model = answer->model,
                                     .version = answer->version};
-    size_t offset = 0;
-    for (size_t row = 0; row < rows && row < REMEMBER_ROWS_MAX; row++) {
-        struct text class = kind.text ? value_bytes(roles->class, &offset) : (struct text){0};
-        prediction.row = (uint32_t)row;
-        prediction.probability = NAN;
+    struct prediction list[AT_A_TIME];
+    size_t offset = 0, count = 0;
+    rows = rows < REMEMBER_ROWS_MAX ? rows : REMEMBER_ROWS_MAX;
+    for (size_t row = 0; row < rows; row++) {
+        struct text class = {0};
+        if (kind.text)
+            class = value_bytes(roles->class, &offset);
+        list[count] = same;
+        list[count].row = (uint32_t)row;
         if (answer->schema->regression) {
-            prediction.flags = PREDICTION_REGRESSION;
-            prediction.value = predicted_number(roles, row);
+            list[count].flags = PREDICTION_REGRESSION;
+            list[count].value = predicted_number(roles, row);
         } else {
-            add_class(&kind, row, class, &prediction);
+            add_class(&kind, row, class, &list[count]);
         }
-        predictions_add(answer->predictions, &prediction);
+        if (++count < AT_A_TIME && row + 1 < rows)
+            continue;
+        predictions_add(answer->predictions, list, count);
+        count = 0;
     }
+}
+
+void remember_payload(const struct answer *answer, const uint8_t *payload, size_t bytes)
+{
+    struct tensor tensors[TENSOR_COUNT_MAX];
+    size_t count, rows;
+    if (tensors_decode(payload, bytes, tensors, &count, &rows) != NULL)
+        return;
+    const struct roles roles = roles_find(tensors, count, answer->schema->regression);
+    if (roles_predict(&roles))
+        remember_answer(answer, &roles, rows);
 }

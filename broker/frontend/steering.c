@@ -45,15 +45,14 @@ static struct text by_rule(const struct catalog_model *model, const struct http_
 }
 
 struct text steering_version(const struct catalog_model *model, const struct http_request *request,
-                             enum steered *steered)
+                             const struct identity *identity, enum steered *steered)
 {
     const struct route *route = model->route;
     *steered = STEERED_NOT;
     if (*route->force_header != '\0') {
         const char *version = http_request_header(request, route->force_header);
-        const char *address = http_request_parameter(request, "REMOTE_ADDR");
         bool named = version != NULL && *version != '\0';
-        bool may = named && route_may_force(route, address == NULL ? "" : address);
+        bool may = named && route_may_force(route, &identity->address);
         if (named)
             *steered = may ? STEERED_BY_CLIENT : STEERED_REFUSED;
         if (may)
@@ -77,21 +76,22 @@ static struct text key_of(const char *value, char room[STEERING_KEY_ROOM])
     return text_of(room);
 }
 
-struct text steering_key(const struct route *route, const struct http_request *request, uint64_t tenant,
-                         struct text body_key, char room[STEERING_KEY_ROOM])
+struct text steering_key(const struct route *route, const struct http_request *request,
+                         const struct identity *identity, struct text body_key, char room[STEERING_KEY_ROOM])
 {
+    char address[ADDRESS_TEXT_MAX];
     const char *value = NULL;
     switch (route->by) {
     case ROUTE_BY_RANDOM:
     case ROUTE_BY_KEY:
         return body_key;
     case ROUTE_BY_API_KEY: /* never the key itself */
-        if (tenant == 0)
+        if (identity->tenant == 0)
             return (struct text){0};
-        snprintf(room, STEERING_KEY_ROOM, "%016" PRIx64, tenant);
+        snprintf(room, STEERING_KEY_ROOM, "%016" PRIx64, identity->tenant);
         return text_of(room);
     case ROUTE_BY_ADDRESS:
-        value = http_request_parameter(request, "REMOTE_ADDR");
+        value = address_text(&identity->address, address);
         break;
     case ROUTE_BY_HEADER:
         value = http_request_header(request, route->by_header);

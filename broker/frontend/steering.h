@@ -4,6 +4,7 @@
 
 #include "catalog.h"
 #include "http.h"
+#include "identity.h"
 
 /* What a header did to the choice of the version. */
 enum steered {
@@ -20,12 +21,12 @@ const char *steered_label(enum steered steered);
 /* The version that the headers of the request name, for one that names none in its path and body; empty: the
  * broker chooses. A view of the request or the model, which must have a route. */
 struct text steering_version(const struct catalog_model *model, const struct http_request *request,
-                             enum steered *steered);
+                             const struct identity *identity, enum steered *steered);
 
 /* What is hashed for this request (empty: nothing), by the route: a view of `body_key`, or a text in `room`.
- * `tenant` is who asks (identity.h), 0 for nobody known. */
+ */
 enum { STEERING_KEY_ROOM = PROTOCOL_TEXT_MAX + 1 };
-struct text steering_key(const struct route *route, const struct http_request *request, uint64_t tenant,
-                         struct text body_key, char room[STEERING_KEY_ROOM]);
+struct text steering_key(const struct route *route, const struct http_request *request,
+                         const struct identity *identity, struct text body_key, char room[STEERING_KEY_ROOM]);
 
 #endif

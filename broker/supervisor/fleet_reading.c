@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "curve.h"
+#include "fnv.h"
 #include "keys.h"
 #include "log.h"
 #include "recycle.h"
@@ -195,9 +196,7 @@ static struct plan *read_repository(struct fleet *fleet, const struct look *look
 
 void fleet_log_complaints(struct fleet *fleet, struct config_errors *errors)
 {
-    uint64_t hash = 0;
-    for (const char *at = errors->text; *at != '\0'; at++)
-        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+    uint64_t hash = *errors->text == '\0' ? 0 : fnv_of(text_of(errors->text));
     if (hash != fleet->complaints)
         log_complaints(errors);
     fleet->complaints = hash;

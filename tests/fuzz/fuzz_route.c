@@ -23,7 +23,7 @@ static void expect_good(const struct route *route)
                protocol_name_ok(text_of(route->rules[i].version)));
     for (size_t i = 0; i < route->network_count; i++)
         ENSURE(route->force_from[i].prefix <= 128);
-    ENSURE(route->network_count == 0 || !route_may_force(route, "nobody"));
+    ENSURE(route->network_count == 0 || !route_may_force(route, &(struct address){0}));
     ENSURE((route->by == ROUTE_BY_HEADER) == (*route->by_header != '\0'));
     ENSURE(route->shadow.version != NULL || route->shadow.weight == 0);
 }

@@ -10,8 +10,9 @@ static inline enum api_next api_once(struct api *api, struct api_lane *lane,
                                      const struct http_request *request, struct api_call *call,
                                      struct http_response *response)
 {
-    enum api_next next = api_begin(api, request, call, response);
-    return next == API_HANDLE ? api_handle(api, lane, request, call, response) : next;
+    struct called called;
+    enum api_next next = api_begin(api, request, &called, call, response);
+    return next == API_HANDLE ? api_handle(api, lane, request, &called, call, response) : next;
 }
 
 #endif

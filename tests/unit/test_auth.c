@@ -117,7 +117,7 @@ static enum auth_next ask(const char *method, const char *uri, const char *const
 {
     read_request(method, uri, more);
     struct called called = call_find(&request);
-    identity = (struct identity){.kind = IDENTITY_NOBODY};
+    identity = (struct identity){.address = auth_address(auth, &request)};
     http_response_begin(&response, &request);
     return auth_request(auth, &request, &called, &identity, &response);
 }

@@ -4,6 +4,7 @@
  */
 #include "api_key.h"
 #include "clock.h"
+#include "fnv.h"
 #include "limit.h"
 #include "limit_keys.h"
 #include "repository.h"
@@ -157,7 +158,7 @@ static const struct limit *ask_at(uint64_t key, uint64_t address, uint32_t rows,
     struct limit_list list = {.count = 0};
     limit_list_add(&list, LIMIT_OF_KEY, key, &key_rule, rows);
     limit_list_add(&list, LIMIT_OF_ADDRESS, address, &address_rule, rows);
-    limit_list_add(&list, LIMIT_OF_MODEL, limit_number_of("m"), &model_rule, rows);
+    limit_list_add(&list, LIMIT_OF_MODEL, fnv_of(text_of("m")), &model_rule, rows);
     static struct limit refuses; /* the list is gone when this returns */
     const struct limit *limit = limits_take(limits, &list, now, wait);
     if (limit == NULL)

@@ -50,8 +50,8 @@ START_TEST(what_is_written_is_read)
     joined.flags = PREDICTION_RIGHT;
     joined.actual = -2;
     ck_assert(!predictions_read(reader, &read));
-    ck_assert(predictions_add(predictions, &one) && predictions_add(predictions, &other));
-    ck_assert(predictions_add(predictions, &actual) && predictions_add(predictions, &joined));
+    ck_assert(predictions_add(predictions, &one, 1) && predictions_add(predictions, &other, 1));
+    ck_assert(predictions_add(predictions, &actual, 1) && predictions_add(predictions, &joined, 1));
     ck_assert(!predictions_read(reader, &read)); /* it has not been written yet */
     ck_assert(predictions_flush(predictions));
     ck_assert(predictions_read(reader, &read));
@@ -98,7 +98,7 @@ START_TEST(two_files_take_turns)
     struct predictions *predictions = predictions_new(scratch_directory, "f", 3000);
     for (uint64_t i = 1; i <= 5000; i++) {
         struct prediction one = answered(i % 2 ? "1" : "a-longer-name-of-a-version.2", i);
-        ck_assert(predictions_add(predictions, &one));
+        ck_assert(predictions_add(predictions, &one, 1));
     }
     ck_assert(predictions_flush(predictions));
     uint64_t kept = newest_kept(5000);
@@ -107,7 +107,7 @@ START_TEST(two_files_take_turns)
     /* Whoever starts again leaves the newer file alone. */
     predictions = predictions_new(scratch_directory, "f", 3000);
     struct prediction one = answered("1", 5001);
-    ck_assert(predictions_add(predictions, &one) && predictions_flush(predictions));
+    ck_assert(predictions_add(predictions, &one, 1) && predictions_flush(predictions));
     ck_assert_uint_ge(newest_kept(5001), 2);
     predictions_free(predictions);
 }
@@ -121,7 +121,7 @@ START_TEST(a_reader_follows_a_writer_that_begins_anew)
     uint64_t seen = 0;
     for (uint64_t i = 1; i <= 9000; i++) {
         struct prediction one = answered("1", i), read;
-        ck_assert(predictions_add(predictions, &one) && predictions_flush(predictions));
+        ck_assert(predictions_add(predictions, &one, 1) && predictions_flush(predictions));
         for (size_t j = 0; i % 5 == 0 && j < COUNT_OF(readers); j++)
             while (predictions_read(readers[j], &read)) {
                 expect_answered(&read, "1", read.request);
@@ -142,7 +142,7 @@ START_TEST(damage_is_passed_over)
         struct predictions *predictions = predictions_new(scratch_directory, "f", 1000);
         for (uint64_t i = 1; i <= 20; i++) {
             struct prediction one = answered("1", i);
-            ck_assert(predictions_add(predictions, &one));
+            ck_assert(predictions_add(predictions, &one, 1));
         }
         predictions_free(predictions);
         for (unsigned i = 0; i < 2; i++) {

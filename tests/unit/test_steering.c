@@ -68,10 +68,19 @@ static void read_request(const char *const *given)
     http_request_read(&request, (char **)parameters, &ids);
 }
 
+/* Who asks, where nobody authenticates. */
+static const struct identity *asks(void)
+{
+    static struct identity identity;
+    identity = (struct identity){.tenant = request.tenant};
+    address_read(text_of(request.remote_address), &identity.address);
+    return &identity;
+}
+
 static void expect_version(const char *version, enum steered expected)
 {
     enum steered steered;
-    struct text chosen = steering_version(model, &request, &steered);
+    struct text chosen = steering_version(model, &request, asks(), &steered);
     ck_assert_msg(text_is(chosen, version), "%.*s, not %s", (int)chosen.length, chosen.at, version);
     ck_assert_msg(steered == expected, "%s, not %s", steered_label(steered), steered_label(expected));
 }
@@ -158,7 +167,7 @@ static void expect_key(const char *by, const char *expected)
     char route[128], room[STEERING_KEY_ROOM];
     snprintf(route, sizeof route, "{\"by\":\"%s\",\"arms\":[{\"version\":\"2\",\"percent\":5}]}", by);
     set_route(route);
-    struct text key = steering_key(model->route, &request, request.tenant, text_of("of the body"), room);
+    struct text key = steering_key(model->route, &request, asks(), text_of("of the body"), room);
     ck_assert_msg(text_is(key, expected), "%s: %.*s, not %s", by, (int)key.length, key.at, expected);
 }
 
@@ -186,16 +195,16 @@ START_TEST(a_header_that_is_no_text_of_the_wire_is_hashed)
     REQUEST("HTTP_X_USER=\xff\xfe");
     char room[STEERING_KEY_ROOM], other[STEERING_KEY_ROOM];
     set_route("{\"by\":\"header:X-User\",\"arms\":[{\"version\":\"2\",\"percent\":5}]}");
-    struct text key = steering_key(model->route, &request, request.tenant, text_of(""), room);
+    struct text key = steering_key(model->route, &request, asks(), text_of(""), room);
     ck_assert_uint_eq(key.length, 16);
     memset(parameter + strlen(parameter), 'x', PROTOCOL_TEXT_MAX);
     REQUEST(parameter);
-    key = steering_key(model->route, &request, request.tenant, text_of(""), room);
+    key = steering_key(model->route, &request, asks(), text_of(""), room);
     ck_assert_uint_eq(key.length, PROTOCOL_TEXT_MAX);
     strcat(parameter, "x");
-    key = steering_key(model->route, &request, request.tenant, text_of(""), room);
+    key = steering_key(model->route, &request, asks(), text_of(""), room);
     strcat(parameter, "x");
-    struct text longer = steering_key(model->route, &request, request.tenant, text_of(""), other);
+    struct text longer = steering_key(model->route, &request, asks(), text_of(""), other);
     ck_assert_uint_eq(key.length, 16);
     ck_assert_uint_eq(longer.length, 16);
     ck_assert_mem_ne(key.at, longer.at, 16);

@@ -64,7 +64,7 @@ static void answer(uint64_t request, double class, double probability)
                                           .positive = prediction_label(text_of("yes")),
                                           .model = text_of("m"),
                                           .version = text_of("1")};
-    ck_assert(predictions_add(frontend, &prediction));
+    ck_assert(predictions_add(frontend, &prediction, 1));
 }
 
 static void say(uint64_t request, double actual)
@@ -74,7 +74,7 @@ static void say(uint64_t request, double actual)
                                           .request = request,
                                           .at_ms = now_ms,
                                           .actual = actual};
-    ck_assert(predictions_add(frontend, &prediction));
+    ck_assert(predictions_add(frontend, &prediction, 1));
 }
 
 static void say_label(uint64_t request, const char *label)
@@ -84,7 +84,7 @@ static void say_label(uint64_t request, const char *label)
                                           .request = request,
                                           .at_ms = now_ms,
                                           .actual_label = prediction_label(text_of(label))};
-    ck_assert(predictions_add(frontend, &prediction));
+    ck_assert(predictions_add(frontend, &prediction, 1));
 }
 
 static void look(void)
@@ -152,7 +152,7 @@ START_TEST(a_regression_has_errors)
                                               .probability = NAN,
                                               .model = text_of("m"),
                                               .version = text_of("1")};
-        ck_assert(predictions_add(frontend, &prediction));
+        ck_assert(predictions_add(frontend, &prediction, 1));
         say(i + 1, actual[i]);
     }
     look();

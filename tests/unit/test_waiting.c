@@ -45,9 +45,9 @@ void api_lane_free(struct api_lane *api_lane)
 }
 
 enum api_next api_handle(struct api *api, struct api_lane *api_lane, const struct http_request *http,
-                         struct api_call *call, struct http_response *response)
+                         const struct called *called, struct api_call *call, struct http_response *response)
 {
-    (void)api, (void)api_lane, (void)http, (void)call, (void)response;
+    (void)api, (void)api_lane, (void)http, (void)called, (void)call, (void)response;
     return API_RESPOND;
 }
 
@@ -86,10 +86,10 @@ enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val
     return API_RESPOND;
 }
 
-enum api_next api_begin(struct api *api, const struct http_request *http, struct api_call *call,
-                        struct http_response *response)
+enum api_next api_begin(struct api *api, const struct http_request *http, struct called *called,
+                        struct api_call *call, struct http_response *response)
 {
-    (void)api, (void)call;
+    (void)api, (void)called, (void)call;
     http_response_begin(response, http);
     pthread_mutex_lock(&lock);
     bool knows = known;
