@@ -73,10 +73,11 @@ class Feedback(unittest.TestCase):
             self.assertEqual(entry["known"], len(rows))
             self.expect_like_sklearn(entry, truths, answers)
 
+            self.other_protocol(stack, rows[0], len(rows))
             self.regression(stack)
             shown = stack.outrigger("accuracy")
             self.assertEqual(shown.returncode, 0, shown)
-            self.assertRegex(shown.stdout, r"cancer-logistic +1 +%d +[\d.]+ %%" % len(rows))
+            self.assertRegex(shown.stdout, r"cancer-logistic +1 +%d +[\d.]+ %%" % (len(rows) + 1))
             self.assertEqual(len(json.loads(stack.outrigger("accuracy", "--json").stdout)["models"]), 2)
             stack.wait(lambda: "model_accuracy{" in self.metrics(stack), "it is not published")
             text = self.metrics(stack)
@@ -85,6 +86,17 @@ class Feedback(unittest.TestCase):
 
     def metrics(self, stack):
         return urllib.request.urlopen(f"http://127.0.0.1:{stack.metrics_port}/metrics").read().decode()
+
+    def other_protocol(self, stack, row, before):
+        """The Open Inference Protocol's answers are remembered by the X-Request-Id that they carry."""
+        body = {"inputs": [{"name": self.input(stack), "shape": [1, len(row)], "datatype": "FP32", "data": row}]}
+        status, headers, answer = stack.request("POST", "/v2/models/cancer-logistic/infer", json.dumps(body), JSON)
+        self.assertEqual(status, 200, answer)
+        self.post(stack, FEEDBACK, {"request_id": headers["x-request-id"], "actual": 1}, 202)
+        self.known(stack, "cancer-logistic", before + 1)
+
+    def input(self, stack):
+        return json.loads(stack.request("GET", "/v2/models/cancer-logistic")[2])["inputs"][0]["name"]
 
     def regression(self, stack):
         rows = held_out("diabetes-ridge").features[:50]

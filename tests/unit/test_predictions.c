@@ -113,6 +113,33 @@ START_TEST(two_files_take_turns)
 }
 END_TEST
 
+START_TEST(many_may_be_written_at_a_time)
+{
+    struct predictions *predictions = predictions_new(scratch_directory, "f", 3000);
+    struct prediction list[100];
+    for (uint64_t i = 0; i < 50; i++) {
+        for (uint64_t j = 0; j < COUNT_OF(list); j++)
+            list[j] = answered("1", 1 + i * COUNT_OF(list) + j);
+        ck_assert(predictions_add(predictions, list, COUNT_OF(list)));
+    }
+    ck_assert(predictions_flush(predictions));
+    uint64_t lowest = UINT64_MAX, kept = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        struct predictions_reader *reader = predictions_reader_new(scratch_path(i == 0 ? "f.0" : "f.1"));
+        struct prediction read;
+        while (predictions_read(reader, &read)) {
+            expect_answered(&read, "1", read.request);
+            lowest = read.request < lowest ? read.request : lowest;
+            kept++;
+        }
+        predictions_reader_free(reader);
+    }
+    ck_assert_uint_eq(kept, 5001 - lowest);
+    ck_assert_msg(kept >= 1300 && kept <= 3000, "%llu", (unsigned long long)kept);
+    predictions_free(predictions);
+}
+END_TEST
+
 START_TEST(a_reader_follows_a_writer_that_begins_anew)
 {
     struct predictions *predictions = predictions_new(scratch_directory, "f", 0);
@@ -177,8 +204,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {what_is_written_is_read, two_files_take_turns,
-                                  a_reader_follows_a_writer_that_begins_anew, damage_is_passed_over,
-                                  a_folder_that_is_not_there_is_said};
+    const TTest *const tests[] = {what_is_written_is_read,       two_files_take_turns,
+                                  many_may_be_written_at_a_time, a_reader_follows_a_writer_that_begins_anew,
+                                  damage_is_passed_over,         a_folder_that_is_not_there_is_said};
     return SUITE_RUN("predictions", scratch_make, scratch_remove, tests);
 }
