@@ -3,43 +3,11 @@
 #ifndef OUTRIGGER_API_SCENE_H
 #define OUTRIGGER_API_SCENE_H
 
-#include "api_once.h"
-#include "clock.h"
-#include "example_schema.h"
-#include "log.h"
-#include "suite.h"
+#include "api_parts.h"
 
-#include <stdio.h>
 #include <yyjson.h>
 
-static struct config config;
-static struct metrics *metrics;
-static struct api *api;
-static struct api_lane *lane;
-static struct http_ids ids;
-static struct http_request request;
-static struct http_response response;
-static struct api_call call;
-static bool connected;
-static char body[1 << 16];
-static struct tensor tensors[TENSOR_COUNT_MAX];
-
-enum { RECEIVED = 5000000 }; /* nanoseconds, any time long ago */
-
-static inline bool broker_connected(void *self)
-{
-    return *(const bool *)self;
-}
-
 /* ---- the models ---- */
-
-static inline struct text encoded(struct schema *schema)
-{
-    size_t length;
-    uint8_t *bytes = schema_encode(schema, &length);
-    schema_free(schema);
-    return (struct text){(const char *)bytes, length};
-}
 
 static inline struct schema *thirty(void)
 {
@@ -89,29 +57,14 @@ static inline void tell_one(void)
 
 static inline void set_up(void)
 {
-    log_open("test", "error");
     static char nothing[] = "";
     config = (struct config){.default_model = nothing,
                              .frontend_max_rows = 100,
                              .frontend_max_json_depth = 64,
                              .frontend_request_timeout_ms = 10000,
                              .broker_max_message_bytes = 65536};
-    connected = true;
-    metrics = metrics_new(NULL);
-    http_ids_init(&ids);
-    lane = api_lane_new();
-    api = api_new(&(struct api_context){
-        .config = &config, .metrics = metrics, .broker_connected = broker_connected, .self = &connected});
+    open_api();
     tell_models();
-}
-
-static inline void tear_down(void)
-{
-    api_call_end(&call);
-    http_response_free(&response);
-    api_free(api);
-    api_lane_free(lane);
-    metrics_free(metrics);
 }
 
 /* ---- one request ---- */
@@ -127,14 +80,7 @@ static inline enum api_next handle(const char *method, const char *uri, const ch
     const char *parameters[16] = {method_parameter, uri_parameter, "HTTP_X_REQUEST_ID=r1"};
     for (size_t count = 3; more != NULL && *more != NULL; more++)
         parameters[count++] = *more;
-    http_request_read(&request, (char **)parameters, &ids);
-    request.received = RECEIVED;
-    request.body_length = strlen(text);
-    request.body_capacity = sizeof body;
-    ck_assert_uint_le(request.body_length + HTTP_BODY_PADDING, sizeof body);
-    request.body = body;
-    memcpy(body, text, request.body_length);
-    return api_once(api, lane, &request, &call, &response);
+    return take(parameters, text, strlen(text));
 }
 
 static inline enum api_next post(const char *uri, const char *text)

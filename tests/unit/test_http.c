@@ -1,38 +1,10 @@
-/* test_http: requests made of the parameters that web servers send, with whatever may stand in them; paths to
- * calls; response heads; text that is always valid JSON; problems. SPDX-License-Identifier: MIT */
-#include "calls.h"
-#include "http.h"
+/* test_http: requests made of the parameters that web servers send, with whatever may stand in them; response
+ * heads. SPDX-License-Identifier: MIT */
+#include "http_scene.h"
 #include "problem.h"
-#include "suite.h"
 #include "utf8.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <yyjson.h>
-
-static struct http_ids ids;
-static struct http_request request;
-static struct http_response response;
-
-static void set_up(void)
-{
-    http_ids_init(&ids);
-}
-
-static void tear_down(void)
-{
-    http_response_free(&response);
-}
-
-/* Reads a request of these parameters, up to a NULL. */
-#define READ(...) http_request_read(&request, (char **)(const char *[]){__VA_ARGS__, NULL}, &ids)
-
-static void read_uri(const char *uri)
-{
-    static char parameter[4096]; /* the request's texts are views of it */
-    snprintf(parameter, sizeof parameter, "REQUEST_URI=%s", uri);
-    READ("REQUEST_METHOD=GET", parameter);
-}
 
 /* ---- requests ---- */
 
@@ -375,112 +347,6 @@ START_TEST(utf8_is_checked_by_the_table)
 }
 END_TEST
 
-/* ---- calls ---- */
-
-static struct called called(const char *method, const char *uri)
-{
-    static char method_parameter[32];
-    static char uri_parameter[2048];
-    snprintf(method_parameter, sizeof method_parameter, "REQUEST_METHOD=%s", method);
-    snprintf(uri_parameter, sizeof uri_parameter, "REQUEST_URI=%s", uri);
-    READ(method_parameter, uri_parameter);
-    return call_find(&request);
-}
-
-START_TEST(paths_mean_calls)
-{
-    static const struct {
-        const char *method, *uri;
-        enum call call;
-        const char *model, *version;
-    } cases[] = {
-        {"POST", "/api/v1/predict", CALL_PREDICT, "", ""},
-        {"POST", "/api/v1/batch-predict", CALL_BATCH_PREDICT, "", ""},
-        {"POST", "/api/v1/models/m/predict", CALL_PREDICT, "m", ""},
-        {"POST", "/api/v1/models/predict/predict", CALL_PREDICT, "predict", ""},
-        {"POST", "/api/v1/models/m-1.x_y/batch-predict?x", CALL_BATCH_PREDICT, "m-1.x_y", ""},
-        {"POST", "/api/v1/models/m/versions/2/predict", CALL_PREDICT, "m", "2"},
-        {"POST", "/api/v1/models/m/versions/2/batch-predict", CALL_BATCH_PREDICT, "m", "2"},
-        {"GET", "/api/v1/models", CALL_MODELS, "", ""},
-        {"HEAD", "/api/v1/models", CALL_MODELS, "", ""},
-        {"GET", "/api/v1/models/m", CALL_MODEL, "m", ""},
-        {"GET", "/health", CALL_HEALTH, "", ""},
-        {"HEAD", "/ready", CALL_READY, "", ""},
-        {"GET", "/metrics", CALL_METRICS, "", ""},
-    };
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        struct called found = called(cases[i].method, cases[i].uri);
-        ck_assert_msg(found.call == cases[i].call, "%s", cases[i].uri);
-        ck_assert_int_eq(found.status, 200);
-        ck_assert(text_is(found.model, cases[i].model));
-        ck_assert(text_is(found.version, cases[i].version));
-    }
-}
-END_TEST
-
-START_TEST(other_paths_mean_nothing)
-{
-    char long_name[400] = "/api/v1/models/";
-    memset(long_name + strlen(long_name), 'm', PROTOCOL_NAME_MAX + 1);
-    const char *const unknown[] = {
-        "/",
-        "/api",
-        "/api/v1",
-        "/api/v1/",
-        "/api/v1/predict/",
-        "/api/v1/Predict",
-        "/api/v1/predictx",
-        "/api/v1/predic",
-        "//api/v1/predict",
-        "/api//v1/predict",
-        "/api/v1/./predict",
-        "/api/v1/predict;x",
-        "/api/v1/models/",
-        "/api/v1/models//predict",
-        "/api/v1/models/m/",
-        "/api/v1/models/m/versions",
-        "/api/v1/models/m/versions/2",
-        "/api/v1/models/m/versions//predict",
-        "/api/v1/models/.m/predict",
-        "/api/v1/models/a%20b/predict",
-        "/api/v1/models/%c3%a9/predict",
-        "/api/v1/models/m/versions/2/predict/x",
-        "/healthz",
-        "/health/",
-        "/%5c..%5chealth",
-        long_name,
-    };
-    for (size_t i = 0; i < COUNT_OF(unknown); i++) {
-        struct called found = called("GET", unknown[i]);
-        ck_assert_msg(found.call == CALL_OTHER && found.status == 404, "%s", unknown[i]);
-    }
-}
-END_TEST
-
-START_TEST(a_wrong_method_is_told_the_right_ones)
-{
-    static const char *const methods[] = {"GET",     "HEAD",  "PUT",   "DELETE",
-                                          "OPTIONS", "PATCH", "TRACE", "post"};
-    for (size_t i = 0; i < COUNT_OF(methods); i++) {
-        struct called found = called(methods[i], "/api/v1/models/m/predict");
-        ck_assert_int_eq(found.status, 405);
-        ck_assert_str_eq(found.allow, "POST");
-    }
-    struct called found = called("POST", "/health");
-    ck_assert_int_eq(found.status, 405);
-    ck_assert_int_eq(found.call, CALL_OTHER);
-    ck_assert_str_eq(found.allow, "GET, HEAD");
-}
-END_TEST
-
-START_TEST(calls_have_labels)
-{
-    ck_assert_str_eq(call_label(CALL_OTHER), "other");
-    ck_assert_str_eq(call_label(CALL_BATCH_PREDICT), "batch_predict");
-    ck_assert_str_eq(call_label(CALL_COUNT), "other");
-}
-END_TEST
-
 /* ---- responses ---- */
 
 static const char *head(void)
@@ -580,180 +446,6 @@ START_TEST(statuses_have_reasons)
 }
 END_TEST
 
-/* ---- output ---- */
-
-START_TEST(numbers_are_written)
-{
-    static const struct {
-        int64_t value;
-        const char *text;
-    } cases[] = {{0, "0"},
-                 {7, "7"},
-                 {-7, "-7"},
-                 {INT64_MAX, "9223372036854775807"},
-                 {INT64_MIN, "-9223372036854775808"}};
-    for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        output_clear(&response.body);
-        output_add_integer(&response.body, cases[i].value);
-        ck_assert(text_is((struct text){response.body.bytes, response.body.length}, cases[i].text));
-    }
-    output_clear(&response.body);
-    output_add_unsigned(&response.body, UINT64_MAX);
-    ck_assert(text_is((struct text){response.body.bytes, response.body.length}, "18446744073709551615"));
-}
-END_TEST
-
-static void json_becomes(struct text text, const char *expected)
-{
-    output_clear(&response.body);
-    output_add_json(&response.body, text);
-    ck_assert_msg(text_is((struct text){response.body.bytes, response.body.length}, expected), "%.*s",
-                  (int)response.body.length, response.body.bytes);
-}
-
-START_TEST(strings_are_escaped)
-{
-    json_becomes(text_of(""), "\"\"");
-    json_becomes(text_of(NULL), "\"\"");
-    json_becomes(text_of("plain \xc3\xa9 \xf0\x9f\x98\x80"), "\"plain \xc3\xa9 \xf0\x9f\x98\x80\"");
-    json_becomes(text_of("a\"b\\c\n\t\r\x01\x1f\x7f/"), "\"a\\\"b\\\\c\\n\\t\\u000d\\u0001\\u001f\\u007f/\"");
-    json_becomes((struct text){"a\0b", 3}, "\"a\\u0000b\"");
-    json_becomes(text_of("\xff"
-                         "a\xc3"),
-                 "\"\xef\xbf\xbd"
-                 "a\xef\xbf\xbd\"");
-    json_becomes(text_of("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
-}
-END_TEST
-
-START_TEST(any_bytes_become_valid_json)
-{
-    unsigned seed = 1;
-    for (int round = 0; round < 20000; round++) {
-        char bytes[24];
-        for (size_t i = 0; i < sizeof bytes; i++)
-            bytes[i] = (char)rand_r(&seed);
-        output_clear(&response.body);
-        output_add_json(&response.body, (struct text){bytes, (size_t)rand_r(&seed) % sizeof bytes});
-        yyjson_doc *document = yyjson_read(response.body.bytes, response.body.length, 0);
-        ck_assert_ptr_nonnull(document);
-        yyjson_doc_free(document);
-    }
-}
-END_TEST
-
-/* ---- problems ---- */
-
-static yyjson_doc *problem(void)
-{
-    ck_assert_str_eq(response.content_type, "application/problem+json");
-    yyjson_doc *document = yyjson_read(response.body.bytes, response.body.length, 0);
-    ck_assert_ptr_nonnull(document);
-    yyjson_val *root = yyjson_doc_get_root(document);
-    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(root, "type")), "about:blank");
-    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(root, "title")), http_reason(response.status));
-    ck_assert_int_eq(yyjson_get_int(yyjson_obj_get(root, "status")), response.status);
-    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(root, "kind")), response.kind);
-    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(root, "instance")), "r1");
-    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(root, "request_id")), "r1");
-    return document;
-}
-
-static void begin(void)
-{
-    READ("REQUEST_METHOD=GET", "REQUEST_URI=/", "HTTP_X_REQUEST_ID=r1");
-    http_response_begin(&response, &request);
-}
-
-static void detail_is(const char *expected)
-{
-    yyjson_doc *document = problem();
-    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(yyjson_doc_get_root(document), "detail")), expected);
-    yyjson_doc_free(document);
-}
-
-START_TEST(a_problem_has_its_members)
-{
-    static const int statuses[] = {400, 404, 405, 408, 413, 414, 415, 431, 500, 503};
-    for (size_t i = 0; i < COUNT_OF(statuses); i++) {
-        begin();
-        problem_status(&response, statuses[i], "%s \"%d\"", "why", 7);
-        ck_assert_int_eq(response.status, statuses[i]);
-        detail_is("why \"7\"");
-    }
-    begin();
-    problem_kind(&response, FAILURE_UNKNOWN_MODEL, "no %s", "m");
-    ck_assert_int_eq(response.status, 404);
-    ck_assert_str_eq(response.kind, "unknown_model");
-    detail_is("no m");
-}
-END_TEST
-
-START_TEST(every_failure_is_a_problem)
-{
-    static const struct text secret = {"/usr/lib/libengine.so: bad pointer", 34};
-    for (unsigned failure = 0; failure < 260; failure++) {
-        begin();
-        problem_failure(&response, (enum failure)failure, secret, 0);
-        yyjson_doc_free(problem());
-        bool ours = failure != FAILURE_NONE && strcmp(failure_label((enum failure)failure), "internal") != 0;
-        ck_assert_int_eq(response.status, ours ? failure_http_status((enum failure)failure) : 500);
-        if (response.status == 503)
-            ck_assert_uint_eq(response.retry_after, 1);
-    }
-}
-END_TEST
-
-START_TEST(inner_messages_stay_inside)
-{
-    static const enum failure inner[] = {FAILURE_DEADLINE,     FAILURE_POISON,   FAILURE_WORKER_DIED,
-                                         FAILURE_MODEL_FAILED, FAILURE_INTERNAL, FAILURE_BAD_MESSAGE};
-    for (size_t i = 0; i < COUNT_OF(inner); i++) {
-        begin();
-        problem_failure(&response, inner[i], text_of("secret"), 0);
-        ck_assert_ptr_null(memmem(response.body.bytes, response.body.length, "secret", 6));
-    }
-    begin();
-    problem_failure(&response, FAILURE_INVALID, text_of("input x has 3 columns\xff"), 0);
-    detail_is("input x has 3 columns\xef\xbf\xbd");
-    begin();
-    problem_failure(&response, FAILURE_OVERLOADED, (struct text){NULL, 0}, 1001);
-    ck_assert_uint_eq(response.retry_after, 2);
-    detail_is("too many requests wait; try again later");
-}
-END_TEST
-
-START_TEST(faults_are_listed_up_to_a_bound)
-{
-    struct problem_faults faults = {.count = 0};
-    problem_fault(&faults, "a", "is %s", "wrong");
-    begin();
-    problem_faults(&response, FAILURE_INVALID, &faults);
-    detail_is("a: is wrong");
-    problem_fault(&faults, "b", "is \"too\"");
-    begin();
-    problem_faults(&response, FAILURE_INVALID, &faults);
-    detail_is("a: is wrong (and 1 more)");
-    char long_text[1000];
-    memset(long_text, 'x', sizeof long_text - 1);
-    long_text[sizeof long_text - 1] = '\0';
-    while (!problem_faults_full(&faults))
-        problem_fault(&faults, long_text, "%s", long_text);
-    problem_fault(&faults, "one too many", "x");
-    ck_assert_uint_eq(faults.count, PROBLEM_FAULTS_MAX);
-    begin();
-    problem_faults(&response, FAILURE_INVALID, &faults);
-    detail_is("a: is wrong (and at least 19 more)");
-    yyjson_doc *document = problem();
-    yyjson_val *errors = yyjson_obj_get(yyjson_doc_get_root(document), "errors");
-    ck_assert_uint_eq(yyjson_arr_size(errors), PROBLEM_FAULTS_MAX);
-    yyjson_val *second = yyjson_arr_get(errors, 1);
-    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(second, "field")), "b");
-    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(second, "message")), "is \"too\"");
-    yyjson_doc_free(document);
-}
-END_TEST
-
 int main(void)
 {
     const TTest *const tests[] = {a_request_is_made_of_parameters,
@@ -770,21 +462,10 @@ int main(void)
                                   a_path_that_could_mean_two_things_is_refused,
                                   a_path_has_a_bound,
                                   utf8_is_checked_by_the_table,
-                                  paths_mean_calls,
-                                  other_paths_mean_nothing,
-                                  a_wrong_method_is_told_the_right_ones,
-                                  calls_have_labels,
                                   a_head_is_complete,
                                   a_head_has_what_was_set,
                                   the_longest_head_fits,
                                   a_response_begins_empty_again,
-                                  statuses_have_reasons,
-                                  numbers_are_written,
-                                  strings_are_escaped,
-                                  any_bytes_become_valid_json,
-                                  a_problem_has_its_members,
-                                  every_failure_is_a_problem,
-                                  inner_messages_stay_inside,
-                                  faults_are_listed_up_to_a_bound};
+                                  statuses_have_reasons};
     return SUITE_RUN("http", set_up, tear_down, tests);
 }

@@ -1,28 +1,18 @@
 /* test_waiting: requests that wait until it is known who asks, on real connections and the real side lane.
  * The API is played by the test: it says API_WAIT as long as the test wants. SPDX-License-Identifier: MIT */
-#include "connection.h"
-#include "fastcgi.h"
 #include "fcgi.h"
-#include "letters.h"
 #include "problem.h"
-#include "repository.h"
-#include "suite.h"
+#include "web_server_part.h"
 
 #include <pthread.h>
-#include <sys/un.h>
 
 enum { LARGE = 100000, WAITING_MAX = 256 };
 
 static void *context;
 static struct config *config;
-static struct metrics *metrics;
 static struct client *client;
 static struct stats_exposition *exposition;
 static struct lane *lane;
-static struct connections *connections;
-static int listen_fd;
-static struct fastcgi_request request;
-static struct fastcgi_answer answer;
 
 /* ---- the API ---- */
 
@@ -170,22 +160,6 @@ static void no_catalog(void *self, const struct catalog_entry *entries, size_t c
     (void)self, (void)entries, (void)count;
 }
 
-static void address(struct sockaddr_un *to)
-{
-    *to = (struct sockaddr_un){.sun_family = AF_UNIX};
-    snprintf(to->sun_path, sizeof to->sun_path, "%s/f.sock", scratch_directory);
-}
-
-static int listen_here(void)
-{
-    struct sockaddr_un here;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    address(&here);
-    ck_assert_int_eq(bind(fd, (struct sockaddr *)&here, sizeof here), 0);
-    ck_assert_int_eq(listen(fd, 512), 0);
-    return fd;
-}
-
 static void start(const char *const *settings)
 {
     ck_assert(fcgi_init());
@@ -227,15 +201,6 @@ static void tear_down(void)
 
 /* ---- the web server ---- */
 
-static int connect_here(void)
-{
-    struct sockaddr_un there;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    address(&there);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&there, sizeof there), 0);
-    return fd;
-}
-
 static void make_request(size_t bytes)
 {
     static char body[LARGE];
@@ -253,28 +218,8 @@ static void make_request(size_t bytes)
 /* A part of the request. */
 static void send_part(int fd, size_t from, size_t to)
 {
-    for (int64_t limit = clock_now() + 30 * SECOND; from < to;) {
-        ssize_t count = send(fd, request.bytes + from, to - from, MSG_NOSIGNAL);
-        if (count > 0)
-            from += (size_t)count;
-        ck_assert(clock_now() < limit);
-        turn_loop();
-    }
-}
-
-static void send_request(int fd)
-{
-    fastcgi_next(&answer);
-    send_part(fd, 0, request.length);
-}
-
-static void expect_status(int fd, int status)
-{
-    char head[32];
-    snprintf(head, sizeof head, "Status: %d", status);
-    WAIT_FOR(fastcgi_read(&answer, fd));
-    ck_assert_msg(strncmp(answer.text, head, strlen(head)) == 0, "%s", answer.text);
-    ck_assert(answer.ended);
+    send_bytes(fd, request.bytes + from, to - from);
+    turn_loop();
 }
 
 /* Sends and waits until the request was looked at, and nothing came of it. */
@@ -288,16 +233,6 @@ static int begin_waiting(size_t bytes)
     turn_loop();
     ck_assert(!fastcgi_read(&answer, fd));
     return fd;
-}
-
-static uint64_t refused(const char *reason)
-{
-    return metrics_series(metrics, METRIC_CONNECTIONS_REFUSED, reason, NULL, NULL)->value;
-}
-
-static uint64_t open_connections(void)
-{
-    return metrics_series(metrics, METRIC_CONNECTIONS, NULL, NULL, NULL)->value;
 }
 
 static void settle(bool now_known)
