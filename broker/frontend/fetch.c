@@ -34,12 +34,8 @@ struct job {
     struct fetch_answer answer;
     fetch_done *done;
     void *self;
-    struct job *next;
+    struct job *previous, *next;
     struct job *previous_running, *next_running;
-};
-
-struct list {
-    struct job *first, *last;
 };
 
 struct fetcher {
@@ -52,27 +48,18 @@ struct fetcher {
     struct curl_slist *headers;
     struct job *transfers; /* the thread's; added to `multi` */
     pthread_mutex_t mutex; /* guards all below */
-    struct list waiting, finished;
+    struct job *waiting, *finished;
     size_t count; /* of jobs anywhere */
     bool running, stopping;
     pthread_t thread;
 };
 
-static void append(struct list *list, struct job *job)
+/* The first, taken out; NULL: there is none. */
+static struct job *take(struct job **list)
 {
-    job->next = NULL;
-    if (list->first == NULL)
-        list->first = job;
-    else
-        list->last->next = job;
-    list->last = job;
-}
-
-static struct job *take(struct list *list)
-{
-    struct job *job = list->first;
+    struct job *job = *list;
     if (job != NULL)
-        list->first = job->next;
+        DL_DELETE2(*list, job, previous, next);
     return job;
 }
 
@@ -159,9 +146,9 @@ static void set_question(struct job *job, const struct fetch_request *request)
 static bool begin_jobs(struct fetcher *fetcher)
 {
     pthread_mutex_lock(&fetcher->mutex);
-    struct list waiting = fetcher->waiting;
+    struct job *waiting = fetcher->waiting;
     bool stopping = fetcher->stopping;
-    fetcher->waiting = (struct list){0};
+    fetcher->waiting = NULL;
     pthread_mutex_unlock(&fetcher->mutex);
     struct job *job;
     while ((job = take(&waiting)) != NULL) {
@@ -184,7 +171,7 @@ static void end_job(struct fetcher *fetcher, struct job *job, CURLcode result)
     else
         job->answer = (struct fetch_answer){.status = (int)status, .body = {job->body, job->length}};
     pthread_mutex_lock(&fetcher->mutex);
-    append(&fetcher->finished, job);
+    DL_APPEND2(fetcher->finished, job, previous, next);
     pthread_mutex_unlock(&fetcher->mutex);
 }
 
@@ -227,11 +214,11 @@ static void collect(void *self, int fd, uint32_t events)
     eventfd_t count;
     eventfd_read(fd, &count);
     pthread_mutex_lock(&fetcher->mutex);
-    struct list done = fetcher->finished;
-    fetcher->finished = (struct list){0};
+    struct job *done = fetcher->finished;
+    fetcher->finished = NULL;
     pthread_mutex_unlock(&fetcher->mutex);
     struct job *job;
-    bool any = done.first != NULL;
+    bool any = done != NULL;
     while ((job = take(&done)) != NULL) {
         job->done(job->self, &job->answer);
         free_job(job);
@@ -286,7 +273,7 @@ bool fetch(struct fetcher *fetcher, const struct fetch_request *request, fetch_d
     pthread_mutex_lock(&fetcher->mutex);
     bool room = fetcher->count < FETCHES_MAX;
     if (room) {
-        append(&fetcher->waiting, job);
+        DL_APPEND2(fetcher->waiting, job, previous, next);
         fetcher->count++;
         if (!fetcher->running)
             ENSURE(pthread_create(&fetcher->thread, NULL, run, fetcher) == 0);
@@ -300,7 +287,7 @@ bool fetch(struct fetcher *fetcher, const struct fetch_request *request, fetch_d
     return room;
 }
 
-static void free_list(struct list *list)
+static void free_list(struct job **list)
 {
     struct job *job;
     while ((job = take(list)) != NULL)

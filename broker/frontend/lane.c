@@ -14,12 +14,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+#include <utlist.h>
 
 enum { LANE_MAGIC = 0x1a4e0001 };
-
-struct list {
-    struct lane_job *first, *last;
-};
 
 struct lane {
     unsigned magic;
@@ -28,36 +25,26 @@ struct lane {
     int event_fd;
     pthread_mutex_t mutex;
     pthread_cond_t work_came;
-    struct list waiting;
-    struct list finished;
+    struct lane_job *waiting, *finished;
     bool stopping;
     size_t thread_count;
     pthread_t threads[];
 };
 
-static void append(struct list *list, struct lane_job *job)
+/* The first, taken out; NULL: there is none. */
+static struct lane_job *take(struct lane_job **list)
 {
-    job->next = NULL;
-    if (list->first == NULL)
-        list->first = job;
-    else
-        list->last->next = job;
-    list->last = job;
-}
-
-static struct lane_job *take(struct list *list)
-{
-    struct lane_job *job = list->first;
+    struct lane_job *job = *list;
     if (job != NULL)
-        list->first = job->next;
+        DL_DELETE2(*list, job, previous, next);
     return job;
 }
 
 static void finished(struct lane *lane, struct lane_job *job)
 {
     pthread_mutex_lock(&lane->mutex);
-    bool wake = lane->finished.first == NULL;
-    append(&lane->finished, job);
+    bool wake = lane->finished == NULL;
+    DL_APPEND2(lane->finished, job, previous, next);
     pthread_mutex_unlock(&lane->mutex);
     if (wake)
         eventfd_write(lane->event_fd, 1);
@@ -80,7 +67,7 @@ static void *run(void *self)
     exchange_tools_init(&tools, lane->api);
     for (;;) {
         pthread_mutex_lock(&lane->mutex);
-        while (lane->waiting.first == NULL && !lane->stopping)
+        while (lane->waiting == NULL && !lane->stopping)
             pthread_cond_wait(&lane->work_came, &lane->mutex);
         struct lane_job *job = lane->stopping ? NULL : take(&lane->waiting);
         pthread_mutex_unlock(&lane->mutex);
@@ -100,8 +87,8 @@ static void collect(void *self, int fd, uint32_t events)
     eventfd_t count;
     eventfd_read(fd, &count);
     pthread_mutex_lock(&lane->mutex);
-    struct list done = lane->finished;
-    lane->finished = (struct list){0};
+    struct lane_job *done = lane->finished;
+    lane->finished = NULL;
     pthread_mutex_unlock(&lane->mutex);
     struct lane_job *job;
     while ((job = take(&done)) != NULL)
@@ -128,7 +115,7 @@ void lane_submit(struct lane *lane, struct lane_job *job)
 {
     CHECK_OBJECT(lane, LANE_MAGIC);
     pthread_mutex_lock(&lane->mutex);
-    append(&lane->waiting, job);
+    DL_APPEND2(lane->waiting, job, previous, next);
     pthread_mutex_unlock(&lane->mutex);
     pthread_cond_signal(&lane->work_came);
 }

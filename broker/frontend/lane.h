@@ -11,7 +11,7 @@ struct lane;
 struct lane_job {
     void (*work)(struct lane_job *job, struct exchange_tools *tools); /* on a thread of the lane */
     void (*done)(struct lane_job *job);                               /* on the loop's thread */
-    struct lane_job *next;
+    struct lane_job *previous, *next;
 };
 
 struct lane *lane_new(struct loop *loop, struct api *api, size_t threads);
