@@ -26,7 +26,7 @@ void executions_answered(struct executions *executions, uint32_t rows, int64_t q
                          int64_t computed)
 {
     executions->rows += rows;
-    add(&executions->none, queued + away);
+    add(&executions->none, not_negative(queued) + not_negative(away > computed ? away : computed));
     add(&executions->computed, computed);
     executions->queued_ns += not_negative(queued);
     executions->handed_ns += not_negative(away - computed);

@@ -34,8 +34,7 @@ struct executions {
 };
 
 /* A request was computed and answered: nanoseconds that it waited, that its batch was away, and in the
- * engine.
- */
+ * engine. It was away for no less than that, whatever the broker's clock says, which is read less often. */
 void executions_answered(struct executions *executions, uint32_t rows, int64_t queued, int64_t away,
                          int64_t computed);
 /* A request was answered, so long after it came, with what was computed for another. */

@@ -292,7 +292,8 @@ static bool any_touched(const struct loop *loop)
 static bool drain_zmq(struct loop *loop)
 {
     int round = 0;
-    for (; round < DRAIN_ROUNDS_MAX && any_touched(loop); round++)
+    for (; round < DRAIN_ROUNDS_MAX && any_touched(loop); round++) {
+        loop->now = clock_now();
         for (size_t i = 0; i < ZMQ_SOCKETS_MAX; i++) {
             struct zmq_watch *watch = &loop->zmq[i];
             if (!watch->touched)
@@ -300,6 +301,7 @@ static bool drain_zmq(struct loop *loop)
             watch->touched = false;
             watch->call(watch->self);
         }
+    }
     return round > 0;
 }
 

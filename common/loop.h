@@ -28,7 +28,8 @@ void loop_free(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* The time (monotonic nanoseconds) at which this turn woke; one clock read a turn. */
+/* The time (monotonic nanoseconds) at which this turn woke, or last went round its ZeroMQ sockets: what was
+ * sent at the end of a turn may be answered before it sleeps, and took time. */
 int64_t loop_now(const struct loop *loop);
 
 /* Watches a descriptor for `events` (EPOLLET, EPOLLEXCLUSIVE allowed). Returns 0, or -1 with errno. */

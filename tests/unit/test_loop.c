@@ -577,6 +577,36 @@ START_TEST(a_socket_that_is_never_empty_does_not_hold_up_the_rest)
 }
 END_TEST
 
+static int64_t seen_first, seen_last;
+
+/* Something is sent that is answered before the turn ends. */
+static void look_twice(void *self)
+{
+    struct wire *wire = self;
+    receive_all(wire);
+    seen_last = loop_now(loop);
+    if (wire->calls > 1)
+        return;
+    seen_first = seen_last;
+    while (clock_now() - seen_first < 3 * MILLISECOND)
+        ;
+    loop_zmq_touch(loop, wire->near);
+}
+
+START_TEST(time_goes_on_while_a_turn_goes_round_its_sockets)
+{
+    void *context = zmq_ctx_new();
+    open_wire(wires, context);
+    loop_zmq_add(loop, wires->near, look_twice, wires);
+    settle();
+    ck_assert_int_eq(wires->calls, 2);
+    ck_assert_int_ge(seen_last - seen_first, 3 * MILLISECOND);
+    loop_zmq_remove(loop, wires->near);
+    close_wire(wires);
+    zmq_ctx_term(context);
+}
+END_TEST
+
 static void remove_itself(void *self)
 {
     struct wire *wire = self;
@@ -642,6 +672,7 @@ int main(void)
                                   a_touched_socket_is_asked_even_when_its_descriptor_is_silent,
                                   what_the_end_of_a_turn_touches_is_served_before_the_sleep,
                                   a_socket_that_is_never_empty_does_not_hold_up_the_rest,
+                                  time_goes_on_while_a_turn_goes_round_its_sockets,
                                   a_socket_may_go_inside_its_own_call,
                                   there_is_room_for_eight_sockets};
     return SUITE_RUN("loop", set_up, tear_down, tests);
