@@ -22,6 +22,7 @@ struct config {
 #define CONFIG_JOIN_worker(name)     worker_##name
 #define CONFIG_JOIN_collector(name)  collector_##name
 #define CONFIG_JOIN_supervisor(name) supervisor_##name
+#define CONFIG_JOIN_sandbox(name)    sandbox_##name
 #define CONFIG_JOIN_batching(name)   batching_##name
 #define CONFIG_JOIN_queue(name)      queue_##name
 #define CONFIG_JOIN_cache(name)      cache_##name

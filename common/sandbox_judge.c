@@ -1,0 +1,57 @@
+/* sandbox_judge: see sandbox_judge.h. SPDX-License-Identifier: MIT */
+#include "sandbox_judge.h"
+
+#include "log.h"
+#include "object.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+bool judge_path(const struct sandbox_judge *judge, const struct caught *call,
+                const struct sandbox_path_call *how)
+{
+    char path[PATH_MAX], resolved[PATH_MAX];
+    unsigned access = call_access(call, how);
+    int directory = how->directory < 0 ? AT_FDCWD : (int)call->arguments[how->directory];
+    if (access == 0 || call->arguments[how->path] == 0) /* utimensat of a descriptor */
+        return true;
+    if (!call_path(call, how, path, sizeof path))
+        return false;
+    return places_resolve(call->pid == getpid() ? 0 : call->pid, directory, path, resolved) &&
+           places_allow(judge->places, resolved, access);
+}
+
+const struct sealed_address *judge_address(const struct sandbox_judge *judge, const struct caught *call)
+{
+    struct sockaddr_storage address = {0};
+    size_t length = call->arguments[2];
+    if (length > sizeof address || call_read(call, call->arguments[1], &address, length) != length)
+        return NULL;
+    return sealed_find(judge->sealed, (const struct sockaddr *)&address, (socklen_t)length);
+}
+
+bool judge_goes_out(const struct sandbox_judge *judge, const struct caught *call)
+{
+    sa_family_t family = AF_UNSPEC;
+    return judge->network_out && call_read(call, call->arguments[1], &family, sizeof family) == sizeof family &&
+           family != AF_UNIX;
+}
+
+bool judge_removal(const struct sandbox_judge *judge, const struct caught *call)
+{
+    char path[SEALED_PATH_MAX];
+    const struct sandbox_path_call *how = call_by_path(judge->names, call->number);
+    return judge->sealed->remove[0] != '\0' && how != NULL && strcmp(how->name, "unlink") == 0 &&
+           call_path(call, how, path, sizeof path) && strcmp(path, judge->sealed->remove) == 0;
+}
+
+void judge_tell(const struct sandbox_judge *judge, const struct caught *call, bool stopped)
+{
+    char text[CALL_TEXT_MAX];
+    call_write(judge->names, call, text);
+    if (stopped)
+        log_error("sandbox: the %s %s called %s and was stopped", judge->word, judge->name, text);
+    else
+        log_warning("sandbox: the %s %s called %s: with sandbox.mode = \"on\" it would be stopped", judge->word,
+                    judge->name, text);
+}

@@ -1,0 +1,31 @@
+/* sandbox_judge: whether a call that the filter did not let pass is allowed all the same, and the line that
+ * says that it is not. For sandbox*.c alone. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_SANDBOX_JUDGE_H
+#define OUTRIGGER_SANDBOX_JUDGE_H
+
+#include "sandbox_call.h"
+#include "sandbox_places.h"
+#include "sandbox_sealed.h"
+
+/* All that both handlers know. */
+struct sandbox_judge {
+    const char *word, *name; /* the role's and the process's */
+    bool network_out;
+    const struct sealed *sealed;
+    const struct places *places;
+    const struct call_names *names;
+};
+
+/* True for a call by path into a listed place. Safe in a signal handler, as all of these. */
+bool judge_path(const struct sandbox_judge *judge, const struct caught *call,
+                const struct sandbox_path_call *how);
+/* The sealed address of a connect; NULL: it has none. */
+const struct sealed_address *judge_address(const struct sandbox_judge *judge, const struct caught *call);
+/* True for a connect by IP where any is allowed. */
+bool judge_goes_out(const struct sandbox_judge *judge, const struct caught *call);
+/* True for the removal of the one file. */
+bool judge_removal(const struct sandbox_judge *judge, const struct caught *call);
+/* Logs the call with its end: "and was stopped". */
+void judge_tell(const struct sandbox_judge *judge, const struct caught *call, bool stopped);
+
+#endif
