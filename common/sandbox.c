@@ -130,6 +130,7 @@ static const struct sandbox_judge *judge_new(const struct sandbox *sandbox, char
     struct sandbox_judge *judge = object_alloc(sizeof *judge);
     judge->word = sandbox_policy_of(sandbox->role)->word;
     judge->name = object_strdup(sandbox->name);
+    judge->groups = sandbox_policy_of(sandbox->role)->groups;
     judge->network_out = sandbox->network_out;
     judge->places = places_new(sandbox);
     judge->names = call_names_new();
@@ -193,6 +194,7 @@ bool sandbox_enter(const struct sandbox *sandbox, char *reason, size_t capacity)
         snprintf(reason, capacity, "there are threads already, which would keep their rights");
         return false;
     }
+    log_keep_stderr();
     const struct sandbox_judge *judge = judge_new(sandbox, reason, capacity);
     if (judge == NULL)
         return false;

@@ -97,14 +97,14 @@ static uint64_t open_flags(const struct caught *call, const struct sandbox_path_
     return flags;
 }
 
-static bool opens(const struct sandbox_path_call *how)
+bool call_opens(const struct sandbox_path_call *how)
 {
     return strncmp(how->name, "open", 4) == 0;
 }
 
 unsigned call_access(const struct caught *call, const struct sandbox_path_call *how)
 {
-    if (!opens(how))
+    if (!call_opens(how))
         return ACCESS_WRITE;
     uint64_t flags = open_flags(call, how);
     if ((flags & O_PATH) == O_PATH)
@@ -197,7 +197,7 @@ static void write_by_path(const struct caught *call, const struct sandbox_path_c
     char path[PATH_SHOWN];
     if (!call_path(call, how, path, sizeof path))
         snprintf(text, CALL_TEXT_MAX, "%s(?)", how->name);
-    else if (opens(how))
+    else if (call_opens(how))
         write_open(call, how, path, text);
     else
         snprintf(text, CALL_TEXT_MAX, "%s(\"%s\")", how->name, path);

@@ -24,6 +24,8 @@ const struct call_names *call_names_new(void);
 const char *call_name(const struct call_names *names, int number);
 /* How it takes its path; NULL: it takes none. */
 const struct sandbox_path_call *call_by_path(const struct call_names *names, int number);
+/* True for those that open what there is, or make it. */
+bool call_opens(const struct sandbox_path_call *how);
 /* Copies the path that it takes; false: it cannot be read. */
 bool call_path(const struct caught *call, const struct sandbox_path_call *how, char *path, size_t capacity);
 /* What it wants of that path: of enum sandbox_access. */

@@ -7,6 +7,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+bool judge_has(const struct sandbox_judge *judge, const struct sandbox_path_call *how)
+{
+    return how != NULL && (judge->groups & (call_opens(how) ? CALLS_READ : CALLS_WRITE)) != 0;
+}
+
 bool judge_path(const struct sandbox_judge *judge, const struct caught *call,
                 const struct sandbox_path_call *how)
 {
@@ -17,7 +22,9 @@ bool judge_path(const struct sandbox_judge *judge, const struct caught *call,
         return true;
     if (!call_path(call, how, path, sizeof path))
         return false;
-    return places_resolve(call->pid == getpid() ? 0 : call->pid, directory, path, resolved) &&
+    bool creates = (access & ACCESS_WRITE) != 0;
+    /* What is not there is for the kernel to say. */
+    return !places_resolve(call->pid == getpid() ? 0 : call->pid, directory, path, creates, resolved) ||
            places_allow(judge->places, resolved, access);
 }
 

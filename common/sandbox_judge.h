@@ -10,12 +10,15 @@
 /* All that both handlers know. */
 struct sandbox_judge {
     const char *word, *name; /* the role's and the process's */
+    unsigned groups; /* the role's, of enum sandbox_group */
     bool network_out;
     const struct sealed *sealed;
     const struct places *places;
     const struct call_names *names;
 };
 
+/* True for a call by path of a kind that the role has at all. */
+bool judge_has(const struct sandbox_judge *judge, const struct sandbox_path_call *how);
 /* True for a call by path into a listed place. Safe in a signal handler, as all of these. */
 bool judge_path(const struct sandbox_judge *judge, const struct caught *call,
                 const struct sandbox_path_call *how);

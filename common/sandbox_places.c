@@ -217,7 +217,7 @@ static bool absolute(pid_t pid, int directory, const char *path, char full[PATH_
     return length < PATH_MAX;
 }
 
-bool places_resolve(pid_t pid, int directory, const char *path, char resolved[PATH_MAX])
+bool places_resolve(pid_t pid, int directory, const char *path, bool creates, char resolved[PATH_MAX])
 {
     char full[PATH_MAX];
     if (!absolute(pid, directory, path, full))
@@ -225,7 +225,7 @@ bool places_resolve(pid_t pid, int directory, const char *path, char resolved[PA
     if (resolve_existing(full, resolved))
         return true;
     char *slash = strrchr(full, '/');
-    if (slash == NULL)
+    if (!creates || slash == NULL)
         return false;
     *slash = '\0';
     if (!resolve_existing(slash == full ? "/" : full, resolved))

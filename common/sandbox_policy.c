@@ -22,7 +22,7 @@
         {"/etc/ssl/openssl.cnf", ACCESS_READ}, {"/proc/self", ACCESS_READ}, {"/proc/cpuinfo", ACCESS_READ},   \
         {"/proc/meminfo", ACCESS_READ}, {"/proc/stat", ACCESS_READ}, {"/proc/sys/vm", ACCESS_READ},           \
         {"/proc/sys/kernel", ACCESS_READ}, {"/proc/sys/crypto", ACCESS_READ}, {"/proc/sys/net", ACCESS_READ}, \
-        {"/sys/devices/system", ACCESS_READ}, {"/sys/kernel/mm", ACCESS_READ}, {"/dev/null", ACCESS_READ | ACCESS_WRITE}, \
+        {"/sys/devices", ACCESS_READ}, {"/sys/bus", ACCESS_READ}, {"/sys/class", ACCESS_READ}, {"/sys/kernel/mm", ACCESS_READ}, {"/dev/null", ACCESS_READ | ACCESS_WRITE}, \
         {"/dev/zero", ACCESS_READ}, {"/dev/random", ACCESS_READ}, {"/dev/urandom", ACCESS_READ}
 
 static const struct sandbox_place libraries[] = {PLACES_OF_LIBRARIES, {NULL, 0}};

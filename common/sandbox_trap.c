@@ -34,6 +34,8 @@
 /* A handler has no other way to what it needs. Set once, before the filter is. */
 static const struct sandbox_judge *the_judge;
 
+#define END_WORD 0x656e64L /* no process that could be traced */
+
 /* The kernel's set of signals: one bit each, of which glibc's sigset_t has more. */
 enum { KERNEL_SET_BYTES = 8 };
 
@@ -103,16 +105,32 @@ static bool make(const struct caught *call, ucontext_t *context, long *result)
         *result = gate_call(call->number, (long)(uintptr_t)the_judge->sealed->remove, 0, 0, 0, 0);
         return true;
     }
-    return how != NULL && !by_path(call, how, result);
+    return judge_has(the_judge, how) && !by_path(call, how, result);
 }
 
 /* ---- the handler ---- */
 
-/* SIGSYS is blocked while it is handled: then the kernel makes an end at the next refused call. */
+/* Ends the process as the kernel does where nobody handles SIGSYS: the first of these calls lets the handler
+ * block the signal, and with that the next is the end. */
 static _Noreturn void end(void)
 {
     for (;;)
-        syscall(SYS_ptrace, -1L, 0L, 0L, 0L);
+        syscall(SYS_ptrace, -1L, END_WORD, 0L, 0L);
+}
+
+static void block(ucontext_t *context)
+{
+    sigaddset(&context->uc_sigmask, SIGSYS);
+}
+
+/* Writing the line may make calls that come here, too; but none that is refused. */
+static _Noreturn void tell_and_end(const struct caught *call)
+{
+    static pid_t telling; /* a thread */
+    pid_t self = (pid_t)syscall(SYS_gettid);
+    if (__atomic_exchange_n(&telling, self, __ATOMIC_SEQ_CST) != self)
+        judge_tell(the_judge, call, true);
+    end();
 }
 
 static void on_sigsys(int number, siginfo_t *info, void *self)
@@ -124,17 +142,17 @@ static void on_sigsys(int number, siginfo_t *info, void *self)
     (void)number;
     for (int i = 0; i < 6; i++)
         call.arguments[i] = REGISTER(context, i);
-    if (!make(&call, context, &result)) {
-        judge_tell(the_judge, &call, true);
-        end();
-    }
+    if (call.number == SYS_ptrace && call.arguments[1] == END_WORD)
+        block(context);
+    else if (!make(&call, context, &result))
+        tell_and_end(&call);
     SET_RESULT(context, result);
     errno = before;
 }
 
 bool trap_set(const struct sandbox_judge *judge)
 {
-    struct sigaction action = {.sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction action = {.sa_sigaction = on_sigsys, .sa_flags = SA_SIGINFO | SA_RESTART | SA_NODEFER};
     sigset_t unblocked;
     the_judge = judge;
     sigemptyset(&action.sa_mask);

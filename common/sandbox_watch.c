@@ -29,7 +29,7 @@ static bool allowed(const struct sandbox_judge *judge, const struct caught *call
     const struct sandbox_path_call *how = call_by_path(judge->names, call->number);
     if (call->number == SYS_connect)
         return judge_address(judge, call) != NULL || judge_goes_out(judge, call);
-    return judge_removal(judge, call) || (how != NULL && how->name != NULL && judge_path(judge, call, how));
+    return judge_removal(judge, call) || (judge_has(judge, how) && judge_path(judge, call, how));
 }
 
 static void look(struct watch_thread *thread, const struct seccomp_notif *asked)

@@ -145,6 +145,7 @@ static int describe(const char *path, const char *folder)
                           .threads = 1,
                           .most_rows = 1,
                           .max_answer_bytes = SIZE_MAX};
+    log_open("worker", "info");
     if (trial.backend == NULL || (folder != NULL && config == NULL)) {
         fprintf(stderr, "%s: %s\n", path,
                 trial.backend == NULL ? "the suffix is none of a model's" : "no model's");
