@@ -131,6 +131,7 @@ static const struct sandbox_judge *judge_new(const struct sandbox *sandbox, char
     judge->word = sandbox_policy_of(sandbox->role)->word;
     judge->name = object_strdup(sandbox->name);
     judge->groups = sandbox_policy_of(sandbox->role)->groups;
+    judge->goes_on = sandbox->role != SANDBOX_WORKER;
     judge->network_out = sandbox->network_out;
     judge->places = places_new(sandbox);
     judge->names = call_names_new();

@@ -11,6 +11,9 @@
  *
  * A call that is refused ends the process, and one line names it:
  *     sandbox: the worker worker.churn.3.1 called openat("/etc/shadow", O_RDONLY) and was stopped
+ * Where a file is refused to a program that is no model's, it gets EACCES and goes on, and the line says so: a
+ * broker whose new model.conf is a link into nowhere shall not take the service with it. So does Python, whose
+ * libraries try out what they can have.
  *
  * All of it is for one thread that becomes many: threads that there are already would keep their rights.
  * SPDX-License-Identifier: MIT */

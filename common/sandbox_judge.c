@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+enum { REFUSED_SECONDS = 10 };
+
 bool judge_has(const struct sandbox_judge *judge, const struct sandbox_path_call *how)
 {
     return how != NULL && (judge->groups & (call_opens(how) ? CALLS_READ : CALLS_WRITE)) != 0;
@@ -52,13 +54,16 @@ bool judge_removal(const struct sandbox_judge *judge, const struct caught *call)
            call_path(call, how, path, sizeof path) && strcmp(path, judge->sealed->remove) == 0;
 }
 
-void judge_tell(const struct sandbox_judge *judge, const struct caught *call, bool stopped)
+void judge_tell(const struct sandbox_judge *judge, const struct caught *call, enum sandbox_end end)
 {
+    static long long told;
+    static const char *const words[] = {[END_STOPPED] = " and was stopped",
+                                        [END_REFUSED] = " and was refused it",
+                                        [END_LET] = ": with sandbox.mode = \"on\" it would be refused"};
     char text[CALL_TEXT_MAX];
+    if (end == END_REFUSED && !log_allowed(&told, REFUSED_SECONDS))
+        return;
     call_write(judge->names, call, text);
-    if (stopped)
-        log_error("sandbox: the %s %s called %s and was stopped", judge->word, judge->name, text);
-    else
-        log_warning("sandbox: the %s %s called %s: with sandbox.mode = \"on\" it would be stopped", judge->word,
-                    judge->name, text);
+    log_write(end == END_STOPPED ? LOG_ERROR : LOG_WARNING, NULL, "sandbox: the %s %s called %s%s", judge->word,
+              judge->name, text, words[end]);
 }

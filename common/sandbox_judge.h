@@ -12,6 +12,7 @@ struct sandbox_judge {
     const char *word, *name; /* the role's and the process's */
     unsigned groups; /* the role's, of enum sandbox_group */
     bool network_out;
+    bool goes_on; /* without a file that is refused */
     const struct sealed *sealed;
     const struct places *places;
     const struct call_names *names;
@@ -28,7 +29,10 @@ const struct sealed_address *judge_address(const struct sandbox_judge *judge, co
 bool judge_goes_out(const struct sandbox_judge *judge, const struct caught *call);
 /* True for the removal of the one file. */
 bool judge_removal(const struct sandbox_judge *judge, const struct caught *call);
-/* Logs the call with its end: "and was stopped". */
-void judge_tell(const struct sandbox_judge *judge, const struct caught *call, bool stopped);
+/* What becomes of the caller. */
+enum sandbox_end { END_STOPPED, END_REFUSED, END_LET };
+
+/* Logs the call with its end: "and was stopped". Of calls that are only refused, one in ten seconds. */
+void judge_tell(const struct sandbox_judge *judge, const struct caught *call, enum sandbox_end end);
 
 #endif

@@ -65,16 +65,27 @@ static long set_mask(const struct caught *call, ucontext_t *context)
     return 0;
 }
 
-/* Asks Landlock; true when the call is refused. An error of the file's own rights is the caller's. */
+/* A program that may go on without the file gets the error, and the log the line. */
+static bool goes_on(const struct caught *call)
+{
+    if (!the_judge->goes_on)
+        return false;
+    judge_tell(the_judge, call, END_REFUSED);
+    return true;
+}
+
+/* Asks Landlock; false when the call is refused and an end is to be made. An error of the file's own rights is
+ * the caller's. */
 static bool by_path(const struct caught *call, const struct sandbox_path_call *how, long *result)
 {
     const uint64_t *arguments = call->arguments;
+    *result = -EACCES;
     if (how->unguarded && !judge_path(the_judge, call, how))
-        return true;
+        return goes_on(call);
     *result = gate_call(call->number, (long)arguments[0], (long)arguments[1], (long)arguments[2],
                         (long)arguments[3], (long)arguments[4]);
     bool refused = *result == -EACCES || *result == -EXDEV;
-    return refused && !judge_path(the_judge, call, how);
+    return !refused || judge_path(the_judge, call, how) || goes_on(call);
 }
 
 static bool connects(const struct caught *call, long *result)
@@ -105,7 +116,7 @@ static bool make(const struct caught *call, ucontext_t *context, long *result)
         *result = gate_call(call->number, (long)(uintptr_t)the_judge->sealed->remove, 0, 0, 0, 0);
         return true;
     }
-    return judge_has(the_judge, how) && !by_path(call, how, result);
+    return judge_has(the_judge, how) && by_path(call, how, result);
 }
 
 /* ---- the handler ---- */
@@ -129,7 +140,7 @@ static _Noreturn void tell_and_end(const struct caught *call)
     static pid_t telling; /* a thread */
     pid_t self = (pid_t)syscall(SYS_gettid);
     if (__atomic_exchange_n(&telling, self, __ATOMIC_SEQ_CST) != self)
-        judge_tell(the_judge, call, true);
+        judge_tell(the_judge, call, END_STOPPED);
     end();
 }
 

@@ -39,7 +39,7 @@ static void look(struct watch_thread *thread, const struct seccomp_notif *asked)
         call.arguments[i] = asked->data.args[i];
     if (thread->lines >= LINES_MAX || allowed(thread->judge, &call))
         return;
-    judge_tell(thread->judge, &call, false);
+    judge_tell(thread->judge, &call, END_LET);
     if (++thread->lines == LINES_MAX)
         log_warning("sandbox: more refused calls are not named");
 }

@@ -8,6 +8,7 @@
 #include "log.h"
 #include "options.h"
 #include "process.h"
+#include "sandbox_program.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -142,6 +143,9 @@ int main(int argc, char **argv)
         return 1;
     }
     struct metrics *metrics = stats_page(config, "frontend", options.name);
+    /* Before there are threads: ZeroMQ's and the lane's. */
+    sandbox_program_enter(
+        sandbox_program_new(config, SANDBOX_FRONTEND, options.name, metrics_path(metrics)));
     void *zmq = zmq_ctx_new();
     struct api *api = program.api = api_new(&(struct api_context){
         .config = config, .metrics = metrics, .broker_connected = connected, .self = &program});

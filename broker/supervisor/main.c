@@ -14,6 +14,7 @@
 #include "report.h"
 #include "rollout_hands.h"
 #include "runtime.h"
+#include "sandbox_program.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -197,6 +198,7 @@ int main(int argc, char **argv)
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
     struct config *config = options_config(&options);
     struct placement placement;
+    sandbox_program_enter(sandbox_program_new(config, SANDBOX_SUPERVISOR, options.name, NULL));
     struct runtime *runtime =
         keys_check(config) && prepare_environment(config, &placement) ? runtime_open(config) : NULL;
     char path[RUNTIME_PATH_BYTES];
