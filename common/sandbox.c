@@ -1,5 +1,5 @@
-/* sandbox: see sandbox.h; in which order rights are given up. Everything that is needed to name a refused call
- * is made first, since making it opens files. SPDX-License-Identifier: MIT */
+/* sandbox: see sandbox.h; in which order rights are given up. Everything that is needed to name a refused
+ * call is made first, since making it opens files. SPDX-License-Identifier: MIT */
 #include "sandbox.h"
 
 #include "sandbox_filter.h"

@@ -11,9 +11,9 @@
  *
  * A call that is refused ends the process, and one line names it:
  *     sandbox: the worker worker.churn.3.1 called openat("/etc/shadow", O_RDONLY) and was stopped
- * Where a file is refused to a program that is no model's, it gets EACCES and goes on, and the line says so: a
- * broker whose new model.conf is a link into nowhere shall not take the service with it. So does Python, whose
- * libraries try out what they can have.
+ * Where a file is refused to a program that is no model's, it gets EACCES and goes on, and the line says so:
+ * a broker whose new model.conf is a link into nowhere shall not take the service with it. So does Python,
+ * whose libraries try out what they can have.
  *
  * All of it is for one thread that becomes many: threads that there are already would keep their rights.
  * SPDX-License-Identifier: MIT */
@@ -44,9 +44,9 @@ struct sandbox {
     const char *read[SANDBOX_PATHS_MAX];  /* files, and folders with all below them */
     const char *write[SANDBOX_PATHS_MAX]; /* the same, to read, write, make and remove in */
     const char *peers[SANDBOX_PEERS_MAX]; /* endpoints to connect to: ipc://PATH or tcp://ADDRESS:PORT */
-    const char *remove;                   /* the one file that it removes at its end where it may write nothing */
-    bool listens;                         /* binds sockets after sandbox_enter, too */
-    bool network_out;                     /* connects to any host by TCP, and resolves names */
+    const char *remove; /* the one file that it removes at its end where it may write nothing */
+    bool listens;       /* binds sockets after sandbox_enter, too */
+    bool network_out;   /* connects to any host by TCP, and resolves names */
 };
 
 /* Adds to a list; NULL, "" and what is there already are passed over, what has no room ends the process. */

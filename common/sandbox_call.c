@@ -127,7 +127,10 @@ static void write_open(const struct caught *call, const struct sandbox_path_call
 static const char *family_name(uint64_t family, char number[24])
 {
     snprintf(number, 24, "%llu", (unsigned long long)family);
-    return family == AF_UNIX ? "AF_UNIX" : family == AF_INET ? "AF_INET" : family == AF_INET6 ? "AF_INET6" : number;
+    return family == AF_UNIX    ? "AF_UNIX"
+           : family == AF_INET  ? "AF_INET"
+           : family == AF_INET6 ? "AF_INET6"
+                                : number;
 }
 
 static void write_socket(const char *name, const struct caught *call, char *text)
@@ -182,9 +185,8 @@ static void write_path(const char *name, const struct caught *call, uint64_t add
 
 static void write_numbers(const char *name, const struct caught *call, char *text)
 {
-    snprintf(text, CALL_TEXT_MAX, "%s(0x%llx, 0x%llx, 0x%llx)", name,
-             (unsigned long long)call->arguments[0], (unsigned long long)call->arguments[1],
-             (unsigned long long)call->arguments[2]);
+    snprintf(text, CALL_TEXT_MAX, "%s(0x%llx, 0x%llx, 0x%llx)", name, (unsigned long long)call->arguments[0],
+             (unsigned long long)call->arguments[1], (unsigned long long)call->arguments[2]);
 }
 
 static bool is(const char *name, const char *other)

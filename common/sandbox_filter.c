@@ -71,8 +71,8 @@ static void allow_memory(struct filter *filter, uint64_t end)
     ALLOW_IF(filter, "mremap", SCMP_A0(SCMP_CMP_GE, end), SCMP_A3(SCMP_CMP_MASKED_EQ, MREMAP_FIXED, 0));
 }
 
-/* A thread of ours, and no other process. glibc tries clone3 first, whose flags no filter can see, and goes on
- * with clone where there is none. */
+/* A thread of ours, and no other process. glibc tries clone3 first, whose flags no filter can see, and goes
+ * on with clone where there is none. */
 static void allow_threads(struct filter *filter)
 {
     ALLOW_IF(filter, "clone", SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
@@ -100,8 +100,8 @@ static void allow_signals(struct filter *filter)
 
 static void allow_descriptors(struct filter *filter)
 {
-    static const uint64_t fcntls[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL,
-                                      F_GETPIPE_SZ, F_SETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS};
+    static const uint64_t fcntls[] = {F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD,      F_SETFD,     F_GETFL,
+                                      F_SETFL, F_GETPIPE_SZ,    F_SETPIPE_SZ, F_ADD_SEALS, F_GET_SEALS};
     static const uint64_t ioctls[] = {TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX};
     for (size_t i = 0; i < COUNT_OF(fcntls); i++)
         ALLOW_IF(filter, "fcntl", SCMP_A1(SCMP_CMP_EQ, fcntls[i]));
@@ -111,8 +111,9 @@ static void allow_descriptors(struct filter *filter)
 
 static void allow_itself(struct filter *filter)
 {
-    static const uint64_t prctls[] = {PR_SET_NAME, PR_GET_NAME, PR_GET_DUMPABLE, PR_GET_SECCOMP,
-                                      PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS, PR_CAPBSET_READ, PR_SET_VMA};
+    static const uint64_t prctls[] = {PR_SET_NAME,     PR_GET_NAME,         PR_GET_DUMPABLE,
+                                      PR_GET_SECCOMP,  PR_GET_NO_NEW_PRIVS, PR_SET_NO_NEW_PRIVS,
+                                      PR_CAPBSET_READ, PR_SET_VMA};
     for (size_t i = 0; i < COUNT_OF(prctls); i++)
         ALLOW_IF(filter, "prctl", SCMP_A0(SCMP_CMP_EQ, prctls[i]));
     /* ZeroMQ sets what its threads have anyway. */

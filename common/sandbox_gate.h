@@ -1,8 +1,8 @@
 /* sandbox_gate: system calls past the filter's trap. For sandbox*.c alone.
  *
- * Calls by path are trapped so that a refused one can be named; whether it is refused is Landlock's to say. The
- * handler makes the call again with this word in the sixth argument, which none of them has, and the filter
- * lets that pass. It is no secret: who knows it is still kept by Landlock, and only goes unnamed.
+ * Calls by path are trapped so that a refused one can be named; whether it is refused is Landlock's to say.
+ * The handler makes the call again with this word in the sixth argument, which none of them has, and the
+ * filter lets that pass. It is no secret: who knows it is still kept by Landlock, and only goes unnamed.
  * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_SANDBOX_GATE_H
 #define OUTRIGGER_SANDBOX_GATE_H

@@ -42,8 +42,8 @@ const struct sealed_address *judge_address(const struct sandbox_judge *judge, co
 bool judge_goes_out(const struct sandbox_judge *judge, const struct caught *call)
 {
     sa_family_t family = AF_UNSPEC;
-    return judge->network_out && call_read(call, call->arguments[1], &family, sizeof family) == sizeof family &&
-           family != AF_UNIX;
+    return judge->network_out &&
+           call_read(call, call->arguments[1], &family, sizeof family) == sizeof family && family != AF_UNIX;
 }
 
 bool judge_removal(const struct sandbox_judge *judge, const struct caught *call)
@@ -64,6 +64,6 @@ void judge_tell(const struct sandbox_judge *judge, const struct caught *call, en
     if (end == END_REFUSED && !log_allowed(&told, REFUSED_SECONDS))
         return;
     call_write(judge->names, call, text);
-    log_write(end == END_STOPPED ? LOG_ERROR : LOG_WARNING, NULL, "sandbox: the %s %s called %s%s", judge->word,
-              judge->name, text, words[end]);
+    log_write(end == END_STOPPED ? LOG_ERROR : LOG_WARNING, NULL, "sandbox: the %s %s called %s%s",
+              judge->word, judge->name, text, words[end]);
 }

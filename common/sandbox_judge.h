@@ -10,7 +10,7 @@
 /* All that both handlers know. */
 struct sandbox_judge {
     const char *word, *name; /* the role's and the process's */
-    unsigned groups; /* the role's, of enum sandbox_group */
+    unsigned groups;         /* the role's, of enum sandbox_group */
     bool network_out;
     bool goes_on; /* without a file that is refused */
     const struct sealed *sealed;

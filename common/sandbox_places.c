@@ -20,19 +20,19 @@
 
 enum { CREATE_RULESET = 444, ADD_RULE = 445, RESTRICT_SELF = 446, RULE_PATH_BENEATH = 1, RULE_NET_PORT = 2 };
 
-#define FS_EXECUTE     (UINT64_C(1) << 0)
-#define FS_WRITE_FILE  (UINT64_C(1) << 1)
-#define FS_READ_FILE   (UINT64_C(1) << 2)
-#define FS_READ_DIR    (UINT64_C(1) << 3)
-#define FS_REMOVE_FILE (UINT64_C(1) << 5)
-#define FS_MAKE_CHAR   (UINT64_C(1) << 6)
-#define FS_MAKE_BLOCK  (UINT64_C(1) << 11)
-#define FS_ALL_OF_1    ((UINT64_C(1) << 13) - 1)
-#define FS_REFER       (UINT64_C(1) << 13) /* from version 2 */
-#define FS_TRUNCATE    (UINT64_C(1) << 14) /* from version 3 */
-#define FS_IOCTL_DEV   (UINT64_C(1) << 15) /* from version 5 */
-#define NET_BIND_TCP    (UINT64_C(1) << 0) /* from version 4 */
-#define NET_CONNECT_TCP (UINT64_C(1) << 1)
+#define FS_EXECUTE          (UINT64_C(1) << 0)
+#define FS_WRITE_FILE       (UINT64_C(1) << 1)
+#define FS_READ_FILE        (UINT64_C(1) << 2)
+#define FS_READ_DIR         (UINT64_C(1) << 3)
+#define FS_REMOVE_FILE      (UINT64_C(1) << 5)
+#define FS_MAKE_CHAR        (UINT64_C(1) << 6)
+#define FS_MAKE_BLOCK       (UINT64_C(1) << 11)
+#define FS_ALL_OF_1         ((UINT64_C(1) << 13) - 1)
+#define FS_REFER            (UINT64_C(1) << 13) /* from version 2 */
+#define FS_TRUNCATE         (UINT64_C(1) << 14) /* from version 3 */
+#define FS_IOCTL_DEV        (UINT64_C(1) << 15) /* from version 5 */
+#define NET_BIND_TCP        (UINT64_C(1) << 0)  /* from version 4 */
+#define NET_CONNECT_TCP     (UINT64_C(1) << 1)
 #define SCOPE_ABSTRACT_UNIX (UINT64_C(1) << 0) /* from version 6 */
 #define SCOPE_SIGNAL        (UINT64_C(1) << 1)
 
@@ -147,7 +147,8 @@ static int add_removed(int ruleset, const char *path)
 static int add_rules(int ruleset, const struct places *places, const struct sandbox *sandbox, int version)
 {
     for (size_t i = 0; i < places->count; i++)
-        if (add_rule(ruleset, places->places[i].path, rights_of(&places->places[i], known_rights(version))) != 0)
+        if (add_rule(ruleset, places->places[i].path, rights_of(&places->places[i], known_rights(version))) !=
+            0)
             return -1;
     for (size_t i = 0; version >= 4 && i < SANDBOX_PEERS_MAX && sandbox->peers[i] != NULL; i++)
         if (add_port(ruleset, sandbox->peers[i]) != 0)
@@ -155,8 +156,8 @@ static int add_rules(int ruleset, const struct places *places, const struct sand
     return add_removed(ruleset, sandbox->remove);
 }
 
-/* A socket without a file is reached across the border that the scope draws, so whoever has such a peer has no
- * border. */
+/* A socket without a file is reached across the border that the scope draws, so whoever has such a peer has
+ * no border. */
 static bool has_abstract_peer(const struct sandbox *sandbox)
 {
     for (size_t i = 0; i < SANDBOX_PEERS_MAX && sandbox->peers[i] != NULL; i++)
@@ -211,7 +212,7 @@ static bool absolute(pid_t pid, int directory, const char *path, char full[PATH_
 {
     char whose[32];
     snprintf(whose, sizeof whose, pid == 0 ? "/proc/self" : "/proc/%d", (int)pid);
-    int length = path[0] == '/'         ? snprintf(full, PATH_MAX, "%s", path)
+    int length = path[0] == '/'          ? snprintf(full, PATH_MAX, "%s", path)
                  : directory == AT_FDCWD ? snprintf(full, PATH_MAX, "%s/cwd/%s", whose, path)
                                          : snprintf(full, PATH_MAX, "%s/fd/%d/%s", whose, directory, path);
     return length < PATH_MAX;

@@ -16,9 +16,9 @@ struct places *places_new(const struct sandbox *sandbox);
  * unless network_out. 0; or -1 with errno. `version` is the kernel's, at least 1. */
 int places_lock(const struct places *places, const struct sandbox *sandbox, int version);
 
-/* The path without links and relative parts, as the kernel knows it; false: there is none. `creates`: its last
- * part need not be there. Safe in a signal handler. `pid`: whose working directory and descriptors count; 0:
- * ours. */
+/* The path without links and relative parts, as the kernel knows it; false: there is none. `creates`: its
+ * last part need not be there. Safe in a signal handler. `pid`: whose working directory and descriptors
+ * count; 0: ours. */
 bool places_resolve(pid_t pid, int directory, const char *path, bool creates, char resolved[PATH_MAX]);
 /* Whether a resolved path may be accessed so. Safe in a signal handler. */
 bool places_allow(const struct places *places, const char *resolved, unsigned access);

@@ -1,10 +1,11 @@
 /* sandbox_policy: see sandbox_policy.h.
  *
- * The lists are wider than what strace shows of one machine: glibc chooses other calls on other kernels and in
- * other versions (stat or newfstatat or statx, epoll_wait or epoll_pwait2, futex or futex_waitv), and engines
- * choose by processor and load. What is in them does no harm to anybody else: reading where Landlock allows it,
- * and what a process does to itself. What is not in them is what this is for: executing, forking, tracing,
- * signals to others, other sockets, changing files, the kernel's own doors. SPDX-License-Identifier: MIT */
+ * The lists are wider than what strace shows of one machine: glibc chooses other calls on other kernels and
+ * in other versions (stat or newfstatat or statx, epoll_wait or epoll_pwait2, futex or futex_waitv), and
+ * engines choose by processor and load. What is in them does no harm to anybody else: reading where Landlock
+ * allows it, and what a process does to itself. What is not in them is what this is for: executing, forking,
+ * tracing, signals to others, other sockets, changing files, the kernel's own doors. SPDX-License-Identifier:
+ * MIT */
 #include "sandbox_policy.h"
 
 #include "object.h"
@@ -13,17 +14,21 @@
 
 /* What libraries look at: their own files, the time zone and the language, the processor. None of it is
  * secret. */
-#define PLACES_OF_LIBRARIES                                                                                   \
-    {"/lib", ACCESS_READ}, {"/lib64", ACCESS_READ}, {"/usr/lib", ACCESS_READ}, {"/usr/lib64", ACCESS_READ},   \
-        {"/usr/local/lib", ACCESS_READ}, {"/etc/ld.so.cache", ACCESS_READ},                                   \
-        {"/etc/ld.so.preload", ACCESS_READ}, {"/etc/localtime", ACCESS_READ},                                 \
-        {"/usr/share/zoneinfo", ACCESS_READ}, {"/usr/share/locale", ACCESS_READ},                             \
-        {"/etc/nsswitch.conf", ACCESS_READ}, {"/etc/protocols", ACCESS_READ}, {"/etc/services", ACCESS_READ}, \
-        {"/etc/ssl/openssl.cnf", ACCESS_READ}, {"/proc/self", ACCESS_READ}, {"/proc/cpuinfo", ACCESS_READ},   \
-        {"/proc/meminfo", ACCESS_READ}, {"/proc/stat", ACCESS_READ}, {"/proc/sys/vm", ACCESS_READ},           \
-        {"/proc/sys/kernel", ACCESS_READ}, {"/proc/sys/crypto", ACCESS_READ}, {"/proc/sys/net", ACCESS_READ}, \
-        {"/sys/devices", ACCESS_READ}, {"/sys/bus", ACCESS_READ}, {"/sys/class", ACCESS_READ}, {"/sys/kernel/mm", ACCESS_READ}, {"/dev/null", ACCESS_READ | ACCESS_WRITE}, \
-        {"/dev/zero", ACCESS_READ}, {"/dev/random", ACCESS_READ}, {"/dev/urandom", ACCESS_READ}
+#define PLACES_OF_LIBRARIES                                                                                  \
+    {"/lib", ACCESS_READ}, {"/lib64", ACCESS_READ}, {"/usr/lib", ACCESS_READ}, {"/usr/lib64", ACCESS_READ},  \
+        {"/usr/local/lib", ACCESS_READ}, {"/etc/ld.so.cache", ACCESS_READ},                                  \
+        {"/etc/ld.so.preload", ACCESS_READ}, {"/etc/localtime", ACCESS_READ},                                \
+        {"/usr/share/zoneinfo", ACCESS_READ}, {"/usr/share/locale", ACCESS_READ},                            \
+        {"/etc/nsswitch.conf", ACCESS_READ}, {"/etc/protocols", ACCESS_READ},                                \
+        {"/etc/services", ACCESS_READ}, {"/etc/ssl/openssl.cnf", ACCESS_READ}, {"/proc/self", ACCESS_READ},  \
+        {"/proc/cpuinfo", ACCESS_READ}, {"/proc/meminfo", ACCESS_READ}, {"/proc/stat", ACCESS_READ},         \
+        {"/proc/sys/vm", ACCESS_READ}, {"/proc/sys/kernel", ACCESS_READ}, {"/proc/sys/crypto", ACCESS_READ}, \
+        {"/proc/sys/net", ACCESS_READ}, {"/sys/devices", ACCESS_READ}, {"/sys/bus", ACCESS_READ},            \
+        {"/sys/class", ACCESS_READ}, {"/sys/kernel/mm", ACCESS_READ},                                        \
+        {"/dev/null", ACCESS_READ | ACCESS_WRITE}, {"/dev/zero", ACCESS_READ}, {"/dev/random", ACCESS_READ}, \
+    {                                                                                                        \
+        "/dev/urandom", ACCESS_READ                                                                          \
+    }
 
 static const struct sandbox_place libraries[] = {PLACES_OF_LIBRARIES, {NULL, 0}};
 
@@ -75,11 +80,12 @@ static const char *const base[] = {
     "epoll_create", "epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "epoll_pwait2", "eventfd2",
     "signalfd4", "timerfd_create", "timerfd_settime", "timerfd_gettime",
     /* memory; what could touch the sealed page is in sandbox_filter.c */
-    "brk", "mincore", "msync", "mlock", "mlock2", "munlock", "membarrier", "get_mempolicy",
+    "brk", "mincore", "msync", "mlock", "mlock2", "munlock", "membarrier", "get_mempolicy", "set_mempolicy",
+    "mbind",
     /* threads */
-    "futex", "futex_waitv", "futex_wait", "futex_wake", "futex_requeue", "set_robust_list",
-    "get_robust_list", "rseq", "set_tid_address", "arch_prctl", "sched_yield", "sched_getaffinity",
-    "sched_setaffinity", "sched_getparam", "sched_getscheduler", "sched_getattr", "sched_get_priority_max",
+    "futex", "futex_waitv", "futex_wait", "futex_wake", "futex_requeue", "set_robust_list", "get_robust_list",
+    "rseq", "set_tid_address", "arch_prctl", "sched_yield", "sched_getaffinity", "sched_setaffinity",
+    "sched_getparam", "sched_getscheduler", "sched_getattr", "sched_get_priority_max",
     "sched_get_priority_min", "getcpu", "exit", "exit_group",
     /* signals of its own; setting them is in sandbox_filter.c */
     "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "pause",
@@ -90,17 +96,18 @@ static const char *const base[] = {
     "getegid", "getgroups", "getresuid", "getresgid", "capget", "uname", "sysinfo", "times", "getrusage",
     "getrlimit", "getpriority", "getcwd", "umask", NULL};
 
-static const char *const reading[] = {
-    "stat",       "fstat",      "lstat",    "newfstatat", "statx",    "statfs",     "fstatfs",
-    "access",     "faccessat",  "faccessat2", "readlink", "readlinkat", "getdents", "getdents64",
-    "fadvise64", "readahead",  NULL};
+static const char *const reading[] = {"stat",      "fstat",      "lstat",    "newfstatat", "statx",
+                                      "statfs",    "fstatfs",    "access",   "faccessat",  "faccessat2",
+                                      "readlink",  "readlinkat", "getdents", "getdents64", "fadvise64",
+                                      "readahead", NULL};
 
-static const char *const writing[] = {"ftruncate", "fallocate", "fsync",  "fdatasync", "sync_file_range",
-                                      "sendfile", "copy_file_range", "fchmod", "fchown", "flock", NULL};
+static const char *const writing[] = {
+    "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range", "sendfile", "copy_file_range",
+    "fchmod",    "fchown",    "flock", NULL};
 
-static const char *const connecting[] = {"sendto",  "sendmsg",  "sendmmsg",    "recvfrom",    "recvmsg",
-                                         "recvmmsg", "shutdown", "getsockname", "getpeername", "getsockopt",
-                                         "setsockopt", NULL};
+static const char *const connecting[] = {"sendto",      "sendmsg",    "sendmmsg",   "recvfrom",
+                                         "recvmsg",     "recvmmsg",   "shutdown",   "getsockname",
+                                         "getpeername", "getsockopt", "setsockopt", NULL};
 
 static const char *const listening[] = {"bind", "listen", "accept", "accept4", NULL};
 
@@ -148,20 +155,61 @@ const struct sandbox_path_call *sandbox_path_calls(enum sandbox_group group)
 
 /* The kernel's own doors, and other processes. Who starts processes cannot do with a list of what is allowed:
  * a child may be any program. */
-static const char *const forbidden[] = {
-    "acct",          "add_key",        "adjtimex",      "bpf",           "chroot",        "clock_adjtime",
-    "clock_settime", "create_module",  "delete_module", "finit_module",  "fsconfig",      "fsmount",
-    "fsopen",        "fspick",         "init_module",   "io_uring_enter", "io_uring_register",
-    "io_uring_setup", "ioperm",        "iopl",          "kcmp",          "kexec_file_load", "kexec_load",
-    "keyctl",        "mount",          "mount_setattr", "move_mount",    "move_pages",
-    "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open", "pivot_root",
-    "process_madvise", "process_vm_writev", "quotactl", "quotactl_fd",   "reboot",        "request_key",
-    "setdomainname", "sethostname",    "setns",         "settimeofday",  "swapoff",       "swapon",
-    "syslog",        "umount",         "umount2",       "unshare",       "userfaultfd",   "vhangup",
+static const char *const forbidden[] = {"acct",
+                                        "add_key",
+                                        "adjtimex",
+                                        "bpf",
+                                        "chroot",
+                                        "clock_adjtime",
+                                        "clock_settime",
+                                        "create_module",
+                                        "delete_module",
+                                        "finit_module",
+                                        "fsconfig",
+                                        "fsmount",
+                                        "fsopen",
+                                        "fspick",
+                                        "init_module",
+                                        "io_uring_enter",
+                                        "io_uring_register",
+                                        "io_uring_setup",
+                                        "ioperm",
+                                        "iopl",
+                                        "kcmp",
+                                        "kexec_file_load",
+                                        "kexec_load",
+                                        "keyctl",
+                                        "mount",
+                                        "mount_setattr",
+                                        "move_mount",
+                                        "move_pages",
+                                        "name_to_handle_at",
+                                        "open_by_handle_at",
+                                        "open_tree",
+                                        "perf_event_open",
+                                        "pivot_root",
+                                        "process_madvise",
+                                        "process_vm_writev",
+                                        "quotactl",
+                                        "quotactl_fd",
+                                        "reboot",
+                                        "request_key",
+                                        "setdomainname",
+                                        "sethostname",
+                                        "setns",
+                                        "settimeofday",
+                                        "swapoff",
+                                        "swapon",
+                                        "syslog",
+                                        "umount",
+                                        "umount2",
+                                        "unshare",
+                                        "userfaultfd",
+                                        "vhangup",
 #if !defined(__SANITIZE_ADDRESS__)
-    "ptrace", /* the leak checker of a child needs it */
+                                        "ptrace", /* the leak checker of a child needs it */
 #endif
-    NULL};
+                                        NULL};
 
 const char *const *sandbox_forbidden_calls(void)
 {

@@ -37,15 +37,16 @@ static void may_bind(struct program *program, const char *endpoint)
         sandbox_may_write(&program->sandbox, dirname((char *)text(program, "%s", endpoint + 6)));
 }
 
-/* Models may be links: then the folder that they lead into is read, too, and what else lies there. A model that
- * is linked to from elsewhere later is not found until the process is started again. */
+/* Models may be links: then the folder that they lead into is read, too, and what else lies there. A model
+ * that is linked to from elsewhere later is not found until the process is started again. */
 static void may_read_models(struct program *program, const char *models_directory)
 {
     enum { LINKS_MAX = 8 };
     size_t links = 0;
     DIR *folder = opendir(models_directory);
     sandbox_may_read(&program->sandbox, models_directory);
-    for (const struct dirent *entry; folder != NULL && links < LINKS_MAX && (entry = readdir(folder)) != NULL;) {
+    for (const struct dirent *entry;
+         folder != NULL && links < LINKS_MAX && (entry = readdir(folder)) != NULL;) {
         char *path, *real;
         if (entry->d_type != DT_LNK)
             continue;

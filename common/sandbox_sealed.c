@@ -62,7 +62,8 @@ static bool add_tcp(struct sealed *sealed, const char *text, char *reason, size_
         return false;
     }
     bool bracketed = text[0] == '[' && colon > text + 1 && colon[-1] == ']';
-    text_copy((struct text){text + bracketed, (size_t)(colon - text) - (bracketed ? 2 : 0)}, host, sizeof host);
+    text_copy((struct text){text + bracketed, (size_t)(colon - text) - (bracketed ? 2 : 0)}, host,
+              sizeof host);
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
     int error = getaddrinfo(host, colon + 1, &hints, &found);
     if (error != 0) {
@@ -113,8 +114,8 @@ const struct sealed *sealed_new(const struct sandbox *sandbox, char *reason, siz
 {
     size_t bytes = whole_pages(sizeof(struct sealed));
     void *wanted = (void *)lowest_address(); /* NOLINT(performance-no-int-to-ptr): it is an address */
-    struct sealed *sealed = mmap(wanted, bytes, PROT_READ | PROT_WRITE,
-                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    struct sealed *sealed =
+        mmap(wanted, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (sealed != wanted) { /* older kernels take the address for a hint */
         snprintf(reason, capacity, "the lowest page cannot be had: %s",
                  sealed == MAP_FAILED ? strerror(errno) : "the kernel is too old");

@@ -3,8 +3,8 @@
  *
  * seccomp sees the arguments of a call but not what they point to, and what they point to could be changed
  * after anybody had looked. So connect is allowed with exactly these pointers; and no call that would change
- * the pages is allowed. They lie at the lowest address that there is, so that whatever reaches them from below
- * begins below their end, and one comparison tells. SPDX-License-Identifier: MIT */
+ * the pages is allowed. They lie at the lowest address that there is, so that whatever reaches them from
+ * below begins below their end, and one comparison tells. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_SANDBOX_SEALED_H
 #define OUTRIGGER_SANDBOX_SEALED_H
 
@@ -25,8 +25,8 @@ struct sealed {
     char remove[SEALED_PATH_MAX]; /* "": nothing */
 };
 
-/* Makes the pages of the process. NULL with `reason` when an endpoint cannot be understood or the pages cannot
- * be had. They stay for its life. */
+/* Makes the pages of the process. NULL with `reason` when an endpoint cannot be understood or the pages
+ * cannot be had. They stay for its life. */
 const struct sealed *sealed_new(const struct sandbox *sandbox, char *reason, size_t capacity);
 /* The first address behind them. */
 const void *sealed_end(const struct sealed *sealed);

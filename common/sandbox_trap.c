@@ -21,8 +21,8 @@
 
 #if defined(__x86_64__)
 #define REGISTER(context, i)                                                                                 \
-    ((uint64_t)(context)->uc_mcontext                                                                        \
-         .gregs[(const int[]){REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9}[i]])
+    ((uint64_t)(context)                                                                                     \
+         ->uc_mcontext.gregs[(const int[]){REG_RDI, REG_RSI, REG_RDX, REG_R10, REG_R8, REG_R9}[i]])
 #define SET_RESULT(context, value) ((context)->uc_mcontext.gregs[REG_RAX] = (value))
 #elif defined(__aarch64__)
 #define REGISTER(context, i)       ((uint64_t)(context)->uc_mcontext.regs[i])
@@ -74,8 +74,8 @@ static bool goes_on(const struct caught *call)
     return true;
 }
 
-/* Asks Landlock; false when the call is refused and an end is to be made. An error of the file's own rights is
- * the caller's. */
+/* Asks Landlock; false when the call is refused and an end is to be made. An error of the file's own rights
+ * is the caller's. */
 static bool by_path(const struct caught *call, const struct sandbox_path_call *how, long *result)
 {
     const uint64_t *arguments = call->arguments;

@@ -1,5 +1,5 @@
-/* sandbox_watch: see sandbox_watch.h. Its thread has all the rights that the process had before, which is fine
- * where nothing is to be refused, and would not be otherwise. SPDX-License-Identifier: MIT */
+/* sandbox_watch: see sandbox_watch.h. Its thread has all the rights that the process had before, which is
+ * fine where nothing is to be refused, and would not be otherwise. SPDX-License-Identifier: MIT */
 #include "sandbox_watch.h"
 
 #include "log.h"

@@ -60,10 +60,10 @@ struct backend {
 
 /* ---- a model that is a shared object: model.so (backend_plugin.c) ----
  *
- * It exports one function, which gives its engine to a worker that speaks OUTRIGGER_BACKEND_ABI, or NULL when it
- * cannot speak that. `open` gets the path of the model.so itself, so that what lies beside it can be read. The
- * worker's sandbox is on before the file is loaded: neither its constructors nor what it computes can open
- * other files, write, connect, or start anything (outrigger.conf: sandbox).
+ * It exports one function, which gives its engine to a worker that speaks OUTRIGGER_BACKEND_ABI, or NULL when
+ * it cannot speak that. `open` gets the path of the model.so itself, so that what lies beside it can be read.
+ * The worker's sandbox is on before the file is loaded: neither its constructors nor what it computes can
+ * open other files, write, connect, or start anything (outrigger.conf: sandbox).
  *
  *     #include "backend.h"
  *     static const struct outrigger_backend_plugin plugin = {

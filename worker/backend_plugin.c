@@ -1,7 +1,6 @@
 /* backend_plugin: a model that is a program: model.so, with an engine of its own (backend.h tells what it has
- * to export). Whatever is wrong with the file is said in one line; what it does when it runs the sandbox keeps
- * from doing harm.
- * SPDX-License-Identifier: MIT */
+ * to export). Whatever is wrong with the file is said in one line; what it does when it runs the sandbox
+ * keeps from doing harm. SPDX-License-Identifier: MIT */
 #include "backend.h"
 
 #include "object.h"
@@ -21,8 +20,8 @@ struct plugin {
     void *state;
 };
 
-/* All of its symbols now: what is missing must not be found out by a request. A name without a folder would be
- * looked for among the system's libraries. */
+/* All of its symbols now: what is missing must not be found out by a request. A name without a folder would
+ * be looked for among the system's libraries. */
 static void *load(const char *path)
 {
     char *named = NULL;
@@ -60,10 +59,11 @@ static const struct backend *find_backend(void *library, char *error)
         return NULL;
     }
     if (plugin->abi != OUTRIGGER_BACKEND_ABI || plugin->size != sizeof *plugin) {
-        snprintf(error, BACKEND_ERROR_MAX,
-                 "was built for version %u of the interface for plug-ins (%u bytes), this worker has version %u "
-                 "(%zu bytes)",
-                 plugin->abi, plugin->size, OUTRIGGER_BACKEND_ABI, sizeof *plugin);
+        snprintf(
+            error, BACKEND_ERROR_MAX,
+            "was built for version %u of the interface for plug-ins (%u bytes), this worker has version %u "
+            "(%zu bytes)",
+            plugin->abi, plugin->size, OUTRIGGER_BACKEND_ABI, sizeof *plugin);
         return NULL;
     }
     const struct backend *backend = &plugin->backend;

@@ -1,7 +1,6 @@
-/* confinement: see confinement.h. The model is the danger: its file may be made to break the engine that reads
- * it, and a plug-in or a pickle is a program. So everything is opened or looked up before, and the model is
- * read by a process that can do nothing else.
- * SPDX-License-Identifier: MIT */
+/* confinement: see confinement.h. The model is the danger: its file may be made to break the engine that
+ * reads it, and a plug-in or a pickle is a program. So everything is opened or looked up before, and the
+ * model is read by a process that can do nothing else. SPDX-License-Identifier: MIT */
 #include "confinement.h"
 
 #include "sandbox.h"
@@ -24,7 +23,8 @@ static bool is_below(const char *path, const char *folder)
 {
     char *real = realpath(folder, NULL);
     size_t length = real == NULL ? 0 : strlen(real);
-    bool below = length > 0 && strncmp(path, real, length) == 0 && (path[length] == '/' || path[length] == '\0');
+    bool below =
+        length > 0 && strncmp(path, real, length) == 0 && (path[length] == '/' || path[length] == '\0');
     free(real);
     return below;
 }
@@ -96,7 +96,8 @@ char *confined_endpoint(const char *endpoint, char *reason, size_t capacity)
     text_copy((struct text){start, (size_t)(colon - start)}, host, sizeof host);
     int error = getaddrinfo(host, colon + 1, &hints, &found);
     if (error == 0)
-        error = getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST);
+        error =
+            getnameinfo(found->ai_addr, found->ai_addrlen, address, sizeof address, NULL, 0, NI_NUMERICHOST);
     bool six = error == 0 && found->ai_family == AF_INET6;
     if (found != NULL)
         freeaddrinfo(found);

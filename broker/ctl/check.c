@@ -138,7 +138,9 @@ static void warn(struct check *check)
     struct sandbox_powers guards = sandbox_powers();
     if (strcmp(check->config->sandbox_mode, "on") == 0 && (!guards.seccomp || guards.landlock == 0))
         config_complain(&check->warnings, "sandbox.mode is on, and this kernel has no %s",
-                        guards.seccomp ? "Landlock" : guards.landlock == 0 ? "seccomp and no Landlock" : "seccomp");
+                        guards.seccomp         ? "Landlock"
+                        : guards.landlock == 0 ? "seccomp and no Landlock"
+                                               : "seccomp");
     char own[CGROUP_PATH_BYTES];
     cgroup_own(own);
     struct cgroup_powers powers = cgroup_powers(own);

@@ -144,8 +144,7 @@ int main(int argc, char **argv)
     }
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     /* Before there are threads: ZeroMQ's and the lane's. */
-    sandbox_program_enter(
-        sandbox_program_new(config, SANDBOX_FRONTEND, options.name, metrics_path(metrics)));
+    sandbox_program_enter(sandbox_program_new(config, SANDBOX_FRONTEND, options.name, metrics_path(metrics)));
     void *zmq = zmq_ctx_new();
     struct api *api = program.api = api_new(&(struct api_context){
         .config = config, .metrics = metrics, .broker_connected = connected, .self = &program});

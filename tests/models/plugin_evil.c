@@ -1,6 +1,6 @@
 /* A model that does what it must not: at a row whose first value is one of the numbers below, or, built with
- * AT_LOAD, in a constructor, before anybody has asked it for anything. SECRET, FOLDER and SOCKET are given when
- * it is built. SPDX-License-Identifier: MIT */
+ * AT_LOAD, in a constructor, before anybody has asked it for anything. SECRET, FOLDER and SOCKET are given
+ * when it is built. SPDX-License-Identifier: MIT */
 static void each_row(const float *row);
 #define EACH_ROW(row) each_row(row)
 #include "plugin_sum.c"

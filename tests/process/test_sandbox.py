@@ -6,13 +6,19 @@ The plug-ins are built here (tests/models/plugin_sum.c, the example, and plugin_
 import json
 import os
 import pathlib
+import pickle
 import shutil
 import signal
 import subprocess
 import tempfile
 import unittest
 
-from stack import ROOT, SANITIZED, Stack, alive
+import numpy as np
+from sklearn.cluster import KMeans
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.neighbors import KNeighborsClassifier
+
+from stack import ROOT, SANITIZED, Stack
 
 JSON = {"Content-Type": "application/json"}
 SOURCES = ROOT / "tests/models"
@@ -179,6 +185,84 @@ class Evil(Sandbox):
             status = pathlib.Path(f"/proc/{self.pid(stack, 'worker.evil.1.1')}/status").read_text()
             self.assertRegex(status, r"Seccomp:\t0\n")
             self.assertNotIn("sandbox", stack.log.read_text())
+
+
+class Program:
+    """A pickle that runs a command when it is loaded."""
+
+    def __reduce__(self):
+        return os.system, ("true",)
+
+
+class Python(Sandbox):
+    def python(self, name, text, configuration=""):
+        folder = self.repository / name / "1"
+        folder.mkdir(parents=True)
+        self.write_model(name, configuration)
+        (folder / "model.py").write_text(
+            "import os, socket, subprocess\nclass Model:\n    features = 4\n    def load(self, directory):\n"
+            "        self.directory = directory\n    def predict(self, rows):\n" +
+            "".join(f"        {line}\n" for line in text.splitlines()) + "        return {'prediction': rows.sum(1)}\n")
+
+    def test_what_a_model_in_python_tries(self):
+        attempts = {1: ("os.fork()", "clone() for a new process"),
+                    2: ("socket.socket()", "socket(AF_INET, SOCK_STREAM)"),
+                    3: ("socket.socket(socket.AF_UNIX).connect('/run/nobody.sock')", 'connect("/run/nobody.sock")'),
+                    4: ("os.kill(os.getppid(), 15)", "kill("),
+                    5: ("os.execv('/bin/true', ['true'])", 'execve("/bin/true")')}
+        self.python("evil", "\n".join(f"if rows[0, 0] == -{number}: {code}" for number, (code, _) in attempts.items()),
+                    "idempotent = false;")
+        with Stack(web="nginx", models=self.repository) as stack:
+            self.assertEqual(ask(stack, "evil", [1, 2, 3, 4])[1]["prediction"], 10)
+            for number, (_, call) in attempts.items():
+                with self.subTest(call=call):
+                    self.assertEqual(ask(stack, "evil", [-number, 0, 0, 0])[0], 502)
+                    stack.wait(lambda: f"worker.evil.1.1 called {call}" in stack.log.read_text().replace('\\"', '"'),
+                               f"nobody says: {call}")
+            stack.wait(lambda: ask(stack, "evil", [1, 2, 3, 4])[0] == 200, "it does not serve again")
+
+    def test_files_are_refused_as_python_says_it(self):
+        self.python("evil", f"if rows[0, 0] == -1: open({str(self.secret)!r})\n"
+                            "if rows[0, 0] == -2: open(self.directory + '/new', 'w')\n"
+                            "if rows[0, 0] == -3: os.remove(self.directory + '/model.py')\n"
+                            "if rows[0, 0] == 1: rows = rows * open(self.directory + '/model.py').read().count('class')")
+        with Stack(web="nginx", models=self.repository) as stack:
+            pid, = stack.pids("worker.evil.1.1")
+            self.assertEqual(ask(stack, "evil", [1, 2, 3, 4])[1]["prediction"], 20)
+            for number in (-1, -2):
+                status, body = ask(stack, "evil", [number, 0, 0, 0])
+                self.assertEqual((status, body["kind"]), (500, "model_failed"))
+            self.assertIn(f'called openat("{self.secret}", O_RDONLY) and was refused it',
+                          stack.log.read_text().replace('\\"', '"'))
+            self.assertEqual(stack.pids("worker.evil.1.1"), [pid])
+
+    def test_a_pickle_that_is_a_program_never_serves(self):
+        folder = self.repository / "evil" / "1"
+        folder.mkdir(parents=True)
+        self.write_model("evil", "required = false;")
+        (folder / "model.pkl").write_bytes(pickle.dumps(Program()))
+        with Stack(models=self.repository) as stack:
+            stack.wait(lambda: "worker.evil.1.1 called clone() for a new process and was stopped" in
+                       stack.log.read_text(), "it is not named")
+
+    def test_estimators_of_scikit_learn_compute(self):
+        """Those that start threads, and look for what they can limit."""
+        rng = np.random.default_rng(1)
+        rows = rng.normal(size=(300, 4))
+        classes = (rows.sum(axis=1) > 0).astype(int)
+        estimators = {"means": KMeans(2, n_init=2).fit(rows), "boost": HistGradientBoostingClassifier().fit(rows, classes),
+                      "forest": RandomForestClassifier(10, n_jobs=2).fit(rows, classes),
+                      "neighbours": KNeighborsClassifier().fit(rows, classes)}
+        for name, estimator in estimators.items():
+            (self.repository / name / "1").mkdir(parents=True)
+            (self.repository / name / "1" / "model.pkl").write_bytes(pickle.dumps(estimator))
+        with Stack(web="nginx", models=self.repository) as stack:
+            for name, estimator in estimators.items():
+                for row in rows[:20]:
+                    status, body = ask(stack, name, row.tolist())
+                    self.assertEqual(status, 200, body)
+                    self.assertEqual(int(body.get("label", body.get("prediction"))), int(estimator.predict([row])[0]))
+            self.assertNotIn("sandbox:", stack.log.read_text())
 
 
 if __name__ == "__main__":
