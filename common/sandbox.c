@@ -131,6 +131,7 @@ static const struct sandbox_judge *judge_new(const struct sandbox *sandbox, char
     judge->word = sandbox_policy_of(sandbox->role)->word;
     judge->name = object_strdup(sandbox->name);
     judge->groups = sandbox_policy_of(sandbox->role)->groups;
+    judge->landlock = sandbox_powers().landlock > 0;
     judge->goes_on = sandbox->role != SANDBOX_WORKER;
     judge->network_out = sandbox->network_out;
     judge->places = places_new(sandbox);
@@ -146,7 +147,7 @@ static bool lock_files(const struct sandbox *sandbox, const struct sandbox_judge
     if (sandbox_policy_of(sandbox->role)->places == NULL)
         return true;
     if (version == 0) {
-        log_warning("sandbox: this kernel has no Landlock: which files this process opens is not restricted");
+        log_warning("sandbox: this kernel has no Landlock: a program that knows how can open other files");
         return true;
     }
     if (places_lock(judge->places, sandbox, version < LANDLOCK_USED ? version : LANDLOCK_USED) == 0)

@@ -11,6 +11,7 @@
 struct sandbox_judge {
     const char *word, *name; /* the role's and the process's */
     unsigned groups;         /* the role's, of enum sandbox_group */
+    bool landlock;           /* keeps it to its places, so that nobody else need to */
     bool network_out;
     bool goes_on; /* without a file that is refused */
     const struct sealed *sealed;

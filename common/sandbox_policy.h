@@ -37,7 +37,8 @@ const struct sandbox_policy *sandbox_policy_of(enum sandbox_role role);
 /* The calls of one group that need no look at their arguments, by name, ended by NULL. Names that this
  * system's libseccomp does not know are of another machine or a newer kernel. */
 const char *const *sandbox_calls(enum sandbox_group group);
-/* A call by path. Landlock says whether it is refused, but where `unguarded`: of those it knows nothing. */
+/* A call by path. Landlock says whether it is refused, but where `unguarded`: of those it knows nothing.
+ * (Where there is no Landlock the handler says it, which stops a mistake and not an attack.) */
 struct sandbox_path_call {
     const char *name;
     signed char directory, path, flags; /* which argument; -1: none */

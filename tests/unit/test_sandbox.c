@@ -14,6 +14,7 @@
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
@@ -508,6 +509,30 @@ START_TEST(a_supervisor_starts_others_and_keeps_off_the_kernel)
 }
 END_TEST
 
+/* ---- a kernel that has less ---- */
+
+/* As one without Landlock answers. */
+static void hide_landlock(void)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    ENSURE(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), 444, 0) == 0 && seccomp_load(filter) == 0);
+    seccomp_release(filter);
+}
+
+START_TEST(without_landlock_calls_are_still_named)
+{
+    if (SANITIZED)
+        return;
+    hide_landlock(); /* each test is a process of its own */
+    ck_assert_int_eq(sandbox_powers().landlock, 0);
+    expect_stop(opens_secret, "O_RDONLY)");
+    ck_assert_ptr_nonnull(strstr(said, "sandbox: this kernel has no Landlock"));
+    expect_stop(makes_file, "O_WRONLY|O_CREAT)");
+    expect_stop(executes, "execve(");
+    expect_end(reads_its_model, "reads");
+}
+END_TEST
+
 /* ---- modes ---- */
 
 static void does_much(void)
@@ -615,6 +640,7 @@ int main(void)
         a_broker_writes_in_its_folders_alone,
         the_network_is_for_who_asks_for_it,
         a_supervisor_starts_others_and_keeps_off_the_kernel,
+        without_landlock_calls_are_still_named,
         log_names_what_would_be_refused_and_lets_it,
         off_is_off,
         threads_that_would_keep_their_rights_are_noticed,
