@@ -44,9 +44,10 @@ struct sandbox {
     const char *read[SANDBOX_PATHS_MAX];  /* files, and folders with all below them */
     const char *write[SANDBOX_PATHS_MAX]; /* the same, to read, write, make and remove in */
     const char *peers[SANDBOX_PEERS_MAX]; /* endpoints to connect to: ipc://PATH or tcp://ADDRESS:PORT */
-    const char *remove; /* the one file that it removes at its end where it may write nothing */
-    bool listens;       /* binds sockets after sandbox_enter, too */
-    bool network_out;   /* connects to any host by TCP, and resolves names */
+    const char *remove;    /* the one file that it removes at its end where it may write nothing */
+    bool listens;          /* binds sockets after sandbox_enter, too */
+    bool lists_interfaces; /* as ZeroMQ does when it binds to TCP */
+    bool network_out;      /* connects to any host by TCP, and resolves names */
 };
 
 /* Adds to a list; NULL, "" and what is there already are passed over, what has no room ends the process. */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -27,6 +28,7 @@
 struct filter {
     scmp_filter_ctx context;
     unsigned groups;
+    bool lists_interfaces;
     bool watched; /* mode "log": nobody is stopped */
     int error;    /* the first */
 };
@@ -140,10 +142,11 @@ static void allow_sockets(struct filter *filter, const struct sealed *sealed)
         allow_socket(filter, AF_INET, SOCK_STREAM);
         allow_socket(filter, AF_INET6, SOCK_STREAM);
     }
+    if (filter->lists_interfaces || (filter->groups & CALLS_RESOLVE) != 0)
+        ALLOW_IF(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE));
     if ((filter->groups & CALLS_RESOLVE) != 0) {
         allow_socket(filter, AF_INET, SOCK_DGRAM);
         allow_socket(filter, AF_INET6, SOCK_DGRAM);
-        allow_socket(filter, AF_NETLINK, SOCK_RAW);
         ALLOW_IF(filter, "connect", SCMP_A5(SCMP_CMP_EQ, GATE_WORD)); /* the handler looks at the family */
     }
     for (size_t i = 0; i < sealed->count; i++)
@@ -201,7 +204,9 @@ static unsigned groups_of(const struct sandbox *sandbox)
 bool filter_load(const struct sandbox *sandbox, const struct sealed *sealed, int *notify, char *reason,
                  size_t capacity)
 {
-    struct filter filter = {.groups = groups_of(sandbox), .watched = strcmp(sandbox->mode, "log") == 0};
+    struct filter filter = {.groups = groups_of(sandbox),
+                            .lists_interfaces = sandbox->lists_interfaces,
+                            .watched = strcmp(sandbox->mode, "log") == 0};
     bool anything = (filter.groups & CALLS_ANYTHING) != 0;
     /* A filter that tells a descriptor can be had once in a line of processes: children's must be theirs. */
     uint32_t refuse = !filter.watched ? SCMP_ACT_TRAP : anything ? SCMP_ACT_LOG : SCMP_ACT_NOTIFY;

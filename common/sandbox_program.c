@@ -97,6 +97,8 @@ static void of_broker(struct program *program, const struct config *config)
     sandbox_may_read(&program->sandbox, config->broker_curve_secret_file);
     sandbox_may_read(&program->sandbox, config->broker_curve_allow);
     program->sandbox.listens = true;
+    program->sandbox.lists_interfaces =
+        *config->broker_workers_tcp != '\0' || *config->broker_askers_tcp != '\0';
 }
 
 /* It looks which processes live. */
