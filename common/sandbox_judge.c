@@ -7,7 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { REFUSED_SECONDS = 10 };
+enum { REFUSED_AT_ONCE = 20, REFUSED_SECONDS = 10 };
 
 bool judge_has(const struct sandbox_judge *judge, const struct sandbox_path_call *how)
 {
@@ -57,11 +57,13 @@ bool judge_removal(const struct sandbox_judge *judge, const struct caught *call)
 void judge_tell(const struct sandbox_judge *judge, const struct caught *call, enum sandbox_end end)
 {
     static long long told;
+    static unsigned count;
     static const char *const words[] = {[END_STOPPED] = " and was stopped",
                                         [END_REFUSED] = " and was refused it",
                                         [END_LET] = ": with sandbox.mode = \"on\" it would be refused"};
     char text[CALL_TEXT_MAX];
-    if (end == END_REFUSED && !log_allowed(&told, REFUSED_SECONDS))
+    if (end == END_REFUSED && __atomic_fetch_add(&count, 1, __ATOMIC_RELAXED) >= REFUSED_AT_ONCE &&
+        !log_allowed(&told, REFUSED_SECONDS))
         return;
     call_write(judge->names, call, text);
     log_write(end == END_STOPPED ? LOG_ERROR : LOG_WARNING, NULL, "sandbox: the %s %s called %s%s",

@@ -33,7 +33,8 @@ bool judge_removal(const struct sandbox_judge *judge, const struct caught *call)
 /* What becomes of the caller. */
 enum sandbox_end { END_STOPPED, END_REFUSED, END_LET };
 
-/* Logs the call with its end: "and was stopped". Of calls that are only refused, one in ten seconds. */
+/* Logs the call with its end: "and was stopped". Of calls that are only refused, the first, and then one in
+ * ten seconds. */
 void judge_tell(const struct sandbox_judge *judge, const struct caught *call, enum sandbox_end end);
 
 #endif

@@ -232,8 +232,8 @@ class Python(Sandbox):
             for number in (-1, -2):
                 status, body = ask(stack, "evil", [number, 0, 0, 0])
                 self.assertEqual((status, body["kind"]), (500, "model_failed"))
-            self.assertIn(f'called openat("{self.secret}", O_RDONLY) and was refused it',
-                          stack.log.read_text().replace('\\"', '"'))
+            stack.wait(lambda: f'called openat("{self.secret}", O_RDONLY) and was refused it' in
+                       stack.log.read_text().replace('\\"', '"'), "it is not named")
             self.assertEqual(stack.pids("worker.evil.1.1"), [pid])
 
     def test_a_pickle_that_is_a_program_never_serves(self):
