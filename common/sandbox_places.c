@@ -76,16 +76,28 @@ static void add(struct places *places, const char *path, unsigned access)
     places->places[places->count++] = (struct place){real, access, S_ISDIR(status.st_mode)};
 }
 
+/* A sanitizer reads the program to name the lines of what it finds, and looks at its threads. */
+static void add_for_sanitizers(struct places *places)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    add(places, "/proc", ACCESS_READ);
+    add(places, "/proc/self/exe", ACCESS_READ);
+#else
+    (void)places;
+#endif
+}
+
 struct places *places_new(const struct sandbox *sandbox)
 {
     const struct sandbox_place *of_role = sandbox_policy_of(sandbox->role)->places;
     struct places *places = object_alloc(sizeof *places);
-    size_t most = 2 * SANDBOX_PATHS_MAX + 1;
+    size_t most = 2 * SANDBOX_PATHS_MAX + 2;
     for (const struct sandbox_place *place = of_role; place != NULL && place->path != NULL; place++)
         most++;
     places->places = object_alloc(most * sizeof *places->places);
     for (const struct sandbox_place *place = of_role; place != NULL && place->path != NULL; place++)
         add(places, place->path, place->access);
+    add_for_sanitizers(places);
     for (size_t i = 0; i < SANDBOX_PATHS_MAX && sandbox->read[i] != NULL; i++)
         add(places, sandbox->read[i], ACCESS_READ);
     for (size_t i = 0; i < SANDBOX_PATHS_MAX && sandbox->write[i] != NULL; i++)

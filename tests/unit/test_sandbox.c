@@ -2,7 +2,6 @@
  * and its last line are looked at. With a sanitizer seccomp is left out, and what it would stop with it.
  * SPDX-License-Identifier: MIT */
 #include "sandbox.h"
-#include "sandbox_sealed.h"
 #include "scratch_directory.h"
 #include "suite.h"
 
@@ -598,35 +597,6 @@ START_TEST(an_endpoint_that_is_none_is_said)
 }
 END_TEST
 
-/* ---- addresses ---- */
-
-START_TEST(addresses_are_found_in_each_form)
-{
-    char reason[256];
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(7001)};
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(7001)};
-    sandbox =
-        (struct sandbox){.mode = "on", .peers = {"tcp://127.0.0.1:7001", "ipc://@name", "tcp://[::1]:7002"}};
-    const struct sealed *sealed = sealed_new(&sandbox, reason, sizeof reason);
-    ck_assert_ptr_nonnull(sealed);
-    four.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_ptr_nonnull(sealed_find(sealed, (struct sockaddr *)&four, sizeof four));
-    ck_assert_int_eq(inet_pton(AF_INET6, "::ffff:127.0.0.1", &six.sin6_addr), 1);
-    ck_assert_ptr_nonnull(sealed_find(sealed, (struct sockaddr *)&six, sizeof six));
-    six.sin6_addr = in6addr_loopback;
-    ck_assert_ptr_null(sealed_find(sealed, (struct sockaddr *)&six, sizeof six));
-    six.sin6_port = htons(7002);
-    ck_assert_ptr_nonnull(sealed_find(sealed, (struct sockaddr *)&six, sizeof six));
-    four.sin_port = htons(7002);
-    ck_assert_ptr_null(sealed_find(sealed, (struct sockaddr *)&four, sizeof four));
-    struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "\0name"};
-    ck_assert_ptr_nonnull(sealed_find(sealed, (struct sockaddr *)&name, 2 + 5));
-    ck_assert_ptr_null(sealed_find(sealed, (struct sockaddr *)&name, 2 + 6));
-    ck_assert_ptr_null(sealed_find(sealed, (struct sockaddr *)&name, 2));
-    ck_assert_ptr_null(sealed_find(sealed, (struct sockaddr *)&name, 4096));
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("sandbox");
@@ -645,7 +615,6 @@ int main(void)
         off_is_off,
         threads_that_would_keep_their_rights_are_noticed,
         an_endpoint_that_is_none_is_said,
-        addresses_are_found_in_each_form,
     };
     for (size_t i = 0; i < COUNT_OF(tests); i++)
         tcase_add_test(group, tests[i]);
