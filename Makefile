@@ -48,6 +48,7 @@ ours  := -std=gnu17 -O2 -g -fno-omit-frame-pointer -pthread -D_GNU_SOURCE -DOUTR
          -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 $(if $(WERROR),-Werror)
 harden := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
           $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIE
+plain := $(ours) $(filter-out -fPIE,$(harden))
 ours  += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -O1,$(harden))
 # Libraries of our own prefix are found beside the program: in the build tree, and where make install puts them.
 links := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now$(comma)-z$(comma)noexecstack) \
@@ -57,8 +58,11 @@ ifeq ($(filter help clean distclean,$(MAKECMDGOALS)),)
 -include build/flags.mk
 endif
 
+# The sandbox as a library for workers in Python; without sanitizers, which an interpreter knows nothing of.
+PYTHON_SANDBOX := $(BUILD)/python/outrigger_sandbox.so
+
 .PHONY: all
-all: $(foreach p,$(PROGRAMS),$(call name-of,$p))  ## build everything (the default)
+all: $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(PYTHON_SANDBOX)  ## build everything (the default)
 
 ort-release = $(if $(ORT_ROOT),$(abspath $(ORT_ROOT)))
 build/flags.mk: Makefile deploy/install-deps
@@ -108,6 +112,12 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 # Files that are embedded (common/embed.h).
 $(BUILD)/broker/frontend/docs.o: $(wildcard broker/frontend/docs/page.*)
 $(BUILD)/broker/frontend/openapi.o: broker/frontend/docs/openapi.json
+$(PYTHON_SANDBOX): worker/python/outrigger_sandbox.c $(filter-out common/sandbox_program.c,$(wildcard common/sandbox*.c)) common/log.c common/object.c \
+                   $(wildcard common/sandbox*.h) common/log.h common/object.h build/flags.mk
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	@$(CC) $(plain) -fPIC -shared -fvisibility=hidden $(CFLAGS) $(HEADERS_common) $(CPPFLAGS_libseccomp) -o $@ $(filter %.c,$^) -pthread \
+	  -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS) $(LIBS_libseccomp)
 
 %.a:
 	@mkdir -p $(@D)
@@ -243,7 +253,7 @@ install: all  ## to DESTDIR PREFIX
 	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/outrigger
 	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(DESTDIR)$(PREFIX)/bin
 	for l in $(wildcard build/deps/lib/*.so* $(if $(ort-release),$(ort-release)/lib/*.so*)); do cp -P $$l $(DESTDIR)$(LIBRARY)/; done
-	install -m 644 worker/python/*.py $(DESTDIR)$(LIBRARY)/python
+	install -m 644 worker/python/*.py $(PYTHON_SANDBOX) $(DESTDIR)$(LIBRARY)/python
 	install -m 644 deploy/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 deploy/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/

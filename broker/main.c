@@ -7,6 +7,7 @@
 #include "log.h"
 #include "options.h"
 #include "process.h"
+#include "sandbox_program.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -106,6 +107,7 @@ int main(int argc, char **argv)
     loop_signal(program.loop, SIGHUP, reload, &program);
     loop_signal(program.loop, SIGUSR1, hand_over, &program);
     struct metrics *metrics = stats_page(config, "broker", options.name);
+    sandbox_program_enter(sandbox_program_new(config, SANDBOX_BROKER, options.name, metrics_path(metrics)));
     void *zmq = new_context(config);
     const char *endpoint;
     program.broker = broker_new(zmq, program.loop, config, metrics, &endpoint);

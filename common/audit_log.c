@@ -199,6 +199,8 @@ static void *run(void *self)
 {
     struct audit_log *log = self;
     bool unsynced = false, ending = false;
+    pthread_setname_np(pthread_self(),
+                       "audit"); /* another thread's name is a file, which a sandbox refuses */
     while (!ending) {
         pthread_mutex_lock(&log->lock);
         sleep_until_due(log, unsynced);
@@ -233,7 +235,6 @@ static void start_thread(struct audit_log *log)
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
     ENSURE(pthread_create(&log->thread, NULL, run, log) == 0);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_setname_np(log->thread, "audit");
 }
 
 struct audit_log *audit_log_new(const struct config *config, const char *process, enum audit_manner manner)

@@ -11,6 +11,7 @@
 #include "placement.h"
 #include "protocol.h"
 #include "redis_address.h"
+#include "sandbox_policy.h"
 #include "token_settings.h"
 
 #include <arpa/inet.h>
@@ -170,6 +171,9 @@ static void check_words(struct parameter_reader *reader, const struct config *co
     if (!log_level_known(config->log_level))
         parameter_complain(reader, &config->log_level,
                            "expected error, warning, info or debug, got \"%.40s\"", config->log_level);
+    if (!sandbox_mode_known(config->sandbox_mode))
+        parameter_complain(reader, &config->sandbox_mode, "expected on, log or off, got \"%.40s\"",
+                           config->sandbox_mode);
     if (!placement_check(config->placement, reason, sizeof reason))
         parameter_complain(reader, &config->placement, "%s", reason);
     if (*config->default_model != '\0' && !protocol_name_ok(text_of(config->default_model)))

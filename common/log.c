@@ -8,6 +8,7 @@
 #include "utf8.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,8 @@ static struct {
     char process[64];
     enum log_level level;
     bool plain;
-} state = {.process = "outrigger", .level = LOG_INFO};
+    int fd;
+} state = {.process = "outrigger", .level = LOG_INFO, .fd = STDERR_FILENO};
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
@@ -165,6 +167,15 @@ void log_open(const char *process, const char *level)
     state.plain = form == NULL ? isatty(STDERR_FILENO) == 1 : strcmp(form, "plain") == 0;
 }
 
+void log_keep_stderr(void)
+{
+    int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (copy != -1 && state.fd == STDERR_FILENO)
+        state.fd = copy;
+    else if (copy != -1)
+        close(copy);
+}
+
 void log_write(enum log_level level, const char *request, const char *format, ...)
 {
     if (level > state.level)
@@ -182,7 +193,7 @@ void log_write(enum log_level level, const char *request, const char *format, ..
         write_plain(&line, level, request == NULL ? NULL : id, message);
     else
         write_json(&line, level, request == NULL ? NULL : id, message);
-    while (write(STDERR_FILENO, line.bytes, line.length) < 0 && errno == EINTR)
+    while (write(state.fd, line.bytes, line.length) < 0 && errno == EINTR)
         ;
     errno = saved;
 }

@@ -11,6 +11,10 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
  * terminal (or OUTRIGGER_LOG=plain). */
 void log_open(const char *process, const char *level);
 
+/* Lines go where stderr leads now, whatever it is made to lead to later: an engine is silenced while it loads
+ * a model, the sandbox is not. */
+void log_keep_stderr(void);
+
 /* True for the four level names. */
 bool log_level_known(const char *level);
 

@@ -247,6 +247,12 @@ void metrics_free(struct metrics *metrics)
     free(metrics);
 }
 
+const char *metrics_path(const struct metrics *metrics)
+{
+    CHECK_OBJECT(metrics, METRICS_MAGIC);
+    return metrics->path;
+}
+
 /* ---- counting ---- */
 
 static struct slot *find_slot(struct metrics *metrics, const struct slot_key *key)

@@ -41,6 +41,8 @@ struct metrics;
 struct metrics *metrics_new(const char *path);
 /* Unmaps; removes the file. */
 void metrics_free(struct metrics *metrics);
+/* The file that metrics_free removes; NULL: there is none. It is the metrics' own. */
+const char *metrics_path(const struct metrics *metrics);
 
 /* One series: a metric with its label values. Find it once (metrics_series is a search), keep the pointer,
  * add to it for ever. Labels in the order of the metric's row; NULL for those it does not have. When the page

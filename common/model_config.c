@@ -65,8 +65,11 @@ const struct parameter_table *model_config_parameters(void)
 static const struct {
     const char *file;
     const char *backend;
-} model_files[] = {
-    {"model.onnx", "onnx"}, {"model.echo", "echo"}, {"model.pkl", "python"}, {"model.py", "python"}};
+} model_files[] = {{"model.onnx", "onnx"},
+                   {"model.so", "plugin"},
+                   {"model.echo", "echo"},
+                   {"model.pkl", "python"},
+                   {"model.py", "python"}};
 
 static char *join(const char *directory, const char *name)
 {
@@ -396,7 +399,8 @@ char *model_file(const struct model_config *model, const char *version, const ch
     if (found == NULL && *model->backend != '\0')
         config_complain(errors, "%s: holds no model file of the backend %s", directory, model->backend);
     else if (found == NULL)
-        config_complain(errors, "%s: holds no model.onnx, model.echo, model.pkl or model.py", directory);
+        config_complain(errors, "%s: holds no model.onnx, model.so, model.echo, model.pkl or model.py",
+                        directory);
     free(directory);
     return found;
 }

@@ -5,9 +5,10 @@
 #include "object.h"
 
 extern const struct backend backend_onnx;
+extern const struct backend backend_plugin;
 extern const struct backend backend_echo;
 
-static const struct backend *const backends[] = {&backend_onnx, &backend_echo};
+static const struct backend *const backends[] = {&backend_onnx, &backend_plugin, &backend_echo};
 
 const struct backend *backend_named(const char *name)
 {

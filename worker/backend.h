@@ -59,6 +59,34 @@ struct backend {
     void (*close)(void *state);
 };
 
+/* ---- a model that is a shared object: model.so (backend_plugin.c) ----
+ *
+ * It exports one function, which gives its engine to a worker that speaks OUTRIGGER_BACKEND_ABI, or NULL when
+ * it cannot speak that. `open` gets the path of the model.so itself, so that what lies beside it can be read.
+ * The worker's sandbox is on before the file is loaded: neither its constructors nor what it computes can
+ * open other files, write, connect, or start anything (outrigger.conf: sandbox).
+ *
+ *     #include "backend.h"
+ *     static const struct outrigger_backend_plugin plugin = {
+ *         .abi = OUTRIGGER_BACKEND_ABI, .size = sizeof plugin, .backend = {"mine", ".so", open, run, close}};
+ *     const struct outrigger_backend_plugin *outrigger_backend(uint32_t abi)
+ *     {
+ *         return abi == OUTRIGGER_BACKEND_ABI ? &plugin : NULL;
+ *     }
+ */
+#define OUTRIGGER_BACKEND_ABI 1u /* changes with whatever stands above and a plug-in sees */
+
+struct outrigger_backend_plugin {
+    uint32_t abi;  /* OUTRIGGER_BACKEND_ABI as the plug-in was built with */
+    uint32_t size; /* of this struct, then */
+    struct backend backend;
+};
+
+typedef const struct outrigger_backend_plugin *outrigger_backend_function(uint32_t abi);
+extern outrigger_backend_function outrigger_backend;
+
+/* ---- the worker's own ---- */
+
 /* The backend with that name, NULL when there is none. */
 const struct backend *backend_named(const char *name);
 /* The backend whose suffix the path has, NULL when there is none. */

@@ -2,9 +2,11 @@
  * a model side by side; they share nothing.
  *
  * It loads and tries the model first and connects then: a model that cannot be served never reaches the
- * broker, and the threads of ZeroMQ inherit the cores that the model, known by its speed, belongs on.
+ * broker, and the threads of ZeroMQ inherit the cores that the model, known by its speed, belongs on. Before
+ * it looks at the model file it gives up all rights that serving does not need (confinement.h).
  * SPDX-License-Identifier: MIT */
 #include "clock.h"
+#include "confinement.h"
 #include "curve.h"
 #include "heartbeat.h"
 #include "log.h"
@@ -62,12 +64,12 @@ static int status_of(enum trial_result result, const char *error)
     return result == TRIAL_HOPELESS ? EXIT_DO_NOT_RESTART : 1;
 }
 
-/* Loads the version and tries it out; ends the process with one line when it cannot be served. */
-static struct trial load(const struct config *config, const struct model_config *model_config,
-                         const char *version)
+/* What is to be loaded, of which nothing but the name is known yet; ends the process when there is none. The
+ * caller frees its path. */
+static struct trial choose(const struct config *config, const struct model_config *model_config,
+                           const char *version)
 {
     struct config_errors errors = {0};
-    char error[TRIAL_ERROR_MAX];
     const char *name;
     char *path = model_file(model_config, version, &name, &errors);
     if (path == NULL) {
@@ -86,11 +88,36 @@ static struct trial load(const struct config *config, const struct model_config 
         fprintf(stderr, "%s: this program has no backend %s\n", path, name);
         exit(EXIT_DO_NOT_RESTART);
     }
-    int status = status_of(trial_run(&trial, error), error);
-    if (status != 0)
-        exit(status);
-    free(path);
     return trial;
+}
+
+/* Loads the version and tries it out; ends the process with one line when it cannot be served. */
+static void load(struct trial *trial, struct metrics *metrics)
+{
+    char error[TRIAL_ERROR_MAX];
+    int status = status_of(trial_run(trial, error), error);
+    if (status == 0)
+        return;
+    metrics_free(metrics); /* and its file */
+    exit(status);
+}
+
+/* From here on this process reads its model and speaks with its broker and collector. */
+static void lock_in(const struct config *config, const struct trial *trial, const char *name,
+                    const char *endpoint, const struct metrics *metrics)
+{
+    char *collector;
+    ENSURE(asprintf(&collector, "ipc://%s/stats.ipc", config->runtime_directory) >= 0);
+    struct confinement confinement = {.mode = config->sandbox_mode,
+                                      .name = name,
+                                      .path = trial->path,
+                                      .model = trial->config->directory,
+                                      .models_directory = config->models_directory,
+                                      .also = config->sandbox_worker_read,
+                                      .endpoints = {endpoint, collector},
+                                      .page = metrics_path(metrics)};
+    confine(&confinement);
+    free(collector);
 }
 
 /* The model whose folder that is; NULL when it is none. */
@@ -118,11 +145,13 @@ static int describe(const char *path, const char *folder)
                           .threads = 1,
                           .most_rows = 1,
                           .max_answer_bytes = SIZE_MAX};
+    log_open("worker", "info");
     if (trial.backend == NULL || (folder != NULL && config == NULL)) {
         fprintf(stderr, "%s: %s\n", path,
                 trial.backend == NULL ? "the suffix is none of a model's" : "no model's");
         return 1;
     }
+    confine(&(struct confinement){.mode = "on", .name = "--describe", .path = path, .model = folder});
     int status = status_of(trial_run(&trial, error), error);
     if (status == 0)
         loaded_model_describe(trial.model, trial.golden, stdout);
@@ -181,15 +210,26 @@ static struct curve_keys *find_keys(const struct config *config, struct curve_ke
     exit(EXIT_DO_NOT_RESTART);
 }
 
+/* Where the broker is; ends the process when that cannot be found out just now. */
+static char *find_endpoint(const struct config *config)
+{
+    char reason[5120];
+    bool free_to_ask = strcmp(config->sandbox_mode, "off") == 0;
+    char *endpoint = free_to_ask ? object_strdup(config->broker_workers)
+                                 : confined_endpoint(config->broker_workers, reason, sizeof reason);
+    if (endpoint != NULL)
+        return endpoint;
+    fprintf(stderr, "%s\n", reason);
+    exit(1);
+}
+
 /* Until a signal or the broker ends it. */
 static void serve(struct worker *worker, const struct options *options, const struct config *config,
-                  struct session_options *session_options, const struct loaded_model *model, int64_t started)
+                  struct session_options *session_options, struct curve_keys *keys,
+                  const struct loaded_model *model, struct metrics *metrics, int64_t started)
 {
-    struct curve_keys keys;
-    struct metrics *metrics = stats_page(config, "worker", options->name);
     void *context = zmq_ctx_new();
     ENSURE(context != NULL);
-    session_options->keys = find_keys(config, &keys);
     worker->session = session_new(context, worker->loop, session_options, model, metrics);
     if (worker->session == NULL) {
         fprintf(stderr, "%s: %s\n", session_options->endpoint, zmq_strerror(errno));
@@ -197,19 +237,18 @@ static void serve(struct worker *worker, const struct options *options, const st
     }
     struct stats_publisher *publisher =
         stats_publisher_new(context, worker->loop, config, metrics, "worker", options->name);
-    struct series *load =
+    struct series *load_time =
         metrics_series(metrics, METRIC_MODEL_LOAD, session_options->model, session_options->version, NULL);
-    series_set(load, clock_now() - started);
+    series_set(load_time, clock_now() - started);
     struct heartbeat *heartbeat = heartbeat_new(context, session_options->endpoint, session_options->keys,
                                                 session_options->instance, session_options->heartbeat_ms);
-    key_wipe(&keys, sizeof keys);
+    key_wipe(keys, sizeof *keys);
     process_ready(options->ready_fd);
     loop_run(worker->loop);
     heartbeat_free(heartbeat);
     session_free(worker->session);
     stats_publisher_free(publisher);
     zmq_ctx_term(context);
-    metrics_free(metrics);
 }
 
 int main(int argc, char **argv)
@@ -231,10 +270,13 @@ int main(int argc, char **argv)
     struct model_list *list = model_list_load(config->models_directory, &errors);
     const struct model_config *model_config = find_model(&options, list, &errors);
     const char *version = find_version(&options, model_config);
-    struct trial trial = load(config, model_config, version);
-    choose_cores(config, model_config, trial.one_row);
+    struct trial trial = choose(config, model_config, version);
+    struct curve_keys keys = {0};
+    struct metrics *metrics = stats_page(config, "worker", options.name);
+    char *endpoint = find_endpoint(config);
     struct session_options session_options = {
-        .endpoint = config->broker_workers,
+        .endpoint = endpoint,
+        .keys = find_keys(config, &keys),
         .model = model_config->name,
         .version = version,
         .capacity_rows = (uint32_t)model_config->batching_max_batch_rows,
@@ -243,8 +285,14 @@ int main(int argc, char **argv)
         .instance = draw_instance(),
         .max_message_bytes = (size_t)config->broker_max_message_bytes,
     };
-    serve(&worker, &options, config, &session_options, trial.model, started);
+    lock_in(config, &trial, options.name, endpoint, metrics);
+    load(&trial, metrics);
+    choose_cores(config, model_config, trial.one_row);
+    serve(&worker, &options, config, &session_options, &keys, trial.model, metrics, started);
+    metrics_free(metrics);
     loaded_model_free(trial.model);
+    free((char *)trial.path);
+    free(endpoint);
     model_list_free(list);
     loop_free(worker.loop);
     config_free(config);

@@ -21,6 +21,7 @@
 #include "process.h"
 #include "reaper.h"
 #include "registry.h"
+#include "sandbox_program.h"
 #include "scrape.h"
 #include "stats.h"
 #include "truth.h"
@@ -327,8 +328,10 @@ int main(int argc, char **argv)
         struct collector collector = {.name = options.name, .config = config};
         process_descriptor_limit(DESCRIPTORS_WANTED);
         void *zmq_context = zmq_ctx_new();
-        if (prepare(&collector) && zmq_context != NULL)
+        if (prepare(&collector) && zmq_context != NULL) {
+            sandbox_program_enter(sandbox_program_new(config, SANDBOX_COLLECTOR, options.name, NULL));
             result = serve(&collector, zmq_context, options.ready_fd);
+        }
         release(&collector);
         zmq_ctx_term(zmq_context);
         process_unlock(lock_path, lock);

@@ -9,6 +9,7 @@
 #include "inspect.h"
 #include "route.h"
 #include "safety.h"
+#include "sandbox.h"
 #include "say.h"
 
 #include <errno.h>
@@ -146,6 +147,12 @@ static void warn(struct check *check)
             "the workers have %" PRId64
             " threads together and there are %d cores: fewer instances or threads would answer sooner",
             threads, check->cores);
+    struct sandbox_powers guards = sandbox_powers();
+    if (strcmp(check->config->sandbox_mode, "on") == 0 && (!guards.seccomp || guards.landlock == 0))
+        config_complain(&check->warnings, "sandbox.mode is on, and this kernel has no %s",
+                        guards.seccomp         ? "Landlock"
+                        : guards.landlock == 0 ? "seccomp and no Landlock"
+                                               : "seccomp");
     char own[CGROUP_PATH_BYTES];
     cgroup_own(own);
     struct cgroup_powers powers = cgroup_powers(own);

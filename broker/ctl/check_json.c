@@ -30,6 +30,15 @@ static void add_socket(void *self, const char *address, const char *mode, const 
     yyjson_mut_obj_add_strcpy(list->document, entry, "for", what);
 }
 
+static void add_guard(void *self, const char *part, bool there, const char *what)
+{
+    struct list *list = self;
+    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(list->document, list->entries);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "part", part + strspn(part, " "));
+    yyjson_mut_obj_add_bool(list->document, entry, "here", there);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "what", what);
+}
+
 /* A text that may not be there, as null then. */
 static void add_text(yyjson_mut_doc *document, yyjson_mut_val *object, const char *name, const char *text)
 {
@@ -145,6 +154,9 @@ yyjson_mut_doc *check_json(const struct check *check)
     check_each_process(check, add_process, &list);
     list.entries = yyjson_mut_obj_add_arr(document, root, "sockets");
     check_each_socket(check, add_socket, &list);
+    yyjson_mut_obj_add_strcpy(document, root, "sandbox_mode", check->config->sandbox_mode);
+    list.entries = yyjson_mut_obj_add_arr(document, root, "sandbox");
+    check_each_guard(check, add_guard, &list);
     list.entries = yyjson_mut_obj_add_arr(document, root, "models");
     for (size_t i = 0; i < check->list->count; i++)
         add_model(check, &check->models[i], &list);

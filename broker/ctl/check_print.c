@@ -2,6 +2,7 @@
  * make of this configuration. SPDX-License-Identifier: MIT */
 #include "checked.h"
 #include "inspect.h"
+#include "sandbox.h"
 #include "schema_fields.h"
 #include "table.h"
 
@@ -110,6 +111,44 @@ static void print_sockets(const struct check *check, FILE *out, bool coloured)
     table_free(table);
 }
 
+/* ---- the sandbox ---- */
+
+void check_each_guard(const struct check *check,
+                      void (*take)(void *self, const char *part, bool there, const char *what), void *self)
+{
+    struct sandbox_powers powers = sandbox_powers();
+    bool wanted = strcmp(check->config->sandbox_mode, "off") != 0;
+    char landlock[32];
+    snprintf(landlock, sizeof landlock, powers.landlock == 0 ? "Landlock" : "Landlock %d", powers.landlock);
+    take(self, "no_new_privs", wanted, "nothing that is executed gains rights");
+    take(self, "seccomp", wanted && powers.seccomp, "system calls: only those that the program needs");
+    take(self, landlock, wanted && powers.landlock >= 1, "files: only those that the program needs");
+    take(self, "  truncate", wanted && powers.landlock >= 3,
+         "files that are not to be written cannot be cut");
+    take(self, "  TCP", wanted && powers.landlock >= 4, "TCP: only to the ports that the program needs");
+    take(self, "  devices", wanted && powers.landlock >= 5, "devices cannot be controlled");
+    take(self, "  scopes", wanted && powers.landlock >= 6,
+         "signals, and sockets without a file: only its own");
+}
+
+static void add_guard(void *self, const char *part, bool there, const char *what)
+{
+    struct table *table = self;
+    table_cell(table, TONE_PLAIN, "%s", part);
+    table_cell(table, there ? TONE_PLAIN : TONE_BAD, "%s", there ? "yes" : "no");
+    table_cell(table, TONE_PLAIN, "%s", what);
+}
+
+static void print_guards(const struct check *check, FILE *out, bool coloured)
+{
+    static const char *const heads[] = {"SANDBOX", "HERE", "WHAT"};
+    struct table *table = table_new(heads, COUNT_OF(heads));
+    check_each_guard(check, add_guard, table);
+    table_print(table, out, coloured);
+    table_free(table);
+    fprintf(out, "sandbox.mode is %s\n", check->config->sandbox_mode);
+}
+
 /* ---- models ---- */
 
 int64_t check_timeout_ms(const struct check *check, const struct model_config *model)
@@ -186,6 +225,8 @@ void check_print(const struct check *check, FILE *out, bool coloured)
     print_processes(check, out, coloured);
     fputc('\n', out);
     print_sockets(check, out, coloured);
+    fputc('\n', out);
+    print_guards(check, out, coloured);
     fputc('\n', out);
     print_models(check, out, coloured);
     check_print_tokens(check, out, coloured);

@@ -45,7 +45,7 @@ void check_print_tokens(const struct check *check, FILE *out, bool coloured);
 /* Prints processes, sockets, models and tokens as they would be. */
 void check_print(const struct check *check, FILE *out, bool coloured);
 /* The same, with errors and warnings, as one object: {"ok", "file", "errors", "warnings", "processes",
- * "sockets", "models", "token_keys"}. The caller gives it to say_json. */
+ * "sockets", "sandbox", "models", "token_keys"}. The caller gives it to say_json. */
 yyjson_mut_doc *check_json(const struct check *check);
 /* Calls `take` for each process and socket of the plan, in the order of the tables. */
 void check_each_process(const struct check *check,
@@ -55,6 +55,9 @@ void check_each_process(const struct check *check,
 void check_each_socket(const struct check *check,
                        void (*take)(void *self, const char *address, const char *mode, const char *what),
                        void *self);
+/* Calls `take` for each part of the sandbox: what it is, whether this kernel has it, and what that means. */
+void check_each_guard(const struct check *check,
+                      void (*take)(void *self, const char *part, bool there, const char *what), void *self);
 /* How long a request to the model may take, where it says nothing itself. */
 int64_t check_timeout_ms(const struct check *check, const struct model_config *model);
 

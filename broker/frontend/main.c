@@ -10,9 +10,11 @@
 #include "options.h"
 #include "predictions.h"
 #include "process.h"
+#include "sandbox_program.h"
 #include "token.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -130,6 +132,23 @@ static void flush_predictions(void *self)
                    flush_predictions, program);
 }
 
+/* A sandbox lets in to what is there when it begins. Whoever cannot make them says so when it needs them. */
+static void make_places(const struct config *config)
+{
+    static const char *const folders[] = {"audit", "predictions"};
+    char *path;
+    for (size_t i = 0; i < COUNT_OF(folders); i++) {
+        ENSURE(asprintf(&path, "%s/%s", config->state_directory, folders[i]) >= 0);
+        (void)process_make_directory(path, 0750);
+        free(path);
+    }
+    ENSURE(asprintf(&path, "%s/failures.table", config->runtime_directory) >= 0);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd != -1)
+        close(fd);
+    free(path);
+}
+
 static void keep_predictions(struct program *program, const struct config *config, const char *name)
 {
     char *directory;
@@ -208,6 +227,9 @@ int main(int argc, char **argv)
     }
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     program.metrics = metrics;
+    make_places(config);
+    /* Before there are threads: ZeroMQ's, the lane's, and that of the audit log. */
+    sandbox_program_enter(sandbox_program_new(config, SANDBOX_FRONTEND, options.name, metrics_path(metrics)));
     if (audited_wanted(config))
         program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
     void *zmq = zmq_ctx_new();

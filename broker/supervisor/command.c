@@ -73,6 +73,20 @@ static char *python_worker(const struct config *config)
     return format("%s/%s/outrigger_worker.py", config->binary_directory, places[0]);
 }
 
+/* The library that takes a Python worker's rights away: beside the programs of a build, or beside the worker.
+ */
+static char *python_sandbox(const struct config *config)
+{
+    static const char *const places[] = {"../lib/outrigger/python", "../python"};
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        char *path = format("%s/%s/outrigger_sandbox.so", config->binary_directory, places[i]);
+        if (access(path, R_OK) == 0)
+            return path;
+        free(path);
+    }
+    return format("%s/%s/outrigger_sandbox.so", config->binary_directory, places[0]);
+}
+
 static void python_arguments(struct command *command, const struct config *config,
                              const struct plan_version *version)
 {
@@ -97,6 +111,12 @@ static void python_arguments(struct command *command, const struct config *confi
         format("%" PRId64, config->worker_heartbeat_ms),
         object_strdup("--warm-up-ms"),
         format("%" PRId64, config->worker_warm_up_ms),
+        object_strdup("--sandbox"),
+        object_strdup(config->sandbox_mode),
+        object_strdup("--sandbox-library"),
+        python_sandbox(config),
+        object_strdup("--sandbox-read"),
+        object_strdup(config->sandbox_worker_read),
         NULL,
     };
     command->path = object_strdup(version->python);

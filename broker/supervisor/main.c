@@ -15,6 +15,7 @@
 #include "rollout_hands.h"
 #include "runtime.h"
 #include "safety.h"
+#include "sandbox_program.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -214,9 +215,9 @@ int main(int argc, char **argv)
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
     struct config *config = options_config(&options);
     struct placement placement;
-    struct runtime *runtime = is_safe(config) && keys_check(config) && prepare_environment(config, &placement)
-                                  ? runtime_open(config)
-                                  : NULL;
+    bool safe = is_safe(config) && keys_check(config);
+    sandbox_program_enter(sandbox_program_new(config, SANDBOX_SUPERVISOR, options.name, NULL));
+    struct runtime *runtime = safe && prepare_environment(config, &placement) ? runtime_open(config) : NULL;
     char path[RUNTIME_PATH_BYTES];
     bool new_socket;
     int status = 1;

@@ -212,8 +212,10 @@ static void describe_end(struct service *service)
         snprintf(service->cause, sizeof(service->cause), "exit 0");
     else if (WIFEXITED(status))
         snprintf(service->cause, sizeof(service->cause), "exit %d%s%s", WEXITSTATUS(status), colon, line);
-    else if (WTERMSIG(status) == SIGABRT) /* who aborts has said why */
-        snprintf(service->cause, sizeof(service->cause), "killed by signal %d%s%s", SIGABRT, colon, line);
+    else if (WTERMSIG(status) == SIGABRT || WTERMSIG(status) == SIGSYS) /* who aborts has said why, and so has
+                                                                           the sandbox */
+        snprintf(service->cause, sizeof(service->cause), "killed by signal %d%s%s", WTERMSIG(status), colon,
+                 line);
     else
         snprintf(service->cause, sizeof(service->cause), "killed by signal %d", WTERMSIG(status));
 }

@@ -282,7 +282,8 @@ class External(unittest.TestCase):
         path = self.directory / "model.pkl"
         path.write_bytes(pickle.dumps(LinearRegression().fit(np.eye(2), [1, 1])))
         self.configure_model("instances = 0; required = false;")
-        command = ["/usr/bin/python3", PYTHON_WORKER, "--model", "sum", "--model-version", "9", "--path", path,
+        command = ["/usr/bin/python3", PYTHON_WORKER, "--model", "sum", "--model-version", "9", "--path", path, "--sandbox", "on",
+                   "--sandbox-library", BIN.parent / "python/outrigger_sandbox.so",
                    "--endpoint", f"tcp://127.0.0.1:{self.port}", "--heartbeat-ms", str(HEARTBEAT_MS)]
         keys = ["--curve-secret-file", self.secret("host7"), "--server-key", self.directory / "broker.key"]
         refused = self.spawn(command)

@@ -351,7 +351,7 @@ class Restart(unittest.TestCase):
             f"class Model:\n    features = 4\n    def load(self, directory):\n        open({str(gate)!r}).read()\n"
             "    def predict(self, rows):\n        return {'prediction': rows.sum(axis=1)}\n")
         (self.repository / "gated" / "model.conf").write_text("required = false;")
-        with self.stack(web=None) as stack:
+        with self.stack(web=None, sandbox__worker_read=str(gate)) as stack:
             stack.wait(lambda: stack.process("worker.gated.1.1")["state"] == "starting", "it is not started")
             pid = stack.process("worker.gated.1.1")["pid"]
             self.kill_supervisor(stack)

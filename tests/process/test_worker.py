@@ -21,6 +21,7 @@ from stub_broker import BEAT, BYE, DRAIN, HEARTBEAT, PATIENCE, READY, RESULT, St
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WORKER = ROOT / os.environ.get("OUTRIGGER_BUILD", "build") / "bin" / "outrigger-worker"
 PYTHON_WORKER = ROOT / "worker/python/outrigger_worker.py"
+PYTHON_SANDBOX = WORKER.parent.parent / "python/outrigger_sandbox.so"
 REPOSITORY = ROOT / "tests/models/repository"
 INVALID, DEADLINE, MODEL_FAILED = 1, 7, 10
 HEARTBEAT_MS = 100
@@ -90,7 +91,8 @@ class WorkerTest(unittest.TestCase):
         (self.directory / "model.conf").write_text(conf)
         return self.start(["/usr/bin/python3", PYTHON_WORKER, "--endpoint", self.endpoint, "--model", "test",
                            "--model-version", "1", "--path", path, "--name", "worker.test.1",
-                           "--model-conf", self.directory / "model.conf", "--heartbeat-ms", str(HEARTBEAT_MS)])
+                           "--model-conf", self.directory / "model.conf", "--heartbeat-ms", str(HEARTBEAT_MS),
+                           "--sandbox", "on", "--sandbox-library", PYTHON_SANDBOX])
 
 
 class Session:

@@ -1,6 +1,7 @@
 /* test_check: `outrigger check` over configurations and repositories made for it, with programs that only
  * pretend. SPDX-License-Identifier: MIT */
 #include "ctl.h"
+#include "sandbox.h"
 #include "scratch_directory.h"
 #include "signer.h"
 #include "suite.h"
@@ -178,6 +179,11 @@ START_TEST(the_plan_is_json_too)
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(model, "inputs")), 1);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "sockets")), 6);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "processes")), 4);
+    yyjson_val *guards = yyjson_obj_get(root, "sandbox"), *guard = yyjson_arr_get(guards, 1);
+    ck_assert_uint_eq(yyjson_arr_size(guards), 7);
+    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(guard, "part")), "seccomp");
+    ck_assert(yyjson_get_bool(yyjson_obj_get(guard, "here")) == sandbox_powers().seccomp);
+    ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(root, "sandbox_mode")), "on");
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "errors")), 0);
     yyjson_doc_free(document);
     set("default_model", "none");

@@ -200,6 +200,7 @@ END_TEST
 
 START_TEST(words_are_checked)
 {
+    expect_fault("sandbox = { mode = \"yes\"; };", ":1: sandbox.mode: expected on, log or off, got \"yes\"");
     expect_fault("log_level = \"loud\";",
                  ":1: log_level: expected error, warning, info or debug, got \"loud\"");
     expect_fault("placement = \"some\";",

@@ -224,7 +224,10 @@ END_TEST
 
 static void expect_python(const char *interpreter, const char *script)
 {
+    char library[300];
     struct command *command = command_new(&basis, ROLE_WORKER, 1, only_version());
+    snprintf(library, sizeof library, "%s/../lib/outrigger/python/outrigger_sandbox.so",
+             config->binary_directory);
     ck_assert_str_eq(command->path, interpreter);
     expect_arguments(command->arguments, (const char *const[]){interpreter,
                                                                script,
@@ -246,6 +249,12 @@ static void expect_python(const char *interpreter, const char *script)
                                                                "1000",
                                                                "--warm-up-ms",
                                                                "200",
+                                                               "--sandbox",
+                                                               "on",
+                                                               "--sandbox-library",
+                                                               library,
+                                                               "--sandbox-read",
+                                                               "",
                                                                NULL});
     command_free(command);
     plan_free(plan);

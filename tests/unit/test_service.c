@@ -306,6 +306,14 @@ START_TEST(other_words_are_not_ready)
 }
 END_TEST
 
+START_TEST(what_the_sandbox_stops_tells_its_last_line)
+{
+    make("echo 'sandbox: the worker w called fork()' >&2; kill -SYS $$");
+    walk((const struct step[]){{at_once, start}, {is_waiting, NULL}, {0}});
+    ck_assert_str_eq(service_cause(service), "killed by signal 31: sandbox: the worker w called fork()");
+}
+END_TEST
+
 START_TEST(an_abort_tells_its_last_line)
 {
     make("echo 'x.c:1: assertion failed: y' >&2; kill -ABRT $$");
@@ -926,7 +934,7 @@ int main(void)
                   who_lived_a_second_is_replaced_at_once, who_died_sooner_is_replaced_within_the_second,
                   an_exit_before_ready_is_a_failed_start, closing_the_descriptor_is_not_ready,
                   other_words_are_not_ready, an_abort_tells_its_last_line,
-                  the_cause_of_our_own_log_line_is_its_message,
+                  what_the_sandbox_stops_tells_its_last_line, the_cause_of_our_own_log_line_is_its_message,
                   the_last_lines_are_kept_until_the_next_has_some,
                   last_lines_that_are_too_long_for_all_are_fewer, who_said_ready_has_not_failed,
                   a_storm_ends_in_failed_and_goes_on_slowly, the_125th_exit_code_is_for_good,

@@ -24,12 +24,14 @@ for _library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(_library + "_NUM_THREADS", "1")     # one worker, one core; before numpy loads
 
 import argparse
+import ctypes
 import json
 import runpy
 import secrets
 import signal
 import socket
 import sys
+import sysconfig
 import threading
 import time
 import warnings
@@ -279,6 +281,64 @@ def connect_anew(dealer, endpoint):
     dealer.connect(endpoint)
 
 
+# ---- the sandbox: common/sandbox.h ----
+
+class SandboxOptions(ctypes.Structure):
+    """struct outrigger_sandbox of outrigger_sandbox.c."""
+    _fields_ = [("mode", ctypes.c_char_p), ("name", ctypes.c_char_p), ("read", ctypes.POINTER(ctypes.c_char_p)),
+                ("endpoints", ctypes.POINTER(ctypes.c_char_p))]
+
+
+def texts(values):
+    encoded = [os.fsencode(value) for value in dict.fromkeys(map(os.fspath, values)) if value]
+    return (ctypes.c_char_p * (len(encoded) + 1))(*encoded, None)
+
+
+def prepare_imports(path):
+    """What scikit-learn does when it is first imported or first computes needs more rights than it has later: joblib
+    tries semaphores, threadpoolctl asks ldconfig where libc is. Where it is not installed nobody will miss it. An
+    estimator with n_jobs shares its work out to threads with semaphores in /dev/shm, which others have, too: one worker
+    is one core, so it computes here and now."""
+    if not path.endswith(".pkl"):
+        return
+    try:
+        import sklearn, joblib      # noqa: F401
+        from threadpoolctl import threadpool_info
+        threadpool_info()
+        joblib.parallel_backend("sequential")
+    except ImportError:
+        pass
+
+
+def numeric_endpoint(endpoint):
+    """The endpoint with the address in numbers: names cannot be asked for any more."""
+    host, colon, port = endpoint.rpartition(":")
+    if not endpoint.startswith("tcp://") or host.startswith("tcp://["):
+        return endpoint
+    address = socket.getaddrinfo(host[len("tcp://"):], port, type=socket.SOCK_STREAM)[0][4][0]
+    return f"tcp://[{address}]:{port}" if ":" in address else f"tcp://{address}:{port}"
+
+
+def give_up_rights(options):
+    """From here on this process reads its model and Python's own files, and speaks with its broker. A pickle and a
+    model.py are programs: they are run by a process that can do nothing else."""
+    if options.sandbox == "off":
+        return
+    prepare_imports(options.path)
+    sys.dont_write_bytecode = True
+    options.endpoint = numeric_endpoint(options.endpoint)
+    folder = os.path.dirname(os.path.abspath(options.path))
+    read = [options.path, folder, os.path.dirname(os.path.abspath(options.model_conf)) if options.model_conf else "",
+            sys.executable, *sysconfig.get_paths().values(), *(path for path in sys.path if path),
+            *options.sandbox_read.split(":")]
+    wanted = SandboxOptions(os.fsencode(options.sandbox), os.fsencode(options.name),
+                            texts([path for path in read if path and os.path.exists(path)]), texts([options.endpoint]))
+    reason = ctypes.create_string_buffer(512)
+    library = ctypes.CDLL(options.sandbox_library)
+    if library.outrigger_sandbox_enter(ctypes.byref(wanted), reason, ctypes.c_size_t(len(reason))) != 0:
+        raise OSError(f"sandbox: {os.fsdecode(reason.value)}")
+
+
 # ---- the session: PROTOCOL.md sections 2 to 4 ----
 
 class Heartbeat(threading.Thread):
@@ -450,6 +510,10 @@ def parse_options():
     parser.add_argument("--heartbeat-ms", type=int, default=1000, help="how often the worker is heard")
     parser.add_argument("--curve-secret-file", default="", help="for tcp: the worker's NAME.key_secret")
     parser.add_argument("--server-key", default="", help="for tcp: the broker's public key, or its NAME.key")
+    parser.add_argument("--sandbox", choices=("on", "log", "off"), default="off",
+                        help="on: give up all rights but those that serving needs; log: name what would be refused")
+    parser.add_argument("--sandbox-library", default="outrigger_sandbox.so", help="the library that does it")
+    parser.add_argument("--sandbox-read", default="", help="what the model may read beside its folder: PATH:PATH")
     return parser.parse_args()
 
 
@@ -460,6 +524,11 @@ def main():
     except (OSError, ValueError) as error:
         print(f"{options.endpoint}: {error}", file=sys.stderr)
         return DO_NOT_RESTART
+    try:
+        give_up_rights(options)
+    except (OSError, socket.gaierror) as error:
+        print(error, file=sys.stderr)
+        return 1
     try:
         conf = read_conf(options.model_conf)
         model = (UserModel if options.path.endswith(".py") else SklearnModel)(options.path)
