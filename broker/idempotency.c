@@ -148,6 +148,12 @@ bool idempotency_is_on(const struct idempotency *table)
     return table->most > 0;
 }
 
+size_t idempotency_running(const struct idempotency *table)
+{
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    return HASH_COUNT(table->entries) - table->count;
+}
+
 void idempotency_expire(struct idempotency *table, int64_t now)
 {
     CHECK_OBJECT(table, TABLE_MAGIC);

@@ -56,6 +56,9 @@ void idempotency_keep(struct request *request, const struct idempotency_answer *
 void idempotency_keep_at_once(struct idempotency *table, struct text once,
                               const struct idempotency_answer *answer, int64_t now);
 
+/* How many names are held by requests. */
+size_t idempotency_running(const struct idempotency *table);
+
 /* Lets go of some that are too old: called now and then. */
 void idempotency_expire(struct idempotency *table, int64_t now);
 

@@ -75,10 +75,12 @@ START_TEST(a_name_is_held_until_its_answer_is_kept)
     ck_assert_ptr_null(look(1));
     idempotency_run(table, once(1, 'q'), &request);
     ck_assert_ptr_eq(idempotency_runner(look(1)), &request);
+    ck_assert_uint_eq(idempotency_running(table), 1);
     ck_assert_ptr_null(look(2));
     ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_KEYS), 0);
     struct idempotency_answer answer = success("tensors");
     idempotency_keep(&request, &answer, now);
+    ck_assert_uint_eq(idempotency_running(table), 0);
     now += 3 * SECOND;
     int64_t age;
     answer = idempotency_answer(look(1), now, &age);
