@@ -10,7 +10,9 @@
  * over a new connection is not another request: it takes the place of the one that came over the old one.
  *
  * A model's own cache (sharing.c) knows of none of this, and may well have the answer to the first of a name,
- * or join it to an identical one: what it gets is kept here, too. SPDX-License-Identifier: MIT */
+ * or join it to an identical one: what it gets is kept here, too. One of several that share a computation
+ * gives its name back when its time is over: its place is another's then, and who asks the same again joins
+ * them. SPDX-License-Identifier: MIT */
 #include "state.h"
 
 /* What is wrong with the request itself: it is answered so as often as it comes. */

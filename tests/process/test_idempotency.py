@@ -119,6 +119,15 @@ class Idempotency(unittest.TestCase):
         _, content = self.ask("tensors", tensor([1, 2, 3, 5]), "/v2/models/sum/infer", 422)
         self.assertEqual(list(json.loads(content)), ["error"])
 
+    def test_a_large_one(self):
+        rows = [[row, 0.25, 1, 2] for row in range(10000)]  # the answer passes through the side lane
+        path, body = "/api/v1/models/sum/batch-predict", json.dumps({"instances": rows})
+        _, content = self.ask("large", body, path)
+        self.assertGreater(len(content), 65536)
+        headers, again = self.ask("large", body, path)
+        self.assertEqual((again, headers["Idempotency-Replayed"]), (content, "true"))
+        self.ask("large", body + " ", path, status=422)
+
     def test_one_is_under_way(self):
         path = predict("running")
         worker = self.stop_worker("running")

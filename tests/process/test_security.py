@@ -306,6 +306,14 @@ class Who(Lines):
         self.row("two credentials", "X-API-Key and Authorization; ?access_token=; Authorization twice",
                  f"{told[0]}; {told[1]}; {twice[0]}")
 
+    def test_an_idempotency_key_is_ones_own(self):
+        keys = [self.key("one"), self.key("two")]
+        answers = [self.ask("POST", PREDICT, body, JSON | {"X-API-Key": key, "Idempotency-Key": "shared"})
+                   for key, body in ((keys[0], GOOD), (keys[1], GOOD + b" "), (keys[0], GOOD), (keys[1], GOOD))]
+        self.assertEqual([status for status, _, _ in answers], [200, 200, 200, 422])
+        self.assertEqual([answer["idempotency-replayed"] for _, answer, _ in answers[:3]], [None, None, "true"])
+        self.row("another's Idempotency-Key", "the same with two API keys and two bodies", "200 each; then each meets its own alone")
+
     def test_scopes_models_and_administration(self):
         narrow = self.key("narrow", "--scopes", "feedback")
         other = self.key("other", "--models", "digits-mlp")
