@@ -37,7 +37,7 @@ struct idempotency_entry {
     char *texts; /* version, tag and message, one behind the other */
     size_t version_length, tag_length, message_length;
     uint64_t bytes; /* what keeping it costs */
-    int64_t answered_at;
+    int64_t computed_at, answered_at;
     struct idempotency_entry *previous, *next; /* in the table's runs or answers */
     UT_hash_handle hh;
 };
@@ -189,18 +189,18 @@ struct request *idempotency_runner(const struct idempotency_entry *entry)
     return entry->runner;
 }
 
-struct idempotency_answer idempotency_answer(const struct idempotency_entry *entry, int64_t now, int64_t *age)
+struct idempotency_answer idempotency_answer(const struct idempotency_entry *entry)
 {
     CHECK_OBJECT(entry, ENTRY_MAGIC);
     ENSURE(entry->runner == NULL);
     const char *at = entry->texts;
-    *age = now - entry->answered_at;
     return (struct idempotency_answer){
         .failure = entry->failure,
         .version = {at, entry->version_length},
         .tag = {at + entry->version_length, entry->tag_length},
         .message = {at + entry->version_length + entry->tag_length, entry->message_length},
-        .payload = entry->payload};
+        .payload = entry->payload,
+        .computed_at = entry->computed_at};
 }
 
 /* ---- who holds a name ---- */
@@ -270,6 +270,7 @@ static void keep(struct idempotency_entry *entry, const struct idempotency_answe
     if (answer->failure == FAILURE_NONE)
         entry->payload = payload_share(&answer->payload);
     entry->bytes = bytes;
+    entry->computed_at = answer->computed_at;
     entry->answered_at = now;
     DL_APPEND2(table->answers, entry, previous, next);
     count(table, 1, table->bytes + bytes);

@@ -28,6 +28,7 @@ struct idempotency_answer {
     struct text tag;        /* of the request that it was computed for */
     struct text message;    /* of a failure */
     struct payload payload; /* of a success */
+    int64_t computed_at;
 };
 
 /* `once` is REQUEST's, of PROTOCOL_ONCE_BYTES: the first half is the name, the second what is asked. The
@@ -37,10 +38,8 @@ struct idempotency_entry *idempotency_find(struct idempotency *table, struct tex
 bool idempotency_asks(const struct idempotency_entry *entry, struct text once);
 /* Who holds the name; NULL: the answer is kept. */
 struct request *idempotency_runner(const struct idempotency_entry *entry);
-/* The answer that is kept, as views and a borrowed payload that are good until the table is changed; *age =
- * ns since it came. */
-struct idempotency_answer idempotency_answer(const struct idempotency_entry *entry, int64_t now,
-                                             int64_t *age);
+/* The answer that is kept, as views and a borrowed payload that are good until the table is changed. */
+struct idempotency_answer idempotency_answer(const struct idempotency_entry *entry);
 
 /* The request holds the name from now on; it must be nobody's. */
 void idempotency_run(struct idempotency *table, struct text once, struct request *request);

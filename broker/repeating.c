@@ -39,8 +39,8 @@ static const char *model_label(const struct broker *broker, const struct envelop
 static void replay(struct broker *broker, const struct request_key *key, const struct envelope *asked,
                    const struct idempotency_entry *entry)
 {
-    int64_t age;
-    struct idempotency_answer answer = idempotency_answer(entry, loop_now(broker->loop), &age);
+    struct idempotency_answer answer = idempotency_answer(entry);
+    int64_t age = loop_now(broker->loop) - answer.computed_at;
     struct envelope envelope = {.id = key->id};
     if (answer.failure == FAILURE_NONE) {
         envelope.verb = VERB_REPLY;
@@ -114,7 +114,8 @@ void repeating_ended(struct broker *broker, struct request *request, enum failur
     if (request->once == NULL || !is_final(failure))
         return;
     bool good = failure == FAILURE_NONE;
-    struct idempotency_answer answer = {.failure = failure, .tag = text_of(request->tag)};
+    struct idempotency_answer answer = {
+        .failure = failure, .tag = text_of(request->tag), .computed_at = loop_now(broker->loop)};
     if (good) {
         answer.version = text_of(request->version->name);
         answer.payload = *payload;
@@ -127,7 +128,7 @@ void repeating_ended(struct broker *broker, struct request *request, enum failur
 }
 
 void repeating_answered_at_once(struct broker *broker, const struct envelope *envelope,
-                                const struct version *version, const struct payload *payload)
+                                const struct version *version, const struct payload *payload, int64_t age)
 {
     struct text once = once_of(broker, envelope);
     if (once.length == 0)
@@ -135,6 +136,7 @@ void repeating_answered_at_once(struct broker *broker, const struct envelope *en
     struct idempotency_answer answer = {.failure = FAILURE_NONE,
                                         .version = text_of(version->name),
                                         .tag = envelope->request.tag,
-                                        .payload = *payload};
+                                        .payload = *payload,
+                                        .computed_at = loop_now(broker->loop) - age};
     idempotency_keep_at_once(broker->names, once, &answer, loop_now(broker->loop));
 }

@@ -165,9 +165,10 @@ void repeating_begin(struct broker *broker, struct request *request, const struc
  * and for a request that holds no name. */
 void repeating_ended(struct broker *broker, struct request *request, enum failure failure,
                      const struct payload *payload);
-/* It was answered as soon as it came, and never was a request of ours. */
+/* It was answered as soon as it came, with what was computed so long ago (ns), and never was a request of
+ * ours. */
 void repeating_answered_at_once(struct broker *broker, const struct envelope *envelope,
-                                const struct version *version, const struct payload *payload);
+                                const struct version *version, const struct payload *payload, int64_t age);
 
 /* ---- shadow.c ---- */
 

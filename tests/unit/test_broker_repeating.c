@@ -363,9 +363,11 @@ START_TEST(an_answer_of_the_cache_is_kept_for_the_name)
     ask(asker, 2, 'k', "q");
     scene_expect_reply(asker, 2, "A");
     ck_assert(!scene_letter->envelope.reply.replayed);
+    uint64_t age = scene_letter->envelope.reply.age_us;
     broker_reload(scene_broker); /* the cache is empty */
     ask(other, 3, 'k', "q");
     expect_replay(other, 3, "A");
+    ck_assert_uint_ge(scene_letter->envelope.reply.age_us, age); /* it has not become younger */
     ask(other, 4, 'k', "another");
     scene_expect_reject(other, 4, FAILURE_KEY_REUSED);
 }

@@ -45,8 +45,10 @@ static struct idempotency_entry *look(uint64_t name)
 
 static struct idempotency_answer success(const char *payload)
 {
-    return (struct idempotency_answer){
-        .version = text_of("2"), .tag = text_of("tag"), .payload = {.bytes = text_of(payload)}};
+    return (struct idempotency_answer){.version = text_of("2"),
+                                       .tag = text_of("tag"),
+                                       .payload = {.bytes = text_of(payload)},
+                                       .computed_at = 999 * SECOND};
 }
 
 static void keep(uint64_t name, const char *payload)
@@ -82,9 +84,8 @@ START_TEST(a_name_is_held_until_its_answer_is_kept)
     idempotency_keep(&request, &answer, now);
     ck_assert_uint_eq(idempotency_running(table), 0);
     now += 3 * SECOND;
-    int64_t age;
-    answer = idempotency_answer(look(1), now, &age);
-    ck_assert_int_eq(age, 3 * SECOND);
+    answer = idempotency_answer(look(1));
+    ck_assert_int_eq(answer.computed_at, 999 * SECOND);
     ck_assert_int_eq(answer.failure, FAILURE_NONE);
     ck_assert(text_is(answer.version, "2") && text_is(answer.tag, "tag"));
     ck_assert(text_is(payload_bytes(&answer.payload), "tensors"));
@@ -101,8 +102,7 @@ START_TEST(a_failure_is_kept_with_its_message)
         .failure = FAILURE_INVALID, .tag = text_of("r1"), .message = text_of("three columns")};
     idempotency_run(table, once(1, 'q'), &request);
     idempotency_keep(&request, &refused, now);
-    int64_t age;
-    struct idempotency_answer answer = idempotency_answer(look(1), now, &age);
+    struct idempotency_answer answer = idempotency_answer(look(1));
     ck_assert_int_eq(answer.failure, FAILURE_INVALID);
     ck_assert(text_is(answer.message, "three columns") && text_is(answer.tag, "r1"));
     ck_assert(answer.version.length == 0 && payload_bytes(&answer.payload).length == 0);
