@@ -108,6 +108,12 @@ static bool is_remembered(const struct broker *broker, const struct request_key 
     return false;
 }
 
+void asking_let_go(struct broker *broker, struct request *request)
+{
+    idempotency_leave(request);
+    request_free(broker->requests, request);
+}
+
 /* Takes the request out of wherever it is. A SENT one stays in its batch, as ABANDONED, until that ends. */
 static void end(struct broker *broker, struct request *request)
 {
@@ -124,7 +130,7 @@ static void end(struct broker *broker, struct request *request)
     if (request->state == REQUEST_SENT)
         request_abandon(broker->requests, request);
     else
-        request_free(broker->requests, request);
+        asking_let_go(broker, request);
     if (broker->drained != NULL && request_count(broker->requests) == 0)
         broker->drained(broker->drained_self);
 }
@@ -161,6 +167,7 @@ static void fail(struct broker *broker, struct request *request, enum failure fa
     count_failure(broker, request->version, failure, request->state == REQUEST_SENT,
                   loop_now(broker->loop) - request->arrived_at);
     remember(broker, request);
+    repeating_ended(broker, request, failure, &(struct payload){.bytes = message});
     end(broker, request);
 }
 
@@ -206,6 +213,7 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
         figures_shared(&follower->version->figures);
         executions_shared(&follower->version->executions, loop_now(broker->loop) - follower->arrived_at);
         remember(broker, follower);
+        repeating_ended(broker, follower, FAILURE_NONE, payload);
         end(broker, follower);
     }
     cache_store(request, payload, loop_now(broker->loop));
@@ -218,6 +226,7 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
     if (request->version->model->shadow.version != NULL)
         shadow_offer(broker, request, payload);
     remember(broker, request);
+    repeating_ended(broker, request, FAILURE_NONE, payload);
     end(broker, request);
 }
 
@@ -324,6 +333,8 @@ void asking_begin(struct broker *broker, struct request *request, const struct e
     heap_set(&broker->deadlines, &request->deadline,
              now + (int64_t)envelope->request.time_left_us * MICROSECOND);
     broker_set_alarm(broker);
+    if (envelope->request.once.length > 0)
+        repeating_begin(broker, request, envelope);
 }
 
 static void enqueue(struct broker *broker, struct request *request, const struct envelope *envelope,
@@ -340,6 +351,8 @@ static void enqueue(struct broker *broker, struct request *request, const struct
 void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key)
 {
     const struct envelope *envelope = &message->envelope;
+    if (envelope->request.once.length > 0 && repeating_take(broker, key, envelope))
+        return;
     struct version *version = NULL;
     struct cache_key digest;
     struct refusal refusal = choose(broker, envelope, &version);

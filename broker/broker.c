@@ -69,6 +69,7 @@ static void inspect(void *self)
     limiting_look(broker);
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
         cache_expire(model->cache, now);
+    idempotency_expire(broker->names, now);
     if (broker->workers_left) /* ZeroMQ had 50 KB for each, all over the heap: else it is never given back */
         footprint_give_back();
     broker->workers_left = false;
@@ -249,6 +250,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
         request_table_new((size_t)(config->broker_max_requests + config->broker_max_requests / 4));
     broker->copies = request_table_new((size_t)config->broker_max_shadow_requests * MODELS_MAX);
     broker->quarantine = quarantine_new(config);
+    broker->names = idempotency_new(config, metrics);
     if (!begin_limiting(broker) || !bind_all(broker, zmq_context, endpoint)) {
         int reason = errno;
         broker_free(broker);
@@ -277,6 +279,7 @@ void broker_free(struct broker *broker)
     limiting_free(broker);
     serving_free(broker);
     quarantine_free(broker->quarantine);
+    idempotency_free(broker->names);
     request_table_free(broker->requests);
     request_table_free(broker->copies);
     observer_free(broker->observer);

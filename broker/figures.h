@@ -8,7 +8,7 @@
 
 #include <yyjson.h>
 
-enum { FIGURES_OUTCOMES = FAILURE_RATE_LIMITED + 1 };
+enum { FIGURES_OUTCOMES = FAILURE_KEY_REUSED + 1 };
 
 /* Zeroed = nothing happened yet. */
 struct figures {

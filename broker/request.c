@@ -103,6 +103,15 @@ void request_swap(struct request_table *table, struct request *left, struct requ
     HASH_ADD(hh, table->open, key, sizeof key, right);
 }
 
+void request_rename(struct request_table *table, struct request *request, const struct request_key *key)
+{
+    CHECK_OBJECT(request, REQUEST_MAGIC);
+    ENSURE(request->state != REQUEST_ABANDONED && request_find(table, key) == NULL);
+    HASH_DEL(table->open, request);
+    request->key = *key;
+    HASH_ADD(hh, table->open, key, sizeof request->key, request);
+}
+
 void request_free(struct request_table *table, struct request *request)
 {
     CHECK_OBJECT(request, REQUEST_MAGIC);

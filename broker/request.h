@@ -31,6 +31,7 @@ _Static_assert(sizeof(struct request_key) == sizeof(uint64_t) + sizeof(struct pe
 
 struct version;
 struct cache_entry;
+struct idempotency_entry;
 
 struct request {
     unsigned magic;
@@ -54,6 +55,7 @@ struct request {
     struct version *primary;         /* shadow.c: of a copy, the version that answered; NULL: it is none */
     struct payload primary_answer;   /* of a copy that still waits for the shadow's */
     struct cache_entry *entry;       /* cache.h: what it leads or follows; NULL: nothing */
+    struct idempotency_entry *once;  /* idempotency.h: the name that it holds; NULL: none */
     struct request *previous, *next; /* in its queue by arrival, among followers, in the table's free list */
     UT_hash_handle hh;
 };
@@ -71,6 +73,8 @@ size_t request_count(const struct request_table *table);
 /* The two change places: key and tag, and whether the version was asked for by name, go to the other one; all
  * else stays. */
 void request_swap(struct request_table *table, struct request *left, struct request *right);
+/* The same asker says that it is another: its key, which must not be open, is the request's from now on. */
+void request_rename(struct request_table *table, struct request *request, const struct request_key *key);
 /* How many places are taken: open requests, and ABANDONED ones. */
 size_t request_held(const struct request_table *table);
 /* Calls `each` for every open request; it must not end any. */

@@ -347,7 +347,7 @@ static void condemn(struct broker *broker, struct request *request, const char *
     quarantine_keep(broker->quarantine, &record, &bytes);
     payload_close(&bytes);
     asking_fail(broker, request, FAILURE_POISON, text_of("workers died of this request"));
-    request_free(broker->requests, request);
+    asking_let_go(broker, request);
 }
 
 /* One request of a lost worker: back into the queue, or ended. `sole`: it had only this request in hand. */
@@ -360,13 +360,13 @@ static void recover(struct broker *broker, struct request *request, const char *
         return;
     }
     if (request->state == REQUEST_ABANDONED) {
-        request_free(broker->requests, request);
+        asking_let_go(broker, request);
         return;
     }
     if (fate != FATE_LEFT && !model->idempotent) {
         asking_fail(broker, request, FAILURE_WORKER_DIED,
                     text_of("the worker died while it computed, and the model is declared not idempotent"));
-        request_free(broker->requests, request);
+        asking_let_go(broker, request);
         return;
     }
     request->kills = (uint8_t)(request->kills + (fate == FATE_DIED && sole));
@@ -503,16 +503,16 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
             shadow_result(broker, request, failure, &message->payloads[i]);
             continue;
         }
-        if (request->state != REQUEST_ABANDONED) {
-            if (failure == FAILURE_NONE)
-                asking_reply(broker, request, &message->payloads[i], batch, result->result.compute_us);
-            else if (!may_try_again(request, failure, now))
-                asking_fail(broker, request, failure, payload_bytes(&message->payloads[i]));
-        }
+        if (request->state == REQUEST_ABANDONED)
+            repeating_ended(broker, request, failure, &message->payloads[i]);
+        else if (failure == FAILURE_NONE)
+            asking_reply(broker, request, &message->payloads[i], batch, result->result.compute_us);
+        else if (!may_try_again(request, failure, now))
+            asking_fail(broker, request, failure, payload_bytes(&message->payloads[i]));
         if (request->state == REQUEST_SENT) /* another waits for the same answer */
             requeue(broker, request);
         else
-            request_free(broker->requests, request);
+            asking_let_go(broker, request);
     }
     worker->answered += batch->count;
     series_observe_duration(worker->version->batch_duration, now - batch->sent_at);

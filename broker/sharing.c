@@ -19,6 +19,7 @@ static void change_places(struct broker *broker, struct request *left, struct re
 {
     int64_t at = left->deadline.at;
     request_swap(broker->requests, left, right);
+    idempotency_swap(left, right);
     heap_set(&broker->deadlines, &left->deadline, right->deadline.at);
     heap_set(&broker->deadlines, &right->deadline, at);
 }
@@ -100,6 +101,7 @@ bool sharing_take(struct broker *broker, const struct request_key *key, const st
         return follow(broker, key, &message->envelope, version, entry);
     struct envelope envelope = {.reply = {.age_us = age < MICROSECOND ? 1 : (uint64_t)(age / MICROSECOND)}};
     asking_send_reply(broker, key, version, &envelope, &answer);
+    repeating_answered_at_once(broker, &message->envelope, version, &answer, age);
     figures_shared(&version->figures);
     executions_shared(&version->executions, 0);
     payload_close(&answer);

@@ -1,5 +1,6 @@
 /* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
- * sharing.c (requests that need no computation of their own), serving.c (the workers' side), shadow.c (copies
+ * sharing.c (requests that need no computation of their own), repeating.c (those that were sent before),
+ * serving.c (the workers' side), shadow.c (copies
  * for another version), resting.c. Nobody else includes this, but the inspector of tests/fault/simulation.
  * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_BROKER_STATE_H
@@ -8,6 +9,7 @@
 #include "broker.h"
 #include "clock.h"
 #include "gate.h"
+#include "idempotency.h"
 #include "limit_keys.h"
 #include "limit_redis.h"
 #include "observer.h"
@@ -40,6 +42,7 @@ struct broker {
         int64_t looked_at;              /* for keys */
         struct series *by[LIMIT_BY_COUNT];
     } limiting;
+    struct idempotency *names; /* that clients gave their requests */
     uint64_t next_copy;
     size_t copies_waiting;    /* for workers */
     struct loop_timer gather; /* the first of them has waited long enough for company */
@@ -100,6 +103,8 @@ void asking_send_reply(struct broker *broker, const struct request_key *key, con
                        struct envelope *envelope, const struct payload *payload);
 /* Ends a request whose answer nobody wants or has already. */
 void asking_forget(struct broker *broker, struct request *request);
+/* Gives back the memory of one that has ended and that no worker has any more. */
+void asking_let_go(struct broker *broker, struct request *request);
 /* False in a broker's first second while a model has no worker yet: they are registering again. */
 bool asking_catalog_ready(struct broker *broker);
 /* Sends the catalog to everyone who asked before. */
@@ -148,6 +153,22 @@ bool sharing_take(struct broker *broker, const struct request_key *key, const st
 /* Before a request ends without an answer: its place goes to the first of those that follow it. Returns the
  * one that now stands for what ends. */
 struct request *sharing_hand_over(struct broker *broker, struct request *request);
+
+/* ---- repeating.c: for requests that carry `once` ---- */
+
+/* True when the request was sent before: then it was answered, refused, or is the one that is under way. */
+bool repeating_take(struct broker *broker, const struct request_key *key, const struct envelope *envelope);
+/* It is the first: it holds its name from now on. */
+void repeating_begin(struct broker *broker, struct request *request, const struct envelope *envelope);
+/* It ends, or, when nobody waited for it any more, its worker has answered. `payload` is the tensors, or the
+ * text of a failure; it stays the caller's. Does nothing for a failure that says nothing of what was asked,
+ * and for a request that holds no name. */
+void repeating_ended(struct broker *broker, struct request *request, enum failure failure,
+                     const struct payload *payload);
+/* It was answered as soon as it came, with what was computed so long ago (ns), and never was a request of
+ * ours. */
+void repeating_answered_at_once(struct broker *broker, const struct envelope *envelope,
+                                const struct version *version, const struct payload *payload, int64_t age);
 
 /* ---- shadow.c ---- */
 

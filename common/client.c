@@ -134,7 +134,8 @@ static struct text keep_text(struct text text, char **place)
 
 static void keep_ask(struct client_request *request, const struct client_ask *ask)
 {
-    size_t bytes = ask->model.length + ask->version.length + ask->key.length + ask->tag.length;
+    size_t bytes =
+        ask->model.length + ask->version.length + ask->key.length + ask->tag.length + ask->once.length;
     request->texts = bytes <= INLINE_TEXTS ? request->inline_texts : object_alloc(bytes);
     char *place = request->texts;
     request->ask = *ask;
@@ -142,6 +143,7 @@ static void keep_ask(struct client_request *request, const struct client_ask *as
     request->ask.version = keep_text(ask->version, &place);
     request->ask.key = keep_text(ask->key, &place);
     request->ask.tag = keep_text(ask->tag, &place);
+    request->ask.once = keep_text(ask->once, &place);
 }
 
 static struct tenant *find_tenant(const struct client *client, uint64_t id)
@@ -217,7 +219,8 @@ static void add_request(struct train *train, const struct client_request *reques
                                              .key = request->ask.key,
                                              .tag = request->ask.tag,
                                              .address = request->ask.address,
-                                             .again = request->again}});
+                                             .again = request->again,
+                                             .once = request->ask.once}});
     if (is_inside(request))
         memcpy(train_add_payload(train, request->payload_bytes), request->payload, request->payload_bytes);
 }
@@ -369,7 +372,9 @@ static void on_reply(struct client *client, const struct envelope *envelope, str
                                    .queue_us = envelope->reply.queue_us,
                                    .compute_us = envelope->reply.compute_us,
                                    .batch_rows = envelope->reply.batch_rows,
-                                   .age_us = envelope->reply.age_us});
+                                   .age_us = envelope->reply.age_us,
+                                   .replayed = envelope->reply.replayed,
+                                   .tag = envelope->reply.tag});
 }
 
 /* The version was a wish (a rule's, while the route changed) that cannot be granted. Under another id: the
@@ -409,7 +414,8 @@ static void on_reject(struct client *client, const struct envelope *envelope)
                                    .retry_after_ms = envelope->reject.retry_after_ms,
                                    .limit = envelope->reject.limit,
                                    .quota = envelope->reject.quota,
-                                   .window_s = envelope->reject.window_s});
+                                   .window_s = envelope->reject.window_s,
+                                   .replayed = envelope->reject.replayed});
 }
 
 static void on_catalog(struct client *client, const struct text *payloads, size_t count)

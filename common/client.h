@@ -24,6 +24,8 @@ struct client_answer {
     uint64_t compute_us;
     uint32_t batch_rows;
     uint64_t age_us; /* since the answer was computed; 0: it was computed for this request */
+    bool replayed;   /* it was given before, to a request of the same `once` */
+    struct text tag; /* of that one, when its answer was a success */
 };
 
 /* Called exactly once for each sent request that is not cancelled; the request is freed afterwards. */
@@ -65,6 +67,8 @@ struct client_ask {
     uint64_t address; /* a number for its client's address; 0: unknown */
     struct text key;
     struct text tag;
+    struct text
+        once; /* empty, or PROTOCOL_ONCE_BYTES: the request is computed once, however often it comes */
 };
 /* Sends it (queues it while the broker is away, up to its deadline) and owns it from now on. `answered` may
  * be called before this returns only for FAILURE_OVERLOADED (client_full). */

@@ -13,30 +13,31 @@
  * frontend_processes. */
 struct config {
     char *file; /* the path it was read from; "" for the defaults alone */
-#define INTEGER(section, name, ...)  int64_t CONFIG_NAME(section, name);
-#define STRING(section, name, ...)   char *CONFIG_NAME(section, name);
-#define CONFIG_NAME(section, name)   CONFIG_JOIN(section, name)
-#define CONFIG_JOIN(section, name)   CONFIG_JOIN_##section(name)
-#define CONFIG_JOIN_(name)           name
-#define CONFIG_JOIN_frontend(name)   frontend_##name
-#define CONFIG_JOIN_auth(name)       auth_##name
-#define CONFIG_JOIN_broker(name)     broker_##name
-#define CONFIG_JOIN_worker(name)     worker_##name
-#define CONFIG_JOIN_collector(name)  collector_##name
-#define CONFIG_JOIN_supervisor(name) supervisor_##name
-#define CONFIG_JOIN_feedback(name)   feedback_##name
-#define CONFIG_JOIN_token(name)      token_##name
-#define CONFIG_JOIN_audit(name)      audit_##name
-#define CONFIG_JOIN_oip(name)        oip_##name
-#define CONFIG_JOIN_sandbox(name)    sandbox_##name
-#define CONFIG_JOIN_batching(name)   batching_##name
-#define CONFIG_JOIN_queue(name)      queue_##name
-#define CONFIG_JOIN_cache(name)      cache_##name
-#define CONFIG_JOIN_limits(name)     limits_##name
-#define CONFIG_JOIN_limit(name)      limit_##name
-#define CONFIG_JOIN_rate(name)       rate_##name
-#define CONFIG_JOIN_shadow(name)     shadow_##name
-#define CONFIG_JOIN_scaling(name)    scaling_##name
+#define INTEGER(section, name, ...)   int64_t CONFIG_NAME(section, name);
+#define STRING(section, name, ...)    char *CONFIG_NAME(section, name);
+#define CONFIG_NAME(section, name)    CONFIG_JOIN(section, name)
+#define CONFIG_JOIN(section, name)    CONFIG_JOIN_##section(name)
+#define CONFIG_JOIN_(name)            name
+#define CONFIG_JOIN_frontend(name)    frontend_##name
+#define CONFIG_JOIN_auth(name)        auth_##name
+#define CONFIG_JOIN_broker(name)      broker_##name
+#define CONFIG_JOIN_worker(name)      worker_##name
+#define CONFIG_JOIN_collector(name)   collector_##name
+#define CONFIG_JOIN_supervisor(name)  supervisor_##name
+#define CONFIG_JOIN_feedback(name)    feedback_##name
+#define CONFIG_JOIN_token(name)       token_##name
+#define CONFIG_JOIN_audit(name)       audit_##name
+#define CONFIG_JOIN_oip(name)         oip_##name
+#define CONFIG_JOIN_sandbox(name)     sandbox_##name
+#define CONFIG_JOIN_batching(name)    batching_##name
+#define CONFIG_JOIN_queue(name)       queue_##name
+#define CONFIG_JOIN_cache(name)       cache_##name
+#define CONFIG_JOIN_idempotency(name) idempotency_##name
+#define CONFIG_JOIN_limits(name)      limits_##name
+#define CONFIG_JOIN_limit(name)       limit_##name
+#define CONFIG_JOIN_rate(name)        rate_##name
+#define CONFIG_JOIN_shadow(name)      shadow_##name
+#define CONFIG_JOIN_scaling(name)     scaling_##name
 #include "parameters.def"
 #undef INTEGER
 #undef STRING

@@ -90,7 +90,7 @@ static const char *read_request(struct wire_reader *reader, struct envelope *e)
 
 static uint32_t count_request_later(const struct envelope *e)
 {
-    return e->request.again ? 2 : e->request.address != 0;
+    return e->request.once.length > 0 ? 3 : e->request.again ? 2 : e->request.address != 0;
 }
 
 static void write_request_later(struct wire_writer *writer, const struct envelope *e, uint32_t count)
@@ -98,16 +98,27 @@ static void write_request_later(struct wire_writer *writer, const struct envelop
     wire_write_uint(writer, e->request.address);
     if (count > 1)
         wire_write_bool(writer, e->request.again);
+    if (count > 2)
+        wire_write_bin(writer, e->request.once.at, e->request.once.length);
+}
+
+static bool take_once(struct wire_reader *reader, struct text *once)
+{
+    return wire_read_bin(reader, PROTOCOL_ONCE_BYTES, once) &&
+           (once->length == 0 || once->length == PROTOCOL_ONCE_BYTES);
 }
 
 static const char *read_request_later(struct wire_reader *reader, struct envelope *e, uint32_t count)
 {
     e->request.address = 0;
     e->request.again = false;
+    e->request.once = (struct text){0};
     if (count > 0)
         TAKE(wire_read_uint(reader, UINT64_MAX, &e->request.address), "REQUEST: address is no number");
     if (count > 1)
         TAKE(wire_read_bool(reader, &e->request.again), "REQUEST: again is no boolean");
+    if (count > 2)
+        TAKE(take_once(reader, &e->request.once), "REQUEST: once is no bin of 0 or 64 bytes");
     return NULL;
 }
 
@@ -130,6 +141,30 @@ static const char *read_reply(struct wire_reader *reader, struct envelope *e)
     return NULL;
 }
 
+static uint32_t count_reply_later(const struct envelope *e)
+{
+    return e->reply.replayed ? 2 : 0;
+}
+
+static void write_reply_later(struct wire_writer *writer, const struct envelope *e, uint32_t count)
+{
+    (void)count;
+    wire_write_bool(writer, e->reply.replayed);
+    wire_write_text(writer, e->reply.tag);
+}
+
+static const char *read_reply_later(struct wire_reader *reader, struct envelope *e, uint32_t count)
+{
+    e->reply.replayed = false;
+    e->reply.tag = (struct text){0};
+    if (count > 0)
+        TAKE(wire_read_bool(reader, &e->reply.replayed), "REPLY: replayed is no boolean");
+    if (count > 1)
+        TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->reply.tag),
+             "REPLY: tag is no text of at most 512 bytes");
+    return NULL;
+}
+
 static void write_reject(struct wire_writer *writer, const struct envelope *e)
 {
     wire_write_uint(writer, e->reject.failure);
@@ -149,21 +184,23 @@ static const char *read_reject(struct wire_reader *reader, struct envelope *e)
 
 static uint32_t count_reject_later(const struct envelope *e)
 {
-    return e->reject.limit.length > 0 ? 3 : 0;
+    return e->reject.replayed ? 4 : e->reject.limit.length > 0 ? 3 : 0;
 }
 
 static void write_reject_later(struct wire_writer *writer, const struct envelope *e, uint32_t count)
 {
-    (void)count;
     wire_write_text(writer, e->reject.limit);
     wire_write_uint(writer, e->reject.quota);
     wire_write_uint(writer, e->reject.window_s);
+    if (count > 3)
+        wire_write_bool(writer, e->reject.replayed);
 }
 
 static const char *read_reject_later(struct wire_reader *reader, struct envelope *e, uint32_t count)
 {
     e->reject.limit = (struct text){0};
     e->reject.quota = e->reject.window_s = 0;
+    e->reject.replayed = false;
     if (count > 0)
         TAKE(wire_read_str(reader, LIMIT_NAME_MAX, &e->reject.limit) && is_word(e->reject.limit),
              "REJECT: limit is no word of at most 64 bytes");
@@ -171,6 +208,8 @@ static const char *read_reject_later(struct wire_reader *reader, struct envelope
         TAKE(wire_read_uint(reader, TIME_MAX, &e->reject.quota), "REJECT: quota is out of bounds");
     if (count > 2)
         TAKE(wire_read_uint(reader, TIME_MAX, &e->reject.window_s), "REJECT: window_s is out of bounds");
+    if (count > 3)
+        TAKE(wire_read_bool(reader, &e->reject.replayed), "REJECT: replayed is no boolean");
     return NULL;
 }
 
@@ -289,9 +328,10 @@ struct later_fields {
     const char *(*read)(struct wire_reader *reader, struct envelope *envelope, uint32_t count);
 };
 
-static const struct later_fields later_request = {2, count_request_later, write_request_later,
+static const struct later_fields later_request = {3, count_request_later, write_request_later,
                                                   read_request_later};
-static const struct later_fields later_reject = {3, count_reject_later, write_reject_later,
+static const struct later_fields later_reply = {2, count_reply_later, write_reply_later, read_reply_later};
+static const struct later_fields later_reject = {4, count_reject_later, write_reject_later,
                                                  read_reject_later};
 
 struct verb_row {
@@ -307,7 +347,7 @@ static const struct verb_row verb_rows[] = {
     {VERB_REQUEST, "REQUEST", 8, write_request, read_request, &later_request},
     {VERB_CANCEL, "CANCEL", 0, NULL, NULL, NULL},
     {VERB_PING, "PING", 0, NULL, NULL, NULL},
-    {VERB_REPLY, "REPLY", 5, write_reply, read_reply, NULL},
+    {VERB_REPLY, "REPLY", 5, write_reply, read_reply, &later_reply},
     {VERB_REJECT, "REJECT", 3, write_reject, read_reject, &later_reject},
     {VERB_PONG, "PONG", 1, write_pong, read_pong, NULL},
     {VERB_CATALOG, "CATALOG", 1, write_catalog, read_catalog, NULL},

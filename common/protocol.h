@@ -13,6 +13,7 @@ enum {
     PROTOCOL_ENVELOPE_MAX = 4096, /* bytes of one envelope */
     PROTOCOL_NAME_MAX = 128,      /* bytes of a model's or a version's name */
     PROTOCOL_TEXT_MAX = 512,      /* bytes of a key, tag or message */
+    PROTOCOL_ONCE_BYTES = 64,     /* of REQUEST's once: two digests */
     PROTOCOL_COUNT_MAX = 1024,    /* payloads of one message */
     PROTOCOL_ROWS_MAX = 1000000,  /* rows of one request */
     PROTOCOL_SCHEMA_MAX =
@@ -60,7 +61,9 @@ enum verb {
     X(CANCELLED, 12, 499, "cancelled")                                                                       \
     X(INTERNAL, 13, 500, "internal")                                                                         \
     X(BAD_MESSAGE, 14, 400, "bad_message")                                                                   \
-    X(RATE_LIMITED, 15, 429, "rate_limited")
+    X(RATE_LIMITED, 15, 429, "rate_limited")                                                                 \
+    X(KEY_RUNNING, 16, 409, "idempotency_key_running")                                                       \
+    X(KEY_REUSED, 17, 422, "idempotency_key_reused")
 
 enum failure {
 #define X(name, number, http, label) FAILURE_##name = number,
@@ -85,6 +88,7 @@ struct envelope {
             struct text tag;  /* the request id that people see */
             uint64_t address; /* a number for the client's; 0: unknown */
             bool again;       /* a broker has had it before: it counts towards no limit any more */
+            struct text once; /* empty, or what names the request and what is asked: two digests */
         } request;
         struct {
             struct text version; /* the one that answered */
@@ -92,6 +96,8 @@ struct envelope {
             uint64_t compute_us;
             uint32_t batch_rows;
             uint64_t age_us; /* since the answer was computed; 0: it was computed for this request */
+            bool replayed;   /* it was given before, to a request of the same `once` */
+            struct text tag; /* of that one; empty unless replayed */
         } reply;
         struct {
             enum failure failure;
@@ -100,6 +106,7 @@ struct envelope {
             struct text limit; /* RATE_LIMITED: which one, as "key"; empty: not said */
             uint64_t quota;    /* and how much it lets through, */
             uint64_t window_s; /* in so many seconds */
+            bool replayed;     /* as REPLY's */
         } reject;
         struct {
             uint64_t epoch;

@@ -19,6 +19,7 @@
 #include "oip_infer.h"
 #include "oip_response.h"
 #include "oip_task.h"
+#include "once.h"
 #include "openapi.h"
 #include "predict.h"
 #include "remember.h"
@@ -135,6 +136,7 @@ void api_call_end(struct api_call *call)
     catalog_release(call->catalog);
     audited_note_drop(&call->note);
     free(call->wish);
+    free(call->once);
     free(call->task);
     *call = (struct api_call){0};
 }
@@ -343,6 +345,9 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
     }
     if (called->call != CALL_OTHER && !check_encoding(request, response))
         return API_RESPOND;
+    if (call_is_prediction(called->call) && request->idempotency_key != NULL &&
+        !once_begin(api->context.config, request, call, response))
+        return API_RESPOND;
     switch (called->call) {
     case CALL_OTHER:
         refuse_path(called, response);
@@ -406,22 +411,33 @@ static void add_age(const struct client_answer *answer, struct http_response *re
     http_response_add_header(response, "Age", value);
 }
 
+/* The object names the request that was computed: that is the one of which the truth may be told
+ * (feedback.c), and it was remembered when it was answered. */
+static void show_replay(const struct client_answer *answer, struct answer *written)
+{
+    written->predictions = NULL;
+    if (answer->tag.length > 0)
+        written->id = answer->tag;
+}
+
 static void succeed(struct api_call *call, const struct client_answer *answer, struct http_response *response)
 {
     text_copy(answer->version, call->answered_version, sizeof call->answered_version);
     if (call->steered == STEERED_BY_RULE && strcmp(call->answered_version, call->asked_version) != 0)
         call->steered = STEERED_BACK;
-    const struct answer written = {.schema = answering_schema(call, answer->version),
-                                   .batch = call->call == CALL_BATCH_PREDICT,
-                                   .rows = call->ask.rows,
-                                   .model = call->ask.model,
-                                   .version = answer->version,
-                                   .id = text_of(call->id),
-                                   .predictions = call->predictions};
+    struct answer written = {.schema = answering_schema(call, answer->version),
+                             .batch = call->call == CALL_BATCH_PREDICT,
+                             .rows = call->ask.rows,
+                             .model = call->ask.model,
+                             .version = answer->version,
+                             .id = text_of(call->id),
+                             .predictions = call->predictions};
+    if (answer->replayed)
+        show_replay(answer, &written);
     const char *complaint =
         call->wish != NULL ? oip_infer_answer(call, answer, written.schema, response)
                            : answer_write(&written, answer->payload, answer->payload_bytes, &response->body);
-    if (complaint == NULL && call->wish != NULL && call->predictions != NULL)
+    if (complaint == NULL && call->wish != NULL && written.predictions != NULL)
         remember_payload(&written, answer->payload, answer->payload_bytes);
     if (complaint == NULL) {
         add_age(answer, response);
@@ -442,6 +458,8 @@ void api_answer(struct api_call *call, const struct client_answer *answer, struc
                              answer->window_s);
     else
         problem_failure(response, answer->failure, answer->message, answer->retry_after_ms);
+    if (answer->replayed)
+        http_response_add_header(response, "Idempotency-Replayed", "true");
     int64_t now = clock_now();
     call->duration = now - call->received;
     if (call->want_timing && response->kind == NULL)

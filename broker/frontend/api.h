@@ -29,6 +29,7 @@
 #include <yyjson.h>
 
 struct errand;
+struct once;
 struct oip_wish;
 struct oip_task;
 
@@ -87,6 +88,7 @@ struct api_call {
     bool want_timing;
     struct oip_wish *wish; /* of the Open Inference Protocol: what an inference wants; NULL otherwise */
     struct oip_task *task; /* API_ERRAND: what is asked, and what for; NULL otherwise */
+    struct once *once;     /* of a request with an Idempotency-Key: once.h; NULL otherwise */
     enum steered steered;  /* what a header did to the choice of the version */
     char asked_version[PROTOCOL_NAME_MAX + 1];
     char answered_version[PROTOCOL_NAME_MAX + 1];

@@ -235,6 +235,7 @@ void exchange_keep_answer(struct exchange *exchange, const struct client_answer 
     exchange->answer.payload = exchange->answer_payload;
     exchange->answer.version =
         text_of(text_copy(answer->version, exchange->answer_version, sizeof exchange->answer_version));
+    exchange->answer.tag = text_of(text_copy(answer->tag, exchange->answer_tag, sizeof exchange->answer_tag));
     exchange->answer.message = (struct text){0};
 }
 

@@ -266,6 +266,10 @@ static void read_header(struct http_request *request, const char *parameter)
     case 'F':
         request->forwarded |= VALUE_OF(header, "FORWARDED") != NULL;
         break;
+    case 'I':
+        if ((value = VALUE_OF(header, "IDEMPOTENCY_KEY")) != NULL && request->idempotency_key_count++ == 0)
+            request->idempotency_key = value;
+        break;
     case 'P':
         if ((value = VALUE_OF(header, "PREFER")) != NULL)
             request->want_timing |= prefers_timing(value);
@@ -400,6 +404,7 @@ const char *http_reason(int status)
         {405, "Method Not Allowed"},
         {406, "Not Acceptable"},
         {408, "Request Timeout"},
+        {409, "Conflict"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
         {415, "Unsupported Media Type"},

@@ -66,7 +66,9 @@ struct http_request {
     const char *remote_address; /* REMOTE_ADDR, the web server's peer; NULL: not said */
     const char
         *forwarded_for; /* the last X-Forwarded-For, which the nearest proxy wrote; NULL: there is none */
-    bool forwarded;     /* there is one, or Forwarded: a proxy, or somebody who plays one, has passed it on */
+    const char *idempotency_key;    /* the first Idempotency-Key; NULL: there is none */
+    unsigned idempotency_key_count; /* how many there are */
+    bool forwarded; /* there is one, or Forwarded: a proxy, or somebody who plays one, has passed it on */
     char *const *parameters; /* what it was made of */
     bool want_timing; /* the request says `Prefer: server-timing` (RFC 7240): answer with Server-Timing */
 

@@ -178,30 +178,31 @@ static void add_schemas(struct output *out, const struct subject *subject)
 /* The object of responses; the schema of the good one follows it. */
 static void begin_responses(struct output *out)
 {
-    output_add_string(
-        out,
-        "\"responses\":{\"400\":{\"$ref\":\"#/components/responses/Invalid\"},"
-        "\"401\":{\"$ref\":\"#/components/responses/Unauthorized\"},"
-        "\"403\":{\"$ref\":\"#/components/responses/Forbidden\"},"
-        "\"404\":{\"$ref\":\"#/components/responses/NotFound\"},"
-        "\"413\":{\"$ref\":\"#/components/responses/TooLarge\"},"
-        "\"415\":{\"$ref\":\"#/components/responses/UnsupportedMedia\"},"
-        "\"422\":{\"$ref\":\"#/components/responses/Poison\"},"
-        "\"429\":{\"$ref\":\"#/components/responses/RateLimited\"},"
-        "\"500\":{\"$ref\":\"#/components/responses/Internal\"},"
-        "\"502\":{\"$ref\":\"#/components/responses/WorkerDied\"},"
-        "\"503\":{\"$ref\":\"#/components/responses/Unavailable\"},"
-        "\"504\":{\"$ref\":\"#/components/responses/Deadline\"},"
-        "\"200\":{\"description\":\"the answer\",\"headers\":{"
-        "\"X-Request-Id\":{\"$ref\":\"#/components/headers/X-Request-Id\"},"
-        "\"Server-Timing\":{\"$ref\":\"#/components/headers/Server-Timing\"},"
-        "\"Age\":{\"$ref\":\"#/components/headers/Age\"}},\"content\":{\"application/json\":{\"schema\":");
+    output_add_string(out, "\"responses\":{\"400\":{\"$ref\":\"#/components/responses/Invalid\"},"
+                           "\"401\":{\"$ref\":\"#/components/responses/Unauthorized\"},"
+                           "\"403\":{\"$ref\":\"#/components/responses/Forbidden\"},"
+                           "\"404\":{\"$ref\":\"#/components/responses/NotFound\"},"
+                           "\"409\":{\"$ref\":\"#/components/responses/KeyRunning\"},"
+                           "\"413\":{\"$ref\":\"#/components/responses/TooLarge\"},"
+                           "\"415\":{\"$ref\":\"#/components/responses/UnsupportedMedia\"},"
+                           "\"422\":{\"$ref\":\"#/components/responses/Unprocessable\"},"
+                           "\"429\":{\"$ref\":\"#/components/responses/RateLimited\"},"
+                           "\"500\":{\"$ref\":\"#/components/responses/Internal\"},"
+                           "\"502\":{\"$ref\":\"#/components/responses/WorkerDied\"},"
+                           "\"503\":{\"$ref\":\"#/components/responses/Unavailable\"},"
+                           "\"504\":{\"$ref\":\"#/components/responses/Deadline\"},"
+                           "\"200\":{\"description\":\"the answer\",\"headers\":{"
+                           "\"X-Request-Id\":{\"$ref\":\"#/components/headers/X-Request-Id\"},"
+                           "\"Server-Timing\":{\"$ref\":\"#/components/headers/Server-Timing\"},"
+                           "\"Age\":{\"$ref\":\"#/components/headers/Age\"},"
+                           "\"Idempotency-Replayed\":{\"$ref\":\"#/components/headers/"
+                           "Idempotency-Replayed\"}},\"content\":{\"application/json\":{\"schema\":");
 }
 
 #define END_RESPONSES "}}}}}},"
 #define PARAMETERS                                                                                           \
     "\"parameters\":[{\"$ref\":\"#/components/parameters/RequestId\"},{\"$ref\":\"#/components/parameters/"  \
-    "Prefer\"}],"
+    "Prefer\"},{\"$ref\":\"#/components/parameters/IdempotencyKey\"}],"
 
 static void begin_path(struct output *out, const struct subject *subject, bool batch)
 {

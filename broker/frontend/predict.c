@@ -9,6 +9,7 @@
 
 #include "clock.h"
 #include "media.h"
+#include "once.h"
 
 #include <stdio.h>
 
@@ -342,6 +343,8 @@ void predict_fill_ask(const struct config *config, const struct http_request *re
         .key = key,
         .tag = text_of(call->id),
     };
+    if (call->once != NULL)
+        once_fill(call);
 }
 
 static bool prepare(const struct config *config, struct api_lane *lane, const struct http_request *request,

@@ -201,6 +201,8 @@ static const struct {
     [FAILURE_INTERNAL] = {"something went wrong inside the service", false, false, NULL},
     [FAILURE_BAD_MESSAGE] = {"the request could not be handed on", false, false, NULL},
     [FAILURE_RATE_LIMITED] = {"too many requests; try again later", true, true, NULL},
+    [FAILURE_KEY_RUNNING] = {"the request with this Idempotency-Key is still under way", true, true, NULL},
+    [FAILURE_KEY_REUSED] = {"this Idempotency-Key was sent with another request before", true, false, NULL},
 };
 
 void problem_failure(struct http_response *response, enum failure failure, struct text message,

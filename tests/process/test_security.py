@@ -6,11 +6,13 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
 
@@ -181,6 +183,8 @@ class Input(Lines):
 
 
 class Answers(Lines):
+    settings = {"worker.heartbeat_ms": "60000"}  # one that stands still here is not to be taken for a dead one
+
     def test_errors_are_problems(self):
         for statuses, method, path, body in ((404, "GET", "/nothing", None), (404, "GET", "/api/v1/models/none", None),
                                              (400, "POST", PREDICT, b"{"), (405, "GET", PREDICT, None)):
@@ -213,6 +217,31 @@ class Answers(Lines):
             self.assertEqual(self.ask("POST", PREDICT, GOOD, JSON | {"traceparent": trace})[0], 200)
         self.row("X-Request-Id, traceparent", "a.B-c_9; with blanks, quotes, tags, 65 long, folded; garbage",
                  "kept; replaced by ours each; ignored")
+
+    def test_idempotency_keys(self):
+        key = JSON | {"Idempotency-Key": '"b7d0"'}
+        _, _, first = self.ask("POST", PREDICT, GOOD, key)
+        status, answer, again = self.ask("POST", PREDICT, GOOD, key)
+        self.assertEqual((status, again, answer["idempotency-replayed"]), (200, first, "true"))
+        other = self.refused(422, "POST", PREDICT, GOOD + b" ", key)[0]
+        none = self.refused(400, "POST", PREDICT, GOOD, JSON | {"Idempotency-Key": "two words"})[0]
+        worker, = self.stack.pids("worker.digits-mlp")
+        slow = "/api/v1/models/digits-mlp/predict"
+        body = json.dumps({"features": held_out("digits-mlp").features[0]}).encode()
+        statuses = []
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            first = threading.Thread(target=lambda: statuses.append(self.stack.client().request("POST", slow, body, key)[0]))
+            first.start()
+            self.stack.wait(lambda: any(worker["in_flight"] for worker in self.stack.control(
+                "broker.sock", {"command": "status"})["workers"]), "the request does not reach the worker")
+            running = self.refused(409, "POST", slow, body, key)[0]
+        finally:
+            os.kill(worker, signal.SIGCONT)
+        first.join()
+        self.assertEqual(statuses, [200])
+        self.row("Idempotency-Key", "the same again; another body; while it runs; with a blank in it",
+                 f"200, byte for byte, Idempotency-Replayed; {other}; {running}; {none}")
 
     def test_ways_around(self):
         """Other spellings are other paths, and no header speaks for another."""
@@ -276,6 +305,14 @@ class Who(Lines):
         self.assertEqual(told[0], "400")
         self.row("two credentials", "X-API-Key and Authorization; ?access_token=; Authorization twice",
                  f"{told[0]}; {told[1]}; {twice[0]}")
+
+    def test_an_idempotency_key_is_ones_own(self):
+        keys = [self.key("one"), self.key("two")]
+        answers = [self.ask("POST", PREDICT, body, JSON | {"X-API-Key": key, "Idempotency-Key": "shared"})
+                   for key, body in ((keys[0], GOOD), (keys[1], GOOD + b" "), (keys[0], GOOD), (keys[1], GOOD))]
+        self.assertEqual([status for status, _, _ in answers], [200, 200, 200, 422])
+        self.assertEqual([answer["idempotency-replayed"] for _, answer, _ in answers[:3]], [None, None, "true"])
+        self.row("another's Idempotency-Key", "the same with two API keys and two bodies", "200 each; then each meets its own alone")
 
     def test_scopes_models_and_administration(self):
         narrow = self.key("narrow", "--scopes", "feedback")

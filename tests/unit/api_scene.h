@@ -110,7 +110,7 @@ static inline void problem_is(int status, const char *kind, const char *words)
     ck_assert_msg(strstr(detail, words) != NULL, "%s, not %s", detail, words);
     yyjson_doc_free(document);
     ck_assert_ptr_null(call.request);
-    ck_assert_uint_eq(response.retry_after, status == 503 || status == 429);
+    ck_assert_uint_eq(response.retry_after, status == 503 || status == 429 || status == 409);
 }
 
 static inline void refused(const char *uri, const char *text, int status, const char *kind, const char *words)

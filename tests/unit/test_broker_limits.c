@@ -379,6 +379,25 @@ START_TEST(who_waits_can_take_it_back)
 }
 END_TEST
 
+START_TEST(who_waits_has_its_name)
+{
+    start_with_hanging_redis("limit.redis_timeout_ms=10000");
+    struct end *asker = scene_asker();
+    static const char once[2][PROTOCOL_ONCE_BYTES] = {"one", "another"};
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct envelope request = rows_of(id, 1);
+        request.request.tenant = 5;
+        request.request.once = (struct text){once[id == 3], PROTOCOL_ONCE_BYTES};
+        end_send(asker, &request, "x");
+    }
+    scene_expect_nothing(asker);
+    ck_assert_uint_eq(queued(), 0);
+    kill(redis_pid, SIGCONT);
+    scene_expect_reject(asker, 2, FAILURE_KEY_RUNNING);
+    WAIT_FOR(queued() == 2);
+}
+END_TEST
+
 START_TEST(who_waits_has_a_deadline)
 {
     start_with_hanging_redis("limit.redis_timeout_ms=10000");
@@ -454,6 +473,7 @@ int main(void)
                                   a_wrong_password_leaves_the_limits_here,
                                   a_password_that_cannot_be_read_stops_the_start,
                                   who_waits_can_take_it_back,
+                                  who_waits_has_its_name,
                                   who_waits_has_a_deadline,
                                   who_waits_when_the_broker_stops_is_turned_away,
                                   who_waits_at_the_end_is_forgotten,

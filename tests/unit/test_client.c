@@ -28,6 +28,8 @@ struct asked {
     uint64_t retry_after_ms, queue_us, compute_us, quota, window_s;
     uint32_t batch_rows;
     uint64_t age_us;
+    bool replayed;
+    char tag[16];
 };
 
 static struct asked asked[WINDOW];
@@ -64,6 +66,8 @@ static void on_answer(void *owner, const struct client_answer *answer)
     one->batch_rows = answer->batch_rows;
     one->age_us = answer->age_us;
     text_copy(answer->limit, one->limit, sizeof one->limit);
+    one->replayed = answer->replayed;
+    text_copy(answer->tag, one->tag, sizeof one->tag);
     one->quota = answer->quota;
     one->window_s = answer->window_s;
 }
@@ -240,6 +244,37 @@ START_TEST(a_reply_is_the_answer)
     ck_assert(asked[0].queue_us == 11 && asked[0].compute_us == 22 && asked[0].batch_rows == 33 &&
               asked[0].age_us == 44);
     ck_assert_uint_eq(client_in_flight(client), 0);
+}
+END_TEST
+
+/* What the client says of a request that may come again goes to the broker, also to the next one. */
+START_TEST(once_is_told_and_so_is_a_replay)
+{
+    static const char once[PROTOCOL_ONCE_BYTES] = "two digests";
+    start_broker(1);
+    for (size_t i = 0; i < 2; i++) {
+        struct client_ask wanted = {.model = text_of("m"),
+                                    .rows = 1,
+                                    .deadline = clock_now() + 30 * SECOND,
+                                    .once = {once, sizeof once}};
+        asked[i].request = client_request_new(0);
+        client_send(client, asked[i].request, &wanted, on_answer, &asked[i]);
+        uint64_t id = next_request();
+        ck_assert(text_is(letter->envelope.request.model, "m"));
+        ck_assert_uint_eq(letter->envelope.request.once.length, sizeof once);
+        ck_assert_mem_eq(letter->envelope.request.once.at, once, sizeof once);
+        struct envelope envelope = {
+            .verb = VERB_REPLY,
+            .id = id,
+            .reply = {.version = text_of("3"), .age_us = 44, .replayed = true, .tag = text_of("r0")}};
+        if (i == 1)
+            envelope = (struct envelope){
+                .verb = VERB_REJECT, .id = id, .reject = {.failure = FAILURE_INVALID, .replayed = true}};
+        end_send(&broker, &envelope, "");
+        WAIT_FOR(asked[i].answers == 1);
+        ck_assert(asked[i].replayed);
+        ck_assert_str_eq(asked[i].tag, i == 0 ? "r0" : "");
+    }
 }
 END_TEST
 
@@ -854,6 +889,7 @@ int main(void)
                                   a_request_goes_out_as_it_was_asked,
                                   a_reply_is_the_answer,
                                   a_reject_is_the_answer,
+                                  once_is_told_and_so_is_a_replay,
                                   a_rate_limit_is_told,
                                   an_optional_version_that_is_not_there_is_left_out,
                                   an_optional_version_is_left_out_once_and_for_nothing_else,

@@ -207,6 +207,10 @@ START_TEST(each_model_has_its_paths_and_every_reference_leads_somewhere)
     is("/openapi", "\"3.1.0\"");
     is("/info/version", "\"" OUTRIGGER_VERSION "\"");
     ck_assert_uint_gt(follow(yyjson_doc_get_root(document)), 200);
+    is("/paths/~1api~1v1~1predict/post/parameters/2/$ref", "\"#/components/parameters/IdempotencyKey\"");
+    is("/paths/~1v2~1models~1{model}~1infer/post/parameters/0/$ref",
+       "\"#/components/parameters/IdempotencyKey\"");
+    is("/components/parameters/IdempotencyKey/name", "\"Idempotency-Key\"");
     is("/paths/~1api~1v1~1predict/post/requestBody/content/application~1json/schema/anyOf",
        "[{\"$ref\":\"#/components/schemas/PredictRequest.a\",\"required\":[\"model\"]},"
        "{\"$ref\":\"#/components/schemas/PredictRequest.b\",\"required\":[\"model\"]}]");

@@ -22,6 +22,10 @@ struct vector {
         literal, sizeof(literal) - 1                                                                         \
     }
 
+#define ONCE                                                                                                 \
+    "abcdefghijklmnopqrstuvwxyz012345"                                                                       \
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+
 static const struct vector vectors[] = {
     {BYTES("\x9b\x01\x01\x07\xa1m\xa1"
            "2\x03\xce\x00\x4c\x4b\x40\x09\x05\xa1k\xa1t"),
@@ -36,9 +40,9 @@ static const struct vector vectors[] = {
                   .tenant = 5,
                   .key = TEXT("k"),
                   .tag = TEXT("t")}}},
-    {BYTES("\x9d\x01\x01\x07\xa1m\xa1"
-           "2\x03\xce\x00\x4c\x4b\x40\x09\x05\xa1k\xa1t\xcd\x01\x2c\xc3"),
-     "uuussuuuussut",
+    {BYTES("\x9e\x01\x01\x07\xa1m\xa1"
+           "2\x03\xce\x00\x4c\x4b\x40\x09\x05\xa1k\xa1t\xcd\x01\x2c\xc3\xc4\x40" ONCE),
+     "uuussuuuussutb",
      {.verb = VERB_REQUEST,
       .id = 7,
       .request = {.model = TEXT("m"),
@@ -50,7 +54,8 @@ static const struct vector vectors[] = {
                   .key = TEXT("k"),
                   .tag = TEXT("t"),
                   .address = 300,
-                  .again = true}}},
+                  .again = true,
+                  .once = TEXT(ONCE)}}},
     {BYTES("\x93\x01\x02\x07"), "uuu", {.verb = VERB_CANCEL, .id = 7}},
     {BYTES("\x93\x01\x03\x07"), "uuu", {.verb = VERB_PING, .id = 7}},
     {BYTES("\x98\x01\x10\x07\xa1"
@@ -66,9 +71,9 @@ static const struct vector vectors[] = {
      {.verb = VERB_REJECT,
       .id = 7,
       .reject = {.failure = FAILURE_OVERLOADED, .retry_after_ms = 1000, .message = TEXT("full")}}},
-    {BYTES("\x99\x01\x11\x07\x0f\x0c\xa4"
-           "much\xa3key\x64\x01"),
-     "uuuuussuu",
+    {BYTES("\x9a\x01\x11\x07\x0f\x0c\xa4"
+           "much\xa3key\x64\x01\xc3"),
+     "uuuuussuut",
      {.verb = VERB_REJECT,
       .id = 7,
       .reject = {.failure = FAILURE_RATE_LIMITED,
@@ -76,7 +81,8 @@ static const struct vector vectors[] = {
                  .message = TEXT("much"),
                  .limit = TEXT("key"),
                  .quota = 100,
-                 .window_s = 1}}},
+                 .window_s = 1,
+                 .replayed = true}}},
     {BYTES("\x94\x01\x12\x07\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
      "uuuu",
      {.verb = VERB_PONG, .id = 7, .pong = {.epoch = UINT64_MAX}}},
@@ -105,6 +111,12 @@ static const struct vector vectors[] = {
      {.verb = VERB_BATCH, .id = 7, .batch = {.count = 2, .rows = 5, .time_left_us = 300}}},
     {BYTES("\x94\x01\x31\x00\xa2go"), "uuus", {.verb = VERB_DRAIN, .drain = {.message = TEXT("go")}}},
     {BYTES("\x94\x01\x32\x00\xcd\x01\x01"), "uuuu", {.verb = VERB_BEAT, .beat = {.epoch = 257}}},
+    {BYTES("\x9a\x01\x10\x07\xa1"
+           "2\x00\x00\x00\x09\xc3\xa2r1"),
+     "uuusuuuuts",
+     {.verb = VERB_REPLY,
+      .id = 7,
+      .reply = {.version = TEXT("2"), .age_us = 9, .replayed = true, .tag = TEXT("r1")}}},
 };
 
 static const struct vector entry_vector = {.bytes = "\x99\xa1m\xa1"
@@ -230,12 +242,30 @@ START_TEST(the_wire_does_not_change)
 }
 END_TEST
 
-/* Those of REQUEST and REJECT that may be left out, and all that a later version may put behind them. */
+static void expect_later(const struct envelope *envelope, size_t count)
+{
+    if (envelope->verb == VERB_REQUEST) {
+        ck_assert_uint_eq(envelope->request.address, count > 11 ? 300 : 0);
+        ck_assert(envelope->request.again == (count > 12));
+        ck_assert_uint_eq(envelope->request.once.length, count > 13 ? PROTOCOL_ONCE_BYTES : 0);
+    } else if (envelope->verb == VERB_REPLY) {
+        ck_assert(envelope->reply.replayed == (count > 8));
+        ck_assert_uint_eq(envelope->reply.tag.length, count > 9 ? 2 : 0);
+    } else {
+        ck_assert_uint_eq(envelope->reject.limit.length, count > 6 ? 3 : 0);
+        ck_assert_uint_eq(envelope->reject.quota, count > 7 ? 100 : 0);
+        ck_assert_uint_eq(envelope->reject.window_s, count > 8 ? 1 : 0);
+        ck_assert(envelope->reject.replayed == (count > 9));
+    }
+}
+
+/* Those of REQUEST, REPLY and REJECT that may be left out, and all that a later version may put behind them.
+ */
 START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
 {
     static const struct {
         size_t vector, least, all;
-    } cases[] = {{1, 11, 13}, {6, 6, 9}};
+    } cases[] = {{1, 11, 14}, {6, 6, 10}, {COUNT_OF(vectors) - 1, 8, 10}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const struct vector *vector = &vectors[cases[i].vector];
         struct message message = raw(vector->bytes, vector->length);
@@ -250,14 +280,7 @@ START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
             message.bytes[0] = (uint8_t)(0x90 | count);
             memset(&envelope, 0xaa, sizeof envelope);
             ck_assert_ptr_null(protocol_decode(message.bytes, length, &envelope));
-            if (envelope.verb == VERB_REQUEST) {
-                ck_assert_uint_eq(envelope.request.address, count > 11 ? 300 : 0);
-                ck_assert(envelope.request.again == (count > 12));
-            } else {
-                ck_assert_uint_eq(envelope.reject.limit.length, count > 6 ? 3 : 0);
-                ck_assert_uint_eq(envelope.reject.quota, count > 7 ? 100 : 0);
-                ck_assert_uint_eq(envelope.reject.window_s, count > 8 ? 1 : 0);
-            }
+            expect_later(&envelope, count);
         }
         static const char unknown[] = "\x81\xa1x\x92\x01\xc0"; /* {"x": [1, nil]} */
         memcpy(message.bytes + vector->length, unknown, sizeof unknown - 1);
@@ -285,6 +308,16 @@ START_TEST(a_limit_is_a_word)
     for (size_t length = 64; length <= 65; length++) {
         struct message element = letters(length, false), message = replace(vector, 6, &element);
         ck_assert((decode(message.bytes, message.length) == NULL) == (length == 64));
+    }
+}
+END_TEST
+
+START_TEST(once_is_two_digests_or_nothing)
+{
+    for (size_t length = 0; length <= PROTOCOL_ONCE_BYTES + 1; length++) {
+        struct message element = letters(length, true), message = replace(&vectors[1], 13, &element);
+        ck_assert((decode(message.bytes, message.length) == NULL) ==
+                  (length == 0 || length == PROTOCOL_ONCE_BYTES));
     }
 }
 END_TEST
@@ -328,8 +361,8 @@ START_TEST(another_number_of_elements_is_refused)
         struct message message = raw(vectors[i].bytes, vectors[i].length);
         memset(message.bytes + message.length, 0, 16); /* zeros for the elements that are too many */
         uint8_t right = message.bytes[0];
-        enum verb verb = vectors[i].envelope.verb; /* two of them may have more */
-        unsigned end = verb == VERB_REQUEST ? 11 : verb == VERB_REJECT ? 6 : 16;
+        enum verb verb = vectors[i].envelope.verb; /* three of them may have more */
+        unsigned end = verb == VERB_REQUEST ? 11 : verb == VERB_REPLY ? 8 : verb == VERB_REJECT ? 6 : 16;
         for (unsigned count = 0; count < end; count++) {
             message.bytes[0] = (uint8_t)(0x90 | count);
             for (size_t length = message.length; length < message.length + 16; length++)
@@ -543,10 +576,23 @@ START_TEST(the_longest_envelopes_fit)
     const struct envelope longest[] = {
         {.verb = VERB_REQUEST,
          .id = UINT64_MAX,
-         .request = {name, name, PROTOCOL_ROWS_MAX, 1ULL << 53, 9, UINT64_MAX, text, text, UINT64_MAX, true}},
+         .request = {name,
+                     name,
+                     PROTOCOL_ROWS_MAX,
+                     1ULL << 53,
+                     9,
+                     UINT64_MAX,
+                     text,
+                     text,
+                     UINT64_MAX,
+                     true,
+                     {a, 64}}},
+        {.verb = VERB_REPLY,
+         .id = UINT64_MAX,
+         .reply = {name, 1ULL << 53, 1ULL << 53, UINT32_MAX, 1ULL << 53, true, text}},
         {.verb = VERB_REJECT,
          .id = UINT64_MAX,
-         .reject = {FAILURE_RATE_LIMITED, 1ULL << 53, text, {a, 64}, 1ULL << 53, 1ULL << 53}},
+         .reject = {FAILURE_RATE_LIMITED, 1ULL << 53, text, {a, 64}, 1ULL << 53, 1ULL << 53, true}},
         {.verb = VERB_READY,
          .id = UINT64_MAX,
          .ready = {name, name, PROTOCOL_ROWS_MAX, 2, 3600000, UINT32_MAX, text, UINT64_MAX}},
@@ -707,6 +753,7 @@ int main(void)
                                   every_verb_has_a_vector,
                                   later_fields_may_be_left_out_and_unknown_ones_are_passed_over,
                                   a_limit_is_a_word,
+                                  once_is_two_digests_or_nothing,
                                   every_truncation_is_refused,
                                   bytes_left_over_are_refused,
                                   another_number_of_elements_is_refused,

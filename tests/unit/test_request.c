@@ -87,6 +87,24 @@ START_TEST(two_change_places)
 }
 END_TEST
 
+START_TEST(one_goes_by_another_key)
+{
+    struct request *only = add(1, 0);
+    only->rows = 5;
+    struct request_key key = only->key;
+    key.asker.bytes[0]++;
+    for (int i = 0; i < 2; i++) {
+        request_rename(table, only, &key);
+        ck_assert_ptr_eq(request_find(table, &key), only);
+        ck_assert(only->rows == 5 && request_count(table) == 1);
+        key.asker.bytes[1]++;
+        ck_assert_ptr_nonnull(add(7, 1)); /* then it is not the only one */
+        request_free(table, find(7, 1));
+    }
+    ck_assert_ptr_null(find(1, 0));
+}
+END_TEST
+
 START_TEST(there_are_no_more_than_the_limit)
 {
     for (uint64_t id = 0; id < LIMIT; id++)
@@ -156,6 +174,7 @@ int main(void)
     const TTest *const tests[] = {a_new_request_is_queued_and_empty,
                                   a_request_is_found_by_id_and_asker,
                                   two_change_places,
+                                  one_goes_by_another_key,
                                   there_are_no_more_than_the_limit,
                                   memory_is_used_again_and_cleared,
                                   an_abandoned_request_gives_its_key_away_but_not_its_place,

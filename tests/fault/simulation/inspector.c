@@ -119,14 +119,23 @@ struct survey {
     size_t sent, following;
     size_t in_batches; /* SENT ones */
     size_t abandoned;
+    size_t named; /* that hold a name */
     size_t copies_sent, copies_left;
     const struct request **seen; /* those in batches */
     size_t seen_count, capacity;
 };
 
+static void check_name(const struct request *request)
+{
+    PROMISE(request->once == NULL || idempotency_runner(request->once) == request,
+            "a request holds the name of another");
+}
+
 static void survey_request(void *self, const struct request *request)
 {
     struct survey *survey = self;
+    check_name(request);
+    survey->named += request->once != NULL;
     PROMISE(request->state != REQUEST_ABANDONED, "an abandoned request is in the table");
     PROMISE(heap_contains(&request->deadline), "an open request has no deadline");
     if (request->state == REQUEST_SENT)
@@ -169,6 +178,8 @@ static void survey_batch(struct survey *survey, const struct worker *worker, con
         PROMISE(!request->alone || (batch->count == 1 && worker->in_flight == 1),
                 "a request whose worker died has company");
         if (request->state == REQUEST_ABANDONED) {
+            check_name(request);
+            survey->named += request->once != NULL;
             survey->abandoned++;
             continue;
         }
@@ -276,6 +287,8 @@ void inspector_look(struct broker *broker)
                 survey.queued + survey.sent + survey.following + survey.abandoned,
             "%zu requests are held, %zu can be found", request_held(broker->requests),
             (size_t)survey.queued + survey.sent + survey.following + survey.abandoned);
+    PROMISE(idempotency_running(broker->names) == survey.named, "%zu names are held, by %zu requests",
+            idempotency_running(broker->names), survey.named);
     free(survey.seen);
 }
 
@@ -289,8 +302,8 @@ static void note_busy(void *self, struct worker *worker)
 
 bool inspector_idle(struct broker *broker)
 {
-    bool idle =
-        request_held(broker->requests) == 0 && broker->queued_bytes == 0 && request_held(broker->copies) == 0;
+    bool idle = request_held(broker->requests) == 0 && broker->queued_bytes == 0 &&
+                request_held(broker->copies) == 0 && idempotency_running(broker->names) == 0;
     pool_each(broker->pool, note_busy, &idle);
     EACH_VERSION(broker, model, version)
     {

@@ -6,7 +6,7 @@
 #include "loop.h"
 #include "protocol.h"
 
-enum { FAILURE_KINDS = 16 }; /* of the wire, NONE included */
+enum { FAILURE_KINDS = FAILURE_KEY_REUSED + 1 }; /* of the wire, NONE included */
 #define LEDGER_SHARED UINT32_MAX
 
 /* One request, while it is open. */

@@ -45,6 +45,23 @@ const struct scenario scenarios[] = {
                [MISHAP_SLOW_WORKER] = 700 * MILLISECOND},
      .allowed =
          FAILURE_BIT(FAILURE_OVERLOADED) | FAILURE_BIT(FAILURE_DEADLINE) | FAILURE_BIT(FAILURE_POISON)},
+    {.name = "repeating",
+     .text = "requests that come again under the same name: deaths, cancels, deadlines, broken connections",
+     .model_conf = "limits: { compute_timeout_ms = 400; };",
+     .other_conf = "cache: { ttl_ms = 20; max_bytes = 8192; };",
+     .setting = "idempotency.keys=100",
+     .contents = 300,
+     .named = 700000,
+     .cancelled = 100000,
+     .deadline = {3 * MILLISECOND, 300 * MILLISECOND},
+     .every = {[MISHAP_KILL_WORKER] = 100 * MILLISECOND,
+               [MISHAP_RELOAD] = 300 * MILLISECOND,
+               [MISHAP_CUT_ASKER] = 100 * MILLISECOND,
+               [MISHAP_RESTART_BROKER] = SECOND,
+               [MISHAP_SLOW_WORKER] = 700 * MILLISECOND},
+     .allowed = FAILURE_BIT(FAILURE_OVERLOADED) | FAILURE_BIT(FAILURE_DEADLINE) |
+                FAILURE_BIT(FAILURE_POISON) | FAILURE_BIT(FAILURE_KEY_RUNNING) |
+                FAILURE_BIT(FAILURE_KEY_REUSED)},
     {.name = "company",
      .text = "max_delay holds batches",
      .model_conf = "batching: { max_delay_us = 2000; max_batch_rows = 32; };",

@@ -63,6 +63,7 @@ struct scenario {
     /* of a million requests */
     uint32_t poison, failing, cancelled, misnamed;
     uint32_t wishes; /* that name version 2, and make do with another */
+    uint32_t named;  /* that their clients gave a name, by what they ask */
     /* mean ns between two mishaps of a kind; 0: never */
     int64_t every[MISHAP_COUNT];
     /* Bits of the failures that a request may end with that is neither poison nor failing nor misnamed. */

@@ -103,6 +103,18 @@ static int64_t draw_size(int64_t most)
     return chance_between(world_chance(), 1, chance_below(world_chance(), 4) > 0 && most > 4 ? 4 : most);
 }
 
+/* Some questions come by the name of another. */
+static struct text name_request(const struct scenario *scenario, const struct ask *ask,
+                                uint64_t once[PROTOCOL_ONCE_BYTES / sizeof(uint64_t)])
+{
+    if (!chance_hits(world_chance(), scenario->named))
+        return (struct text){0};
+    memset(once, 0, PROTOCOL_ONCE_BYTES);
+    once[0] = ask->content + (chance_below(world_chance(), 20) == 0);
+    once[PROTOCOL_ONCE_BYTES / sizeof *once / 2] = ask->content;
+    return (struct text){(const char *)once, PROTOCOL_ONCE_BYTES};
+}
+
 static void make_request(struct simulated_asker *asker)
 {
     const struct scenario *scenario = asker->plan.scenario;
@@ -123,6 +135,7 @@ static void make_request(struct simulated_asker *asker)
     memset(client_request_payload(ask->request), 0, bytes);
     memcpy(client_request_payload(ask->request), &question, sizeof question);
     bool misnamed = chance_hits(chance, scenario->misnamed), wishes = chance_hits(chance, scenario->wishes);
+    uint64_t once[PROTOCOL_ONCE_BYTES / sizeof(uint64_t)];
     char key[24] = "";
     if (scenario->keys > 0)
         snprintf(key, sizeof key, "%u", (unsigned)chance_below(chance, scenario->keys));
@@ -135,7 +148,8 @@ static void make_request(struct simulated_asker *asker)
         .deadline = ask->deadline,
         .tenant = scenario->tenants > 0 ? chance_below(chance, scenario->tenants) : asker->plan.quiet,
         .priority = scenario->priorities == 0 ? 0 : (uint8_t)chance_below(chance, scenario->priorities),
-        .tag = text_of("simulated")};
+        .tag = text_of("simulated"),
+        .once = name_request(scenario, ask, once)};
     if (chance_hits(chance, scenario->cancelled))
         loop_timer_set(asker->loop, &ask->cancel, now + chance_between(chance, 0, scenario->compute * 4),
                        take_back, ask);

@@ -41,6 +41,7 @@ static struct {
     struct entry *free;
     struct testimony testimony;
     struct door askers, workers;
+    enum failure told; /* by the last answer */
     bool handing_over;
 } books;
 
@@ -141,12 +142,53 @@ static void saw_cancel(const struct port_message *message)
     books.testimony.cancels++;
 }
 
+/* The same request of the same asker, which came over an earlier connection and under a name; NULL: none. */
+static struct entry *find_first(const struct port_message *message)
+{
+    const struct envelope *envelope = &message->envelope;
+    struct request_key key = {.id = envelope->id, .asker = message->peer};
+    struct entry *entry, *next;
+    if (envelope->request.once.length == 0 || !envelope->request.again || find(&key) != NULL)
+        return NULL;
+    HASH_ITER(hh, books.open, entry, next)
+    {
+        if (entry->key.id == envelope->id)
+            return entry;
+    }
+    return NULL;
+}
+
+/* A request that was not answered at once has taken the place of the first. */
+static void forget_first(const struct port_message *message, struct entry *first)
+{
+    struct request_key key = {.id = message->envelope.id, .asker = message->peer};
+    if (first == NULL)
+        return;
+    bool taken = find(&key) != NULL;
+    PROMISE(taken || books.told != FAILURE_KEY_RUNNING, "request %lu, sent again, is in its own way",
+            (unsigned long)first->content);
+    if (!taken)
+        return;
+    close_entry(first);
+    books.testimony.requests--;
+}
+
+static void request_received(struct port_message *message)
+{
+    struct entry *first = find_first(message);
+    saw_request(message);
+    books.askers.received(books.askers.self, message);
+    forget_first(message, first);
+}
+
 static void askers_received(void *self, struct port_message *message)
 {
     (void)self;
-    if (!message->hello && message->envelope.verb == VERB_REQUEST)
-        saw_request(message);
-    else if (!message->hello && message->envelope.verb == VERB_CANCEL)
+    if (!message->hello && message->envelope.verb == VERB_REQUEST) {
+        request_received(message);
+        return;
+    }
+    if (!message->hello && message->envelope.verb == VERB_CANCEL)
         saw_cancel(message);
     books.askers.received(books.askers.self, message);
 }
@@ -175,7 +217,8 @@ static bool before_routing(const struct envelope *reject)
 {
     enum failure failure = reject->reject.failure;
     return failure == FAILURE_UNKNOWN_MODEL || failure == FAILURE_UNKNOWN_VERSION ||
-           failure == FAILURE_NOT_READY || failure == FAILURE_STOPPING || failure == FAILURE_RATE_LIMITED;
+           failure == FAILURE_NOT_READY || failure == FAILURE_STOPPING || failure == FAILURE_RATE_LIMITED ||
+           failure == FAILURE_KEY_RUNNING || failure == FAILURE_KEY_REUSED || reject->reject.replayed;
 }
 
 static void saw_answer(const struct peer *peer, const struct envelope *envelope,
@@ -184,6 +227,7 @@ static void saw_answer(const struct peer *peer, const struct envelope *envelope,
     struct request_key key = {.id = envelope->id, .asker = *peer};
     struct entry *entry = find(&key);
     bool is_reply = envelope->verb == VERB_REPLY;
+    books.told = is_reply ? FAILURE_NONE : envelope->reject.failure;
     if (!is_reply && envelope->reject.failure == FAILURE_BAD_MESSAGE)
         return;
     PROMISE(entry != NULL, "%s for a request that is not open", protocol_verb_name(envelope->verb));
@@ -194,7 +238,7 @@ static void saw_answer(const struct peer *peer, const struct envelope *envelope,
         memcpy(&solution, bytes.at, sizeof solution);
         PROMISE(solution.content == entry->content, "the answer of request %lu goes to request %lu",
                 (unsigned long)solution.content, (unsigned long)entry->content);
-        books.testimony.replies++;
+        *(envelope->reply.replayed ? &books.testimony.unrouted : &books.testimony.replies) += 1;
     } else if (before_routing(envelope)) {
         PROMISE(envelope->reject.failure != FAILURE_RATE_LIMITED || !entry->again,
                 "a rate limit refuses request %lu, which a broker had before", (unsigned long)entry->content);

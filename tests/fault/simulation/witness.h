@@ -10,8 +10,8 @@ struct testimony {
     uint64_t again;    /* that were */
     uint64_t cancels;  /* that ended one */
     uint64_t replies;
-    uint64_t rejects; /* of requests that found their version */
-    uint64_t unrouted;
+    uint64_t rejects;  /* of requests that found their version */
+    uint64_t unrouted; /* answered before a version was chosen */
     uint64_t batches, batch_requests;
     uint64_t observed; /* copies whose end was to be told to the collector, who took that */
 };

@@ -1,0 +1,146 @@
+/* once: from a client's key and the request to two digests, by which the broker (repeating.c there) knows
+ * what was sent before.
+ *
+ * The name: who asks, the model, the key. Who asks is the tenant with what it is called, so that nobody finds
+ * the name of another by looking for one of the same hash; nobody at all where authentication is off. What is
+ * asked: the call, the version if the client names one, the body byte for byte (unpacked), and the headers
+ * that say how it is to be read. A version that a rule of the route chose is not in it: the route may change
+ * between two of the same. Both are SHA-256, each text with its end told, so that no two requests make one.
+ *
+ * Called by api.c and predict.c in whatever thread has the request. Requests without the header never come
+ * here. SPDX-License-Identifier: MIT */
+#include "once.h"
+
+#include "problem.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+enum { DIGEST = PROTOCOL_ONCE_BYTES / 2 };
+
+struct once {
+    uint8_t name[DIGEST], asked[DIGEST]; /* as they go to the broker: one behind the other */
+};
+
+_Static_assert(sizeof(struct once) == PROTOCOL_ONCE_BYTES, "as it is sent");
+
+/* ---- the header ---- */
+
+static bool is_visible(char character)
+{
+    return character > 0x20 && character < 0x7f;
+}
+
+/* Reads up to the closing quote, behind which nothing may stand. */
+static size_t read_quoted(const char *at, char key[ONCE_KEY_MAX])
+{
+    size_t length = 0;
+    for (; *at != '"'; at++) {
+        if (*at == '\\' && *++at != '"' && *at != '\\')
+            return 0;
+        if (!is_visible(*at) || length == ONCE_KEY_MAX)
+            return 0;
+        key[length++] = *at;
+    }
+    return at[1] == '\0' ? length : 0;
+}
+
+size_t once_read_key(const char *value, char key[ONCE_KEY_MAX])
+{
+    size_t length = 0;
+    if (*value == '"')
+        return read_quoted(value + 1, key);
+    for (; *value != '\0'; value++) {
+        if (!is_visible(*value) || length == ONCE_KEY_MAX)
+            return 0;
+        key[length++] = *value;
+    }
+    return length;
+}
+
+/* ---- the digests ---- */
+
+static EVP_MD_CTX *begin_digest(void)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    ENSURE(context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1);
+    return context;
+}
+
+static void add_bytes(EVP_MD_CTX *context, const void *bytes, size_t length)
+{
+    ENSURE(EVP_DigestUpdate(context, bytes, length) == 1);
+}
+
+/* Its length first: no text ends where another begins. */
+static void add_text(EVP_MD_CTX *context, struct text text)
+{
+    uint64_t length = text.length;
+    add_bytes(context, &length, sizeof length);
+    if (length > 0)
+        add_bytes(context, text.at, text.length);
+}
+
+static void end_digest(EVP_MD_CTX *context, uint8_t digest[DIGEST])
+{
+    ENSURE(EVP_DigestFinal_ex(context, digest, NULL) == 1);
+    EVP_MD_CTX_free(context);
+}
+
+static void digest_name(const struct identity *identity, struct text key, uint8_t digest[DIGEST])
+{
+    bool known = identity->kind != IDENTITY_NOBODY;
+    uint64_t who[] = {(uint64_t)identity->kind, known ? identity->tenant : 0};
+    EVP_MD_CTX *context = begin_digest();
+    add_bytes(context, who, sizeof who);
+    add_text(context, known ? text_of(identity->name) : (struct text){0});
+    add_text(context, key);
+    end_digest(context, digest);
+}
+
+static void digest_body(const struct http_request *request, enum call call, uint8_t digest[DIGEST])
+{
+    const char *json_length = http_request_header(request, "Inference-Header-Content-Length");
+    EVP_MD_CTX *context = begin_digest();
+    add_text(context, text_of(call_label(call)));
+    add_text(context, request->content_type);
+    add_text(context, json_length == NULL ? (struct text){0} : text_of(json_length));
+    add_text(context, (struct text){request->body, request->body_length});
+    end_digest(context, digest);
+}
+
+/* What is known later goes behind what is there. */
+static void extend(uint8_t digest[DIGEST], struct text text)
+{
+    EVP_MD_CTX *context = begin_digest();
+    add_bytes(context, digest, DIGEST);
+    add_text(context, text);
+    end_digest(context, digest);
+}
+
+bool once_begin(const struct config *config, const struct http_request *request, struct api_call *call,
+                struct http_response *response)
+{
+    char key[ONCE_KEY_MAX];
+    if (config->idempotency_keys == 0)
+        return true;
+    size_t length = request->idempotency_key_count == 1 ? once_read_key(request->idempotency_key, key) : 0;
+    if (length == 0) {
+        problem_status(response, 400,
+                       "Idempotency-Key: expected one key of 1 to %d visible ASCII characters, in quotes or "
+                       "without",
+                       ONCE_KEY_MAX);
+        return false;
+    }
+    call->once = object_alloc(sizeof *call->once);
+    digest_name(&call->identity, (struct text){key, length}, call->once->name);
+    digest_body(request, call->call, call->once->asked);
+    return true;
+}
+
+void once_fill(struct api_call *call)
+{
+    extend(call->once->name, call->ask.model);
+    extend(call->once->asked, call->steered == STEERED_BY_RULE ? (struct text){0} : call->ask.version);
+    call->ask.once = (struct text){(const char *)call->once, sizeof *call->once};
+}

@@ -1,0 +1,23 @@
+/* once: the header Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), and what the broker is told
+ * of it. SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_ONCE_H
+#define OUTRIGGER_ONCE_H
+
+#include "api.h"
+
+enum { ONCE_KEY_MAX = 255 /* bytes of a key */ };
+
+/* The key that a value of the header says, as a structured field has it ("...", with \" and \\) or as it is;
+ * without the quotes and the backslashes in `key`. Returns its length, 0 when it is none: a key has 1 to 255
+ * visible characters of ASCII. */
+size_t once_read_key(const char *value, char key[ONCE_KEY_MAX]);
+
+/* The request has an Idempotency-Key and asks a model; its body was not parsed yet, which changes it. Makes
+ * call->once, which api_call_end frees, unless idempotency.keys is 0. False: the header is wrong, and
+ * `response` is complete. */
+bool once_begin(const struct config *config, const struct http_request *request, struct api_call *call,
+                struct http_response *response);
+/* The model and version are known, too: sets call->ask.once. */
+void once_fill(struct api_call *call);
+
+#endif
