@@ -6,8 +6,10 @@
  * stopped by counting them.
  *
  * It is a file that all frontends map, since requests of one client come to whichever is free. A place is two
- * words that change by compare-and-swap alone, and nobody ever waits: whoever dies in between leaves at worst
- * a count of one too few. SPDX-License-Identifier: MIT */
+ * words that change by compare-and-swap alone, and nobody ever waits. The count carries a tag of the address
+ * that it is of, so that a place which has just changed hands needs no reset that could fall behind the first
+ * counts of the new one. Whoever dies in between leaves at worst a count of one too few.
+ * SPDX-License-Identifier: MIT */
 #include "failures.h"
 
 #include "clock.h"
@@ -27,11 +29,16 @@ enum {
     MINUTE = 60  /* seconds */
 };
 
-/* `state` is the second in which the minute began, shifted by 32, and the count. */
+/* `state`, from the top: the second in which the minute began (32 bits), the tag of whose it is (12), the
+ * count (20). */
 struct place {
-    uint64_t address; /* 0 where state is 0: free */
+    uint64_t address; /* 0: free */
     uint64_t state;
 };
+
+enum { COUNT_BITS = 20, TAG_BITS = 12 };
+#define COUNT_MAX ((UINT64_C(1) << COUNT_BITS) - 1)
+#define TAG_MASK  (((UINT64_C(1) << TAG_BITS) - 1) << COUNT_BITS)
 
 struct table {
     struct place places[SETS][PLACES];
@@ -101,18 +108,48 @@ static int64_t age_of(uint64_t state, int64_t second)
     return began > second || state == 0 ? MINUTE : second - began;
 }
 
-/* The place of the address, which is made its own if need be. */
+static uint64_t tag_of(uint64_t address)
+{
+    return address * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TAG_BITS) << COUNT_BITS;
+}
+
+static bool swap(uint64_t *word, uint64_t *before, uint64_t after)
+{
+    return __atomic_compare_exchange_n(word, before, after, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+/* The place of the address; `*claimed` is one that may become its own, with the address that has it now. */
+static struct place *find(struct place *places, uint64_t address, int64_t second, struct place *claimed,
+                          struct place **oldest)
+{
+    *oldest = &places[0];
+    for (size_t i = 0; i < PLACES; i++) {
+        struct place seen = {load(&places[i].address), load(&places[i].state)};
+        if (seen.address == address)
+            return &places[i];
+        if (i == 0 || age_of(seen.state, second) > age_of(claimed->state, second)) {
+            *oldest = &places[i];
+            *claimed = seen;
+        }
+    }
+    return NULL;
+}
+
+/* The place of the address, which is made its own if need be. Where others are at it, too, one wins, and who
+ * loses looks again; who loses each time counts in a place that is another's, and the tag tells them apart.
+ */
 static struct place *place_of(struct failures *failures, uint64_t address, int64_t second)
 {
-    struct place *places = failures->table->places[(address ^ address >> 32) % SETS], *oldest = &places[0];
+    struct place *places = failures->table->places[(address ^ address >> 32) % SETS], *place, *oldest, seen;
     for (size_t i = 0; i < PLACES; i++) {
-        if (load(&places[i].address) == address)
-            return &places[i];
-        if (age_of(load(&places[i].state), second) > age_of(load(&oldest->state), second))
-            oldest = &places[i];
+        if ((place = find(places, address, second, &seen, &oldest)) != NULL)
+            return place;
+        if (swap(&oldest->address, &seen.address, address)) {
+            (void)swap(&oldest->state, &seen.state,
+                       0); /* unless the new one's first count is there already */
+            return oldest;
+        }
     }
-    __atomic_store_n(&oldest->state, 0, __ATOMIC_RELEASE);
-    __atomic_store_n(&oldest->address, address, __ATOMIC_RELEASE);
     return oldest;
 }
 
@@ -123,13 +160,12 @@ uint64_t failures_add(struct failures *failures, uint64_t address, int64_t now, 
     struct place *place = place_of(failures, address, second);
     uint64_t before = load(&place->state), after;
     do {
-        bool fresh = age_of(before, second) >= MINUTE;
-        uint64_t count = fresh ? 0 : before & UINT32_MAX;
-        after = (fresh ? (uint64_t)second << 32 : before & ~(uint64_t)UINT32_MAX) |
-                (count < UINT32_MAX ? count + 1 : count);
-    } while (!__atomic_compare_exchange_n(&place->state, &before, after, false, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_ACQUIRE));
-    if (limit == 0 || (int64_t)(after & UINT32_MAX) <= limit)
+        bool fresh = age_of(before, second) >= MINUTE || (before & TAG_MASK) != tag_of(address);
+        uint64_t count = fresh ? 0 : before & COUNT_MAX;
+        after = (fresh ? (uint64_t)second << 32 | tag_of(address) : before & ~COUNT_MAX) |
+                (count < COUNT_MAX ? count + 1 : count);
+    } while (!swap(&place->state, &before, after));
+    if (limit == 0 || (int64_t)(after & COUNT_MAX) <= limit)
         return 0;
     return (uint64_t)(MINUTE - age_of(after, second));
 }

@@ -6,6 +6,7 @@
 #include "scratch_directory.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 enum { LIMIT = 20 };
 
@@ -132,6 +133,44 @@ static void *add_a_thousand(void *self)
     return NULL;
 }
 
+/* Two threads go on at the same moment: they spin, since who is woken comes late. */
+static void meet(unsigned *arrived, unsigned meeting)
+{
+    __atomic_add_fetch(arrived, 1, __ATOMIC_ACQ_REL);
+    for (unsigned spins = 1; __atomic_load_n(arrived, __ATOMIC_ACQUIRE) < 2 * meeting; spins++)
+        if (spins % 1024 == 0)
+            sched_yield();
+}
+
+/* Many more addresses than there are places: most of them take another's. */
+static void *add_to_new_places(void *self)
+{
+    unsigned *arrived = self, meetings = 0;
+    for (uint64_t address = 1; address <= 200000; address++) {
+        meet(arrived, ++meetings);
+        failures_add(failures, address, BEGIN, 1000000);
+        meet(arrived, ++meetings);
+        failures_add(failures, address, BEGIN, 1000000);
+    }
+    return NULL;
+}
+
+START_TEST(threads_that_come_first_together_are_all_counted)
+{
+    pthread_t other;
+    unsigned arrived = 0, meetings = 0, missed = 0;
+    ck_assert_int_eq(pthread_create(&other, NULL, add_to_new_places, &arrived), 0);
+    for (uint64_t address = 1; address <= 200000; address++) {
+        meet(&arrived, ++meetings);
+        failures_add(failures, address, BEGIN, 1000000);
+        meet(&arrived, ++meetings);
+        missed += failures_add(failures, address, BEGIN, 2) == 0; /* the third or fourth */
+    }
+    pthread_join(other, NULL);
+    ck_assert_uint_eq(missed, 0);
+}
+END_TEST
+
 START_TEST(threads_count_together)
 {
     pthread_t threads[4];
@@ -154,6 +193,7 @@ int main(void)
                                   processes_count_together,
                                   a_minute_of_the_future_is_over,
                                   without_a_file_one_counts_alone,
-                                  threads_count_together};
+                                  threads_count_together,
+                                  threads_that_come_first_together_are_all_counted};
     return SUITE_RUN("failures", set_up, tear_down, tests);
 }
