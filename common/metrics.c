@@ -72,6 +72,7 @@ struct metrics {
     int fd;           /* -1: private memory */
     char *path;       /* NULL: private memory */
     size_t allocated; /* bytes of the file that are surely there */
+    bool fixed;       /* and stay as many */
     size_t slot_count;
     uint32_t interval_ms;
     struct index_entry *index;
@@ -137,6 +138,8 @@ static bool back(struct metrics *metrics, size_t end)
 {
     if (metrics->fd == -1 || end <= metrics->allocated)
         return true;
+    if (metrics->fixed)
+        return false;
     size_t target = metrics->allocated + ALLOCATION_STEP;
     if (target < end)
         target = end;
@@ -223,6 +226,13 @@ struct metrics *metrics_new(const char *path)
                                              .pid = (uint32_t)getpid(),
                                              .start = process_start_time(getpid())};
     return metrics;
+}
+
+void metrics_fix_size(struct metrics *metrics)
+{
+    CHECK_OBJECT(metrics, METRICS_MAGIC);
+    (void)back(metrics, metrics->allocated + 1);
+    metrics->fixed = true;
 }
 
 void metrics_free(struct metrics *metrics)

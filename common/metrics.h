@@ -39,6 +39,9 @@ extern const int64_t metrics_size_bounds[METRICS_BUCKETS];
 struct metrics;
 /* `path` NULL: private memory. NULL with errno when the file cannot be made. */
 struct metrics *metrics_new(const char *path);
+/* Makes room in the file for about 85 more series, and for no more from now on: for a process that gives up
+ * the right to let it grow. */
+void metrics_fix_size(struct metrics *metrics);
 /* Unmaps; removes the file. */
 void metrics_free(struct metrics *metrics);
 /* The file that metrics_free removes; NULL: there is none. It is the metrics' own. */

@@ -285,6 +285,7 @@ int main(int argc, char **argv)
         .instance = draw_instance(),
         .max_message_bytes = (size_t)config->broker_max_message_bytes,
     };
+    metrics_fix_size(metrics);
     lock_in(config, &trial, options.name, endpoint, metrics);
     load(&trial, metrics);
     choose_cores(config, model_config, trial.one_row);

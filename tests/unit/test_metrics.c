@@ -237,6 +237,33 @@ START_TEST(a_full_page_counts_the_rest_as_other)
 }
 END_TEST
 
+/* In a process of its own: from then on the file must not grow at all. */
+static int fill_fixed(void)
+{
+    struct metrics *metrics = metrics_new(scratch_path("page"));
+    ENSURE(metrics != NULL);
+    metrics_fix_size(metrics);
+    ENSURE(signal(SIGXFSZ, SIG_DFL) != SIG_ERR);
+    ENSURE(setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, 0}) == 0);
+    fill(metrics, LABEL_SETS);
+    uint64_t other = metrics_series(metrics, METRIC_RETRIES, "other", NULL, NULL)->value;
+    uint64_t dropped = metrics_series(metrics, METRIC_SERIES_DROPPED, NULL, NULL, NULL)->value;
+    metrics_free(metrics);
+    return other <= LABEL_SETS - 80 && other > LABEL_SETS / 2 && dropped == other ? 0 : 2;
+}
+
+START_TEST(a_page_of_a_fixed_size_has_room_for_some_and_does_not_grow)
+{
+    pid_t pid = fork();
+    ck_assert_int_ne(pid, -1);
+    if (pid == 0)
+        _exit(fill_fixed());
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 /* In a process of its own, with a file system of its own that has room for some slots. */
 static int fill_small_file_system(void)
 {
@@ -498,6 +525,7 @@ int main(void)
                                   long_and_strange_label_values_are_tamed,
                                   a_full_page_counts_the_rest_as_other,
                                   a_page_that_finds_no_disk_counts_the_rest_as_other,
+                                  a_page_of_a_fixed_size_has_room_for_some_and_does_not_grow,
                                   a_page_that_cannot_be_made_is_null_with_errno,
                                   the_file_is_there_while_the_page_lives,
                                   a_page_replaces_the_file_of_a_predecessor,
