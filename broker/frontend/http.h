@@ -34,7 +34,8 @@ enum http_method {
 #undef X
 };
 
-/* Where request ids come from that the client does not give: one for each process, owned by its main. */
+/* Where request ids come from that the client does not give, and the lots of requests: one for each process,
+ * owned by its main. */
 struct http_ids {
     uint64_t seed;
     uint64_t count;
@@ -57,6 +58,7 @@ struct http_request {
     int64_t content_length;       /* bytes; -1: not said */
     char id[HTTP_ID_MAX +
             1]; /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */
+    uint64_t lot;                           /* a random number for this request */
     char traceparent[HTTP_TRACEPARENT + 1]; /* "" when there is none or it is not valid */
     uint64_t
         tenant; /* who asks, by a hash of the API key (X-API-Key, else Authorization); 0: none was shown */
@@ -93,7 +95,8 @@ struct http_response {
     const char *content_type; /* constant */
     const char *kind;     /* constant, NULL: success; the label of what went wrong (protocol.h's failures) */
     const char *allow;    /* constant, NULL: no such header */
-    uint64_t retry_after; /* seconds; 0: no such header */
+    uint64_t retry_after; /* seconds, at least; http_spread says what is written; 0: no such header */
+    uint64_t lot;         /* the request's */
     const char *cache_control; /* constant, NULL: no-store */
     const char *policy; /* header lines of a page, each ended by CR LF; at most HTTP_POLICY_MAX bytes */
     char extra[HTTP_EXTRA_MAX]; /* further header lines, each ended by CR LF */
@@ -115,6 +118,10 @@ void http_response_add_header(struct http_response *response, const char *name, 
 /* Writes the CGI header block, Content-Length and all, with the empty line that ends it. Returns its length;
  * `head` has room for HTTP_HEAD_MAX bytes. The body is to be sent after it unless head_only. */
 size_t http_response_head(const struct http_response *response, char head[HTTP_HEAD_MAX]);
+
+/* What Retry-After says where it must be at least so many seconds: up to a fourth, or a second, more, by the
+ * lot. Those who were refused together do not come back together. */
+uint64_t http_spread(uint64_t seconds, uint64_t lot);
 
 /* "Not Found"; "Error" for a status that we never send. */
 const char *http_reason(int status);

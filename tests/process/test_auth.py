@@ -239,7 +239,7 @@ class Auth(unittest.TestCase):
         answers = [wrong(f"10.0.0.{i}") for i in range(40)]  # which is nobody's proxy
         statuses = [status for status, _, _ in answers]
         self.assertEqual(statuses, [401] * 20 + [429] * 20)  # by both frontends together
-        self.assertTrue(1 <= int(answers[-1][1]["Retry-After"]) <= 60)
+        self.assertTrue(1 <= int(answers[-1][1]["Retry-After"]) <= 75)   # a minute and a random part
         self.assertEqual(strip(answers[-1][2])["kind"], "rate_limited")
         self.assertEqual(self.predict(stack, key)[0], 200)  # whoever shares the address is not locked out
         self.assertEqual(self.predict(stack)[0], 401)       # nothing shown is nothing wrong
