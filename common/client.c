@@ -369,7 +369,12 @@ static void on_reply(struct client *client, const struct envelope *envelope, str
                                    .queue_us = envelope->reply.queue_us,
                                    .compute_us = envelope->reply.compute_us,
                                    .batch_rows = envelope->reply.batch_rows,
-                                   .age_us = envelope->reply.age_us});
+                                   .age_us = envelope->reply.age_us,
+                                   .limit = envelope->reply.limit,
+                                   .quota = envelope->reply.quota,
+                                   .window_s = envelope->reply.window_s,
+                                   .left = envelope->reply.left,
+                                   .whole_s = envelope->reply.whole_s});
 }
 
 /* The version was a wish (a rule's, while the route changed) that cannot be granted. Under another id: the

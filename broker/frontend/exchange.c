@@ -235,6 +235,8 @@ void exchange_keep_answer(struct exchange *exchange, const struct client_answer 
     exchange->answer.payload = exchange->answer_payload;
     exchange->answer.version =
         text_of(text_copy(answer->version, exchange->answer_version, sizeof exchange->answer_version));
+    exchange->answer.limit =
+        text_of(text_copy(answer->limit, exchange->answer_limit, sizeof exchange->answer_limit));
     exchange->answer.message = (struct text){0};
 }
 

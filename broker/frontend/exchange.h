@@ -15,6 +15,7 @@ struct exchange {
     uint8_t *answer_payload;      /* a large answer, copied for the side lane; NULL otherwise */
     struct client_answer answer;  /* the rest of it */
     char answer_version[PROTOCOL_NAME_MAX + 1];
+    char answer_limit[HTTP_LIMIT_MAX + 1];
     struct exchange *next; /* in its store */
 };
 

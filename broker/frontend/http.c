@@ -12,6 +12,7 @@
 #include "utf8.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <strings.h>
 #include <sys/random.h>
@@ -389,6 +390,20 @@ void http_response_add_header(struct http_response *response, const char *name, 
     int length = snprintf(response->extra + used, room, "%s: %s\r\n", name, value);
     if (length < 0 || (size_t)length >= room)
         response->extra[used] = '\0';
+}
+
+void http_response_add_limit(struct http_response *response, const struct http_limit *limit)
+{
+    char value[HTTP_LIMIT_MAX + 64];
+    if (limit->name.length == 0 || limit->name.length > HTTP_LIMIT_MAX)
+        return;
+    int name = (int)limit->name.length;
+    snprintf(value, sizeof value, "\"%.*s\";q=%" PRIu64 ";w=%" PRIu64, name, limit->name.at, limit->quota,
+             limit->window_s);
+    http_response_add_header(response, "RateLimit-Policy", value);
+    snprintf(value, sizeof value, "\"%.*s\";r=%" PRIu64 ";t=%" PRIu64, name, limit->name.at, limit->left,
+             limit->reset_s);
+    http_response_add_header(response, "RateLimit", value);
 }
 
 const char *http_reason(int status)

@@ -13,7 +13,8 @@ enum {
     HTTP_TRACEPARENT = 55, /* bytes of a traceparent (W3C Trace Context section 3.2) */
     HTTP_BODY_PADDING = 4, /* bytes behind a body that the reader of JSON wants to be able to write to */
     HTTP_HEADER_MAX = 64,  /* bytes of a header's name that is looked for */
-    HTTP_EXTRA_MAX = 256,  /* bytes of further header lines of a response */
+    HTTP_LIMIT_MAX = 32,   /* bytes of the name of a rate limit */
+    HTTP_EXTRA_MAX = 512,  /* bytes of further header lines of a response; all that an answer has fit */
     HTTP_POLICY_MAX = 512, /* bytes of those that a page has */
     HTTP_HEAD_MAX = 1536   /* bytes that http_response_head never exceeds */
 };
@@ -115,6 +116,14 @@ void http_response_free(struct http_response *response);
 /* Adds "name: value" to the further header lines; left out when there is no room. `value` holds no CR or LF.
  */
 void http_response_add_header(struct http_response *response, const char *name, const char *value);
+/* A rate limit as clients are told of it: so much of the quota in window_s seconds is left. */
+struct http_limit {
+    struct text name; /* letters and _, at most HTTP_LIMIT_MAX; empty: nothing is told */
+    uint64_t quota, window_s, left;
+    uint64_t reset_s; /* until there is more of it: all, or as much as was asked for where that is not left */
+};
+/* RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers-10. */
+void http_response_add_limit(struct http_response *response, const struct http_limit *limit);
 /* Writes the CGI header block, Content-Length and all, with the empty line that ends it. Returns its length;
  * `head` has room for HTTP_HEAD_MAX bytes. The body is to be sent after it unless head_only. */
 size_t http_response_head(const struct http_response *response, char head[HTTP_HEAD_MAX]);

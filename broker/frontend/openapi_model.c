@@ -195,6 +195,8 @@ static void begin_responses(struct output *out)
         "\"200\":{\"description\":\"the answer\",\"headers\":{"
         "\"X-Request-Id\":{\"$ref\":\"#/components/headers/X-Request-Id\"},"
         "\"Server-Timing\":{\"$ref\":\"#/components/headers/Server-Timing\"},"
+        "\"RateLimit-Policy\":{\"$ref\":\"#/components/headers/RateLimit-Policy\"},"
+        "\"RateLimit\":{\"$ref\":\"#/components/headers/RateLimit\"},"
         "\"Age\":{\"$ref\":\"#/components/headers/Age\"}},\"content\":{\"application/json\":{\"schema\":");
 }
 

@@ -105,7 +105,11 @@ class Limits(unittest.TestCase):
     def refused(self, web):
         settings = {"limit.address_rows_per_s": "1", "limit.address_burst_s": str(BURST)}
         with Stack(web=web, models=self.repository, settings=settings) as stack:
-            self.assertEqual(self.ask(stack, BURST - 100)[0], 200)
+            status, headers, _ = self.ask(stack, BURST - 100)
+            self.assertEqual((status, headers["RateLimit-Policy"]), (200, '"address_rows";q=3600;w=3600'))
+            name, left, until = headers["RateLimit"].split(";")
+            self.assertEqual((name, left), ('"address_rows"', "r=100"))
+            self.assertTrue(1 <= int(until.removeprefix("t=")) <= BURST - 100, until)
             status, headers, body = self.ask(stack, BURST)
             self.assertEqual(status, 429)
             self.assertEqual(headers["Content-Type"], "application/problem+json")
@@ -117,7 +121,11 @@ class Limits(unittest.TestCase):
             until, after = int(until[2:]), int(headers["Retry-After"])  # each comes back at a time of its own
             self.assertTrue(1 <= until <= BURST - 100 and until <= after <= until * 5 // 4, (until, after))
             self.assertEqual(self.ask(stack, BURST + 1)[0], 413)
-            self.assertEqual(self.ask(stack, 100)[0], 200)  # the refused ones have taken nothing
+            status, headers, _ = self.ask(stack, 100)       # the refused ones have taken nothing
+            self.assertEqual(status, 200)
+            name, left, until = headers["RateLimit"].split(";")
+            self.assertEqual(name, '"address_rows"')
+            self.assertTrue(int(left.removeprefix("r=")) < BURST, left)
             stack.wait(lambda: self.counter(
                 stack, 'outrigger_rate_limited_total{model="sum",limit="address_rows"}') == 2, "they are not counted")
             status = json.loads(stack.outrigger("status", "--json").stdout)

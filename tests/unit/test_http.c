@@ -454,6 +454,33 @@ START_TEST(the_longest_head_fits)
 }
 END_TEST
 
+/* What an answer may have at most. */
+START_TEST(the_lines_of_an_answer_fit)
+{
+    READ("REQUEST_METHOD=POST", "REQUEST_URI=/",
+         "HTTP_TRACEPARENT=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    http_response_begin(&response, &request);
+    http_response_add_header(&response, "Age", "18446744073709551615");
+    char name[HTTP_LIMIT_MAX + 1];
+    memset(name, 'n', sizeof name);
+    struct http_limit limit = {{name, HTTP_LIMIT_MAX}, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    http_response_add_limit(&response, &limit);
+    char timing[160];
+    memset(timing, 't', sizeof timing - 1);
+    timing[sizeof timing - 1] = '\0';
+    http_response_add_header(&response, "Server-Timing", timing);
+    ck_assert_ptr_nonnull(strstr(response.extra, "Server-Timing: ttt"));
+    ck_assert_ptr_nonnull(strstr(response.extra, "nnn\";q=18446744073709551615;w=18446744073709551615\r\n"
+                                                 "RateLimit: \"nnn"));
+    http_response_begin(&response, &request);
+    limit.name.length++;
+    http_response_add_limit(&response, &limit); /* no name of ours is so long */
+    limit.name.length = 0;
+    http_response_add_limit(&response, &limit);
+    ck_assert_ptr_null(strstr(response.extra, "RateLimit"));
+}
+END_TEST
+
 START_TEST(a_response_begins_empty_again)
 {
     READ("REQUEST_METHOD=GET", "REQUEST_URI=/");
@@ -505,6 +532,7 @@ int main(void)
                                   a_head_is_complete,
                                   a_head_has_what_was_set,
                                   the_longest_head_fits,
+                                  the_lines_of_an_answer_fit,
                                   a_response_begins_empty_again,
                                   statuses_have_reasons};
     return SUITE_RUN("http", set_up, tear_down, tests);

@@ -60,6 +60,20 @@ static const struct vector vectors[] = {
       .id = 7,
       .reply =
           {.version = TEXT("2"), .queue_us = 10, .compute_us = 300, .batch_rows = 64, .age_us = 1000000}}},
+    {BYTES("\x9d\x01\x10\x07\xa1"
+           "2\x0a\xcd\x01\x2c\x40\x00\xa3key\x64\x3c\x28\x24"),
+     "uuusuuuusuuuu",
+     {.verb = VERB_REPLY,
+      .id = 7,
+      .reply = {.version = TEXT("2"),
+                .queue_us = 10,
+                .compute_us = 300,
+                .batch_rows = 64,
+                .limit = TEXT("key"),
+                .quota = 100,
+                .window_s = 60,
+                .left = 40,
+                .whole_s = 36}}},
     {BYTES("\x96\x01\x11\x07\x05\xcd\x03\xe8\xa4"
            "full"),
      "uuuuus",
@@ -230,12 +244,13 @@ START_TEST(the_wire_does_not_change)
 }
 END_TEST
 
-/* Those of REQUEST and REJECT that may be left out, and all that a later version may put behind them. */
+/* Those of REQUEST, REPLY and REJECT that may be left out, and all that a later version may put behind them.
+ */
 START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
 {
     static const struct {
         size_t vector, least, all;
-    } cases[] = {{1, 11, 13}, {6, 6, 9}};
+    } cases[] = {{1, 11, 13}, {5, 8, 13}, {7, 6, 9}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const struct vector *vector = &vectors[cases[i].vector];
         struct message message = raw(vector->bytes, vector->length);
@@ -253,6 +268,12 @@ START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
             if (envelope.verb == VERB_REQUEST) {
                 ck_assert_uint_eq(envelope.request.address, count > 11 ? 300 : 0);
                 ck_assert(envelope.request.again == (count > 12));
+            } else if (envelope.verb == VERB_REPLY) {
+                ck_assert_uint_eq(envelope.reply.limit.length, count > 8 ? 3 : 0);
+                ck_assert_uint_eq(envelope.reply.quota, count > 9 ? 100 : 0);
+                ck_assert_uint_eq(envelope.reply.window_s, count > 10 ? 60 : 0);
+                ck_assert_uint_eq(envelope.reply.left, count > 11 ? 40 : 0);
+                ck_assert_uint_eq(envelope.reply.whole_s, count > 12 ? 36 : 0);
             } else {
                 ck_assert_uint_eq(envelope.reject.limit.length, count > 6 ? 3 : 0);
                 ck_assert_uint_eq(envelope.reject.quota, count > 7 ? 100 : 0);
@@ -268,9 +289,8 @@ START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
 }
 END_TEST
 
-START_TEST(a_limit_is_a_word)
+static void limit_is_a_word(const struct vector *vector, size_t position)
 {
-    const struct vector *vector = &vectors[6];
     static const struct {
         const char *bytes;
         size_t length;
@@ -279,13 +299,19 @@ START_TEST(a_limit_is_a_word)
                  {BYTES("\xa3k\"y"), false}, {BYTES("\xa3k\ry"), false},    {BYTES("\xa2k1"), false}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct message element = raw(cases[i].bytes, cases[i].length);
-        struct message message = replace(vector, 6, &element);
+        struct message message = replace(vector, position, &element);
         ck_assert_msg((decode(message.bytes, message.length) == NULL) == cases[i].good, "case %zu", i);
     }
     for (size_t length = 64; length <= 65; length++) {
-        struct message element = letters(length, false), message = replace(vector, 6, &element);
+        struct message element = letters(length, false), message = replace(vector, position, &element);
         ck_assert((decode(message.bytes, message.length) == NULL) == (length == 64));
     }
+}
+
+START_TEST(a_limit_is_a_word)
+{
+    limit_is_a_word(&vectors[5], 8);
+    limit_is_a_word(&vectors[7], 6);
 }
 END_TEST
 
@@ -328,8 +354,8 @@ START_TEST(another_number_of_elements_is_refused)
         struct message message = raw(vectors[i].bytes, vectors[i].length);
         memset(message.bytes + message.length, 0, 16); /* zeros for the elements that are too many */
         uint8_t right = message.bytes[0];
-        enum verb verb = vectors[i].envelope.verb; /* two of them may have more */
-        unsigned end = verb == VERB_REQUEST ? 11 : verb == VERB_REJECT ? 6 : 16;
+        enum verb verb = vectors[i].envelope.verb; /* three of them may have more */
+        unsigned end = verb == VERB_REQUEST ? 11 : verb == VERB_REPLY ? 8 : verb == VERB_REJECT ? 6 : 16;
         for (unsigned count = 0; count < end; count++) {
             message.bytes[0] = (uint8_t)(0x90 | count);
             for (size_t length = message.length; length < message.length + 16; length++)
@@ -544,6 +570,18 @@ START_TEST(the_longest_envelopes_fit)
         {.verb = VERB_REQUEST,
          .id = UINT64_MAX,
          .request = {name, name, PROTOCOL_ROWS_MAX, 1ULL << 53, 9, UINT64_MAX, text, text, UINT64_MAX, true}},
+        {.verb = VERB_REPLY,
+         .id = UINT64_MAX,
+         .reply = {name,
+                   1ULL << 53,
+                   1ULL << 53,
+                   UINT32_MAX,
+                   1ULL << 53,
+                   {a, 64},
+                   1ULL << 53,
+                   1ULL << 53,
+                   1ULL << 53,
+                   1ULL << 53}},
         {.verb = VERB_REJECT,
          .id = UINT64_MAX,
          .reject = {FAILURE_RATE_LIMITED, 1ULL << 53, text, {a, 64}, 1ULL << 53, 1ULL << 53}},
