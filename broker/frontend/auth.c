@@ -21,6 +21,7 @@
 #include "problem.h"
 #include "visitor.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,8 +32,9 @@ enum { AUTH_MAGIC = 0x0a07f001 };
 struct auth {
     unsigned magic;
     struct auth_context context;
-    struct key_ring *ring; /* NULL: nobody is asked */
-    struct failures *failures;
+    struct key_uses *uses; /* NULL: it could not be opened */
+    struct key_ring *ring;
+    struct failures *failures; /* NULL: nobody is asked */
     struct address_list proxies;
     unsigned web_rights;
     char web_models[IDENTITY_MODELS_MAX + 1];
@@ -62,6 +64,17 @@ static void read_config(struct auth *auth, const struct config *config)
     api_key_models_read(config->auth_web_server_models, auth->web_models, word);
 }
 
+static struct key_uses *open_uses(const struct config *config)
+{
+    char *path;
+    ENSURE(asprintf(&path, "%s/key_uses.table", config->state_directory) >= 0);
+    struct key_uses *uses = key_uses_open(path);
+    if (uses == NULL)
+        log_warning("%s: %s; when API keys are used is not kept", path, strerror(errno));
+    free(path);
+    return uses;
+}
+
 struct auth *auth_new(const struct auth_context *context)
 {
     const struct config *config = context->config;
@@ -70,11 +83,12 @@ struct auth *auth_new(const struct auth_context *context)
     auth->magic = AUTH_MAGIC;
     auth->context = *context;
     read_config(auth, config);
+    auth->uses = open_uses(config);
+    auth->ring = key_ring_new(config->auth_keys_file, auth->uses, context->loop, context->metrics);
     if (config->auth_required == 0) /* the supervisor has warned of that */
         return auth;
     ENSURE(asprintf(&path, "%s/failures.table", config->runtime_directory) >= 0);
     auth->failures = failures_new(path);
-    auth->ring = key_ring_new(config->auth_keys_file, context->loop, context->metrics);
     free(path);
     return auth;
 }
@@ -85,6 +99,7 @@ void auth_free(struct auth *auth)
         return;
     CHECK_OBJECT(auth, AUTH_MAGIC);
     key_ring_free(auth->ring);
+    key_uses_free(auth->uses);
     failures_free(auth->failures);
     address_list_free(&auth->proxies);
     auth->magic = 0;
@@ -251,7 +266,7 @@ enum auth_next auth_request(struct auth *auth, const struct http_request *reques
 {
     CHECK_OBJECT(auth, AUTH_MAGIC);
     struct asking asking = {auth, request, call_right(called->call), identity, response};
-    if (auth->ring == NULL) {
+    if (auth->failures == NULL) {
         identity->rights = RIGHTS_ALL;
         identity->tenant = request->tenant;
         return grant(&asking, AUTH_OUTCOME_OPEN);

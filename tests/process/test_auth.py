@@ -4,11 +4,13 @@ import json
 import os
 import pathlib
 import re
+import signal
 import socket
 import struct
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 from expectations import held_out
@@ -208,6 +210,28 @@ class Auth(unittest.TestCase):
         revoked = stack.outrigger("key", "revoke", "team")
         self.assertEqual(revoked.returncode, 0, revoked.stderr)
         stack.wait(lambda: [self.predict(stack, key)[0] for _ in range(10)] == [401] * 10, "it is not revoked")
+
+    def test_the_last_use_of_a_key_is_told(self):
+        stack = self.start(frontend__processes="2")
+        listed = lambda: {key["name"]: key.get("last_used") for key in json.loads(stack.outrigger("key", "--json").stdout)["keys"]}
+        began = int(time.time())
+        key = self.key(stack, "used")       # which waits until it is let in
+        self.key(stack, "looks", "--scopes", "metrics")
+        stack.outrigger("key", "add", "idle")
+        used = listed()
+        self.assertIsNone(used["idle"])
+        for name in ("used", "looks"):      # whose scope was not enough
+            self.assertTrue(began <= used[name] <= time.time(), (name, used, began))
+        for pid in stack.pids("frontend"):
+            os.kill(pid, signal.SIGKILL)
+        self.assertEqual(listed(), used)
+        stack.wait(lambda: self.predict(stack, key)[0] == 200, "no frontend came back")
+        self.assertEqual(listed()["idle"], None)
+        self.assertGreaterEqual(listed()["used"], used["used"])
+        head, *lines = stack.outrigger("key", "list").stdout.splitlines()
+        self.assertIn("LAST USED", head)
+        self.assertEqual(["never" in line[head.index("LAST USED"):] for line in sorted(lines, key=lambda line: line.split()[1])],
+                         [True, False, False])
 
     def test_commands_at_the_same_time_lose_nothing(self):
         with tempfile.TemporaryDirectory() as directory:

@@ -72,6 +72,7 @@ static void set_up(void)
                              .auth_web_server_scopes = empty,
                              .auth_web_server_models = empty,
                              .runtime_directory = runtime,
+                             .state_directory = runtime,
                              .default_model = empty,
                              .frontend_max_rows = 100,
                              .frontend_max_json_depth = 64,
