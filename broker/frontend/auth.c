@@ -1,10 +1,11 @@
 /* auth: one decision for each request: who it is, and whether that may do what is asked.
  *
- *     call that is everybody's, or auth.required off ........................ go on, nobody is asked
- *     two credentials, or one in a query or a form .......................... 400 invalid_request
- *     nothing shown, and the web server has let nobody in ................... 401
- *     no key or token of anybody, or not any more ........................... 401 invalid_token, or 429
- *     somebody without the right that the call needs ........................ 403 insufficient_scope
+ *     auth.required off ..................................................... go on; a key says whose limits
+ * hold call that is everybody's .............................................. go on, nobody is asked two
+ * credentials, or one in a query or a form .......................... 400 invalid_request nothing shown, and
+ * the web server has let nobody in ................... 401 no key or token of anybody, or not any more
+ * ........................... 401 invalid_token, or 429 somebody without the right that the call needs
+ * ........................ 403 insufficient_scope
  *
  * (RFC 6750 section 3.) Why a credential is no good is told to nobody but the log: all causes have one
  * answer. A good one is never refused for the bad ones that came from the same address: behind one address
@@ -242,6 +243,23 @@ static enum auth_next take_web_server(const struct asking *asking, struct text n
     return admit(asking);
 }
 
+/* Where nobody is asked whoever shows a key of ours is known by it all the same: for its limits, its turn in
+ * the queue and the audit log, not for what it may do. Of another text no more is known than that those who
+ * show the same are one. */
+static enum auth_next take_anybody(const struct asking *asking)
+{
+    struct identity *identity = asking->identity;
+    struct credential credential = {.kind = CREDENTIAL_NONE};
+    if (asking->request->credential_count > 0)
+        credential = credential_read(asking->request, false);
+    if (credential.kind != CREDENTIAL_KEY ||
+        key_ring_open(asking->auth->ring, credential.text, clock_wall() / SECOND, identity) != NULL)
+        identity->tenant = asking->request->tenant;
+    identity->rights = RIGHTS_ALL;
+    *identity->models = '\0';
+    return grant(asking, AUTH_OUTCOME_OPEN);
+}
+
 /* ---- the decision ---- */
 
 static enum auth_next decide(const struct asking *asking)
@@ -266,11 +284,8 @@ enum auth_next auth_request(struct auth *auth, const struct http_request *reques
 {
     CHECK_OBJECT(auth, AUTH_MAGIC);
     struct asking asking = {auth, request, call_right(called->call), identity, response};
-    if (auth->failures == NULL) {
-        identity->rights = RIGHTS_ALL;
-        identity->tenant = request->tenant;
-        return grant(&asking, AUTH_OUTCOME_OPEN);
-    }
+    if (auth->failures == NULL)
+        return take_anybody(&asking);
     if (asking.right == RIGHT_NONE ||
         (asking.right == RIGHT_METRICS && visitor_is_local(request, &auth->proxies)))
         return grant(&asking, AUTH_OUTCOME_OPEN);

@@ -137,7 +137,13 @@ class Limits(unittest.TestCase):
                 self.refused(web)
 
     def test_a_key_has_the_limits_that_it_was_made_with(self):
-        with Stack(web="nginx", models=self.repository, settings={"auth.required": "true"}) as stack:
+        self.key_has_its_limits({"auth.required": "true"})
+
+    def test_it_has_them_where_nobody_must_show_one(self):
+        self.key_has_its_limits({"auth.required": "false"})
+
+    def key_has_its_limits(self, settings):
+        with Stack(web="nginx", models=self.repository, settings=settings) as stack:
             made = stack.outrigger("key", "add", "limited", "--requests-per-s", "0.001", "--burst", "2")
             other = stack.outrigger("key", "add", "other")
             key, other = ({"X-API-Key": done.stdout.strip()} for done in (made, other))
