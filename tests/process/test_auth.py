@@ -213,7 +213,8 @@ class Auth(unittest.TestCase):
 
     def test_the_last_use_of_a_key_is_told(self):
         stack = self.start(frontend__processes="2")
-        listed = lambda: {key["name"]: key.get("last_used") for key in json.loads(stack.outrigger("key", "--json").stdout)["keys"]}
+        keys = lambda: json.loads(stack.outrigger("key", "--json").stdout)["keys"]
+        listed = lambda: {key["name"]: key.get("last_used") for key in keys()}
         began = int(time.time())
         key = self.key(stack, "used")       # which waits until it is let in
         self.key(stack, "looks", "--scopes", "metrics")
@@ -230,8 +231,8 @@ class Auth(unittest.TestCase):
         self.assertGreaterEqual(listed()["used"], used["used"])
         head, *lines = stack.outrigger("key", "list").stdout.splitlines()
         self.assertIn("LAST USED", head)
-        self.assertEqual(["never" in line[head.index("LAST USED"):] for line in sorted(lines, key=lambda line: line.split()[1])],
-                         [True, False, False])
+        lines.sort(key=lambda line: line.split()[1])    # idle, looks, used
+        self.assertEqual(["never" in line[head.index("LAST USED"):] for line in lines], [True, False, False])
 
     def test_commands_at_the_same_time_lose_nothing(self):
         with tempfile.TemporaryDirectory() as directory:
