@@ -95,6 +95,8 @@ class Auth(unittest.TestCase):
                 self.assertEqual(self.predict(stack, Authorization=f"Bearer {key}")[0], 200)
                 self.assertEqual(self.predict(stack, Authorization=f"bearer  {key}")[0], 200)
                 self.assertEqual(self.raw(stack, [f"X-API-Key: {key}"])[0], 200)
+                self.assertEqual(self.raw(stack, [f"X_API_Key: {key}"])[0], 401)    # the twin is not the header,
+                self.assertEqual(self.raw(stack, [f"X-API-Key: {key}", "X_API_Key: x"])[0], 200)    # nor does it hide it
                 for lines in [[f"X-API-Key: {key}", f"Authorization: Bearer {key}"],
                               [f"Authorization: Bearer {key}"] * 2, [f"X-API-Key: {key}"] * 2,
                               [f"Authorization: Basic YTpi, Bearer {key}"]]:

@@ -475,7 +475,7 @@ class Busy(Lines):
         self.row("guessing keys", "20 wrong ones, one more; with X-Forwarded-For, its twin with _, Forwarded, X-Real-IP, as Bearer",
                  f"401 each, 429 with Retry-After: {answer['retry-after']}; 429 each; a good key 200")
         self.row("ways around authentication", "HTTP/1.0, HEAD; / behind, capitals, ;a=b, %20, //; X_API_Key for X-API-Key",
-                 "429; 404 or 429; 401")
+                 "429; 404 or 429; 401 (behind each web server: test_auth.py)")
 
 
 class Owasp(Lines):
