@@ -187,8 +187,10 @@ void asking_fail(struct broker *broker, struct request *request, enum failure fa
 }
 
 void asking_send_reply(struct broker *broker, const struct request_key *key, const struct version *version,
-                       struct envelope *envelope, const struct payload *payload)
+                       const struct limit_rest *rest, struct envelope *envelope,
+                       const struct payload *payload)
 {
+    limiting_tell(rest, envelope, loop_now(broker->loop));
     envelope->verb = VERB_REPLY;
     envelope->id = key->id;
     envelope->reply.version = text_of(version->name);
@@ -209,7 +211,7 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
     struct request *follower;
     while ((follower = cache_follower(request)) != NULL) {
         envelope.reply.queue_us = queue_time(follower, request->sent_at);
-        asking_send_reply(broker, &follower->key, follower->version, &envelope, payload);
+        asking_send_reply(broker, &follower->key, follower->version, &follower->rest, &envelope, payload);
         figures_shared(&follower->version->figures);
         executions_shared(&follower->version->executions, loop_now(broker->loop) - follower->arrived_at);
         remember(broker, follower);
@@ -218,7 +220,7 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
     }
     cache_store(request, payload, loop_now(broker->loop));
     envelope.reply.queue_us = queue_time(request, request->sent_at);
-    asking_send_reply(broker, &request->key, request->version, &envelope, payload);
+    asking_send_reply(broker, &request->key, request->version, &request->rest, &envelope, payload);
     int64_t now = loop_now(broker->loop);
     figures_answered(&request->version->figures, now - request->arrived_at);
     executions_answered(&request->version->executions, request->rows, request->sent_at - request->arrived_at,
@@ -320,10 +322,11 @@ static struct refusal admit(struct broker *broker, const struct envelope *envelo
 }
 
 void asking_begin(struct broker *broker, struct request *request, const struct envelope *envelope,
-                  struct version *version)
+                  struct version *version, const struct limit_rest *rest)
 {
     int64_t now = loop_now(broker->loop);
     request->version = version;
+    request->rest = *rest;
     request->rows = envelope->request.rows;
     request->priority = envelope->request.priority;
     request->named = envelope->request.version.length > 0;
@@ -337,10 +340,9 @@ void asking_begin(struct broker *broker, struct request *request, const struct e
         repeating_begin(broker, request, envelope);
 }
 
-static void enqueue(struct broker *broker, struct request *request, const struct envelope *envelope,
-                    struct payload *payload, struct version *version)
+static void enqueue(struct broker *broker, struct request *request, struct payload *payload)
 {
-    asking_begin(broker, request, envelope, version);
+    struct version *version = request->version;
     payload_move(&request->payload, payload);
     request->bytes = payload_bytes(&request->payload).length;
     queue_push(&version->queue, request);
@@ -348,7 +350,8 @@ static void enqueue(struct broker *broker, struct request *request, const struct
     broker_wake(broker, version);
 }
 
-void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key)
+void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key,
+                    const struct limit_rest *rest)
 {
     const struct envelope *envelope = &message->envelope;
     if (envelope->request.once.length > 0 && repeating_take(broker, key, envelope))
@@ -361,7 +364,7 @@ void asking_take_in(struct broker *broker, struct port_message *message, const s
         return;
     bool cached = refusal.failure == FAILURE_NONE && cache_is_on(version->model->cache) &&
                   envelope->request.time_left_us > 0;
-    if (cached && sharing_take(broker, key, message, version, &digest))
+    if (cached && sharing_take(broker, key, message, version, rest, &digest))
         return;
     if (refusal.failure == FAILURE_NONE)
         refusal = admit(broker, envelope, payload_bytes(&message->payloads[0]).length, version);
@@ -369,7 +372,8 @@ void asking_take_in(struct broker *broker, struct port_message *message, const s
     if (request != NULL) {
         if (cached)
             request->expected_at = loop_now(broker->loop) + asking_time_needed(version, envelope);
-        enqueue(broker, request, envelope, &message->payloads[0], version);
+        asking_begin(broker, request, envelope, version, rest);
+        enqueue(broker, request, &message->payloads[0]);
         if (cached)
             cache_lead(version->model->cache, &digest, request);
         return;
@@ -389,6 +393,7 @@ static void on_request(struct broker *broker, struct port_message *message)
 {
     const struct envelope *envelope = &message->envelope;
     struct request_key key = {.id = envelope->id, .asker = message->peer};
+    struct limit_rest rest = {.name = NULL};
     if (envelope->id == 0) {
         series_add(broker->bad_asker, 1);
         send_reject(broker, &key, FAILURE_BAD_MESSAGE, 0, text_of("REQUEST needs an id that is not 0"));
@@ -402,8 +407,8 @@ static void on_request(struct broker *broker, struct port_message *message)
         asking_turn_away(broker, &key);
         return;
     }
-    if (!broker->limited || envelope->request.again || limiting_lets(broker, message, &key))
-        asking_take_in(broker, message, &key);
+    if (!broker->limited || envelope->request.again || limiting_lets(broker, message, &key, &rest))
+        asking_take_in(broker, message, &key, &rest);
 }
 
 enum failure asking_reason_of_cancel(int64_t arrived_at, int64_t deadline, int64_t now)

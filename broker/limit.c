@@ -98,6 +98,28 @@ void limit_count(const struct limit_rate *rate, struct limit_state *state, uint6
     *state = after(rate, state, cells, now);
 }
 
+/* In parts of a nanosecond, of which there are per_1000s in one, a cell is SECOND_OF_RATE long, whatever the
+ * rate, and a burst is as long as all of its cells: what the state is not ahead by is left. */
+uint64_t limit_left(const struct limit_rate *rate, const struct limit_state *state, int64_t now)
+{
+    unsigned __int128 burst = (unsigned __int128)rate->burst * SECOND_OF_RATE;
+    if (state->at < now)
+        return rate->burst;
+    unsigned __int128 ahead = (unsigned __int128)(state->at - now) * rate->per_1000s + state->part;
+    return ahead >= burst ? 0 : (uint64_t)((burst - ahead) / SECOND_OF_RATE);
+}
+
+int64_t limit_whole_at(const struct limit_state *state, int64_t now)
+{
+    int64_t at = state->at + (state->part > 0);
+    return at < now ? now : at;
+}
+
+uint64_t limit_window_s(const struct limit_rate *rate)
+{
+    return (rate->burst * 1000 + rate->per_1000s - 1) / rate->per_1000s;
+}
+
 /* ---- those of a request ---- */
 
 struct limit_rule limit_rule(double requests_per_s, double rows_per_s, double burst_s)
@@ -129,6 +151,20 @@ const struct limit *limit_list_never(const struct limit_list *list)
         if (list->limits[i].cells > list->limits[i].rate.burst)
             return &list->limits[i];
     return NULL;
+}
+
+void limit_rest_note(struct limit_rest *rest, const struct limit *limit, const struct limit_state *state,
+                     int64_t now)
+{
+    uint64_t left = limit_left(&limit->rate, state, now), requests = left / limit->cells;
+    if (rest->name != NULL && requests >= rest->requests)
+        return;
+    *rest = (struct limit_rest){.name = limit_name(limit->of, limit->in),
+                                .quota = limit->rate.burst,
+                                .window_s = limit_window_s(&limit->rate),
+                                .left = left,
+                                .requests = requests,
+                                .whole_at = limit_whole_at(state, now)};
 }
 
 /* ---- the tables ---- */
@@ -281,7 +317,7 @@ size_t limits_tracked(const struct limits *limits, enum limit_of of)
 }
 
 const struct limit *limits_take(struct limits *limits, const struct limit_list *list, int64_t now,
-                                int64_t *wait)
+                                int64_t *wait, struct limit_rest *rest)
 {
     CHECK_OBJECT(limits, LIMITS_MAGIC);
     static const struct limit_state rested;
@@ -300,16 +336,18 @@ const struct limit *limits_take(struct limits *limits, const struct limit_list *
         refuses = limit;
     }
     if (refuses == NULL)
-        limits_count(limits, list, now);
+        limits_count(limits, list, now, rest);
     return refuses;
 }
 
-void limits_count(struct limits *limits, const struct limit_list *list, int64_t now)
+void limits_count(struct limits *limits, const struct limit_list *list, int64_t now, struct limit_rest *rest)
 {
     CHECK_OBJECT(limits, LIMITS_MAGIC);
+    *rest = (struct limit_rest){.name = NULL};
     for (size_t i = 0; i < list->count; i++) {
         const struct limit *limit = &list->limits[i];
         struct place *place = require(limits, &limits->tables[limit->of], limit->whom);
         limit_count(&limit->rate, &place->in[limit->in], limit->cells, now);
+        limit_rest_note(rest, limit, &place->in[limit->in], now);
     }
 }

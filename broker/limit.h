@@ -78,6 +78,12 @@ void limit_forgive(const struct limit_rate *rate, struct limit_state *state, int
 /* They come now, whether they may or not. */
 void limit_count(const struct limit_rate *rate, struct limit_state *state, uint64_t cells, int64_t now);
 
+/* How many cells may come now, and when (monotonic ns) all of a burst may, if none come until then. */
+uint64_t limit_left(const struct limit_rate *rate, const struct limit_state *state, int64_t now);
+int64_t limit_whole_at(const struct limit_state *state, int64_t now);
+/* In how many seconds a burst comes back; rounded up. */
+uint64_t limit_window_s(const struct limit_rate *rate);
+
 /* ---- all limits of a request ---- */
 
 /* What one key, address or model may. */
@@ -108,6 +114,20 @@ void limit_list_add(struct limit_list *list, enum limit_of of, uint64_t whom, co
 /* One that the request can never keep, as it has more rows than may come at once; NULL. */
 const struct limit *limit_list_never(const struct limit_list *list);
 
+/* What is told of the tightest limit of a request that was let through: the one that would let the fewest
+ * more of its size through. Zeroed: it has no limit. */
+struct limit_rest {
+    const char *name; /* limit_name; NULL: no limit */
+    uint64_t quota, window_s;
+    uint64_t left;     /* cells, */
+    uint64_t requests; /* which are so many of its size */
+    int64_t whole_at;  /* when all of the quota is there again */
+};
+
+/* `state` counts the request already. */
+void limit_rest_note(struct limit_rest *rest, const struct limit *limit, const struct limit_state *state,
+                     int64_t now);
+
 /* The states of this process: tables of keys, of addresses and of models, each of at most limit.max_tracked
  * places. When one is full whoever was not heard for longest is forgotten, and has its full burst again when
  * it comes back: who sends from N addresses (or with N keys) in turn can win at most one burst for every
@@ -117,12 +137,12 @@ struct limits;
 struct limits *limits_new(const struct config *config, struct metrics *metrics);
 void limits_free(struct limits *limits);
 
-/* Counts the request where all of the list let it through, and nowhere else. NULL when they did, else the one
- * that does so last, with *wait (ns, > 0) until then. */
+/* Counts the request where all of the list let it through, and nowhere else. NULL when they did, with *rest;
+ * else the one that does so last, with *wait (ns, > 0) until then. */
 const struct limit *limits_take(struct limits *limits, const struct limit_list *list, int64_t now,
-                                int64_t *wait);
+                                int64_t *wait, struct limit_rest *rest);
 /* Counts it: somebody else has let it through. */
-void limits_count(struct limits *limits, const struct limit_list *list, int64_t now);
+void limits_count(struct limits *limits, const struct limit_list *list, int64_t now, struct limit_rest *rest);
 /* How many keys, addresses or models are remembered. */
 size_t limits_tracked(const struct limits *limits, enum limit_of of);
 

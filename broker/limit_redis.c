@@ -18,6 +18,7 @@
 
 #include "clock.h"
 #include "config.h"
+#include "limit_script.h"
 #include "log.h"
 #include "redis_address.h"
 #include "secret.h"
@@ -32,7 +33,6 @@
 enum {
     REDIS_MAGIC = 0x4ed15001,
     QUESTIONS_MAX = 65536, /* open ones: what two seconds of 30,000 a second leave in a Redis that hangs */
-    ARGUMENTS_A_LIMIT = 5,
     SHA_BYTES = 40,
     KEY_BYTES = REDIS_PREFIX_MAX + 48,
     NUMBER_BYTES = 24
@@ -41,38 +41,6 @@ enum {
 #define PATIENCE      SECOND /* for a connection, and for one that is late */
 #define FIRST_PAUSE   (100 * MILLISECOND)
 #define LONGEST_PAUSE (5 * SECOND)
-
-/* For each key: what the request costs (us and a part of one), the rate, and the span of a burst likewise;
- * see limit.c. Returns 0, or the number of the key that lets it through last and the us until then. */
-static const char script[] =
-    "local t = redis.call('TIME')\n"
-    "local now = tonumber(t[1]) * 1000000 + tonumber(t[2])\n"
-    "local worst, wait, kept = 0, 0, {}\n"
-    "local function keep(key, at, part, us)\n"
-    "  redis.call('SET', key, string.format('%.0f %.0f', at, part), 'PX',\n"
-    "    string.format('%.0f', math.ceil(us / 1000) + 1))\n"
-    "end\n"
-    "for i, key in ipairs(KEYS) do\n"
-    "  local a = 5 * (i - 1)\n"
-    "  local rate, span, rest = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4]), tonumber(ARGV[a + 5])\n"
-    "  local at, part = string.match(redis.call('GET', key) or '', '^(%d+) (%d+)$')\n"
-    "  at, part = tonumber(at or 0), tonumber(part or 0)\n"
-    "  if at - now > span then\n" /* the rate has changed, or the clock was set back */
-    "    at, part = now + span, rest\n"
-    "    keep(key, at, part, span)\n"
-    "  end\n"
-    "  if at + (part > 0 and 1 or 0) < now then at, part = now, 0\n"
-    "  elseif part >= rate then part = 0 end\n"
-    "  at, part = at + tonumber(ARGV[a + 1]), part + tonumber(ARGV[a + 2])\n"
-    "  if part >= rate then at, part = at + 1, part - rate end\n"
-    "  local excess = at - now - span\n"
-    "  if part > rest then excess = excess + 1 end\n"
-    "  if excess > wait then worst, wait = i, excess end\n"
-    "  kept[i] = {at, part, at - now}\n"
-    "end\n"
-    "if worst > 0 then return {worst, wait} end\n"
-    "for i, key in ipairs(KEYS) do keep(key, kept[i][1], kept[i][2], kept[i][3]) end\n"
-    "return {0, 0}\n";
 
 enum state { STATE_AWAY, STATE_READY, STATE_LATE, STATES };
 static const char *const state_names[STATES] = {"away", "ready", "late"};
@@ -311,7 +279,7 @@ static void greet(struct limit_redis *redis)
     if (address->database != 0)
         redisAsyncCommand(context, greeted, (void *)"the database is refused", "SELECT %d",
                           address->database);
-    redisAsyncCommand(context, loaded, (void *)"the script is refused", "SCRIPT LOAD %s", script);
+    redisAsyncCommand(context, loaded, (void *)"the script is refused", "SCRIPT LOAD %s", LIMIT_SCRIPT);
 }
 
 static void connect_again(void *self)
@@ -396,19 +364,45 @@ static bool is_integer(const redisReply *reply, size_t index)
     return reply->element[index]->type == REDIS_REPLY_INTEGER && reply->element[index]->integer >= 0;
 }
 
+/* Microseconds and a part of one, as nanoseconds and a part of one. */
+static struct limit_state state_of(const struct limit_rate *rate, uint64_t us, uint64_t part, int64_t now)
+{
+    unsigned __int128 parts = (unsigned __int128)part * MICROSECOND;
+    return (struct limit_state){now + (int64_t)us * MICROSECOND + (int64_t)(parts / rate->per_1000s),
+                                (uint64_t)(parts % rate->per_1000s)};
+}
+
 /* False when it is none of the script's. */
+static bool read_granted(const struct limit_question *question, const redisReply *reply,
+                         struct limit_answer *what)
+{
+    int64_t now = loop_now(question->redis->loop);
+    *what = (struct limit_answer){.verdict = LIMIT_GRANTED};
+    for (size_t i = 0; i < question->list.count; i++) {
+        const struct limit *limit = &question->list.limits[i];
+        if (!is_integer(reply, 1 + 2 * i) || !is_integer(reply, 2 + 2 * i) ||
+            reply->element[1 + 2 * i]->integer / (SECOND / MICROSECOND) > (long long)LIMIT_SPAN_MAX_S)
+            return false;
+        struct limit_state state = state_of(&limit->rate, (uint64_t)reply->element[1 + 2 * i]->integer,
+                                            (uint64_t)reply->element[2 + 2 * i]->integer, now);
+        limit_rest_note(&what->rest, limit, &state, now);
+    }
+    return true;
+}
+
+/* Likewise. */
 static bool read_reply(const struct limit_question *question, const redisReply *reply,
                        struct limit_answer *what)
 {
-    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || !is_integer(reply, 0) ||
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 || !is_integer(reply, 0) ||
         !is_integer(reply, 1) || reply->element[0]->integer > (long long)question->list.count)
         return false;
     long long which = reply->element[0]->integer;
-    *what = (struct limit_answer){.verdict = LIMIT_GRANTED};
-    if (which > 0)
-        *what = (struct limit_answer){.verdict = LIMIT_REFUSED,
-                                      .refuses = &question->list.limits[which - 1],
-                                      .wait = reply->element[1]->integer * MICROSECOND};
+    if (which == 0)
+        return reply->elements == 1 + 2 * question->list.count && read_granted(question, reply, what);
+    *what = (struct limit_answer){.verdict = LIMIT_REFUSED,
+                                  .refuses = &question->list.limits[which - 1],
+                                  .wait = reply->element[1]->integer * MICROSECOND};
     return true;
 }
 
@@ -441,10 +435,10 @@ static void replied(redisAsyncContext *context, void *data, void *privdata)
 /* A command's words, each with its memory. */
 struct words {
     size_t count;
-    const char *at[3 + LIMITS_OF_REQUEST * (1 + ARGUMENTS_A_LIMIT)];
-    size_t lengths[3 + LIMITS_OF_REQUEST * (1 + ARGUMENTS_A_LIMIT)];
+    const char *at[3 + LIMITS_OF_REQUEST * (1 + LIMIT_SCRIPT_ARGUMENTS)];
+    size_t lengths[3 + LIMITS_OF_REQUEST * (1 + LIMIT_SCRIPT_ARGUMENTS)];
     char keys[LIMITS_OF_REQUEST][KEY_BYTES];
-    char numbers[LIMITS_OF_REQUEST * ARGUMENTS_A_LIMIT][NUMBER_BYTES];
+    char numbers[LIMITS_OF_REQUEST * LIMIT_SCRIPT_ARGUMENTS][NUMBER_BYTES];
 };
 
 static void add_word(struct words *words, const char *word, size_t length)
@@ -467,7 +461,7 @@ static void add_time(struct words *words, size_t first, const struct limit_rate 
 
 static void add_limit(struct words *words, size_t index, const struct limit *limit)
 {
-    size_t first = index * ARGUMENTS_A_LIMIT;
+    size_t first = index * LIMIT_SCRIPT_ARGUMENTS;
     add_time(words, first, &limit->rate, limit->cells);
     char *number = words->numbers[first + 2];
     add_word(words, number, (size_t)snprintf(number, NUMBER_BYTES, "%" PRIu64, limit->rate.per_1000s));
@@ -482,7 +476,7 @@ static bool send_question(struct limit_redis *redis, struct limit_question *ques
     const char count[] = {(char)('0' + list->count), '\0'};
     words.count = 0;
     add_word(&words, whole ? "EVAL" : "EVALSHA", whole ? 4 : 7);
-    add_word(&words, whole ? script : redis->sha, whole ? sizeof script - 1 : SHA_BYTES);
+    add_word(&words, whole ? LIMIT_SCRIPT : redis->sha, whole ? sizeof LIMIT_SCRIPT - 1 : SHA_BYTES);
     add_word(&words, count, 1);
     for (size_t i = 0; i < list->count; i++) {
         const struct limit *limit = &list->limits[i];

@@ -25,6 +25,7 @@ struct limit_answer {
     const struct limit_list *list; /* that was asked for; good during the call */
     const struct limit *refuses;   /* LIMIT_REFUSED: the one of them that lets it through last, */
     int64_t wait;                  /* in so many ns */
+    struct limit_rest rest;        /* LIMIT_GRANTED: by what all hosts have counted */
     enum limit_by by;
 };
 

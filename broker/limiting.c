@@ -78,7 +78,6 @@ static void refuse(struct broker *broker, struct model *model, const struct requ
                    const struct limit *limit, int64_t wait)
 {
     char text[MESSAGE_MAX];
-    uint64_t per_1000s = limit->rate.per_1000s;
     struct envelope envelope = {.verb = VERB_REJECT, .id = key->id};
     describe(limit, text);
     count_refusal(broker, model, limit);
@@ -87,7 +86,7 @@ static void refuse(struct broker *broker, struct model *model, const struct requ
     envelope.reject.message = text_of(text);
     envelope.reject.limit = text_of(limit_name(limit->of, limit->in));
     envelope.reject.quota = limit->rate.burst;
-    envelope.reject.window_s = (limit->rate.burst * 1000 + per_1000s - 1) / per_1000s;
+    envelope.reject.window_s = limit_window_s(&limit->rate);
     port_post(broker->askers_port, &key->asker, &envelope, NULL);
 }
 
@@ -105,14 +104,30 @@ static void refuse_for_ever(struct broker *broker, struct model *model, const st
     port_post(broker->askers_port, &key->asker, &envelope, NULL);
 }
 
+/* ---- telling ---- */
+
+void limiting_tell(const struct limit_rest *rest, struct envelope *envelope, int64_t now)
+{
+    envelope->reply.limit = (struct text){0};
+    if (rest->name == NULL)
+        return;
+    envelope->reply.limit = text_of(rest->name);
+    envelope->reply.quota = rest->quota;
+    envelope->reply.window_s = rest->window_s;
+    envelope->reply.left = rest->left;
+    envelope->reply.whole_s =
+        rest->whole_at <= now ? 0 : (uint64_t)((rest->whole_at - now + SECOND - 1) / SECOND);
+}
+
 /* ---- deciding here ---- */
 
 static bool decide(struct broker *broker, struct model *model, const struct request_key *key,
-                   const struct limit_list *list, enum limit_by by)
+                   const struct limit_list *list, enum limit_by by, struct limit_rest *rest)
 {
     int64_t wait;
     series_add(broker->limiting.by[by], 1);
-    const struct limit *refuses = limits_take(broker->limiting.states, list, loop_now(broker->loop), &wait);
+    const struct limit *refuses =
+        limits_take(broker->limiting.states, list, loop_now(broker->loop), &wait, rest);
     if (refuses != NULL)
         refuse(broker, model, key, refuses, wait);
     return refuses == NULL;
@@ -176,14 +191,14 @@ static void free_waiting(struct waiting *waiting)
 }
 
 /* It goes on with the time that is left. */
-static void take_in(struct waiting *waiting)
+static void take_in(struct waiting *waiting, const struct limit_rest *rest)
 {
     struct broker *broker = waiting->broker;
     int64_t left = waiting->deadline - loop_now(broker->loop);
     struct port_message message = {
         .peer = waiting->key.asker, .envelope = waiting->envelope, .payloads = &waiting->payload, .count = 1};
     message.envelope.request.time_left_us = left > 0 ? (uint64_t)(left / MICROSECOND) : 0;
-    asking_take_in(broker, &message, &waiting->key);
+    asking_take_in(broker, &message, &waiting->key, rest);
 }
 
 static void answered(void *self, const struct limit_answer *answer)
@@ -192,18 +207,19 @@ static void answered(void *self, const struct limit_answer *answer)
     struct broker *broker = waiting->broker;
     struct model *model = model_of(broker, &waiting->envelope);
     bool lets = answer->verdict == LIMIT_GRANTED;
+    struct limit_rest rest = answer->rest, here;
     if (model == NULL)
         lets = true; /* it went meanwhile: asking.c says so */
     else if (answer->verdict == LIMIT_UNKNOWN)
-        lets = decide(broker, model, &waiting->key, answer->list, answer->by);
+        lets = decide(broker, model, &waiting->key, answer->list, answer->by, &rest);
     else
         series_add(broker->limiting.by[answer->by], 1);
     if (answer->verdict == LIMIT_GRANTED)
-        limits_count(broker->limiting.states, answer->list, loop_now(broker->loop));
+        limits_count(broker->limiting.states, answer->list, loop_now(broker->loop), &here);
     if (model != NULL && answer->verdict == LIMIT_REFUSED)
         refuse(broker, model, &waiting->key, answer->refuses, answer->wait);
     if (lets)
-        take_in(waiting);
+        take_in(waiting, &rest);
     free_waiting(waiting);
 }
 
@@ -232,7 +248,8 @@ static bool ask_redis(struct broker *broker, struct port_message *message, const
     return false;
 }
 
-bool limiting_lets(struct broker *broker, struct port_message *message, const struct request_key *key)
+bool limiting_lets(struct broker *broker, struct port_message *message, const struct request_key *key,
+                   struct limit_rest *rest)
 {
     struct limit_list list;
     enum limit_by by = LIMIT_BY_BROKER;
@@ -249,7 +266,7 @@ bool limiting_lets(struct broker *broker, struct port_message *message, const st
     }
     if (broker->limiting.redis != NULL && ask_redis(broker, message, key, &list, &by))
         return false;
-    return decide(broker, model, key, &list, by);
+    return decide(broker, model, key, &list, by, rest);
 }
 
 bool limiting_cancel(struct broker *broker, const struct request_key *key)

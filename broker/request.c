@@ -96,6 +96,9 @@ void request_swap(struct request_table *table, struct request *left, struct requ
     right->key = key;
     memcpy(left->tag, right->tag, sizeof tag);
     memcpy(right->tag, tag, sizeof tag);
+    struct limit_rest rest = left->rest;
+    left->rest = right->rest;
+    right->rest = rest;
     bool named = left->named;
     left->named = right->named;
     right->named = named;

@@ -3,6 +3,7 @@
 #define OUTRIGGER_REQUEST_H
 
 #include "heap.h"
+#include "limit.h"
 #include "port.h"
 
 #include <uthash.h>
@@ -50,6 +51,7 @@ struct request {
     int64_t arrived_at;     /* monotonic ns */
     int64_t sent_at;
     int64_t expected_at;             /* of one that may be followed: when it is probably answered */
+    struct limit_rest rest;          /* what its answer tells of its rate limits */
     char tag[72];                    /* the request id that people see, cut */
     struct payload payload;          /* none while FOLLOWING */
     struct version *primary;         /* shadow.c: of a copy, the version that answered; NULL: it is none */
@@ -70,8 +72,8 @@ struct request *request_find(struct request_table *table, const struct request_k
 /* Closes its payloads, too. */
 void request_free(struct request_table *table, struct request *request);
 size_t request_count(const struct request_table *table);
-/* The two change places: key and tag, and whether the version was asked for by name, go to the other one; all
- * else stays. */
+/* The two change places: key, tag and rest, and whether the version was asked for by name, go to the other
+ * one; all else stays. */
 void request_swap(struct request_table *table, struct request *left, struct request *right);
 /* The same asker says that it is another: its key, which must not be open, is the request's from now on. */
 void request_rename(struct request_table *table, struct request *request, const struct request_key *key);

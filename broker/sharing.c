@@ -67,7 +67,7 @@ static int64_t expected_at(const struct request *leader, int64_t now, int64_t ne
 
 /* False when there is no room, or it would be too late: asking.c will find the same, and say so. */
 static bool follow(struct broker *broker, const struct request_key *key, const struct envelope *envelope,
-                   struct version *version, struct cache_entry *entry)
+                   struct version *version, const struct limit_rest *rest, struct cache_entry *entry)
 {
     if (request_count(broker->requests) >= (size_t)broker->config->broker_max_requests)
         return false; /* what the table has beyond that is for other models */
@@ -78,7 +78,7 @@ static bool follow(struct broker *broker, const struct request_key *key, const s
     struct request *request = request_new(broker->requests, key);
     if (request == NULL)
         return false;
-    asking_begin(broker, request, envelope, version);
+    asking_begin(broker, request, envelope, version, rest);
     request->state = REQUEST_FOLLOWING;
     struct request *leader = cache_join(entry, request);
     leader->expected_at = at < leader->expected_at ? at : leader->expected_at;
@@ -87,7 +87,7 @@ static bool follow(struct broker *broker, const struct request_key *key, const s
 }
 
 bool sharing_take(struct broker *broker, const struct request_key *key, const struct port_message *message,
-                  struct version *version, struct cache_key *digest)
+                  struct version *version, const struct limit_rest *rest, struct cache_key *digest)
 {
     struct cache *cache = version->model->cache;
     struct text question = payload_bytes(&message->payloads[0]);
@@ -98,9 +98,9 @@ bool sharing_take(struct broker *broker, const struct request_key *key, const st
     if (entry == NULL)
         return false;
     if (!cache_answer(entry, now, &answer, &age))
-        return follow(broker, key, &message->envelope, version, entry);
+        return follow(broker, key, &message->envelope, version, rest, entry);
     struct envelope envelope = {.reply = {.age_us = age < MICROSECOND ? 1 : (uint64_t)(age / MICROSECOND)}};
-    asking_send_reply(broker, key, version, &envelope, &answer);
+    asking_send_reply(broker, key, version, rest, &envelope, &answer);
     repeating_answered_at_once(broker, &message->envelope, version, &answer, age);
     figures_shared(&version->figures);
     executions_shared(&version->executions, 0);

@@ -97,10 +97,12 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
 int64_t asking_time_needed(const struct version *version, const struct envelope *envelope);
 /* Takes a request in: all but its payload, and its place. */
 void asking_begin(struct broker *broker, struct request *request, const struct envelope *envelope,
-                  struct version *version);
-/* Sends a REPLY whose fields but `version` the caller has filled in. The payload stays the caller's. */
+                  struct version *version, const struct limit_rest *rest);
+/* Sends a REPLY whose fields but `version` and what tells of limits the caller has filled in. The payload
+ * stays the caller's. */
 void asking_send_reply(struct broker *broker, const struct request_key *key, const struct version *version,
-                       struct envelope *envelope, const struct payload *payload);
+                       const struct limit_rest *rest, struct envelope *envelope,
+                       const struct payload *payload);
 /* Ends a request whose answer nobody wants or has already. */
 void asking_forget(struct broker *broker, struct request *request);
 /* Gives back the memory of one that has ended and that no worker has any more. */
@@ -114,8 +116,10 @@ void asking_publish_catalog(struct broker *broker);
 void asking_bar(struct broker *broker);
 void asking_free(struct broker *broker);
 
-/* Routes the request and takes it in, or refuses it: no rate limit is in its way. */
-void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key);
+/* Routes the request and takes it in, or refuses it: no rate limit is in its way, and its answer tells the
+ * rest. */
+void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key,
+                    const struct limit_rest *rest);
 /* Why somebody takes back a request that arrived and ends at those times: nobody wants the answer any more,
  * or it comes too late. */
 enum failure asking_reason_of_cancel(int64_t arrived_at, int64_t deadline, int64_t now);
@@ -133,9 +137,13 @@ void limiting_free(struct broker *broker);
 void limiting_settle(struct broker *broker);
 /* From time to time: keys may have. */
 void limiting_look(struct broker *broker);
-/* Asks all rate limits of the request; some hold (broker->limited). True when it may come in. Else it is
- * refused, or waits for Redis and then either goes to asking_take_in or is refused. */
-bool limiting_lets(struct broker *broker, struct port_message *message, const struct request_key *key);
+/* Asks all rate limits of the request; some hold (broker->limited). True when it may come in, with *rest when
+ * limits hold for it, too. Else it is refused, or waits for Redis and then either goes to asking_take_in or
+ * is refused. */
+bool limiting_lets(struct broker *broker, struct port_message *message, const struct request_key *key,
+                   struct limit_rest *rest);
+/* What a REPLY tells of it. */
+void limiting_tell(const struct limit_rest *rest, struct envelope *envelope, int64_t now);
 /* True when it waits so. */
 bool limiting_has(const struct broker *broker, const struct request_key *key);
 /* Its asker takes it back; false when it does not wait. */
@@ -149,7 +157,7 @@ void limiting_leave(struct broker *broker, bool tell);
  * of an identical one; not when that will come too late. Else *digest is the name under which it is to lead.
  */
 bool sharing_take(struct broker *broker, const struct request_key *key, const struct port_message *message,
-                  struct version *version, struct cache_key *digest);
+                  struct version *version, const struct limit_rest *rest, struct cache_key *digest);
 /* Before a request ends without an answer: its place goes to the first of those that follow it. Returns the
  * one that now stands for what ends. */
 struct request *sharing_hand_over(struct broker *broker, struct request *request);

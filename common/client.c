@@ -373,6 +373,11 @@ static void on_reply(struct client *client, const struct envelope *envelope, str
                                    .compute_us = envelope->reply.compute_us,
                                    .batch_rows = envelope->reply.batch_rows,
                                    .age_us = envelope->reply.age_us,
+                                   .limit = envelope->reply.limit,
+                                   .quota = envelope->reply.quota,
+                                   .window_s = envelope->reply.window_s,
+                                   .left = envelope->reply.left,
+                                   .whole_s = envelope->reply.whole_s,
                                    .replayed = envelope->reply.replayed,
                                    .tag = envelope->reply.tag});
 }

@@ -14,11 +14,13 @@ struct client_answer {
     enum failure failure;    /* FAILURE_NONE: payload holds tensors */
     struct text message;     /* why, for people; on failure */
     uint64_t retry_after_ms; /* on failure; 0: not said */
-    struct text limit;       /* of FAILURE_RATE_LIMITED: which one, as "key"; empty: not said */
-    uint64_t quota;          /* and how much it lets through, */
-    uint64_t window_s;       /* in so many seconds */
-    struct text version;     /* who answered; on success */
-    const uint8_t *payload;  /* tensors (tensor.h); on success */
+    struct text limit; /* the rate limit that refused it, or on success the tightest, as "key"; empty: none */
+    uint64_t quota;    /* and how much it lets through, */
+    uint64_t window_s; /* in so many seconds; on success */
+    uint64_t left;     /* how much of that was left, */
+    uint64_t whole_s;  /* and in how many seconds all of it is there again */
+    struct text version;    /* who answered; on success */
+    const uint8_t *payload; /* tensors (tensor.h); on success */
     size_t payload_bytes;
     uint64_t queue_us;
     uint64_t compute_us;

@@ -88,6 +88,11 @@ static const char *read_request(struct wire_reader *reader, struct envelope *e)
     return NULL;
 }
 
+static bool take_limit(struct wire_reader *reader, struct text *limit)
+{
+    return wire_read_str(reader, LIMIT_NAME_MAX, limit) && is_word(*limit);
+}
+
 static uint32_t count_request_later(const struct envelope *e)
 {
     return e->request.once.length > 0 ? 3 : e->request.again ? 2 : e->request.address != 0;
@@ -143,23 +148,42 @@ static const char *read_reply(struct wire_reader *reader, struct envelope *e)
 
 static uint32_t count_reply_later(const struct envelope *e)
 {
-    return e->reply.replayed ? 2 : 0;
+    return e->reply.replayed ? 7 : e->reply.limit.length > 0 ? 5 : 0;
 }
 
 static void write_reply_later(struct wire_writer *writer, const struct envelope *e, uint32_t count)
 {
     (void)count;
-    wire_write_bool(writer, e->reply.replayed);
-    wire_write_text(writer, e->reply.tag);
+    wire_write_text(writer, e->reply.limit);
+    wire_write_uint(writer, e->reply.quota);
+    wire_write_uint(writer, e->reply.window_s);
+    wire_write_uint(writer, e->reply.left);
+    wire_write_uint(writer, e->reply.whole_s);
+    if (count > 5) {
+        wire_write_bool(writer, e->reply.replayed);
+        wire_write_text(writer, e->reply.tag);
+    }
 }
 
 static const char *read_reply_later(struct wire_reader *reader, struct envelope *e, uint32_t count)
 {
+    e->reply.limit = (struct text){0};
+    e->reply.quota = e->reply.window_s = e->reply.left = e->reply.whole_s = 0;
     e->reply.replayed = false;
     e->reply.tag = (struct text){0};
     if (count > 0)
-        TAKE(wire_read_bool(reader, &e->reply.replayed), "REPLY: replayed is no boolean");
+        TAKE(take_limit(reader, &e->reply.limit), "REPLY: limit is no word of at most 64 bytes");
     if (count > 1)
+        TAKE(wire_read_uint(reader, TIME_MAX, &e->reply.quota), "REPLY: quota is out of bounds");
+    if (count > 2)
+        TAKE(wire_read_uint(reader, TIME_MAX, &e->reply.window_s), "REPLY: window_s is out of bounds");
+    if (count > 3)
+        TAKE(wire_read_uint(reader, TIME_MAX, &e->reply.left), "REPLY: left is out of bounds");
+    if (count > 4)
+        TAKE(wire_read_uint(reader, TIME_MAX, &e->reply.whole_s), "REPLY: whole_s is out of bounds");
+    if (count > 5)
+        TAKE(wire_read_bool(reader, &e->reply.replayed), "REPLY: replayed is no boolean");
+    if (count > 6)
         TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->reply.tag),
              "REPLY: tag is no text of at most 512 bytes");
     return NULL;
@@ -202,8 +226,7 @@ static const char *read_reject_later(struct wire_reader *reader, struct envelope
     e->reject.quota = e->reject.window_s = 0;
     e->reject.replayed = false;
     if (count > 0)
-        TAKE(wire_read_str(reader, LIMIT_NAME_MAX, &e->reject.limit) && is_word(e->reject.limit),
-             "REJECT: limit is no word of at most 64 bytes");
+        TAKE(take_limit(reader, &e->reject.limit), "REJECT: limit is no word of at most 64 bytes");
     if (count > 1)
         TAKE(wire_read_uint(reader, TIME_MAX, &e->reject.quota), "REJECT: quota is out of bounds");
     if (count > 2)
@@ -330,7 +353,7 @@ struct later_fields {
 
 static const struct later_fields later_request = {3, count_request_later, write_request_later,
                                                   read_request_later};
-static const struct later_fields later_reply = {2, count_reply_later, write_reply_later, read_reply_later};
+static const struct later_fields later_reply = {7, count_reply_later, write_reply_later, read_reply_later};
 static const struct later_fields later_reject = {4, count_reject_later, write_reject_later,
                                                  read_reject_later};
 

@@ -95,9 +95,14 @@ struct envelope {
             uint64_t queue_us;
             uint64_t compute_us;
             uint32_t batch_rows;
-            uint64_t age_us; /* since the answer was computed; 0: it was computed for this request */
-            bool replayed;   /* it was given before, to a request of the same `once` */
-            struct text tag; /* of that one; empty unless replayed */
+            uint64_t age_us;   /* since the answer was computed; 0: it was computed for this request */
+            struct text limit; /* the tightest rate limit, as "key"; empty: there is none */
+            uint64_t quota;    /* how much it lets through, */
+            uint64_t window_s; /* in so many seconds, */
+            uint64_t left;     /* how much of that was left, */
+            uint64_t whole_s;  /* and in how many seconds all of it is there again */
+            bool replayed;     /* it was given before, to a request of the same `once` */
+            struct text tag;   /* of that one; empty unless replayed */
         } reply;
         struct {
             enum failure failure;

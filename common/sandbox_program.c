@@ -128,6 +128,7 @@ static void of_frontend(struct program *program, const struct config *config)
     sandbox_may_write(&program->sandbox, text(program, "%s/audit", config->state_directory));
     sandbox_may_write(&program->sandbox, text(program, "%s/predictions", config->state_directory));
     sandbox_may_write(&program->sandbox, text(program, "%s/failures.table", config->runtime_directory));
+    sandbox_may_write(&program->sandbox, text(program, "%s/key_uses.table", config->state_directory));
     may_read_beside(program, config->auth_keys_file);
     of_tokens(program, config);
 }

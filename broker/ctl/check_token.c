@@ -6,6 +6,9 @@
 #include "table.h"
 #include "token_settings.h"
 
+#include <errno.h>
+#include <stdlib.h>
+
 static const char *stands_for_file(const char *reference)
 {
     bool elsewhere = strncmp(reference, "env:", 4) == 0 || strncmp(reference, "credential:", 11) == 0;
@@ -26,6 +29,25 @@ static void check_secret(const char *name, const char *reference, size_t at_leas
     secret_free(secret);
 }
 
+/* Whether each certificate is any good the frontends find out when they ask the issuer. */
+static void check_authority(const char *path, struct config_errors *errors)
+{
+    char *line = NULL;
+    size_t capacity = 0;
+    bool any = false;
+    errno = 0;
+    FILE *file = fopen(path, "re");
+    while (file != NULL && !any && getline(&line, &capacity, file) != -1)
+        any = strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, "CERTIFICATE-----") != NULL;
+    if (file == NULL || errno != 0)
+        config_complain(errors, "token.ca_file: %s: %s", path, strerror(errno));
+    else if (!any)
+        config_complain(errors, "token.ca_file: %s: there is no certificate in it", path);
+    if (file != NULL)
+        fclose(file);
+    free(line);
+}
+
 static void warn_of_left_out(const struct check *check, struct config_errors *warnings)
 {
     for (const char *line = check->token_keys->left_out; *line != '\0';) {
@@ -42,6 +64,8 @@ void check_tokens(struct check *check)
     char reason[1024];
     check_secret("token.hs256_secret", config->token_hs256_secret, JWK_SECRET_BYTES_MIN, &check->errors);
     check_secret("token.introspection_secret", config->token_introspection_secret, 1, &check->errors);
+    if (*config->token_ca_file != '\0')
+        check_authority(config->token_ca_file, &check->errors);
     if (*config->token_jwks_file == '\0')
         return;
     unsigned algorithms = token_settings_algorithms(config->token_algorithms, &complaint) & JWK_PUBLIC;

@@ -256,8 +256,9 @@ static const struct command commands[] = {
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
      .text = "Nothing that is shown, or kept in auth.keys_file, can be used as a key. ID is public: it names "
              "the key in logs\n"
-             "and to the other verbs. Changes need no running Outrigger; frontends that run know them within "
-             "a second.\n",
+             "and to the other verbs. LAST USED may be a minute behind. Changes need no running Outrigger; "
+             "frontends that run\n"
+             "know them within a second.\n",
      .run = key_command},
     {.name = "key list",
      .summary = "the same",

@@ -184,7 +184,7 @@ static void show_key(const struct change *change, const struct api_key *key, con
         yyjson_mut_doc *document = say_new();
         yyjson_mut_val *root = yyjson_mut_doc_get_root(document);
         yyjson_mut_obj_add_strcpy(document, root, "key", text);
-        key_view_json(key, change->now, document, root);
+        key_view_json(key, NULL, change->now, document, root);
         say_json(document);
         return;
     }
@@ -195,22 +195,32 @@ static void show_key(const struct change *change, const struct api_key *key, con
         fprintf(stderr, "The one before is good until %s.\n", key_view_time(key->previous_until, until));
 }
 
+static void show_keys(const struct change *change)
+{
+    char path[4352];
+    snprintf(path, sizeof path, "%s/key_uses.table", change->config->state_directory);
+    struct key_uses *uses = key_uses_read(path); /* the frontends' */
+    if (change->arguments->json) {
+        yyjson_mut_doc *document = say_new();
+        yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, yyjson_mut_doc_get_root(document), "keys");
+        for (size_t i = 0; i < change->keys->count; i++)
+            key_view_json(&change->keys->keys[i], uses, change->now, document,
+                          yyjson_mut_arr_add_obj(document, list));
+        say_json(document);
+    } else {
+        key_view_print(change->keys, uses, change->now);
+    }
+    key_uses_free(uses);
+}
+
 /* ---- the verbs ---- */
 
 int key_command(const struct arguments *arguments)
 {
     struct change change;
     int status = begin_change(arguments, false, &change);
-    if (status == CTL_GOOD && arguments->json) {
-        yyjson_mut_doc *document = say_new();
-        yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, yyjson_mut_doc_get_root(document), "keys");
-        for (size_t i = 0; i < change.keys->count; i++)
-            key_view_json(&change.keys->keys[i], change.now, document,
-                          yyjson_mut_arr_add_obj(document, list));
-        say_json(document);
-    } else if (status == CTL_GOOD) {
-        key_view_print(change.keys, change.now);
-    }
+    if (status == CTL_GOOD)
+        show_keys(&change);
     end_change(&change);
     return status;
 }

@@ -26,8 +26,15 @@ const char *key_view_state(const struct api_key *key, int64_t now)
     return key->expires != 0 && key->expires <= now ? "expired" : is_rotating(key, now) ? "rotating" : "good";
 }
 
-void key_view_json(const struct api_key *key, int64_t now, yyjson_mut_doc *document, yyjson_mut_val *object)
+static int64_t last_used(const struct api_key *key, const struct key_uses *uses)
 {
+    return uses == NULL ? 0 : key_uses_last(uses, api_key_tenant(key->id));
+}
+
+void key_view_json(const struct api_key *key, const struct key_uses *uses, int64_t now,
+                   yyjson_mut_doc *document, yyjson_mut_val *object)
+{
+    int64_t used = last_used(key, uses);
     yyjson_mut_obj_add_strcpy(document, object, "id", key->id);
     yyjson_mut_obj_add_strcpy(document, object, "name", key->name);
     yyjson_mut_obj_add_str(document, object, "state", key_view_state(key, now));
@@ -39,6 +46,8 @@ void key_view_json(const struct api_key *key, int64_t now, yyjson_mut_doc *docum
     yyjson_mut_obj_add_int(document, object, "created", key->created);
     if (key->expires != 0)
         yyjson_mut_obj_add_int(document, object, "expires", key->expires);
+    if (used != 0)
+        yyjson_mut_obj_add_int(document, object, "last_used", used);
     if (is_rotating(key, now))
         yyjson_mut_obj_add_int(document, object, "previous_until", key->previous_until);
     api_key_limits_to_json(key, document, object);
@@ -59,9 +68,9 @@ static void add_limits(struct table *table, const struct api_key *key)
     table_cell(table, TONE_PLAIN, "%s", length == 0 ? "-" : text);
 }
 
-static void add_key(struct table *table, const struct api_key *key, int64_t now)
+static void add_key(struct table *table, const struct api_key *key, const struct key_uses *uses, int64_t now)
 {
-    char scopes[RIGHTS_TEXT_MAX], created[KEY_VIEW_TIME_MAX], expires[KEY_VIEW_TIME_MAX];
+    char scopes[RIGHTS_TEXT_MAX], time[KEY_VIEW_TIME_MAX];
     const char *state = key_view_state(key, now);
     table_cell(table, TONE_PLAIN, "%s", key->id);
     table_cell(table, TONE_PLAIN, "%s", key->name);
@@ -72,18 +81,19 @@ static void add_key(struct table *table, const struct api_key *key, int64_t now)
                "%s", state);
     table_cell(table, TONE_PLAIN, "%s", key->rights == 0 ? "-" : rights_text(key->rights, ',', scopes));
     table_cell(table, TONE_PLAIN, "%s", *key->models == '\0' ? "all" : key->models);
-    table_cell(table, TONE_PLAIN, "%s", key_view_time(key->created, created));
-    table_cell(table, TONE_PLAIN, "%s", key_view_time(key->expires, expires));
+    table_cell(table, TONE_PLAIN, "%s", key_view_time(key->created, time));
+    table_cell(table, TONE_PLAIN, "%s", key_view_time(key->expires, time));
+    table_cell(table, TONE_PLAIN, "%s", key_view_time(last_used(key, uses), time));
     add_limits(table, key);
 }
 
-void key_view_print(const struct api_keys *keys, int64_t now)
+void key_view_print(const struct api_keys *keys, const struct key_uses *uses, int64_t now)
 {
-    static const char *const heads[] = {"ID",     "NAME",    "STATE",   "SCOPES",
-                                        "MODELS", "CREATED", "EXPIRES", "LIMITS"};
+    static const char *const heads[] = {"ID",      "NAME",    "STATE",     "SCOPES", "MODELS",
+                                        "CREATED", "EXPIRES", "LAST USED", "LIMITS"};
     struct table *table = table_new(heads, COUNT_OF(heads));
     for (size_t i = 0; i < keys->count; i++)
-        add_key(table, &keys->keys[i], now);
+        add_key(table, &keys->keys[i], uses, now);
     table_print(table, stdout, say_coloured());
     table_free(table);
     if (keys->count == 0)

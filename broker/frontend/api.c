@@ -420,6 +420,15 @@ static void show_replay(const struct client_answer *answer, struct answer *writt
         written->id = answer->tag;
 }
 
+static void add_limit(const struct client_answer *answer, struct http_response *response)
+{
+    http_response_add_limit(response, &(struct http_limit){.name = answer->limit,
+                                                           .quota = answer->quota,
+                                                           .window_s = answer->window_s,
+                                                           .left = answer->left,
+                                                           .reset_s = answer->whole_s});
+}
+
 static void succeed(struct api_call *call, const struct client_answer *answer, struct http_response *response)
 {
     text_copy(answer->version, call->answered_version, sizeof call->answered_version);
@@ -441,6 +450,7 @@ static void succeed(struct api_call *call, const struct client_answer *answer, s
         remember_payload(&written, answer->payload, answer->payload_bytes);
     if (complaint == NULL) {
         add_age(answer, response);
+        add_limit(answer, response);
         return;
     }
     log_write(LOG_WARNING, call->id, "the answer of model %s cannot be read: %s", call->model->name,

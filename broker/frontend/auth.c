@@ -1,10 +1,11 @@
 /* auth: one decision for each request: who it is, and whether that may do what is asked.
  *
- *     call that is everybody's, or auth.required off ........................ go on, nobody is asked
- *     two credentials, or one in a query or a form .......................... 400 invalid_request
- *     nothing shown, and the web server has let nobody in ................... 401
- *     no key or token of anybody, or not any more ........................... 401 invalid_token, or 429
- *     somebody without the right that the call needs ........................ 403 insufficient_scope
+ *     auth.required off ..................................................... go on; a key says whose limits
+ * hold call that is everybody's .............................................. go on, nobody is asked two
+ * credentials, or one in a query or a form .......................... 400 invalid_request nothing shown, and
+ * the web server has let nobody in ................... 401 no key or token of anybody, or not any more
+ * ........................... 401 invalid_token, or 429 somebody without the right that the call needs
+ * ........................ 403 insufficient_scope
  *
  * (RFC 6750 section 3.) Why a credential is no good is told to nobody but the log: all causes have one
  * answer. A good one is never refused for the bad ones that came from the same address: behind one address
@@ -21,6 +22,7 @@
 #include "problem.h"
 #include "visitor.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -31,8 +33,9 @@ enum { AUTH_MAGIC = 0x0a07f001 };
 struct auth {
     unsigned magic;
     struct auth_context context;
-    struct key_ring *ring; /* NULL: nobody is asked */
-    struct failures *failures;
+    struct key_uses *uses; /* NULL: it could not be opened */
+    struct key_ring *ring;
+    struct failures *failures; /* NULL: nobody is asked */
     struct address_list proxies;
     unsigned web_rights;
     char web_models[IDENTITY_MODELS_MAX + 1];
@@ -62,6 +65,17 @@ static void read_config(struct auth *auth, const struct config *config)
     api_key_models_read(config->auth_web_server_models, auth->web_models, word);
 }
 
+static struct key_uses *open_uses(const struct config *config)
+{
+    char *path;
+    ENSURE(asprintf(&path, "%s/key_uses.table", config->state_directory) >= 0);
+    struct key_uses *uses = key_uses_open(path);
+    if (uses == NULL)
+        log_warning("%s: %s; when API keys are used is not kept", path, strerror(errno));
+    free(path);
+    return uses;
+}
+
 struct auth *auth_new(const struct auth_context *context)
 {
     const struct config *config = context->config;
@@ -70,11 +84,12 @@ struct auth *auth_new(const struct auth_context *context)
     auth->magic = AUTH_MAGIC;
     auth->context = *context;
     read_config(auth, config);
+    auth->uses = open_uses(config);
+    auth->ring = key_ring_new(config->auth_keys_file, auth->uses, context->loop, context->metrics);
     if (config->auth_required == 0) /* the supervisor has warned of that */
         return auth;
     ENSURE(asprintf(&path, "%s/failures.table", config->runtime_directory) >= 0);
     auth->failures = failures_new(path);
-    auth->ring = key_ring_new(config->auth_keys_file, context->loop, context->metrics);
     free(path);
     return auth;
 }
@@ -85,6 +100,7 @@ void auth_free(struct auth *auth)
         return;
     CHECK_OBJECT(auth, AUTH_MAGIC);
     key_ring_free(auth->ring);
+    key_uses_free(auth->uses);
     failures_free(auth->failures);
     address_list_free(&auth->proxies);
     auth->magic = 0;
@@ -227,6 +243,23 @@ static enum auth_next take_web_server(const struct asking *asking, struct text n
     return admit(asking);
 }
 
+/* Where nobody is asked whoever shows a key of ours is known by it all the same: for its limits, its turn in
+ * the queue and the audit log, not for what it may do. Of another text no more is known than that those who
+ * show the same are one. */
+static enum auth_next take_anybody(const struct asking *asking)
+{
+    struct identity *identity = asking->identity;
+    struct credential credential = {.kind = CREDENTIAL_NONE};
+    if (asking->request->credential_count > 0)
+        credential = credential_read(asking->request, false);
+    if (credential.kind != CREDENTIAL_KEY ||
+        key_ring_open(asking->auth->ring, credential.text, clock_wall() / SECOND, identity) != NULL)
+        identity->tenant = asking->request->tenant;
+    identity->rights = RIGHTS_ALL;
+    *identity->models = '\0';
+    return grant(asking, AUTH_OUTCOME_OPEN);
+}
+
 /* ---- the decision ---- */
 
 static enum auth_next decide(const struct asking *asking)
@@ -251,11 +284,8 @@ enum auth_next auth_request(struct auth *auth, const struct http_request *reques
 {
     CHECK_OBJECT(auth, AUTH_MAGIC);
     struct asking asking = {auth, request, call_right(called->call), identity, response};
-    if (auth->ring == NULL) {
-        identity->rights = RIGHTS_ALL;
-        identity->tenant = request->tenant;
-        return grant(&asking, AUTH_OUTCOME_OPEN);
-    }
+    if (auth->failures == NULL)
+        return take_anybody(&asking);
     if (asking.right == RIGHT_NONE ||
         (asking.right == RIGHT_METRICS && visitor_is_local(request, &auth->proxies)))
         return grant(&asking, AUTH_OUTCOME_OPEN);

@@ -236,6 +236,8 @@ void exchange_keep_answer(struct exchange *exchange, const struct client_answer 
     exchange->answer.version =
         text_of(text_copy(answer->version, exchange->answer_version, sizeof exchange->answer_version));
     exchange->answer.tag = text_of(text_copy(answer->tag, exchange->answer_tag, sizeof exchange->answer_tag));
+    exchange->answer.limit =
+        text_of(text_copy(answer->limit, exchange->answer_limit, sizeof exchange->answer_limit));
     exchange->answer.message = (struct text){0};
 }
 

@@ -16,6 +16,7 @@ struct exchange {
     struct client_answer answer;  /* the rest of it */
     char answer_version[PROTOCOL_NAME_MAX + 1];
     char answer_tag[HTTP_ID_MAX + 1];
+    char answer_limit[HTTP_LIMIT_MAX + 1];
     struct exchange *next; /* in its store */
 };
 

@@ -12,10 +12,13 @@
 #include "utf8.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <strings.h>
 #include <sys/random.h>
 #include <time.h>
+
+enum { SPREAD_SHARE = 4 }; /* Retry-After is up to a fourth longer than it must be */
 
 /* ---- request ids ---- */
 
@@ -39,10 +42,14 @@ static uint64_t mix(uint64_t value)
     return value ^ value >> 31;
 }
 
-static void make_id(struct http_ids *ids, char id[HTTP_ID_MAX + 1])
+static uint64_t draw(struct http_ids *ids)
+{
+    return mix(ids->seed + ++ids->count * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+static void make_id(uint64_t number, char id[HTTP_ID_MAX + 1])
 {
     static const char hexadecimal[] = "0123456789abcdef";
-    uint64_t number = mix(ids->seed + ++ids->count * UINT64_C(0x9e3779b97f4a7c15));
     for (int i = 0; i < 16; i++)
         id[i] = hexadecimal[number >> (60 - 4 * i) & 15];
     id[16] = '\0';
@@ -321,12 +328,12 @@ static const char *read_parameter(struct http_request *request, const char *para
 
 void http_request_read(struct http_request *request, char *const *parameters, struct http_ids *ids)
 {
-    *request = (struct http_request){.content_length = -1, .parameters = parameters};
+    *request = (struct http_request){.content_length = -1, .lot = draw(ids), .parameters = parameters};
     const char *uri = NULL;
     for (; *parameters != NULL; parameters++)
         uri = read_parameter(request, *parameters, uri);
     if (request->id[0] == '\0')
-        make_id(ids, request->id);
+        make_id(request->lot, request->id);
     if (uri == NULL)
         set_fault(request, 400, "the web server sends no REQUEST_URI");
     else
@@ -366,6 +373,7 @@ void http_response_begin(struct http_response *response, const struct http_reque
     output_clear(&body);
     *response = (struct http_response){.status = 200, .content_type = "application/json", .body = body};
     memcpy(response->id, request->id, sizeof response->id);
+    response->lot = request->lot;
     response->head_only = request->method == HTTP_HEAD;
     response->oip = is_oip(request->path);
     if (request->accept_encoding.length > 0)
@@ -386,6 +394,20 @@ void http_response_add_header(struct http_response *response, const char *name, 
     int length = snprintf(response->extra + used, room, "%s: %s\r\n", name, value);
     if (length < 0 || (size_t)length >= room)
         response->extra[used] = '\0';
+}
+
+void http_response_add_limit(struct http_response *response, const struct http_limit *limit)
+{
+    char value[HTTP_LIMIT_MAX + 64];
+    if (limit->name.length == 0 || limit->name.length > HTTP_LIMIT_MAX)
+        return;
+    int name = (int)limit->name.length;
+    snprintf(value, sizeof value, "\"%.*s\";q=%" PRIu64 ";w=%" PRIu64, name, limit->name.at, limit->quota,
+             limit->window_s);
+    http_response_add_header(response, "RateLimit-Policy", value);
+    snprintf(value, sizeof value, "\"%.*s\";r=%" PRIu64 ";t=%" PRIu64, name, limit->name.at, limit->left,
+             limit->reset_s);
+    http_response_add_header(response, "RateLimit", value);
 }
 
 const char *http_reason(int status)
@@ -449,6 +471,13 @@ static void add_number_line(char *head, size_t *length, const char *name, uint64
     add_line(head, length, name, digits + at);
 }
 
+uint64_t http_spread(uint64_t seconds, uint64_t lot)
+{
+    uint64_t most = seconds / SPREAD_SHARE;
+    uint64_t later = lot % (most < 1 ? 2 : most + 1);
+    return seconds > UINT64_MAX - later ? UINT64_MAX : seconds + later;
+}
+
 /* What tells of the body. A 304 has none, and must not tell of another than the one that it spares. */
 static void add_content_lines(const struct http_response *response, char *head, size_t *length)
 {
@@ -474,7 +503,7 @@ size_t http_response_head(const struct http_response *response, char head[HTTP_H
     if (response->encoding != ENCODING_IDENTITY)
         add_line(head, &length, "Content-Encoding: ", encoding_name(response->encoding));
     if (response->retry_after > 0)
-        add_number_line(head, &length, "Retry-After: ", response->retry_after);
+        add_number_line(head, &length, "Retry-After: ", http_spread(response->retry_after, response->lot));
     if (response->allow != NULL)
         add_line(head, &length, "Allow: ", response->allow);
     size_t extra = strlen(response->extra);

@@ -13,7 +13,8 @@ enum {
     HTTP_TRACEPARENT = 55, /* bytes of a traceparent (W3C Trace Context section 3.2) */
     HTTP_BODY_PADDING = 4, /* bytes behind a body that the reader of JSON wants to be able to write to */
     HTTP_HEADER_MAX = 64,  /* bytes of a header's name that is looked for */
-    HTTP_EXTRA_MAX = 256,  /* bytes of further header lines of a response */
+    HTTP_LIMIT_MAX = 32,   /* bytes of the name of a rate limit */
+    HTTP_EXTRA_MAX = 512,  /* bytes of further header lines of a response; all that an answer has fit */
     HTTP_POLICY_MAX = 512, /* bytes of those that a page has */
     HTTP_HEAD_MAX = 1536   /* bytes that http_response_head never exceeds */
 };
@@ -34,7 +35,8 @@ enum http_method {
 #undef X
 };
 
-/* Where request ids come from that the client does not give: one for each process, owned by its main. */
+/* Where request ids come from that the client does not give, and the lots of requests: one for each process,
+ * owned by its main. */
 struct http_ids {
     uint64_t seed;
     uint64_t count;
@@ -57,6 +59,7 @@ struct http_request {
     int64_t content_length;       /* bytes; -1: not said */
     char id[HTTP_ID_MAX +
             1]; /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */
+    uint64_t lot;                           /* a random number for this request */
     char traceparent[HTTP_TRACEPARENT + 1]; /* "" when there is none or it is not valid */
     uint64_t
         tenant; /* who asks, by a hash of the API key (X-API-Key, else Authorization); 0: none was shown */
@@ -95,7 +98,8 @@ struct http_response {
     const char *content_type; /* constant */
     const char *kind;     /* constant, NULL: success; the label of what went wrong (protocol.h's failures) */
     const char *allow;    /* constant, NULL: no such header */
-    uint64_t retry_after; /* seconds; 0: no such header */
+    uint64_t retry_after; /* seconds, at least; http_spread says what is written; 0: no such header */
+    uint64_t lot;         /* the request's */
     const char *cache_control; /* constant, NULL: no-store */
     const char *policy; /* header lines of a page, each ended by CR LF; at most HTTP_POLICY_MAX bytes */
     char extra[HTTP_EXTRA_MAX]; /* further header lines, each ended by CR LF */
@@ -114,9 +118,21 @@ void http_response_free(struct http_response *response);
 /* Adds "name: value" to the further header lines; left out when there is no room. `value` holds no CR or LF.
  */
 void http_response_add_header(struct http_response *response, const char *name, const char *value);
+/* A rate limit as clients are told of it: so much of the quota in window_s seconds is left. */
+struct http_limit {
+    struct text name; /* letters and _, at most HTTP_LIMIT_MAX; empty: nothing is told */
+    uint64_t quota, window_s, left;
+    uint64_t reset_s; /* until there is more of it: all, or as much as was asked for where that is not left */
+};
+/* RateLimit-Policy and RateLimit of draft-ietf-httpapi-ratelimit-headers-10. */
+void http_response_add_limit(struct http_response *response, const struct http_limit *limit);
 /* Writes the CGI header block, Content-Length and all, with the empty line that ends it. Returns its length;
  * `head` has room for HTTP_HEAD_MAX bytes. The body is to be sent after it unless head_only. */
 size_t http_response_head(const struct http_response *response, char head[HTTP_HEAD_MAX]);
+
+/* What Retry-After says where it must be at least so many seconds: up to a fourth, or a second, more, by the
+ * lot. Those who were refused together do not come back together. */
+uint64_t http_spread(uint64_t seconds, uint64_t lot);
 
 /* "Not Found"; "Error" for a status that we never send. */
 const char *http_reason(int status);

@@ -30,7 +30,8 @@ struct key_ring {
     char *path;
     struct loop *loop;
     struct loop_timer timer;
-    struct series *gauge; /* NULL: not counted */
+    struct key_uses *uses; /* NULL: not noted */
+    struct series *gauge;  /* NULL: not counted */
     struct api_key_sha256 *sha256;
     struct file_stamp stamp;
     pthread_mutex_t lock; /* guards the pointer, not what it points to */
@@ -110,11 +111,13 @@ static void look_again(void *self)
 
 /* ---- life ---- */
 
-struct key_ring *key_ring_new(const char *path, struct loop *loop, struct metrics *metrics)
+struct key_ring *key_ring_new(const char *path, struct key_uses *uses, struct loop *loop,
+                              struct metrics *metrics)
 {
     struct key_ring *ring = object_alloc(sizeof *ring);
     ring->magic = RING_MAGIC;
     ring->path = object_strdup(path);
+    ring->uses = uses;
     ring->loop = loop;
     ring->sha256 = api_key_sha256_new();
     ring->gauge = metrics == NULL ? NULL : metrics_series(metrics, METRIC_API_KEYS, NULL, NULL, NULL);
@@ -186,5 +189,7 @@ const char *key_ring_open(struct key_ring *ring, struct text text, int64_t secon
     struct snapshot *snapshot = acquire(ring);
     const char *why = compare(ring, snapshot->keys, text, second, identity);
     release(snapshot);
+    if (why == NULL && ring->uses != NULL)
+        key_uses_note(ring->uses, identity->tenant, second);
     return why;
 }

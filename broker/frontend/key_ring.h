@@ -3,13 +3,16 @@
 #define OUTRIGGER_KEY_RING_H
 
 #include "identity.h"
+#include "key_uses.h"
 #include "loop.h"
 #include "metrics.h"
 
 struct key_ring;
 /* Reads the file, and with a loop looks twice a second whether it is another. What is wrong with it is
- * logged: then the keys are what they were, none at the beginning. `metrics` may be NULL. Never NULL. */
-struct key_ring *key_ring_new(const char *path, struct loop *loop, struct metrics *metrics);
+ * logged: then the keys are what they were, none at the beginning. `metrics` may be NULL. What is opened is
+ * noted in `uses` (NULL: nowhere), which stays the caller's. Never NULL. */
+struct key_ring *key_ring_new(const char *path, struct key_uses *uses, struct loop *loop,
+                              struct metrics *metrics);
 void key_ring_free(struct key_ring *ring);
 /* Reads the file now if it is another; what the loop does by itself. The loop's thread alone. */
 void key_ring_look(struct key_ring *ring);

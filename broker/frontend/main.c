@@ -132,21 +132,31 @@ static void flush_predictions(void *self)
                    flush_predictions, program);
 }
 
-/* A sandbox lets in to what is there when it begins. Whoever cannot make them says so when it needs them. */
-static void make_places(const struct config *config)
+static void make_folder(const char *above, const char *name)
 {
-    static const char *const folders[] = {"audit", "predictions"};
     char *path;
-    for (size_t i = 0; i < COUNT_OF(folders); i++) {
-        ENSURE(asprintf(&path, "%s/%s", config->state_directory, folders[i]) >= 0);
-        (void)process_make_directory(path, 0750);
-        free(path);
-    }
-    ENSURE(asprintf(&path, "%s/failures.table", config->runtime_directory) >= 0);
+    ENSURE(asprintf(&path, "%s/%s", above, name) >= 0);
+    (void)process_make_directory(path, 0750);
+    free(path);
+}
+
+static void make_file(const char *above, const char *name)
+{
+    char *path;
+    ENSURE(asprintf(&path, "%s/%s", above, name) >= 0);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd != -1)
         close(fd);
     free(path);
+}
+
+/* A sandbox lets in to what is there when it begins. Whoever cannot make them says so when it needs them. */
+static void make_places(const struct config *config)
+{
+    make_folder(config->state_directory, "audit");
+    make_folder(config->state_directory, "predictions");
+    make_file(config->runtime_directory, "failures.table");
+    make_file(config->state_directory, "key_uses.table");
 }
 
 static void keep_predictions(struct program *program, const struct config *config, const char *name)

@@ -194,6 +194,8 @@ static void begin_responses(struct output *out)
                            "\"200\":{\"description\":\"the answer\",\"headers\":{"
                            "\"X-Request-Id\":{\"$ref\":\"#/components/headers/X-Request-Id\"},"
                            "\"Server-Timing\":{\"$ref\":\"#/components/headers/Server-Timing\"},"
+                           "\"RateLimit-Policy\":{\"$ref\":\"#/components/headers/RateLimit-Policy\"},"
+                           "\"RateLimit\":{\"$ref\":\"#/components/headers/RateLimit\"},"
                            "\"Age\":{\"$ref\":\"#/components/headers/Age\"},"
                            "\"Idempotency-Replayed\":{\"$ref\":\"#/components/headers/"
                            "Idempotency-Replayed\"}},\"content\":{\"application/json\":{\"schema\":");

@@ -15,7 +15,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { DETAIL_MAX = 1024, LIMIT_NAME_MAX = 32, LIMIT_VALUE_MAX = 96 };
+enum { DETAIL_MAX = 1024 };
 
 bool problem_faults_full(const struct problem_faults *faults)
 {
@@ -226,13 +226,8 @@ void problem_failure(struct http_response *response, enum failure failure, struc
 void problem_rate_limited(struct http_response *response, struct text message, uint64_t retry_after_ms,
                           struct text limit, uint64_t quota, uint64_t window_s)
 {
-    char value[LIMIT_VALUE_MAX];
     problem_failure(response, FAILURE_RATE_LIMITED, message, retry_after_ms);
-    if (limit.length == 0 || limit.length > LIMIT_NAME_MAX)
-        return;
-    int name = (int)limit.length;
-    snprintf(value, sizeof value, "\"%.*s\";q=%" PRIu64 ";w=%" PRIu64, name, limit.at, quota, window_s);
-    http_response_add_header(response, "RateLimit-Policy", value);
-    snprintf(value, sizeof value, "\"%.*s\";r=0;t=%" PRIu64, name, limit.at, response->retry_after);
-    http_response_add_header(response, "RateLimit", value);
+    http_response_add_limit(
+        response, &(struct http_limit){
+                      .name = limit, .quota = quota, .window_s = window_s, .reset_s = response->retry_after});
 }

@@ -1,12 +1,12 @@
-"""Bearer tokens through the whole of Outrigger, behind a web server: tokens of PyJWT, an issuer in Python that is slow,
-rotates, and goes away. What is said of each token alone is in test_tokens.py."""
+"""Bearer tokens through the whole of Outrigger, behind a web server: tokens of PyJWT, an issuer in Python, behind TLS by an
+authority of its own, that is slow, rotates, and goes away. What is said of each token alone is in test_tokens.py."""
 import json
 import threading
 import unittest
 
 from expectations import held_out
 from stack import Stack
-from test_tokens import AUDIENCE, EC, ISSUER, OTHER_EC, RSA, Server, claims, jwk, sign
+from test_tokens import AUDIENCE, EC, ISSUER, OTHER_EC, RSA, Authority, Server, claims, jwk, sign
 
 BODY = json.dumps({"features": held_out("cancer-logistic").features[0]})
 ROWS = json.dumps({"instances": held_out("cancer-logistic").features * 5})  # for the side lane
@@ -27,12 +27,13 @@ class Bearer(unittest.TestCase):
                 return 500, {}, b""
             return 200, {}, json.dumps(cls.active if b"bad" not in body else {"active": False}).encode()
 
-        cls.issuer = Server(answer)
+        secret, authority = cls.secret(), Authority(cls.folder.name)
+        cls.issuer = Server(answer, context=authority.context())
         cls.stack = Stack(web="nginx", models=["cancer-logistic"], settings={
             "auth.required": "true", "token.issuer": ISSUER, "token.audience": AUDIENCE,
             "token.jwks_url": cls.issuer.url("/keys"), "token.jwks_floor_s": "1",
             "token.introspection_url": cls.issuer.url("/introspect"), "token.introspection_client_id": "outrigger",
-            "token.introspection_secret": cls.secret(), "token.fetch_timeout_ms": "20000",
+            "token.introspection_secret": secret, "token.ca_file": authority.file, "token.fetch_timeout_ms": "20000",
             "frontend.request_timeout_ms": "3000"})
         cls.stack.start()
 

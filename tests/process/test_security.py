@@ -1,5 +1,6 @@
 """What a reviewer can test from outside, line by line: each sends its requests through a real web server, holds what comes
 back against what must, and adds a row to a table that is printed at the end."""
+import gzip
 import hashlib
 import hmac
 import json
@@ -19,8 +20,8 @@ import unittest
 from cryptography.hazmat.primitives import serialization
 
 from expectations import held_out
-from stack import BIN, PATIENCE, ROOT, Stack
-from test_tokens import AUDIENCE, EC, ISSUER, OTHER_RSA, RSA, b64, claims, jwk, sign
+from stack import BIN, PATIENCE, ROOT, SANITIZED, Stack
+from test_tokens import AUDIENCE, EC, ISSUER, OTHER_RSA, RSA, Server, b64, claims, jwk, sign
 
 ROW = held_out("cancer-logistic").features[0]
 GOOD = json.dumps({"features": ROW}).encode()
@@ -159,6 +160,23 @@ class Input(Lines):
         self.assertEqual(self.refused((400, 413), "POST", PREDICT, many[:MIB - 10])[0], 400)
         self.row("very many keys", "an object of 1 MiB of keys", 400)
 
+    def test_shapes_that_cannot_be(self):
+        workers = self.workers()
+        shapes = ([4294967296, 4294967296], [-1, 30], [9223372036854775807, 2], [18446744073709551616, 1], [0, 30], [1, 31],
+                  [1, 1.5], ["1", 30], [1] * 65, [30])
+        for shape in shapes:
+            body = {"inputs": [{"name": "features", "datatype": "FP32", "shape": shape, "data": ROW}]}
+            status, _, content = self.ask("POST", "/v2/models/cancer-logistic/infer", json.dumps(body))
+            self.assertEqual(status, 400, (shape, content))
+        binary = json.dumps({"inputs": [{"name": "features", "datatype": "FP32", "shape": [1 << 40, 30],
+                                         "parameters": {"binary_data_size": 120}}]}).encode()
+        status, _, content = self.ask("POST", "/v2/models/cancer-logistic/infer", binary + bytes(120),
+                                      {"Inference-Header-Content-Length": str(len(binary))})
+        self.assertEqual(status, 400, content)
+        self.assertEqual(self.workers(), workers)
+        self.row("shapes that cannot be", "products that overflow, negative, 65 dimensions, no numbers, not as many as there are values",
+                 "400 each; no worker noticed")
+
     def test_names_of_models(self):
         workers = self.workers()
         names = {"..%2f..%2fetc%2fpasswd": (400, 404), "%00": (400, 404), "a" * 300: (404, 400), "%E2%80%A4%E2%80%A4": (404, 400),
@@ -247,7 +265,7 @@ class Answers(Lines):
         """Other spellings are other paths, and no header speaks for another."""
         for path in (PREDICT + "/", PREDICT.upper(), PREDICT + ";a=b", PREDICT + "%20", "//api/v1/predict"):
             self.assertIn(self.ask("POST", path, GOOD)[0], (400, 404), path)
-        self.row("other spellings of a path", "with / behind, in capitals, ;a=b, %20, //", "404 each")
+        self.row("other spellings of a path", "with / behind, in capitals, ;a=b, %20, //", "404 each (with a wrong key: below)")
         self.assertIn(raw(self.stack, f"HEAD {PREDICT} HTTP/1.0\r\nHost: a")[0], (405,))
         self.row("HTTP/1.0, HEAD", "HEAD predict over HTTP/1.0", 405)
 
@@ -303,8 +321,10 @@ class Who(Lines):
                     f"Authorization: Bearer {key}\r\nAuthorization: Bearer {key}\r\nContent-Length: {len(GOOD)}", GOOD)
         self.assertEqual(twice[0], 400)
         self.assertEqual(told[0], "400")
-        self.row("two credentials", "X-API-Key and Authorization; ?access_token=; Authorization twice",
-                 f"{told[0]}; {told[1]}; {twice[0]}")
+        form = self.ask("POST", PREDICT, f"access_token={key}", {"Content-Type": "application/x-www-form-urlencoded"})[0]
+        self.assertEqual(form, 400)
+        self.row("two credentials, or one where none belongs", "X-API-Key and Authorization; ?access_token=; Authorization twice; in a form",
+                 f"{told[0]}; {told[1]}; {twice[0]}; {form}")
 
     def test_an_idempotency_key_is_ones_own(self):
         keys = [self.key("one"), self.key("two")]
@@ -353,13 +373,24 @@ class Who(Lines):
         kept = (self.stack.directory / "state/keys.json").read_text()
         self.assertNotIn(key[17:], kept)
         self.assertIn(hashlib.sha256(key.encode()).hexdigest(), kept)
+        listed = json.loads(self.stack.outrigger("key", "--json").stdout)["keys"]
+        self.assertGreater({one["name"]: one.get("last_used", 0) for one in listed}["a key"], 0)
+        page = self.stack.request("GET", "/metrics")[2] + self.ask("POST", PREDICT, b"{", JSON | {"X-API-Key": key})[2]
+        places = [path for path in self.stack.directory.rglob("*") if path.is_file() and key[17:].encode() in path.read_bytes()]
+        places += [pid for pid in self.stack.pids() for name in ("environ", "cmdline")
+                   if key[17:].encode() in pathlib.Path(f"/proc/{pid}/{name}").read_bytes()]
+        self.assertEqual((places, key[17:].encode() in page), ([], False))
+        typo = key[:-1] + ("a" if key[-1] != "a" else "b")
+        self.assertEqual(self.ask("POST", PREDICT, GOOD, JSON | {"X-API-Key": typo})[0], 401)
         new = self.stack.outrigger("key", "rotate", "a key").stdout.strip()
         self.stack.wait(lambda: self.ask("POST", PREDICT, GOOD, JSON | {"X-API-Key": new})[0] == 200, "the new one is unknown")
         self.assertEqual(self.ask("POST", PREDICT, GOOD, JSON | {"X-API-Key": key})[0], 200)
         self.stack.outrigger("key", "revoke", "a key")
         self.stack.wait(lambda: all(self.ask("POST", PREDICT, GOOD, JSON | {"X-API-Key": one})[0] == 401 for one in (key, new)),
                         "still good")
-        self.row("API keys", "add, rotate, revoke; keys.json", "SHA-256 alone in the file; both good after rotate; 401 after revoke")
+        self.row("API keys", "add, a typo, key list, rotate, revoke; keys.json",
+                 "SHA-256 alone in the file; 401; when it was last used; both good after rotate; 401 after revoke")
+        self.row("where a key is not", "every file of the service, logs, metrics, an error's body, environments, command lines", "nowhere")
 
     def test_what_is_not_on_the_public_route(self):
         told = [self.ask("GET", path)[0] for path in ("/admin", "/healthz", "/api/v1/admin", "/metrics")]
@@ -374,24 +405,233 @@ class Who(Lines):
         with Stack(web="nginx", models=["cancer-logistic"], settings={"limit.address_rows_per_s": "1",
                                                                        "limit.address_burst_s": "3600"}) as stack:
             told = []
+            batch, left = PREDICT.replace("/predict", "/batch-predict"), []
             for headers in [{}] * 3 + [{"X-Forwarded-For": "10.1.2.3"}, {"X_Forwarded_For": "10.1.2.4"}, {"Forwarded": "for=10.1.2.5"}]:
-                status, answer, _ = stack.request("POST", PREDICT.replace("/predict", "/batch-predict"), rows, JSON | headers)
+                status, answer, _ = stack.request("POST", batch, rows, JSON | headers)
                 told.append(status)
+                self.assertEqual(answer["ratelimit-policy"], '"address_rows";q=3600;w=3600')
+                left.append(int(re.match(r'"address_rows";r=(\d+);t=\d+$', answer["ratelimit"])[1]))
             self.assertEqual(told, [200] * 3 + [429] * 3)
-            self.assertGreaterEqual(int(answer["retry-after"]), 1)
-            self.assertIn("q=", answer["ratelimit-policy"])
-            self.assertIn("r=0", answer["ratelimit"])
-        self.row("a limit for each address", "3600 rows may come, in three requests; three more with X-Forwarded-For, X_Forwarded_For, Forwarded",
-                 f"200 each; 429 each, Retry-After: {answer['retry-after']}, RateLimit-Policy: {answer['ratelimit-policy']}, "
-                 f"RateLimit: {answer['ratelimit']}")
+            self.assertTrue(2400 <= left[0] < 3600 and 1200 <= left[1] < 2400 and left[2] < 1200 and left[3:] == [0] * 3, left)
+            after = [(int(answer["ratelimit"].rpartition("=")[2]), int(answer["retry-after"])) for _, answer, _ in
+                     (stack.request("POST", batch, rows, JSON) for _ in range(20))]
+            self.assertTrue(all(1 <= least <= said <= least * 5 // 4 for least, said in after), after)
+            self.assertGreater(len({said - least for least, said in after}), 1)
+            for spelling in ("/", ";a=b", "%20"):
+                self.assertEqual(stack.request("POST", batch + spelling, rows, JSON)[0], 404)
+            self.assertEqual(stack.request("POST", batch.upper(), rows, JSON)[0], 404)
+            one = raw(stack, f"POST {batch} HTTP/1.0\r\nHost: a\r\nContent-Type: application/json\r\n"
+                      f"Content-Length: {len(rows)}", rows.encode())
+            self.assertEqual(one[0], 429)
+        self.row("a limit for each address", "3600 rows may come, in three requests; three more with X-Forwarded-For, its twin with _, "
+                 "Forwarded; over HTTP/1.0; with / behind, ;a=b, %20, in capitals",
+                 f"200 each, RateLimit: r={left[0]}, {left[1]}, {left[2]}; 429 each, Retry-After: {answer['retry-after']}, "
+                 f"RateLimit-Policy: {answer['ratelimit-policy']}, RateLimit: {answer['ratelimit']}; 429; 404 each")
+        self.row("Retry-After is another for each", "20 that are refused", f"{min(said - least for least, said in after)} to "
+                 f"{max(said - least for least, said in after)} s more than must be")
 
     def test_the_audit_log_holds(self):
         self.refused(401, "POST", PREDICT, GOOD)
         self.stack.wait(lambda: '"status":401' in self.stack.outrigger("audit", "show", "--json").stdout, "no line")
         self.assertEqual(self.stack.outrigger("audit", "verify").returncode, 0)
         shown = self.stack.outrigger("audit", "show", "--json").stdout
-        self.assertNotIn(str(ROW[0]), shown)
+        self.assertNotRegex(shown, rf"{re.escape(str(ROW[0]))}\W+{re.escape(str(ROW[1]))}")    # one alone may be part of a time
         self.row("the audit log", "a refused prediction; outrigger audit verify", "who, what, decision, no payload; every chain is whole")
+
+
+class Busy(Lines):
+    """A model that takes half a second, with room for one that waits; and who guesses keys."""
+    settings = {"auth.required": "true"}
+    sum = "/api/v1/models/sum/predict"
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        model = pathlib.Path(folder.name) / "models/sum"
+        (model / "1").mkdir(parents=True)
+        (model / "1/model.echo").write_text("features = 2;\nbatch = 1;\ncall_us = 500000;\n")
+        (model / "model.conf").write_text("queue = { max_rows = 1; };\n")
+        for path in (folder.name, model.parent):
+            os.chmod(path, 0o755)
+        file = f"auth.keys_file={folder.name}/keys.json"   # made before: trying it would be a wrong one, until it is known
+        cls.key = subprocess.run([BIN / "outrigger", "key", "add", "k", "-s", file, "-s", f"runtime_directory={folder.name}"],
+                                 text=True, capture_output=True, check=True).stdout.strip()
+        cls.headers = JSON | {"X-API-Key": cls.key}
+        cls.stack = Stack(web="nginx", models=model.parent, settings=cls.settings | dict([file.split("=")]))
+        cls.stack.__enter__()
+
+    def test_more_than_there_is_room_for(self):
+        answers, body = [], json.dumps({"features": [1, 2]})
+
+        def ask():
+            client = self.stack.client()
+            answers.append(client.request("POST", self.sum, body, self.headers)[:2])
+            client.close()
+        threads = [threading.Thread(target=ask) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        refused = [int(answer["retry-after"]) for status, answer in answers if status == 503]
+        self.assertEqual({status for status, _ in answers}, {200, 503})
+        self.assertTrue(all(seconds >= 1 for seconds in refused))
+        self.row("a full queue", "16 requests at once to a model with room for one that waits",
+                 f"{len(refused)} are 503 with Retry-After, the others 200")
+
+    def test_a_deadline_that_passes(self):
+        status = self.refused(504, "POST", self.sum, json.dumps({"features": [1, 2], "timeout_ms": 50}), self.headers)[0]
+        tensors = {"inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}],
+                   "parameters": {"timeout": 50000}}
+        oip, _, content = self.ask("POST", "/v2/models/sum/infer", json.dumps(tensors), self.headers)
+        self.assertEqual((oip, json.loads(content)["error"]), (504, "Request timeout expired"))
+        self.row("a deadline that passes", "timeout_ms 50 of a model that takes 500; the same of /v2 (where Triton says 503)",
+                 f"{status}; {oip}")
+
+    def test_guessing(self):
+        """Wrong keys are counted by address, whatever the request calls itself; a good key is not refused for them."""
+        wrong = lambda: self.ask("POST", self.sum, b"{", JSON | {"X-API-Key": "ork_wrong"})
+        told = [wrong()[0] for _ in range(20)]
+        status, answer, _ = wrong()
+        self.assertEqual((told, status), ([401] * 20, 429))
+        self.assertGreaterEqual(int(answer["retry-after"]), 1)
+        for headers in ({"X-Forwarded-For": "10.1.2.3"}, {"X_Forwarded_For": "10.1.2.3"}, {"Forwarded": "for=10.1.2.3"},
+                        {"X-Real-IP": "10.1.2.3"}, {"Authorization": "Bearer ork_wrong"}):
+            keyed = JSON | headers | ({} if "Authorization" in headers else {"X-API-Key": "ork_wrong"})
+            self.assertEqual(self.ask("POST", self.sum, b"{", keyed)[0], 429, headers)
+        for path in (self.sum + "/", self.sum.upper(), self.sum + ";a=b", self.sum + "%20", "//api/v1/models"):
+            self.assertIn(self.ask("POST", path, b"{", JSON | {"X-API-Key": "ork_wrong"})[0], (404, 429), path)
+        for line in (f"POST {self.sum} HTTP/1.0", "HEAD /api/v1/models HTTP/1.0", "HEAD /api/v1/models HTTP/1.1",
+                     "GET /api/v1/models HTTP/1.0"):
+            got = raw(self.stack, f"{line}\r\nHost: a\r\nConnection: close\r\nX-API-Key: ork_wrong\r\nContent-Length: 0")
+            self.assertEqual(got[0], 429, line)
+            none = raw(self.stack, f"{line}\r\nHost: a\r\nConnection: close\r\nX_API_Key: {self.key}\r\nContent-Length: 0")
+            self.assertEqual(none[0], 401, line)    # the twin of a header is not that header: nginx drops it
+        self.assertEqual(self.ask("GET", "/api/v1/models", None, {"X-API-Key": self.key})[0], 200)
+        self.row("guessing keys", "20 wrong ones, one more; with X-Forwarded-For, its twin with _, Forwarded, X-Real-IP, as Bearer",
+                 f"401 each, 429 with Retry-After: {answer['retry-after']}; 429 each; a good key 200")
+        self.row("ways around authentication", "HTTP/1.0, HEAD; / behind, capitals, ;a=b, %20, //; X_API_Key for X-API-Key",
+                 "429; 404 or 429; 401 (behind each web server: test_auth.py)")
+
+
+class Owasp(Lines):
+    """The OWASP API Security Top 10 of 2023, one by one. API1: whose object; API2: who; API3: which properties; API4: how
+    much; API5: which functions; API6: how often; API7: which addresses; API8: how it is set up; API9: which paths there
+    are; API10: what others say."""
+    settings = {"auth.required": "true", "auth.max_failures_per_minute": "0", "token.issuer": ISSUER, "token.audience": AUDIENCE,
+                "frontend.max_body_bytes": str(MIB)}
+
+    @classmethod
+    def setUpClass(cls):
+        keys = json.dumps({"keys": [jwk(RSA, "rsa")]}).encode()
+        cls.issuer, cls.elsewhere = Server(cls.answer), Server(lambda *_: (200, {}, keys))
+        for server in (cls.issuer, cls.elsewhere):
+            cls.addClassCleanup(server.close)
+        cls.settings = cls.settings | {"token.jwks_url": cls.issuer.url("/keys")}
+        super().setUpClass()
+        cls.keys = {name: cls.stack.outrigger("key", "add", name, *options).stdout.strip() for name, options in {
+            "user": [], "digits": ["--models", "digits-*"], "slow": ["--requests-per-s", "0.001", "--burst", "3"]}.items()}
+        cls.stack.wait(lambda: cls.stack.request("POST", PREDICT, b"{", cls.shown("slow"))[0] == 400, "no such key")
+
+    @classmethod
+    def answer(cls, path, headers, body):
+        return 302, {"Location": cls.elsewhere.url("/keys")}, b""
+
+    @classmethod
+    def shown(cls, name):
+        return JSON | {"X-API-Key": cls.keys[name]}
+
+    def test_api1_objects_of_others(self):
+        for method, path, body in (("POST", "/api/v1/models/{}/predict", GOOD), ("GET", "/api/v1/models/{}", None),
+                                   ("POST", "/api/v1/models/{}/versions/1/predict", GOOD), ("GET", "/v2/models/{}", None),
+                                   ("GET", "/v2/models/{}/ready", None), ("POST", "/v2/models/{}/infer", b'{"inputs":[]}')):
+            hidden, missing = (self.ask(method, path.format(model), body, self.shown("digits"))
+                               for model in ("cancer-logistic", "cancer-logistix"))
+            told = [re.sub(rb"logisti[cx]|[0-9a-f]{16}", b"", content) for _, _, content in (hidden, missing)]
+            self.assertEqual((hidden[0], told[0]), (missing[0], told[1]), path)
+            self.assertEqual(hidden[0], 404, path)
+        self.row("OWASP API1 objects of others", "6 calls with a key for digits-*: of another's model, of none", "404 each; the same answer")
+
+    def test_api2_authentication(self):
+        statuses = [self.ask("POST", PREDICT, GOOD, JSON | headers)[0] for headers in (
+            {}, {"X-API-Key": "x"}, {"Authorization": "Bearer " + sign("none", None, "rsa")}, {"Authorization": "Basic YTpi"})]
+        self.assertEqual(statuses, [401] * 4)
+        self.row("OWASP API2 authentication", "nothing, what is no key, a token that nobody has signed, Basic", "401 each")
+
+    def test_api3_properties(self):
+        for member in ("admin", "tenant", "model_path", "__proto__", "priority_boost"):
+            body = json.dumps({"features": ROW, member: 1})
+            self.assertIn(member, self.refused(400, "POST", PREDICT, body, self.shown("user"))[2].decode())
+        listed = json.loads(self.ask("GET", "/api/v1/models", None, self.shown("digits"))[2])
+        self.assertEqual([model["id"] for model in listed["models"]], ["digits-mlp"])
+        self.assertNotRegex(json.dumps(listed), r"/tmp/|pid|\.onnx|token|digest")
+        self.row("OWASP API3 properties", "predict with 5 members that are none; the list of models of a narrow key",
+                 "400 that names each; its own alone, nothing of the inside")
+
+    def test_api4_resources(self):
+        told = [self.refused(413, "POST", PREDICT, b" " * (MIB + 1), self.shown("user"))[0]]
+        packed = gzip.compress(b" " * (64 * MIB))
+        told.append(self.refused(413, "POST", PREDICT, packed, self.shown("user") | {"Content-Encoding": "gzip"})[0])
+        self.row("OWASP API4 resources", f"1 MiB and one byte; {len(packed)} bytes that unpack to 64 MiB", f"{told[0]}; {told[1]}")
+
+    def test_api5_functions(self):
+        for path in ("/v2/repository/models/digits-mlp/unload", "/v2/repository/models/digits-mlp/load", "/v2/logging"):
+            self.assertEqual(self.ask("POST", path, b"{}", self.shown("user"))[0], 403, path)
+        feedback = self.ask("POST", "/api/v1/feedback", json.dumps({"request_id": "a", "actual": 1}), self.shown("user"))[0]
+        metrics = self.ask("GET", "/metrics", None, self.shown("user") | {"X-Forwarded-For": "203.0.113.9"})[0]
+        self.assertEqual((feedback, metrics), (403, 403))
+        self.row("OWASP API5 functions", "load, unload, logging, feedback, metrics with a key for predict", "403 each")
+
+    def test_api6_flows(self):
+        statuses = [self.ask("POST", PREDICT, GOOD, self.shown("slow"))[0] for _ in range(5)]
+        self.assertEqual(statuses, [200] * 3 + [429] * 2)
+        self.assertEqual(self.ask("POST", PREDICT, GOOD, self.shown("user"))[0], 200)
+        self.row("OWASP API6 flows that are automated", "5 predictions with a key that may 3; one with another key", "200 three times, 429; 200")
+
+    def test_api7_addresses(self):
+        """Nothing that a client says is fetched: not of a body, not of a token's header."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(0.2)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        for member in ("jku", "x5u"):
+            token = sign("RS256", RSA, "rsa", None, **{member: url})
+            self.assertIn(self.ask("POST", PREDICT, GOOD, JSON | {"Authorization": "Bearer " + token})[0], (401, 503))
+        self.refused((400, 404), "POST", "/api/v1/predict", json.dumps({"features": ROW, "model": url}), self.shown("user"))
+        load = json.dumps({"parameters": {"config": url}})
+        self.assertEqual(self.ask("POST", "/v2/repository/models/x/load", load, self.shown("user"))[0], 403)
+        with self.assertRaises(TimeoutError):
+            listener.accept()
+        listener.close()
+        self.row("OWASP API7 addresses", "jku and x5u of tokens, a model, a configuration to load", "refused each; nothing was fetched")
+
+    def test_api8_configuration(self):
+        for method in ("TRACE", "OPTIONS", "CONNECT", "PROPFIND"):
+            got = raw(self.stack, f"{method} {PREDICT} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nOrigin: https://evil.example\r\n"
+                      "Access-Control-Request-Method: POST")
+            self.assertTrue(got is None or got[0] in (400, 401, 405, 501), (method, got))
+            self.assertTrue(got is None or "access-control" not in got[1].lower())
+        page = self.ask("GET", "/docs", None, self.shown("user"))[1]
+        self.assertIn("frame-ancestors 'none'", page["content-security-policy"])
+        self.row("OWASP API8 configuration", "TRACE, OPTIONS of another origin, CONNECT, PROPFIND; the page /docs",
+                 "400, 401, 405 or 501 and no CORS; a Content-Security-Policy")
+
+    def test_api9_inventory(self):
+        told = json.loads(self.ask("GET", "/openapi.json", None, self.shown("user"))[2])["paths"]
+        self.assertIn("/api/v1/models", told)
+        for path in ("/api", "/api/v0/models", "/api/v2/models", "/api/v1", "/v1/models", "/v3/models", "/debug", "/.env", "/server-status",
+                     "/api/v1/models/cancer-logistic/versions/0/predict"):
+            self.assertEqual(self.ask("POST" if "predict" in path else "GET", path, GOOD if "predict" in path else None,
+                                      self.shown("user"))[0], 404, path)
+        self.row("OWASP API9 inventory", "/openapi.json; other versions of the API, of a model, what others leave open",
+                 f"{len(told)} paths; 404 each")
+
+    def test_api10_what_others_say(self):
+        """The issuer of tokens redirects to keys that would let somebody in."""
+        status = self.ask("POST", PREDICT, GOOD, JSON | {"Authorization": "Bearer " + sign("RS256", RSA, "rsa")})[0]
+        self.assertEqual((status, sum(self.elsewhere.asked.values())), (503, 0))
+        self.assertGreaterEqual(self.issuer.asked["/keys"], 1)
+        self.row("OWASP API10 what others say", "a token whose issuer redirects to its key (sizes, counts, TLS: test_tokens.py)",
+                 f"{status}; the redirect was not followed")
 
 
 class Processes(Lines):
@@ -399,7 +639,7 @@ class Processes(Lines):
         runtime = self.stack.runtime
         self.assertEqual(stat.S_IMODE(runtime.stat().st_mode), 0o750)
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in runtime.iterdir() if stat.S_ISSOCK(path.stat().st_mode)}
-        self.assertEqual(modes["frontend.sock"], 0o660)
+        self.assertEqual((modes["frontend.sock"], modes["supervisor.sock"], modes["broker.sock"]), (0o660, 0o600, 0o600))
         self.assertTrue(all(mode & 0o007 == 0 for mode in modes.values()), modes)
         pids = {str(pid) for pid in self.stack.pids()} | {str(self.stack.supervisor.pid)}
         listeners = [line.split()[3] for line in subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True).stdout.splitlines()
@@ -411,7 +651,13 @@ class Processes(Lines):
                                     capture_output=True, text=True)
             self.assertIn("PermissionError", nobody.stderr)
         self.row("sockets", f"modes of {len(modes)} sockets; connect as nobody; ss -ltnp",
-                 "0660 and less in a folder of 0750; EACCES; the collector's on the loopback alone")
+                 "0660 and less in a folder of 0750, those for control 0600; EACCES; the collector's on the loopback alone")
+
+    def test_nobody_is_asked_by_an_explicit_word_alone(self):
+        self.assertEqual(self.stack.log.read_text().count("auth.required is off"), 1)
+        default = subprocess.run([BIN / "outrigger", "check", "--template"], capture_output=True, text=True).stdout
+        self.assertRegex(default, r"(?m)^ *required = true;")
+        self.row("authentication that is off", "a start with auth.required = false; the default", "one warning; true")
 
     def test_what_a_supervisor_refuses(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -435,6 +681,17 @@ class Processes(Lines):
             self.assertRegex(limits, r"Max core file size +0 ")
             self.assertNotRegex(pathlib.Path(f"/proc/{pid}/cmdline").read_text(), "ork_|secret=")
         self.row("core dumps, command lines", "/proc/PID/limits and cmdline of every process", "core 0; nothing secret")
+
+    @unittest.skipIf(SANITIZED, "a sanitizer's build is for tests alone")
+    def test_how_programs_are_built(self):
+        programs = sorted(path for path in BIN.iterdir() if os.access(path, os.X_OK))
+        for path in programs:
+            said = subprocess.run(["readelf", "-Whld", path], capture_output=True, text=True, check=True).stdout
+            self.assertRegex(said, r"Type: +DYN")
+            self.assertIn("GNU_RELRO", said)
+            self.assertRegex(said, r"BIND_NOW|FLAGS_1\).*NOW")
+            self.assertRegex(said, r"GNU_STACK .* RW +0x")
+        self.row("how programs are built", f"readelf of {len(programs)} programs", "PIE, relro, now, no executable stack each")
 
 
 def tearDownModule():

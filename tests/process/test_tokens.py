@@ -2,12 +2,15 @@
 them (tests/unit/token_probe.c) is compared. The issuer rotates its keys, goes away, redirects and lies."""
 import base64
 import collections
+import datetime
 import hmac
+import ipaddress
 import http.server
 import json
 import os
 import pathlib
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -16,7 +19,8 @@ import unittest
 import urllib.parse
 
 import jwt
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from stack import BUILD, PATIENCE, ROOT
@@ -66,11 +70,44 @@ def sign(algorithm, key, kid=None, payload=None, **header):
     return jwt.encode(payload or claims(), key, algorithm, {**({"kid": kid} if kid else {}), **header})
 
 
-class Server:
-    """An HTTP server on the loopback. `answer(path, headers, body)` returns status, headers, bytes; each question is
-    counted under its path."""
+class Authority:
+    """Somebody who makes certificates; `file` is his own, PEM."""
 
-    def __init__(self, answer, port=0):
+    def __init__(self, directory, name="authority"):
+        self.directory, self.name = pathlib.Path(directory), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.file = self.directory / f"{name}.pem"
+        self.file.write_bytes(self.make(self.name, self.key, x509.BasicConstraints(True, None), True))
+
+    def make(self, subject, key, extension, critical, ended=False):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        begin, end = (datetime.timedelta(days=days) for days in ((-2, -1) if ended else (-1, 1)))
+        made = x509.CertificateBuilder(self.name, subject, key.public_key(), x509.random_serial_number(), now + begin, now + end)
+        return made.add_extension(extension, critical).sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def context(self, host="127.0.0.1", ended=False, file="server.pem"):
+        """That of a server whose certificate is for that host."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])  # which no client may look at
+        name = x509.IPAddress(ipaddress.ip_address(host)) if host[0].isdigit() else x509.DNSName(host)
+        path = self.directory / file
+        path.write_bytes(self.make(subject, key, x509.SubjectAlternativeName([name]), False, ended) + key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(path)
+        return context
+
+
+class Quiet(http.server.ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """Clients that do not trust us hang up."""
+
+
+class Server:
+    """An HTTP server on the loopback, of HTTPS with a `context`. `answer(path, headers, body)` returns status, headers,
+    bytes; each question is counted under its path."""
+
+    def __init__(self, answer, port=0, context=None):
         self.asked = collections.Counter()
         server = self
 
@@ -93,12 +130,14 @@ class Server:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server, self.scheme = Quiet(("127.0.0.1", port), Handler), "https" if context else "http"
+        if context:     # each connection is greeted by its own thread
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def url(self, path):
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.scheme}://127.0.0.1:{self.port}{path}"
 
     def close(self):
         self.server.shutdown()
@@ -144,8 +183,8 @@ class Tokens(unittest.TestCase):
         self.addCleanup(probe.close)
         return probe
 
-    def serve(self, answer, port=0):
-        server = Server(answer, port)
+    def serve(self, answer, port=0, context=None):
+        server = Server(answer, port, context)
         self.addCleanup(server.close)
         return server
 
@@ -292,10 +331,10 @@ class Tokens(unittest.TestCase):
         self.serve(lambda *_: (200, {}, json.dumps({"keys": [jwk(OTHER_EC, "new")]}).encode()), issuer.port)
         self.wait(lambda: probe.ask(sign("ES256", OTHER_EC, "new"))["verdict"] == "good", "the issuer is not asked again")
 
-    def test_answers_that_are_not_taken(self):
+    def not_taken(self, context=None, **settings):
         """A redirect, too much, too many keys, weak keys, nonsense, nothing: never a key, never a crash."""
         good = json.dumps({"keys": KEYS}).encode()
-        elsewhere = self.serve(lambda *_: (200, {}, good))
+        elsewhere = self.serve(lambda *_: (200, {}, good), context=context)
         answers = {
             "/redirect": (302, {"Location": elsewhere.url("/keys")}, b""),
             "/moved": (301, {"Location": elsewhere.url("/keys")}, good),
@@ -308,12 +347,45 @@ class Tokens(unittest.TestCase):
             "/empty": (200, {}, b""),
             "/error": (500, {}, good),
         }
-        issuer = self.serve(lambda path, *_: answers[path])
+        issuer = self.serve(lambda path, *_: answers[path], context=context)
         for path in answers:
-            probe = self.probe(issuer=ISSUER, audience=AUDIENCE, jwks_url=issuer.url(path), fetch_timeout_ms=2000)
+            probe = self.probe(issuer=ISSUER, audience=AUDIENCE, jwks_url=issuer.url(path), fetch_timeout_ms=2000, **settings)
             self.expect(probe, "unavailable", sign("RS256", RSA, "rsa"))
             self.assertGreaterEqual(issuer.asked[path], 1)
         self.assertEqual(sum(elsewhere.asked.values()), 0)
+
+    def test_answers_that_are_not_taken(self):
+        self.not_taken()
+
+    # ---- keys over HTTPS ----
+
+    def test_answers_that_are_not_taken_over_https_either(self):
+        authority = Authority(self.directory)
+        self.not_taken(authority.context(), ca_file=authority.file)
+
+    def test_a_private_authority(self):
+        """The certificate is that of the host, by an authority that ca_file names, today; else nothing is asked."""
+        ours, other = Authority(self.directory), Authority(self.directory, "other")
+        good = json.dumps({"keys": KEYS}).encode()
+        issuer = self.serve(lambda *_: (200, {}, good), context=ours.context())
+        settings = {"issuer": ISSUER, "audience": AUDIENCE, "jwks_url": issuer.url("/keys"), "ca_file": ours.file}
+        self.expect(self.probe(**settings), "good", sign("RS256", RSA, "rsa"))
+        self.assertEqual(issuer.asked["/keys"], 1)
+        elsewhere = {name: self.serve(lambda *_: (200, {}, good), context=context).url("/keys") for name, context in {
+            "name": ours.context("issuer.example"), "address": ours.context("127.0.0.2"), "ended": ours.context(ended=True),
+        }.items()}
+        plain = self.serve(lambda *_: (200, {}, good))
+        for changed, complaint in [
+                ({"ca_file": ""}, "certificate"), ({"ca_file": other.file}, "certificate"),
+                ({"ca_file": self.directory / "none.pem"}, "none.pem"), ({"ca_file": self.file("bad.pem", "x")}, "bad.pem"),
+                ({"jwks_url": elsewhere["name"]}, "127.0.0.1"), ({"jwks_url": elsewhere["address"]}, "127.0.0.1"),
+                ({"jwks_url": elsewhere["ended"]}, "expired"),
+                ({"jwks_url": f"https://127.0.0.1:{plain.port}/keys"}, "SSL")]:
+            with self.subTest(changed=changed):
+                probe = self.probe(**settings | changed)
+                self.expect(probe, "unavailable", sign("RS256", RSA, "rsa"))
+                self.assertIn(complaint, probe.said())
+        self.assertEqual((issuer.asked["/keys"], plain.asked["/keys"]), (1, 0))
 
     def test_nobody_at_home(self):
         with socket.socket() as silent:

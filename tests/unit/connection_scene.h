@@ -170,8 +170,22 @@ static inline void reply(uint64_t id, int64_t rows)
                                       .data = (const uint8_t *)probabilities,
                                       .bytes = (size_t)rows * sizeof probabilities[0]}};
     struct text payload = {(const char *)bytes, tensors_encode(tensors, 2, bytes, sizeof bytes, NULL)};
-    struct envelope envelope = {.verb = VERB_REPLY, .id = id, .reply = {.version = text_of("1")}};
+    struct envelope envelope = {.verb = VERB_REPLY,
+                                .id = id,
+                                .reply = {.version = text_of("1"),
+                                          .limit = text_of("key_rows"),
+                                          .quota = 100,
+                                          .window_s = 60,
+                                          .left = 40,
+                                          .whole_s = 36}};
     end_send_all(&broker, &envelope, &payload, 1);
+}
+
+/* It was answered, and the answer tells what `reply` does. */
+static inline void expect_answer(int fd)
+{
+    expect_status(fd, 200);
+    ck_assert_ptr_nonnull(strstr(answer.text, "\r\nRateLimit: \"key_rows\";r=40;t=36\r\n"));
 }
 
 /* One prediction over the connection, all the way. */
@@ -180,7 +194,7 @@ static inline void predict_over(int fd)
     make_prediction();
     send_request(fd);
     reply(expect_request(1), 1);
-    expect_status(fd, 200);
+    expect_answer(fd);
     ck_assert_ptr_nonnull(strstr(answer.text, "\"prediction\":1"));
 }
 

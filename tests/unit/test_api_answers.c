@@ -64,6 +64,34 @@ START_TEST(an_answer_that_was_kept_says_its_age)
 }
 END_TEST
 
+/* Through every call that asks a model; how much is left is the broker's to say. */
+START_TEST(an_answer_under_a_limit_says_what_is_left)
+{
+    static const char *const paths[] = {"/api/v1/models/three/predict", "/v2/models/three/infer"};
+    static const char *const bodies[] = {
+        "{\"features\":[1,2,3]}",
+        "{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[1,3],\"data\":[1,2,3]}]}"};
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        ck_assert_int_eq(post(paths[i], bodies[i]), API_ASK);
+        client_request_discard(api_call_take(&call));
+        struct client_answer came = {.version = text_of("1"),
+                                     .limit = text_of("key_rows"),
+                                     .quota = 100,
+                                     .window_s = 60,
+                                     .left = 40,
+                                     .whole_s = 36};
+        uint8_t *payload = answered(1, &came.payload_bytes);
+        came.payload = payload;
+        api_answer(&call, &came, &response);
+        free(payload);
+        ck_assert_int_eq(response.status, 200);
+        ck_assert_str_eq(
+            response.extra,
+            "RateLimit-Policy: \"key_rows\";q=100;w=60\r\nRateLimit: \"key_rows\";r=40;t=36\r\n");
+    }
+}
+END_TEST
+
 START_TEST(every_failure_is_told)
 {
     static const struct {
@@ -121,6 +149,7 @@ int main(void)
                                   a_batch_is_answered,
                                   timing_is_told_when_it_is_asked_for,
                                   an_answer_that_was_kept_says_its_age,
+                                  an_answer_under_a_limit_says_what_is_left,
                                   every_failure_is_told,
                                   an_answer_that_cannot_be_read_is_our_fault,
                                   the_catalog_may_change_under_a_call};

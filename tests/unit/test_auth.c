@@ -72,6 +72,7 @@ static void set_up(void)
                              .auth_web_server_scopes = empty,
                              .auth_web_server_models = empty,
                              .runtime_directory = runtime,
+                             .state_directory = runtime,
                              .default_model = empty,
                              .frontend_max_rows = 100,
                              .frontend_max_json_depth = 64,
@@ -475,6 +476,29 @@ START_TEST(without_authentication_everybody_may_everything)
 }
 END_TEST
 
+/* Its limits are those of the id, however it is shown; it takes no rights from anybody. */
+START_TEST(without_authentication_a_key_is_known_all_the_same)
+{
+    char narrow[API_KEY_LENGTH + 1], ended[API_KEY_LENGTH + 1], id[API_KEY_ID + 1];
+    add_key((struct api_key){.rights = RIGHT_METRICS, .models = "mine"}, narrow);
+    add_key((struct api_key){.rights = RIGHT_PREDICT, .expires = 1}, ended);
+    text_copy((struct text){narrow + 4, API_KEY_ID}, id, sizeof id);
+    config.auth_required = 0;
+    start(NULL);
+    ck_assert_int_eq(PREDICT(REMOTE, KEY(narrow)), AUTH_GRANTED);
+    ck_assert(identity.kind == IDENTITY_KEY && identity.outcome == AUTH_OUTCOME_OPEN);
+    ck_assert(identity.rights == RIGHTS_ALL && identity.tenant == api_key_tenant(id));
+    ck_assert(auth_may_use(&identity, text_of("anything")));
+    ck_assert_int_eq(PREDICT(REMOTE, BEARER(narrow)), AUTH_GRANTED);
+    ck_assert_uint_eq(identity.tenant, api_key_tenant(id));
+    ck_assert_int_eq(PREDICT(REMOTE, KEY(ended)), AUTH_GRANTED);
+    ck_assert(identity.kind == IDENTITY_NOBODY && identity.tenant == http_hash(ended));
+    ck_assert_int_eq(PREDICT(REMOTE, KEY(narrow), BEARER(narrow)),
+                     AUTH_GRANTED); /* not for us to judge here */
+    ck_assert(identity.kind == IDENTITY_NOBODY && identity.tenant == http_hash(narrow));
+}
+END_TEST
+
 /* ---- through the API ---- */
 
 static bool connected(void *self)
@@ -597,6 +621,7 @@ int main(void)
                                   the_web_server_names_somebody,
                                   the_web_servers_word_counts_only_when_that_is_said,
                                   without_authentication_everybody_may_everything,
+                                  without_authentication_a_key_is_known_all_the_same,
                                   a_model_for_others_is_none,
                                   outcomes_have_labels};
     return SUITE_RUN("auth", set_up, tear_down, tests);

@@ -129,6 +129,42 @@ START_TEST(addresses_and_models_have_limits)
 }
 END_TEST
 
+/* Waits for the REPLY, which tells that so many of the quota of so many are left. */
+static void expect_rest(struct end *asker, uint64_t id, const char *limit, uint64_t left, uint64_t quota)
+{
+    scene_expect_reply(asker, id, "y");
+    const struct envelope *reply = &scene_letter->envelope;
+    ck_assert_msg(text_is(reply->reply.limit, limit), "%.*s", (int)reply->reply.limit.length,
+                  reply->reply.limit.at);
+    ck_assert_uint_ge(reply->reply.left, left); /* time goes on */
+    ck_assert_uint_le(reply->reply.left, quota);
+    ck_assert_uint_eq(reply->reply.quota, quota);
+    ck_assert_uint_eq(reply->reply.window_s, quota == 0 ? 0 : 3600);
+    ck_assert_uint_le(reply->reply.whole_s, quota - left);
+    ck_assert(quota == 0 || reply->reply.left < quota);
+}
+
+START_TEST(an_answer_tells_what_is_left_of_the_tightest_limit)
+{
+    repository_configure("m", "cache = { ttl_ms = 3600000; };");
+    scene_start(SETTINGS("limit.key_rows_per_s=1", "limit.key_burst_s=3600", "limit.address_rows_per_s=1",
+                         "limit.address_burst_s=3600"));
+    struct end *asker = scene_asker(), *worker = scene_worker(4711);
+    ask_rows(asker, 1, 5, 9, 600);
+    ask_rows(asker, 2, 6, 9, 700); /* the same bytes: it follows */
+    ask_rows(asker, 3, 5, 0, 800);
+    ask_rows(asker, 4, 0, 0, 100); /* which no limit holds for */
+    scene_expect_nothing(asker);
+    scene_result(worker, scene_expect_batch(worker, "x"), "y");
+    expect_rest(asker, 2, "address_rows", 2300, 3600);
+    expect_rest(asker, 3, "key_rows", 2200, 3600);
+    expect_rest(asker, 4, "", 0, 0);
+    expect_rest(asker, 1, "key_rows", 3000, 3600); /* as tight as the address: a key is first */
+    ask_rows(asker, 5, 6, 9, 1200);                /* kept */
+    expect_rest(asker, 5, "address_rows", 1100, 3600);
+}
+END_TEST
+
 /* ---- what counts ---- */
 
 START_TEST(what_a_broker_had_before_does_not_count)
@@ -236,13 +272,26 @@ START_TEST(redis_counts_as_the_broker_does)
     ask_rows(asker, 4, 6, 0, 7200);
     WAIT_FOR(queued() == 3);
     ck_assert_uint_eq(decided("redis"), 4);
+    struct end *worker = scene_worker(4711);
+    static const uint64_t left[] = {200, 0, 0, 0};
+    for (uint64_t id = 1; id <= 4; id += id == 1 ? 2 : 1) {
+        scene_result(worker, scene_expect_batch(worker, "x"), "y");
+        scene_expect_reply(asker, id, "y");
+        const struct envelope *reply = &scene_letter->envelope;
+        ck_assert(text_is(reply->reply.limit, "key_rows"));
+        ck_assert(reply->reply.left >= left[id - 1] && reply->reply.left <= left[id - 1] + 200);
+        ck_assert(reply->reply.quota == 7200 && reply->reply.window_s == 3600);
+        ck_assert(reply->reply.whole_s > 3000 && reply->reply.whole_s <= 3600);
+    }
     /* What it let through is counted here, too. */
     redis_stop();
     WAIT_FOR(is_state("away"));
     ask_rows(asker, 5, 6, 0, 7200);
     scene_expect_reject(asker, 5, FAILURE_RATE_LIMITED);
     ask_rows(asker, 6, 7, 0, 7200);
-    WAIT_FOR(queued() == 4);
+    scene_result(worker, scene_expect_batch(worker, "x"), "y");
+    scene_expect_reply(asker, 6, "y");
+    ck_assert_uint_lt(scene_letter->envelope.reply.left, 200); /* told by the broker itself */
     ck_assert_uint_eq(decided("away"), 2);
 }
 END_TEST
@@ -461,6 +510,7 @@ int main(void)
     const TTest *const tests[] = {a_refusal_says_which_limit_and_until_when,
                                   what_is_larger_than_a_burst_is_too_large,
                                   addresses_and_models_have_limits,
+                                  an_answer_tells_what_is_left_of_the_tightest_limit,
                                   what_a_broker_had_before_does_not_count,
                                   the_same_over_the_same_connection_counts_once,
                                   answers_of_the_cache_count,

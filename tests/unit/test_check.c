@@ -313,6 +313,23 @@ START_TEST(keys_of_tokens_are_told)
 }
 END_TEST
 
+START_TEST(the_authority_of_an_issuer_is_looked_at)
+{
+    set("token.issuer", "i");
+    set("token.audience", "us");
+    set("token.jwks_url", "https://issuer.example/keys");
+    set("token.ca_file", scratch_path("none.pem"));
+    expect_complaint("token.ca_file: ");
+    expect_complaint("none.pem: No such file or directory");
+    set("token.ca_file", scratch_directory);
+    expect_complaint("Is a directory");
+    set("token.ca_file", scratch_file("some.pem", "-----BEGIN PRIVATE KEY-----\n"));
+    expect_complaint("some.pem: there is no certificate in it");
+    scratch_file("some.pem", "# ours\n-----BEGIN CERTIFICATE-----\nMII\n");
+    ck_assert_int_eq(check(), CTL_GOOD);
+}
+END_TEST
+
 START_TEST(secrets_of_tokens_are_looked_at)
 {
     char *secret = signer_text("%s", scratch_file("secret", "0123456789012345678901234567890"));
@@ -351,6 +368,7 @@ int main(void)
         what_the_machine_lacks_is_told,
         what_is_surely_not_meant_is_a_warning,
         keys_of_tokens_are_told,
+        the_authority_of_an_issuer_is_looked_at,
         secrets_of_tokens_are_looked_at,
     };
     int status = SUITE_RUN("check", set_up, tear_down, tests);

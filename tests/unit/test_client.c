@@ -25,7 +25,7 @@ struct asked {
     size_t payload_bytes;
     char payload_end; /* its last byte */
     char limit[16];
-    uint64_t retry_after_ms, queue_us, compute_us, quota, window_s;
+    uint64_t retry_after_ms, queue_us, compute_us, quota, window_s, left, whole_s;
     uint32_t batch_rows;
     uint64_t age_us;
     bool replayed;
@@ -70,6 +70,8 @@ static void on_answer(void *owner, const struct client_answer *answer)
     text_copy(answer->tag, one->tag, sizeof one->tag);
     one->quota = answer->quota;
     one->window_s = answer->window_s;
+    one->left = answer->left;
+    one->whole_s = answer->whole_s;
 }
 
 static uint64_t counter(enum metric metric, const char *label)
@@ -294,6 +296,27 @@ START_TEST(a_rate_limit_is_told)
     ck_assert_int_eq(asked[0].failure, FAILURE_RATE_LIMITED);
     ck_assert_str_eq(asked[0].limit, "key");
     ck_assert(asked[0].retry_after_ms == 12 && asked[0].quota == 100 && asked[0].window_s == 60);
+}
+END_TEST
+
+START_TEST(a_reply_tells_of_a_rate_limit)
+{
+    start_broker(1);
+    ask(0);
+    struct envelope envelope = {.verb = VERB_REPLY,
+                                .id = next_request(),
+                                .reply = {.version = text_of("3"),
+                                          .limit = text_of("key"),
+                                          .quota = 100,
+                                          .window_s = 60,
+                                          .left = 40,
+                                          .whole_s = 36}};
+    end_send(&broker, &envelope, "payload");
+    WAIT_FOR(asked[0].answers == 1);
+    ck_assert_int_eq(asked[0].failure, FAILURE_NONE);
+    ck_assert_str_eq(asked[0].limit, "key");
+    ck_assert(asked[0].quota == 100 && asked[0].window_s == 60 && asked[0].left == 40 &&
+              asked[0].whole_s == 36);
 }
 END_TEST
 
@@ -891,6 +914,7 @@ int main(void)
                                   a_reject_is_the_answer,
                                   once_is_told_and_so_is_a_replay,
                                   a_rate_limit_is_told,
+                                  a_reply_tells_of_a_rate_limit,
                                   an_optional_version_that_is_not_there_is_left_out,
                                   an_optional_version_is_left_out_once_and_for_nothing_else,
                                   an_optional_version_that_was_left_out_stays_so,

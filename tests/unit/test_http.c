@@ -4,6 +4,7 @@
 #include "problem.h"
 #include "utf8.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 /* ---- requests ---- */
@@ -388,6 +389,43 @@ START_TEST(a_head_has_what_was_set)
 }
 END_TEST
 
+/* Never earlier than it must be, up to a fourth or a second later, and each of those within. */
+START_TEST(who_is_refused_comes_back_at_a_time_of_his_own)
+{
+    static const struct {
+        uint64_t seconds, most;
+    } cases[] = {{1, 2}, {2, 3}, {4, 5}, {7, 8}, {8, 10}, {60, 75}, {UINT64_MAX, UINT64_MAX}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        uint64_t seen = 0, all = cases[i].most - cases[i].seconds + 1;
+        for (uint64_t lot = 0; lot < 100; lot++) {
+            uint64_t after = http_spread(cases[i].seconds, lot);
+            ck_assert_uint_ge(after, cases[i].seconds);
+            ck_assert_uint_le(after, cases[i].most);
+            seen |= UINT64_C(1) << (after - cases[i].seconds);
+        }
+        ck_assert_uint_eq(seen, (UINT64_C(1) << all) - 1);
+    }
+}
+END_TEST
+
+START_TEST(the_lot_of_a_request_says_when_it_may_come_back)
+{
+    uint64_t seen = 0;
+    ids = (struct http_ids){.seed = 1}; /* what is drawn is the same in each run */
+    for (int i = 0; i < 200; i++) {
+        char line[64];
+        READ("REQUEST_METHOD=GET", "REQUEST_URI=/", "HTTP_X_REQUEST_ID=r1");
+        http_response_begin(&response, &request);
+        problem_status(&response, 503, "x");
+        response.retry_after = 40;
+        snprintf(line, sizeof line, "\r\nRetry-After: %" PRIu64 "\r\n", http_spread(40, request.lot));
+        ck_assert_ptr_nonnull(strstr(head(), line));
+        seen |= UINT64_C(1) << (http_spread(40, request.lot) - 40);
+    }
+    ck_assert_uint_eq(seen, (UINT64_C(1) << 11) - 1);
+}
+END_TEST
+
 START_TEST(the_longest_head_fits)
 {
     READ("REQUEST_URI=/",
@@ -413,6 +451,33 @@ START_TEST(the_longest_head_fits)
     response.policy = policy;
     response.cache_control = "no-cache";
     ck_assert_uint_lt(strlen(head()), HTTP_HEAD_MAX);
+}
+END_TEST
+
+/* What an answer may have at most. */
+START_TEST(the_lines_of_an_answer_fit)
+{
+    READ("REQUEST_METHOD=POST", "REQUEST_URI=/",
+         "HTTP_TRACEPARENT=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    http_response_begin(&response, &request);
+    http_response_add_header(&response, "Age", "18446744073709551615");
+    char name[HTTP_LIMIT_MAX + 1];
+    memset(name, 'n', sizeof name);
+    struct http_limit limit = {{name, HTTP_LIMIT_MAX}, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+    http_response_add_limit(&response, &limit);
+    char timing[160];
+    memset(timing, 't', sizeof timing - 1);
+    timing[sizeof timing - 1] = '\0';
+    http_response_add_header(&response, "Server-Timing", timing);
+    ck_assert_ptr_nonnull(strstr(response.extra, "Server-Timing: ttt"));
+    ck_assert_ptr_nonnull(strstr(response.extra, "nnn\";q=18446744073709551615;w=18446744073709551615\r\n"
+                                                 "RateLimit: \"nnn"));
+    http_response_begin(&response, &request);
+    limit.name.length++;
+    http_response_add_limit(&response, &limit); /* no name of ours is so long */
+    limit.name.length = 0;
+    http_response_add_limit(&response, &limit);
+    ck_assert_ptr_null(strstr(response.extra, "RateLimit"));
 }
 END_TEST
 
@@ -455,6 +520,8 @@ int main(void)
                                   a_content_length_is_a_number_or_not_said,
                                   a_request_id_is_taken_only_when_it_is_harmless,
                                   made_ids_differ,
+                                  who_is_refused_comes_back_at_a_time_of_his_own,
+                                  the_lot_of_a_request_says_when_it_may_come_back,
                                   a_traceparent_is_kept_only_when_it_is_valid,
                                   timing_is_a_preference,
                                   who_asks_is_known_by_the_key,
@@ -465,6 +532,7 @@ int main(void)
                                   a_head_is_complete,
                                   a_head_has_what_was_set,
                                   the_longest_head_fits,
+                                  the_lines_of_an_answer_fit,
                                   a_response_begins_empty_again,
                                   statuses_have_reasons};
     return SUITE_RUN("http", set_up, tear_down, tests);

@@ -67,6 +67,28 @@ static void expect_refused(const char *text, int64_t second, const char *expecte
     ck_assert(identity.kind == IDENTITY_NOBODY && identity.rights == 0 && *identity.name == '\0');
 }
 
+START_TEST(what_is_opened_is_noted_and_nothing_else)
+{
+    char good[API_KEY_LENGTH + 1], expired[API_KEY_LENGTH + 1], table[160];
+    add((struct api_key){.name = "good", .rights = RIGHT_PREDICT}, good);
+    add((struct api_key){.name = "expired", .rights = RIGHT_PREDICT, .expires = NOW}, expired);
+    write_keys();
+    snprintf(table, sizeof table, "%s/key_uses.table", scratch_directory);
+    struct key_uses *uses = key_uses_open(table);
+    ck_assert_ptr_nonnull(uses);
+    ring = key_ring_new(path, uses, NULL, NULL);
+    expect_good(good);
+    ck_assert_int_eq(key_uses_last(uses, identity.tenant), NOW);
+    expect_refused(expired, NOW, "expired");
+    char id[API_KEY_ID + 1];
+    text_copy((struct text){expired + 4, API_KEY_ID}, id, sizeof id);
+    ck_assert_int_eq(key_uses_last(uses, api_key_tenant(id)), 0);
+    key_ring_free(ring);
+    ring = NULL;
+    key_uses_free(uses);
+}
+END_TEST
+
 START_TEST(a_good_key_says_whose_it_is)
 {
     char text[API_KEY_LENGTH + 1], other[API_KEY_LENGTH + 1], id[API_KEY_ID + 1];
@@ -77,7 +99,7 @@ START_TEST(a_good_key_says_whose_it_is)
         text);
     add((struct api_key){.name = "other", .rights = RIGHT_ADMIN}, other);
     write_keys();
-    ring = key_ring_new(path, NULL, NULL);
+    ring = key_ring_new(path, NULL, NULL, NULL);
     expect_good(other);
     ck_assert_str_eq(identity.name, "other");
     expect_good(text);
@@ -96,7 +118,7 @@ START_TEST(others_are_refused_for_a_reason)
     char id[API_KEY_ID + 1];
     add((struct api_key){.name = "a", .rights = RIGHT_PREDICT, .expires = NOW + 1}, text);
     write_keys();
-    ring = key_ring_new(path, NULL, NULL);
+    ring = key_ring_new(path, NULL, NULL, NULL);
     api_key_make(NULL, unknown);
     api_key_make(text_copy((struct text){text + 4, API_KEY_ID}, id, sizeof id), stolen);
     expect_refused(unknown, NOW, "no key has this id");
@@ -118,7 +140,7 @@ START_TEST(a_rotated_key_is_good_for_its_grace)
     key->previous_until = NOW + 10;
     ck_assert(api_key_digest(sha256, text_of(text), key->digest));
     write_keys();
-    ring = key_ring_new(path, NULL, NULL);
+    ring = key_ring_new(path, NULL, NULL, NULL);
     expect_good(text);
     uint64_t tenant = identity.tenant;
     expect_good(old);
@@ -135,7 +157,7 @@ START_TEST(nothing_in_the_place_of_a_digest_is_no_key)
     add((struct api_key){.name = "a", .rights = RIGHT_PREDICT}, text);
     memset(keys.keys[0].digest, 0, API_KEY_DIGEST);
     write_keys();
-    ring = key_ring_new(path, NULL, NULL);
+    ring = key_ring_new(path, NULL, NULL, NULL);
     expect_refused(text, NOW, "not that of this id");
 }
 END_TEST
@@ -143,7 +165,7 @@ END_TEST
 START_TEST(a_change_of_the_file_comes_in)
 {
     char one[API_KEY_LENGTH + 1], two[API_KEY_LENGTH + 1];
-    ring = key_ring_new(path, NULL, NULL); /* there is none yet */
+    ring = key_ring_new(path, NULL, NULL, NULL); /* there is none yet */
     api_key_make(NULL, one);
     expect_refused(one, NOW, "no key has this id");
     add((struct api_key){.name = "a", .rights = RIGHT_PREDICT}, one);
@@ -169,7 +191,7 @@ START_TEST(a_file_that_is_wrong_changes_nothing)
     char text[API_KEY_LENGTH + 1];
     add((struct api_key){.name = "a", .rights = RIGHT_PREDICT}, text);
     write_keys();
-    ring = key_ring_new(path, NULL, NULL);
+    ring = key_ring_new(path, NULL, NULL, NULL);
     ck_assert_int_eq(chmod(path, 0644), 0);
     key_ring_look(ring);
     expect_good(text);
@@ -192,7 +214,7 @@ START_TEST(the_loop_looks_within_a_second)
     struct loop *loop = loop_new();
     struct loop_timer second = {0};
     struct metrics *metrics = metrics_new(NULL);
-    ring = key_ring_new(path, loop, metrics);
+    ring = key_ring_new(path, NULL, loop, metrics);
     add((struct api_key){.name = "a", .rights = RIGHT_PREDICT}, text);
     write_keys();
     loop_timer_set(loop, &second, loop_now(loop) + SECOND, stop, loop);
@@ -230,7 +252,7 @@ START_TEST(threads_ask_while_keys_come_and_go)
     pthread_t threads[2];
     add((struct api_key){.name = "a", .rights = RIGHT_PREDICT}, text);
     write_keys();
-    ring = key_ring_new(path, NULL, NULL);
+    ring = key_ring_new(path, NULL, NULL, NULL);
     for (size_t i = 0; i < COUNT_OF(threads); i++)
         ck_assert_int_eq(pthread_create(&threads[i], NULL, ask_on, &askers[i]), 0);
     for (int i = 0; i < 30; i++) {
@@ -251,10 +273,15 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        a_good_key_says_whose_it_is,         others_are_refused_for_a_reason,
-        a_rotated_key_is_good_for_its_grace, nothing_in_the_place_of_a_digest_is_no_key,
-        a_change_of_the_file_comes_in,       a_file_that_is_wrong_changes_nothing,
-        the_loop_looks_within_a_second,      threads_ask_while_keys_come_and_go};
+    const TTest *const tests[] = {what_is_opened_is_noted_and_nothing_else,
+
+                                  a_good_key_says_whose_it_is,
+                                  others_are_refused_for_a_reason,
+                                  a_rotated_key_is_good_for_its_grace,
+                                  nothing_in_the_place_of_a_digest_is_no_key,
+                                  a_change_of_the_file_comes_in,
+                                  a_file_that_is_wrong_changes_nothing,
+                                  the_loop_looks_within_a_second,
+                                  threads_ask_while_keys_come_and_go};
     return SUITE_RUN("key_ring", set_up, tear_down, tests);
 }

@@ -120,6 +120,34 @@ START_TEST(what_came_in_any_case_is_paid_for)
 }
 END_TEST
 
+/* What is left does come through, and not one more; when all is back, all does. */
+START_TEST(what_is_left_is_left_to_the_cell)
+{
+    static const double rates[] = {0.001, 0.3, 1, 3, 7, 1000, 333333.333, LIMIT_RATE_MAX};
+    static const uint64_t parts[] = {1, 3, 7, 50};
+    for (size_t i = 0; i < COUNT_OF(rates) * COUNT_OF(parts); i++) {
+        struct limit_rate rate = limit_rate(rates[i / COUNT_OF(parts)], 100);
+        struct limit_state state = {0};
+        ck_assert_uint_eq(limit_left(&rate, &state, now), 100);
+        ck_assert_int_eq(limit_whole_at(&state, now), now);
+        for (uint64_t used = 0; used < 300; used += parts[i % COUNT_OF(parts)]) {
+            uint64_t left = limit_left(&rate, &state, now);
+            ck_assert_int_gt(limit_wait(&rate, &state, left + 1, now), 0);
+            ck_assert(left == 0 || limit_wait(&rate, &state, left, now) <= 0);
+            int64_t whole = limit_whole_at(&state, now);
+            ck_assert_uint_eq(limit_left(&rate, &state, whole), 100);
+            ck_assert(whole == now || limit_left(&rate, &state, whole - 1) == 99);
+            take(&rate, &state, parts[i % COUNT_OF(parts)]);
+            now += 37;
+        }
+    }
+    struct limit_rate rate = limit_rate(10, 10);
+    ck_assert_uint_eq(limit_window_s(&rate), 1);
+    rate = limit_rate(3, 10);
+    ck_assert_uint_eq(limit_window_s(&rate), 4);
+}
+END_TEST
+
 /* A key's limit may change while it is used: what it has used before weighs no more than a burst. */
 START_TEST(a_rate_may_change)
 {
@@ -152,6 +180,7 @@ END_TEST
 /* ---- those of a request ---- */
 
 static struct limit_rule key_rule, address_rule, model_rule;
+static struct limit_rest rest; /* of the last that came through */
 
 static const struct limit *ask_at(uint64_t key, uint64_t address, uint32_t rows, int64_t *wait)
 {
@@ -160,7 +189,7 @@ static const struct limit *ask_at(uint64_t key, uint64_t address, uint32_t rows,
     limit_list_add(&list, LIMIT_OF_ADDRESS, address, &address_rule, rows);
     limit_list_add(&list, LIMIT_OF_MODEL, fnv_of(text_of("m")), &model_rule, rows);
     static struct limit refuses; /* the list is gone when this returns */
-    const struct limit *limit = limits_take(limits, &list, now, wait);
+    const struct limit *limit = limits_take(limits, &list, now, wait, &rest);
     if (limit == NULL)
         return NULL;
     refuses = *limit;
@@ -237,6 +266,25 @@ START_TEST(the_limit_that_takes_longest_is_told)
 }
 END_TEST
 
+START_TEST(the_tightest_limit_is_told_of_who_comes_through)
+{
+    key_rule = limit_rule(10, 100, 1);
+    address_rule = limit_rule(5, 0, 1);
+    ck_assert_str_eq(ask(1, 1, 5), "");
+    ck_assert_str_eq(rest.name, "address"); /* four more, where the key lets 9 through, or 95 rows: 19 */
+    ck_assert(rest.quota == 5 && rest.window_s == 1 && rest.left == 4 && rest.requests == 4);
+    ck_assert_int_eq(rest.whole_at, now + SECOND / 5);
+    ck_assert_str_eq(ask(1, 2, 50), "");
+    ck_assert_str_eq(rest.name, "key_rows"); /* 45 rows: none of that size */
+    ck_assert(rest.quota == 100 && rest.left == 45 && rest.requests == 0);
+    ck_assert_int_eq(rest.whole_at, now + 55 * (SECOND / 100));
+    ck_assert_str_eq(ask(1, 3, 1), "");
+    ck_assert_str_eq(rest.name, "address");
+    ck_assert_str_eq(ask(0, 0, 1), "");
+    ck_assert_ptr_null(rest.name); /* nothing limits it */
+}
+END_TEST
+
 START_TEST(what_can_never_come_in_is_known)
 {
     struct limit_rule rule = limit_rule(10, 100, 2);
@@ -255,8 +303,10 @@ START_TEST(what_another_has_let_through_is_counted)
     key_rule = limit_rule(3, 0, 1);
     struct limit_list list = {.count = 0};
     limit_list_add(&list, LIMIT_OF_KEY, 1, &key_rule, 1);
-    limits_count(limits, &list, now);
-    limits_count(limits, &list, now);
+    limits_count(limits, &list, now, &rest);
+    limits_count(limits, &list, now, &rest);
+    ck_assert_str_eq(rest.name, "key");
+    ck_assert_uint_eq(rest.left, 1);
     ck_assert_str_eq(ask(1, 0, 1), "");
     ck_assert_str_eq(ask(1, 0, 1), "key");
 }
@@ -407,10 +457,12 @@ int main(void)
                                   rows_are_taken_together,
                                   what_came_in_any_case_is_paid_for,
                                   a_rate_may_change,
+                                  what_is_left_is_left_to_the_cell,
                                   rates_have_bounds,
                                   keys_do_not_know_each_other,
                                   who_is_refused_by_one_is_charged_by_none,
                                   the_limit_that_takes_longest_is_told,
+                                  the_tightest_limit_is_told_of_who_comes_through,
                                   what_can_never_come_in_is_known,
                                   what_another_has_let_through_is_counted,
                                   who_was_not_heard_for_longest_is_forgotten,

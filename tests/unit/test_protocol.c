@@ -65,6 +65,20 @@ static const struct vector vectors[] = {
       .id = 7,
       .reply =
           {.version = TEXT("2"), .queue_us = 10, .compute_us = 300, .batch_rows = 64, .age_us = 1000000}}},
+    {BYTES("\x9d\x01\x10\x07\xa1"
+           "2\x0a\xcd\x01\x2c\x40\x00\xa3key\x64\x3c\x28\x24"),
+     "uuusuuuusuuuu",
+     {.verb = VERB_REPLY,
+      .id = 7,
+      .reply = {.version = TEXT("2"),
+                .queue_us = 10,
+                .compute_us = 300,
+                .batch_rows = 64,
+                .limit = TEXT("key"),
+                .quota = 100,
+                .window_s = 60,
+                .left = 40,
+                .whole_s = 36}}},
     {BYTES("\x96\x01\x11\x07\x05\xcd\x03\xe8\xa4"
            "full"),
      "uuuuus",
@@ -111,12 +125,20 @@ static const struct vector vectors[] = {
      {.verb = VERB_BATCH, .id = 7, .batch = {.count = 2, .rows = 5, .time_left_us = 300}}},
     {BYTES("\x94\x01\x31\x00\xa2go"), "uuus", {.verb = VERB_DRAIN, .drain = {.message = TEXT("go")}}},
     {BYTES("\x94\x01\x32\x00\xcd\x01\x01"), "uuuu", {.verb = VERB_BEAT, .beat = {.epoch = 257}}},
-    {BYTES("\x9a\x01\x10\x07\xa1"
-           "2\x00\x00\x00\x09\xc3\xa2r1"),
-     "uuusuuuuts",
+    {BYTES("\x9f\x01\x10\x07\xa1"
+           "2\x00\x00\x00\x09\xa3key\x64\x3c\x28\x24\xc3\xa2r1"),
+     "uuusuuuusuuuuts",
      {.verb = VERB_REPLY,
       .id = 7,
-      .reply = {.version = TEXT("2"), .age_us = 9, .replayed = true, .tag = TEXT("r1")}}},
+      .reply = {.version = TEXT("2"),
+                .age_us = 9,
+                .limit = TEXT("key"),
+                .quota = 100,
+                .window_s = 60,
+                .left = 40,
+                .whole_s = 36,
+                .replayed = true,
+                .tag = TEXT("r1")}}},
 };
 
 static const struct vector entry_vector = {.bytes = "\x99\xa1m\xa1"
@@ -249,8 +271,13 @@ static void expect_later(const struct envelope *envelope, size_t count)
         ck_assert(envelope->request.again == (count > 12));
         ck_assert_uint_eq(envelope->request.once.length, count > 13 ? PROTOCOL_ONCE_BYTES : 0);
     } else if (envelope->verb == VERB_REPLY) {
-        ck_assert(envelope->reply.replayed == (count > 8));
-        ck_assert_uint_eq(envelope->reply.tag.length, count > 9 ? 2 : 0);
+        ck_assert_uint_eq(envelope->reply.limit.length, count > 8 ? 3 : 0);
+        ck_assert_uint_eq(envelope->reply.quota, count > 9 ? 100 : 0);
+        ck_assert_uint_eq(envelope->reply.window_s, count > 10 ? 60 : 0);
+        ck_assert_uint_eq(envelope->reply.left, count > 11 ? 40 : 0);
+        ck_assert_uint_eq(envelope->reply.whole_s, count > 12 ? 36 : 0);
+        ck_assert(envelope->reply.replayed == (count > 13));
+        ck_assert_uint_eq(envelope->reply.tag.length, count > 14 ? 2 : 0);
     } else {
         ck_assert_uint_eq(envelope->reject.limit.length, count > 6 ? 3 : 0);
         ck_assert_uint_eq(envelope->reject.quota, count > 7 ? 100 : 0);
@@ -259,13 +286,27 @@ static void expect_later(const struct envelope *envelope, size_t count)
     }
 }
 
+/* The vector with one more field, {"x": [1, nil]}: `count` with it. An array's head holds up to 15 in one
+ * byte. */
+static struct message with_unknown(const struct vector *vector, size_t count)
+{
+    static const char unknown[] = "\x81\xa1x\x92\x01\xc0";
+    const char large[] = {(char)0xdc, 0, (char)count}, small[] = {(char)(0x90 | count)};
+    struct message message = count > 15 ? raw(large, sizeof large) : raw(small, sizeof small);
+    memcpy(message.bytes + message.length, vector->bytes + 1, vector->length - 1);
+    message.length += vector->length - 1;
+    memcpy(message.bytes + message.length, unknown, sizeof unknown - 1);
+    message.length += sizeof unknown - 1;
+    return message;
+}
+
 /* Those of REQUEST, REPLY and REJECT that may be left out, and all that a later version may put behind them.
  */
 START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
 {
     static const struct {
         size_t vector, least, all;
-    } cases[] = {{1, 11, 14}, {6, 6, 10}, {COUNT_OF(vectors) - 1, 8, 10}};
+    } cases[] = {{1, 11, 14}, {7, 6, 10}, {COUNT_OF(vectors) - 1, 8, 15}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const struct vector *vector = &vectors[cases[i].vector];
         struct message message = raw(vector->bytes, vector->length);
@@ -282,18 +323,15 @@ START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
             ck_assert_ptr_null(protocol_decode(message.bytes, length, &envelope));
             expect_later(&envelope, count);
         }
-        static const char unknown[] = "\x81\xa1x\x92\x01\xc0"; /* {"x": [1, nil]} */
-        memcpy(message.bytes + vector->length, unknown, sizeof unknown - 1);
-        message.bytes[0] = (uint8_t)(0x90 | (cases[i].all + 1));
-        ck_assert_ptr_null(decode(message.bytes, vector->length + sizeof unknown - 1));
-        ck_assert_ptr_nonnull(decode(message.bytes, vector->length + sizeof unknown - 2));
+        message = with_unknown(vector, cases[i].all + 1);
+        ck_assert_ptr_null(decode(message.bytes, message.length));
+        ck_assert_ptr_nonnull(decode(message.bytes, message.length - 1));
     }
 }
 END_TEST
 
-START_TEST(a_limit_is_a_word)
+static void limit_is_a_word(const struct vector *vector, size_t position)
 {
-    const struct vector *vector = &vectors[6];
     static const struct {
         const char *bytes;
         size_t length;
@@ -302,13 +340,19 @@ START_TEST(a_limit_is_a_word)
                  {BYTES("\xa3k\"y"), false}, {BYTES("\xa3k\ry"), false},    {BYTES("\xa2k1"), false}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct message element = raw(cases[i].bytes, cases[i].length);
-        struct message message = replace(vector, 6, &element);
+        struct message message = replace(vector, position, &element);
         ck_assert_msg((decode(message.bytes, message.length) == NULL) == cases[i].good, "case %zu", i);
     }
     for (size_t length = 64; length <= 65; length++) {
-        struct message element = letters(length, false), message = replace(vector, 6, &element);
+        struct message element = letters(length, false), message = replace(vector, position, &element);
         ck_assert((decode(message.bytes, message.length) == NULL) == (length == 64));
     }
+}
+
+START_TEST(a_limit_is_a_word)
+{
+    limit_is_a_word(&vectors[5], 8);
+    limit_is_a_word(&vectors[7], 6);
 }
 END_TEST
 
@@ -589,7 +633,18 @@ START_TEST(the_longest_envelopes_fit)
                      {a, 64}}},
         {.verb = VERB_REPLY,
          .id = UINT64_MAX,
-         .reply = {name, 1ULL << 53, 1ULL << 53, UINT32_MAX, 1ULL << 53, true, text}},
+         .reply = {name,
+                   1ULL << 53,
+                   1ULL << 53,
+                   UINT32_MAX,
+                   1ULL << 53,
+                   {a, 64},
+                   1ULL << 53,
+                   1ULL << 53,
+                   1ULL << 53,
+                   1ULL << 53,
+                   true,
+                   text}},
         {.verb = VERB_REJECT,
          .id = UINT64_MAX,
          .reject = {FAILURE_RATE_LIMITED, 1ULL << 53, text, {a, 64}, 1ULL << 53, 1ULL << 53, true}},

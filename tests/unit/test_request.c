@@ -74,11 +74,13 @@ START_TEST(two_change_places)
     right->state = REQUEST_FOLLOWING;
     strcpy(left->tag, "left");
     strcpy(right->tag, "right");
+    left->rest = (struct limit_rest){.name = "key", .left = 7};
     request_swap(table, left, right);
     ck_assert_ptr_eq(find(1, 1), left);
     ck_assert_ptr_eq(find(1, 0), right);
     ck_assert_str_eq(left->tag, "right");
     ck_assert_str_eq(right->tag, "left");
+    ck_assert(left->rest.name == NULL && right->rest.left == 7);
     ck_assert(left->rows == 5 && left->state == REQUEST_SENT && right->state == REQUEST_FOLLOWING);
     request_free(table, right);
     ck_assert_ptr_null(find(1, 0));
