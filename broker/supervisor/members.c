@@ -145,21 +145,39 @@ static unsigned draw_limit(const struct member *member)
 }
 
 /* Groups are made when the first worker needs one, as our own processes move for them. */
-static struct cgroup *group_for(struct members *members, const struct command *command)
+static void make_groups(struct members *members)
 {
     char own[CGROUP_PATH_BYTES];
-    if (command->limits.memory_mb == 0 && command->limits.cpu_percent == 0)
-        return NULL;
-    if (members->cgroup != NULL)
-        return members->cgroup;
     cgroup_own(own);
-    members->cgroup = cgroup_new(own);
+    members->cgroup = cgroup_new(own, members->setup->basis.config->runtime_directory);
     struct cgroup_powers powers = cgroup_has(members->cgroup);
     if (!powers.memory)
         log_info("limits.memory_mb is kept by RLIMIT_DATA: there is no control group that we may divide");
     if (!powers.cpu)
         log_warning("limits.cpu_percent is not kept: there is no control group that we may divide");
-    return members->cgroup;
+}
+
+/* Those in the background that run already: from now on it takes a group to give way to others. */
+static void hold_background(struct members *members)
+{
+    struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (!member->command->background)
+            continue;
+        member->view.cgroup = members->cgroup;
+        service_hold(member->service);
+    }
+}
+
+static struct cgroup *group_for(struct members *members, const struct command *command)
+{
+    bool limited = command->limits.memory_mb > 0 || command->limits.cpu_percent > 0;
+    if (limited && members->cgroup == NULL)
+        make_groups(members);
+    if (command->limits.cpu_percent > 0 && cgroup_share_cpu(members->cgroup))
+        hold_background(members);
+    return limited || command->background ? members->cgroup : NULL;
 }
 
 static struct member *add(struct members *members, struct command *command)
@@ -181,6 +199,7 @@ static struct member *add(struct members *members, struct command *command)
                                           .limits = command->limits,
                                           .hidden = command->hidden,
                                           .drain_signal = command->drain_signal};
+    member->view.limits.idle = command->background;
     member->service =
         service_new(members->setup->loop, &member->view, members->patience, &watcher, STDERR_FILENO);
     DL_APPEND(members->first, member);
