@@ -334,6 +334,7 @@ struct member *members_adopt(struct members *members, struct ledger_process *pro
     process->orphan.pidfd = -1;
     snprintf(member->origin, sizeof(member->origin), "adopted");
     service_adopt(member->service, &orphan, process->restarts);
+    service_hold(member->service); /* its group may be gone, or say what model.conf said then */
     return member;
 }
 
