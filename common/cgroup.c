@@ -19,6 +19,7 @@ static const char ours[] = "outrigger-processes";
 enum {
     CPU_PERIOD_US = 100000, /* over which the kernel counts */
     WEIGHT_OF_ONE = 100,    /* of a group that says nothing */
+    WEIGHT_MIN = 1,
     WEIGHT_MAX = 10000,
     MOVES_MAX = 10, /* while we move its processes somebody may start one more */
     OWNER_BYTES = sizeof("-0123456789abcdef")
@@ -279,8 +280,10 @@ static bool limit_cpu(const struct cgroup *cgroup, const char *group, const stru
              CPU_PERIOD_US);
     if (limits->cpu_percent > 0 && !write_file(cgroup->own, group, "cpu.max", text))
         return false;
-    if (limits->idle && !write_file(cgroup->own, group, "cpu.idle", "1")) /* of Linux 5.15 */
-        (void)write_file(cgroup->own, group, "cpu.weight", "1");
+    if (!write_file(cgroup->own, group, "cpu.idle", limits->idle ? "1" : "0")) { /* of Linux 5.15 */
+        snprintf(text, sizeof text, "%d", limits->idle ? WEIGHT_MIN : WEIGHT_OF_ONE);
+        (void)write_file(cgroup->own, group, "cpu.weight", text);
+    }
     weigh(cgroup);
     return true;
 }

@@ -111,7 +111,7 @@ static bool in_group(const struct child_command *command)
     struct cgroup_powers powers = cgroup_has(command->cgroup);
     return (powers.memory && command->limits.memory_mb > 0) ||
            (powers.cpu && command->limits.cpu_percent > 0) ||
-           (command->limits.idle && cgroup_shares_cpu(command->cgroup));
+           cgroup_shares_cpu(command->cgroup); /* it may come and go from the background */
 }
 
 /* What the process is to keep itself to, as no group does. */

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "control.h"
 #include "log.h"
+#include "process.h"
 #include "runtime.h"
 
 #include <stdio.h>
@@ -204,6 +205,37 @@ static struct member *add(struct members *members, struct command *command)
         service_new(members->setup->loop, &member->view, members->patience, &watcher, STDERR_FILENO);
     DL_APPEND(members->first, member);
     return member;
+}
+
+/* In its command and in its process, unless the kernel does not let us. */
+static bool come_forward(struct member *member, const struct plan_version *version)
+{
+    pid_t pid = service_pid(member->service);
+    if (pid != 0 && !process_come_forward(pid))
+        return false;
+    member->command->background = false;
+    command_limit(member->command, version); /* an adopted one whose place was another has none yet */
+    member->view.background = false;
+    member->view.cores = member->command->cores;
+    member->view.limits = member->command->limits;
+    if (member->view.cgroup == NULL)
+        member->view.cgroup = group_for(member->members, member->command);
+    service_hold(member->service);
+    return true;
+}
+
+void members_come_forward(struct members *members, const struct plan_version *version)
+{
+    char title[MEMBER_TITLE_BYTES];
+    struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (member->retiring || member->leaving || !member->command->background || version->background ||
+            version->python != NULL || !command_could_serve(member->command, version))
+            continue;
+        if (come_forward(member, version))
+            log_info("%s: was in the background, and is not any more", member_title(member, title));
+    }
 }
 
 const char *member_title(const struct member *member, char *buffer)

@@ -336,8 +336,14 @@ class Groups(Scaling):
             pid = stack.kill("worker.sum.1.1")
             stack.wait(lambda: stack.pids("worker.sum.1.1") not in ([], [pid]), "it is not started again")
             self.assertEqual(stack.process("worker.sum.1.1")["cause"], "killed by signal 9 (it had limits.memory_mb = 64)")
+            self.assertNotIn("failure", self.ask(stack, "promote", model="sum", version="2"))
+            stack.wait(lambda: len(stack.pids("worker.sum.2")) == 1, "it is not promoted")
+            name, = (process["name"] for process in stack.status()["processes"]
+                     if process["pid"] in stack.pids("worker.sum.2"))
+            promoted = self.group(stack, name)
+            self.assertEqual((promoted / "cpu.idle").read_text(), "0\n")
             self.assertNotIn("failure", self.ask(stack, "unload", model="sum"))
-            self.assertFalse(group.exists())
+            self.assertEqual([group.exists(), promoted.exists()], [False, False])
 
     def test_two_beside_each_other(self):
         """Workers of the same name, whose groups are not the same."""

@@ -169,6 +169,10 @@ START_TEST(a_group_is_idle_and_ours_counts_for_as_many_as_it_holds)
     ck_assert_str_eq(content(group("cpu.idle")), "1");
     ck_assert_str_eq(content(group("cpu.weight")), "?");
     ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "300");
+    limits.idle = false; /* it comes forward */
+    ck_assert(cgroup_hold(cgroup, "worker.m.1.1", &limits, 4711));
+    ck_assert_str_eq(content(group("cpu.idle")), "0");
+    limits.idle = true;
     ck_assert_int_eq(unlink(scratch_path(group("cpu.idle"))), 0); /* a kernel that knows none */
     ck_assert(cgroup_hold(cgroup, "worker.m.1.1", &limits, 4711));
     ck_assert_str_eq(content(group("cpu.weight")), "1");
