@@ -3,6 +3,9 @@
  * SPDX-License-Identifier: MIT */
 #include "cgroup.h"
 
+#include "fnv.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,13 +16,22 @@
 /* The group that our own processes move to: one with processes cannot hand controllers on. */
 static const char ours[] = "outrigger-processes";
 
-/* What a second has in microseconds; the period over which the kernel counts. */
-enum { CPU_PERIOD_US = 100000 };
+enum {
+    CPU_PERIOD_US = 100000, /* over which the kernel counts */
+    WEIGHT_OF_ONE = 100,    /* of a group that says nothing */
+    WEIGHT_MIN = 1,
+    WEIGHT_MAX = 10000,
+    MOVES_MAX = 10, /* while we move its processes somebody may start one more */
+    OWNER_BYTES = sizeof("-0123456789abcdef")
+};
 
 enum { PROC_BYTES = 256 * 1024 /* far more than the mounts of any machine */ };
 
 struct cgroup {
     char *own;
+    char owner[OWNER_BYTES]; /* the end of the names of our groups */
+    bool is_root;            /* of all groups: processes and groups may be beside each other */
+    bool shares_cpu;
     struct cgroup_powers powers;
 };
 
@@ -120,34 +132,97 @@ struct cgroup_powers cgroup_powers(const char *own)
 
 /* ---- the tree ---- */
 
-static bool make_group(const struct cgroup *cgroup, const char *name)
+enum { NAME_BYTES = 512 };
+
+/* The folder of that name: "worker.sum.1.1-0123456789abcdef". */
+static const char *group_of(const struct cgroup *cgroup, const char *name, char buffer[NAME_BYTES])
+{
+    snprintf(buffer, NAME_BYTES, "%s%s", name, cgroup->owner);
+    return buffer;
+}
+
+static bool make_group(const struct cgroup *cgroup, const char *group)
 {
     char path[2 * CGROUP_PATH_BYTES];
-    snprintf(path, sizeof path, "%s/%s", cgroup->own, name);
+    snprintf(path, sizeof path, "%s/%s", cgroup->own, group);
     return mkdir(path, 0755) == 0 || errno == EEXIST;
 }
 
-/* One after the other, as the kernel takes them. */
-static void move_processes(const struct cgroup *cgroup)
+static void remove_group(const struct cgroup *cgroup, const char *group)
+{
+    char path[2 * CGROUP_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", cgroup->own, group);
+    rmdir(path);
+}
+
+/* Removes those of our groups that are empty: the kernel keeps the others. Only when nobody waits for what is
+ * counted in one of them. */
+static void sweep(const struct cgroup *cgroup)
+{
+    DIR *folder = opendir(cgroup->own);
+    for (struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        size_t length = strlen(entry->d_name), end = strlen(cgroup->owner);
+        if (length > end && strcmp(entry->d_name + length - end, cgroup->owner) == 0)
+            remove_group(cgroup, entry->d_name);
+    }
+    if (folder != NULL)
+        closedir(folder);
+}
+
+/* One after the other, as the kernel takes them. False when there was none. */
+static bool move_processes(const struct cgroup *cgroup)
 {
     char list[64 * 1024], *rest = list;
     read_file(cgroup->own, ".", "cgroup.procs", list, sizeof list);
+    if (list[0] == '\0')
+        return false;
     for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n"))
         if (*line != '\0')
             (void)write_file(cgroup->own, ours, "cgroup.procs", line); /* one that ended just now */
+    return true;
 }
 
-struct cgroup *cgroup_new(const char *own)
+static bool hand_on(const struct cgroup *cgroup, const char *controller)
+{
+    return write_file(cgroup->own, ".", "cgroup.subtree_control", controller);
+}
+
+/* Hands the controller on, for which the folder must have no processes. */
+static bool divide(const struct cgroup *cgroup, const char *controller)
+{
+    if (cgroup->is_root)
+        return hand_on(cgroup, controller);
+    if (!make_group(cgroup, ours))
+        return false;
+    for (int i = 0; i < MOVES_MAX; i++) {
+        move_processes(cgroup);
+        if (hand_on(cgroup, controller))
+            return true;
+        if (errno != EBUSY)
+            return false;
+    }
+    return false;
+}
+
+/* Only the root of all groups has no type. */
+static bool is_root(const char *own)
+{
+    char path[2 * CGROUP_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/cgroup.type", own);
+    return access(path, F_OK) == -1;
+}
+
+struct cgroup *cgroup_new(const char *own, const char *owner)
 {
     struct cgroup *cgroup = object_alloc(sizeof *cgroup);
-    cgroup->own = object_strdup(own);
     struct cgroup_powers could = cgroup_powers(own);
-    if ((!could.memory && !could.cpu) || !make_group(cgroup, ours))
-        return cgroup;
-    move_processes(cgroup);
-    const char *wanted = !could.cpu ? "+memory" : !could.memory ? "+cpu" : "+memory +cpu";
-    if (write_file(own, ".", "cgroup.subtree_control", wanted))
+    cgroup->own = object_strdup(own);
+    cgroup->is_root = is_root(own);
+    snprintf(cgroup->owner, sizeof cgroup->owner, "-%016llx",
+             (unsigned long long)fnv_add(FNV_START, owner, strlen(owner)));
+    if ((could.memory && divide(cgroup, "+memory")) || (!could.memory && could.cpu && divide(cgroup, "+cpu")))
         cgroup->powers = could;
+    sweep(cgroup);
     return cgroup;
 }
 
@@ -155,6 +230,7 @@ void cgroup_free(struct cgroup *cgroup)
 {
     if (cgroup == NULL)
         return;
+    sweep(cgroup);
     free(cgroup->own);
     free(cgroup);
 }
@@ -164,41 +240,93 @@ struct cgroup_powers cgroup_has(const struct cgroup *cgroup)
     return cgroup->powers;
 }
 
-bool cgroup_hold(const struct cgroup *cgroup, const char *name, const struct cgroup_limits *limits, pid_t pid)
+/* ---- processors ---- */
+
+/* Groups share the processors as if they were processes: that of our own, which holds many, counts for many.
+ * In the root of all groups each counts for itself. */
+static void weigh(const struct cgroup *cgroup)
 {
-    char text[64];
-    cgroup_drop(cgroup, name); /* one that an earlier supervisor left */
-    if (!make_group(cgroup, name))
-        return false;
-    if (cgroup->powers.memory && limits->memory_mb > 0) {
-        snprintf(text, sizeof text, "%lld", (long long)limits->memory_mb * 1024 * 1024);
-        if (!write_file(cgroup->own, name, "memory.max", text))
-            return false;
-        (void)write_file(cgroup->own, name, "memory.swap.max", "0"); /* not there without swap */
-        (void)write_file(cgroup->own, name, "memory.oom.group", "1");
-    }
-    if (cgroup->powers.cpu && limits->cpu_percent > 0) {
-        snprintf(text, sizeof text, "%lld %d", (long long)limits->cpu_percent * CPU_PERIOD_US / 100,
-                 CPU_PERIOD_US);
-        if (!write_file(cgroup->own, name, "cpu.max", text))
-            return false;
-    }
-    snprintf(text, sizeof text, "%ld", (long)pid);
-    return write_file(cgroup->own, name, "cgroup.procs", text);
+    char list[64 * 1024], text[32];
+    long weight = 0;
+    if (cgroup->is_root)
+        return;
+    read_file(cgroup->own, ours, "cgroup.procs", list, sizeof list);
+    for (const char *end = strchr(list, '\n'); end != NULL; end = strchr(end + 1, '\n'))
+        weight += WEIGHT_OF_ONE;
+    snprintf(text, sizeof text, "%ld",
+             weight < WEIGHT_OF_ONE ? WEIGHT_OF_ONE
+             : weight > WEIGHT_MAX  ? WEIGHT_MAX
+                                    : weight);
+    (void)write_file(cgroup->own, ours, "cpu.weight", text);
 }
 
-bool cgroup_was_full(const struct cgroup *cgroup, const char *name)
+bool cgroup_share_cpu(struct cgroup *cgroup)
 {
-    char events[1024];
+    if (cgroup->shares_cpu || !cgroup->powers.cpu)
+        return false;
+    cgroup->shares_cpu = divide(cgroup, "+cpu");
+    return cgroup->shares_cpu;
+}
+
+bool cgroup_shares_cpu(const struct cgroup *cgroup)
+{
+    return cgroup->shares_cpu;
+}
+
+static bool limit_cpu(const struct cgroup *cgroup, const char *group, const struct cgroup_limits *limits)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%lld %d", (long long)limits->cpu_percent * CPU_PERIOD_US / 100,
+             CPU_PERIOD_US);
+    if (limits->cpu_percent > 0 && !write_file(cgroup->own, group, "cpu.max", text))
+        return false;
+    if (!write_file(cgroup->own, group, "cpu.idle", limits->idle ? "1" : "0")) { /* of Linux 5.15 */
+        snprintf(text, sizeof text, "%d", limits->idle ? WEIGHT_MIN : WEIGHT_OF_ONE);
+        (void)write_file(cgroup->own, group, "cpu.weight", text);
+    }
+    weigh(cgroup);
+    return true;
+}
+
+/* ---- memory ---- */
+
+static bool limit_memory(const struct cgroup *cgroup, const char *group, const struct cgroup_limits *limits)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%lld", (long long)limits->memory_mb * 1024 * 1024);
+    if (limits->memory_mb <= 0)
+        return true;
+    (void)write_file(cgroup->own, group, "memory.swap.max", "0"); /* not there without swap */
+    (void)write_file(cgroup->own, group, "memory.oom.group", "1");
+    return write_file(cgroup->own, group, "memory.max", text);
+}
+
+int64_t cgroup_kills(const struct cgroup *cgroup, const char *name)
+{
+    char events[1024], group[NAME_BYTES];
     long long kills = 0;
-    read_file(cgroup->own, name, "memory.events", events, sizeof events);
+    read_file(cgroup->own, group_of(cgroup, name, group), "memory.events", events, sizeof events);
     const char *line = strstr(events, "oom_kill ");
-    return line != NULL && sscanf(line, "oom_kill %lld", &kills) == 1 && kills > 0;
+    return line != NULL && sscanf(line, "oom_kill %lld", &kills) == 1 ? kills : 0;
+}
+
+/* ---- groups ---- */
+
+bool cgroup_hold(const struct cgroup *cgroup, const char *name, const struct cgroup_limits *limits, pid_t pid)
+{
+    char text[32], buffer[NAME_BYTES];
+    const char *group = group_of(cgroup, name, buffer);
+    remove_group(cgroup, group); /* of the process before: what was counted there does not count any more */
+    if (!make_group(cgroup, group) || (cgroup->powers.memory && !limit_memory(cgroup, group, limits)) ||
+        (cgroup->shares_cpu && !limit_cpu(cgroup, group, limits)))
+        return false;
+    snprintf(text, sizeof text, "%ld", (long)pid);
+    return write_file(cgroup->own, group, "cgroup.procs", text);
 }
 
 void cgroup_drop(const struct cgroup *cgroup, const char *name)
 {
-    char path[2 * CGROUP_PATH_BYTES];
-    snprintf(path, sizeof path, "%s/%s", cgroup->own, name);
-    rmdir(path);
+    char group[NAME_BYTES];
+    (void)write_file(cgroup->own, group_of(cgroup, name, group), "cgroup.kill", "1"); /* of Linux 5.14 */
+    remove_group(cgroup, group);
 }

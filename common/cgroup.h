@@ -11,6 +11,7 @@
 struct cgroup_limits {
     int64_t memory_mb;
     int64_t cpu_percent; /* of one core: 150 is one and a half */
+    bool idle;           /* of the processors only what others leave, as with SCHED_IDLE */
 };
 
 struct cgroup_powers {
@@ -30,16 +31,27 @@ struct cgroup_powers cgroup_powers(const char *own);
 /* Groups below our own, one for each process that is held. */
 struct cgroup;
 /* Makes ready to hold processes: those of the folder itself move to a group below it, as the kernel wants it
- * before controllers can be handed on. Never NULL: one without powers where that is not possible. */
-struct cgroup *cgroup_new(const char *own);
+ * before controllers can be handed on, unless it is the root of all groups, where processes may stay. `owner`
+ * is what tells us from others who divide the same folder: their groups are not ours. Groups that are left
+ * from an earlier one of the same owner, and empty, are removed. Never NULL: one without powers where that is
+ * not possible. */
+struct cgroup *cgroup_new(const char *own, const char *owner);
 void cgroup_free(struct cgroup *cgroup);
 struct cgroup_powers cgroup_has(const struct cgroup *cgroup);
-/* Puts the process into the group of that name, made anew with these limits. False with errno. */
+/* From now on groups, and not processes, share the processors, which only limits of CPU need. True when that
+ * is new to this one, so that who is to be idle must be held anew: within a group SCHED_IDLE means nothing to
+ * the other groups. */
+bool cgroup_share_cpu(struct cgroup *cgroup);
+/* True since then. */
+bool cgroup_shares_cpu(const struct cgroup *cgroup);
+/* Puts the process into the group of that name, made anew with these limits, or into the one that it is in.
+ * False with errno. */
 bool cgroup_hold(const struct cgroup *cgroup, const char *name, const struct cgroup_limits *limits,
                  pid_t pid);
-/* True when a process of the group was killed because of its memory, since the group was made. */
-bool cgroup_was_full(const struct cgroup *cgroup, const char *name);
-/* Removes the group; its processes have ended. */
+/* How many processes of the group were killed because of its memory, since it was made; 0 for none such. */
+int64_t cgroup_kills(const struct cgroup *cgroup, const char *name);
+/* Ends what there still is in the group, and removes it. When something is about to end in it, it stays until
+ * the name is held again, or until cgroup_free or the next cgroup_new. */
 void cgroup_drop(const struct cgroup *cgroup, const char *name);
 
 #endif

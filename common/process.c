@@ -9,6 +9,7 @@
 
 #include "clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -420,4 +421,44 @@ pid_t process_spawn(const struct spawn *spawn, int *pidfd)
         waitpid(pid, NULL, 0);
     errno = error;
     return -1;
+}
+
+/* ---- background ---- */
+
+/* Brings one thread forward. 1: it was in the background; 0: it was not, or is gone; -1 with errno. */
+static int bring_forward(pid_t thread)
+{
+    if (sched_getscheduler(thread) != SCHED_IDLE)
+        return 0;
+    if (sched_setscheduler(thread, SCHED_BATCH, &(struct sched_param){0}) == 0)
+        return 1;
+    return errno == ESRCH ? 0 : -1;
+}
+
+/* How many threads were in the background; -1 with errno. */
+static int bring_all_forward(const char *folder)
+{
+    DIR *threads = opendir(folder);
+    int found = 0, moved = 0, error = 0;
+    for (struct dirent *entry; threads != NULL && (entry = readdir(threads)) != NULL && moved >= 0;) {
+        moved = entry->d_name[0] == '.' ? 0 : bring_forward((pid_t)strtol(entry->d_name, NULL, 10));
+        error = errno;
+        found += moved > 0;
+    }
+    if (threads == NULL)
+        return -1;
+    closedir(threads);
+    errno = error;
+    return moved < 0 ? -1 : found;
+}
+
+bool process_come_forward(pid_t pid)
+{
+    char folder[64];
+    int found;
+    snprintf(folder, sizeof folder, "/proc/%ld/task", (long)pid);
+    do /* until there is none: one that was in the background may just have started one more */
+        found = bring_all_forward(folder);
+    while (found > 0);
+    return found == 0;
 }

@@ -28,6 +28,11 @@ int64_t process_age(pid_t pid);
 /* Resident bytes and CPU microseconds (user + system) of a process; false when there is none. */
 bool process_usage(pid_t pid, uint64_t *resident_bytes, uint64_t *cpu_us);
 
+/* Takes a process that was started in the background out of it, with all its threads. False with errno: EPERM
+ * without CAP_SYS_NICE or an RLIMIT_NICE of 20 (its nice value, 0), when it stays as it is. What it has
+ * started itself stays in the background. */
+bool process_come_forward(pid_t pid);
+
 /* A program to start. Everything that the child has is listed here; all other descriptors are closed. */
 struct spawn {
     const char *program;          /* path */

@@ -18,6 +18,8 @@
  *     -1004   give one row more than was asked for
  *     -1005   fail with an error
  *     -1006   exit(1)
+ *     -1007   take features[1] MiB of memory, write to all of it, and give it back
+ *     -1008   compute for features[1] milliseconds of CPU time
  * Before it delays or hangs it says so in the log, so that a test knows when.
  * SPDX-License-Identifier: MIT */
 #include "backend.h"
@@ -39,7 +41,9 @@ enum {
     COMMAND_HANG = -1003,
     COMMAND_WRONG_ROWS = -1004,
     COMMAND_FAIL = -1005,
-    COMMAND_EXIT = -1006
+    COMMAND_EXIT = -1006,
+    COMMAND_MEMORY = -1007,
+    COMMAND_COMPUTE = -1008
 };
 
 struct echo {
@@ -66,6 +70,28 @@ static void take_milliseconds(double milliseconds)
 {
     log_info("told to take %g ms", milliseconds);
     take(milliseconds / 1e3);
+}
+
+/* Without memory it fails; with less than it was promised it dies. */
+static int take_memory(double megabytes, char *error)
+{
+    size_t length = (size_t)(megabytes * 1024 * 1024);
+    volatile char *memory = malloc(length);
+    if (memory == NULL) {
+        snprintf(error, BACKEND_ERROR_MAX, "no memory for %zu bytes", length);
+        return -1;
+    }
+    for (size_t i = 0; i < length; i += 4096)
+        memory[i] = 1;
+    free((void *)memory);
+    return 0;
+}
+
+static void compute(double milliseconds)
+{
+    clock_t end = clock() + (clock_t)(milliseconds / 1e3 * CLOCKS_PER_SEC);
+    while (clock() < end)
+        continue;
 }
 
 static _Noreturn void hang(void)
@@ -132,10 +158,11 @@ static void *echo_open(const char *path, const struct backend_options *options,
 
 static int obey(const float *row, size_t columns, size_t *rows, char *error)
 {
+    double amount = columns > 1 && row[1] > 0 && row[1] < 1e9f ? (double)row[1] : 0;
     switch ((int)row[0]) {
     case COMMAND_DELAY:
-        if (columns > 1 && row[1] > 0 && row[1] < 1e9f)
-            take_milliseconds((double)row[1]);
+        if (amount > 0)
+            take_milliseconds(amount);
         return 0;
     case COMMAND_CRASH:
         abort();
@@ -149,6 +176,11 @@ static int obey(const float *row, size_t columns, size_t *rows, char *error)
         return -1;
     case COMMAND_EXIT:
         exit(1);
+    case COMMAND_MEMORY:
+        return take_memory(amount, error);
+    case COMMAND_COMPUTE:
+        compute(amount);
+        return 0;
     default:
         return 0;
     }
@@ -183,7 +215,7 @@ static int echo_run(void *state, const struct backend_values *inputs, struct bac
     }
     for (size_t i = 0; i < rows; i++) {
         const float *row = values + i * columns;
-        if (!echo->deaf && row[0] <= COMMAND_DELAY && row[0] >= COMMAND_EXIT &&
+        if (!echo->deaf && row[0] <= COMMAND_DELAY && row[0] >= COMMAND_COMPUTE &&
             obey(row, columns, &given, error) != 0)
             return -1;
         echo->sums[i] = sum(row, columns);

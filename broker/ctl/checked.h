@@ -39,6 +39,8 @@ int64_t check_all_threads(const struct check *check);
 
 /* Reads the keys and secrets of token.* that are files. */
 void check_tokens(struct check *check);
+/* Loads the versions that routes name, and complains of those that take other inputs than the stable one. */
+void check_routes(struct check *check);
 /* Prints whose tokens are taken, and the keys; nothing when none are. */
 void check_print_tokens(const struct check *check, FILE *out, bool coloured);
 

@@ -43,6 +43,7 @@ struct child {
     const struct child_command *starting; /* while it is */
     struct last_words *words;
     uint64_t cpu_us_of_the_dead;
+    int64_t kills_before; /* that its group counts of others: one that could not be made anew */
 };
 
 static void forget_ready_fd(struct child *child)
@@ -105,11 +106,12 @@ static void process_ended(void *self, int fd, uint32_t events)
 /* True for a process whose limits a control group keeps, as far as it can. */
 static bool in_group(const struct child_command *command)
 {
-    struct cgroup_powers powers = {0};
-    if (command->cgroup != NULL)
-        powers = cgroup_has(command->cgroup);
+    if (command->cgroup == NULL)
+        return false;
+    struct cgroup_powers powers = cgroup_has(command->cgroup);
     return (powers.memory && command->limits.memory_mb > 0) ||
-           (powers.cpu && command->limits.cpu_percent > 0);
+           (powers.cpu && command->limits.cpu_percent > 0) ||
+           cgroup_shares_cpu(command->cgroup); /* it may come and go from the background */
 }
 
 /* What the process is to keep itself to, as no group does. */
@@ -119,14 +121,22 @@ static int64_t own_limit(const struct child_command *command)
     return kept ? 0 : command->limits.memory_mb * 1024 * 1024;
 }
 
+void child_hold(struct child *child, const struct child_command *command)
+{
+    CHECK_OBJECT(child, CHILD_MAGIC);
+    if (child->pid == 0 || !in_group(command))
+        return;
+    if (!cgroup_hold(command->cgroup, command->name, &command->limits, child->pid))
+        log_warning("%s: its limits cannot be kept: %s", command->name, strerror(errno));
+    child->kills_before = cgroup_kills(command->cgroup, command->name);
+}
+
 static void was_born(void *self, pid_t pid)
 {
     struct child *child = self;
     child->pid = pid;
     child->adopted = false;
-    const struct child_command *command = child->starting;
-    if (in_group(command) && !cgroup_hold(command->cgroup, command->name, &command->limits, pid))
-        log_warning("%s: its limits cannot be kept: %s", command->name, strerror(errno));
+    child_hold(child, child->starting);
     if (child->watcher.born != NULL)
         child->watcher.born(child->watcher.self);
 }
@@ -135,7 +145,7 @@ bool child_was_full(const struct child *child, const struct child_command *comma
 {
     CHECK_OBJECT(child, CHILD_MAGIC);
     return in_group(command) && command->limits.memory_mb > 0 &&
-           cgroup_was_full(command->cgroup, command->name);
+           cgroup_kills(command->cgroup, command->name) > child->kills_before;
 }
 
 static bool spawn(struct child *child, const struct child_command *command, int ready_fd)
@@ -211,6 +221,7 @@ bool child_adopt(struct child *child, const struct orphan *orphan)
     ENSURE(child->pid == 0);
     struct stat status;
     child->adopted = true;
+    child->kills_before = 0;
     child->pid = orphan->pid;
     child->pidfd = orphan->pidfd;
     last_words_adopt(child->words, reopen_pipe(orphan->pid, STDERR_FILENO, &status));

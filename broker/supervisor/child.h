@@ -17,9 +17,9 @@ struct child_command {
     const char *cores;            /* "0,2-3"; "": all */
     bool background;              /* process.h */
     const struct cgroup *cgroup;  /* where its limits are kept; NULL: by what the process itself keeps */
-    struct cgroup_limits limits;
-    char *const *hidden; /* process.h */
-    int drain_signal;    /* by which it is asked to take nothing new, finish what it has, and end */
+    struct cgroup_limits limits;  /* idle: as `background` */
+    char *const *hidden;          /* process.h */
+    int drain_signal;             /* by which it is asked to take nothing new, finish what it has, and end */
 };
 
 /* The status of a process that was adopted: its parent is another, and learns it. */
@@ -53,6 +53,8 @@ bool child_start(struct child *child, const struct child_command *command);
 /* Takes over a process that is not our child, and its pidfd; there must be none. Hears it as if it were: its
  * stderr, and its "ready" when that is still to come, which is then true. */
 bool child_adopt(struct child *child, const struct orphan *orphan);
+/* Puts the process that there is where its limits are kept, as its start does it; nothing without one. */
+void child_hold(struct child *child, const struct child_command *command);
 /* Asks it to finish what it has and end, or (terminate) to end. */
 void child_drain(const struct child *child, const struct child_command *command);
 void child_terminate(const struct child *child);

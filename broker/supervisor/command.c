@@ -230,8 +230,13 @@ bool command_equals(const struct command *left, const struct command *right)
 
 bool command_serves(const struct command *command, const struct plan_version *version)
 {
+    return command->background == version->background && command_could_serve(command, version);
+}
+
+bool command_could_serve(const struct command *command, const struct plan_version *version)
+{
     return command->role == ROLE_WORKER && strcmp(command->model, version->model->name) == 0 &&
-           strcmp(command->version, version->version) == 0 && command->background == version->background &&
+           strcmp(command->version, version->version) == 0 &&
            strcmp(command->file, version->file == NULL ? "" : version->file) == 0 &&
            stamp_fits(command->stamp, version->stamp);
 }

@@ -60,8 +60,10 @@ void command_limit(struct command *command, const struct plan_version *version);
 void command_free(struct command *command);
 /* True when a process of the one command is what the other would start. */
 bool command_equals(const struct command *left, const struct command *right);
-/* True when a worker of that command serves this version, from its files as they are and in its place: one
- * that was started in the background cannot come forward without rights that we do not have. */
+/* True when a worker of that command serves this version, from its files as they are and in its place:
+ * in the background or not. */
 bool command_serves(const struct command *command, const struct plan_version *version);
+/* The same, wherever it works. */
+bool command_could_serve(const struct command *command, const struct plan_version *version);
 
 #endif

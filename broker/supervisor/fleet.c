@@ -198,9 +198,11 @@ static void forget_departed(struct fleet *fleet)
 static void start_workers(struct fleet *fleet)
 {
     for (size_t i = 0; i < fleet->plan->model_count; i++)
-        for (size_t j = 0; j < fleet->plan->models[i].version_count; j++)
-            members_have_at_least(&fleet->members, ROLE_WORKER, &fleet->plan->models[i].versions[j],
-                                  fleet->plan->models[i].versions[j].instances);
+        for (size_t j = 0; j < fleet->plan->models[i].version_count; j++) {
+            const struct plan_version *version = &fleet->plan->models[i].versions[j];
+            members_come_forward(&fleet->members, version);
+            members_have_at_least(&fleet->members, ROLE_WORKER, version, version->instances);
+        }
 }
 
 /* Everything that readiness waits for. */

@@ -6,6 +6,7 @@
 #include "clock.h"
 #include "control.h"
 #include "log.h"
+#include "process.h"
 #include "runtime.h"
 
 #include <stdio.h>
@@ -145,21 +146,39 @@ static unsigned draw_limit(const struct member *member)
 }
 
 /* Groups are made when the first worker needs one, as our own processes move for them. */
-static struct cgroup *group_for(struct members *members, const struct command *command)
+static void make_groups(struct members *members)
 {
     char own[CGROUP_PATH_BYTES];
-    if (command->limits.memory_mb == 0 && command->limits.cpu_percent == 0)
-        return NULL;
-    if (members->cgroup != NULL)
-        return members->cgroup;
     cgroup_own(own);
-    members->cgroup = cgroup_new(own);
+    members->cgroup = cgroup_new(own, members->setup->basis.config->runtime_directory);
     struct cgroup_powers powers = cgroup_has(members->cgroup);
     if (!powers.memory)
         log_info("limits.memory_mb is kept by RLIMIT_DATA: there is no control group that we may divide");
     if (!powers.cpu)
         log_warning("limits.cpu_percent is not kept: there is no control group that we may divide");
-    return members->cgroup;
+}
+
+/* Those in the background that run already: from now on it takes a group to give way to others. */
+static void hold_background(struct members *members)
+{
+    struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (!member->command->background)
+            continue;
+        member->view.cgroup = members->cgroup;
+        service_hold(member->service);
+    }
+}
+
+static struct cgroup *group_for(struct members *members, const struct command *command)
+{
+    bool limited = command->limits.memory_mb > 0 || command->limits.cpu_percent > 0;
+    if (limited && members->cgroup == NULL)
+        make_groups(members);
+    if (command->limits.cpu_percent > 0 && cgroup_share_cpu(members->cgroup))
+        hold_background(members);
+    return limited || command->background ? members->cgroup : NULL;
 }
 
 static struct member *add(struct members *members, struct command *command)
@@ -181,10 +200,42 @@ static struct member *add(struct members *members, struct command *command)
                                           .limits = command->limits,
                                           .hidden = command->hidden,
                                           .drain_signal = command->drain_signal};
+    member->view.limits.idle = command->background;
     member->service =
         service_new(members->setup->loop, &member->view, members->patience, &watcher, STDERR_FILENO);
     DL_APPEND(members->first, member);
     return member;
+}
+
+/* In its command and in its process, unless the kernel does not let us. */
+static bool come_forward(struct member *member, const struct plan_version *version)
+{
+    pid_t pid = service_pid(member->service);
+    if (pid != 0 && !process_come_forward(pid))
+        return false;
+    member->command->background = false;
+    command_limit(member->command, version); /* an adopted one whose place was another has none yet */
+    member->view.background = false;
+    member->view.cores = member->command->cores;
+    member->view.limits = member->command->limits;
+    if (member->view.cgroup == NULL)
+        member->view.cgroup = group_for(member->members, member->command);
+    service_hold(member->service);
+    return true;
+}
+
+void members_come_forward(struct members *members, const struct plan_version *version)
+{
+    char title[MEMBER_TITLE_BYTES];
+    struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        if (member->retiring || member->leaving || !member->command->background || version->background ||
+            version->python != NULL || !command_could_serve(member->command, version))
+            continue;
+        if (come_forward(member, version))
+            log_info("%s: was in the background, and is not any more", member_title(member, title));
+    }
 }
 
 const char *member_title(const struct member *member, char *buffer)
@@ -315,6 +366,7 @@ struct member *members_adopt(struct members *members, struct ledger_process *pro
     process->orphan.pidfd = -1;
     snprintf(member->origin, sizeof(member->origin), "adopted");
     service_adopt(member->service, &orphan, process->restarts);
+    service_hold(member->service); /* its group may be gone, or say what model.conf said then */
     return member;
 }
 

@@ -45,6 +45,10 @@ void members_have(struct members *members, enum role role, const struct plan_ver
 /* Adds and starts those that lack, and leaves those that are too many. */
 void members_have_at_least(struct members *members, enum role role, const struct plan_version *version,
                            int64_t wanted);
+/* Those in the background that serve this version, which is in the background no more, come forward as they
+ * are, where the kernel lets us; the others another takes the place of, as of a version that has changed. One
+ * in Python may have started processes, which would stay behind: it is replaced. */
+void members_come_forward(struct members *members, const struct plan_version *version);
 /* Adds and starts one more that shall take the place of `old`, which does not count any more from now on.
  * `version` is NULL but for workers. */
 struct member *members_succeed(struct members *members, struct member *old,

@@ -121,7 +121,8 @@ static void read_one(struct plan *plan, const struct plan_reading *reading, cons
         model->limits_max_requests < 0 ? config->worker_max_requests : model->limits_max_requests;
     planned->max_rss_mb = model->limits_max_rss_mb < 0 ? config->worker_max_rss_mb : model->limits_max_rss_mb;
     planned->cores = object_strdup(model->cores);
-    planned->limits = (struct cgroup_limits){model->limits_memory_mb, model->limits_cpu_percent};
+    planned->limits = (struct cgroup_limits){.memory_mb = model->limits_memory_mb,
+                                             .cpu_percent = model->limits_cpu_percent};
     planned->threads = model->threads > 0 ? model->threads : config->worker_threads;
     planned->scaling = (struct scale_rule){.target_wait = model->scaling_target_wait_ms * MILLISECOND,
                                            .up_percent = model->scaling_up_percent,

@@ -123,6 +123,12 @@ void service_usage(const struct service *service, uint64_t *resident_bytes, uint
     child_usage(service->child, resident_bytes, cpu_us);
 }
 
+void service_hold(struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    child_hold(service->child, service->command);
+}
+
 /* ---- states and waits ---- */
 
 static void enter(struct service *service, enum service_state state)

@@ -96,6 +96,8 @@ const char *service_cause(const struct service *service);
 int64_t service_failures(const struct service *service);
 /* The last lines on stderr of the last process that ended, with newlines between them; "" at first. */
 const char *service_last_words(const struct service *service);
+/* Puts the process that there is where the limits in its command are kept; nothing without one. */
+void service_hold(struct service *service);
 /* Resident bytes of the process, CPU time of it and of all before it. */
 void service_usage(const struct service *service, uint64_t *resident_bytes, uint64_t *cpu_us);
 

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import signal
+import sys
 import threading
 import unittest
 
@@ -12,6 +13,21 @@ from stack import SANITIZED
 from test_versions import JSON, ROW, Load, write_version
 
 SLOW = "call_us = 20000;"
+MEMORY, COMPUTE = -1007, -1008  # backend_echo: MiB, and milliseconds
+
+
+def own_group():
+    """The control group that a supervisor of ours would divide; None where it could not."""
+    groups = pathlib.Path("/proc/self/cgroup").read_text().splitlines()
+    mounts = [line.split()[1] for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()
+              if line.split()[2] == "cgroup2"]
+    for line in groups if mounts else []:
+        if line.startswith("0::"):
+            group = pathlib.Path(mounts[0] + line[3:].removesuffix("/outrigger-processes"))
+            if {"cpu", "memory"} <= set((group / "cgroup.controllers").read_text().split()) and \
+                    os.access(group / "cgroup.subtree_control", os.W_OK):
+                return group
+    return None
 
 
 class Scaling(unittest.TestCase):
@@ -265,6 +281,77 @@ class Limits(Scaling):
             self.assertEqual((answer["worker_threads"], answer["cores"]), (200, len(os.sched_getaffinity(0))))
             kept = "limits.cpu_percent of the model sum cannot be kept" not in done.stderr
             self.assertEqual(kept, "limits.cpu_percent is not kept" not in stack.log.read_text())
+
+
+class Groups(Scaling):
+    """What the kernel makes of limits, where it lets us make control groups."""
+
+    def setUp(self):
+        self.own = own_group()
+        if self.own is None:
+            print("NOT TESTED: limits kept by control groups: we may not make any of version 2 with the controllers cpu "
+                  "and memory here", file=sys.stderr, flush=True)
+            self.skipTest("no control groups")
+        super().setUp()
+
+    def group(self, stack, name):
+        """Of the one process of that name."""
+        pid, = stack.pids(name)
+        line, = (line for line in pathlib.Path(f"/proc/{pid}/cgroup").read_text().splitlines() if line.startswith("0::"))
+        group = self.own / line.rpartition("/")[2]
+        self.assertEqual((group / "cgroup.procs").read_text(), f"{pid}\n")
+        return group
+
+    def ask_for(self, stack, what, amount):
+        return stack.request("POST", "/api/v1/models/sum/versions/1/predict",
+                             json.dumps({"features": [what, amount, 0, 0]}), JSON)[0]
+
+    def throttled(self, group):
+        return int(dict(line.split() for line in (group / "cpu.stat").read_text().splitlines())["nr_throttled"])
+
+    @unittest.skipIf(SANITIZED, "a sanitizer reserves more memory than any limit leaves")
+    def test_limits_are_kept(self):
+        write_version(self.repository, "sum", "2")
+        self.configure('version = "1"; route = { shadow = { version = "2"; percent = 1.0; }; };'
+                       "limits = { memory_mb = 64; cpu_percent = 20; max_kills = 1; };")
+        with self.stack() as stack:
+            group = self.group(stack, "worker.sum.1.1")
+            self.assertEqual([(group / name).read_text().strip() for name in ("memory.max", "cpu.max", "cpu.idle")],
+                             [str(64 << 20), "20000 100000", "0"])
+            stack.wait(lambda: stack.pids("worker.sum.2.1"), "there is no shadow")
+            self.assertEqual((self.group(stack, "worker.sum.2.1") / "cpu.idle").read_text(), "1\n")
+            self.ask_for(stack, COMPUTE, 300)
+            stack.wait(lambda: self.throttled(group) or self.ask_for(stack, COMPUTE, 300) != 200, "it is not held back")
+            self.assertGreater(self.throttled(group), 0)
+            for kill in (lambda: None, stack.kill_supervisor):  # a worker that is adopted is still held
+                kill()
+                stack.wait(stack.serves, "the supervisor does not come back")
+                pid, = stack.pids("worker.sum.1.1")
+                self.assertEqual(self.ask_for(stack, MEMORY, 32), 200)
+                self.assertEqual(self.ask_for(stack, MEMORY, 256), 422)
+                stack.wait(lambda pid=pid: stack.pids("worker.sum.1.1") not in ([], [pid]), "it is not started again")
+                stack.wait(stack.serves, "it does not serve again")
+                self.assertIn("killed: it wanted more than limits.memory_mb = 64", stack.outrigger("status").stdout)
+                self.assertEqual(self.group(stack, "worker.sum.1.1"), group)
+            pid = stack.kill("worker.sum.1.1")
+            stack.wait(lambda: stack.pids("worker.sum.1.1") not in ([], [pid]), "it is not started again")
+            self.assertEqual(stack.process("worker.sum.1.1")["cause"], "killed by signal 9 (it had limits.memory_mb = 64)")
+            self.assertNotIn("failure", self.ask(stack, "promote", model="sum", version="2"))
+            stack.wait(lambda: len(stack.pids("worker.sum.2")) == 1, "it is not promoted")
+            name, = (process["name"] for process in stack.status()["processes"]
+                     if process["pid"] in stack.pids("worker.sum.2"))
+            promoted = self.group(stack, name)
+            self.assertEqual((promoted / "cpu.idle").read_text(), "0\n")
+            self.assertNotIn("failure", self.ask(stack, "unload", model="sum"))
+            self.assertEqual([group.exists(), promoted.exists()], [False, False])
+
+    def test_two_beside_each_other(self):
+        """Workers of the same name, whose groups are not the same."""
+        self.configure("limits = { cpu_percent = 20; };")
+        with self.stack() as one, self.stack() as other:
+            groups = [self.group(stack, "worker.sum.1.1") for stack in (one, other)]
+            self.assertNotEqual(*groups)
+        self.assertEqual([group.exists() for group in groups], [False, False])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 /* test_cgroup: the files of control groups, in a folder that looks like one: what the kernel makes of them no
  * test can ask for where groups are not ours to make. SPDX-License-Identifier: MIT */
 #include "cgroup.h"
+#include "fnv.h"
 #include "scratch_directory.h"
 #include "suite.h"
 
@@ -8,16 +9,30 @@
 
 static struct cgroup *cgroup;
 
+/* The folder of the worker's group, as the owner's name makes it; with a file's name that file. */
+static const char *group(const char *file)
+{
+    static char paths[4][128];
+    static unsigned next;
+    char *path = paths[next++ % COUNT_OF(paths)];
+    snprintf(path, sizeof paths[0], "own/worker.m.1.1-%016llx/%s",
+             (unsigned long long)fnv_of(text_of("owner")), file);
+    return path;
+}
+
 static void set_up(void)
 {
     scratch_make();
     scratch_folder("own");
     scratch_folder("own/outrigger-processes");
-    scratch_folder("own/worker.m.1.1");
+    scratch_folder(group(""));
+    scratch_file("own/cgroup.type", "domain\n");
     scratch_file("own/cgroup.controllers", "cpuset cpu io memory pids\n");
     scratch_file("own/cgroup.subtree_control", "");
     scratch_file("own/cgroup.procs", "");
     scratch_file("own/outrigger-processes/cgroup.procs", "");
+    scratch_file("own/outrigger-processes/cpu.weight", "");
+    scratch_file(group("cgroup.procs"), "");
 }
 
 static void tear_down(void)
@@ -36,9 +51,7 @@ static const char *own(void)
 static const char *content(const char *name)
 {
     static char text[256];
-    char path[600];
-    snprintf(path, sizeof path, "%s/%s", own(), name);
-    FILE *file = fopen(path, "r");
+    FILE *file = fopen(scratch_path(name), "r");
     size_t length = file == NULL ? 0 : fread(text, 1, sizeof text - 1, file);
     text[length] = '\0';
     if (file != NULL)
@@ -80,7 +93,7 @@ START_TEST(what_is_not_given_cannot_be_kept)
     ck_assert(!powers.memory && !powers.cpu);
     powers = cgroup_powers("");
     ck_assert(!powers.memory && !powers.cpu);
-    cgroup = cgroup_new("/nowhere/at/all");
+    cgroup = cgroup_new("/nowhere/at/all", "owner");
     powers = cgroup_has(cgroup);
     ck_assert(!powers.memory && !powers.cpu);
 }
@@ -89,45 +102,141 @@ END_TEST
 START_TEST(our_processes_make_room)
 {
     scratch_file("own/cgroup.procs", "11\n");
-    cgroup = cgroup_new(own());
+    cgroup = cgroup_new(own(), "owner");
     ck_assert(cgroup_has(cgroup).memory && cgroup_has(cgroup).cpu);
-    ck_assert_str_eq(content("outrigger-processes/cgroup.procs"), "11");
-    ck_assert_str_eq(content("cgroup.subtree_control"), "+memory +cpu");
+    ck_assert_str_eq(content("own/outrigger-processes/cgroup.procs"), "11");
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "+memory");
+}
+END_TEST
+
+/* Those of the whole machine are there, and may stay. */
+START_TEST(nobody_moves_in_the_root_of_all_groups)
+{
+    scratch_file("own/cgroup.procs", "11\n");
+    ck_assert_int_eq(unlink(scratch_path("own/cgroup.type")), 0);
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert(cgroup_share_cpu(cgroup));
+    ck_assert(cgroup_has(cgroup).memory && cgroup_has(cgroup).cpu);
+    ck_assert_str_eq(content("own/outrigger-processes/cgroup.procs"), "");
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "");
 }
 END_TEST
 
 START_TEST(limits_are_written_before_the_process_comes)
 {
     struct cgroup_limits limits = {.memory_mb = 256, .cpu_percent = 150};
-    scratch_file("own/worker.m.1.1/memory.max", "");
-    scratch_file("own/worker.m.1.1/cpu.max", "");
-    scratch_file("own/worker.m.1.1/cgroup.procs", "");
-    cgroup = cgroup_new(own());
+    scratch_file(group("memory.max"), "");
+    scratch_file(group("cpu.max"), "");
+    scratch_file(group("cpu.idle"), "0");
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert(cgroup_share_cpu(cgroup));
     ck_assert(cgroup_hold(cgroup, "worker.m.1.1", &limits, 4711));
-    ck_assert_str_eq(content("worker.m.1.1/memory.max"), "268435456");
-    ck_assert_str_eq(content("worker.m.1.1/cpu.max"), "150000 100000");
-    ck_assert_str_eq(content("worker.m.1.1/cgroup.procs"), "4711");
+    ck_assert_str_eq(content(group("memory.max")), "268435456");
+    ck_assert_str_eq(content(group("cpu.max")), "150000 100000");
+    ck_assert_str_eq(content(group("cpu.idle")), "0");
+    ck_assert_str_eq(content(group("cgroup.procs")), "4711");
     ck_assert(!cgroup_hold(cgroup, "worker.n.1.1", &limits, 4712)); /* its files do not come by themselves */
 }
 END_TEST
 
-START_TEST(a_group_that_was_full_is_told)
+/* As long as nobody's CPU is limited, processes share the processors and not groups: memory alone shifts
+ * nothing. */
+START_TEST(processors_are_shared_by_groups_only_when_somebody_wants_it)
 {
-    cgroup = cgroup_new(own());
-    ck_assert(!cgroup_was_full(cgroup, "worker.m.1.1"));
-    scratch_file("own/worker.m.1.1/memory.events",
-                 "low 0\nhigh 0\nmax 7\noom 0\noom_kill 0\noom_group_kill 0\n");
-    ck_assert(!cgroup_was_full(cgroup, "worker.m.1.1"));
-    scratch_file("own/worker.m.1.1/memory.events",
-                 "low 0\nhigh 0\nmax 7\noom 1\noom_kill 1\noom_group_kill 0\n");
-    ck_assert(cgroup_was_full(cgroup, "worker.m.1.1"));
+    struct cgroup_limits limits = {.memory_mb = 256, .idle = true};
+    scratch_file(group("memory.max"), "");
+    scratch_file(group("cpu.idle"), "0");
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert(!cgroup_shares_cpu(cgroup));
+    ck_assert(cgroup_hold(cgroup, "worker.m.1.1", &limits, 4711));
+    ck_assert_str_eq(content(group("cpu.idle")), "0");
+    scratch_file("own/cgroup.subtree_control", "");
+    ck_assert(cgroup_share_cpu(cgroup) && cgroup_shares_cpu(cgroup));
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "+cpu");
+    ck_assert(!cgroup_share_cpu(cgroup)); /* that is nothing new */
+}
+END_TEST
+
+START_TEST(a_group_is_idle_and_ours_counts_for_as_many_as_it_holds)
+{
+    struct cgroup_limits limits = {.idle = true};
+    scratch_file(group("cpu.idle"), "0");
+    scratch_file(group("cpu.weight"), "?");
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert(cgroup_share_cpu(cgroup));
+    scratch_file("own/outrigger-processes/cgroup.procs", "1\n2\n3\n");
+    ck_assert(cgroup_hold(cgroup, "worker.m.1.1", &limits, 4711));
+    ck_assert_str_eq(content(group("cpu.idle")), "1");
+    ck_assert_str_eq(content(group("cpu.weight")), "?");
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "300");
+    limits.idle = false; /* it comes forward */
+    ck_assert(cgroup_hold(cgroup, "worker.m.1.1", &limits, 4711));
+    ck_assert_str_eq(content(group("cpu.idle")), "0");
+    limits.idle = true;
+    ck_assert_int_eq(unlink(scratch_path(group("cpu.idle"))), 0); /* a kernel that knows none */
+    ck_assert(cgroup_hold(cgroup, "worker.m.1.1", &limits, 4711));
+    ck_assert_str_eq(content(group("cpu.weight")), "1");
+}
+END_TEST
+
+START_TEST(a_controller_that_lacks_is_no_reason_against_the_other)
+{
+    scratch_file("own/cgroup.controllers", "cpu pids\n");
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert(!cgroup_has(cgroup).memory && cgroup_has(cgroup).cpu);
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "+cpu");
+    cgroup_free(cgroup);
+    scratch_file("own/cgroup.controllers", "memory\n");
+    scratch_file("own/cgroup.subtree_control", "");
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert(cgroup_has(cgroup).memory && !cgroup_has(cgroup).cpu);
+    ck_assert(!cgroup_share_cpu(cgroup) && !cgroup_shares_cpu(cgroup));
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "+memory");
+}
+END_TEST
+
+/* Who divides the same folder has workers of the same names. */
+START_TEST(groups_of_others_are_left_alone)
+{
+    scratch_folder("own/worker.m.1.1-0000000000000001");
+    scratch_folder("own/session-1");
+    ck_assert_int_eq(unlink(scratch_path(group("cgroup.procs"))), 0);
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert_int_eq(access(scratch_path(group("")), F_OK), -1); /* an earlier one of ours left it */
+    ck_assert_int_eq(access(scratch_path("own/worker.m.1.1-0000000000000001"), F_OK), 0);
+    ck_assert_int_eq(access(scratch_path("own/session-1"), F_OK), 0);
+    struct cgroup_limits limits = {0};
+    ck_assert(!cgroup_hold(cgroup, "worker.m.1.1", &limits, 4711)); /* no cgroup.procs in this one */
+    ck_assert_int_eq(access(scratch_path(group("")), F_OK), 0);
+    cgroup_drop(cgroup, "worker.m.1.1");
+    ck_assert_int_eq(access(scratch_path(group("")), F_OK), -1);
+    ck_assert_int_eq(access(scratch_path("own/worker.m.1.1-0000000000000001"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(kills_for_memory_are_counted)
+{
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert_int_eq(cgroup_kills(cgroup, "worker.m.1.1"), 0);
+    ck_assert_int_eq(cgroup_kills(cgroup, "worker.m.1.2"), 0); /* there is none */
+    scratch_file(group("memory.events"), "low 0\nhigh 0\nmax 7\noom 0\noom_kill 0\noom_group_kill 0\n");
+    ck_assert_int_eq(cgroup_kills(cgroup, "worker.m.1.1"), 0);
+    scratch_file(group("memory.events"), "low 0\nhigh 0\nmax 7\noom 1\noom_kill 2\noom_group_kill 1\n");
+    ck_assert_int_eq(cgroup_kills(cgroup, "worker.m.1.1"), 2);
 }
 END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {our_own_group_is_found, what_is_not_given_cannot_be_kept,
-                                  our_processes_make_room, limits_are_written_before_the_process_comes,
-                                  a_group_that_was_full_is_told};
+    const TTest *const tests[] = {our_own_group_is_found,
+                                  what_is_not_given_cannot_be_kept,
+                                  our_processes_make_room,
+                                  nobody_moves_in_the_root_of_all_groups,
+                                  limits_are_written_before_the_process_comes,
+                                  processors_are_shared_by_groups_only_when_somebody_wants_it,
+                                  a_group_is_idle_and_ours_counts_for_as_many_as_it_holds,
+                                  a_controller_that_lacks_is_no_reason_against_the_other,
+                                  groups_of_others_are_left_alone,
+                                  kills_for_memory_are_counted};
     return SUITE_RUN("cgroup", set_up, tear_down, tests);
 }

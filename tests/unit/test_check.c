@@ -31,9 +31,9 @@ static void make_program(const char *name, const char *text)
     ck_assert_int_eq(chmod(scratch_file(path, script), 0700), 0);
 }
 
-/* A repository with the model m, and programs; the worker says what a model of two values takes, as long as
- * the file is not called broken by its content, and that as many golden requests are answered as golden.json
- * says. */
+/* A repository with the model m, and programs; the worker says what a model of two values takes (of three
+ * when the file's content is wide), as long as the file is not called broken by its content, and that as many
+ * golden requests are answered as golden.json says. */
 static void set_up(void)
 {
     scratch_make();
@@ -42,11 +42,13 @@ static void set_up(void)
     make_program("broker", "");
     make_program("frontend", "");
     make_program("collector", "");
-    make_program("worker", "grep -q broken \"$2\" && { echo \"$2: no model\" >&2; exit 1; }\n"
-                           "echo '{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[-1,2]}],"
-                           "\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[-1,1]}]'\n"
-                           "[ -f \"$3/golden.json\" ] && echo \",\\\"golden\\\":$(cat \"$3/golden.json\")\"\n"
-                           "echo '}'");
+    make_program("worker",
+                 "grep -q broken \"$2\" && { echo \"$2: no model\" >&2; exit 1; }\n"
+                 "columns=2; grep -q wide \"$2\" && columns=3\n"
+                 "echo '{\"inputs\":[{\"name\":\"x\",\"datatype\":\"FP32\",\"shape\":[-1,'$columns']}],"
+                 "\"outputs\":[{\"name\":\"y\",\"datatype\":\"FP32\",\"shape\":[-1,1]}]'\n"
+                 "[ -f \"$3/golden.json\" ] && echo \",\\\"golden\\\":$(cat \"$3/golden.json\")\"\n"
+                 "echo '}'");
     scratch_folder("models");
     scratch_folder("models/m");
     scratch_folder("models/m/1");
@@ -290,6 +292,32 @@ START_TEST(what_is_surely_not_meant_is_a_warning)
 }
 END_TEST
 
+/* The broker would lead nothing to such a version, and say so only in its log. */
+START_TEST(who_shares_a_route_shares_the_inputs)
+{
+    static const char *const routes[] = {
+        "version = \"1\"; route = { arms = ( { version = \"2\"; percent = 5; } ); };",
+        "version = \"1\"; route = { rules = ( { header = \"X\"; value = \"b\"; version = \"2\"; } ); };",
+        "version = \"1\"; route = { shadow = { version = \"2\"; }; };"};
+    scratch_folder("models/m/2");
+    for (size_t i = 0; i < COUNT_OF(routes); i++) {
+        scratch_file("models/m/model.conf", routes[i]);
+        scratch_file("models/m/2/model.onnx", "good");
+        ck_assert_int_eq(check(), CTL_GOOD);
+        scratch_file("models/m/2/model.onnx", "wide");
+        ck_assert_int_eq(check(), CTL_FAULT);
+        ck_assert_ptr_nonnull(strstr(complained,
+                                     "models/m/model.conf: route: version 2 takes x FP32[-1,3], and "
+                                     "version 1, which is the stable one, x FP32[-1,2]: "));
+        scratch_file("models/m/2/model.onnx", "broken");
+        ck_assert_int_eq(check(), CTL_FAULT);
+        ck_assert_ptr_nonnull(strstr(complained, "models/m/2/model.onnx: no model"));
+    }
+    scratch_file("models/m/model.conf", "version = \"1\";"); /* nobody is led to it */
+    ck_assert_int_eq(check(), CTL_GOOD);
+}
+END_TEST
+
 START_TEST(keys_of_tokens_are_told)
 {
     char *keys = signer_text("{\"keys\":[%s,%s,%s]}", signer_jwk(signer_rsa, ",\"kid\":\"one\""),
@@ -367,6 +395,7 @@ int main(void)
         a_python_model_needs_its_interpreter,
         what_the_machine_lacks_is_told,
         what_is_surely_not_meant_is_a_warning,
+        who_shares_a_route_shares_the_inputs,
         keys_of_tokens_are_told,
         the_authority_of_an_issuer_is_looked_at,
         secrets_of_tokens_are_looked_at,

@@ -447,6 +447,7 @@ START_TEST(a_shadow_works_in_the_background)
     const struct plan_version *shadow = plan_version(&plan->models[0], "2");
     struct command *after = command_new(&basis, ROLE_WORKER, 1, shadow);
     ck_assert(!before->background && !command_serves(before, shadow));
+    ck_assert(command_could_serve(before, shadow)); /* if it is brought there */
     ck_assert(after->background && command_serves(after, shadow));
     command_free(before);
     command_free(after);

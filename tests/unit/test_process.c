@@ -367,6 +367,24 @@ START_TEST(who_works_in_the_background_gives_way)
 }
 END_TEST
 
+/* Whether we may is the kernel's to say; that it is done wholly or not at all, ours. */
+START_TEST(who_works_in_the_background_may_come_forward)
+{
+    int pidfd;
+    shell("exec sleep 1000")->background = true;
+    pid_t pid = process_spawn(&request, &pidfd);
+    ck_assert_int_gt(pid, 0);
+    bool forward = process_come_forward(pid);
+    ck_assert(forward || errno == EPERM);
+    ck_assert_int_eq(sched_getscheduler(pid), forward ? SCHED_BATCH : SCHED_IDLE);
+    ck_assert(!forward || process_come_forward(pid)); /* it is there already */
+    kill(pid, SIGKILL);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    close(pidfd);
+    ck_assert(!process_come_forward(pid) && errno == ENOENT);
+}
+END_TEST
+
 START_TEST(nothing_but_the_listed_descriptors_is_inherited)
 {
     int open_one = open("/dev/null", O_RDONLY); /* not close-on-exec, on purpose */
@@ -530,15 +548,16 @@ int main(void)
                   directories_that_cannot_be, pinning, NULL});
     suite_add(suite, "others", scratch_make, scratch_remove,
               (const TTest *const[]){start_times_name_a_process, usage_of_a_process, NULL});
-    suite_add(
-        suite, "spawn", scratch_make, scratch_remove,
-        (const TTest *const[]){
-            a_birth_is_told_before_the_program_runs, who_dies_at_a_birth_leaves_nobody, the_age_of_a_process,
-            who_listens_where, exit_codes_and_signals_come_back, a_program_that_cannot_be_run_is_said,
-            cores_are_given, who_works_in_the_background_gives_way,
-            nothing_but_the_listed_descriptors_is_inherited, descriptor_0_is_null_without_a_listener,
-            a_listening_socket_is_handed_on, descriptors_that_stand_in_each_others_places,
-            signals_are_as_new_but_a_broken_pipe_does_not_kill, each_child_leads_a_group_of_its_own, NULL});
+    suite_add(suite, "spawn", scratch_make, scratch_remove,
+              (const TTest *const[]){
+                  a_birth_is_told_before_the_program_runs, who_dies_at_a_birth_leaves_nobody,
+                  the_age_of_a_process, who_listens_where, exit_codes_and_signals_come_back,
+                  a_program_that_cannot_be_run_is_said, cores_are_given,
+                  who_works_in_the_background_gives_way, who_works_in_the_background_may_come_forward,
+                  nothing_but_the_listed_descriptors_is_inherited, descriptor_0_is_null_without_a_listener,
+                  a_listening_socket_is_handed_on, descriptors_that_stand_in_each_others_places,
+                  signals_are_as_new_but_a_broken_pipe_does_not_kill, each_child_leads_a_group_of_its_own,
+                  NULL});
     suite_add(suite, "sockets", scratch_make, scratch_remove,
               (const TTest *const[]){a_socket_has_its_mode_and_replaces_what_was_there,
                                      sockets_that_cannot_be, NULL});
