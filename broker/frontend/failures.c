@@ -118,13 +118,24 @@ static bool swap(uint64_t *word, uint64_t *before, uint64_t after)
     return __atomic_compare_exchange_n(word, before, after, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
 }
 
+/* Both words as they were at one moment: whoever takes a place writes its address first. */
+static struct place look(const struct place *place)
+{
+    struct place seen;
+    do {
+        seen.address = load(&place->address);
+        seen.state = load(&place->state);
+    } while (load(&place->address) != seen.address);
+    return seen;
+}
+
 /* The place of the address; `*claimed` is one that may become its own, with the address that has it now. */
 static struct place *find(struct place *places, uint64_t address, int64_t second, struct place *claimed,
                           struct place **oldest)
 {
     *oldest = &places[0];
     for (size_t i = 0; i < PLACES; i++) {
-        struct place seen = {load(&places[i].address), load(&places[i].state)};
+        struct place seen = look(&places[i]);
         if (seen.address == address)
             return &places[i];
         if (i == 0 || age_of(seen.state, second) > age_of(claimed->state, second)) {
