@@ -682,6 +682,15 @@ class Processes(Lines):
             self.assertNotRegex(pathlib.Path(f"/proc/{pid}/cmdline").read_text(), "ork_|secret=")
         self.row("core dumps, command lines", "/proc/PID/limits and cmdline of every process", "core 0; nothing secret")
 
+    @unittest.skipIf(SANITIZED, "sanitizers take SIGSYS for themselves: seccomp is left out of their builds")
+    def test_rights_of_processes(self):
+        for process in self.stack.status()["processes"]:
+            status = pathlib.Path(f"/proc/{process['pid']}/status").read_text()
+            self.assertRegex(status, r"NoNewPrivs:\s1\n", process)
+            self.assertRegex(status, r"Seccomp:\s2\n", process)
+        self.row("least privilege (what models try: test_sandbox.py)", "NoNewPrivs and Seccomp of every process",
+                 "1 and 2 (a filter) each")
+
     @unittest.skipIf(SANITIZED, "a sanitizer's build is for tests alone")
     def test_how_programs_are_built(self):
         programs = sorted(path for path in BIN.iterdir() if os.access(path, os.X_OK))
