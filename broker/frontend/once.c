@@ -104,7 +104,7 @@ static void digest_body(const struct http_request *request, enum call call, uint
     EVP_MD_CTX *context = begin_digest();
     add_text(context, text_of(call_label(call)));
     add_text(context, request->content_type);
-    add_text(context, json_length == NULL ? (struct text){0} : text_of(json_length));
+    add_text(context, text_of(json_length == NULL ? "" : json_length));
     add_text(context, (struct text){request->body, request->body_length});
     end_digest(context, digest);
 }

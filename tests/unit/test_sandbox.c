@@ -307,9 +307,9 @@ static void computes(void)
     ENSURE(pthread_create(&thread, NULL, does_nothing, NULL) == 0 && pthread_join(thread, NULL) == 0);
     char *memory = malloc(64 << 20);
     memset(memory, 1, 64 << 20);
-    memory = realloc(memory, 128 << 20);
-    ENSURE(memory[1] == 1);
-    free(memory);
+    char *larger = realloc(memory, 128 << 20);
+    ENSURE(larger != NULL && larger[1] == 1);
+    free(larger);
     ENSURE(SANITIZED || (syscall(SYS_clone3, NULL, 0) == -1 && errno == ENOSYS));
 }
 
