@@ -257,7 +257,8 @@ static int place_descriptors(const struct spawn *spawn)
     int error = spawn->error_fd == -1 ? -1 : park(spawn->error_fd);
     if (input == -1 || (spawn->ready_fd != -1 && ready == -1) || (spawn->error_fd != -1 && error == -1))
         return -1;
-    if (dup2(input, 0) == -1 || (error != -1 && dup2(error, 2) == -1) ||
+    /* What it prints goes where its errors go: with our own output a child could end it for us all. */
+    if (dup2(input, 0) == -1 || (error != -1 && (dup2(error, 1) == -1 || dup2(error, 2) == -1)) ||
         (ready != -1 && dup2(ready, READY_FD) == -1))
         return -1;
     /* Marked, not closed: the pipe that reports failures must last until exec. */
@@ -454,11 +455,12 @@ static int bring_all_forward(const char *folder)
 
 bool process_come_forward(pid_t pid)
 {
+    enum { ROUNDS_MAX = 10 }; /* a program could put itself back for ever */
     char folder[64];
-    int found;
+    int found = 1;
     snprintf(folder, sizeof folder, "/proc/%ld/task", (long)pid);
-    do /* until there is none: one that was in the background may just have started one more */
+    /* Until there is none: one that was in the background may just have started one more. */
+    for (int round = 0; round < ROUNDS_MAX && found > 0; round++)
         found = bring_all_forward(folder);
-    while (found > 0);
     return found == 0;
 }

@@ -29,8 +29,8 @@ int64_t process_age(pid_t pid);
 bool process_usage(pid_t pid, uint64_t *resident_bytes, uint64_t *cpu_us);
 
 /* Takes a process that was started in the background out of it, with all its threads. False with errno: EPERM
- * without CAP_SYS_NICE or an RLIMIT_NICE of 20 (its nice value, 0), when it stays as it is. What it has
- * started itself stays in the background. */
+ * without CAP_SYS_NICE or an RLIMIT_NICE of 20 (its nice value, 0), when it stays as it is; or when it goes
+ * back again and again. What it has started itself stays in the background. */
 bool process_come_forward(pid_t pid);
 
 /* A program to start. Everything that the child has is listed here; all other descriptors are closed. */
@@ -39,7 +39,7 @@ struct spawn {
     const char *const *arguments; /* argv, NULL-terminated */
     int listen_fd;                /* becomes descriptor 0 (FastCGI's habit), or -1: /dev/null */
     int ready_fd;                 /* becomes descriptor 3, or -1 */
-    int error_fd;                 /* becomes descriptor 2, or -1: inherited */
+    int error_fd;                 /* becomes descriptors 1 and 2, or -1: inherited */
     const char *cores;            /* "0,2-3": the cores it may run on; NULL or "": all */
     bool background;              /* it computes only when nobody else wants the core */
     int64_t memory_bytes;         /* RLIMIT_DATA; 0: as ours */
