@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -118,35 +119,67 @@ static void allow_itself(struct filter *filter)
                                       PR_CAPBSET_READ, PR_SET_VMA};
     for (size_t i = 0; i < COUNT_OF(prctls); i++)
         ALLOW_IF(filter, "prctl", SCMP_A0(SCMP_CMP_EQ, prctls[i]));
-    /* ZeroMQ sets what its threads have anyway. */
-    ALLOW_IF(filter, "sched_setscheduler", SCMP_A1(SCMP_CMP_EQ, SCHED_OTHER));
-    ALLOW_IF(filter, "sched_setscheduler", SCMP_A1(SCMP_CMP_EQ, SCHED_BATCH));
-    ALLOW_IF(filter, "sched_setscheduler", SCMP_A1(SCMP_CMP_EQ, SCHED_IDLE));
     ALLOW_IF(filter, "prlimit64", SCMP_A2(SCMP_CMP_EQ, 0)); /* looking */
+}
+
+/* A thread its own cores and scheduling: ZeroMQ sets what its threads have anyway. Another's number could be
+ * that of another process; the handler turns the caller's own into 0 (sandbox_trap.c). */
+static void allow_scheduling(struct filter *filter)
+{
+    static const uint64_t policies[] = {SCHED_OTHER, SCHED_BATCH, SCHED_IDLE};
+    if (filter->watched) {
+        rule(filter, SCMP_ACT_ALLOW, "sched_setaffinity", 0, NULL);
+        rule(filter, SCMP_ACT_ALLOW, "sched_setscheduler", 0, NULL);
+        return;
+    }
+    ALLOW_IF(filter, "sched_setaffinity", SCMP_A0(SCMP_CMP_EQ, 0));
+    for (size_t i = 0; i < COUNT_OF(policies); i++)
+        ALLOW_IF(filter, "sched_setscheduler", SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A1(SCMP_CMP_EQ, policies[i]));
 }
 
 #define TYPE_MASK 0xfU /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
 
-static void allow_socket(struct filter *filter, uint64_t family, uint64_t type)
+/* `protocol`: or 0, which means the same. Not the others of a type: SCTP connects by setting an option. */
+static void allow_socket(struct filter *filter, uint64_t family, uint64_t type, uint64_t protocol)
 {
-    ALLOW_IF(filter, "socket", SCMP_A0(SCMP_CMP_EQ, family), SCMP_A1(SCMP_CMP_MASKED_EQ, TYPE_MASK, type));
+    ALLOW_IF(filter, "socket", SCMP_A0(SCMP_CMP_EQ, family), SCMP_A1(SCMP_CMP_MASKED_EQ, TYPE_MASK, type),
+             SCMP_A2(SCMP_CMP_EQ, 0));
+    if (protocol != 0)
+        ALLOW_IF(filter, "socket", SCMP_A0(SCMP_CMP_EQ, family), SCMP_A1(SCMP_CMP_MASKED_EQ, TYPE_MASK, type),
+                 SCMP_A2(SCMP_CMP_EQ, protocol));
+}
+
+/* Sending with MSG_FASTOPEN is connecting, of which neither the handler nor Landlock hears. An address beside
+ * the bytes is for netlink alone, to whose sockets it can be nobody else's. */
+static void allow_sending(struct filter *filter, bool netlink)
+{
+    ALLOW_IF(filter, "sendmsg", SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+    ALLOW_IF(filter, "sendmmsg", SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+    if (netlink)
+        ALLOW_IF(filter, "sendto", SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0));
+    else
+        ALLOW_IF(filter, "sendto", SCMP_A3(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0), SCMP_A4(SCMP_CMP_EQ, 0));
 }
 
 static void allow_sockets(struct filter *filter, const struct sealed *sealed)
 {
+    bool resolves = (filter->groups & CALLS_RESOLVE) != 0, netlink = filter->lists_interfaces || resolves;
     if ((filter->groups & CALLS_CONNECT) == 0)
         return;
-    allow_socket(filter, AF_UNIX, SOCK_STREAM);
-    ALLOW_IF(filter, "socketpair", SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+    /* No datagrams: they go to any address without being connected. */
+    allow_socket(filter, AF_UNIX, SOCK_STREAM, 0);
+    ALLOW_IF(filter, "socketpair", SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+             SCMP_A1(SCMP_CMP_MASKED_EQ, TYPE_MASK, SOCK_STREAM));
+    allow_sending(filter, netlink);
     if ((filter->groups & CALLS_TCP) != 0) {
-        allow_socket(filter, AF_INET, SOCK_STREAM);
-        allow_socket(filter, AF_INET6, SOCK_STREAM);
+        allow_socket(filter, AF_INET, SOCK_STREAM, IPPROTO_TCP);
+        allow_socket(filter, AF_INET6, SOCK_STREAM, IPPROTO_TCP);
     }
-    if (filter->lists_interfaces || (filter->groups & CALLS_RESOLVE) != 0)
+    if (netlink)
         ALLOW_IF(filter, "socket", SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_EQ, NETLINK_ROUTE));
-    if ((filter->groups & CALLS_RESOLVE) != 0) {
-        allow_socket(filter, AF_INET, SOCK_DGRAM);
-        allow_socket(filter, AF_INET6, SOCK_DGRAM);
+    if (resolves) {
+        allow_socket(filter, AF_INET, SOCK_DGRAM, IPPROTO_UDP);
+        allow_socket(filter, AF_INET6, SOCK_DGRAM, IPPROTO_UDP);
         ALLOW_IF(filter, "connect", SCMP_A5(SCMP_CMP_EQ, GATE_WORD)); /* the handler looks at the family */
     }
     for (size_t i = 0; i < sealed->count; i++)
@@ -162,6 +195,20 @@ static void allow_removal(struct filter *filter, const struct sealed *sealed)
 
 /* ---- the whole ---- */
 
+/* Whoever writes nothing cuts nothing off, which Landlock knows of from its version 3 on alone; openat2 holds
+ * its flags in memory, where no filter looks. */
+static void allow_path_call(struct filter *filter, const struct sandbox_path_call *how)
+{
+    bool writes = (filter->groups & CALLS_WRITE) != 0 || filter->watched;
+    if (writes)
+        ALLOW_IF(filter, how->name, SCMP_A5(SCMP_CMP_EQ, GATE_WORD));
+    else if (how->flags < 0)
+        rule(filter, SCMP_ACT_ERRNO(ENOSYS), how->name, 0, NULL);
+    else
+        ALLOW_IF(filter, how->name, SCMP_A5(SCMP_CMP_EQ, GATE_WORD),
+                 SCMP_CMP64((unsigned)how->flags, SCMP_CMP_MASKED_EQ, O_TRUNC, 0));
+}
+
 static void allow_groups(struct filter *filter)
 {
     for (unsigned group = 1; group <= CALLS_RESOLVE; group <<= 1) {
@@ -169,7 +216,7 @@ static void allow_groups(struct filter *filter)
             continue;
         allow(filter, sandbox_calls(group));
         for (const struct sandbox_path_call *how = sandbox_path_calls(group); how->name != NULL; how++)
-            ALLOW_IF(filter, how->name, SCMP_A5(SCMP_CMP_EQ, GATE_WORD));
+            allow_path_call(filter, how);
     }
 }
 
@@ -186,6 +233,7 @@ static void add_rules(struct filter *filter, const struct sealed *sealed, uint32
     allow_signals(filter);
     allow_descriptors(filter);
     allow_itself(filter);
+    allow_scheduling(filter);
     allow_sockets(filter, sealed);
     allow_removal(filter, sealed);
 }

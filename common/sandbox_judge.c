@@ -39,11 +39,21 @@ const struct sealed_address *judge_address(const struct sandbox_judge *judge, co
     return sealed_find(judge->sealed, (const struct sockaddr *)&address, (socklen_t)length);
 }
 
-bool judge_goes_out(const struct sandbox_judge *judge, const struct caught *call)
+static bool is_local(const struct caught *call, bool local)
 {
     sa_family_t family = AF_UNSPEC;
-    return judge->network_out &&
-           call_read(call, call->arguments[1], &family, sizeof family) == sizeof family && family != AF_UNIX;
+    return call_read(call, call->arguments[1], &family, sizeof family) == sizeof family &&
+           (family == AF_UNIX) == local;
+}
+
+bool judge_goes_out(const struct sandbox_judge *judge, const struct caught *call)
+{
+    return judge->network_out && is_local(call, false);
+}
+
+bool judge_asks_locally(const struct sandbox_judge *judge, const struct caught *call)
+{
+    return judge->network_out && is_local(call, true);
 }
 
 bool judge_removal(const struct sandbox_judge *judge, const struct caught *call)

@@ -28,6 +28,9 @@ bool judge_path(const struct sandbox_judge *judge, const struct caught *call,
 const struct sealed_address *judge_address(const struct sandbox_judge *judge, const struct caught *call);
 /* True for a connect by IP where any is allowed. */
 bool judge_goes_out(const struct sandbox_judge *judge, const struct caught *call);
+/* True for a connect by path where any by IP is allowed: the C library asks for a cache of names before it
+ * asks the network, and goes on without. Refused, but no news. */
+bool judge_asks_locally(const struct sandbox_judge *judge, const struct caught *call);
 /* True for the removal of the one file. */
 bool judge_removal(const struct sandbox_judge *judge, const struct caught *call);
 /* What becomes of the caller. */

@@ -89,9 +89,9 @@ static const char *const base[] = {
     "mbind",
     /* threads */
     "futex", "futex_waitv", "futex_wait", "futex_wake", "futex_requeue", "set_robust_list", "get_robust_list",
-    "rseq", "set_tid_address", "arch_prctl", "sched_yield", "sched_getaffinity", "sched_setaffinity",
-    "sched_getparam", "sched_getscheduler", "sched_getattr", "sched_get_priority_max",
-    "sched_get_priority_min", "getcpu", "exit", "exit_group",
+    "rseq", "set_tid_address", "arch_prctl", "sched_yield", "sched_getaffinity", "sched_getparam",
+    "sched_getscheduler", "sched_getattr", "sched_get_priority_max", "sched_get_priority_min", "getcpu",
+    "exit", "exit_group",
     /* signals of its own; setting them is in sandbox_filter.c */
     "rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "rt_sigsuspend", "sigaltstack", "pause",
     "restart_syscall",
@@ -110,8 +110,7 @@ static const char *const writing[] = {
     "ftruncate", "fallocate", "fsync", "fdatasync", "sync_file_range", "sendfile", "copy_file_range",
     "fchmod",    "fchown",    "flock", NULL};
 
-static const char *const connecting[] = {"sendto",      "sendmsg",    "sendmmsg",   "recvfrom",
-                                         "recvmsg",     "recvmmsg",   "shutdown",   "getsockname",
+static const char *const connecting[] = {"recvfrom",    "recvmsg",    "recvmmsg",   "shutdown", "getsockname",
                                          "getpeername", "getsockopt", "setsockopt", NULL};
 
 static const char *const listening[] = {"bind", "listen", "accept", "accept4", NULL};

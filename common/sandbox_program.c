@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "sandbox_program.h"
 
+#include "log.h"
 #include "redis_address.h"
 
 #include <dirent.h>
@@ -10,7 +11,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-enum { TEXTS_MAX = 32 };
+enum { TEXTS_MAX = 64 };
 
 /* The texts that are only made here live as long as the sandbox. */
 struct program {
@@ -39,32 +40,53 @@ static void may_bind(struct program *program, const char *endpoint)
         sandbox_may_write(&program->sandbox, dirname((char *)text(program, "%s", endpoint + 6)));
 }
 
-/* Models may be links: then the folder that they lead into is read, too, and what else lies there. A model
- * that is linked to from elsewhere later is not found until the process is started again. */
+/* A file that others replace by renaming a new one over it is found by its folder alone: a rule about the
+ * file would go on holding for the one before. Where it is a link, so may be what it leads to. */
+static void may_read_beside(struct program *program, const char *path)
+{
+    char *real = *path == '\0' ? NULL : realpath(path, NULL);
+    const char *const both[] = {path, real};
+    for (size_t i = 0; i < COUNT_OF(both); i++) {
+        if (both[i] == NULL || *both[i] == '\0')
+            continue;
+        const char *folder = dirname((char *)text(program, "%s", both[i]));
+        sandbox_may_read(&program->sandbox, strcmp(folder, "/") == 0 ? text(program, "%s", both[i]) : folder);
+    }
+    free(real);
+}
+
+static bool is_known(const struct program *program, const char *text)
+{
+    for (size_t i = 0; i < program->count; i++)
+        if (strcmp(program->texts[i], text) == 0)
+            return true;
+    return false;
+}
+
+/* Models may be links: then the folder that they lead into is read, too, and what else lies there, as is what
+ * lies beside the repository, which may be a link that is changed or a folder that is replaced. A model that
+ * is linked to from elsewhere later is not found until the process is started again. */
 static void may_read_models(struct program *program, const char *models_directory)
 {
     enum { LINKS_MAX = 8 };
     size_t links = 0;
     DIR *folder = opendir(models_directory);
     sandbox_may_read(&program->sandbox, models_directory);
-    for (const struct dirent *entry;
-         folder != NULL && links < LINKS_MAX && (entry = readdir(folder)) != NULL;) {
+    may_read_beside(program, models_directory);
+    for (const struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
         char *path, *real;
-        if (entry->d_type != DT_LNK)
+        if (entry->d_name[0] == '.' || (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN))
             continue;
         ENSURE(asprintf(&path, "%s/%s", models_directory, entry->d_name) >= 0);
         real = realpath(path, NULL);
+        const char *above = real == NULL ? NULL : dirname(real);
+        if (above != NULL && !is_known(program, above) && links++ < LINKS_MAX)
+            sandbox_may_read(&program->sandbox, text(program, "%s", above));
+        if (links == LINKS_MAX + 1)
+            log_warning(
+                "sandbox: %s: links lead into more than %d folders; models in the others are not seen", path,
+                LINKS_MAX);
         free(path);
-        if (real != NULL) {
-            const char *above = dirname(real);
-            bool known = false;
-            for (size_t i = 0; i < program->count; i++)
-                known = known || strcmp(program->texts[i], above) == 0;
-            if (!known) {
-                sandbox_may_read(&program->sandbox, text(program, "%s", above));
-                links++;
-            }
-        }
         free(real);
     }
     if (folder != NULL)
@@ -74,14 +96,6 @@ static void may_read_models(struct program *program, const char *models_director
 static void may_reach_ours(struct program *program, const struct config *config, const char *name)
 {
     sandbox_may_reach(&program->sandbox, text(program, "ipc://%s/%s", config->runtime_directory, name));
-}
-
-/* A file that others replace by renaming a new one over it is found by its folder alone: a rule about the
- * file would go on holding for the one before. */
-static void may_read_beside(struct program *program, const char *path)
-{
-    if (*path != '\0')
-        sandbox_may_read(&program->sandbox, dirname((char *)text(program, "%s", path)));
 }
 
 /* Where the reference of a secret leads (secret.h). */

@@ -28,7 +28,8 @@ static bool allowed(const struct sandbox_judge *judge, const struct caught *call
 {
     const struct sandbox_path_call *how = call_by_path(judge->names, call->number);
     if (call->number == SYS_connect)
-        return judge_address(judge, call) != NULL || judge_goes_out(judge, call);
+        return judge_address(judge, call) != NULL || judge_goes_out(judge, call) ||
+               judge_asks_locally(judge, call);
     return judge_removal(judge, call) || (judge_has(judge, how) && judge_path(judge, call, how));
 }
 

@@ -38,7 +38,7 @@ static void add_links(struct texts *texts, const char *folder, const char *model
         return;
     for (const struct dirent *entry; texts->count < LINKS_MAX && (entry = readdir(directory)) != NULL;) {
         char *path, *real;
-        if (entry->d_type != DT_LNK)
+        if (entry->d_name[0] == '.' || (entry->d_type != DT_LNK && entry->d_type != DT_UNKNOWN))
             continue;
         ENSURE(asprintf(&path, "%s/%s", folder, entry->d_name) >= 0);
         real = realpath(path, NULL);

@@ -18,19 +18,23 @@ static void each_row(const float *row);
 #include <sys/un.h>
 #include <unistd.h>
 
-extern char **environ;
+#ifndef SECRET /* for who only reads this */
+#define SECRET ""
+#define FOLDER ""
+#define SOCKET ""
+#endif
 
 static void connect_tcp(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(80)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address);
+    (void)!connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address);
 }
 
 static void connect_unix(void)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = SOCKET};
-    connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address);
+    (void)!connect(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&address, sizeof address);
 }
 
 static void execute(void)

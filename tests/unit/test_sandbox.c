@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -113,8 +114,6 @@ static void *const low = (void *)0x10000; /* where the sealed page is */
     }
 
 ATTEMPT(opens_secret, open(secret, O_RDONLY))
-ATTEMPT(opens_secret_openat2, syscall(SYS_openat2, AT_FDCWD, secret, &(struct open_how){.flags = O_RDONLY},
-                                      sizeof(struct open_how)))
 ATTEMPT(opens_etc, open("/etc/passwd", O_RDONLY))
 ATTEMPT(lists_root, open("/", O_RDONLY | O_DIRECTORY))
 ATTEMPT(writes_model, open(model, O_WRONLY))
@@ -130,6 +129,9 @@ ATTEMPT(changes_mode, chmod(model, 0777))
 ATTEMPT(changes_owner, chown(model, 1, 1))
 ATTEMPT(truncates, truncate(model, 0))
 ATTEMPT(changes_folder, chdir("/"))
+ATTEMPT(pairs_of_datagrams, socketpair(AF_UNIX, SOCK_DGRAM, 0, (int[2]){0}))
+ATTEMPT(pins_its_parent, sched_setaffinity(getppid(), sizeof(cpu_set_t), &(cpu_set_t){0}))
+ATTEMPT(slows_its_parent, sched_setscheduler(getppid(), SCHED_IDLE, &(struct sched_param){0}))
 ATTEMPT(tcp, socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))
 ATTEMPT(tcp6, socket(AF_INET6, SOCK_STREAM, 0))
 ATTEMPT(udp, socket(AF_INET, SOCK_DGRAM, 0))
@@ -191,7 +193,7 @@ static void connects_elsewhere(void)
 {
     struct sockaddr_un address;
     int fd = local_socket("/run/supervisor.sock", &address);
-    connect(fd, (struct sockaddr *)&address, sizeof address);
+    (void)!connect(fd, (struct sockaddr *)&address, sizeof address);
 }
 
 static void connects_beside(void) /* a path that begins as the listed one does */
@@ -200,14 +202,22 @@ static void connects_beside(void) /* a path that begins as the listed one does *
     char path[200];
     snprintf(path, sizeof path, "%s2", endpoint + 6);
     int fd = local_socket(path, &address);
-    connect(fd, (struct sockaddr *)&address, sizeof address);
+    (void)!connect(fd, (struct sockaddr *)&address, sizeof address);
+}
+
+static void sends_to_an_address(void)
+{
+    struct sockaddr_un address;
+    int pair[2], fd = local_socket(fresh, &address);
+    ENSURE(close(fd) == 0 && socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    (void)!sendto(pair[0], "x", 1, 0, (struct sockaddr *)&address, sizeof address);
 }
 
 static void binds(void)
 {
     struct sockaddr_un address;
     int fd = local_socket(fresh, &address);
-    bind(fd, (struct sockaddr *)&address, sizeof address);
+    (void)!bind(fd, (struct sockaddr *)&address, sizeof address);
 }
 
 START_TEST(a_worker_is_stopped_and_the_call_named)
@@ -220,7 +230,6 @@ START_TEST(a_worker_is_stopped_and_the_call_named)
         const char *text;
     } attempts[] = {
         {opens_secret, secret_text},
-        {opens_secret_openat2, "openat2("},
         {opens_etc, "openat(\\\"/etc/passwd\\\", O_RDONLY)"},
         {lists_root, "openat(\\\"/\\\", O_RDONLY)"},
         {writes_model, "O_WRONLY)"},
@@ -236,6 +245,10 @@ START_TEST(a_worker_is_stopped_and_the_call_named)
         {changes_owner, "chown("},
         {truncates, "truncate("},
         {changes_folder, "chdir("},
+        {pairs_of_datagrams, "socketpair(AF_UNIX, SOCK_DGRAM)"},
+        {sends_to_an_address, "sendto("},
+        {pins_its_parent, "sched_setaffinity("},
+        {slows_its_parent, "sched_setscheduler("},
         {tcp, "socket(AF_INET, SOCK_STREAM)"},
         {tcp6, "socket(AF_INET6, SOCK_STREAM)"},
         {udp, "socket(AF_INET, SOCK_DGRAM)"},
@@ -311,6 +324,14 @@ static void computes(void)
     ENSURE(larger != NULL && larger[1] == 1);
     free(larger);
     ENSURE(SANITIZED || (syscall(SYS_clone3, NULL, 0) == -1 && errno == ENOSYS));
+    struct open_how how = {.flags = O_RDONLY};
+    ENSURE(SANITIZED || (syscall(SYS_openat2, AT_FDCWD, model, &how, sizeof how) == -1 && errno == ENOSYS));
+    cpu_set_t cores;
+    ENSURE(pthread_getaffinity_np(pthread_self(), sizeof cores, &cores) == 0);
+    ENSURE(pthread_setaffinity_np(pthread_self(), sizeof cores, &cores) == 0);
+    ENSURE(pthread_setschedparam(pthread_self(), SCHED_OTHER, &(struct sched_param){0}) == 0);
+    int null = open("/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    ENSURE(null != -1 && write(null, "x", 1) == 1 && close(null) == 0);
 }
 
 static void keeps_its_signals(void)
@@ -469,19 +490,42 @@ static void connects_anywhere(void)
            errno == ECONNREFUSED);
 }
 
+/* The C library asks for a cache of names first, whether there is one or not. */
+static void looks_up_a_name(void)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+    struct sockaddr_un address;
+    int fd = local_socket("/var/run/nscd/socket", &address);
+    ENSURE(connect(fd, (struct sockaddr *)&address, sizeof address) == -1 && (SANITIZED || errno == EACCES));
+    ENSURE(getaddrinfo("localhost", "1", &hints, &found) == 0);
+    freeaddrinfo(found);
+}
+
+static void sends_before_it_connects(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(2)};
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    (void)!sendto(fd, "x", 1, MSG_FASTOPEN, (struct sockaddr *)&address, sizeof address);
+}
+
 START_TEST(the_network_is_for_who_asks_for_it)
 {
     sandbox = (struct sandbox){.role = SANDBOX_FRONTEND, .mode = "on", .name = "f", .network_out = true};
     expect_end(connects_anywhere, "out");
+    expect_end(looks_up_a_name, "name");
     if (SANITIZED)
         return;
+    ck_assert_msg(strstr(said, "sandbox:") == NULL, "%s", said);
+    sandbox.network_out = false;
     int status = try(connects_elsewhere);
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%x: %s", status, said);
-    sandbox.network_out = false;
     status = try(connects_anywhere);
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%x: %s", status, said);
     sandbox_may_reach(&sandbox, "tcp://127.0.0.1:1");
     expect_end(connects_anywhere, "listed");
+    status = try(sends_before_it_connects);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%x: %s", status, said);
 }
 END_TEST
 
