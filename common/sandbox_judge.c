@@ -19,6 +19,8 @@ bool judge_path(const struct sandbox_judge *judge, const struct caught *call,
 {
     char path[PATH_MAX], resolved[PATH_MAX];
     unsigned access = call_access(call, how);
+    if (call_cuts_unseen(call, how))
+        return false;
     int directory = how->directory < 0 ? AT_FDCWD : (int)call->arguments[how->directory];
     if (access == 0 || call->arguments[how->path] == 0) /* utimensat of a descriptor */
         return true;

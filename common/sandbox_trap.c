@@ -79,9 +79,13 @@ static bool goes_on(const struct caught *call)
 static bool by_path(const struct caught *call, const struct sandbox_path_call *how, long *result)
 {
     const uint64_t *arguments = call->arguments;
+    bool unguarded = how->unguarded || call_hides_flags(how) || call_cuts_unseen(call, how);
     *result = -EACCES;
-    if ((how->unguarded || !the_judge->landlock) && !judge_path(the_judge, call, how))
+    if ((unguarded || !the_judge->landlock) && !judge_path(the_judge, call, how))
         return goes_on(call);
+    *result = -ENOSYS; /* as before Linux 5.6; who uses it can do without */
+    if (call_hides_flags(how))
+        return true;
     *result = gate_call(call->number, (long)arguments[0], (long)arguments[1], (long)arguments[2],
                         (long)arguments[3], (long)arguments[4]);
     bool refused = *result == -EACCES || *result == -EXDEV;
