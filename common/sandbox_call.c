@@ -109,6 +109,12 @@ bool call_opens(const struct sandbox_path_call *how)
     return strncmp(how->name, "open", 4) == 0;
 }
 
+bool call_makes(const struct sandbox_path_call *how)
+{
+    return strncmp(how->name, "mkdir", 5) == 0 || strncmp(how->name, "link", 4) == 0 ||
+           strncmp(how->name, "symlink", 7) == 0;
+}
+
 bool call_hides_flags(const struct sandbox_path_call *how)
 {
     return call_opens(how) && how->flags < 0;

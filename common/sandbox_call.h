@@ -32,6 +32,8 @@ bool call_hides_flags(const struct sandbox_path_call *how);
 /* True for an opening that cuts the file and is not for writing: before version 3 Landlock sees nothing of it
  * but the reading. */
 bool call_cuts_unseen(const struct caught *call, const struct sandbox_path_call *how);
+/* True for those that make what is not there, and fail where it is. */
+bool call_makes(const struct sandbox_path_call *how);
 /* Copies the path that it takes; false: it cannot be read. */
 bool call_path(const struct caught *call, const struct sandbox_path_call *how, char *path, size_t capacity);
 /* What it wants of that path: of enum sandbox_access. */

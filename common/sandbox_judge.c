@@ -26,9 +26,14 @@ bool judge_path(const struct sandbox_judge *judge, const struct caught *call,
         return true;
     if (!call_path(call, how, path, sizeof path))
         return false;
+    pid_t pid = call->pid == getpid() ? 0 : call->pid;
+    /* "It exists" is the kernel's answer before it asks for rights: who makes all folders of a path needs it.
+     */
+    if (call_makes(how) && places_resolve(pid, directory, path, false, resolved))
+        return true;
     bool creates = (access & ACCESS_WRITE) != 0;
     /* What is not there is for the kernel to say. */
-    return !places_resolve(call->pid == getpid() ? 0 : call->pid, directory, path, creates, resolved) ||
+    return !places_resolve(pid, directory, path, creates, resolved) ||
            places_allow(judge->places, resolved, access);
 }
 

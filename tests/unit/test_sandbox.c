@@ -557,6 +557,37 @@ static void hide_landlock(void)
     seccomp_release(filter);
 }
 
+static void makes_all_folders_of_a_path(void)
+{
+    ENSURE(mkdir("/tmp", 0700) == -1 && errno == EEXIST && mkdir(scratch_directory, 0700) == -1 &&
+           errno == EEXIST);
+    ENSURE(mkdir(fresh, 0700) == 0 && mkdir(fresh, 0700) == -1 && errno == EEXIST && rmdir(fresh) == 0);
+}
+
+static void makes_a_folder_elsewhere(void)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/elsewhere", scratch_directory);
+    ENSURE(mkdir(path, 0700) == -1 && errno == EACCES && access(path, F_OK) == -1);
+}
+
+START_TEST(folders_that_exist_are_no_attempt)
+{
+    sandbox = (struct sandbox){.role = SANDBOX_BROKER, .mode = "on", .name = "b"};
+    sandbox_may_write(&sandbox, folder);
+    expect_end(makes_all_folders_of_a_path, "folders");
+    ck_assert_str_eq(said, "");
+    expect_end(makes_a_folder_elsewhere, "elsewhere");
+    if (SANITIZED)
+        return;
+    hide_landlock();
+    expect_end(makes_all_folders_of_a_path, "folders without Landlock");
+    ck_assert_ptr_null(strstr(said, "mkdir("));
+    expect_end(makes_a_folder_elsewhere, "elsewhere without Landlock");
+    ck_assert_ptr_nonnull(strstr(said, "mkdir("));
+}
+END_TEST
+
 START_TEST(without_landlock_calls_are_still_named)
 {
     if (SANITIZED)
@@ -650,6 +681,7 @@ int main(void)
         the_network_is_for_who_asks_for_it,
         a_supervisor_starts_others_and_keeps_off_the_kernel,
         without_landlock_calls_are_still_named,
+        folders_that_exist_are_no_attempt,
         log_names_what_would_be_refused_and_lets_it,
         off_is_off,
         threads_that_would_keep_their_rights_are_noticed,
