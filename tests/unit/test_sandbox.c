@@ -576,7 +576,7 @@ START_TEST(folders_that_exist_are_no_attempt)
     sandbox = (struct sandbox){.role = SANDBOX_BROKER, .mode = "on", .name = "b"};
     sandbox_may_write(&sandbox, folder);
     expect_end(makes_all_folders_of_a_path, "folders");
-    ck_assert_str_eq(said, "");
+    ck_assert_ptr_null(strstr(said, "mkdir("));
     expect_end(makes_a_folder_elsewhere, "elsewhere");
     if (SANITIZED)
         return;
