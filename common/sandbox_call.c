@@ -109,6 +109,23 @@ bool call_opens(const struct sandbox_path_call *how)
     return strncmp(how->name, "open", 4) == 0;
 }
 
+bool call_makes(const struct sandbox_path_call *how)
+{
+    return strncmp(how->name, "mkdir", 5) == 0 || strncmp(how->name, "link", 4) == 0 ||
+           strncmp(how->name, "symlink", 7) == 0;
+}
+
+bool call_hides_flags(const struct sandbox_path_call *how)
+{
+    return call_opens(how) && how->flags < 0;
+}
+
+bool call_cuts_unseen(const struct caught *call, const struct sandbox_path_call *how)
+{
+    uint64_t flags = call_opens(how) ? open_flags(call, how) : 0, mode = flags & O_ACCMODE;
+    return (flags & O_TRUNC) != 0 && mode != O_WRONLY && mode != O_RDWR;
+}
+
 unsigned call_access(const struct caught *call, const struct sandbox_path_call *how)
 {
     if (!call_opens(how))

@@ -27,6 +27,13 @@ const char *call_name(const struct call_names *names, int number);
 const struct sandbox_path_call *call_by_path(const struct call_names *names, int number);
 /* True for those that open what there is, or make it. */
 bool call_opens(const struct sandbox_path_call *how);
+/* True for openat2, whose flags no filter can see. */
+bool call_hides_flags(const struct sandbox_path_call *how);
+/* True for an opening that cuts the file and is not for writing: before version 3 Landlock sees nothing of it
+ * but the reading. */
+bool call_cuts_unseen(const struct caught *call, const struct sandbox_path_call *how);
+/* True for those that make what is not there, and fail where it is. */
+bool call_makes(const struct sandbox_path_call *how);
 /* Copies the path that it takes; false: it cannot be read. */
 bool call_path(const struct caught *call, const struct sandbox_path_call *how, char *path, size_t capacity);
 /* What it wants of that path: of enum sandbox_access. */

@@ -2,6 +2,7 @@
  * are harmless, by their arguments. SPDX-License-Identifier: MIT */
 #include "sandbox_filter.h"
 
+#include "sandbox_call.h"
 #include "sandbox_gate.h"
 #include "sandbox_policy.h"
 
@@ -193,21 +194,26 @@ static void allow_removal(struct filter *filter, const struct sealed *sealed)
         ALLOW_IF(filter, "unlink", SCMP_A0(SCMP_CMP_EQ, (uint64_t)(uintptr_t)sealed->remove));
 }
 
-/* ---- the whole ---- */
-
-/* Whoever writes nothing cuts nothing off, which Landlock knows of from its version 3 on alone; openat2 holds
- * its flags in memory, where no filter looks. */
-static void allow_path_call(struct filter *filter, const struct sandbox_path_call *how)
+/* A call by path past the trap. Landlock before version 3 does not know that a file is cut, so that is for
+ * openings for writing, of which it knows; and what openat2 wants is not to be seen from here. */
+static void allow_by_path(struct filter *filter, const struct sandbox_path_call *how)
 {
-    bool writes = (filter->groups & CALLS_WRITE) != 0 || filter->watched;
-    if (writes)
-        ALLOW_IF(filter, how->name, SCMP_A5(SCMP_CMP_EQ, GATE_WORD));
-    else if (how->flags < 0)
-        rule(filter, SCMP_ACT_ERRNO(ENOSYS), how->name, 0, NULL);
-    else
-        ALLOW_IF(filter, how->name, SCMP_A5(SCMP_CMP_EQ, GATE_WORD),
-                 SCMP_CMP64((unsigned)how->flags, SCMP_CMP_MASKED_EQ, O_TRUNC, 0));
+    static const uint64_t writing[] = {O_WRONLY | O_TRUNC, O_RDWR | O_TRUNC};
+    const struct scmp_arg_cmp gate = SCMP_A5(SCMP_CMP_EQ, GATE_WORD);
+    unsigned flags = (unsigned)how->flags;
+    if (!call_opens(how)) {
+        ALLOW_IF(filter, how->name, gate);
+        return;
+    }
+    if (call_hides_flags(how))
+        return;
+    ALLOW_IF(filter, how->name, gate, SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, O_TRUNC, 0));
+    for (size_t i = 0; i < COUNT_OF(writing); i++)
+        ALLOW_IF(filter, how->name, gate,
+                 SCMP_CMP(flags, SCMP_CMP_MASKED_EQ, O_ACCMODE | O_TRUNC, writing[i]));
 }
+
+/* ---- the whole ---- */
 
 static void allow_groups(struct filter *filter)
 {
@@ -216,7 +222,7 @@ static void allow_groups(struct filter *filter)
             continue;
         allow(filter, sandbox_calls(group));
         for (const struct sandbox_path_call *how = sandbox_path_calls(group); how->name != NULL; how++)
-            allow_path_call(filter, how);
+            allow_by_path(filter, how);
     }
 }
 

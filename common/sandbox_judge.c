@@ -19,14 +19,21 @@ bool judge_path(const struct sandbox_judge *judge, const struct caught *call,
 {
     char path[PATH_MAX], resolved[PATH_MAX];
     unsigned access = call_access(call, how);
+    if (call_cuts_unseen(call, how))
+        return false;
     int directory = how->directory < 0 ? AT_FDCWD : (int)call->arguments[how->directory];
     if (access == 0 || call->arguments[how->path] == 0) /* utimensat of a descriptor */
         return true;
     if (!call_path(call, how, path, sizeof path))
         return false;
+    pid_t pid = call->pid == getpid() ? 0 : call->pid;
+    /* "It exists" is the kernel's answer before it asks for rights: who makes all folders of a path needs it.
+     */
+    if (call_makes(how) && places_resolve(pid, directory, path, false, resolved))
+        return true;
     bool creates = (access & ACCESS_WRITE) != 0;
     /* What is not there is for the kernel to say. */
-    return !places_resolve(call->pid == getpid() ? 0 : call->pid, directory, path, creates, resolved) ||
+    return !places_resolve(pid, directory, path, creates, resolved) ||
            places_allow(judge->places, resolved, access);
 }
 

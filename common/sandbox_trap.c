@@ -94,19 +94,17 @@ static bool goes_on(const struct caught *call)
 static bool by_path(const struct caught *call, const struct sandbox_path_call *how, long *result)
 {
     const uint64_t *arguments = call->arguments;
-    long given[5];
-    for (size_t i = 0; i < COUNT_OF(given); i++)
-        given[i] = (long)arguments[i];
+    bool unguarded = how->unguarded || call_hides_flags(how);
     *result = -EACCES;
-    /* Whoever writes nothing has nothing to write but devices as /dev/null, which are never cut off. */
-    if ((the_judge->groups & CALLS_WRITE) == 0 && how->flags >= 0 && (given[how->flags] & O_TRUNC) != 0) {
-        if (!judge_path(the_judge, call, how))
-            return goes_on(call);
-        given[how->flags] &= ~(long)O_TRUNC;
-    }
-    if ((how->unguarded || !the_judge->landlock) && !judge_path(the_judge, call, how))
+    if (call_cuts_unseen(call, how)) /* the filter lets nobody do that, so it must not be tried */
         return goes_on(call);
-    *result = gate_call(call->number, given[0], given[1], given[2], given[3], given[4]);
+    if ((unguarded || !the_judge->landlock) && !judge_path(the_judge, call, how))
+        return goes_on(call);
+    *result = -ENOSYS; /* as before Linux 5.6; who uses it can do without */
+    if (call_hides_flags(how))
+        return true;
+    *result = gate_call(call->number, (long)arguments[0], (long)arguments[1], (long)arguments[2],
+                        (long)arguments[3], (long)arguments[4]);
     bool refused = *result == -EACCES || *result == -EXDEV;
     return !refused || judge_path(the_judge, call, how) || goes_on(call);
 }

@@ -123,7 +123,7 @@ void check_each_guard(const struct check *check,
     take(self, "no_new_privs", wanted, "nothing that is executed gains rights");
     take(self, "seccomp", wanted && powers.seccomp, "system calls: only those that the program needs");
     take(self, landlock, wanted && powers.landlock >= 1, "files: only those that the program needs");
-    take(self, "  truncate", wanted && powers.landlock >= 3,
+    take(self, "  truncate", wanted && powers.landlock >= (powers.seccomp ? 1 : 3),
          "files that are not to be written cannot be cut");
     take(self, "  TCP", wanted && powers.landlock >= 4, "TCP: only to the ports that the program needs");
     take(self, "  devices", wanted && powers.landlock >= 5, "devices cannot be controlled");

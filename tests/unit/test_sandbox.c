@@ -2,6 +2,7 @@
  * and its last line are looked at. With a sanitizer seccomp is left out, and what it would stop with it.
  * SPDX-License-Identifier: MIT */
 #include "sandbox.h"
+#include "sandbox_gate.h"
 #include "sandbox_policy.h"
 #include "scratch_directory.h"
 #include "suite.h"
@@ -26,6 +27,7 @@
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
@@ -118,6 +120,16 @@ ATTEMPT(opens_etc, open("/etc/passwd", O_RDONLY))
 ATTEMPT(lists_root, open("/", O_RDONLY | O_DIRECTORY))
 ATTEMPT(writes_model, open(model, O_WRONLY))
 ATTEMPT(cuts_model, open(model, O_RDONLY | O_TRUNC))
+ATTEMPT(cuts_model_oddly, open(model, O_ACCMODE | O_TRUNC))
+ATTEMPT(cuts_model_openat2,
+        syscall(SYS_openat2, AT_FDCWD, model, &(struct open_how){.flags = O_TRUNC}, sizeof(struct open_how)))
+/* As who knows the way past the handler would. */
+ATTEMPT(cuts_model_past, gate_call(SYS_openat, AT_FDCWD, (long)model, O_TRUNC, 0, 0))
+ATTEMPT(cuts_model_oddly_past, gate_call(SYS_openat, AT_FDCWD, (long)model, O_ACCMODE | O_TRUNC, 0, 0))
+ATTEMPT(cuts_model_openat2_past,
+        gate_call(SYS_openat2, AT_FDCWD, (long)model, (long)&(struct open_how){.flags = O_TRUNC},
+                  sizeof(struct open_how), 0))
+ATTEMPT(truncates_past, gate_call(SYS_truncate, (long)model, 0, 0, 0, 0))
 ATTEMPT(makes_file, open(fresh, O_WRONLY | O_CREAT, 0600))
 ATTEMPT(removes, unlink(model))
 ATTEMPT(removes_at, unlinkat(AT_FDCWD, model, 0))
@@ -234,6 +246,12 @@ START_TEST(a_worker_is_stopped_and_the_call_named)
         {lists_root, "openat(\\\"/\\\", O_RDONLY)"},
         {writes_model, "O_WRONLY)"},
         {cuts_model, "O_RDONLY|O_TRUNC)"},
+        {cuts_model_oddly, "O_ACCMODE|O_TRUNC)"},
+        {cuts_model_openat2, "O_RDONLY|O_TRUNC)"},
+        {cuts_model_past, "O_RDONLY|O_TRUNC)"},
+        {cuts_model_oddly_past, "O_ACCMODE|O_TRUNC)"},
+        {cuts_model_openat2_past, "O_RDONLY|O_TRUNC)"},
+        {truncates_past, "truncate("},
         {makes_file, path_text},
         {removes, "unlink("},
         {removes_at, "unlinkat("},
@@ -295,6 +313,9 @@ START_TEST(a_worker_is_stopped_and_the_call_named)
     };
     for (size_t i = 0; i < COUNT_OF(attempts); i++)
         expect_stop(attempts[i].what, attempts[i].text);
+    struct stat status;
+    ck_assert_int_eq(stat(model, &status), 0);
+    ck_assert_int_eq(status.st_size, 5);
 }
 END_TEST
 
@@ -306,6 +327,8 @@ static void reads_its_model(void)
     int fd = open(model, O_RDONLY);
     ENSURE(fd != -1 && read(fd, text, 5) == 5 && strcmp(text, "model") == 0);
     ENSURE(open("/no/such/file", O_RDONLY) == -1 && errno == ENOENT);
+    struct open_how how = {.flags = O_RDONLY}; /* hides what it wants; who uses it goes on with openat */
+    ENSURE(SANITIZED || (syscall(SYS_openat2, AT_FDCWD, model, &how, sizeof how) == -1 && errno == ENOSYS));
     ENSURE(open("/proc/self/maps", O_RDONLY) != -1 && open("/dev/null", O_WRONLY) != -1);
 }
 
@@ -448,6 +471,7 @@ static void writes_where_it_may(void)
     snprintf(path, sizeof path, "%s/new", folder);
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
     ENSURE(fd != -1 && write(fd, "x", 1) == 1 && fsync(fd) == 0 && ftruncate(fd, 0) == 0);
+    ENSURE(open(path, O_RDWR | O_TRUNC) != -1 && creat(path, 0600) != -1);
     ENSURE(rename(path, fresh) == 0 && chmod(fresh, 0640) == 0 && unlink(fresh) == 0);
     ENSURE(mkdir(fresh, 0700) == 0 && rmdir(fresh) == 0);
     struct sockaddr_un address;
@@ -455,9 +479,22 @@ static void writes_where_it_may(void)
     ENSURE(bind(listener, (struct sockaddr *)&address, sizeof address) == 0 && listen(listener, 1) == 0);
 }
 
+static void reads_and_does_not_cut(void)
+{
+    int fd = open(secret, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    ENSURE(open(secret, O_RDONLY | O_TRUNC) == -1 && errno == EACCES);
+    ENSURE(open(secret, O_WRONLY | O_TRUNC) == -1 && errno == EACCES);
+    ENSURE(open(secret, O_RDWR | O_TRUNC) == -1 && errno == EACCES);
+    ENSURE(creat(secret, 0600) == -1 && errno == EACCES);
+    ENSURE(fd != -1 && fstat(fd, &status) == 0 && status.st_size == 6);
+}
+
 static void goes_on_without_a_file(void)
 {
     ENSURE(open(secret, O_RDONLY) == -1 && errno == EACCES);
+    ENSURE(SANITIZED ||
+           (open(model, O_RDONLY | O_TRUNC) == -1 && errno == EACCES)); /* POSIX does not know it */
     ENSURE(unlink(secret) == -1 && errno == EACCES);
     ENSURE(SANITIZED || (chmod(secret, 0777) == -1 && errno == EACCES));
 }
@@ -476,6 +513,10 @@ START_TEST(a_broker_writes_in_its_folders_alone)
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%x: %s", status, said);
     status = try(udp);
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%x: %s", status, said);
+    status = try(truncates);
+    ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS, "%x: %s", status, said);
+    sandbox_may_read(&sandbox, secret);
+    expect_end(reads_and_does_not_cut, "cuts");
     sandbox.network_out = true;
     expect_end(udp, "udp");
 }
@@ -561,6 +602,37 @@ static void hide_landlock(void)
     ENSURE(seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), 444, 0) == 0 && seccomp_load(filter) == 0);
     seccomp_release(filter);
 }
+
+static void makes_all_folders_of_a_path(void)
+{
+    ENSURE(mkdir("/tmp", 0700) == -1 && errno == EEXIST && mkdir(scratch_directory, 0700) == -1 &&
+           errno == EEXIST);
+    ENSURE(mkdir(fresh, 0700) == 0 && mkdir(fresh, 0700) == -1 && errno == EEXIST && rmdir(fresh) == 0);
+}
+
+static void makes_a_folder_elsewhere(void)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/elsewhere", scratch_directory);
+    ENSURE(mkdir(path, 0700) == -1 && errno == EACCES && access(path, F_OK) == -1);
+}
+
+START_TEST(folders_that_exist_are_no_attempt)
+{
+    sandbox = (struct sandbox){.role = SANDBOX_BROKER, .mode = "on", .name = "b"};
+    sandbox_may_write(&sandbox, folder);
+    expect_end(makes_all_folders_of_a_path, "folders");
+    ck_assert_ptr_null(strstr(said, "mkdir("));
+    expect_end(makes_a_folder_elsewhere, "elsewhere");
+    if (SANITIZED)
+        return;
+    hide_landlock();
+    expect_end(makes_all_folders_of_a_path, "folders without Landlock");
+    ck_assert_ptr_null(strstr(said, "mkdir("));
+    expect_end(makes_a_folder_elsewhere, "elsewhere without Landlock");
+    ck_assert_ptr_nonnull(strstr(said, "mkdir("));
+}
+END_TEST
 
 START_TEST(without_landlock_calls_are_still_named)
 {
@@ -655,6 +727,7 @@ int main(void)
         the_network_is_for_who_asks_for_it,
         a_supervisor_starts_others_and_keeps_off_the_kernel,
         without_landlock_calls_are_still_named,
+        folders_that_exist_are_no_attempt,
         log_names_what_would_be_refused_and_lets_it,
         off_is_off,
         threads_that_would_keep_their_rights_are_noticed,
