@@ -373,11 +373,11 @@ struct cgroup_powers cgroup_has(const struct cgroup *cgroup)
 
 /* Groups share the processors as if they were processes: that of our own, which holds many, counts for many.
  * In the root of all groups each counts for itself. */
-static void weigh(const struct cgroup *cgroup)
+void cgroup_weigh(const struct cgroup *cgroup)
 {
-    char list[64 * 1024], text[32];
+    char list[LIST_BYTES], text[32];
     long weight = 0;
-    if (cgroup->is_root)
+    if (!cgroup->shares_cpu || cgroup->is_root)
         return;
     read_file(cgroup->own, ours, "cgroup.procs", list, sizeof list);
     for (const char *end = strchr(list, '\n'); end != NULL; end = strchr(end + 1, '\n'))
@@ -394,6 +394,7 @@ bool cgroup_share_cpu(struct cgroup *cgroup)
     if (cgroup->shares_cpu || !cgroup->powers.cpu)
         return false;
     cgroup->shares_cpu = divide(cgroup, "+cpu");
+    cgroup_weigh(cgroup);
     return cgroup->shares_cpu;
 }
 
@@ -413,7 +414,6 @@ static bool limit_cpu(const struct cgroup *cgroup, const char *group, const stru
         snprintf(text, sizeof text, "%d", limits->idle ? WEIGHT_MIN : WEIGHT_OF_ONE);
         (void)write_file(cgroup->own, group, "cpu.weight", text);
     }
-    weigh(cgroup);
     return true;
 }
 
@@ -450,7 +450,9 @@ bool cgroup_hold(const struct cgroup *cgroup, const char *name, const struct cgr
         (cgroup->shares_cpu && !limit_cpu(cgroup, group, limits)))
         return false;
     snprintf(text, sizeof text, "%ld", (long)pid);
-    return write_file(cgroup->own, group, "cgroup.procs", text);
+    bool held = write_file(cgroup->own, group, "cgroup.procs", text);
+    cgroup_weigh(cgroup); /* ours has one less */
+    return held;
 }
 
 void cgroup_drop(const struct cgroup *cgroup, const char *name)

@@ -47,6 +47,9 @@ struct cgroup_powers cgroup_has(const struct cgroup *cgroup);
 bool cgroup_share_cpu(struct cgroup *cgroup);
 /* True since then. */
 bool cgroup_shares_cpu(const struct cgroup *cgroup);
+/* Since then the group of our own processes has the weight of as many as it holds; to be called whenever one
+ * was born or has ended. Nothing before. */
+void cgroup_weigh(const struct cgroup *cgroup);
 /* Puts the process into the group of that name, made anew with these limits, or into the one that it is in.
  * False with errno. */
 bool cgroup_hold(const struct cgroup *cgroup, const char *name, const struct cgroup_limits *limits,

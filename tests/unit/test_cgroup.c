@@ -307,6 +307,24 @@ START_TEST(a_group_is_idle_and_ours_counts_for_as_many_as_it_holds)
 }
 END_TEST
 
+/* Its own members come and go, whoever is held. */
+START_TEST(ours_is_weighed_when_one_is_born_or_ends)
+{
+    scratch_file("own/outrigger-processes/cgroup.procs", "1\n2\n");
+    cgroup = cgroup_new(own(), "owner");
+    cgroup_weigh(cgroup);
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), ""); /* processes share, not groups */
+    ck_assert(cgroup_share_cpu(cgroup));
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "200");
+    scratch_file("own/outrigger-processes/cgroup.procs", "1\n2\n3\n4\n");
+    cgroup_weigh(cgroup);
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "400");
+    scratch_file("own/outrigger-processes/cgroup.procs", "1\n");
+    cgroup_weigh(cgroup);
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "100");
+}
+END_TEST
+
 START_TEST(a_controller_that_lacks_is_no_reason_against_the_other)
 {
     scratch_file("own/cgroup.controllers", "cpu pids\n");
@@ -368,6 +386,7 @@ int main(void)
                                   limits_are_written_before_the_process_comes,
                                   processors_are_shared_by_groups_only_when_somebody_wants_it,
                                   a_group_is_idle_and_ours_counts_for_as_many_as_it_holds,
+                                  ours_is_weighed_when_one_is_born_or_ends,
                                   a_controller_that_lacks_is_no_reason_against_the_other,
                                   groups_of_others_are_left_alone,
                                   kills_for_memory_are_counted};
