@@ -339,18 +339,18 @@ static bool has_groups(const struct cgroup *cgroup)
     return found;
 }
 
-/* Leaves the folder as it was, unless somebody still needs it divided. */
+/* Leaves the folder as it was, unless somebody still needs it divided. In the root of all groups nobody could
+ * be seen who needs it, and nobody had to move. */
 static void undo(const struct cgroup *cgroup)
 {
-    if ((!cgroup->switched.memory && !cgroup->switched.cpu) || has_groups(cgroup) ||
-        (!cgroup->is_root && find_stranger(cgroup->own, ours) != -1))
+    bool switched = cgroup->switched.memory || cgroup->switched.cpu;
+    if (cgroup->is_root || !switched || has_groups(cgroup) || find_stranger(cgroup->own, ours) != -1)
         return;
     if (cgroup->switched.cpu)
         (void)hand_on(cgroup, "-cpu");
     if (cgroup->switched.memory)
         (void)hand_on(cgroup, "-memory");
-    if (!cgroup->is_root)
-        move_processes(cgroup, ours, ".");
+    move_processes(cgroup, ours, ".");
     remove_group(cgroup, ours);
 }
 

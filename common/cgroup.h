@@ -38,7 +38,8 @@ struct cgroup;
  * from an earlier one of the same owner, and empty, are removed. Never NULL: one without powers where that is
  * not possible; the log says when the reason are processes of others. */
 struct cgroup *cgroup_new(const char *own, const char *owner);
-/* Takes back what was handed on, and our processes with it, when nobody is held there any more. */
+/* Takes back what this one handed on, and our processes with it, when nobody else is there and nobody is held
+ * any more; not in the root of all groups. */
 void cgroup_free(struct cgroup *cgroup);
 struct cgroup_powers cgroup_has(const struct cgroup *cgroup);
 /* From now on groups, and not processes, share the processors, which only limits of CPU need. True when that
