@@ -4,13 +4,16 @@
 #include "cgroup.h"
 
 #include "fnv.h"
+#include "log.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 /* The group that our own processes move to: one with processes cannot hand controllers on. */
@@ -33,6 +36,7 @@ struct cgroup {
     bool is_root;            /* of all groups: processes and groups may be beside each other */
     bool shares_cpu;
     struct cgroup_powers powers;
+    struct cgroup_powers switched; /* what was not handed on before we did it */
 };
 
 /* ---- files ---- */
@@ -118,7 +122,82 @@ void cgroup_own(char path[CGROUP_PATH_BYTES])
         *last = '\0';
 }
 
-struct cgroup_powers cgroup_powers(const char *own)
+/* Only the root of all groups has no type. */
+static bool is_root(const char *own)
+{
+    char path[2 * CGROUP_PATH_BYTES];
+    snprintf(path, sizeof path, "%s/cgroup.type", own);
+    return access(path, F_OK) == -1;
+}
+
+/* ---- whose it is ---- */
+
+enum { GENERATIONS_MAX = 1000, LIST_BYTES = 64 * 1024 };
+
+/* 0 where nothing can be read of it. */
+static pid_t parent_of(pid_t pid)
+{
+    char name[32], line[1024];
+    int parent = 0;
+    snprintf(name, sizeof name, "%ld", (long)pid);
+    read_file("/proc", name, "stat", line, sizeof line);
+    const char *end = strrchr(line, ')'); /* of its name, which may hold anything */
+    return end != NULL && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+static bool is_gone(pid_t pid)
+{
+    return pid > 0 && kill(pid, 0) == -1 && errno == ESRCH;
+}
+
+/* We, what we started, what that started; and who has ended meanwhile. One of another namespace is 0. */
+static bool is_ours(pid_t pid)
+{
+    pid_t ancestor = pid;
+    for (int i = 0; i < GENERATIONS_MAX && ancestor > 0; i++) {
+        if (ancestor == getpid())
+            return true;
+        pid_t parent = parent_of(ancestor);
+        bool gone = parent == 0 && is_gone(ancestor);
+        if (gone && ancestor == pid)
+            return true;
+        ancestor = gone ? pid : parent; /* its child has another parent now */
+    }
+    return false;
+}
+
+/* The first process of the group that is not ours; -1: there is none. */
+static pid_t find_stranger(const char *folder, const char *group)
+{
+    char list[LIST_BYTES], *rest = list;
+    read_file(folder, group, "cgroup.procs", list, sizeof list);
+    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+        pid_t pid = (pid_t)strtol(line, NULL, 10);
+        if (*line != '\0' && !is_ours(pid))
+            return pid;
+    }
+    return -1;
+}
+
+/* systemd marks so what it hands to a service with Delegate=yes; the first only root can read. */
+static bool is_delegated(const char *own)
+{
+    static const char *const names[] = {"trusted.delegate", "user.delegate"};
+    char value[2];
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        if (getxattr(own, names[i], value, sizeof value) == 1 && value[0] == '1')
+            return true;
+    return false;
+}
+
+/* Root may write everywhere, also where a login or another service has its processes: those are not ours to
+ * move. -1: nobody stands against it. */
+static pid_t who_is_against(const char *own)
+{
+    return is_root(own) || is_delegated(own) ? -1 : find_stranger(own, ".");
+}
+
+static struct cgroup_powers powers_of(const char *own)
 {
     char controllers[1024], path[2 * CGROUP_PATH_BYTES];
     struct cgroup_powers none = {0};
@@ -128,6 +207,12 @@ struct cgroup_powers cgroup_powers(const char *own)
     read_file(own, ".", "cgroup.controllers", controllers, sizeof controllers);
     return (struct cgroup_powers){.memory = has_word(controllers, "memory"),
                                   .cpu = has_word(controllers, "cpu")};
+}
+
+struct cgroup_powers cgroup_powers(const char *own)
+{
+    struct cgroup_powers powers = powers_of(own), none = {0};
+    return (powers.memory || powers.cpu) && who_is_against(own) != -1 ? none : powers;
 }
 
 /* ---- the tree ---- */
@@ -169,17 +254,14 @@ static void sweep(const struct cgroup *cgroup)
         closedir(folder);
 }
 
-/* One after the other, as the kernel takes them. False when there was none. */
-static bool move_processes(const struct cgroup *cgroup)
+/* One after the other, as the kernel takes them. */
+static void move_processes(const struct cgroup *cgroup, const char *from, const char *to)
 {
-    char list[64 * 1024], *rest = list;
-    read_file(cgroup->own, ".", "cgroup.procs", list, sizeof list);
-    if (list[0] == '\0')
-        return false;
+    char list[LIST_BYTES], *rest = list;
+    read_file(cgroup->own, from, "cgroup.procs", list, sizeof list);
     for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n"))
         if (*line != '\0')
-            (void)write_file(cgroup->own, ours, "cgroup.procs", line); /* one that ended just now */
-    return true;
+            (void)write_file(cgroup->own, to, "cgroup.procs", line); /* one that ended just now */
 }
 
 static bool hand_on(const struct cgroup *cgroup, const char *controller)
@@ -187,15 +269,15 @@ static bool hand_on(const struct cgroup *cgroup, const char *controller)
     return write_file(cgroup->own, ".", "cgroup.subtree_control", controller);
 }
 
-/* Hands the controller on, for which the folder must have no processes. */
-static bool divide(const struct cgroup *cgroup, const char *controller)
+/* The controller is handed on, for which the folder must have no processes. */
+static bool make_room(const struct cgroup *cgroup, const char *controller)
 {
     if (cgroup->is_root)
         return hand_on(cgroup, controller);
     if (!make_group(cgroup, ours))
         return false;
     for (int i = 0; i < MOVES_MAX; i++) {
-        move_processes(cgroup);
+        move_processes(cgroup, ".", ours);
         if (hand_on(cgroup, controller))
             return true;
         if (errno != EBUSY)
@@ -204,18 +286,37 @@ static bool divide(const struct cgroup *cgroup, const char *controller)
     return false;
 }
 
-/* Only the root of all groups has no type. */
-static bool is_root(const char *own)
+/* Hands the controller on. */
+static bool divide(struct cgroup *cgroup, const char *controller)
 {
-    char path[2 * CGROUP_PATH_BYTES];
-    snprintf(path, sizeof path, "%s/cgroup.type", own);
-    return access(path, F_OK) == -1;
+    char before[1024];
+    bool is_cpu = strcmp(controller, "+cpu") == 0;
+    read_file(cgroup->own, ".", "cgroup.subtree_control", before, sizeof before);
+    if (!make_room(cgroup, controller))
+        return false;
+    if (!has_word(before, controller + 1))
+        *(is_cpu ? &cgroup->switched.cpu : &cgroup->switched.memory) = true;
+    return true;
+}
+
+/* What may be divided; says why nothing may. */
+static struct cgroup_powers find_powers(const char *own)
+{
+    struct cgroup_powers powers = powers_of(own), none = {0};
+    pid_t stranger = powers.memory || powers.cpu ? who_is_against(own) : -1;
+    if (stranger == -1)
+        return powers;
+    log_warning(
+        "%s: this control group is left as it is, since process %ld in it is not ours and nobody gave "
+        "the group to us: limits need one of our own (with systemd: a service with Delegate=yes)",
+        own, (long)stranger);
+    return none;
 }
 
 struct cgroup *cgroup_new(const char *own, const char *owner)
 {
     struct cgroup *cgroup = object_alloc(sizeof *cgroup);
-    struct cgroup_powers could = cgroup_powers(own);
+    struct cgroup_powers could = find_powers(own);
     cgroup->own = object_strdup(own);
     cgroup->is_root = is_root(own);
     snprintf(cgroup->owner, sizeof cgroup->owner, "-%016llx",
@@ -226,11 +327,39 @@ struct cgroup *cgroup_new(const char *own, const char *owner)
     return cgroup;
 }
 
+/* Folders below it, but for that of our own processes: somebody is held there, by us or by another. */
+static bool has_groups(const struct cgroup *cgroup)
+{
+    DIR *folder = opendir(cgroup->own);
+    bool found = false;
+    for (struct dirent *entry; folder != NULL && !found && (entry = readdir(folder)) != NULL;)
+        found = entry->d_type == DT_DIR && entry->d_name[0] != '.' && strcmp(entry->d_name, ours) != 0;
+    if (folder != NULL)
+        closedir(folder);
+    return found;
+}
+
+/* Leaves the folder as it was, unless somebody still needs it divided. In the root of all groups nobody could
+ * be seen who needs it, and nobody had to move. */
+static void undo(const struct cgroup *cgroup)
+{
+    bool switched = cgroup->switched.memory || cgroup->switched.cpu;
+    if (cgroup->is_root || !switched || has_groups(cgroup) || find_stranger(cgroup->own, ours) != -1)
+        return;
+    if (cgroup->switched.cpu)
+        (void)hand_on(cgroup, "-cpu");
+    if (cgroup->switched.memory)
+        (void)hand_on(cgroup, "-memory");
+    move_processes(cgroup, ours, ".");
+    remove_group(cgroup, ours);
+}
+
 void cgroup_free(struct cgroup *cgroup)
 {
     if (cgroup == NULL)
         return;
     sweep(cgroup);
+    undo(cgroup);
     free(cgroup->own);
     free(cgroup);
 }
@@ -244,11 +373,11 @@ struct cgroup_powers cgroup_has(const struct cgroup *cgroup)
 
 /* Groups share the processors as if they were processes: that of our own, which holds many, counts for many.
  * In the root of all groups each counts for itself. */
-static void weigh(const struct cgroup *cgroup)
+void cgroup_weigh(const struct cgroup *cgroup)
 {
-    char list[64 * 1024], text[32];
+    char list[LIST_BYTES], text[32];
     long weight = 0;
-    if (cgroup->is_root)
+    if (!cgroup->shares_cpu || cgroup->is_root)
         return;
     read_file(cgroup->own, ours, "cgroup.procs", list, sizeof list);
     for (const char *end = strchr(list, '\n'); end != NULL; end = strchr(end + 1, '\n'))
@@ -265,6 +394,7 @@ bool cgroup_share_cpu(struct cgroup *cgroup)
     if (cgroup->shares_cpu || !cgroup->powers.cpu)
         return false;
     cgroup->shares_cpu = divide(cgroup, "+cpu");
+    cgroup_weigh(cgroup);
     return cgroup->shares_cpu;
 }
 
@@ -284,7 +414,6 @@ static bool limit_cpu(const struct cgroup *cgroup, const char *group, const stru
         snprintf(text, sizeof text, "%d", limits->idle ? WEIGHT_MIN : WEIGHT_OF_ONE);
         (void)write_file(cgroup->own, group, "cpu.weight", text);
     }
-    weigh(cgroup);
     return true;
 }
 
@@ -321,7 +450,9 @@ bool cgroup_hold(const struct cgroup *cgroup, const char *name, const struct cgr
         (cgroup->shares_cpu && !limit_cpu(cgroup, group, limits)))
         return false;
     snprintf(text, sizeof text, "%ld", (long)pid);
-    return write_file(cgroup->own, group, "cgroup.procs", text);
+    bool held = write_file(cgroup->own, group, "cgroup.procs", text);
+    cgroup_weigh(cgroup); /* ours has one less */
+    return held;
 }
 
 void cgroup_drop(const struct cgroup *cgroup, const char *name)

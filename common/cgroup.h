@@ -25,7 +25,9 @@ void cgroup_own(char path[CGROUP_PATH_BYTES]);
 /* The same from the texts of /proc/self/cgroup and /proc/self/mounts. */
 void cgroup_locate(const char *groups, const char *mounts, char path[CGROUP_PATH_BYTES]);
 
-/* Which limits could be kept below that folder: the controller is given to us and we may write there. */
+/* Which limits could be kept below that folder: the controller is given to us, we may write there, and it is
+ * ours to divide: the root of all groups, delegated to us by systemd, or with no processes but the caller and
+ * what it started. */
 struct cgroup_powers cgroup_powers(const char *own);
 
 /* Groups below our own, one for each process that is held. */
@@ -34,8 +36,10 @@ struct cgroup;
  * before controllers can be handed on, unless it is the root of all groups, where processes may stay. `owner`
  * is what tells us from others who divide the same folder: their groups are not ours. Groups that are left
  * from an earlier one of the same owner, and empty, are removed. Never NULL: one without powers where that is
- * not possible. */
+ * not possible; the log says when the reason are processes of others. */
 struct cgroup *cgroup_new(const char *own, const char *owner);
+/* Takes back what this one handed on, and our processes with it, when nobody else is there and nobody is held
+ * any more; not in the root of all groups. */
 void cgroup_free(struct cgroup *cgroup);
 struct cgroup_powers cgroup_has(const struct cgroup *cgroup);
 /* From now on groups, and not processes, share the processors, which only limits of CPU need. True when that
@@ -44,6 +48,9 @@ struct cgroup_powers cgroup_has(const struct cgroup *cgroup);
 bool cgroup_share_cpu(struct cgroup *cgroup);
 /* True since then. */
 bool cgroup_shares_cpu(const struct cgroup *cgroup);
+/* Since then the group of our own processes has the weight of as many as it holds; to be called whenever one
+ * was born or has ended. Nothing before. */
+void cgroup_weigh(const struct cgroup *cgroup);
 /* Puts the process into the group of that name, made anew with these limits, or into the one that it is in.
  * False with errno. */
 bool cgroup_hold(const struct cgroup *cgroup, const char *name, const struct cgroup_limits *limits,

@@ -132,10 +132,27 @@ static struct model_config *find_by_folder(const char *folder, struct config_err
     return config;
 }
 
-/* What one file is and takes: `outrigger check` reads it. Where it belongs to a model of a repository,
- * `folder` is the model's. */
-static int describe(const char *path, const char *folder)
+/* What one file is and takes: `outrigger check` reads it, and tells in the arguments what its configuration
+ * says of the sandbox, so that the model is tried as it will serve. By hand the sandbox is on:
+ *     --describe FILE [FOLDER [MODE WORKER_READ MODELS_DIRECTORY]]
+ * Where the file belongs to a model of a repository, FOLDER is the model's. */
+enum { DESCRIBE_FILE = 2, DESCRIBE_FOLDER, DESCRIBE_MODE, DESCRIBE_ALSO, DESCRIBE_MODELS, DESCRIBE_END };
+
+static bool is_description(int count, char **arguments)
 {
+    return (count == DESCRIBE_FOLDER || count == DESCRIBE_MODE || count == DESCRIBE_END) &&
+           strcmp(arguments[1], "--describe") == 0;
+}
+
+static int describe(int count, char **arguments)
+{
+    const char *path = arguments[DESCRIBE_FILE], *folder = arguments[DESCRIBE_FOLDER]; /* NULL ends them */
+    struct confinement confinement = {.mode = "on", .name = "--describe", .path = path, .model = folder};
+    if (count == DESCRIBE_END) {
+        confinement.mode = arguments[DESCRIBE_MODE];
+        confinement.also = arguments[DESCRIBE_ALSO];
+        confinement.models_directory = arguments[DESCRIBE_MODELS];
+    }
     char error[TRIAL_ERROR_MAX];
     struct config_errors errors = {0};
     struct model_config *config = folder == NULL ? NULL : find_by_folder(folder, &errors);
@@ -151,7 +168,7 @@ static int describe(const char *path, const char *folder)
                 trial.backend == NULL ? "the suffix is none of a model's" : "no model's");
         return 1;
     }
-    confine(&(struct confinement){.mode = "on", .name = "--describe", .path = path, .model = folder});
+    confine(&confinement);
     int status = status_of(trial_run(&trial, error), error);
     if (status == 0)
         loaded_model_describe(trial.model, trial.golden, stdout);
@@ -254,8 +271,8 @@ static void serve(struct worker *worker, const struct options *options, const st
 int main(int argc, char **argv)
 {
     int64_t started = clock_now();
-    if ((argc == 3 || argc == 4) && strcmp(argv[1], "--describe") == 0)
-        return describe(argv[2], argv[3]);
+    if (is_description(argc, argv))
+        return describe(argc, argv);
     struct options options = options_parse(
         argc, argv, "worker", "Serves one version of one model: computes what the broker sends.");
     struct config *config = options_config(&options);

@@ -92,7 +92,8 @@ static void check_one_model(const struct config *config, const struct deployment
         check_python(config, entry->model, errors);
     } else {
         snprintf(program, sizeof program, "%s/outrigger-worker", config->binary_directory);
-        entry->description = inspect_model(program, file, entry->model->directory, reason, sizeof reason);
+        entry->description =
+            inspect_model(program, config, file, entry->model->directory, reason, sizeof reason);
         if (entry->description == NULL)
             config_complain(errors, "%s: %s", file, reason);
     }

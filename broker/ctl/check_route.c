@@ -56,7 +56,7 @@ static void look_at(const struct route_check *self, const char *version)
     if (strcmp(backend, "python") != 0) {
         snprintf(program, sizeof program, "%s/outrigger-worker", check->config->binary_directory);
         yyjson_doc *description =
-            inspect_model(program, file, self->entry->model->directory, reason, sizeof reason);
+            inspect_model(program, check->config, file, self->entry->model->directory, reason, sizeof reason);
         if (description == NULL)
             config_complain(&self->check->errors, "%s: %s", file, reason);
         else

@@ -26,15 +26,14 @@ enum {
 
 /* Its output goes to files in memory: it cannot fill a pipe that nobody reads, and what it leaves is read at
  * leisure. */
-static int start(const char *program, const char *file, const char *folder, int out, int error, pid_t *pid)
+static int start(const char *const *arguments, int out, int error, pid_t *pid)
 {
-    char *const arguments[] = {(char *)program, (char *)"--describe", (char *)file, (char *)folder, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, error, STDERR_FILENO);
-    int fault = posix_spawn(pid, program, &actions, NULL, arguments, environ);
+    int fault = posix_spawn(pid, arguments[0], &actions, NULL, (char *const *)arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
     return fault;
 }
@@ -114,14 +113,22 @@ static yyjson_doc *read_description(int fd, char *reason, size_t capacity)
     return NULL;
 }
 
-yyjson_doc *inspect_model(const char *program, const char *file, const char *folder, char *reason,
-                          size_t capacity)
+yyjson_doc *inspect_model(const char *program, const struct config *config, const char *file,
+                          const char *folder, char *reason, size_t capacity)
 {
+    const char *const arguments[] = {program,
+                                     "--describe",
+                                     file,
+                                     folder,
+                                     config->sandbox_mode,
+                                     config->sandbox_worker_read,
+                                     config->models_directory,
+                                     NULL};
     yyjson_doc *document = NULL;
     pid_t pid;
     int out = memfd_create("description", MFD_CLOEXEC), error = memfd_create("complaints", MFD_CLOEXEC);
     ENSURE(out >= 0 && error >= 0);
-    int fault = start(program, file, folder, out, error, &pid);
+    int fault = start(arguments, out, error, &pid);
     int status = fault == 0 ? wait_for(pid) : 0;
     if (fault != 0) {
         snprintf(reason, capacity, "%s: %s", program, strerror(fault));

@@ -3,17 +3,19 @@
 #ifndef OUTRIGGER_INSPECT_H
 #define OUTRIGGER_INSPECT_H
 
+#include "config.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <yyjson.h>
 
-/* Runs `program --describe file folder`, which loads the model of that folder, has it answer its golden
- * requests and prints {"inputs": [{"name", "datatype", "shape"}], "outputs": [...], "golden": N}. The caller
- * frees the document with yyjson_doc_free. NULL when it cannot be run, does not load the model within a
- * minute, or says nothing sensible; `reason` tells. */
-yyjson_doc *inspect_model(const char *program, const char *file, const char *folder, char *reason,
-                          size_t capacity);
+/* Runs `program --describe file folder`, with what the configuration says of the sandbox. It loads the model
+ * of that folder, has it answer its golden requests and prints {"inputs": [{"name", "datatype", "shape"}],
+ * "outputs": [...], "golden": N}. The caller frees the document with yyjson_doc_free. NULL when it cannot be
+ * run, does not load the model within a minute, or says nothing sensible; `reason` tells. */
+yyjson_doc *inspect_model(const char *program, const struct config *config, const char *file,
+                          const char *folder, char *reason, size_t capacity);
 
 /* Prints "x FP32[-1,30], y INT64[-1]" for such an array. */
 void inspect_print_tensors(yyjson_val *tensors, FILE *out);

@@ -97,12 +97,19 @@ void members_tell_failures(const struct members *members)
     }
 }
 
+static void weigh(const struct members *members)
+{
+    if (members->cgroup != NULL)
+        cgroup_weigh(members->cgroup);
+}
+
 static void member_ended(void *self, struct service *service, pid_t pid, const char *how)
 {
     struct member *member = self;
     (void)service;
     member->how = how;
     member->members->changed = true;
+    weigh(member->members);
     /* One that left has said so to the broker itself, after its last results, which may still be on their
      * way: those must not be computed again. */
     if (member->command->role == ROLE_WORKER && strcmp(how, "left") != 0)
@@ -112,6 +119,7 @@ static void member_ended(void *self, struct service *service, pid_t pid, const c
 static void member_born(void *self)
 {
     const struct member *member = self;
+    weigh(member->members);
     member->members->born(member->members->self);
 }
 

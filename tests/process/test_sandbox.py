@@ -76,6 +76,37 @@ class Plugins(Sandbox):
             self.assertRegex(checked.stdout, r"sum +1 +plugin ")
             self.assertIn("SANDBOX", checked.stdout)
 
+    def reader(self, name, path):
+        """A model that cannot be loaded without that file."""
+        self.write_model(name, "required = false;")
+        source = self.repository / f"{name}.c"
+        source.write_text(f'#include "{SOURCES}/plugin_sum.c"\n#include <fcntl.h>\n__attribute__((constructor)) static void '
+                          f'look(void) {{ if (open("{path}", O_RDONLY) == -1) abort(); }}')
+        build(self.repository / name / "1" / "model.so", source)
+
+    @unittest.skipIf(SANITIZED, "sanitizers take SIGSYS for themselves: seccomp is left out of their builds")
+    def test_check_loads_a_model_as_it_will_serve(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-data."))
+        self.addCleanup(shutil.rmtree, folder)
+        for path in (folder / "listed", folder / "hidden", self.repository / "shared"):
+            path.write_text("data")
+        self.reader("listed", folder / "listed")
+        self.reader("linked", self.repository / "linked/1/data")
+        (self.repository / "linked/1/data").symlink_to(self.repository / "shared")
+        with Stack(web="nginx", models=self.repository, settings={"sandbox.worker_read": str(folder / "listed")},
+                   strays=True) as stack:
+            for name in ("listed", "linked"):
+                self.assertEqual(ask(stack, name, [1, 2, 3, 4])[1]["prediction"], 10)
+            checked = stack.outrigger("check")
+            self.assertEqual(checked.returncode, 0, checked.stderr)
+            self.reader("hidden", folder / "hidden")
+            checked = stack.outrigger("check")
+            self.assertEqual(checked.returncode, 1)
+            self.assertIn(f'called openat("{folder}/hidden", O_RDONLY) and was stopped', checked.stderr)
+            for mode in ("log", "off"):
+                checked = stack.outrigger("check", "-s", f"sandbox.mode={mode}")
+                self.assertEqual(checked.returncode, 0, checked.stderr)
+
     def refused(self, complaint):
         checked = subprocess.run([ROOT / os.environ.get("OUTRIGGER_BUILD", "build") / "bin/outrigger-worker",
                                   "--describe", self.repository / "sum/1/model.so"], text=True,

@@ -5,6 +5,8 @@
 #include "scratch_directory.h"
 #include "suite.h"
 
+#include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 static struct cgroup *cgroup;
@@ -59,6 +61,12 @@ static const char *content(const char *name)
     return text;
 }
 
+static void give_back(void)
+{
+    cgroup_free(cgroup);
+    cgroup = NULL;
+}
+
 START_TEST(our_own_group_is_found)
 {
     static const char mounts[] = "tmpfs /run tmpfs rw 0 0\ncgroup /sys/fs/cgroup/cpu cgroup rw,cpu 0 0\n"
@@ -99,13 +107,132 @@ START_TEST(what_is_not_given_cannot_be_kept)
 }
 END_TEST
 
-START_TEST(our_processes_make_room)
+/* The folder has this process in it. */
+static const char *hold_process(pid_t pid)
 {
-    scratch_file("own/cgroup.procs", "11\n");
+    static char text[32];
+    snprintf(text, sizeof text, "%ld\n", (long)pid);
+    scratch_file("own/cgroup.procs", text);
+    text[strlen(text) - 1] = '\0'; /* as it is written when it moves */
+    return text;
+}
+
+static void expect_divided(const char *moved)
+{
+    ck_assert(cgroup_powers(own()).memory && cgroup_powers(own()).cpu);
     cgroup = cgroup_new(own(), "owner");
     ck_assert(cgroup_has(cgroup).memory && cgroup_has(cgroup).cpu);
-    ck_assert_str_eq(content("own/outrigger-processes/cgroup.procs"), "11");
+    ck_assert_str_eq(content("own/outrigger-processes/cgroup.procs"), moved);
     ck_assert_str_eq(content("own/cgroup.subtree_control"), "+memory");
+}
+
+static void expect_undivided(void)
+{
+    ck_assert(!cgroup_powers(own()).memory && !cgroup_powers(own()).cpu);
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert(!cgroup_has(cgroup).memory && !cgroup_has(cgroup).cpu);
+    ck_assert(!cgroup_share_cpu(cgroup));
+    ck_assert_str_eq(content("own/outrigger-processes/cgroup.procs"), "");
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "");
+    give_back();
+}
+
+/* The child waits until it is let go, by the end of what it reads. */
+static pid_t start_child(int *let_go)
+{
+    int ends[2];
+    char byte;
+    ck_assert_int_eq(pipe(ends), 0);
+    pid_t child = fork();
+    ck_assert_int_ne(child, -1);
+    if (child == 0) {
+        close(ends[1]);
+        _exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    close(ends[0]);
+    *let_go = ends[1];
+    return child;
+}
+
+START_TEST(our_processes_make_room)
+{
+    expect_divided(hold_process(getpid()));
+}
+END_TEST
+
+START_TEST(what_we_started_is_ours)
+{
+    int let_go;
+    pid_t child = start_child(&let_go);
+    expect_divided(hold_process(child));
+    cgroup_free(cgroup);
+    scratch_file("own/cgroup.subtree_control", "");
+    close(let_go);
+    ck_assert_int_eq(waitpid(child, NULL, 0), child);
+    scratch_file("own/outrigger-processes/cgroup.procs", "");
+    expect_divided(hold_process(child)); /* it ended just now */
+}
+END_TEST
+
+/* A login's shell, the master of jobs, the first process of a container. */
+START_TEST(who_is_not_ours_stays_where_it_is)
+{
+    hold_process(getppid());
+    expect_undivided();
+    hold_process(1);
+    expect_undivided();
+    hold_process(0); /* it has no number that we could see */
+    expect_undivided();
+}
+END_TEST
+
+/* As systemd marks what it gives to a service. */
+START_TEST(what_is_delegated_is_ours_whoever_is_in_it)
+{
+    const char *stranger = hold_process(getppid());
+    const char *name =
+        setxattr(own(), "trusted.delegate", "0", 1, 0) == 0 ? "trusted.delegate" : "user.delegate";
+    if (setxattr(own(), name, "0", 1, 0) != 0) {
+        fprintf(stderr, "NOT TESTED: control groups that are delegated: no extended attributes here\n");
+        return;
+    }
+    expect_undivided();
+    ck_assert_int_eq(setxattr(own(), name, "1", 1, 0), 0);
+    expect_divided(stranger);
+}
+END_TEST
+
+/* In the kernel's own files each word counts by itself; here the last one stands. */
+START_TEST(the_folder_is_left_as_it_was)
+{
+    scratch_file("own/cgroup.controllers", "cpu\n");
+    ck_assert_int_eq(unlink(scratch_path(group("cgroup.procs"))), 0); /* nobody is held */
+    const char *pid = hold_process(getpid());
+    cgroup = cgroup_new(own(), "owner");
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "+cpu");
+    scratch_file("own/cgroup.procs", "");
+    give_back();
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "-cpu");
+    ck_assert_str_eq(content("own/cgroup.procs"), pid);
+}
+END_TEST
+
+START_TEST(a_folder_that_others_need_stays_divided)
+{
+    scratch_file("own/cgroup.controllers", "cpu\n");
+    cgroup = cgroup_new(own(), "owner");
+    give_back(); /* somebody is held */
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "+cpu");
+    ck_assert_int_eq(unlink(scratch_path(group("cgroup.procs"))), 0);
+    scratch_file("own/cgroup.subtree_control", "cpu");
+    cgroup = cgroup_new(own(), "owner");
+    give_back(); /* it was before */
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "+cpu");
+    scratch_file("own/cgroup.subtree_control", "");
+    cgroup = cgroup_new(own(), "owner");
+    scratch_file("own/outrigger-processes/cgroup.procs", "1\n");
+    give_back(); /* another one's supervisor is there */
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "+cpu");
 }
 END_TEST
 
@@ -119,6 +246,9 @@ START_TEST(nobody_moves_in_the_root_of_all_groups)
     ck_assert(cgroup_has(cgroup).memory && cgroup_has(cgroup).cpu);
     ck_assert_str_eq(content("own/outrigger-processes/cgroup.procs"), "");
     ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "");
+    ck_assert_int_eq(unlink(scratch_path(group("cgroup.procs"))), 0);
+    give_back(); /* another one may need it, who cannot be seen here */
+    ck_assert_str_eq(content("own/cgroup.subtree_control"), "+cpuory"); /* over "+memory" */
 }
 END_TEST
 
@@ -179,6 +309,24 @@ START_TEST(a_group_is_idle_and_ours_counts_for_as_many_as_it_holds)
 }
 END_TEST
 
+/* Its own members come and go, whoever is held. */
+START_TEST(ours_is_weighed_when_one_is_born_or_ends)
+{
+    scratch_file("own/outrigger-processes/cgroup.procs", "1\n2\n");
+    cgroup = cgroup_new(own(), "owner");
+    cgroup_weigh(cgroup);
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), ""); /* processes share, not groups */
+    ck_assert(cgroup_share_cpu(cgroup));
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "200");
+    scratch_file("own/outrigger-processes/cgroup.procs", "1\n2\n3\n4\n");
+    cgroup_weigh(cgroup);
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "400");
+    scratch_file("own/outrigger-processes/cgroup.procs", "1\n");
+    cgroup_weigh(cgroup);
+    ck_assert_str_eq(content("own/outrigger-processes/cpu.weight"), "100");
+}
+END_TEST
+
 START_TEST(a_controller_that_lacks_is_no_reason_against_the_other)
 {
     scratch_file("own/cgroup.controllers", "cpu pids\n");
@@ -231,10 +379,16 @@ int main(void)
     const TTest *const tests[] = {our_own_group_is_found,
                                   what_is_not_given_cannot_be_kept,
                                   our_processes_make_room,
+                                  what_we_started_is_ours,
+                                  who_is_not_ours_stays_where_it_is,
+                                  what_is_delegated_is_ours_whoever_is_in_it,
+                                  the_folder_is_left_as_it_was,
+                                  a_folder_that_others_need_stays_divided,
                                   nobody_moves_in_the_root_of_all_groups,
                                   limits_are_written_before_the_process_comes,
                                   processors_are_shared_by_groups_only_when_somebody_wants_it,
                                   a_group_is_idle_and_ours_counts_for_as_many_as_it_holds,
+                                  ours_is_weighed_when_one_is_born_or_ends,
                                   a_controller_that_lacks_is_no_reason_against_the_other,
                                   groups_of_others_are_left_alone,
                                   kills_for_memory_are_counted};

@@ -6,6 +6,9 @@
 #include "suite.h"
 
 static char reason[256];
+static char mode[] = "log", also[] = "/a:/b", models[] = "models";
+static const struct config config = {
+    .sandbox_mode = mode, .sandbox_worker_read = also, .models_directory = models};
 
 /* A program of that shell text. */
 static const char *program(const char *text)
@@ -19,7 +22,7 @@ static const char *program(const char *text)
 
 static void expect_fault(const char *text, const char *expected)
 {
-    ck_assert_ptr_null(inspect_model(program(text), "model.onnx", "m", reason, sizeof reason));
+    ck_assert_ptr_null(inspect_model(program(text), &config, "model.onnx", "m", reason, sizeof reason));
     ck_assert_str_eq(reason, expected);
 }
 
@@ -38,9 +41,11 @@ static char *tensors_of(const char *text)
 
 START_TEST(a_description_is_read)
 {
-    yyjson_doc *document = inspect_model(program("[ \"$1 $2 $3\" = '--describe a b m' ] && echo noise >&2 && "
-                                                 "echo '{\"inputs\":[],\"outputs\":[1]}'"),
-                                         "a b", "m", reason, sizeof reason);
+    yyjson_doc *document =
+        inspect_model(program("[ \"$1|$2|$3|$4|$5|$6|$#\" = '--describe|a b|m|log|/a:/b|models|6' ] && "
+                              "echo noise >&2 && "
+                              "echo '{\"inputs\":[],\"outputs\":[1]}'"),
+                      &config, "a b", "m", reason, sizeof reason);
     ck_assert_msg(document != NULL, "%s", reason);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(yyjson_doc_get_root(document), "outputs")), 1);
     yyjson_doc_free(document);
@@ -75,8 +80,8 @@ START_TEST(a_flood_is_not_read_to_its_end)
 {
     expect_fault("head -c 3000000 /dev/zero | tr '\\0' '['",
                  "the worker that loads it describes it in no known form");
-    ck_assert_ptr_null(inspect_model(program("head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 1"), "f", "m",
-                                     reason, sizeof reason));
+    ck_assert_ptr_null(inspect_model(program("head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 1"), &config,
+                                     "f", "m", reason, sizeof reason));
     ck_assert_uint_eq(strlen(reason), sizeof reason - 1);
 }
 END_TEST
@@ -85,7 +90,7 @@ START_TEST(a_missing_program_is_said)
 {
     char expected[256];
     snprintf(expected, sizeof expected, "%s/none: No such file or directory", scratch_directory);
-    ck_assert_ptr_null(inspect_model(scratch_path("none"), "f", "m", reason, sizeof reason));
+    ck_assert_ptr_null(inspect_model(scratch_path("none"), &config, "f", "m", reason, sizeof reason));
     ck_assert_str_eq(reason, expected);
 }
 END_TEST
