@@ -354,7 +354,7 @@ void asking_take_in(struct broker *broker, struct port_message *message, const s
                     const struct limit_rest *rest)
 {
     const struct envelope *envelope = &message->envelope;
-    if (envelope->request.once.length > 0 && repeating_take(broker, key, envelope))
+    if (envelope->request.once.length > 0 && repeating_take(broker, key, envelope, rest))
         return;
     struct version *version = NULL;
     struct cache_key digest;

@@ -37,7 +37,7 @@ static const char *model_label(const struct broker *broker, const struct envelop
 /* ---- answering ---- */
 
 static void replay(struct broker *broker, const struct request_key *key, const struct envelope *asked,
-                   const struct idempotency_entry *entry)
+                   const struct limit_rest *rest, const struct idempotency_entry *entry)
 {
     struct idempotency_answer answer = idempotency_answer(entry);
     int64_t age = loop_now(broker->loop) - answer.computed_at;
@@ -48,6 +48,7 @@ static void replay(struct broker *broker, const struct request_key *key, const s
         envelope.reply.age_us = age < MICROSECOND ? 1 : (uint64_t)(age / MICROSECOND);
         envelope.reply.replayed = true;
         envelope.reply.tag = answer.tag;
+        limiting_tell(rest, &envelope, loop_now(broker->loop));
     } else {
         envelope.verb = VERB_REJECT;
         envelope.reject.failure = answer.failure;
@@ -78,7 +79,17 @@ static bool is_sent_again(const struct envelope *envelope, const struct request 
     return envelope->request.again && runner->state != REQUEST_ABANDONED && runner->key.id == envelope->id;
 }
 
-bool repeating_take(struct broker *broker, const struct request_key *key, const struct envelope *envelope)
+/* An answer can be read with its own version's outputs alone. */
+static bool has_version(const struct broker *broker, const struct envelope *asked,
+                        const struct idempotency_entry *entry)
+{
+    struct idempotency_answer answer = idempotency_answer(entry);
+    struct model *model = model_find(broker->models, asked->request.model);
+    return answer.failure != FAILURE_NONE || (model != NULL && model_version(model, answer.version) != NULL);
+}
+
+bool repeating_take(struct broker *broker, const struct request_key *key, const struct envelope *envelope,
+                    const struct limit_rest *rest)
 {
     struct text once = once_of(broker, envelope);
     struct idempotency_entry *entry =
@@ -89,8 +100,11 @@ bool repeating_take(struct broker *broker, const struct request_key *key, const 
     if (!idempotency_asks(entry, once))
         refuse(broker, key, envelope, FAILURE_KEY_REUSED,
                "this Idempotency-Key was sent with another request before");
+    else if (runner == NULL && !has_version(broker, envelope, entry))
+        refuse(broker, key, envelope, FAILURE_KEY_REUSED,
+               "the version that answered the request with this Idempotency-Key is not here any more");
     else if (runner == NULL)
-        replay(broker, key, envelope, entry);
+        replay(broker, key, envelope, rest, entry);
     else if (is_sent_again(envelope, runner))
         request_rename(broker->requests, runner, key);
     else

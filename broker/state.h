@@ -165,7 +165,8 @@ struct request *sharing_hand_over(struct broker *broker, struct request *request
 /* ---- repeating.c: for requests that carry `once` ---- */
 
 /* True when the request was sent before: then it was answered, refused, or is the one that is under way. */
-bool repeating_take(struct broker *broker, const struct request_key *key, const struct envelope *envelope);
+bool repeating_take(struct broker *broker, const struct request_key *key, const struct envelope *envelope,
+                    const struct limit_rest *rest);
 /* It is the first: it holds its name from now on. */
 void repeating_begin(struct broker *broker, struct request *request, const struct envelope *envelope);
 /* It ends, or, when nobody waited for it any more, its worker has answered. `payload` is the tensors, or the

@@ -412,10 +412,9 @@ static void add_age(const struct client_answer *answer, struct http_response *re
 }
 
 /* The object names the request that was computed: that is the one of which the truth may be told
- * (feedback.c), and it was remembered when it was answered. */
+ * (feedback.c). It is remembered under that name again: its first answer may have come to nobody. */
 static void show_replay(const struct client_answer *answer, struct answer *written)
 {
-    written->predictions = NULL;
     if (answer->tag.length > 0)
         written->id = answer->tag;
 }

@@ -1,11 +1,11 @@
 /* auth: one decision for each request: who it is, and whether that may do what is asked.
  *
- *     auth.required off ..................................................... go on; a key says whose limits
- * hold call that is everybody's .............................................. go on, nobody is asked two
- * credentials, or one in a query or a form .......................... 400 invalid_request nothing shown, and
- * the web server has let nobody in ................... 401 no key or token of anybody, or not any more
- * ........................... 401 invalid_token, or 429 somebody without the right that the call needs
- * ........................ 403 insufficient_scope
+ *     auth.required off                                        go on; a key says whose limits hold
+ *     call that is everybody's                                 go on, nobody is asked
+ *     two credentials, or one in a query or a form             400 invalid_request
+ *     nothing shown, and the web server has let nobody in      401
+ *     no key or token of anybody, or not any more              401 invalid_token, or 429
+ *     somebody without the right that the call needs           403 insufficient_scope
  *
  * (RFC 6750 section 3.) Why a credential is no good is told to nobody but the log: all causes have one
  * answer. A good one is never refused for the bad ones that came from the same address: behind one address

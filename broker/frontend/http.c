@@ -26,15 +26,14 @@ void http_ids_init(struct http_ids *ids)
 {
     *ids = (struct http_ids){0};
     if (getrandom(&ids->seed, sizeof ids->seed, GRND_NONBLOCK) != sizeof ids->seed) {
-        /* Early in a boot there may be no randomness yet. Ids need to differ between processes, not to be
-         * secret. */
+        /* Early in a boot there may be no randomness yet. Lots need to differ between processes, no more. */
         struct timespec now;
         clock_gettime(CLOCK_REALTIME, &now);
         ids->seed = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec ^ (uintptr_t)ids;
     }
 }
 
-/* The output function of SplitMix64: a bijection, so the ids of one process never repeat. */
+/* The output function of SplitMix64: a bijection, so the lots of one process never repeat. */
 static uint64_t mix(uint64_t value)
 {
     value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -45,6 +44,18 @@ static uint64_t mix(uint64_t value)
 static uint64_t draw(struct http_ids *ids)
 {
     return mix(ids->seed + ++ids->count * UINT64_C(0x9e3779b97f4a7c15));
+}
+
+/* Ids are secret to whom they are not given: who has one may tell the truth of that prediction. Where the
+ * kernel gives nothing they are at least different. */
+static uint64_t draw_id(struct http_ids *ids)
+{
+    if (ids->left == 0) {
+        if (getrandom(ids->chance, sizeof ids->chance, GRND_NONBLOCK) != sizeof ids->chance)
+            return draw(ids);
+        ids->left = COUNT_OF(ids->chance);
+    }
+    return ids->chance[--ids->left];
 }
 
 static void make_id(uint64_t number, char id[HTTP_ID_MAX + 1])
@@ -333,7 +344,7 @@ void http_request_read(struct http_request *request, char *const *parameters, st
     for (; *parameters != NULL; parameters++)
         uri = read_parameter(request, *parameters, uri);
     if (request->id[0] == '\0')
-        make_id(request->lot, request->id);
+        make_id(draw_id(ids), request->id);
     if (uri == NULL)
         set_fault(request, 400, "the web server sends no REQUEST_URI");
     else

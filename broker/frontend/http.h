@@ -40,6 +40,8 @@ enum http_method {
 struct http_ids {
     uint64_t seed;
     uint64_t count;
+    uint64_t chance[64]; /* from the kernel: whoever knows one id shall not know the next */
+    size_t left;         /* of them */
 };
 void http_ids_init(struct http_ids *ids);
 

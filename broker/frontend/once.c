@@ -90,7 +90,7 @@ static void end_digest(EVP_MD_CTX *context, uint8_t digest[DIGEST])
 static void digest_name(const struct identity *identity, struct text key, uint8_t digest[DIGEST])
 {
     bool known = identity->kind != IDENTITY_NOBODY;
-    uint64_t who[] = {(uint64_t)identity->kind, known ? identity->tenant : 0};
+    uint64_t who[] = {(uint64_t)identity->kind, identity->tenant};
     EVP_MD_CTX *context = begin_digest();
     add_bytes(context, who, sizeof who);
     add_text(context, known ? text_of(identity->name) : (struct text){0});
