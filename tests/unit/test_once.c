@@ -191,7 +191,8 @@ START_TEST(nobody_meets_the_key_of_another)
     struct told again = tell_as(IDENTITY_KEY, 5, "ann");
     ck_assert(same_name(&again, &all[0]));
     struct told nobody = tell_as(IDENTITY_NOBODY, 7, "");
-    ck_assert(!same_name(&nobody, &all[4])); /* whose limits hold, whose names hold, too: of a key that need not be */
+    ck_assert(!same_name(&nobody,
+                         &all[4])); /* whose limits hold, whose names hold, too: of a key that need not be */
 }
 END_TEST
 
