@@ -70,6 +70,7 @@ static int try(attempt *what)
     if (pid == 0) {
         char reason[256] = "";
         dup2(pipes[1], STDERR_FILENO);
+        dup2(pipes[1], STDOUT_FILENO); /* as the supervisor does; ours may be a file, which may then grow */
         close(pipes[0]);
         close(pipes[1]);
         if (!sandbox_enter(&sandbox, reason, sizeof reason)) {
