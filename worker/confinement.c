@@ -71,6 +71,8 @@ void confine(const struct confinement *confinement)
     char *copy = object_strdup(confinement->path), *folder = dirname(copy);
     if (confinement->models_directory != NULL)
         add_links(&texts, folder, confinement->models_directory);
+    if (confinement->models_directory != NULL && confinement->model != NULL)
+        add_links(&texts, confinement->model, confinement->models_directory);
     if (confinement->also != NULL)
         add_listed(&texts, confinement->also);
     sandbox_may_read(&sandbox, confinement->path);
