@@ -10,6 +10,8 @@
  * SPDX-License-Identifier: MIT */
 #include "key_uses.h"
 
+#include "shared_table.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -51,18 +53,7 @@ static struct key_uses *uses_new(struct table *table, bool mapped)
 
 struct key_uses *key_uses_open(const char *path)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd == -1)
-        return NULL;
-    /* Not a hole: writing to one when the disk is full would be the end of the process. */
-    int error = posix_fallocate(fd, 0, sizeof(struct table));
-    void *table = MAP_FAILED;
-    if (error == 0)
-        table = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (error == 0 && table == MAP_FAILED)
-        error = errno;
-    close(fd);
-    errno = error;
+    void *table = shared_table_map(path, sizeof(struct table));
     return table == MAP_FAILED ? NULL : uses_new(table, true);
 }
 

@@ -14,13 +14,11 @@
 
 #include "clock.h"
 #include "log.h"
+#include "shared_table.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     FAILURES_MAGIC = 0x0fa17001,
@@ -51,28 +49,10 @@ struct failures {
 
 /* ---- life ---- */
 
-/* The mapped file; MAP_FAILED with errno. */
-static void *map_file(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd == -1)
-        return MAP_FAILED;
-    /* Not a hole: writing to one when the disk is full would be the end of the process. */
-    int error = posix_fallocate(fd, 0, sizeof(struct table));
-    void *table = MAP_FAILED;
-    if (error == 0)
-        table = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (error == 0 && table == MAP_FAILED)
-        error = errno;
-    close(fd);
-    errno = error;
-    return table;
-}
-
 struct failures *failures_new(const char *path)
 {
     struct failures *failures = object_alloc(sizeof *failures);
-    void *table = path == NULL ? MAP_FAILED : map_file(path);
+    void *table = path == NULL ? MAP_FAILED : shared_table_map(path, sizeof(struct table));
     failures->magic = FAILURES_MAGIC;
     if (path != NULL && table == MAP_FAILED)
         log_warning("%s: %s; wrong credentials are counted by each frontend alone", path, strerror(errno));
