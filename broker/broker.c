@@ -41,7 +41,7 @@ static void alarm_rang(void *self)
     while ((first = heap_first(&broker->deadlines)) != NULL && first->at <= loop_now(broker->loop)) {
         struct request *request =
             (struct request *)(void *)((char *)first - offsetof(struct request, deadline));
-        if (request->primary != NULL)
+        if (request->copies != NULL)
             shadow_late(broker, request);
         else
             asking_fail(broker, request, FAILURE_DEADLINE,

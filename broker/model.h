@@ -39,9 +39,9 @@ struct version {
     struct series *batch_duration, *answered, *share;
     struct figures figures;
     struct executions executions;
-    struct request *copies;          /* that wait for its workers (shadow.c), the oldest first */
+    struct request *copies;          /* groups that wait for its workers (shadow.c), the oldest first */
     uint64_t copied_rows;            /* of those */
-    size_t copied_from;              /* copies, anywhere, of requests that it answered */
+    size_t copied_from;              /* groups of copies, anywhere, of requests that it answered */
     struct version *previous, *next; /* in its model */
     struct version *previous_waiting, *next_waiting;
 };

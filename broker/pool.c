@@ -155,7 +155,12 @@ struct batch *worker_batch(struct worker *worker, uint64_t batch_id)
 
 bool batch_is_copies(const struct batch *batch)
 {
-    return batch->requests[0]->primary != NULL;
+    return batch->requests[0]->copies != NULL;
+}
+
+size_t batch_payloads(const struct batch *batch)
+{
+    return batch_is_copies(batch) ? batch->requests[0]->copies->count : batch->count;
 }
 
 bool worker_has_requests(const struct worker *worker)

@@ -20,7 +20,7 @@ struct batch {
     int64_t overdue_at; /* the worker is given up when it has not answered by then */
     uint32_t rows;
     size_t count;
-    struct request **requests; /* count of them, in the order of the payloads */
+    struct request **requests; /* count of them, in the order of the payloads; copies are one */
     size_t capacity;           /* of `requests`, kept for the next batch */
     bool alone;                /* a suspect's: the worker gets nothing else meanwhile */
 };
@@ -82,6 +82,8 @@ struct batch *worker_assign(struct worker *worker, uint64_t batch_id, struct req
 struct batch *worker_batch(struct worker *worker, uint64_t batch_id);
 /* True for a batch of copies (shadow.c), which nobody waits for. */
 bool batch_is_copies(const struct batch *batch);
+/* How many payloads its BATCH had, and its RESULT must have. */
+size_t batch_payloads(const struct batch *batch);
 /* True when it has a batch that is none of copies. */
 bool worker_has_requests(const struct worker *worker);
 /* When it began to compute the batch that it has, and has had the longest (monotonic ns). */

@@ -121,7 +121,7 @@ void request_free(struct request_table *table, struct request *request)
     if (request->state != REQUEST_ABANDONED)
         HASH_DEL(table->open, request);
     payload_close(&request->payload);
-    payload_close(&request->primary_answer);
+    copies_free(request->copies);
     request->magic = 0;
     table->held--;
     DL_PREPEND2(table->free, request, previous, next);

@@ -2,6 +2,7 @@
 #ifndef OUTRIGGER_REQUEST_H
 #define OUTRIGGER_REQUEST_H
 
+#include "copies.h"
 #include "heap.h"
 #include "limit.h"
 #include "port.h"
@@ -54,8 +55,7 @@ struct request {
     struct limit_rest rest;          /* what its answer tells of its rate limits */
     char tag[72];                    /* the request id that people see, cut */
     struct payload payload;          /* none while FOLLOWING */
-    struct version *primary;         /* shadow.c: of a copy, the version that answered; NULL: it is none */
-    struct payload primary_answer;   /* of a copy that still waits for the shadow's */
+    struct copies *copies;           /* shadow.c: those that it stands for; NULL: it is somebody's request */
     struct cache_entry *entry;       /* cache.h: what it leads or follows; NULL: nothing */
     struct idempotency_entry *once;  /* idempotency.h: the name that it holds; NULL: none */
     struct request *previous, *next; /* in its queue by arrival, among followers, in the table's free list */

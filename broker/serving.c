@@ -50,28 +50,42 @@ static uint64_t longest_time_left(struct request *const *requests, size_t count,
     return (uint64_t)((latest - now) / MICROSECOND);
 }
 
+/* What their BATCH carries: a payload of each, or of each of its copies. */
+static size_t list_payloads(struct request **requests, size_t count,
+                            struct payload *payloads[PROTOCOL_COUNT_MAX])
+{
+    struct copies *copies = requests[0]->copies;
+    if (copies == NULL) {
+        for (size_t i = 0; i < count; i++)
+            payloads[i] = &requests[i]->payload;
+        return count;
+    }
+    for (size_t i = 0; i < copies->count; i++)
+        payloads[i] = &copies->each[i].question;
+    return copies->count;
+}
+
 /* False when the worker could not be reached; the requests are still the caller's then. */
 static bool send_batch(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
                        uint32_t rows)
 {
     struct payload *payloads[PROTOCOL_COUNT_MAX];
     int64_t now = loop_now(broker->loop);
-    for (size_t i = 0; i < count; i++)
-        payloads[i] = &requests[i]->payload;
+    size_t payload_count = list_payloads(requests, count, payloads);
     struct envelope envelope = {.verb = VERB_BATCH,
                                 .id = ++broker->next_batch,
-                                .batch = {.count = (uint32_t)count,
+                                .batch = {.count = (uint32_t)payload_count,
                                           .rows = rows,
                                           .time_left_us = longest_time_left(requests, count, now)}};
-    if (!port_send(broker->workers_port, &worker->peer, &envelope, payloads, count))
+    if (!port_send(broker->workers_port, &worker->peer, &envelope, payloads, payload_count))
         return false;
     struct model *model = worker->version->model;
     worker_assign(worker, envelope.id, requests, count, rows, now,
-                  now + shadow_patience(worker->version, requests[0]->primary != NULL));
+                  now + shadow_patience(worker->version, requests[0]->copies != NULL));
     for (size_t i = 0; i < count; i++) {
         requests[i]->state = REQUEST_SENT;
         requests[i]->sent_at = now;
-        if (requests[i]->primary != NULL)
+        if (requests[i]->copies != NULL)
             continue; /* of those the public figures say nothing */
         broker->queued_bytes -= requests[i]->bytes;
         series_observe_duration(model->queue_duration, now - requests[i]->arrived_at);
@@ -355,7 +369,7 @@ static void recover(struct broker *broker, struct request *request, const char *
                     bool sole)
 {
     struct model *model = request->version->model;
-    if (request->primary != NULL) {
+    if (request->copies != NULL) {
         shadow_lost(broker, request, fate == FATE_DIED);
         return;
     }
@@ -483,26 +497,13 @@ static bool may_try_again(const struct request *request, enum failure failure, i
     return failure == FAILURE_DEADLINE && request->deadline.at > now;
 }
 
-static void on_result(struct broker *broker, struct worker *worker, struct port_message *message)
+static void answer_requests(struct broker *broker, struct batch *batch, struct port_message *message)
 {
     const struct envelope *result = &message->envelope;
-    struct batch *batch = worker_batch(worker, result->id);
-    if (batch == NULL || batch->count != result->result.count || message->count != batch->count) {
-        series_add(broker->stray, 1);
-        if (batch != NULL) /* it owns the batch but cannot count: none of its answers can be trusted */
-            serving_lose(broker, worker, "wrong", FATE_DIED);
-        return;
-    }
     int64_t now = loop_now(broker->loop);
     for (size_t i = 0; i < batch->count; i++) {
         struct request *request = batch->requests[i];
-        enum failure failure = result->result.failures.length == 0
-                                   ? FAILURE_NONE
-                                   : (enum failure)(uint8_t)result->result.failures.at[i];
-        if (request->primary != NULL) {
-            shadow_result(broker, request, failure, &message->payloads[i]);
-            continue;
-        }
+        enum failure failure = failure_of(result->result.failures, i);
         if (request->state == REQUEST_ABANDONED)
             repeating_ended(broker, request, failure, &message->payloads[i]);
         else if (failure == FAILURE_NONE)
@@ -514,9 +515,28 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
         else
             asking_let_go(broker, request);
     }
-    worker->answered += batch->count;
+}
+
+static void on_result(struct broker *broker, struct worker *worker, struct port_message *message)
+{
+    const struct envelope *result = &message->envelope;
+    struct batch *batch = worker_batch(worker, result->id);
+    size_t count = batch == NULL ? 0 : batch_payloads(batch);
+    if (batch == NULL || count != result->result.count || message->count != count) {
+        series_add(broker->stray, 1);
+        if (batch != NULL) /* it owns the batch but cannot count: none of its answers can be trusted */
+            serving_lose(broker, worker, "wrong", FATE_DIED);
+        return;
+    }
+    int64_t now = loop_now(broker->loop);
+    bool copies = batch_is_copies(batch);
+    if (copies)
+        shadow_result(broker, batch->requests[0], result->result.failures, message->payloads);
+    else
+        answer_requests(broker, batch, message);
+    worker->answered += count;
     series_observe_duration(worker->version->batch_duration, now - batch->sent_at);
-    if (!batch_is_copies(batch))
+    if (!copies)
         executions_batch(&worker->version->executions, batch->rows, now - batch->sent_at,
                          (int64_t)result->result.compute_us * MICROSECOND, clock_wall());
     learn_cost(worker, batch, now);
@@ -644,7 +664,7 @@ static void free_hands(void *self, struct worker *worker)
         for (size_t j = 0; j < worker->batches[i].count; j++) {
             struct request *request = worker->batches[i].requests[j];
             if (request->state == REQUEST_ABANDONED)
-                request_free(request->primary != NULL ? broker->copies : broker->requests, request);
+                request_free(request->copies != NULL ? broker->copies : broker->requests, request);
         }
 }
 

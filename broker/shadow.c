@@ -2,8 +2,8 @@
  *
  * A copy is taken when the stable version has answered a request that the route led to it: so it costs that
  * client nothing, both answers exist when there is something to compare, and a request that failed, or was
- * answered from the cache, makes no work. It is a request without an asker, in a table of its own, that
- * shares the payload and keeps the answer; it is in no queue, no figure and no bound of requests.
+ * answered from the cache, makes no work. Copies that go together (copies.h) are one request without an
+ * asker, in a table of its own; it is in no queue, no figure and no bound of requests.
  *
  * Since nobody waits for copies they wait for company: a batch of them goes when there are as many as fit, or
  * the oldest has waited for GATHER_TIME, and only when no request wants the version and a worker has nothing
@@ -11,9 +11,9 @@
  * rows one by one, and that is what the clients of the stable version feel.
  *
  * There is no second try: what a worker that died had in hand counts as failed, so that a copy kills one
- * worker of the shadow at most and nobody is blamed for it. Beyond the bounds, and whenever a copy cannot go
- * its way, it is dropped and counted. The answers go to the collector, who compares them: here nobody looks
- * into either. SPDX-License-Identifier: MIT */
+ * worker of the shadow at most and nobody is blamed for it. Beyond the bounds, and whenever copies cannot go
+ * their way, they are dropped and counted. The answers go to the collector, who compares them: here nobody
+ * looks into either. SPDX-License-Identifier: MIT */
 #include "state.h"
 
 #include <utlist.h>
@@ -29,17 +29,18 @@ int64_t shadow_patience(const struct version *version, bool copies)
 }
 
 static void drop(struct broker *broker, const struct model *model, const struct version *shadow,
-                 const char *reason)
+                 const char *reason, size_t count)
 {
-    series_add(metrics_series(broker->metrics, METRIC_SHADOW_DROPPED, model->name, shadow->name, reason), 1);
+    series_add(metrics_series(broker->metrics, METRIC_SHADOW_DROPPED, model->name, shadow->name, reason),
+               count);
+}
+
+static void drop_all(struct broker *broker, const struct request *copies, const char *reason)
+{
+    drop(broker, copies->version->model, copies->version, reason, copies->copies->count);
 }
 
 /* ---- in ---- */
-
-static size_t bytes_of(const struct request *copy)
-{
-    return copy->payload.bytes.length + copy->primary_answer.bytes.length;
-}
 
 static void count_copy(struct broker *broker, struct model *model)
 {
@@ -61,28 +62,52 @@ static const char *refuses(const struct broker *broker, const struct model_shado
     return NULL;
 }
 
-static void add_copy(struct broker *broker, struct model_shadow *shadow, const struct request *request,
-                     const struct payload *answer)
+/* Rows of copies that go together, if there are that many. The version has a worker. */
+static uint32_t most_rows(const struct version *version)
+{
+    uint32_t most = version->model->rule.max_batch_rows, capacity = version->workers->capacity_rows;
+    return most < capacity ? most : capacity;
+}
+
+/* The newest of those that wait. */
+static struct request *last_of(const struct version *version)
+{
+    return version->copies == NULL ? NULL : version->copies->previous;
+}
+
+static bool has_room(const struct request *copies, const struct version *primary, uint32_t rows)
+{
+    return copies->copies->primary == primary && copies->copies->count < PROTOCOL_COUNT_MAX &&
+           (uint64_t)copies->rows + rows <= most_rows(copies->version);
+}
+
+static struct request *begin(struct broker *broker, struct version *version, struct version *primary)
 {
     /* Real askers have an identity. */
     struct request_key key = {.id = ++broker->next_copy};
-    struct request *copy = request_new(broker->copies, &key);
-    int64_t now = loop_now(broker->loop);
-    ENSURE(copy != NULL); /* the table has room for as many as all models may have */
-    copy->version = shadow->version;
-    copy->primary = request->version;
-    copy->payload = payload_share(&request->payload);
-    copy->primary_answer = payload_share(answer);
-    copy->rows = request->rows;
-    copy->arrived_at = now;
-    heap_set(&broker->deadlines, &copy->deadline, now + shadow_patience(copy->version, true));
+    struct request *copies = request_new(broker->copies, &key);
+    ENSURE(copies != NULL); /* the table has room for as many as all models may have */
+    copies->version = version;
+    copies->copies = copies_new(primary);
+    copies->arrived_at = loop_now(broker->loop);
+    heap_set(&broker->deadlines, &copies->deadline, copies->arrived_at + shadow_patience(version, true));
     broker_set_alarm(broker);
-    shadow->open++;
-    shadow->bytes += bytes_of(copy);
-    copy->primary->copied_from++;
-    copy->version->copied_rows += copy->rows;
-    DL_APPEND2(copy->version->copies, copy, previous, next);
+    primary->copied_from++;
+    DL_APPEND2(version->copies, copies, previous, next);
     broker->copies_waiting++;
+    return copies;
+}
+
+static void add_copy(struct broker *broker, struct model_shadow *shadow, const struct request *request,
+                     const struct payload *answer)
+{
+    struct request *copies = last_of(shadow->version);
+    if (copies == NULL || !has_room(copies, request->version, request->rows))
+        copies = begin(broker, shadow->version, request->version);
+    shadow->bytes += copies_add(copies->copies, &request->payload, answer);
+    shadow->open++;
+    copies->rows += request->rows;
+    shadow->version->copied_rows += request->rows;
 }
 
 void shadow_offer(struct broker *broker, const struct request *request, const struct payload *answer)
@@ -98,7 +123,7 @@ void shadow_offer(struct broker *broker, const struct request *request, const st
     if (reason == NULL)
         add_copy(broker, shadow, request, answer);
     else
-        drop(broker, model, shadow->version, reason);
+        drop(broker, model, shadow->version, reason, 1);
 }
 
 /* ---- to workers ---- */
@@ -106,65 +131,57 @@ void shadow_offer(struct broker *broker, const struct request *request, const st
 bool shadow_due(struct broker *broker, struct version *version, int64_t *again_at)
 {
     *again_at = INT64_MAX;
-    if (version->copies == NULL)
+    if (version->copies == NULL || version->worker_count == 0)
         return false;
     int64_t due = version->copies->arrived_at + GATHER_TIME;
-    if (version->copied_rows >= version->model->rule.max_batch_rows || loop_now(broker->loop) >= due)
+    bool full = version->copies->next != NULL || version->copied_rows >= most_rows(version) ||
+                version->copies->copies->count == PROTOCOL_COUNT_MAX;
+    if (full || loop_now(broker->loop) >= due)
         return true;
     *again_at = due;
     return false;
 }
 
-static void leave_line(struct broker *broker, struct request *copy)
+static void leave_line(struct broker *broker, struct request *copies)
 {
     broker->copies_waiting--;
-    DL_DELETE2(copy->version->copies, copy, previous, next);
-    copy->version->copied_rows -= copy->rows;
+    DL_DELETE2(copies->version->copies, copies, previous, next);
+    copies->version->copied_rows -= copies->rows;
 }
 
-/* Returns how many fit, at least one, and *rows = their sum. */
-static size_t take(struct broker *broker, struct version *version, uint32_t max_rows, struct request **taken,
-                   uint32_t *rows)
+/* One that takes so many, or else any; NULL: none has nothing in hand. */
+static struct worker *idle_worker(const struct version *version, uint32_t rows)
 {
-    size_t count = 0;
-    struct request *copy;
-    *rows = 0;
-    while (count < PROTOCOL_COUNT_MAX && (copy = version->copies) != NULL &&
-           (count == 0 || (uint64_t)*rows + copy->rows <= max_rows)) {
-        leave_line(broker, copy);
-        taken[count++] = copy;
-        *rows += copy->rows;
-    }
-    return count;
-}
-
-static struct worker *idle_worker(const struct version *version)
-{
-    struct worker *worker;
+    struct worker *worker, *idle = NULL;
     DL_FOREACH2(version->workers, worker, next)
     {
-        if (worker->state == WORKER_IDLE)
+        if (worker->state == WORKER_IDLE && worker->capacity_rows >= rows)
             return worker;
+        if (worker->state == WORKER_IDLE)
+            idle = worker;
     }
-    return NULL;
+    return idle;
+}
+
+/* Workers come and go, and the next may take less than those for whom the copies were put together. */
+static bool fit(const struct request *copies, const struct worker *worker)
+{
+    return copies->copies->count == 1 || copies->rows <= worker->capacity_rows;
 }
 
 /* When those that stay should go (monotonic ns); INT64_MAX: when something changes. */
 static int64_t dispatch(struct broker *broker, struct version *version)
 {
-    struct request *taken[PROTOCOL_COUNT_MAX];
     struct worker *worker;
     int64_t again_at;
     while (shadow_due(broker, version, &again_at) && version->queue.requests == 0 &&
-           (worker = idle_worker(version)) != NULL) {
-        uint32_t rows, most = version->model->rule.max_batch_rows;
-        size_t count =
-            take(broker, version, most < worker->capacity_rows ? most : worker->capacity_rows, taken, &rows);
-        if (serving_send(broker, worker, taken, count, rows))
+           (worker = idle_worker(version, version->copies->rows)) != NULL) {
+        struct request *copies = version->copies;
+        leave_line(broker, copies);
+        if (fit(copies, worker) && serving_send(broker, worker, &copies, 1, copies->rows))
             series_add(version->model->releases[RELEASE_SHADOW], 1);
         else
-            while (count > 0)
-                shadow_lost(broker, taken[--count], false);
+            shadow_lost(broker, copies, false);
     }
     return again_at;
 }
@@ -189,20 +206,18 @@ void shadow_dispatch(struct broker *broker)
 
 /* ---- out ---- */
 
-void shadow_free(struct broker *broker, struct request *copy)
+void shadow_free(struct broker *broker, struct request *copies)
 {
-    copy->version->model->shadow.open--;
-    copy->primary->copied_from--;
-    heap_remove(&broker->deadlines, &copy->deadline);
-    request_free(broker->copies, copy);
+    copies->version->model->shadow.open -= copies->copies->count;
+    copies->copies->primary->copied_from--;
+    heap_remove(&broker->deadlines, &copies->deadline);
+    request_free(broker->copies, copies);
 }
 
 /* Nobody waits for what the shadow says any more. */
-static void forget_answer(struct request *copy)
+static void forget_payloads(struct request *copies)
 {
-    copy->version->model->shadow.bytes -= bytes_of(copy);
-    payload_close(&copy->payload);
-    payload_close(&copy->primary_answer);
+    copies->version->model->shadow.bytes -= copies_forget(copies->copies);
 }
 
 static enum observation_task task_of(const struct model_config *config)
@@ -212,75 +227,92 @@ static enum observation_task task_of(const struct model_config *config)
     return strcmp(config->task, "regression") == 0 ? TASK_REGRESSION : TASK_CLASSIFICATION;
 }
 
-static void show(struct broker *broker, const struct request *copy, enum failure failure, struct text answer)
+/* `answer` is of that copy alone: the shadow's, or empty. */
+static void show(struct broker *broker, const struct request *copies, size_t index, enum failure failure,
+                 struct text answer)
 {
-    const struct model *model = copy->version->model;
+    const struct model *model = copies->version->model;
     struct text none = {"", 0};
     struct observation observation = {
         .kind = OBSERVATION_SHADOW,
         .model = text_of(model->name),
-        .version = text_of(copy->primary->name),
-        .shadow = text_of(copy->version->name),
+        .version = text_of(copies->copies->primary->name),
+        .shadow = text_of(copies->version->name),
         .task = task_of(model->config),
         .tolerance_ppm = model->config == NULL ? 1000 : (uint32_t)model->config->shadow_tolerance_ppm,
         .failure = failure,
-        .answer = failure == FAILURE_NONE ? payload_bytes(&copy->primary_answer) : none,
+        .answer = failure == FAILURE_NONE ? payload_bytes(&copies->copies->each[index].answer) : none,
         .shadow_answer = failure == FAILURE_NONE ? answer : none};
+    enum observed observed = observer_show(broker->observer, &observation);
+    if (observed != OBSERVED)
+        drop(broker, model, copies->version, observed == OBSERVED_FULL ? "collector" : "size", 1);
+}
+
+static void begin_to_show(struct broker *broker)
+{
     if (!broker->observes)
         broker->observer = observer_new(broker->zmq_context, broker->loop, broker->config);
     broker->observes = true;
-    enum observed observed = observer_show(broker->observer, &observation);
-    if (observed != OBSERVED)
-        drop(broker, model, copy->version, observed == OBSERVED_FULL ? "collector" : "size");
 }
 
-void shadow_result(struct broker *broker, struct request *copy, enum failure failure,
-                   const struct payload *answer)
+static void show_failure(struct broker *broker, const struct request *copies, enum failure failure)
 {
-    if (copy->state != REQUEST_ABANDONED) {
-        show(broker, copy, failure, payload_bytes(answer));
-        forget_answer(copy);
+    begin_to_show(broker);
+    for (size_t i = 0; i < copies->copies->count; i++)
+        show(broker, copies, i, failure, (struct text){0});
+}
+
+void shadow_result(struct broker *broker, struct request *copies, struct text failures,
+                   const struct payload *answers)
+{
+    if (copies->state != REQUEST_ABANDONED) {
+        begin_to_show(broker);
+        for (size_t i = 0; i < copies->copies->count; i++)
+            show(broker, copies, i, failure_of(failures, i), payload_bytes(&answers[i]));
+        forget_payloads(copies);
     }
-    shadow_free(broker, copy);
+    shadow_free(broker, copies);
 }
 
-void shadow_lost(struct broker *broker, struct request *copy, bool died)
+void shadow_lost(struct broker *broker, struct request *copies, bool died)
 {
-    if (copy->state != REQUEST_ABANDONED) {
+    if (copies->state != REQUEST_ABANDONED) {
         if (died)
-            show(broker, copy, FAILURE_WORKER_DIED, (struct text){0});
+            show_failure(broker, copies, FAILURE_WORKER_DIED);
         else
-            drop(broker, copy->version->model, copy->version, "left");
-        forget_answer(copy);
+            drop_all(broker, copies, "left");
+        forget_payloads(copies);
     }
-    shadow_free(broker, copy);
+    shadow_free(broker, copies);
 }
 
-void shadow_late(struct broker *broker, struct request *copy)
+static void give_up_waiting(struct broker *broker, struct request *copies, const char *reason)
 {
-    if (copy->state == REQUEST_QUEUED) {
-        drop(broker, copy->version->model, copy->version, "late");
-        leave_line(broker, copy);
-        forget_answer(copy);
-        shadow_free(broker, copy);
+    drop_all(broker, copies, reason);
+    leave_line(broker, copies);
+    forget_payloads(copies);
+    shadow_free(broker, copies);
+}
+
+void shadow_late(struct broker *broker, struct request *copies)
+{
+    if (copies->state == REQUEST_QUEUED) {
+        give_up_waiting(broker, copies, "late");
         return;
     }
-    show(broker, copy, FAILURE_DEADLINE, (struct text){0});
-    forget_answer(copy);
-    heap_remove(&broker->deadlines, &copy->deadline);
-    request_abandon(broker->copies, copy);
+    show_failure(broker, copies, FAILURE_DEADLINE);
+    forget_payloads(copies);
+    heap_remove(&broker->deadlines, &copies->deadline);
+    request_abandon(broker->copies, copies);
 }
 
 void shadow_follow_route(struct broker *broker, struct version *version)
 {
-    struct request *copy, *next;
+    struct request *copies, *next;
     if (version->model->shadow.version == version)
         return;
-    DL_FOREACH_SAFE2(version->copies, copy, next, next)
+    DL_FOREACH_SAFE2(version->copies, copies, next, next)
     {
-        drop(broker, version->model, version, "route");
-        leave_line(broker, copy);
-        forget_answer(copy);
-        shadow_free(broker, copy);
+        give_up_waiting(broker, copies, "route");
     }
 }

@@ -30,7 +30,7 @@ struct broker {
     struct model_table *models;
     struct pool *pool;
     struct request_table *requests;
-    struct request_table *copies; /* requests of no asker */
+    struct request_table *copies; /* those of no asker: each is some copies */
     bool limited;                 /* some rate limit holds */
     struct limiting {
         struct limits *states;
@@ -187,13 +187,14 @@ void shadow_offer(struct broker *broker, const struct request *request, const st
 /* True when copies wait for this version that should go to an idle worker now. Otherwise *again_at = when
  * they should; INT64_MAX: when something changes. */
 bool shadow_due(struct broker *broker, struct version *version, int64_t *again_at);
-/* A worker has answered the copy, or says why not. Ends it. */
-void shadow_result(struct broker *broker, struct request *copy, enum failure failure,
-                   const struct payload *answer);
-/* The worker that had the copy is lost. Ends it: it is not tried again. */
-void shadow_lost(struct broker *broker, struct request *copy, bool died);
-/* Its time is over. */
-void shadow_late(struct broker *broker, struct request *copy);
+/* A worker has answered the copies, or says why not: `failures` as in a RESULT, `answers` one of each. Ends
+ * them. */
+void shadow_result(struct broker *broker, struct request *copies, struct text failures,
+                   const struct payload *answers);
+/* The worker that had the copies is lost. Ends them: they are not tried again. */
+void shadow_lost(struct broker *broker, struct request *copies, bool died);
+/* Their time is over. */
+void shadow_late(struct broker *broker, struct request *copies);
 /* How long a worker may take for a batch, ns; `copies`: of copies, for which one that serves nothing else may
  * get only what time others leave it. */
 int64_t shadow_patience(const struct version *version, bool copies);
@@ -201,8 +202,8 @@ int64_t shadow_patience(const struct version *version, bool copies);
 void shadow_dispatch(struct broker *broker);
 /* Drops the copies that wait for a version that is the shadow no more. */
 void shadow_follow_route(struct broker *broker, struct version *version);
-/* Gives back a copy that nobody has any more. */
-void shadow_free(struct broker *broker, struct request *copy);
+/* Gives back copies that nobody has any more. */
+void shadow_free(struct broker *broker, struct request *copies);
 
 /* ---- serving.c ---- */
 

@@ -135,7 +135,7 @@ struct envelope {
         struct {
             uint32_t count;
             uint64_t compute_us;
-            struct text failures; /* empty, or `count` bytes of enum failure */
+            struct text failures; /* empty, or `count` bytes of enum failure: see failure_of */
         } result;
         struct {
             uint32_t count;
@@ -168,6 +168,11 @@ bool protocol_name_ok(struct text name);
 
 /* "REQUEST"; "?" for a number that is no verb. */
 const char *protocol_verb_name(enum verb verb);
+/* Of one payload of a RESULT, by its `failures`. */
+static inline enum failure failure_of(struct text failures, size_t index)
+{
+    return failures.length == 0 ? FAILURE_NONE : (enum failure)(uint8_t)failures.at[index];
+}
 /* "overloaded"; "internal" for a number that is no failure. */
 const char *failure_label(enum failure failure);
 /* 503; 500 for a number that is no failure. */

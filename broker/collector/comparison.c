@@ -191,24 +191,43 @@ struct pair_key {
     char shadow[PROTOCOL_NAME_MAX + 1];
 };
 
+/* What is counted of a pair, and where it is shown. */
+enum {
+    ANSWERED,
+    FAILED,
+    COMPARED,
+    AGREED,
+    ELEMENTS,
+    DIFFERENCE, /* of all, in millionths */
+    LARGEST,    /* likewise */
+    SUM_COUNT
+};
+static const enum metric shown_as[SUM_COUNT] = {
+    [ANSWERED] = METRIC_SHADOW_ANSWERED, [FAILED] = METRIC_SHADOW_FAILED,
+    [COMPARED] = METRIC_SHADOW_COMPARED, [AGREED] = METRIC_SHADOW_AGREED,
+    [ELEMENTS] = METRIC_SHADOW_ELEMENTS, [DIFFERENCE] = METRIC_SHADOW_DIFFERENCE,
+    [LARGEST] = METRIC_SHADOW_LARGEST,
+};
+
 struct pair {
     struct pair_key key;
-    double sum, largest;
-    struct series *answered, *failed, *compared, *agreed, *elements, *difference, *largest_series;
-    UT_hash_handle hh;
+    double sum, largest;              /* the taker's */
+    uint64_t sums[SUM_COUNT];         /* written by the taker alone, read by the publisher: atomically */
+    struct series *series[SUM_COUNT]; /* the publisher's; NULL: not found yet */
+    struct pair *next;                /* for the publisher: the one that came before */
+    UT_hash_handle hh;                /* the taker's */
 };
 
 struct comparison {
     unsigned magic;
-    struct metrics *metrics;
-    struct pair *pairs;
+    struct pair *pairs;  /* the taker's table */
+    struct pair *newest; /* the publisher's list; new ones are put before it, atomically */
 };
 
-struct comparison *comparison_new(struct metrics *metrics)
+struct comparison *comparison_new(void)
 {
     struct comparison *comparison = object_alloc(sizeof *comparison);
     comparison->magic = COMPARISON_MAGIC;
-    comparison->metrics = metrics;
     return comparison;
 }
 
@@ -227,23 +246,13 @@ void comparison_free(struct comparison *comparison)
     free(comparison);
 }
 
-static struct series *series_of(struct comparison *comparison, enum metric metric, const struct pair_key *key)
-{
-    return metrics_series(comparison->metrics, metric, key->model, key->version, key->shadow);
-}
-
 static struct pair *add_pair(struct comparison *comparison, const struct pair_key *key)
 {
     struct pair *pair = object_alloc(sizeof *pair);
     pair->key = *key;
-    pair->answered = series_of(comparison, METRIC_SHADOW_ANSWERED, key);
-    pair->failed = series_of(comparison, METRIC_SHADOW_FAILED, key);
-    pair->compared = series_of(comparison, METRIC_SHADOW_COMPARED, key);
-    pair->agreed = series_of(comparison, METRIC_SHADOW_AGREED, key);
-    pair->elements = series_of(comparison, METRIC_SHADOW_ELEMENTS, key);
-    pair->difference = series_of(comparison, METRIC_SHADOW_DIFFERENCE, key);
-    pair->largest_series = series_of(comparison, METRIC_SHADOW_LARGEST, key);
+    pair->next = comparison->newest;
     HASH_ADD(hh, comparison->pairs, key, sizeof pair->key, pair);
+    __atomic_store_n(&comparison->newest, pair, __ATOMIC_RELEASE);
     return pair;
 }
 
@@ -266,6 +275,16 @@ static int64_t millionths(double number)
     return (int64_t)fmin(number * MILLION, MILLIONTHS_MAX);
 }
 
+static void set_sum(struct pair *pair, int sum, uint64_t value)
+{
+    __atomic_store_n(&pair->sums[sum], value, __ATOMIC_RELAXED);
+}
+
+static void add_sum(struct pair *pair, int sum, uint64_t amount)
+{
+    set_sum(pair, sum, pair->sums[sum] + amount);
+}
+
 static const char *take_shadow(struct comparison *comparison, const struct observation *observation)
 {
     struct agreement agreement;
@@ -273,17 +292,17 @@ static const char *take_shadow(struct comparison *comparison, const struct obser
     if (pair == NULL)
         return "there are too many pairs of versions";
     if (observation->failure != FAILURE_NONE || comparison_of(observation, &agreement) != NULL) {
-        series_add(pair->failed, 1);
+        add_sum(pair, FAILED, 1);
         return NULL;
     }
     pair->sum += agreement.sum;
     pair->largest = fmax(pair->largest, agreement.largest);
-    series_add(pair->answered, 1);
-    series_add(pair->compared, agreement.rows);
-    series_add(pair->agreed, agreement.agreed);
-    series_add(pair->elements, agreement.elements);
-    series_set(pair->difference, millionths(pair->sum));
-    series_set(pair->largest_series, millionths(pair->largest));
+    add_sum(pair, ANSWERED, 1);
+    add_sum(pair, COMPARED, agreement.rows);
+    add_sum(pair, AGREED, agreement.agreed);
+    add_sum(pair, ELEMENTS, agreement.elements);
+    set_sum(pair, DIFFERENCE, (uint64_t)millionths(pair->sum));
+    set_sum(pair, LARGEST, (uint64_t)millionths(pair->largest));
     return NULL;
 }
 
@@ -299,4 +318,22 @@ const char *comparison_take(struct comparison *comparison, struct text frame)
             wrong = take_shadow(comparison, &observation);
     }
     return wrong;
+}
+
+static void publish_pair(struct pair *pair, struct metrics *metrics)
+{
+    for (int i = 0; i < SUM_COUNT; i++) {
+        if (pair->series[i] == NULL)
+            pair->series[i] =
+                metrics_series(metrics, shown_as[i], pair->key.model, pair->key.version, pair->key.shadow);
+        series_set(pair->series[i], (int64_t)__atomic_load_n(&pair->sums[i], __ATOMIC_RELAXED));
+    }
+}
+
+void comparison_publish(struct comparison *comparison, struct metrics *metrics)
+{
+    CHECK_OBJECT(comparison, COMPARISON_MAGIC);
+    struct pair *pair = __atomic_load_n(&comparison->newest, __ATOMIC_ACQUIRE);
+    for (; pair != NULL; pair = pair->next)
+        publish_pair(pair, metrics);
 }

@@ -19,12 +19,14 @@ struct agreement {
  * as a constant part of a sentence. */
 const char *comparison_of(const struct observation *observation, struct agreement *agreement);
 
-/* Adds up, in counters of `metrics`, which must outlive it. */
+/* Adds up. One thread may take while another publishes; neither waits for the other. */
 struct comparison;
-struct comparison *comparison_new(struct metrics *metrics);
+struct comparison *comparison_new(void);
 void comparison_free(struct comparison *comparison); /* NULL is fine */
 /* Takes a frame of observations. NULL, or what is wrong with the first that cannot be read; those before it
  * count. */
 const char *comparison_take(struct comparison *comparison, struct text frame);
+/* Sets the counters of what was taken so far, always in the same `metrics`, which must outlive it. */
+void comparison_publish(struct comparison *comparison, struct metrics *metrics);
 
 #endif

@@ -17,7 +17,6 @@
 enum {
     EXCHANGE_MAGIC = 0x65630001,
     MESSAGES_A_TURN = 256,         /* then the loop goes round: a flood must not starve HTTP and timers */
-    OBSERVATIONS_A_TURN = 2,       /* likewise: a frame of them may have thousands */
     SNAPSHOTS_WAITING_MAX = 16,    /* of one process; a newer one replaces an older one anyway */
     SUBSCRIBER_WAITING_MAX = 1000, /* messages for a slow subscriber */
     ASKER_WAITING_MAX = 4,         /* texts, up to some MB each, for a slow asker */
@@ -51,7 +50,6 @@ struct exchange {
     void *sockets[ENDPOINT_COUNT];
     struct loop_timer snapshots_again;
     struct loop_timer askers_again;
-    struct loop_timer observations_again;
 };
 
 static const char *const refusal_labels[] = {
@@ -159,41 +157,6 @@ void exchange_publish(struct exchange *exchange, struct text topic, struct text 
         zmq_send(exchange->sockets[SUBSCRIBERS], body.at, body.length, ZMQ_DONTWAIT);
 }
 
-/* ---- observations ---- */
-
-/* Receives and hands on one frame; false when none waits. */
-static bool receive_observations(struct exchange *exchange)
-{
-    void *socket = exchange->sockets[OBSERVATIONS];
-    zmq_msg_t frame;
-    zmq_msg_init(&frame);
-    bool received = zmq_msg_recv(&frame, socket, ZMQ_DONTWAIT) != -1;
-    if (received && zmq_msg_more(&frame)) {
-        drop_rest(socket);
-        exchange->owner.refused(exchange->owner.self, EXCHANGE_FRAMES);
-    } else if (received) {
-        exchange->owner.observed(exchange->owner.self, text_of_frame(&frame));
-    }
-    zmq_msg_close(&frame);
-    return received;
-}
-
-static void touch_observations(void *self)
-{
-    struct exchange *exchange = self;
-    loop_zmq_touch(exchange->loop, exchange->sockets[OBSERVATIONS]);
-}
-
-static void observations_ready(void *self)
-{
-    struct exchange *exchange = self;
-    for (int i = 0; i < OBSERVATIONS_A_TURN; i++)
-        if (!receive_observations(exchange))
-            return;
-    loop_timer_set(exchange->loop, &exchange->observations_again, loop_now(exchange->loop),
-                   touch_observations, exchange);
-}
-
 /* ---- the text ---- */
 
 static void answer(struct exchange *exchange, zmq_msg_t *peer)
@@ -239,6 +202,12 @@ static void askers_ready(void *self)
 }
 
 /* ---- life ---- */
+
+void *exchange_observations(struct exchange *exchange)
+{
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    return exchange->sockets[OBSERVATIONS];
+}
 
 static char *path_of(const char *directory, const struct endpoint *endpoint)
 {
@@ -295,7 +264,6 @@ static bool open_sockets(struct exchange *exchange, void *zmq_context)
             return false;
     }
     return loop_zmq_add(exchange->loop, exchange->sockets[SNAPSHOTS], snapshots_ready, exchange) == 0 &&
-           loop_zmq_add(exchange->loop, exchange->sockets[OBSERVATIONS], observations_ready, exchange) == 0 &&
            loop_zmq_add(exchange->loop, exchange->sockets[ASKERS], askers_ready, exchange) == 0;
 }
 
@@ -321,7 +289,8 @@ static void close_socket(struct exchange *exchange, size_t index)
     if (exchange->sockets[index] == NULL)
         return;
     char *path = path_of(exchange->directory, &endpoints[index]);
-    loop_zmq_remove(exchange->loop, exchange->sockets[index]);
+    if (index != OBSERVATIONS)
+        loop_zmq_remove(exchange->loop, exchange->sockets[index]);
     zmq_close(exchange->sockets[index]);
     unlink(path);
     free(path);
@@ -334,7 +303,6 @@ void exchange_free(struct exchange *exchange)
     CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
     loop_timer_cancel(exchange->loop, &exchange->snapshots_again);
     loop_timer_cancel(exchange->loop, &exchange->askers_again);
-    loop_timer_cancel(exchange->loop, &exchange->observations_again);
     for (size_t i = 0; i < ENDPOINT_COUNT; i++)
         close_socket(exchange, i);
     free(exchange->directory);

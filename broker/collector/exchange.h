@@ -36,14 +36,15 @@ struct exchange_owner {
     void (*refused)(void *self, enum exchange_refusal refusal);
     /* The Prometheus text, good until the next call. */
     const char *(*text)(void *self, size_t *length);
-    /* A frame of observations came. */
-    void (*observed)(void *self, struct text frame);
 };
 
 /* Binds the four sockets in `runtime_directory`; the caller holds the collector's lock, since binding takes
  * an ipc path away from whoever has it. NULL with errno of ZeroMQ. */
 struct exchange *exchange_new(void *zmq_context, struct loop *loop, const char *runtime_directory,
                               const struct exchange_owner *owner);
+/* The socket that observations come from. The exchange does not read it: who does has stopped before
+ * exchange_free. */
+void *exchange_observations(struct exchange *exchange);
 /* Closes the sockets and removes their files. */
 void exchange_free(struct exchange *exchange);
 

@@ -1,17 +1,17 @@
 /* outrigger-collector: adds up what all processes count, and shows it.
  *
- *     broker -- observations.ipc --> exchange --> comparison --> its own counters
+ *     broker -- observations.ipc --> comparing (a thread) --> comparison --> its own counters
  *     frontends -- STATE/predictions --> truth --> accuracy
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> scrape (HTTP), exposition.ipc
  * (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
  *                                   +-- stats-out.ipc --> subscribers
  *
- * One thread, one loop. Nobody waits for this process: it may be stopped, killed and started again at any
- * time, and the totals are right again one interval later. SPDX-License-Identifier: MIT */
+ * One loop, and a thread that compares. Nobody waits for this process: it may be stopped, killed and started
+ * again at any time, and the totals are right again one interval later. SPDX-License-Identifier: MIT */
 #include "accuracy.h"
 #include "agreement.h"
 #include "clock.h"
-#include "comparison.h"
+#include "comparing.h"
 #include "control.h"
 #include "exchange.h"
 #include "exposition.h"
@@ -47,9 +47,9 @@ struct collector {
     struct reaper *reaper;
     struct exposition *exposition;
     struct exchange *exchange;
-    struct scrape *scrape;   /* NULL: no address is configured, or it is taken */
-    struct metrics *metrics; /* our own */
-    struct comparison *comparison;
+    struct scrape *scrape;       /* NULL: no address is configured, or it is taken */
+    struct metrics *metrics;     /* our own */
+    struct comparing *comparing; /* NULL: not yet, or no thread could be had */
     struct accuracy *accuracy;
     struct truth *truth;     /* NULL: predictions are not kept */
     struct control *control; /* NULL: the socket could not be made */
@@ -122,15 +122,20 @@ static const char *text(void *self, size_t *length)
     return exposition_text(collector->exposition, loop_now(collector->loop), length, &generation);
 }
 
-static void observe(void *self, struct text frame)
+/* What has been compared since the last look. */
+static void look_at_comparing(struct collector *collector)
 {
-    struct collector *collector = self;
-    const char *wrong = comparison_take(collector->comparison, frame);
-    if (wrong == NULL)
+    if (collector->comparing == NULL)
         return;
-    series_add(metrics_series(collector->metrics, METRIC_OBSERVATIONS_REFUSED, NULL, NULL, NULL), 1);
+    struct comparing_refused refused = comparing_publish(collector->comparing, collector->metrics);
+    for (; refused.messages > 0; refused.messages--)
+        count_refused(collector, EXCHANGE_FRAMES);
+    if (refused.frames == 0)
+        return;
+    series_add(metrics_series(collector->metrics, METRIC_OBSERVATIONS_REFUSED, NULL, NULL, NULL),
+               refused.frames);
     if (log_allowed(&collector->refusal_logged, COMPLAINT_SECONDS))
-        log_warning("an observation was refused: %s (more of them are only counted)", wrong);
+        log_warning("an observation was refused: %s (more of them are only counted)", refused.wrong);
 }
 
 /* ---- our own counters ---- */
@@ -144,6 +149,7 @@ static void set_own(struct collector *collector, enum metric metric, uint64_t va
  * subscribers. */
 static void count_own(struct collector *collector)
 {
+    look_at_comparing(collector);
     struct registry_counts counts = registry_counts(collector->registry);
     set_own(collector, METRIC_SNAPSHOTS, counts.taken);
     set_own(collector, METRIC_SNAPSHOTS_LOST, counts.lost);
@@ -247,7 +253,6 @@ static bool prepare(struct collector *collector)
         collector->reaper = reaper_new(collector->registry, directory);
         collector->exposition = exposition_new(collector->registry);
         collector->metrics = stats_page(collector->config, "collector", collector->name);
-        collector->comparison = comparison_new(collector->metrics);
         collector->accuracy = accuracy_new(collector->metrics, (size_t)collector->config->feedback_window,
                                            collector->config->feedback_window_s * 1000);
         collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
@@ -263,6 +268,9 @@ static bool prepare(struct collector *collector)
 static void finish(struct collector *collector)
 {
     exchange_receive(collector->exchange); /* last words of who was stopped just before us */
+    look_at_comparing(collector);
+    comparing_free(collector->comparing);
+    collector->comparing = NULL;
     exchange_free(collector->exchange);
     collector->exchange = NULL;
     metrics_set_interval(collector->metrics, 0);
@@ -274,11 +282,11 @@ static void release(struct collector *collector)
 {
     scrape_free(collector->scrape);
     control_free(collector->control);
+    comparing_free(collector->comparing);
     exchange_free(collector->exchange);
     exposition_free(collector->exposition);
     reaper_free(collector->reaper);
     registry_free(collector->registry);
-    comparison_free(collector->comparison);
     truth_free(collector->truth);
     accuracy_free(collector->accuracy);
     metrics_free(collector->metrics);
@@ -287,11 +295,14 @@ static void release(struct collector *collector)
 
 static int serve(struct collector *collector, void *zmq_context, int ready_fd)
 {
-    const struct exchange_owner owner = {collector, take, count_refused, text, observe};
+    const struct exchange_owner owner = {collector, take, count_refused, text};
     collector->exchange =
         exchange_new(zmq_context, collector->loop, collector->config->runtime_directory, &owner);
     if (collector->exchange == NULL)
         return 1;
+    collector->comparing = comparing_new(exchange_observations(collector->exchange));
+    if (collector->comparing == NULL)
+        log_error("answers of shadow versions are not compared: %s", strerror(errno));
     listen_for_questions(collector);
     tick(collector);
     process_ready(ready_fd);

@@ -119,8 +119,8 @@ struct survey {
     size_t sent, following;
     size_t in_batches; /* SENT ones */
     size_t abandoned;
-    size_t named; /* that hold a name */
-    size_t copies_sent, copies_left;
+    size_t named;                /* that hold a name */
+    size_t copies, groups;       /* with workers */
     const struct request **seen; /* those in batches */
     size_t seen_count, capacity;
 };
@@ -169,10 +169,11 @@ static void survey_batch(struct survey *survey, const struct worker *worker, con
         see(survey, request);
         rows += request->rows;
         PROMISE(request->version == worker->version, "a worker has a request of another version");
-        PROMISE((request->primary != NULL) == batch_is_copies(batch), "a batch mixes copies and requests");
-        if (request->primary != NULL) {
-            survey->copies_sent += request->state == REQUEST_SENT;
-            survey->copies_left += request->state == REQUEST_ABANDONED;
+        PROMISE((request->copies != NULL) == batch_is_copies(batch), "a batch mixes copies and requests");
+        if (request->copies != NULL) {
+            PROMISE(batch->count == 1, "a batch has two groups of copies");
+            survey->copies += request->copies->count;
+            survey->groups++;
             continue;
         }
         PROMISE(!request->alone || (batch->count == 1 && worker->in_flight == 1),
@@ -189,8 +190,8 @@ static void survey_batch(struct survey *survey, const struct worker *worker, con
         survey->in_batches++;
     }
     PROMISE(rows == batch->rows, "a batch says %u rows and has %zu", batch->rows, (size_t)rows);
-    PROMISE(batch->count == 1 || rows <= worker->capacity_rows, "%zu rows for a worker that takes %u",
-            (size_t)rows, worker->capacity_rows);
+    PROMISE(batch_payloads(batch) == 1 || rows <= worker->capacity_rows,
+            "%zu rows for a worker that takes %u", (size_t)rows, worker->capacity_rows);
 }
 
 static void survey_worker(void *self, struct worker *worker)
@@ -246,7 +247,7 @@ static void check_queues(struct survey *survey)
 
 static void check_lines_of_copies(struct survey *survey)
 {
-    size_t waiting = 0, open = 0, primaries = 0;
+    size_t copies = survey->copies, groups = survey->groups, open = 0, primaries = 0;
     for (struct model *model = model_first(survey->broker->models); model != NULL; model = model->next) {
         open += model->shadow.open;
         PROMISE(model->shadow.open <= (size_t)survey->broker->config->broker_max_shadow_requests,
@@ -255,21 +256,22 @@ static void check_lines_of_copies(struct survey *survey)
     EACH_VERSION(survey->broker, model, version)
     {
         uint64_t rows = 0;
-        const struct request *copy;
+        const struct request *group;
         primaries += version->copied_from;
-        DL_FOREACH2(version->copies, copy, next)
+        DL_FOREACH2(version->copies, group, next)
         {
-            waiting++;
-            rows += copy->rows;
-            PROMISE(copy->primary != NULL && copy->state == REQUEST_QUEUED && copy->version == version,
+            PROMISE(group->copies != NULL && group->state == REQUEST_QUEUED && group->version == version,
                     "something else waits among the copies");
+            groups++;
+            copies += group->copies->count;
+            rows += group->rows;
         }
         PROMISE(rows == version->copied_rows, "%zu rows of copies wait, %zu are counted", (size_t)rows,
                 (size_t)version->copied_rows);
     }
-    size_t found = waiting + survey->copies_sent + survey->copies_left;
-    PROMISE(found == open && found == primaries && found == request_held(survey->broker->copies),
-            "%zu copies can be found, %zu, %zu and %zu are counted", found, open, primaries,
+    PROMISE(copies == open, "%zu copies can be found, %zu are counted", copies, open);
+    PROMISE(groups == primaries && groups == request_held(survey->broker->copies),
+            "%zu groups of copies can be found, %zu and %zu are counted", groups, primaries,
             request_held(survey->broker->copies));
 }
 
