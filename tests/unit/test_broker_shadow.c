@@ -7,6 +7,7 @@
 
 #define SHADOW(percent) "version = \"1\"; route = { shadow = { version = \"2\"; percent = " #percent "; }; };"
 #define NO_SHADOW       "{\"models\":{\"m\":{\"route\":{}}}}"
+#define STABLE_3        "{\"models\":{\"m\":{\"stable\":\"3\"}}}"
 
 static struct end *asker;
 static void *collector;
@@ -36,11 +37,17 @@ static void tear_down(void)
     scene_tear_down();
 }
 
-static struct end *worker_of(const char *version, uint32_t pid)
+static struct end *worker_that_takes(const char *version, uint32_t pid, uint32_t rows)
 {
     struct envelope ready = scene_ready(pid);
     ready.ready.version = text_of(version);
+    ready.ready.capacity_rows = rows;
     return scene_worker_with(&ready);
+}
+
+static struct end *worker_of(const char *version, uint32_t pid)
+{
+    return worker_that_takes(version, pid, 64);
 }
 
 static struct end *stable, *shadow;
@@ -79,19 +86,25 @@ static bool frame_came(void)
     return !wire_finished(&frame_reader);
 }
 
-static void expect_observed(const char *answer, const char *shadow_answer, enum failure failure)
+static void expect_observed_of(const char *version, const char *answer, const char *shadow_answer,
+                               enum failure failure)
 {
     struct observation observation;
     WAIT_FOR(frame_came());
     ck_assert_ptr_null(observation_read(&frame_reader, &observation));
     ck_assert_int_eq(observation.kind, OBSERVATION_SHADOW);
     ck_assert(text_is(observation.model, "m"));
-    ck_assert(text_is(observation.version, "1"));
+    ck_assert(text_is(observation.version, version));
     ck_assert(text_is(observation.shadow, "2"));
     ck_assert_int_eq(observation.failure, failure);
     ck_assert_msg(text_is(observation.answer, answer), "%.*s, not %s", (int)observation.answer.length,
                   observation.answer.at, answer);
     ck_assert(text_is(observation.shadow_answer, shadow_answer));
+}
+
+static void expect_observed(const char *answer, const char *shadow_answer, enum failure failure)
+{
+    expect_observed_of("1", answer, shadow_answer, failure);
 }
 
 static uint64_t copies(void)
@@ -175,6 +188,42 @@ START_TEST(a_full_batch_goes_at_once)
         scene_result(shadow, scene_expect_batch(shadow, "a"), "x");
         expect_observed("A", "x", FAILURE_NONE);
     }
+}
+END_TEST
+
+START_TEST(a_worker_that_takes_less_gets_less)
+{
+    start(SHADOW(100));
+    scene_kill(2);
+    shadow = worker_that_takes("2", 3, 2);
+    serve(1, "a", "A");
+    serve(2, "b", "B");
+    uint64_t batch = scene_expect_batch(shadow, "a b");
+    for (uint64_t id = 3; id <= 5; id++)
+        serve(id, "c", "C");
+    scene_result(shadow, batch, "x y");
+    batch = scene_expect_batch(shadow, "c c");
+    scene_result(shadow, batch, "x y");
+    scene_result(shadow, scene_expect_batch(shadow, "c"), "x");
+}
+END_TEST
+
+/* What was put together for a worker that takes more does not fit, and is not put together anew. */
+START_TEST(the_next_worker_may_take_less)
+{
+    start(SHADOW(100));
+    serve(1, "a", "A");
+    scene_expect_batch(shadow, "a");
+    serve(2, "b", "B");
+    serve(3, "c", "C");
+    scene_kill(2);
+    shadow = worker_that_takes("2", 3, 1);
+    WAIT_FOR(dropped("left") == 2);
+    serve(4, "d", "D");
+    scene_result(shadow, scene_expect_batch(shadow, "d"), "x");
+    expect_observed("", "", FAILURE_WORKER_DIED);
+    expect_observed("D", "x", FAILURE_NONE);
+    expect_none_open();
 }
 END_TEST
 
@@ -393,6 +442,29 @@ static void say(const char *text)
     broker_route(scene_broker);
 }
 
+/* Copies of two versions' requests wait side by side; each answer is compared with the right one's. */
+START_TEST(another_version_may_become_stable)
+{
+    repository_add("m", "3");
+    start(SHADOW(100));
+    struct end *next = worker_of("3", 3);
+    serve(1, "a", "A");
+    uint64_t batch = scene_expect_batch(shadow, "a");
+    serve(2, "b", "B");
+    say(STABLE_3);
+    scene_ask(asker, 3, "c");
+    scene_result(next, scene_expect_batch(next, "c"), "C");
+    scene_expect_reply(asker, 3, "C");
+    scene_result(shadow, batch, "x");
+    expect_observed("A", "x", FAILURE_NONE);
+    scene_result(shadow, scene_expect_batch(shadow, "b"), "y");
+    expect_observed("B", "y", FAILURE_NONE);
+    scene_result(shadow, scene_expect_batch(shadow, "c"), "z");
+    expect_observed_of("3", "C", "z", FAILURE_NONE);
+    expect_none_open();
+}
+END_TEST
+
 START_TEST(a_route_without_a_shadow_drops_what_waits)
 {
     start(SHADOW(100));
@@ -506,6 +578,8 @@ int main(void)
         copies_are_not_among_the_requests,
         copies_wait_for_company,
         a_full_batch_goes_at_once,
+        a_worker_that_takes_less_gets_less,
+        the_next_worker_may_take_less,
         a_share_is_exact,
         who_chose_a_version_is_not_copied,
         what_is_shared_is_copied_once,
@@ -519,6 +593,7 @@ int main(void)
         requests_survive_a_copy_that_kills,
         workers_of_copies_have_more_time,
         not_where_clients_are_served_as_well,
+        another_version_may_become_stable,
         a_route_without_a_shadow_drops_what_waits,
         the_stable_version_is_no_shadow,
         copies_outlive_the_version_that_answered,
