@@ -365,10 +365,17 @@ static uint64_t count_copies(struct broker *broker, const struct version *shadow
     return copies;
 }
 
+static void add_open(void *self, const struct request *group)
+{
+    size_t *open = self;
+    *open += group->copies->count;
+}
+
 static void add_up_copies(struct broker *broker)
 {
     uint64_t copies = 0, dropped = 0, observed = witness_testimony()->observed;
-    size_t open = request_count(broker->copies);
+    size_t open = 0;
+    request_each(broker->copies, add_open, &open);
     EACH_VERSION(broker, model, version)
     {
         copies += count_copies(broker, version);
