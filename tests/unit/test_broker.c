@@ -1,9 +1,6 @@
 /* test_broker: the life of a request in the real broker: in, batched, out; and every way in which it may end
  * without a worker's fault. SPDX-License-Identifier: MIT */
 #include "broker_scene.h"
-#include "suite.h"
-
-#include <errno.h>
 
 /* ---- the plain way ---- */
 
