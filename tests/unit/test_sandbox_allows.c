@@ -251,7 +251,8 @@ static void makes_all_folders_of_a_path(void)
 {
     ENSURE(mkdir("/tmp", 0700) == -1 && errno == EEXIST && mkdir(scratch_directory, 0700) == -1 &&
            errno == EEXIST);
-    ENSURE(mkdir(fresh, 0700) == 0 && mkdir(fresh, 0700) == -1 && errno == EEXIST && rmdir(fresh) == 0);
+    ENSURE(mkdir(fresh, 0700) == 0);
+    ENSURE(mkdir(fresh, 0700) == -1 && errno == EEXIST && rmdir(fresh) == 0);
 }
 
 static void makes_a_folder_elsewhere(void)
