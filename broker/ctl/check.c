@@ -9,7 +9,6 @@
 #include "inspect.h"
 #include "route.h"
 #include "safety.h"
-#include "sandbox.h"
 #include "say.h"
 
 #include <errno.h>
@@ -148,12 +147,12 @@ static void warn(struct check *check)
             "the workers have %" PRId64
             " threads together and there are %d cores: fewer instances or threads would answer sooner",
             threads, check->cores);
-    struct sandbox_powers guards = sandbox_powers();
-    if (strcmp(check->config->sandbox_mode, "on") == 0 && (!guards.seccomp || guards.landlock == 0))
+    if (strcmp(check->config->sandbox_mode, "on") == 0 &&
+        (!check->powers.seccomp || check->powers.landlock == 0))
         config_complain(&check->warnings, "sandbox.mode is on, and this kernel has no %s",
-                        guards.seccomp         ? "Landlock"
-                        : guards.landlock == 0 ? "seccomp and no Landlock"
-                                               : "seccomp");
+                        check->powers.seccomp         ? "Landlock"
+                        : check->powers.landlock == 0 ? "seccomp and no Landlock"
+                                                      : "seccomp");
     char own[CGROUP_PATH_BYTES];
     cgroup_own(own);
     struct cgroup_powers powers = cgroup_powers(own);
@@ -188,6 +187,7 @@ static void check_all(struct check *check)
     struct config_errors *errors = &check->errors;
     const struct config *config = check->config;
     check->cores = core_count();
+    check->powers = sandbox_powers();
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
     safety_check(config, geteuid(), errors, &check->warnings);

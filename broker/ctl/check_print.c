@@ -2,7 +2,6 @@
  * make of this configuration. SPDX-License-Identifier: MIT */
 #include "checked.h"
 #include "inspect.h"
-#include "sandbox.h"
 #include "schema_fields.h"
 #include "table.h"
 
@@ -116,7 +115,7 @@ static void print_sockets(const struct check *check, FILE *out, bool coloured)
 void check_each_guard(const struct check *check,
                       void (*take)(void *self, const char *part, bool there, const char *what), void *self)
 {
-    struct sandbox_powers powers = sandbox_powers();
+    struct sandbox_powers powers = check->powers;
     bool wanted = strcmp(check->config->sandbox_mode, "off") != 0;
     char landlock[32];
     snprintf(landlock, sizeof landlock, powers.landlock == 0 ? "Landlock" : "Landlock %d", powers.landlock);

@@ -7,6 +7,7 @@
 #include "deployments.h"
 #include "jwk.h"
 #include "placement.h"
+#include "sandbox.h"
 
 #include <yyjson.h>
 
@@ -25,6 +26,7 @@ struct check {
     struct deployments *said;      /* by the operator, when something ran here */
     struct check_model *models;    /* list->count of them */
     int cores;                     /* that this process may run on */
+    struct sandbox_powers powers;  /* of this kernel */
     struct jwk_set *token_keys;    /* of token.jwks_file; NULL: none */
     struct config_errors errors;   /* what would be refused */
     struct config_errors warnings; /* what works and surely is not meant */
