@@ -8,6 +8,8 @@
  * SPDX-License-Identifier: MIT */
 #include "fetch.h"
 
+#include "sandbox_program.h"
+
 #include <curl/curl.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -158,6 +160,14 @@ static bool begin_jobs(struct fetcher *fetcher)
     return stopping;
 }
 
+static const char *complaint_of(const struct job *job, CURLcode result)
+{
+    const char *no_names = result == CURLE_COULDNT_RESOLVE_HOST ? sandbox_program_no_names() : NULL;
+    if (no_names != NULL)
+        return no_names;
+    return *job->error != '\0' ? job->error : curl_easy_strerror(result);
+}
+
 static void end_job(struct fetcher *fetcher, struct job *job, CURLcode result)
 {
     long status = 0;
@@ -167,7 +177,7 @@ static void end_job(struct fetcher *fetcher, struct job *job, CURLcode result)
     if (job->too_long || result == CURLE_FILESIZE_EXCEEDED)
         job->answer.complaint = "the answer is too long";
     else if (result != CURLE_OK)
-        job->answer.complaint = *job->error != '\0' ? job->error : curl_easy_strerror(result);
+        job->answer.complaint = complaint_of(job, result);
     else
         job->answer = (struct fetch_answer){.status = (int)status, .body = {job->body, job->length}};
     pthread_mutex_lock(&fetcher->mutex);
