@@ -7,7 +7,6 @@
 #include "cgroup.h"
 #include "curve.h"
 #include "inspect.h"
-#include "route.h"
 #include "safety.h"
 #include "say.h"
 
@@ -17,26 +16,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-int64_t check_threads(const struct check *check, const struct model_config *model)
-{
-    return model->threads == 0 ? check->config->worker_threads : model->threads;
-}
-
-int64_t check_all_threads(const struct check *check)
-{
-    int64_t threads = 0;
-    for (size_t i = 0; i < check->list->count; i++)
-        if (check->models[i].version != NULL)
-            threads += check_bounds(check, check->models[i].model).begin *
-                       check_threads(check, check->models[i].model);
-    return threads;
-}
-
-struct deployment_bounds check_bounds(const struct check *check, const struct model_config *model)
-{
-    return deployment_bounds(model, deployments_find(check->said, model->name));
-}
 
 /* ---- faults ---- */
 
