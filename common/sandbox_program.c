@@ -139,11 +139,14 @@ static void of_tokens(struct program *program, const struct config *config)
     may_read_beside(program, config->token_jwks_file);
     may_read_secret(program, config->token_hs256_secret);
     may_read_secret(program, config->token_introspection_secret);
+}
+
+/* The one who may connect to any host: what it is given to do is in fetch_hand.c. */
+static void of_fetcher(struct program *program, const struct config *config)
+{
     may_read_beside(program, config->token_ca_file);
-    program->sandbox.network_out =
-        *config->token_jwks_url != '\0' || *config->token_introspection_url != '\0';
-    if (program->sandbox.network_out)
-        may_read_name_servers(program);
+    may_read_name_servers(program);
+    program->sandbox.network_out = true;
 }
 
 static void of_redis(struct program *program, const struct config *config)
@@ -212,6 +215,8 @@ struct sandbox *sandbox_program_new(const struct config *config, enum sandbox_ro
         (struct sandbox){.role = role, .mode = config->sandbox_mode, .name = name, .remove = page};
     if (role == SANDBOX_FRONTEND)
         of_frontend(program, config);
+    else if (role == SANDBOX_FETCHER)
+        of_fetcher(program, config);
     else if (role == SANDBOX_BROKER)
         of_broker(program, config);
     else if (role == SANDBOX_COLLECTOR)

@@ -208,7 +208,7 @@ static void sends_before_it_connects(void)
 
 START_TEST(the_network_is_for_who_asks_for_it)
 {
-    sandbox = (struct sandbox){.role = SANDBOX_FRONTEND, .mode = "on", .name = "f", .network_out = true};
+    sandbox = (struct sandbox){.role = SANDBOX_FETCHER, .mode = "on", .name = "f", .network_out = true};
     expect_end(connects_anywhere, "out");
     expect_end(looks_up_a_name, "name");
     if (SANITIZED)

@@ -63,11 +63,9 @@ static void replace(void)
     ENSURE(write(ask[1], "x", 1) == 1 && read(answer[0], &byte, 1) == 1);
 }
 
-static void enter_as_frontend(void)
+static void enter(void)
 {
-    free(config->token_jwks_url);
-    config->token_jwks_url = object_strdup("https://issuer.example/keys");
-    sandbox_program_enter(sandbox_program_new(config, SANDBOX_FRONTEND, "frontend.1", NULL));
+    sandbox_program_enter(sandbox_program_new(config, SANDBOX_FETCHER, "frontend.1.fetch", NULL));
 }
 
 static void follows_a_link(void)
@@ -75,7 +73,7 @@ static void follows_a_link(void)
     const char *file = scratch_path("names/resolv.conf");
     ENSURE(symlink(file, "/etc/resolv.conf") == 0);
     begin_replacing(file);
-    enter_as_frontend();
+    enter();
     ENSURE(sandbox_program_no_names() == NULL);
     replace();
     ENSURE(sandbox_program_no_names() == NULL);
@@ -86,7 +84,7 @@ static void loses_a_file(void)
     bool knows_files = sandbox_powers().landlock > 0; /* else the sandbox goes by their names */
     write_file("/etc/resolv.conf");
     begin_replacing("/etc/resolv.conf");
-    enter_as_frontend();
+    enter();
     ENSURE(sandbox_program_no_names() == NULL);
     replace();
     const char *why = sandbox_program_no_names();
@@ -95,7 +93,7 @@ static void loses_a_file(void)
 
 static void has_none(void)
 {
-    enter_as_frontend();
+    enter();
     ENSURE(sandbox_program_no_names() == NULL); /* that is not the sandbox's doing */
 }
 
@@ -113,6 +111,20 @@ static void expect(void (*what)(void))
     ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 42, "status %x", status);
 }
 
+START_TEST(a_frontend_has_no_network_and_who_asks_for_it_has)
+{
+    free(config->token_jwks_url);
+    config->token_jwks_url = object_strdup("https://issuer.example/keys");
+    struct sandbox *frontend = sandbox_program_new(config, SANDBOX_FRONTEND, "frontend.1", NULL);
+    struct sandbox *fetcher = sandbox_program_new(config, SANDBOX_FETCHER, "frontend.1.fetch", NULL);
+    ck_assert(!frontend->network_out && fetcher->network_out);
+    ck_assert(frontend->peers[0] != NULL && fetcher->peers[0] == NULL && fetcher->write[0] == NULL);
+    frontend->mode = fetcher->mode = "off";
+    sandbox_program_enter(frontend);
+    sandbox_program_enter(fetcher);
+}
+END_TEST
+
 START_TEST(new_name_servers_behind_a_link_are_seen)
 {
     expect(follows_a_link);
@@ -128,7 +140,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {new_name_servers_behind_a_link_are_seen,
+    const TTest *const tests[] = {a_frontend_has_no_network_and_who_asks_for_it_has,
+                                  new_name_servers_behind_a_link_are_seen,
                                   a_new_file_in_etc_is_not_seen_and_that_is_said};
     return SUITE_RUN("sandbox_program", set_up, tear_down, tests);
 }
