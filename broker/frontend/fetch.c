@@ -18,7 +18,8 @@
 
 enum {
     FETCHER_MAGIC = 0x0fe7c001,
-    FETCHES_MAX = 256 /* under way; each has a request that waits, or the keys */
+    FETCHES_MAX = 256, /* under way; each has a request that waits, or the keys */
+    PIECES_A_TURN = 64 /* of answers: the loop has other work */
 };
 
 struct job {
@@ -41,6 +42,10 @@ struct fetcher {
     size_t count;
     uint64_t last_id;
     bool gone; /* nobody is there to ask */
+    struct {
+        struct fetch_piece piece;
+        char bytes[FETCH_PIECE_MAX];
+    } message; /* the last one that came */
 };
 
 static void free_job(struct job *job)
@@ -109,19 +114,19 @@ static void lose(struct fetcher *fetcher)
 static void collect(void *self, int fd, uint32_t events)
 {
     struct fetcher *fetcher = self;
-    static struct {
-        struct fetch_piece piece;
-        char bytes[FETCH_PIECE_MAX];
-    } message;
-    ssize_t length;
+    struct fetch_piece *piece = &fetcher->message.piece;
+    ssize_t length = 0;
     (void)events;
-    while ((length = recv(fd, &message, sizeof message, MSG_DONTWAIT)) >= (ssize_t)sizeof message.piece) {
-        struct job *job = find(fetcher, message.piece.id);
+    for (int i = 0; i < PIECES_A_TURN; i++) {
+        length = recv(fd, &fetcher->message, sizeof fetcher->message, MSG_DONTWAIT);
+        if (length < (ssize_t)sizeof *piece)
+            break;
+        struct job *job = find(fetcher, piece->id);
         if (job != NULL)
-            add_piece(fetcher, job, &message.piece, message.bytes, (size_t)length - sizeof message.piece);
-        explicit_bzero(&message, (size_t)length);
+            add_piece(fetcher, job, piece, fetcher->message.bytes, (size_t)length - sizeof *piece);
+        explicit_bzero(&fetcher->message, (size_t)length);
     }
-    if (length >= 0 || errno != EAGAIN)
+    if (length == -1 ? errno != EAGAIN && errno != EINTR : length < (ssize_t)sizeof *piece)
         lose(fetcher);
     fetcher->settled(fetcher->self);
 }

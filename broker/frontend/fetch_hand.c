@@ -47,6 +47,10 @@ struct hand {
     int fd;
     CURLM *multi;
     struct curl_slist *headers;
+    struct {
+        struct fetch_question question;
+        char texts[FETCH_TEXTS_MAX];
+    } message; /* the last one that came */
 };
 
 /* A text of the question; the caller frees it with wipe. */
@@ -228,19 +232,15 @@ static bool is_whole(const struct fetch_question *question, size_t length)
 /* False when the frontend is gone. */
 static bool take_questions(struct hand *hand)
 {
-    static struct {
-        struct fetch_question question;
-        char texts[FETCH_TEXTS_MAX];
-    } message;
     for (;;) {
-        ssize_t length = recv(hand->fd, &message, sizeof message, MSG_DONTWAIT);
+        ssize_t length = recv(hand->fd, &hand->message, sizeof hand->message, MSG_DONTWAIT);
         if (length == -1)
             return errno == EAGAIN || errno == EINTR;
         if (length == 0)
             return false;
-        if (is_whole(&message.question, (size_t)length))
-            begin_transfer(hand, &message.question, message.texts);
-        explicit_bzero(&message, (size_t)length);
+        if (is_whole(&hand->message.question, (size_t)length))
+            begin_transfer(hand, &hand->message.question, hand->message.texts);
+        explicit_bzero(&hand->message, (size_t)length);
     }
 }
 
