@@ -18,6 +18,7 @@
 
 enum {
     FETCHER_MAGIC = 0x0fe7c001,
+    COMPLAINT_BYTES = 256,
     FETCHES_MAX = 256, /* under way; each has a request that waits, or the keys */
     PIECES_A_TURN = 64 /* of answers: the loop has other work */
 };
@@ -78,11 +79,15 @@ static void end_job(struct fetcher *fetcher, struct job *job, const struct fetch
     free_job(job);
 }
 
-static void add_piece(struct fetcher *fetcher, struct job *job, const struct fetch_piece *piece,
-                      const char *bytes, size_t length)
+static void fail(struct fetcher *fetcher, struct job *job, const char *complaint)
+{
+    end_job(fetcher, job, &(struct fetch_answer){.complaint = complaint});
+}
+
+static void add(struct fetcher *fetcher, struct job *job, const char *bytes, size_t length)
 {
     if (length > job->max_bytes - job->length) {
-        end_job(fetcher, job, &(struct fetch_answer){.complaint = "the answer is too long"});
+        fail(fetcher, job, "the answer is too long");
         return;
     }
     char *grown = realloc(job->body, job->length + length + 1);
@@ -91,11 +96,26 @@ static void add_piece(struct fetcher *fetcher, struct job *job, const struct fet
     memcpy(job->body + job->length, bytes, length);
     job->length += length;
     job->body[job->length] = '\0';
-    if (piece->last && piece->status == 0)
-        end_job(fetcher, job, &(struct fetch_answer){.complaint = job->body});
-    else if (piece->last)
+}
+
+static void take(struct fetcher *fetcher, const struct fetch_piece *piece, const char *bytes, size_t length)
+{
+    char complaint[COMPLAINT_BYTES];
+    struct job *job = find(fetcher, piece->id);
+    if (job == NULL)
+        return;
+    switch (piece->step) {
+    case FETCH_GOES_ON:
+        add(fetcher, job, bytes, length);
+        break;
+    case FETCH_DONE:
         end_job(fetcher, job,
                 &(struct fetch_answer){.status = piece->status, .body = {job->body, job->length}});
+        break;
+    case FETCH_FAILED:
+        fail(fetcher, job, text_copy((struct text){bytes, length}, complaint, sizeof complaint));
+        break;
+    }
 }
 
 static void lose(struct fetcher *fetcher)
@@ -107,7 +127,7 @@ static void lose(struct fetcher *fetcher)
     fetcher->gone = true;
     pthread_mutex_unlock(&fetcher->mutex);
     while ((job = fetcher->jobs) != NULL)
-        end_job(fetcher, job, &(struct fetch_answer){.complaint = "nobody is there who could ask"});
+        fail(fetcher, job, "nobody is there who could ask");
     fetcher->lost(fetcher->self);
 }
 
@@ -121,9 +141,7 @@ static void collect(void *self, int fd, uint32_t events)
         length = recv(fd, &fetcher->message, sizeof fetcher->message, MSG_DONTWAIT);
         if (length < (ssize_t)sizeof *piece)
             break;
-        struct job *job = find(fetcher, piece->id);
-        if (job != NULL)
-            add_piece(fetcher, job, piece, fetcher->message.bytes, (size_t)length - sizeof *piece);
+        take(fetcher, piece, fetcher->message.bytes, (size_t)length - sizeof *piece);
         explicit_bzero(&fetcher->message, (size_t)length);
     }
     if (length == -1 ? errno != EAGAIN && errno != EINTR : length < (ssize_t)sizeof *piece)

@@ -25,6 +25,8 @@
 #include <unistd.h>
 #include <utlist.h>
 
+_Static_assert((int)FETCH_PIECE_MAX >= (int)CURL_MAX_WRITE_SIZE, "what libcurl gives at once is one piece");
+
 enum {
     CONNECTIONS_MAX = 16, /* to the issuer: more transfers share them, one after the other */
     POLL_MS = 1000,
@@ -36,8 +38,7 @@ struct transfer {
     uint64_t id;
     CURL *easy;
     char *form, *user, *password;
-    char *body;
-    size_t length, max_bytes;
+    size_t length, max_bytes; /* of the body */
     bool too_long;
     char error[CURL_ERROR_SIZE];
 };
@@ -74,35 +75,20 @@ static void free_transfer(struct transfer *transfer)
     wipe(transfer->form);
     wipe(transfer->user);
     wipe(transfer->password);
-    wipe(transfer->body); /* an answer about a token tells as much as the token */
     free(transfer);
 }
 
 /* ---- answers ---- */
 
-static void send_piece(const struct hand *hand, const struct fetch_piece *piece, const char *bytes,
+/* The frontend takes its time when it has other work; then so do all transfers. */
+static void send_piece(const struct transfer *transfer, enum fetch_step step, int status, const char *bytes,
                        size_t length)
 {
-    struct iovec parts[] = {{(void *)piece, sizeof *piece}, {(void *)bytes, length}};
+    struct fetch_piece piece = {.id = transfer->id, .step = step, .status = status};
+    struct iovec parts[] = {{&piece, sizeof piece}, {(void *)bytes, length}};
     const struct msghdr message = {.msg_iov = parts, .msg_iovlen = COUNT_OF(parts)};
-    while (sendmsg(hand->fd, &message, MSG_NOSIGNAL) == -1 && errno == EINTR)
+    while (sendmsg(transfer->hand->fd, &message, MSG_NOSIGNAL) == -1 && errno == EINTR)
         continue;
-}
-
-static void send_answer(const struct hand *hand, uint64_t id, int status, const char *bytes, size_t length)
-{
-    for (size_t sent = 0, piece; sent == 0 || sent < length; sent += piece) {
-        piece = length - sent < FETCH_PIECE_MAX ? length - sent : FETCH_PIECE_MAX;
-        send_piece(hand, &(struct fetch_piece){.id = id, .status = status, .last = sent + piece == length},
-                   bytes + sent, piece);
-        if (piece == 0)
-            break;
-    }
-}
-
-static void complain(const struct hand *hand, uint64_t id, const char *complaint)
-{
-    send_answer(hand, id, 0, complaint, strlen(complaint));
 }
 
 static const char *complaint_of(const struct transfer *transfer, CURLcode result)
@@ -120,11 +106,12 @@ static void end_transfer(struct hand *hand, struct transfer *transfer, CURLcode 
     long status = 0;
     curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_multi_remove_handle(hand->multi, transfer->easy);
-    if (transfer->too_long || result != CURLE_OK)
-        complain(hand, transfer->id, complaint_of(transfer, result));
-    else
-        send_answer(hand, transfer->id, (int)status, transfer->body == NULL ? "" : transfer->body,
-                    transfer->length);
+    if (result == CURLE_OK) {
+        send_piece(transfer, FETCH_DONE, (int)status, NULL, 0);
+    } else {
+        const char *complaint = complaint_of(transfer, result);
+        send_piece(transfer, FETCH_FAILED, 0, complaint, strlen(complaint));
+    }
     free_transfer(transfer);
 }
 
@@ -152,12 +139,8 @@ static size_t write_body(char *bytes, size_t size, size_t count, void *self)
         transfer->too_long = true;
         return 0;
     }
-    char *grown = realloc(transfer->body, transfer->length + length + 1);
-    ENSURE(grown != NULL);
-    transfer->body = grown;
-    memcpy(transfer->body + transfer->length, bytes, length);
+    send_piece(transfer, FETCH_GOES_ON, 0, bytes, length);
     transfer->length += length;
-    transfer->body[transfer->length] = '\0';
     return length;
 }
 

@@ -28,11 +28,13 @@ struct fetch_question {
     size_t max_bytes;
 };
 
-/* Followed by a piece of the body; of the complaint, when the status is 0. */
+enum fetch_step { FETCH_GOES_ON, FETCH_DONE, FETCH_FAILED };
+
+/* Followed by a piece of the body, by nothing, or by the complaint: by its step. */
 struct fetch_piece {
     uint64_t id;
-    int status;
-    bool last;
+    enum fetch_step step;
+    int status; /* FETCH_DONE */
 };
 
 #endif
