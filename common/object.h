@@ -46,6 +46,16 @@ static inline bool text_is(struct text text, const char *string)
     return text.length == length && (length == 0 || memcmp(text.at, string, length) == 0);
 }
 
+/* The view without spaces and tabs around it. */
+static inline struct text text_trim(struct text text)
+{
+    while (text.length > 0 && (text.at[0] == ' ' || text.at[0] == '\t'))
+        text = (struct text){text.at + 1, text.length - 1};
+    while (text.length > 0 && (text.at[text.length - 1] == ' ' || text.at[text.length - 1] == '\t'))
+        text.length--;
+    return text;
+}
+
 /* Copies the view into `buffer` with a terminator, cutting what does not fit. Returns `buffer`. */
 char *text_copy(struct text text, char *buffer, size_t capacity);
 

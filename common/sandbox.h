@@ -8,6 +8,9 @@
  *
  * Neither of the two knows the address of a Unix socket, so a process that may connect at all could ask the
  * supervisor's. What may be connected to therefore stands on a page that nobody can write (sandbox_sealed.h).
+ * Who connects to any host (network_out) is told by the address's family alone, which seccomp does not see:
+ * there the handler keeps off the sockets of others, and that stops a mistake and not an attack. So it is for
+ * a process that does nothing else and reads nothing of strangers (frontend/fetch_hand.c).
  *
  * A call that is refused ends the process, and one line names it:
  *     sandbox: the worker worker.churn.3.1 called openat("/etc/shadow", O_RDONLY) and was stopped
@@ -27,6 +30,7 @@ enum sandbox_role {
     SANDBOX_WORKER,
     SANDBOX_PYTHON_WORKER,
     SANDBOX_FRONTEND,
+    SANDBOX_FETCHER,
     SANDBOX_BROKER,
     SANDBOX_COLLECTOR,
     SANDBOX_SUPERVISOR,

@@ -2,7 +2,8 @@
  *
  * Calls by path are trapped so that a refused one can be named; whether it is refused is Landlock's to say.
  * The handler makes the call again with this word in the sixth argument, which none of them has, and the
- * filter lets that pass. It is no secret: who knows it is still kept by Landlock, and only goes unnamed.
+ * filter lets that pass. It is no secret: who knows it is still kept by Landlock, and only goes unnamed; but
+ * connects to whatever it likes where network_out is set (sandbox.h).
  * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_SANDBOX_GATE_H
 #define OUTRIGGER_SANDBOX_GATE_H

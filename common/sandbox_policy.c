@@ -57,6 +57,8 @@ static const struct sandbox_policy policies[] = {
     [SANDBOX_PYTHON_WORKER] = {"worker", CALLS_BASE | CALLS_READ | CALLS_CONNECT, python_libraries},
     [SANDBOX_FRONTEND] = {"frontend", CALLS_BASE | CALLS_READ | CALLS_WRITE | CALLS_CONNECT | CALLS_LISTEN,
                           network_libraries},
+    [SANDBOX_FETCHER] = {"fetcher", CALLS_BASE | CALLS_READ | CALLS_CONNECT | CALLS_LISTEN,
+                         network_libraries},
     [SANDBOX_BROKER] = {"broker", CALLS_BASE | CALLS_READ | CALLS_WRITE | CALLS_CONNECT | CALLS_LISTEN,
                         network_libraries},
     [SANDBOX_COLLECTOR] = {"collector", CALLS_BASE | CALLS_READ | CALLS_WRITE | CALLS_CONNECT | CALLS_LISTEN,

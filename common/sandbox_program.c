@@ -7,11 +7,16 @@
 #include "redis_address.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { TEXTS_MAX = 64 };
+
+#define NAME_SERVERS "/etc/resolv.conf"
 
 /* The texts that are only made here live as long as the sandbox. */
 struct program {
@@ -107,14 +112,41 @@ static void may_read_secret(struct program *program, const char *reference)
         may_read_beside(program, reference + (strncmp(reference, "file:", 5) == 0 ? 5 : 0));
 }
 
+/* A new file takes this one's place when the network changes. Where it is a link into a folder of its own, as
+ * with systemd-resolved and NetworkManager, that folder is read; of one that lies in /etc itself the sandbox
+ * knows what was there at the start. */
+static void may_read_name_servers(struct program *program)
+{
+    char *real = realpath(NAME_SERVERS, NULL);
+    const char *folder = real == NULL ? "/" : dirname((char *)text(program, "%s", real));
+    if (strchr(folder + 1, '/') != NULL)
+        sandbox_may_read(&program->sandbox, folder);
+    free(real);
+}
+
+const char *sandbox_program_no_names(void)
+{
+    int fd = open(NAME_SERVERS, O_RDONLY | O_CLOEXEC);
+    if (fd != -1)
+        close(fd);
+    return fd != -1 || errno != EACCES ? NULL
+                                       : NAME_SERVERS
+               " was replaced, and the sandbox does not know the new one: outrigger restart frontends";
+}
+
 static void of_tokens(struct program *program, const struct config *config)
 {
     may_read_beside(program, config->token_jwks_file);
     may_read_secret(program, config->token_hs256_secret);
     may_read_secret(program, config->token_introspection_secret);
+}
+
+/* The one who may connect to any host: what it is given to do is in fetch_hand.c. */
+static void of_fetcher(struct program *program, const struct config *config)
+{
     may_read_beside(program, config->token_ca_file);
-    program->sandbox.network_out =
-        *config->token_jwks_url != '\0' || *config->token_introspection_url != '\0';
+    may_read_name_servers(program);
+    program->sandbox.network_out = true;
 }
 
 static void of_redis(struct program *program, const struct config *config)
@@ -183,6 +215,8 @@ struct sandbox *sandbox_program_new(const struct config *config, enum sandbox_ro
         (struct sandbox){.role = role, .mode = config->sandbox_mode, .name = name, .remove = page};
     if (role == SANDBOX_FRONTEND)
         of_frontend(program, config);
+    else if (role == SANDBOX_FETCHER)
+        of_fetcher(program, config);
     else if (role == SANDBOX_BROKER)
         of_broker(program, config);
     else if (role == SANDBOX_COLLECTOR)

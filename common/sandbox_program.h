@@ -13,5 +13,8 @@ struct sandbox *sandbox_program_new(const struct config *config, enum sandbox_ro
                                     const char *page);
 /* Enters it and frees it, or ends the process with a line that says why not. */
 void sandbox_program_enter(struct sandbox *sandbox);
+/* Why no names can be looked up, where the sandbox keeps the file of the name servers closed; a constant.
+ * NULL: it does not. */
+const char *sandbox_program_no_names(void);
 
 #endif

@@ -7,9 +7,7 @@
 #include "cgroup.h"
 #include "curve.h"
 #include "inspect.h"
-#include "route.h"
 #include "safety.h"
-#include "sandbox.h"
 #include "say.h"
 
 #include <errno.h>
@@ -18,26 +16,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <unistd.h>
-
-int64_t check_threads(const struct check *check, const struct model_config *model)
-{
-    return model->threads == 0 ? check->config->worker_threads : model->threads;
-}
-
-int64_t check_all_threads(const struct check *check)
-{
-    int64_t threads = 0;
-    for (size_t i = 0; i < check->list->count; i++)
-        if (check->models[i].version != NULL)
-            threads += check_bounds(check, check->models[i].model).begin *
-                       check_threads(check, check->models[i].model);
-    return threads;
-}
-
-struct deployment_bounds check_bounds(const struct check *check, const struct model_config *model)
-{
-    return deployment_bounds(model, deployments_find(check->said, model->name));
-}
 
 /* ---- faults ---- */
 
@@ -148,12 +126,12 @@ static void warn(struct check *check)
             "the workers have %" PRId64
             " threads together and there are %d cores: fewer instances or threads would answer sooner",
             threads, check->cores);
-    struct sandbox_powers guards = sandbox_powers();
-    if (strcmp(check->config->sandbox_mode, "on") == 0 && (!guards.seccomp || guards.landlock == 0))
+    if (strcmp(check->config->sandbox_mode, "on") == 0 &&
+        (!check->powers.seccomp || check->powers.landlock == 0))
         config_complain(&check->warnings, "sandbox.mode is on, and this kernel has no %s",
-                        guards.seccomp         ? "Landlock"
-                        : guards.landlock == 0 ? "seccomp and no Landlock"
-                                               : "seccomp");
+                        check->powers.seccomp         ? "Landlock"
+                        : check->powers.landlock == 0 ? "seccomp and no Landlock"
+                                                      : "seccomp");
     char own[CGROUP_PATH_BYTES];
     cgroup_own(own);
     struct cgroup_powers powers = cgroup_powers(own);
@@ -188,6 +166,7 @@ static void check_all(struct check *check)
     struct config_errors *errors = &check->errors;
     const struct config *config = check->config;
     check->cores = core_count();
+    check->powers = sandbox_powers();
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
     safety_check(config, geteuid(), errors, &check->warnings);

@@ -2,7 +2,6 @@
  * make of this configuration. SPDX-License-Identifier: MIT */
 #include "checked.h"
 #include "inspect.h"
-#include "sandbox.h"
 #include "schema_fields.h"
 #include "table.h"
 
@@ -21,28 +20,6 @@ static void bytes_cell(struct table *table, int64_t bytes)
 }
 
 /* ---- processes ---- */
-
-void check_each_process(const struct check *check,
-                        void (*take)(void *self, const char *name, int64_t count, int64_t threads,
-                                     const char *cores),
-                        void *self)
-{
-    const struct config *config = check->config;
-    char cores[300], name[160];
-    take(self, "collector", 1, 1, "");
-    take(self, "broker", 1, 1, check->placement.light);
-    snprintf(cores, sizeof cores, "%s%s%s", check->placement.light,
-             *check->placement.heavy == '\0' ? "" : "; heavy ", check->placement.heavy);
-    for (size_t i = 0; i < check->list->count; i++) {
-        const struct check_model *entry = &check->models[i];
-        snprintf(name, sizeof name, "worker %s", entry->model->name);
-        if (entry->version != NULL)
-            take(self, name, check_bounds(check, entry->model).begin, check_threads(check, entry->model),
-                 *entry->model->cores == '\0' ? cores : entry->model->cores);
-    }
-    take(self, "frontend", config->frontend_processes, 1 + config->frontend_lane_threads,
-         check->placement.light);
-}
 
 static void add_process(void *self, const char *name, int64_t count, int64_t threads, const char *cores)
 {
@@ -68,32 +45,6 @@ static void print_processes(const struct check *check, FILE *out, bool coloured)
 
 /* ---- sockets ---- */
 
-void check_each_socket(const struct check *check,
-                       void (*take)(void *self, const char *address, const char *mode, const char *what),
-                       void *self)
-{
-    const struct config *config = check->config;
-    char address[4400], mode[4200];
-    const char *group = config->frontend_socket_group;
-    snprintf(mode, sizeof mode, "%s%s%s", config->frontend_socket_mode, *group == '\0' ? "" : " group ",
-             group);
-    take(self, config->frontend_socket, mode, "FastCGI: the web server");
-    take(self, config->broker_askers, "-", "the frontends and other askers");
-    take(self, config->broker_workers, "-", "the workers");
-    if (*config->broker_askers_tcp != '\0')
-        take(self, config->broker_askers_tcp, "CURVE", "askers of other hosts");
-    if (*config->broker_workers_tcp != '\0')
-        take(self, config->broker_workers_tcp, "CURVE", "workers of other hosts");
-    if (*config->collector_listen != '\0') {
-        snprintf(address, sizeof address, "http://%s/metrics", config->collector_listen);
-        take(self, address, "-", "Prometheus");
-    }
-    snprintf(address, sizeof address, "%s/supervisor.sock", config->runtime_directory);
-    take(self, address, "0600", "control: outrigger status, reload, stop");
-    snprintf(address, sizeof address, "%s/broker.sock", config->runtime_directory);
-    take(self, address, "0600", "control: the supervisor, outrigger status");
-}
-
 static void add_socket(void *self, const char *address, const char *mode, const char *what)
 {
     struct table *table = self;
@@ -112,24 +63,6 @@ static void print_sockets(const struct check *check, FILE *out, bool coloured)
 }
 
 /* ---- the sandbox ---- */
-
-void check_each_guard(const struct check *check,
-                      void (*take)(void *self, const char *part, bool there, const char *what), void *self)
-{
-    struct sandbox_powers powers = sandbox_powers();
-    bool wanted = strcmp(check->config->sandbox_mode, "off") != 0;
-    char landlock[32];
-    snprintf(landlock, sizeof landlock, powers.landlock == 0 ? "Landlock" : "Landlock %d", powers.landlock);
-    take(self, "no_new_privs", wanted, "nothing that is executed gains rights");
-    take(self, "seccomp", wanted && powers.seccomp, "system calls: only those that the program needs");
-    take(self, landlock, wanted && powers.landlock >= 1, "files: only those that the program needs");
-    take(self, "  truncate", wanted && powers.landlock >= (powers.seccomp ? 1 : 3),
-         "files that are not to be written cannot be cut");
-    take(self, "  TCP", wanted && powers.landlock >= 4, "TCP: only to the ports that the program needs");
-    take(self, "  devices", wanted && powers.landlock >= 5, "devices cannot be controlled");
-    take(self, "  scopes", wanted && powers.landlock >= 6,
-         "signals, and sockets without a file: only its own");
-}
 
 static void add_guard(void *self, const char *part, bool there, const char *what)
 {
@@ -150,12 +83,6 @@ static void print_guards(const struct check *check, FILE *out, bool coloured)
 }
 
 /* ---- models ---- */
-
-int64_t check_timeout_ms(const struct check *check, const struct model_config *model)
-{
-    return model->queue_timeout_ms == 0 ? check->config->frontend_request_timeout_ms
-                                        : model->queue_timeout_ms;
-}
 
 static void add_model(struct table *table, const struct check *check, const struct check_model *entry)
 {

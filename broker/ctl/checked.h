@@ -1,4 +1,4 @@
-/* checked: what `outrigger check` found out about a configuration; check_print.c prints it.
+/* checked: what `outrigger check` found out about a configuration, for the files check*.c.
  * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_CHECKED_H
 #define OUTRIGGER_CHECKED_H
@@ -7,6 +7,7 @@
 #include "deployments.h"
 #include "jwk.h"
 #include "placement.h"
+#include "sandbox.h"
 
 #include <yyjson.h>
 
@@ -25,10 +26,13 @@ struct check {
     struct deployments *said;      /* by the operator, when something ran here */
     struct check_model *models;    /* list->count of them */
     int cores;                     /* that this process may run on */
+    struct sandbox_powers powers;  /* of this kernel */
     struct jwk_set *token_keys;    /* of token.jwks_file; NULL: none */
     struct config_errors errors;   /* what would be refused */
     struct config_errors warnings; /* what works and surely is not meant */
 };
+
+/* ---- the plan ---- */
 
 /* Threads inside the engine of one worker of the model. */
 int64_t check_threads(const struct check *check, const struct model_config *model);
@@ -36,6 +40,21 @@ int64_t check_threads(const struct check *check, const struct model_config *mode
 struct deployment_bounds check_bounds(const struct check *check, const struct model_config *model);
 /* Engine threads of all workers together, as many as there are to begin with. */
 int64_t check_all_threads(const struct check *check);
+/* How long a request to the model may take, where it says nothing itself. */
+int64_t check_timeout_ms(const struct check *check, const struct model_config *model);
+/* Calls `take` for each process and socket of the plan, in the order of the tables. */
+void check_each_process(const struct check *check,
+                        void (*take)(void *self, const char *name, int64_t count, int64_t threads,
+                                     const char *cores),
+                        void *self);
+void check_each_socket(const struct check *check,
+                       void (*take)(void *self, const char *address, const char *mode, const char *what),
+                       void *self);
+/* Calls `take` for each part of the sandbox: what it is, whether this kernel has it, and what that means. */
+void check_each_guard(const struct check *check,
+                      void (*take)(void *self, const char *part, bool there, const char *what), void *self);
+
+/* ---- looking, and telling ---- */
 
 /* Reads the keys and secrets of token.* that are files. */
 void check_tokens(struct check *check);
@@ -49,18 +68,5 @@ void check_print(const struct check *check, FILE *out, bool coloured);
 /* The same, with errors and warnings, as one object: {"ok", "file", "errors", "warnings", "processes",
  * "sockets", "sandbox", "models", "token_keys"}. The caller gives it to say_json. */
 yyjson_mut_doc *check_json(const struct check *check);
-/* Calls `take` for each process and socket of the plan, in the order of the tables. */
-void check_each_process(const struct check *check,
-                        void (*take)(void *self, const char *name, int64_t count, int64_t threads,
-                                     const char *cores),
-                        void *self);
-void check_each_socket(const struct check *check,
-                       void (*take)(void *self, const char *address, const char *mode, const char *what),
-                       void *self);
-/* Calls `take` for each part of the sandbox: what it is, whether this kernel has it, and what that means. */
-void check_each_guard(const struct check *check,
-                      void (*take)(void *self, const char *part, bool there, const char *what), void *self);
-/* How long a request to the model may take, where it says nothing itself. */
-int64_t check_timeout_ms(const struct check *check, const struct model_config *model);
 
 #endif

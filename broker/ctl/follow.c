@@ -83,9 +83,12 @@ static int end(struct following *following, enum step step, const char *done)
     return step == STEP_DONE ? CTL_GOOD : CTL_FAULT;
 }
 
-int follow(const struct arguments *arguments, const struct config *config, uint64_t id, const char *done)
+int follow(const struct arguments *arguments, const struct config *config, yyjson_doc *answer,
+           const char *done)
 {
-    struct following following = {.arguments = arguments, .config = config, .id = id};
+    struct following following = {.arguments = arguments,
+                                  .config = config,
+                                  .id = yyjson_get_uint(yyjson_obj_get(yyjson_doc_get_root(answer), "id"))};
     int64_t wait_ms = arguments_number(arguments, OPTION_WAIT, -1);
     int64_t deadline = wait_ms < 0 ? INT64_MAX : clock_now() + wait_ms * MILLISECOND;
     if (arguments->json) {

@@ -4,10 +4,11 @@
 
 #include "ask.h"
 
-/* Follows the work of that number (the "id" that the supervisor answered) to its end: prints each line as it
+/* Follows the work that the supervisor began, as its answer says ("id"), to its end: prints each line as it
  * comes and then `done` ("restarted"); with --json one object {"ok", "lines", "error"?} at the end. With
  * --wait at most that long: the supervisor goes on all the same. Returns an exit status: CTL_FAULT when it
  * was given up or the time is over. */
-int follow(const struct arguments *arguments, const struct config *config, uint64_t id, const char *done);
+int follow(const struct arguments *arguments, const struct config *config, yyjson_doc *answer,
+           const char *done);
 
 #endif

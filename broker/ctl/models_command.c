@@ -168,8 +168,7 @@ int version_wish(const struct arguments *arguments, const char *verb, const char
     int status;
     yyjson_doc *answer = ask_supervisor(arguments, config, question, ANSWER_TIMEOUT_MS, refused, &status);
     if (answer != NULL)
-        status = follow(arguments, config, yyjson_get_uint(yyjson_obj_get(yyjson_doc_get_root(answer), "id")),
-                        done);
+        status = follow(arguments, config, answer, done);
     yyjson_doc_free(answer);
     config_free(config);
     return status;

@@ -16,8 +16,7 @@ int restart_command(const struct arguments *arguments)
     yyjson_doc *answer =
         ask_supervisor(arguments, config, question, ANSWER_TIMEOUT_MS, "not restarted", &status);
     if (answer != NULL)
-        status = follow(arguments, config, yyjson_get_uint(yyjson_obj_get(yyjson_doc_get_root(answer), "id")),
-                        "restarted");
+        status = follow(arguments, config, answer, "restarted");
     yyjson_doc_free(answer);
     config_free(config);
     return status;

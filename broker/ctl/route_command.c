@@ -163,8 +163,7 @@ static int run(const struct arguments *arguments, const struct config *config, c
     if (answer != NULL && strcmp(verb, "show") == 0)
         status = print_route(arguments, config, answer);
     else if (answer != NULL)
-        status = follow(arguments, config, yyjson_get_uint(yyjson_obj_get(yyjson_doc_get_root(answer), "id")),
-                        "it holds");
+        status = follow(arguments, config, answer, "it holds");
     yyjson_doc_free(answer);
     return status;
 }

@@ -1,6 +1,7 @@
 /* say: the one place that knows how a fault looks. SPDX-License-Identifier: MIT */
 #include "say.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -82,6 +83,21 @@ int say_answer(yyjson_doc *answer)
     puts(text);
     free(text);
     return CTL_GOOD;
+}
+
+char *say_duration(int64_t ms, char text[SAY_DURATION_BYTES])
+{
+    int64_t seconds = ms / 1000;
+    if (seconds >= 86400)
+        snprintf(text, SAY_DURATION_BYTES, "%" PRId64 "d %" PRId64 "h", seconds / 86400,
+                 seconds % 86400 / 3600);
+    else if (seconds >= 3600)
+        snprintf(text, SAY_DURATION_BYTES, "%" PRId64 "h %" PRId64 "m", seconds / 3600, seconds % 3600 / 60);
+    else if (seconds >= 60)
+        snprintf(text, SAY_DURATION_BYTES, "%" PRId64 "m %" PRId64 "s", seconds / 60, seconds % 60);
+    else
+        snprintf(text, SAY_DURATION_BYTES, "%" PRId64 "s", seconds);
+    return text;
 }
 
 bool say_coloured(void)

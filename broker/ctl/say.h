@@ -28,6 +28,10 @@ int say_good(const struct arguments *arguments, const char *text);
 /* Prints the answer of a control socket as it is. Returns CTL_GOOD. */
 int say_answer(yyjson_doc *answer);
 
+/* The two largest units of a time: 3d 4h, 5m 6s, 7s. Returns `text`. */
+enum { SAY_DURATION_BYTES = 48 };
+char *say_duration(int64_t ms, char text[SAY_DURATION_BYTES]);
+
 /* True when tables on stdout may have colours: a terminal, and no NO_COLOR. */
 bool say_coloured(void);
 

@@ -93,8 +93,7 @@ static int ask_for(const struct arguments *arguments, const struct config *confi
     yyjson_doc *answer =
         ask_supervisor(arguments, config, question, ANSWER_TIMEOUT_MS, "not scaled", &status);
     if (answer != NULL)
-        status = follow(arguments, config, yyjson_get_uint(yyjson_obj_get(yyjson_doc_get_root(answer), "id")),
-                        "scaled");
+        status = follow(arguments, config, answer, "scaled");
     yyjson_doc_free(answer);
     return status;
 }

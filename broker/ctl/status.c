@@ -6,6 +6,7 @@
 #include "status.h"
 
 #include "object.h"
+#include "say.h"
 #include "table.h"
 
 #include <inttypes.h>
@@ -149,20 +150,6 @@ static void number_cell(struct table *table, yyjson_val *object, const char *nam
         table_cell(table, TONE_PLAIN, "-");
 }
 
-/* The two largest units: 3d 4h, 5m 6s, 7s. */
-static void uptime_cell(struct table *table, int64_t ms)
-{
-    int64_t seconds = ms / 1000;
-    if (seconds >= 86400)
-        table_cell(table, TONE_PLAIN, "%" PRId64 "d %" PRId64 "h", seconds / 86400, seconds % 86400 / 3600);
-    else if (seconds >= 3600)
-        table_cell(table, TONE_PLAIN, "%" PRId64 "h %" PRId64 "m", seconds / 3600, seconds % 3600 / 60);
-    else if (seconds >= 60)
-        table_cell(table, TONE_PLAIN, "%" PRId64 "m %" PRId64 "s", seconds / 60, seconds % 60);
-    else
-        table_cell(table, TONE_PLAIN, "%" PRId64 "s", seconds);
-}
-
 /* ---- models ---- */
 
 /* What was decided of a version; NULL when the supervisor does not tell. */
@@ -303,6 +290,7 @@ static void print_reason(void *self, const struct status *status, yyjson_val *wa
 static void add_process(struct table *table, const struct status *status, yyjson_val *process)
 {
     int64_t pid = number_in(process, "pid");
+    char uptime[SAY_DURATION_BYTES];
     const char *state = text_in(process, "state");
     table_cell(table, TONE_PLAIN, "%s", text_in(process, "name"));
     if (pid > 0)
@@ -311,7 +299,7 @@ static void add_process(struct table *table, const struct status *status, yyjson
         table_cell(table, TONE_PLAIN, "-");
     table_cell(table, tone_of(state), "%s", state);
     number_cell(table, process, "restarts");
-    uptime_cell(table, number_in(process, "uptime_ms"));
+    table_cell(table, TONE_PLAIN, "%s", say_duration(number_in(process, "uptime_ms"), uptime));
     number_cell(table, find_worker(status->broker, pid), "in_flight");
     table_cell(table, TONE_PLAIN, "%s", text_in(process, "origin"));
     table_cell(table, TONE_PLAIN, "%s", text_in(process, "cause"));

@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "top_frame.h"
 
+#include "say.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -54,19 +56,6 @@ static void put(struct page *page, struct top_line *line)
 }
 
 /* ---- numbers ---- */
-
-static void duration_text(char *text, int64_t ms)
-{
-    int64_t seconds = ms / 1000;
-    if (seconds >= 86400)
-        snprintf(text, CELL_BYTES, "%" PRId64 "d %" PRId64 "h", seconds / 86400, seconds % 86400 / 3600);
-    else if (seconds >= 3600)
-        snprintf(text, CELL_BYTES, "%" PRId64 "h %" PRId64 "m", seconds / 3600, seconds % 3600 / 60);
-    else if (seconds >= 60)
-        snprintf(text, CELL_BYTES, "%" PRId64 "m %" PRId64 "s", seconds / 60, seconds % 60);
-    else
-        snprintf(text, CELL_BYTES, "%" PRId64 "s", seconds);
-}
 
 /* Three digits that count: 0, 0.25, 3.2, 870, 12.3k. */
 static void rate_text(char *text, double rate)
@@ -348,7 +337,7 @@ static void put_summary(struct page *page, const struct top *top)
 {
     struct top_line line = {0};
     char text[CELL_BYTES];
-    duration_text(text, top->uptime_ms);
+    say_duration(top->uptime_ms, text);
     append(&line, TONE_PLAIN, "up %s", text);
     rate_text(text, top->rate);
     append(&line, TONE_PLAIN, "   %s req/s", text);

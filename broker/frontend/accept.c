@@ -6,22 +6,6 @@
 
 #include <strings.h>
 
-static bool is_blank(char character)
-{
-    return character == ' ' || character == '\t';
-}
-
-static struct text trimmed(struct text text)
-{
-    while (text.length > 0 && is_blank(text.at[0])) {
-        text.at++;
-        text.length--;
-    }
-    while (text.length > 0 && is_blank(text.at[text.length - 1]))
-        text.length--;
-    return text;
-}
-
 /* What stands before the next `separator` outside quotes; *rest begins behind it. */
 static struct text next_part(struct text *rest, char separator)
 {
@@ -38,7 +22,7 @@ static struct text next_part(struct text *rest, char separator)
     size_t taken = length < rest->length ? length + 1 : length;
     rest->at += taken;
     rest->length -= taken;
-    return trimmed(part);
+    return text_trim(part);
 }
 
 static bool same(struct text one, const char *other, size_t length)

@@ -13,22 +13,6 @@ _Static_assert((int)ELEMENT_TEXT_MAX <= (int)CELL_TEXT_MAX, "the words of elemen
 
 enum { SHOWN_MAX = 32 /* bytes of a value that are told to who sent it */ };
 
-static bool is_blank(char byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
-struct text cell_trim(struct text text)
-{
-    while (text.length > 0 && is_blank(text.at[0])) {
-        text.at++;
-        text.length--;
-    }
-    while (text.length > 0 && is_blank(text.at[text.length - 1]))
-        text.length--;
-    return text;
-}
-
 static void make_real(double number, yyjson_val *value)
 {
     value->tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_REAL;
@@ -72,7 +56,7 @@ static bool read_value(enum datatype datatype, struct text text, bool allow_nan,
 bool cell_write(enum datatype datatype, struct text text, bool allow_nan, uint8_t *place)
 {
     yyjson_val value;
-    return read_value(datatype, cell_trim(text), allow_nan, &value) &&
+    return read_value(datatype, text_trim(text), allow_nan, &value) &&
            element_write(datatype, &value, allow_nan, place);
 }
 
@@ -89,13 +73,13 @@ bool cell_is_string(struct cell cell, bool allow_nan)
 bool cell_is_value(enum datatype datatype, struct text text)
 {
     yyjson_val value;
-    text = cell_trim(text);
+    text = text_trim(text);
     return (datatype == DATATYPE_BOOL && read_bool(text, &value)) || read_number(text, &value);
 }
 
 bool cell_read_truth(struct text text, bool *truth)
 {
-    text = cell_trim(text);
+    text = text_trim(text);
     *truth = is_word(text, "true") || is_word(text, "on");
     return *truth || is_word(text, "false") || is_word(text, "off");
 }
@@ -118,7 +102,7 @@ const char *cell_explain(enum datatype datatype, struct cell cell, bool allow_na
     yyjson_val value;
     if (datatype == DATATYPE_BYTES)
         return explain_string(cell, allow_nan, words);
-    struct text text = cell_trim(cell.text);
+    struct text text = text_trim(cell.text);
     int shown = (int)(text.length < SHOWN_MAX ? text.length : SHOWN_MAX);
     if (read_value(datatype, text, allow_nan, &value)) {
         return element_write(datatype, &value, allow_nan, place) ? NULL

@@ -43,6 +43,5 @@ const char *cell_explain(enum datatype datatype, struct cell cell, bool allow_na
 bool cell_read_truth(struct text text, bool *truth);
 
 /* Without the blanks around it. */
-struct text cell_trim(struct text text);
 
 #endif

@@ -29,22 +29,6 @@ enum encoding encoding_of(struct text header)
 
 /* ---- Accept-Encoding ---- */
 
-static bool is_blank(char character)
-{
-    return character == ' ' || character == '\t';
-}
-
-static struct text trimmed(struct text text)
-{
-    while (text.length > 0 && is_blank(*text.at)) {
-        text.at++;
-        text.length--;
-    }
-    while (text.length > 0 && is_blank(text.at[text.length - 1]))
-        text.length--;
-    return text;
-}
-
 /* What is before the character, which is taken out of *rest with it. */
 static struct text cut(struct text *rest, char character)
 {
@@ -53,7 +37,7 @@ static struct text cut(struct text *rest, char character)
     size_t taken = part.length + (end != NULL);
     rest->at += taken;
     rest->length -= taken;
-    return trimmed(part);
+    return text_trim(part);
 }
 
 /* A weight in thousandths (RFC 9110 section 12.4.2); one that cannot be read likes nothing. */
@@ -82,7 +66,7 @@ enum encoding encoding_accepted(struct text header)
     while (header.length > 0) {
         struct text rest = cut(&header, ',');
         struct text name = cut(&rest, ';');
-        int weight = weight_of(trimmed(rest));
+        int weight = weight_of(text_trim(rest));
         enum encoding encoding = named(name);
         if (is(name, "*"))
             others = weight;

@@ -159,11 +159,10 @@ static bool ask(struct introspection *introspection, const uint8_t digest[TOKEN_
     memcpy(question->digest, digest, TOKEN_DIGEST_BYTES);
     HASH_ADD(hh, introspection->questions, digest, TOKEN_DIGEST_BYTES, question);
     bool asked = fetch(introspection->fetcher,
-                       &(struct fetch_request){.url = config->token_introspection_url,
+                       &(struct fetch_request){.place = FETCH_INTROSPECTION,
                                                .form = form,
                                                .user = introspection->user,
                                                .password = text_of(introspection->password),
-                                               .ca_file = config->token_ca_file,
                                                .timeout_ms = config->token_fetch_timeout_ms,
                                                .max_bytes = ANSWER_BYTES_MAX},
                        answered, question);

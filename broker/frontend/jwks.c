@@ -172,8 +172,7 @@ static bool ask_locked(struct jwks *jwks)
     const struct config *config = jwks->config;
     jwks->asked_at = clock_now();
     jwks->asking = fetch(jwks->fetcher,
-                         &(struct fetch_request){.url = config->token_jwks_url,
-                                                 .ca_file = config->token_ca_file,
+                         &(struct fetch_request){.place = FETCH_JWKS,
                                                  .timeout_ms = config->token_fetch_timeout_ms,
                                                  .max_bytes = JWK_SET_BYTES_MAX},
                          answered, jwks);

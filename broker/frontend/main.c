@@ -5,6 +5,7 @@
 #include "audit_log.h"
 #include "clock.h"
 #include "connection.h"
+#include "fetch_hand.h"
 #include "footprint.h"
 #include "log.h"
 #include "options.h"
@@ -81,20 +82,6 @@ static void tokens_settled(void *self)
         connections_settled(program->connections);
 }
 
-static struct tokens *open_tokens(struct program *program, const struct config *config)
-{
-    char reason[1024];
-    struct tokens *tokens = tokens_new(
-        &(struct tokens_context){
-            .config = config, .loop = program->loop, .settled = tokens_settled, .self = program},
-        reason, sizeof reason);
-    if (tokens == NULL && *reason != '\0') {
-        log_error("token: %s", reason);
-        exit(1);
-    }
-    return tokens;
-}
-
 /* Somebody else accepts from now on (SIGUSR1): whatever has come in is answered, however long that takes. The
  * supervisor sets the limit. */
 static void drain(void *self)
@@ -109,6 +96,23 @@ static void drain(void *self)
     log_info("stopping: requests under way are finished first");
     program->draining = true;
     connections_drain(program->connections, stop, program);
+}
+
+static struct tokens *open_tokens(struct program *program, const struct config *config, int fetch_fd)
+{
+    char reason[1024];
+    struct tokens *tokens = tokens_new(&(struct tokens_context){.config = config,
+                                                                .loop = program->loop,
+                                                                .settled = tokens_settled,
+                                                                .lost = drain,
+                                                                .self = program,
+                                                                .fetch_fd = fetch_fd},
+                                       reason, sizeof reason);
+    if (tokens == NULL && *reason != '\0') {
+        log_error("token: %s", reason);
+        exit(1);
+    }
+    return tokens;
 }
 
 static void terminate(void *self)
@@ -221,6 +225,8 @@ int main(int argc, char **argv)
 {
     struct options options = options_parse(argc, argv, "frontend", "answers web servers over FastCGI");
     struct config *config = options_config(&options);
+    int fetch_fd =
+        fetch_hand_start(config, options.name); /* before there is anything that it shall not have */
     int listen_fd = listening_socket();
     process_descriptor_limit((size_t)config->frontend_max_connections + 256);
 
@@ -244,7 +250,7 @@ int main(int argc, char **argv)
         program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
     void *zmq = zmq_ctx_new();
     keep_predictions(&program, config, options.name);
-    struct tokens *tokens = open_tokens(&program, config);
+    struct tokens *tokens = open_tokens(&program, config, fetch_fd);
     struct auth *auth = auth_new(&(struct auth_context){.config = config,
                                                         .loop = program.loop,
                                                         .metrics = metrics,

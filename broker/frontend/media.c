@@ -25,7 +25,7 @@ static struct text next_part(struct text *text)
     size_t taken = part.length + (semicolon != NULL);
     text->at += taken;
     text->length -= taken;
-    return cell_trim(part);
+    return text_trim(part);
 }
 
 static enum csv_header read_header(struct text parameters)

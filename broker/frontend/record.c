@@ -21,7 +21,7 @@ _Static_assert((int)CELL_TEXT_MAX <= (int)WORDS_MAX, "the words of cell_explain 
 static struct text name_at(const struct csv_record *names, size_t field)
 {
     struct text name = csv_text(names, field);
-    return names->fields[field].quoted ? name : cell_trim(name);
+    return names->fields[field].quoted ? name : text_trim(name);
 }
 
 static inline size_t field_of(const struct columns *columns, size_t column)
@@ -44,7 +44,7 @@ static yyjson_val *standard_of(const struct columns *columns, const struct csv_r
         return standard;
     struct cell cell = cell_at(record, field);
     bool missing =
-        yyjson_is_str(standard) ? cell.text.length == 0 && !cell.quoted : cell_trim(cell.text).length == 0;
+        yyjson_is_str(standard) ? cell.text.length == 0 && !cell.quoted : text_trim(cell.text).length == 0;
     return missing ? standard : NULL;
 }
 

@@ -67,7 +67,11 @@ static bool open_sources(struct tokens *tokens, const struct tokens_context *con
         !read_secret(config->token_introspection_secret, 1, &tokens->introspection_secret, reason, capacity))
         return false;
     if (*config->token_jwks_url != '\0' || *config->token_introspection_url != '\0')
-        tokens->fetcher = fetcher_new(context->loop, context->settled, context->self);
+        tokens->fetcher = fetcher_new(&(struct fetcher_context){.fd = context->fetch_fd,
+                                                                .loop = context->loop,
+                                                                .settled = context->settled,
+                                                                .lost = context->lost,
+                                                                .self = context->self});
     if (*config->token_jwks_url != '\0' || *config->token_jwks_file != '\0') {
         struct fetcher *fetcher = *config->token_jwks_url != '\0' ? tokens->fetcher : NULL;
         tokens->jwks = jwks_new(config, context->loop, fetcher, reason, capacity);

@@ -13,7 +13,9 @@ struct tokens_context {
     const struct config *config; /* token.*; lives as long */
     struct loop *loop;
     loop_call *settled; /* on the loop's thread: requests that wait (TOKEN_PENDING) may be tried again */
+    loop_call *lost;    /* likewise: nobody can be asked any more */
     void *self;
+    int fetch_fd; /* of fetch_hand_start for this configuration; belongs to the tokens that come of it */
 };
 
 /* NULL with an empty reason: no tokens are configured. NULL with a reason: the keys or a secret cannot be

@@ -58,33 +58,32 @@ char *plan_fixed(const struct config *config)
 
 /* ---- command lines ---- */
 
-/* Where the Python worker lies: beside an installation's or a source tree's programs (a sanitizer's build is
- * one folder deeper). The first place is also what is named when it is nowhere. */
+/* A file that lies beside the programs, in the first of these places (ended by NULL) in which it is; the
+ * first place is also what is named when it is nowhere. */
+static char *beside(const struct config *config, const char *const *places, const char *file)
+{
+    for (size_t i = 0; places[i] != NULL; i++) {
+        char *path = format("%s/%s/%s", config->binary_directory, places[i], file);
+        if (access(path, R_OK) == 0)
+            return path;
+        free(path);
+    }
+    return format("%s/%s/%s", config->binary_directory, places[0], file);
+}
+
+/* Of an installation, or of a source tree (a sanitizer's build is one folder deeper). */
 static char *python_worker(const struct config *config)
 {
     static const char *const places[] = {"../lib/outrigger/python", "../../worker/python",
-                                         "../../../worker/python"};
-    for (size_t i = 0; i < COUNT_OF(places); i++) {
-        char *path = format("%s/%s/outrigger_worker.py", config->binary_directory, places[i]);
-        if (access(path, R_OK) == 0)
-            return path;
-        free(path);
-    }
-    return format("%s/%s/outrigger_worker.py", config->binary_directory, places[0]);
+                                         "../../../worker/python", NULL};
+    return beside(config, places, "outrigger_worker.py");
 }
 
-/* The library that takes a Python worker's rights away: beside the programs of a build, or beside the worker.
- */
+/* The library that takes a Python worker's rights away: beside the worker, or in a build. */
 static char *python_sandbox(const struct config *config)
 {
-    static const char *const places[] = {"../lib/outrigger/python", "../python"};
-    for (size_t i = 0; i < COUNT_OF(places); i++) {
-        char *path = format("%s/%s/outrigger_sandbox.so", config->binary_directory, places[i]);
-        if (access(path, R_OK) == 0)
-            return path;
-        free(path);
-    }
-    return format("%s/%s/outrigger_sandbox.so", config->binary_directory, places[0]);
+    static const char *const places[] = {"../lib/outrigger/python", "../python", NULL};
+    return beside(config, places, "outrigger_sandbox.so");
 }
 
 static void python_arguments(struct command *command, const struct config *config,

@@ -10,14 +10,13 @@
  * A wish is a job until it has come true or cannot: then what was said is taken back, and the reason told. A
  * rollback does not wait until all workers are there: one that is ready is enough, as what serves is bad.
  * SPDX-License-Identifier: MIT */
-#include "deploy.h"
+#include "deploy_state.h"
 
 #include "clock.h"
 #include "log.h"
 #include "parameter.h"
 #include "petition.h"
 #include "readiness.h"
-#include "shared_inputs.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -25,36 +24,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-enum { DEPLOY_MAGIC = 0xde9107, REASON_BYTES = 1600 };
-
 #define WRITE_AGAIN_AFTER SECOND /* a full disk does not get empty at once */
-
-struct job {
-    uint64_t id;
-    enum wish_kind kind;
-    char *model;
-    char *version;             /* NULL: none was named */
-    char *stable_before;       /* PROMOTE, ROLLBACK: what was said until then; NULL: nothing */
-    struct route *route;       /* ROUTE: the one to be; NULL: model.conf's */
-    struct config_names asked; /* ROUTE: the versions that it names */
-    struct job_counts {
-        int64_t instances, min, max;
-    } counts_before; /* SCALE: what was said until then */
-    bool at_once;    /* ROUTE: whichever of them are ready */
-    bool written;    /* it holds when the broker has been told */
-    struct job *prev, *next;
-};
-
-struct deploy {
-    unsigned magic;
-    char *path;
-    const struct members *members;
-    struct broker_view *view;
-    struct progress *progress;
-    struct deployments *said;
-    struct job *jobs;
-    int64_t no_writing_before; /* monotonic ns */
-};
 
 static const char *kind_name(enum wish_kind kind)
 {
@@ -65,11 +35,6 @@ static const char *kind_name(enum wish_kind kind)
     };
     ENSURE(kind < WISH_KIND_COUNT);
     return names[kind];
-}
-
-static bool is_text(const char *text, const char *other)
-{
-    return text != NULL && other != NULL && strcmp(text, other) == 0;
 }
 
 /* ---- what is written down ---- */
@@ -157,11 +122,6 @@ static struct job *begin(struct deploy *deploy, const struct wish *wish)
     job->version = wish->version == NULL ? NULL : object_strdup(wish->version);
     DL_APPEND(deploy->jobs, job);
     return job;
-}
-
-static bool moves(enum wish_kind kind)
-{
-    return kind == WISH_PROMOTE || kind == WISH_ROLLBACK;
 }
 
 static struct job *job_that_moves(struct deploy *deploy, const char *model)
@@ -331,19 +291,6 @@ bool deploy_locate(struct deploy *deploy, const struct plan *plan)
 
 /* ---- moving ---- */
 
-/* A promotion to a version that takes other inputs than those it would share the route with is refused; any
- * other way in which traffic moves is not stopped by that. */
-static bool may_promote(const struct deploy *deploy, const struct plan *plan, const struct plan_model *model,
-                        char *why)
-{
-    const struct job *job = job_that_moves((struct deploy *)deploy, model->name);
-    const struct model_config *config = model_list_find(plan->repository, text_of(model->name));
-    if (job == NULL || job->kind != WISH_PROMOTE || config == NULL)
-        return true;
-    return shared_inputs_fit(deploy->view, model->name, deployment_route(config, deploy->said), model->wanted,
-                             why, REASON_BYTES);
-}
-
 static bool may_move(struct deploy *deploy, const struct plan *plan, const struct plan_model *model,
                      bool *ask_again)
 {
@@ -356,7 +303,7 @@ static bool may_move(struct deploy *deploy, const struct plan *plan, const struc
     bool hurried = job != NULL && job->kind == WISH_ROLLBACK;
     return (hurried && readiness_serving(deploy->members, deploy->view, next, ask_again) > 0) ||
            (readiness_settled(deploy->members, deploy->view, next, ask_again) &&
-            may_promote(deploy, plan, model, why));
+            deploy_may_promote(deploy, plan, model, job, why));
 }
 
 static bool move(struct deploy *deploy, const struct plan_model *model)
@@ -377,111 +324,7 @@ static bool move(struct deploy *deploy, const struct plan_model *model)
     return true;
 }
 
-/* ---- how far jobs are ---- */
-
-/* The versions that a job is about: its own, or all that run. */
-static bool is_about(const struct job *job, const struct plan_version *version)
-{
-    return job->version == NULL || strcmp(job->version, version->version) == 0;
-}
-
-/* True when no worker of the model is there that the job waits to go. */
-static bool all_gone(const struct deploy *deploy, const struct plan *plan, const struct job *job)
-{
-    const struct member *member;
-    DL_FOREACH(deploy->members->first, member)
-    {
-        const struct command *command = member->command;
-        if (command->role != ROLE_WORKER || service_state(member->service) == SERVICE_STOPPED ||
-            strcmp(command->model, job->model) != 0 ||
-            (job->version != NULL && strcmp(command->version, job->version) != 0))
-            continue;
-        if (job->kind == WISH_UNLOAD || plan_of_command(plan, command) == NULL || member->leaving)
-            return false;
-    }
-    return true;
-}
-
-/* What to do about a job. */
-enum verdict { GO_ON, CAME_TRUE, GIVE_UP };
-
-/* Whether all versions that the job is about serve. */
-static enum verdict judge_versions(struct deploy *deploy, const struct plan_model *model,
-                                   const struct job *job, char *why, bool *ask_again)
-{
-    enum verdict verdict = CAME_TRUE;
-    for (size_t i = 0; i < model->version_count; i++) {
-        const struct plan_version *version = &model->versions[i];
-        bool meant = job->kind == WISH_ROUTE ? deployment_lists(&job->asked, version->version)
-                                             : is_about(job, version);
-        const char *failure = meant ? readiness_failure(deploy->members, version) : NULL;
-        if (failure != NULL) {
-            snprintf(why, REASON_BYTES, "version %s of %s does not get ready: %s", version->version,
-                     model->name, failure);
-            return GIVE_UP;
-        }
-        if (meant && !readiness_settled(deploy->members, deploy->view, version, ask_again))
-            verdict = GO_ON;
-    }
-    return verdict;
-}
-
-static enum verdict judge_counts(struct deploy *deploy, const struct plan_model *model, char *why,
-                                 bool *ask_again)
-{
-    const char *failure;
-    if (readiness_counts(deploy->members, deploy->view, model, &failure, ask_again))
-        return CAME_TRUE;
-    if (failure != NULL)
-        snprintf(why, REASON_BYTES, "a worker of %s does not get ready: %s", model->name, failure);
-    return failure != NULL ? GIVE_UP : GO_ON;
-}
-
-static enum verdict judge_inputs(struct deploy *deploy, const struct plan_model *model, const struct job *job,
-                                 char *why)
-{
-    return shared_inputs_fit(deploy->view, model->name, job->route, model->serving, why, REASON_BYTES)
-               ? CAME_TRUE
-               : GIVE_UP;
-}
-
-static enum verdict judge(struct deploy *deploy, const struct plan *plan, const struct job *job, char *why,
-                          bool *ask_again)
-{
-    const struct plan_model *model = plan_find(plan, job->model);
-    if (job->kind == WISH_UNLOAD)
-        return all_gone(deploy, plan, job) ? CAME_TRUE : GO_ON;
-    snprintf(why, REASON_BYTES, "it went from the repository");
-    if (model == NULL || (job->version != NULL && plan_found(model, job->version) == NULL))
-        return GIVE_UP;
-    if (job->kind == WISH_PROMOTE || job->kind == WISH_ROLLBACK) {
-        if (is_text(model->serving, model->wanted) &&
-            (job->version == NULL || is_text(model->serving, job->version)))
-            return CAME_TRUE;
-        const struct plan_version *next = model->wanted == NULL ? NULL : plan_version(model, model->wanted);
-        const char *failure = next == NULL ? NULL : readiness_failure(deploy->members, next);
-        if (failure != NULL)
-            snprintf(why, REASON_BYTES, "version %s of %s does not get ready, %s stays: %s", next->version,
-                     model->name, model->serving == NULL ? "none" : model->serving, failure);
-        if (failure != NULL)
-            return GIVE_UP;
-        return next != NULL && readiness_settled(deploy->members, deploy->view, next, ask_again) &&
-                       !may_promote(deploy, plan, model, why)
-                   ? GIVE_UP
-                   : GO_ON;
-    }
-    if (job->kind == WISH_SCALE)
-        return judge_counts(deploy, model, why, ask_again);
-    if (job->at_once)
-        return judge_inputs(deploy, model, job, why);
-    for (size_t i = 0; i < job->asked.count; i++)
-        if (plan_found(model, job->asked.names[i]) == NULL)
-            return GIVE_UP;
-    enum verdict verdict = judge_versions(deploy, model, job, why, ask_again);
-    if (job->kind == WISH_RELOAD && verdict == CAME_TRUE && !all_gone(deploy, plan, job))
-        return GO_ON;
-    return verdict == CAME_TRUE ? judge_inputs(deploy, model, job, why) : verdict;
-}
+/* ---- jobs that end ---- */
 
 /* What has come true is written where it was not yet. False when it cannot be. */
 static bool conclude(struct deploy *deploy, struct job *job)
@@ -522,7 +365,7 @@ static bool go_on_with(struct deploy *deploy, const struct plan *plan, struct jo
     char why[REASON_BYTES];
     if (job->written)
         return false;
-    switch (judge(deploy, plan, job, why, ask_again)) {
+    switch (deploy_verdict(deploy, plan, job, why, ask_again)) {
     case GO_ON:
         return false;
     case CAME_TRUE:

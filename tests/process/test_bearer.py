@@ -1,6 +1,10 @@
 """Bearer tokens through the whole of Outrigger, behind a web server: tokens of PyJWT, an issuer in Python, behind TLS by an
 authority of its own, that is slow, rotates, and goes away. What is said of each token alone is in test_tokens.py."""
 import json
+import os
+import pathlib
+import signal
+import tempfile
 import threading
 import unittest
 
@@ -39,8 +43,6 @@ class Bearer(unittest.TestCase):
 
     @classmethod
     def secret(cls):
-        import pathlib
-        import tempfile
         cls.folder = tempfile.TemporaryDirectory()
         path = pathlib.Path(cls.folder.name) / "secret"
         path.write_text("secret")
@@ -114,6 +116,21 @@ class Bearer(unittest.TestCase):
         self.assertGreaterEqual(int(headers["Retry-After"]), 1)
         self.assertIn(b"could not be found out in time", body)
         self.go.set()
+
+    def children(self, frontend):
+        pid, = self.stack.pids(frontend)
+        return [int(child) for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def test_who_asks_the_issuer_is_another_process(self):
+        """A frontend without a process to ask is replaced by another; what is under way is finished."""
+        old, = self.stack.pids("frontend.1")
+        asker, = self.children("frontend.1")
+        self.assertEqual({os.readlink(f"/proc/{asker}/fd/{fd}").partition(":")[0] for fd in (0, 3)}, {"/dev/null", "socket"})
+        self.assertIn("NoNewPrivs:\t1\n", pathlib.Path(f"/proc/{asker}/status").read_text())
+        os.kill(asker, signal.SIGKILL)
+        self.stack.wait(lambda: self.stack.pids("frontend.1") not in ([], [old]), "it is not replaced")
+        self.assertEqual(len(self.children("frontend.1")), 1)
+        self.expect(200, "opaque-after")
 
 
 if __name__ == "__main__":

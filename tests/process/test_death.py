@@ -5,67 +5,33 @@ import pathlib
 import signal
 import tempfile
 import threading
-import time
 import unittest
 
 from expectations import held_out
+from load import JSON, Load
 from stack import Stack
 
-JSON = {"Content-Type": "application/json"}
 KILLS = 20
 CONNECTIONS = 16
 
 
-class Load:
-    """Clients that ask one row after the other and check every answer, until they are told to stop."""
+class Rows(Load):
+    """One row after the other of those whose answers are known."""
 
     def __init__(self, stack, model, connections):
-        self.stack = stack
-        self.expected = held_out(model)
-        self.path = f"/api/v1/models/{model}/predict"
-        self.failures = []
-        self.answered = 0
-        self.stopping = threading.Event()
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(connections)]
+        super().__init__(stack, connections)
+        self.path, self.expected = f"/api/v1/models/{model}/predict", held_out(model)
 
-    def run(self, offset):
-        client = self.stack.client()
-        row = offset
-        while not self.stopping.is_set():
-            row = (row + 1) % len(self.expected.features)
-            try:
-                status, _, body = client.request("POST", self.path,
-                                                 json.dumps({"features": self.expected.features[row]}), JSON)
-                wrong = status != 200 or json.loads(body)["prediction"] != self.expected.labels[row]
-                if wrong:
-                    self.failures.append((status, body[:200]))
-            except (OSError, ValueError, KeyError) as error:
-                self.failures.append(repr(error))
-            with self.lock:
-                self.answered += 1
-        client.close()
-
-    def wait_for(self, answers):
-        target = self.answered + answers
-        limit = time.monotonic() + 60
-        while self.answered < target and time.monotonic() < limit:
-            time.sleep(0.01)
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
+    def ask(self, client, number):
+        row = number % len(self.expected.features)
+        status, _, body = client.request("POST", self.path, json.dumps({"features": self.expected.features[row]}), JSON)
+        right = status == 200 and json.loads(body)["prediction"] == self.expected.labels[row]
+        return None if right else (status, body[:200])
 
 
 class Death(unittest.TestCase):
     def test_workers_killed_under_load(self):
-        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", CONNECTIONS) as load:
+        with Stack(web="nginx") as stack, Rows(stack, "cancer-logistic", CONNECTIONS) as load:
             for _ in range(KILLS):
                 load.wait_for(100)
                 victim = stack.pids("worker.cancer-logistic.1")[0]
@@ -79,7 +45,7 @@ class Death(unittest.TestCase):
             self.assertGreater(load.answered, KILLS * 100)
 
     def test_broker_killed_under_load(self):
-        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:
+        with Stack(web="nginx") as stack, Rows(stack, "cancer-logistic", 4) as load:
             for _ in range(3):
                 load.wait_for(100)
                 victim = stack.pids("broker")[0]
@@ -91,7 +57,7 @@ class Death(unittest.TestCase):
 
     def test_broker_restarted_under_load(self):
         """SIGTERM: what it refuses while it finishes is kept by the frontends for the next broker."""
-        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:
+        with Stack(web="nginx") as stack, Rows(stack, "cancer-logistic", 4) as load:
             for _ in range(3):
                 load.wait_for(100)
                 victim = stack.kill("broker", signal.SIGTERM)
@@ -142,7 +108,7 @@ class Death(unittest.TestCase):
 
     def test_frontend_restarted_under_load(self):
         """SIGTERM: what is under way is finished, new connections wait in the backlog; gone within the drain time."""
-        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:
+        with Stack(web="nginx") as stack, Rows(stack, "cancer-logistic", 4) as load:
             for _ in range(3):
                 load.wait_for(100)
                 victim = stack.pids("frontend.1")[0]
@@ -153,7 +119,7 @@ class Death(unittest.TestCase):
             self.assertEqual(load.failures, [])
 
     def test_collector_killed(self):
-        with Stack(web="nginx") as stack, Load(stack, "cancer-logistic", 4) as load:
+        with Stack(web="nginx") as stack, Rows(stack, "cancer-logistic", 4) as load:
             load.wait_for(100)
             victim = stack.pids("collector")[0]
             os.kill(victim, signal.SIGKILL)

@@ -11,7 +11,6 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 import unittest
 
 import msgpack
@@ -20,9 +19,9 @@ import zmq
 import zmq.auth
 from sklearn.linear_model import LinearRegression
 
+from load import JSON, Load
 from stack import BIN, PATIENCE, ROOT, Stack, free_port
 
-JSON = {"Content-Type": "application/json"}
 PREDICT = "/api/v1/models/sum/predict"
 PYTHON_WORKER = ROOT / "worker/python/outrigger_worker.py"
 DELAY = -1001
@@ -31,41 +30,13 @@ NULL_GREETING = b"\xff" + bytes(8) + b"\x7f\x03\0NULL" + bytes(48)     # ZMTP 3.
 REQUEST, PONG, REPLY = 1, 18, 16
 
 
-class Load:
-    """Clients that ask without a pause until they are told to stop; what was not answered right is in `failures`."""
+class Numbers(Load):
+    """Numbers, one after the other."""
 
-    def __init__(self, stack, connections=4):
-        self.stack, self.failures, self.answered = stack, [], 0
-        self.stopping, self.lock = threading.Event(), threading.Lock()
-        self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(connections)]
-
-    def run(self, number):
-        client = self.stack.client()
-        while not self.stopping.is_set():
-            number += 1
-            try:
-                status, _, body = client.request("POST", PREDICT, json.dumps({"features": [number % 1000, 1]}), JSON)
-                if status != 200 or json.loads(body)["prediction"] != number % 1000 + 1:
-                    self.failures.append((status, body[:200]))
-            except (OSError, ValueError, KeyError) as error:
-                self.failures.append(repr(error))
-            with self.lock:
-                self.answered += 1
-        client.close()
-
-    def wait_for(self, answers):
-        target = self.answered + answers
-        self.stack.wait(lambda: self.answered >= target, f"{answers} more answers did not come")
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
+    def ask(self, client, number):
+        status, _, body = client.request("POST", PREDICT, json.dumps({"features": [number % 1000, 1]}), JSON)
+        right = status == 200 and json.loads(body)["prediction"] == number % 1000 + 1
+        return None if right else (status, body[:200])
 
 
 class Network(threading.Thread):
@@ -302,7 +273,7 @@ class External(unittest.TestCase):
             self.assertEqual(worker.wait(PATIENCE), 0)
 
     def test_strangers_are_refused_and_counted_and_harm_nobody(self):
-        with self.stack(collector__interval_ms=100) as stack, Load(stack) as load:
+        with self.stack(collector__interval_ms=100) as stack, Numbers(stack, connections=4) as load:
             load.wait_for(50)
             self.worker("stranger")
             self.worker("host7", server=self.directory / "stranger.key")
@@ -382,7 +353,7 @@ class External(unittest.TestCase):
     # ---- what happens to them ----
 
     def test_a_worker_by_hand_is_killed_under_load(self):
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Numbers(stack, connections=4) as load:
             for _ in range(5):
                 worker = self.worker()
                 self.wait_for_worker(stack, worker.pid)
@@ -396,7 +367,7 @@ class External(unittest.TestCase):
 
     def test_a_worker_by_hand_is_stopped_under_load(self):
         """Silent for three heartbeats, it is given up; nobody here ends it, and when it goes on it serves again."""
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Numbers(stack, connections=4) as load:
             worker = self.worker()
             self.wait_for_worker(stack, worker.pid)
             load.wait_for(50)
@@ -411,7 +382,7 @@ class External(unittest.TestCase):
             self.assertIsNone(worker.poll())
 
     def test_the_broker_is_killed_and_started_again_under_load(self):
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Numbers(stack, connections=4) as load:
             worker = self.worker()
             for number in (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1):
                 self.wait_for_worker(stack, worker.pid)
@@ -427,7 +398,7 @@ class External(unittest.TestCase):
         """Both ends look open for ever: each finds out by itself, and the worker comes back over new connections."""
         network = Network(self.port)
         self.addCleanup(network.end)
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Numbers(stack, connections=4) as load:
             worker = self.worker(port=network.port)
             for _ in range(2):
                 self.wait_for_worker(stack, worker.pid)

@@ -4,48 +4,16 @@ import pathlib
 import re
 import shutil
 import tempfile
-import threading
 import unittest
 
+from load import JSON, ROW, Sums
 from stack import Stack
 
-JSON = {"Content-Type": "application/json"}
-ROW = [1.0, 2.0, 3.0, 4.0]
 GOOD = {"requests": [{"features": ROW, "expected": {"prediction": 10.0}},
                      {"instances": [ROW, [0, 0, 0, 0.5]], "expected": {"predictions": [10, 0.5]}}]}
 BAD = {"requests": [GOOD["requests"][0], {"features": ROW, "expected": {"prediction": 11.0}}]}
 FAULT = "requests[1]: prediction[0][0]: expected 11.0, got 10.0 (tolerance 0.000111)"
 FAR = {"supervisor.restart_max_ms": "3600000"}  # nothing is tried again while a test looks
-
-
-class Load:
-    """A client that asks without end; the versions that answered, and what failed."""
-
-    def __init__(self, stack):
-        self.client, self.versions, self.failures = stack.client(), [], []
-        self.stopping = threading.Event()
-        self.thread = threading.Thread(target=self.run)
-
-    def run(self):
-        while not self.stopping.is_set():
-            try:
-                status, _, body = self.client.request("POST", "/api/v1/models/sum/predict",
-                                                      json.dumps({"features": ROW}), JSON)
-                if status == 200:
-                    self.versions.append(json.loads(body)["model_version"])
-                else:
-                    self.failures.append((status, body))
-            except OSError as error:
-                self.failures.append(repr(error))
-        self.client.close()
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.thread.join()
 
 
 class Golden(unittest.TestCase):
@@ -80,7 +48,7 @@ class Golden(unittest.TestCase):
                          re.escape(name) + r" does not start\. Its last words:\n(    .*\n)*    .*" + re.escape(words))
 
     def test_a_version_that_answers_otherwise_never_serves(self):
-        with Stack(web="nginx", models=self.repository, settings=FAR) as stack, Load(stack) as load:
+        with Stack(web="nginx", models=self.repository, settings=FAR) as stack, Sums(stack, connections=1) as load:
             self.write("2", BAD)
             self.reload(stack)
             stack.wait(lambda: self.failed(stack, "worker.sum.2.1"), "version 2 is not called failed")

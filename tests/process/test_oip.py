@@ -7,12 +7,12 @@ import pathlib
 import shutil
 import signal
 import tempfile
-import threading
 import unittest
 import zlib
 
 import identity_model
 from expectations import held_out
+from load import at_once
 from stack import REPOSITORY, Stack, web_servers
 
 MODEL = "cancer-logistic"
@@ -190,11 +190,7 @@ class Oip(unittest.TestCase):
 
             def load():
                 answers.append(stack.client().request("POST", "/v2/repository/models/several/load")[0])
-            threads = [threading.Thread(target=load) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            at_once(8, load)
             self.assertEqual(answers, [200] * 8)
             stack.kill_supervisor()
             stack.wait(lambda: stack.request("POST", "/v2/repository/models/several/load")[0] == 200, "not back")
@@ -219,11 +215,7 @@ class Oip(unittest.TestCase):
                 for _ in range(10):
                     answer = self.json(stack, "GET", f"/v2/models/{MODEL}/stats")
                     seen.append(answer["model_stats"][0]["inference_count"])
-            threads = [threading.Thread(target=ask) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            at_once(8, ask)
             self.assertEqual(seen, [12] * 80)
             entry, = self.json(stack, "GET", "/v2/models/stats")["model_stats"]
             self.assertEqual([(size["batch_size"], size["compute_infer"]["count"]) for size in entry["batch_stats"]], [(3, 4)])

@@ -14,9 +14,9 @@ import threading
 import unittest
 import unittest.mock
 
+from load import JSON, at_once
 from stack import SANITIZED, Stack
 
-JSON = {"Content-Type": "application/json"}
 PREDICT = "/api/v1/models/sum/predict"
 REQUESTS = int(os.environ.get("POISON_REQUESTS", "300" if SANITIZED else "2000"))
 CONNECTIONS = 64
@@ -59,11 +59,7 @@ class Crowd:
         client.close()
 
     def ask_all(self):
-        threads = [threading.Thread(target=self.run) for _ in range(CONNECTIONS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(CONNECTIONS, self.run)
         return self.answers
 
 

@@ -1,20 +1,16 @@
 """Processes are replaced under load: by the operator's word, by their age, by a supervisor that came back."""
 import contextlib
-import json
 import os
 import pathlib
 import shutil
 import signal
 import socket
 import tempfile
-import threading
 import unittest
 
+from load import Sums
 from stack import Stack, alive, web_servers
 
-JSON = {"Content-Type": "application/json"}
-ROW = [1.0, 2.0, 3.0, 4.0]
-CONNECTIONS = 8
 SUCCESSIONS = "outrigger_process_successions_total"
 
 
@@ -24,41 +20,6 @@ def write_model(repository, name, version="1", text="", configuration=None):
     (directory / "model.echo").write_text(f"features = 4;\n{text}\n")
     if configuration is not None:
         (repository / name / "model.conf").write_text(configuration)
-
-
-class Load:
-    """Clients that ask without end, each over its own connection, and keep what failed."""
-
-    def __init__(self, stack, model="sum", connections=CONNECTIONS, row=ROW):
-        self.stack, self.path, self.row = stack, f"/api/v1/models/{model}/predict", row
-        self.failures, self.answered, self.stopping = [], 0, threading.Event()
-        self.threads = [threading.Thread(target=self.run) for _ in range(connections)]
-
-    def run(self):
-        client = self.stack.client()
-        while not self.stopping.is_set():
-            try:
-                status, _, body = client.request("POST", self.path, json.dumps({"features": self.row}), JSON)
-                if status != 200 or json.loads(body)["prediction"] != sum(self.row):
-                    self.failures.append((status, body[:300]))
-            except OSError as error:
-                self.failures.append(repr(error))
-            self.answered += 1
-        client.close()
-
-    def wait_for(self, answers):
-        target = self.answered + answers
-        self.stack.wait(lambda: self.answered >= target, "the load does not go on")
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
 
 
 class Restart(unittest.TestCase):
@@ -98,7 +59,7 @@ class Restart(unittest.TestCase):
 
     def test_each_kind_under_load(self):
         for web in [web for web in web_servers() if web in ("nginx", "apache")]:
-            with self.subTest(web=web), self.stack(web, frontend__processes="2") as stack, Load(stack) as load:
+            with self.subTest(web=web), self.stack(web, frontend__processes="2") as stack, Sums(stack) as load:
                 for what, kind in (("workers", "worker"), ("frontends", "frontend"), ("broker", "broker"),
                                    ("collector", "collector")):
                     load.wait_for(200)
@@ -118,7 +79,7 @@ class Restart(unittest.TestCase):
                 self.assertEqual(load.failures, [])
 
     def test_all_of_them_twice(self):
-        with self.stack(frontend__processes="2") as stack, Load(stack) as load:
+        with self.stack(frontend__processes="2") as stack, Sums(stack) as load:
             for _ in range(2):
                 before = stack.pids()
                 self.restart(stack, "all")
@@ -136,7 +97,7 @@ class Restart(unittest.TestCase):
 
     def test_workers_of_one_model(self):
         write_model(self.repository, "other")
-        with self.stack() as stack, Load(stack, "other") as load:
+        with self.stack() as stack, Sums(stack, "other") as load:
             before = stack.pids("worker.sum")
             self.restart(stack, "workers", "--model", "other")
             self.assertEqual(stack.pids("worker.sum"), before)
@@ -147,7 +108,7 @@ class Restart(unittest.TestCase):
         """The old worker and the old frontend have more to do than the time that a process has to stop."""
         write_model(self.repository, "slow", configuration="idempotent = false;")
         with self.stack(supervisor__stop_timeout_ms="100") as stack:
-            with Load(stack, "slow", 2, [-1001.0, 2500.0, 0.0, 0.0]) as load:
+            with Sums(stack, "slow", 2, [-1001.0, 2500.0, 0.0, 0.0]) as load:
                 for what in ("workers", "frontends", "broker"):
                     stack.wait(lambda: any(worker["in_flight"] for worker in self.workers(stack)), "no load")
                     self.restart(stack, what)
@@ -160,7 +121,7 @@ class Restart(unittest.TestCase):
     def test_what_is_not_idempotent_is_computed_once(self):
         write_model(self.repository, "once", configuration="idempotent = false;")
         with self.stack(collector__interval_ms="100") as stack:
-            with Load(stack, "once", row=[-1001.0, 3.0, 0.0, 0.0]) as load:
+            with Sums(stack, "once", row=[-1001.0, 3.0, 0.0, 0.0]) as load:
                 for what in ("workers", "broker", "workers", "broker"):
                     load.wait_for(50)
                     self.restart(stack, what)
@@ -203,7 +164,7 @@ class Restart(unittest.TestCase):
 
     def test_a_successor_that_does_not_start(self):
         """The old ones stay, the reason is told, and nothing is left of the attempt."""
-        with self.stack(supervisor__watch="false") as stack, Load(stack) as load:
+        with self.stack(supervisor__watch="false") as stack, Sums(stack) as load:
             before = stack.pids()
             names = sorted(process["name"] for process in stack.status()["processes"])
             write_model(self.repository, "sum", text='start = "fail";')
@@ -220,7 +181,7 @@ class Restart(unittest.TestCase):
 
     def test_deaths_in_the_middle(self):
         """The old ones and the new ones are killed while they are replaced."""
-        with self.stack(frontend__processes="2") as stack, Load(stack) as load:
+        with self.stack(frontend__processes="2") as stack, Sums(stack) as load:
             for _ in range(4):
                 stack.control("supervisor.sock", {"command": "restart", "what": "workers"})
                 for _ in range(3):
@@ -239,7 +200,7 @@ class Restart(unittest.TestCase):
 
     def test_workers_are_recycled_by_requests(self):
         write_model(self.repository, "sum", configuration="instances = 2; limits: { max_requests = 300; };")
-        with self.stack(collector__interval_ms="100") as stack, Load(stack) as load:
+        with self.stack(collector__interval_ms="100") as stack, Sums(stack) as load:
             recycled = lambda: stack.status()["successions"].get("worker", {}).get("max_requests", 0)
             stack.wait(lambda: recycled() >= 4, "they are not recycled")
             load.stopping.set()
@@ -249,7 +210,7 @@ class Restart(unittest.TestCase):
             stack.wait(lambda: self.series(stack, SUCCESSIONS, cause="max_requests") >= 4, "not counted")
 
     def test_frontends_are_recycled_by_requests(self):
-        with self.stack(frontend__processes="2", frontend__max_requests="300") as stack, Load(stack) as load:
+        with self.stack(frontend__processes="2", frontend__max_requests="300") as stack, Sums(stack) as load:
             stack.wait(lambda: stack.status()["successions"].get("frontend", {}).get("max_requests", 0) >= 4,
                        "they are not recycled")
             load.stopping.set()
@@ -257,7 +218,7 @@ class Restart(unittest.TestCase):
 
     def test_workers_are_recycled_by_memory(self):
         """A limit that every worker is above: each goes, but not before it has lived for a while."""
-        with self.stack(worker__max_rss_mb="1") as stack, Load(stack, connections=2) as load:
+        with self.stack(worker__max_rss_mb="1") as stack, Sums(stack, connections=2) as load:
             stack.wait(lambda: stack.status()["successions"].get("worker", {}).get("max_rss", 0) >= 2,
                        "they are not recycled")
             load.stopping.set()
@@ -270,7 +231,7 @@ class Restart(unittest.TestCase):
         stack.supervisor.wait()
 
     def test_it_adopts_what_it_finds(self):
-        with self.stack(frontend__processes="2") as stack, Load(stack) as load:
+        with self.stack(frontend__processes="2") as stack, Sums(stack) as load:
             old = sorted(stack.pids())
             for _ in range(3):
                 self.kill_supervisor(stack)
@@ -293,7 +254,7 @@ class Restart(unittest.TestCase):
             self.assertEqual(load.failures, [])
 
     def test_it_replaces_what_died_meanwhile(self):
-        with self.stack(frontend__processes="2") as stack, Load(stack) as load:
+        with self.stack(frontend__processes="2") as stack, Sums(stack) as load:
             worker, frontend = stack.pids("worker.sum.1.1")[0], stack.pids("frontend.1")[0]
             self.kill_supervisor(stack)
             os.kill(worker, signal.SIGKILL)
@@ -308,7 +269,7 @@ class Restart(unittest.TestCase):
 
     def test_it_replaces_what_was_started_otherwise(self):
         """Other options: the old ones serve until the new ones are there."""
-        with self.stack(frontend__processes="2") as stack, Load(stack) as load:
+        with self.stack(frontend__processes="2") as stack, Sums(stack) as load:
             old = stack.pids()
             self.kill_supervisor(stack)
             stack.settings["frontend.max_rows"] = "99999"
@@ -363,7 +324,7 @@ class Restart(unittest.TestCase):
 
     def test_it_dies_in_a_roll(self):
         """The roll is not finished by the next supervisor, but there are as many of each as there shall be."""
-        with self.stack(frontend__processes="2") as stack, Load(stack) as load:
+        with self.stack(frontend__processes="2") as stack, Sums(stack) as load:
             for _ in range(5):
                 stack.wait(lambda: stack.control("supervisor.sock", {"command": "restart", "what": "all"})["ok"],
                            "no restart")

@@ -7,13 +7,11 @@ import re
 import shutil
 import socket
 import tempfile
-import threading
 import unittest
 
+from load import JSON, ROW, Load
 from stack import Stack, web_servers
 
-JSON = {"Content-Type": "application/json"}
-ROW = [1.0, 2.0, 3.0, 4.0]
 CONFIGURATION = 'version = "1"; batching = { max_batch_rows = 1; };'
 STEPS = ["--steps", "20,50,100", "--every", "1s", "--min-requests", "50"]
 
@@ -24,31 +22,19 @@ def write_model(repository, version, text=""):
     (directory / "model.echo").write_text(f"features = 4;\n{text}\n")
 
 
-class Load:
-    """Clients that ask without end, each over its own connection, and count which version said what."""
+class Counted(Load):
+    """Counts which version said what."""
 
     def __init__(self, stack, connections=8):
-        self.stack = stack
-        self.answers, self.wrong, self.lock = collections.Counter(), [], threading.Lock()
-        self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self.run) for _ in range(connections)]
+        super().__init__(stack, connections)
+        self.answers = collections.Counter()
 
-    def run(self):
-        client = self.stack.client()
-        while not self.stopping.is_set():
-            try:
-                status, _, body = client.request("POST", "/api/v1/models/sum/predict", json.dumps({"features": ROW}),
-                                                 JSON)
-                answer = json.loads(body)
-                right = status != 200 or answer["prediction"] == sum(ROW)
-                key = (status, answer.get("model_version"))
-            except (OSError, ValueError) as error:
-                key, right, body = "broken", False, repr(error)
-            with self.lock:
-                self.answers[key] += 1
-                if not right:
-                    self.wrong.append(body)
-        client.close()
+    def ask(self, client, number):
+        status, _, body = client.request("POST", "/api/v1/models/sum/predict", json.dumps({"features": ROW}), JSON)
+        answer = json.loads(body)
+        with self.lock:
+            self.answers[status, answer.get("model_version")] += 1
+        return None if status != 200 or answer["prediction"] == sum(ROW) else body
 
     def forget(self):
         with self.lock:
@@ -56,25 +42,11 @@ class Load:
 
     def statuses(self):
         with self.lock:
-            return {key[0] for key in self.answers}
+            return {status for status, _ in self.answers} | ({"broken"} if self.failures else set())
 
     def versions(self):
         with self.lock:
-            return {key[1] for key in self.answers if key[0] == 200}
-
-    def wait_for(self, answers):
-        target = sum(self.answers.values()) + answers
-        self.stack.wait(lambda: sum(self.answers.values()) >= target, "the load does not go on")
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
+            return {version for status, version in self.answers if status == 200}
 
 
 class Rollout(unittest.TestCase):
@@ -124,7 +96,7 @@ class Rollout(unittest.TestCase):
 
     def test_a_good_version_takes_over_without_a_failed_request(self):
         for web in web_servers():
-            with self.subTest(web=web), self.stack(web) as stack, Load(stack) as load:
+            with self.subTest(web=web), self.stack(web) as stack, Counted(stack) as load:
                 last = self.roll_out(stack, *STEPS, "--max-p99", "20s", good=True)
                 self.tell(f"a good one behind {web}", last)
                 self.assertEqual(last["state"], "done")
@@ -137,7 +109,7 @@ class Rollout(unittest.TestCase):
                 self.assertLessEqual(load.versions(), {"1", "2"})
                 stack.wait(lambda: (load.forget(), load.wait_for(50), load.versions() == {"2"})[2],
                            "version 1 still answers")
-                self.assertEqual(load.wrong, [])
+                self.assertEqual(load.failures, [])
                 stack.wait(lambda: self.decisions(stack)["done"] == 1, "the collector does not tell of it")
                 self.assertEqual(self.decisions(stack)["step"], 3)
                 acts = [(line.get("uid"), line["act"], line.get("decision")) for line in self.audit(stack)]
@@ -146,7 +118,7 @@ class Rollout(unittest.TestCase):
                                  ["begin", "step", "advance", "step", "advance", "step", "promote", "done"])
 
     def test_one_that_errs_goes_back(self):
-        with self.stack(candidate="fail_every = 20;") as stack, Load(stack) as load:
+        with self.stack(candidate="fail_every = 20;") as stack, Counted(stack) as load:
             last = self.roll_out(stack, "--every", "10m", "--max-error-rate", "0.1%", good=False)
             self.tell("one that errs 5 % of the time", last)
             self.assertEqual(last["state"], "rolled back")
@@ -166,7 +138,7 @@ class Rollout(unittest.TestCase):
 
     def test_one_that_is_slow_goes_back(self):
         with self.stack(stable="call_us = 10000;", candidate="call_us = 50000;") as stack, \
-             Load(stack, connections=2) as load:
+             Counted(stack, connections=2) as load:
             last = self.roll_out(stack, "--steps", "30,100", "--every", "10m", good=False)
             self.tell("one that is 5 times as slow", last)
             self.assertEqual(last["state"], "rolled back")
@@ -179,7 +151,7 @@ class Rollout(unittest.TestCase):
             self.assertEqual(last["state"], "rolled back")
 
     def test_supervisor_and_broker_may_die_in_the_middle(self):
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Counted(stack) as load:
             done = stack.outrigger("rollout", "sum", "2", "--steps", "20,50", "--every", "4s", "--min-requests", "200")
             self.assertEqual(done.returncode, 0, done)
             stack.wait(lambda: self.status(stack)["candidate"]["requests"] > 20, "nothing is counted")
@@ -194,11 +166,11 @@ class Rollout(unittest.TestCase):
             self.tell("killed twice, and the broker once", last)
             self.assertEqual(last["state"], "done", last)
             self.assertEqual(self.route(stack), ("2", "model.conf", []))
-            self.assertEqual(load.wrong, [])
+            self.assertEqual(load.failures, [])
             stack.wait(stack.serves, "not everything runs")
 
     def test_a_version_that_does_not_start_moves_nothing(self):
-        with self.stack(candidate='start = "fail";') as stack, Load(stack) as load:
+        with self.stack(candidate='start = "fail";') as stack, Counted(stack) as load:
             last = self.roll_out(stack, *STEPS, good=False)
             self.tell("one that does not start", last)
             self.assertEqual(last["state"], "failed")
@@ -210,7 +182,7 @@ class Rollout(unittest.TestCase):
     def test_the_highest_version_does_not_come_back_by_itself(self):
         """Without a version named the highest one takes the traffic: a roll-out pins what it began with."""
         with self.stack(stable="fail_every = 20;", configuration="batching = { max_batch_rows = 1; };") as stack, \
-             Load(stack) as load:
+             Counted(stack) as load:
             self.assertEqual(self.route(stack), ("2", "model.conf", []))
             done = stack.outrigger("rollout", "sum", "1", "--every", "10m", "--max-error-rate", "0.1%", "--wait", "100s")
             self.assertEqual((done.returncode, self.status(stack)["state"]), (1, "rolled back"), done)
@@ -219,7 +191,7 @@ class Rollout(unittest.TestCase):
             self.assertEqual(load.statuses(), {200, 500})
 
     def test_the_operator_may_interfere(self):
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Counted(stack) as load:
             def outrigger(*words, status=0):
                 done = stack.outrigger("rollout", *words)
                 self.assertEqual(done.returncode, status, done)

@@ -10,8 +10,9 @@ import threading
 import unittest
 
 import test_versions
+from load import JSON, ROW, Sums, at_once
 from stack import SANITIZED
-from test_versions import JSON, ROW, Load, write_version
+from test_versions import write_version
 
 SLOW = "call_us = 20000;"
 MEMORY, COMPUTE = -1007, -1008  # backend_echo: MiB, and milliseconds
@@ -81,7 +82,7 @@ class Scaling(unittest.TestCase):
 
 class ByTheOperator(Scaling):
     def test_up_and_down_under_load(self):
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Sums(stack) as load:
             load.wait_for(100)
             for count in (8, 1):
                 progress = self.scale(stack, instances=count)
@@ -170,11 +171,7 @@ class ToZero(Scaling):
                 answers.append(client.request("POST", "/api/v1/models/sum/predict",
                                               json.dumps({"features": ROW}), JSON)[0])
                 client.close()
-            threads = [threading.Thread(target=ask) for _ in range(16)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            at_once(16, ask)
             self.assertEqual(answers, [200] * 16)
 
     def test_the_operator_says_zero(self):
@@ -189,7 +186,7 @@ class ToZero(Scaling):
     def test_nobody_fails_while_it_comes_and_goes(self):
         with self.stack() as stack:
             for _ in range(4):
-                with Load(stack, connections=4) as load:
+                with Sums(stack, connections=4) as load:
                     load.wait_for(50)
                     load.stopping.set()
                     self.assertEqual(load.failures, [])
@@ -231,7 +228,7 @@ class ByTheLoad(Scaling):
         self.configure("scaling = { min = 1; max = 3; down_after_s = 1; }; batching = { max_batch_rows = 1; };")
         with self.stack(supervisor__scale_every_ms="100", supervisor__scale_cores="8") as stack:
             self.assertEqual(len(stack.pids("worker.sum")), 1)
-            with Load(stack) as load:
+            with Sums(stack) as load:
                 self.wait_for_workers(stack, 3)
                 stack.kill_supervisor()
                 load.wait_for(50)
@@ -245,7 +242,7 @@ class ByTheLoad(Scaling):
         write_version(self.repository, "sum", "1", SLOW)
         self.configure("scaling = { min = 1; max = 8; }; batching = { max_batch_rows = 1; };")
         with self.stack(supervisor__scale_every_ms="100", supervisor__scale_cores="2") as stack:
-            with Load(stack) as load:
+            with Sums(stack) as load:
                 self.wait_for_workers(stack, 2)
                 load.wait_for(400)
                 load.stopping.set()

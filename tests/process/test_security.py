@@ -20,13 +20,13 @@ import unittest
 from cryptography.hazmat.primitives import serialization
 
 from expectations import held_out
+from load import JSON, at_once
 from stack import BIN, PATIENCE, ROOT, SANITIZED, Stack
 from test_tokens import AUDIENCE, EC, ISSUER, OTHER_RSA, RSA, Server, b64, claims, jwk, sign
 
 ROW = held_out("cancer-logistic").features[0]
 GOOD = json.dumps({"features": ROW}).encode()
 PREDICT = "/api/v1/models/cancer-logistic/predict"
-JSON = {"Content-Type": "application/json"}
 TABLE = []
 MIB = 1 << 20
 
@@ -468,11 +468,7 @@ class Busy(Lines):
             client = self.stack.client()
             answers.append(client.request("POST", self.sum, body, self.headers)[:2])
             client.close()
-        threads = [threading.Thread(target=ask) for _ in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(16, ask)
         refused = [int(answer["retry-after"]) for status, answer in answers if status == 503]
         self.assertEqual({status for status, _ in answers}, {200, 503})
         self.assertTrue(all(seconds >= 1 for seconds in refused))

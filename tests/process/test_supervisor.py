@@ -7,13 +7,11 @@ import signal
 import stat
 import subprocess
 import tempfile
-import threading
 import unittest
 
+from load import JSON, ROW, Sums
 from stack import BIN, ROOT, Stack, alive
 
-JSON = {"Content-Type": "application/json"}
-ROW = [1.0, 2.0, 3.0, 4.0]
 PYTHON_MODEL = """
 class Model:
     features = 4
@@ -31,37 +29,6 @@ def write_model(repository, name, version="1", start="", configuration=None, fil
     (directory / file).write_text(text)
     if configuration is not None:
         (repository / name / "model.conf").write_text(configuration)
-
-
-class Load(threading.Thread):
-    """Asks without end, over one connection, and keeps what failed."""
-
-    def __init__(self, stack, model):
-        super().__init__()
-        self.stack, self.path = stack, f"/api/v1/models/{model}/predict"
-        self.failures, self.versions, self.stopping = [], [], threading.Event()
-
-    def run(self):
-        client = self.stack.client()
-        while not self.stopping.is_set():
-            try:
-                status, _, body = client.request("POST", self.path, json.dumps({"features": ROW}), JSON)
-                answer = json.loads(body) if status == 200 else {}
-                if answer.get("prediction") == sum(ROW):
-                    self.versions.append(answer["model_version"])
-                else:
-                    self.failures.append((status, body[:300]))
-            except (OSError, ValueError) as error:
-                self.failures.append(repr(error))
-        client.close()
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        self.join()
 
 
 class Supervisor(unittest.TestCase):
@@ -204,7 +171,7 @@ class Supervisor(unittest.TestCase):
             file.write_text("frontend: { processes = 1; };\n")
             stack = self.stack()
             stack.arguments = lambda: ["-c", str(file)] + Stack.arguments(stack)
-            with stack, Load(stack, "sum") as load:
+            with stack, Sums(stack, connections=1) as load:
                 for count in (3, 1, 2):
                     file.write_text("frontend: { processes = %d; };\n" % count)
                     self.assertEqual(self.reload(stack), {"ok": True})
@@ -245,22 +212,21 @@ class Supervisor(unittest.TestCase):
     def test_versions_change_under_load(self):
         """New beside old, the route moves, the old ones go: nobody notices, and no old answer comes after a new one."""
         write_model(self.repository, "sum", configuration="instances = 2; keep_previous = false;")
-        with self.stack() as stack, Load(stack, "sum") as load:
+        with self.stack() as stack, Sums(stack, connections=1) as load:
             for version in ("2", "3", "10"):
                 write_model(self.repository, "sum", version)
                 self.reload(stack)
                 stack.wait(lambda version=version: self.versions(stack) == [version] * 2, f"no version {version} alone")
                 self.assertEqual(self.predict(stack)[1]["model_version"], version)
                 stack.wait(lambda version=version: load.versions[-1:] == [version], f"no answer of {version} under load")
-            load.stopping.set()
-            load.join()
+            load.end()
             self.assertEqual(load.failures, [])
             order = [version for index, version in enumerate(load.versions)
                      if index == 0 or load.versions[index - 1] != version]
             self.assertEqual(order, ["1", "2", "3", "10"])
 
     def test_a_bad_version_does_not_replace_a_good_one(self):
-        with self.stack() as stack, Load(stack, "sum") as load:
+        with self.stack() as stack, Sums(stack, connections=1) as load:
             write_model(self.repository, "sum", "2", start='start = "crash";')
             self.assertEqual(self.reload(stack), {"ok": True})
             stack.wait(lambda: (stack.process("worker.sum.2.1") or {}).get("state") == "waiting",
@@ -269,8 +235,7 @@ class Supervisor(unittest.TestCase):
             shutil.rmtree(self.repository / "sum" / "2")  # rolled back
             self.assertEqual(self.reload(stack), {"ok": True})
             stack.wait(lambda: self.versions(stack) == ["1"], "version 2 is still tried")
-            load.stopping.set()
-            load.join()
+            load.end()
             self.assertEqual(load.failures, [])
             self.assertEqual(set(load.versions), {"1"})
 
@@ -301,12 +266,11 @@ class Supervisor(unittest.TestCase):
     def test_stopping_under_load_answers_what_was_taken(self):
         """Frontends finish what they have; the web server answers the rest honestly."""
         stack = self.stack()
-        with stack, Load(stack, "sum") as load:
+        with stack, Sums(stack, connections=1) as load:
             stack.wait(lambda: len(load.versions) > 50, "no load")
             stack.supervisor.terminate()
             self.assertEqual(stack.supervisor.wait(60), 0)
-            load.stopping.set()
-            load.join()
+            load.end()
             self.assertEqual({failure[0] for failure in load.failures} - {502, 503}, set(), load.failures[:3])
             stack._nothing_is_left()
             stack._kill_all()

@@ -5,14 +5,11 @@ import os
 import pathlib
 import shutil
 import tempfile
-import threading
 import unittest
 
+from load import JSON, ROW, Sums
 from stack import Stack
 
-JSON = {"Content-Type": "application/json"}
-ROW = [1.0, 2.0, 3.0, 4.0]
-CONNECTIONS = 8
 SWAPS = int(os.environ.get("OUTRIGGER_SWAPS", "10"))
 SETTLE_MS = 300
 
@@ -26,43 +23,6 @@ def write_version(repository, model, version, text="", file="model.echo"):
     (repository / model).mkdir(exist_ok=True)
     shutil.rmtree(repository / model / version, ignore_errors=True)
     aside.rename(repository / model / version)
-
-
-class Load:
-    """Clients that ask without end, each over its own connection, and keep what failed and who answered."""
-
-    def __init__(self, stack, model="sum", connections=CONNECTIONS):
-        self.stack, self.path = stack, f"/api/v1/models/{model}/predict"
-        self.failures, self.versions, self.stopping = [], [], threading.Event()
-        self.threads = [threading.Thread(target=self.run) for _ in range(connections)]
-
-    def run(self):
-        client = self.stack.client()
-        while not self.stopping.is_set():
-            try:
-                status, _, body = client.request("POST", self.path, json.dumps({"features": ROW}), JSON)
-                answer = json.loads(body) if status == 200 else {}
-                if answer.get("prediction") == sum(ROW):
-                    self.versions.append(answer["model_version"])
-                else:
-                    self.failures.append((status, body[:300]))
-            except (OSError, ValueError) as error:
-                self.failures.append(repr(error))
-        client.close()
-
-    def wait_for(self, answers):
-        target = len(self.versions) + answers
-        self.stack.wait(lambda: len(self.versions) >= target or self.failures, "the load does not go on")
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
 
 
 class Versions(unittest.TestCase):
@@ -123,7 +83,7 @@ class Versions(unittest.TestCase):
 
     def test_versions_that_appear_take_the_traffic_under_load(self):
         """Nobody says anything: a folder comes, the traffic moves to it, not one request fails."""
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Sums(stack) as load:
             for version in map(str, range(2, SWAPS + 2)):
                 write_version(self.repository, "sum", version)
                 stack.wait(lambda version=version: load.versions[-1:] == [version] or load.failures,
@@ -152,7 +112,7 @@ class Versions(unittest.TestCase):
             self.assertNotIn("worker.sum.2.1: exit", stack.log.read_text())
 
     def test_a_file_that_is_replaced_is_loaded_again(self):
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Sums(stack) as load:
             before, = stack.pids("worker.sum.1")
             load.wait_for(50)
             fresh = self.repository / "sum" / "1" / ".fresh"
@@ -186,7 +146,7 @@ class Versions(unittest.TestCase):
         """Rubbish, half a file, one that kills whoever reads it, and a model.conf that is wrong: all at once."""
         good = next(path for path in sorted((pathlib.Path(__file__).parent.parent / "models" / "repository")
                                             .glob("*/*/model.onnx"))).read_bytes()
-        with self.stack(supervisor__storm_count="2") as stack, Load(stack) as load:
+        with self.stack(supervisor__storm_count="2") as stack, Sums(stack) as load:
             for name, content in (("rubbish", os.urandom(4096)), ("truncated", good[:len(good) // 2]), ("empty", b"")):
                 directory = self.repository / f".{name}" / "1"
                 directory.mkdir(parents=True)
@@ -216,7 +176,7 @@ class Versions(unittest.TestCase):
     def test_promote_and_roll_back(self):
         for version in ("2", "3"):
             write_version(self.repository, "sum", version)
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Sums(stack) as load:
             stack.wait(lambda: self.answers(stack) == "3", "3 does not serve")
             done = stack.outrigger("promote", "sum", "1")
             self.assertEqual((done.returncode, done.stdout.splitlines()[-1:]), (0, ["promoted"]), done.stderr)
@@ -271,7 +231,7 @@ class Versions(unittest.TestCase):
 
     def test_reload_of_a_model(self):
         self.configure("instances = 2;")
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Sums(stack) as load:
             before = set(stack.pids("worker.sum"))
             self.assertEqual(stack.outrigger("models", "reload", "sum").returncode, 0)
             after = set(stack.pids("worker.sum"))
@@ -284,7 +244,7 @@ class Versions(unittest.TestCase):
         for version in ("2", "3"):
             write_version(self.repository, "sum", version)
         with self.stack() as stack:
-            with Load(stack) as load:
+            with Sums(stack) as load:
                 done = stack.outrigger("route", "sum", "--canary", "2=50", "--shadow", "3=100")
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assertEqual(self.running(stack), {"1": 1, "2": 1, "3": 1})
@@ -310,7 +270,7 @@ class Versions(unittest.TestCase):
         """At whatever moment it dies: the old version or the new one serves, and in the end the new one does."""
         self.configure('version = "1";')
         write_version(self.repository, "sum", "2")
-        with self.stack() as stack, Load(stack) as load:
+        with self.stack() as stack, Sums(stack) as load:
             for index, target in enumerate(("2", "1", "2", "1")):
                 load.wait_for(20)
                 answer = stack.control("supervisor.sock", {"command": "promote", "model": "sum", "version": target})

@@ -4,6 +4,7 @@
 #ifndef OUTRIGGER_BROKER_SCENE_H
 #define OUTRIGGER_BROKER_SCENE_H
 
+#include "admin.h"
 #include "broker.h"
 #include "letters.h"
 #include "repository.h"
@@ -198,6 +199,23 @@ static inline void scene_result(struct end *worker, uint64_t batch, const char *
     }
     struct envelope result = {.verb = VERB_RESULT, .id = batch, .result = {(uint32_t)count, 77, {0}}};
     end_send_all(worker, &result, words, count);
+}
+
+/* Sends a command as the control socket would; the reply as text, freed by the next call. */
+static inline const char *scene_command(const char *line)
+{
+    static char *text;
+    free(text);
+    yyjson_doc *request = yyjson_read(line, strlen(line), 0);
+    ck_assert_ptr_nonnull(request);
+    yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
+    yyjson_mut_doc_set_root(reply, yyjson_mut_obj(reply));
+    yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "ok", true);
+    admin_command(scene_broker, yyjson_doc_get_root(request), reply);
+    text = yyjson_mut_write(reply, 0, NULL);
+    yyjson_mut_doc_free(reply);
+    yyjson_doc_free(request);
+    return text;
 }
 
 #endif

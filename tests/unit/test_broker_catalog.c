@@ -1,6 +1,5 @@
 /* test_broker_catalog: what the real broker tells of itself: the catalog, pongs, its gauges, and the commands
  * of its control socket. SPDX-License-Identifier: MIT */
-#include "admin.h"
 #include "broker_scene.h"
 #include "suite.h"
 #include "unix_socket.h"
@@ -253,23 +252,6 @@ END_TEST
 
 /* ---- commands ---- */
 
-/* Sends a command as the control socket would; the reply as text, freed by the next call. */
-static const char *command(const char *line)
-{
-    static char *text;
-    free(text);
-    yyjson_doc *request = yyjson_read(line, strlen(line), 0);
-    ck_assert_ptr_nonnull(request);
-    yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
-    yyjson_mut_doc_set_root(reply, yyjson_mut_obj(reply));
-    yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "ok", true);
-    admin_command(scene_broker, yyjson_doc_get_root(request), reply);
-    text = yyjson_mut_write(reply, 0, NULL);
-    yyjson_mut_doc_free(reply);
-    yyjson_doc_free(request);
-    return text;
-}
-
 /* Without the figures of the load, which are times. */
 static char *without_load(const char *text)
 {
@@ -284,7 +266,7 @@ START_TEST(status_lists_workers_and_versions)
 {
     scene_start(NULL);
     ck_assert_str_eq(
-        without_load(command("{\"command\":\"status\"}")),
+        without_load(scene_command("{\"command\":\"status\"}")),
         "{\"ok\":true,\"workers\":[],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"state\":"
         "\"loading\",\"stable\":true,\"workers\":0,\"queue_rows\":0,\"queue_requests\":0,"
         "\"in_flight\":0,\"known\":false,\"unmanaged\":0}],\"limits\":{\"any\":false,\"refused\":0}}");
@@ -297,7 +279,7 @@ START_TEST(status_lists_workers_and_versions)
     end_send(asker, &request, "b");
     scene_expect_nothing(asker);
     ck_assert_str_eq(
-        without_load(command("{\"command\":\"status\"}")),
+        without_load(scene_command("{\"command\":\"status\"}")),
         "{\"ok\":true,\"workers\":[{\"model\":\"m\",\"version\":\"1\",\"pid\":11,\"state\":"
         "\"busy\",\"in_flight\":1,\"answered\":0,\"managed\":true}],\"models\":[{\"model\":"
         "\"m\",\"version\":\"1\",\"state\":"
@@ -317,17 +299,17 @@ START_TEST(a_version_that_cannot_start_is_failed_until_it_does)
     struct end *asker = scene_asker();
     scene_ask(asker, 1, "a");
     scene_expect_nothing(asker);
-    ck_assert_str_eq(command(FAILED("false", "exit 1: no file")), "{\"ok\":true,\"known\":true}");
+    ck_assert_str_eq(scene_command(FAILED("false", "exit 1: no file")), "{\"ok\":true,\"known\":true}");
     scene_next(asker, VERB_CATALOG);
     ck_assert(find_entry("m", "1", &entry) && entry.state == CATALOG_LOADING);
     ck_assert(text_is(entry.reason, "exit 1: no file"));
     scene_expect_nothing(asker); /* there is hope: what waits goes on waiting */
-    ck_assert_str_eq(command(FAILED("true", "exit 1: still no file")), "{\"ok\":true,\"known\":true}");
+    ck_assert_str_eq(scene_command(FAILED("true", "exit 1: still no file")), "{\"ok\":true,\"known\":true}");
     scene_next(asker, VERB_CATALOG);
     ck_assert(find_entry("m", "1", &entry) && entry.state == CATALOG_FAILED);
     ck_assert(text_is(entry.reason, "exit 1: still no file"));
     scene_expect_reject(asker, 1, FAILURE_NOT_READY);
-    ck_assert_ptr_nonnull(strstr(command("{\"command\":\"status\"}"),
+    ck_assert_ptr_nonnull(strstr(scene_command("{\"command\":\"status\"}"),
                                  "\"state\":\"failed\",\"reason\":\"exit 1: still no file\""));
     scene_ask(asker, 2, "b");
     scene_expect_reject(asker, 2, FAILURE_NOT_READY); /* at once */
@@ -337,8 +319,8 @@ START_TEST(a_version_that_cannot_start_is_failed_until_it_does)
     WAIT_FOR(end_take_verb(asker, scene_letter, VERB_CATALOG) && find_entry("m", "1", &entry) &&
              entry.state == CATALOG_READY);
     ck_assert_uint_eq(entry.reason.length, 0);
-    command(FAILED("true", "another one")); /* of a version that serves: nothing follows */
-    ck_assert_ptr_null(strstr(command("{\"command\":\"status\"}"), "another one"));
+    scene_command(FAILED("true", "another one")); /* of a version that serves: nothing follows */
+    ck_assert_ptr_null(strstr(scene_command("{\"command\":\"status\"}"), "another one"));
 }
 END_TEST
 
@@ -346,7 +328,7 @@ START_TEST(a_reload_gives_a_failed_version_another_chance)
 {
     scene_start(NULL);
     struct end *asker = scene_asker();
-    command(FAILED("true", "x"));
+    scene_command(FAILED("true", "x"));
     scene_ask(asker, 1, "a");
     scene_expect_reject(asker, 1, FAILURE_NOT_READY);
     broker_reload(scene_broker);
@@ -364,13 +346,15 @@ START_TEST(failures_that_are_told_wrongly_are_refused)
         "{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"1\",\"all\":1,\"reason\":\"x\"}",
         "{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"1\",\"all\":true}"};
     for (size_t i = 0; i < COUNT_OF(wrong); i++)
-        ck_assert_ptr_nonnull(strstr(command(wrong[i]), "\"ok\":false"));
-    ck_assert_str_eq(command("{\"command\":\"worker-failed\",\"model\":\"\",\"version\":\"1\",\"all\":true,"
-                             "\"reason\":\"x\"}"),
-                     "{\"ok\":true,\"known\":false}"); /* not the default model */
-    ck_assert_str_eq(command("{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"9\",\"all\":true,"
-                             "\"reason\":\"x\"}"),
-                     "{\"ok\":true,\"known\":false}");
+        ck_assert_ptr_nonnull(strstr(scene_command(wrong[i]), "\"ok\":false"));
+    ck_assert_str_eq(
+        scene_command("{\"command\":\"worker-failed\",\"model\":\"\",\"version\":\"1\",\"all\":true,"
+                      "\"reason\":\"x\"}"),
+        "{\"ok\":true,\"known\":false}"); /* not the default model */
+    ck_assert_str_eq(
+        scene_command("{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"9\",\"all\":true,"
+                      "\"reason\":\"x\"}"),
+        "{\"ok\":true,\"known\":false}");
 }
 END_TEST
 
@@ -384,7 +368,7 @@ START_TEST(a_long_reason_is_cut_between_characters)
     memcpy(reason + PROTOCOL_TEXT_MAX - 1, "\xc3\xa4", 2);
     reason[sizeof reason - 1] = '\0';
     snprintf(line, sizeof line, FAILED("true", "%s"), reason);
-    command(line);
+    scene_command(line);
     scene_next(asker, VERB_CATALOG);
     ck_assert(find_entry("m", "1", &entry));
     ck_assert_uint_eq(entry.reason.length, PROTOCOL_TEXT_MAX - 1);
@@ -398,11 +382,13 @@ START_TEST(the_supervisor_tells_of_deaths_and_changes)
     struct end *asker = scene_asker(), *first = scene_worker(11);
     scene_ask(asker, 1, "a");
     scene_expect_batch(first, "a");
-    ck_assert_str_eq(command("{\"command\":\"worker-gone\",\"pid\":12}"), "{\"ok\":true,\"known\":false}");
-    ck_assert_str_eq(command("{\"command\":\"worker-gone\",\"pid\":11}"), "{\"ok\":true,\"known\":true}");
+    ck_assert_str_eq(scene_command("{\"command\":\"worker-gone\",\"pid\":12}"),
+                     "{\"ok\":true,\"known\":false}");
+    ck_assert_str_eq(scene_command("{\"command\":\"worker-gone\",\"pid\":11}"),
+                     "{\"ok\":true,\"known\":true}");
     scene_expect_batch(scene_worker(12), "a");
     repository_add("n", "1");
-    ck_assert_str_eq(command("{\"command\":\"reload\"}"), "{\"ok\":true}");
+    ck_assert_str_eq(scene_command("{\"command\":\"reload\"}"), "{\"ok\":true}");
     do
         scene_next(asker, VERB_CATALOG);
     while (!find_entry("n", "1", &entry));
@@ -423,7 +409,7 @@ START_TEST(other_commands_are_refused)
     scene_start(NULL);
     scene_worker(1);
     for (size_t i = 0; i < COUNT_OF(lines); i++)
-        ck_assert_msg(strstr(command(lines[i]), "\"ok\":false") != NULL, "%s", lines[i]);
+        ck_assert_msg(strstr(scene_command(lines[i]), "\"ok\":false") != NULL, "%s", lines[i]);
     SCENE_WAIT_FOR_WORKERS(1);
 }
 END_TEST

@@ -1,6 +1,5 @@
 /* test_broker_routes: routes in the real broker: who answers, what becomes of those who wait when the route
  * changes or a version fails, and that no answer is kept across versions. SPDX-License-Identifier: MIT */
-#include "admin.h"
 #include "broker_scene.h"
 #include "example_fields.h"
 #include "suite.h"
@@ -10,23 +9,6 @@
 #define NO_ARMS "{\"models\":{\"m\":{\"route\":{}}}}"
 
 static struct end *asker;
-
-/* Sends a command as the control socket would; the reply as text, freed by the next call. */
-static const char *command(const char *line)
-{
-    static char *text;
-    free(text);
-    yyjson_doc *request = yyjson_read(line, strlen(line), 0);
-    ck_assert_ptr_nonnull(request);
-    yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
-    yyjson_mut_doc_set_root(reply, yyjson_mut_obj(reply));
-    yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "ok", true);
-    admin_command(scene_broker, yyjson_doc_get_root(request), reply);
-    text = yyjson_mut_write(reply, 0, NULL);
-    yyjson_mut_doc_free(reply);
-    yyjson_doc_free(request);
-    return text;
-}
 
 /* The model m with the versions 1 (stable) and 2. */
 static void start(const char *model_conf)
@@ -48,7 +30,7 @@ static void say(const char *text)
 {
     mkdir(scratch_path(".state"), 0700);
     scratch_file(".state/deployments.json", text);
-    ck_assert_str_eq(command("{\"command\":\"routes\"}"), "{\"ok\":true}");
+    ck_assert_str_eq(scene_command("{\"command\":\"routes\"}"), "{\"ok\":true}");
 }
 
 static void ask_named(uint64_t id, const char *version, const char *payload)
@@ -121,20 +103,20 @@ START_TEST(an_arm_with_other_inputs_gets_nothing)
     struct end *second = worker_that_takes("2", 2, "[{'name': 'a', 'max': 8}]");
     all_go_to(first, second, "1", 1);
     ck_assert_str_eq(
-        command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"2\"}"),
+        scene_command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"2\"}"),
         "{\"ok\":true,\"same\":false,\"how\":\"column a: the maximum differs between version 1 and "
         "version 2\"}");
     struct end *third = worker_that_takes("2", 3, "[{'name': 'a', 'max': 9, 'description': 'x'}]");
     scene_kill(2); /* what the newest worker said holds */
     all_go_to(third, first, "2", 10);
-    ck_assert_str_eq(command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"2\"}"),
+    ck_assert_str_eq(scene_command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"2\"}"),
                      "{\"ok\":true,\"same\":true}");
-    ck_assert_str_eq(command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"77\"}"),
+    ck_assert_str_eq(scene_command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"77\"}"),
                      "{\"ok\":true,\"same\":true}");
     worker_that_takes("1", 4, "[{'name': 'b', 'max': 9}]"); /* the stable version is another now */
     scene_kill(1);
     ck_assert_str_eq(
-        command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"2\"}"),
+        scene_command("{\"command\":\"inputs\",\"model\":\"m\",\"one\":\"1\",\"other\":\"2\"}"),
         "{\"ok\":true,\"same\":false,\"how\":\"column 1 of version 1 is b, that of version 2 a\"}");
 }
 END_TEST
@@ -226,7 +208,7 @@ START_TEST(an_arm_that_cannot_start_gives_back_what_waits)
     struct end *first = worker_of("1", 1);
     ask(1, "a");
     ask_named(2, "2", "b");
-    command(
+    scene_command(
         "{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"2\",\"all\":true,\"reason\":\"x\"}");
     scene_expect_reject(asker, 2, FAILURE_NOT_READY);
     scene_result(first, scene_expect_batch(first, "a"), "A");
@@ -240,10 +222,10 @@ END_TEST
 START_TEST(nothing_waits_for_a_stable_version_that_cannot_start)
 {
     start(ALL);
-    command(
+    scene_command(
         "{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"1\",\"all\":true,\"reason\":\"x\"}");
     ask(1, "a");
-    command(
+    scene_command(
         "{\"command\":\"worker-failed\",\"model\":\"m\",\"version\":\"2\",\"all\":true,\"reason\":\"x\"}");
     scene_expect_reject(asker, 1, FAILURE_NOT_READY);
 }

@@ -1,6 +1,5 @@
 /* test_broker_shadow: copies for a shadow version in the real broker: who gets one and when, what becomes of
  * them, what the collector hears, and that clients never notice. SPDX-License-Identifier: MIT */
-#include "admin.h"
 #include "broker_scene.h"
 #include "observation.h"
 #include "suite.h"

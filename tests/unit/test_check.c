@@ -1,7 +1,7 @@
 /* test_check: `outrigger check` over configurations and repositories made for it, with programs that only
  * pretend. SPDX-License-Identifier: MIT */
+#include "checked.h"
 #include "ctl.h"
-#include "sandbox.h"
 #include "scratch_directory.h"
 #include "signer.h"
 #include "suite.h"
@@ -193,6 +193,45 @@ START_TEST(the_plan_is_json_too)
     expect_said("{\"ok\":false,\"error\":\"the configuration is not good: see errors\",");
     expect_said("\"errors\":[\"default_model: there is no model \\\"none\\\" in ");
     ck_assert_str_eq(complained, "");
+}
+END_TEST
+
+static void note_guard(void *self, const char *part, bool there, const char *what)
+{
+    char *list = self;
+    (void)what;
+    if (there)
+        strcat(strcat(list, part), ",");
+}
+
+START_TEST(what_a_kernel_has_of_the_sandbox_is_told)
+{
+    static const struct {
+        const char *mode, *there;
+        struct sandbox_powers powers;
+    } cases[] = {
+        {"off", "", {.landlock = 6, .seccomp = true}},
+        {"on", "no_new_privs,", {.landlock = 0, .seccomp = false}},
+        {"on", "no_new_privs,seccomp,", {.landlock = 0, .seccomp = true}},
+        /* That a file is cut Landlock knows from version 3 only; before, seccomp keeps it from that. */
+        {"on", "no_new_privs,Landlock 2,", {.landlock = 2, .seccomp = false}},
+        {"on", "no_new_privs,seccomp,Landlock 1,  truncate,", {.landlock = 1, .seccomp = true}},
+        {"log", "no_new_privs,seccomp,Landlock 3,  truncate,", {.landlock = 3, .seccomp = true}},
+        {"on", "no_new_privs,Landlock 3,  truncate,", {.landlock = 3, .seccomp = false}},
+        {"on", "no_new_privs,seccomp,Landlock 4,  truncate,  TCP,", {.landlock = 4, .seccomp = true}},
+        {"on",
+         "no_new_privs,seccomp,Landlock 5,  truncate,  TCP,  devices,",
+         {.landlock = 5, .seccomp = true}},
+        {"on",
+         "no_new_privs,seccomp,Landlock 6,  truncate,  TCP,  devices,  scopes,",
+         {.landlock = 6, .seccomp = true}},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char there[256] = "", mode[8];
+        const struct config config = {.sandbox_mode = strcpy(mode, cases[i].mode)};
+        check_each_guard(&(struct check){.config = &config, .powers = cases[i].powers}, note_guard, there);
+        ck_assert_str_eq(there, cases[i].there);
+    }
 }
 END_TEST
 
@@ -388,6 +427,7 @@ int main(void)
         a_file_is_named_in_two_ways,
         templates_are_printed,
         the_plan_is_json_too,
+        what_a_kernel_has_of_the_sandbox_is_told,
         a_bad_configuration_is_told,
         a_broken_model_is_told_and_the_others_are_shown,
         golden_requests_are_told,

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "figures.h"
 
-#include "admin.h"
 #include "broker_scene.h"
 #include "suite.h"
 
@@ -16,15 +15,9 @@ static void tear_down(void)
 
 static yyjson_val *ask(void)
 {
-    static const char line[] = "{\"command\":\"figures\"}";
-    yyjson_doc *request = yyjson_read(line, sizeof line - 1, 0);
-    yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
-    yyjson_mut_doc_set_root(reply, yyjson_mut_obj(reply));
-    admin_command(scene_broker, yyjson_doc_get_root(request), reply);
+    const char *text = scene_command("{\"command\":\"figures\"}");
     yyjson_doc_free(answer);
-    answer = yyjson_mut_doc_imut_copy(reply, NULL);
-    yyjson_mut_doc_free(reply);
-    yyjson_doc_free(request);
+    answer = yyjson_read(text, strlen(text), 0);
     return yyjson_doc_get_root(answer);
 }
 

@@ -237,6 +237,18 @@ START_TEST(a_full_page_counts_the_rest_as_other)
 }
 END_TEST
 
+/* Of a process that does this alone. */
+static int status_of(int (*what)(void))
+{
+    pid_t pid = fork();
+    ck_assert_int_ne(pid, -1);
+    if (pid == 0)
+        _exit(what());
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
 /* In a process of its own: from then on the file must not grow at all. */
 static int fill_fixed(void)
 {
@@ -254,13 +266,7 @@ static int fill_fixed(void)
 
 START_TEST(a_page_of_a_fixed_size_has_room_for_some_and_does_not_grow)
 {
-    pid_t pid = fork();
-    ck_assert_int_ne(pid, -1);
-    if (pid == 0)
-        _exit(fill_fixed());
-    int status;
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert_int_eq(status, 0);
+    ck_assert_int_eq(status_of(fill_fixed), 0);
 }
 END_TEST
 
@@ -285,14 +291,7 @@ static int fill_small_file_system(void)
 
 START_TEST(a_page_that_finds_no_disk_counts_the_rest_as_other)
 {
-    pid_t pid = fork();
-    ck_assert_int_ne(pid, -1);
-    if (pid == 0)
-        _exit(fill_small_file_system());
-    int status;
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    ck_assert(WIFEXITED(status));
-    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    ck_assert_int_eq(status_of(fill_small_file_system), 0);
 }
 END_TEST
 

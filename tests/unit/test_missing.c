@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "missing.h"
 
-#include "repository.h"
+#include "members_scene.h"
 #include "unix_socket.h"
 
 #include <fcntl.h>
@@ -11,19 +11,9 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
-#define SERVER "#!/bin/sh\necho ready >&3; exec 3>&-; exec sleep 600\n"
-
 /* With the settings below: 2 batches of 100 ms and 3 beats of 50 ms. */
 enum { BOUND_MS = 350, LOOK_MS = 100, WORKERS = 2 };
 
-static struct config *config;
-static struct options options;
-static struct loop *loop;
-static struct metrics *metrics;
-static struct plan *plan;
-static struct fleet_setup setup;
-static struct service_patience patience;
-static struct members members;
 static struct broker_view *view;
 static struct member *broker;
 static struct member *workers[WORKERS];
@@ -69,36 +59,10 @@ static void *speak(void *self)
 
 /* ---- the fleet ---- */
 
-static bool (*awaited)(void);
-
-static void end_of_turn(void *self)
-{
-    (void)self;
-    if (awaited())
-        loop_stop(loop);
-}
-
-static void run_until(bool (*condition)(void))
-{
-    awaited = condition;
-    if (!condition())
-        loop_run(loop);
-}
-
 static bool all_run(void)
 {
     return members_count(&members, ROLE_BROKER, NULL, true) == 1 &&
            members_count(&members, ROLE_WORKER, NULL, true) == WORKERS;
-}
-
-static void was_born(void *self)
-{
-    (void)self;
-}
-
-static void add_program(const char *name, const char *script)
-{
-    ck_assert_int_eq(chmod(scratch_file(name, script), 0700), 0);
 }
 
 static void start(const char *worker_script)
@@ -114,31 +78,9 @@ static void start(const char *worker_script)
 
 static void set_up(void)
 {
-    static char binaries[128];
-    struct config_errors errors = {0};
-    scratch_make();
-    scratch_folder("bin");
-    snprintf(binaries, sizeof binaries, "binary_directory=%s", scratch_path("bin"));
-    repository_add("m", "1");
-    repository_configure("m", "instances = 2; limits: { compute_timeout_ms = 100; };");
-    config = repository_config((const char *const[]){binaries, "worker.heartbeat_ms=50", NULL});
-    const struct deployments nothing = {0};
-    const struct plan_reading reading = {.config = config, .said = &nothing};
-    plan = plan_new(&reading, &errors);
-    loop = loop_new();
-    metrics = metrics_new(NULL);
-    options = (struct options){.ready_fd = -1};
-    setup = (struct fleet_setup){
-        .loop = loop, .metrics = metrics, .basis = {.config = config, .options = &options, .listen_fd = -1}};
-    patience = (struct service_patience){.start_timeout_ms = 60000,
-                                         .stop_timeout_ms = 60000,
-                                         .drain_timeout_ms = 60000,
-                                         .restart_max_ms = 30000,
-                                         .storm_count = 10};
-    members = (struct members){.setup = &setup, .patience = &patience, .born = was_born};
+    set_up_members("instances = 2; limits: { compute_timeout_ms = 100; };", "worker.heartbeat_ms=50");
     view = broker_view_new(config);
     add_program("bin/outrigger-broker", SERVER);
-    loop_each_turn(loop, end_of_turn, NULL);
     listener = unix_listen(scratch_path("broker.sock"), 0600, (gid_t)-1, 8);
     ck_assert_int_ne(listener, -1);
     ck_assert_int_eq(fcntl(listener, F_SETFL, 0), 0); /* its own thread may wait */
@@ -150,13 +92,8 @@ static void tear_down(void)
     shutdown(listener, SHUT_RDWR);
     pthread_join(speaker, NULL);
     close(listener);
-    members_free_all(&members);
     broker_view_free(view);
-    metrics_free(metrics);
-    loop_free(loop);
-    plan_free(plan);
-    config_free(config);
-    scratch_remove();
+    tear_down_members();
 }
 
 /* ---- what happens ---- */

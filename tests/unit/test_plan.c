@@ -1,85 +1,5 @@
-/* test_plan: configuration and model repository become processes with names and command lines.
- * SPDX-License-Identifier: MIT */
-#include "plan.h"
-#include "scratch_directory.h"
-#include "suite.h"
-
-#include <signal.h>
-
-static struct config *config;
-static struct config_errors errors;
-static struct plan *plan;
-static struct options options;
-static struct plan_basis basis;
-static struct deployments *said;
-
-static void set_up(void)
-{
-    static const char *settings[3];
-    static char models[128];
-    static char binaries[128];
-    scratch_make();
-    scratch_folder("models");
-    scratch_folder("bin");
-    snprintf(models, sizeof models, "models_directory=%s", scratch_path("models"));
-    snprintf(binaries, sizeof binaries, "binary_directory=%s", scratch_path("bin"));
-    settings[0] = models;
-    settings[1] = binaries;
-    settings[2] = "frontend.processes=3";
-    errors = (struct config_errors){0};
-    config = config_load(NULL, settings, COUNT_OF(settings), &errors);
-    ck_assert_msg(config != NULL, "%s", errors.text);
-    options = (struct options){.settings = settings, .setting_count = 1, .ready_fd = -1};
-    basis = (struct plan_basis){.config = config, .options = &options, .listen_fd = 42};
-    strcpy(basis.placement.light, "1");
-    strcpy(basis.placement.heavy, "0");
-    plan = NULL;
-    said = deployments_parse("said", "{\"models\":{}}", 13, &errors);
-}
-
-static void tear_down(void)
-{
-    plan_free(plan);
-    deployments_free(said);
-    config_free(config);
-    scratch_remove();
-}
-
-static void add_model(const char *name, const char *version, const char *file, const char *configuration)
-{
-    char path[128];
-    snprintf(path, sizeof path, "models/%s", name);
-    mkdir(scratch_path(path), 0700);
-    snprintf(path, sizeof path, "models/%s/%s", name, version);
-    scratch_folder(path);
-    snprintf(path, sizeof path, "models/%s/%s/%s", name, version, file);
-    scratch_file(path, "");
-    snprintf(path, sizeof path, "models/%s/model.conf", name);
-    scratch_file(path, configuration);
-}
-
-/* Reads the repository as it is. */
-static struct plan *read_all(const struct plan *before, int64_t settle_ms)
-{
-    const struct plan_reading reading = {
-        .config = config, .said = said, .before = before, .settle_ms = settle_ms};
-    return plan_new(&reading, &errors);
-}
-
-static const struct plan_model *only_model(void)
-{
-    plan_free(plan);
-    plan = read_all(NULL, 0);
-    ck_assert_uint_eq(plan->model_count, 1);
-    return &plan->models[0];
-}
-
-static const struct plan_version *only_version(void)
-{
-    const struct plan_model *model = only_model();
-    ck_assert_uint_eq(model->version_count, 1);
-    return &model->versions[0];
-}
+/* test_plan: configuration and model repository become processes. SPDX-License-Identifier: MIT */
+#include "plan_scene.h"
 
 /* The operator says this about the model m. */
 static void say(const char *text)
@@ -100,17 +20,6 @@ static const char *running(const struct plan_model *model)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s %s x%d", i == 0 ? "" : ", ",
                  model->versions[i].version, model->versions[i].why, (int)model->versions[i].instances);
     return text;
-}
-
-/* Compares with the arguments that follow, up to NULL. */
-static void expect_arguments(char *const *arguments, const char *const *expected)
-{
-    size_t i = 0;
-    for (; expected[i] != NULL; i++) {
-        ck_assert_ptr_nonnull(arguments[i]);
-        ck_assert_str_eq(arguments[i], expected[i]);
-    }
-    ck_assert_ptr_null(arguments[i]);
 }
 
 START_TEST(a_model_as_its_folder_says)
@@ -165,161 +74,6 @@ START_TEST(a_model_without_a_file_is_complained_of_and_still_planned)
 }
 END_TEST
 
-START_TEST(our_programs_have_one_command_line)
-{
-    options.config_file = "x.conf";
-    const char *path = scratch_path("bin/outrigger-broker");
-    struct command *command = command_new(&basis, ROLE_BROKER, 1, NULL);
-    ck_assert_str_eq(command->name, "broker");
-    ck_assert_str_eq(command->path, path);
-    ck_assert_str_eq(command->cores, "1");
-    ck_assert_str_eq(command->model, "");
-    ck_assert_int_eq(command->listen_fd, -1);
-    expect_arguments(command->arguments,
-                     (const char *const[]){path, "-c", "x.conf", "-s", options.settings[0], "-n", "broker",
-                                           "-r", "3", NULL});
-    command_free(command);
-}
-END_TEST
-
-START_TEST(frontends_have_the_socket_and_a_number)
-{
-    const char *path = scratch_path("bin/outrigger-frontend");
-    options.setting_count = 0;
-    struct command *command = command_new(&basis, ROLE_FRONTEND, 7, NULL);
-    ck_assert_str_eq(command->name, "frontend.7");
-    ck_assert_int_eq(command->number, 7);
-    ck_assert_int_eq(command->listen_fd, 42);
-    ck_assert_str_eq(command->cores, "1");
-    expect_arguments(command->arguments, (const char *const[]){path, "-n", "frontend.7", "-r", "3", NULL});
-    command_free(command);
-}
-END_TEST
-
-START_TEST(the_collector_sleeps_anywhere)
-{
-    struct command *command = command_new(&basis, ROLE_COLLECTOR, 1, NULL);
-    ck_assert_str_eq(command->name, "collector");
-    ck_assert_str_eq(command->cores, "");
-    command_free(command);
-}
-END_TEST
-
-START_TEST(a_worker_is_told_its_model)
-{
-    add_model("m", "1", "model.onnx", "");
-    const char *path = scratch_path("bin/outrigger-worker");
-    struct command *command = command_new(&basis, ROLE_WORKER, 2, only_version());
-    ck_assert_str_eq(command->name, "worker.m.1.2");
-    ck_assert_str_eq(command->model, "m");
-    ck_assert_str_eq(command->version, "1");
-    ck_assert_str_eq(command->file, scratch_path("models/m/1/model.onnx"));
-    ck_assert_str_eq(command->cores, ""); /* it pins itself when it knows how heavy it is */
-    expect_arguments(command->arguments,
-                     (const char *const[]){path, "-s", options.settings[0], "-n", "worker.m.1.2", "-r", "3",
-                                           "-m", "m", "-V", "1", NULL});
-    command_free(command);
-}
-END_TEST
-
-static void expect_python(const char *interpreter, const char *script)
-{
-    char library[300];
-    struct command *command = command_new(&basis, ROLE_WORKER, 1, only_version());
-    snprintf(library, sizeof library, "%s/../lib/outrigger/python/outrigger_sandbox.so",
-             config->binary_directory);
-    ck_assert_str_eq(command->path, interpreter);
-    expect_arguments(command->arguments, (const char *const[]){interpreter,
-                                                               script,
-                                                               "--endpoint",
-                                                               config->broker_workers,
-                                                               "--model",
-                                                               "m",
-                                                               "--model-version",
-                                                               "1",
-                                                               "--path",
-                                                               scratch_path("models/m/1/model.py"),
-                                                               "--name",
-                                                               "worker.m.1.1",
-                                                               "--ready-fd",
-                                                               "3",
-                                                               "--model-conf",
-                                                               scratch_path("models/m/model.conf"),
-                                                               "--heartbeat-ms",
-                                                               "1000",
-                                                               "--warm-up-ms",
-                                                               "200",
-                                                               "--sandbox",
-                                                               "on",
-                                                               "--sandbox-library",
-                                                               library,
-                                                               "--sandbox-read",
-                                                               "",
-                                                               NULL});
-    command_free(command);
-    plan_free(plan);
-    plan = NULL;
-}
-
-START_TEST(a_python_model_has_a_worker_in_python)
-{
-    char installed[256];
-    add_model("m", "1", "model.py", "");
-    snprintf(installed, sizeof installed, "%s/bin/../lib/outrigger/python/outrigger_worker.py",
-             scratch_directory);
-    expect_python("/usr/bin/python3", installed); /* nowhere: the place where it should be is named */
-    scratch_folder("lib");
-    scratch_folder("lib/outrigger");
-    scratch_folder("lib/outrigger/python");
-    scratch_file("lib/outrigger/python/outrigger_worker.py", "");
-    scratch_file("models/m/model.conf", "python = \"/opt/python\";");
-    expect_python("/opt/python", installed);
-}
-END_TEST
-
-START_TEST(a_python_worker_of_the_build_tree)
-{
-    char script[256];
-    add_model("m", "1", "model.py", "");
-    scratch_folder("build");
-    scratch_folder("build/x");
-    scratch_folder("build/x/bin");
-    scratch_folder("worker");
-    scratch_folder("worker/python");
-    scratch_file("worker/python/outrigger_worker.py", "");
-    free(config->binary_directory);
-    config->binary_directory = object_strdup(scratch_path("build/x/bin"));
-    snprintf(script, sizeof script, "%s/../../../worker/python/outrigger_worker.py",
-             config->binary_directory);
-    expect_python("/usr/bin/python3", script);
-    free(config->binary_directory);
-    scratch_folder("build/bin");
-    config->binary_directory = object_strdup(scratch_path("build/bin"));
-    snprintf(script, sizeof script, "%s/../../worker/python/outrigger_worker.py", config->binary_directory);
-    expect_python("/usr/bin/python3", script);
-}
-END_TEST
-
-START_TEST(each_role_has_a_name)
-{
-    static const char *const names[] = {"collector", "broker", "worker", "frontend"};
-    for (size_t i = 0; i < ROLE_COUNT; i++)
-        ck_assert_str_eq(role_name((enum role)i), names[i]);
-    plan_free(NULL);
-    command_free(NULL);
-}
-END_TEST
-
-START_TEST(roles_are_found_by_name)
-{
-    enum role role;
-    ck_assert(role_find("worker", &role) && role == ROLE_WORKER);
-    ck_assert(!role_find("king", &role));
-    ck_assert(!role_find("", &role));
-    ck_assert(!role_find(NULL, &role));
-}
-END_TEST
-
 START_TEST(limits_of_recycling_are_the_models_or_else_all_workers)
 {
     config->worker_max_requests = 70;
@@ -334,29 +88,6 @@ START_TEST(limits_of_recycling_are_the_models_or_else_all_workers)
     model = only_model();
     ck_assert_int_eq(model->max_requests, 70);
     ck_assert_int_eq(model->max_rss_mb, 0);
-}
-END_TEST
-
-START_TEST(commands_are_equal_when_the_same_would_be_started)
-{
-    struct command *left = command_new(&basis, ROLE_BROKER, 1, NULL);
-    struct command *right = command_new(&basis, ROLE_BROKER, 1, NULL);
-    ck_assert(command_equals(left, right));
-    ck_assert_int_eq(left->drain_signal, SIGUSR1);
-    command_free(right);
-    right = command_new(&basis, ROLE_COLLECTOR, 1, NULL);
-    ck_assert(!command_equals(left, right));
-    ck_assert_int_eq(right->drain_signal, SIGTERM);
-    command_free(right);
-    options.setting_count = 0;
-    right = command_new(&basis, ROLE_BROKER, 1, NULL);
-    ck_assert(!command_equals(left, right));
-    ck_assert(!command_equals(right, left));
-    command_free(right);
-    command_free(left);
-    char *fixed = plan_fixed(config);
-    ck_assert_ptr_nonnull(strstr(fixed, "\nbroker.workers="));
-    free(fixed);
 }
 END_TEST
 
@@ -580,16 +311,7 @@ int main(void)
     const TTest *const tests[] = {a_model_as_its_folder_says,
                                   a_model_without_a_version_has_no_worker,
                                   a_model_without_a_file_is_complained_of_and_still_planned,
-                                  our_programs_have_one_command_line,
-                                  frontends_have_the_socket_and_a_number,
-                                  the_collector_sleeps_anywhere,
-                                  a_worker_is_told_its_model,
-                                  a_python_model_has_a_worker_in_python,
-                                  a_python_worker_of_the_build_tree,
-                                  each_role_has_a_name,
-                                  roles_are_found_by_name,
                                   limits_of_recycling_are_the_models_or_else_all_workers,
-                                  commands_are_equal_when_the_same_would_be_started,
                                   the_policy_adds_versions_in_one_worker_each,
                                   each_version_runs_for_a_reason,
                                   a_shadow_works_in_the_background,

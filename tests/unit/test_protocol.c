@@ -162,12 +162,19 @@ struct message {
     size_t length;
 };
 
-static const char *decode(const uint8_t *bytes, size_t length)
+/* The bytes in memory of their size; the caller frees it. */
+static uint8_t *exactly(const uint8_t *bytes, size_t length)
 {
-    struct envelope envelope;
     uint8_t *exact = object_alloc(length);
     if (length > 0)
         memcpy(exact, bytes, length);
+    return exact;
+}
+
+static const char *decode(const uint8_t *bytes, size_t length)
+{
+    struct envelope envelope;
+    uint8_t *exact = exactly(bytes, length);
     const char *complaint = protocol_decode(exact, length, &envelope);
     free(exact);
     return complaint;
@@ -176,9 +183,7 @@ static const char *decode(const uint8_t *bytes, size_t length)
 static const char *decode_entry(const uint8_t *bytes, size_t length)
 {
     struct catalog_entry entry;
-    uint8_t *exact = object_alloc(length);
-    if (length > 0)
-        memcpy(exact, bytes, length);
+    uint8_t *exact = exactly(bytes, length);
     const char *complaint = catalog_entry_decode(exact, length, &entry);
     free(exact);
     return complaint;

@@ -1,6 +1,7 @@
 /* test_token: tokens of an issuer that answers, is silent, lies or is away: keys from a file and over HTTP,
  * introspection, what is known already. The issuer is a server in a thread of the test.
  * SPDX-License-Identifier: MIT */
+#include "fetch_hand.h"
 #include "issuer.h"
 #include "letters.h"
 #include "scratch_directory.h"
@@ -15,12 +16,18 @@ static struct config *config;
 static struct tokens *tokens;
 static struct identity identity;
 static const char *why;
-static int settled;
+static int settled, lost;
 
 static void on_settled(void *self)
 {
     (void)self;
     settled++;
+}
+
+static void on_lost(void *self)
+{
+    (void)self;
+    lost++;
 }
 
 static char *keys_of(const char *keys)
@@ -74,7 +81,11 @@ static struct tokens *open_with(const char *const *settings, char *reason)
     config_free(config);
     config = config_load(NULL, settings, count, &errors);
     ck_assert_msg(config != NULL, "%s", errors.text);
-    return tokens_new(&(struct tokens_context){.config = config, .loop = letters_loop, .settled = on_settled},
+    return tokens_new(&(struct tokens_context){.config = config,
+                                               .loop = letters_loop,
+                                               .settled = on_settled,
+                                               .lost = on_lost,
+                                               .fetch_fd = fetch_hand_start(config, "test")},
                       reason, 1024);
 }
 
@@ -344,6 +355,20 @@ static void start_introspection(const char *more)
 #define ACTIVE                                                                                               \
     "{\"active\":true,\"aud\":\"us\",\"sub\":\"u\",\"scope\":\"predict metrics\",\"client_id\":\"c\"}"
 
+START_TEST(without_the_process_that_asks_nobody_waits)
+{
+    issuer.silent = true;
+    start_introspection("token.leeway_s=0");
+    ck_assert_int_eq(check("opaque"), TOKEN_PENDING);
+    WAIT_FOR(issuer_asked(&issuer) == 1);
+    kill(suite_child(), SIGKILL);
+    WAIT_FOR(lost == 1);
+    expect(TOKEN_UNAVAILABLE, "opaque"); /* it was answered */
+    expect(TOKEN_UNAVAILABLE, "another");
+    ck_assert_str_eq(why, "too many questions about tokens are under way");
+}
+END_TEST
+
 START_TEST(an_opaque_token_is_asked_about_once)
 {
     issuer_say(&issuer, OK, ACTIVE);
@@ -523,6 +548,7 @@ int main(void)
                                   without_any_keys_nobody_is_called_bad,
                                   redirects_are_not_followed,
                                   answers_that_are_too_long_or_too_late_are_none,
+                                  without_the_process_that_asks_nobody_waits,
                                   nothing_that_a_token_names_is_fetched,
                                   an_opaque_token_is_asked_about_once,
                                   many_that_wait_are_one_question,

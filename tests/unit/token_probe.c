@@ -3,6 +3,7 @@
  * ("token.issuer=..."). "+" before a token says what it is at once, without waiting. SPDX-License-Identifier:
  * MIT */
 #include "clock.h"
+#include "fetch_hand.h"
 #include "log.h"
 #include "token.h"
 
@@ -62,6 +63,11 @@ static void settled(void *self)
         ;
 }
 
+static void lost(void *self)
+{
+    loop_stop(((struct probe *)self)->loop);
+}
+
 static void input(void *self, int fd, uint32_t events)
 {
     (void)events;
@@ -86,11 +92,16 @@ int main(int argc, char **argv)
     if (config == NULL)
         return 1;
     log_open("probe", "info");
+    int fetch_fd = fetch_hand_start(config, "probe");
     probe.loop = loop_new();
     signal(SIGPIPE, SIG_IGN);
-    probe.tokens = tokens_new(
-        &(struct tokens_context){.config = config, .loop = probe.loop, .settled = settled, .self = &probe},
-        reason, sizeof reason);
+    probe.tokens = tokens_new(&(struct tokens_context){.config = config,
+                                                       .loop = probe.loop,
+                                                       .settled = settled,
+                                                       .lost = lost,
+                                                       .self = &probe,
+                                                       .fetch_fd = fetch_fd},
+                              reason, sizeof reason);
     if (probe.tokens == NULL) {
         fprintf(stderr, "%s\n", reason);
         loop_free(probe.loop);
