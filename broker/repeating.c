@@ -119,7 +119,7 @@ void repeating_begin(struct broker *broker, struct request *request, const struc
 {
     struct text once = once_of(broker, envelope);
     if (once.length > 0)
-        idempotency_run(broker->names, once, request);
+        idempotency_run(broker->names, once, envelope->request.tenant, request);
 }
 
 void repeating_ended(struct broker *broker, struct request *request, enum failure failure,
@@ -152,5 +152,5 @@ void repeating_answered_at_once(struct broker *broker, const struct envelope *en
                                         .tag = envelope->request.tag,
                                         .payload = *payload,
                                         .computed_at = loop_now(broker->loop) - age};
-    idempotency_keep_at_once(broker->names, once, &answer, loop_now(broker->loop));
+    idempotency_keep_at_once(broker->names, once, envelope->request.tenant, &answer, loop_now(broker->loop));
 }

@@ -416,6 +416,24 @@ START_TEST(the_oldest_goes)
 }
 END_TEST
 
+START_TEST(the_oldest_of_the_tenant_with_the_most_goes)
+{
+    start_with("", (const char *const[]){"idempotency.keys=3", NULL});
+    for (uint64_t id = 1; id <= 6; id++) {
+        struct envelope request = named(id, (char)('a' + id), "q");
+        request.request.tenant = id == 1 ? 7 : 8;
+        end_send(asker, &request, "q");
+        scene_result(worker, scene_expect_batch(worker, "q"), "A");
+        scene_expect_reply(asker, id, "A");
+    }
+    ck_assert_uint_eq(scene_counter(METRIC_IDEMPOTENCY_EVICTIONS, NULL, NULL, NULL), 3);
+    ask(asker, 7, 'b', "q");
+    expect_replay(asker, 7, "A");
+    ask(asker, 8, 'e', "another");
+    scene_expect_batch(worker, "another");
+}
+END_TEST
+
 START_TEST(all_go_in_time)
 {
     start_with("", (const char *const[]){"idempotency.ttl_s=1", NULL});
@@ -471,6 +489,7 @@ int main(void)
                                   an_answer_of_the_cache_is_kept_for_the_name,
                                   those_who_share_a_computation_keep_their_names,
                                   the_oldest_goes,
+                                  the_oldest_of_the_tenant_with_the_most_goes,
                                   all_go_in_time,
                                   names_may_be_off,
                                   the_end_of_the_broker_frees_what_is_held};
