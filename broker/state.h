@@ -169,9 +169,9 @@ bool repeating_take(struct broker *broker, const struct request_key *key, const 
                     const struct limit_rest *rest);
 /* It is the first: it holds its name from now on. */
 void repeating_begin(struct broker *broker, struct request *request, const struct envelope *envelope);
-/* It ends, or, when nobody waited for it any more, its worker has answered. `payload` is the tensors, or the
- * text of a failure; it stays the caller's. Does nothing for a failure that says nothing of what was asked,
- * and for a request that holds no name. */
+/* It ends, or, when nobody waited for it any more, its worker has answered or died. `payload` is the tensors,
+ * or the text of a failure; it stays the caller's. Does nothing for a failure after which the same may be
+ * asked anew, and for a request that holds no name. */
 void repeating_ended(struct broker *broker, struct request *request, enum failure failure,
                      const struct payload *payload);
 /* It was answered as soon as it came, with what was computed so long ago (ns), and never was a request of
