@@ -88,13 +88,18 @@ class Idempotency(unittest.TestCase):
         first, content = self.ask('"same"', path=path)
         self.assertIsNone(first["Idempotency-Replayed"])
         self.assertEqual(json.loads(content)["prediction"], 10)
-        for key in ("same", '"same"'):
+        for key in ("same", '"same"', '"same";made=1'):
             headers, again = self.ask(key, path=path)
             self.assertEqual(again, content)
             self.assertEqual(headers["Idempotency-Replayed"], "true")
             self.assertNotEqual(headers["X-Request-Id"], first["X-Request-Id"])
         self.assertEqual(json.loads(self.ask("another", path=path)[1])["prediction"], 10)
-        self.counts("counted", worker_rows=2, idempotency_replayed=2)
+        self.counts("counted", worker_rows=2, idempotency_replayed=3)
+
+    def test_a_key_with_blanks(self):
+        _, content = self.ask('"two words"')
+        headers, again = self.ask('"two words"')
+        self.assertEqual((again, headers["Idempotency-Replayed"]), (content, "true"))
 
     def test_another_request_with_the_key_is_refused(self):
         self.ask("reused")
