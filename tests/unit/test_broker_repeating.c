@@ -211,6 +211,44 @@ START_TEST(what_never_came_in_takes_no_name)
 }
 END_TEST
 
+/* Nobody could read it: the frontends know the outputs of that version no more. */
+START_TEST(what_a_version_answered_that_is_gone_is_refused)
+{
+    repository_add("m", "2");
+    start("version = \"1\";");
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    ask(asker, 2, 'i', "q");
+    refuse(scene_expect_batch(worker, "q"), FAILURE_INVALID);
+    scene_expect_reject(asker, 2, FAILURE_INVALID);
+    ck_assert_int_eq(unlink(scratch_path("m/1/model.echo")), 0);
+    ck_assert_int_eq(rmdir(scratch_path("m/1")), 0);
+    repository_configure("m", "version = \"2\";");
+    broker_reload(scene_broker);
+    ask(other, 3, 'k', "q"); /* its worker is still here */
+    expect_replay(other, 3, "A");
+    scene_kill(1);
+    broker_reload(scene_broker);
+    struct envelope ready = scene_ready(2);
+    ready.ready.version = text_of("2");
+    worker = scene_worker_with(&ready);
+    ask(other, 4, 'k', "q");
+    scene_expect_reject(other, 4, FAILURE_KEY_REUSED);
+    ck_assert(
+        text_is(scene_letter->envelope.reject.message,
+                "the version that answered the request with this Idempotency-Key is not here any more"));
+    ck_assert_uint_eq(conflicts("reused"), 1);
+    ask(other, 5, 'i', "q"); /* a failure is no version's */
+    scene_expect_reject(other, 5, FAILURE_INVALID);
+    ck_assert(scene_letter->envelope.reject.replayed);
+    expect_no_batch();
+    ask(other, 6, 'n', "q"); /* under another name it is computed by the one that is here */
+    scene_result(worker, scene_expect_batch(worker, "q"), "B");
+    scene_expect_reply(other, 6, "B");
+    ck_assert(text_is(scene_letter->envelope.reply.version, "2"));
+}
+END_TEST
+
 /* ---- nobody waits for it any more ---- */
 
 START_TEST(a_deadline_leaves_the_name_to_the_worker)
@@ -582,6 +620,7 @@ int main(void)
                                   what_is_wrong_with_the_request_is_kept,
                                   any_other_failure_frees_the_name,
                                   what_never_came_in_takes_no_name,
+                                  what_a_version_answered_that_is_gone_is_refused,
                                   a_deadline_leaves_the_name_to_the_worker,
                                   a_cancel_leaves_the_name_to_the_worker_whatever_it_says,
                                   the_death_of_the_worker_frees_what_nobody_waits_for,
