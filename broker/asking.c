@@ -84,16 +84,15 @@ static struct asker *find_asker(const struct broker *broker, const struct peer *
     return asker;
 }
 
-/* Its answer is given, and must not be given again. */
-static void remember(struct broker *broker, const struct request *request)
+/* A request of the model has its answer, and must not get another. */
+static void remember(struct broker *broker, const struct request_key *key, const struct model *model)
 {
-    struct asker *asker =
-        request->version->model->idempotent ? NULL : find_asker(broker, &request->key.asker);
+    struct asker *asker = model->idempotent ? NULL : find_asker(broker, &key->asker);
     if (asker == NULL || loop_now(broker->loop) - asker->met_at > SENT_AGAIN_WITHIN)
         return;
     if (asker->answered == NULL)
         asker->answered = object_alloc(ANSWERED_MAX * sizeof *asker->answered);
-    asker->answered[asker->answered_count++ % ANSWERED_MAX] = request->key.id;
+    asker->answered[asker->answered_count++ % ANSWERED_MAX] = key->id;
 }
 
 static bool is_remembered(const struct broker *broker, const struct request_key *key)
@@ -166,7 +165,7 @@ static void fail(struct broker *broker, struct request *request, enum failure fa
     send_reject(broker, &request->key, failure, later ? drain_time(request->version) : 0, message);
     count_failure(broker, request->version, failure, request->state == REQUEST_SENT,
                   loop_now(broker->loop) - request->arrived_at);
-    remember(broker, request);
+    remember(broker, &request->key, request->version->model);
     repeating_ended(broker, request, failure, &(struct payload){.bytes = message});
     end(broker, request);
 }
@@ -214,7 +213,7 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
         asking_send_reply(broker, &follower->key, follower->version, &follower->rest, &envelope, payload);
         figures_shared(&follower->version->figures);
         executions_shared(&follower->version->executions, loop_now(broker->loop) - follower->arrived_at);
-        remember(broker, follower);
+        remember(broker, &follower->key, follower->version->model);
         repeating_ended(broker, follower, FAILURE_NONE, payload);
         end(broker, follower);
     }
@@ -227,7 +226,7 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
                         now - request->sent_at, (int64_t)compute_us * MICROSECOND);
     if (request->version->model->shadow.version != NULL)
         shadow_offer(broker, request, payload);
-    remember(broker, request);
+    remember(broker, &request->key, request->version->model);
     repeating_ended(broker, request, FAILURE_NONE, payload);
     end(broker, request);
 }
@@ -350,6 +349,15 @@ static void enqueue(struct broker *broker, struct request *request, struct paylo
     broker_wake(broker, version);
 }
 
+/* The version cannot be had: the asker may ask for another at once, under another id. */
+static void remember_ungranted(struct broker *broker, const struct request_key *key,
+                               const struct envelope *envelope, enum failure failure)
+{
+    const struct model *model = model_find(broker->models, envelope->request.model);
+    if (model != NULL && (failure == FAILURE_UNKNOWN_VERSION || failure == FAILURE_NOT_READY))
+        remember(broker, key, model);
+}
+
 void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key,
                     const struct limit_rest *rest)
 {
@@ -381,6 +389,7 @@ void asking_take_in(struct broker *broker, struct port_message *message, const s
     ENSURE(refusal.failure != FAILURE_NONE); /* has_room knows the table's limit */
     if (version != NULL)
         count_failure(broker, version, refusal.failure, false, 0);
+    remember_ungranted(broker, key, envelope, refusal.failure);
     send_reject(broker, key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
 }
 

@@ -280,11 +280,16 @@ static void flush_unsent(void *self)
     }
 }
 
+static void send_cancel(struct client *client, const struct client_request *request)
+{
+    send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id});
+}
+
 static void deadline_passed(void *self)
 {
     struct client_request *request = self;
     struct client *client = request->client;
-    send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id});
+    send_cancel(client, request);
     fail(client, request, FAILURE_DEADLINE, "there was no answer within the deadline");
 }
 
@@ -318,7 +323,7 @@ void client_cancel(struct client *client, struct client_request *request)
     CHECK_OBJECT(client, CLIENT_MAGIC);
     CHECK_OBJECT(request, REQUEST_MAGIC);
     if (!request->unsent)
-        send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id});
+        send_cancel(client, request);
     forget(client, request);
     client_request_discard(request);
 }
@@ -383,9 +388,12 @@ static void on_reply(struct client *client, const struct envelope *envelope, str
 }
 
 /* The version was a wish (a rule's, while the route changed) that cannot be granted. Under another id: the
- * broker may remember this one as answered. */
+ * broker may remember this one as answered. One that went out a second time, after a hello, may have been
+ * refused the first time and be taken in now, as the version has come since: it is taken back first. */
 static void ask_without_version(struct client *client, struct client_request *request)
 {
+    if (request->again && !request->unsent)
+        send_cancel(client, request);
     HASH_DEL(client->open, request);
     request->id = client->next_id++;
     HASH_ADD(hh, client->open, id, sizeof request->id, request);

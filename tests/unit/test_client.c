@@ -367,6 +367,46 @@ START_TEST(an_optional_version_that_is_not_there_is_left_out)
 }
 END_TEST
 
+/* The next message that is no PING. */
+static const struct envelope *next_message(void)
+{
+    do {
+        WAIT_FOR(end_take(&broker, letter));
+    } while (!letter->hello && letter->envelope.verb == VERB_PING);
+    return &letter->envelope;
+}
+
+/* The broker refuses what came before its hello was read; what is sent again because of that may find the
+ * version there. Both must not be computed. */
+START_TEST(what_went_out_twice_is_taken_back_before_it_is_asked_otherwise)
+{
+    start_broker(1);
+    ask_optional();
+    uint64_t first = next_request();
+    reject(first, FAILURE_UNKNOWN_VERSION, 0, "no");
+    const struct envelope *second = next_message();
+    ck_assert_int_eq(second->verb, VERB_REQUEST); /* it went out once: there is nothing to take back */
+    reply(second->id, "tensors");
+    WAIT_FOR(asked[0].answers == 1);
+    ask_optional();
+    first = next_request();
+    pong(0, 1);
+    ck_assert_uint_eq(next_request(), first);
+    reject(first, FAILURE_UNKNOWN_VERSION, 0, "no");
+    const struct envelope *cancel = next_message();
+    ck_assert_int_eq(cancel->verb, VERB_CANCEL);
+    ck_assert_uint_eq(cancel->id, first);
+    const struct envelope *other = next_message();
+    ck_assert_int_eq(other->verb, VERB_REQUEST);
+    ck_assert_uint_ne(other->id, first);
+    ck_assert_uint_eq(other->request.version.length, 0);
+    reply(first, "of the version");
+    reply(other->id, "of any");
+    WAIT_FOR(asked[0].answers == 2);
+    ck_assert_str_eq(asked[0].payload, "of any");
+}
+END_TEST
+
 START_TEST(an_optional_version_is_left_out_once_and_for_nothing_else)
 {
     start_broker(1);
@@ -916,6 +956,7 @@ int main(void)
                                   a_rate_limit_is_told,
                                   a_reply_tells_of_a_rate_limit,
                                   an_optional_version_that_is_not_there_is_left_out,
+                                  what_went_out_twice_is_taken_back_before_it_is_asked_otherwise,
                                   an_optional_version_is_left_out_once_and_for_nothing_else,
                                   an_optional_version_that_was_left_out_stays_so,
                                   answers_find_their_requests_in_any_order,
