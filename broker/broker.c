@@ -165,8 +165,8 @@ static void end_of_turn(void *self)
         serving_dispatch(broker, version);
         set_delay(broker, version->again_at);
     }
-    if (broker->catalog_changed && asking_catalog_ready(broker))
-        asking_publish_catalog(broker);
+    if (broker->catalog_changed && askers_catalog_ready(broker))
+        askers_publish_catalog(broker);
     port_flush(broker->askers_port);
     if (broker->limiting.redis != NULL)
         limit_redis_flush(broker->limiting.redis);
@@ -275,7 +275,7 @@ void broker_free(struct broker *broker)
     port_free(broker->askers_port);
     port_free(broker->workers_port);
     gate_free(broker->gate);
-    asking_free(broker);
+    askers_free(broker);
     limiting_free(broker);
     serving_free(broker);
     quarantine_free(broker->quarantine);
@@ -328,7 +328,7 @@ bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity)
     }
     if (removed) {
         serving_bar(broker);
-        asking_bar(broker);
+        askers_bar(broker);
     }
     return true;
 }
