@@ -48,7 +48,7 @@ struct tenant {
 struct idempotency_entry {
     unsigned magic;
     struct idempotency *table;
-    uint8_t name[HALF], asked[HALF];
+    uint8_t once[PROTOCOL_ONCE_BYTES]; /* the name, and behind it what is asked */
     uint64_t tenant_id;
     struct request *runner; /* NULL: the answer is kept, */
     enum failure failure;   /* and all below is its */
@@ -101,10 +101,9 @@ static struct idempotency_entry *new_entry(struct idempotency *table, struct tex
     struct idempotency_entry *entry = object_alloc(sizeof *entry);
     entry->magic = ENTRY_MAGIC;
     entry->table = table;
-    memcpy(entry->name, once.at, HALF);
-    memcpy(entry->asked, once.at + HALF, HALF);
+    memcpy(entry->once, once.at, sizeof entry->once);
     entry->tenant_id = tenant;
-    HASH_ADD_BYHASHVALUE(hh, table->entries, name, HALF, hash_of(table, entry->name), entry);
+    HASH_ADD_BYHASHVALUE(hh, table->entries, once, HALF, hash_of(table, entry->once), entry);
     return entry;
 }
 
@@ -281,7 +280,7 @@ struct idempotency_entry *idempotency_find(struct idempotency *table, struct tex
 bool idempotency_asks(const struct idempotency_entry *entry, struct text once)
 {
     CHECK_OBJECT(entry, ENTRY_MAGIC);
-    return once.length == PROTOCOL_ONCE_BYTES && memcmp(entry->asked, once.at + HALF, HALF) == 0;
+    return once.length == PROTOCOL_ONCE_BYTES && memcmp(entry->once + HALF, once.at + HALF, HALF) == 0;
 }
 
 struct request *idempotency_runner(const struct idempotency_entry *entry)
@@ -391,4 +390,24 @@ void idempotency_keep_at_once(struct idempotency *table, struct text once, uint6
 {
     CHECK_OBJECT(table, TABLE_MAGIC);
     keep(new_entry(table, once, tenant), answer, now);
+}
+
+void idempotency_each(const struct idempotency *table, uint64_t most_bytes, idempotency_visit *visit,
+                      void *self)
+{
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    uint64_t bytes = table->bytes;
+    const struct idempotency_entry *entry;
+    DL_FOREACH2(table->answers, entry, next)
+    {
+        bool newest = bytes <= most_bytes;
+        bytes -= entry->bytes;
+        if (!newest)
+            continue;
+        const struct idempotency_kept kept = {.once = {(const char *)entry->once, sizeof entry->once},
+                                              .tenant = entry->tenant_id,
+                                              .answer = idempotency_answer(entry),
+                                              .answered_at = entry->answered_at};
+        visit(self, &kept);
+    }
 }

@@ -56,6 +56,19 @@ void idempotency_keep(struct request *request, const struct idempotency_answer *
 void idempotency_keep_at_once(struct idempotency *table, struct text once, uint64_t tenant,
                               const struct idempotency_answer *answer, int64_t now);
 
+/* An answer with all that is needed to keep it elsewhere (idempotency_keep_at_once). */
+struct idempotency_kept {
+    struct text once;
+    uint64_t tenant;
+    struct idempotency_answer answer;
+    int64_t answered_at;
+};
+typedef void idempotency_visit(void *self, const struct idempotency_kept *kept);
+/* The newest answers that cost at most so many bytes together, the oldest of them first. `visit` must not
+ * change the table. */
+void idempotency_each(const struct idempotency *table, uint64_t most_bytes, idempotency_visit *visit,
+                      void *self);
+
 /* How many names are held by requests. */
 size_t idempotency_running(const struct idempotency *table);
 

@@ -69,6 +69,7 @@ struct broker {
     void *drained_self;
     loop_call *handed_over; /* not NULL: another broker follows; what is not with a worker is left to it */
     void *handed_over_self;
+    bool hands_empty; /* workers have nothing more that is waited for */
     int64_t handing_over_since;
     struct series *bad_asker, *bad_worker, *stray;
 };

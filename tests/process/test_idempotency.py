@@ -11,7 +11,7 @@ import unittest
 from stack import Stack
 
 JSON = {"Content-Type": "application/json"}
-MODELS = ["sum", "counted", "running", "late", "both"]  # those that are counted are asked by one test each
+MODELS = ["sum", "counted", "running", "late", "both", "kept"]  # those that are counted are asked by one test each
 BODY = json.dumps({"features": [1, 2, 3, 4]})
 OTHER = json.dumps({"features": [1, 2, 3, 5]})
 ASKERS_MAX = 100  # more than nginx keeps connections to a frontend that stands still
@@ -184,6 +184,14 @@ class Idempotency(unittest.TestCase):
             for asker in askers:
                 asker.join()
         return [asker.answer for asker in askers]
+
+    def test_the_broker_is_replaced(self):
+        path = predict("kept")
+        _, content = self.ask("kept", path=path)
+        self.assertEqual(self.stack.outrigger("restart", "broker").returncode, 0)
+        headers, again = self.ask("kept", path=path)
+        self.assertEqual((again, headers["Idempotency-Replayed"]), (content, "true"))
+        self.ask("kept", OTHER, path, status=422)
 
     def test_two_frontends(self):
         answers = self.answers_without("frontend.1") + self.answers_without("frontend.2")

@@ -214,6 +214,70 @@ START_TEST(what_was_not_begun_may_be_asked_anew)
 }
 END_TEST
 
+/* ---- another broker ---- */
+
+static int handed_over;
+
+static void on_handed_over(void *self)
+{
+    (void)self;
+    handed_over++;
+}
+
+/* The broker makes room for the next, which starts. */
+static void replace_broker(void)
+{
+    handed_over = 0;
+    broker_hand_over(scene_broker, on_handed_over, NULL);
+    WAIT_FOR(handed_over == 1);
+    scene_restart();
+    asker = scene_asker();
+    worker = scene_worker(9);
+}
+
+START_TEST(a_broker_that_makes_room_leaves_what_it_knows)
+{
+    start(ONCE);
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    ask(asker, 2, 'i', "q");
+    uint64_t batch = scene_expect_batch(worker, "q");
+    cancel(asker, 2);
+    broker_hand_over(scene_broker, on_handed_over, NULL);
+    scene_expect_nothing(asker);
+    refuse(batch, FAILURE_INVALID); /* what it comes to know while it waits for workers, too */
+    replace_broker();
+    ask(asker, 3, 'k', "q");
+    expect_replay(asker, 3, "A");
+    ck_assert(text_is(scene_letter->envelope.reply.tag, "first"));
+    ask(asker, 4, 'k', "another");
+    scene_expect_reject(asker, 4, FAILURE_KEY_REUSED);
+    ask(asker, 5, 'i', "q");
+    scene_expect_reject(asker, 5, FAILURE_INVALID);
+    ck_assert(scene_letter->envelope.reject.replayed);
+    ck_assert(text_is(scene_letter->envelope.reject.message, "why"));
+    expect_no_batch();
+    replace_broker(); /* and the next to the next */
+    ask(asker, 6, 'k', "q");
+    expect_replay(asker, 6, "A");
+}
+END_TEST
+
+START_TEST(a_broker_that_dies_leaves_nothing)
+{
+    start("");
+    scene_result(worker, first_asks(), "A");
+    scene_expect_reply(asker, 1, "A");
+    replace_broker();
+    scene_restart(); /* it said nothing at its end */
+    asker = scene_asker();
+    worker = scene_worker(10);
+    ask(asker, 2, 'k', "q");
+    scene_result(worker, scene_expect_batch(worker, "q"), "B");
+    scene_expect_reply(asker, 2, "B");
+}
+END_TEST
+
 /* ---- over another connection ---- */
 
 /* The connection broke, and the asker sends what is open over another one. */
@@ -262,6 +326,8 @@ int main(void)
                                   what_came_too_late_may_have_been_computed,
                                   a_failure_in_the_midst_of_it_is_kept,
                                   what_was_not_begun_may_be_asked_anew,
+                                  a_broker_that_makes_room_leaves_what_it_knows,
+                                  a_broker_that_dies_leaves_nothing,
                                   what_an_asker_sends_again_takes_the_place_of_the_first,
                                   what_another_asker_sends_again_is_another_request};
     return SUITE_RUN("broker_names", scene_set_up, scene_tear_down, tests);

@@ -65,7 +65,7 @@ void ledger_close(struct ledger *ledger, struct ask *ask)
 struct question ledger_question(const struct ask *ask)
 {
     return (struct question){.content = ask->content,
-                             .slot = ask->content == ask->serial ? ask->slot : LEDGER_SHARED,
+                             .slot = ask->content == ask->serial && !ask->named ? ask->slot : LEDGER_SHARED,
                              .poison = ask->poison,
                              .failing = ask->failing,
                              .once = ask->once && ask->named};
