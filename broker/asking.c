@@ -4,18 +4,11 @@
  * with the time after which it may come back) and queued; from then on exactly one of asking_reply,
  * asking_fail and asking_forget ends it. A request that a worker still has when it ends (deadline, cancel) is
  * only marked, and freed when its batch comes back: the worker cannot be interrupted. What was asked before,
- * or is asked by another at the moment, is first taken by sharing.c where the model wants that.
- * SPDX-License-Identifier: MIT */
+ * or is asked by another at the moment, is first taken by sharing.c where the model wants that. Who the
+ * askers are, and what they are told of the models, is askers.c's affair. SPDX-License-Identifier: MIT */
 #include "state.h"
 
 #include "log.h"
-
-#include <stdlib.h>
-
-/* Who hear of each change of the catalog; more are served, but get it with each PING only. */
-enum { ASKERS_MAX = 1024 };
-/* Who has not said PING for so long makes room when there is none: most that ever came are gone. */
-#define ASKER_SILENCE (10 * SECOND)
 
 /* A CANCEL that comes in the last part of a request's time says that the time was over for the asker, whose
  * clock runs since it sent the request: earlier than ours by what that took, which is short against the time
@@ -26,24 +19,6 @@ enum { ASKERS_MAX = 1024 };
  * time each request that comes in just fits its deadline, and the smallest delay would make all of them late,
  * which costs as much of the workers' time as if they had been in time. */
 enum { SLACK_SHARE = 8 };
-
-/* How long a new broker waits for workers before it tells that there are none. */
-#define CATALOG_WAIT SECOND
-
-/* An asker that meets us sends again what is open, as soon as it reads that we are there: also what it has
- * sent us just before that, and we may have answered since. So long, and so many answers, are remembered
- * where nothing may be computed twice. */
-#define SENT_AGAIN_WITHIN (2 * SECOND)
-enum { ANSWERED_MAX = 1024 };
-
-/* Somebody who said hello or PING. */
-struct asker {
-    struct peer peer;
-    int64_t met_at, heard_at;
-    uint64_t *answered; /* the ids of such requests, a ring of ANSWERED_MAX; NULL: none yet */
-    size_t answered_count;
-    UT_hash_handle hh;
-};
 
 /* ---- answers ---- */
 
@@ -75,37 +50,6 @@ static void count_failure(struct broker *broker, struct version *version, enum f
 void asking_count_failure(struct broker *broker, struct version *version, enum failure failure)
 {
     count_failure(broker, version, failure, false, 0);
-}
-
-static struct asker *find_asker(const struct broker *broker, const struct peer *peer)
-{
-    struct asker *asker;
-    HASH_FIND(hh, broker->askers, peer, sizeof *peer, asker);
-    return asker;
-}
-
-/* Its answer is given, and must not be given again. */
-static void remember(struct broker *broker, const struct request *request)
-{
-    struct asker *asker =
-        request->version->model->idempotent ? NULL : find_asker(broker, &request->key.asker);
-    if (asker == NULL || loop_now(broker->loop) - asker->met_at > SENT_AGAIN_WITHIN)
-        return;
-    if (asker->answered == NULL)
-        asker->answered = object_alloc(ANSWERED_MAX * sizeof *asker->answered);
-    asker->answered[asker->answered_count++ % ANSWERED_MAX] = request->key.id;
-}
-
-static bool is_remembered(const struct broker *broker, const struct request_key *key)
-{
-    const struct asker *asker = find_asker(broker, &key->asker);
-    if (asker == NULL || asker->answered == NULL ||
-        loop_now(broker->loop) - asker->met_at > 2 * SENT_AGAIN_WITHIN)
-        return false;
-    for (size_t i = 0; i < ANSWERED_MAX; i++)
-        if (asker->answered[i] == key->id)
-            return true;
-    return false;
 }
 
 void asking_let_go(struct broker *broker, struct request *request)
@@ -166,7 +110,7 @@ static void fail(struct broker *broker, struct request *request, enum failure fa
     send_reject(broker, &request->key, failure, later ? drain_time(request->version) : 0, message);
     count_failure(broker, request->version, failure, request->state == REQUEST_SENT,
                   loop_now(broker->loop) - request->arrived_at);
-    remember(broker, request);
+    askers_remember(broker, &request->key, request->version->model);
     repeating_ended(broker, request, failure, &(struct payload){.bytes = message});
     end(broker, request);
 }
@@ -214,7 +158,7 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
         asking_send_reply(broker, &follower->key, follower->version, &follower->rest, &envelope, payload);
         figures_shared(&follower->version->figures);
         executions_shared(&follower->version->executions, loop_now(broker->loop) - follower->arrived_at);
-        remember(broker, follower);
+        askers_remember(broker, &follower->key, follower->version->model);
         repeating_ended(broker, follower, FAILURE_NONE, payload);
         end(broker, follower);
     }
@@ -227,7 +171,7 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
                         now - request->sent_at, (int64_t)compute_us * MICROSECOND);
     if (request->version->model->shadow.version != NULL)
         shadow_offer(broker, request, payload);
-    remember(broker, request);
+    askers_remember(broker, &request->key, request->version->model);
     repeating_ended(broker, request, FAILURE_NONE, payload);
     end(broker, request);
 }
@@ -350,6 +294,15 @@ static void enqueue(struct broker *broker, struct request *request, struct paylo
     broker_wake(broker, version);
 }
 
+/* The version cannot be had: the asker may ask for another at once, under another id. */
+static void remember_ungranted(struct broker *broker, const struct request_key *key,
+                               const struct envelope *envelope, enum failure failure)
+{
+    const struct model *model = model_find(broker->models, envelope->request.model);
+    if (model != NULL && (failure == FAILURE_UNKNOWN_VERSION || failure == FAILURE_NOT_READY))
+        askers_remember(broker, key, model);
+}
+
 void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key,
                     const struct limit_rest *rest)
 {
@@ -360,7 +313,7 @@ void asking_take_in(struct broker *broker, struct port_message *message, const s
     struct cache_key digest;
     struct refusal refusal = choose(broker, envelope, &version);
     ENSURE(refusal.failure != FAILURE_NONE || version != NULL);
-    if (version != NULL && !version->model->idempotent && is_remembered(broker, key))
+    if (version != NULL && !version->model->idempotent && askers_were_answered(broker, key))
         return;
     bool cached = refusal.failure == FAILURE_NONE && cache_is_on(version->model->cache) &&
                   envelope->request.time_left_us > 0;
@@ -381,6 +334,7 @@ void asking_take_in(struct broker *broker, struct port_message *message, const s
     ENSURE(refusal.failure != FAILURE_NONE); /* has_room knows the table's limit */
     if (version != NULL)
         count_failure(broker, version, refusal.failure, false, 0);
+    remember_ungranted(broker, key, envelope, refusal.failure);
     send_reject(broker, key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
 }
 
@@ -431,157 +385,13 @@ static void on_cancel(struct broker *broker, struct port_message *message)
     end(broker, sharing_hand_over(broker, request));
 }
 
-/* ---- the catalog ---- */
-
-static struct payload encode_entry(const struct version *version, const struct model *model)
-{
-    struct catalog_entry entry = {.model = text_of(model->name),
-                                  .required = model->config == NULL || model->config->required != 0};
-    if (version != NULL) {
-        entry.version = text_of(version->name);
-        entry.state = version_state(version);
-        entry.workers = (uint32_t)version->worker_count;
-        entry.stable = model->stable == version;
-        entry.schema = (struct text){(const char *)version->schema, version->schema_length};
-        entry.reason = text_of(version->reason);
-        if (entry.stable)
-            entry.route = (struct text){model->route_text, model->route_text_length};
-    }
-    struct payload payload = payload_new(catalog_entry_bound(&entry));
-    struct text room = payload_bytes(&payload);
-    size_t length = catalog_entry_encode(&entry, (uint8_t *)room.at, room.length);
-    ENSURE(length > 0);
-    payload_shorten(&payload, length);
-    return payload;
-}
-
-static size_t encode_catalog(struct broker *broker, struct payload *entries, size_t capacity)
-{
-    size_t count = 0;
-    for (struct model *model = model_first(broker->models); model != NULL; model = model->next) {
-        if (model->versions == NULL && count < capacity)
-            entries[count++] = encode_entry(NULL, model);
-        for (struct version *version = model->versions; version != NULL && count < capacity;
-             version = version->next)
-            entries[count++] = encode_entry(version, model);
-    }
-    return count;
-}
-
-static void forget_asker(struct broker *broker, struct asker *asker)
-{
-    HASH_DEL(broker->askers, asker);
-    free(asker->answered);
-    free(asker);
-}
-
-/* To one peer, or (NULL) to all askers; those who are not there any more are forgotten. */
-static void send_catalog(struct broker *broker, const struct peer *only)
-{
-    struct payload *entries = object_alloc(PROTOCOL_COUNT_MAX * sizeof *entries);
-    struct payload *pointers[PROTOCOL_COUNT_MAX];
-    size_t count = encode_catalog(broker, entries, PROTOCOL_COUNT_MAX);
-    for (size_t i = 0; i < count; i++)
-        pointers[i] = &entries[i];
-    struct envelope envelope = {
-        .verb = VERB_CATALOG, .id = broker->catalog_number, .catalog = {.count = (uint32_t)count}};
-    struct asker *asker, *next;
-    if (only != NULL)
-        port_send(broker->askers_port, only, &envelope, pointers, count);
-    else
-        HASH_ITER(hh, broker->askers, asker, next)
-        {
-            if (!port_send(broker->askers_port, &asker->peer, &envelope, pointers, count))
-                forget_asker(broker, asker);
-        }
-    for (size_t i = 0; i < count; i++)
-        payload_close(&entries[i]);
-    free(entries);
-}
-
-/* Askers of the broker that died still know the schemas that it told. A catalog without them, in the moment
- * before the workers have registered again, would make frontends refuse what they could have sent. */
-bool asking_catalog_ready(struct broker *broker)
-{
-    if (broker->catalog_told || loop_now(broker->loop) - broker->started_at >= CATALOG_WAIT)
-        return broker->catalog_told = true;
-    for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
-        if (model->stable != NULL && model->stable->schema == NULL)
-            return false;
-    return broker->catalog_told = true;
-}
-
-void asking_publish_catalog(struct broker *broker)
-{
-    broker->catalog_number++;
-    broker->catalog_changed = false;
-    if (broker->askers != NULL)
-        send_catalog(broker, NULL);
-}
-
-/* NULL when there is no room. */
-static struct asker *add_asker(struct broker *broker, const struct peer *peer)
-{
-    struct asker *asker, *next;
-    if (HASH_COUNT(broker->askers) >= ASKERS_MAX)
-        HASH_ITER(hh, broker->askers, asker, next)
-        {
-            if (loop_now(broker->loop) - asker->heard_at >= ASKER_SILENCE)
-                forget_asker(broker, asker);
-        }
-    if (HASH_COUNT(broker->askers) >= ASKERS_MAX)
-        return NULL;
-    asker = object_alloc(sizeof *asker);
-    asker->peer = *peer;
-    asker->met_at = loop_now(broker->loop);
-    HASH_ADD(hh, broker->askers, peer, sizeof asker->peer, asker);
-    return asker;
-}
-
-static void greet(struct broker *broker, const struct peer *peer, uint64_t id)
-{
-    struct envelope pong = {.verb = VERB_PONG, .id = id, .pong = {.epoch = broker->epoch}};
-    if (!port_send(broker->askers_port, peer, &pong, NULL, 0))
-        return;
-    struct asker *asker = find_asker(broker, peer);
-    bool is_new = asker == NULL;
-    if (is_new)
-        asker = add_asker(broker, peer);
-    if (asker != NULL)
-        asker->heard_at = loop_now(broker->loop);
-    if (is_new && (asker == NULL || asking_catalog_ready(broker)))
-        send_catalog(broker, peer);
-    else if (is_new)
-        broker->catalog_changed = true; /* it is sent when it is ready */
-}
-
-/* Who may still be here says PING within a second, and is met anew. */
-void asking_bar(struct broker *broker)
-{
-    struct asker *asker, *next;
-    HASH_ITER(hh, broker->askers, asker, next)
-    {
-        if (asker->peer.remote)
-            forget_asker(broker, asker);
-    }
-}
-
-void asking_free(struct broker *broker)
-{
-    struct asker *asker, *next;
-    HASH_ITER(hh, broker->askers, asker, next)
-    {
-        forget_asker(broker, asker);
-    }
-}
-
 /* ---- the door ---- */
 
 void asking_received(void *self, struct port_message *message)
 {
     struct broker *broker = self;
     if (message->hello) {
-        greet(broker, &message->peer, 0);
+        askers_greet(broker, &message->peer, 0);
         return;
     }
     switch (message->envelope.verb) {
@@ -592,7 +402,7 @@ void asking_received(void *self, struct port_message *message)
         on_cancel(broker, message);
         return;
     case VERB_PING:
-        greet(broker, &message->peer, message->envelope.id);
+        askers_greet(broker, &message->peer, message->envelope.id);
         return;
     default:
         asking_refused(broker, &message->peer, "a verb that askers do not send");

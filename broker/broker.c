@@ -8,6 +8,7 @@
 #include "state.h"
 
 #include "footprint.h"
+#include "handover.h"
 #include "log.h"
 
 #include <errno.h>
@@ -130,6 +131,13 @@ static int64_t rest(const struct broker *broker)
     return HAND_OVER_REST;
 }
 
+static void leave(void *self)
+{
+    struct broker *broker = self;
+    handover_leave(broker->config, broker->names, loop_now(broker->loop));
+    broker->handed_over(broker->handed_over_self);
+}
+
 static void hand_over_if_done(struct broker *broker)
 {
     struct hands hands = {0};
@@ -138,9 +146,8 @@ static void hand_over_if_done(struct broker *broker)
     if (hands.once_only || (hands.any && !late))
         return;
     /* The timer of held batches: nothing is dispatched any more. */
-    loop_timer_set(broker->loop, &broker->delay, loop_now(broker->loop) + rest(broker), broker->handed_over,
-                   broker->handed_over_self);
-    broker->handed_over = NULL; /* once */
+    loop_timer_set(broker->loop, &broker->delay, loop_now(broker->loop) + rest(broker), leave, broker);
+    broker->hands_empty = true;
 }
 
 void broker_hand_over(struct broker *broker, loop_call *handed_over, void *self)
@@ -156,7 +163,7 @@ void broker_hand_over(struct broker *broker, loop_call *handed_over, void *self)
 static void end_of_turn(void *self)
 {
     struct broker *broker = self;
-    if (broker->handed_over != NULL)
+    if (broker->handed_over != NULL && !broker->hands_empty)
         hand_over_if_done(broker);
     while (broker->handing_over_since == 0 && broker->waiting != NULL) {
         struct version *version = broker->waiting;
@@ -165,8 +172,8 @@ static void end_of_turn(void *self)
         serving_dispatch(broker, version);
         set_delay(broker, version->again_at);
     }
-    if (broker->catalog_changed && asking_catalog_ready(broker))
-        asking_publish_catalog(broker);
+    if (broker->catalog_changed && askers_catalog_ready(broker))
+        askers_publish_catalog(broker);
     port_flush(broker->askers_port);
     if (broker->limiting.redis != NULL)
         limit_redis_flush(broker->limiting.redis);
@@ -251,6 +258,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->copies = request_table_new((size_t)config->broker_max_shadow_requests * MODELS_MAX);
     broker->quarantine = quarantine_new(config);
     broker->names = idempotency_new(config, metrics);
+    handover_take(config, broker->names, broker->started_at);
     if (!begin_limiting(broker) || !bind_all(broker, zmq_context, endpoint)) {
         int reason = errno;
         broker_free(broker);
@@ -275,7 +283,7 @@ void broker_free(struct broker *broker)
     port_free(broker->askers_port);
     port_free(broker->workers_port);
     gate_free(broker->gate);
-    asking_free(broker);
+    askers_free(broker);
     limiting_free(broker);
     serving_free(broker);
     quarantine_free(broker->quarantine);
@@ -328,7 +336,7 @@ bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity)
     }
     if (removed) {
         serving_bar(broker);
-        asking_bar(broker);
+        askers_bar(broker);
     }
     return true;
 }

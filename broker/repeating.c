@@ -6,8 +6,10 @@
  * is kept and given to whoever sends the same again; when it ends in any other way the name is free.
  *
  * A request that a worker has when its client's time is over, or who gives it up, holds its name until that
- * worker answers or dies: the answer is kept for the client who asks again. What an asker sends a second time
- * over a new connection is not another request: it takes the place of the one that came over the old one.
+ * worker answers or dies: the answer is kept for the client who asks again. Where the model is not
+ * idempotent, so are all failures of which nobody knows whether it was computed: who asks again is told the
+ * same. What an asker sends a second time over a new connection is not another request: it takes the place of
+ * the one that came over the old one.
  *
  * A model's own cache (sharing.c) knows of none of this, and may well have the answer to the first of a name,
  * or join it to an identical one: what it gets is kept here, too. One of several that share a computation
@@ -15,11 +17,21 @@
  * them. SPDX-License-Identifier: MIT */
 #include "state.h"
 
-/* What is wrong with the request itself: it is answered so as often as it comes. */
-static bool is_final(enum failure failure)
+/* A worker had the request and may have computed it, wholly or in part, or says nothing of that. Not what a
+ * deadline ends while the worker still has it: that is told later. */
+static bool may_be_computed(const struct request *request, enum failure failure)
+{
+    return failure == FAILURE_WORKER_DIED || failure == FAILURE_MODEL_FAILED || failure == FAILURE_INTERNAL ||
+           (failure == FAILURE_DEADLINE && request->state == REQUEST_ABANDONED);
+}
+
+/* It is answered so as often as it comes: what is wrong with the request itself, and what must not be
+ * computed a second time to know more. */
+static bool is_final(const struct request *request, enum failure failure)
 {
     return failure == FAILURE_NONE || failure == FAILURE_INVALID || failure == FAILURE_TOO_LARGE ||
-           failure == FAILURE_POISON;
+           failure == FAILURE_POISON ||
+           (!request->version->model->idempotent && may_be_computed(request, failure));
 }
 
 static struct text once_of(const struct broker *broker, const struct envelope *envelope)
@@ -119,13 +131,13 @@ void repeating_begin(struct broker *broker, struct request *request, const struc
 {
     struct text once = once_of(broker, envelope);
     if (once.length > 0)
-        idempotency_run(broker->names, once, request);
+        idempotency_run(broker->names, once, envelope->request.tenant, request);
 }
 
 void repeating_ended(struct broker *broker, struct request *request, enum failure failure,
                      const struct payload *payload)
 {
-    if (request->once == NULL || !is_final(failure))
+    if (request->once == NULL || !is_final(request, failure))
         return;
     bool good = failure == FAILURE_NONE;
     struct idempotency_answer answer = {
@@ -152,5 +164,5 @@ void repeating_answered_at_once(struct broker *broker, const struct envelope *en
                                         .tag = envelope->request.tag,
                                         .payload = *payload,
                                         .computed_at = loop_now(broker->loop) - age};
-    idempotency_keep_at_once(broker->names, once, &answer, loop_now(broker->loop));
+    idempotency_keep_at_once(broker->names, once, envelope->request.tenant, &answer, loop_now(broker->loop));
 }

@@ -373,13 +373,15 @@ static void recover(struct broker *broker, struct request *request, const char *
         shadow_lost(broker, request, fate == FATE_DIED);
         return;
     }
+    struct text died = text_of("the worker died while it computed, and the model is declared not idempotent");
     if (request->state == REQUEST_ABANDONED) {
+        if (fate != FATE_LEFT)
+            repeating_ended(broker, request, FAILURE_WORKER_DIED, &(struct payload){.bytes = died});
         asking_let_go(broker, request);
         return;
     }
     if (fate != FATE_LEFT && !model->idempotent) {
-        asking_fail(broker, request, FAILURE_WORKER_DIED,
-                    text_of("the worker died while it computed, and the model is declared not idempotent"));
+        asking_fail(broker, request, FAILURE_WORKER_DIED, died);
         asking_let_go(broker, request);
         return;
     }
@@ -494,7 +496,7 @@ static void learn_cost(struct worker *worker, const struct batch *batch, int64_t
  * the same since then may have time left. */
 static bool may_try_again(const struct request *request, enum failure failure, int64_t now)
 {
-    return failure == FAILURE_DEADLINE && request->deadline.at > now;
+    return failure == FAILURE_DEADLINE && request->deadline.at > now && request->version->model->idempotent;
 }
 
 static void answer_requests(struct broker *broker, struct batch *batch, struct port_message *message)
@@ -504,16 +506,16 @@ static void answer_requests(struct broker *broker, struct batch *batch, struct p
     for (size_t i = 0; i < batch->count; i++) {
         struct request *request = batch->requests[i];
         enum failure failure = failure_of(result->result.failures, i);
-        if (request->state == REQUEST_ABANDONED)
-            repeating_ended(broker, request, failure, &message->payloads[i]);
-        else if (failure == FAILURE_NONE)
+        if (request->state == REQUEST_SENT && failure == FAILURE_NONE)
             asking_reply(broker, request, &message->payloads[i], batch, result->result.compute_us);
-        else if (!may_try_again(request, failure, now))
+        else if (request->state == REQUEST_SENT && !may_try_again(request, failure, now))
             asking_fail(broker, request, failure, payload_bytes(&message->payloads[i]));
-        if (request->state == REQUEST_SENT) /* another waits for the same answer */
+        if (request->state == REQUEST_SENT) { /* another waits for the same answer */
             requeue(broker, request);
-        else
-            asking_let_go(broker, request);
+            continue;
+        }
+        repeating_ended(broker, request, failure, &message->payloads[i]); /* if that is not known yet */
+        asking_let_go(broker, request);
     }
 }
 

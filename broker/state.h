@@ -1,8 +1,7 @@
 /* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
- * sharing.c (requests that need no computation of their own), repeating.c (those that were sent before),
- * serving.c (the workers' side), shadow.c (copies
- * for another version), resting.c. Nobody else includes this, but the inspector of tests/fault/simulation.
- * SPDX-License-Identifier: MIT */
+ * askers.c (who they are), sharing.c (requests that need no computation of their own), repeating.c (those
+ * that were sent before), serving.c (the workers' side), shadow.c (copies for another version), resting.c.
+ * Nobody else includes this, but the inspector of tests/fault/simulation. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_BROKER_STATE_H
 #define OUTRIGGER_BROKER_STATE_H
 
@@ -70,6 +69,7 @@ struct broker {
     void *drained_self;
     loop_call *handed_over; /* not NULL: another broker follows; what is not with a worker is left to it */
     void *handed_over_self;
+    bool hands_empty; /* workers have nothing more that is waited for */
     int64_t handing_over_since;
     struct series *bad_asker, *bad_worker, *stray;
 };
@@ -107,15 +107,6 @@ void asking_send_reply(struct broker *broker, const struct request_key *key, con
 void asking_forget(struct broker *broker, struct request *request);
 /* Gives back the memory of one that has ended and that no worker has any more. */
 void asking_let_go(struct broker *broker, struct request *request);
-/* False in a broker's first second while a model has no worker yet: they are registering again. */
-bool asking_catalog_ready(struct broker *broker);
-/* Sends the catalog to everyone who asked before. */
-void asking_publish_catalog(struct broker *broker);
-/* Some keys of askers are not allowed any more: nothing more is told to those who came over tcp, but who asks
- * again. */
-void asking_bar(struct broker *broker);
-void asking_free(struct broker *broker);
-
 /* Routes the request and takes it in, or refuses it: no rate limit is in its way, and its answer tells the
  * rest. */
 void asking_take_in(struct broker *broker, struct port_message *message, const struct request_key *key,
@@ -127,6 +118,24 @@ enum failure asking_reason_of_cancel(int64_t arrived_at, int64_t deadline, int64
 void asking_count_failure(struct broker *broker, struct version *version, enum failure failure);
 /* Tells the asker that the broker is stopping: the next one is asked. */
 void asking_turn_away(struct broker *broker, const struct request_key *key);
+
+/* ---- askers.c ---- */
+
+/* Answers a hello (id 0) or a PING; a new asker is told the catalog. */
+void askers_greet(struct broker *broker, const struct peer *peer, uint64_t id);
+/* The request of this model has its answer. Where nothing may be computed twice, and its asker has met us
+ * just now and may send it again, that is remembered. */
+void askers_remember(struct broker *broker, const struct request_key *key, const struct model *model);
+/* True when it is remembered. */
+bool askers_were_answered(const struct broker *broker, const struct request_key *key);
+/* False in a broker's first second while a model has no worker yet: they are registering again. */
+bool askers_catalog_ready(struct broker *broker);
+/* Sends the catalog to everyone who asked before. */
+void askers_publish_catalog(struct broker *broker);
+/* Some keys of askers are not allowed any more: nothing more is told to those who came over tcp, but who asks
+ * again. */
+void askers_bar(struct broker *broker);
+void askers_free(struct broker *broker);
 
 /* ---- limiting.c ---- */
 
@@ -169,9 +178,9 @@ bool repeating_take(struct broker *broker, const struct request_key *key, const 
                     const struct limit_rest *rest);
 /* It is the first: it holds its name from now on. */
 void repeating_begin(struct broker *broker, struct request *request, const struct envelope *envelope);
-/* It ends, or, when nobody waited for it any more, its worker has answered. `payload` is the tensors, or the
- * text of a failure; it stays the caller's. Does nothing for a failure that says nothing of what was asked,
- * and for a request that holds no name. */
+/* It ends, or, when nobody waited for it any more, its worker has answered or died. `payload` is the tensors,
+ * or the text of a failure; it stays the caller's. Does nothing for a failure after which the same may be
+ * asked anew, and for a request that holds no name. */
 void repeating_ended(struct broker *broker, struct request *request, enum failure failure,
                      const struct payload *payload);
 /* It was answered as soon as it came, with what was computed so long ago (ns), and never was a request of

@@ -1,17 +1,19 @@
 /* client: keeps every request until it is answered, so that nobody above has to think of a broker that dies.
  *
  * Used by frontends (and later by jobs), on the thread of their loop. The socket is one DEALER; a request is
- * known by its id; its payload is kept (a large one shared with ZeroMQ's queue, not copied) until the answer.
- * Three things can end a request: the answer, its deadline, or client_cancel. A new connection, told by the
- * PONG that answers its hello, is sent everything that is still open, with the time that is then left: the
- * broker that had it, or the way to it, is gone. What cannot be sent now waits in `unsent`, which is tried
- * again whenever the broker is heard and every RETRY_EVERY. SPDX-License-Identifier: MIT */
+ * known by its id; how many there may be says window.c; a payload is kept (a large one shared with ZeroMQ's
+ * queue, not copied) until the answer. Three things can end a request: the answer, its deadline, or
+ * client_cancel. A new connection, told by the PONG that answers its hello, is sent everything that is still
+ * open, with the time that is then left: the broker that had it, or the way to it, is gone. What cannot be
+ * sent now waits in `unsent`, which is tried again whenever the broker is heard and every RETRY_EVERY.
+ * SPDX-License-Identifier: MIT */
 #include "client.h"
 
 #include "ahead.h"
 #include "clock.h"
 #include "log.h"
 #include "train.h"
+#include "window.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -53,23 +55,15 @@ struct client_request {
     uint8_t inside[];
 };
 
-/* How many requests of one tenant are open. */
-struct tenant {
-    uint64_t id;
-    size_t open;
-    UT_hash_handle hh;
-};
-
 struct client {
     unsigned magic;
     void *socket;
     struct loop *loop;
-    size_t max_in_flight;
     uint64_t next_id;
     uint64_t epoch;
     int64_t heard;                 /* when the broker last said anything; 0 = never */
     struct client_request *open;   /* by id */
-    struct tenant *tenants;        /* who have some of them */
+    struct window *window;         /* how many of them */
     struct client_request *unsent; /* in the order of arrival */
     struct loop_timer ping;
     struct loop_timer retry;
@@ -146,28 +140,6 @@ static void keep_ask(struct client_request *request, const struct client_ask *as
     request->ask.once = keep_text(ask->once, &place);
 }
 
-static struct tenant *find_tenant(const struct client *client, uint64_t id)
-{
-    struct tenant *tenant;
-    HASH_FIND(hh, client->tenants, &id, sizeof id, tenant);
-    return tenant;
-}
-
-static void count_tenant(struct client *client, uint64_t id, int change)
-{
-    struct tenant *tenant = find_tenant(client, id);
-    if (tenant == NULL) {
-        tenant = object_alloc(sizeof *tenant);
-        tenant->id = id;
-        HASH_ADD(hh, client->tenants, id, sizeof id, tenant);
-    }
-    tenant->open += (size_t)change;
-    if (tenant->open > 0)
-        return;
-    HASH_DEL(client->tenants, tenant);
-    free(tenant);
-}
-
 /* Takes it out of everything; the memory stays. */
 static void forget(struct client *client, struct client_request *request)
 {
@@ -175,9 +147,9 @@ static void forget(struct client *client, struct client_request *request)
         DL_DELETE2(client->unsent, request, previous, next);
     request->unsent = false;
     HASH_DEL(client->open, request);
-    count_tenant(client, request->ask.tenant, -1);
+    window_leave(client->window, request->ask.tenant);
     loop_timer_cancel(client->loop, &request->deadline);
-    series_set(client->in_flight, (int64_t)HASH_COUNT(client->open));
+    series_set(client->in_flight, (int64_t)window_open(client->window));
 }
 
 static void finish(struct client *client, struct client_request *request, const struct client_answer *answer)
@@ -280,11 +252,16 @@ static void flush_unsent(void *self)
     }
 }
 
+static void send_cancel(struct client *client, const struct client_request *request)
+{
+    send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id});
+}
+
 static void deadline_passed(void *self)
 {
     struct client_request *request = self;
     struct client *client = request->client;
-    send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id});
+    send_cancel(client, request);
     fail(client, request, FAILURE_DEADLINE, "there was no answer within the deadline");
 }
 
@@ -293,7 +270,7 @@ void client_send(struct client *client, struct client_request *request, const st
 {
     CHECK_OBJECT(client, CLIENT_MAGIC);
     CHECK_OBJECT(request, REQUEST_MAGIC);
-    if (client_full(client, ask->tenant)) {
+    if (window_full(client->window, ask->tenant)) {
         answered(owner, &(struct client_answer){.failure = FAILURE_OVERLOADED,
                                                 .message = text_of("too many requests are in flight"),
                                                 .retry_after_ms = 1000});
@@ -306,9 +283,9 @@ void client_send(struct client *client, struct client_request *request, const st
     request->client = client;
     request->id = client->next_id++;
     HASH_ADD(hh, client->open, id, sizeof request->id, request);
-    count_tenant(client, ask->tenant, 1);
+    window_enter(client->window, ask->tenant);
     loop_timer_set(client->loop, &request->deadline, ask->deadline, deadline_passed, request);
-    series_set(client->in_flight, (int64_t)HASH_COUNT(client->open));
+    series_set(client->in_flight, (int64_t)window_open(client->window));
     request->unsent = true; /* until the end of this turn, which sends all that it gathered at once */
     DL_APPEND2(client->unsent, request, previous, next);
 }
@@ -318,7 +295,7 @@ void client_cancel(struct client *client, struct client_request *request)
     CHECK_OBJECT(client, CLIENT_MAGIC);
     CHECK_OBJECT(request, REQUEST_MAGIC);
     if (!request->unsent)
-        send_envelope(client, &(struct envelope){.verb = VERB_CANCEL, .id = request->id});
+        send_cancel(client, request);
     forget(client, request);
     client_request_discard(request);
 }
@@ -383,9 +360,12 @@ static void on_reply(struct client *client, const struct envelope *envelope, str
 }
 
 /* The version was a wish (a rule's, while the route changed) that cannot be granted. Under another id: the
- * broker may remember this one as answered. */
+ * broker may remember this one as answered. One that went out a second time, after a hello, may have been
+ * refused the first time and be taken in now, as the version has come since: it is taken back first. */
 static void ask_without_version(struct client *client, struct client_request *request)
 {
+    if (request->again && !request->unsent)
+        send_cancel(client, request);
     HASH_DEL(client->open, request);
     request->id = client->next_id++;
     HASH_ADD(hh, client->open, id, sizeof request->id, request);
@@ -541,7 +521,7 @@ struct client *client_new(void *zmq_context, struct loop *loop, const char *endp
     client->socket = connect_socket(zmq_context, endpoint, max_in_flight);
     client->ahead = ahead_new(client->socket);
     client->loop = loop;
-    client->max_in_flight = max_in_flight;
+    client->window = window_new(max_in_flight);
     /* A random start keeps ids apart that two lives of one asker hand out. */
     ENSURE(getrandom(&client->next_id, sizeof client->next_id, 0) == sizeof client->next_id);
     client->next_id = (client->next_id >> 16 << 8) | 1;
@@ -573,6 +553,7 @@ void client_free(struct client *client)
     zmq_close(client->socket);
     train_free(&client->train);
     ahead_free(client->ahead);
+    window_free(client->window);
     client->magic = 0;
     free(client);
 }
@@ -582,30 +563,19 @@ bool client_connected(const struct client *client)
     return client->heard != 0 && loop_now(client->loop) - client->heard < LOST_AFTER;
 }
 
-static size_t places(const struct client *client)
-{
-    return client->max_in_flight + client->max_in_flight / 4;
-}
-
 bool client_overwhelmed(const struct client *client)
 {
     CHECK_OBJECT(client, CLIENT_MAGIC);
-    return HASH_COUNT(client->open) >= places(client);
+    return window_overwhelmed(client->window);
 }
 
-bool client_full(const struct client *client, uint64_t id)
+bool client_full(const struct client *client, uint64_t tenant)
 {
     CHECK_OBJECT(client, CLIENT_MAGIC);
-    if (HASH_COUNT(client->open) < client->max_in_flight)
-        return false;
-    const struct tenant *tenant = find_tenant(client, id);
-    size_t tenants = HASH_COUNT(client->tenants) + (tenant == NULL);
-    size_t open = tenant == NULL ? 0 : tenant->open;
-    bool below = tenants > 1 && (open + 1) * tenants <= client->max_in_flight; /* its equal share */
-    return !below || client_overwhelmed(client);
+    return window_full(client->window, tenant);
 }
 
 size_t client_in_flight(const struct client *client)
 {
-    return HASH_COUNT(client->open);
+    return window_open(client->window);
 }

@@ -12,6 +12,7 @@
 #include "once.h"
 
 #include "problem.h"
+#include "structured.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -31,25 +32,11 @@ static bool is_visible(char character)
     return character > 0x20 && character < 0x7f;
 }
 
-/* Reads up to the closing quote, behind which nothing may stand. */
-static size_t read_quoted(const char *at, char key[ONCE_KEY_MAX])
-{
-    size_t length = 0;
-    for (; *at != '"'; at++) {
-        if (*at == '\\' && *++at != '"' && *at != '\\')
-            return 0;
-        if (!is_visible(*at) || length == ONCE_KEY_MAX)
-            return 0;
-        key[length++] = *at;
-    }
-    return at[1] == '\0' ? length : 0;
-}
-
 size_t once_read_key(const char *value, char key[ONCE_KEY_MAX])
 {
     size_t length = 0;
-    if (*value == '"')
-        return read_quoted(value + 1, key);
+    if (value[strspn(value, " ")] == '"')
+        return structured_read_string(value, key, ONCE_KEY_MAX);
     for (; *value != '\0'; value++) {
         if (!is_visible(*value) || length == ONCE_KEY_MAX)
             return 0;
@@ -127,8 +114,8 @@ bool once_begin(const struct config *config, const struct http_request *request,
     size_t length = request->idempotency_key_count == 1 ? once_read_key(request->idempotency_key, key) : 0;
     if (length == 0) {
         problem_status(response, 400,
-                       "Idempotency-Key: expected one key of 1 to %d visible ASCII characters, in quotes or "
-                       "without",
+                       "Idempotency-Key: expected one key of 1 to %d ASCII characters, in quotes, or without "
+                       "and then no blanks",
                        ONCE_KEY_MAX);
         return false;
     }

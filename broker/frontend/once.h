@@ -7,9 +7,9 @@
 
 enum { ONCE_KEY_MAX = 255 /* bytes of a key */ };
 
-/* The key that a value of the header says, as a structured field has it ("...", with \" and \\) or as it is;
- * without the quotes and the backslashes in `key`. Returns its length, 0 when it is none: a key has 1 to 255
- * visible characters of ASCII. */
+/* The key that a value of the header says: a String of RFC 8941 ("...", structured.h), or, as many clients
+ * send it, the value as it is, which then has no blanks. Returns its length, 0 when it is none: a key has 1
+ * to 255 printable characters of ASCII. */
 size_t once_read_key(const char *value, char key[ONCE_KEY_MAX]);
 
 /* The request has an Idempotency-Key and asks a model; its body was not parsed yet, which changes it. Makes

@@ -11,7 +11,7 @@ import unittest
 from stack import Stack
 
 JSON = {"Content-Type": "application/json"}
-MODELS = ["sum", "counted", "running", "late", "both"]  # those that are counted are asked by one test each
+MODELS = ["sum", "counted", "running", "late", "both", "kept"]  # those that are counted are asked by one test each
 BODY = json.dumps({"features": [1, 2, 3, 4]})
 OTHER = json.dumps({"features": [1, 2, 3, 5]})
 ASKERS_MAX = 100  # more than nginx keeps connections to a frontend that stands still
@@ -88,13 +88,18 @@ class Idempotency(unittest.TestCase):
         first, content = self.ask('"same"', path=path)
         self.assertIsNone(first["Idempotency-Replayed"])
         self.assertEqual(json.loads(content)["prediction"], 10)
-        for key in ("same", '"same"'):
+        for key in ("same", '"same"', '"same";made=1'):
             headers, again = self.ask(key, path=path)
             self.assertEqual(again, content)
             self.assertEqual(headers["Idempotency-Replayed"], "true")
             self.assertNotEqual(headers["X-Request-Id"], first["X-Request-Id"])
         self.assertEqual(json.loads(self.ask("another", path=path)[1])["prediction"], 10)
-        self.counts("counted", worker_rows=2, idempotency_replayed=2)
+        self.counts("counted", worker_rows=2, idempotency_replayed=3)
+
+    def test_a_key_with_blanks(self):
+        _, content = self.ask('"two words"')
+        headers, again = self.ask('"two words"')
+        self.assertEqual((again, headers["Idempotency-Replayed"]), (content, "true"))
 
     def test_another_request_with_the_key_is_refused(self):
         self.ask("reused")
@@ -179,6 +184,14 @@ class Idempotency(unittest.TestCase):
             for asker in askers:
                 asker.join()
         return [asker.answer for asker in askers]
+
+    def test_the_broker_is_replaced(self):
+        path = predict("kept")
+        _, content = self.ask("kept", path=path)
+        self.assertEqual(self.stack.outrigger("restart", "broker").returncode, 0)
+        headers, again = self.ask("kept", path=path)
+        self.assertEqual((again, headers["Idempotency-Replayed"]), (content, "true"))
+        self.ask("kept", OTHER, path, status=422)
 
     def test_two_frontends(self):
         answers = self.answers_without("frontend.1") + self.answers_without("frontend.2")

@@ -52,6 +52,20 @@ static inline void scene_start(const char *const *settings)
     ck_assert_msg(scene_broker != NULL, "%s", endpoint);
 }
 
+/* Another broker in the place of this one, at the same endpoints. Those who were connected are not. */
+static inline void scene_restart(void)
+{
+    const char *endpoint;
+    broker_free(scene_broker);
+    while (scene_end_count > 0)
+        end_close(&scene_ends[--scene_end_count]);
+    memset(scene_pids, 0, sizeof scene_pids);
+    loop_free(letters_loop);
+    letters_loop = loop_new();
+    scene_broker = broker_new(scene_context, letters_loop, scene_config, scene_metrics, &endpoint);
+    ck_assert_msg(scene_broker != NULL, "%s", endpoint);
+}
+
 static inline uint64_t scene_counter(enum metric metric, const char *label1, const char *label2,
                                      const char *label3)
 {

@@ -115,6 +115,35 @@ START_TEST(what_must_be_computed_once_may_be_asked_again)
 }
 END_TEST
 
+/* Refused for its version, the asker asks without it, and must not get both computed when the version has
+ * come before what it sent again. */
+START_TEST(what_must_be_computed_once_is_not_taken_in_after_it_was_refused_for_its_version)
+{
+    repository_configure("m", "idempotent = false; version = \"1\";");
+    scene_start(NULL);
+    struct end *asker = scene_asker(), *worker = scene_worker(1);
+    struct envelope wish = scene_request(1);
+    wish.request.version = text_of("2");
+    end_send(asker, &wish, "a");
+    scene_expect_reject(asker, 1, FAILURE_UNKNOWN_VERSION);
+    repository_add("m", "2");
+    broker_reload(scene_broker);
+    struct envelope ready = scene_ready(2);
+    ready.ready.version = text_of("2");
+    struct end *second = scene_worker_with(&ready);
+    end_send(asker, &wish, "a");
+    scene_ask(asker, 2, "a");
+    scene_result(worker, scene_expect_batch(worker, "a"), "A");
+    scene_expect_reply(asker, 2, "A");
+    scene_expect_nothing(asker);
+    ck_assert(!end_take_verb(second, scene_letter, VERB_BATCH));
+    wish.id = 3;
+    end_send(asker, &wish, "b"); /* another request */
+    scene_result(second, scene_expect_batch(second, "b"), "B");
+    scene_expect_reply(asker, 3, "B");
+}
+END_TEST
+
 START_TEST(an_idle_broker_is_drained_at_once)
 {
     scene_start(NULL);
@@ -161,13 +190,15 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {draining_finishes_what_is_open_and_refuses_what_comes,
-                                  handing_over_finishes_what_workers_have_and_leaves_the_rest,
-                                  a_batch_that_takes_long_does_not_hold_up_the_handing_over,
-                                  what_must_be_computed_once_holds_up_the_handing_over,
-                                  what_must_be_computed_once_may_be_asked_again,
-                                  an_idle_broker_is_drained_at_once,
-                                  the_end_of_the_broker_frees_requests_in_every_state,
-                                  an_endpoint_that_cannot_be_bound_is_named};
+    const TTest *const tests[] = {
+        draining_finishes_what_is_open_and_refuses_what_comes,
+        handing_over_finishes_what_workers_have_and_leaves_the_rest,
+        a_batch_that_takes_long_does_not_hold_up_the_handing_over,
+        what_must_be_computed_once_holds_up_the_handing_over,
+        what_must_be_computed_once_may_be_asked_again,
+        what_must_be_computed_once_is_not_taken_in_after_it_was_refused_for_its_version,
+        an_idle_broker_is_drained_at_once,
+        the_end_of_the_broker_frees_requests_in_every_state,
+        an_endpoint_that_cannot_be_bound_is_named};
     return SUITE_RUN("broker_end", scene_set_up, scene_tear_down, tests);
 }

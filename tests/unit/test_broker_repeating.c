@@ -1,99 +1,7 @@
 /* test_broker_repeating: the real broker and requests whose clients gave them a name: who is answered without
- * being computed, who is refused, and what a name outlives. SPDX-License-Identifier: MIT */
-#include "broker_scene.h"
+ * being computed, who is refused, and how much is kept. SPDX-License-Identifier: MIT */
+#include "repeating_scene.h"
 #include "suite.h"
-
-static struct end *asker, *other, *worker;
-
-static void start_with(const char *configuration, const char *const *settings)
-{
-    repository_configure("m", configuration);
-    scene_start(settings);
-    asker = scene_asker();
-    other = scene_asker();
-    worker = scene_worker(1);
-}
-
-static void start(const char *configuration)
-{
-    start_with(configuration, NULL);
-}
-
-/* A request of the name that asks `payload`: the test changes what it wants. */
-static struct envelope named(uint64_t id, char name, const char *payload)
-{
-    static char once[PROTOCOL_ONCE_BYTES];
-    memset(once, name, sizeof once / 2);
-    memset(once + sizeof once / 2, 0, sizeof once / 2);
-    memcpy(once + sizeof once / 2, payload, strlen(payload));
-    struct envelope request = scene_request(id);
-    request.request.once = (struct text){once, sizeof once};
-    request.request.tag = text_of("first");
-    return request;
-}
-
-static void ask(struct end *end, uint64_t id, char name, const char *payload)
-{
-    struct envelope request = named(id, name, payload);
-    end_send(end, &request, payload);
-}
-
-static void ask_within(struct end *end, uint64_t id, char name, const char *payload, uint64_t microseconds)
-{
-    struct envelope request = named(id, name, payload);
-    request.request.time_left_us = microseconds;
-    end_send(end, &request, payload);
-}
-
-static void ask_again(struct end *end, uint64_t id, char name, const char *payload)
-{
-    struct envelope request = named(id, name, payload);
-    request.request.again = true;
-    end_send(end, &request, payload);
-}
-
-static void cancel(struct end *end, uint64_t id)
-{
-    end_send(end, &(struct envelope){.verb = VERB_CANCEL, .id = id}, NULL);
-}
-
-static void refuse(uint64_t batch, enum failure failure)
-{
-    struct envelope result = {
-        .verb = VERB_RESULT, .id = batch, .result = {1, 77, {(char[]){(char)failure}, 1}}};
-    end_send(worker, &result, "why");
-}
-
-/* The first of the name k waits for "q" with the worker; returns the batch. */
-static uint64_t first_asks(void)
-{
-    ask(asker, 1, 'k', "q");
-    return scene_expect_batch(worker, "q");
-}
-
-static void expect_replay(struct end *end, uint64_t id, const char *payload)
-{
-    scene_expect_reply(end, id, payload);
-    const struct envelope *reply = &scene_letter->envelope;
-    ck_assert(reply->reply.replayed && reply->reply.age_us >= 1 && text_is(reply->reply.version, "1"));
-    ck_assert(reply->reply.batch_rows == 0 && reply->reply.compute_us == 0 && reply->reply.queue_us == 0);
-}
-
-static void expect_no_batch(void)
-{
-    scene_expect_nothing(asker); /* the broker has done all that it was told */
-    ck_assert(!end_take_verb(worker, scene_letter, VERB_BATCH));
-}
-
-static uint64_t replayed(void)
-{
-    return scene_counter(METRIC_IDEMPOTENCY_REPLAYED, "m", NULL, NULL);
-}
-
-static uint64_t conflicts(const char *reason)
-{
-    return scene_counter(METRIC_IDEMPOTENCY_CONFLICTS, "m", reason, NULL);
-}
 
 START_TEST(what_is_sent_again_is_answered_as_before)
 {
@@ -211,142 +119,41 @@ START_TEST(what_never_came_in_takes_no_name)
 }
 END_TEST
 
-/* ---- nobody waits for it any more ---- */
-
-START_TEST(a_deadline_leaves_the_name_to_the_worker)
+/* Nobody could read it: the frontends know the outputs of that version no more. */
+START_TEST(what_a_version_answered_that_is_gone_is_refused)
 {
-    start("");
-    ask_within(asker, 1, 'k', "q", 50000);
-    uint64_t batch = scene_expect_batch(worker, "q");
-    scene_expect_reject(asker, 1, FAILURE_DEADLINE);
-    ask(other, 2, 'k', "q");
-    scene_expect_reject(other, 2, FAILURE_KEY_RUNNING);
-    scene_result(worker, batch, "A");
-    scene_expect_nothing(other);
-    ask(other, 3, 'k', "q");
-    expect_replay(other, 3, "A");
-    expect_no_batch();
-}
-END_TEST
-
-START_TEST(a_cancel_leaves_the_name_to_the_worker_whatever_it_says)
-{
-    start("");
-    uint64_t batch = first_asks();
-    cancel(asker, 1);
-    ask(asker, 2, 'k', "q");
-    scene_expect_reject(asker, 2, FAILURE_KEY_RUNNING);
-    ask_again(asker, 1, 'k', "q"); /* it was taken back: it is another one of the name */
-    scene_expect_reject(asker, 1, FAILURE_KEY_RUNNING);
-    refuse(batch, FAILURE_INVALID);
-    scene_expect_nothing(asker);
-    ask(other, 3, 'k', "q");
-    scene_expect_reject(other, 3, FAILURE_INVALID);
-    ck_assert(scene_letter->envelope.reject.replayed);
-}
-END_TEST
-
-START_TEST(the_death_of_the_worker_frees_what_nobody_waits_for)
-{
-    start("");
-    first_asks();
-    cancel(asker, 1);
-    scene_expect_nothing(asker);
-    scene_kill(1);
-    worker = scene_worker(2);
-    ask(other, 2, 'k', "another");
-    scene_expect_batch(worker, "another");
-}
-END_TEST
-
-START_TEST(what_waits_in_the_queue_gives_its_name_back)
-{
-    start("");
-    uint64_t batch = first_asks();
-    ask(asker, 2, 'w', "waits");
-    cancel(asker, 2);
-    ask(asker, 3, 'w', "another");
-    ask_within(asker, 4, 'd', "waits", 50000);
-    scene_expect_reject(asker, 4, FAILURE_DEADLINE);
-    ask(asker, 5, 'd', "third");
-    scene_expect_nothing(asker);
-    scene_result(worker, batch, "A");
-    scene_expect_batch(worker, "another third");
-}
-END_TEST
-
-/* ---- the broker tries again by itself ---- */
-
-START_TEST(a_death_of_the_worker_is_no_second_request)
-{
-    start("");
-    first_asks();
-    scene_kill(1);
-    ask(other, 2, 'k', "q");
-    scene_expect_reject(other, 2, FAILURE_KEY_RUNNING);
-    worker = scene_worker(2);
-    scene_result(worker, scene_expect_batch(worker, "q"), "A");
+    repository_add("m", "2");
+    start("version = \"1\";");
+    scene_result(worker, first_asks(), "A");
     scene_expect_reply(asker, 1, "A");
-    ask(other, 3, 'k', "q");
+    ask(asker, 2, 'i', "q");
+    refuse(scene_expect_batch(worker, "q"), FAILURE_INVALID);
+    scene_expect_reject(asker, 2, FAILURE_INVALID);
+    ck_assert_int_eq(unlink(scratch_path("m/1/model.echo")), 0);
+    ck_assert_int_eq(rmdir(scratch_path("m/1")), 0);
+    repository_configure("m", "version = \"2\";");
+    broker_reload(scene_broker);
+    ask(other, 3, 'k', "q"); /* its worker is still here */
     expect_replay(other, 3, "A");
-}
-END_TEST
-
-START_TEST(poison_stays_poison)
-{
-    start("limits: { max_kills = 1; };");
-    first_asks();
     scene_kill(1);
-    scene_expect_reject(asker, 1, FAILURE_POISON);
-    worker = scene_worker(2);
-    ask(other, 2, 'k', "q");
-    scene_expect_reject(other, 2, FAILURE_POISON);
+    broker_reload(scene_broker);
+    struct envelope ready = scene_ready(2);
+    ready.ready.version = text_of("2");
+    worker = scene_worker_with(&ready);
+    ask(other, 4, 'k', "q");
+    scene_expect_reject(other, 4, FAILURE_KEY_REUSED);
+    ck_assert(
+        text_is(scene_letter->envelope.reject.message,
+                "the version that answered the request with this Idempotency-Key is not here any more"));
+    ck_assert_uint_eq(conflicts("reused"), 1);
+    ask(other, 5, 'i', "q"); /* a failure is no version's */
+    scene_expect_reject(other, 5, FAILURE_INVALID);
     ck_assert(scene_letter->envelope.reject.replayed);
     expect_no_batch();
-}
-END_TEST
-
-START_TEST(what_may_have_been_computed_is_not_known_and_may_be_asked_anew)
-{
-    start("idempotent = false;");
-    first_asks();
-    scene_kill(1);
-    scene_expect_reject(asker, 1, FAILURE_WORKER_DIED);
-    worker = scene_worker(2);
-    ask(other, 2, 'k', "q");
-    scene_expect_batch(worker, "q");
-}
-END_TEST
-
-/* The connection broke, and the asker sends what is open over another one. */
-START_TEST(what_an_asker_sends_again_takes_the_place_of_the_first)
-{
-    start("");
-    uint64_t batch = first_asks();
-    ask(asker, 2, 'w', "waits");
-    scene_expect_nothing(asker);
-    ask_again(other, 1, 'k', "q");
-    ask_again(other, 2, 'w', "waits");
-    scene_expect_nothing(other);
-    scene_result(worker, batch, "A");
-    scene_expect_reply(other, 1, "A");
-    ck_assert(!scene_letter->envelope.reply.replayed);
-    scene_result(worker, scene_expect_batch(worker, "waits"), "B");
-    scene_expect_reply(other, 2, "B");
-    scene_expect_nothing(asker);
-    ask_again(other, 1, 'k', "q"); /* the answer was lost with the connection */
-    expect_replay(other, 1, "A");
-}
-END_TEST
-
-START_TEST(what_another_asker_sends_again_is_another_request)
-{
-    start("");
-    uint64_t batch = first_asks();
-    ask_again(other, 7, 'k', "q");
-    scene_expect_reject(other, 7, FAILURE_KEY_RUNNING);
-    scene_result(worker, batch, "A");
-    scene_expect_reply(asker, 1, "A");
+    ask(other, 6, 'n', "q"); /* under another name it is computed by the one that is here */
+    scene_result(worker, scene_expect_batch(worker, "q"), "B");
+    scene_expect_reply(other, 6, "B");
+    ck_assert(text_is(scene_letter->envelope.reply.version, "2"));
 }
 END_TEST
 
@@ -416,6 +223,24 @@ START_TEST(the_oldest_goes)
 }
 END_TEST
 
+START_TEST(the_oldest_of_the_tenant_with_the_most_goes)
+{
+    start_with("", (const char *const[]){"idempotency.keys=3", NULL});
+    for (uint64_t id = 1; id <= 6; id++) {
+        struct envelope request = named(id, (char)('a' + id), "q");
+        request.request.tenant = id == 1 ? 7 : 8;
+        end_send(asker, &request, "q");
+        scene_result(worker, scene_expect_batch(worker, "q"), "A");
+        scene_expect_reply(asker, id, "A");
+    }
+    ck_assert_uint_eq(scene_counter(METRIC_IDEMPOTENCY_EVICTIONS, NULL, NULL, NULL), 3);
+    ask(asker, 7, 'b', "q");
+    expect_replay(asker, 7, "A");
+    ask(asker, 8, 'e', "another");
+    scene_expect_batch(worker, "another");
+}
+END_TEST
+
 START_TEST(all_go_in_time)
 {
     start_with("", (const char *const[]){"idempotency.ttl_s=1", NULL});
@@ -459,18 +284,11 @@ int main(void)
                                   what_is_wrong_with_the_request_is_kept,
                                   any_other_failure_frees_the_name,
                                   what_never_came_in_takes_no_name,
-                                  a_deadline_leaves_the_name_to_the_worker,
-                                  a_cancel_leaves_the_name_to_the_worker_whatever_it_says,
-                                  the_death_of_the_worker_frees_what_nobody_waits_for,
-                                  what_waits_in_the_queue_gives_its_name_back,
-                                  a_death_of_the_worker_is_no_second_request,
-                                  poison_stays_poison,
-                                  what_may_have_been_computed_is_not_known_and_may_be_asked_anew,
-                                  what_an_asker_sends_again_takes_the_place_of_the_first,
-                                  what_another_asker_sends_again_is_another_request,
+                                  what_a_version_answered_that_is_gone_is_refused,
                                   an_answer_of_the_cache_is_kept_for_the_name,
                                   those_who_share_a_computation_keep_their_names,
                                   the_oldest_goes,
+                                  the_oldest_of_the_tenant_with_the_most_goes,
                                   all_go_in_time,
                                   names_may_be_off,
                                   the_end_of_the_broker_frees_what_is_held};

@@ -51,13 +51,18 @@ static struct idempotency_answer success(const char *payload)
                                        .computed_at = 999 * SECOND};
 }
 
-static void keep(uint64_t name, const char *payload)
+static void keep_of(uint64_t tenant, uint64_t name, const char *payload)
 {
     struct request request = {0};
     struct idempotency_answer answer = success(payload);
-    idempotency_run(table, once(name, 'q'), &request);
+    idempotency_run(table, once(name, 'q'), tenant, &request);
     idempotency_keep(&request, &answer, now);
     ck_assert_ptr_null(request.once);
+}
+
+static void keep(uint64_t name, const char *payload)
+{
+    keep_of(0, name, payload);
 }
 
 static bool is_kept(uint64_t name)
@@ -75,7 +80,7 @@ START_TEST(a_name_is_held_until_its_answer_is_kept)
 {
     struct request request = {0};
     ck_assert_ptr_null(look(1));
-    idempotency_run(table, once(1, 'q'), &request);
+    idempotency_run(table, once(1, 'q'), 0, &request);
     ck_assert_ptr_eq(idempotency_runner(look(1)), &request);
     ck_assert_uint_eq(idempotency_running(table), 1);
     ck_assert_ptr_null(look(2));
@@ -100,7 +105,7 @@ START_TEST(a_failure_is_kept_with_its_message)
     struct request request = {0};
     const struct idempotency_answer refused = {
         .failure = FAILURE_INVALID, .tag = text_of("r1"), .message = text_of("three columns")};
-    idempotency_run(table, once(1, 'q'), &request);
+    idempotency_run(table, once(1, 'q'), 0, &request);
     idempotency_keep(&request, &refused, now);
     struct idempotency_answer answer = idempotency_answer(look(1));
     ck_assert_int_eq(answer.failure, FAILURE_INVALID);
@@ -112,7 +117,7 @@ END_TEST
 START_TEST(an_answer_may_be_there_at_once)
 {
     struct idempotency_answer answer = success("tensors");
-    idempotency_keep_at_once(table, once(1, 'q'), &answer, now);
+    idempotency_keep_at_once(table, once(1, 'q'), 0, &answer, now);
     ck_assert(is_kept(1));
 }
 END_TEST
@@ -137,7 +142,7 @@ END_TEST
 START_TEST(a_name_is_free_when_its_request_ends_without_an_answer)
 {
     struct request request = {0}, next = {0};
-    idempotency_run(table, once(1, 'q'), &request);
+    idempotency_run(table, once(1, 'q'), 0, &request);
     idempotency_leave(&request);
     ck_assert_ptr_null(request.once);
     ck_assert_ptr_null(look(1));
@@ -145,7 +150,7 @@ START_TEST(a_name_is_free_when_its_request_ends_without_an_answer)
     struct idempotency_answer answer = success("a");
     idempotency_keep(&request, &answer, now);
     ck_assert_ptr_null(look(1));
-    idempotency_run(table, once(1, 'x'), &next);
+    idempotency_run(table, once(1, 'x'), 0, &next);
     ck_assert_ptr_eq(idempotency_runner(look(1)), &next);
 }
 END_TEST
@@ -153,8 +158,8 @@ END_TEST
 START_TEST(requests_that_change_places_change_names)
 {
     struct request left = {0}, right = {0}, bare = {0};
-    idempotency_run(table, once(1, 'q'), &left);
-    idempotency_run(table, once(2, 'q'), &right);
+    idempotency_run(table, once(1, 'q'), 0, &left);
+    idempotency_run(table, once(2, 'q'), 0, &right);
     idempotency_swap(&left, &right);
     ck_assert_ptr_eq(idempotency_runner(look(1)), &right);
     ck_assert_ptr_eq(idempotency_runner(look(2)), &left);
@@ -175,7 +180,7 @@ START_TEST(the_oldest_makes_room_when_there_are_too_many)
         keep(name, "a");
     ck_assert(is_kept(0)); /* to be looked at makes none younger */
     struct request running = {0};
-    idempotency_run(table, once(100, 'q'), &running); /* counts towards no bound */
+    idempotency_run(table, once(100, 'q'), 0, &running); /* counts towards no bound */
     ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_EVICTIONS), 0);
     for (uint64_t name = KEYS; name < KEYS + 3; name++) {
         keep(name, "a");
@@ -203,6 +208,161 @@ START_TEST(bytes_are_bounded_too)
 }
 END_TEST
 
+/* ---- many tenants ---- */
+
+enum { QUIET = 7, NOISY = 8 };
+
+/* A text of so many bytes, good until the next call. */
+static const char *of_bytes(size_t length)
+{
+    static char text[2 * MAX_BYTES];
+    memset(text, 'a', length);
+    text[length] = '\0';
+    return text;
+}
+
+START_TEST(who_sends_many_keys_evicts_nobody_elses)
+{
+    for (uint64_t name = 0; name < KEYS / 2; name++)
+        keep_of(QUIET, name, "a");
+    for (uint64_t name = 100; name < 1100; name++)
+        keep_of(NOISY, name, "a");
+    for (uint64_t name = 0; name < KEYS / 2; name++)
+        ck_assert(is_kept(name));
+    for (uint64_t name = 100; name < 1100; name++)
+        ck_assert(is_kept(name) == (name >= 1100 - KEYS / 2)); /* his own oldest went */
+    ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_EVICTIONS), 1000 - KEYS / 2);
+}
+END_TEST
+
+START_TEST(who_sends_large_answers_evicts_nobody_elses)
+{
+    keep_of(QUIET, 1, of_bytes(MAX_BYTES / 4));
+    keep_of(QUIET, 2, of_bytes(MAX_BYTES / 8));
+    for (size_t bytes = 1; bytes < MAX_BYTES; bytes += MAX_BYTES / 50)
+        keep_of(NOISY, 100 + bytes,
+                of_bytes(bytes)); /* up to one that there is only room for without the others */
+    ck_assert(is_kept(1) && is_kept(2));
+    keep_of(NOISY, 3, of_bytes(MAX_BYTES / 2));
+    ck_assert(is_kept(1) && is_kept(2) && is_kept(3));
+    ck_assert_uint_le(measure(METRIC_IDEMPOTENCY_BYTES), MAX_BYTES);
+}
+END_TEST
+
+START_TEST(what_nobody_else_wants_is_anyones_until_somebody_does)
+{
+    for (uint64_t name = 0; name < KEYS; name++)
+        keep_of(NOISY, name, "a");
+    ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_EVICTIONS), 0);
+    for (uint64_t name = 100; name < 100 + KEYS / 2; name++)
+        keep_of(QUIET, name, "a");
+    for (uint64_t name = 0; name < KEYS; name++)
+        ck_assert(is_kept(name) == (name >= KEYS / 2) && is_kept(100 + name / 2));
+}
+END_TEST
+
+START_TEST(where_all_hold_as_much_the_oldest_goes)
+{
+    for (uint64_t tenant = 0; tenant < 10 * KEYS; tenant++) {
+        keep_of(tenant, tenant, "a");
+        for (uint64_t name = 0; name <= tenant; name++)
+            ck_assert(is_kept(name) == (tenant - name < KEYS));
+    }
+}
+END_TEST
+
+START_TEST(a_tenant_whose_answers_are_over_holds_nothing)
+{
+    for (uint64_t name = 0; name < KEYS; name++)
+        keep_of(name % 2 == 0 ? QUIET : NOISY, name, "a");
+    now += TTL_S * SECOND;
+    idempotency_expire(table, now);
+    for (uint64_t name = 100; name < 100 + KEYS; name++)
+        keep_of(QUIET, name, "a");
+    for (uint64_t name = 100; name < 100 + KEYS; name++)
+        ck_assert(is_kept(name));
+    ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_EVICTIONS), 0);
+}
+END_TEST
+
+/* What is kept, in the order in which it came. */
+struct listed {
+    uint64_t tenant, name, bytes;
+};
+
+/* Who gives up something now: who holds the most of what there is too much of, and has the oldest of all who
+ * hold as much; returns the place of that. `count`: of all. */
+static size_t giver(const struct listed *list, size_t count, bool by_bytes)
+{
+    size_t first = 0;
+    uint64_t most = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t held = 0;
+        bool oldest = true;
+        for (size_t j = 0; j < count; j++) {
+            held += list[j].tenant != list[i].tenant ? 0 : by_bytes ? list[j].bytes : 1;
+            oldest = oldest && (j >= i || list[j].tenant != list[i].tenant);
+        }
+        if (oldest && held > most) {
+            first = i;
+            most = held;
+        }
+    }
+    return first;
+}
+
+/* What keeping an answer of so many bytes costs, as a table tells that has no other. */
+static uint64_t cost_of(size_t bytes, struct idempotency *other, struct metrics *others)
+{
+    struct idempotency_answer answer = success(of_bytes(bytes));
+    idempotency_keep_at_once(other, once(1, 'q'), 0, &answer, now);
+    uint64_t cost = metrics_series(others, METRIC_IDEMPOTENCY_BYTES, NULL, NULL, NULL)->value;
+    idempotency_expire(other, now + TTL_S * SECOND);
+    return cost;
+}
+
+static uint64_t sum(const struct listed *list, size_t count)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += list[i].bytes;
+    return bytes;
+}
+
+START_TEST(random_tenants_keep_what_a_plain_rule_says)
+{
+    enum { TENANTS = 5, EVENTS = 5000 };
+    struct metrics *others = metrics_new(NULL);
+    struct idempotency *other = idempotency_new(&config, others);
+    struct listed list[KEYS + 1];
+    size_t count = 0, evictions = 0, by_bytes = 0;
+    uint64_t dice = 1;
+    for (uint64_t name = 1; name <= EVENTS; name++) {
+        dice = dice * 6364136223846793005u + 1442695040888963407u;
+        struct listed new = {.tenant = (dice >> 40) % TENANTS, .name = name};
+        size_t bytes = (dice >> 33) % 5 == 0 ? (dice >> 20) % (MAX_BYTES / 2) : (dice >> 20) % 1000;
+        keep_of(new.tenant, name, of_bytes(bytes));
+        new.bytes = cost_of(bytes, other, others);
+        list[count++] = new;
+        while (count > KEYS || sum(list, count) > MAX_BYTES) {
+            by_bytes += count <= KEYS;
+            size_t at = giver(list, count, count <= KEYS);
+            memmove(&list[at], &list[at + 1], (--count - at) * sizeof *list);
+            evictions++;
+        }
+        ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_EVICTIONS), evictions);
+        ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_BYTES), sum(list, count));
+        ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_KEYS), count);
+        for (size_t i = 0; i < count; i++)
+            ck_assert(is_kept(list[i].name));
+    }
+    idempotency_free(other);
+    metrics_free(others);
+    ck_assert_uint_gt(by_bytes, EVENTS / 50);
+    ck_assert_uint_gt(evictions - by_bytes, EVENTS / 50);
+}
+END_TEST
+
 START_TEST(an_answer_has_its_time)
 {
     keep(1, "a");
@@ -219,7 +379,7 @@ START_TEST(an_answer_has_its_time)
     ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_KEYS), 0);
     ck_assert_uint_eq(measure(METRIC_IDEMPOTENCY_BYTES), 0);
     struct request request = {0};
-    idempotency_run(table, once(3, 'q'), &request);
+    idempotency_run(table, once(3, 'q'), 0, &request);
     now += 2 * TTL_S * SECOND;
     idempotency_expire(table, now);
     ck_assert_ptr_eq(idempotency_runner(look(3)), &request); /* what runs has no end of its own */
@@ -251,7 +411,7 @@ START_TEST(random_events_leave_what_a_list_says)
         size_t name = (size_t)(dice >> 33) % NAMES;
         struct request *request = &requests[name];
         if (request->once == NULL && kept_at[name] == 0) {
-            idempotency_run(table, once(name, 'q'), request);
+            idempotency_run(table, once(name, 'q'), 0, request);
         } else if (request->once != NULL && dice >> 63 != 0) {
             idempotency_leave(request);
         } else if (request->once != NULL) {
@@ -287,6 +447,12 @@ int main(void)
                                   requests_that_change_places_change_names,
                                   the_oldest_makes_room_when_there_are_too_many,
                                   bytes_are_bounded_too,
+                                  who_sends_many_keys_evicts_nobody_elses,
+                                  who_sends_large_answers_evicts_nobody_elses,
+                                  what_nobody_else_wants_is_anyones_until_somebody_does,
+                                  where_all_hold_as_much_the_oldest_goes,
+                                  a_tenant_whose_answers_are_over_holds_nothing,
+                                  random_tenants_keep_what_a_plain_rule_says,
                                   an_answer_has_its_time,
                                   none_are_kept_when_there_may_be_none,
                                   random_events_leave_what_a_list_says};

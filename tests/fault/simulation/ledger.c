@@ -17,6 +17,7 @@ void ledger_free(struct ledger *ledger)
         free(ledger->slots[i]);
     free(ledger->slots);
     free(ledger->free_slots);
+    free(ledger->begun);
 }
 
 static void grow(struct ledger *ledger)
@@ -64,9 +65,10 @@ void ledger_close(struct ledger *ledger, struct ask *ask)
 struct question ledger_question(const struct ask *ask)
 {
     return (struct question){.content = ask->content,
-                             .slot = ask->content == ask->serial ? ask->slot : LEDGER_SHARED,
+                             .slot = ask->content == ask->serial && !ask->named ? ask->slot : LEDGER_SHARED,
                              .poison = ask->poison,
-                             .failing = ask->failing};
+                             .failing = ask->failing,
+                             .once = ask->once && ask->named};
 }
 
 bool ledger_read_question(const void *bytes, size_t length, struct question *question)
@@ -74,7 +76,7 @@ bool ledger_read_question(const void *bytes, size_t length, struct question *que
     if (length < sizeof *question)
         return false;
     memcpy(question, bytes, sizeof *question);
-    return question->content != 0 && question->poison <= 1 && question->failing <= 1;
+    return question->content != 0 && question->poison <= 1 && question->failing <= 1 && question->once <= 1;
 }
 
 struct ask *ledger_find(const struct ledger *ledger, const struct question *question)
@@ -83,6 +85,22 @@ struct ask *ledger_find(const struct ledger *ledger, const struct question *ques
         return NULL;
     struct ask *ask = ledger->slots[question->slot];
     return ask->open && ask->content == question->content ? ask : NULL;
+}
+
+void ledger_begin(struct ledger *ledger, const struct question *question)
+{
+    if (question->once == 0)
+        return;
+    size_t count = ledger->begun_count;
+    if (question->content >= count) {
+        ledger->begun_count = question->content * 2;
+        ledger->begun = realloc(ledger->begun, ledger->begun_count);
+        ENSURE(ledger->begun != NULL);
+        memset(ledger->begun + count, 0, ledger->begun_count - count);
+    }
+    PROMISE(ledger->begun[question->content]++ == 0,
+            "question %lu is computed twice under one name; its model is not idempotent",
+            (unsigned long)question->content);
 }
 
 struct solution ledger_solution(uint64_t content)

@@ -18,6 +18,7 @@ struct ask {
     bool poison;       /* kills who computes it */
     bool failing;      /* the model refuses it, by itself */
     bool once;         /* of a model that is not idempotent */
+    bool named;        /* whoever asks the same does so under the same name */
     uint32_t computed; /* how often a worker has finished it, or died with it */
     uint32_t kills;
     uint32_t sent; /* how often a broker took it in */
@@ -41,6 +42,8 @@ struct ledger {
     size_t slot_count;
     uint32_t *free_slots;
     size_t free_count;
+    uint8_t *begun; /* by content, up to begun_count: it was computed, or begun by somebody who died */
+    size_t begun_count;
 };
 
 void ledger_free(struct ledger *ledger);
@@ -55,13 +58,17 @@ struct question {
     uint32_t slot; /* LEDGER_SHARED: whoever asks this */
     uint8_t poison;
     uint8_t failing;
-    uint8_t padding[2];
+    uint8_t once; /* whoever asks this does so under one name, of a model that is not idempotent */
+    uint8_t padding;
 };
 struct question ledger_question(const struct ask *ask);
 /* False when the bytes are no question: they were changed on the way. */
 bool ledger_read_question(const void *bytes, size_t length, struct question *question);
 /* Who asked it; NULL when it is over already, or may be of several. */
 struct ask *ledger_find(const struct ledger *ledger, const struct question *question);
+
+/* Somebody has computed it, or died with it: what is asked under one name must not be begun again. */
+void ledger_begin(struct ledger *ledger, const struct question *question);
 
 /* What the payload of a RESULT must say for it. */
 struct solution {

@@ -241,6 +241,23 @@ const struct scenario scenarios[] = {
      .allowed =
          FAILURE_BIT(FAILURE_POISON) | FAILURE_BIT(FAILURE_UNKNOWN_MODEL) | FAILURE_BIT(FAILURE_DEADLINE),
      .poison_forgotten = true},
+    {.name = "named",
+     .text = "such a model never computes a request twice that comes again under its name, whatever dies, "
+             "whoever gives up, also over brokers that make room",
+     .model_conf = "idempotent = false; limits: { compute_timeout_ms = 400; };",
+     .contents = 100,
+     .named = 1000000,
+     .cancelled = 100000,
+     .deadline = {3 * MILLISECOND, 300 * MILLISECOND},
+     .every = {[MISHAP_KILL_WORKER] = 60 * MILLISECOND,
+               [MISHAP_STOP_WORKER] = 700 * MILLISECOND,
+               [MISHAP_SLOW_WORKER] = 700 * MILLISECOND,
+               [MISHAP_LEAVE_WORKER] = 200 * MILLISECOND,
+               [MISHAP_CUT_WORKER] = 200 * MILLISECOND,
+               [MISHAP_CUT_ASKER] = 100 * MILLISECOND,
+               [MISHAP_REPLACE_BROKER] = 500 * MILLISECOND},
+     .allowed = FAILURE_BIT(FAILURE_WORKER_DIED) | FAILURE_BIT(FAILURE_DEADLINE) |
+                FAILURE_BIT(FAILURE_OVERLOADED) | FAILURE_BIT(FAILURE_KEY_RUNNING)},
     {.name = NULL},
 };
 

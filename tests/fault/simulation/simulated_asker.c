@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <zmq.h>
 
+/* How often each question is asked, on the average, where whoever asks it does so under one name. */
+enum { ASKED_TIMES = 4 };
+
 struct simulated_asker {
     struct asker_plan plan;
     struct loop *loop;
@@ -110,7 +113,7 @@ static struct text name_request(const struct scenario *scenario, const struct as
     if (!chance_hits(world_chance(), scenario->named))
         return (struct text){0};
     memset(once, 0, PROTOCOL_ONCE_BYTES);
-    once[0] = ask->content + (chance_below(world_chance(), 20) == 0);
+    once[0] = ask->content + (!ask->named && chance_below(world_chance(), 20) == 0);
     once[PROTOCOL_ONCE_BYTES / sizeof *once / 2] = ask->content;
     return (struct text){(const char *)once, PROTOCOL_ONCE_BYTES};
 }
@@ -127,8 +130,10 @@ static void make_request(struct simulated_asker *asker)
     ask->failing = !ask->poison && chance_hits(chance, scenario->failing);
     unsigned model = (unsigned)chance_below(chance, scenario->models);
     ask->once = strstr(scenario->model_conf, "idempotent = false") != NULL;
+    ask->named = ask->once && scenario->named > 0;
     if (scenario->contents > 0)
-        ask->content = 1 + chance_below(chance, scenario->contents);
+        ask->content =
+            1 + chance_below(chance, scenario->contents) + (ask->named ? ask->serial / ASKED_TIMES : 0);
     struct question question = ledger_question(ask);
     size_t bytes = sizeof question + (scenario->contents > 0 ? 0 : (size_t)draw_size(scenario->most_bytes));
     ask->request = client_request_new(bytes);

@@ -137,6 +137,7 @@ static void count_computed(struct simulated_worker *worker)
 {
     for (size_t i = 0; i < worker->count; i++) {
         struct ask *ask = ledger_find(worker->plan.ledger, &worker->questions[i]);
+        ledger_begin(worker->plan.ledger, &worker->questions[i]);
         if (ask == NULL)
             continue;
         ask->computed++;

@@ -177,6 +177,7 @@ static void request_received(struct port_message *message)
 {
     struct entry *first = find_first(message);
     saw_request(message);
+    books.told = FAILURE_NONE;
     books.askers.received(books.askers.self, message);
     forget_first(message, first);
 }
