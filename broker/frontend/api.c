@@ -361,7 +361,7 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
     case CALL_METRICS:
         return API_METRICS;
     case CALL_FEEDBACK:
-        feedback(api->context.predictions, request, response);
+        feedback(api->context.predictions, &call->identity, request, response);
         return API_RESPOND;
     default:
         return handle_with_catalog(api, lane, request, called, call, response);

@@ -530,7 +530,8 @@ class Owasp(Lines):
         cls.settings = cls.settings | {"token.jwks_url": cls.issuer.url("/keys")}
         super().setUpClass()
         cls.keys = {name: cls.stack.outrigger("key", "add", name, *options).stdout.strip() for name, options in {
-            "user": [], "digits": ["--models", "digits-*"], "slow": ["--requests-per-s", "0.001", "--burst", "3"]}.items()}
+            "user": [], "digits": ["--models", "digits-*"], "office": ["--scopes", "feedback", "--models", "cancer-*"],
+            "digits-office": ["--scopes", "feedback", "--models", "digits-*"], "slow": ["--requests-per-s", "0.001", "--burst", "3"]}.items()}
         cls.stack.wait(lambda: cls.stack.request("POST", PREDICT, b"{", cls.shown("slow"))[0] == 400, "no such key")
 
     @classmethod
@@ -551,6 +552,31 @@ class Owasp(Lines):
             self.assertEqual((hidden[0], told[0]), (missing[0], told[1]), path)
             self.assertEqual(hidden[0], 404, path)
         self.row("OWASP API1 objects of others", "6 calls with a key for digits-*: of another's model, of none", "404 each; the same answer")
+
+    def known(self):
+        told = self.stack.control("collector.sock", {"command": "accuracy"})["models"]
+        return [(entry["model"], entry["known"], entry["right"]) for entry in told]
+
+    def test_api1_truths_of_others(self):
+        """Whoever may use a model may say what was true of its answers; nobody else, and nobody can tell by the answer."""
+        answer = json.loads(self.ask("POST", PREDICT, GOOD, self.shown("user"))[2])
+        right, wrong = answer["prediction"], 1 - answer["prediction"]
+        told = [self.ask("POST", "/api/v1/feedback", json.dumps({"request_id": name, "actual": wrong}), self.shown("digits-office"))
+                for name in (answer["request_id"], "0" * 16)]
+        self.assertEqual(*[(status, {key: value for key, value in headers.items() if key not in ("X-Request-Id", "Date")}, content)
+                           for status, headers, content in told])
+        self.assertEqual(told[0][0], 202)
+        body = json.dumps({"request_id": answer["request_id"], "actual": right})
+        self.assertEqual(self.ask("POST", "/api/v1/feedback", body, self.shown("office"))[0], 202)
+        self.stack.wait(lambda: self.known() == [("cancer-logistic", 1, 1)], f"joined otherwise: {self.known()}")
+        dead = self.stack.pids("collector")
+        os.kill(dead[0], signal.SIGKILL)  # whoever begins reads it all once more
+        self.stack.wait(lambda: self.stack.pids("collector") not in ([], dead), "no new collector")
+        body = json.dumps({"request_id": answer["request_id"], "actual": wrong})
+        self.assertEqual(self.ask("POST", "/api/v1/feedback", body, self.shown("office"))[0], 202)
+        self.stack.wait(lambda: self.known() == [("cancer-logistic", 1, 0)], f"joined otherwise: {self.known()}")
+        self.row("OWASP API1 truths of others", "feedback on an answer of cancer-logistic with a key for digits-*; on none; by one that may",
+                 "202 each, the same answer; the last one alone counts")
 
     def test_api2_authentication(self):
         statuses = [self.ask("POST", PREDICT, GOOD, JSON | headers)[0] for headers in (
