@@ -484,8 +484,8 @@ class Busy(Lines):
         tensors = {"inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}],
                    "parameters": {"timeout": 50000}}
         oip, _, content = self.ask("POST", "/v2/models/sum/infer", json.dumps(tensors), self.headers)
-        self.assertEqual((oip, json.loads(content)["error"]), (504, "Request timeout expired"))
-        self.row("a deadline that passes", "timeout_ms 50 of a model that takes 500; the same of /v2 (where Triton says 503)",
+        self.assertEqual((oip, json.loads(content)["error"]), (503, "[request id: <id_unknown>] Request timeout expired"))
+        self.row("a deadline that passes", "timeout_ms 50 of a model that takes 500; the same of /v2, as Triton says it",
                  f"{status}; {oip}")
 
     def test_guessing(self):

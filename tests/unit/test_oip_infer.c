@@ -131,6 +131,9 @@ START_TEST(what_does_not_fit_is_told_in_the_words_that_clients_look_for)
         snprintf(uri, sizeof uri, "/v2/models/%s/infer", cases[i].model);
         refused(uri, text, 400, cases[i].words);
     }
+    refused("/v2/models/half/infer", /* what it is answered as would not do either */
+            "{\"inputs\":[{\"name\":\"x\",\"shape\":[1,2],\"datatype\":\"FP16\",\"data\":[1,2]}]}", 400,
+            "receiving FP16 data via JSON is not supported");
     refused(
         "/v2/models/several/infer",
         "{\"inputs\":[{\"name\":\"A\",\"shape\":[1,2],\"datatype\":\"FP32\",\"data\":[1,2]}],\"parameters\":{"
