@@ -4,6 +4,7 @@
  * predict.c's. Called by oip.c in whatever thread has the request. SPDX-License-Identifier: MIT */
 #include "oip_infer.h"
 
+#include "clock.h"
 #include "fields.h"
 #include "oip_classes.h"
 #include "oip_response.h"
@@ -142,6 +143,12 @@ static bool check_loaded(const struct api_call *call, const struct called *calle
     return false;
 }
 
+/* How long the request wants to wait; ns, 0: it does not say, or nothing that could be held. */
+static int64_t wanted_time(const struct config *config, const struct oip_request *request)
+{
+    return request->wanted < config->oip_shortest_timeout_us * MICROSECOND ? 0 : request->wanted;
+}
+
 bool oip_infer(const struct config *config, struct api_lane *lane, const struct http_request *request,
                const struct called *called, struct api_call *call, struct http_response *response)
 {
@@ -163,7 +170,8 @@ bool oip_infer(const struct config *config, struct api_lane *lane, const struct 
     if (bytes == 0 || !wish(&target, &lane->oip, call, response) ||
         !make_request(config, &target, lane, bytes, call, response))
         return false;
-    predict_fill_ask(config, request, call, lane->oip.key, lane->oip.wanted, (uint32_t)lane->tensors.rows);
+    predict_fill_ask(config, request, call, lane->oip.key, wanted_time(config, &lane->oip),
+                     (uint32_t)lane->tensors.rows);
     call->ask.priority = lane->oip.priority;
     return true;
 }

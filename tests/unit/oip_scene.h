@@ -90,6 +90,7 @@ static inline void set_up(void)
                              .frontend_max_rows = 100,
                              .frontend_max_json_depth = 64,
                              .oip_max_json_depth = 100,
+                             .oip_shortest_timeout_us = 1000,
                              .frontend_request_timeout_ms = 10000,
                              .broker_max_message_bytes = 65536};
     open_api();
