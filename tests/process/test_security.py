@@ -463,20 +463,24 @@ class Busy(Lines):
 
     def test_more_than_there_is_room_for(self):
         answers, body = [], json.dumps({"features": [1, 2]})
+        tensors = json.dumps({"id": "i", "inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]})
 
-        def ask():
+        def ask(path, body):
             client = self.stack.client()
-            answers.append(client.request("POST", self.sum, body, self.headers)[:2])
+            answers.append((path, *client.request("POST", path, body, self.headers)))
             client.close()
-        threads = [threading.Thread(target=ask) for _ in range(16)]
+        threads = [threading.Thread(target=ask, args=arguments) for _ in range(8)
+                   for arguments in ((self.sum, body), ("/v2/models/sum/infer", tensors))]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        refused = [int(answer["retry-after"]) for status, answer in answers if status == 503]
-        self.assertEqual({status for status, _ in answers}, {200, 503})
+        refused = [int(answer["retry-after"]) for _, status, answer, _ in answers if status == 503]
+        self.assertEqual({status for _, status, _, _ in answers}, {200, 503})
         self.assertTrue(all(seconds >= 1 for seconds in refused))
-        self.row("a full queue", "16 requests at once to a model with room for one that waits",
+        told = {json.loads(content)["error"] for path, status, _, content in answers if status == 503 and path != self.sum}
+        self.assertEqual(told, {"[request id: i] Exceeds maximum queue size"})
+        self.row("a full queue", "16 requests at once to a model with room for one that waits, half of them of /v2",
                  f"{len(refused)} are 503 with Retry-After, the others 200")
 
     def test_a_deadline_that_passes(self):
