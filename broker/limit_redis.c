@@ -364,6 +364,19 @@ static bool is_integer(const redisReply *reply, size_t index)
     return reply->element[index]->type == REDIS_REPLY_INTEGER && reply->element[index]->integer >= 0;
 }
 
+/* What the script tells of a time is never longer than a burst. */
+static bool is_span(const redisReply *reply, size_t index)
+{
+    return is_integer(reply, index) &&
+           reply->element[index]->integer / (SECOND / MICROSECOND) <= (long long)LIMIT_SPAN_MAX_S;
+}
+
+/* A part of a microsecond, of which there are per_1000s. */
+static bool is_part(const redisReply *reply, size_t index, const struct limit_rate *rate)
+{
+    return is_integer(reply, index) && (uint64_t)reply->element[index]->integer < rate->per_1000s;
+}
+
 /* Microseconds and a part of one, as nanoseconds and a part of one. */
 static struct limit_state state_of(const struct limit_rate *rate, uint64_t us, uint64_t part, int64_t now)
 {
@@ -380,8 +393,7 @@ static bool read_granted(const struct limit_question *question, const redisReply
     *what = (struct limit_answer){.verdict = LIMIT_GRANTED};
     for (size_t i = 0; i < question->list.count; i++) {
         const struct limit *limit = &question->list.limits[i];
-        if (!is_integer(reply, 1 + 2 * i) || !is_integer(reply, 2 + 2 * i) ||
-            reply->element[1 + 2 * i]->integer / (SECOND / MICROSECOND) > (long long)LIMIT_SPAN_MAX_S)
+        if (!is_span(reply, 1 + 2 * i) || !is_part(reply, 2 + 2 * i, &limit->rate))
             return false;
         struct limit_state state = state_of(&limit->rate, (uint64_t)reply->element[1 + 2 * i]->integer,
                                             (uint64_t)reply->element[2 + 2 * i]->integer, now);
@@ -395,7 +407,7 @@ static bool read_reply(const struct limit_question *question, const redisReply *
                        struct limit_answer *what)
 {
     if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 || !is_integer(reply, 0) ||
-        !is_integer(reply, 1) || reply->element[0]->integer > (long long)question->list.count)
+        !is_span(reply, 1) || reply->element[0]->integer > (long long)question->list.count)
         return false;
     long long which = reply->element[0]->integer;
     if (which == 0)

@@ -9,8 +9,14 @@
  *     0  kind (1), flags (1), version number (2), row (4)
  *     8  request      16 at_ms
  *     24 value | actual (ACTUAL)      32 probability | actual (JOINED)
- *     40 label | actual_label         48 positive | actual_label (JOINED)    56 generation of the file
+ *     40 label | actual_label         48 positive | hash of what is allowed (ACTUAL)
+ *     56 generation of the file
  *   a NAMES record: kind, part (1), version number, then 48 bytes of "model NUL version" from byte 8 on
+ *   an ALLOWED record: kind, part (1), number, length of the whole (4), then 48 bytes of it
+ *
+ * In an ACTUAL record the version number is that of the models that who said it may use: 0, as in files from
+ * before there was such a thing, for all. Such a number is given anew when there are too many; it is what the
+ * file said last.
  *
  * The generation, a random number of each beginning of a file, stands in every record: whoever reads while
  * the file is begun anew sees at once that what he reads is of another one. SPDX-License-Identifier: MIT */
@@ -31,19 +37,27 @@ enum {
     PREDICTIONS_MAGIC = 0x09ed1c01,
     READER_MAGIC = 0x09ed1c02,
     FILES = 2,
-    GATHERED_MAX = 64,  /* records of one write */
-    RECORDS_MIN = 1024, /* of one file: a reader comes once a second */
-    READ_AHEAD = 1024,  /* records of one read */
-    VERSIONS_MAX = 1024 /* that one file names; of more nothing is kept */
+    GATHERED_MAX = 64,   /* records of one write */
+    RECORDS_MIN = 1024,  /* of one file: a reader comes once a second */
+    READ_AHEAD = 1024,   /* records of one read */
+    VERSIONS_MAX = 1024, /* that one file names; of more nothing is kept */
+    ALLOWED_MAX = 64     /* lists of models that have a number at a time */
 };
-enum { NAME_PART_BYTES = 48, NAME_BYTES = 2 * (PROTOCOL_NAME_MAX + 1), NAME_PARTS_MAX = 6 };
-_Static_assert(NAME_PART_BYTES *NAME_PARTS_MAX >= NAME_BYTES, "two names fit");
+enum {
+    PART_BYTES = 48,
+    NAME_BYTES = 2 * (PROTOCOL_NAME_MAX + 1),
+    NAME_PARTS_MAX = 6,
+    ALLOWED_PARTS_MAX = 11
+};
+_Static_assert(PART_BYTES *NAME_PARTS_MAX >= NAME_BYTES, "two names fit");
+_Static_assert(PART_BYTES *ALLOWED_PARTS_MAX >= PREDICTION_ALLOWED_MAX, "a list of models fits");
+_Static_assert((int)ALLOWED_PARTS_MAX > (int)NAME_PARTS_MAX, "whoever has room for it has room for names");
 
 struct record {
     uint8_t kind;
-    uint8_t flags; /* of NAMES: the part */
-    uint16_t version;
-    uint32_t row;
+    uint8_t flags;    /* of NAMES and ALLOWED: the part */
+    uint16_t version; /* number */
+    uint32_t row;     /* of ALLOWED: the length of the whole */
     uint64_t request;
     int64_t at_ms;
     double first, second;
@@ -75,6 +89,8 @@ struct predictions {
     uint64_t generation;
     uint64_t versions[VERSIONS_MAX]; /* hashes of those that the file names */
     size_t version_count;
+    char allowed[ALLOWED_MAX][PREDICTION_ALLOWED_MAX + 1]; /* number 1 first */
+    size_t allowed_count, allowed_next;                    /* how many have a number; who is given one next */
     struct record gathered[GATHERED_MAX];
     size_t gathered_count;
 };
@@ -84,6 +100,13 @@ static char *path_of(const char *base, unsigned which)
     char *path;
     ENSURE(asprintf(&path, "%s.%u", base, which) != -1);
     return path;
+}
+
+/* What has a number in the file is told again. */
+static void forget_numbers(struct predictions *predictions)
+{
+    predictions->version_count = 0;
+    predictions->allowed_count = predictions->allowed_next = 0;
 }
 
 /* Empties the file and begins it. */
@@ -98,7 +121,7 @@ static bool begin_file(struct predictions *predictions, unsigned which)
     predictions->fd = fd;
     predictions->which = which;
     predictions->written = 0;
-    predictions->version_count = 0;
+    forget_numbers(predictions);
     ENSURE(getrandom(&predictions->generation, sizeof predictions->generation, 0) ==
            sizeof predictions->generation);
     errno = error;
@@ -164,7 +187,7 @@ static bool flush(struct predictions *predictions)
         return false;
     }
     if (!write_whole(predictions->fd, predictions->gathered, count * sizeof predictions->gathered[0])) {
-        predictions->version_count = 0; /* names may be among what was lost */
+        forget_numbers(predictions); /* what they are may be among what was lost */
         return false;
     }
     predictions->written += count;
@@ -180,18 +203,26 @@ static void add_record(struct predictions *predictions, struct record record)
     predictions->gathered[predictions->gathered_count++] = record;
 }
 
+static void add_parts(struct predictions *predictions, enum prediction_kind kind, uint16_t number,
+                      const char *bytes, size_t length)
+{
+    for (size_t part = 0; part * PART_BYTES < length; part++) {
+        struct record record = {
+            .kind = (uint8_t)kind, .flags = (uint8_t)part, .version = number, .row = (uint32_t)length};
+        size_t rest = length - part * PART_BYTES;
+        memcpy((char *)&record + 8, bytes + part * PART_BYTES, rest < PART_BYTES ? rest : PART_BYTES);
+        add_record(predictions, record);
+    }
+}
+
 static void name_version(struct predictions *predictions, const struct prediction *prediction,
                          uint16_t number)
 {
-    char names[NAME_PART_BYTES * NAME_PARTS_MAX] = {0};
+    char names[NAME_BYTES] = {0};
     size_t length = prediction->model.length + 1 + prediction->version.length;
     memcpy(names, prediction->model.at, prediction->model.length);
     memcpy(names + prediction->model.length + 1, prediction->version.at, prediction->version.length);
-    for (size_t part = 0; part * NAME_PART_BYTES <= length; part++) {
-        struct record record = {.kind = PREDICTION_NAMES, .flags = (uint8_t)part, .version = number};
-        memcpy((char *)&record + 8, names + part * NAME_PART_BYTES, NAME_PART_BYTES);
-        add_record(predictions, record);
-    }
+    add_parts(predictions, PREDICTION_NAMES, number, names, length + 1);
 }
 
 /* The number by which the file calls the version, which it is told first; false: it has too many. */
@@ -211,6 +242,30 @@ static bool number_of(struct predictions *predictions, const struct prediction *
     return true;
 }
 
+/* The number by which the file calls this list of models; false: it is longer than lists are. */
+static bool number_of_allowed(struct predictions *predictions, struct text allowed, uint16_t *number)
+{
+    size_t i = 0;
+    *number = 0;
+    if (allowed.length == 0)
+        return true;
+    if (allowed.length > PREDICTION_ALLOWED_MAX)
+        return false;
+    while (i < predictions->allowed_count && !text_is(allowed, predictions->allowed[i]))
+        i++;
+    *number = (uint16_t)(i + 1);
+    if (i < predictions->allowed_count)
+        return true;
+    i = predictions->allowed_next;
+    predictions->allowed_next = (i + 1) % ALLOWED_MAX;
+    if (predictions->allowed_count < ALLOWED_MAX)
+        predictions->allowed_count++;
+    *number = (uint16_t)(i + 1);
+    text_copy(allowed, predictions->allowed[i], sizeof predictions->allowed[i]);
+    add_parts(predictions, PREDICTION_ALLOWED, *number, allowed.at, allowed.length);
+    return true;
+}
+
 static struct record record_of(const struct prediction *prediction)
 {
     struct record record = {.kind = (uint8_t)prediction->kind,
@@ -225,6 +280,7 @@ static struct record record_of(const struct prediction *prediction)
     if (prediction->kind == PREDICTION_ACTUAL) {
         record.first = prediction->actual;
         record.third = prediction->actual_label;
+        record.fourth = prediction->allowed.length == 0 ? 0 : fnv_of(prediction->allowed);
     } else if (prediction->kind == PREDICTION_JOINED) {
         /* Right or wrong is a flag; of the numbers those that the figures are made of are kept. */
         memcpy(&record.third, &prediction->actual, sizeof record.third);
@@ -233,20 +289,22 @@ static struct record record_of(const struct prediction *prediction)
     return record;
 }
 
-/* As many as the rest of what gathers has room for, or all; *taken says how many. What names their version
- * stands in the same file. */
+/* As many as the rest of what gathers has room for, or all; *taken says how many. What their number means
+ * stands in the same file, before them. */
 static bool add_some(struct predictions *predictions, const struct prediction *list, size_t count,
                      size_t *taken)
 {
-    uint16_t version = 0;
-    bool good = predictions->gathered_count + NAME_PARTS_MAX < GATHERED_MAX || flush(predictions);
-    if (list->kind != PREDICTION_ACTUAL)
-        good = number_of(predictions, list, &version) && good;
+    uint16_t number = 0;
+    bool good = predictions->gathered_count + ALLOWED_PARTS_MAX < GATHERED_MAX || flush(predictions);
+    if (list->kind == PREDICTION_ACTUAL)
+        good = number_of_allowed(predictions, list->allowed, &number) && good;
+    else
+        good = number_of(predictions, list, &number) && good;
     size_t room = GATHERED_MAX - predictions->gathered_count;
     *taken = count < room ? count : room;
     for (size_t i = 0; good && i < *taken; i++) {
         struct record record = record_of(&list[i]);
-        record.version = version;
+        record.version = number;
         add_record(predictions, record);
     }
     return good;
@@ -288,6 +346,12 @@ void predictions_free(struct predictions *predictions)
 
 /* ---- reading ---- */
 
+/* What the file says a number of an ACTUAL record means. */
+struct allowed {
+    char text[PART_BYTES * ALLOWED_PARTS_MAX];
+    uint32_t length;
+};
+
 struct predictions_reader {
     unsigned magic;
     char *path;
@@ -297,7 +361,8 @@ struct predictions_reader {
     uint64_t generation; /* of the file so far */
     struct record ahead[READ_AHEAD];
     size_t at, count;
-    char (*names)[NAME_PART_BYTES * NAME_PARTS_MAX]; /* VERSIONS_MAX of them; NULL: none yet */
+    char (*names)[PART_BYTES * NAME_PARTS_MAX]; /* VERSIONS_MAX of them; NULL: none yet */
+    struct allowed *allowed;                    /* ALLOWED_MAX of them; NULL: none yet */
 };
 
 struct predictions_reader *predictions_reader_new(const char *path)
@@ -318,6 +383,7 @@ void predictions_reader_free(struct predictions_reader *reader)
         close(reader->fd);
     free(reader->path);
     free(reader->names);
+    free(reader->allowed);
     reader->magic = 0;
     free(reader);
 }
@@ -351,8 +417,34 @@ static void keep_name(struct predictions_reader *reader, const struct record *re
         return;
     if (reader->names == NULL)
         reader->names = object_alloc(VERSIONS_MAX * sizeof *reader->names);
-    memcpy(reader->names[record->version] + record->flags * NAME_PART_BYTES, (const char *)record + 8,
-           NAME_PART_BYTES);
+    memcpy(reader->names[record->version] + record->flags * PART_BYTES, (const char *)record + 8, PART_BYTES);
+}
+
+static void keep_allowed(struct predictions_reader *reader, const struct record *record)
+{
+    size_t number = record->version, part = record->flags;
+    if (number == 0 || number > ALLOWED_MAX || record->row > PREDICTION_ALLOWED_MAX ||
+        part * PART_BYTES >= record->row)
+        return;
+    if (reader->allowed == NULL)
+        reader->allowed = object_alloc(ALLOWED_MAX * sizeof *reader->allowed);
+    struct allowed *allowed = &reader->allowed[number - 1];
+    allowed->length = record->row;
+    memcpy(allowed->text + part * PART_BYTES, (const char *)record + 8, PART_BYTES);
+}
+
+/* False when a part of it was damaged: nobody can say what it allowed. */
+static bool find_allowed(const struct predictions_reader *reader, const struct record *record,
+                         struct prediction *prediction)
+{
+    size_t number = record->version;
+    if (number == 0)
+        return record->fourth == 0;
+    if (reader->allowed == NULL || number > ALLOWED_MAX)
+        return false;
+    const struct allowed *allowed = &reader->allowed[number - 1];
+    prediction->allowed = (struct text){allowed->text, allowed->length};
+    return record->fourth == fnv_of(prediction->allowed);
 }
 
 static bool find_names(const struct predictions_reader *reader, const struct record *record,
@@ -388,7 +480,7 @@ static bool understand(const struct predictions_reader *reader, const struct rec
     case PREDICTION_ACTUAL:
         prediction->actual = record->first;
         prediction->actual_label = record->third;
-        return true;
+        return find_allowed(reader, record, prediction);
     case PREDICTION_JOINED:
         memcpy(&prediction->actual, &record->third, sizeof prediction->actual);
         return find_names(reader, record, prediction);
@@ -408,6 +500,14 @@ static bool begun_anew(struct predictions_reader *reader)
     return true;
 }
 
+static void forget_meanings(struct predictions_reader *reader)
+{
+    if (reader->names != NULL)
+        memset(reader->names, 0, VERSIONS_MAX * sizeof *reader->names);
+    if (reader->allowed != NULL)
+        memset(reader->allowed, 0, ALLOWED_MAX * sizeof *reader->allowed);
+}
+
 /* The next record as it stands; NULL: there is none. */
 static const struct record *next_record(struct predictions_reader *reader)
 {
@@ -420,8 +520,7 @@ static const struct record *next_record(struct predictions_reader *reader)
     if (!reader->begun) {
         reader->begun = true;
         reader->generation = record->generation;
-        if (reader->names != NULL)
-            memset(reader->names, 0, VERSIONS_MAX * sizeof *reader->names);
+        forget_meanings(reader);
     }
     reader->at++;
     reader->offset += (off_t)sizeof *record;
@@ -437,6 +536,8 @@ bool predictions_read(struct predictions_reader *reader, struct prediction *pred
             continue; /* damaged */
         if (record->kind == PREDICTION_NAMES)
             keep_name(reader, record);
+        else if (record->kind == PREDICTION_ALLOWED)
+            keep_allowed(reader, record);
         else if (understand(reader, record, prediction))
             return true;
     }

@@ -6,14 +6,18 @@
 
 #include "protocol.h"
 
-enum { PREDICTION_BYTES = 64 /* of a record on disk */ };
+enum {
+    PREDICTION_BYTES = 64,       /* of a record on disk */
+    PREDICTION_ALLOWED_MAX = 512 /* bytes of the models that somebody may use */
+};
 
 /* One record. Which members count depends on its kind. */
 enum prediction_kind {
     PREDICTION_NAMES = 1,    /* internal: of a version, in parts */
     PREDICTION_ANSWERED = 2, /* a prediction */
     PREDICTION_ACTUAL = 3,   /* what is true of one */
-    PREDICTION_JOINED = 4    /* both */
+    PREDICTION_JOINED = 4,   /* both */
+    PREDICTION_ALLOWED = 5   /* internal: of models that somebody may use, in parts */
 };
 enum prediction_flags {
     PREDICTION_REGRESSION = 1,
@@ -36,6 +40,8 @@ struct prediction {
     double actual;      /* ACTUAL, JOINED */
     uint64_t actual_label;
     struct text model, version; /* ANSWERED, JOINED; views, good until the next record is read */
+    struct text allowed; /* ACTUAL: the models that who said it may use, as api_key.h lists them; empty:
+                          * all; a view, too */
 };
 
 /* Hashes of a request id and of the name of a class; never 0. */
@@ -49,8 +55,9 @@ struct predictions;
  * going on where it ended before. NULL with errno. */
 struct predictions *predictions_new(const char *directory, const char *process, size_t records);
 void predictions_free(struct predictions *predictions);
-/* Adds some of one kind, and of one version; they are on their way to the disk after predictions_flush, or
- * when some dozens have gathered. False when the disk does not take them: then some are lost. Thread-safe. */
+/* Adds some of one kind, and of one version, or said by one who may use the same models; they are on their
+ * way to the disk after predictions_flush, or when some dozens have gathered. False when the disk does not
+ * take them: then some are lost. Thread-safe. */
 bool predictions_add(struct predictions *predictions, const struct prediction *list, size_t count);
 /* Writes what has gathered. Thread-safe. */
 bool predictions_flush(struct predictions *predictions);

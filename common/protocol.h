@@ -179,6 +179,8 @@ const char *failure_label(enum failure failure);
 int failure_http_status(enum failure failure);
 
 /* One model version as CATALOG tells it. */
+/* The reason of a version of a model that somebody has unloaded: nobody waits for its workers. */
+#define CATALOG_UNLOADED "the model is unloaded (outrigger models load)"
 enum catalog_state { CATALOG_LOADING, CATALOG_READY, CATALOG_DRAINING, CATALOG_FAILED };
 struct catalog_entry {
     struct text model;

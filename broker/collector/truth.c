@@ -12,32 +12,20 @@
 
 #include "log.h"
 #include "process.h"
+#include "unmet.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 enum {
     TRUTH_MAGIC = 0x07247401,
-    WAITING_MAX = 100000, /* truths without a prediction; bounds the memory: about 10 MB */
+    WAITING_MAX = 100000, /* truths without a prediction; bounds the memory: about 15 MB */
     FILES_MAX = 256
 };
 #define PATIENCE_MS 10000
-
-struct key {
-    uint64_t request;
-    uint64_t row;
-};
-
-struct waiting {
-    struct key key;
-    struct prediction actual;
-    int64_t since_ms;
-    UT_hash_handle hh;
-};
 
 struct truth {
     unsigned magic;
@@ -50,7 +38,7 @@ struct truth {
         struct predictions_reader *reader;
     } * files;
     size_t file_count;
-    struct waiting *waiting;
+    struct unmet *unmet;
     bool any_fresh;
 };
 
@@ -91,6 +79,7 @@ struct truth *truth_new(const struct config *config, struct metrics *metrics, st
     truth->magic = TRUTH_MAGIC;
     truth->metrics = metrics;
     truth->accuracy = accuracy;
+    truth->unmet = unmet_new(WAITING_MAX);
     truth->files = object_alloc(FILES_MAX * sizeof *truth->files);
     ENSURE(asprintf(&truth->directory, "%s/predictions", config->state_directory) != -1);
     if (process_make_directory(truth->directory, 0750) != 0) {
@@ -110,15 +99,10 @@ void truth_free(struct truth *truth)
     if (truth == NULL)
         return;
     CHECK_OBJECT(truth, TRUTH_MAGIC);
-    struct waiting *waiting, *next;
-    HASH_ITER(hh, truth->waiting, waiting, next)
-    {
-        HASH_DEL(truth->waiting, waiting);
-        free(waiting);
-    }
     for (size_t i = 0; i < truth->file_count; i++)
         predictions_reader_free(truth->files[i].reader);
     free(truth->files);
+    unmet_free(truth->unmet);
     predictions_free(truth->joined);
     free(truth->directory);
     truth->magic = 0;
@@ -128,7 +112,7 @@ void truth_free(struct truth *truth)
 /* ---- joining ---- */
 
 /* Whether the predicted class is the true one. */
-static bool is_right(const struct prediction *prediction, const struct prediction *actual)
+static bool is_right(const struct prediction *prediction, const struct unmet_truth *actual)
 {
     if (actual->flags & PREDICTION_BY_LABEL)
         return prediction->label != 0 && prediction->label == actual->actual_label;
@@ -136,7 +120,7 @@ static bool is_right(const struct prediction *prediction, const struct predictio
 }
 
 /* The true class as 0 or 1; NaN when the name that was said is neither. */
-static double binary_truth(const struct prediction *prediction, const struct prediction *actual)
+static double binary_truth(const struct prediction *prediction, const struct unmet_truth *actual)
 {
     if (actual->flags & PREDICTION_BY_NUMBER)
         return actual->actual;
@@ -145,7 +129,7 @@ static double binary_truth(const struct prediction *prediction, const struct pre
     return NAN;
 }
 
-static bool join(const struct prediction *prediction, const struct prediction *actual,
+static bool join(const struct prediction *prediction, const struct unmet_truth *actual,
                  struct prediction *joined)
 {
     *joined = *prediction;
@@ -160,15 +144,23 @@ static bool join(const struct prediction *prediction, const struct prediction *a
     return true;
 }
 
-static void meet(struct truth *truth, const struct prediction *prediction)
+struct meeting {
+    struct truth *truth;
+    const struct prediction *prediction;
+};
+
+/* Ids may be chosen by clients: one that may not use this model may mean a prediction of another, so its
+ * truth waits on. Nobody is told either way. */
+static enum unmet_fate meet_one(void *self, struct unmet_truth *actual)
 {
-    const struct key key = {prediction->request, prediction->row};
-    struct waiting *waiting;
+    const struct meeting *meeting = self;
+    struct truth *truth = meeting->truth;
     struct prediction joined;
-    HASH_FIND(hh, truth->waiting, &key, sizeof key, waiting);
-    if (waiting == NULL)
-        return;
-    if (!join(prediction, &waiting->actual, &joined))
+    if (!unmet_allows(actual, meeting->prediction->model)) {
+        actual->forbidden = true;
+        return UNMET_STAYS;
+    }
+    if (!join(meeting->prediction, actual, &joined))
         count(truth, "unusable", 1);
     else if (!accuracy_take(truth->accuracy, &joined))
         count(truth, "repeated", 1);
@@ -177,27 +169,21 @@ static void meet(struct truth *truth, const struct prediction *prediction)
         if (truth->joined != NULL)
             predictions_add(truth->joined, &joined, 1);
     }
-    HASH_DEL(truth->waiting, waiting);
-    free(waiting);
+    return UNMET_GOES;
+}
+
+static void meet(struct truth *truth, const struct prediction *prediction)
+{
+    struct meeting meeting = {truth, prediction};
+    unmet_of(truth->unmet, prediction->request, prediction->row, meet_one, &meeting);
 }
 
 static void wait_for(struct truth *truth, const struct prediction *actual, int64_t now_ms)
 {
-    const struct key key = {actual->request, actual->row};
-    struct waiting *waiting;
-    HASH_FIND(hh, truth->waiting, &key, sizeof key, waiting);
-    if (waiting == NULL) {
-        if (HASH_COUNT(truth->waiting) >= WAITING_MAX) {
-            count(truth, "dropped", 1);
-            return;
-        }
-        waiting = object_alloc(sizeof *waiting);
-        waiting->key = key;
-        HASH_ADD(hh, truth->waiting, key, sizeof waiting->key, waiting);
-    }
-    waiting->actual = *actual;
-    waiting->since_ms = now_ms;
-    truth->any_fresh = true;
+    if (unmet_add(truth->unmet, actual, now_ms))
+        truth->any_fresh = true;
+    else
+        count(truth, "dropped", 1);
 }
 
 /* ---- looking ---- */
@@ -242,7 +228,7 @@ static void read_ends(struct truth *truth, int64_t now_ms)
         while (predictions_read(truth->files[i].reader, &prediction)) {
             if (prediction.kind == PREDICTION_ACTUAL)
                 wait_for(truth, &prediction, now_ms);
-            else if (truth->waiting != NULL && prediction.kind == PREDICTION_ANSWERED)
+            else if (unmet_any(truth->unmet) && prediction.kind == PREDICTION_ANSWERED)
                 meet(truth, &prediction);
         }
     }
@@ -251,10 +237,10 @@ static void read_ends(struct truth *truth, int64_t now_ms)
 /* All that was predicted, for the new ones among those that wait. */
 static void search(struct truth *truth)
 {
-    for (size_t i = 0; i < truth->file_count && truth->waiting != NULL; i++) {
+    for (size_t i = 0; i < truth->file_count && unmet_any(truth->unmet); i++) {
         struct predictions_reader *reader = reader_of(truth, truth->files[i].name);
         struct prediction prediction;
-        while (truth->waiting != NULL && predictions_read(reader, &prediction))
+        while (unmet_any(truth->unmet) && predictions_read(reader, &prediction))
             if (prediction.kind == PREDICTION_ANSWERED)
                 meet(truth, &prediction);
         predictions_reader_free(reader);
@@ -262,17 +248,24 @@ static void search(struct truth *truth)
     truth->any_fresh = false;
 }
 
+struct forgetting {
+    struct truth *truth;
+    int64_t now_ms;
+};
+
+static enum unmet_fate forget_one(void *self, struct unmet_truth *actual)
+{
+    const struct forgetting *forgetting = self;
+    if (forgetting->now_ms - actual->since_ms < PATIENCE_MS)
+        return UNMET_STAYS;
+    count(forgetting->truth, actual->forbidden ? "forbidden" : "unmatched", 1);
+    return UNMET_GOES;
+}
+
 static void forget_old(struct truth *truth, int64_t now_ms)
 {
-    struct waiting *waiting, *next;
-    HASH_ITER(hh, truth->waiting, waiting, next)
-    {
-        if (now_ms - waiting->since_ms < PATIENCE_MS)
-            continue;
-        count(truth, "unmatched", 1);
-        HASH_DEL(truth->waiting, waiting);
-        free(waiting);
-    }
+    struct forgetting forgetting = {truth, now_ms};
+    unmet_each(truth->unmet, forget_one, &forgetting);
 }
 
 void truth_look(struct truth *truth, int64_t now_ms)

@@ -173,7 +173,7 @@ static void list_unready(const struct catalog *catalog, struct problem_faults *f
     for (size_t i = 0; i < catalog_count(catalog); i++) {
         const struct catalog_model *model = catalog_at(catalog, i);
         char field[PROBLEM_FIELD_MAX];
-        if (catalog_model_ready(model) || !model->required)
+        if (catalog_model_ready(model) || !model->required || catalog_version_unloaded(model->stable))
             continue;
         snprintf(field, sizeof field, "models.%.80s", model->name);
         if (model->stable == NULL)
@@ -361,7 +361,7 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
     case CALL_METRICS:
         return API_METRICS;
     case CALL_FEEDBACK:
-        feedback(api->context.predictions, request, response);
+        feedback(api->context.predictions, &call->identity, request, response);
         return API_RESPOND;
     default:
         return handle_with_catalog(api, lane, request, called, call, response);
@@ -465,6 +465,8 @@ void api_answer(struct api_call *call, const struct client_answer *answer, struc
     else if (answer->failure == FAILURE_RATE_LIMITED)
         problem_rate_limited(response, answer->message, answer->retry_after_ms, answer->limit, answer->quota,
                              answer->window_s);
+    else if (call->wish != NULL)
+        oip_infer_failure(call, answer, response);
     else
         problem_failure(response, answer->failure, answer->message, answer->retry_after_ms);
     if (answer->replayed)

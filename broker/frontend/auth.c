@@ -222,23 +222,13 @@ static enum auth_next try_token(const struct asking *asking, struct text text)
     return AUTH_PENDING;
 }
 
-/* Control characters in a name would be written to logs as they are. */
-static void copy_name(struct text from, char name[IDENTITY_NAME_MAX + 1])
-{
-    text_copy(from, name, IDENTITY_NAME_MAX + 1);
-    for (char *at = name; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ' || *at == 0x7f)
-            *at = '?';
-}
-
 static enum auth_next take_web_server(const struct asking *asking, struct text name)
 {
     const struct auth *auth = asking->auth;
     struct identity *identity = asking->identity;
     identity->kind = IDENTITY_WEB_SERVER;
     identity->rights = auth->web_rights;
-    identity->tenant = http_hash(name.at);
-    copy_name(name, identity->name);
+    identity_name(identity, "", name);
     memcpy(identity->models, auth->web_models, sizeof identity->models);
     return admit(asking);
 }

@@ -226,6 +226,12 @@ bool catalog_model_ready(const struct catalog_model *model)
     return model->stable != NULL && model->stable->state == CATALOG_READY;
 }
 
+bool catalog_version_unloaded(const struct catalog_version *version)
+{
+    return version != NULL && version->state == CATALOG_FAILED &&
+           strcmp(version->reason, CATALOG_UNLOADED) == 0;
+}
+
 bool catalog_complete(const struct catalog *catalog)
 {
     CHECK_OBJECT(catalog, CATALOG_MAGIC);

@@ -54,6 +54,8 @@ const struct catalog_model *catalog_find(const struct catalog *catalog, struct t
 const struct catalog_version *catalog_version(const struct catalog_model *model, struct text name);
 /* A worker of the stable version is ready. */
 bool catalog_model_ready(const struct catalog_model *model);
+/* Somebody has unloaded its model: no worker is awaited. False for NULL. */
+bool catalog_version_unloaded(const struct catalog_version *version);
 /* What is needed to take requests is known of each required model that is on its way or there. */
 bool catalog_complete(const struct catalog *catalog);
 /* "loading", "ready", "draining", "failed". */

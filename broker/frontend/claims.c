@@ -7,7 +7,6 @@
 
 #include "strict_json.h"
 
-#include <openssl/sha.h>
 #include <stdio.h>
 
 #define LAST_SECOND INT64_C(253402300799) /* of the year 9999 */
@@ -76,35 +75,6 @@ static const char *check_times(const struct claims_policy *policy, yyjson_val *c
 
 /* ---- who ---- */
 
-/* Copies as much as fits, not half a character; control characters become '?'. */
-static void copy_name(struct text name, char copy[IDENTITY_NAME_MAX + 1])
-{
-    size_t length = name.length;
-    if (length > IDENTITY_NAME_MAX) {
-        length = IDENTITY_NAME_MAX;
-        while (length > 0 && (name.at[length] & 0xc0) == 0x80)
-            length--;
-    }
-    text_copy((struct text){name.at, length}, copy, IDENTITY_NAME_MAX + 1);
-    for (size_t i = 0; i < length; i++)
-        if ((unsigned char)copy[i] < ' ' || copy[i] == 0x7f)
-            copy[i] = '?';
-    copy[length] = '\0';
-}
-
-/* The same for everybody of whom the same is said, and for nobody else: by the whole name and not by what of
- * it fits, and by a hash for which nobody who may choose his name finds that of another. */
-static uint64_t tenant_of(const char *issuer, struct text name)
-{
-    uint8_t digests[2 * SHA256_DIGEST_LENGTH], digest[SHA256_DIGEST_LENGTH];
-    uint64_t tenant;
-    SHA256((const uint8_t *)issuer, strlen(issuer), digests);
-    SHA256((const uint8_t *)name.at, name.length, digests + SHA256_DIGEST_LENGTH);
-    SHA256(digests, sizeof digests, digest);
-    memcpy(&tenant, digest, sizeof tenant);
-    return tenant == 0 ? 1 : tenant;
-}
-
 static const char *read_name(const struct claims_policy *policy, yyjson_val *claims,
                              struct identity *identity)
 {
@@ -115,8 +85,7 @@ static const char *read_name(const struct claims_policy *policy, yyjson_val *cla
             continue;
         if (name.length == 0)
             return "the name of the token's owner (sub, client_id) is no text";
-        copy_name(name, identity->name);
-        identity->tenant = tenant_of(policy->issuer, name);
+        identity_name(identity, policy->issuer, name);
         return NULL;
     }
     return "the token does not say whose it is (sub, client_id)";

@@ -7,8 +7,11 @@
  *     [{...}, {...}]                                   many of them; all are taken, or none
  *
  * Nobody is asked whether such a prediction was made: it may have been answered by another frontend, and be
- * joined later, by the collector, who counts what never finds its prediction. Called by api.c in whatever
- * thread has the request. SPDX-License-Identifier: MIT */
+ * joined later, by the collector, who counts what never finds its prediction. Of which model it was is not
+ * known here either, so the models that who says it may use go with it: the collector takes it for those
+ * only. The answer is the same, and as fast, whether there is such a prediction or not, and whose it is.
+ * Whose key asked for it does not count: truth often comes from another program than the one that asks.
+ * Called by api.c in whatever thread has the request. SPDX-License-Identifier: MIT */
 #include "feedback.h"
 
 #include "clock.h"
@@ -21,12 +24,15 @@
 #include <yyjson.h>
 
 enum { MANY_MAX = 10000 /* objects of one body */ };
+_Static_assert((int)IDENTITY_MODELS_MAX <= (int)PREDICTION_ALLOWED_MAX,
+               "what one may use fits into a record");
 
 /* One body, read twice: first to find all faults, then to write it down. */
 struct reading {
     struct predictions *predictions; /* NULL: only looking */
     struct problem_faults *faults;
-    const char *path; /* "" or "[3]." */
+    const char *path;    /* "" or "[3]." */
+    struct text allowed; /* models */
     int64_t now_ms;
     size_t count; /* truths that were said */
     bool failed;  /* the disk */
@@ -48,8 +54,11 @@ static bool is_truth(yyjson_val *value)
 
 static void take(struct reading *reading, uint64_t request, uint32_t row, yyjson_val *value)
 {
-    struct prediction actual = {
-        .kind = PREDICTION_ACTUAL, .request = request, .row = row, .at_ms = reading->now_ms};
+    struct prediction actual = {.kind = PREDICTION_ACTUAL,
+                                .request = request,
+                                .row = row,
+                                .at_ms = reading->now_ms,
+                                .allowed = reading->allowed};
     reading->count++;
     if (reading->predictions == NULL)
         return;
@@ -168,8 +177,8 @@ static void read_tree(struct reading *reading, struct predictions *predictions, 
     output_add_string(&response->body, text);
 }
 
-void feedback(struct predictions *predictions, const struct http_request *request,
-              struct http_response *response)
+void feedback(struct predictions *predictions, const struct identity *identity,
+              const struct http_request *request, struct http_response *response)
 {
     enum csv_header ignored = CSV_HEADER_UNKNOWN;
     if (predictions == NULL) {
@@ -187,7 +196,10 @@ void feedback(struct predictions *predictions, const struct http_request *reques
     faults.count = 0;
     yyjson_doc *document =
         yyjson_read_opts(request->body, request->body_length, YYJSON_READ_NOFLAG, NULL, &error);
-    struct reading reading = {.faults = &faults, .path = "", .now_ms = clock_wall() / MILLISECOND};
+    struct reading reading = {.faults = &faults,
+                              .path = "",
+                              .allowed = text_of(identity->models),
+                              .now_ms = clock_wall() / MILLISECOND};
     if (document == NULL) {
         problem_fault(&faults, "body", "is no JSON: %s at byte %zu", error.msg, error.pos);
         problem_faults(response, FAILURE_INVALID, &faults);

@@ -7,7 +7,7 @@
 #include "rights.h"
 
 enum {
-    IDENTITY_NAME_MAX = 128,  /* bytes; longer names are cut */
+    IDENTITY_NAME_MAX = 128,  /* bytes; of longer names a digest (identity_name) */
     IDENTITY_MODELS_MAX = 512 /* bytes of the models that one may use */
 };
 
@@ -48,6 +48,11 @@ struct identity {
     const char *why; /* constant: why nobody was let in, for log and audit, never for the client; NULL */
     struct address address; /* the client's, behind proxies that are trusted */
 };
+
+/* Fills in `tenant` and `name`: the same for whomever `said_by` (the issuer of a token; "": the web server)
+ * calls so, and for nobody else. A name is shown as it is where that can be done; one that is too long, holds
+ * control characters or is no UTF-8 is shown as what can be read of it, "~" and 32 digits of its SHA-256. */
+void identity_name(struct identity *identity, const char *said_by, struct text name);
 
 /* What a bearer token is worth. UNAVAILABLE: who would have to be asked does not answer. */
 enum token_verdict { TOKEN_GOOD, TOKEN_BAD, TOKEN_PENDING, TOKEN_UNAVAILABLE };

@@ -90,6 +90,15 @@ static void add_type(struct output *out, enum datatype datatype)
     output_add_string(out, "\",\"dims\":");
 }
 
+/* Nothing but rows has no dimension more; Triton's configuration, and its clients, know of none without. */
+static void add_dims(struct output *out, const struct schema_tensor *tensor)
+{
+    if (tensor->rank > 1)
+        add_shape(out, tensor, 1);
+    else
+        output_add_string(out, "[1],\"reshape\":{\"shape\":[]}");
+}
+
 static void add_config_tensors(struct output *out, const char *name, const struct schema_tensor *tensors,
                                size_t count, const char *more)
 {
@@ -97,7 +106,7 @@ static void add_config_tensors(struct output *out, const char *name, const struc
     for (size_t i = 0; i < count; i++) {
         add_member(out, i > 0 ? ",{\"name\":" : "{\"name\":", tensors[i].name);
         add_type(out, tensors[i].datatype);
-        add_shape(out, &tensors[i], 1);
+        add_dims(out, &tensors[i]);
         output_add_string(out, more);
     }
     output_add_char(out, ']');

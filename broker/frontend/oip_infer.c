@@ -1,14 +1,18 @@
 /* oip_infer: the steps of an inference request, in their order: where does its JSON end, which model is
- * meant, what does the request say, which outputs does it want, do its tensors fit. Each step goes on or
+ * meant, what does the request say, do its tensors fit, which outputs does it want. Each step goes on or
  * completes the response. What is not of this protocol alone (the model, its route, the deadline, the key) is
  * predict.c's. Called by oip.c in whatever thread has the request. SPDX-License-Identifier: MIT */
 #include "oip_infer.h"
 
+#include "clock.h"
 #include "fields.h"
 #include "oip_classes.h"
 #include "oip_response.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+enum { SHOWN_MAX = 128 /* bytes of an id in a complaint */ };
 
 #define REFUSE(response, ...) (problem_kind(response, FAILURE_INVALID, __VA_ARGS__), false)
 
@@ -20,8 +24,8 @@ static bool read_request(const struct config *config, struct api_lane *lane,
         return oip_tensors_raw(target, (struct text){request->body, request->body_length}, &lane->oip,
                                response);
     const struct oip_body body = {request->body, request->body_length, request->body_capacity, json_length};
-    return oip_request_read(lane->decoder, &body, (size_t)config->frontend_max_json_depth,
-                            text_of(target->model), &lane->oip, response);
+    return oip_request_read(lane->decoder, &body, (size_t)config->oip_max_json_depth, text_of(target->model),
+                            &lane->oip, response);
 }
 
 /* ---- the outputs that are wanted ---- */
@@ -108,11 +112,8 @@ static bool check_fields(const struct oip_target *target, struct api_lane *lane,
 }
 
 static bool make_request(const struct config *config, const struct oip_target *target, struct api_lane *lane,
-                         bool raw, struct api_call *call, struct http_response *response)
+                         size_t bytes, struct api_call *call, struct http_response *response)
 {
-    size_t bytes = oip_tensors_measure(target, &lane->oip, raw, &lane->tensors, response);
-    if (bytes == 0)
-        return false;
     if (bytes > (size_t)config->broker_max_message_bytes) {
         problem_kind(response, FAILURE_TOO_LARGE, "the input makes %zu bytes of tensors; the limit is %lld",
                      bytes, (long long)config->broker_max_message_bytes);
@@ -127,13 +128,35 @@ static bool make_request(const struct config *config, const struct oip_target *t
     return false;
 }
 
+/* The words for a version that was asked for by its name, and for one that was not. */
+static bool check_loaded(const struct api_call *call, const struct called *called,
+                         struct http_response *response)
+{
+    const char *model = call->model->name;
+    if (!catalog_version_unloaded(call->version))
+        return true;
+    if (called->version.length == 0)
+        problem_kind(response, FAILURE_UNKNOWN_VERSION,
+                     "Request for unknown model: '%s' has no available versions", model);
+    else
+        predict_not_ready(response, model, call->version->name);
+    return false;
+}
+
+/* How long the request wants to wait; ns, 0: it does not say, or nothing that could be held. */
+static int64_t wanted_time(const struct config *config, const struct oip_request *request)
+{
+    return request->wanted < config->oip_shortest_timeout_us * MICROSECOND ? 0 : request->wanted;
+}
+
 bool oip_infer(const struct config *config, struct api_lane *lane, const struct http_request *request,
                const struct called *called, struct api_call *call, struct http_response *response)
 {
     size_t json_length;
     if (!oip_header_length(http_request_header(request, "Inference-Header-Content-Length"),
                            request->body_length, &json_length, response) ||
-        !predict_find(config, request, call, called->model, called->version, response))
+        !predict_find(config, request, call, called->model, called->version, response) ||
+        !check_loaded(call, called, response))
         return false;
     int64_t most = config->frontend_max_rows;
     const struct oip_target target = {.model = call->model->name,
@@ -141,11 +164,14 @@ bool oip_infer(const struct config *config, struct api_lane *lane, const struct 
                                       .max_rows =
                                           most < PROTOCOL_ROWS_MAX ? (size_t)most : PROTOCOL_ROWS_MAX};
     bool raw = json_length == 0 && request->body_length > 0;
-    if (!read_request(config, lane, request, &target, json_length, response) ||
-        !wish(&target, &lane->oip, call, response) ||
-        !make_request(config, &target, lane, raw, call, response))
+    if (!read_request(config, lane, request, &target, json_length, response))
         return false;
-    predict_fill_ask(config, request, call, lane->oip.key, lane->oip.wanted, (uint32_t)lane->tensors.rows);
+    size_t bytes = oip_tensors_measure(&target, &lane->oip, raw, &lane->tensors, response);
+    if (bytes == 0 || !wish(&target, &lane->oip, call, response) ||
+        !make_request(config, &target, lane, bytes, call, response))
+        return false;
+    predict_fill_ask(config, request, call, lane->oip.key, wanted_time(config, &lane->oip),
+                     (uint32_t)lane->tensors.rows);
     call->ask.priority = lane->oip.priority;
     return true;
 }
@@ -160,4 +186,28 @@ const char *oip_infer_answer(const struct api_call *call, const struct client_an
                                                    .model = call->ask.model,
                                                    .version = answer->version},
                               answer->payload, answer->payload_bytes, response);
+}
+
+/* A request is called by the id that it has in its body. */
+static void say_of_request(const struct api_call *call, const struct client_answer *answer, const char *what,
+                           struct http_response *response)
+{
+    char words[SHOWN_MAX + 64];
+    struct text id = call->wish->id.length > 0 ? call->wish->id : text_of("<id_unknown>");
+    snprintf(words, sizeof words, "[request id: %.*s] %s",
+             (int)(id.length < SHOWN_MAX ? id.length : SHOWN_MAX), id.at, what);
+    problem_unavailable(response, answer->failure, words, answer->retry_after_ms);
+}
+
+void oip_infer_failure(const struct api_call *call, const struct client_answer *answer,
+                       struct http_response *response)
+{
+    if (answer->failure == FAILURE_OVERLOADED)
+        say_of_request(call, answer, "Exceeds maximum queue size", response);
+    else if (answer->failure == FAILURE_DEADLINE)
+        say_of_request(call, answer, "Request timeout expired", response);
+    else if (answer->failure == FAILURE_NOT_READY)
+        predict_not_ready(response, call->model->name, call->version->name);
+    else
+        problem_failure(response, answer->failure, answer->message, answer->retry_after_ms);
 }

@@ -12,5 +12,8 @@ bool oip_infer(const struct config *config, struct api_lane *lane, const struct 
  * with it (a constant). */
 const char *oip_infer_answer(const struct api_call *call, const struct client_answer *answer,
                              const struct schema *schema, struct http_response *response);
+/* The same of an answer that is a failure, in the words that clients of this protocol look for. */
+void oip_infer_failure(const struct api_call *call, const struct client_answer *answer,
+                       struct http_response *response);
 
 #endif

@@ -31,7 +31,7 @@ static bool read_body(const struct config *config, struct api_lane *lane, const 
     if (request->body_length == 0)
         return true;
     *root = decoder_read(lane->decoder, request->body, request->body_length, request->body_capacity,
-                         (size_t)config->frontend_max_json_depth, &faults);
+                         (size_t)config->oip_max_json_depth, &faults);
     if (*root != NULL && yyjson_is_obj(*root))
         return true;
     return REFUSE(response, "failed to parse the request JSON buffer: %s",
@@ -76,7 +76,8 @@ static void add_model(struct output *out, const struct catalog_model *model, boo
     for (size_t i = 0; i < model->version_count; i++) {
         const struct catalog_version *version = &model->versions[i];
         if (!ready_only || version->state == CATALOG_READY)
-            add_entry(out, model->name, version->name, state_of(version->state), version->reason);
+            add_entry(out, model->name, version->name, state_of(version->state),
+                      catalog_version_unloaded(version) ? "unloaded" : version->reason);
     }
     if (model->version_count == 0 && !ready_only)
         add_entry(out, model->name, NULL, "UNAVAILABLE", "unloaded");
@@ -220,7 +221,8 @@ bool oip_repository_answer(struct api_call *call, yyjson_val *answer, int64_t no
     if (answer == NULL)
         return unanswered(call, now, response);
     if (!yyjson_is_true(yyjson_obj_get(answer, "ok")))
-        return fail(call, task->operation == 0 ? 400 : 500, error == NULL ? "" : error, response);
+        return fail(call, task->operation == 0 && call->call == CALL_V2_UNLOAD ? 400 : 500,
+                    error == NULL ? "" : error, response);
     if (failure != NULL)
         return fail(call, 500, failure, response);
     if (yyjson_is_true(yyjson_obj_get(answer, "done")))

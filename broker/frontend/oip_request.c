@@ -43,6 +43,13 @@ bool oip_header_length(const char *header, size_t body_length, size_t *json_leng
 
 /* ---- single members ---- */
 
+/* What is null is not there: so those write it who leave nothing out. */
+static yyjson_val *member_of(yyjson_val *object, const char *name)
+{
+    yyjson_val *value = yyjson_obj_get(object, name);
+    return yyjson_is_null(value) ? NULL : value;
+}
+
 static struct text text_in(yyjson_val *value)
 {
     return (struct text){yyjson_get_str(value), yyjson_get_len(value)};
@@ -58,7 +65,7 @@ static bool wrong_type(struct http_response *response, const char *name, const c
 
 static bool take_text(yyjson_val *object, const char *name, struct text *text, struct http_response *response)
 {
-    yyjson_val *value = yyjson_obj_get(object, name);
+    yyjson_val *value = member_of(object, name);
     if (value == NULL)
         return true;
     *text = text_in(value);
@@ -67,7 +74,7 @@ static bool take_text(yyjson_val *object, const char *name, struct text *text, s
 
 static bool take_bool(yyjson_val *object, const char *name, bool *flag, struct http_response *response)
 {
-    yyjson_val *value = yyjson_obj_get(object, name);
+    yyjson_val *value = member_of(object, name);
     if (value == NULL)
         return true;
     *flag = yyjson_is_true(value);
@@ -77,7 +84,7 @@ static bool take_bool(yyjson_val *object, const char *name, bool *flag, struct h
 static bool take_unsigned(yyjson_val *object, const char *name, uint64_t *number,
                           struct http_response *response)
 {
-    yyjson_val *value = yyjson_obj_get(object, name);
+    yyjson_val *value = member_of(object, name);
     if (value == NULL)
         return true;
     *number = yyjson_get_uint(value);
@@ -87,7 +94,7 @@ static bool take_unsigned(yyjson_val *object, const char *name, uint64_t *number
 static bool take_object(yyjson_val *object, const char *name, yyjson_val **member,
                         struct http_response *response)
 {
-    *member = yyjson_obj_get(object, name);
+    *member = member_of(object, name);
     return *member == NULL || yyjson_is_obj(*member) || wrong_type(response, name, "an object", *member);
 }
 
@@ -158,7 +165,7 @@ static bool read_dimension(yyjson_val *value, struct oip_input *input, struct ht
 static bool read_shape(yyjson_val *object, struct oip_input *input, struct http_response *response)
 {
     size_t at, count;
-    yyjson_val *shape = yyjson_obj_get(object, "shape"), *value;
+    yyjson_val *shape = member_of(object, "shape"), *value;
     if (!yyjson_is_arr(shape))
         return REFUSE(response, "Unable to parse 'shape' of input '%.*s': expected an array",
                       SHOWN(input->name));
@@ -200,9 +207,9 @@ static bool read_values(yyjson_val *object, yyjson_val *parameters, struct oip_i
         "Input must set only one of the following fields: 'data', 'binary_data_size' in 'parameters', "
         "'shared_memory_region' in 'parameters'. But";
     uint64_t bytes = 0;
-    bool binary = yyjson_obj_get(parameters, "binary_data_size") != NULL;
-    bool shared = yyjson_obj_get(parameters, "shared_memory_region") != NULL;
-    input->data = yyjson_obj_get(object, "data");
+    bool binary = member_of(parameters, "binary_data_size") != NULL;
+    bool shared = member_of(parameters, "shared_memory_region") != NULL;
+    input->data = member_of(object, "data");
     if (!take_unsigned(parameters, "binary_data_size", &bytes, response))
         return false;
     if (binary + shared + (input->data != NULL) == 0)
@@ -257,7 +264,7 @@ static bool read_inputs(yyjson_val *root, struct text model, struct oip_request 
                         struct http_response *response)
 {
     size_t at, count;
-    yyjson_val *inputs = yyjson_obj_get(root, "inputs"), *object;
+    yyjson_val *inputs = member_of(root, "inputs"), *object;
     if (inputs == NULL)
         return REFUSE(response, "Unable to parse 'inputs': the request has none");
     if (!yyjson_is_arr(inputs))
@@ -287,7 +294,7 @@ static bool read_output(yyjson_val *object, struct oip_request *request, struct 
         return false;
     if (output.name.at == NULL)
         return REFUSE(response, "Unable to parse 'outputs': an output has no 'name'");
-    if (yyjson_obj_get(parameters, "shared_memory_region") != NULL) {
+    if (member_of(parameters, "shared_memory_region") != NULL) {
         problem_status(response, 501, "shared memory is not supported: output '%.*s' can be answered only",
                        SHOWN(output.name));
         return false;
@@ -305,7 +312,7 @@ static bool read_output(yyjson_val *object, struct oip_request *request, struct 
 static bool read_outputs(yyjson_val *root, struct oip_request *request, struct http_response *response)
 {
     size_t at, count;
-    yyjson_val *outputs = yyjson_obj_get(root, "outputs"), *object;
+    yyjson_val *outputs = member_of(root, "outputs"), *object;
     if (outputs == NULL)
         return true;
     if (!yyjson_is_arr(outputs))

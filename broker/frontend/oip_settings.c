@@ -41,6 +41,16 @@ static const struct setting *find(const struct setting *settings, size_t count, 
     return NULL;
 }
 
+static bool refuse(const struct setting *setting, yyjson_val *value, struct http_response *response)
+{
+    const char *text = yyjson_get_str(value);
+    if (strcmp(setting->name, "log_format") == 0 && text != NULL && strcmp(text, "ISO8601") != 0)
+        problem_status(response, 503, "invalid argument for --log_format, got: %.64s", text);
+    else
+        problem_status(response, 501, "%s", setting->refuse);
+    return false;
+}
+
 /* False: `response` is complete. */
 static bool check(const struct setting *settings, size_t count, yyjson_val *root,
                   struct http_response *response)
@@ -55,10 +65,8 @@ static bool check(const struct setting *settings, size_t count, yyjson_val *root
             problem_kind(response, FAILURE_INVALID, "there is no setting '%.64s'", name);
             return false;
         }
-        if (!is_value(value, setting->value)) {
-            problem_status(response, 501, "%s", setting->refuse);
-            return false;
-        }
+        if (!is_value(value, setting->value))
+            return refuse(setting, value, response);
     }
     return true;
 }
@@ -69,9 +77,8 @@ static void answer(const struct config *config, struct api_lane *lane, const str
     struct problem_faults faults;
     faults.count = 0;
     if (request->method == HTTP_POST && request->body_length > 0) {
-        yyjson_val *root =
-            decoder_read(lane->decoder, request->body, request->body_length, request->body_capacity,
-                         (size_t)config->frontend_max_json_depth, &faults);
+        yyjson_val *root = decoder_read(lane->decoder, request->body, request->body_length,
+                                        request->body_capacity, (size_t)config->oip_max_json_depth, &faults);
         if (root == NULL || !yyjson_is_obj(root)) {
             problem_kind(response, FAILURE_INVALID, "failed to parse the request JSON buffer: %s",
                          root == NULL ? faults.list[0].message : "expected an object");

@@ -335,27 +335,22 @@ static size_t find_infinite(const struct tensor *tensor)
     return at;
 }
 
-static size_t find_no_bool(const struct tensor *tensor)
-{
-    size_t at = 0;
-    while (at < tensor->bytes && tensor->data[at] <= 1)
-        at++;
-    return at;
-}
-
 static bool check_binary(const struct oip_tensors *tensors, const struct tensor *tensor,
                          struct http_response *response)
 {
-    if (datatype_is_float(tensor->datatype) && !tensors->allow_nan) {
-        size_t at = find_infinite(tensor);
-        return at == tensor->bytes / datatype_bytes(tensor->datatype) ||
-               REFUSE(response, "input '%.*s': element %zu is not a finite number", SHOWN(tensor->name), at);
-    }
-    if (tensor->datatype != DATATYPE_BOOL)
+    if (!datatype_is_float(tensor->datatype) || tensors->allow_nan)
         return true;
-    size_t at = find_no_bool(tensor);
-    return at == tensor->bytes ||
-           REFUSE(response, "input '%.*s': element %zu is neither 0 nor 1", SHOWN(tensor->name), at);
+    size_t at = find_infinite(tensor);
+    return at == tensor->bytes / datatype_bytes(tensor->datatype) ||
+           REFUSE(response, "input '%.*s': element %zu is not a finite number", SHOWN(tensor->name), at);
+}
+
+/* Any byte is a truth to Triton, and so to clients that measure it; engines know of 0 and 1 alone. */
+static void settle_truths(const struct tensor *tensor, uint8_t *place)
+{
+    if (tensor->datatype == DATATYPE_BOOL)
+        for (size_t i = 0; i < tensor->bytes; i++)
+            place[i] = place[i] != 0;
 }
 
 static void write_raw(const struct oip_input *input, uint8_t *place)
@@ -378,7 +373,9 @@ bool oip_tensors_write(const struct oip_tensors *tensors, uint8_t *payload, size
             .tensors = tensors, .tensor = &tensors->tensors[i], .place = places[i], .response = response};
         if (tensors->raw)
             write_raw(tensors->inputs[i], places[i]);
-        else if (tensors->inputs[i]->data != NULL && !write_values(&cursor, tensors->inputs[i]->data))
+        else if (tensors->inputs[i]->data == NULL)
+            settle_truths(&tensors->tensors[i], places[i]);
+        else if (!write_values(&cursor, tensors->inputs[i]->data))
             return false;
     }
     return true;

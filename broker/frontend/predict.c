@@ -127,8 +127,7 @@ static bool agree(struct text path, struct text body, const char *field, struct 
     return false;
 }
 
-/* `why`: to the Open Inference Protocol, the version. */
-static void not_ready(struct http_response *response, const char *model, const char *why)
+void predict_not_ready(struct http_response *response, const char *model, const char *why)
 {
     problem_kind(response, FAILURE_NOT_READY,
                  response->oip ? "Request for unknown model: '%s' version %s is not at ready state"
@@ -176,7 +175,7 @@ static void no_version(const struct catalog_model *model, struct text name, stru
         problem_kind(response, FAILURE_UNKNOWN_VERSION, "model %s has no version \"%.*s\"", model->name,
                      (int)(name.length < PROTOCOL_NAME_MAX ? name.length : PROTOCOL_NAME_MAX), name.at);
     else
-        not_ready(response, model->name, "no version of it takes requests");
+        predict_not_ready(response, model->name, "no version of it takes requests");
 }
 
 static bool find_version(struct api_call *call, struct text name, struct http_response *response)
@@ -189,10 +188,10 @@ static bool find_version(struct api_call *call, struct text name, struct http_re
     }
     text_copy(name, call->asked_version, sizeof call->asked_version);
     if (call->version->schema == NULL) {
-        not_ready(response, model->name,
-                  response->oip                           ? call->version->name
-                  : call->version->state == CATALOG_READY ? "it has not said what it takes"
-                                                          : catalog_state_name(call->version->state));
+        predict_not_ready(response, model->name,
+                          response->oip                           ? call->version->name
+                          : call->version->state == CATALOG_READY ? "it has not said what it takes"
+                                                                  : catalog_state_name(call->version->state));
         return false;
     }
     return true;

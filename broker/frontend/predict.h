@@ -28,6 +28,8 @@ bool predict(const struct config *config, struct api_lane *lane, const struct ht
 
 /* ---- what a request of the Open Inference Protocol shares (oip_infer.c) ---- */
 
+/* A version of the model cannot take requests: 503. `why`: to the Open Inference Protocol, the version. */
+void predict_not_ready(struct http_response *response, const char *model, const char *why);
 /* Finds call->model and call->version, with what a route's headers say; false: `response` is complete. */
 bool predict_find(const struct config *config, const struct http_request *request, struct api_call *call,
                   struct text model, struct text version, struct http_response *response);

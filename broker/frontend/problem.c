@@ -180,30 +180,34 @@ void problem_faults(struct http_response *response, enum failure failure, const 
 static const struct {
     const char *sentence;
     bool message_is_for_clients;
-    bool try_again;  /* soon: the broker need not have said when */
-    const char *oip; /* what clients of the Open Inference Protocol look for; NULL: the above */
+    bool try_again; /* soon: the broker need not have said when */
 } kinds[] = {
-    [FAILURE_INVALID] = {"the input does not fit the model", true, false, NULL},
-    [FAILURE_UNKNOWN_MODEL] = {"there is no such model", true, false, NULL},
-    [FAILURE_UNKNOWN_VERSION] = {"the model has no such version", true, false, NULL},
-    [FAILURE_TOO_LARGE] = {"the request is larger than the model's queue", true, false, NULL},
-    [FAILURE_OVERLOADED] = {"too many requests wait; try again later", true, true,
-                            "Exceeds maximum queue size"},
-    [FAILURE_NOT_READY] = {"no worker serves the model at the moment", true, true, NULL},
-    [FAILURE_DEADLINE] = {"there was no answer within the time that the request had", false, false,
-                          "Request timeout expired"},
-    [FAILURE_POISON] = {"workers died of this input; it is not tried again", false, false, NULL},
-    [FAILURE_WORKER_DIED] = {"the worker died, and requests of this model are not tried twice", false, false,
-                             NULL},
-    [FAILURE_MODEL_FAILED] = {"the model could not compute an answer to this input", false, false, NULL},
-    [FAILURE_STOPPING] = {"the service is stopping; try again", false, true, NULL},
-    [FAILURE_CANCELLED] = {"the request was taken back", false, false, NULL},
-    [FAILURE_INTERNAL] = {"something went wrong inside the service", false, false, NULL},
-    [FAILURE_BAD_MESSAGE] = {"the request could not be handed on", false, false, NULL},
-    [FAILURE_RATE_LIMITED] = {"too many requests; try again later", true, true, NULL},
-    [FAILURE_KEY_RUNNING] = {"the request with this Idempotency-Key is still under way", true, true, NULL},
-    [FAILURE_KEY_REUSED] = {"this Idempotency-Key was sent with another request before", true, false, NULL},
+    [FAILURE_INVALID] = {"the input does not fit the model", true, false},
+    [FAILURE_UNKNOWN_MODEL] = {"there is no such model", true, false},
+    [FAILURE_UNKNOWN_VERSION] = {"the model has no such version", true, false},
+    [FAILURE_TOO_LARGE] = {"the request is larger than the model's queue", true, false},
+    [FAILURE_OVERLOADED] = {"too many requests wait; try again later", true, true},
+    [FAILURE_NOT_READY] = {"no worker serves the model at the moment", true, true},
+    [FAILURE_DEADLINE] = {"there was no answer within the time that the request had", false, false},
+    [FAILURE_POISON] = {"workers died of this input; it is not tried again", false, false},
+    [FAILURE_WORKER_DIED] = {"the worker died, and requests of this model are not tried twice", false, false},
+    [FAILURE_MODEL_FAILED] = {"the model could not compute an answer to this input", false, false},
+    [FAILURE_STOPPING] = {"the service is stopping; try again", false, true},
+    [FAILURE_CANCELLED] = {"the request was taken back", false, false},
+    [FAILURE_INTERNAL] = {"something went wrong inside the service", false, false},
+    [FAILURE_BAD_MESSAGE] = {"the request could not be handed on", false, false},
+    [FAILURE_RATE_LIMITED] = {"too many requests; try again later", true, true},
+    [FAILURE_KEY_RUNNING] = {"the request with this Idempotency-Key is still under way", true, true},
+    [FAILURE_KEY_REUSED] = {"this Idempotency-Key was sent with another request before", true, false},
 };
+
+static void say_when(struct http_response *response, uint64_t retry_after_ms, bool try_again)
+{
+    if (retry_after_ms > 0)
+        response->retry_after = (retry_after_ms + 999) / 1000;
+    else if (try_again)
+        response->retry_after = 1;
+}
 
 void problem_failure(struct http_response *response, enum failure failure, struct text message,
                      uint64_t retry_after_ms)
@@ -211,16 +215,17 @@ void problem_failure(struct http_response *response, enum failure failure, struc
     if (failure == FAILURE_NONE || (size_t)failure >= COUNT_OF(kinds))
         failure = FAILURE_INTERNAL;
     struct text detail = text_of(kinds[failure].sentence);
-    if (response->oip && kinds[failure].oip != NULL)
-        detail = text_of(kinds[failure].oip);
-    else if (kinds[failure].message_is_for_clients && message.length > 0 &&
-             message.length <= PROTOCOL_TEXT_MAX)
+    if (kinds[failure].message_is_for_clients && message.length > 0 && message.length <= PROTOCOL_TEXT_MAX)
         detail = message;
     write_problem(response, failure_http_status(failure), failure_label(failure), detail, NULL);
-    if (retry_after_ms > 0)
-        response->retry_after = (retry_after_ms + 999) / 1000;
-    else if (kinds[failure].try_again)
-        response->retry_after = 1;
+    say_when(response, retry_after_ms, kinds[failure].try_again);
+}
+
+void problem_unavailable(struct http_response *response, enum failure failure, const char *detail,
+                         uint64_t retry_after_ms)
+{
+    write_problem(response, 503, failure_label(failure), text_of(detail), NULL);
+    say_when(response, retry_after_ms, true);
 }
 
 void problem_rate_limited(struct http_response *response, struct text message, uint64_t retry_after_ms,

@@ -47,6 +47,10 @@ void problem_faults(struct http_response *response, enum failure failure,
 void problem_failure(struct http_response *response, enum failure failure, struct text message,
                      uint64_t retry_after_ms);
 
+/* The same in words of the caller's, with 503 and Retry-After whatever the kind. */
+void problem_unavailable(struct http_response *response, enum failure failure, const char *detail,
+                         uint64_t retry_after_ms);
+
 /* The same for a request that a rate limit refused (429): the headers say which one, in the words of the
  * IETF's draft ietf-httpapi-ratelimit-headers. `limit` is a word, as "key"; empty: not said. */
 void problem_rate_limited(struct http_response *response, struct text message, uint64_t retry_after_ms,

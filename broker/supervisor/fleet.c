@@ -24,6 +24,7 @@
 #include "members.h"
 #include "missing.h"
 #include "progress.h"
+#include "protocol.h"
 #include "readiness.h"
 #include "recycle.h"
 #include "repository.h"
@@ -51,8 +52,7 @@ static void tell_stopped(const struct fleet *fleet)
     for (size_t i = 0; i < fleet->plan->model_count; i++) {
         const struct plan_model *model = &fleet->plan->models[i];
         if (model->stopped && model->serving != NULL)
-            members_tell_fault(&fleet->members, model->name, model->serving, true,
-                               "the model is unloaded (outrigger models load)");
+            members_tell_fault(&fleet->members, model->name, model->serving, true, CATALOG_UNLOADED);
     }
 }
 

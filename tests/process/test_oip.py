@@ -164,7 +164,8 @@ class Oip(unittest.TestCase):
             stack.kill(f"worker.{MODEL}.1", signal.SIGSTOP)
             document = {"inputs": [{"name": "features", "shape": [1, 30], "datatype": "FP32", "data": self.rows[0]}],
                         "parameters": {"timeout": 200000}}
-            self.assertEqual(self.error(stack, "POST", INFER, json.dumps(document), status=504), "Request timeout expired")
+            self.assertEqual(self.error(stack, "POST", INFER, json.dumps(document), status=503),
+                             "[request id: <id_unknown>] Request timeout expired")
             stack.kill(f"worker.{MODEL}.1", signal.SIGCONT)
 
     def test_loading(self):
@@ -178,11 +179,14 @@ class Oip(unittest.TestCase):
             self.assertEqual([entry["name"] for entry in index], [MODEL])
             entry, = [entry for entry in self.json(stack, "POST", "/v2/repository/index") if entry["name"] == "several"]
             self.assertEqual(entry["state"], "UNAVAILABLE")
-            self.assertIn("unloaded", entry["reason"])
+            self.assertEqual(entry["reason"], "unloaded")
+            self.assertEqual(self.error(stack, "POST", "/v2/models/several/infer", b'{"inputs":[]}', status=404),
+                             "Request for unknown model: 'several' has no available versions")
+            stack.wait(lambda: stack.request("GET", "/ready")[0] == 200, "a model that was unloaded is missed")
             self.assertEqual(self.json(stack, "POST", "/v2/repository/models/several/load", {}),
                              {"name": "several", "load": True})
             self.assertTrue(ready("several"))
-            self.assertTrue(self.error(stack, "POST", "/v2/repository/models/nix/load").startswith("failed to load 'nix', "))
+            self.assertTrue(self.error(stack, "POST", "/v2/repository/models/nix/load", status=500).startswith("failed to load 'nix', "))
             self.assertIn("expected a boolean", self.error(stack, "POST", "/v2/repository/index", b'{"ready":1}'))
             self.assertIn("repository_name", self.error(stack, "POST", "/v2/repository/other/index", status=501))
             # Many at a time, all answered.

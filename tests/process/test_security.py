@@ -3,6 +3,7 @@ back against what must, and adds a row to a table that is printed at the end."""
 import gzip
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import pathlib
@@ -463,16 +464,21 @@ class Busy(Lines):
 
     def test_more_than_there_is_room_for(self):
         answers, body = [], json.dumps({"features": [1, 2]})
+        tensors = json.dumps({"id": "i", "inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]})
+        asked = itertools.cycle(((self.sum, body), ("/v2/models/sum/infer", tensors)))
 
         def ask():
             client = self.stack.client()
-            answers.append(client.request("POST", self.sum, body, self.headers)[:2])
+            path, content = next(asked)
+            answers.append((path, *client.request("POST", path, content, self.headers)))
             client.close()
         at_once(16, ask)
-        refused = [int(answer["retry-after"]) for status, answer in answers if status == 503]
-        self.assertEqual({status for status, _ in answers}, {200, 503})
+        refused = [int(answer["retry-after"]) for _, status, answer, _ in answers if status == 503]
+        self.assertEqual({status for _, status, _, _ in answers}, {200, 503})
         self.assertTrue(all(seconds >= 1 for seconds in refused))
-        self.row("a full queue", "16 requests at once to a model with room for one that waits",
+        told = {json.loads(content)["error"] for path, status, _, content in answers if status == 503 and path != self.sum}
+        self.assertEqual(told, {"[request id: i] Exceeds maximum queue size"})
+        self.row("a full queue", "16 requests at once to a model with room for one that waits, half of them of /v2",
                  f"{len(refused)} are 503 with Retry-After, the others 200")
 
     def test_a_deadline_that_passes(self):
@@ -480,8 +486,8 @@ class Busy(Lines):
         tensors = {"inputs": [{"name": "features", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}],
                    "parameters": {"timeout": 50000}}
         oip, _, content = self.ask("POST", "/v2/models/sum/infer", json.dumps(tensors), self.headers)
-        self.assertEqual((oip, json.loads(content)["error"]), (504, "Request timeout expired"))
-        self.row("a deadline that passes", "timeout_ms 50 of a model that takes 500; the same of /v2 (where Triton says 503)",
+        self.assertEqual((oip, json.loads(content)["error"]), (503, "[request id: <id_unknown>] Request timeout expired"))
+        self.row("a deadline that passes", "timeout_ms 50 of a model that takes 500; the same of /v2, as Triton says it",
                  f"{status}; {oip}")
 
     def test_guessing(self):
@@ -526,7 +532,8 @@ class Owasp(Lines):
         cls.settings = cls.settings | {"token.jwks_url": cls.issuer.url("/keys")}
         super().setUpClass()
         cls.keys = {name: cls.stack.outrigger("key", "add", name, *options).stdout.strip() for name, options in {
-            "user": [], "digits": ["--models", "digits-*"], "slow": ["--requests-per-s", "0.001", "--burst", "3"]}.items()}
+            "user": [], "digits": ["--models", "digits-*"], "office": ["--scopes", "feedback", "--models", "cancer-*"],
+            "digits-office": ["--scopes", "feedback", "--models", "digits-*"], "slow": ["--requests-per-s", "0.001", "--burst", "3"]}.items()}
         cls.stack.wait(lambda: cls.stack.request("POST", PREDICT, b"{", cls.shown("slow"))[0] == 400, "no such key")
 
     @classmethod
@@ -547,6 +554,31 @@ class Owasp(Lines):
             self.assertEqual((hidden[0], told[0]), (missing[0], told[1]), path)
             self.assertEqual(hidden[0], 404, path)
         self.row("OWASP API1 objects of others", "6 calls with a key for digits-*: of another's model, of none", "404 each; the same answer")
+
+    def known(self):
+        told = self.stack.control("collector.sock", {"command": "accuracy"})["models"]
+        return [(entry["model"], entry["known"], entry["right"]) for entry in told]
+
+    def test_api1_truths_of_others(self):
+        """Whoever may use a model may say what was true of its answers; nobody else, and nobody can tell by the answer."""
+        answer = json.loads(self.ask("POST", PREDICT, GOOD, self.shown("user"))[2])
+        right, wrong = answer["prediction"], 1 - answer["prediction"]
+        told = [self.ask("POST", "/api/v1/feedback", json.dumps({"request_id": name, "actual": wrong}), self.shown("digits-office"))
+                for name in (answer["request_id"], "0" * 16)]
+        self.assertEqual(*[(status, {key: value for key, value in headers.items() if key not in ("X-Request-Id", "Date")}, content)
+                           for status, headers, content in told])
+        self.assertEqual(told[0][0], 202)
+        body = json.dumps({"request_id": answer["request_id"], "actual": right})
+        self.assertEqual(self.ask("POST", "/api/v1/feedback", body, self.shown("office"))[0], 202)
+        self.stack.wait(lambda: self.known() == [("cancer-logistic", 1, 1)], f"joined otherwise: {self.known()}")
+        dead = self.stack.pids("collector")
+        os.kill(dead[0], signal.SIGKILL)  # whoever begins reads it all once more
+        self.stack.wait(lambda: self.stack.pids("collector") not in ([], dead), "no new collector")
+        body = json.dumps({"request_id": answer["request_id"], "actual": wrong})
+        self.assertEqual(self.ask("POST", "/api/v1/feedback", body, self.shown("office"))[0], 202)
+        self.stack.wait(lambda: self.known() == [("cancer-logistic", 1, 0)], f"joined otherwise: {self.known()}")
+        self.row("OWASP API1 truths of others", "feedback on an answer of cancer-logistic with a key for digits-*; on none; by one that may",
+                 "202 each, the same answer; the last one alone counts")
 
     def test_api2_authentication(self):
         statuses = [self.ask("POST", PREDICT, GOOD, JSON | headers)[0] for headers in (

@@ -6,6 +6,7 @@ tests/process/run tritonclient) the tests are skipped, loudly.
 import asyncio
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -29,6 +30,7 @@ except ImportError as error:
     MISSING = f"tritonclient is not installed: {error}"
     print("NOT TESTED with its own clients:", MISSING, file=sys.stderr, flush=True)
 
+PERF_ANALYZER = shutil.which("perf_analyzer")  # pip install perf-analyzer, where glibc is 2.38 or later
 MODEL = "cancer-logistic"
 KINDS = {"BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64", "INT8": "int8",
          "INT16": "int16", "INT32": "int32", "INT64": "int64", "FP16": "float16", "FP32": "float32", "FP64": "float64",
@@ -117,10 +119,19 @@ class Tritonclient(unittest.TestCase):
         client.load_model("digits-mlp")     # it is loaded: nothing to do
         client.unload_model("digits-mlp", unload_dependents=True)
         index = {entry["name"]: entry for entry in client.get_model_repository_index()}
-        self.assertEqual(index["digits-mlp"]["state"], "UNAVAILABLE")
+        self.assertEqual((index["digits-mlp"]["state"], index["digits-mlp"]["reason"]), ("UNAVAILABLE", "unloaded"))
         client.load_model("digits-mlp")
         self.refuses("failed to load 'nix'", client.load_model, "nix")
         self.refuses("'config' is not supported", client.load_model, MODEL, config='{"backend":"x"}')
+
+    @unittest.skipUnless(PERF_ANALYZER, "perf_analyzer is not installed")
+    def test_perf_analyzer(self):
+        for more in (["identity-FP32", "-b", "8"], ["identity-BYTES", "--input-tensor-format", "json", "--output-tensor-format", "json"],
+                     ["identity-BOOL", "-a"], [MODEL, "-x", "1"]):
+            done = subprocess.run([PERF_ANALYZER, "-u", f"127.0.0.1:{self.stack.port}", "-i", "http", "--request-count", "40",
+                                   "-m", *more], capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.returncode, 0, done)
+            self.assertIn("Inferences/Second", done.stdout)
 
     def test_statistics(self):
         def counted():

@@ -61,6 +61,7 @@ static inline void set_up(void)
     config = (struct config){.default_model = nothing,
                              .frontend_max_rows = 100,
                              .frontend_max_json_depth = 64,
+                             .oip_max_json_depth = 100,
                              .frontend_request_timeout_ms = 10000,
                              .broker_max_message_bytes = 65536};
     open_api();

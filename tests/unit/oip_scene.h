@@ -68,6 +68,8 @@ static inline void tell_models(void)
         {text_of("loading"), text_of("1"), CATALOG_LOADING, 0, true, true, none, none, none},
         {text_of("failed"), text_of("1"), CATALOG_FAILED, 0, true, false, three, text_of("no \"file\""),
          none},
+        {text_of("unloaded"), text_of("1"), CATALOG_FAILED, 0, true, true, three, text_of(CATALOG_UNLOADED),
+         none},
         {text_of("headless"), text_of("1"), CATALOG_READY, 1, false, true, three, none, none},
         {text_of("empty"), text_of(""), CATALOG_LOADING, 0, false, false, none, none, none},
     };
@@ -87,6 +89,8 @@ static inline void set_up(void)
                              .oip_load_unload = 1,
                              .frontend_max_rows = 100,
                              .frontend_max_json_depth = 64,
+                             .oip_max_json_depth = 100,
+                             .oip_shortest_timeout_us = 1000,
                              .frontend_request_timeout_ms = 10000,
                              .broker_max_message_bytes = 65536};
     open_api();

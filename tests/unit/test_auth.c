@@ -76,6 +76,7 @@ static void set_up(void)
                              .default_model = empty,
                              .frontend_max_rows = 100,
                              .frontend_max_json_depth = 64,
+                             .oip_max_json_depth = 100,
                              .frontend_request_timeout_ms = 10000,
                              .broker_max_message_bytes = 65536};
     http_ids_init(&ids);
@@ -95,7 +96,7 @@ static void tear_down(void)
 /* ---- one request ---- */
 
 enum { PARAMETERS_MAX = 16 };
-static char lines[PARAMETERS_MAX][512];
+static char lines[PARAMETERS_MAX][1024];
 static char *parameters[PARAMETERS_MAX + 1];
 
 static void read_request(const char *method, const char *uri, const char *const *more)
@@ -421,7 +422,8 @@ START_TEST(the_web_server_names_somebody)
     config.auth_web_server_models = models;
     start(NULL);
     ck_assert_int_eq(PREDICT("REMOTE_USER=alice"), AUTH_GRANTED);
-    ck_assert(identity.kind == IDENTITY_WEB_SERVER && identity.tenant == http_hash("alice"));
+    uint64_t alice = identity.tenant;
+    ck_assert(identity.kind == IDENTITY_WEB_SERVER && alice != 0);
     ck_assert_str_eq(identity.name, "alice");
     ck_assert(auth_may_use(&identity, text_of("b-1")) && !auth_may_use(&identity, text_of("c")));
     ck_assert_int_eq(PREDICT("REMOTE_USER=alice", "HTTP_AUTHORIZATION=Basic YWxpY2U6c2VjcmV0"), AUTH_GRANTED);
@@ -444,7 +446,33 @@ START_TEST(the_web_server_names_somebody)
         GET("/metrics", REMOTE, "REMOTE_USER=a"), 403, AUTH_OUTCOME_RIGHT,
         "WWW-Authenticate: Bearer realm=\"outrigger\", error=\"insufficient_scope\", scope=\"metrics\"\r\n");
     ck_assert_int_eq(PREDICT("REMOTE_USER=a\nb\x7f"), AUTH_GRANTED);
-    ck_assert_str_eq(identity.name, "a?b?");
+    ck_assert_int_eq(strncmp(identity.name, "a?b?~", 5), 0);
+    ck_assert_int_eq(PREDICT("REMOTE_USER=alice"), AUTH_GRANTED);
+    ck_assert_uint_eq(identity.tenant, alice);
+}
+END_TEST
+
+/* Two users whose names begin alike, for longer than a name is shown, and one who is called like a key. */
+START_TEST(the_web_servers_users_are_told_apart)
+{
+    static char subject[] = "SSL_CLIENT_S_DN", scopes[] = "predict";
+    char alike[600], other[600], id[API_KEY_ID + 1], called[64];
+    config.auth_trust_client_certificate = subject;
+    config.auth_web_server_scopes = scopes;
+    start(NULL);
+    snprintf(alike, sizeof alike, "SSL_CLIENT_S_DN=CN=%0500dalice", 1);
+    snprintf(other, sizeof other, "SSL_CLIENT_S_DN=CN=%0500dmallory", 1);
+    ck_assert_int_eq(PREDICT(alike, "SSL_CLIENT_VERIFY=SUCCESS"), AUTH_GRANTED);
+    struct identity first = identity;
+    ck_assert_int_eq(PREDICT(other, "SSL_CLIENT_VERIFY=SUCCESS"), AUTH_GRANTED);
+    ck_assert_uint_ne(identity.tenant, first.tenant);
+    ck_assert_str_ne(identity.name, first.name);
+    ck_assert_int_eq(PREDICT(alike, "SSL_CLIENT_VERIFY=SUCCESS"), AUTH_GRANTED);
+    ck_assert(identity.tenant == first.tenant && strcmp(identity.name, first.name) == 0);
+    text_copy((struct text){text + 4, API_KEY_ID}, id, sizeof id);
+    snprintf(called, sizeof called, "SSL_CLIENT_S_DN=%s", id);
+    ck_assert_int_eq(PREDICT(called, "SSL_CLIENT_VERIFY=SUCCESS"), AUTH_GRANTED);
+    ck_assert_uint_ne(identity.tenant, api_key_tenant(id)); /* whose limits would be his */
 }
 END_TEST
 
@@ -619,6 +647,7 @@ int main(void)
                                   each_call_says_which_right_it_needs,
                                   tokens_are_asked_of_their_module,
                                   the_web_server_names_somebody,
+                                  the_web_servers_users_are_told_apart,
                                   the_web_servers_word_counts_only_when_that_is_said,
                                   without_authentication_everybody_may_everything,
                                   without_authentication_a_key_is_known_all_the_same,

@@ -364,6 +364,41 @@ START_TEST(a_redis_without_the_script_gets_it_again)
 }
 END_TEST
 
+/* What is none of the script's answers is no answer. A rate of 1 a second counts in 1000 parts. */
+START_TEST(what_a_redis_answers_is_bounded)
+{
+    static const char *const replies[] = {"*3\r\n:0\r\n:5\r\n:1000",
+                                          "*3\r\n:0\r\n:5\r\n:-1",
+                                          "*3\r\n:0\r\n:5\r\n:9223372036854775807",
+                                          "*3\r\n:0\r\n:9223372036854775807\r\n:5",
+                                          "*3\r\n:0\r\n:-1\r\n:5",
+                                          "*3\r\n:0\r\n:5\r\n+5",
+                                          "*2\r\n:0\r\n:5",
+                                          "*2\r\n:1\r\n:9223372036854775807",
+                                          "*2\r\n:1\r\n:-1",
+                                          "*2\r\n:2\r\n:5",
+                                          "*2\r\n:-1\r\n:5",
+                                          "*0",
+                                          ":0",
+                                          "*3\r\n:0\r\n:5\r\n:999",
+                                          NULL};
+    enum { BROKEN = COUNT_OF(replies) - 2 };
+    redis_start_false(replies);
+    scene_start(SETTINGS(redis_setting(), "limit.key_rows_per_s=1", "limit.key_burst_s=3600",
+                         "limit.redis_timeout_ms=10000"));
+    WAIT_FOR(is_state("ready"));
+    struct end *asker = scene_asker();
+    for (uint64_t i = 0; i < BROKEN; i++) {
+        ask_rows(asker, 1 + i, 10 + i, 0, 1);
+        WAIT_FOR(decided("error") == i + 1);
+        ck_assert_uint_eq(queued(), i + 1);
+    }
+    ask_rows(asker, 1 + BROKEN, 5, 0, 1);
+    WAIT_FOR(decided("redis") == 1);
+    ck_assert_uint_eq(queued(), BROKEN + 1);
+}
+END_TEST
+
 START_TEST(a_password_is_needed)
 {
     redis_start("s3cret");
@@ -519,6 +554,7 @@ int main(void)
                                   a_redis_that_hangs_costs_its_timeout_once,
                                   a_redis_that_goes_comes_back,
                                   a_redis_without_the_script_gets_it_again,
+                                  what_a_redis_answers_is_bounded,
                                   a_password_is_needed,
                                   a_wrong_password_leaves_the_limits_here,
                                   a_password_that_cannot_be_read_stops_the_start,

@@ -191,7 +191,8 @@ static void counted(const char *name, const char *status, uint64_t count)
 START_TEST(they_are_calls_of_the_api)
 {
     static char nothing[] = "";
-    static const struct config config = {.default_model = nothing, .frontend_max_json_depth = 64};
+    static const struct config config = {
+        .default_model = nothing, .frontend_max_json_depth = 64, .oip_max_json_depth = 100};
     log_open("test_docs", "error");
     metrics = metrics_new(NULL);
     lane = api_lane_new();

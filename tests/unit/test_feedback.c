@@ -11,6 +11,7 @@
 static struct predictions *predictions;
 static struct predictions_reader *reader;
 static struct http_response response;
+static struct identity identity;
 
 static void set_up(void)
 {
@@ -18,6 +19,7 @@ static void set_up(void)
     predictions = predictions_new(scratch_directory, "f", 0);
     reader = predictions_reader_new(scratch_path("f.0"));
     response = (struct http_response){0};
+    identity = (struct identity){.kind = IDENTITY_KEY};
 }
 
 static void tear_down(void)
@@ -34,7 +36,7 @@ static void post(const char *body)
     struct http_request request = {.body = bytes, .body_length = strlen(body), .body_capacity = sizeof bytes};
     memcpy(bytes, body, request.body_length + 1);
     http_response_begin(&response, &request);
-    feedback(predictions, &request, &response);
+    feedback(predictions, &identity, &request, &response);
 }
 
 static void refused(const char *body, const char *words)
@@ -87,6 +89,25 @@ START_TEST(truths_are_written_down)
 }
 END_TEST
 
+START_TEST(what_the_teller_may_use_goes_with_it)
+{
+    struct prediction read;
+    snprintf(identity.models, sizeof identity.models, "digits-* churn");
+    accepted("{\"request_id\":\"a\",\"actual\":1}", "\"accepted\":1");
+    ck_assert(predictions_read(reader, &read) && text_is(read.allowed, "digits-* churn"));
+    accepted("{\"request_id\":\"a\",\"actuals\":[1,\"no\"]}", "\"accepted\":2");
+    for (uint32_t row = 0; row < 2; row++)
+        ck_assert(predictions_read(reader, &read) && read.row == row &&
+                  text_is(read.allowed, "digits-* churn"));
+    *identity.models = '\0';
+    accepted("{\"request_id\":\"a\",\"actual\":1}", "\"accepted\":1");
+    ck_assert(predictions_read(reader, &read) && read.allowed.length == 0);
+    memset(identity.models, 'm', sizeof identity.models - 1);
+    accepted("{\"request_id\":\"a\",\"actual\":1}", "\"accepted\":1");
+    ck_assert(predictions_read(reader, &read) && text_is(read.allowed, identity.models));
+}
+END_TEST
+
 START_TEST(faults_are_named)
 {
     refused("", "body: is no JSON");
@@ -115,11 +136,11 @@ START_TEST(where_nothing_is_kept_that_is_said)
 {
     struct http_request request = {.body = (char[]){"{}"}, .body_length = 2, .body_capacity = 3};
     http_response_begin(&response, &request);
-    feedback(NULL, &request, &response);
+    feedback(NULL, &identity, &request, &response);
     ck_assert_int_eq(response.status, 404);
     request.content_type = text_of("text/csv");
     http_response_begin(&response, &request);
-    feedback(predictions, &request, &response);
+    feedback(predictions, &identity, &request, &response);
     ck_assert_int_eq(response.status, 415);
 }
 END_TEST
@@ -169,7 +190,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {truths_are_written_down, faults_are_named,
-                                  where_nothing_is_kept_that_is_said, answers_are_remembered};
+    const TTest *const tests[] = {truths_are_written_down, what_the_teller_may_use_goes_with_it,
+                                  faults_are_named, where_nothing_is_kept_that_is_said,
+                                  answers_are_remembered};
     return SUITE_RUN("feedback", set_up, tear_down, tests);
 }

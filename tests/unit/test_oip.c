@@ -28,10 +28,12 @@ START_TEST(readiness)
     ck_assert_int_eq(get("/v2/health/ready"), API_RESPOND);
     error_is(503, "models.headless: no version takes requests");
     ck_assert_uint_eq(response.retry_after, 1);
-    struct text three = encoded(example_classifier(3));
-    const struct catalog_entry entry = {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three,
-                                        {NULL, 0},        {NULL, 0}};
-    api_catalog(api, &entry, 1);
+    struct text three = encoded(example_classifier(3)), none = {NULL, 0};
+    const struct catalog_entry entries[] = {
+        {text_of("three"), text_of("1"), CATALOG_READY, 1, true, true, three, none, none},
+        {text_of("unloaded"), text_of("1"), CATALOG_FAILED, 0, true, true, three, text_of(CATALOG_UNLOADED),
+         none}};
+    api_catalog(api, entries, COUNT_OF(entries));
     free((char *)three.at);
     shows("/v2/health/ready", "{\"ready\":true,\"live\":true}");
     connected = false;
@@ -44,7 +46,7 @@ START_TEST(models_are_described)
 {
     shows("/v2/models", "{\"models\":[\"brain\",\"bytes\",\"empty\",\"failed\",\"half\",\"headless\","
                         "\"loading\",\"nan\",\"open\","
-                        "\"several\",\"three\",\"wide\",\"wider\"]}");
+                        "\"several\",\"three\",\"unloaded\",\"wide\",\"wider\"]}");
     static const char three[] = "{\"name\":\"three\",\"versions\":[\"1\",\"v10\"],\"platform\":\"onnxruntime_"
                                 "onnx\",\"inputs\":[{\"name\":\"x\","
                                 "\"datatype\":\"FP32\",\"shape\":[-1,3]}],\"outputs\":[{\"name\":\"label\","
@@ -55,17 +57,18 @@ START_TEST(models_are_described)
     shows("/v2/models/thre%65/versions/1", three);
     shows("/v2/models/three/ready", "{\"name\":\"three\",\"ready\":true}");
     shows("/v2/models/three/versions/v10/ready", "{\"name\":\"three\",\"ready\":true}");
-    shows("/v2/models/three/config", "{\"name\":\"three\",\"platform\":\"onnxruntime_onnx\",\"backend\":"
-                                     "\"onnxruntime\",\"version_policy\":{\"latest\":"
-                                     "{\"num_versions\":1}},\"max_batch_size\":100,\"input\":[{\"name\":"
-                                     "\"x\",\"data_type\":\"TYPE_FP32\",\"dims\":[3],"
-                                     "\"format\":\"FORMAT_NONE\",\"optional\":false}],\"output\":[{\"name\":"
-                                     "\"label\",\"data_type\":\"TYPE_INT64\","
-                                     "\"dims\":[],\"label_filename\":\"\"},{\"name\":\"probabilities\","
-                                     "\"data_type\":\"TYPE_FP32\",\"dims\":[2],"
-                                     "\"label_filename\":\"\"}],\"instance_group\":[{\"name\":\"three\","
-                                     "\"kind\":\"KIND_CPU\",\"count\":2}],\"dynamic_"
-                                     "batching\":{},\"parameters\":{},\"model_warmup\":[]}");
+    shows("/v2/models/three/config",
+          "{\"name\":\"three\",\"platform\":\"onnxruntime_onnx\",\"backend\":"
+          "\"onnxruntime\",\"version_policy\":{\"latest\":"
+          "{\"num_versions\":1}},\"max_batch_size\":100,\"input\":[{\"name\":"
+          "\"x\",\"data_type\":\"TYPE_FP32\",\"dims\":[3],"
+          "\"format\":\"FORMAT_NONE\",\"optional\":false}],\"output\":[{\"name\":"
+          "\"label\",\"data_type\":\"TYPE_INT64\","
+          "\"dims\":[1],\"reshape\":{\"shape\":[]},\"label_filename\":\"\"},{\"name\":\"probabilities\","
+          "\"data_type\":\"TYPE_FP32\",\"dims\":[2],"
+          "\"label_filename\":\"\"}],\"instance_group\":[{\"name\":\"three\","
+          "\"kind\":\"KIND_CPU\",\"count\":2}],\"dynamic_"
+          "batching\":{},\"parameters\":{},\"model_warmup\":[]}");
     ck_assert_int_eq(get("/v2/models/bytes/config"), API_RESPOND);
     output_add_char(&response.body, '\0');
     ck_assert_ptr_nonnull(strstr(response.body.bytes, "\"data_type\":\"TYPE_STRING\",\"dims\":[1]"));
@@ -86,6 +89,7 @@ START_TEST(what_is_not_there_is_told_in_the_words_that_clients_look_for)
         {"/v2/models/loading", 503, "Request for unknown model: 'loading' version 1 is not at ready state"},
         {"/v2/models/loading/ready", 503, "Request for unknown model: 'loading' version 1 is not at ready"},
         {"/v2/models/failed/ready", 503, "Model version not ready"},
+        {"/v2/models/unloaded/ready", 503, "Model version not ready"},
         {"/v2/models/headless", 404, "Request for unknown model: 'headless' has no available versions"},
         {"/v2/models/empty", 404, "Request for unknown model: 'empty' has no available versions"},
         {"/v2/models/nix/stats", 400, "requested model 'nix' is not available"},
@@ -123,6 +127,8 @@ START_TEST(the_index_tells_every_version)
         strstr(response.body.bytes, "{\"name\":\"loading\",\"version\":\"1\",\"state\":\"LOADING\""));
     ck_assert_ptr_nonnull(
         strstr(response.body.bytes, "{\"name\":\"three\",\"version\":\"v10\",\"state\":\"READY\""));
+    ck_assert_ptr_nonnull(strstr(response.body.bytes, "{\"name\":\"unloaded\",\"version\":\"1\",\"state\":"
+                                                      "\"UNAVAILABLE\",\"reason\":\"unloaded\"}"));
     ck_assert_int_eq(post("/v2/repository/index", "{\"ready\":true}"), API_RESPOND);
     output_add_char(&response.body, '\0');
     ck_assert_ptr_null(strstr(response.body.bytes, "failed"));
@@ -194,7 +200,10 @@ START_TEST(loading_may_fail)
 {
     order("/v2/repository/models/nix/load", "");
     ck_assert_int_eq(told("{\"ok\":false,\"error\":\"there is no model nix\"}"), API_RESPOND);
-    error_is(400, "failed to load 'nix', there is no model nix");
+    error_is(500, "failed to load 'nix', there is no model nix");
+    order("/v2/repository/models/nix/unload", "");
+    ck_assert_int_eq(told("{\"ok\":false,\"error\":\"there is no model nix\"}"), API_RESPOND);
+    error_is(400, "failed to unload 'nix', there is no model nix");
     order("/v2/repository/models/three/load", "");
     ck_assert_int_eq(told("{\"ok\":true,\"id\":7}"), API_ERRAND);
     ck_assert_int_eq(told("{\"ok\":true,\"done\":true,\"failure\":\"it does not start\"}"), API_RESPOND);
@@ -296,6 +305,8 @@ START_TEST(settings_are_told_and_not_changed)
     refused("/v2/logging", "{\"log_file\":\"/x\"}", 501,
             "log file location can not be updated through network protocol");
     refused("/v2/logging", "{\"log_verbose_level\":1}", 501, "can not be updated");
+    refused("/v2/logging", "{\"log_format\":\"ISO8601\"}", 501, "can not be updated");
+    refused("/v2/logging", "{\"log_format\":\"x\"}", 503, "invalid argument for --log_format, got: x");
     refused("/v2/logging", "{\"log_colour\":1}", 400, "there is no setting 'log_colour'");
     refused("/v2/logging", "[]", 400, "expected an object");
     static char level[] = "error";

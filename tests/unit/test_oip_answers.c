@@ -177,24 +177,58 @@ START_TEST(failures_have_the_words_that_clients_look_for)
     static const struct {
         enum failure failure;
         int status;
-        const char *words;
-    } cases[] = {{FAILURE_OVERLOADED, 503, "Exceeds maximum queue size"},
-                 {FAILURE_DEADLINE, 504, "Request timeout expired"},
-                 {FAILURE_NOT_READY, 503, "why"},
-                 {FAILURE_POISON, 422, "workers died of this input"}};
+        uint64_t retry_after;
+        const char *id, *words;
+    } cases[] = {
+        {FAILURE_OVERLOADED, 503, 3, "",
+         "{\"error\":\"[request id: <id_unknown>] Exceeds maximum queue size\"}\n"},
+        {FAILURE_OVERLOADED, 503, 3, "\"id\":\"\",",
+         "{\"error\":\"[request id: <id_unknown>] Exceeds maximum queue size\"}\n"},
+        {FAILURE_DEADLINE, 503, 3, "\"id\":\"my \\\"id\\\"\",",
+         "{\"error\":\"[request id: my \\\"id\\\"] Request timeout expired\"}\n"},
+        {FAILURE_NOT_READY, 503, 1, "",
+         "{\"error\":\"Request for unknown model: 'three' version 1 is not at ready state\"}\n"},
+        {FAILURE_POISON, 422, 3, "", "{\"error\":\"workers died of this input; it is not tried again\"}\n"}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        ck_assert_int_eq(post("/v2/models/three/infer", THREE), API_ASK);
+        char text[256];
+        snprintf(text, sizeof text, "{%s%s", cases[i].id, &THREE[1]);
+        ck_assert_int_eq(post("/v2/models/three/infer", text), API_ASK);
         client_request_discard(api_call_take(&call));
-        api_answer(&call, &(struct client_answer){.failure = cases[i].failure, .message = text_of("why")},
-                   &response);
-        error_is(cases[i].status, cases[i].words);
+        const struct client_answer given = {
+            .failure = cases[i].failure, .message = text_of("why"), .retry_after_ms = 3000};
+        api_answer(&call, &given, &response);
+        body_is(cases[i].status, cases[i].words);
+        ck_assert_uint_eq(response.retry_after, cases[i].retry_after);
+        ck_assert_str_eq(response.kind, failure_label(cases[i].failure));
     }
+    char id[400], text[1024];
+    memset(id, 'a', sizeof id - 1);
+    id[sizeof id - 1] = '\0';
+    snprintf(text, sizeof text, "{\"id\":\"%s\",%s", id, &THREE[1]);
+    ck_assert_int_eq(post("/v2/models/three/infer", text), API_ASK);
+    client_request_discard(api_call_take(&call));
+    api_answer(&call, &(struct client_answer){.failure = FAILURE_DEADLINE}, &response);
+    error_is(503, "aaa] Request timeout expired");
+    ck_assert_uint_eq(response.retry_after, 1); /* every 503 says when */
+}
+END_TEST
+
+START_TEST(a_model_that_was_unloaded_has_no_versions)
+{
+    refused("/v2/models/unloaded/infer", THREE, 404,
+            "Request for unknown model: 'unloaded' has no available versions");
+    refused("/v2/models/unloaded/versions/1/infer", THREE, 503,
+            "Request for unknown model: 'unloaded' version 1 is not at ready state");
+    ck_assert_uint_eq(response.retry_after, 1);
+    ck_assert_int_eq(post("/v2/models/failed/infer", THREE), API_ASK); /* somebody may mend it */
+    client_request_discard(api_call_take(&call));
 }
 END_TEST
 
 int main(void)
 {
     const TTest *const tests[] = {an_answer_of_json,
+                                  a_model_that_was_unloaded_has_no_versions,
                                   an_answer_of_tensors,
                                   an_output_may_say_itself_that_it_is_json,
                                   classes_are_the_largest_values_of_each_row,

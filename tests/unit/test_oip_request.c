@@ -173,6 +173,9 @@ START_TEST(what_is_wrong_is_told)
         {INPUT("\"name\":\"A\",\"shape\":[1],\"data\":[1]"), "an input has no 'datatype'"},
         {INPUT("\"name\":1,\"shape\":[1],\"datatype\":\"FP32\",\"data\":[1]"), "Unable to parse 'name'"},
         {INPUT("\"name\":\"A\",\"datatype\":\"FP32\",\"data\":[1]"), "Unable to parse 'shape' of input 'A'"},
+        {INPUT("\"name\":null,\"shape\":[1],\"datatype\":\"FP32\",\"data\":[1]"), "an input has no 'name'"},
+        {INPUT(GOOD_INPUT ",\"data\":null"), "But no field is set"},
+        {"{\"inputs\":null}", "Unable to parse 'inputs'"},
         {INPUT("\"name\":\"A\",\"shape\":[-1],\"datatype\":\"FP32\",\"data\":[1]"),
          "Unable to parse 'shape': attempt to access JSON non-unsigned-integer as unsigned-integer"},
         {INPUT("\"name\":\"A\",\"shape\":[1.5],\"datatype\":\"FP32\",\"data\":[1]"),
@@ -218,6 +221,21 @@ START_TEST(what_is_wrong_is_told)
         ck_assert_str_eq(response.kind, "invalid");
         error_has(cases[i].words);
     }
+}
+END_TEST
+
+/* Clients that leave nothing out write null. */
+START_TEST(what_is_null_is_not_there)
+{
+    ck_assert(read_json("{\"id\":null,\"parameters\":null,\"outputs\":null,\"inputs\":[{" GOOD_INPUT
+                        ",\"data\":[1],\"parameters\":null}]}"));
+    ck_assert(request.id.at == NULL && request.output_count == 0 && request.input_count == 1);
+    ck_assert(read_json("{\"parameters\":{\"priority\":null,\"timeout\":null,\"binary_data_output\":null},"
+                        "\"outputs\":[{\"name\":\"P\",\"parameters\":null},{\"name\":\"Q\",\"parameters\":{"
+                        "\"classification\":null,\"shared_memory_region\":null}}],\"inputs\":[{" GOOD_INPUT
+                        ",\"data\":[1],\"parameters\":{\"binary_data_size\":null}}]}"));
+    ck_assert(request.priority == 0 && request.wanted == 0 && !request.binary && request.output_count == 2);
+    ck_assert(request.outputs[1].classes == 0 && request.inputs[0].data != NULL);
 }
 END_TEST
 
@@ -277,6 +295,7 @@ int main(void)
         tensors_behind_the_json_are_taken_in_their_order,
         parameters_are_taken_and_others_passed_over,
         priorities_are_turned_round,
+        what_is_null_is_not_there,
         what_is_wrong_is_told,
         bytes_may_not_be_left_over,
         shared_memory_is_not_supported,

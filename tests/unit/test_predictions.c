@@ -194,6 +194,118 @@ START_TEST(damage_is_passed_over)
 }
 END_TEST
 
+static struct prediction said(const char *allowed, uint64_t request)
+{
+    return (struct prediction){.kind = PREDICTION_ACTUAL,
+                               .flags = PREDICTION_BY_NUMBER,
+                               .request = request,
+                               .actual = 1,
+                               .allowed = text_of(allowed)};
+}
+
+/* The list of models that goes with request `i`: more of them than have a number at a time, of every length.
+ */
+static const char *list_of(uint64_t i)
+{
+    static char list[PREDICTION_ALLOWED_MAX + 1];
+    size_t length = i % 3 == 0 ? 0 : 3 + i * 7 % (PREDICTION_ALLOWED_MAX - 2);
+    memset(list, 'm', length);
+    list[length] = '\0';
+    if (length > 0)
+        snprintf(list, 4, "%03u", (unsigned)(i % 100));
+    if (length > 3)
+        list[3] = ' ';
+    return list;
+}
+
+START_TEST(a_truth_keeps_what_its_teller_may_use)
+{
+    struct predictions *predictions = predictions_new(scratch_directory, "f", 1000000);
+    struct predictions_reader *reader = predictions_reader_new(scratch_path("f.0"));
+    for (uint64_t i = 1; i <= 3000; i++) {
+        struct prediction one = said(list_of(i), i), between = answered("1", i);
+        ck_assert(predictions_add(predictions, &one, 1));
+        ck_assert(i % 5 > 0 || predictions_add(predictions, &between, 1));
+    }
+    char long_list[PREDICTION_ALLOWED_MAX + 2] = {0};
+    struct prediction longer = said(memset(long_list, 'm', sizeof long_list - 1), 1);
+    ck_assert(!predictions_add(predictions, &longer, 1)); /* than one that is cut: that would be another */
+    ck_assert(predictions_flush(predictions));
+    uint64_t expected = 1;
+    for (struct prediction read; predictions_read(reader, &read);) {
+        if (read.kind != PREDICTION_ACTUAL)
+            continue;
+        ck_assert_uint_eq(read.request, expected);
+        ck_assert(text_is(read.allowed, list_of(expected)));
+        expected++;
+    }
+    ck_assert_uint_eq(expected, 3001);
+    predictions_reader_free(reader);
+    predictions_free(predictions);
+}
+END_TEST
+
+static void write_bytes(const char *name, const uint8_t *bytes, size_t length)
+{
+    FILE *file = fopen(scratch_path(name), "w");
+    ck_assert(file != NULL && fwrite(bytes, 1, length, file) == length && fclose(file) == 0);
+}
+
+START_TEST(files_from_before_are_read)
+{
+    /* as it was written when nobody's models went with it */
+    const uint8_t record[PREDICTION_BYTES] = {3,    8, 0, 0, 3, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0,    0,
+                                              0xd0, 7, 0, 0, 0, 0, 0, 0, 0,  0, 0, 0, 0, 0, 0xe0, 0x3f,
+                                              0,    0, 0, 0, 0, 0, 0, 0, 9,  0, 0, 0, 0, 0, 0,    0,
+                                              0,    0, 0, 0, 0, 0, 0, 0, 1,  2, 3, 4, 5, 6, 7,    8};
+    struct prediction read;
+    write_bytes("f.0", record, sizeof record);
+    struct predictions_reader *reader = predictions_reader_new(scratch_path("f.0"));
+    ck_assert(predictions_read(reader, &read));
+    ck_assert(read.kind == PREDICTION_ACTUAL && read.request == 10 && read.row == 3 && read.at_ms == 2000);
+    ck_assert(read.actual == 0.5 && read.actual_label == 9 && read.flags == PREDICTION_BY_NUMBER);
+    ck_assert_uint_eq(read.allowed.length, 0);
+    ck_assert(!predictions_read(reader, &read));
+    predictions_reader_free(reader);
+}
+END_TEST
+
+/* Whichever record is lost: what is left says what was said, or nothing. */
+START_TEST(a_truth_is_lost_with_what_its_teller_may_use)
+{
+    enum { LISTS = 2, PARTS = 2, RECORDS = LISTS * (PARTS + 1) };
+    static const char *const lists[LISTS] = {
+        "first-name-of-a-model second-name-of-a-model third-name-of-a-model",
+        "other-name-of-a-model second-name-of-a-model other-name-of-a-model"};
+    uint8_t whole[RECORDS * PREDICTION_BYTES], part[sizeof whole];
+    struct predictions *predictions = predictions_new(scratch_directory, "f", 1000);
+    for (uint64_t i = 0; i < LISTS; i++) {
+        struct prediction one = said(lists[i], i);
+        ck_assert(predictions_add(predictions, &one, 1));
+    }
+    predictions_free(predictions);
+    FILE *file = fopen(scratch_path("f.0"), "r");
+    ck_assert(file != NULL && fread(whole, 1, sizeof whole, file) == sizeof whole && fgetc(file) == EOF);
+    fclose(file);
+    for (size_t i = 0; i < LISTS; i++) /* the second list under the number of the first */
+        whole[(i * (PARTS + 1) + PARTS) * PREDICTION_BYTES + 2] = 1;
+    for (size_t i = 0; i < PARTS; i++)
+        whole[(PARTS + 1 + i) * PREDICTION_BYTES + 2] = 1;
+    for (size_t lost = 0; lost <= RECORDS; lost++) {
+        memcpy(part, whole, sizeof part);
+        if (lost < RECORDS)
+            part[lost * PREDICTION_BYTES] = 99; /* no kind */
+        write_bytes("g.0", part, sizeof part);
+        struct predictions_reader *reader = predictions_reader_new(scratch_path("g.0"));
+        size_t count = 0;
+        for (struct prediction read; predictions_read(reader, &read); count++)
+            ck_assert(read.request < LISTS && text_is(read.allowed, lists[read.request]));
+        ck_assert_uint_eq(count, lost < RECORDS ? LISTS - 1 : LISTS);
+        predictions_reader_free(reader);
+    }
+}
+END_TEST
+
 START_TEST(a_folder_that_is_not_there_is_said)
 {
     ck_assert_ptr_null(predictions_new(scratch_path("none"), "f", 100));
@@ -204,8 +316,14 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {what_is_written_is_read,       two_files_take_turns,
-                                  many_may_be_written_at_a_time, a_reader_follows_a_writer_that_begins_anew,
-                                  damage_is_passed_over,         a_folder_that_is_not_there_is_said};
+    const TTest *const tests[] = {what_is_written_is_read,
+                                  two_files_take_turns,
+                                  many_may_be_written_at_a_time,
+                                  a_reader_follows_a_writer_that_begins_anew,
+                                  damage_is_passed_over,
+                                  a_truth_keeps_what_its_teller_may_use,
+                                  files_from_before_are_read,
+                                  a_truth_is_lost_with_what_its_teller_may_use,
+                                  a_folder_that_is_not_there_is_said};
     return SUITE_RUN("predictions", scratch_make, scratch_remove, tests);
 }

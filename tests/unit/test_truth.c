@@ -67,14 +67,20 @@ static void answer(uint64_t request, double class, double probability)
     ck_assert(predictions_add(frontend, &prediction, 1));
 }
 
-static void say(uint64_t request, double actual)
+static void say_as(const char *allowed, uint64_t request, double actual)
 {
     const struct prediction prediction = {.kind = PREDICTION_ACTUAL,
                                           .flags = PREDICTION_BY_NUMBER,
                                           .request = request,
                                           .at_ms = now_ms,
-                                          .actual = actual};
+                                          .actual = actual,
+                                          .allowed = text_of(allowed)};
     ck_assert(predictions_add(frontend, &prediction, 1));
+}
+
+static void say(uint64_t request, double actual)
+{
+    say_as("", request, actual);
 }
 
 static void say_label(uint64_t request, const char *label)
@@ -201,6 +207,66 @@ START_TEST(a_truth_counts_once_and_may_be_corrected)
 }
 END_TEST
 
+START_TEST(a_truth_counts_for_models_that_its_teller_may_use)
+{
+    answer(1, 1, 0.9);
+    answer(2, 1, 0.9);
+    say_as("other n* mm", 1, 0);
+    say_as("other m*", 2, 1);
+    look();
+    ck_assert(figures().known == 1 && figures().right == 1 && counted("joined") == 1);
+    now_ms += 20000;
+    look();
+    ck_assert(counted("forbidden") == 1 && counted("unmatched") == 0 && counted("unusable") == 0);
+    say_as("other", 2, 0); /* what is known is not corrected by it either */
+    look();
+    ck_assert(figures().known == 1 && figures().right == 1);
+}
+END_TEST
+
+START_TEST(nobody_takes_the_place_of_another)
+{
+    say_as("m", 1, 1);
+    say_as("other", 1, 0); /* before the prediction is read */
+    answer(1, 1, 0.9);
+    look();
+    ck_assert(figures().known == 1 && figures().right == 1);
+    answer(2, 1, 0.9);
+    say_as("m", 2, 0);
+    say_as("m", 2, 1); /* one's own it takes */
+    look();
+    ck_assert(figures().known == 2 && figures().right == 2 && counted("joined") == 2);
+    answer(3, 1, 0.9);
+    say_as("m", 3, 1);
+    say_as("m n", 3, 0); /* the last one of those who may */
+    say_as("m", 3, 1);
+    look();
+    ck_assert(figures().known == 3 && figures().right == 3);
+}
+END_TEST
+
+/* Two clients of two models chose one id. */
+START_TEST(a_truth_passes_by_a_prediction_that_it_cannot_mean)
+{
+    const struct prediction of_other = {.kind = PREDICTION_ANSWERED,
+                                        .request = 1,
+                                        .at_ms = now_ms,
+                                        .value = 0,
+                                        .model = text_of("other"),
+                                        .version = text_of("1")};
+    struct accuracy_figures found;
+    ck_assert(predictions_add(frontend, &of_other, 1));
+    answer(1, 1, 0.9);
+    say_as("m", 1, 1);
+    look();
+    ck_assert(figures().known == 1 && figures().right == 1);
+    ck_assert(!accuracy_of(accuracy, text_of("other"), text_of("1"), now_ms, &found));
+    now_ms += 20000;
+    look();
+    ck_assert(counted("joined") == 1 && counted("forbidden") == 0);
+}
+END_TEST
+
 START_TEST(the_window_slides)
 {
     for (uint64_t i = 1; i <= 250; i++) {
@@ -252,6 +318,8 @@ START_TEST(a_start_goes_on)
         answer(i, (double)(i % 2), 0.3 + (double)(i % 5) / 10);
         say(i, i % 3 == 0);
     }
+    answer(41, 1, 0.9);
+    say_as("other", 41, 0);
     look();
     struct accuracy_figures before = figures();
     finish();
@@ -261,6 +329,9 @@ START_TEST(a_start_goes_on)
     ck_assert(near(before.accuracy, after.accuracy) && near(before.auc, after.auc));
     ck_assert(near(before.brier, after.brier) && before.count == after.count && after.known == 40);
     ck_assert_uint_eq(counted("repeated"), 40);
+    now_ms += 20000;
+    look();
+    ck_assert_uint_eq(counted("forbidden"), 1); /* by the one that ended it was not counted yet */
 }
 END_TEST
 
@@ -277,6 +348,9 @@ int main(void)
                                   a_regression_has_errors,
                                   truths_may_come_before_and_long_after,
                                   a_truth_counts_once_and_may_be_corrected,
+                                  a_truth_counts_for_models_that_its_teller_may_use,
+                                  nobody_takes_the_place_of_another,
+                                  a_truth_passes_by_a_prediction_that_it_cannot_mean,
                                   the_window_slides,
                                   the_area_is_that_of_all_pairs,
                                   a_start_goes_on,
