@@ -27,7 +27,8 @@ static struct crew count_crew(const struct members *members, const char *model, 
         crew.all++;
         crew.running += member_serves(member);
         crew.leaving += member->retiring;
-        if (!member->retiring && service_failures(member->service) > 0)
+        if (!member->retiring &&
+            (service_failures(member->service) > 0 || service_state(member->service) == SERVICE_FAILED))
             crew.failure = service_cause(member->service);
     }
     return crew;
