@@ -168,6 +168,25 @@ static bool is_description(int count, char **arguments)
            strcmp(arguments[1], "--describe") == 0;
 }
 
+static bool is_python(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot != NULL && (strcmp(dot, ".py") == 0 || strcmp(dot, ".pkl") == 0);
+}
+
+/* An interpreter loads it; what can be known without is who has signed it. */
+static int describe_python(const struct provenance *provenance)
+{
+    char reason[TRIAL_ERROR_MAX];
+    bool trusted = provenance_trusted(provenance, reason, sizeof reason);
+    if (trusted)
+        printf("{\"platform\":\"python\",\"inputs\":[],\"outputs\":[],\"digest\":\"%s\",\"signed\":%s}\n",
+               provenance_digest(provenance), provenance_demanded(provenance) ? "true" : "false");
+    else
+        fprintf(stderr, "%s\n", reason);
+    return trusted ? 0 : EXIT_DO_NOT_RESTART;
+}
+
 static int describe(int count, char **arguments)
 {
     const char *path = arguments[DESCRIBE_FILE], *folder = arguments[DESCRIBE_FOLDER]; /* NULL ends them */
@@ -187,16 +206,17 @@ static int describe(int count, char **arguments)
                           .most_rows = 1,
                           .max_answer_bytes = SIZE_MAX};
     log_open("worker", "info");
-    if (trial.backend == NULL || (folder != NULL && config == NULL)) {
+    bool python = folder != NULL && is_python(path);
+    if ((trial.backend == NULL && !python) || (folder != NULL && config == NULL)) {
         fprintf(stderr, "%s: %s\n", path,
-                trial.backend == NULL ? "the suffix is none of a model's" : "no model's");
+                trial.backend == NULL && !python ? "the suffix is none of a model's" : "no model's");
         return 1;
     }
     if (folder != NULL)
         identify(&trial, count == DESCRIBE_END ? arguments[DESCRIBE_KEYS] : "");
     confine(&confinement);
-    int status = status_of(trial_run(&trial, error), error);
-    if (status == 0)
+    int status = python ? describe_python(trial.provenance) : status_of(trial_run(&trial, error), error);
+    if (status == 0 && !python)
         loaded_model_describe(trial.model, trial.golden,
                               folder != NULL && provenance_demanded(trial.provenance), stdout);
     loaded_model_free(trial.model);
