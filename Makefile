@@ -58,7 +58,7 @@ ifeq ($(filter help clean distclean,$(MAKECMDGOALS)),)
 -include build/flags.mk
 endif
 
-# The sandbox as a library for workers in Python; without sanitizers, which an interpreter knows nothing of.
+# The sandbox, and who has signed what, as a library for workers in Python; without sanitizers, which an interpreter knows nothing of.
 PYTHON_SANDBOX := $(BUILD)/python/outrigger_sandbox.so
 
 .PHONY: all
@@ -112,12 +112,14 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 # Files that are embedded (common/embed.h).
 $(BUILD)/broker/frontend/docs.o: $(wildcard broker/frontend/docs/page.*)
 $(BUILD)/broker/frontend/openapi.o: broker/frontend/docs/openapi.json
-$(PYTHON_SANDBOX): worker/python/outrigger_sandbox.c $(filter-out common/sandbox_program.c,$(wildcard common/sandbox*.c)) common/log.c common/object.c \
-                   $(wildcard common/sandbox*.h) common/log.h common/object.h build/flags.mk
+python-sandbox-units := log object provenance contents signature_bundle signature_manifest strict_json base64
+$(PYTHON_SANDBOX): $(wildcard worker/python/outrigger_*.c) $(filter-out common/sandbox_program.c,$(wildcard common/sandbox*.c)) $(python-sandbox-units:%=common/%.c) \
+                   $(wildcard common/sandbox*.h) $(python-sandbox-units:%=common/%.h) build/flags.mk
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(plain) -fPIC -shared -fvisibility=hidden $(CFLAGS) $(HEADERS_common) $(CPPFLAGS_libseccomp) -o $@ $(filter %.c,$^) -pthread \
-	  -Wl,-z,relro,-z,now,-z,noexecstack $(LDFLAGS) $(LIBS_libseccomp)
+	@$(CC) $(plain) -fPIC -shared -fvisibility=hidden $(CFLAGS) $(HEADERS_common) $(call packages-cflags,libseccomp yyjson libcrypto) -o $@ $(filter %.c,$^) -pthread \
+	  -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/..' \
+	  $(LDFLAGS) $(call packages-libs,libseccomp yyjson libcrypto)
 
 %.a:
 	@mkdir -p $(@D)

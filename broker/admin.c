@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "likeness.h"
+#include "schema.h"
 
 #include <utlist.h>
 
@@ -78,6 +79,9 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struc
     if (version->reason[0] != '\0')
         yyjson_mut_obj_add_strcpy(reply, entry, "reason", version->reason);
     yyjson_mut_obj_add_bool(reply, entry, "stable", version == version->model->stable);
+    struct text digest = schema_find_digest(version->schema, version->schema_length);
+    if (digest.length > 0)
+        yyjson_mut_obj_add_strncpy(reply, entry, "digest", digest.at, digest.length);
     yyjson_mut_obj_add_uint(reply, entry, "workers", version->worker_count);
     yyjson_mut_obj_add_uint(reply, entry, "queue_rows", version->queue.rows);
     yyjson_mut_obj_add_uint(reply, entry, "queue_requests", version->queue.requests);

@@ -29,6 +29,7 @@ struct config {
 #define CONFIG_JOIN_audit(name)       audit_##name
 #define CONFIG_JOIN_oip(name)         oip_##name
 #define CONFIG_JOIN_sandbox(name)     sandbox_##name
+#define CONFIG_JOIN_signing(name)     signing_##name
 #define CONFIG_JOIN_batching(name)    batching_##name
 #define CONFIG_JOIN_queue(name)       queue_##name
 #define CONFIG_JOIN_cache(name)       cache_##name

@@ -12,7 +12,8 @@ enum {
     NAME_MAX_BYTES = 512,   /* bytes of a feature's or a label's name */
     DESCRIPTION_MAX = 4096, /* bytes; it is a line or two for people */
     TENSOR_PAIRS = 3,
-    MAP_PAIRS = 9,
+    MAP_PAIRS = 9, /* that are always there */
+    KEYS = 10,
     COST_VALUES = 2,
     ELEMENT_OVERHEAD = 9 /* bytes that msgpack puts around one element at most */
 };
@@ -22,6 +23,7 @@ struct schema *schema_new(void)
     struct schema *schema = object_alloc(sizeof *schema);
     schema->platform = object_strdup("");
     schema->description = object_strdup("");
+    schema->digest = object_strdup("");
     return schema;
 }
 
@@ -46,6 +48,7 @@ void schema_free(struct schema *schema)
     schema_fields_free(schema->fields, schema->feature_count);
     free(schema->platform);
     free(schema->description);
+    free(schema->digest);
     free_tensors(schema->inputs, schema->input_count);
     free_tensors(schema->outputs, schema->output_count);
     free_names(schema->features, schema->feature_count);
@@ -94,13 +97,13 @@ static size_t tensors_bound(const struct schema_tensor *tensors, size_t count)
 
 static size_t schema_bound(const struct schema *schema)
 {
-    return strlen(schema->platform) + strlen(schema->description) +
+    return strlen(schema->platform) + strlen(schema->description) + strlen(schema_digest(schema)) +
            tensors_bound(schema->inputs, schema->input_count) +
            tensors_bound(schema->outputs, schema->output_count) +
            names_bound(schema->features, schema->feature_count) +
            names_bound(schema->labels, schema->label_count) +
            schema_fields_bound(schema->fields, schema->feature_count) +
-           (MAP_PAIRS + 2) * (KEY_MAX + 2 * ELEMENT_OVERHEAD) +
+           (MAP_PAIRS + 3) * (KEY_MAX + 2 * ELEMENT_OVERHEAD) +
            schema->cost_count * (COST_VALUES + 1) * ELEMENT_OVERHEAD;
 }
 
@@ -144,7 +147,8 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length)
     uint8_t *bytes = object_alloc(capacity);
     struct wire_writer writer;
     wire_writer_begin(&writer, bytes, capacity);
-    wire_write_map(&writer, MAP_PAIRS + (size_t)(schema->fields != NULL) + (size_t)(schema->cost_count > 0));
+    wire_write_map(&writer, MAP_PAIRS + (size_t)(schema->fields != NULL) + (size_t)(schema->cost_count > 0) +
+                                (size_t)(*schema_digest(schema) != '\0'));
     wire_write_str(&writer, "platform");
     wire_write_str(&writer, schema->platform);
     wire_write_str(&writer, "description");
@@ -166,6 +170,10 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length)
     if (schema->fields != NULL) {
         wire_write_str(&writer, "fields");
         schema_fields_write(&writer, schema->fields, schema->feature_count);
+    }
+    if (*schema_digest(schema) != '\0') {
+        wire_write_str(&writer, "digest");
+        wire_write_str(&writer, schema->digest);
     }
     if (schema->cost_count > 0)
         write_costs(&writer, schema);
@@ -325,13 +333,19 @@ static const char *read_allow_nan(struct wire_reader *reader, struct schema *sch
     return wire_read_bool(reader, &schema->allow_nan) ? NULL : "allow_nan is no boolean";
 }
 
+static const char *read_digest(struct wire_reader *reader, struct schema *schema)
+{
+    return read_string(reader, SCHEMA_DIGEST_MAX, &schema->digest);
+}
+
 static const struct {
     const char *key;
     const char *(*read)(struct wire_reader *reader, struct schema *schema);
-} keys[MAP_PAIRS] = {
+} keys[KEYS] = {
     {"platform", read_platform}, {"description", read_description}, {"inputs", read_inputs},
     {"outputs", read_outputs},   {"features", read_features},       {"labels", read_labels},
     {"task", read_task},         {"timeout_ms", read_timeout},      {"allow_nan", read_allow_nan},
+    {"digest", read_digest},
 };
 
 /* `fields` is left where it stands: how many there must be, the features say, which may come later. */
@@ -438,4 +452,25 @@ size_t schema_take_costs(uint8_t *bytes, size_t *length, struct schema_cost cost
             return 0;
     }
     return 0;
+}
+
+/* ---- the digest ---- */
+
+struct text schema_find_digest(const uint8_t *bytes, size_t length)
+{
+    struct wire_reader reader = wire_reader(bytes, length);
+    const struct text none = {.at = NULL};
+    struct text key, digest;
+    uint32_t pairs;
+    if (!wire_read_map(&reader, &pairs))
+        return none;
+    for (uint32_t i = 0; i < pairs; i++) {
+        if (!wire_read_str(&reader, SIZE_MAX, &key))
+            return none;
+        if (text_is(key, "digest"))
+            return wire_read_str(&reader, SCHEMA_DIGEST_MAX, &digest) ? digest : none;
+        if (!wire_skip(&reader))
+            return none;
+    }
+    return none;
 }

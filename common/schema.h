@@ -7,7 +7,8 @@
 
 enum {
     SCHEMA_NAMES_MAX = 65536, /* features or labels of one model: bounds a hostile worker's message */
-    SCHEMA_COSTS_MAX = 32     /* batch sizes whose cost is told */
+    SCHEMA_COSTS_MAX = 32,    /* batch sizes whose cost is told */
+    SCHEMA_DIGEST_MAX = 128   /* bytes of a digest */
 };
 
 struct schema_tensor {
@@ -59,6 +60,7 @@ struct schema {
     bool regression;     /* task */
     uint32_t timeout_ms; /* 0: not said */
     bool allow_nan;
+    char *digest;                               /* of the files of the version (contents.h); "": not said */
     struct schema_cost costs[SCHEMA_COSTS_MAX]; /* for the broker, which takes them out; not decoded */
     size_t cost_count;
 };
@@ -66,6 +68,12 @@ struct schema {
 /* An empty schema; every pointer is NULL or allocated, schema_free takes all. */
 struct schema *schema_new(void);
 void schema_free(struct schema *schema);
+
+/* "" when it is not said. */
+static inline const char *schema_digest(const struct schema *schema)
+{
+    return schema->digest == NULL ? "" : schema->digest;
+}
 
 /* The number of values in one row over all inputs (product of shape[1..], 1 for a rank of 1), 0 when an inner
  * dimension is variable. */
@@ -80,5 +88,7 @@ struct schema *schema_decode(const uint8_t *bytes, size_t length, const char **r
  * is the same. Returns how many there were, and makes *length shorter; 0, and nothing is changed, when there
  * are none or the bytes are no schema. */
 size_t schema_take_costs(uint8_t *bytes, size_t *length, struct schema_cost costs[SCHEMA_COSTS_MAX]);
+/* The digest of an encoded schema, a view; empty when it says none, or the bytes are no schema. */
+struct text schema_find_digest(const uint8_t *bytes, size_t length);
 
 #endif

@@ -383,7 +383,7 @@ static void add_tensors(yyjson_mut_doc *doc, yyjson_mut_val *root, const char *k
     }
 }
 
-void loaded_model_describe(const struct loaded_model *model, size_t golden, FILE *out)
+void loaded_model_describe(const struct loaded_model *model, size_t golden, bool is_signed, FILE *out)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     ENSURE(doc != NULL);
@@ -394,6 +394,10 @@ void loaded_model_describe(const struct loaded_model *model, size_t golden, FILE
     add_tensors(doc, root, "outputs", model->schema->outputs, model->schema->output_count);
     if (golden > 0)
         yyjson_mut_obj_add_uint(doc, root, "golden", golden);
+    if (*model->schema->digest != '\0')
+        yyjson_mut_obj_add_str(doc, root, "digest", model->schema->digest);
+    if (is_signed)
+        yyjson_mut_obj_add_bool(doc, root, "signed", true);
     char *json = yyjson_mut_write(doc, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
     ENSURE(json != NULL);
     fprintf(out, "%s\n", json);

@@ -37,8 +37,9 @@ bool loaded_model_knows_outputs(const struct loaded_model *model);
  * when they are more than `most_bytes`. */
 uint8_t *loaded_model_zeros(const struct loaded_model *model, size_t rows, size_t most_bytes, size_t *bytes);
 
-/* Prints {"platform", "inputs": [{"name", "datatype", "shape"}], "outputs": [..], "golden"} and a newline;
- * `golden` is how many golden requests it has passed, left out when there are none. */
-void loaded_model_describe(const struct loaded_model *model, size_t golden, FILE *out);
+/* Prints {"platform", "inputs": [{"name", "datatype", "shape"}], "outputs": [..], "golden", "digest",
+ * "signed"} and a newline; `golden` is how many golden requests it has passed, left out when there are none,
+ * as are a digest that is not known, and `is_signed` when it was not asked. */
+void loaded_model_describe(const struct loaded_model *model, size_t golden, bool is_signed, FILE *out);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * It loads and tries the model first and connects then: a model that cannot be served never reaches the
  * broker, and the threads of ZeroMQ inherit the cores that the model, known by its speed, belongs on. Before
- * it looks at the model file it gives up all rights that serving does not need (confinement.h).
+ * it looks at the model file it gives up all rights that serving does not need (confinement.h), and then
+ * asks who has signed it, where that is demanded (provenance.h).
  * SPDX-License-Identifier: MIT */
 #include "clock.h"
 #include "confinement.h"
@@ -91,11 +92,24 @@ static struct trial choose(const struct config *config, const struct model_confi
     return trial;
 }
 
+/* Finds out what exactly is loaded; ends the process when that cannot be known and must be. */
+static void identify(struct trial *trial, const char *signing_keys)
+{
+    char reason[TRIAL_ERROR_MAX];
+    trial->provenance = provenance_gather(trial->path, signing_keys, reason, sizeof reason);
+    if (trial->provenance != NULL)
+        return;
+    fprintf(stderr, "%s\n", reason);
+    exit(1);
+}
+
 /* Loads the version and tries it out; ends the process with one line when it cannot be served. */
 static void load(struct trial *trial, struct metrics *metrics)
 {
     char error[TRIAL_ERROR_MAX];
     int status = status_of(trial_run(trial, error), error);
+    provenance_free(trial->provenance);
+    trial->provenance = NULL;
     if (status == 0)
         return;
     metrics_free(metrics); /* and its file */
@@ -133,15 +147,44 @@ static struct model_config *find_by_folder(const char *folder, struct config_err
 }
 
 /* What one file is and takes: `outrigger check` reads it, and tells in the arguments what its configuration
- * says of the sandbox, so that the model is tried as it will serve. By hand the sandbox is on:
- *     --describe FILE [FOLDER [MODE WORKER_READ MODELS_DIRECTORY]]
- * Where the file belongs to a model of a repository, FOLDER is the model's. */
-enum { DESCRIBE_FILE = 2, DESCRIBE_FOLDER, DESCRIBE_MODE, DESCRIBE_ALSO, DESCRIBE_MODELS, DESCRIBE_END };
+ * says of the sandbox and of signatures, so that the model is tried as it will serve. By hand the sandbox is
+ * on:
+ *     --describe FILE [FOLDER [MODE WORKER_READ MODELS_DIRECTORY SIGNING_KEYS]]
+ * Where the file belongs to a model of a repository, FOLDER is the model's; without, its own folder may be
+ * any, and is not read. */
+enum {
+    DESCRIBE_FILE = 2,
+    DESCRIBE_FOLDER,
+    DESCRIBE_MODE,
+    DESCRIBE_ALSO,
+    DESCRIBE_MODELS,
+    DESCRIBE_KEYS,
+    DESCRIBE_END
+};
 
 static bool is_description(int count, char **arguments)
 {
     return (count == DESCRIBE_FOLDER || count == DESCRIBE_MODE || count == DESCRIBE_END) &&
            strcmp(arguments[1], "--describe") == 0;
+}
+
+static bool is_python(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot != NULL && (strcmp(dot, ".py") == 0 || strcmp(dot, ".pkl") == 0);
+}
+
+/* An interpreter loads it; what can be known without is who has signed it. */
+static int describe_python(const struct provenance *provenance)
+{
+    char reason[TRIAL_ERROR_MAX];
+    bool trusted = provenance_trusted(provenance, reason, sizeof reason);
+    if (trusted)
+        printf("{\"platform\":\"python\",\"inputs\":[],\"outputs\":[],\"digest\":\"%s\",\"signed\":%s}\n",
+               provenance_digest(provenance), provenance_demanded(provenance) ? "true" : "false");
+    else
+        fprintf(stderr, "%s\n", reason);
+    return trusted ? 0 : EXIT_DO_NOT_RESTART;
 }
 
 static int describe(int count, char **arguments)
@@ -163,16 +206,21 @@ static int describe(int count, char **arguments)
                           .most_rows = 1,
                           .max_answer_bytes = SIZE_MAX};
     log_open("worker", "info");
-    if (trial.backend == NULL || (folder != NULL && config == NULL)) {
+    bool python = folder != NULL && is_python(path);
+    if ((trial.backend == NULL && !python) || (folder != NULL && config == NULL)) {
         fprintf(stderr, "%s: %s\n", path,
-                trial.backend == NULL ? "the suffix is none of a model's" : "no model's");
+                trial.backend == NULL && !python ? "the suffix is none of a model's" : "no model's");
         return 1;
     }
+    if (folder != NULL)
+        identify(&trial, count == DESCRIBE_END ? arguments[DESCRIBE_KEYS] : "");
     confine(&confinement);
-    int status = status_of(trial_run(&trial, error), error);
-    if (status == 0)
-        loaded_model_describe(trial.model, trial.golden, stdout);
+    int status = python ? describe_python(trial.provenance) : status_of(trial_run(&trial, error), error);
+    if (status == 0 && !python)
+        loaded_model_describe(trial.model, trial.golden,
+                              folder != NULL && provenance_demanded(trial.provenance), stdout);
     loaded_model_free(trial.model);
+    provenance_free(trial.provenance);
     model_config_free(config);
     return status;
 }
@@ -288,6 +336,7 @@ int main(int argc, char **argv)
     const struct model_config *model_config = find_model(&options, list, &errors);
     const char *version = find_version(&options, model_config);
     struct trial trial = choose(config, model_config, version);
+    identify(&trial, config->signing_keys);
     struct curve_keys keys = {0};
     struct metrics *metrics = stats_page(config, "worker", options.name);
     char *endpoint = find_endpoint(config);

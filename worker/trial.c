@@ -38,15 +38,32 @@ static enum trial_result try_out(struct trial *trial, struct warm_up *warm_up, c
     return TRIAL_PASSED;
 }
 
+/* What the model file is, is told with what it takes. */
+static void add_digest(const struct trial *trial)
+{
+    struct schema *schema = trial->model->schema;
+    free(schema->digest);
+    schema->digest = object_strdup(provenance_digest(trial->provenance));
+}
+
+static bool has_held(const struct trial *trial, char *error)
+{
+    return trial->provenance == NULL || provenance_holds(trial->provenance, error, TRIAL_ERROR_MAX);
+}
+
 enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX])
 {
     char reason[BACKEND_ERROR_MAX] = "";
     *error = '\0';
+    if (trial->provenance != NULL && !provenance_trusted(trial->provenance, error, TRIAL_ERROR_MAX))
+        return TRIAL_HOPELESS;
     trial->model = loaded_model_open(trial->path, trial->backend, trial->config, trial->threads, reason);
     if (trial->model == NULL) {
         snprintf(error, TRIAL_ERROR_MAX, "%s: cannot serve this model: %s", trial->path, reason);
         return TRIAL_FAILED;
     }
+    if (trial->provenance != NULL)
+        add_digest(trial);
     struct golden *golden = NULL;
     struct batch *batch = batch_new(trial->model, trial->most_rows, trial->max_answer_bytes);
     struct warm_up warm_up = {
@@ -58,6 +75,8 @@ enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX])
     }
     batch_free(batch);
     golden_free(golden);
+    if (result == TRIAL_PASSED && !has_held(trial, error))
+        result = TRIAL_FAILED;
     if (result == TRIAL_PASSED)
         return result;
     loaded_model_free(trial->model);

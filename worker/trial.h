@@ -4,13 +4,15 @@
 #define OUTRIGGER_TRIAL_H
 
 #include "loaded_model.h"
+#include "provenance.h"
 
 enum { TRIAL_ERROR_MAX = 1024 /* bytes of an error with its terminator */ };
 
 enum trial_result {
     TRIAL_PASSED,
     TRIAL_FAILED,  /* it cannot be loaded just now */
-    TRIAL_HOPELESS /* it would fail in the same way again: its answers are others than the golden ones */
+    TRIAL_HOPELESS /* it would fail in the same way again: it is not signed as it must be, or its answers are
+                    * others than the golden ones */
 };
 
 struct trial {
@@ -21,7 +23,8 @@ struct trial {
     int threads;
     size_t most_rows; /* of a batch */
     size_t max_answer_bytes;
-    int64_t warm_up_limit; /* ns; 0: no more than a batch of one */
+    int64_t warm_up_limit;         /* ns; 0: no more than a batch of one */
+    struct provenance *provenance; /* of the file's folder; NULL: nobody asks who made it */
     /* What comes out of it. */
     struct loaded_model *model; /* the caller frees it; NULL unless it passed */
     size_t golden;              /* requests that it answered as it must */

@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- faults ---- */
@@ -41,11 +42,24 @@ static void check_names(const struct check *check, struct config_errors *errors)
         config_complain(errors, "frontend.socket_group: there is no group \"%s\"", group);
 }
 
+static yyjson_doc *inspect(const struct config *config, const struct model_config *model, const char *file,
+                           struct config_errors *errors)
+{
+    char reason[1024], program[8192];
+    snprintf(program, sizeof program, "%s/outrigger-worker", config->binary_directory);
+    yyjson_doc *description = inspect_model(program, config, file, model->directory, reason, sizeof reason);
+    if (description == NULL)
+        config_complain(errors, "%s: %s", file, reason);
+    return description;
+}
+
 /* A model in Python is loaded by a program of its own, which is not asked here: loading runs the model's
- * code. So its golden requests wait for its start. */
-static void check_python(const struct config *config, const struct model_config *model,
+ * code. So its golden requests wait for its start. Who has signed it can be seen without. */
+static void check_python(const struct config *config, const struct model_config *model, const char *file,
                          struct config_errors *errors)
 {
+    if (*config->signing_keys != '\0')
+        yyjson_doc_free(inspect(config, model, file, errors));
     bool is_own = *model->python != '\0';
     const char *python = is_own ? model->python : config->python;
     if (access(python, X_OK) == 0)
@@ -60,20 +74,15 @@ static void check_python(const struct config *config, const struct model_config 
 static void check_one_model(const struct config *config, const struct deployments *said,
                             struct check_model *entry, struct config_errors *errors)
 {
-    char reason[1024], program[8192];
     entry->version = deployment_wanted(entry->model, said);
     char *file =
         entry->version == NULL ? NULL : model_file(entry->model, entry->version, &entry->backend, errors);
     if (file == NULL)
         return;
     if (strcmp(entry->backend, "python") == 0) {
-        check_python(config, entry->model, errors);
+        check_python(config, entry->model, file, errors);
     } else {
-        snprintf(program, sizeof program, "%s/outrigger-worker", config->binary_directory);
-        entry->description =
-            inspect_model(program, config, file, entry->model->directory, reason, sizeof reason);
-        if (entry->description == NULL)
-            config_complain(errors, "%s: %s", file, reason);
+        entry->description = inspect(config, entry->model, file, errors);
     }
     free(file);
 }
@@ -105,6 +114,22 @@ static void warn_of_route(struct check *check, const struct model_config *model)
     for (size_t i = 0; i < route->rule_count; i++)
         warn_of_version(check, model, route->rules[i].version);
     warn_of_version(check, model, route->shadow.version);
+}
+
+/* What is signed is verified and then read by the engine: in between it must be nobody's to change. */
+static void warn_of_writers(struct check *check, const struct check_model *entry)
+{
+    struct stat status;
+    char *folder;
+    if (*check->config->signing_keys == '\0' || entry->version == NULL)
+        return;
+    ENSURE(asprintf(&folder, "%s/%s", entry->model->directory, entry->version) >= 0);
+    if (stat(folder, &status) == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        config_complain(
+            &check->warnings,
+            "signing.keys: others can change what lies in %s, also while it is loaded: chmod go-w it",
+            folder);
+    free(folder);
 }
 
 static void check_auth(struct check *check)
@@ -144,6 +169,7 @@ static void warn(struct check *check)
                 "a control group of version 2 with the controller cpu (with systemd: Delegate=yes)",
                 entry->model->name);
         warn_of_route(check, entry->model);
+        warn_of_writers(check, entry);
         if (entry->model->required != 0 &&
             (entry->version == NULL || check_bounds(check, entry->model).max == 0))
             config_complain(&check->warnings, "the model %s is required and has no %s: /ready will say 503",

@@ -116,6 +116,9 @@ static void add_model(const struct check *check, const struct check_model *model
         for (size_t i = 0; i < COUNT_OF(sides); i++)
             yyjson_mut_obj_add_val(document, entry, sides[i],
                                    yyjson_val_mut_copy(document, yyjson_obj_get(description, sides[i])));
+        add_text(document, entry, "digest", yyjson_get_str(yyjson_obj_get(description, "digest")));
+        yyjson_mut_obj_add_bool(document, entry, "signed",
+                                yyjson_get_bool(yyjson_obj_get(description, "signed")));
     }
 }
 

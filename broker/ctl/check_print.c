@@ -128,6 +128,8 @@ static void print_tensors(const struct check *check, FILE *out)
         uint64_t golden = yyjson_get_uint(yyjson_obj_get(root, "golden"));
         if (golden > 0)
             fprintf(out, ", and answers its golden requests (%" PRIu64 ") as it must", golden);
+        if (yyjson_get_bool(yyjson_obj_get(root, "signed")))
+            fputs("; it is signed", out);
         fputc('\n', out);
         print_columns(check->models[i].model, out);
     }

@@ -93,6 +93,17 @@ static const struct command commands[] = {
              "that is wrong\n"
              "stays what it was, is named, and holds up no other.\n",
      .run = models_rescan_command},
+    {.name = "models digest",
+     .summary = "print the digest of a version's folder",
+     .operands = "FILE",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text =
+         "FILE is the folder. The digest is the SHA-256 of what this prints there, of all files but the "
+         "signature:\n"
+         "find -L . -type f ! -path ./model.sig -printf '%P\\0' | LC_ALL=C sort -z | xargs -0r sha256sum -z "
+         "-- | sha256sum\n"
+         "models and status --json show the same of versions that run, the audit log has it.\n",
+     .run = models_digest_command},
     {.name = "models load",
      .summary = "run a version beside those that run",
      .operands = "MODEL [VERSION]",

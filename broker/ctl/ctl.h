@@ -140,6 +140,7 @@ int reload_command(const struct arguments *arguments);
 int models_command(const struct arguments *arguments);
 int models_show_command(const struct arguments *arguments);
 int models_rescan_command(const struct arguments *arguments);
+int models_digest_command(const struct arguments *arguments);
 int models_load_command(const struct arguments *arguments);
 int models_unload_command(const struct arguments *arguments);
 int models_reload_command(const struct arguments *arguments);

@@ -1,5 +1,6 @@
 /* models_command: `outrigger models`: what the supervisor has of each model, and which versions run.
  * SPDX-License-Identifier: MIT */
+#include "contents.h"
 #include "follow.h"
 #include "say.h"
 #include "shadowed.h"
@@ -32,6 +33,14 @@ static enum tone tone_of(const char *state)
     return strcmp(state, "unloaded") == 0 ? TONE_PLAIN : TONE_BUSY;
 }
 
+/* The first digits of the digest tell two folders apart for people. */
+static void digest_cell(struct table *table, yyjson_val *version)
+{
+    enum { SHOWN = 12 };
+    const char *digest = text_in(version, "digest"), *colon = strchr(digest, ':');
+    table_cell(table, TONE_PLAIN, "%.*s", SHOWN, *digest == '\0' ? "-" : colon == NULL ? digest : colon + 1);
+}
+
 static void add_version(struct table *table, yyjson_val *model, yyjson_val *version)
 {
     const char *state = text_in(version, "state");
@@ -47,6 +56,7 @@ static void add_version(struct table *table, yyjson_val *model, yyjson_val *vers
     else
         table_cell(table, TONE_PLAIN, "%s",
                    yyjson_get_bool(yyjson_obj_get(version, "shadow")) ? "copies" : "-");
+    digest_cell(table, version);
     table_cell(table, TONE_PLAIN, "%s", text_in(version, "reason"));
 }
 
@@ -62,7 +72,8 @@ static void add_model(struct table *table, yyjson_val *model)
 
 static void print_list(yyjson_val *models)
 {
-    static const char *const heads[] = {"MODEL", "VERSION", "STATE", "WHY", ">WORKERS", ">SHARE", "REASON"};
+    static const char *const heads[] = {"MODEL",    "VERSION", "STATE",  "WHY",
+                                        ">WORKERS", ">SHARE",  "DIGEST", "REASON"};
     struct table *table = table_new(heads, COUNT_OF(heads));
     size_t index, count;
     yyjson_val *model;
@@ -81,6 +92,19 @@ static void print_list(yyjson_val *models)
 static void print_line(const char *name, const char *text)
 {
     printf("%-10s %s\n", name, *text == '\0' ? "-" : text);
+}
+
+static void print_digests(yyjson_val *versions)
+{
+    size_t index, count;
+    yyjson_val *version;
+    yyjson_arr_foreach(versions, index, count, version)
+    {
+        char line[256];
+        snprintf(line, sizeof line, "%s %s", text_in(version, "version"), text_in(version, "digest"));
+        if (*text_in(version, "digest") != '\0')
+            print_line("digest", line);
+    }
 }
 
 static void print_one(const struct config *config, yyjson_val *model)
@@ -103,6 +127,7 @@ static void print_one(const struct config *config, yyjson_val *model)
     char *route = yyjson_val_write(yyjson_obj_get(model, "route"), YYJSON_WRITE_NOFLAG, NULL);
     print_line("route", route == NULL ? "" : route);
     free(route);
+    print_digests(yyjson_obj_get(model, "versions"));
     shadowed_print(config, text_in(model, "model"), yyjson_obj_get(model, "route"), "");
     putchar('\n');
 }
@@ -153,6 +178,30 @@ int models_rescan_command(const struct arguments *arguments)
     yyjson_doc_free(answer);
     config_free(config);
     return status;
+}
+
+/* ---- a folder ---- */
+
+int models_digest_command(const struct arguments *arguments)
+{
+    char reason[1024];
+    struct contents *contents = contents_read(arguments->operands[0], reason, sizeof reason);
+    if (contents == NULL) {
+        if (arguments->json)
+            say_json_error(reason);
+        else
+            fprintf(stderr, "outrigger: %s\n", reason);
+        return CTL_FAULT;
+    }
+    if (arguments->json) {
+        yyjson_mut_doc *document = say_new();
+        yyjson_mut_obj_add_strcpy(document, yyjson_mut_doc_get_root(document), "digest", contents->digest);
+        say_json(document);
+    } else {
+        puts(contents->digest);
+    }
+    contents_free(contents);
+    return CTL_GOOD;
 }
 
 /* ---- what takes its time ---- */

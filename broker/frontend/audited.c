@@ -176,15 +176,27 @@ static void add_body(struct audit_entry *entry, const char *body, size_t length)
     free(text);
 }
 
+/* Which version it was, and, when it has said so, which files. */
+static void add_version(struct audit_entry *entry, const struct api_call *call)
+{
+    const struct catalog_version *version = call->version;
+    if (*call->answered_version != '\0' && version != NULL &&
+        strcmp(version->name, call->answered_version) != 0)
+        version = catalog_version(call->model, text_of(call->answered_version));
+    add_name(entry, "version",
+             *call->answered_version != '\0' ? call->answered_version
+             : version != NULL               ? version->name
+                                             : "");
+    if (version != NULL && version->schema != NULL)
+        add_name(entry, "digest", schema_digest(version->schema));
+}
+
 static void add_model(struct audit_entry *entry, const struct api_call *call)
 {
     if (call->model == NULL)
         return;
     add_name(entry, "model", call->model->name);
-    add_name(entry, "version",
-             *call->answered_version != '\0' ? call->answered_version
-             : call->version != NULL         ? call->version->name
-                                             : "");
+    add_version(entry, call);
     audit_entry_number(entry, "rows", call->ask.rows);
 }
 

@@ -82,6 +82,8 @@ static void add_versions(struct output *out, const struct catalog_model *model)
         add_flag(out, ",\"stable\":", version->stable);
         output_add_string(out, ",\"workers\":");
         output_add_unsigned(out, version->workers);
+        if (version->schema != NULL && *schema_digest(version->schema) != '\0')
+            add_text(out, ",\"digest\":", schema_digest(version->schema));
         output_add_char(out, '}');
     }
     output_add_char(out, ']');

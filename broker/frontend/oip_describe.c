@@ -134,5 +134,10 @@ void oip_describe_config(struct output *out, const struct catalog_model *model,
     add_member(out, ",\"instance_group\":[{\"name\":", model->name);
     output_add_string(out, ",\"kind\":\"KIND_CPU\",\"count\":");
     output_add_unsigned(out, version->workers);
-    output_add_string(out, "}],\"dynamic_batching\":{},\"parameters\":{},\"model_warmup\":[]}");
+    output_add_string(out, "}],\"dynamic_batching\":{},\"parameters\":{");
+    if (*schema_digest(schema) != '\0') {
+        add_member(out, "\"digest\":{\"string_value\":", schema_digest(schema));
+        output_add_char(out, '}');
+    }
+    output_add_string(out, "},\"model_warmup\":[]}");
 }

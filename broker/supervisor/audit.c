@@ -115,7 +115,8 @@ bool audit_forbids(struct audit *audit, yyjson_val *request, yyjson_mut_doc *rep
     return true;
 }
 
-void audit_command(struct audit *audit, int64_t actor, yyjson_val *request, yyjson_mut_doc *reply)
+void audit_command(struct audit *audit, int64_t actor, yyjson_val *request, const char *digest,
+                   yyjson_mut_doc *reply)
 {
     const char *command = yyjson_get_str(yyjson_obj_get(request, "command"));
     if (command == NULL || !changes_something(command, request))
@@ -128,6 +129,8 @@ void audit_command(struct audit *audit, int64_t actor, yyjson_val *request, yyjs
         if (!yyjson_equals_str(key, "command"))
             yyjson_mut_obj_add(root, yyjson_val_mut_copy(entry, key),
                                yyjson_val_mut_copy(entry, yyjson_obj_iter_get_val(key)));
+    if (*digest != '\0')
+        yyjson_mut_obj_add_strcpy(entry, root, "digest", digest);
     bool done = yyjson_mut_get_bool(yyjson_mut_obj_get(answer, "ok"));
     yyjson_mut_obj_add_bool(entry, root, "done", done);
     if (!done)

@@ -28,9 +28,10 @@ void audit_end(struct audit *audit, yyjson_mut_doc *entry);
 /* True after a refusal: the command would change something, and that cannot be written down where it must be
  * (audit.when_full). A stop is never refused. */
 bool audit_forbids(struct audit *audit, yyjson_val *request, yyjson_mut_doc *reply);
-/* The whole entry of a command that was given over the control socket, with what was asked and whether it was
- * done; nothing for one that changes nothing. */
-void audit_command(struct audit *audit, int64_t actor, yyjson_val *request, yyjson_mut_doc *reply);
+/* The whole entry of a command that was given over the control socket, with what was asked, of which files
+ * (`digest`, "": not known) and whether it was done; nothing for one that changes nothing. */
+void audit_command(struct audit *audit, int64_t actor, yyjson_val *request, const char *digest,
+                   yyjson_mut_doc *reply);
 /* Sets the counters of the log. */
 void audit_measure(struct audit *audit, struct metrics *metrics);
 

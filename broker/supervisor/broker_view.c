@@ -106,6 +106,29 @@ bool broker_view_load(struct broker_view *view, const char *model, const char *v
     return true;
 }
 
+static const char *text_in(yyjson_val *entry, const char *name)
+{
+    const char *text = yyjson_get_str(yyjson_obj_get(entry, name));
+    return text == NULL ? "" : text;
+}
+
+void broker_view_each(const struct broker_view *view, broker_view_visit *visit, void *self)
+{
+    size_t index;
+    size_t count;
+    yyjson_val *entry;
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(view->status), "models"), index, count, entry)
+    {
+        const struct broker_view_version version = {
+            .model = text_in(entry, "model"),
+            .version = text_in(entry, "version"),
+            .digest = text_in(entry, "digest"),
+            .stable = yyjson_get_bool(yyjson_obj_get(entry, "stable")),
+            .workers = yyjson_get_sint(yyjson_obj_get(entry, "workers"))};
+        visit(self, &version);
+    }
+}
+
 bool broker_view_same_inputs(struct broker_view *view, const char *model, const char *one, const char *other,
                              char *how, size_t capacity)
 {

@@ -25,6 +25,16 @@ int64_t broker_view_answered(struct broker_view *view, pid_t pid);
 /* The requests that are queued for this version, or in the hands of its workers. */
 int64_t broker_view_open(struct broker_view *view, const char *model, const char *version);
 
+/* One version that the broker knows. */
+struct broker_view_version {
+    const char *model, *version, *digest; /* which files its workers have; "": not said */
+    bool stable;
+    int64_t workers; /* also those of other hosts */
+};
+/* Visits each, if the broker has been asked since broker_view_forget: does not ask by itself. */
+typedef void broker_view_visit(void *self, const struct broker_view_version *version);
+void broker_view_each(const struct broker_view *view, broker_view_visit *visit, void *self);
+
 /* False when the broker knows that two versions of a model take different inputs; `how` (cut at `capacity`)
  * says what differs. Asked anew each time. True when it does not know, or does not answer. */
 bool broker_view_same_inputs(struct broker_view *view, const char *model, const char *one, const char *other,

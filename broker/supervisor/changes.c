@@ -33,6 +33,7 @@ static const struct rule rules[] = {
     {"worker", "max_requests", at_once},
     {"worker", "max_rss_mb", at_once},
     {"worker", NULL, "restart workers"},
+    {"signing", NULL, "restart workers"},
     {"collector", "interval_ms", "restart all"},
     {"collector", NULL, "restart collector"},
     {"supervisor", NULL, at_once},

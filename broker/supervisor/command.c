@@ -116,6 +116,8 @@ static void python_arguments(struct command *command, const struct config *confi
         python_sandbox(config),
         object_strdup("--sandbox-read"),
         object_strdup(config->sandbox_worker_read),
+        object_strdup("--signing-keys"),
+        object_strdup(config->signing_keys),
         NULL,
     };
     command->path = object_strdup(version->python);

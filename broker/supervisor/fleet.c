@@ -236,6 +236,7 @@ static void recycle_due(void *self)
     missing_look(&fleet->members, fleet->plan, fleet->view, RECYCLE_EVERY / MILLISECOND);
     if (fleet->ready_said)
         recycle_look(&fleet->members, fleet->plan, fleet->view, fleet->turnover);
+    served_look(fleet->served, fleet->view);
     broker_view_forget(fleet->view);
 }
 
@@ -257,6 +258,7 @@ static void reconcile(struct fleet *fleet)
         fleet->ready_said = true;
         fleet->setup.ready(fleet->setup.self);
     }
+    served_look(fleet->served, fleet->view);
     broker_view_forget(fleet->view);
     if (fleet->look_again)
         loop_timer_set(fleet->setup.loop, &fleet->look, clock_now() + LOOK_AGAIN, look_due, fleet);
@@ -440,6 +442,12 @@ const struct turnover *fleet_turnover(const struct fleet *fleet)
     return fleet->turnover;
 }
 
+const char *fleet_digest(const struct fleet *fleet, const char *model, const char *version)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return served_digest(fleet->served, model, version);
+}
+
 /* ---- life ---- */
 
 static void inherit(struct fleet *fleet)
@@ -471,6 +479,7 @@ struct fleet *fleet_new(const struct fleet_setup *setup)
     fleet->view = broker_view_new(setup->basis.config);
     fleet->progress = progress_new();
     fleet->scaling = scaling_new();
+    fleet->served = served_new(setup->audit);
     fleet->turnover = turnover_new(&fleet->members, fleet->view, fleet->progress);
     fleet->deploy = deploy_new(setup->basis.config, &fleet->members, fleet->view, fleet->progress);
     fleet_watch(fleet);
@@ -505,6 +514,7 @@ void fleet_free(struct fleet *fleet)
     loop_timer_cancel(fleet->setup.loop, &fleet->recycle);
     loop_timer_cancel(fleet->setup.loop, &fleet->scale);
     scaling_free(fleet->scaling);
+    served_free(fleet->served);
     broker_view_free(fleet->view);
     plan_free(fleet->plan);
     config_free(fleet->config);

@@ -10,6 +10,7 @@
 #include "plan.h"
 #include "service.h"
 
+struct audit;
 struct fleet;
 struct ledger;
 struct members;
@@ -22,6 +23,7 @@ struct fleet_setup {
     struct loop *loop;
     struct metrics *metrics;
     struct plan_basis basis;
+    struct audit *audit;      /* where it is written which files serve; NULL: nowhere */
     struct ledger *inherited; /* what an earlier supervisor left; NULL: nothing */
     bool new_socket;          /* basis.listen_fd is not the one that inherited frontends have */
     loop_call *ready;         /* called once, when every process that readiness waits for runs */
@@ -67,5 +69,7 @@ const struct members *fleet_members(const struct fleet *fleet);
 /* Of what was asked for. */
 const struct progress *fleet_progress(const struct fleet *fleet);
 const struct turnover *fleet_turnover(const struct fleet *fleet);
+/* Which files the workers of the version have; see served_digest. */
+const char *fleet_digest(const struct fleet *fleet, const char *model, const char *version);
 
 #endif

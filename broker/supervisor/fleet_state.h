@@ -8,6 +8,7 @@
 #include "progress.h"
 #include "repository.h"
 #include "scaling.h"
+#include "served.h"
 #include "turnover.h"
 
 enum { FLEET_MAGIC = 0x0f1ee700 };
@@ -38,6 +39,7 @@ struct fleet {
     struct loop_timer look;
     struct loop_timer recycle;
     struct broker_view *view; /* forgotten after each reconciling */
+    struct served *served;
     struct turnover *turnover;
     struct scaling *scaling;
     struct loop_timer scale;

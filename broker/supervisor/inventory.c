@@ -27,7 +27,8 @@ static struct crew count_crew(const struct members *members, const char *model, 
         crew.all++;
         crew.running += member_serves(member);
         crew.leaving += member->retiring;
-        if (!member->retiring && service_failures(member->service) > 0)
+        if (!member->retiring &&
+            (service_failures(member->service) > 0 || service_state(member->service) == SERVICE_FAILED))
             crew.failure = service_cause(member->service);
     }
     return crew;
@@ -66,6 +67,7 @@ static const char *reason_of(const struct crew *crew, const struct plan_found *f
 }
 
 struct entry {
+    const struct fleet *fleet;
     const struct plan_model *model;
     const struct route *route;
     const struct members *members;
@@ -87,6 +89,9 @@ static void add_version(const struct entry *entry, const char *version, const st
     yyjson_mut_obj_add_int(reply, object, "wanted", planned == NULL ? 0 : planned->instances);
     yyjson_mut_obj_add_strcpy(reply, object, "reason", reason_of(&crew, found));
     yyjson_mut_obj_add_strcpy(reply, object, "file", found == NULL || found->file == NULL ? "" : found->file);
+    const char *digest = fleet_digest(entry->fleet, model->name, version);
+    if (*digest != '\0')
+        yyjson_mut_obj_add_strcpy(reply, object, "digest", digest);
     yyjson_mut_obj_add_real(reply, object, "share", share_of(model, entry->route, version));
     bool shadow = entry->route->shadow.version != NULL && strcmp(entry->route->shadow.version, version) == 0;
     yyjson_mut_obj_add_bool(reply, object, "shadow", shadow);
@@ -159,7 +164,8 @@ static void add_model(const struct fleet *fleet, const struct plan_model *model,
     add_text(reply, object, "policy", config->serve);
     inventory_add_route(fleet, model, reply, yyjson_mut_obj_add_obj(reply, object, "route"));
     add_instances(model, said, &crew, reply, object);
-    const struct entry entry = {.model = model,
+    const struct entry entry = {.fleet = fleet,
+                                .model = model,
                                 .route = deployment_route(config, fleet_said(fleet)),
                                 .members = fleet_members(fleet),
                                 .reply = reply,

@@ -88,7 +88,6 @@ static void begin_rollouts(struct program *program, const struct config *config,
 {
     char *rollouts_path;
     ENSURE(asprintf(&rollouts_path, "%s/rollouts.json", config->state_directory) >= 0);
-    program->audit = audit_new(config);
     program->hands = hands_new(program->fleet, config);
     struct rollout_hands hands = hands_of_rollouts(program->hands);
     program->rollouts = rollouts_new(rollouts_path, &hands, program->audit, metrics);
@@ -101,7 +100,6 @@ static void end_rollouts(struct program *program)
     loop_timer_cancel(program->loop, &program->look);
     rollouts_free(program->rollouts);
     hands_free(program->hands);
-    audit_free(program->audit);
 }
 
 /* What children inherit beside their descriptors. */
@@ -173,9 +171,11 @@ static int supervise(const struct options *options, const struct config *config,
     signal(SIGIO, SIG_IGN); /* of a lease that somebody breaks while stamp.c asks for it */
     void *zmq = zmq_ctx_new();
     struct metrics *metrics = stats_page(config, "supervisor", options->name);
+    program.audit = audit_new(config);
     struct fleet_setup setup = {.loop = program.loop,
                                 .metrics = metrics,
                                 .basis = {config, options, *placement, runtime_listen_fd(runtime)},
+                                .audit = program.audit,
                                 .inherited = ledger,
                                 .new_socket = new_socket,
                                 .ready = say_ready,
@@ -203,6 +203,7 @@ static int supervise(const struct options *options, const struct config *config,
     stats_publisher_free(stats);
     end_rollouts(&program);
     fleet_free(program.fleet);
+    audit_free(program.audit);
     metrics_free(metrics);
     zmq_ctx_term(zmq);
     loop_free(program.loop);

@@ -374,6 +374,14 @@ static bool run(const struct report *report, yyjson_val *request, yyjson_mut_doc
     return false;
 }
 
+/* Of the version that a command is about, when its files are known already: of one that serves. */
+static const char *digest_of(const struct report *report, yyjson_val *request)
+{
+    const char *model = yyjson_get_str(yyjson_obj_get(request, "model"));
+    const char *version = yyjson_get_str(yyjson_obj_get(request, "version"));
+    return model == NULL || version == NULL ? "" : fleet_digest(report->fleet, model, version);
+}
+
 void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 {
     const struct report *report = self;
@@ -384,7 +392,7 @@ void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
                    "unload, reload-model, promote, rollback, route, scale, wanted, rollout, rollout-status, "
                    "rollout-pause, rollout-resume, rollout-abort, key-add, key-rotate, key-revoke, "
                    "key-revoke-previous, stop and worker-hung");
-    audit_command(report->audit, control_uid(report->control), request, reply);
+    audit_command(report->audit, control_uid(report->control), request, digest_of(report, request), reply);
 }
 
 /* ---- gauges ---- */

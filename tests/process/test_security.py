@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -30,6 +31,7 @@ GOOD = json.dumps({"features": ROW}).encode()
 PREDICT = "/api/v1/models/cancer-logistic/predict"
 TABLE = []
 MIB = 1 << 20
+SIGNED = ROOT / "tests/models/signed"
 
 
 def raw(stack, head, body=b"", wait=True):
@@ -720,6 +722,32 @@ class Processes(Lines):
             self.assertRegex(status, r"Seccomp:\s2\n", process)
         self.row("least privilege (what models try: test_sandbox.py)", "NoNewPrivs and Seccomp of every process",
                  "1 and 2 (a filter) each")
+
+    def test_models_that_nobody_has_signed(self):
+        """What the tool has signed is loaded; with more of them, changed, or by somebody else (test_signing.py) it is not."""
+        with tempfile.TemporaryDirectory() as directory:
+            models = pathlib.Path(directory) / "models"
+            version = models / "cancer/1"
+            shutil.copytree(SIGNED / "1", version)
+
+            def check(keys):
+                done = subprocess.run([BIN / "outrigger", "check", "-s", f"models_directory={models}", "-s",
+                                       f"runtime_directory={directory}/run", "-s", f"state_directory={directory}", "-s",
+                                       f"signing.keys={keys}"], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
+                return done.returncode, done.stdout + done.stderr
+            self.assertIn("it is signed", check(SIGNED / "trusted.pem")[1])
+            status, said = check(SIGNED / "other/p384.pem")
+            self.assertEqual((status, "not among the trusted ones" in said), (1, True), said)
+            (version / "more.py").write_text("")
+            status, said = check(SIGNED / "trusted.pem")
+            self.assertEqual((status, "more.py was not signed" in said), (1, True), said)
+            (version / "model.sig").unlink()
+            status, said = check(SIGNED / "trusted.pem")
+            self.assertEqual((status, "is not signed: expected model.sig" in said), (1, True), said)
+            self.assertNotIn("signed", check("")[1])
+        self.row("models that nobody has signed (OpenSSF Model Signing)",
+                 "a version of the tool's; another key; a file more; no model.sig; no keys configured",
+                 "loaded; refused with the file named, three times; loaded")
 
     @unittest.skipIf(SANITIZED, "a sanitizer's build is for tests alone")
     def test_how_programs_are_built(self):

@@ -4,6 +4,7 @@
 
 #include "api.h"
 #include "audit_log.h"
+#include "catalog.h"
 #include "clock.h"
 #include "scratch_directory.h"
 
@@ -165,6 +166,49 @@ START_TEST(a_line_says_who_and_what)
 }
 END_TEST
 
+/* A model with two versions; the first was asked. */
+static struct schema schemas[2];
+static struct catalog_version versions[2] = {{.name = (char[]){"1"}, .schema = &schemas[0]},
+                                             {.name = (char[]){"2"}, .schema = &schemas[1]}};
+static const struct catalog_model model = {.name = (char[]){"m"}, .versions = versions, .version_count = 2};
+
+static void expect_version(const char *id, const char *answered, const char *version, const char *digest)
+{
+    audited_note_drop(&call.note);
+    call = (struct api_call){
+        .call = CALL_PREDICT, .received = clock_now(), .model = &model, .version = versions};
+    strcpy(call.id, id);
+    strcpy(call.answered_version, answered);
+    audited_begin(audited, &request, &call.note);
+    audited_sample(audited, &request, &call.note);
+    audited_end(audited, &call, &response);
+    yyjson_doc *line = line_of(id);
+    ck_assert_str_eq(text_at(line, "event"), "prediction");
+    ck_assert_str_eq(text_at(line, "model"), "m");
+    ck_assert_str_eq(text_at(line, "version"), version);
+    if (digest == NULL)
+        ck_assert_ptr_null(text_at(line, "digest"));
+    else
+        ck_assert_str_eq(text_at(line, "digest"), digest);
+    yyjson_doc_free(line);
+}
+
+START_TEST(the_files_that_answered_are_told)
+{
+    schemas[0].digest = (char[]){"sha256:11"};
+    schemas[1].digest = (char[]){"sha256:22"};
+    begin("none", 1000, "none");
+    expect_version("a", "", "1", "sha256:11"); /* nobody has answered */
+    expect_version("b", "1", "1", "sha256:11");
+    expect_version("c", "2", "2", "sha256:22"); /* as a route may have it */
+    expect_version("d", "3", "3", NULL);        /* gone from the catalog since */
+    schemas[1].digest = (char[]){""};
+    expect_version("e", "2", "2", NULL);
+    versions[1].schema = NULL;
+    expect_version("f", "2", "2", NULL);
+}
+END_TEST
+
 START_TEST(an_address_that_is_not_known_is_left_out)
 {
     begin("all", 0, "hash");
@@ -263,6 +307,7 @@ int main(void)
     const TTest *const tests[] = {
         all_have_a_line_but_what_everybody_may_ask,
         refused_ones_alone,
+        the_files_that_answered_are_told,
         a_line_says_who_and_what,
         an_address_that_is_not_known_is_left_out,
         a_sample_tells_its_payload_as_it_came,

@@ -32,6 +32,7 @@ START_TEST(each_part_names_its_processes)
     expect("broker.max_requests=17", "broker.max_requests: outrigger restart broker\n");
     expect("broker.max_message_bytes=99999999", "broker.max_message_bytes: outrigger restart all\n");
     expect("worker.slots=1", "worker.slots: outrigger restart workers\n");
+    expect("signing.keys=/k.pem", "signing.keys: outrigger restart workers\n");
     expect("collector.max_series=100", "collector.max_series: outrigger restart collector\n");
     expect("collector.interval_ms=100", "collector.interval_ms: outrigger restart all\n");
     expect("placement=none", "placement: outrigger stop and outrigger run\n");

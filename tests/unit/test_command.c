@@ -75,6 +75,8 @@ END_TEST
 static void expect_python(const char *interpreter, const char *script)
 {
     char library[300];
+    free(config->signing_keys);
+    config->signing_keys = object_strdup("/etc/keys/a.pem:/etc/keys/b.pem");
     struct command *command = command_new(&basis, ROLE_WORKER, 1, only_version());
     snprintf(library, sizeof library, "%s/../lib/outrigger/python/outrigger_sandbox.so",
              config->binary_directory);
@@ -105,6 +107,8 @@ static void expect_python(const char *interpreter, const char *script)
                                                                library,
                                                                "--sandbox-read",
                                                                "",
+                                                               "--signing-keys",
+                                                               "/etc/keys/a.pem:/etc/keys/b.pem",
                                                                NULL});
     command_free(command);
     plan_free(plan);

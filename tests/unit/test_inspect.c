@@ -6,9 +6,9 @@
 #include "suite.h"
 
 static char reason[256];
-static char mode[] = "log", also[] = "/a:/b", models[] = "models";
+static char mode[] = "log", also[] = "/a:/b", models[] = "models", keys[] = "k.pem";
 static const struct config config = {
-    .sandbox_mode = mode, .sandbox_worker_read = also, .models_directory = models};
+    .sandbox_mode = mode, .sandbox_worker_read = also, .models_directory = models, .signing_keys = keys};
 
 /* A program of that shell text. */
 static const char *program(const char *text)
@@ -41,11 +41,11 @@ static char *tensors_of(const char *text)
 
 START_TEST(a_description_is_read)
 {
-    yyjson_doc *document =
-        inspect_model(program("[ \"$1|$2|$3|$4|$5|$6|$#\" = '--describe|a b|m|log|/a:/b|models|6' ] && "
-                              "echo noise >&2 && "
-                              "echo '{\"inputs\":[],\"outputs\":[1]}'"),
-                      &config, "a b", "m", reason, sizeof reason);
+    yyjson_doc *document = inspect_model(
+        program("[ \"$1|$2|$3|$4|$5|$6|$7|$#\" = '--describe|a b|m|log|/a:/b|models|k.pem|7' ] && "
+                "echo noise >&2 && "
+                "echo '{\"inputs\":[],\"outputs\":[1]}'"),
+        &config, "a b", "m", reason, sizeof reason);
     ck_assert_msg(document != NULL, "%s", reason);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(yyjson_doc_get_root(document), "outputs")), 1);
     yyjson_doc_free(document);

@@ -390,7 +390,7 @@ START_TEST(a_description_is_json)
     FILE *out = fopen(path, "w");
     engine.inputs[0].name = "with \"quotes\"";
     load();
-    loaded_model_describe(model, 5, out);
+    loaded_model_describe(model, 5, false, out);
     ck_assert_int_eq(fclose(out), 0);
     yyjson_doc *doc = yyjson_read_file(path, 0, NULL, NULL);
     ck_assert_ptr_nonnull(doc);

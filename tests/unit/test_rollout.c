@@ -656,7 +656,7 @@ END_TEST
 
 /* ---- the audit log ---- */
 
-static void act(int64_t actor, const char *line, const char *refusal)
+static void act(int64_t actor, const char *line, const char *digest, const char *refusal)
 {
     yyjson_doc *request = yyjson_read(line, strlen(line), 0);
     yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
@@ -664,23 +664,24 @@ static void act(int64_t actor, const char *line, const char *refusal)
     yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "ok", true);
     if (refusal != NULL)
         control_refuse(reply, "%s", refusal);
-    audit_command(audit, actor, yyjson_doc_get_root(request), reply);
+    audit_command(audit, actor, yyjson_doc_get_root(request), digest, reply);
     yyjson_mut_doc_free(reply);
     yyjson_doc_free(request);
 }
 
 START_TEST(commands_are_audited_with_who_and_what)
 {
-    act(1000, "{\"command\":\"promote\",\"model\":\"m\",\"version\":\"2\"}", NULL);
-    ck_assert_int_eq(
-        audited("\"uid\":1000,\"act\":\"promote\",\"model\":\"m\",\"version\":\"2\",\"done\":true}"), 1);
-    act(AUDIT_UNKNOWN, "{\"command\":\"route\",\"model\":\"m\",\"route\":null}", "no such model");
+    act(1000, "{\"command\":\"promote\",\"model\":\"m\",\"version\":\"2\"}", "sha256:22", NULL);
+    ck_assert_int_eq(audited("\"uid\":1000,\"act\":\"promote\",\"model\":\"m\",\"version\":\"2\","
+                             "\"digest\":\"sha256:22\",\"done\":true}"),
+                     1);
+    act(AUDIT_UNKNOWN, "{\"command\":\"route\",\"model\":\"m\",\"route\":null}", "", "no such model");
     ck_assert_int_eq(audited("\"by\":\"unknown\",\"act\":\"route\",\"model\":\"m\",\"route\":null,"
                              "\"done\":false,\"refused\":\"no such model\"}"),
                      1);
-    act(0, "{\"command\":\"route\",\"model\":\"m\"}", NULL); /* only looks */
-    act(0, "{\"command\":\"status\"}", NULL);
-    act(0, "{\"command\":\"dance\"}", "the supervisor knows");
+    act(0, "{\"command\":\"route\",\"model\":\"m\"}", "", NULL); /* only looks */
+    act(0, "{\"command\":\"status\"}", "", NULL);
+    act(0, "{\"command\":\"dance\"}", "", "the supervisor knows");
     ck_assert_int_eq(audited("\"act\""), 2);
     ck_assert_int_eq(audited("\"event\":\"act\""), 2);
 }

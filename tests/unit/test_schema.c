@@ -61,6 +61,7 @@ static void check_equal(const struct schema *a, const struct schema *b)
 {
     ck_assert_str_eq(a->platform, b->platform);
     ck_assert_str_eq(a->description, b->description);
+    ck_assert_str_eq(a->digest, b->digest);
     ck_assert_uint_eq(a->input_count, b->input_count);
     ck_assert_uint_eq(a->output_count, b->output_count);
     for (size_t i = 0; i < a->output_count; i++) {
@@ -88,6 +89,7 @@ START_TEST(what_was_written_is_read)
         schema->regression = regression == 1;
         replace(&schema->platform, "onnxruntime_onnx");
         replace(&schema->description, "a line for people");
+        replace(&schema->digest, regression == 1 ? "" : "sha256:0123");
         uint8_t *encoded = schema_encode(schema, &length);
         struct schema *read = schema_decode(encoded, length, &reason);
         ck_assert_ptr_null(reason);
@@ -253,6 +255,7 @@ START_TEST(values_of_other_types_are_refused)
     } cases[] = {
         {"platform", "a text is none or too long"},
         {"description", "a text is none or too long"},
+        {"digest", "a text is none or too long"},
         {"features", "features or labels are no array of at most 65536"},
         {"labels", "features or labels are no array of at most 65536"},
         {"task", "task is neither classification nor regression"},
@@ -288,7 +291,7 @@ START_TEST(bounds_are_kept)
     static const struct {
         const char *key;
         size_t most;
-    } texts[] = {{"platform", 512}, {"description", 4096}};
+    } texts[] = {{"platform", 512}, {"description", 4096}, {"digest", 128}};
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         for (size_t more = 0; more < 2; more++) {
             begin(1);
@@ -461,6 +464,35 @@ START_TEST(costs_of_another_form_stay_where_they_are)
 }
 END_TEST
 
+/* ---- the digest ---- */
+
+START_TEST(the_digest_is_found_without_decoding)
+{
+    size_t length;
+    uint8_t *encoded = schema_encode(schema, &length);
+    ck_assert_uint_eq(schema_find_digest(encoded, length).length, 0);
+    free(encoded);
+    replace(&schema->digest, "sha256:0123");
+    schema->costs[0] = (struct schema_cost){1, 5}; /* behind it */
+    schema->cost_count = 1;
+    encoded = schema_encode(schema, &length);
+    ck_assert(text_is(schema_find_digest(encoded, length), "sha256:0123"));
+    for (size_t cut = 0; cut < length; cut++) {
+        uint8_t *exact = object_alloc(cut + 1); /* reads behind it are seen */
+        memcpy(exact, encoded, cut);
+        struct text found = schema_find_digest(exact, cut);
+        ck_assert(found.length == 0 || text_is(found, "sha256:0123"));
+        free(exact);
+    }
+    free(encoded);
+    ck_assert_uint_eq(schema_find_digest(NULL, 0).length, 0);
+    begin(1);
+    wire_write_str(&writer, "digest");
+    wire_write_uint(&writer, 7);
+    ck_assert_uint_eq(schema_find_digest(bytes, wire_writer_end(&writer)).length, 0);
+}
+END_TEST
+
 START_TEST(freeing_nothing_is_fine)
 {
     schema_free(NULL);
@@ -486,6 +518,7 @@ int main(void)
         a_tensor_is_a_map_with_texts_as_keys,
         costs_are_taken_out,
         costs_of_another_form_stay_where_they_are,
+        the_digest_is_found_without_decoding,
         freeing_nothing_is_fine,
     };
     return SUITE_RUN("schema", set_up, tear_down, tests);

@@ -325,7 +325,6 @@ def give_up_rights(options):
     if options.sandbox == "off":
         return
     prepare_imports(options.path)
-    sys.dont_write_bytecode = True
     options.endpoint = numeric_endpoint(options.endpoint)
     folder = os.path.dirname(os.path.abspath(options.path))
     read = [options.path, folder, os.path.dirname(os.path.abspath(options.model_conf)) if options.model_conf else "",
@@ -337,6 +336,46 @@ def give_up_rights(options):
     library = ctypes.CDLL(options.sandbox_library)
     if library.outrigger_sandbox_enter(ctypes.byref(wanted), reason, ctypes.c_size_t(len(reason))) != 0:
         raise OSError(f"sandbox: {os.fsdecode(reason.value)}")
+
+
+# ---- which model it is, and who has signed it: common/provenance.h ----
+
+class Provenance:
+    """The digest of the model's folder, and whether one of the keys has signed it. A worker without the library knows
+    neither, and serves only where no key is named."""
+
+    def __init__(self, options):
+        """Before the sandbox: reads the keys and every file."""
+        self.handle, self.library, self.reason = None, None, ctypes.create_string_buffer(1024)
+        if not os.path.exists(options.sandbox_library):
+            if options.signing_keys:
+                raise OSError(f"--signing-keys need the library {options.sandbox_library}, which is not there")
+            return
+        self.library = ctypes.CDLL(options.sandbox_library)
+        self.library.outrigger_provenance_gather.restype = ctypes.c_void_p
+        self.library.outrigger_provenance_digest.restype = ctypes.c_char_p
+        self.handle = ctypes.c_void_p(self.library.outrigger_provenance_gather(
+            os.fsencode(options.name), os.fsencode(os.path.abspath(options.path)), os.fsencode(options.signing_keys),
+            self.reason, ctypes.c_size_t(len(self.reason))))
+        if not self.handle:
+            raise OSError(os.fsdecode(self.reason.value))
+
+    def ask(self, question):
+        if self.library and not getattr(self.library, f"outrigger_provenance_{question}")(
+                self.handle, self.reason, ctypes.c_size_t(len(self.reason))):
+            return os.fsdecode(self.reason.value)
+        return None
+
+    def distrust(self):
+        """In it, and before the model is looked at: why it is not trusted; None when it is."""
+        return self.ask("trusted")
+
+    def change(self):
+        """When it is loaded: what has changed since it was read; None: nothing."""
+        return self.ask("holds")
+
+    def digest(self):
+        return os.fsdecode(self.library.outrigger_provenance_digest(self.handle)) if self.library else ""
 
 
 # ---- the session: PROTOCOL.md sections 2 to 4 ----
@@ -512,7 +551,10 @@ def parse_options():
     parser.add_argument("--server-key", default="", help="for tcp: the broker's public key, or its NAME.key")
     parser.add_argument("--sandbox", choices=("on", "log", "off"), default="off",
                         help="on: give up all rights but those that serving needs; log: name what would be refused")
-    parser.add_argument("--sandbox-library", default="outrigger_sandbox.so", help="the library that does it")
+    parser.add_argument("--sandbox-library", help="the library that does it, and that knows of signatures",
+                        default=os.path.join(os.path.dirname(os.path.abspath(__file__)), "outrigger_sandbox.so"))
+    parser.add_argument("--signing-keys", default="",
+                        help="public keys (PATH:PATH), one of which must have signed the model; else none need have")
     parser.add_argument("--sandbox-read", default="", help="what the model may read beside its folder: PATH:PATH")
     return parser.parse_args()
 
@@ -524,11 +566,17 @@ def main():
     except (OSError, ValueError) as error:
         print(f"{options.endpoint}: {error}", file=sys.stderr)
         return DO_NOT_RESTART
+    sys.dont_write_bytecode = True      # what it left in the folder would be part of the next digest
     try:
+        provenance = Provenance(options)
         give_up_rights(options)
     except (OSError, socket.gaierror) as error:
         print(error, file=sys.stderr)
         return 1
+    distrust = provenance.distrust()
+    if distrust:
+        print(distrust, file=sys.stderr)
+        return DO_NOT_RESTART
     try:
         conf = read_conf(options.model_conf)
         model = (UserModel if options.path.endswith(".py") else SklearnModel)(options.path)
@@ -536,6 +584,12 @@ def main():
         capacity = conf.get("batching", {}).get("max_batch_rows", 64)
         golden = pass_golden(options.path, schema, lambda rows: predict(model, rows))
         schema["costs"] = warm_up(model, golden, capacity, options.warm_up_ms / 1e3)
+        if provenance.digest():
+            schema["digest"] = provenance.digest()
+        change = provenance.change()
+        if change:
+            print(change, file=sys.stderr)
+            return 1
     except GoldenFault as fault:
         print(str(fault).replace("\n", " "), file=sys.stderr)
         return DO_NOT_RESTART
