@@ -66,6 +66,7 @@ static void inspect(void *self)
     if (broker->janitor_due != 0 && late > INSPECT_EVERY)
         serving_forgive(broker, late); /* what came meanwhile has not been read */
     serving_inspect(broker);
+    admitting_look(broker);
     limiting_look(broker);
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
         cache_expire(model->cache, now);
@@ -251,6 +252,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->copies = request_table_new((size_t)config->broker_max_shadow_requests * MODELS_MAX);
     broker->quarantine = quarantine_new(config);
     broker->names = idempotency_new(config, metrics);
+    admitting_begin(broker);
     if (!begin_limiting(broker) || !bind_all(broker, zmq_context, endpoint)) {
         int reason = errno;
         broker_free(broker);
@@ -280,6 +282,7 @@ void broker_free(struct broker *broker)
     serving_free(broker);
     quarantine_free(broker->quarantine);
     idempotency_free(broker->names);
+    admitting_free(broker);
     request_table_free(broker->requests);
     request_table_free(broker->copies);
     observer_free(broker->observer);
@@ -290,8 +293,19 @@ void broker_free(struct broker *broker)
     free(broker);
 }
 
+void broker_announce(struct broker *broker, const struct claim *claim)
+{
+    admission_announce(broker->admitting.admission, claim);
+}
+
+void broker_announced(struct broker *broker, uint64_t answered)
+{
+    admitting_settle(broker, answered);
+}
+
 bool broker_worker_gone(struct broker *broker, uint32_t pid)
 {
+    admission_forget_pid(broker->admitting.admission, pid);
     struct worker *worker = pool_find_pid(broker->pool, pid);
     if (worker != NULL)
         serving_ended(broker, worker);

@@ -1,11 +1,12 @@
 /* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
  * sharing.c (requests that need no computation of their own), repeating.c (those that were sent before),
  * serving.c (the workers' side), shadow.c (copies
- * for another version), resting.c. Nobody else includes this, but the inspector of tests/fault/simulation.
- * SPDX-License-Identifier: MIT */
+ * for another version), resting.c, admitting.c (which worker is believed). Nobody else includes this, but the
+ * inspector of tests/fault/simulation. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_BROKER_STATE_H
 #define OUTRIGGER_BROKER_STATE_H
 
+#include "admission.h"
 #include "broker.h"
 #include "clock.h"
 #include "gate.h"
@@ -18,6 +19,16 @@
 
 struct asker;
 struct waiting;
+
+/* Why READY is not believed; the labels of WORKERS_REFUSED, in admitting.c. */
+enum refusal_of_worker {
+    REFUSED_MISSING,
+    REFUSED_UNKNOWN,
+    REFUSED_OTHER,
+    REFUSED_TWICE,
+    REFUSED_INSTANCE,
+    REFUSALS_OF_WORKERS
+};
 
 struct broker {
     unsigned magic;
@@ -42,6 +53,12 @@ struct broker {
         int64_t looked_at;              /* for keys */
         struct series *by[LIMIT_BY_COUNT];
     } limiting;
+    struct admitting {
+        struct admission *admission;
+        int64_t asked_at; /* the supervisor, last */
+        struct series *refused[REFUSALS_OF_WORKERS];
+        long long logged[REFUSALS_OF_WORKERS]; /* of log_allowed */
+    } admitting;
     struct idempotency *names; /* that clients gave their requests */
     uint64_t next_copy;
     size_t copies_waiting;    /* for workers */
@@ -204,10 +221,30 @@ void shadow_follow_route(struct broker *broker, struct version *version);
 /* Gives back a copy that nobody has any more. */
 void shadow_free(struct broker *broker, struct request *copy);
 
+/* ---- admitting.c ---- */
+
+void admitting_begin(struct broker *broker);
+void admitting_free(struct broker *broker);
+/* True when this READY is believed: *pass is what the supervisor has said of the process, or NULL for one
+ * that came over tcp or by hand. Else it was refused, or will be asked for again when the supervisor has said
+ * whom it knows. */
+bool admitting_lets(struct broker *broker, const struct port_message *message, struct pass **pass);
+/* The worker was taken in with that pass. An earlier one that had it is lost. */
+void admitting_came(struct broker *broker, struct worker *worker, struct pass *pass);
+/* The supervisor has said something: those who are known now are asked for READY again, and those who are not
+ * are refused when it was all that there is to say to that question (0: to none). */
+void admitting_settle(struct broker *broker, uint64_t answered);
+/* From time to time: the supervisor is asked about those who wait. */
+void admitting_look(struct broker *broker);
+
 /* ---- serving.c ---- */
 
 void serving_received(void *broker, struct port_message *message);
 void serving_refused(void *broker, const struct peer *peer, const char *complaint);
+/* Says BEAT. False when nobody is there to hear it. */
+bool serving_beat(struct broker *broker, const struct peer *peer, uint64_t epoch);
+/* Tells somebody that nothing is wanted of him, and why. */
+void serving_send_away(struct broker *broker, const struct peer *peer, const char *message);
 /* Releases as many batches as the rule allows now. */
 void serving_dispatch(struct broker *broker, struct version *version);
 /* Sends a batch. False when the worker could not be reached and is being let go; the requests are still the

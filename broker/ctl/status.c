@@ -343,7 +343,7 @@ static void add_unmanaged(struct table *table, yyjson_val *worker)
     const char *key_name = text_in(worker, "key_name"), *address = text_in(worker, "address");
     table_cell(table, TONE_PLAIN, "%s", text_in(worker, "model"));
     table_cell(table, TONE_PLAIN, "%s", text_in(worker, "version"));
-    table_cell(table, TONE_PLAIN, "%s", is_remote(worker) ? address : "this host");
+    table_cell(table, TONE_PLAIN, "%s", *address == '\0' ? "this host" : address);
     table_cell(table, TONE_PLAIN, "%s", *key_name == '\0' ? "-" : key_name);
     number_cell(table, worker, "pid");
     table_cell(table, TONE_PLAIN, "%s", text_in(worker, "state"));

@@ -271,7 +271,7 @@ START_TEST(the_supervisor_is_not_told_of_a_remote_worker_that_hangs)
     int listener = unix_listen(scratch_path("supervisor.sock"), 0600, (gid_t)-1, 8);
     ck_assert_int_ge(listener, 0);
     remote(&host7, 7);
-    scene_worker(7);
+    scene_managed_worker(7);
     lose_by_silence(remote_worker());
     WAIT_FOR(remote_worker() == NULL);
     ck_assert_uint_eq(scene_counter(METRIC_WORKERS_LOST, "m", "silent", NULL), 1);
@@ -287,7 +287,7 @@ END_TEST
 START_TEST(the_status_shows_who_is_not_managed)
 {
     remote(&host7, 7);
-    scene_worker(7);
+    scene_managed_worker(7);
     yyjson_doc *request = yyjson_read("{\"command\":\"status\"}", 20, 0);
     yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
     yyjson_mut_doc_set_root(reply, yyjson_mut_obj(reply));
