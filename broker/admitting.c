@@ -16,11 +16,9 @@
 /* A supervisor that is away is asked again. */
 #define ASK_EVERY (500 * MILLISECOND)
 
-static const char *const reasons[REFUSALS_OF_WORKERS] = {[REFUSED_MISSING] = "missing",
-                                                         [REFUSED_UNKNOWN] = "unknown",
-                                                         [REFUSED_OTHER] = "other",
-                                                         [REFUSED_TWICE] = "twice",
-                                                         [REFUSED_INSTANCE] = "instance"};
+static const char *const reasons[REFUSALS_OF_WORKERS] = {
+    [REFUSED_MISSING] = "missing", [REFUSED_UNKNOWN] = "unknown",   [REFUSED_OTHER] = "other",
+    [REFUSED_TWICE] = "twice",     [REFUSED_INSTANCE] = "instance", [REFUSED_KEY_OF_OTHERS] = "key"};
 
 void admitting_begin(struct broker *broker)
 {
@@ -128,6 +126,11 @@ static bool is_allowed(struct broker *broker, const struct port_message *message
         snprintf(why, sizeof why, "its token is that of process %" PRIu32 ", which serves %s %s",
                  pass->claim.pid, pass->claim.model, pass->claim.version);
         turn_away(broker, &message->peer, claim, REFUSED_OTHER, why);
+        return false;
+    }
+    if (message->peer.remote && !gate_serves(broker->gate, gate_key(message->frame), text_of(claim->model))) {
+        turn_away(broker, &message->peer, claim, REFUSED_KEY_OF_OTHERS,
+                  "broker.curve_allow lets its key serve other models alone");
         return false;
     }
     if (pass != NULL && is_second(broker, pass, message)) {

@@ -340,10 +340,9 @@ bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity)
         log_error("broker.curve_allow: %s; who was allowed still is", reason);
         return false;
     }
-    if (removed) {
-        serving_bar(broker);
+    serving_bar(broker); /* whoever may come in, may not serve all that he did */
+    if (removed)
         asking_bar(broker);
-    }
     return true;
 }
 

@@ -387,6 +387,13 @@ const char *gate_name(const struct gate *gate, const char *key, enum key_door do
     return entry == NULL ? "" : entry->name;
 }
 
+bool gate_serves(const struct gate *gate, const char *key, struct text model)
+{
+    const struct allow_entry *entry =
+        strlen(key) == KEY_LENGTH ? allow_find(gate->allowed, key, KEY_WORKERS) : NULL;
+    return entry != NULL && allow_serves(entry, model);
+}
+
 bool gate_bars(const struct gate *gate, const char *key, enum key_door door)
 {
     return strlen(key) == KEY_LENGTH && (doors_of(gate->barred, key) & door) != 0;

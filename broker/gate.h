@@ -36,6 +36,8 @@ const char *gate_key(const void *message);
 const char *gate_address(const void *message);
 /* Whose key that is; "" when the list does not say. */
 const char *gate_name(const struct gate *gate, const char *key, enum key_door door);
+/* True when a worker with that key may serve the model; false also for a key that is not in the list. */
+bool gate_serves(const struct gate *gate, const char *key, struct text model);
 /* True for a key that was taken out of the list while its owner was inside: what he sends counts for nothing.
  */
 bool gate_bars(const struct gate *gate, const char *key, enum key_door door);

@@ -27,6 +27,7 @@ enum refusal_of_worker {
     REFUSED_OTHER,
     REFUSED_TWICE,
     REFUSED_INSTANCE,
+    REFUSED_KEY_OF_OTHERS,
     REFUSALS_OF_WORKERS
 };
 
@@ -264,7 +265,8 @@ enum fate {
 void serving_lose(struct broker *broker, struct worker *worker, const char *cause, enum fate fate);
 /* Its process has ended. It is lost as soon as all that it said before has been read. */
 void serving_ended(struct broker *broker, struct worker *worker);
-/* Some keys of workers are not allowed any more: whoever came with them is lost. */
+/* Some keys of workers may not be allowed any more, or not for the model that their worker serves: whoever
+ * came with them is lost. */
 void serving_bar(struct broker *broker);
 /* Frees what the workers have in hand. */
 void serving_free(struct broker *broker);

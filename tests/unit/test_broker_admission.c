@@ -124,7 +124,8 @@ START_TEST(another_model_is_not_his_to_serve)
     struct end *ours = scene_worker_with(&evil), *asker = scene_asker();
     evil.ready.model = text_of("m");
     end_send(ours, &evil, "schema"); /* over the worker's own connection, */
-    expect_sent_away(ours, "it is not believed to serve m 1: its token is that of process 7, which serves n 1");
+    expect_sent_away(ours,
+                     "it is not believed to serve m 1: its token is that of process 7, which serves n 1");
     expect_sent_away(say(&evil), "serves n 1"); /* and over one of its own */
     evil.ready.model = text_of("n");
     evil.ready.version = text_of("2");
@@ -359,7 +360,9 @@ START_TEST(nobody_answers_what_another_was_asked)
     scene_ask(asker, 1, "a");
     uint64_t batch = scene_expect_batch(worker, "a");
     scene_result(other, batch, "forged");
-    scene_result(scene_connect(scene_config->broker_workers), batch, "forged");
+    struct end *stranger = scene_connect(scene_config->broker_workers);
+    scene_next(stranger, VERB_BEAT);
+    scene_result(stranger, batch, "forged");
     WAIT_FOR(scene_counter(METRIC_STRAY_RESULTS, NULL, NULL, NULL) == 2);
     scene_result(worker, batch, "A");
     scene_expect_reply(asker, 1, "A");
