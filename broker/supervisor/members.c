@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "control.h"
+#include "introduction.h"
 #include "log.h"
 #include "process.h"
 #include "runtime.h"
@@ -23,81 +24,35 @@ static void count_state(const struct member *member, enum service_state state, i
                value);
 }
 
-/* ---- telling the broker whom it may believe ---- */
-
-enum { INTRODUCED_AT_ONCE = 100 }; /* far from the 64 KiB of a line, whatever their names */
-
-/* A line to the broker, and who it tells of. */
-struct introduction {
-    const struct members *members;
-    yyjson_mut_doc *document;
-    yyjson_mut_val *workers;
-};
-
-static void begin_introduction(struct introduction *introduction)
-{
-    introduction->document = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *root = yyjson_mut_obj(introduction->document);
-    yyjson_mut_doc_set_root(introduction->document, root);
-    yyjson_mut_obj_add_str(introduction->document, root, "command", "announce");
-    introduction->workers = yyjson_mut_obj_add_arr(introduction->document, root, "workers");
-}
-
-static void send_introduction(struct introduction *introduction, uint64_t question)
-{
-    char path[RUNTIME_PATH_BYTES];
-    const struct config *config = introduction->members->setup->basis.config;
-    if (question != 0)
-        yyjson_mut_obj_add_uint(introduction->document, yyjson_mut_doc_get_root(introduction->document),
-                                "answer", question);
-    char *line = yyjson_mut_write(introduction->document, YYJSON_WRITE_NOFLAG, NULL);
-    ENSURE(line != NULL); /* names and digits */
-    /* A broker that is away, or misses it, asks when somebody comes whom it does not know. */
-    (void)control_tell(runtime_path(config, "broker.sock", path), line);
-    yyjson_mut_doc_free(introduction->document);
-    free(line);
-}
-
 static void add_to(struct introduction *introduction, const struct member *member)
 {
-    yyjson_mut_doc *document = introduction->document;
     struct worker_token token = service_token(member->service);
-    if (token.text[0] == '\0')
-        return;
-    yyjson_mut_val *entry = yyjson_mut_arr_add_obj(document, introduction->workers);
-    yyjson_mut_obj_add_strcpy(document, entry, "token", token.text);
-    yyjson_mut_obj_add_str(document, entry, "model", member->command->model);
-    yyjson_mut_obj_add_str(document, entry, "version", member->command->version);
-    yyjson_mut_obj_add_uint(document, entry, "pid", (uint64_t)service_pid(member->service));
+    introduction_add(introduction, &token, member->command->model, member->command->version,
+                     service_pid(member->service));
 }
 
+/* Before its program runs, so that the broker knows it when it comes. */
 static void introduce(const struct member *member)
 {
-    struct introduction introduction = {.members = member->members};
-    if (!member->view.has_token)
-        return;
-    begin_introduction(&introduction);
-    add_to(&introduction, member);
-    send_introduction(&introduction, 0);
+    char path[RUNTIME_PATH_BYTES];
+    const struct config *config = member->members->setup->basis.config;
+    struct introduction *introduction = introduction_new(runtime_path(config, "broker.sock", path), 0);
+    add_to(introduction, member);
+    introduction_end(introduction);
 }
 
 void members_introduce(const struct members *members, uint64_t question)
 {
-    struct introduction introduction = {.members = members};
+    char path[RUNTIME_PATH_BYTES];
+    const struct config *config = members->setup->basis.config;
+    struct introduction *introduction = introduction_new(runtime_path(config, "broker.sock", path), question);
     const struct member *member;
-    begin_introduction(&introduction);
     DL_FOREACH(members->first, member)
     {
-        add_to(&introduction, member);
-        if (yyjson_mut_arr_size(introduction.workers) < INTRODUCED_AT_ONCE)
-            continue;
-        send_introduction(&introduction, 0);
-        begin_introduction(&introduction);
+        add_to(introduction, member);
     }
-    send_introduction(&introduction, question);
+    introduction_end(introduction);
 }
-
-/* ---- telling it of deaths ---- */
 
 void members_tell_of_death(const struct members *members, pid_t pid)
 {

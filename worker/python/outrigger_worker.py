@@ -535,8 +535,8 @@ def main():
     except (OSError, ValueError) as error:
         print(f"{options.endpoint}: {error}", file=sys.stderr)
         return DO_NOT_RESTART
-    token = read_token(options.token_fd)
     try:
+        token = read_token(options.token_fd)
         give_up_rights(options)
     except (OSError, socket.gaierror) as error:
         print(error, file=sys.stderr)
