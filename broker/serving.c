@@ -618,8 +618,7 @@ static void inspect(void *self, struct worker *worker)
 static void lose_if_barred(void *self, struct worker *worker)
 {
     struct broker *broker = self;
-    if (worker->remote && (gate_bars(broker->gate, worker->key, KEY_WORKERS) ||
-                           !gate_serves(broker->gate, worker->key, text_of(worker->version->model->name))))
+    if (worker->remote && !gate_serves(broker->gate, worker->key, text_of(worker->version->model->name)))
         serving_lose(broker, worker, "barred", FATE_FORGOT);
 }
 

@@ -38,8 +38,8 @@ static yyjson_val *find_model(yyjson_val *answer, const char *model, const char 
     return NULL;
 }
 
-/* One of another host: its pid says nothing here. */
-static bool is_remote(yyjson_val *worker)
+/* One that no supervisor has announced: its pid is of another host, or what it says itself. */
+static bool is_unannounced(yyjson_val *worker)
 {
     return yyjson_is_false(yyjson_obj_get(worker, "managed"));
 }
@@ -50,7 +50,7 @@ static yyjson_val *find_worker(yyjson_val *broker, int64_t pid)
     yyjson_val *entry;
     yyjson_arr_foreach(yyjson_obj_get(broker, "workers"), i, count, entry)
     {
-        if (pid != 0 && number_in(entry, "pid") == pid && !is_remote(entry))
+        if (pid != 0 && number_in(entry, "pid") == pid && !is_unannounced(entry))
             return entry;
     }
     return NULL;
@@ -331,10 +331,11 @@ static bool has_process(yyjson_val *supervisor, int64_t pid)
     return false;
 }
 
-/* As long as nobody knows what the supervisor has, only those of other hosts are surely not its. */
+/* As long as nobody knows what the supervisor has, only those that it has not announced are surely not its.
+ */
 static bool is_unmanaged(const struct status *status, yyjson_val *worker)
 {
-    return is_remote(worker) ||
+    return is_unannounced(worker) ||
            (status->supervisor != NULL && !has_process(status->supervisor, number_in(worker, "pid")));
 }
 
