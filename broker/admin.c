@@ -1,5 +1,8 @@
 /* admin: what the supervisor and the operator may say to the broker.
  *
+ *   {"command":"announce","workers":[{"token":T,"model":M,"version":V,"pid":N},...],"answer":N}
+ *                                       the supervisor has started those; with `answer`: to that question,
+ * and all others were announced before
  *   {"command":"worker-gone","pid":N}   the supervisor saw that process die
  *   {"command":"worker-failed","model":M,"version":V,"all":B,"reason":TEXT}
  *                                       a worker of that version could not start; B: none of them can
@@ -17,6 +20,7 @@
  * SPDX-License-Identifier: MIT */
 #include "admin.h"
 
+#include "admission.h"
 #include "clock.h"
 #include "likeness.h"
 #include "schema.h"
@@ -31,10 +35,11 @@ static uint64_t requests_in_flight(const struct worker *worker)
     return requests;
 }
 
-/* "managed": it may be a process of the supervisor's; else where it is, and whose key it has. */
+/* "managed": it is a process of the supervisor's; else where it is, and whose key it has, unless it was
+ * started here. */
 void admin_add_origin(yyjson_mut_doc *reply, yyjson_mut_val *entry, const struct worker *worker)
 {
-    yyjson_mut_obj_add_bool(reply, entry, "managed", !worker->remote);
+    yyjson_mut_obj_add_bool(reply, entry, "managed", worker->pass != 0);
     if (!worker->remote)
         return;
     yyjson_mut_obj_add_strcpy(reply, entry, "address", worker->address);
@@ -89,7 +94,7 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struc
     const struct worker *worker;
     DL_FOREACH2(version->workers, worker, next)
     {
-        unmanaged += worker->remote;
+        unmanaged += worker->pass == 0;
         in_flight += requests_in_flight(worker);
     }
     yyjson_mut_obj_add_uint(reply, entry, "in_flight", in_flight);
@@ -223,6 +228,43 @@ static void worker_failed(struct broker *broker, yyjson_val *request, yyjson_mut
     yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "known", known);
 }
 
+/* False when it is none. */
+static bool read_claim(yyjson_val *entry, struct claim *claim)
+{
+    struct text model = text_in(entry, "model"), version = text_in(entry, "version");
+    yyjson_val *pid = yyjson_obj_get(entry, "pid");
+    claim->token = worker_token_read(text_in(entry, "token"));
+    if (claim->token.text[0] == '\0' || !protocol_name_ok(model) || !protocol_name_ok(version) ||
+        !yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX)
+        return false;
+    text_copy(model, claim->model, sizeof claim->model);
+    text_copy(version, claim->version, sizeof claim->version);
+    claim->pid = (uint32_t)yyjson_get_uint(pid);
+    return true;
+}
+
+static void announce(struct broker *broker, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    struct claim claim;
+    yyjson_val *workers = yyjson_obj_get(request, "workers"), *answer = yyjson_obj_get(request, "answer");
+    yyjson_val *entry;
+    size_t i, count, bad = 0;
+    yyjson_arr_foreach(workers, i, count, entry)
+    {
+        if (read_claim(entry, &claim))
+            broker_announce(broker, &claim);
+        else
+            bad++;
+    }
+    key_wipe(&claim, sizeof claim);
+    broker_announced(broker, yyjson_get_uint(answer));
+    if (!yyjson_is_arr(workers) || bad > 0)
+        control_refuse(reply,
+                       "announce: expected a list workers of token, model, version and pid; "
+                       "%zu of them are none",
+                       bad);
+}
+
 /* What nobody knows is the same. */
 static void inputs(struct broker *broker, yyjson_val *request, yyjson_mut_doc *reply)
 {
@@ -256,12 +298,14 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         broker_route(broker);
     } else if (command != NULL && strcmp(command, "reload-keys") == 0) {
         reload_keys(broker, reply);
+    } else if (command != NULL && strcmp(command, "announce") == 0) {
+        announce(broker, request, reply);
     } else if (command != NULL && strcmp(command, "worker-failed") == 0) {
         worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
         control_refuse(reply,
                        "the broker knows status, figures, inputs, statistics, reload, reload-keys, routes, "
-                       "worker-gone and worker-failed");
+                       "announce, worker-gone and worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

@@ -67,6 +67,7 @@ static void inspect(void *self)
     if (broker->janitor_due != 0 && late > INSPECT_EVERY)
         serving_forgive(broker, late); /* what came meanwhile has not been read */
     serving_inspect(broker);
+    admitting_look(broker);
     limiting_look(broker);
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
         cache_expire(model->cache, now);
@@ -259,6 +260,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->quarantine = quarantine_new(config);
     broker->names = idempotency_new(config, metrics);
     handover_take(config, broker->names, broker->started_at);
+    admitting_begin(broker);
     if (!begin_limiting(broker) || !bind_all(broker, zmq_context, endpoint)) {
         int reason = errno;
         broker_free(broker);
@@ -288,6 +290,7 @@ void broker_free(struct broker *broker)
     serving_free(broker);
     quarantine_free(broker->quarantine);
     idempotency_free(broker->names);
+    admitting_free(broker);
     request_table_free(broker->requests);
     request_table_free(broker->copies);
     observer_free(broker->observer);
@@ -298,8 +301,19 @@ void broker_free(struct broker *broker)
     free(broker);
 }
 
+void broker_announce(struct broker *broker, const struct claim *claim)
+{
+    admission_announce(broker->admitting.admission, claim);
+}
+
+void broker_announced(struct broker *broker, uint64_t answered)
+{
+    admitting_settle(broker, answered);
+}
+
 bool broker_worker_gone(struct broker *broker, uint32_t pid)
 {
+    admission_forget_pid(broker->admitting.admission, pid);
     struct worker *worker = pool_find_pid(broker->pool, pid);
     if (worker != NULL)
         serving_ended(broker, worker);
@@ -334,10 +348,9 @@ bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity)
         log_error("broker.curve_allow: %s; who was allowed still is", reason);
         return false;
     }
-    if (removed) {
-        serving_bar(broker);
+    serving_bar(broker); /* whoever may come in, may not serve all that he did */
+    if (removed)
         askers_bar(broker);
-    }
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include "model.h"
 
 struct broker;
+struct claim;
 
 /* Binds the endpoints of the configuration. NULL with errno, and *endpoint = the one that could not be
  * bound; errno 0 when the log says already what is wrong with keys. */
@@ -12,6 +13,12 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
                           struct metrics *metrics, const char **endpoint);
 void broker_free(struct broker *broker);
 
+/* The supervisor says that it has started a worker: whoever shows that token is it, and nobody else is. */
+void broker_announce(struct broker *broker, const struct claim *claim);
+/* Now those are let in who came before they were announced. `answered`: it was asked who there is, with this
+ * number, and has announced all of them: who has waited for it and is none of them is refused. 0: it was not
+ * asked. */
+void broker_announced(struct broker *broker, uint64_t answered);
 /* The supervisor says that this process is dead: what it had in hand is given to others, as soon as all that
  * it said before has been read. False when no worker has that pid. */
 bool broker_worker_gone(struct broker *broker, uint32_t pid);

@@ -387,14 +387,17 @@ const char *gate_name(const struct gate *gate, const char *key, enum key_door do
     return entry == NULL ? "" : entry->name;
 }
 
-bool gate_bars(const struct gate *gate, const char *key, enum key_door door)
+bool gate_serves(const struct gate *gate, const char *key, struct text model)
 {
-    return strlen(key) == KEY_LENGTH && (doors_of(gate->barred, key) & door) != 0;
+    const struct allow_entry *entry =
+        strlen(key) == KEY_LENGTH ? allow_find(gate->allowed, key, KEY_WORKERS) : NULL;
+    return entry != NULL && allow_serves(entry, model);
 }
 
 bool gate_bars_message(const struct gate *gate, const void *message, enum key_door door)
 {
-    return gate->barred->count > 0 && gate_bars(gate, gate_key(message), door);
+    const char *key = gate->barred->count > 0 ? gate_key(message) : "";
+    return strlen(key) == KEY_LENGTH && (doors_of(gate->barred, key) & door) != 0;
 }
 
 void gate_barred(struct gate *gate, const char *key)

@@ -36,10 +36,10 @@ const char *gate_key(const void *message);
 const char *gate_address(const void *message);
 /* Whose key that is; "" when the list does not say. */
 const char *gate_name(const struct gate *gate, const char *key, enum key_door door);
-/* True for a key that was taken out of the list while its owner was inside: what he sends counts for nothing.
- */
-bool gate_bars(const struct gate *gate, const char *key, enum key_door door);
-/* The same for the sender of a message; nothing is looked up as long as no key is barred. */
+/* True when a worker with that key may serve the model; false also for a key that is not in the list. */
+bool gate_serves(const struct gate *gate, const char *key, struct text model);
+/* True for a message whose sender's key was taken out of the list while he was inside: it counts for nothing.
+ * Nothing is looked up as long as no key is barred. */
 bool gate_bars_message(const struct gate *gate, const void *message, enum key_door door);
 /* A message of such a sender was dropped: counts it. */
 void gate_barred(struct gate *gate, const char *key);

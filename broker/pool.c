@@ -90,10 +90,11 @@ struct worker *pool_find_instance(struct pool *pool, uint64_t instance)
 
 struct worker *pool_find_pid(struct pool *pool, uint32_t pid)
 {
+    struct worker *found = NULL;
     for (struct worker *worker = pool->workers; worker != NULL; worker = worker->hh.next)
-        if (worker->pid == pid && !worker->remote)
-            return worker;
-    return NULL;
+        if (worker->pid == pid && !worker->remote && (found == NULL || worker->pass != 0))
+            found = worker;
+    return found;
 }
 
 void pool_remove(struct pool *pool, struct worker *worker)

@@ -30,8 +30,9 @@ struct worker {
     struct peer peer;
     enum worker_state state;
     struct version *version;
-    uint32_t pid; /* on its host: not this one, where it is remote */
-    bool remote;  /* it came over tcp: started by hand or on another host, and the supervisor's never */
+    uint32_t pid;  /* on its host: not this one, where it is remote */
+    uint64_t pass; /* the supervisor has announced it (admission.h); 0: it came over tcp, or by hand */
+    bool remote;   /* it came over tcp: started by hand or on another host, and the supervisor's never */
     char key[KEY_LENGTH + 1]; /* remote: its public key, the name that the list has for it, and its address */
     char key_name[KEY_NAME_MAX + 1];
     char address[48];
@@ -65,7 +66,8 @@ struct worker *pool_find(struct pool *pool, const struct peer *peer);
 void pool_name(struct pool *pool, struct worker *worker, uint64_t instance);
 /* NULL for 0, too. */
 struct worker *pool_find_instance(struct pool *pool, uint64_t instance);
-/* The worker of this host that has that pid: others' numbers mean nothing here. */
+/* The worker of this host that has that pid: others' numbers mean nothing here, and what one that nobody has
+ * announced says of its own only where no other has it. */
 struct worker *pool_find_pid(struct pool *pool, uint32_t pid);
 /* Forgets it. Its batches must have been taken care of. */
 void pool_remove(struct pool *pool, struct worker *worker);

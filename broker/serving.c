@@ -98,20 +98,19 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     return true;
 }
 
-/* The supervisor ends a process that hangs or was stopped, and starts another. It is not told of one of
- * another host: a process of ours may have the same number there. */
+/* The supervisor ends a process that hangs or was stopped, and starts another. It is only told of one that it
+ * has announced itself: what others say of their numbers may be another's. */
 static void report_hang(struct broker *broker, const struct worker *worker)
 {
     char path[256], line[96];
-    if (worker->remote)
+    if (worker->pass == 0)
         return;
     snprintf(path, sizeof path, "%s/supervisor.sock", broker->config->runtime_directory);
     snprintf(line, sizeof line, "{\"command\":\"worker-hung\",\"pid\":%u}", worker->pid);
     control_tell(path, line);
 }
 
-/* False when nobody is there to hear it. */
-static bool send_beat(struct broker *broker, const struct peer *peer, uint64_t epoch)
+bool serving_beat(struct broker *broker, const struct peer *peer, uint64_t epoch)
 {
     return port_send(broker->workers_port, peer,
                      &(struct envelope){.verb = VERB_BEAT, .beat = {.epoch = epoch}}, NULL, 0);
@@ -121,7 +120,7 @@ static void listen_for_end(void *self, struct worker *worker)
 {
     struct broker *broker = self;
     if (worker->state == WORKER_DRAINING && loop_now(broker->loop) < worker->last_words_until &&
-        !send_beat(broker, &worker->peer, broker->epoch))
+        !serving_beat(broker, &worker->peer, broker->epoch))
         worker->last_words_until = 0;
 }
 
@@ -424,7 +423,7 @@ void serving_lose(struct broker *broker, struct worker *worker, const char *caus
 
 /* ---- verbs in ---- */
 
-static void send_drain(struct broker *broker, const struct peer *peer, const char *message)
+void serving_send_away(struct broker *broker, const struct peer *peer, const char *message)
 {
     struct envelope envelope = {.verb = VERB_DRAIN, .drain = {.message = text_of(message)}};
     port_send(broker->workers_port, peer, &envelope, NULL, 0);
@@ -445,12 +444,15 @@ static void set_origin(const struct broker *broker, struct worker *worker, const
 static void on_ready(struct broker *broker, struct port_message *message)
 {
     const struct envelope *ready = &message->envelope;
-    struct worker *known = pool_find(broker->pool, &message->peer);
+    struct pass *pass;
     if (payload_bytes(&message->payloads[0]).length > PROTOCOL_SCHEMA_MAX) {
         /* no asker would read a catalog that has it, and so none would know of any model */
         serving_refused(broker, &message->peer, "READY: the schema is longer than 8 MiB");
         return;
     }
+    if (!admitting_lets(broker, message, &pass))
+        return;
+    struct worker *known = pool_find(broker->pool, &message->peer);
     if (known != NULL && known->instance != 0 && known->instance == ready->ready.instance)
         return; /* it answered two BEATs, of which one had been asked for before it was known: nothing is lost
                  */
@@ -462,10 +464,13 @@ static void on_ready(struct broker *broker, struct port_message *message)
     struct version *version = model_require(broker->models, ready->ready.model, ready->ready.version);
     struct worker *worker = version == NULL ? NULL : pool_add(broker->pool, &message->peer, version);
     if (worker == NULL) {
-        send_drain(broker, &message->peer, "the broker has no room for another worker, model or version");
+        serving_send_away(broker, &message->peer,
+                          "the broker has no room for another worker, model or version");
         return;
     }
     worker->pid = ready->ready.pid;
+    if (pass != NULL)
+        admitting_came(broker, worker, pass);
     set_origin(broker, worker, message);
     pool_name(broker->pool, worker, ready->ready.instance);
     worker->capacity_rows = ready->ready.capacity_rows;
@@ -559,7 +564,7 @@ static void on_heartbeat(struct broker *broker, struct port_message *message)
     if (worker != NULL)
         worker->heard_at = loop_now(broker->loop);
     else if (instance == 0)
-        send_beat(broker, &message->peer, 0); /* an epoch that it does not know: it registers again */
+        serving_beat(broker, &message->peer, 0); /* an epoch that it does not know: it registers again */
 }
 
 void serving_received(void *self, struct port_message *message)
@@ -567,7 +572,7 @@ void serving_received(void *self, struct port_message *message)
     struct broker *broker = self;
     struct worker *worker = pool_find(broker->pool, &message->peer);
     if (message->hello) {
-        send_beat(broker, &message->peer, broker->epoch);
+        serving_beat(broker, &message->peer, broker->epoch);
         return;
     }
     if (message->envelope.verb == VERB_READY) {
@@ -582,7 +587,7 @@ void serving_received(void *self, struct port_message *message)
         if (message->envelope.verb == VERB_RESULT)
             series_add(broker->stray, 1);
         if (message->envelope.verb != VERB_BYE)
-            send_beat(broker, &message->peer, 0);
+            serving_beat(broker, &message->peer, 0);
         return;
     }
     worker->heard_at = loop_now(broker->loop);
@@ -592,6 +597,7 @@ void serving_received(void *self, struct port_message *message)
         on_result(broker, worker, message);
         return;
     case VERB_BYE:
+        admission_forget(broker->admitting.admission, worker->pass); /* its process ends */
         serving_lose(broker, worker, "left", FATE_LEFT);
         return;
     default:
@@ -626,7 +632,7 @@ static void inspect(void *self, struct worker *worker)
     if (cause != NULL) {
         report_hang(broker, worker);
         serving_lose(broker, worker, cause, worker->in_flight > 0 ? FATE_DIED : FATE_LEFT);
-    } else if (is_due_a_beat(worker) && !send_beat(broker, &worker->peer, broker->epoch)) {
+    } else if (is_due_a_beat(worker) && !serving_beat(broker, &worker->peer, broker->epoch)) {
         let_go(broker, worker, errno);
     }
 }
@@ -634,7 +640,7 @@ static void inspect(void *self, struct worker *worker)
 static void lose_if_barred(void *self, struct worker *worker)
 {
     struct broker *broker = self;
-    if (worker->remote && gate_bars(broker->gate, worker->key, KEY_WORKERS))
+    if (worker->remote && !gate_serves(broker->gate, worker->key, text_of(worker->version->model->name)))
         serving_lose(broker, worker, "barred", FATE_FORGOT);
 }
 

@@ -1,10 +1,13 @@
 /* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
+/* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
  * askers.c (who they are), sharing.c (requests that need no computation of their own), repeating.c (those
- * that were sent before), serving.c (the workers' side), shadow.c (copies for another version), resting.c.
- * Nobody else includes this, but the inspector of tests/fault/simulation. SPDX-License-Identifier: MIT */
+ * that were sent before), serving.c (the workers' side), admitting.c (which worker is believed), shadow.c
+ * (copies for another version), resting.c. Nobody else includes this, but the inspector of
+ * tests/fault/simulation. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_BROKER_STATE_H
 #define OUTRIGGER_BROKER_STATE_H
 
+#include "admission.h"
 #include "broker.h"
 #include "clock.h"
 #include "gate.h"
@@ -17,6 +20,17 @@
 
 struct asker;
 struct waiting;
+
+/* Why READY is not believed; the labels of WORKERS_REFUSED, in admitting.c. */
+enum refusal_of_worker {
+    REFUSED_MISSING,
+    REFUSED_UNKNOWN,
+    REFUSED_OTHER,
+    REFUSED_TWICE,
+    REFUSED_INSTANCE,
+    REFUSED_KEY_OF_OTHERS,
+    REFUSALS_OF_WORKERS
+};
 
 struct broker {
     unsigned magic;
@@ -41,6 +55,12 @@ struct broker {
         int64_t looked_at;              /* for keys */
         struct series *by[LIMIT_BY_COUNT];
     } limiting;
+    struct admitting {
+        struct admission *admission;
+        int64_t asked_at; /* the supervisor, last */
+        struct series *refused[REFUSALS_OF_WORKERS];
+        long long logged[REFUSALS_OF_WORKERS]; /* of log_allowed */
+    } admitting;
     struct idempotency *names; /* that clients gave their requests */
     uint64_t next_copy;
     size_t copies_waiting;    /* for workers */
@@ -214,10 +234,30 @@ void shadow_follow_route(struct broker *broker, struct version *version);
 /* Gives back copies that nobody has any more. */
 void shadow_free(struct broker *broker, struct request *copies);
 
+/* ---- admitting.c ---- */
+
+void admitting_begin(struct broker *broker);
+void admitting_free(struct broker *broker);
+/* True when this READY is believed: *pass is what the supervisor has said of the process, or NULL for one
+ * that came over tcp or by hand. Else it was refused, or will be asked for again when the supervisor has said
+ * whom it knows. */
+bool admitting_lets(struct broker *broker, const struct port_message *message, struct pass **pass);
+/* The worker was taken in with that pass. An earlier one that had it is lost. */
+void admitting_came(struct broker *broker, struct worker *worker, struct pass *pass);
+/* The supervisor has said something: those who are known now are asked for READY again, and those who are not
+ * are refused when it was all that there is to say to that question (0: to none). */
+void admitting_settle(struct broker *broker, uint64_t answered);
+/* From time to time: the supervisor is asked about those who wait. */
+void admitting_look(struct broker *broker);
+
 /* ---- serving.c ---- */
 
 void serving_received(void *broker, struct port_message *message);
 void serving_refused(void *broker, const struct peer *peer, const char *complaint);
+/* Says BEAT. False when nobody is there to hear it. */
+bool serving_beat(struct broker *broker, const struct peer *peer, uint64_t epoch);
+/* Tells somebody that nothing is wanted of him, and why. */
+void serving_send_away(struct broker *broker, const struct peer *peer, const char *message);
 /* Releases as many batches as the rule allows now. */
 void serving_dispatch(struct broker *broker, struct version *version);
 /* Sends a batch. False when the worker could not be reached and is being let go; the requests are still the
@@ -237,7 +277,8 @@ enum fate {
 void serving_lose(struct broker *broker, struct worker *worker, const char *cause, enum fate fate);
 /* Its process has ended. It is lost as soon as all that it said before has been read. */
 void serving_ended(struct broker *broker, struct worker *worker);
-/* Some keys of workers are not allowed any more: whoever came with them is lost. */
+/* Some keys of workers may not be allowed any more, or not for the model that their worker serves: whoever
+ * came with them is lost. */
 void serving_bar(struct broker *broker);
 /* Frees what the workers have in hand. */
 void serving_free(struct broker *broker);

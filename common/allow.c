@@ -3,6 +3,8 @@
  */
 #include "allow.h"
 
+#include "api_key.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -36,7 +38,8 @@ void allow_add(struct allow_list *list, const struct allow_entry *entry)
 }
 
 /* NULL, or why it cannot be added. */
-static const char *add(struct allow_list *list, struct text name, struct text key, unsigned doors)
+static const char *add(struct allow_list *list, struct text name, struct text key, unsigned doors,
+                       const char *models)
 {
     if (!key_name_ok(name))
         return "a name has 1 to 64 of A-Z a-z 0-9 . _ - and no dot first";
@@ -50,6 +53,7 @@ static const char *add(struct allow_list *list, struct text name, struct text ke
     struct allow_entry entry = {.doors = doors};
     text_copy(name, entry.name, sizeof entry.name);
     text_copy(key, entry.key, sizeof entry.key);
+    text_copy(text_of(models), entry.models, sizeof entry.models);
     allow_add(list, &entry);
     return NULL;
 }
@@ -74,10 +78,13 @@ static const char *add_line(struct allow_list *list, struct text line)
     struct text name = next_word(&line), key = next_word(&line), door = next_word(&line);
     if (name.length == 0 || name.at[0] == '#')
         return NULL;
+    char models[KEY_MODELS_MAX + 1] = "";
+    struct text of_models = next_word(&line);
     unsigned doors = door.length == 0 ? KEY_ALL_DOORS : key_door_of(door);
-    if (doors == 0 || next_word(&line).length > 0)
-        return "expected NAME KEY, and behind that workers, askers or nothing";
-    return add(list, name, key, doors);
+    bool wrong = of_models.length > 0 && (doors != KEY_WORKERS || !key_models_read(of_models, models));
+    if (doors == 0 || wrong || next_word(&line).length > 0)
+        return "expected NAME KEY, and behind that workers, workers and MODEL,MODEL*,..., askers or nothing";
+    return add(list, name, key, doors, models);
 }
 
 bool allow_parse(struct allow_list *list, struct text bytes, char *reason, size_t capacity)
@@ -132,7 +139,7 @@ static bool add_certificate(struct allow_list *list, const char *directory, cons
     const char *complaint = *pair.secret_key != '\0'
                                 ? "holds a secret-key, which stays on the host that it is of"
                                 : add(list, *pair.name != '\0' ? text_of(pair.name) : name_of(file),
-                                      text_of(pair.public_key), pair.doors);
+                                      text_of(pair.public_key), pair.doors, pair.models);
     key_wipe(&pair, sizeof pair);
     if (complaint != NULL)
         snprintf(reason, capacity, "%s: %s", path, complaint);
@@ -167,6 +174,11 @@ struct allow_list *allow_read(const char *path, char *reason, size_t capacity)
 }
 
 /* ---- looking ---- */
+
+bool allow_serves(const struct allow_entry *entry, struct text model)
+{
+    return api_key_models_have(entry->models, model);
+}
 
 const struct allow_entry *allow_find(const struct allow_list *list, const char key[KEY_LENGTH],
                                      enum key_door door)

@@ -6,6 +6,8 @@
  * secret passes through buffers on the stack alone, which are wiped. SPDX-License-Identifier: MIT */
 #include "key.h"
 
+#include "api_key.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -109,6 +111,17 @@ static bool split(struct text line, struct text *name, struct text *value)
     return memchr(value->at, '"', value->length) == NULL;
 }
 
+bool key_models_read(struct text text, char models[KEY_MODELS_MAX + 1])
+{
+    _Static_assert((int)KEY_MODELS_MAX == (int)API_KEY_MODELS_MAX,
+                   "the models of a key are read as those of an API key");
+    char copy[KEY_MODELS_MAX + 1], word[API_KEY_WORD_MAX];
+    if (text.length > KEY_MODELS_MAX)
+        return false;
+    text_copy(text, copy, sizeof copy);
+    return api_key_models_read(copy, models, word) && *models != '\0';
+}
+
 /* NULL, or why the value is none. */
 static const char *take(struct key_pair *pair, struct text name, struct text value)
 {
@@ -120,6 +133,8 @@ static const char *take(struct key_pair *pair, struct text name, struct text val
     } else if (text_is(name, "doors")) {
         pair->doors = key_door_of(value);
         return pair->doors == 0 ? "doors is \"workers\" or \"askers\"" : NULL;
+    } else if (text_is(name, "models")) {
+        return key_models_read(value, pair->models) ? NULL : "models is names, and \"PREFIX*\", with commas";
     } else if (is_public || text_is(name, "secret-key")) {
         char *key = is_public ? pair->public_key : pair->secret_key;
         if (!key_ok(value))

@@ -17,15 +17,12 @@
 
 enum { VERSION_OPTION = 256 }; /* above every letter */
 
-static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
-                                             {"set", required_argument, NULL, 's'},
-                                             {"name", required_argument, NULL, 'n'},
-                                             {"ready-fd", required_argument, NULL, 'r'},
-                                             {"model", required_argument, NULL, 'm'},
-                                             {"model-version", required_argument, NULL, 'V'},
-                                             {"help", no_argument, NULL, 'h'},
-                                             {"version", no_argument, NULL, VERSION_OPTION},
-                                             {0}};
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'},       {"set", required_argument, NULL, 's'},
+    {"name", required_argument, NULL, 'n'},         {"ready-fd", required_argument, NULL, 'r'},
+    {"model", required_argument, NULL, 'm'},        {"model-version", required_argument, NULL, 'V'},
+    {"token-fd", required_argument, NULL, 't'},     {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, VERSION_OPTION}, {0}};
 
 static const char help[] =
     "  -c, --config FILE          the configuration; without it every parameter has its default\n"
@@ -35,6 +32,9 @@ static const char help[] =
     "  -r, --ready-fd FD          the descriptor on which to say \"ready\"\n"
     "  -m, --model NAME           the model to serve (the worker alone)\n"
     "  -V, --model-version NAME   its version (the worker alone)\n"
+    "  -t, --token-fd FD          the descriptor from which to read what the supervisor gave it to show to "
+    "the\n"
+    "                             broker (the worker alone)\n"
     "  -h, --help                 this text\n"
     "      --version              the version of Outrigger\n";
 
@@ -50,23 +50,24 @@ _Noreturn static void print_help(const char *program, const char *summary)
     exit(0);
 }
 
-static int parse_descriptor(const char *program, const char *text)
+/* `complaint` is what is said of a text that is none. */
+static int parse_descriptor(const char *program, const char *complaint, const char *text)
 {
     char *end;
     errno = 0;
     long number = strtol(text, &end, 10);
     if (end == text || *end != '\0' || errno != 0 || number < 0 || number > INT_MAX)
-        refuse(program, "--ready-fd: expected the number of a descriptor, got ", text);
+        refuse(program, complaint, text);
     return (int)number;
 }
 
 struct options options_parse(int argc, char **argv, const char *name, const char *summary)
 {
-    struct options options = {.name = name, .ready_fd = -1};
+    struct options options = {.name = name, .ready_fd = -1, .token_fd = -1};
     /* No more settings than arguments: room for all at once. */
     options.settings = object_alloc((size_t)argc * sizeof(char *));
     int option;
-    while ((option = getopt_long(argc, argv, "c:s:n:r:m:V:h", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:s:n:r:m:V:t:h", long_options, NULL)) != -1) {
         switch (option) {
         case 'c':
             options.config_file = optarg;
@@ -78,7 +79,12 @@ struct options options_parse(int argc, char **argv, const char *name, const char
             options.name = optarg;
             break;
         case 'r':
-            options.ready_fd = parse_descriptor(argv[0], optarg);
+            options.ready_fd =
+                parse_descriptor(argv[0], "--ready-fd: expected the number of a descriptor, got ", optarg);
+            break;
+        case 't':
+            options.token_fd =
+                parse_descriptor(argv[0], "--token-fd: expected the number of a descriptor, got ", optarg);
             break;
         case 'm':
             options.model = optarg;
@@ -118,5 +124,5 @@ struct config *options_config(const struct options *options)
 void options_free(struct options *options)
 {
     free(options->settings);
-    *options = (struct options){.ready_fd = -1};
+    *options = (struct options){.ready_fd = -1, .token_fd = -1};
 }

@@ -7,7 +7,7 @@
 /* What the supervisor gives to each program, and what a person may give by hand:
  *   -c, --config FILE    -s, --set SECTION.NAME=VALUE (any number)   -n, --name NAME   (the process's name)
  *   -r, --ready-fd FD    (write "ready\n" there, then close it)      -m, --model NAME  -V, --model-version V
- *   -h, --help           --version */
+ *   -t, --token-fd FD    (read a worker's token there: worker_token.h)   -h, --help   --version */
 struct options {
     const char *config_file; /* NULL: none */
     const char **settings;
@@ -16,6 +16,7 @@ struct options {
     const char *model;         /* worker only; NULL */
     const char *model_version; /* worker only; NULL */
     int ready_fd;              /* -1: none */
+    int token_fd;              /* worker only; -1: none */
 };
 
 /* Parses; prints help or version and exits 0, or a complaint and exits 2. `summary` is one line on what the

@@ -226,7 +226,8 @@ bool process_usage(pid_t pid, uint64_t *resident_bytes, uint64_t *cpu_us)
 
 enum {
     READY_FD = 3,   /* where a child says that it is ready */
-    PARKING_FD = 16 /* copies of the wanted descriptors are parked from here on, out of the way of 0 to 3 */
+    TOKEN_FD = 4,   /* from where it reads its token */
+    PARKING_FD = 16 /* copies of the wanted descriptors are parked from here on, out of the way of 0 to 4 */
 };
 
 /* All that the child needs, made ready by the parent. */
@@ -255,15 +256,19 @@ static int place_descriptors(const struct spawn *spawn)
     int input = park(spawn->listen_fd);
     int ready = spawn->ready_fd == -1 ? -1 : park(spawn->ready_fd);
     int error = spawn->error_fd == -1 ? -1 : park(spawn->error_fd);
-    if (input == -1 || (spawn->ready_fd != -1 && ready == -1) || (spawn->error_fd != -1 && error == -1))
+    int token = spawn->token_fd == -1 ? -1 : park(spawn->token_fd);
+    if (input == -1 || (spawn->ready_fd != -1 && ready == -1) || (spawn->error_fd != -1 && error == -1) ||
+        (spawn->token_fd != -1 && token == -1))
+        return -1;
+    /* Marked, not closed: the pipe that reports failures must last until exec. What is put in its place below
+     * is not marked. */
+    if (close_range(READY_FD, ~0U, CLOSE_RANGE_CLOEXEC) == -1)
         return -1;
     /* What it prints goes where its errors go: with our own output a child could end it for us all. */
-    if (dup2(input, 0) == -1 || (error != -1 && (dup2(error, 1) == -1 || dup2(error, 2) == -1)) ||
-        (ready != -1 && dup2(ready, READY_FD) == -1))
-        return -1;
-    /* Marked, not closed: the pipe that reports failures must last until exec. */
-    unsigned int first_unlisted = ready == -1 ? READY_FD : READY_FD + 1;
-    return close_range(first_unlisted, ~0U, CLOSE_RANGE_CLOEXEC);
+    bool placed = dup2(input, 0) != -1 && (error == -1 || (dup2(error, 1) != -1 && dup2(error, 2) != -1)) &&
+                  (ready == -1 || dup2(ready, READY_FD) != -1) &&
+                  (token == -1 || dup2(token, TOKEN_FD) != -1);
+    return placed ? 0 : -1;
 }
 
 static void reset_signals(void)

@@ -39,6 +39,7 @@ struct spawn {
     const char *const *arguments; /* argv, NULL-terminated */
     int listen_fd;                /* becomes descriptor 0 (FastCGI's habit), or -1: /dev/null */
     int ready_fd;                 /* becomes descriptor 3, or -1 */
+    int token_fd;                 /* becomes descriptor 4, or -1 */
     int error_fd;                 /* becomes descriptors 1 and 2, or -1: inherited */
     const char *cores;            /* "0,2-3": the cores it may run on; NULL or "": all */
     bool background;              /* it computes only when nobody else wants the core */

@@ -47,6 +47,10 @@ static void warn_of_settings(const struct config *config, uid_t uid, struct conf
             "frontend.socket_mode: \"%s\" lets every user of this host past the web server; 0660 and "
             "frontend.socket_group let in the web server alone",
             config->frontend_socket_mode);
+    if (config->broker_workers_by_hand != 0)
+        config_complain(warnings,
+                        "broker.workers_by_hand: with it every model that is a program can take the "
+                        "requests of every other");
     if (!is_loopback(config->collector_listen))
         config_complain(warnings,
                         "collector.listen: %s shows the metrics to whoever reaches it, without asking",

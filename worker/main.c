@@ -18,6 +18,7 @@
 #include "session.h"
 #include "stats.h"
 #include "trial.h"
+#include "worker_token.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -288,8 +289,18 @@ static char *find_endpoint(const struct config *config)
     exit(1);
 }
 
-/* Until a signal or the broker ends it. */
-static void serve(struct worker *worker, const struct options *options, const struct config *config,
+/* What the supervisor gave us to show to the broker; none without one. */
+static struct worker_token take_token(const struct options *options)
+{
+    struct worker_token token = {""};
+    if (options->token_fd == -1 || worker_token_take(options->token_fd, &token))
+        return token;
+    fprintf(stderr, "--token-fd: descriptor %d holds no token\n", options->token_fd);
+    exit(1);
+}
+
+/* Until a signal or the broker ends it; false when the broker does not want it. */
+static bool serve(struct worker *worker, const struct options *options, const struct config *config,
                   struct session_options *session_options, struct curve_keys *keys,
                   const struct loaded_model *model, struct metrics *metrics, int64_t started)
 {
@@ -310,10 +321,15 @@ static void serve(struct worker *worker, const struct options *options, const st
     key_wipe(keys, sizeof *keys);
     process_ready(options->ready_fd);
     loop_run(worker->loop);
+    const char *sent_away = session_sent_away(worker->session);
+    bool wanted = *sent_away == '\0';
+    if (!wanted)
+        log_error("the broker sends this worker away: %s", sent_away);
     heartbeat_free(heartbeat);
     session_free(worker->session);
     stats_publisher_free(publisher);
     zmq_ctx_term(context);
+    return wanted;
 }
 
 int main(int argc, char **argv)
@@ -339,6 +355,7 @@ int main(int argc, char **argv)
     identify(&trial, config->signing_keys);
     struct curve_keys keys = {0};
     struct metrics *metrics = stats_page(config, "worker", options.name);
+    struct worker_token token = take_token(&options);
     char *endpoint = find_endpoint(config);
     struct session_options session_options = {
         .endpoint = endpoint,
@@ -348,6 +365,7 @@ int main(int argc, char **argv)
         .capacity_rows = (uint32_t)model_config->batching_max_batch_rows,
         .slots = (uint32_t)config->worker_slots,
         .heartbeat_ms = (uint32_t)config->worker_heartbeat_ms,
+        .token = text_of(token.text),
         .instance = draw_instance(),
         .max_message_bytes = (size_t)config->broker_max_message_bytes,
     };
@@ -355,7 +373,7 @@ int main(int argc, char **argv)
     lock_in(config, &trial, options.name, endpoint, metrics);
     load(&trial, metrics);
     choose_cores(config, model_config, trial.one_row);
-    serve(&worker, &options, config, &session_options, &keys, trial.model, metrics, started);
+    bool wanted = serve(&worker, &options, config, &session_options, &keys, trial.model, metrics, started);
     metrics_free(metrics);
     loaded_model_free(trial.model);
     free((char *)trial.path);
@@ -364,5 +382,5 @@ int main(int argc, char **argv)
     loop_free(worker.loop);
     config_free(config);
     options_free(&options);
-    return 0;
+    return wanted ? 0 : 1;
 }

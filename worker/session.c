@@ -45,10 +45,11 @@ struct session {
     size_t schema_bytes;
     uint64_t epoch; /* of the broker that has our READY; 0: none */
     bool leaving;
-    bool idle;            /* memory was given back */
-    int64_t last_batch;   /* monotonic ns */
-    int64_t heard;        /* when the broker last said anything, or we connected anew */
-    long long bad_logged; /* of log_allowed */
+    char sent_away[PROTOCOL_TEXT_MAX + 1]; /* the broker's word */
+    bool idle;                             /* memory was given back */
+    int64_t last_batch;                    /* monotonic ns */
+    int64_t heard;                         /* when the broker last said anything, or we connected anew */
+    long long bad_logged;                  /* of log_allowed */
     long long silence_logged;
     bool remote; /* over tcp */
     struct ahead *ahead;
@@ -100,6 +101,7 @@ static bool send_ready(struct session *session)
                                        .slots = options->slots,
                                        .heartbeat_ms = options->heartbeat_ms,
                                        .pid = (uint32_t)getpid(),
+                                       .token = options->token,
                                        .instance = options->instance}};
     begin(session, &ready);
     bool inside = train_takes(&session->train, session->schema_bytes);
@@ -220,6 +222,13 @@ static void say_bye(struct session *session)
     loop_stop(session->loop);
 }
 
+/* Messages come in order: every batch before it is answered. */
+static void on_drain(struct session *session, struct text message)
+{
+    text_copy(message, session->sent_away, sizeof session->sent_away);
+    say_bye(session);
+}
+
 static void on_message(struct session *session, const struct envelope *envelope)
 {
     if (envelope->verb == VERB_BATCH)
@@ -227,7 +236,7 @@ static void on_message(struct session *session, const struct envelope *envelope)
     else if (envelope->verb == VERB_BEAT)
         on_beat(session, envelope->beat.epoch);
     else if (envelope->verb == VERB_DRAIN)
-        say_bye(session); /* messages come in order: every batch before it is answered */
+        on_drain(session, envelope->drain.message);
     else
         refuse(session, "the verb is none that workers get");
 }
@@ -307,6 +316,12 @@ static void on_heartbeat(void *self)
         session->idle = true;
         footprint_give_back();
     }
+}
+
+const char *session_sent_away(const struct session *session)
+{
+    CHECK_OBJECT(session, SESSION_MAGIC);
+    return session->sent_away;
 }
 
 void session_leave(struct session *session)

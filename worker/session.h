@@ -18,6 +18,7 @@ struct session_options {
     uint32_t capacity_rows; /* also the most rows of one call of the engine */
     uint32_t slots;
     uint32_t heartbeat_ms;
+    struct text token;        /* to show to the broker (worker_token.h); empty: none */
     uint64_t instance;        /* by which its thread of heartbeats (heartbeat.h) names it; 0: there is none */
     size_t max_message_bytes; /* a longer frame is neither taken nor sent */
 };
@@ -27,6 +28,9 @@ struct session_options {
 struct session *session_new(void *zmq_context, struct loop *loop, const struct session_options *options,
                             const struct loaded_model *model, struct metrics *metrics);
 void session_free(struct session *session);
+
+/* Why the broker has sent it away, good until session_free; "" when it has not. */
+const char *session_sent_away(const struct session *session);
 
 /* Answers what has come in already, says BYE and stops the loop. The broker's DRAIN does the same. */
 void session_leave(struct session *session);

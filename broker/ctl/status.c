@@ -39,8 +39,8 @@ static yyjson_val *find_model(yyjson_val *answer, const char *model, const char 
     return NULL;
 }
 
-/* One of another host: its pid says nothing here. */
-static bool is_remote(yyjson_val *worker)
+/* One that no supervisor has announced: its pid is of another host, or what it says itself. */
+static bool is_unannounced(yyjson_val *worker)
 {
     return yyjson_is_false(yyjson_obj_get(worker, "managed"));
 }
@@ -51,7 +51,7 @@ static yyjson_val *find_worker(yyjson_val *broker, int64_t pid)
     yyjson_val *entry;
     yyjson_arr_foreach(yyjson_obj_get(broker, "workers"), i, count, entry)
     {
-        if (pid != 0 && number_in(entry, "pid") == pid && !is_remote(entry))
+        if (pid != 0 && number_in(entry, "pid") == pid && !is_unannounced(entry))
             return entry;
     }
     return NULL;
@@ -319,10 +319,11 @@ static bool has_process(yyjson_val *supervisor, int64_t pid)
     return false;
 }
 
-/* As long as nobody knows what the supervisor has, only those of other hosts are surely not its. */
+/* As long as nobody knows what the supervisor has, only those that it has not announced are surely not its.
+ */
 static bool is_unmanaged(const struct status *status, yyjson_val *worker)
 {
-    return is_remote(worker) ||
+    return is_unannounced(worker) ||
            (status->supervisor != NULL && !has_process(status->supervisor, number_in(worker, "pid")));
 }
 
@@ -331,7 +332,7 @@ static void add_unmanaged(struct table *table, yyjson_val *worker)
     const char *key_name = text_in(worker, "key_name"), *address = text_in(worker, "address");
     table_cell(table, TONE_PLAIN, "%s", text_in(worker, "model"));
     table_cell(table, TONE_PLAIN, "%s", text_in(worker, "version"));
-    table_cell(table, TONE_PLAIN, "%s", is_remote(worker) ? address : "this host");
+    table_cell(table, TONE_PLAIN, "%s", *address == '\0' ? "this host" : address);
     table_cell(table, TONE_PLAIN, "%s", *key_name == '\0' ? "-" : key_name);
     number_cell(table, worker, "pid");
     table_cell(table, TONE_PLAIN, "%s", text_in(worker, "state"));

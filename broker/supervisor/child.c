@@ -40,6 +40,7 @@ struct child {
     int pidfd;
     int ready_fd; /* -1: none, or it has been read */
     bool adopted;
+    struct worker_token token;            /* of the process */
     const struct child_command *starting; /* while it is */
     struct last_words *words;
     uint64_t cpu_us_of_the_dead;
@@ -88,6 +89,7 @@ static int bury(struct child *child)
     loop_remove(child->loop, child->pidfd);
     close(child->pidfd);
     child->pid = 0;
+    child->token = (struct worker_token){""};
     forget_ready_fd(child);
     last_words_close(child->words);
     return status;
@@ -150,14 +152,19 @@ bool child_was_full(const struct child *child, const struct child_command *comma
 
 static bool spawn(struct child *child, const struct child_command *command, int ready_fd)
 {
-    int error_fd = last_words_open(child->words);
+    int error_fd = last_words_open(child->words), token_fd = -1;
     if (error_fd == -1)
         return false;
+    if (command->has_token) {
+        child->token = worker_token_draw();
+        token_fd = worker_token_lay(&child->token);
+    }
     struct spawn request = {.program = command->path,
                             .arguments = command->arguments,
                             .listen_fd = command->listen_fd,
                             .ready_fd = ready_fd,
                             .error_fd = error_fd,
+                            .token_fd = token_fd,
                             .cores = command->cores,
                             .background = command->background,
                             .memory_bytes = own_limit(command),
@@ -165,12 +172,16 @@ static bool spawn(struct child *child, const struct child_command *command, int 
                             .born = was_born,
                             .self = child};
     child->starting = command;
-    pid_t pid = process_spawn(&request, &child->pidfd);
+    bool handed = !command->has_token || token_fd != -1;
+    pid_t pid = handed ? process_spawn(&request, &child->pidfd) : -1;
     int error = errno;
     close(error_fd);
+    if (token_fd != -1)
+        close(token_fd);
     if (pid != -1)
         return true;
     child->pid = 0;
+    child->token = (struct worker_token){""};
     last_words_close(child->words);
     errno = error;
     return false;
@@ -223,6 +234,7 @@ bool child_adopt(struct child *child, const struct orphan *orphan)
     child->adopted = true;
     child->kills_before = 0;
     child->pid = orphan->pid;
+    child->token = orphan->token;
     child->pidfd = orphan->pidfd;
     last_words_adopt(child->words, reopen_pipe(orphan->pid, STDERR_FILENO, &status));
     ENSURE(loop_add(child->loop, child->pidfd, EPOLLIN, process_ended, child) == 0);
@@ -243,6 +255,12 @@ uint64_t child_ready_pipe(const struct child *child)
     CHECK_OBJECT(child, CHILD_MAGIC);
     struct stat status;
     return child->ready_fd != -1 && fstat(child->ready_fd, &status) == 0 ? status.st_ino : 0;
+}
+
+struct worker_token child_token(const struct child *child)
+{
+    CHECK_OBJECT(child, CHILD_MAGIC);
+    return child->token;
 }
 
 static void tell(const struct child *child, int signal_number)

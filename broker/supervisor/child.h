@@ -5,6 +5,7 @@
 #include "cgroup.h"
 #include "loop.h"
 #include "object.h"
+#include "worker_token.h"
 
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@ struct child_command {
     const struct cgroup *cgroup;  /* where its limits are kept; NULL: by what the process itself keeps */
     struct cgroup_limits limits;  /* idle: as `background` */
     char *const *hidden;          /* process.h */
+    bool has_token;               /* it is handed one, on its descriptor 4 */
     int drain_signal;             /* by which it is asked to take nothing new, finish what it has, and end */
 };
 
@@ -37,8 +39,9 @@ struct child_watcher {
 /* A process that an earlier supervisor started and that still runs. */
 struct orphan {
     pid_t pid;
-    int pidfd;           /* of exactly this process; owned by who gets the orphan */
-    uint64_t ready_pipe; /* as child_ready_pipe told it then; 0: it had said ready */
+    int pidfd;                 /* of exactly this process; owned by who gets the orphan */
+    uint64_t ready_pipe;       /* as child_ready_pipe told it then; 0: it had said ready */
+    struct worker_token token; /* as child_token told it */
 };
 
 struct child;
@@ -68,6 +71,8 @@ pid_t child_pid(const struct child *child); /* 0: none */
 /* The inode of the pipe on which it has not said ready yet; 0: none. Who finds that pipe at the process's
  * descriptor 3 knows that it is not ready. */
 uint64_t child_ready_pipe(const struct child *child);
+/* What the process was handed; none without a process, or for one that gets none. */
+struct worker_token child_token(const struct child *child);
 /* Resident bytes of the process, CPU time of it and of all before it. */
 void child_usage(const struct child *child, uint64_t *resident_bytes, uint64_t *cpu_us);
 /* The last line on stderr of the process, or of the one before when there is none; "" when it said nothing.

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Everything after the program's name that options_parse knows, but the settings: -c, -n, -r, -m, -V. */
-enum { ARGUMENTS_BESIDE_SETTINGS = 11 };
+/* Everything after the program's name that options_parse knows, but the settings: -c, -n, -r, -m, -V, -t. */
+enum { ARGUMENTS_BESIDE_SETTINGS = 13 };
 
 static char *format(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
 static char *format(const char *pattern, ...)
@@ -104,6 +104,8 @@ static void python_arguments(struct command *command, const struct config *confi
         object_strdup(command->name),
         object_strdup("--ready-fd"),
         object_strdup("3"),
+        object_strdup("--token-fd"),
+        object_strdup("4"),
         object_strdup("--model-conf"),
         object_strdup(version->model->configuration),
         object_strdup("--heartbeat-ms"),
@@ -141,7 +143,8 @@ static void our_arguments(struct command *command, const struct plan_basis *basi
         arguments[count++] = object_strdup("-s");
         arguments[count++] = object_strdup(options->settings[i]);
     }
-    const char *rest[] = {"-n", command->name, "-r", "3", "-m", command->model, "-V", command->version};
+    const char *rest[] = {"-n", command->name,    "-r", "3", "-m", command->model,
+                          "-V", command->version, "-t", "4"};
     for (size_t i = 0; i < (command->role == ROLE_WORKER ? COUNT_OF(rest) : 4); i++)
         arguments[count++] = object_strdup(rest[i]);
     command->arguments = arguments;

@@ -315,6 +315,7 @@ static void write_ledger(void *self)
                                                      .pid = service_pid(member->service),
                                                      .ready_pipe = service_ready_pipe(member->service),
                                                      .restarts = service_restarts(member->service),
+                                                     .token = service_token(member->service),
                                                      .retiring = member->retiring};
     }
     ledger_write(runtime_path(fleet->setup.basis.config, "processes.json", path), fleet->fixed, entries,
@@ -388,6 +389,12 @@ bool fleet_worker_hung(struct fleet *fleet, pid_t pid)
         return true;
     }
     return false;
+}
+
+void fleet_introduce(const struct fleet *fleet, uint64_t question)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    members_introduce(&fleet->members, question);
 }
 
 bool fleet_wanted(struct fleet *fleet, const char *model, const char *version)

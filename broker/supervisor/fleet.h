@@ -53,6 +53,9 @@ void fleet_stop(struct fleet *fleet);
 bool fleet_is_stopping(const struct fleet *fleet);
 /* The broker says that the worker with this pid computes without end. False when it is none of ours. */
 bool fleet_worker_hung(struct fleet *fleet, pid_t pid);
+/* The broker asks which workers there are, and their tokens: it is told over its own socket, with that
+ * number. */
+void fleet_introduce(const struct fleet *fleet, uint64_t question);
 
 /* Somebody waits for a version that may be without workers. False when it has some, or may not. */
 bool fleet_wanted(struct fleet *fleet, const char *model, const char *version);

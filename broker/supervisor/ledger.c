@@ -6,6 +6,9 @@
  * by write and rename. A pid alone may belong to somebody else by then, so each is kept with its start time,
  * and all with the number that the kernel draws at each boot; what was read once is held by a pidfd.
  *
+ * The tokens of workers stand in it, so that they go on being believed: it is for us alone, and no worker's
+ * sandbox lets it read here.
+ *
  * What is not written down is what the kernel knows better: whether the process has said ready (it closes the
  * pipe on which it does), and how long it has run.
  * SPDX-License-Identifier: MIT */
@@ -17,6 +20,7 @@
 #include "unix_socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -53,6 +57,8 @@ static void describe_one(yyjson_mut_doc *document, yyjson_mut_val *process, cons
     yyjson_mut_obj_add_uint(document, process, "start", process_start_time(entry->pid));
     yyjson_mut_obj_add_uint(document, process, "ready_pipe", entry->ready_pipe);
     yyjson_mut_obj_add_uint(document, process, "restarts", entry->restarts);
+    if (entry->token.text[0] != '\0')
+        yyjson_mut_obj_add_str(document, process, "token", entry->token.text);
     yyjson_mut_obj_add_bool(document, process, "retiring", entry->retiring);
     yyjson_mut_obj_add_str(document, process, "role", role_name(command->role));
     yyjson_mut_obj_add_int(document, process, "number", command->number);
@@ -67,10 +73,30 @@ static void describe_one(yyjson_mut_doc *document, yyjson_mut_val *process, cons
         yyjson_mut_arr_add_str(document, arguments, *argument);
 }
 
+/* False after a complaint. */
+static bool write_file(const char *path, const yyjson_mut_doc *document)
+{
+    yyjson_write_err error = {0};
+    unlink(path); /* what a killed one left may be open to others */
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    FILE *file = fd == -1 ? NULL : fdopen(fd, "w");
+    if (file == NULL) {
+        log_error("%s: %s", path, strerror(errno));
+        if (fd != -1)
+            close(fd);
+        return false;
+    }
+    bool written = yyjson_mut_write_fp(
+        file, document, YYJSON_WRITE_PRETTY | YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL, &error);
+    if (fclose(file) == 0 && written)
+        return true;
+    log_error("%s: %s", path, written ? strerror(errno) : error.msg);
+    return false;
+}
+
 void ledger_write(const char *path, const char *fixed, const struct ledger_entry *entries, size_t count)
 {
     char boot[BOOT_ID_BYTES], temporary[512];
-    yyjson_write_err error = {0};
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     ENSURE(document != NULL);
     yyjson_mut_val *root = yyjson_mut_obj(document);
@@ -82,10 +108,7 @@ void ledger_write(const char *path, const char *fixed, const struct ledger_entry
         describe_one(document, yyjson_mut_arr_add_obj(document, list), &entries[i]);
     snprintf(temporary, sizeof(temporary), "%s.new", path);
     /* No fsync: after a crash of the machine there are no processes that it could name. */
-    if (!yyjson_mut_write_file(temporary, document, YYJSON_WRITE_PRETTY | YYJSON_WRITE_ALLOW_INVALID_UNICODE,
-                               NULL, &error))
-        log_error("%s: %s", temporary, error.msg);
-    else if (rename(temporary, path) == -1)
+    if (write_file(temporary, document) && rename(temporary, path) == -1)
         log_error("%s: %s", path, strerror(errno));
     yyjson_mut_doc_free(document);
 }
@@ -168,6 +191,11 @@ static struct command *read_command(yyjson_val *process)
     return NULL;
 }
 
+static struct text text_of_member(yyjson_val *value)
+{
+    return (struct text){yyjson_get_str(value), yyjson_get_len(value)};
+}
+
 static bool read_one(yyjson_val *entry, struct ledger_process *process)
 {
     uint64_t pid, start;
@@ -180,6 +208,7 @@ static bool read_one(yyjson_val *entry, struct ledger_process *process)
     if (process->command == NULL)
         return false;
     process->retiring = yyjson_get_bool(yyjson_obj_get(entry, "retiring"));
+    process->orphan.token = worker_token_read(text_of_member(yyjson_obj_get(entry, "token")));
     process->orphan.pid = (pid_t)pid;
     process->orphan.pidfd = still_there(pid, start);
     return true;

@@ -11,6 +11,7 @@ struct ledger_entry {
     const struct command *command;
     pid_t pid;
     uint64_t ready_pipe; /* child_ready_pipe */
+    struct worker_token token;
     uint64_t restarts;
     bool retiring; /* it was told to end */
 };

@@ -5,6 +5,7 @@
 
 #include "clock.h"
 #include "control.h"
+#include "introduction.h"
 #include "log.h"
 #include "process.h"
 #include "runtime.h"
@@ -21,6 +22,36 @@ static void count_state(const struct member *member, enum service_state state, i
     series_set(metrics_series(member->members->setup->metrics, METRIC_PROCESS_UP, member->command->name,
                               service_state_name(state), NULL),
                value);
+}
+
+static void add_to(struct introduction *introduction, const struct member *member)
+{
+    struct worker_token token = service_token(member->service);
+    introduction_add(introduction, &token, member->command->model, member->command->version,
+                     service_pid(member->service));
+}
+
+/* Before its program runs, so that the broker knows it when it comes. */
+static void introduce(const struct member *member)
+{
+    char path[RUNTIME_PATH_BYTES];
+    const struct config *config = member->members->setup->basis.config;
+    struct introduction *introduction = introduction_new(runtime_path(config, "broker.sock", path), 0);
+    add_to(introduction, member);
+    introduction_end(introduction);
+}
+
+void members_introduce(const struct members *members, uint64_t question)
+{
+    char path[RUNTIME_PATH_BYTES];
+    const struct config *config = members->setup->basis.config;
+    struct introduction *introduction = introduction_new(runtime_path(config, "broker.sock", path), question);
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        add_to(introduction, member);
+    }
+    introduction_end(introduction);
 }
 
 void members_tell_of_death(const struct members *members, pid_t pid)
@@ -120,6 +151,7 @@ static void member_born(void *self)
 {
     const struct member *member = self;
     weigh(member->members);
+    introduce(member);
     member->members->born(member->members->self);
 }
 
@@ -141,6 +173,7 @@ static void member_changed(void *self, struct service *service, enum service_sta
     if (member->command->role != ROLE_BROKER || state != SERVICE_RUNNING)
         return;
     members->broker_was_ready = true;
+    members_introduce(members, 0);
     members_tell_failures(members); /* a broker that has just come knows of none */
 }
 
@@ -207,6 +240,7 @@ static struct member *add(struct members *members, struct command *command)
                                           .cgroup = group_for(members, command),
                                           .limits = command->limits,
                                           .hidden = command->hidden,
+                                          .has_token = command->role == ROLE_WORKER,
                                           .drain_signal = command->drain_signal};
     member->view.limits.idle = command->background;
     member->service =

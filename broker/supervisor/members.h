@@ -55,6 +55,9 @@ struct member *members_succeed(struct members *members, struct member *old,
                                const struct plan_version *version, const char *cause);
 /* The process of an earlier supervisor; takes its command and its pidfd out of the ledger. */
 struct member *members_adopt(struct members *members, struct ledger_process *process);
+/* Tells the broker which workers there are, and their tokens. `question`: it has asked, with that number; 0:
+ * it has not. */
+void members_introduce(const struct members *members, uint64_t question);
 /* The broker must not wait for a process that is gone. */
 void members_tell_of_death(const struct members *members, pid_t pid);
 /* Workers of that version do not start, for that reason; `all`: none of them. */

@@ -6,9 +6,9 @@
  * the time on the clock, but that between two looks at which a broker that runs and answers did not know the
  * worker: a broker that is away or slow, or a supervisor that was stopped itself, costs nobody anything.
  *
- * A worker that the broker refused gets DRAIN and ends by itself. One whose process is not the one that we
- * started (an interpreter that starts another) has a number that we do not know: who was never known by his
- * is missed only when the broker has fewer workers of the version than run. SPDX-License-Identifier: MIT */
+ * A worker that the broker refused gets DRAIN and ends by itself. The broker knows each by the number of the
+ * process that we started, as we have announced it. Who was never known is missed only when the broker has
+ * fewer workers of the version than run. SPDX-License-Identifier: MIT */
 #include "missing.h"
 
 #include "log.h"

@@ -18,6 +18,8 @@
  *   {"command":"key-add"|"key-rotate"|"key-revoke"|"key-revoke-previous","id":I,...}   that has been done
  *   {"command":"stop"}                  stop everything in order; said twice: at once
  *   {"command":"worker-hung","pid":N}   the broker gave that worker up: it computes without end
+ *   {"command":"worker-unknown","question":N}   the broker asks who there is: somebody came whom it does not
+ * know
  *
  * SPDX-License-Identifier: MIT */
 #include "report.h"
@@ -323,6 +325,16 @@ static void worker_hung(const struct report *report, yyjson_val *request, yyjson
                        (unsigned long long)yyjson_get_uint(pid));
 }
 
+/* Tokens are told to the broker's own socket, not to who asks. */
+static void worker_unknown(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    yyjson_val *question = yyjson_obj_get(request, "question");
+    if (!yyjson_is_uint(question))
+        control_refuse(reply, "worker-unknown: expected the number of the question");
+    else
+        fleet_introduce(report->fleet, yyjson_get_uint(question));
+}
+
 /* `outrigger key` has changed the file; who did it and what stands in the audit log. */
 static void key_changed(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
 {
@@ -365,7 +377,8 @@ static bool run(const struct report *report, yyjson_val *request, yyjson_mut_doc
                     {"key-revoke", key_changed},
                     {"key-revoke-previous", key_changed},
                     {"stop", stop},
-                    {"worker-hung", worker_hung}};
+                    {"worker-hung", worker_hung},
+                    {"worker-unknown", worker_unknown}};
     for (size_t i = 0; i < COUNT_OF(commands); i++)
         if (yyjson_equals_str(yyjson_obj_get(request, "command"), commands[i].name)) {
             commands[i].run(report, request, reply);
@@ -391,7 +404,7 @@ void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
             reply, "the supervisor knows status, reload, rescan, restart, progress, models, load, "
                    "unload, reload-model, promote, rollback, route, scale, wanted, rollout, rollout-status, "
                    "rollout-pause, rollout-resume, rollout-abort, key-add, key-rotate, key-revoke, "
-                   "key-revoke-previous, stop and worker-hung");
+                   "key-revoke-previous, stop, worker-hung and worker-unknown");
     audit_command(report->audit, control_uid(report->control), request, digest_of(report, request), reply);
 }
 

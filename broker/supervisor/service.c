@@ -87,6 +87,12 @@ uint64_t service_ready_pipe(const struct service *service)
     return child_ready_pipe(service->child);
 }
 
+struct worker_token service_token(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return child_token(service->child);
+}
+
 int64_t service_uptime_ms(const struct service *service)
 {
     CHECK_OBJECT(service, SERVICE_MAGIC);

@@ -1,6 +1,6 @@
 /* A model that does what it must not: at a row whose first value is one of the numbers below, or, built with
- * AT_LOAD, in a constructor, before anybody has asked it for anything. SECRET, FOLDER and SOCKET are given
- * when it is built. SPDX-License-Identifier: MIT */
+ * AT_LOAD, in a constructor, before anybody has asked it for anything. SECRET, FOLDER, SOCKET and BROKER are
+ * given when it is built. SPDX-License-Identifier: MIT */
 static void each_row(const float *row);
 #define EACH_ROW(row) each_row(row)
 #include "plugin_sum.c"
@@ -17,11 +17,13 @@ static void each_row(const float *row);
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
+#include <zmq.h>
 
 #ifndef SECRET /* for who only reads this */
 #define SECRET ""
 #define FOLDER ""
 #define SOCKET ""
+#define BROKER ""
 #endif
 
 static void connect_tcp(void)
@@ -55,6 +57,61 @@ static void hide(void)
 {
     signal(SIGSYS, SIG_IGN);
     open(SECRET, O_RDONLY);
+}
+
+/* ---- what only the broker can stop ---- */
+
+/* What its worker shows to the broker: 64 hexadecimal digits somewhere above us on the stack. */
+static const char *find_token(void)
+{
+    size_t run = 0;
+    const char *here = __builtin_frame_address(0);
+    for (const char *at = here; at < (const char *)environ; at++) {
+        run = strchr("0123456789abcdef", *at) != NULL && *at != '\0' ? run + 1 : 0;
+        if (run == 64 && at[1] == '\0')
+            return at - 63;
+    }
+    abort();
+}
+
+static uint8_t *put_text(uint8_t *at, const char *text)
+{
+    size_t length = strlen(text);
+    *at++ = 0xd9;
+    *at++ = (uint8_t)length;
+    memcpy(at, text, length);
+    return at + length;
+}
+
+/* READY of common/PROTOCOL.md, with an empty schema. */
+static size_t make_ready(uint8_t *message, const char *model, const char *token)
+{
+    static const uint8_t head[] = {0x9b, 1, 32, 0}, rows[] = {64, 1, 0xcd, 0x03, 0xe8, 7};
+    static const uint8_t tail[] = {77, 0xc4, 1, 0x80};
+    uint8_t *at = message;
+    memcpy(at, head, sizeof head);
+    at = put_text(put_text(at + sizeof head, model), "1");
+    memcpy(at, rows, sizeof rows);
+    at = put_text(at + sizeof rows, token);
+    memcpy(at, tail, sizeof tail);
+    return (size_t)(at + sizeof tail - message);
+}
+
+/* Says over a connection of its own that it serves that model. Only the broker's DRAIN is what is hoped for. */
+static void pose_as(const char *model, const char *token)
+{
+    uint8_t message[256], answer[1024] = {0};
+    const int patience_ms = 60000, none = 0;
+    void *context = zmq_ctx_new(), *socket = zmq_socket(context, ZMQ_DEALER);
+    zmq_setsockopt(socket, ZMQ_RCVTIMEO, &patience_ms, sizeof patience_ms);
+    zmq_setsockopt(socket, ZMQ_LINGER, &none, sizeof none);
+    if (zmq_connect(socket, BROKER) != 0 ||
+        zmq_send(socket, message, make_ready(message, model, token), 0) < 0 ||
+        zmq_recv(socket, answer, sizeof answer, 0) < 3 || answer[2] != 49)
+        abort();
+    fprintf(stderr, "evil: the broker says: %s\n", (char *)answer + 7);
+    zmq_close(socket);
+    zmq_ctx_term(context);
 }
 
 static void do_evil(int what)
@@ -102,6 +159,15 @@ static void do_evil(int what)
     case -2014: /* where the addresses stand that it may connect to */
         mprotect((void *)0x10000, 4096, PROT_READ | PROT_WRITE);
         break;
+    case -2015:
+        pose_as("sum", find_token());
+        return;
+    case -2016:
+        pose_as("sum", "");
+        return;
+    case -2017: /* twice as many requests of its own */
+        pose_as("evil", find_token());
+        return;
     default:
         return;
     }

@@ -253,6 +253,41 @@ class Restart(unittest.TestCase):
             load.stopping.set()
             self.assertEqual(load.failures, [])
 
+    def test_the_next_broker_believes_the_workers_that_there_are(self):
+        """What they show to it outlives supervisors and brokers, and nobody else learns it."""
+        def known():
+            workers = stack.control("broker.sock", {"command": "status"})["workers"]
+            return sorted(worker["pid"] for worker in workers if worker["managed"])
+        with self.stack(log_level="debug") as stack, Load(stack) as load:
+            workers = sorted(pid for process in stack.status()["processes"] if process["kind"] == "worker"
+                             for pid in [process["pid"]])
+            for while_the_supervisor_is_away in (False, True):
+                self.kill_supervisor(stack)
+                broker, = (entry["pid"] for entry in self.ledger(stack) if entry["role"] == "broker")
+                if while_the_supervisor_is_away:
+                    os.kill(broker, signal.SIGKILL)
+                stack._start_supervisor()
+                if not while_the_supervisor_is_away:
+                    os.kill(broker, signal.SIGKILL)
+                stack.wait(lambda: stack.pids("broker") not in ([], [broker]), "the broker was not started again")
+                stack.wait(lambda: known() == workers, "it does not know the workers")
+                load.wait_for(100)
+            load.stopping.set()
+            self.assertEqual(load.failures, [])
+            told = stack.log.read_bytes() + stack.request("GET", "/metrics")[2]
+            told += json.dumps([stack.status(), stack.control("broker.sock", {"command": "status"})]).encode()
+            for pid in stack.pids():
+                told += pathlib.Path(f"/proc/{pid}/cmdline").read_bytes() + pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+            tokens = [entry["token"].encode() for entry in self.ledger(stack) if "token" in entry]
+            self.assertEqual(len(set(tokens)), len(workers))
+            self.assertFalse([token for token in tokens if token in told])
+            self.assertNotIn(b"a worker was refused", told)
+            self.assertEqual((stack.runtime / "processes.json").stat().st_mode & 0o777, 0o600)
+
+    @staticmethod
+    def ledger(stack):
+        return json.loads((stack.runtime / "processes.json").read_text())["processes"]
+
     def test_it_replaces_what_died_meanwhile(self):
         with self.stack(frontend__processes="2") as stack, Sums(stack) as load:
             worker, frontend = stack.pids("worker.sum.1.1")[0], stack.pids("frontend.1")[0]

@@ -43,6 +43,7 @@ class Sandbox(unittest.TestCase):
         self.repository = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-models."))
         self.addCleanup(shutil.rmtree, self.repository)
         self.folder = self.repository / "evil" / "1"
+        self.broker = ""
         self.secret = self.repository / "keys.json"
         self.secret.write_text('{"keys": ["a secret"]}')
 
@@ -53,7 +54,7 @@ class Sandbox(unittest.TestCase):
     def evil(self, configuration="", name="evil", **macros):
         self.write_model(name, configuration)
         build(self.repository / name / "1" / "model.so", "plugin_evil.c", SECRET=self.secret, FOLDER=self.folder,
-              SOCKET=self.socket, **macros)
+              SOCKET=self.socket, BROKER=self.broker, **macros)
 
     def stack(self, **settings):
         """The socket's path has to be known when the plug-in is built, and a Stack's only when it has started."""
@@ -159,6 +160,35 @@ class Evil(Sandbox):
             self.assertEqual(self.pid(stack, "worker.sum.1.1"), good)
             self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["model.so"])
             stack.wait(lambda: ask(stack, "evil", [1, 2, 3, 4])[0] == 200, "it does not serve again")
+
+    def refused(self, stack, reason):
+        text = stack.request("GET", "/metrics")[2].decode()
+        return sum(float(line.split()[-1]) for line in text.splitlines()
+                   if line.startswith(f'outrigger_workers_refused_total{{reason="{reason}"}}'))
+
+    def test_it_cannot_pose_as_the_worker_of_another_model(self):
+        """It speaks with the broker, as its worker must: only the broker can tell that it says what is not true."""
+        build(self.repository / "sum" / "1" / "model.so", "plugin_sum.c")
+        stack = self.stack(**{"default_model": "sum", "collector.interval_ms": 100})
+        with stack:
+            self.broker = f"ipc://{stack.runtime}/workers.ipc"
+            self.evil()
+            self.assertEqual(stack.outrigger("models", "rescan").returncode, 0)
+            stack.wait(lambda: ask(stack, "evil", [1, 2, 3, 4])[0] == 200, "it does not serve")
+            good, evil = self.pid(stack, "worker.sum.1.1"), self.pid(stack, "worker.evil.1.1")
+            for number, reason, words in (
+                    (-2015, "other", f"says that it serves sum 1 as process 7, but its token is that of process {evil}, "
+                                     "which serves evil 1"),
+                    (-2016, "missing", "says that it serves sum 1 as process 7, but no supervisor has started it"),
+                    (-2017, "twice", "says that it serves evil 1 as process 7, but another worker has come with its token")):
+                with self.subTest(reason=reason):
+                    self.assertEqual(ask(stack, "evil", [number, 0, 0, 0])[0], 200)     # it aborts when it is not refused
+                    stack.wait(lambda: words in stack.log.read_text(), f"nobody says: {words}")
+                    stack.wait(lambda: self.refused(stack, reason) == 1, "it is not counted")
+                    for value in range(20):
+                        self.assertEqual(ask(stack, "sum", [value, 2, 3, 4])[1]["prediction"], value + 9)
+            workers = stack.control("broker.sock", {"command": "status"})["workers"]
+            self.assertEqual(sorted((worker["model"], worker["pid"]) for worker in workers), [("evil", evil), ("sum", good)])
 
     @staticmethod
     def pid(stack, name):

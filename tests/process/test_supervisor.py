@@ -105,7 +105,8 @@ class Supervisor(unittest.TestCase):
     def test_unknown_commands_are_refused(self):
         with self.stack(web=None) as stack:
             for command in ({"command": "dance"}, {"command": "worker-hung"}, {"command": "worker-hung", "pid": 1},
-                            {"command": "worker-hung", "pid": "1"}, {"command": "worker-hung", "pid": -1}):
+                            {"command": "worker-hung", "pid": "1"}, {"command": "worker-hung", "pid": -1},
+                            {"command": "worker-unknown"}, {"command": "worker-unknown", "question": "1"}):
                 self.assertIs(stack.control("supervisor.sock", command)["ok"], False, command)
 
     # ---- deaths ----

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import pickle
+import secrets
 import shutil
 import signal
 import subprocess
@@ -34,10 +35,15 @@ class Worker:
     def __init__(self, directory, command):
         self.directory = directory
         self.ready, ready_end = os.pipe()
+        self.token = secrets.token_hex(32)
+        token_end, writer = os.pipe()
+        os.write(writer, self.token.encode())
+        os.close(writer)
         with open(directory / "worker.log", "wb") as log:
-            self.process = subprocess.Popen([*command, "--ready-fd", str(ready_end)], pass_fds=[ready_end],
-                                            stdin=subprocess.DEVNULL, stderr=log)
+            self.process = subprocess.Popen([*command, "--ready-fd", str(ready_end), "--token-fd", str(token_end)],
+                                            pass_fds=[ready_end, token_end], stdin=subprocess.DEVNULL, stderr=log)
         os.close(ready_end)
+        os.close(token_end)
 
     def said_ready(self):
         with os.fdopen(self.ready) as ready:
@@ -115,7 +121,7 @@ class Session:
         self.assertTrue(self.worker.said_ready())
         model, version, capacity, slots, heartbeat_ms, pid, token, instance = self.fields
         self.assertEqual((version, capacity, heartbeat_ms, pid, token),
-                         ("1", 8, HEARTBEAT_MS, self.worker.process.pid, ""))
+                         ("1", 8, HEARTBEAT_MS, self.worker.process.pid, self.worker.token))
         self.assertIn(slots, (1, 2))
         self.assertGreater(instance, 0)
         self.assertIn(model, ("sums", "test"))
@@ -229,11 +235,17 @@ class Session:
 
     def test_finishes_and_leaves_when_drained(self):
         number = self.broker.begin([self.rows([1, 2, 3, 4])])
-        self.broker.send(DRAIN, 0, ["enough"])
+        self.broker.send(DRAIN, 0, [""])
         self.assertEqual(self.sums(self.broker.end(number)), [[10]])
         self.broker.expect(BYE)
         self.assertEqual(self.worker.wait(), 0)
         self.check_no_finding(self.worker)
+
+    def test_says_why_it_was_sent_away(self):
+        self.broker.send(DRAIN, 0, ["enough of you"])
+        self.broker.expect(BYE)
+        self.assertEqual(self.worker.wait(), 1)
+        self.assertIn("the broker sends this worker away: enough of you", self.worker.stderr())
 
     def test_leaves_when_told_to(self):
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,6 +5,7 @@
 #define OUTRIGGER_BROKER_SCENE_H
 
 #include "admin.h"
+#include "admission.h"
 #include "broker.h"
 #include "letters.h"
 #include "repository.h"
@@ -17,6 +18,7 @@ static struct letter *scene_letter;
 static struct end scene_ends[8]; /* closed at the end */
 static uint32_t scene_pids[8];   /* of those that are workers */
 static size_t scene_end_count;
+static bool scene_strict; /* only workers that were announced come in */
 
 /* A repository with the model "m", version "1"; the broker is not started yet. */
 static inline void scene_set_up(void)
@@ -48,6 +50,7 @@ static inline void scene_start(const char *const *settings)
 {
     const char *endpoint;
     scene_config = repository_config(settings);
+    scene_config->broker_workers_by_hand = !scene_strict;
     scene_broker = broker_new(scene_context, letters_loop, scene_config, scene_metrics, &endpoint);
     ck_assert_msg(scene_broker != NULL, "%s", endpoint);
 }
@@ -155,6 +158,21 @@ static inline struct envelope scene_ready(uint32_t pid)
                                        .pid = pid}};
 }
 
+/* The supervisor tells of a worker with that READY, which shows the token then. */
+static inline void scene_announce(struct envelope *ready)
+{
+    static struct worker_token tokens[16];
+    static size_t count;
+    struct claim claim = {.token = worker_token_draw(), .pid = ready->ready.pid};
+    ck_assert_uint_lt(count, COUNT_OF(tokens));
+    text_copy(ready->ready.model, claim.model, sizeof claim.model);
+    text_copy(ready->ready.version, claim.version, sizeof claim.version);
+    broker_announce(scene_broker, &claim);
+    broker_announced(scene_broker, 0);
+    tokens[count] = claim.token;
+    ready->ready.token = text_of(tokens[count++].text);
+}
+
 /* Waits until the broker knows as many workers. */
 #define SCENE_WAIT_FOR_WORKERS(count) WAIT_FOR(pool_count(broker_pool(scene_broker)) == (count))
 
@@ -172,6 +190,14 @@ static inline struct end *scene_worker_with(const struct envelope *ready)
 static inline struct end *scene_worker(uint32_t pid)
 {
     struct envelope ready = scene_ready(pid);
+    return scene_worker_with(&ready);
+}
+
+/* The same, announced by the supervisor. */
+static inline struct end *scene_managed_worker(uint32_t pid)
+{
+    struct envelope ready = scene_ready(pid);
+    scene_announce(&ready);
     return scene_worker_with(&ready);
 }
 

@@ -46,6 +46,23 @@ START_TEST(a_file_has_a_line_for_each_key)
     ck_assert_str_eq(name_of(KEY_B, KEY_ASKERS), "nobody");
     ck_assert_str_eq(name_of(KEY_C, KEY_WORKERS), "nobody");
     ck_assert_str_eq(name_of(KEY_C, KEY_ASKERS), "batch");
+    ck_assert(allow_serves(allow_find(list, KEY_B, KEY_WORKERS), text_of("anything")));
+}
+END_TEST
+
+START_TEST(a_key_may_be_for_some_models)
+{
+    scratch_folder("keys");
+    scratch_file("keys/host7.key", "models = \"fraud, churn-*\"\npublic-key = \"" KEY_A "\"\n");
+    const char *const paths[] = {scratch_path("keys"),
+                                 scratch_file("allowed", "host7 " KEY_A " workers fraud,churn-*\n")};
+    for (size_t i = 0; i < COUNT_OF(paths); i++) {
+        read_list(scratch_path(i == 0 ? "keys" : "allowed"));
+        ck_assert_msg(list != NULL, "%s", reason);
+        const struct allow_entry *entry = allow_find(list, KEY_A, KEY_WORKERS);
+        ck_assert(allow_serves(entry, text_of("fraud")) && allow_serves(entry, text_of("churn-2")));
+        ck_assert(!allow_serves(entry, text_of("fraud2")) && !allow_serves(entry, text_of("churn")));
+    }
 }
 END_TEST
 
@@ -69,7 +86,10 @@ START_TEST(one_fault_spoils_the_list)
                   {"ho/st " KEY_A "\n", "line 1: a name has"},
                   {KEY_A "\n", "line 1: a name has"},
                   {"host7 " KEY_A " all\n", "line 1: expected NAME KEY"},
-                  {"host7 " KEY_A " workers askers\n", "line 1: expected NAME KEY"},
+                  {"host7 " KEY_A " askers fraud\n", "line 1: expected NAME KEY"},
+                  {"host7 " KEY_A " workers .\n", "line 1: expected NAME KEY"},
+                  {"host7 " KEY_A " workers ,\n", "line 1: expected NAME KEY"},
+                  {"host7 " KEY_A " workers fraud churn\n", "line 1: expected NAME KEY"},
                   {"host7 " KEY_A "\nhost8 " KEY_A "\n", "line 2: this name or this key is there twice"},
                   {"host7 " KEY_A "\nhost7 " KEY_B "\n", "line 2: this name or this key is there twice"}};
     for (size_t i = 0; i < COUNT_OF(faults); i++) {
@@ -152,9 +172,12 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        a_file_has_a_line_for_each_key,      an_empty_list_lets_nobody_in,
-        one_fault_spoils_the_list,           a_folder_has_a_file_for_each_key,
-        a_folder_with_a_fault_is_spoilt_too, each_of_many_is_found_and_more_than_the_bound_refused};
+    const TTest *const tests[] = {a_file_has_a_line_for_each_key,
+                                  a_key_may_be_for_some_models,
+                                  an_empty_list_lets_nobody_in,
+                                  one_fault_spoils_the_list,
+                                  a_folder_has_a_file_for_each_key,
+                                  a_folder_with_a_fault_is_spoilt_too,
+                                  each_of_many_is_found_and_more_than_the_bound_refused};
     return SUITE_RUN("allow", set_up, tear_down, tests);
 }

@@ -270,7 +270,7 @@ START_TEST(status_lists_workers_and_versions)
         "{\"ok\":true,\"workers\":[],\"models\":[{\"model\":\"m\",\"version\":\"1\",\"state\":"
         "\"loading\",\"stable\":true,\"workers\":0,\"queue_rows\":0,\"queue_requests\":0,"
         "\"in_flight\":0,\"known\":false,\"unmanaged\":0}],\"limits\":{\"any\":false,\"refused\":0}}");
-    struct end *asker = scene_asker(), *worker = scene_worker(11);
+    struct end *asker = scene_asker(), *worker = scene_managed_worker(11);
     struct envelope request = scene_request(1);
     end_send(asker, &request, "a");
     scene_expect_batch(worker, "a");

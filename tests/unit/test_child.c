@@ -137,6 +137,40 @@ START_TEST(who_works_in_the_background_is_held_when_groups_share_the_processors)
 }
 END_TEST
 
+/* A child that fails unless what it reads at descriptor 4 is a token, and writes it down. */
+static const char *token_of_next_child(void)
+{
+    static const char *const arguments[] = {"/bin/sh", "-c", "cat <&4 >\"$0\"", NULL, NULL};
+    static const char *with_path[5];
+    static char path[256];
+    memcpy(with_path, arguments, sizeof arguments);
+    snprintf(path, sizeof path, "%s", scratch_path("token"));
+    with_path[3] = path;
+    command.arguments = with_path;
+    command.has_token = true;
+    ck_assert(child_start(child, &command));
+    struct worker_token told = child_token(child);
+    ck_assert(worker_token_ok(text_of(told.text)));
+    loop_run(loop); /* until it has ended */
+    ck_assert_str_eq(child_token(child).text, "");
+    static char text[128];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = read(fd, text, sizeof text - 1);
+    close(fd);
+    ck_assert_int_eq(length, WORKER_TOKEN_LENGTH);
+    text[length] = '\0';
+    ck_assert_str_eq(told.text, text);
+    return text;
+}
+
+START_TEST(each_process_has_a_token_of_its_own)
+{
+    char first[WORKER_TOKEN_LENGTH + 1];
+    snprintf(first, sizeof first, "%s", token_of_next_child());
+    ck_assert_str_ne(first, token_of_next_child());
+}
+END_TEST
+
 START_TEST(who_has_no_limits_is_held_nowhere)
 {
     command.limits = (struct cgroup_limits){0};
@@ -152,6 +186,6 @@ int main(void)
 {
     const TTest *const tests[] = {it_is_held_from_its_birth, the_kills_of_those_before_are_none_of_its_own,
                                   who_works_in_the_background_is_held_when_groups_share_the_processors,
-                                  who_has_no_limits_is_held_nowhere};
+                                  each_process_has_a_token_of_its_own, who_has_no_limits_is_held_nowhere};
     return SUITE_RUN("child", set_up, tear_down, tests);
 }

@@ -67,7 +67,7 @@ START_TEST(a_worker_is_told_its_model)
     ck_assert_str_eq(command->cores, ""); /* it pins itself when it knows how heavy it is */
     expect_arguments(command->arguments,
                      (const char *const[]){path, "-s", options.settings[0], "-n", "worker.m.1.2", "-r", "3",
-                                           "-m", "m", "-V", "1", NULL});
+                                           "-m", "m", "-V", "1", "-t", "4", NULL});
     command_free(command);
 }
 END_TEST
@@ -95,6 +95,8 @@ static void expect_python(const char *interpreter, const char *script)
                                                                "worker.m.1.1",
                                                                "--ready-fd",
                                                                "3",
+                                                               "--token-fd",
+                                                               "4",
                                                                "--model-conf",
                                                                scratch_path("models/m/model.conf"),
                                                                "--heartbeat-ms",

@@ -270,7 +270,7 @@ START_TEST(the_supervisor_is_not_told_of_a_remote_worker_that_hangs)
     int listener = unix_listen(scratch_path("supervisor.sock"), 0600, (gid_t)-1, 8);
     ck_assert_int_ge(listener, 0);
     remote(&host7, 7);
-    scene_worker(7);
+    scene_managed_worker(7);
     lose_by_silence(remote_worker());
     WAIT_FOR(remote_worker() == NULL);
     ck_assert_uint_eq(scene_counter(METRIC_WORKERS_LOST, "m", "silent", NULL), 1);
@@ -286,7 +286,7 @@ END_TEST
 START_TEST(the_status_shows_who_is_not_managed)
 {
     remote(&host7, 7);
-    scene_worker(7);
+    scene_managed_worker(7);
     const char *text = scene_command("{\"command\":\"status\"}");
     ck_assert_ptr_nonnull(strstr(text, "\"managed\":false,\"address\":\"127.0.0.1\",\"key_name\":\"host7\""));
     ck_assert_ptr_nonnull(strstr(text, "\"managed\":true}"));
@@ -396,6 +396,56 @@ START_TEST(a_new_name_for_a_key_is_no_new_key)
     allow(line);
     ck_assert(broker_reload_keys(scene_broker, reason, sizeof reason));
     ck_assert_ptr_null(remote_worker());
+}
+END_TEST
+
+/* host8 may serve those models. */
+static void allow_models(const char *models)
+{
+    char line[128];
+    snprintf(line, sizeof line, "host8 %s workers %s\n", host8.public_key, models);
+    allow(line);
+    ck_assert_msg(broker_reload_keys(scene_broker, reason, sizeof reason), "%s", reason);
+}
+
+START_TEST(a_key_may_serve_some_models_alone)
+{
+    struct envelope ready = scene_ready(8);
+    allow_models("n,other-*");
+    struct end *eight = knock(workers_tcp, &host8, broker_pair.public_key);
+    scene_next(eight, VERB_BEAT);
+    end_send(eight, &ready, "schema");
+    scene_next(eight, VERB_DRAIN);
+    ck_assert(
+        text_is(scene_letter->envelope.drain.message,
+                "it is not believed to serve m 1: broker.curve_allow lets its key serve other models alone"));
+    ck_assert_uint_eq(scene_counter(METRIC_WORKERS_REFUSED, "key", NULL, NULL), 1);
+    ck_assert_ptr_null(remote_worker());
+    allow_models("n,m");
+    end_send(eight, &ready, "schema");
+    WAIT_FOR(remote_worker() != NULL);
+    allow_models("m*");
+    ck_assert_ptr_nonnull(remote_worker());
+    allow_models("n");
+    ck_assert_ptr_null(remote_worker());
+    ck_assert_uint_eq(scene_counter(METRIC_WORKERS_LOST, "m", "barred", NULL), 1);
+}
+END_TEST
+
+START_TEST(nobody_of_another_host_takes_anothers_place)
+{
+    struct envelope ready = scene_ready(7);
+    ready.ready.instance = 77;
+    struct end *ends[2];
+    for (size_t i = 0; i < 2; i++) {
+        ends[i] = knock(workers_tcp, i == 0 ? &host7 : &host8, broker_pair.public_key);
+        scene_next(ends[i], VERB_BEAT);
+        end_send(ends[i], &ready, "schema");
+        SCENE_WAIT_FOR_WORKERS(1);
+    }
+    scene_next(ends[1], VERB_DRAIN);
+    ck_assert_uint_eq(scene_counter(METRIC_WORKERS_REFUSED, "instance", NULL, NULL), 1);
+    ck_assert_str_eq(remote_worker()->key_name, "host7");
 }
 END_TEST
 
@@ -530,6 +580,8 @@ int main(void)
                                   what_a_barred_worker_had_in_hand_goes_to_another,
                                   who_is_allowed_again_serves_again_over_the_same_connection,
                                   a_new_name_for_a_key_is_no_new_key,
+                                  a_key_may_serve_some_models_alone,
+                                  nobody_of_another_host_takes_anothers_place,
                                   a_list_that_cannot_be_read_changes_nothing,
                                   an_asker_that_is_taken_out_hears_nothing_more,
                                   NULL};

@@ -60,6 +60,7 @@ static const char *environment_without(char *const *hidden)
                           .arguments = arguments,
                           .listen_fd = -1,
                           .ready_fd = -1,
+                          .token_fd = -1,
                           .error_fd = out,
                           .hidden = hidden};
     pid_t pid = process_spawn(&spawn, &pidfd);

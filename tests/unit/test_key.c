@@ -88,6 +88,9 @@ START_TEST(certificates_of_zeromq_are_read)
     ck_assert_uint_eq(pair.doors, KEY_WORKERS);
     ck_assert(parse("doors = \"askers\"\n"));
     ck_assert_uint_eq(pair.doors, KEY_ASKERS);
+    ck_assert_str_eq(pair.models, "");
+    ck_assert(parse("models = \"m,n-*\"\n"));
+    ck_assert_str_eq(pair.models, "m n-*");
     ck_assert(parse(""));
     ck_assert_str_eq(pair.public_key, "");
 }
@@ -102,6 +105,8 @@ START_TEST(a_fault_is_told_with_its_line_and_never_with_the_secret)
                   {"name = \"\n", "line 1: expected NAME = \"VALUE\""},
                   {"name = \"a\"b\"\n", "line 1: expected NAME = \"VALUE\""},
                   {"name = \"a/b\"\n", "line 1: a name has 1 to 64 of A-Z a-z 0-9 . _ - and no dot first"},
+                  {"models = \"\"", "line 1: models is names, and \"PREFIX*\", with commas"},
+                  {"models = \"a/b\"", "line 1: models is names, and \"PREFIX*\", with commas"},
                   {"doors = \"all\"", "line 1: doors is \"workers\" or \"askers\""},
                   {"# \nsecret-key = \"" SECRET_KEY "x\"", "line 2: a key has 40 characters of Z85"},
                   {"secret-key = \"" SECRET_KEY "\"\nsecret-key = \"" SECRET_KEY "\"",

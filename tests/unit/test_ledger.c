@@ -89,6 +89,7 @@ static const char *this_boot(void)
 }
 
 static struct command commands[4];
+static struct worker_token token; /* of the child of index 1 */
 
 /* An entry for the child of that index. */
 static struct ledger_entry entry(size_t index, enum role role, const char *name)
@@ -108,6 +109,7 @@ static struct ledger_entry entry(size_t index, enum role role, const char *name)
                                  .pid = children[index] == 0 ? getpid() : children[index],
                                  .ready_pipe = UINT64_MAX,
                                  .restarts = 5,
+                                 .token = index == 1 ? token : (struct worker_token){""},
                                  .retiring = index == 1};
 }
 
@@ -123,11 +125,19 @@ START_TEST(what_was_written_is_read)
 {
     start(0, false);
     start(1, false);
+    struct stat status;
+    token = worker_token_draw();
+    umask(0);
+    scratch_file("processes.json.new", "what somebody who was killed has left, open to all");
     struct ledger_entry entries[] = {entry(0, ROLE_BROKER, "broker"), entry(1, ROLE_WORKER, "worker.m.3")};
     ledger_write(path, "a=b\nc=d\n", entries, COUNT_OF(entries));
     ck_assert_int_eq(access(scratch_path("processes.json.new"), F_OK), -1);
+    ck_assert_int_eq(stat(path, &status), 0);
+    ck_assert_int_eq(status.st_mode & 0777, 0600);
     struct ledger *ledger = ledger_read(path);
     ck_assert_str_eq(ledger->fixed, "a=b\nc=d\n");
+    ck_assert_str_eq(ledger->processes[0].orphan.token.text, "");
+    ck_assert_str_eq(ledger->processes[1].orphan.token.text, token.text);
     ck_assert_uint_eq(ledger->count, 2);
     const struct ledger_process *process = &ledger->processes[1];
     ck_assert_int_eq(process->orphan.pid, children[1]);

@@ -7,7 +7,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-enum { ARGUMENTS_MAX = 16 };
+enum { ARGUMENTS_MAX = 24 };
 static char *argv[ARGUMENTS_MAX];
 static struct options options;
 
@@ -52,25 +52,28 @@ START_TEST(without_options_all_is_default)
     ck_assert_str_eq(options.name, "broker");
     ck_assert_ptr_null(options.model);
     ck_assert_int_eq(options.ready_fd, -1);
+    ck_assert_int_eq(options.token_fd, -1);
 }
 END_TEST
 
 START_TEST(every_option_is_taken)
 {
-    parse("x -c f -s a=1 -s b=2 -n broker.1 -r 3 -m cancer -V 7");
+    parse("x -c f -s a=1 -s b=2 -n broker.1 -r 3 -m cancer -V 7 -t 4");
     ck_assert_str_eq(options.config_file, "f");
     ck_assert_uint_eq(options.setting_count, 2);
     ck_assert_str_eq(options.settings[0], "a=1");
     ck_assert_str_eq(options.settings[1], "b=2");
     ck_assert_str_eq(options.name, "broker.1");
     ck_assert_int_eq(options.ready_fd, 3);
+    ck_assert_int_eq(options.token_fd, 4);
     ck_assert_str_eq(options.model, "cancer");
     ck_assert_str_eq(options.model_version, "7");
     options_free(&options);
-    parse("x --config=f --set a=1 --name n --ready-fd 0 --model m --model-version v");
+    parse("x --config=f --set a=1 --name n --ready-fd 0 --model m --model-version v --token-fd 5");
     ck_assert_str_eq(options.config_file, "f");
     ck_assert_str_eq(options.model_version, "v");
     ck_assert_int_eq(options.ready_fd, 0);
+    ck_assert_int_eq(options.token_fd, 5);
 }
 END_TEST
 

@@ -208,8 +208,12 @@ static const char *arguments[] = {"/bin/sh", "-c", NULL, NULL};
 static struct spawn *shell(const char *script)
 {
     arguments[2] = script;
-    request = (struct spawn){
-        .program = "/bin/sh", .arguments = arguments, .listen_fd = -1, .ready_fd = -1, .error_fd = -1};
+    request = (struct spawn){.program = "/bin/sh",
+                             .arguments = arguments,
+                             .listen_fd = -1,
+                             .ready_fd = -1,
+                             .error_fd = -1,
+                             .token_fd = -1};
     return &request;
 }
 
@@ -414,11 +418,25 @@ START_TEST(a_listening_socket_is_handed_on)
 }
 END_TEST
 
+START_TEST(a_token_is_handed_on_and_nothing_beside)
+{
+    int token[2];
+    ck_assert_int_eq(pipe2(token, O_CLOEXEC), 0);
+    ck_assert_int_eq(write(token[1], "abc\n", 4), 4);
+    close(token[1]);
+    shell("read word <&4 && [ \"$word\" = abc ] && ! [ -e /proc/$$/fd/3 ]")->token_fd = token[0];
+    ck_assert_int_eq(run(&request), 0);
+    char byte;
+    ck_assert_int_eq(read(token[0], &byte, 1), 0); /* it has been read */
+    close(token[0]);
+}
+END_TEST
+
 /* Lays the three at each other's places and runs a child with them. In a process of its own, since the test's
  * own descriptors are overwritten. */
 static _Noreturn void run_with_descriptors_displaced(int listener, int ready, int error)
 {
-    shell("[ -S /proc/$$/fd/0 ] && echo ready >&3 && echo error >&2");
+    shell("[ -S /proc/$$/fd/0 ] && echo ready >&3 && echo error >&2 && [ -c /proc/$$/fd/4 ]");
     /* First out of the way: the targets may be among them. */
     listener = fcntl(listener, F_DUPFD, 100);
     ready = fcntl(ready, F_DUPFD, 100);
@@ -426,6 +444,7 @@ static _Noreturn void run_with_descriptors_displaced(int listener, int ready, in
     request.listen_fd = dup2(listener, 2);
     request.error_fd = dup2(error, 3);
     request.ready_fd = dup2(ready, 0);
+    request.token_fd = dup2(open("/dev/null", O_RDONLY), 1);
     close(ready);
     close(error);
     int pidfd;
@@ -548,16 +567,16 @@ int main(void)
                   directories_that_cannot_be, pinning, NULL});
     suite_add(suite, "others", scratch_make, scratch_remove,
               (const TTest *const[]){start_times_name_a_process, usage_of_a_process, NULL});
-    suite_add(suite, "spawn", scratch_make, scratch_remove,
-              (const TTest *const[]){
-                  a_birth_is_told_before_the_program_runs, who_dies_at_a_birth_leaves_nobody,
-                  the_age_of_a_process, who_listens_where, exit_codes_and_signals_come_back,
-                  a_program_that_cannot_be_run_is_said, cores_are_given,
-                  who_works_in_the_background_gives_way, who_works_in_the_background_may_come_forward,
-                  nothing_but_the_listed_descriptors_is_inherited, descriptor_0_is_null_without_a_listener,
-                  a_listening_socket_is_handed_on, descriptors_that_stand_in_each_others_places,
-                  signals_are_as_new_but_a_broken_pipe_does_not_kill, each_child_leads_a_group_of_its_own,
-                  NULL});
+    suite_add(
+        suite, "spawn", scratch_make, scratch_remove,
+        (const TTest *const[]){
+            a_birth_is_told_before_the_program_runs, who_dies_at_a_birth_leaves_nobody, the_age_of_a_process,
+            who_listens_where, exit_codes_and_signals_come_back, a_program_that_cannot_be_run_is_said,
+            cores_are_given, who_works_in_the_background_gives_way,
+            who_works_in_the_background_may_come_forward, nothing_but_the_listed_descriptors_is_inherited,
+            descriptor_0_is_null_without_a_listener, a_listening_socket_is_handed_on,
+            a_token_is_handed_on_and_nothing_beside, descriptors_that_stand_in_each_others_places,
+            signals_are_as_new_but_a_broken_pipe_does_not_kill, each_child_leads_a_group_of_its_own, NULL});
     suite_add(suite, "sockets", scratch_make, scratch_remove,
               (const TTest *const[]){a_socket_has_its_mode_and_replaces_what_was_there,
                                      sockets_that_cannot_be, NULL});

@@ -72,6 +72,8 @@ START_TEST(what_is_surely_not_meant_is_warned_of)
     static char mode[] = "0666", listen[] = "0.0.0.0:9464", access[] = "none", payload[] = "full";
     config.core_dumps = 1;
     expect_warning("core_dumps: ");
+    config.broker_workers_by_hand = 1;
+    expect_warning("broker.workers_by_hand: ");
     config.frontend_socket_mode = mode;
     expect_warning("frontend.socket_mode: ");
     config.collector_listen = listen;

@@ -224,7 +224,7 @@ START_TEST(workers_that_are_not_managed_have_a_table_of_their_own)
         "true},"
         "{'model':'m','version':'1','pid':8,'state':'busy','in_flight':3,'answered':12,'managed':false,"
         "'address':'10.0.0.7','key_name':'host7'},"
-        "{'model':'m','version':'2','pid':77,'state':'idle','in_flight':0,'answered':0,'managed':true}]}");
+        "{'model':'m','version':'2','pid':77,'state':'idle','in_flight':0,'answered':0,'managed':false}]}");
     char *text = printed(print_plain, &status);
     ck_assert_ptr_nonnull(strstr(text, "worker.m.1    8  running         2   1d 1h          5"));
     const char *table = strstr(text, "\nUNMANAGED");

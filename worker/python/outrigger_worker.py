@@ -410,7 +410,8 @@ class Heartbeat(threading.Thread):
 class Session:
     """Speaks with the broker. What cannot be sent is dropped: a new broker asks for READY by its epoch."""
 
-    def __init__(self, options, keys, model, schema, capacity):
+    def __init__(self, options, keys, token, model, schema, capacity):
+        self.token, self.sent_away = token, ""
         self.keys, self.heard, self.warned = keys, time.monotonic(), 0
         self.options, self.model, self.schema, self.capacity = options, model, schema, capacity
         self.epoch, self.leaving, self.instance = 0, False, secrets.randbits(64) | 1
@@ -459,8 +460,8 @@ class Session:
     def on_beat(self, epoch):
         options = self.options
         if epoch == 0 or epoch != self.epoch:
-            fields = [options.model, options.model_version, self.capacity, 1, options.heartbeat_ms, os.getpid(), "",
-                      self.instance]
+            fields = [options.model, options.model_version, self.capacity, 1, options.heartbeat_ms, os.getpid(),
+                      self.token, self.instance]
             if self.send(READY, 0, fields, [self.schema]) and epoch != 0:
                 self.epoch = epoch
 
@@ -476,8 +477,8 @@ class Session:
             self.on_batch(number, payloads)
         elif verb == BEAT and len(fields) == 1:
             self.on_beat(fields[0])
-        elif verb == DRAIN:
-            self.leaving = True
+        elif verb == DRAIN and len(fields) == 1:
+            self.leaving, self.sent_away = True, fields[0]
         else:
             warn(self.options, f"a message of the broker was refused: verb {verb}")
 
@@ -536,6 +537,14 @@ def warn(options, message):
                       "process": options.name, "message": message}), file=sys.stderr)
 
 
+def read_token(descriptor):
+    """What shows the broker that the supervisor started this process for this model; "" without a supervisor."""
+    if descriptor < 0:
+        return ""
+    with open(descriptor, encoding="ascii") as pipe:
+        return pipe.read()
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description="Serves a Python model to Outrigger's broker.")
     parser.add_argument("--endpoint", required=True, help="the broker's endpoint for workers")
@@ -544,6 +553,8 @@ def parse_options():
     parser.add_argument("--path", required=True, help="model.pkl or model.py")
     parser.add_argument("--name", default="worker", help="what this process is called in logs")
     parser.add_argument("--ready-fd", type=int, default=-1, help='the descriptor on which to say "ready"')
+    parser.add_argument("--token-fd", type=int, default=-1,
+                        help="the descriptor from which to read what the supervisor gave it to show to the broker")
     parser.add_argument("--model-conf", default="", help="the model's model.conf, if there is one")
     parser.add_argument("--warm-up-ms", type=int, default=200, help="how long it may warm up")
     parser.add_argument("--heartbeat-ms", type=int, default=1000, help="how often the worker is heard")
@@ -569,6 +580,7 @@ def main():
     sys.dont_write_bytecode = True      # what it left in the folder would be part of the next digest
     try:
         provenance = Provenance(options)
+        token = read_token(options.token_fd)
         give_up_rights(options)
     except (OSError, socket.gaierror) as error:
         print(error, file=sys.stderr)
@@ -601,12 +613,14 @@ def main():
     signal.set_wakeup_fd(waker.fileno())
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    session = Session(options, keys, model, msgpack.packb(schema), capacity)
+    session = Session(options, keys, token, model, msgpack.packb(schema), capacity)
     if options.ready_fd >= 0:
         os.write(options.ready_fd, b"ready\n")
         os.close(options.ready_fd)
     session.run(wake)
-    return 0
+    if session.sent_away:
+        print(f"the broker sends this worker away: {session.sent_away}", file=sys.stderr)
+    return 1 if session.sent_away else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
  * two. SPDX-License-Identifier: MIT */
 #include "host.h"
 
+#include "admission.h"
 #include "broker.h"
 #include "clock.h"
 #include "inspector.h"
@@ -60,6 +61,40 @@ static struct config *load_config(const struct host *host)
     return config;
 }
 
+/* The broker hears of workers as it does of their deaths: some time after. */
+static void tell_workers(void *self)
+{
+    struct host *host = self;
+    for (size_t i = 0; i < host->place_count; i++) {
+        const struct place *place = &host->places[i];
+        if (place->worker == NULL)
+            continue;
+        struct claim claim = {.token = place->token, .pid = simulated_worker_pid(place->worker)};
+        text_copy(text_of(host->model_names[place->model]), claim.model, sizeof claim.model);
+        text_copy(text_of(host_version_name(place->version)), claim.version, sizeof claim.version);
+        broker_announce(host->broker, &claim);
+    }
+    broker_announced(host->broker, host->question);
+    host->introducing = false;
+    host->question = 0;
+}
+
+static void introduce(void *self)
+{
+    struct host *host = self;
+    if (host->broker == NULL || host->introducing)
+        return;
+    host->introducing = true;
+    loop_interrupt(host->broker_loop, tell_workers, host);
+}
+
+static void introduce_soon(struct host *host)
+{
+    if (!heap_contains(&host->introduction.node))
+        loop_timer_set(host->loop, &host->introduction,
+                       world_now() + chance_between(world_chance(), 50, 8000) * MICROSECOND, introduce, host);
+}
+
 static void start_broker(void *self)
 {
     struct host *host = self;
@@ -72,6 +107,7 @@ static void start_broker(void *self)
     host->broker = broker_new(host->network, host->broker_loop, host->config, host->metrics, &endpoint);
     ENSURE(host->broker != NULL);
     loop_interrupt(host->broker_loop, host_tell_deaths, host); /* the loop must have a first turn */
+    introduce_soon(host);
 }
 
 static void free_broker(struct host *host)
@@ -82,6 +118,8 @@ static void free_broker(struct host *host)
     host->broker_loop = NULL;
     metrics_free(host->metrics);
     host->dead_count = 0;
+    host->introducing = false;
+    host->question = 0;
     witness_end();
 }
 
@@ -203,6 +241,7 @@ static void start_worker(void *self)
     struct host *host = place->host;
     if (!place->wanted || place->worker != NULL)
         return;
+    place->token = worker_token_draw();
     struct worker_plan plan = {.network = host->network,
                                .endpoint = host->config->broker_workers,
                                .scenario = host->scenario,
@@ -210,9 +249,11 @@ static void start_worker(void *self)
                                .model = host->model_names[place->model],
                                .version = host_version_name(place->version),
                                .pid = ++host->last_pid,
+                               .token = place->token,
                                .ended = host_worker_ended,
                                .self = place};
     place->worker = simulated_worker_new(&plan);
+    introduce_soon(host);
 }
 
 /* Loading takes its time; a worker that died is started again at once or within a second. */
@@ -264,11 +305,26 @@ static void kill_hung(void *self)
 /* The broker's word to the supervisor, as control_tell carries it. */
 static struct host *told_host;
 
+/* One of four gets lost: the supervisor is away. */
+static void hear_question(struct host *host, const char *line)
+{
+    const char *number = strstr(line, "\"question\":");
+    PROMISE(number != NULL, "the broker asks the supervisor: %s", line);
+    if (chance_below(world_chance(), 4) == 0)
+        return;
+    host->question = strtoull(number + 11, NULL, 10);
+    introduce_soon(host);
+}
+
 int __wrap_control_tell(const char *path, const char *line);
 int __wrap_control_tell(const char *path, const char *line)
 {
     unsigned pid;
     (void)path;
+    if (strstr(line, "worker-unknown") != NULL) {
+        hear_question(told_host, line);
+        return 0;
+    }
     const char *number = strstr(line, "\"pid\":");
     PROMISE(strstr(line, "worker-hung") != NULL && number != NULL && sscanf(number + 6, "%u", &pid) == 1,
             "the broker tells the supervisor: %s", line);

@@ -15,6 +15,7 @@ struct place {
     unsigned model, version;
     bool wanted;
     struct simulated_worker *worker; /* NULL: none now */
+    struct worker_token token;       /* of it */
     struct loop_timer start;
 };
 
@@ -63,6 +64,9 @@ struct host {
     uint32_t hung_pids[64];
     size_t hung_count;
     struct loop_timer hung;
+    struct loop_timer introduction; /* the broker is told of the workers that there are */
+    bool introducing;               /* in its next turn */
+    uint64_t question;              /* that is answered then; 0: none */
     struct simulated_asker *askers[ASKERS_HERE_MAX];
     struct mishap_source sources[MISHAP_COUNT];
     struct loop_timer roll;

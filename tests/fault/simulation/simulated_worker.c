@@ -78,6 +78,7 @@ static bool send_ready(struct simulated_worker *worker)
                                        .slots = worker->slots,
                                        .heartbeat_ms = HEARTBEAT_MS,
                                        .pid = worker->plan.pid,
+                                       .token = text_of(worker->plan.token.text),
                                        .instance = worker->instance}};
     struct text schema = text_of("schema");
     return send_message(worker, &ready, &schema, 1);
@@ -283,7 +284,8 @@ static void handle(struct simulated_worker *worker, const struct envelope *envel
         on_beat(worker, envelope->beat.epoch);
         return;
     case VERB_DRAIN:
-        worker->leaving = true;
+        report_violation("the broker sends a worker away that the supervisor has started: %.*s",
+                         (int)envelope->drain.message.length, envelope->drain.message.at);
         return;
     default:
         report_violation("the broker sent a worker %s", protocol_verb_name(envelope->verb));

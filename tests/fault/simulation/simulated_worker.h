@@ -4,6 +4,7 @@
 
 #include "ledger.h"
 #include "scenario.h"
+#include "worker_token.h"
 
 struct simulated_worker;
 
@@ -28,6 +29,7 @@ struct worker_plan {
     const char *model;
     const char *version;
     uint32_t pid;
+    struct worker_token token;
     simulated_worker_ended *ended;
     void *self;
 };
