@@ -5,6 +5,7 @@
  * broker, and the threads of ZeroMQ inherit the cores that the model, known by its speed, belongs on. Before
  * it looks at the model file it gives up all rights that serving does not need (confinement.h).
  * SPDX-License-Identifier: MIT */
+#include "account.h"
 #include "clock.h"
 #include "confinement.h"
 #include "curve.h"
@@ -276,6 +277,7 @@ int main(int argc, char **argv)
     struct options options = options_parse(
         argc, argv, "worker", "Serves one version of one model: computes what the broker sends.");
     struct config *config = options_config(&options);
+    account_settle(config, true);
 
     /* First of all, since engines start threads, and those must not get our signals. */
     struct worker worker = {.loop = loop_new()};

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <yyjson.h>
 
@@ -168,6 +169,19 @@ static struct command *read_command(yyjson_val *process)
     return NULL;
 }
 
+/* What we may know of the process of another user only as long as we have root's rights. */
+static void look_into(struct ledger_process *process)
+{
+    char link[64];
+    struct stat program;
+    orphan_reach(&process->orphan);
+    snprintf(link, sizeof(link), "/proc/%ld/exe", (long)process->orphan.pid);
+    if (stat(link, &program) == -1)
+        return;
+    process->device = program.st_dev;
+    process->inode = program.st_ino;
+}
+
 static bool read_one(yyjson_val *entry, struct ledger_process *process)
 {
     uint64_t pid, start;
@@ -182,6 +196,8 @@ static bool read_one(yyjson_val *entry, struct ledger_process *process)
     process->retiring = yyjson_get_bool(yyjson_obj_get(entry, "retiring"));
     process->orphan.pid = (pid_t)pid;
     process->orphan.pidfd = still_there(pid, start);
+    if (process->orphan.pidfd != -1)
+        look_into(process);
     return true;
 }
 
@@ -221,11 +237,21 @@ struct ledger *ledger_read(const char *path)
     return ledger;
 }
 
+static void close_pipes(struct orphan *orphan)
+{
+    if (orphan->reached && orphan->error_fd != -1)
+        close(orphan->error_fd);
+    if (orphan->reached && orphan->ready_fd != -1)
+        close(orphan->ready_fd);
+    orphan->reached = false;
+}
+
 void ledger_free(struct ledger *ledger)
 {
     if (ledger == NULL)
         return;
     for (size_t i = 0; i < ledger->count; i++) {
+        close_pipes(&ledger->processes[i].orphan);
         if (ledger->processes[i].orphan.pidfd != -1)
             close(ledger->processes[i].orphan.pidfd);
         command_free(ledger->processes[i].command);
@@ -270,6 +296,7 @@ static size_t end_processes(struct ledger *ledger, bool frontends, const char *w
                     (long)process->orphan.pid, why);
         pidfds[count++] = process->orphan.pidfd;
         process->orphan.pidfd = -1;
+        close_pipes(&process->orphan);
         process->ended = true;
     }
     send_all(pidfds, count, SIGTERM);

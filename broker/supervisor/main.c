@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "audit.h"
 #include "clock.h"
+#include "descent.h"
 #include "footprint.h"
 #include "keys.h"
 #include "ledger.h"
@@ -159,10 +160,10 @@ static bool take_heritage(const struct config *config, struct runtime *runtime, 
 }
 
 /* The fleet's life, in a runtime directory that is ours alone. Returns the exit status. */
-static int supervise(const struct options *options, const struct config *config,
-                     const struct runtime *runtime, const struct placement *placement, struct ledger *ledger,
+static int supervise(const struct options *options, const struct plan_basis *basis, struct ledger *ledger,
                      bool new_socket)
 {
+    const struct config *config = basis->config;
     struct program program = {.options = options, .loop = loop_new()};
     char path[RUNTIME_PATH_BYTES];
     int status = 1;
@@ -175,7 +176,7 @@ static int supervise(const struct options *options, const struct config *config,
     struct metrics *metrics = stats_page(config, "supervisor", options->name);
     struct fleet_setup setup = {.loop = program.loop,
                                 .metrics = metrics,
-                                .basis = {config, options, *placement, runtime_listen_fd(runtime)},
+                                .basis = *basis,
                                 .inherited = ledger,
                                 .new_socket = new_socket,
                                 .ready = say_ready,
@@ -214,22 +215,27 @@ int main(int argc, char **argv)
     struct options options =
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
     struct config *config = options_config(&options);
-    struct placement placement;
-    bool safe = is_safe(config) && keys_check(config);
-    sandbox_program_enter(sandbox_program_new(config, SANDBOX_SUPERVISOR, options.name, NULL));
-    struct runtime *runtime = safe && prepare_environment(config, &placement) ? runtime_open(config) : NULL;
+    struct plan_basis basis = {.config = config, .options = &options};
+    struct descent descent;
+    bool good = descent_begin(&descent, config) && is_safe(config) && keys_check(config) &&
+                prepare_environment(config, &basis.placement) && descent_raise(&descent);
+    struct runtime *runtime = good ? runtime_open(config) : NULL;
     char path[RUNTIME_PATH_BYTES];
     bool new_socket;
     int status = 1;
     struct ledger *ledger =
         runtime == NULL ? NULL : ledger_read(runtime_path(config, "processes.json", path));
-    if (runtime != NULL && !take_heritage(config, runtime, ledger, &new_socket)) {
+    if (runtime != NULL && !(take_heritage(config, runtime, ledger, &new_socket) && descent_end(&descent))) {
         runtime_abandon(runtime);
     } else if (runtime != NULL) {
-        status = supervise(&options, config, runtime, &placement, ledger, new_socket);
+        sandbox_program_enter(sandbox_program_new(config, SANDBOX_SUPERVISOR, options.name, NULL));
+        basis.listen_fd = runtime_listen_fd(runtime);
+        basis.workers = descent.workers;
+        status = supervise(&options, &basis, ledger, new_socket);
         runtime_close(runtime);
     }
     ledger_free(ledger);
+    descent_free(&descent);
     config_free(config);
     options_free(&options);
     return status;
