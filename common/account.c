@@ -38,11 +38,11 @@ static void find_groups(struct account *account, const char *name)
     getgrouplist(name, account->gid, NULL, &count);
     count = count < 1 ? 1 : count > GROUPS_MAX ? GROUPS_MAX : count;
     account->groups = object_alloc((size_t)count * sizeof *account->groups);
-    if (getgrouplist(name, account->gid, account->groups, &count) == -1) { /* one more just now */
-        account->groups[0] = account->gid;
-        count = 1;
-    }
-    account->group_count = (size_t)count;
+    if (getgrouplist(name, account->gid, account->groups, &count) == -1)
+        return; /* one more just now */
+    for (int i = 0; i < count; i++)
+        if (account->groups[i] != account->gid)
+            account->groups[account->group_count++] = account->groups[i];
 }
 
 struct account *account_find(const char *user)

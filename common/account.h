@@ -12,7 +12,7 @@ struct account {
     char *name; /* as it was asked for */
     uid_t uid;
     gid_t gid;     /* of its primary group */
-    gid_t *groups; /* all of its groups, as initgroups(3) would set them */
+    gid_t *groups; /* those that it has beside that one */
     size_t group_count;
 };
 

@@ -5,11 +5,11 @@
  * be led by a link to any file of the host. So it becomes the same user as its children, and all files are
  * made by whom they belong to, in the one way there is.
  *
- *     root            makes the folders, gives away the control group, looks whether users can read their
- * files the user, with  CHOWN (the socket for the web server's group), SYS_PTRACE (the pipes and the
- * listening socket of the processes that an earlier supervisor left), KILL the user, with  nothing; or, when
- * the workers have a user of their own: SETUID, SETGID and KILL, to become that user in a child before its
- * program runs, and to end it
+ *     root           makes the folders, gives away the control group, looks what users can read
+ *     the user with  CHOWN, for the socket's group; SYS_PTRACE and DAC_READ_SEARCH, for the pipes and the
+ *                    listening socket of processes that an earlier supervisor left; KILL
+ *     the user with  nothing; or SETUID, SETGID and KILL, when the workers have a user of their own: to
+ *                    become that in a child before its program runs, and to end it
  *
  * With SETUID a process can be any user, if somebody else's code runs in it. That is why the sandbox refuses
  * the supervisor to become anybody but the workers' user (sandbox.h, becomes). What it does not have for good
@@ -31,8 +31,10 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-#define OF_WORKERS   (ACCOUNT_RIGHT(CAP_SETUID) | ACCOUNT_RIGHT(CAP_SETGID) | ACCOUNT_RIGHT(CAP_KILL))
-#define OF_BEGINNING (OF_WORKERS | ACCOUNT_RIGHT(CAP_CHOWN) | ACCOUNT_RIGHT(CAP_SYS_PTRACE))
+#define OF_WORKERS (ACCOUNT_RIGHT(CAP_SETUID) | ACCOUNT_RIGHT(CAP_SETGID) | ACCOUNT_RIGHT(CAP_KILL))
+#define OF_BEGINNING                                                                                         \
+    (OF_WORKERS | ACCOUNT_RIGHT(CAP_CHOWN) | ACCOUNT_RIGHT(CAP_SYS_PTRACE) |                                 \
+     ACCOUNT_RIGHT(CAP_DAC_READ_SEARCH))
 
 static bool can_read(const struct config *config, const struct descent *descent)
 {

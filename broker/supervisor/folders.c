@@ -1,10 +1,10 @@
 /* folders: see folders.h.
  *
- *     RUNTIME         the user's; with a workers' user: the workers' group, 2711: everybody may pass through,
- *                     nobody but the user look into it, and what is made in it has that group, so that the
- * two sockets which workers connect to can be opened to them (unix_open_to_group) RUNTIME/stats   with a
- * workers' user: its group, 3770: each makes its own page of counters there and removes no other STATE the
- * user's, 0750; 0710 with the workers' group where models_directory lies in it
+ *     RUNTIME        the user's; where workers have one of their own 2711 with that one's group: all may pass
+ *                    through, the user alone may look into it, and what is made in it has the group, so that
+ *                    the two sockets which workers connect to can be opened to them
+ *     RUNTIME/stats  likewise 3770: each makes its own page of counters and removes no other
+ *     STATE          the user's, 0750; 0710 with the workers' group where models_directory lies in it
  *
  * Nothing below them is given to anybody: what is in a folder that a user can write may be a link to
  * something else by the time that root changes its owner. For the same reason it is the folder itself that is

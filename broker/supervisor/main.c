@@ -210,6 +210,18 @@ static int supervise(const struct options *options, const struct plan_basis *bas
     return status;
 }
 
+static void enter_sandbox(const struct config *config, const char *name, const struct descent *descent)
+{
+    struct sandbox *sandbox = sandbox_program_new(config, SANDBOX_SUPERVISOR, name, NULL);
+    struct sandbox_user user;
+    const struct account *workers = descent->workers;
+    if (descent->service != NULL && workers != NULL) {
+        user = (struct sandbox_user){workers->uid, workers->gid, workers->group_count};
+        sandbox->becomes = &user;
+    }
+    sandbox_program_enter(sandbox);
+}
+
 int main(int argc, char **argv)
 {
     struct options options =
@@ -228,7 +240,7 @@ int main(int argc, char **argv)
     if (runtime != NULL && !(take_heritage(config, runtime, ledger, &new_socket) && descent_end(&descent))) {
         runtime_abandon(runtime);
     } else if (runtime != NULL) {
-        sandbox_program_enter(sandbox_program_new(config, SANDBOX_SUPERVISOR, options.name, NULL));
+        enter_sandbox(config, options.name, &descent);
         basis.listen_fd = runtime_listen_fd(runtime);
         basis.workers = descent.workers;
         status = supervise(&options, &basis, ledger, new_socket);
