@@ -86,12 +86,12 @@ static bool open_to(int fd, const struct owner *owner, gid_t group, mode_t mode)
     return fchown(fd, owner->uid, group) == 0 && fchmod(fd, mode) == 0;
 }
 
-static bool give_pages(int runtime, const struct owner *owner, const struct account *workers)
+static bool give_pages(int runtime, const struct owner *owner, gid_t group, mode_t mode)
 {
     if (mkdirat(runtime, "stats", 0700) == -1 && errno != EEXIST)
         return false;
     int fd = openat(runtime, "stats", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    bool good = fd != -1 && open_to(fd, owner, workers->gid, PAGES);
+    bool good = fd != -1 && open_to(fd, owner, group, mode);
     int error = errno;
     if (fd != -1)
         close(fd);
@@ -113,9 +113,10 @@ static bool give_runtime(const struct config *config, const struct owner *owner,
     int fd = take(config->runtime_directory, owner, &fresh);
     bool good = fd != -1;
     if (good && workers == NULL && was_passage(fd))
-        good = open_to(fd, owner, owner->gid, USUAL) || complain(config->runtime_directory);
+        good = (open_to(fd, owner, owner->gid, USUAL) && give_pages(fd, owner, owner->gid, USUAL)) ||
+               complain(config->runtime_directory);
     else if (good && workers != NULL)
-        good = (open_to(fd, owner, workers->gid, PASSAGE) && give_pages(fd, owner, workers)) ||
+        good = (open_to(fd, owner, workers->gid, PASSAGE) && give_pages(fd, owner, workers->gid, PAGES)) ||
                complain(config->runtime_directory);
     if (fd != -1)
         close(fd);
