@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum { EXIT_DO_NOT_RESTART = 125 }; /* to the supervisor: it would end the same way again */
@@ -135,14 +136,34 @@ static struct model_config *find_by_folder(const char *folder, struct config_err
 
 /* What one file is and takes: `outrigger check` reads it, and tells in the arguments what its configuration
  * says of the sandbox, so that the model is tried as it will serve. By hand the sandbox is on:
- *     --describe FILE [FOLDER [MODE WORKER_READ MODELS_DIRECTORY]]
- * Where the file belongs to a model of a repository, FOLDER is the model's. */
-enum { DESCRIBE_FILE = 2, DESCRIBE_FOLDER, DESCRIBE_MODE, DESCRIBE_ALSO, DESCRIBE_MODELS, DESCRIBE_END };
+ *     --describe FILE [FOLDER [MODE WORKER_READ MODELS_DIRECTORY USER]]
+ * Where the file belongs to a model of a repository, FOLDER is the model's; USER, if it is not "", is whom
+ * root becomes before it looks at it. */
+enum {
+    DESCRIBE_FILE = 2,
+    DESCRIBE_FOLDER,
+    DESCRIBE_MODE,
+    DESCRIBE_ALSO,
+    DESCRIBE_MODELS,
+    DESCRIBE_USER,
+    DESCRIBE_END
+};
 
 static bool is_description(int count, char **arguments)
 {
     return (count == DESCRIBE_FOLDER || count == DESCRIBE_MODE || count == DESCRIBE_END) &&
            strcmp(arguments[1], "--describe") == 0;
+}
+
+/* Ends the process with one line when that cannot be. */
+static void become(const char *user)
+{
+    struct account *account = *user == '\0' || geteuid() != 0 ? NULL : account_find(user);
+    if (account != NULL && account_assume(account) == -1) {
+        fprintf(stderr, "cannot become the user %s: %s\n", user, strerror(errno));
+        exit(1);
+    }
+    account_free(account);
 }
 
 static int describe(int count, char **arguments)
@@ -153,6 +174,7 @@ static int describe(int count, char **arguments)
         confinement.mode = arguments[DESCRIBE_MODE];
         confinement.also = arguments[DESCRIBE_ALSO];
         confinement.models_directory = arguments[DESCRIBE_MODELS];
+        become(arguments[DESCRIBE_USER]);
     }
     char error[TRIAL_ERROR_MAX];
     struct config_errors errors = {0};

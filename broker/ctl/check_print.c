@@ -24,13 +24,14 @@ static void bytes_cell(struct table *table, int64_t bytes)
 
 void check_each_process(const struct check *check,
                         void (*take)(void *self, const char *name, int64_t count, int64_t threads,
-                                     const char *cores),
+                                     const char *cores, const char *user),
                         void *self)
 {
     const struct config *config = check->config;
     char cores[300], name[160];
-    take(self, "collector", 1, 1, "");
-    take(self, "broker", 1, 1, check->placement.light);
+    take(self, "supervisor", 1, 1, "", check->user);
+    take(self, "collector", 1, 1, "", check->user);
+    take(self, "broker", 1, 1, check->placement.light, check->user);
     snprintf(cores, sizeof cores, "%s%s%s", check->placement.light,
              *check->placement.heavy == '\0' ? "" : "; heavy ", check->placement.heavy);
     for (size_t i = 0; i < check->list->count; i++) {
@@ -38,24 +39,26 @@ void check_each_process(const struct check *check,
         snprintf(name, sizeof name, "worker %s", entry->model->name);
         if (entry->version != NULL)
             take(self, name, check_bounds(check, entry->model).begin, check_threads(check, entry->model),
-                 *entry->model->cores == '\0' ? cores : entry->model->cores);
+                 *entry->model->cores == '\0' ? cores : entry->model->cores, check->worker_user);
     }
     take(self, "frontend", config->frontend_processes, 1 + config->frontend_lane_threads,
-         check->placement.light);
+         check->placement.light, check->user);
 }
 
-static void add_process(void *self, const char *name, int64_t count, int64_t threads, const char *cores)
+static void add_process(void *self, const char *name, int64_t count, int64_t threads, const char *cores,
+                        const char *user)
 {
     struct table *table = self;
     table_cell(table, TONE_PLAIN, "%s", name);
     table_cell(table, TONE_PLAIN, "%" PRId64, count);
     table_cell(table, TONE_PLAIN, "%" PRId64, threads);
     table_cell(table, TONE_PLAIN, "%s", *cores == '\0' ? "any" : cores);
+    table_cell(table, TONE_PLAIN, "%s", user);
 }
 
 static void print_processes(const struct check *check, FILE *out, bool coloured)
 {
-    static const char *const heads[] = {"PROCESS", ">COUNT", ">THREADS", "CORES"};
+    static const char *const heads[] = {"PROCESS", ">COUNT", ">THREADS", "CORES", "USER"};
     struct table *table = table_new(heads, COUNT_OF(heads));
     check_each_process(check, add_process, table);
     table_print(table, out, coloured);

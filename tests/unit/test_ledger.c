@@ -133,6 +133,9 @@ START_TEST(what_was_written_is_read)
     ck_assert_int_eq(process->orphan.pid, children[1]);
     ck_assert_int_ge(process->orphan.pidfd, 0);
     ck_assert_uint_eq(process->orphan.ready_pipe, UINT64_MAX);
+    ck_assert(process->orphan.reached); /* while we still may */
+    ck_assert_int_eq(process->orphan.ready_fd, -1);
+    ck_assert_uint_ne(process->inode, 0);
     ck_assert_uint_eq(process->restarts, 5);
     ck_assert(process->retiring && !ledger->processes[0].retiring && !process->ended);
     ck_assert(command_equals(process->command, &commands[1]));
