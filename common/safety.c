@@ -89,6 +89,35 @@ static void check_program(const struct account *account, const struct config *co
     free(path);
 }
 
+/* The file that the reference of a secret leads to (secret.h), if it does. */
+static void check_secret(const struct account *account, const char *reference, struct config_errors *errors)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char *path = NULL;
+    if (strncmp(reference, "env:", 4) == 0)
+        return;
+    if (strncmp(reference, "credential:", 11) == 0 && folder != NULL)
+        ENSURE(asprintf(&path, "%s/%s", folder, reference + 11) >= 0);
+    check_reader(account, path != NULL ? path : reference + (strncmp(reference, "file:", 5) == 0 ? 5 : 0),
+                 errors);
+    free(path);
+}
+
+static void check_secrets(const struct account *account, const struct config *config,
+                          struct config_errors *errors)
+{
+    const char *const references[] = {config->auth_required != 0 ? config->auth_keys_file : "",
+                                      config->broker_curve_secret_file,
+                                      config->broker_curve_allow,
+                                      config->limit_redis_password,
+                                      config->token_jwks_file,
+                                      config->token_hs256_secret,
+                                      config->token_introspection_secret,
+                                      config->token_ca_file};
+    for (size_t i = 0; i < COUNT_OF(references); i++)
+        check_secret(account, references[i], errors);
+}
+
 void safety_check_readers(const struct config *config, const struct account *service,
                           const struct account *workers, struct config_errors *errors)
 {
@@ -96,8 +125,7 @@ void safety_check_readers(const struct config *config, const struct account *ser
         check_program(service, config, "broker", errors);
         check_reader(service, config->file, errors);
         check_reader(service, config->models_directory, errors);
-        if (config->auth_required != 0)
-            check_reader(service, config->auth_keys_file, errors);
+        check_secrets(service, config, errors);
     }
     if (workers != NULL) {
         check_program(workers, config, "worker", errors);

@@ -139,8 +139,8 @@ START_TEST(the_plan_is_printed)
     set("frontend.processes", "3");
     set("placement", "none");
     ck_assert_msg(check() == CTL_GOOD, "%s", complained);
-    expect_said("frontend       3        3  any    ");
-    expect_said("worker m       1        1  any    ");
+    expect_said("frontend        3        3  any    ");
+    expect_said("worker m        1        1  any    ");
     expect_said("/run/frontend.sock ");
     expect_said("  0600  FastCGI: the web server\n");
     expect_said("/run/workers.ipc ");

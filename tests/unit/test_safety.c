@@ -103,6 +103,9 @@ START_TEST(what_a_user_cannot_read_is_told)
     static char none[] = "";
     struct account *nobody = account_find("nobody");
     config.auth_keys_file = (char *)scratch_file("keys.json", "{}");
+    config.broker_curve_secret_file = config.broker_curve_allow = config.limit_redis_password = none;
+    config.token_jwks_file = config.token_hs256_secret = config.token_introspection_secret = none;
+    config.token_ca_file = none;
     config.binary_directory = (char *)scratch_folder("bin");
     scratch_file("bin/outrigger-broker", "");
     scratch_file("bin/outrigger-worker", "");
@@ -120,6 +123,19 @@ START_TEST(what_a_user_cannot_read_is_told)
     ck_assert_ptr_nonnull(strstr(errors.text,
                                  "keys.json: the user nobody, as whom it is read, cannot read it "
                                  "(Permission denied)"));
+    char reference[128];
+    snprintf(reference, sizeof reference, "file:%s", config.auth_keys_file);
+    config.token_hs256_secret = reference;
+    safety_check_readers(&config, nobody, NULL, &errors);
+    ck_assert_int_eq(errors.count, 3);
+    ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", scratch_directory, 1), 0);
+    config.token_hs256_secret = (char *)"credential:keys.json";
+    safety_check_readers(&config, nobody, NULL, &errors);
+    ck_assert_int_eq(errors.count, 5);
+    config.token_hs256_secret = (char *)"env:KEYS";
+    errors = (struct config_errors){0};
+    safety_check_readers(&config, nobody, NULL, &errors);
+    ck_assert_int_eq(errors.count, 1);
     errors = (struct config_errors){0};
     ck_assert_int_eq(chmod(config.models_directory, 0700) + chmod(config.binary_directory, 0700), 0);
     safety_check_readers(&config, NULL, nobody, &errors);
