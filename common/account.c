@@ -129,8 +129,11 @@ static int set_capabilities(uint64_t effective, uint64_t permitted)
     return (int)syscall(SYS_capset, &header, data);
 }
 
+/* And nothing that is executed brings anything back, a program with the bit of root's neither. */
 static int become(const struct account *account)
 {
+    if (account->uid != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+        return -1;
     if (syscall(SYS_setgroups, account->group_count, account->groups) == -1 ||
         syscall(SYS_setresgid, account->gid, account->gid, account->gid) == -1)
         return -1;

@@ -174,6 +174,22 @@ static void check_user(struct parameter_reader *reader, char *const *member)
     account_free(account);
 }
 
+/* What the workers' user is for. */
+static void check_apart(struct parameter_reader *reader, const struct config *config)
+{
+    struct account *service = *config->user == '\0' ? NULL : account_find(config->user);
+    struct account *workers = *config->worker_user == '\0' ? NULL : account_find(config->worker_user);
+    bool both = service != NULL && workers != NULL && service->uid != workers->uid;
+    if (both && workers->uid == 0)
+        parameter_complain(reader, &config->worker_user, "root is no user for models");
+    else if (both && service->gid == workers->gid)
+        parameter_complain(reader, &config->worker_user,
+                           "%s has the same group as %s (user): expected one with a group of its own",
+                           workers->name, service->name);
+    account_free(service);
+    account_free(workers);
+}
+
 /* The broker's socket is given to the workers' user by the folder that it lies in. */
 static void check_users(struct parameter_reader *reader, const struct config *config)
 {
@@ -181,6 +197,7 @@ static void check_users(struct parameter_reader *reader, const struct config *co
     size_t length = strlen(runtime);
     check_user(reader, &config->user);
     check_user(reader, &config->worker_user);
+    check_apart(reader, config);
     if (*config->worker_user != '\0' && strncmp(workers, "ipc:///", 7) == 0 &&
         (strncmp(workers + 6, runtime, length) != 0 || workers[6 + length] != '/' ||
          strchr(workers + 6 + length + 1, '/') != NULL))

@@ -12,8 +12,9 @@
  *                    become that in a child before its program runs, and to end it
  *
  * With SETUID a process can be any user, if somebody else's code runs in it. That is why the sandbox refuses
- * the supervisor to become anybody but the workers' user (sandbox.h, becomes). What it does not have for good
- * are rights about files: what it opens, makes and removes is opened, made and removed as its user.
+ * the supervisor to become anybody but the workers' user (sandbox.h, becomes). Rights about files it has none
+ * for good: what it opens, makes and removes is opened, made and removed as its user. KILL ends anybody; what
+ * it is told to end, by a file that its user can write, is therefore looked at for whose it is (ledger.c).
  *
  * A process of another user lets nobody but root into its descriptors. So an earlier supervisor's workers are
  * reached in the middle step (ledger.c).
@@ -30,6 +31,7 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #define OF_WORKERS (ACCOUNT_RIGHT(CAP_SETUID) | ACCOUNT_RIGHT(CAP_SETGID) | ACCOUNT_RIGHT(CAP_KILL))
 #define OF_BEGINNING                                                                                         \
@@ -54,6 +56,17 @@ static void give_cgroup(const struct account *service)
     cgroup_give(own, service->uid, service->gid);
 }
 
+/* Workers of another user are watched in /proc, which may show everybody his own processes alone. */
+static bool sees_others(void)
+{
+    if (access("/proc/1/stat", R_OK) == 0)
+        return true;
+    log_error(
+        "/proc hides the processes of other users here (hidepid), and worker.user is another one: mount it "
+        "without, or leave worker.user out");
+    return false;
+}
+
 static bool refuse(const char *what)
 {
     log_error("%s: %s", what, strerror(errno));
@@ -73,6 +86,8 @@ bool descent_begin(struct descent *descent, const struct config *config)
         log_error("cannot become the user %s: %s", service->name, strerror(errno));
         return false;
     }
+    if (descent->workers != NULL && !sees_others())
+        return false;
     if (config->core_dumps != 0) /* changing the user has switched them off, and more */
         prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     log_info("runs as the user %s", service->name);

@@ -182,7 +182,20 @@ static void look_into(struct ledger_process *process)
     process->inode = program.st_ino;
 }
 
-static bool read_one(yyjson_val *entry, struct ledger_process *process)
+/* The file is its user's to write, and what stands in it is ended with root's rights: so nobody else's
+ * process is, whatever it says. */
+static bool is_ours(const struct ledger_process *process, const struct account *workers)
+{
+    uid_t uid;
+    if (!process_user(process->orphan.pid, &uid) || uid == geteuid() ||
+        (workers != NULL && uid == workers->uid))
+        return true; /* one that ended just now is nobody's */
+    log_warning("%s (%ld): runs as the user %u, and none of ours does: it is left alone",
+                process->command->name, (long)process->orphan.pid, (unsigned)uid);
+    return false;
+}
+
+static bool read_one(yyjson_val *entry, const struct account *workers, struct ledger_process *process)
 {
     uint64_t pid, start;
     *process = (struct ledger_process){.orphan.pidfd = -1};
@@ -196,12 +209,20 @@ static bool read_one(yyjson_val *entry, struct ledger_process *process)
     process->retiring = yyjson_get_bool(yyjson_obj_get(entry, "retiring"));
     process->orphan.pid = (pid_t)pid;
     process->orphan.pidfd = still_there(pid, start);
-    if (process->orphan.pidfd != -1)
+    if (process->orphan.pidfd == -1)
+        return true;
+    if (is_ours(process, workers)) {
         look_into(process);
+        return true;
+    }
+    close(process->orphan.pidfd);
+    process->orphan.pidfd = -1;
+    process->ended = true; /* for us */
     return true;
 }
 
-static void read_processes(struct ledger *ledger, const char *path, yyjson_val *list)
+static void read_processes(struct ledger *ledger, const char *path, const struct account *workers,
+                           yyjson_val *list)
 {
     size_t index, count;
     yyjson_val *entry;
@@ -210,14 +231,14 @@ static void read_processes(struct ledger *ledger, const char *path, yyjson_val *
     ledger->processes = object_alloc(yyjson_arr_size(list) * sizeof(*ledger->processes));
     yyjson_arr_foreach(list, index, count, entry)
     {
-        if (read_one(entry, &ledger->processes[ledger->count]))
+        if (read_one(entry, workers, &ledger->processes[ledger->count]))
             ledger->count++;
         else
             log_warning("%s: entry %zu is none of a process", path, index + 1);
     }
 }
 
-struct ledger *ledger_read(const char *path)
+struct ledger *ledger_read(const char *path, const struct account *workers)
 {
     char boot[BOOT_ID_BYTES];
     yyjson_read_err error = {0};
@@ -232,7 +253,7 @@ struct ledger *ledger_read(const char *path)
     if (ledger->fixed == NULL)
         ledger->fixed = object_strdup("");
     if (ours)
-        read_processes(ledger, path, list);
+        read_processes(ledger, path, workers, list);
     yyjson_doc_free(document);
     return ledger;
 }

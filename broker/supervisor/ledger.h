@@ -38,8 +38,9 @@ struct ledger {
 };
 
 /* Never NULL: what cannot be read, or is of another boot, is nothing. A number that is another process's by
- * now counts as gone. Reaches into the others (orphan_reach). */
-struct ledger *ledger_read(const char *path);
+ * now counts as gone. Reaches into the others (orphan_reach), unless they run neither as our user nor as that
+ * of the workers (NULL: ours): those are left alone. */
+struct ledger *ledger_read(const char *path, const struct account *workers);
 void ledger_free(struct ledger *ledger);
 
 /* Ends those that still run and nobody took, frontends first so that they can still finish what they have;

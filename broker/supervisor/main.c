@@ -236,7 +236,7 @@ int main(int argc, char **argv)
     bool new_socket;
     int status = 1;
     struct ledger *ledger =
-        runtime == NULL ? NULL : ledger_read(runtime_path(config, "processes.json", path));
+        runtime == NULL ? NULL : ledger_read(runtime_path(config, "processes.json", path), descent.workers);
     if (runtime != NULL && !(take_heritage(config, runtime, ledger, &new_socket) && descent_end(&descent))) {
         runtime_abandon(runtime);
     } else if (runtime != NULL) {

@@ -33,7 +33,7 @@ def rights(pid):
     """What /proc tells of it: {"Uid": [four numbers], "Gid": ..., "Groups": ..., "CapPrm": number, ...}."""
     fields = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
     found = {name: [int(number) for number in fields[name].split()] for name in ("Uid", "Gid", "Groups")}
-    return found | {name: int(fields[name], 16) for name in ("CapPrm", "CapEff", "CapInh", "CapAmb", "CapBnd")}
+    return found | {name: int(fields[name], 16) for name in ("CapPrm", "CapEff", "CapInh", "CapAmb", "CapBnd", "NoNewPrivs")}
 
 
 def of_user(name, capabilities=()):
@@ -42,7 +42,7 @@ def of_user(name, capabilities=()):
     others = [group for group in os.getgrouplist(name, entry.pw_gid) if group != entry.pw_gid]
     kept = sum(1 << number for number in capabilities)
     return {"Uid": [entry.pw_uid] * 4, "Gid": [entry.pw_gid] * 4, "Groups": others, "CapPrm": kept, "CapEff": kept, "CapInh": 0,
-            "CapAmb": 0, "CapBnd": 0}
+            "CapAmb": 0, "CapBnd": 0, "NoNewPrivs": 1}
 
 
 def as_user(name, code):

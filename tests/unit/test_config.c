@@ -215,6 +215,11 @@ END_TEST
 
 START_TEST(users_are_there)
 {
+    expect_fault("user = \"daemon\"; worker = { user = \"root\"; };",
+                 ":1: worker.user: root is no user for models");
+    expect_fault(
+        "user = \"nobody\"; worker = { user = \"sync\"; };",
+        ":1: worker.user: sync has the same group as nobody (user): expected one with a group of its own");
     expect_fault("user = \"no-such-user\";", ":1: user: there is no user \"no-such-user\" on this host");
     expect_fault("\nworker = { user = \"nobdy\"; };",
                  ":2: worker.user: there is no user \"nobdy\" on this host");
