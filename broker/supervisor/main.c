@@ -151,7 +151,7 @@ static bool take_heritage(const struct config *config, struct runtime *runtime, 
 {
     char *fixed = plan_fixed(config);
     if (strcmp(ledger->fixed, fixed) != 0)
-        ledger_end(ledger, "its sockets or directories are not those of the configuration",
+        ledger_end(ledger, "its sockets, directories or users are not those of the configuration",
                    config->supervisor_stop_timeout_ms);
     free(fixed);
     int fd = ledger_listen_fd(ledger, config->frontend_socket);
