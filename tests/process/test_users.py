@@ -45,6 +45,17 @@ def of_user(name, capabilities=()):
             "CapAmb": 0, "CapBnd": 0, "NoNewPrivs": 1}
 
 
+def descriptors(pid):
+    """What the process has open, as /proc names it: "pipe:[123]"."""
+    found = []
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            found.append(os.readlink(entry))
+        except FileNotFoundError:  # closed since
+            pass
+    return found
+
+
 def as_user(name, code):
     """Runs Python code as that user, by nothing but what its user may; returns what it prints."""
     entry = pwd.getpwnam(name)
@@ -142,10 +153,7 @@ class Users(unittest.TestCase):
         self.predicts(stack)
         self.expect_users(stack)
         for name, pid in before.items():
-            heard = os.stat(f"/proc/{pid}/fd/2").st_ino
-            readers = [entry for entry in pathlib.Path(f"/proc/{stack.supervisor.pid}/fd").iterdir()
-                       if stat.S_ISFIFO(entry.stat().st_mode) and entry.stat().st_ino == heard]
-            self.assertEqual(len(readers), 1, name)
+            self.assertEqual(descriptors(stack.supervisor.pid).count(os.readlink(f"/proc/{pid}/fd/2")), 1, name)
         self.assertNotIn("its listening socket cannot be had", stack.log.read_text())
 
     def hung(self, stack):
