@@ -1,5 +1,6 @@
 /* outrigger-broker: routes requests to the workers' queues and their answers back.
  * SPDX-License-Identifier: MIT */
+#include "account.h"
 #include "admin.h"
 #include "clock.h"
 #include "curve.h"
@@ -9,6 +10,7 @@
 #include "process.h"
 #include "sandbox_program.h"
 #include "stats.h"
+#include "unix_socket.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -92,11 +94,21 @@ static int take_lock(const struct config *config)
     return lock;
 }
 
+/* They may be another user. */
+static void open_to_workers(const struct config *config)
+{
+    const char *endpoint = config->broker_workers;
+    if (*config->worker_user != '\0' && strncmp(endpoint, "ipc:///", 7) == 0 &&
+        unix_open_to_group(endpoint + 6) == -1)
+        log_error("%s: %s; workers cannot come in", endpoint, strerror(errno));
+}
+
 int main(int argc, char **argv)
 {
     struct options options =
         options_parse(argc, argv, "broker", "routes requests to workers, and their answers back");
     struct config *config = options_config(&options);
+    account_settle(config, false);
     check_keys(config);
     int lock = take_lock(config);
     /* libzmq aborts when accept meets the limit at an ipc endpoint */
@@ -116,6 +128,7 @@ int main(int argc, char **argv)
             log_error("%s: %s", endpoint, zmq_strerror(errno));
         return 1;
     }
+    open_to_workers(config);
     char path[256];
     snprintf(path, sizeof path, "%s/broker.sock", config->runtime_directory);
     struct control *control = control_listen(program.loop, path, admin_command, program.broker);

@@ -1,5 +1,4 @@
 /* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
-/* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
  * askers.c (who they are), sharing.c (requests that need no computation of their own), repeating.c (those
  * that were sent before), serving.c (the workers' side), admitting.c (which worker is believed), shadow.c
  * (copies for another version), resting.c. Nobody else includes this, but the inspector of

@@ -313,6 +313,23 @@ static struct cgroup_powers find_powers(const char *own)
     return none;
 }
 
+void cgroup_give(const char *own, uid_t uid, gid_t gid)
+{
+    static const char *const parts[] = {"", "/cgroup.procs", "/cgroup.subtree_control", "/cgroup.threads"};
+    struct cgroup_powers powers = cgroup_powers(own);
+    char path[2 * CGROUP_PATH_BYTES + sizeof ours];
+    if (is_root(own) || (!powers.memory && !powers.cpu))
+        return;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        snprintf(path, sizeof path, "%s%s", own, parts[i]);
+        (void)!chown(path, uid, gid); /* whoever cannot divide it says so when that is wanted */
+        snprintf(path, sizeof path, "%s/%s%s", own, ours, parts[i]);
+        (void)!chown(path, uid, gid);
+    }
+    snprintf(path, sizeof path, "%s/%s/cpu.weight", own, ours);
+    (void)!chown(path, uid, gid);
+}
+
 struct cgroup *cgroup_new(const char *own, const char *owner)
 {
     struct cgroup *cgroup = object_alloc(sizeof *cgroup);

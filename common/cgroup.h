@@ -30,6 +30,9 @@ void cgroup_locate(const char *groups, const char *mounts, char path[CGROUP_PATH
  * what it started. */
 struct cgroup_powers cgroup_powers(const char *own);
 
+/* Gives a folder that we may divide to that user, who is going to; not the root of all groups. */
+void cgroup_give(const char *own, uid_t uid, gid_t gid);
+
 /* Groups below our own, one for each process that is held. */
 struct cgroup;
 /* Makes ready to hold processes: those of the folder itself move to a group below it, as the kernel wants it

@@ -4,6 +4,7 @@
  * when it gets NULL. SPDX-License-Identifier: MIT */
 #include "config.h"
 
+#include "account.h"
 #include "address.h"
 #include "api_key.h"
 #include "log.h"
@@ -165,6 +166,45 @@ static bool is_address_and_port(const char *text)
     return inet_pton(AF_INET6, address + 1, &parsed) == 1;
 }
 
+static void check_user(struct parameter_reader *reader, char *const *member)
+{
+    struct account *account = **member == '\0' ? NULL : account_find(*member);
+    if (**member != '\0' && account == NULL)
+        parameter_complain(reader, member, "there is no user \"%.80s\" on this host", *member);
+    account_free(account);
+}
+
+/* What the workers' user is for. */
+static void check_apart(struct parameter_reader *reader, const struct config *config)
+{
+    struct account *service = *config->user == '\0' ? NULL : account_find(config->user);
+    struct account *workers = *config->worker_user == '\0' ? NULL : account_find(config->worker_user);
+    bool both = service != NULL && workers != NULL && service->uid != workers->uid;
+    if (both && workers->uid == 0)
+        parameter_complain(reader, &config->worker_user, "root is no user for models");
+    else if (both && service->gid == workers->gid)
+        parameter_complain(reader, &config->worker_user,
+                           "%s has the same group as %s (user): expected one with a group of its own",
+                           workers->name, service->name);
+    account_free(service);
+    account_free(workers);
+}
+
+/* The broker's socket is given to the workers' user by the folder that it lies in. */
+static void check_users(struct parameter_reader *reader, const struct config *config)
+{
+    const char *workers = config->broker_workers, *runtime = config->runtime_directory;
+    size_t length = strlen(runtime);
+    check_user(reader, &config->user);
+    check_user(reader, &config->worker_user);
+    check_apart(reader, config);
+    if (*config->worker_user != '\0' && strncmp(workers, "ipc:///", 7) == 0 &&
+        (strncmp(workers + 6, runtime, length) != 0 || workers[6 + length] != '/' ||
+         strchr(workers + 6 + length + 1, '/') != NULL))
+        parameter_complain(reader, &config->broker_workers,
+                           "expected a path in runtime_directory, where worker.user can reach it");
+}
+
 static void check_words(struct parameter_reader *reader, const struct config *config)
 {
     char reason[256];
@@ -258,6 +298,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_tcp(reader, config, &config->broker_workers_tcp);
     check_tcp(reader, config, &config->broker_askers_tcp);
     check_words(reader, config);
+    check_users(reader, config);
     check_auth(reader, config);
     check_redis(reader, config);
     check_audit(reader, config);

@@ -20,8 +20,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uthash.h>
 
@@ -179,12 +181,25 @@ static void reserve_slots(struct metrics *metrics)
     metrics->slot_count = METRIC_COUNT;
 }
 
+/* In a folder of another user, where we make a page as guests, he is to read it: the collector is. Who else
+ * may come in there is his to say. */
+static bool is_of_another(const char *path)
+{
+    char *copy = object_strdup(path);
+    struct stat folder;
+    bool other = stat(dirname(copy), &folder) == 0 && folder.st_uid != geteuid();
+    free(copy);
+    return other;
+}
+
 /* Makes and maps the file; the page or MAP_FAILED. */
 static struct page *map_file(struct metrics *metrics, const char *path)
 {
     unlink(path); /* of a predecessor with the same pid; a reader may still look at it */
     metrics->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (metrics->fd == -1)
+        return MAP_FAILED;
+    if (is_of_another(path) && fchmod(metrics->fd, 0644) == -1)
         return MAP_FAILED;
     if (ftruncate(metrics->fd, sizeof(struct page)) == -1)
         return MAP_FAILED;

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "process.h"
 
+#include "account.h"
 #include "clock.h"
 
 #include <dirent.h>
@@ -199,6 +200,19 @@ uint64_t process_start_time(pid_t pid)
     return stat.start;
 }
 
+bool process_user(pid_t pid, uid_t *uid)
+{
+    char text[4096];
+    unsigned effective;
+    if (!read_proc(pid, "status", text, sizeof(text)))
+        return false;
+    const char *line = strstr(text, "\nUid:");
+    if (line == NULL || sscanf(line, "\nUid: %*u %u", &effective) != 1)
+        return false;
+    *uid = effective;
+    return true;
+}
+
 int64_t process_age(pid_t pid)
 {
     uint64_t start = process_start_time(pid);
@@ -321,6 +335,8 @@ static void become(const struct launch *launch)
     sched_setscheduler(0, spawn->background ? SCHED_IDLE : SCHED_BATCH, &(struct sched_param){0});
     if (spawn->hidden != NULL && environ != NULL)
         hide(spawn->hidden);
+    if (spawn->account != NULL && account_assume(spawn->account) == -1)
+        return;
     execv(spawn->program, (char *const *)spawn->arguments);
 }
 

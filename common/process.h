@@ -8,6 +8,8 @@
 
 #include <sys/types.h>
 
+struct account;
+
 /* Says "ready\n" on the descriptor (if it is not -1) and closes it. */
 void process_ready(int ready_fd);
 /* Raises the soft limit of open files to at least `wanted` (up to the hard limit); returns what it is then.
@@ -23,6 +25,8 @@ int process_make_directory(const char *path, mode_t mode);
 /* The start time of a process in clock ticks since boot (/proc/PID/stat field 22): with the pid it names one
  * process for ever. 0 when there is none, or only a zombie. */
 uint64_t process_start_time(pid_t pid);
+/* The user that it runs as; false when there is none. */
+bool process_user(pid_t pid, uid_t *uid);
 /* How long it has run, in nanoseconds, to the hundredth of a second; 0 when there is none. */
 int64_t process_age(pid_t pid);
 /* Resident bytes and CPU microseconds (user + system) of a process; false when there is none. */
@@ -35,16 +39,17 @@ bool process_come_forward(pid_t pid);
 
 /* A program to start. Everything that the child has is listed here; all other descriptors are closed. */
 struct spawn {
-    const char *program;          /* path */
-    const char *const *arguments; /* argv, NULL-terminated */
-    int listen_fd;                /* becomes descriptor 0 (FastCGI's habit), or -1: /dev/null */
-    int ready_fd;                 /* becomes descriptor 3, or -1 */
-    int token_fd;                 /* becomes descriptor 4, or -1 */
-    int error_fd;                 /* becomes descriptors 1 and 2, or -1: inherited */
-    const char *cores;            /* "0,2-3": the cores it may run on; NULL or "": all */
-    bool background;              /* it computes only when nobody else wants the core */
-    int64_t memory_bytes;         /* RLIMIT_DATA; 0: as ours */
-    char *const *hidden;          /* variables of our environment that it does not get; NULL: it gets all */
+    const char *program;           /* path */
+    const char *const *arguments;  /* argv, NULL-terminated */
+    int listen_fd;                 /* becomes descriptor 0 (FastCGI's habit), or -1: /dev/null */
+    int ready_fd;                  /* becomes descriptor 3, or -1 */
+    int token_fd;                  /* becomes descriptor 4, or -1 */
+    int error_fd;                  /* becomes descriptors 1 and 2, or -1: inherited */
+    const char *cores;             /* "0,2-3": the cores it may run on; NULL or "": all */
+    bool background;               /* it computes only when nobody else wants the core */
+    int64_t memory_bytes;          /* RLIMIT_DATA; 0: as ours */
+    char *const *hidden;           /* variables of our environment that it does not get; NULL: it gets all */
+    const struct account *account; /* the user that it becomes (account.h); NULL: ours */
     /* Called with its pid before the program runs: who must not forget it writes the number down now. When we
      * die before this returns the program never runs. NULL: nobody. */
     void (*born)(void *self, pid_t pid);

@@ -1,9 +1,11 @@
 /* safety: who can change the configuration or a model runs code as us, so files that everybody can change are
  * refused. Running as root is told and not refused: it is what containers and test machines do, and a
- * supervisor that runs as root has no other user to become unless it is told one. SPDX-License-Identifier:
- * MIT */
+ * supervisor that runs as root has no other user to become unless `user` tells it one.
+ * SPDX-License-Identifier: MIT */
 #include "safety.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -37,8 +39,8 @@ static void warn_of_settings(const struct config *config, uid_t uid, struct conf
 {
     if (uid == 0 && config->run_as_root == 0)
         config_complain(warnings,
-                        "this runs as root: start it as a user of its own (User= of systemd), or say "
-                        "run_as_root = true when that is meant");
+                        "this runs as root: name the user that it shall become (user = \"outrigger\"; with "
+                        "worker.user another one for models), or say run_as_root = true when that is meant");
     if (config->core_dumps != 0)
         config_complain(warnings, "core_dumps: a core file holds requests, keys and models");
     if ((strtol(config->frontend_socket_mode, NULL, 8) & 07) != 0)
@@ -69,6 +71,71 @@ void safety_check(const struct config *config, uid_t uid, struct config_errors *
     refuse_open(config->state_directory, "the folder of what must last", errors);
     warn_of_owner(config->file, uid, warnings);
     warn_of_settings(config, uid, warnings);
+}
+
+static void check_reader(const struct account *account, const char *path, struct config_errors *errors)
+{
+    int error = *path == '\0' ? 0 : account_try(account, path);
+    if (error != 0 && error != ENOENT) /* what is not there is complained of elsewhere, or need not be */
+        config_complain(
+            errors,
+            "%s: the user %s, as whom it is read, cannot read it (%s): give it, or the way to it, to "
+            "that user or its group",
+            path, account->name, strerror(error));
+}
+
+static void check_program(const struct account *account, const struct config *config, const char *name,
+                          struct config_errors *errors)
+{
+    char *path;
+    ENSURE(asprintf(&path, "%s/outrigger-%s", config->binary_directory, name) >= 0);
+    check_reader(account, path, errors);
+    free(path);
+}
+
+/* The file that the reference of a secret leads to (secret.h), if it does. */
+static void check_secret(const struct account *account, const char *reference, struct config_errors *errors)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    char *path = NULL;
+    if (strncmp(reference, "env:", 4) == 0)
+        return;
+    if (strncmp(reference, "credential:", 11) == 0 && folder != NULL)
+        ENSURE(asprintf(&path, "%s/%s", folder, reference + 11) >= 0);
+    check_reader(account, path != NULL ? path : reference + (strncmp(reference, "file:", 5) == 0 ? 5 : 0),
+                 errors);
+    free(path);
+}
+
+static void check_secrets(const struct account *account, const struct config *config,
+                          struct config_errors *errors)
+{
+    const char *const references[] = {config->auth_required != 0 ? config->auth_keys_file : "",
+                                      config->broker_curve_secret_file,
+                                      config->broker_curve_allow,
+                                      config->limit_redis_password,
+                                      config->token_jwks_file,
+                                      config->token_hs256_secret,
+                                      config->token_introspection_secret,
+                                      config->token_ca_file};
+    for (size_t i = 0; i < COUNT_OF(references); i++)
+        check_secret(account, references[i], errors);
+}
+
+void safety_check_readers(const struct config *config, const struct account *service,
+                          const struct account *workers, struct config_errors *errors)
+{
+    if (service != NULL) {
+        check_program(service, config, "broker", errors);
+        check_reader(service, config->file, errors);
+        check_reader(service, config->models_directory, errors);
+        check_secrets(service, config, errors);
+    }
+    if (workers != NULL) {
+        check_program(workers, config, "worker", errors);
+        check_reader(workers, config->file, errors);
+        check_reader(workers, config->models_directory, errors);
+    }
 }
 
 void safety_limit_core(const struct config *config)

@@ -25,6 +25,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 enum sandbox_role {
     SANDBOX_WORKER,
@@ -39,6 +40,13 @@ enum sandbox_role {
 
 enum { SANDBOX_PATHS_MAX = 64, SANDBOX_PEERS_MAX = 8 };
 
+/* A user, with so many groups beside its own. */
+struct sandbox_user {
+    uid_t uid;
+    gid_t gid;
+    size_t groups;
+};
+
 /* What one process may do beside what every one of its role may (sandbox_policy.c). The texts must live until
  * sandbox_enter returns. */
 struct sandbox {
@@ -52,6 +60,8 @@ struct sandbox {
     bool listens;          /* binds sockets after sandbox_enter, too */
     bool lists_interfaces; /* as ZeroMQ does when it binds to TCP */
     bool network_out;      /* connects to any host by TCP, and resolves names */
+    const struct sandbox_user *becomes; /* the supervisor: its children become that user, and nobody another
+                                           one; NULL: what the kernel allows */
 };
 
 /* Adds to a list; NULL, "" and what is there already are passed over, what has no room ends the process. */

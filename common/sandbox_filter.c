@@ -31,6 +31,7 @@ struct filter {
     scmp_filter_ctx context;
     unsigned groups;
     bool lists_interfaces;
+    const struct sandbox_user *becomes;
     bool watched; /* mode "log": nobody is stopped */
     int error;    /* the first */
 };
@@ -226,11 +227,37 @@ static void allow_groups(struct filter *filter)
     }
 }
 
+static void refuse_unless(struct filter *filter, const char *name, unsigned argument, uint64_t value)
+{
+    struct scmp_arg_cmp other = SCMP_CMP(argument, SCMP_CMP_NE, value);
+    rule(filter, SCMP_ACT_ERRNO(EPERM), name, 1, &other);
+}
+
+/* Which groups are meant cannot be seen from here, only how many: a user who has none but its own is exactly
+ * that user. An error and no trap, since who becomes a user tries whether there is a way back. */
+static void pin_user(struct filter *filter, const struct sandbox_user *user)
+{
+    static const char *const others[] = {"setuid", "setreuid", "setfsuid", "setgid", "setregid", "setfsgid"};
+    for (size_t i = 0; i < COUNT_OF(others); i++)
+        rule(filter, SCMP_ACT_ERRNO(EPERM), others[i], 0, NULL);
+    for (unsigned argument = 0; argument < 3; argument++) {
+        refuse_unless(filter, "setresuid", argument, user->uid);
+        refuse_unless(filter, "setresgid", argument, user->gid);
+    }
+    refuse_unless(filter, "setgroups", 0, user->groups);
+    /* In a namespace of its own it could have the others all the same; clone3's flags cannot be seen. */
+    struct scmp_arg_cmp fresh = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER);
+    rule(filter, SCMP_ACT_ERRNO(EPERM), "clone", 1, &fresh);
+    rule(filter, SCMP_ACT_ERRNO(ENOSYS), "clone3", 0, NULL);
+}
+
 static void add_rules(struct filter *filter, const struct sealed *sealed, uint32_t refuse)
 {
     if ((filter->groups & CALLS_ANYTHING) != 0) {
         for (const char *const *name = sandbox_forbidden_calls(); *name != NULL; name++)
             rule(filter, refuse, *name, 0, NULL);
+        if (filter->becomes != NULL && !filter->watched)
+            pin_user(filter, filter->becomes);
         return;
     }
     allow_groups(filter);
@@ -260,6 +287,7 @@ bool filter_load(const struct sandbox *sandbox, const struct sealed *sealed, int
 {
     struct filter filter = {.groups = groups_of(sandbox),
                             .lists_interfaces = sandbox->lists_interfaces,
+                            .becomes = sandbox->becomes,
                             .watched = strcmp(sandbox->mode, "log") == 0};
     bool anything = (filter.groups & CALLS_ANYTHING) != 0;
     /* A filter that tells a descriptor can be had once in a line of processes: children's must be theirs. */

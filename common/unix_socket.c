@@ -57,8 +57,9 @@ int unix_listen(const char *path, mode_t mode, gid_t group, int backlog)
     unlink(temporary);
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == -1)
         return close_failed(fd);
-    /* The group first: chmod after it, since chown may take mode bits away. */
-    if ((group == (gid_t)-1 || chown(temporary, (uid_t)-1, group) == 0) && chmod(temporary, mode) == 0 &&
+    /* The group first: chmod after it, since chown may take mode bits away. Not of what a link leads to: who
+     * gives files away may do so with a right of root, in a folder that others can write. */
+    if ((group == (gid_t)-1 || lchown(temporary, (uid_t)-1, group) == 0) && chmod(temporary, mode) == 0 &&
         listen(fd, backlog) == 0 && rename(temporary, path) == 0)
         return fd;
     close_failed(fd);
@@ -66,6 +67,11 @@ int unix_listen(const char *path, mode_t mode, gid_t group, int backlog)
     unlink(temporary);
     errno = error;
     return -1;
+}
+
+int unix_open_to_group(const char *path)
+{
+    return chmod(path, 0660);
 }
 
 bool unix_listens_at(int fd, const char *path)

@@ -10,6 +10,9 @@
  * descriptor (close-on-exec, nonblocking), -1 with errno. The caller unlinks the path in the end. */
 int unix_listen(const char *path, mode_t mode, gid_t group, int backlog);
 
+/* Opens a socket that was made at `path` to the group that its folder gave it. 0, or -1 with errno. */
+int unix_open_to_group(const char *path);
+
 /* True when the descriptor is a socket that unix_listen made for this path, it listens still, and a socket
  * lies at the path. */
 bool unix_listens_at(int fd, const char *path);

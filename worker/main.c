@@ -6,6 +6,7 @@
  * it looks at the model file it gives up all rights that serving does not need (confinement.h), and then
  * asks who has signed it, where that is demanded (provenance.h).
  * SPDX-License-Identifier: MIT */
+#include "account.h"
 #include "clock.h"
 #include "confinement.h"
 #include "curve.h"
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum { EXIT_DO_NOT_RESTART = 125 }; /* to the supervisor: it would end the same way again */
@@ -150,9 +152,9 @@ static struct model_config *find_by_folder(const char *folder, struct config_err
 /* What one file is and takes: `outrigger check` reads it, and tells in the arguments what its configuration
  * says of the sandbox and of signatures, so that the model is tried as it will serve. By hand the sandbox is
  * on:
- *     --describe FILE [FOLDER [MODE WORKER_READ MODELS_DIRECTORY SIGNING_KEYS]]
+ *     --describe FILE [FOLDER [MODE WORKER_READ MODELS_DIRECTORY SIGNING_KEYS USER]]
  * Where the file belongs to a model of a repository, FOLDER is the model's; without, its own folder may be
- * any, and is not read. */
+ * any, and is not read. USER, if it is not "", is whom root becomes before it looks at anything. */
 enum {
     DESCRIBE_FILE = 2,
     DESCRIBE_FOLDER,
@@ -160,6 +162,7 @@ enum {
     DESCRIBE_ALSO,
     DESCRIBE_MODELS,
     DESCRIBE_KEYS,
+    DESCRIBE_USER,
     DESCRIBE_END
 };
 
@@ -188,6 +191,17 @@ static int describe_python(const struct provenance *provenance)
     return trusted ? 0 : EXIT_DO_NOT_RESTART;
 }
 
+/* Ends the process with one line when that cannot be. */
+static void become(const char *user)
+{
+    struct account *account = *user == '\0' || geteuid() != 0 ? NULL : account_find(user);
+    if (account != NULL && account_assume(account) == -1) {
+        fprintf(stderr, "cannot become the user %s: %s\n", user, strerror(errno));
+        exit(1);
+    }
+    account_free(account);
+}
+
 static int describe(int count, char **arguments)
 {
     const char *path = arguments[DESCRIBE_FILE], *folder = arguments[DESCRIBE_FOLDER]; /* NULL ends them */
@@ -196,6 +210,7 @@ static int describe(int count, char **arguments)
         confinement.mode = arguments[DESCRIBE_MODE];
         confinement.also = arguments[DESCRIBE_ALSO];
         confinement.models_directory = arguments[DESCRIBE_MODELS];
+        become(arguments[DESCRIBE_USER]);
     }
     char error[TRIAL_ERROR_MAX];
     struct config_errors errors = {0};
@@ -340,6 +355,7 @@ int main(int argc, char **argv)
     struct options options = options_parse(
         argc, argv, "worker", "Serves one version of one model: computes what the broker sends.");
     struct config *config = options_config(&options);
+    account_settle(config, true);
 
     /* First of all, since engines start threads, and those must not get our signals. */
     struct worker worker = {.loop = loop_new()};

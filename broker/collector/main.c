@@ -8,6 +8,7 @@
  *
  * One loop, and a thread that compares. Nobody waits for this process: it may be stopped, killed and started
  * again at any time, and the totals are right again one interval later. SPDX-License-Identifier: MIT */
+#include "account.h"
 #include "accuracy.h"
 #include "agreement.h"
 #include "clock.h"
@@ -25,6 +26,7 @@
 #include "scrape.h"
 #include "stats.h"
 #include "truth.h"
+#include "unix_socket.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -293,6 +295,15 @@ static void release(struct collector *collector)
     loop_free(collector->loop);
 }
 
+/* They publish to us, and may be another user. */
+static void open_to_workers(const struct config *config)
+{
+    char *path = path_in(config, "stats.ipc");
+    if (*config->worker_user != '\0' && unix_open_to_group(path) == -1)
+        log_warning("%s: %s; workers cannot publish what they count", path, strerror(errno));
+    free(path);
+}
+
 static int serve(struct collector *collector, void *zmq_context, int ready_fd)
 {
     const struct exchange_owner owner = {collector, take, count_refused, text};
@@ -300,6 +311,7 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
         exchange_new(zmq_context, collector->loop, collector->config->runtime_directory, &owner);
     if (collector->exchange == NULL)
         return 1;
+    open_to_workers(collector->config);
     collector->comparing = comparing_new(exchange_observations(collector->exchange));
     if (collector->comparing == NULL)
         log_error("answers of shadow versions are not compared: %s", strerror(errno));
@@ -332,6 +344,7 @@ int main(int argc, char **argv)
     struct options options =
         options_parse(argc, argv, "collector", "Adds up the counters of all processes of Outrigger.");
     struct config *config = options_config(&options);
+    account_settle(config, false);
     char *lock_path = path_in(config, "collector.lock");
     int lock = take_lock(config, lock_path);
     int result = 1;

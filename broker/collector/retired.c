@@ -175,7 +175,8 @@ static int replace_file(const char *path, const uint8_t *bytes, size_t length)
 {
     char *fresh;
     ENSURE(asprintf(&fresh, "%s.new", path) != -1);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    unlink(fresh); /* of one that was killed, or of a worker, who may make files here, too */
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
     bool good = fd != -1 && write_whole(fd, bytes, length) && fsync(fd) == 0;
     int error = errno;
     if (fd != -1)

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "checked.h"
 
+#include "account.h"
 #include "api_key.h"
 #include "cgroup.h"
 #include "curve.h"
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <grp.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -85,6 +87,35 @@ static void check_one_model(const struct config *config, const struct deployment
         entry->description = inspect(config, entry->model, file, errors);
     }
     free(file);
+}
+
+/* The caller frees. */
+static char *user_name(const struct account *account)
+{
+    const struct passwd *entry = getpwuid(account == NULL ? geteuid() : account->uid);
+    char *name;
+    ENSURE(asprintf(&name, "%u", (unsigned)(account == NULL ? geteuid() : account->uid)) >= 0);
+    if (entry != NULL) {
+        free(name);
+        name = object_strdup(entry->pw_name);
+    }
+    return name;
+}
+
+/* Who starts it is thought to be who asks here; but it may be root, and then what its users may read is not
+ * to be known from here. */
+static void check_users(struct check *check)
+{
+    const struct config *config = check->config;
+    struct account *service = *config->user == '\0' ? NULL : account_find(config->user);
+    struct account *workers = *config->worker_user == '\0' ? NULL : account_find(config->worker_user);
+    check->user = user_name(service);
+    check->worker_user = user_name(workers == NULL ? service : workers);
+    safety_check(config, service == NULL ? geteuid() : service->uid, &check->errors, &check->warnings);
+    if (geteuid() == 0)
+        safety_check_readers(config, service, workers, &check->errors);
+    account_free(service);
+    account_free(workers);
 }
 
 /* ---- warnings ---- */
@@ -195,7 +226,7 @@ static void check_all(struct check *check)
     check->powers = sandbox_powers();
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
-    safety_check(config, geteuid(), errors, &check->warnings);
+    check_users(check);
     curve_check(config, errors);
     check_auth(check);
     check_tokens(check);
@@ -219,6 +250,8 @@ static void check_free(struct check *check)
     model_list_free(check->list);
     deployments_free(check->said);
     jwk_set_release(check->token_keys);
+    free(check->user);
+    free(check->worker_user);
 }
 
 static void print_text(const struct check *check)

@@ -11,7 +11,8 @@ struct list {
     yyjson_mut_val *entries;
 };
 
-static void add_process(void *self, const char *name, int64_t count, int64_t threads, const char *cores)
+static void add_process(void *self, const char *name, int64_t count, int64_t threads, const char *cores,
+                        const char *user)
 {
     struct list *list = self;
     yyjson_mut_val *entry = yyjson_mut_arr_add_obj(list->document, list->entries);
@@ -19,6 +20,7 @@ static void add_process(void *self, const char *name, int64_t count, int64_t thr
     yyjson_mut_obj_add_sint(list->document, entry, "count", count);
     yyjson_mut_obj_add_sint(list->document, entry, "threads", threads);
     yyjson_mut_obj_add_strcpy(list->document, entry, "cores", cores);
+    yyjson_mut_obj_add_strcpy(list->document, entry, "user", user);
 }
 
 static void add_socket(void *self, const char *address, const char *mode, const char *what)

@@ -33,13 +33,14 @@ int64_t check_timeout_ms(const struct check *check, const struct model_config *m
 
 void check_each_process(const struct check *check,
                         void (*take)(void *self, const char *name, int64_t count, int64_t threads,
-                                     const char *cores),
+                                     const char *cores, const char *user),
                         void *self)
 {
     const struct config *config = check->config;
     char cores[300], name[160];
-    take(self, "collector", 1, 1, "");
-    take(self, "broker", 1, 1, check->placement.light);
+    take(self, "supervisor", 1, 1, "", check->user);
+    take(self, "collector", 1, 1, "", check->user);
+    take(self, "broker", 1, 1, check->placement.light, check->user);
     snprintf(cores, sizeof cores, "%s%s%s", check->placement.light,
              *check->placement.heavy == '\0' ? "" : "; heavy ", check->placement.heavy);
     for (size_t i = 0; i < check->list->count; i++) {
@@ -47,10 +48,10 @@ void check_each_process(const struct check *check,
         snprintf(name, sizeof name, "worker %s", entry->model->name);
         if (entry->version != NULL)
             take(self, name, check_bounds(check, entry->model).begin, check_threads(check, entry->model),
-                 *entry->model->cores == '\0' ? cores : entry->model->cores);
+                 *entry->model->cores == '\0' ? cores : entry->model->cores, check->worker_user);
     }
     take(self, "frontend", config->frontend_processes, 1 + config->frontend_lane_threads,
-         check->placement.light);
+         check->placement.light, check->user);
 }
 
 void check_each_socket(const struct check *check,

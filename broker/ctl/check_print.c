@@ -21,18 +21,20 @@ static void bytes_cell(struct table *table, int64_t bytes)
 
 /* ---- processes ---- */
 
-static void add_process(void *self, const char *name, int64_t count, int64_t threads, const char *cores)
+static void add_process(void *self, const char *name, int64_t count, int64_t threads, const char *cores,
+                        const char *user)
 {
     struct table *table = self;
     table_cell(table, TONE_PLAIN, "%s", name);
     table_cell(table, TONE_PLAIN, "%" PRId64, count);
     table_cell(table, TONE_PLAIN, "%" PRId64, threads);
     table_cell(table, TONE_PLAIN, "%s", *cores == '\0' ? "any" : cores);
+    table_cell(table, TONE_PLAIN, "%s", user);
 }
 
 static void print_processes(const struct check *check, FILE *out, bool coloured)
 {
-    static const char *const heads[] = {"PROCESS", ">COUNT", ">THREADS", "CORES"};
+    static const char *const heads[] = {"PROCESS", ">COUNT", ">THREADS", "CORES", "USER"};
     struct table *table = table_new(heads, COUNT_OF(heads));
     check_each_process(check, add_process, table);
     table_print(table, out, coloured);

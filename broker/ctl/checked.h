@@ -27,6 +27,8 @@ struct check {
     struct check_model *models;    /* list->count of them */
     int cores;                     /* that this process may run on */
     struct sandbox_powers powers;  /* of this kernel */
+    char *user;                    /* as whom all run but the workers */
+    char *worker_user;             /* as whom those run, likewise */
     struct jwk_set *token_keys;    /* of token.jwks_file; NULL: none */
     struct config_errors errors;   /* what would be refused */
     struct config_errors warnings; /* what works and surely is not meant */
@@ -45,7 +47,7 @@ int64_t check_timeout_ms(const struct check *check, const struct model_config *m
 /* Calls `take` for each process and socket of the plan, in the order of the tables. */
 void check_each_process(const struct check *check,
                         void (*take)(void *self, const char *name, int64_t count, int64_t threads,
-                                     const char *cores),
+                                     const char *cores, const char *user),
                         void *self);
 void check_each_socket(const struct check *check,
                        void (*take)(void *self, const char *address, const char *mode, const char *what),

@@ -124,6 +124,7 @@ yyjson_doc *inspect_model(const char *program, const struct config *config, cons
                                      config->sandbox_worker_read,
                                      config->models_directory,
                                      config->signing_keys,
+                                     *config->worker_user == '\0' ? config->user : config->worker_user,
                                      NULL};
     yyjson_doc *document = NULL;
     pid_t pid;

@@ -2,6 +2,7 @@
  *
  * It takes its listening socket as descriptor 0 (from the supervisor, spawn-fcgi) or 3 (systemd), so that a
  * restart refuses nobody: who holds the socket is not who serves it. SPDX-License-Identifier: MIT */
+#include "account.h"
 #include "audit_log.h"
 #include "clock.h"
 #include "connection.h"
@@ -225,6 +226,7 @@ int main(int argc, char **argv)
 {
     struct options options = options_parse(argc, argv, "frontend", "answers web servers over FastCGI");
     struct config *config = options_config(&options);
+    account_settle(config, false);
     int fetch_fd =
         fetch_hand_start(config, options.name); /* before there is anything that it shall not have */
     int listen_fd = listening_socket();

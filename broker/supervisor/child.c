@@ -169,6 +169,7 @@ static bool spawn(struct child *child, const struct child_command *command, int 
                             .background = command->background,
                             .memory_bytes = own_limit(command),
                             .hidden = command->hidden,
+                            .account = command->account,
                             .born = was_born,
                             .self = child};
     child->starting = command;
@@ -226,26 +227,35 @@ static int reopen_pipe(pid_t pid, int fd, struct stat *status)
     return -1;
 }
 
+void orphan_reach(struct orphan *orphan)
+{
+    struct stat status;
+    orphan->reached = true;
+    orphan->error_fd = reopen_pipe(orphan->pid, STDERR_FILENO, &status);
+    orphan->ready_fd = orphan->ready_pipe == 0 ? -1 : reopen_pipe(orphan->pid, READY_FD, &status);
+    if (orphan->ready_fd == -1 || status.st_ino == orphan->ready_pipe)
+        return;
+    close(orphan->ready_fd); /* that one is closed; the number means something else now */
+    orphan->ready_fd = -1;
+}
+
 bool child_adopt(struct child *child, const struct orphan *orphan)
 {
     CHECK_OBJECT(child, CHILD_MAGIC);
     ENSURE(child->pid == 0);
-    struct stat status;
+    struct orphan reached = *orphan;
+    if (!reached.reached)
+        orphan_reach(&reached);
     child->adopted = true;
     child->kills_before = 0;
-    child->pid = orphan->pid;
-    child->token = orphan->token;
-    child->pidfd = orphan->pidfd;
-    last_words_adopt(child->words, reopen_pipe(orphan->pid, STDERR_FILENO, &status));
+    child->pid = reached.pid;
+    child->token = reached.token;
+    child->pidfd = reached.pidfd;
+    last_words_adopt(child->words, reached.error_fd);
     ENSURE(loop_add(child->loop, child->pidfd, EPOLLIN, process_ended, child) == 0);
-    int ready = orphan->ready_pipe == 0 ? -1 : reopen_pipe(orphan->pid, READY_FD, &status);
-    if (ready == -1)
+    if (reached.ready_fd == -1)
         return false;
-    if (status.st_ino != orphan->ready_pipe) { /* that one is closed; the number means something else now */
-        close(ready);
-        return false;
-    }
-    child->ready_fd = ready;
+    child->ready_fd = reached.ready_fd;
     ENSURE(loop_add(child->loop, child->ready_fd, EPOLLIN, ready_readable, child) == 0);
     return true;
 }

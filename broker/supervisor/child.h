@@ -13,15 +13,16 @@
 struct child_command {
     const char *name; /* "worker.digits.2.1" */
     const char *path;
-    const char *const *arguments; /* argv, NULL-terminated */
-    int listen_fd;                /* becomes the process's descriptor 0; -1: /dev/null */
-    const char *cores;            /* "0,2-3"; "": all */
-    bool background;              /* process.h */
-    const struct cgroup *cgroup;  /* where its limits are kept; NULL: by what the process itself keeps */
-    struct cgroup_limits limits;  /* idle: as `background` */
-    char *const *hidden;          /* process.h */
-    bool has_token;               /* it is handed one, on its descriptor 4 */
-    int drain_signal;             /* by which it is asked to take nothing new, finish what it has, and end */
+    const char *const *arguments;  /* argv, NULL-terminated */
+    int listen_fd;                 /* becomes the process's descriptor 0; -1: /dev/null */
+    const char *cores;             /* "0,2-3"; "": all */
+    bool background;               /* process.h */
+    const struct cgroup *cgroup;   /* where its limits are kept; NULL: by what the process itself keeps */
+    struct cgroup_limits limits;   /* idle: as `background` */
+    char *const *hidden;           /* process.h */
+    bool has_token;                /* it is handed one, on its descriptor 4 */
+    const struct account *account; /* process.h */
+    int drain_signal;              /* by which it is asked to take nothing new, finish what it has, and end */
 };
 
 /* The status of a process that was adopted: its parent is another, and learns it. */
@@ -42,6 +43,9 @@ struct orphan {
     int pidfd;                 /* of exactly this process; owned by who gets the orphan */
     uint64_t ready_pipe;       /* as child_ready_pipe told it then; 0: it had said ready */
     struct worker_token token; /* as child_token told it */
+    bool reached;              /* the next two are set, and owned likewise: */
+    int error_fd;              /* our ends of its pipes; -1: it cannot be had */
+    int ready_fd;
 };
 
 struct child;
@@ -53,8 +57,11 @@ void child_free(struct child *child);
 
 /* Starts a process; there must be none. False with errno. */
 bool child_start(struct child *child, const struct child_command *command);
-/* Takes over a process that is not our child, and its pidfd; there must be none. Hears it as if it were: its
- * stderr, and its "ready" when that is still to come, which is then true. */
+/* Opens our ends of its pipes. child_adopt does it where nobody has; but only root can when the process is
+ * another user's. */
+void orphan_reach(struct orphan *orphan);
+/* Takes over a process that is not our child, and its descriptors; there must be none. Hears it as if it
+ * were: its stderr, and its "ready" when that is still to come, which is then true. */
 bool child_adopt(struct child *child, const struct orphan *orphan);
 /* Puts the process that there is where its limits are kept, as its start does it; nothing without one. */
 void child_hold(struct child *child, const struct child_command *command);

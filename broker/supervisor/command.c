@@ -50,10 +50,13 @@ bool role_find(const char *name, enum role *role)
 
 char *plan_fixed(const struct config *config)
 {
+    const char *user = config->user, *workers = config->worker_user;
     return format("runtime_directory=%s\nmodels_directory=%s\nbinary_directory=%s\nfrontend.socket=%s\n"
-                  "broker.askers=%s\nbroker.workers=%s\n",
+                  "broker.askers=%s\nbroker.workers=%s\n%s%s%s%s%s%s",
                   config->runtime_directory, config->models_directory, config->binary_directory,
-                  config->frontend_socket, config->broker_askers, config->broker_workers);
+                  config->frontend_socket, config->broker_askers, config->broker_workers,
+                  *user == '\0' ? "" : "user=", user, *user == '\0' ? "" : "\n",
+                  *workers == '\0' ? "" : "worker.user=", workers, *workers == '\0' ? "" : "\n");
 }
 
 /* ---- command lines ---- */
@@ -165,6 +168,7 @@ void command_complete(struct command *command, const struct plan_basis *basis)
     hidden_free(command->hidden);
     command->hidden = hidden_variables(basis->config, command->role);
     command->listen_fd = command->role == ROLE_FRONTEND ? basis->listen_fd : -1;
+    command->account = command->role == ROLE_WORKER ? basis->workers : NULL;
     /* Their SIGTERM means the end within two seconds, whatever is open. */
     command->drain_signal = edge ? SIGUSR1 : SIGTERM;
     /* A worker finds out how heavy its model is and pins itself; the collector may sleep anywhere. */

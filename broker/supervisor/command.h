@@ -2,6 +2,7 @@
 #ifndef OUTRIGGER_COMMAND_H
 #define OUTRIGGER_COMMAND_H
 
+#include "account.h"
 #include "cgroup.h"
 #include "config.h"
 #include "options.h"
@@ -20,7 +21,8 @@ struct plan_basis {
     const struct config *config;
     const struct options *options;
     struct placement placement;
-    int listen_fd; /* the FastCGI socket */
+    int listen_fd;                 /* the FastCGI socket */
+    const struct account *workers; /* the user that they become; NULL: ours */
 };
 
 /* One process's name, program and arguments. */
@@ -39,8 +41,9 @@ struct command {
     const char *cores;
     bool background; /* a worker of a version that is only a shadow: it gives way to all others */
     int listen_fd;
-    int drain_signal; /* child.h */
-    char **hidden;    /* variables with secrets that it does not get (hidden.h) */
+    const struct account *account; /* process.h */
+    int drain_signal;              /* child.h */
+    char **hidden;                 /* variables with secrets that it does not get (hidden.h) */
 };
 
 /* The parameters that cannot change as long as a process runs that was started with them: one line each,

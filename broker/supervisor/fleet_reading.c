@@ -56,6 +56,8 @@ static const char *changed_for_good(const struct config *old, const struct confi
         {"frontend.socket", old->frontend_socket, new->frontend_socket},
         {"broker.askers", old->broker_askers, new->broker_askers},
         {"broker.workers", old->broker_workers, new->broker_workers},
+        {"user", old->user, new->user},
+        {"worker.user", old->worker_user, new->worker_user},
     };
     for (size_t i = 0; i < COUNT_OF(fixed); i++)
         if (strcmp(fixed[i].old, fixed[i].new) != 0)

@@ -13,18 +13,17 @@
 #include <utlist.h>
 
 /* True when the file at `path` is not the program that the process runs. */
-static bool program_changed(pid_t pid, const char *path)
+static bool program_changed(const struct ledger_process *process, const char *path)
 {
-    char link[64];
-    struct stat running, file;
-    snprintf(link, sizeof(link), "/proc/%ld/exe", (long)pid);
-    return stat(link, &running) == 0 && stat(path, &file) == 0 &&
-           (running.st_dev != file.st_dev || running.st_ino != file.st_ino);
+    struct stat file;
+    return process->inode != 0 && stat(path, &file) == 0 &&
+           (process->device != file.st_dev || process->inode != file.st_ino);
 }
 
 /* Why the member is not what would be started now; NULL when it is. A worker of a version that is not wanted
  * is none of our business: the fleet moves models from version to version. */
-static const char *outdated(const struct member *member, const struct plan *plan, bool new_socket)
+static const char *outdated(const struct member *member, const struct ledger_process *process,
+                            const struct plan *plan, bool new_socket)
 {
     const struct command *command = member->command;
     const struct plan_version *version = NULL;
@@ -35,7 +34,7 @@ static const char *outdated(const struct member *member, const struct plan *plan
     }
     if (new_socket && command->role == ROLE_FRONTEND)
         return "it listens at a socket that is gone";
-    if (program_changed(service_pid(member->service), command->path))
+    if (program_changed(process, command->path))
         return "its program is another by now";
     struct command *now =
         command_new(&member->members->setup->basis, command->role, command->number, version);
@@ -59,7 +58,7 @@ static void take(struct ledger_process *process, struct members *members, const 
         member_drain(member);
         return;
     }
-    const char *why = outdated(member, plan, new_socket);
+    const char *why = outdated(member, process, plan, new_socket);
     if (why == NULL) {
         log_info("%s: adopted", title);
         return;

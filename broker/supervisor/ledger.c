@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <yyjson.h>
 
@@ -196,7 +197,33 @@ static struct text text_of_member(yyjson_val *value)
     return (struct text){yyjson_get_str(value), yyjson_get_len(value)};
 }
 
-static bool read_one(yyjson_val *entry, struct ledger_process *process)
+/* What we may know of the process of another user only as long as we have root's rights. */
+static void look_into(struct ledger_process *process)
+{
+    char link[64];
+    struct stat program;
+    orphan_reach(&process->orphan);
+    snprintf(link, sizeof(link), "/proc/%ld/exe", (long)process->orphan.pid);
+    if (stat(link, &program) == -1)
+        return;
+    process->device = program.st_dev;
+    process->inode = program.st_ino;
+}
+
+/* The file is its user's to write, and what stands in it is ended with root's rights: so nobody else's
+ * process is, whatever it says. */
+static bool is_ours(const struct ledger_process *process, const struct account *workers)
+{
+    uid_t uid;
+    if (!process_user(process->orphan.pid, &uid) || uid == geteuid() ||
+        (workers != NULL && uid == workers->uid))
+        return true; /* one that ended just now is nobody's */
+    log_warning("%s (%ld): runs as the user %u, and none of ours does: it is left alone",
+                process->command->name, (long)process->orphan.pid, (unsigned)uid);
+    return false;
+}
+
+static bool read_one(yyjson_val *entry, const struct account *workers, struct ledger_process *process)
 {
     uint64_t pid, start;
     *process = (struct ledger_process){.orphan.pidfd = -1};
@@ -211,10 +238,20 @@ static bool read_one(yyjson_val *entry, struct ledger_process *process)
     process->orphan.token = worker_token_read(text_of_member(yyjson_obj_get(entry, "token")));
     process->orphan.pid = (pid_t)pid;
     process->orphan.pidfd = still_there(pid, start);
+    if (process->orphan.pidfd == -1)
+        return true;
+    if (is_ours(process, workers)) {
+        look_into(process);
+        return true;
+    }
+    close(process->orphan.pidfd);
+    process->orphan.pidfd = -1;
+    process->ended = true; /* for us */
     return true;
 }
 
-static void read_processes(struct ledger *ledger, const char *path, yyjson_val *list)
+static void read_processes(struct ledger *ledger, const char *path, const struct account *workers,
+                           yyjson_val *list)
 {
     size_t index, count;
     yyjson_val *entry;
@@ -223,14 +260,14 @@ static void read_processes(struct ledger *ledger, const char *path, yyjson_val *
     ledger->processes = object_alloc(yyjson_arr_size(list) * sizeof(*ledger->processes));
     yyjson_arr_foreach(list, index, count, entry)
     {
-        if (read_one(entry, &ledger->processes[ledger->count]))
+        if (read_one(entry, workers, &ledger->processes[ledger->count]))
             ledger->count++;
         else
             log_warning("%s: entry %zu is none of a process", path, index + 1);
     }
 }
 
-struct ledger *ledger_read(const char *path)
+struct ledger *ledger_read(const char *path, const struct account *workers)
 {
     char boot[BOOT_ID_BYTES];
     yyjson_read_err error = {0};
@@ -245,9 +282,18 @@ struct ledger *ledger_read(const char *path)
     if (ledger->fixed == NULL)
         ledger->fixed = object_strdup("");
     if (ours)
-        read_processes(ledger, path, list);
+        read_processes(ledger, path, workers, list);
     yyjson_doc_free(document);
     return ledger;
+}
+
+static void close_pipes(struct orphan *orphan)
+{
+    if (orphan->reached && orphan->error_fd != -1)
+        close(orphan->error_fd);
+    if (orphan->reached && orphan->ready_fd != -1)
+        close(orphan->ready_fd);
+    orphan->reached = false;
 }
 
 void ledger_free(struct ledger *ledger)
@@ -255,6 +301,7 @@ void ledger_free(struct ledger *ledger)
     if (ledger == NULL)
         return;
     for (size_t i = 0; i < ledger->count; i++) {
+        close_pipes(&ledger->processes[i].orphan);
         if (ledger->processes[i].orphan.pidfd != -1)
             close(ledger->processes[i].orphan.pidfd);
         command_free(ledger->processes[i].command);
@@ -299,6 +346,7 @@ static size_t end_processes(struct ledger *ledger, bool frontends, const char *w
                     (long)process->orphan.pid, why);
         pidfds[count++] = process->orphan.pidfd;
         process->orphan.pidfd = -1;
+        close_pipes(&process->orphan);
         process->ended = true;
     }
     send_all(pidfds, count, SIGTERM);

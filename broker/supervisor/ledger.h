@@ -24,6 +24,8 @@ void ledger_write(const char *path, const char *fixed, const struct ledger_entry
 struct ledger_process {
     struct command *command; /* as it was started */
     struct orphan orphan;    /* pidfd -1: it is gone, or somebody took it (and then owns the command, too) */
+    dev_t device;            /* of the program that it runs; 0: not known */
+    ino_t inode;
     uint64_t restarts;
     bool retiring;
     bool ended; /* by ledger_end */
@@ -37,8 +39,9 @@ struct ledger {
 };
 
 /* Never NULL: what cannot be read, or is of another boot, is nothing. A number that is another process's by
- * now counts as gone. */
-struct ledger *ledger_read(const char *path);
+ * now counts as gone. Reaches into the others (orphan_reach), unless they run neither as our user nor as that
+ * of the workers (NULL: ours): those are left alone. */
+struct ledger *ledger_read(const char *path, const struct account *workers);
 void ledger_free(struct ledger *ledger);
 
 /* Ends those that still run and nobody took, frontends first so that they can still finish what they have;

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "audit.h"
 #include "clock.h"
+#include "descent.h"
 #include "footprint.h"
 #include "keys.h"
 #include "ledger.h"
@@ -148,7 +149,7 @@ static bool take_heritage(const struct config *config, struct runtime *runtime, 
 {
     char *fixed = plan_fixed(config);
     if (strcmp(ledger->fixed, fixed) != 0)
-        ledger_end(ledger, "its sockets or directories are not those of the configuration",
+        ledger_end(ledger, "its sockets, directories or users are not those of the configuration",
                    config->supervisor_stop_timeout_ms);
     free(fixed);
     int fd = ledger_listen_fd(ledger, config->frontend_socket);
@@ -157,10 +158,10 @@ static bool take_heritage(const struct config *config, struct runtime *runtime, 
 }
 
 /* The fleet's life, in a runtime directory that is ours alone. Returns the exit status. */
-static int supervise(const struct options *options, const struct config *config,
-                     const struct runtime *runtime, const struct placement *placement, struct ledger *ledger,
+static int supervise(const struct options *options, const struct plan_basis *basis, struct ledger *ledger,
                      bool new_socket)
 {
+    const struct config *config = basis->config;
     struct program program = {.options = options, .loop = loop_new()};
     char path[RUNTIME_PATH_BYTES];
     int status = 1;
@@ -174,7 +175,7 @@ static int supervise(const struct options *options, const struct config *config,
     program.audit = audit_new(config);
     struct fleet_setup setup = {.loop = program.loop,
                                 .metrics = metrics,
-                                .basis = {config, options, *placement, runtime_listen_fd(runtime)},
+                                .basis = *basis,
                                 .audit = program.audit,
                                 .inherited = ledger,
                                 .new_socket = new_socket,
@@ -210,27 +211,44 @@ static int supervise(const struct options *options, const struct config *config,
     return status;
 }
 
+static void enter_sandbox(const struct config *config, const char *name, const struct descent *descent)
+{
+    struct sandbox *sandbox = sandbox_program_new(config, SANDBOX_SUPERVISOR, name, NULL);
+    struct sandbox_user user;
+    const struct account *workers = descent->workers;
+    if (descent->service != NULL && workers != NULL) {
+        user = (struct sandbox_user){workers->uid, workers->gid, workers->group_count};
+        sandbox->becomes = &user;
+    }
+    sandbox_program_enter(sandbox);
+}
+
 int main(int argc, char **argv)
 {
     struct options options =
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
     struct config *config = options_config(&options);
-    struct placement placement;
-    bool safe = is_safe(config) && keys_check(config);
-    sandbox_program_enter(sandbox_program_new(config, SANDBOX_SUPERVISOR, options.name, NULL));
-    struct runtime *runtime = safe && prepare_environment(config, &placement) ? runtime_open(config) : NULL;
+    struct plan_basis basis = {.config = config, .options = &options};
+    struct descent descent;
+    bool good = descent_begin(&descent, config) && is_safe(config) && keys_check(config) &&
+                prepare_environment(config, &basis.placement) && descent_raise(&descent);
+    struct runtime *runtime = good ? runtime_open(config) : NULL;
     char path[RUNTIME_PATH_BYTES];
     bool new_socket;
     int status = 1;
     struct ledger *ledger =
-        runtime == NULL ? NULL : ledger_read(runtime_path(config, "processes.json", path));
-    if (runtime != NULL && !take_heritage(config, runtime, ledger, &new_socket)) {
+        runtime == NULL ? NULL : ledger_read(runtime_path(config, "processes.json", path), descent.workers);
+    if (runtime != NULL && !(take_heritage(config, runtime, ledger, &new_socket) && descent_end(&descent))) {
         runtime_abandon(runtime);
     } else if (runtime != NULL) {
-        status = supervise(&options, config, runtime, &placement, ledger, new_socket);
+        enter_sandbox(config, options.name, &descent);
+        basis.listen_fd = runtime_listen_fd(runtime);
+        basis.workers = descent.workers;
+        status = supervise(&options, &basis, ledger, new_socket);
         runtime_close(runtime);
     }
     ledger_free(ledger);
+    descent_free(&descent);
     config_free(config);
     options_free(&options);
     return status;

@@ -241,6 +241,7 @@ static struct member *add(struct members *members, struct command *command)
                                           .limits = command->limits,
                                           .hidden = command->hidden,
                                           .has_token = command->role == ROLE_WORKER,
+                                          .account = command->account,
                                           .drain_signal = command->drain_signal};
     member->view.limits.idle = command->background;
     member->service =
@@ -406,6 +407,7 @@ struct member *members_adopt(struct members *members, struct ledger_process *pro
     struct orphan orphan = process->orphan;
     process->command = NULL;
     process->orphan.pidfd = -1;
+    process->orphan.reached = false;
     snprintf(member->origin, sizeof(member->origin), "adopted");
     service_adopt(member->service, &orphan, process->restarts);
     service_hold(member->service); /* its group may be gone, or say what model.conf said then */

@@ -29,6 +29,7 @@
 #include "deploy.h"
 #include "inventory.h"
 #include "log.h"
+#include "process.h"
 #include "report_rollout.h"
 #include "turnover.h"
 
@@ -48,6 +49,9 @@ static void add_process(void *self, const struct command *command, const struct 
     yyjson_mut_obj_add_strcpy(reply, entry, "name", command->name);
     yyjson_mut_obj_add_str(reply, entry, "kind", role_name(command->role));
     yyjson_mut_obj_add_int(reply, entry, "pid", service_pid(service));
+    uid_t uid;
+    if (service_pid(service) != 0 && process_user(service_pid(service), &uid))
+        yyjson_mut_obj_add_uint(reply, entry, "uid", uid);
     yyjson_mut_obj_add_str(reply, entry, "state", service_state_name(service_state(service)));
     yyjson_mut_obj_add_uint(reply, entry, "restarts", service_restarts(service));
     yyjson_mut_obj_add_int(reply, entry, "uptime_ms", service_uptime_ms(service));

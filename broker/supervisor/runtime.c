@@ -76,10 +76,11 @@ static bool take_lock(struct runtime *runtime)
     return false;
 }
 
-/* (gid_t)-1 when none is configured. False after a complaint. */
+/* Ours when none is configured: not that which the folder gives, which is the workers' where they have a user
+ * of their own. False after a complaint. */
 static bool socket_group(const struct config *config, gid_t *group)
 {
-    *group = (gid_t)-1;
+    *group = getegid();
     if (*config->frontend_socket_group == '\0')
         return true;
     const struct group *entry = getgrnam(config->frontend_socket_group);
@@ -91,13 +92,18 @@ static bool socket_group(const struct config *config, gid_t *group)
     return true;
 }
 
-/* The web server's group must be able to search the directory that the socket lies in, when that is ours. */
+/* The web server's group must be able to search the directory that the socket lies in, when that is ours.
+ * Where workers have a user of their own everybody is. */
 static void open_directory_to(const struct config *config, gid_t group)
 {
+    struct stat status;
     size_t length = strlen(config->runtime_directory);
     bool inside = strncmp(config->frontend_socket, config->runtime_directory, length) == 0 &&
                   config->frontend_socket[length] == '/';
-    if (group != (gid_t)-1 && inside && chown(config->runtime_directory, (uid_t)-1, group) == -1)
+    if (*config->frontend_socket_group == '\0' || !inside ||
+        (stat(config->runtime_directory, &status) == 0 && (status.st_mode & S_IXOTH) != 0))
+        return;
+    if (lchown(config->runtime_directory, (uid_t)-1, group) == -1)
         log_warning("%s: cannot give it to the group %s (%s): the web server may not reach the socket",
                     config->runtime_directory, config->frontend_socket_group, strerror(errno));
 }

@@ -334,7 +334,7 @@ class Restart(unittest.TestCase):
             stack.settings["models_directory"] = stack.directory / "others"
             stack._start_supervisor()
             self.assertFalse([pid for pid in old if alive(pid)])
-            self.assertIn("its sockets or directories are not those of the configuration", stack.log.read_text())
+            self.assertIn("its sockets, directories or users are not those of the configuration", stack.log.read_text())
             self.assertIn("which could not be adopted", stack.process("broker")["origin"])
 
     def test_a_start_in_the_middle_is_adopted_too(self):

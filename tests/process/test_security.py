@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import serialization
 from expectations import held_out
 from load import JSON, at_once
 from stack import BIN, PATIENCE, ROOT, SANITIZED, Stack
+import test_users
 from test_tokens import AUDIENCE, EC, ISSUER, OTHER_RSA, RSA, Server, b64, claims, jwk, sign
 
 ROW = held_out("cancer-logistic").features[0]
@@ -759,6 +760,44 @@ class Processes(Lines):
             self.assertRegex(said, r"BIND_NOW|FLAGS_1\).*NOW")
             self.assertRegex(said, r"GNU_STACK .* RW +0x")
         self.row("how programs are built", f"readelf of {len(programs)} programs", "PIE, relro, now, no executable stack each")
+
+
+@unittest.skipUnless(test_users.IS_ROOT, "only root can become other users")
+class SeparateUsers(Lines):
+    """By nothing but the users: there is no sandbox."""
+    settings = test_users.USERS | {"sandbox.mode": "off", "auth.required": "true"}
+
+    def test_what_each_user_is(self):
+        told = {}
+        for process in self.stack.status()["processes"]:
+            user = test_users.WORKERS if process["kind"] == "worker" else test_users.USER
+            self.assertEqual(test_users.rights(process["pid"]), test_users.of_user(user), process)
+            told.setdefault(user, set()).add(process["kind"])
+        kept = (test_users.KILL, test_users.SETGID, test_users.SETUID)
+        self.assertEqual(test_users.rights(self.stack.supervisor.pid), test_users.of_user(test_users.USER, kept))
+        self.row("separate users", "Uid, Gid, Groups and Cap... of every process that root has started",
+                 "; ".join(f"{user}: {', '.join(sorted(kinds))}" for user, kinds in told.items()) + "; the supervisor, too; nobody is root")
+
+    def test_what_a_worker_meets(self):
+        user, workers, stack = test_users.USER, test_users.WORKERS, self.stack
+        self.assertEqual(stack.outrigger("key", "add", "one").returncode, 0)
+        state, runtime = stack.directory / "state", stack.runtime
+        page = next((runtime / "stats").glob("broker.*"))
+        closed = [state / "keys.json", *(state / "audit").iterdir(), state / "deployments.json", runtime / "processes.json", page,
+                  f"/proc/{stack.pids('broker')[0]}/environ"]
+        for path in closed:
+            self.assertEqual((test_users.opened(workers, path), test_users.opened(user, path)), ("PermissionError", "opened"), path)
+        sockets = sorted(path for path in runtime.iterdir() if stat.S_ISSOCK(path.stat().st_mode))
+        self.assertLess({"supervisor.sock", "broker.sock", "collector.sock", "frontend.sock", "askers.ipc"}, {path.name for path in sockets})
+        reached = {path.name for path in sockets if test_users.connected(workers, path) == "connected"}
+        self.assertEqual(reached, {"workers.ipc", "stats.ipc"})
+        self.assertEqual({test_users.connected("www-data", path) for path in sockets}, {"PermissionError"})
+        for attempt in (f"os.unlink({str(page)!r})", f"os.kill({stack.pids('frontend')[0]}, 9)", f"os.listdir({str(runtime)!r})",
+                        f"os.symlink('/etc', {str(runtime / 'new')!r})", f"os.rename({str(page)!r}, {str(page) + 'x'!r})"):
+            self.assertEqual(test_users.attempted(workers, attempt), "PermissionError", attempt)
+        self.row("separate users: the workers' (no sandbox)", f"open {len(closed)} files of keys, audit log, state; connect to "
+                 f"{len(sockets)} sockets; remove another's page, kill a frontend, make a link",
+                 "EACCES or EPERM each, but for " + " and ".join(sorted(reached)))
 
 
 def tearDownModule():

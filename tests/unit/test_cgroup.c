@@ -374,6 +374,39 @@ START_TEST(kills_for_memory_are_counted)
 }
 END_TEST
 
+static uid_t owner_of(const char *name)
+{
+    struct stat status;
+    ck_assert_int_eq(stat(scratch_path(name), &status), 0);
+    return status.st_uid;
+}
+
+START_TEST(who_is_going_to_divide_it_is_given_it)
+{
+    static const char *const names[] = {"own",
+                                        "own/cgroup.procs",
+                                        "own/cgroup.subtree_control",
+                                        "own/outrigger-processes",
+                                        "own/outrigger-processes/cgroup.procs",
+                                        "own/outrigger-processes/cpu.weight"};
+    if (geteuid() != 0) {
+        fprintf(stderr, "NOT TESTED, since not root: giving a control group to another user\n");
+        return;
+    }
+    scratch_file("own/cgroup.procs", "1\n"); /* not ours alone: */
+    cgroup_give(own(), 1, 1);
+    ck_assert_uint_eq(owner_of("own"), 0);
+    scratch_file("own/cgroup.procs", "");
+    cgroup_give(own(), 1, 1);
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        ck_assert_msg(owner_of(names[i]) == 1, "%s", names[i]);
+    ck_assert_uint_eq(owner_of("own/cgroup.controllers"), 0);
+    ck_assert_int_eq(unlink(scratch_path("own/cgroup.type")), 0); /* the root of all groups stays root's */
+    cgroup_give(own(), 2, 2);
+    ck_assert_uint_eq(owner_of("own"), 1);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {our_own_group_is_found,
@@ -391,6 +424,7 @@ int main(void)
                                   ours_is_weighed_when_one_is_born_or_ends,
                                   a_controller_that_lacks_is_no_reason_against_the_other,
                                   groups_of_others_are_left_alone,
-                                  kills_for_memory_are_counted};
+                                  kills_for_memory_are_counted,
+                                  who_is_going_to_divide_it_is_given_it};
     return SUITE_RUN("cgroup", set_up, tear_down, tests);
 }

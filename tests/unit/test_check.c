@@ -31,6 +31,13 @@ static void make_program(const char *name, const char *text)
     ck_assert_int_eq(chmod(scratch_file(path, script), 0700), 0);
 }
 
+static void make_readable(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "bin/outrigger-%s", name);
+    ck_assert_int_eq(chmod(scratch_path(path), 0755), 0);
+}
+
 /* A repository with the model m, and programs; the worker says what a model of two values takes (of three
  * when the file's content is wide), as long as the file is not called broken by its content, and that as many
  * golden requests are answered as golden.json says. */
@@ -132,8 +139,8 @@ START_TEST(the_plan_is_printed)
     set("frontend.processes", "3");
     set("placement", "none");
     ck_assert_msg(check() == CTL_GOOD, "%s", complained);
-    expect_said("frontend       3        3  any\n");
-    expect_said("worker m       1        1  any\n");
+    expect_said("frontend        3        3  any    ");
+    expect_said("worker m        1        1  any    ");
     expect_said("/run/frontend.sock ");
     expect_said("  0600  FastCGI: the web server\n");
     expect_said("/run/workers.ipc ");
@@ -180,7 +187,7 @@ START_TEST(the_plan_is_json_too)
     ck_assert_int_eq(yyjson_get_int(yyjson_obj_get(model, "queue_bytes")), 64 << 20);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(model, "inputs")), 1);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "sockets")), 6);
-    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "processes")), 4);
+    ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(root, "processes")), 5);
     yyjson_val *guards = yyjson_obj_get(root, "sandbox"), *guard = yyjson_arr_get(guards, 1);
     ck_assert_uint_eq(yyjson_arr_size(guards), 7);
     ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(guard, "part")), "seccomp");
@@ -232,6 +239,34 @@ START_TEST(what_a_kernel_has_of_the_sandbox_is_told)
         check_each_guard(&(struct check){.config = &config, .powers = cases[i].powers}, note_guard, there);
         ck_assert_str_eq(there, cases[i].there);
     }
+}
+END_TEST
+
+START_TEST(who_runs_as_whom_is_told)
+{
+    set("user", "daemon");
+    set("worker.user", "nobody");
+    ck_assert_int_eq(chmod(scratch_path("bin"), 0755) + chmod(scratch_path("models"), 0755), 0);
+    ck_assert_int_eq(chmod(scratch_directory, 0711), 0);
+    make_readable("broker");
+    make_readable("worker");
+    ck_assert_int_eq(run("--json", NULL, NULL), CTL_GOOD);
+    yyjson_doc *document = yyjson_read(said, strlen(said), 0);
+    size_t index, count;
+    yyjson_val *entry, *processes = yyjson_obj_get(yyjson_doc_get_root(document), "processes");
+    yyjson_arr_foreach(processes, index, count, entry)
+    {
+        bool worker = strcmp(yyjson_get_str(yyjson_obj_get(entry, "process")), "worker m") == 0;
+        ck_assert_str_eq(yyjson_get_str(yyjson_obj_get(entry, "user")), worker ? "nobody" : "daemon");
+    }
+    yyjson_doc_free(document);
+    ck_assert_int_eq(check(), CTL_GOOD);
+    expect_said("USER\n");
+    ck_assert_ptr_null(strstr(complained, "runs as root"));
+    if (geteuid() != 0)
+        return; /* who is not root cannot know what others may read */
+    ck_assert_int_eq(chmod(scratch_path("models"), 0700), 0);
+    expect_complaint("/models: the user nobody, as whom it is read, cannot read it (Permission denied)");
 }
 END_TEST
 
@@ -428,6 +463,7 @@ int main(void)
         templates_are_printed,
         the_plan_is_json_too,
         what_a_kernel_has_of_the_sandbox_is_told,
+        who_runs_as_whom_is_told,
         a_bad_configuration_is_told,
         a_broken_model_is_told_and_the_others_are_shown,
         golden_requests_are_told,

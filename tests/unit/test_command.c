@@ -46,6 +46,20 @@ START_TEST(frontends_have_the_socket_and_a_number)
 }
 END_TEST
 
+START_TEST(workers_alone_become_the_workers_user)
+{
+    add_model("m", "1", "model.onnx", "");
+    const struct account nobody = {.uid = 65534};
+    basis.workers = &nobody;
+    struct command *worker = command_new(&basis, ROLE_WORKER, 1, only_version());
+    struct command *broker = command_new(&basis, ROLE_BROKER, 1, NULL);
+    ck_assert_ptr_eq(worker->account, &nobody);
+    ck_assert_ptr_null(broker->account);
+    command_free(broker);
+    command_free(worker);
+}
+END_TEST
+
 START_TEST(the_collector_sleeps_anywhere)
 {
     struct command *command = command_new(&basis, ROLE_COLLECTOR, 1, NULL);
@@ -195,7 +209,17 @@ START_TEST(commands_are_equal_when_the_same_would_be_started)
     command_free(left);
     char *fixed = plan_fixed(config);
     ck_assert_ptr_nonnull(strstr(fixed, "\nbroker.workers="));
+    ck_assert_ptr_null(strstr(fixed, "user=")); /* what an earlier version wrote is equal */
     free(fixed);
+    static char user[] = "daemon", workers[] = "nobody";
+    char *const before[] = {config->user, config->worker_user};
+    config->user = user;
+    config->worker_user = workers;
+    fixed = plan_fixed(config);
+    ck_assert_ptr_nonnull(strstr(fixed, "\nuser=daemon\nworker.user=nobody\n"));
+    free(fixed);
+    config->user = before[0];
+    config->worker_user = before[1];
 }
 END_TEST
 
@@ -203,6 +227,7 @@ int main(void)
 {
     const TTest *const tests[] = {our_programs_have_one_command_line,
                                   frontends_have_the_socket_and_a_number,
+                                  workers_alone_become_the_workers_user,
                                   the_collector_sleeps_anywhere,
                                   a_worker_is_told_its_model,
                                   a_python_model_has_a_worker_in_python,

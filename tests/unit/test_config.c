@@ -213,6 +213,27 @@ START_TEST(words_are_checked)
 }
 END_TEST
 
+START_TEST(users_are_there)
+{
+    expect_fault("user = \"daemon\"; worker = { user = \"root\"; };",
+                 ":1: worker.user: root is no user for models");
+    expect_fault(
+        "user = \"nobody\"; worker = { user = \"sync\"; };",
+        ":1: worker.user: sync has the same group as nobody (user): expected one with a group of its own");
+    expect_fault("user = \"no-such-user\";", ":1: user: there is no user \"no-such-user\" on this host");
+    expect_fault("\nworker = { user = \"nobdy\"; };",
+                 ":2: worker.user: there is no user \"nobdy\" on this host");
+    expect_fault(
+        "worker = { user = \"nobody\"; }; broker = { workers = \"ipc:///run/elsewhere/workers.ipc\"; };",
+        ":1: broker.workers: expected a path in runtime_directory, where worker.user can reach it");
+    errors = (struct config_errors){0};
+    load_text(
+        "user = \"daemon\"; worker = { user = \"nobody\"; }; runtime_directory = \"/run/o\"; broker = { "
+        "workers = \"ipc:///run/o/w.ipc\"; };");
+    expect_good();
+}
+END_TEST
+
 START_TEST(socket_modes_are_octal)
 {
     static const char *const bad[] = {"0680", "rw", "", "66", "01777", "1000", "06600", "0x1b0", "0660 "};
@@ -558,6 +579,7 @@ int main(void)
         all_faults_are_told,
         earlier_complaints_stay,
         words_are_checked,
+        users_are_there,
         socket_modes_are_octal,
         who_may_ask_is_said_in_words_that_are_known,
         listen_is_address_and_port,

@@ -6,9 +6,13 @@
 #include "suite.h"
 
 static char reason[256];
-static char mode[] = "log", also[] = "/a:/b", models[] = "models", keys[] = "k.pem";
-static const struct config config = {
-    .sandbox_mode = mode, .sandbox_worker_read = also, .models_directory = models, .signing_keys = keys};
+static char mode[] = "log", also[] = "/a:/b", models[] = "models", keys[] = "k.pem", none[] = "";
+static const struct config config = {.sandbox_mode = mode,
+                                     .sandbox_worker_read = also,
+                                     .models_directory = models,
+                                     .signing_keys = keys,
+                                     .user = none,
+                                     .worker_user = none};
 
 /* A program of that shell text. */
 static const char *program(const char *text)
@@ -42,7 +46,7 @@ static char *tensors_of(const char *text)
 START_TEST(a_description_is_read)
 {
     yyjson_doc *document = inspect_model(
-        program("[ \"$1|$2|$3|$4|$5|$6|$7|$#\" = '--describe|a b|m|log|/a:/b|models|k.pem|7' ] && "
+        program("[ \"$1|$2|$3|$4|$5|$6|$7|$8|$#\" = '--describe|a b|m|log|/a:/b|models|k.pem||8' ] && "
                 "echo noise >&2 && "
                 "echo '{\"inputs\":[],\"outputs\":[1]}'"),
         &config, "a b", "m", reason, sizeof reason);

@@ -6,6 +6,7 @@
 #include "suite.h"
 #include "unix_socket.h"
 
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -115,7 +116,7 @@ static struct ledger_entry entry(size_t index, enum role role, const char *name)
 
 static size_t replace(int64_t stop_timeout_ms)
 {
-    struct ledger *ledger = ledger_read(path);
+    struct ledger *ledger = ledger_read(path, NULL);
     size_t count = ledger_end(ledger, "it is a test", stop_timeout_ms);
     ledger_free(ledger);
     return count;
@@ -134,7 +135,7 @@ START_TEST(what_was_written_is_read)
     ck_assert_int_eq(access(scratch_path("processes.json.new"), F_OK), -1);
     ck_assert_int_eq(stat(path, &status), 0);
     ck_assert_int_eq(status.st_mode & 0777, 0600);
-    struct ledger *ledger = ledger_read(path);
+    struct ledger *ledger = ledger_read(path, NULL);
     ck_assert_str_eq(ledger->fixed, "a=b\nc=d\n");
     ck_assert_str_eq(ledger->processes[0].orphan.token.text, "");
     ck_assert_str_eq(ledger->processes[1].orphan.token.text, token.text);
@@ -143,6 +144,9 @@ START_TEST(what_was_written_is_read)
     ck_assert_int_eq(process->orphan.pid, children[1]);
     ck_assert_int_ge(process->orphan.pidfd, 0);
     ck_assert_uint_eq(process->orphan.ready_pipe, UINT64_MAX);
+    ck_assert(process->orphan.reached); /* while we still may */
+    ck_assert_int_eq(process->orphan.ready_fd, -1);
+    ck_assert_uint_ne(process->inode, 0);
     ck_assert_uint_eq(process->restarts, 5);
     ck_assert(process->retiring && !ledger->processes[0].retiring && !process->ended);
     ck_assert(command_equals(process->command, &commands[1]));
@@ -158,6 +162,41 @@ START_TEST(what_was_written_is_read)
 }
 END_TEST
 
+START_TEST(who_is_of_another_user_is_left_alone)
+{
+    if (geteuid() != 0) {
+        fprintf(stderr, "NOT TESTED, since not root: a process of another user in the ledger\n");
+        return;
+    }
+    struct account *daemon = account_find("daemon"), *nobody = account_find("nobody");
+    start(0, false);
+    start(1, false);
+    struct ledger_entry entries[] = {entry(0, ROLE_BROKER, "broker"), entry(1, ROLE_WORKER, "worker.m.3")};
+    ledger_write(path, "", entries, COUNT_OF(entries));
+    pid_t pid = fork(); /* who cannot be root again */
+    if (pid == 0) {
+        ENSURE(chown(path, daemon->uid, daemon->gid) == 0 && chmod(scratch_directory, 0711) == 0);
+        ENSURE(account_assume_with(daemon, ACCOUNT_RIGHT(CAP_KILL)) == 0 &&
+               account_keep(ACCOUNT_RIGHT(CAP_KILL)) == 0);
+        struct ledger *ledger = ledger_read(path, nobody);
+        ENSURE(ledger->count == 2 && ledger->processes[0].ended && ledger->processes[1].ended);
+        ENSURE(ledger_end(ledger, "it is a test", 1000) == 0);
+        _exit(42);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 42);
+    ck_assert_int_eq(kill(children[0], 0) + kill(children[1], 0), 0);
+    ck_assert_int_eq(waitpid(children[0], NULL, WNOHANG) + waitpid(children[1], NULL, WNOHANG), 0);
+    struct account root = {.uid = 0};
+    struct ledger *ledger = ledger_read(path, &root);
+    ck_assert_int_ge(ledger->processes[0].orphan.pidfd, 0);
+    ledger_free(ledger);
+    account_free(daemon);
+    account_free(nobody);
+}
+END_TEST
+
 START_TEST(the_dead_are_known_by_name_only)
 {
     start(0, false);
@@ -166,7 +205,7 @@ START_TEST(the_dead_are_known_by_name_only)
     kill(children[0], SIGKILL);
     waitpid(children[0], NULL, 0);
     children[0] = 0;
-    struct ledger *ledger = ledger_read(path);
+    struct ledger *ledger = ledger_read(path, NULL);
     ck_assert_uint_eq(ledger->count, 1);
     ck_assert_int_eq(ledger->processes[0].orphan.pidfd, -1);
     ck_assert_int_eq(ledger_listen_fd(ledger, path), -1);
@@ -186,7 +225,7 @@ START_TEST(the_listening_socket_comes_back_from_a_frontend)
     struct ledger_entry entries[] = {entry(1, ROLE_FRONTEND, "frontend.1"),
                                      entry(0, ROLE_FRONTEND, "frontend.2")};
     ledger_write(path, "", entries, 2);
-    struct ledger *ledger = ledger_read(path);
+    struct ledger *ledger = ledger_read(path, NULL);
     int fd = ledger_listen_fd(ledger, socket_path);
     ck_assert_int_ge(fd, 0);
     ck_assert(unix_listens_at(fd, socket_path));
@@ -242,7 +281,7 @@ START_TEST(an_empty_ledger)
 {
     ledger_write(path, "", NULL, 0);
     ck_assert_uint_eq(replace(PATIENCE_MS), 0);
-    struct ledger *ledger = ledger_read(scratch_path("none"));
+    struct ledger *ledger = ledger_read(scratch_path("none"), NULL);
     ck_assert_uint_eq(ledger->count, 0);
     ck_assert_str_eq(ledger->fixed, "");
     ledger_free(ledger);
@@ -316,6 +355,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {what_was_written_is_read,
+                                  who_is_of_another_user_is_left_alone,
                                   the_dead_are_known_by_name_only,
                                   the_listening_socket_comes_back_from_a_frontend,
                                   what_was_written_is_ended,

@@ -249,6 +249,29 @@ static int status_of(int (*what)(void))
     return status;
 }
 
+static mode_t mode_of_new_page(void)
+{
+    struct stat status;
+    struct metrics *metrics = metrics_new(scratch_path("page"));
+    ck_assert_ptr_nonnull(metrics);
+    ck_assert_int_eq(stat(scratch_path("page"), &status), 0);
+    metrics_free(metrics);
+    return status.st_mode & 0777;
+}
+
+START_TEST(a_page_in_the_folder_of_another_user_is_for_him_to_read)
+{
+    umask(077);
+    ck_assert_uint_eq(mode_of_new_page(), 0600);
+    if (geteuid() != 0) {
+        fprintf(stderr, "NOT TESTED, since not root: a page in the folder of another user\n");
+        return;
+    }
+    ck_assert_int_eq(chown(scratch_directory, 1, 1), 0);
+    ck_assert_uint_eq(mode_of_new_page(), 0644);
+}
+END_TEST
+
 /* In a process of its own: from then on the file must not grow at all. */
 static int fill_fixed(void)
 {
@@ -515,6 +538,7 @@ int main(void)
 {
     const TTest *const tests[] = {every_row_has_a_name_of_its_own_and_a_help,
                                   labels_are_counted,
+                                  a_page_in_the_folder_of_another_user_is_for_him_to_read,
                                   bounds_ascend,
                                   the_same_labels_are_the_same_series,
                                   labels_that_a_metric_does_not_have_are_passed_over,

@@ -2,6 +2,8 @@
  * and above all what a child that it starts has and has not.
  * SPDX-License-Identifier: MIT */
 #include "process.h"
+
+#include "account.h"
 #include "scratch_directory.h"
 #include "unix_socket.h"
 
@@ -199,6 +201,18 @@ START_TEST(usage_of_a_process)
 }
 END_TEST
 
+START_TEST(the_user_of_a_process)
+{
+    uid_t uid = (uid_t)-2;
+    ck_assert(process_user(getpid(), &uid));
+    ck_assert_uint_eq(uid, geteuid());
+    pid_t pid = start_sleeper();
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    ck_assert(!process_user(pid, &uid));
+}
+END_TEST
+
 /* ---- starting others ---- */
 
 static struct spawn request;
@@ -236,6 +250,26 @@ START_TEST(exit_codes_and_signals_come_back)
     ck_assert_int_eq(run(shell("exit 0")), 0);
     ck_assert_int_eq(run(shell("exit 125")), 125);
     ck_assert_int_eq(run(shell("kill -9 $$")), 1009);
+}
+END_TEST
+
+START_TEST(a_program_is_run_as_another_user)
+{
+    int pidfd;
+    struct account *nobody = account_find("nobody");
+    char script[64];
+    ck_assert_ptr_nonnull(nobody);
+    snprintf(script, sizeof script, "test $(id -u) = %u && test $(id -g) = %u", (unsigned)nobody->uid,
+             (unsigned)nobody->gid);
+    shell(script);
+    request.account = nobody;
+    if (geteuid() == 0) {
+        ck_assert_int_eq(run(&request), 0);
+    } else {
+        ck_assert_int_eq(process_spawn(&request, &pidfd), -1);
+        ck_assert_int_eq(errno, EPERM);
+    }
+    account_free(nobody);
 }
 END_TEST
 
@@ -532,6 +566,20 @@ START_TEST(a_socket_has_its_mode_and_replaces_what_was_there)
 }
 END_TEST
 
+START_TEST(a_socket_is_opened_to_its_group)
+{
+    const char *path = scratch_path("socket");
+    int fd = unix_listen(path, 0600, (gid_t)-1, 16);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(unix_open_to_group(path), 0);
+    ck_assert_uint_eq(mode_of(path), 0660);
+    close(fd);
+    unlink(path);
+    ck_assert_int_eq(unix_open_to_group(path), -1);
+    ck_assert_int_eq(errno, ENOENT);
+}
+END_TEST
+
 START_TEST(sockets_that_cannot_be)
 {
     char path[120];
@@ -565,20 +613,21 @@ int main(void)
                   a_lock_is_held_once, a_lock_dies_with_its_holder, a_lock_where_none_can_be,
                   directories_are_made_with_their_parents, a_directory_that_is_there_stays_as_it_is,
                   directories_that_cannot_be, pinning, NULL});
-    suite_add(suite, "others", scratch_make, scratch_remove,
-              (const TTest *const[]){start_times_name_a_process, usage_of_a_process, NULL});
+    suite_add(
+        suite, "others", scratch_make, scratch_remove,
+        (const TTest *const[]){start_times_name_a_process, usage_of_a_process, the_user_of_a_process, NULL});
     suite_add(
         suite, "spawn", scratch_make, scratch_remove,
         (const TTest *const[]){
             a_birth_is_told_before_the_program_runs, who_dies_at_a_birth_leaves_nobody, the_age_of_a_process,
-            who_listens_where, exit_codes_and_signals_come_back, a_program_that_cannot_be_run_is_said,
-            cores_are_given, who_works_in_the_background_gives_way,
+            who_listens_where, exit_codes_and_signals_come_back, a_program_is_run_as_another_user,
+            a_program_that_cannot_be_run_is_said, cores_are_given, who_works_in_the_background_gives_way,
             who_works_in_the_background_may_come_forward, nothing_but_the_listed_descriptors_is_inherited,
             descriptor_0_is_null_without_a_listener, a_listening_socket_is_handed_on,
             a_token_is_handed_on_and_nothing_beside, descriptors_that_stand_in_each_others_places,
             signals_are_as_new_but_a_broken_pipe_does_not_kill, each_child_leads_a_group_of_its_own, NULL});
     suite_add(suite, "sockets", scratch_make, scratch_remove,
               (const TTest *const[]){a_socket_has_its_mode_and_replaces_what_was_there,
-                                     sockets_that_cannot_be, NULL});
+                                     a_socket_is_opened_to_its_group, sockets_that_cannot_be, NULL});
     return suite_finish(suite);
 }

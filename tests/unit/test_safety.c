@@ -100,6 +100,53 @@ START_TEST(root_is_warned_unless_it_is_meant)
 }
 END_TEST
 
+START_TEST(what_a_user_cannot_read_is_told)
+{
+    static char none[] = "";
+    struct account *nobody = account_find("nobody");
+    config.auth_keys_file = (char *)scratch_file("keys.json", "{}");
+    config.broker_curve_secret_file = config.broker_curve_allow = config.limit_redis_password = none;
+    config.token_jwks_file = config.token_hs256_secret = config.token_introspection_secret = none;
+    config.token_ca_file = none;
+    config.binary_directory = (char *)scratch_folder("bin");
+    scratch_file("bin/outrigger-broker", "");
+    scratch_file("bin/outrigger-worker", "");
+    ck_assert_int_eq(chmod(config.models_directory, 0755) + chmod(config.binary_directory, 0755), 0);
+    ck_assert_int_eq(chmod(scratch_directory, 0711), 0);
+    safety_check_readers(&config, nobody, nobody, &errors);
+    ck_assert_msg(errors.count == 0, "%s", errors.text);
+    safety_check_readers(&config, NULL, NULL, &errors);
+    config.auth_required = 1;
+    ck_assert_int_eq(chmod(config.auth_keys_file, 0600), 0);
+    safety_check_readers(&config, NULL, nobody, &errors); /* a worker does not read it */
+    ck_assert_int_eq(errors.count, 0);
+    safety_check_readers(&config, nobody, NULL, &errors);
+    ck_assert_int_eq(errors.count, 1);
+    ck_assert_ptr_nonnull(strstr(errors.text,
+                                 "keys.json: the user nobody, as whom it is read, cannot read it "
+                                 "(Permission denied)"));
+    char reference[128];
+    snprintf(reference, sizeof reference, "file:%s", config.auth_keys_file);
+    config.token_hs256_secret = reference;
+    safety_check_readers(&config, nobody, NULL, &errors);
+    ck_assert_int_eq(errors.count, 3);
+    ck_assert_int_eq(setenv("CREDENTIALS_DIRECTORY", scratch_directory, 1), 0);
+    config.token_hs256_secret = (char *)"credential:keys.json";
+    safety_check_readers(&config, nobody, NULL, &errors);
+    ck_assert_int_eq(errors.count, 5);
+    config.token_hs256_secret = (char *)"env:KEYS";
+    errors = (struct config_errors){0};
+    safety_check_readers(&config, nobody, NULL, &errors);
+    ck_assert_int_eq(errors.count, 1);
+    errors = (struct config_errors){0};
+    ck_assert_int_eq(chmod(config.models_directory, 0700) + chmod(config.binary_directory, 0700), 0);
+    safety_check_readers(&config, NULL, nobody, &errors);
+    ck_assert_int_eq(errors.count, 2);
+    config.file = none;
+    account_free(nobody);
+}
+END_TEST
+
 START_TEST(no_core_is_left_unless_it_is_wanted)
 {
     struct rlimit before, after;
@@ -124,5 +171,14 @@ int main(void)
         root_is_warned_unless_it_is_meant,
         no_core_is_left_unless_it_is_wanted,
     };
-    return SUITE_RUN("safety", set_up, scratch_remove, tests);
+    const TTest *const for_root[] = {what_a_user_cannot_read_is_told, NULL};
+    Suite *suite = suite_create("safety");
+    TCase *group = suite_group(suite, "all", set_up, scratch_remove);
+    for (size_t i = 0; i < COUNT_OF(tests); i++)
+        tcase_add_test(group, tests[i]);
+    if (geteuid() == 0)
+        suite_add(suite, "for root", set_up, scratch_remove, for_root);
+    else
+        fprintf(stderr, "NOT TESTED, since not root: what other users can read\n");
+    return suite_finish(suite);
 }

@@ -4,6 +4,7 @@
 #include "sandbox_scene.h"
 
 #include <arpa/inet.h>
+#include <grp.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
@@ -245,6 +246,39 @@ START_TEST(a_supervisor_starts_others_and_keeps_off_the_kernel)
 }
 END_TEST
 
+static const struct sandbox_user only = {65534, 65534, 0};
+
+static bool is_refused(long result)
+{
+    return result == -1 && errno == EPERM;
+}
+
+static void becomes_others(void)
+{
+    const gid_t disk = 6;
+    ENSURE(is_refused(setuid(0)) && is_refused(setreuid(0, 0)) && is_refused(setresuid(0, 0, 0)) &&
+           is_refused(setresuid(only.uid, 0, only.uid)) && is_refused(setresuid(-1, -1, 1)));
+    ENSURE(is_refused(setgid(0)) && is_refused(setregid(6, 6)) && is_refused(setresgid(6, 6, 6)) &&
+           is_refused(setresgid(only.gid, only.gid, 6)) && is_refused(setgroups(1, &disk)));
+    ENSURE(is_refused(syscall(SYS_setfsuid, 0)) && is_refused(syscall(SYS_setfsgid, 0)));
+    ENSURE(is_refused(syscall(SYS_setresuid, only.uid | INT64_C(1) << 32, only.uid, only.uid)));
+    ENSURE(is_refused(syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0)));
+    ENSURE(syscall(SYS_clone3, NULL, 0) == -1 && errno == ENOSYS);
+    starts_others();
+    if (geteuid() == 0)
+        ENSURE(setgroups(0, NULL) == 0 && setresgid(only.gid, only.gid, only.gid) == 0 &&
+               setresuid(only.uid, only.uid, only.uid) == 0);
+}
+
+START_TEST(a_supervisor_becomes_one_user_and_no_other)
+{
+    sandbox =
+        (struct sandbox){.role = SANDBOX_SUPERVISOR, .mode = "on", .name = "supervisor", .becomes = &only};
+    if (!SANITIZED)
+        expect_end(becomes_others, "others");
+}
+END_TEST
+
 /* ---- folders that are there ---- */
 
 static void makes_all_folders_of_a_path(void)
@@ -324,6 +358,7 @@ int main(void)
                             a_broker_writes_in_its_folders_alone,
                             the_network_is_for_who_asks_for_it,
                             a_supervisor_starts_others_and_keeps_off_the_kernel,
+                            a_supervisor_becomes_one_user_and_no_other,
                             folders_that_exist_are_no_attempt,
                             log_names_what_would_be_refused_and_lets_it,
                             off_is_off};

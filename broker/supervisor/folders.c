@@ -1,0 +1,154 @@
+/* folders: see folders.h.
+ *
+ *     RUNTIME        the user's; where workers have one of their own 2711 with that one's group: all may pass
+ *                    through, the user alone may look into it, and what is made in it has the group, so that
+ *                    the two sockets which workers connect to can be opened to them
+ *     RUNTIME/stats  likewise 3770: each makes its own page of counters and removes no other
+ *     STATE          the user's, 0750; 0710 with the workers' group where models_directory lies in it
+ *
+ * Nothing below them is given to anybody: what is in a folder that a user can write may be a link to
+ * something else by the time that root changes its owner. For the same reason it is the folder itself that is
+ * opened, looked at and given away, never its path. SPDX-License-Identifier: MIT */
+#include "folders.h"
+
+#include "log.h"
+#include "process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { USUAL = 0750, PASSAGE = 02711, PAGES = 03770, ABOVE_MODELS = 0710 };
+
+struct owner {
+    const char *name;
+    uid_t uid;
+    gid_t gid;
+};
+
+static bool complain(const char *path)
+{
+    log_error("%s: %s", path, strerror(errno));
+    return false;
+}
+
+static bool is_empty(int fd)
+{
+    bool empty = true;
+    DIR *folder = fdopendir(dup(fd));
+    for (struct dirent *entry; folder != NULL && empty && (entry = readdir(folder)) != NULL;)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    if (folder != NULL)
+        closedir(folder);
+    return folder != NULL && empty;
+}
+
+static bool refuse(const char *path, const struct owner *owner, uid_t uid)
+{
+    const struct passwd *entry = getpwuid(uid);
+    log_error("%s: belongs to %s, and all runs as the user %s: chown -R %s: %s, or name another folder", path,
+              entry == NULL ? "another user" : entry->pw_name, owner->name, owner->name, path);
+    return false;
+}
+
+/* Opens the folder, which is the owner's then; *fresh: it was made or given just now. -1 after a complaint.
+ */
+static int take(const char *path, const struct owner *owner, bool *fresh)
+{
+    struct stat status;
+    int fd = process_make_directory(path, USUAL) == -1 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1 || fstat(fd, &status) == -1) {
+        complain(path);
+    } else if (status.st_uid == owner->uid) {
+        *fresh = false;
+        return fd;
+    } else if (!is_empty(fd)) {
+        refuse(path, owner, status.st_uid);
+    } else if (fchown(fd, owner->uid, owner->gid) == -1) {
+        complain(path);
+    } else {
+        *fresh = true;
+        return fd;
+    }
+    if (fd != -1)
+        close(fd);
+    return -1;
+}
+
+/* The group first, since changing it may take mode bits away. */
+static bool open_to(int fd, const struct owner *owner, gid_t group, mode_t mode)
+{
+    return fchown(fd, owner->uid, group) == 0 && fchmod(fd, mode) == 0;
+}
+
+static bool give_pages(int runtime, const struct owner *owner, gid_t group, mode_t mode)
+{
+    if (mkdirat(runtime, "stats", 0700) == -1 && errno != EEXIST)
+        return false;
+    int fd = openat(runtime, "stats", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool good = fd != -1 && open_to(fd, owner, group, mode);
+    int error = errno;
+    if (fd != -1)
+        close(fd);
+    errno = error;
+    return good;
+}
+
+/* When workers have no user of their own any more, what is made there must not have their group either. */
+static bool was_passage(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) == 0 && (status.st_mode & 07777) == PASSAGE;
+}
+
+static bool give_runtime(const struct config *config, const struct owner *owner,
+                         const struct account *workers)
+{
+    bool fresh;
+    int fd = take(config->runtime_directory, owner, &fresh);
+    bool good = fd != -1;
+    if (good && workers == NULL && was_passage(fd))
+        good = (open_to(fd, owner, owner->gid, USUAL) && give_pages(fd, owner, owner->gid, USUAL)) ||
+               complain(config->runtime_directory);
+    else if (good && workers != NULL)
+        good = (open_to(fd, owner, workers->gid, PASSAGE) && give_pages(fd, owner, workers->gid, PAGES)) ||
+               complain(config->runtime_directory);
+    if (fd != -1)
+        close(fd);
+    return good;
+}
+
+static bool is_below(const char *path, const char *folder)
+{
+    size_t length = strlen(folder);
+    return strncmp(path, folder, length) == 0 && path[length] == '/';
+}
+
+/* An existing one is as somebody wanted it: when workers cannot pass through it, that is said. */
+static bool give_state(const struct config *config, const struct owner *owner, const struct account *workers)
+{
+    const char *path = config->state_directory;
+    bool fresh;
+    int fd = take(path, owner, &fresh);
+    bool good = fd != -1;
+    if (good && fresh && workers != NULL && is_below(config->models_directory, path) &&
+        !open_to(fd, owner, workers->gid, ABOVE_MODELS))
+        good = complain(path);
+    if (fd != -1)
+        close(fd);
+    return good;
+}
+
+bool folders_give(const struct config *config, const struct account *service, const struct account *workers)
+{
+    struct owner owner = {"root", geteuid(), getegid()};
+    if (service != NULL)
+        owner = (struct owner){service->name, service->uid, service->gid};
+    return (service == NULL && workers == NULL) ||
+           (give_runtime(config, &owner, workers) && give_state(config, &owner, workers));
+}
