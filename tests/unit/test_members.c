@@ -172,6 +172,40 @@ END_TEST
 
 /* ---- what the broker is told ---- */
 
+static bool is_told_of(const char *command)
+{
+    while (is_told()) /* of who has come, and of each death */
+        if (strstr(told, command) != NULL)
+            return true;
+    return false;
+}
+
+static bool is_told_of_announcement(void)
+{
+    return is_told_of("announce");
+}
+
+static bool is_told_of_death(void)
+{
+    return is_told_of("worker-gone");
+}
+
+static bool is_told_of_failure(void)
+{
+    return is_told_of("worker-failed");
+}
+
+START_TEST(who_is_started_is_announced)
+{
+    char expected[64];
+    workers(1);
+    run_until(is_told_of_announcement);
+    snprintf(expected, sizeof expected, "\"model\":\"m\",\"version\":\"1\",\"pid\":%d}",
+             (int)service_pid(members.first->service));
+    ck_assert_ptr_nonnull(strstr(told, expected));
+}
+END_TEST
+
 START_TEST(a_death_is_told_with_its_number)
 {
     char expected[64];
@@ -179,7 +213,7 @@ START_TEST(a_death_is_told_with_its_number)
     run_until(one_runs);
     pid_t pid = service_pid(members.first->service);
     kill(pid, SIGKILL);
-    run_until(is_told);
+    run_until(is_told_of_death);
     snprintf(expected, sizeof expected, "{\"command\":\"worker-gone\",\"pid\":%d}\n", (int)pid);
     ck_assert_str_eq(told, expected);
     run_until(one_runs); /* another one in its place */
@@ -188,14 +222,6 @@ START_TEST(a_death_is_told_with_its_number)
                       1);
 }
 END_TEST
-
-static bool is_told_of_failure(void)
-{
-    while (is_told()) /* also of each death */
-        if (strstr(told, "worker-failed") != NULL)
-            return true;
-    return false;
-}
 
 START_TEST(one_that_does_not_start_is_told_with_its_reason)
 {
@@ -231,6 +257,7 @@ int main(void)
                                   the_highest_go_first_and_their_numbers_are_given_again,
                                   who_takes_a_place_counts_for_it,
                                   an_adopted_one_is_as_good_as_our_own,
+                                  who_is_started_is_announced,
                                   a_death_is_told_with_its_number,
                                   one_that_does_not_start_is_told_with_its_reason,
                                   of_one_that_fails_beside_others_not_all_is_told};
