@@ -175,6 +175,7 @@ class Evil(Sandbox):
             self.evil()
             self.assertEqual(stack.outrigger("models", "rescan").returncode, 0)
             stack.wait(lambda: ask(stack, "evil", [1, 2, 3, 4])[0] == 200, "it does not serve")
+            stack.wait(lambda: stack.pids("worker.evil.1.1"), "the supervisor does not hear that it runs")
             good, evil = self.pid(stack, "worker.sum.1.1"), self.pid(stack, "worker.evil.1.1")
             for number, reason, words in (
                     (-2015, "other", f"says that it serves sum 1 as process 7, but its token is that of process {evil}, "
