@@ -1,5 +1,6 @@
 """Processes are replaced under load: by the operator's word, by their age, by a supervisor that came back."""
 import contextlib
+import json
 import os
 import pathlib
 import shutil
@@ -258,7 +259,7 @@ class Restart(unittest.TestCase):
         def known():
             workers = stack.control("broker.sock", {"command": "status"})["workers"]
             return sorted(worker["pid"] for worker in workers if worker["managed"])
-        with self.stack(log_level="debug") as stack, Load(stack) as load:
+        with self.stack(log_level="debug") as stack, Sums(stack) as load:
             workers = sorted(pid for process in stack.status()["processes"] if process["kind"] == "worker"
                              for pid in [process["pid"]])
             for while_the_supervisor_is_away in (False, True):
@@ -272,7 +273,7 @@ class Restart(unittest.TestCase):
                 stack.wait(lambda: stack.pids("broker") not in ([], [broker]), "the broker was not started again")
                 stack.wait(lambda: known() == workers, "it does not know the workers")
                 load.wait_for(100)
-            load.stopping.set()
+            load.end()
             self.assertEqual(load.failures, [])
             told = stack.log.read_bytes() + stack.request("GET", "/metrics")[2]
             told += json.dumps([stack.status(), stack.control("broker.sock", {"command": "status"})]).encode()
