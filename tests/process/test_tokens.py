@@ -417,7 +417,7 @@ class Tokens(unittest.TestCase):
         for name, verdict in [("good", "good"), ("bad", "bad"), ("other", "bad"), ("old", "bad"), ("none", "unavailable")]:
             before = issuer.asked["/i"]
             for _ in range(3):
-                said = self.expect(probe, verdict, f"{name}-1")
+                self.expect(probe, verdict, f"{name}-1")
             self.assertEqual(issuer.asked["/i"], before + 1, name)
         known["none"] = known["good"]
         self.wait(lambda: probe.ask("none-1")["verdict"] == "good", "a failure stays")
