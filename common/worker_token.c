@@ -10,7 +10,7 @@
 
 struct worker_token worker_token_draw(void)
 {
-    struct worker_token token;
+    struct worker_token token = {""};
     uint8_t bytes[WORKER_TOKEN_LENGTH / 2];
     ENSURE(getrandom(bytes, sizeof bytes, 0) == sizeof bytes);
     for (size_t i = 0; i < sizeof bytes; i++)

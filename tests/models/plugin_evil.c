@@ -97,7 +97,8 @@ static size_t make_ready(uint8_t *message, const char *model, const char *token)
     return (size_t)(at + sizeof tail - message);
 }
 
-/* Says over a connection of its own that it serves that model. Only the broker's DRAIN is what is hoped for. */
+/* Says over a connection of its own that it serves that model. Only the broker's DRAIN is what is hoped for.
+ */
 static void pose_as(const char *model, const char *token)
 {
     uint8_t message[256], answer[1024] = {0};

@@ -172,7 +172,8 @@ class Evil(Sandbox):
         stack = self.stack(**{"default_model": "sum", "collector.interval_ms": 100})
         with stack:
             self.broker = f"ipc://{stack.runtime}/workers.ipc"
-            self.evil()
+            self.evil(name=".evil")                 # what is made there is watched: it comes as a whole
+            (self.repository / ".evil").rename(self.repository / "evil")
             self.assertEqual(stack.outrigger("models", "rescan").returncode, 0)
             stack.wait(lambda: ask(stack, "evil", [1, 2, 3, 4])[0] == 200, "it does not serve")
             stack.wait(lambda: stack.pids("worker.evil.1.1"), "the supervisor does not hear that it runs")

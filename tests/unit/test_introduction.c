@@ -7,13 +7,14 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 
 /* The broker, in a thread of its own: the supervisor waits for what it answers. */
 static struct loop *loop;
 static struct control *broker;
 static pthread_t thread;
 static size_t lines, workers, answers;
-static size_t refuses; /* the line of that number; 0: none */
+static atomic_size_t refuses; /* the line of that number; 0: none */
 static uint64_t answered;
 static uint64_t pids; /* their sum */
 
@@ -61,7 +62,8 @@ static void set_up(void)
     ck_assert_int_eq(loop_signal(loop, SIGUSR1, stop, loop), 0);
     broker = control_listen(loop, scratch_path("broker.sock"), on_line, NULL);
     ck_assert_ptr_nonnull(broker);
-    lines = workers = answers = refuses = answered = pids = 0;
+    lines = workers = answers = answered = pids = 0;
+    refuses = 0;
     ck_assert_int_eq(pthread_create(&thread, NULL, serve, loop), 0);
 }
 
