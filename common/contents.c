@@ -83,10 +83,13 @@ static bool hash_file(struct walk *walk, struct contents_file *file, int directo
     if (fd < 0)
         return fault(walk, file->name, strerror(errno));
     bool good = fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
-    if (good)
+    if (!good)
+        fault(walk, file->name, "it changes while it is read");
+    else
         note(file, &status);
     good = good && hash_bytes(walk, file, fd);
-    if (good && fstat(fd, &status) == 0) {
+    if (good) {
+        ENSURE(fstat(fd, &status) == 0);
         note(&after, &status);
         good = is_same(file, &after) || fault(walk, file->name, "it changes while it is read");
     }

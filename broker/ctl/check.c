@@ -10,6 +10,7 @@
 #include "inspect.h"
 #include "safety.h"
 #include "say.h"
+#include "signature_bundle.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -173,6 +174,18 @@ static void check_auth(struct check *check)
                         "auth.required is off: everybody who reaches the web server may ask for everything");
 }
 
+/* Each worker reads the keys, but there may be none yet. */
+static void check_signing(struct check *check)
+{
+    char reason[512];
+    if (*check->config->signing_keys == '\0')
+        return;
+    struct signing_keys *keys = signing_keys_read(check->config->signing_keys, reason, sizeof reason);
+    if (keys == NULL)
+        config_complain(&check->errors, "signing.keys: %s", reason);
+    signing_keys_free(keys);
+}
+
 static void warn(struct check *check)
 {
     int64_t threads = check_all_threads(check);
@@ -230,6 +243,7 @@ static void check_all(struct check *check)
     curve_check(config, errors);
     check_auth(check);
     check_tokens(check);
+    check_signing(check);
     check->list = model_list_load(config->models_directory, errors);
     check->said = deployments_read(deployments_path(config, path), &check->warnings);
     check->models = object_alloc(check->list->count * sizeof(struct check_model));

@@ -165,6 +165,7 @@ yyjson_mut_doc *check_json(const struct check *check)
     list.entries = yyjson_mut_obj_add_arr(document, root, "models");
     for (size_t i = 0; i < check->list->count; i++)
         add_model(check, &check->models[i], &list);
+    yyjson_mut_obj_add_strcpy(document, root, "signing_keys", check->config->signing_keys);
     list.entries = yyjson_mut_obj_add_arr(document, root, "token_keys");
     for (size_t i = 0; check->token_keys != NULL && i < check->token_keys->count; i++)
         add_token_key(&check->token_keys->keys[i], &list);

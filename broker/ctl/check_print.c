@@ -149,6 +149,11 @@ static void print_models(const struct check *check, FILE *out, bool coloured)
     if (check->list->count == 0)
         fprintf(out, "no models in %s\n", check->config->models_directory);
     print_tensors(check, out);
+    const char *keys = check->config->signing_keys;
+    if (*keys == '\0')
+        fputs("models need no signature (signing.keys is empty)\n", out);
+    else
+        fprintf(out, "models must be signed with a key of %s\n", keys);
 }
 
 void check_print(const struct check *check, FILE *out, bool coloured)

@@ -68,7 +68,7 @@ void check_print_tokens(const struct check *check, FILE *out, bool coloured);
 /* Prints processes, sockets, models and tokens as they would be. */
 void check_print(const struct check *check, FILE *out, bool coloured);
 /* The same, with errors and warnings, as one object: {"ok", "file", "errors", "warnings", "processes",
- * "sockets", "sandbox", "models", "token_keys"}. The caller gives it to say_json. */
+ * "sockets", "sandbox", "models", "signing_keys", "token_keys"}. The caller gives it to say_json. */
 yyjson_mut_doc *check_json(const struct check *check);
 
 #endif

@@ -70,6 +70,7 @@ static void tell_broker(struct fleet *fleet)
     if (fleet->news == NEWS_REPOSITORY) /* it has forgotten why workers do not start */
         members_tell_failures(&fleet->members);
     tell_stopped(fleet);
+    served_look(fleet->served, fleet->view);
     broker_view_forget(fleet->view);
     fleet->news = NEWS_NONE;
     deploy_told(fleet->deploy);

@@ -178,14 +178,15 @@ class Audit(unittest.TestCase):
                 self.predict(stack)
                 stack.outrigger("promote", "sum", "2", "--wait", "60s")
                 lines = [line for process in self.verify(stack) for line in self.lines(stack, process)]
-                self.assertEqual([line["event"] for line in lines if line["event"] != "file"], ["act"])
+                self.assertEqual([line["act"] for line in lines if line["event"] != "file" and
+                                  line.get("act") != "serving"], ["promote"])
                 self.assertEqual((stack.directory / "state/audit/frontend.1.log").exists(), access == "refused")
 
     def test_an_act_is_on_the_disk_before_its_answer(self):
         with self.stack(web=None) as stack:
             done = stack.outrigger("promote", "sum", "2", "--wait", "60s")
             self.assertEqual(done.returncode, 0, done)
-            act = [line for line in self.lines(stack, "supervisor") if line["event"] == "act"][-1]
+            act = [line for line in self.lines(stack, "supervisor") if line.get("act", "serving") != "serving"][-1]
             self.assertEqual((act["uid"], act["act"], act["model"], act["version"], act["done"]),
                              (os.geteuid(), "promote", "sum", "2", True))
 
@@ -222,7 +223,8 @@ class Audit(unittest.TestCase):
             self.verify(stack)
             stack.kill_supervisor()
             stack.wait(stack.serves, "the new supervisor does not serve")
-            self.assertEqual([line["event"] for line in self.lines(stack, "supervisor")], ["file", "start"])
+            self.assertEqual([line["event"] for line in self.lines(stack, "supervisor") if line.get("act") != "serving"],
+                             ["file", "start"])
             self.verify(stack)
 
     # ---- the hand that changes it ----
@@ -288,14 +290,16 @@ class Audit(unittest.TestCase):
             stack.outrigger("promote", "sum", "2", "--wait", "60s")
             identities.append(self.predict(stack)[1])
             self.wait_for_line(stack, "request", identities[1])
+            stack.wait(lambda: any(line.get("act") == "serving" and line["version"] == "2" and line["stable"]
+                                   for line in self.lines(stack, "supervisor")), "no line says that version 2 serves")
             lines = [json.loads(line) for line in stack.outrigger("audit", "show", "--json").stdout.splitlines()]
             self.assertEqual([line["time"] for line in lines], sorted(line["time"] for line in lines))
             self.assertEqual([(line["process"], line.get("act", line.get("request"))) for line in lines
-                              if line["event"] != "file"],
+                              if line["event"] != "file" and line.get("act") != "serving"],
                              [("frontend.1", identities[0]), ("supervisor", "promote"), ("frontend.1", identities[1])])
             text = stack.outrigger("audit", "--since", "1h").stdout
             self.assertIn(f"frontend.1 access request={identities[0]}", text)
-            self.assertIn("model=sum version=2 rows=1 decision=granted status=200", text)
+            self.assertRegex(text, "model=sum version=2 digest=sha256:[0-9a-f]{64} rows=1 decision=granted status=200")
             since = lines[-1]["time"]
             self.assertEqual(len(stack.outrigger("audit", "show", "--since", since).stdout.splitlines()), 1)
             self.assertEqual(stack.outrigger("audit", "show", "--since", "2999-01-01").stdout, "")

@@ -745,7 +745,9 @@ class Processes(Lines):
             (version / "model.sig").unlink()
             status, said = check(SIGNED / "trusted.pem")
             self.assertEqual((status, "is not signed: expected model.sig" in said), (1, True), said)
-            self.assertNotIn("signed", check("")[1])
+            self.assertIn("models need no signature", check("")[1])
+            status, said = check(SIGNED / "none.pem")
+            self.assertEqual((status, "none.pem: No such file or directory" in said), (1, True), said)
         self.row("models that nobody has signed (OpenSSF Model Signing)",
                  "a version of the tool's; another key; a file more; no model.sig; no keys configured",
                  "loaded; refused with the file named, three times; loaded")
