@@ -62,14 +62,11 @@ static struct unmet_allowed *allowed_acquire(struct unmet *unmet, struct text mo
     return allowed;
 }
 
-static void allowed_release(struct unmet *unmet, const struct unmet_allowed *by)
+static void allowed_release(struct unmet *unmet, struct unmet_allowed *allowed)
 {
-    struct unmet_allowed *allowed;
-    if (by == NULL)
+    if (allowed == NULL || --allowed->uses > 0)
         return;
-    HASH_FIND(hh, unmet->allowed, by->models, by->hh.keylen, allowed);
-    if (--allowed->uses > 0)
-        return;
+    ENSURE(unmet->allowed != NULL); /* it is one of them */
     HASH_DEL(unmet->allowed, allowed);
     free(allowed);
 }

@@ -11,7 +11,7 @@ struct unmet_truth {
     uint64_t actual_label;
     int64_t since_ms;                  /* when it came */
     bool forbidden;                    /* a prediction of that id was found, of a model that is not allowed */
-    const struct unmet_allowed *by;    /* NULL: all models */
+    struct unmet_allowed *by;          /* NULL: all models */
     struct unmet_truth *next, *before; /* of the same prediction, said by others later; utlist.h */
 };
 
