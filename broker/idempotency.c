@@ -149,7 +149,7 @@ static void settle(struct idempotency *table, struct tenant *tenant)
 {
     series_set(table->kept, (int64_t)table->count);
     series_set(table->size, (int64_t)table->bytes);
-    if (tenant->count > 0) {
+    if (tenant->answers != NULL) {
         heap_set(&table->by_count, &tenant->by_count, rank(tenant->count, tenant->answers));
         heap_set(&table->by_bytes, &tenant->by_bytes, rank(tenant->bytes / COST_UNIT, tenant->answers));
         return;

@@ -128,6 +128,7 @@ bool once_begin(const struct config *config, const struct http_request *request,
 void once_fill(struct api_call *call)
 {
     extend(call->once->name, call->ask.model);
-    extend(call->once->asked, call->steered == STEERED_BY_RULE ? (struct text){0} : call->ask.version);
+    const struct text none = {0};
+    extend(call->once->asked, call->steered == STEERED_BY_RULE ? none : call->ask.version);
     call->ask.once = (struct text){(const char *)call->once, sizeof *call->once};
 }
