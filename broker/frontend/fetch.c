@@ -8,6 +8,7 @@
 #include "log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -20,6 +21,7 @@ enum {
     FETCHER_MAGIC = 0x0fe7c001,
     COMPLAINT_BYTES = 256,
     FETCHES_MAX = 256, /* under way; each has a request that waits, or the keys */
+    END_MS = 1000,
     PIECES_A_TURN = 64 /* of answers: the loop has other work */
 };
 
@@ -163,6 +165,16 @@ struct fetcher *fetcher_new(const struct fetcher_context *context)
     return fetcher;
 }
 
+/* The process that asks sees that nobody will, and ends; it must not be left to others as a dead child. */
+static void dismiss(struct fetcher *fetcher)
+{
+    struct pollfd end = {.fd = fetcher->fd, .events = POLLIN};
+    shutdown(fetcher->fd, SHUT_WR);
+    while (poll(&end, 1, END_MS) > 0 && recv(fetcher->fd, &fetcher->message, sizeof fetcher->message, 0) > 0)
+        continue;
+    close(fetcher->fd);
+}
+
 void fetcher_free(struct fetcher *fetcher)
 {
     if (fetcher == NULL)
@@ -175,7 +187,7 @@ void fetcher_free(struct fetcher *fetcher)
     }
     if (!fetcher->gone)
         loop_remove(fetcher->loop, fetcher->fd);
-    close(fetcher->fd);
+    dismiss(fetcher);
     pthread_mutex_destroy(&fetcher->mutex);
     fetcher->magic = 0;
     free(fetcher);

@@ -23,7 +23,6 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-#include <utlist.h>
 
 _Static_assert((int)FETCH_PIECE_MAX >= (int)CURL_MAX_WRITE_SIZE, "what libcurl gives at once is one piece");
 

@@ -239,6 +239,7 @@ int main(int argc, char **argv)
     loop_signal(program.loop, SIGINT, terminate, &program);
     loop_signal(program.loop, SIGUSR1, drain, &program);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN); /* who asks the issuer is waited for by nobody */
     if (!fcgi_init()) {
         log_error("libfcgi does not start");
         return 1;

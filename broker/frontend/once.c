@@ -127,8 +127,8 @@ bool once_begin(const struct config *config, const struct http_request *request,
 
 void once_fill(struct api_call *call)
 {
+    const struct text any = text_of(NULL);
     extend(call->once->name, call->ask.model);
-    const struct text none = {0};
-    extend(call->once->asked, call->steered == STEERED_BY_RULE ? none : call->ask.version);
+    extend(call->once->asked, call->steered == STEERED_BY_RULE ? any : call->ask.version);
     call->ask.once = (struct text){(const char *)call->once, sizeof *call->once};
 }

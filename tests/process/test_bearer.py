@@ -130,6 +130,7 @@ class Bearer(unittest.TestCase):
         os.kill(asker, signal.SIGKILL)
         self.stack.wait(lambda: self.stack.pids("frontend.1") not in ([], [old]), "it is not replaced")
         self.assertEqual(len(self.children("frontend.1")), 1)
+        self.stack.wait(lambda: not pathlib.Path(f"/proc/{asker}").exists(), "it stays as a dead child")
         self.expect(200, "opaque-after")
 
 
