@@ -13,12 +13,11 @@
 
 #include "log.h"
 #include "process.h"
+#include "safety.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,25 +36,6 @@ static bool complain(const char *path)
     return false;
 }
 
-static bool is_empty(int fd)
-{
-    bool empty = true;
-    DIR *folder = fdopendir(dup(fd));
-    for (struct dirent *entry; folder != NULL && empty && (entry = readdir(folder)) != NULL;)
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-    if (folder != NULL)
-        closedir(folder);
-    return folder != NULL && empty;
-}
-
-static bool refuse(const char *path, const struct owner *owner, uid_t uid)
-{
-    const struct passwd *entry = getpwuid(uid);
-    log_error("%s: belongs to %s, and all runs as the user %s: chown -R %s: %s, or name another folder", path,
-              entry == NULL ? "another user" : entry->pw_name, owner->name, owner->name, path);
-    return false;
-}
-
 /* Opens the folder, which is the owner's then; *fresh: it was made or given just now. -1 after a complaint.
  */
 static int take(const char *path, const struct owner *owner, bool *fresh)
@@ -67,8 +47,8 @@ static int take(const char *path, const struct owner *owner, bool *fresh)
     } else if (status.st_uid == owner->uid) {
         *fresh = false;
         return fd;
-    } else if (!is_empty(fd)) {
-        refuse(path, owner, status.st_uid);
+    } else if (!safety_is_empty(fd)) { /* of which safety.c says what to do */
+        log_error("%s: does not belong to the user %s, and is not empty", path, owner->name);
     } else if (fchown(fd, owner->uid, owner->gid) == -1) {
         complain(path);
     } else {

@@ -115,9 +115,9 @@ class Users(unittest.TestCase):
         repository = self.repository()
         with Stack(web="nginx", settings=USERS | {"sandbox.worker_read": str(self.gate)}, models=repository) as stack:
             self.predicts(stack)
-            stack.wait(lambda: stack.pids("worker.who"), "no worker in Python")
-            told = json.loads(stack.request("POST", "/api/v1/models/who/predict", '{"features": [1]}', JSON)[2])
-            self.assertEqual(told["prediction"], pwd.getpwnam(WORKERS).pw_uid)
+            ask = ("POST", "/api/v1/models/who/predict", '{"features": [1]}', JSON)
+            stack.wait(lambda: stack.request(*ask)[0] == 200, "no worker in Python")
+            self.assertEqual(json.loads(stack.request(*ask)[2])["prediction"], pwd.getpwnam(WORKERS).pw_uid)
             self.expect_users(stack)
             for name in ("worker.cancer-logistic", "broker", "collector", "frontend"):
                 pid = stack.kill(name)
