@@ -60,10 +60,18 @@ static int take(const char *path, const struct owner *owner, bool *fresh)
     return -1;
 }
 
-/* The group first, since changing it may take mode bits away. */
+/* The group first, since changing it may take mode bits away. The kernel leaves out the bit by which the
+ * group is handed on, without an error, when a container's root has not the right to set it. */
 static bool open_to(int fd, const struct owner *owner, gid_t group, mode_t mode)
 {
-    return fchown(fd, owner->uid, group) == 0 && fchmod(fd, mode) == 0;
+    struct stat status;
+    if (fchown(fd, owner->uid, group) == -1 || fchmod(fd, mode) == -1 || fstat(fd, &status) == -1)
+        return false;
+    if ((status.st_mode & 07777) == mode)
+        return true;
+    log_error("worker.user: root has no CAP_FSETID here, with which a folder hands its group on");
+    errno = EPERM;
+    return false;
 }
 
 static bool give_pages(int runtime, const struct owner *owner, gid_t group, mode_t mode)
