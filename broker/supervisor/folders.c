@@ -94,6 +94,17 @@ static bool was_passage(int fd)
     return fstat(fd, &status) == 0 && (status.st_mode & 07777) == PASSAGE;
 }
 
+/* Everybody may pass through it from now on, and the workers' group is that of what is made there: /run, or
+ * somebody's home, must not become such a folder by a slip. */
+static bool is_ours_alone(int fd, const char *path)
+{
+    if (was_passage(fd) || safety_is_empty(fd) || faccessat(fd, "supervisor.lock", F_OK, 0) == 0)
+        return true;
+    log_error("%s: others have something in it: with worker.user runtime_directory must be Outrigger's alone",
+              path);
+    return false;
+}
+
 static bool give_runtime(const struct config *config, const struct owner *owner,
                          const struct account *workers)
 {
@@ -103,6 +114,8 @@ static bool give_runtime(const struct config *config, const struct owner *owner,
     if (good && workers == NULL && was_passage(fd))
         good = (open_to(fd, owner, owner->gid, USUAL) && give_pages(fd, owner, owner->gid, USUAL)) ||
                complain(config->runtime_directory);
+    else if (good && workers != NULL && !is_ours_alone(fd, config->runtime_directory))
+        good = false;
     else if (good && workers != NULL)
         good = (open_to(fd, owner, workers->gid, PASSAGE) && give_pages(fd, owner, workers->gid, PAGES)) ||
                complain(config->runtime_directory);
