@@ -83,9 +83,9 @@ static struct account *find(const char *setting, const char *user)
         log_error("%s: there is no user \"%s\"", setting, user);
     else if (geteuid() != 0)
         log_error(
-            "%s = \"%s\": only root can become another user, and this is the user %u: start it as root or "
-            "as %s, or leave %s out",
-            setting, user, (unsigned)geteuid(), user, setting);
+            "%s = \"%s\": only root can become another user, and this is the user %u: start it as root, or "
+            "leave %s out",
+            setting, user, (unsigned)geteuid(), setting);
     else
         return account;
     exit(1);

@@ -4,7 +4,10 @@
  * SPDX-License-Identifier: MIT */
 #include "safety.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -122,10 +125,39 @@ static void check_secrets(const struct account *account, const struct config *co
         check_secret(account, references[i], errors);
 }
 
+bool safety_is_empty(int folder)
+{
+    bool empty = true;
+    int copy = dup(folder);
+    DIR *stream = copy == -1 ? NULL : fdopendir(copy);
+    for (struct dirent *entry; stream != NULL && empty && (entry = readdir(stream)) != NULL;)
+        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
+    if (stream != NULL)
+        closedir(stream);
+    return stream != NULL && empty;
+}
+
+/* One that is missing or empty is given to the user at the start. */
+static void check_folder(const struct account *account, const char *path, struct config_errors *errors)
+{
+    struct stat status;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd != -1 && fstat(fd, &status) == 0 && status.st_uid != account->uid && !safety_is_empty(fd)) {
+        const struct passwd *entry = getpwuid(status.st_uid);
+        config_complain(
+            errors, "%s: belongs to %s, and all runs as the user %s: chown -R %s: %s, or name another folder",
+            path, entry == NULL ? "another user" : entry->pw_name, account->name, account->name, path);
+    }
+    if (fd != -1)
+        close(fd);
+}
+
 void safety_check_readers(const struct config *config, const struct account *service,
                           const struct account *workers, struct config_errors *errors)
 {
     if (service != NULL) {
+        check_folder(service, config->runtime_directory, errors);
+        check_folder(service, config->state_directory, errors);
         check_program(service, config, "broker", errors);
         check_reader(service, config->file, errors);
         check_reader(service, config->models_directory, errors);

@@ -77,7 +77,7 @@ bool descent_begin(struct descent *descent, const struct config *config)
 {
     *descent = (struct descent){account_of_service(config), account_of_workers(config)};
     const struct account *service = descent->service;
-    if (!folders_give(config, service, descent->workers) || !can_read(config, descent))
+    if (!can_read(config, descent) || !folders_give(config, service, descent->workers))
         return false;
     if (service == NULL)
         return true;

@@ -13,12 +13,11 @@
 
 #include "log.h"
 #include "process.h"
+#include "safety.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -37,25 +36,6 @@ static bool complain(const char *path)
     return false;
 }
 
-static bool is_empty(int fd)
-{
-    bool empty = true;
-    DIR *folder = fdopendir(dup(fd));
-    for (struct dirent *entry; folder != NULL && empty && (entry = readdir(folder)) != NULL;)
-        empty = strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
-    if (folder != NULL)
-        closedir(folder);
-    return folder != NULL && empty;
-}
-
-static bool refuse(const char *path, const struct owner *owner, uid_t uid)
-{
-    const struct passwd *entry = getpwuid(uid);
-    log_error("%s: belongs to %s, and all runs as the user %s: chown -R %s: %s, or name another folder", path,
-              entry == NULL ? "another user" : entry->pw_name, owner->name, owner->name, path);
-    return false;
-}
-
 /* Opens the folder, which is the owner's then; *fresh: it was made or given just now. -1 after a complaint.
  */
 static int take(const char *path, const struct owner *owner, bool *fresh)
@@ -67,8 +47,8 @@ static int take(const char *path, const struct owner *owner, bool *fresh)
     } else if (status.st_uid == owner->uid) {
         *fresh = false;
         return fd;
-    } else if (!is_empty(fd)) {
-        refuse(path, owner, status.st_uid);
+    } else if (!safety_is_empty(fd)) { /* of which safety.c says what to do */
+        log_error("%s: does not belong to the user %s, and is not empty", path, owner->name);
     } else if (fchown(fd, owner->uid, owner->gid) == -1) {
         complain(path);
     } else {
@@ -80,10 +60,18 @@ static int take(const char *path, const struct owner *owner, bool *fresh)
     return -1;
 }
 
-/* The group first, since changing it may take mode bits away. */
+/* The group first, since changing it may take mode bits away. The kernel leaves out the bit by which the
+ * group is handed on, without an error, when a container's root has not the right to set it. */
 static bool open_to(int fd, const struct owner *owner, gid_t group, mode_t mode)
 {
-    return fchown(fd, owner->uid, group) == 0 && fchmod(fd, mode) == 0;
+    struct stat status;
+    if (fchown(fd, owner->uid, group) == -1 || fchmod(fd, mode) == -1 || fstat(fd, &status) == -1)
+        return false;
+    if ((status.st_mode & 07777) == mode)
+        return true;
+    log_error("worker.user: root has no CAP_FSETID here, with which a folder hands its group on");
+    errno = EPERM;
+    return false;
 }
 
 static bool give_pages(int runtime, const struct owner *owner, gid_t group, mode_t mode)
@@ -106,6 +94,17 @@ static bool was_passage(int fd)
     return fstat(fd, &status) == 0 && (status.st_mode & 07777) == PASSAGE;
 }
 
+/* Everybody may pass through it from now on, and the workers' group is that of what is made there: /run, or
+ * somebody's home, must not become such a folder by a slip. */
+static bool is_ours_alone(int fd, const char *path)
+{
+    if (was_passage(fd) || safety_is_empty(fd) || faccessat(fd, "supervisor.lock", F_OK, 0) == 0)
+        return true;
+    log_error("%s: others have something in it: with worker.user runtime_directory must be Outrigger's alone",
+              path);
+    return false;
+}
+
 static bool give_runtime(const struct config *config, const struct owner *owner,
                          const struct account *workers)
 {
@@ -115,6 +114,8 @@ static bool give_runtime(const struct config *config, const struct owner *owner,
     if (good && workers == NULL && was_passage(fd))
         good = (open_to(fd, owner, owner->gid, USUAL) && give_pages(fd, owner, owner->gid, USUAL)) ||
                complain(config->runtime_directory);
+    else if (good && workers != NULL && !is_ours_alone(fd, config->runtime_directory))
+        good = false;
     else if (good && workers != NULL)
         good = (open_to(fd, owner, workers->gid, PASSAGE) && give_pages(fd, owner, workers->gid, PAGES)) ||
                complain(config->runtime_directory);

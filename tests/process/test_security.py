@@ -764,7 +764,7 @@ class Processes(Lines):
         self.row("how programs are built", f"readelf of {len(programs)} programs", "PIE, relro, now, no executable stack each")
 
 
-@unittest.skipUnless(test_users.IS_ROOT, "only root can become other users")
+@unittest.skipIf(test_users.OBSTACLE, test_users.OBSTACLE)
 class SeparateUsers(Lines):
     """By nothing but the users: there is no sandbox."""
     settings = test_users.USERS | {"sandbox.mode": "off", "auth.required": "true"}

@@ -246,6 +246,7 @@ START_TEST(who_runs_as_whom_is_told)
 {
     set("user", "daemon");
     set("worker.user", "nobody");
+    set("state_directory", scratch_path("state"));
     ck_assert_int_eq(chmod(scratch_path("bin"), 0755) + chmod(scratch_path("models"), 0755), 0);
     ck_assert_int_eq(chmod(scratch_directory, 0711), 0);
     make_readable("broker");

@@ -4,6 +4,7 @@
 
 #include "scratch_directory.h"
 
+#include <linux/capability.h>
 #include <unistd.h>
 
 static struct config config;
@@ -104,6 +105,30 @@ START_TEST(an_empty_folder_is_given_away_and_a_full_one_is_not)
 }
 END_TEST
 
+START_TEST(a_container_whose_root_may_not_hand_on_a_group_is_told)
+{
+    ck_assert_int_eq(account_raise(~ACCOUNT_RIGHT(CAP_FSETID)), 0);
+    ck_assert(!folders_give(&config, service, workers));
+    ck_assert(folders_give(&config, service, NULL)); /* for which it takes none */
+}
+END_TEST
+
+START_TEST(a_folder_of_others_is_not_opened_to_workers)
+{
+    scratch_folder("run");
+    scratch_file("run/other.pid", "1");
+    ck_assert(!folders_give(&config, NULL, workers));
+    expect(runtime, 0, 0, 0700);
+    ck_assert_int_eq(chown(runtime, service->uid, service->gid), 0);
+    ck_assert(!folders_give(&config, service, workers));
+    expect(runtime, service->uid, service->gid, 0700);
+    ck_assert_int_eq(access(scratch_path("run/stats"), F_OK), -1);
+    scratch_file("run/supervisor.lock", ""); /* of one that was killed before there was a workers' user */
+    ck_assert(folders_give(&config, service, workers));
+    expect(runtime, service->uid, workers->gid, 02711);
+}
+END_TEST
+
 /* The folder is the user's: what lies in it may be anything. */
 START_TEST(a_link_in_place_of_the_pages_leads_root_nowhere)
 {
@@ -127,6 +152,8 @@ int main(void)
                                   workers_pass_through_the_folder_that_the_models_lie_in,
                                   workers_alone_may_be_others,
                                   an_empty_folder_is_given_away_and_a_full_one_is_not,
+                                  a_folder_of_others_is_not_opened_to_workers,
+                                  a_container_whose_root_may_not_hand_on_a_group_is_told,
                                   a_link_in_place_of_the_pages_leads_root_nowhere};
     if (geteuid() != 0) {
         fprintf(stderr, "NOT TESTED, since not root: giving folders to other users\n");

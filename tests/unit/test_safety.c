@@ -104,11 +104,15 @@ START_TEST(what_a_user_cannot_read_is_told)
 {
     static char none[] = "";
     struct account *nobody = account_find("nobody");
-    config.auth_keys_file = (char *)scratch_file("keys.json", "{}");
+    config.runtime_directory = object_strdup(scratch_path("run")); /* scratch_path's last 8 live */
+    config.state_directory = object_strdup(config.state_directory);
+    config.models_directory = object_strdup(config.models_directory);
+    config.file = none;
+    config.auth_keys_file = object_strdup(scratch_file("keys.json", "{}"));
     config.broker_curve_secret_file = config.broker_curve_allow = config.limit_redis_password = none;
     config.token_jwks_file = config.token_hs256_secret = config.token_introspection_secret = none;
     config.token_ca_file = none;
-    config.binary_directory = (char *)scratch_folder("bin");
+    config.binary_directory = object_strdup(scratch_folder("bin"));
     scratch_file("bin/outrigger-broker", "");
     scratch_file("bin/outrigger-worker", "");
     ck_assert_int_eq(chmod(config.models_directory, 0755) + chmod(config.binary_directory, 0755), 0);
@@ -142,7 +146,22 @@ START_TEST(what_a_user_cannot_read_is_told)
     ck_assert_int_eq(chmod(config.models_directory, 0700) + chmod(config.binary_directory, 0700), 0);
     safety_check_readers(&config, NULL, nobody, &errors);
     ck_assert_int_eq(errors.count, 2);
-    config.file = none;
+    ck_assert_int_eq(chmod(config.models_directory, 0755) + chmod(config.binary_directory, 0755), 0);
+    config.auth_required = 0;
+    errors = (struct config_errors){0};
+    scratch_file("state/routes.json", "{}");
+    safety_check_readers(&config, nobody, NULL, &errors);
+    ck_assert_int_eq(errors.count, 1);
+    ck_assert_ptr_nonnull(
+        strstr(errors.text, "/state: belongs to root, and all runs as the user nobody: chown -R nobody: "));
+    ck_assert_int_eq(chown(config.state_directory, nobody->uid, (gid_t)-1), 0);
+    errors = (struct config_errors){0};
+    safety_check_readers(&config, nobody, NULL, &errors);
+    ck_assert_int_eq(errors.count, 0);
+    char *const own[] = {config.runtime_directory, config.state_directory, config.models_directory,
+                         config.auth_keys_file, config.binary_directory};
+    for (size_t i = 0; i < COUNT_OF(own); i++)
+        free(own[i]);
     account_free(nobody);
 }
 END_TEST
