@@ -244,6 +244,14 @@ static void check_auth(struct parameter_reader *reader, const struct config *con
                            "expected names of models, or beginnings of such with a *, got \"%s\"", word);
 }
 
+static void check_signing(struct parameter_reader *reader, const struct config *config)
+{
+    char word[API_KEY_WORD_MAX], models[API_KEY_MODELS_MAX + 1];
+    if (!api_key_models_read(config->signing_unsigned, models, word))
+        parameter_complain(reader, &config->signing_unsigned,
+                           "expected names of models, or beginnings of such with a *, got \"%s\"", word);
+}
+
 static void check_redis(struct parameter_reader *reader, const struct config *config)
 {
     struct redis_address address;
@@ -300,6 +308,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_words(reader, config);
     check_users(reader, config);
     check_auth(reader, config);
+    check_signing(reader, config);
     check_redis(reader, config);
     check_audit(reader, config);
     check_order(reader, &config->frontend_large_body_bytes, config->frontend_max_body_bytes,
@@ -341,6 +350,15 @@ void config_free(struct config *config)
     parameters_free(&table, config);
     free(config->file);
     free(config);
+}
+
+const char *config_signing_keys(const struct config *config, const char *model)
+{
+    char word[API_KEY_WORD_MAX], models[API_KEY_MODELS_MAX + 1];
+    bool may = *config->signing_unsigned != '\0' && /* "" would be all of them */
+               api_key_models_read(config->signing_unsigned, models, word) && *models != '\0' &&
+               api_key_models_have(models, text_of(model));
+    return may ? "" : config->signing_keys;
 }
 
 void config_print_template(FILE *out)

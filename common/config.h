@@ -97,6 +97,9 @@ void config_errors_print(const struct config_errors *errors, FILE *out);
 struct config *config_load(const char *file, const char *const *settings, size_t setting_count,
                            struct config_errors *errors);
 void config_free(struct config *config);
+/* The public keys (PATH:PATH) one of which must have signed that model: signing.keys, unless it is one of
+ * signing.unsigned; "": nobody need have. */
+const char *config_signing_keys(const struct config *config, const char *model);
 
 /* Reads the model repository: each folder with at least one version folder or a model.conf is a model (names
  * starting with a dot are passed over). A model whose model.conf is wrong is left out and complained of.

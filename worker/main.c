@@ -368,7 +368,7 @@ int main(int argc, char **argv)
     const struct model_config *model_config = find_model(&options, list, &errors);
     const char *version = find_version(&options, model_config);
     struct trial trial = choose(config, model_config, version);
-    identify(&trial, config->signing_keys);
+    identify(&trial, config_signing_keys(config, model_config->name));
     struct curve_keys keys = {0};
     struct metrics *metrics = stats_page(config, "worker", options.name);
     struct worker_token token = take_token(&options);

@@ -61,7 +61,7 @@ static yyjson_doc *inspect(const struct config *config, const struct model_confi
 static void check_python(const struct config *config, const struct model_config *model, const char *file,
                          struct config_errors *errors)
 {
-    if (*config->signing_keys != '\0')
+    if (*config_signing_keys(config, model->name) != '\0')
         yyjson_doc_free(inspect(config, model, file, errors));
     bool is_own = *model->python != '\0';
     const char *python = is_own ? model->python : config->python;
@@ -153,7 +153,7 @@ static void warn_of_writers(struct check *check, const struct check_model *entry
 {
     struct stat status;
     char *folder;
-    if (*check->config->signing_keys == '\0' || entry->version == NULL)
+    if (*config_signing_keys(check->config, entry->model->name) == '\0' || entry->version == NULL)
         return;
     ENSURE(asprintf(&folder, "%s/%s", entry->model->directory, entry->version) >= 0);
     if (stat(folder, &status) == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)

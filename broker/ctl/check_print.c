@@ -153,7 +153,9 @@ static void print_models(const struct check *check, FILE *out, bool coloured)
     if (*keys == '\0')
         fputs("models need no signature (signing.keys is empty)\n", out);
     else
-        fprintf(out, "models must be signed with a key of %s\n", keys);
+        fprintf(out, "models must be signed with a key of %s%s%s\n", keys,
+                *check->config->signing_unsigned == '\0' ? "" : ", but for ",
+                check->config->signing_unsigned);
 }
 
 void check_print(const struct check *check, FILE *out, bool coloured)

@@ -113,6 +113,13 @@ static yyjson_doc *read_description(int fd, char *reason, size_t capacity)
     return NULL;
 }
 
+/* Of a model: that of its folder. */
+static const char *name_of(const char *folder)
+{
+    const char *slash = strrchr(folder, '/');
+    return slash == NULL ? folder : slash + 1;
+}
+
 yyjson_doc *inspect_model(const char *program, const struct config *config, const char *file,
                           const char *folder, char *reason, size_t capacity)
 {
@@ -123,7 +130,7 @@ yyjson_doc *inspect_model(const char *program, const struct config *config, cons
                                      config->sandbox_mode,
                                      config->sandbox_worker_read,
                                      config->models_directory,
-                                     config->signing_keys,
+                                     config_signing_keys(config, name_of(folder)),
                                      *config->worker_user == '\0' ? config->user : config->worker_user,
                                      NULL};
     yyjson_doc *document = NULL;

@@ -122,7 +122,7 @@ static void python_arguments(struct command *command, const struct config *confi
         object_strdup("--sandbox-read"),
         object_strdup(config->sandbox_worker_read),
         object_strdup("--signing-keys"),
-        object_strdup(config->signing_keys),
+        object_strdup(config_signing_keys(config, version->model->name)),
         NULL,
     };
     command->path = object_strdup(version->python);

@@ -180,7 +180,10 @@ class Signing(unittest.TestCase):
     def test_nothing_else_is_loaded_than_what_was_signed(self):
         self.add_python()
         stranger = ec.generate_private_key(ec.SECP256R1())
-        with self.stack(signing__keys=self.keys) as stack:
+        (self.repository / "demo/1").mkdir(parents=True)
+        (self.repository / "demo/1/model.echo").write_text("features = 4;\n")
+        with self.stack(signing__keys=self.keys, signing__unsigned="demo") as stack:
+            self.predict(stack, "demo", [1, 2, 3, 4])       # is let off
             self.assertEqual(self.predict(stack, "times", [1, 2, 3, 4])[1]["prediction"], 20)
             self.add_version("2")
             self.expect_failed(stack, "2", r"cancer/2: the model is not signed: expected model\.sig there")

@@ -264,6 +264,8 @@ START_TEST(who_may_ask_is_said_in_words_that_are_known)
          "auth.trusted_proxies: expected addresses and networks, as 10.0.0.0/8, got \"proxy\""},
         {"auth.web_server_scopes=predict,all",
          "auth.web_server_scopes: expected predict, feedback, metrics or admin, got \"all\""},
+        {"signing.unsigned=demo,a/b",
+         "signing.unsigned: expected names of models, or beginnings of such with a *, got \"a/b\""},
         {"auth.web_server_models=a/b",
          "auth.web_server_models: expected names of models, or beginnings of such with a *, got \"a/b\""},
     };
@@ -533,6 +535,30 @@ START_TEST(the_sample_is_complete_and_equal_to_the_defaults)
 }
 END_TEST
 
+static void expect_keys(const char *unsigned_models, const char *model, const char *expected)
+{
+    char line[128];
+    struct config_errors none = {0};
+    snprintf(line, sizeof line, "signing.unsigned=%s", unsigned_models);
+    const char *const settings[] = {"signing.keys=/a.pem:/b.pem", line};
+    struct config *with_keys = config_load(NULL, settings, 2, &none);
+    ck_assert_msg(with_keys != NULL, "%s", none.text);
+    ck_assert_str_eq(config_signing_keys(with_keys, model), expected);
+    config_free(with_keys);
+}
+
+START_TEST(who_need_not_be_signed_is_listed)
+{
+    expect_keys("", "demo", "/a.pem:/b.pem");
+    expect_keys(" ", "demo", "/a.pem:/b.pem");
+    expect_keys("demo churn-*", "demo", "");
+    expect_keys("demo churn-*", "churn-7", "");
+    expect_keys("demo churn-*", "churn", "/a.pem:/b.pem");
+    expect_keys("demo churn-*", "demonstration", "/a.pem:/b.pem");
+    expect_keys("*", "anything", "");
+}
+END_TEST
+
 START_TEST(the_manual_page_has_every_parameter)
 {
     char text[65536];
@@ -592,6 +618,7 @@ int main(void)
         bad_settings_are_said,
         the_template_is_complete_and_equal_to_the_defaults,
         the_sample_is_complete_and_equal_to_the_defaults,
+        who_need_not_be_signed_is_listed,
         the_manual_page_has_every_parameter,
     };
     return SUITE_RUN("config", set_up, tear_down, tests);

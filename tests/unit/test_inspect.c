@@ -6,11 +6,13 @@
 #include "suite.h"
 
 static char reason[256];
-static char mode[] = "log", also[] = "/a:/b", models[] = "models", keys[] = "k.pem", none[] = "";
+static char mode[] = "log", also[] = "/a:/b", models[] = "models", keys[] = "k.pem", waived[] = "demo-*",
+            none[] = "";
 static const struct config config = {.sandbox_mode = mode,
                                      .sandbox_worker_read = also,
                                      .models_directory = models,
                                      .signing_keys = keys,
+                                     .signing_unsigned = waived,
                                      .user = none,
                                      .worker_user = none};
 
@@ -52,6 +54,10 @@ START_TEST(a_description_is_read)
         &config, "a b", "m", reason, sizeof reason);
     ck_assert_msg(document != NULL, "%s", reason);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(yyjson_doc_get_root(document), "outputs")), 1);
+    yyjson_doc_free(document);
+    document = inspect_model(program("[ \"$7|$#\" = '|8' ] && echo '{\"inputs\":[],\"outputs\":[1]}'"),
+                             &config, "a b", "models/demo-1", reason, sizeof reason);
+    ck_assert_msg(document != NULL, "%s", reason); /* of a model that need not be signed */
     yyjson_doc_free(document);
 }
 END_TEST
