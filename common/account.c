@@ -194,6 +194,25 @@ int account_keep(uint64_t rights)
     return set_capabilities(rights, rights);
 }
 
+bool account_borrow(const struct account *account)
+{
+    if (account == NULL || geteuid() != 0)
+        return true;
+    if (setgroups(account->group_count, account->groups) == 0 && setegid(account->gid) == 0 &&
+        seteuid(account->uid) == 0)
+        return true;
+    int error = errno;
+    account_return();
+    errno = error;
+    return false;
+}
+
+void account_return(void)
+{
+    if (getuid() == 0 && (seteuid(0) == -1 || setegid(getgid()) == -1))
+        exit(1); /* cannot be: the kernel keeps both */
+}
+
 void account_settle(const struct config *config, bool worker)
 {
     struct account *account = worker && *config->worker_user != '\0'

@@ -40,6 +40,11 @@ int account_raise(uint64_t rights);
 /* Gives up all but these, which have an effect from now on. */
 int account_keep(uint64_t rights);
 
+/* Root acts as that user until account_return: opens and finds what it may. Nothing for NULL, and for who is
+ * not root. False with errno. One thread only. */
+bool account_borrow(const struct account *account);
+void account_return(void);
+
 /* What a program of ours does at its start that root has started by hand: becomes the user that the
  * configuration names for it. Ends the process after a complaint when that cannot be. */
 void account_settle(const struct config *config, bool worker);

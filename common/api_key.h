@@ -83,7 +83,8 @@ bool api_key_name_ok(struct text name);
  * the entry, and never a digest. The caller frees with api_keys_free. */
 struct api_keys *api_keys_parse(const char *name, struct text text, struct config_errors *errors);
 /* The same from the disk; one that is not there is an empty list. It must be a regular file of ours or
- * root's that is closed to others (mode 0640 or less). */
+ * root's that is closed to others (mode 0640 or less); root takes that of the user whose folder it is in,
+ * too. */
 struct api_keys *api_keys_read(const char *path, struct config_errors *errors);
 void api_keys_free(struct api_keys *keys);                                  /* NULL is fine */
 struct api_key *api_keys_find(const struct api_keys *keys, const char *id); /* NULL: there is none */

@@ -255,6 +255,25 @@ struct api_keys *api_keys_parse(const char *name, struct text text, struct confi
     return NULL;
 }
 
+/* The folder of the file, which the caller frees. */
+static char *folder_of(const char *path)
+{
+    char *copy = object_strdup(path);
+    char *folder = object_strdup(dirname(copy));
+    free(copy);
+    return folder;
+}
+
+/* Root reads it for whom it belongs to: the user whose folder it is in, as it is written. */
+static uid_t reader_of(const char *path)
+{
+    struct stat status;
+    char *folder = folder_of(path);
+    bool known = geteuid() == 0 && stat(folder, &status) == 0;
+    free(folder);
+    return known ? status.st_uid : geteuid();
+}
+
 struct api_keys *api_keys_read(const char *path, struct config_errors *errors)
 {
     const char *complaint;
@@ -262,7 +281,7 @@ struct api_keys *api_keys_read(const char *path, struct config_errors *errors)
         return object_alloc(sizeof(struct api_keys));
     char *bytes = malloc(API_KEY_FILE_MAX);
     ENSURE(bytes != NULL);
-    ssize_t length = key_slurp(path, true, bytes, API_KEY_FILE_MAX, &complaint);
+    ssize_t length = key_slurp_of(path, reader_of(path), bytes, API_KEY_FILE_MAX, &complaint);
     struct api_keys *keys = NULL;
     if (length < 0)
         config_complain(errors, "%s: %s", path, complaint);
@@ -404,15 +423,6 @@ char *api_keys_print(const struct api_keys *keys, size_t *length)
     ENSURE(text != NULL); /* every text in it was checked when it came in */
     yyjson_mut_doc_free(document);
     return text;
-}
-
-/* The folder of the file, which the caller frees. */
-static char *folder_of(const char *path)
-{
-    char *copy = object_strdup(path);
-    char *folder = object_strdup(dirname(copy));
-    free(copy);
-    return folder;
 }
 
 /* What root writes must be readable by whom Outrigger runs as, whose the folder is; what was opened to a

@@ -168,7 +168,7 @@ bool key_parse(struct text bytes, struct key_pair *pair, char *reason, size_t ca
 /* ---- files ---- */
 
 /* NULL, or why a file with that status is not taken. */
-static const char *unfit(const struct stat *status, bool secret, size_t capacity)
+static const char *unfit(const struct stat *status, bool secret, uid_t reader, size_t capacity)
 {
     if (!S_ISREG(status->st_mode))
         return "is no regular file";
@@ -176,7 +176,7 @@ static const char *unfit(const struct stat *status, bool secret, size_t capacity
         return "is larger than a file of keys is";
     if (!secret)
         return NULL;
-    if (status->st_uid != 0 && status->st_uid != geteuid())
+    if (status->st_uid != 0 && status->st_uid != reader)
         return "belongs to another user, who knows the secret";
     return (status->st_mode & MODE_TOO_OPEN) != 0 ? "can be read or changed by others: chmod 600 it" : NULL;
 }
@@ -196,14 +196,15 @@ static ssize_t read_all(int fd, char *bytes, size_t capacity)
     return (ssize_t)length;
 }
 
-ssize_t key_slurp(const char *path, bool secret, char *bytes, size_t capacity, const char **complaint)
+static ssize_t slurp(const char *path, bool secret, uid_t reader, char *bytes, size_t capacity,
+                     const char **complaint)
 {
     struct stat status;
     ssize_t length = -1;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     *complaint = NULL;
     if (fd >= 0 && fstat(fd, &status) == 0)
-        *complaint = unfit(&status, secret, capacity);
+        *complaint = unfit(&status, secret, reader, capacity);
     if (fd >= 0 && *complaint == NULL)
         length = read_all(fd, bytes, capacity);
     if (length < 0 && *complaint == NULL)
@@ -211,6 +212,16 @@ ssize_t key_slurp(const char *path, bool secret, char *bytes, size_t capacity, c
     if (fd >= 0)
         close(fd);
     return length;
+}
+
+ssize_t key_slurp(const char *path, bool secret, char *bytes, size_t capacity, const char **complaint)
+{
+    return slurp(path, secret, geteuid(), bytes, capacity, complaint);
+}
+
+ssize_t key_slurp_of(const char *path, uid_t reader, char *bytes, size_t capacity, const char **complaint)
+{
+    return slurp(path, true, reader, bytes, capacity, complaint);
 }
 
 bool key_read(const char *path, bool secret, struct key_pair *pair, char *reason, size_t capacity)

@@ -54,6 +54,8 @@ bool key_read(const char *path, bool secret, struct key_pair *pair, char *reason
 /* The bytes of a regular file of at most `capacity` bytes, which go to `bytes`; how many, or -1 and why not.
  * With `secret` as for key_read. */
 ssize_t key_slurp(const char *path, bool secret, char *bytes, size_t capacity, const char **complaint);
+/* The same of a secret that is that user's, or root's. */
+ssize_t key_slurp_of(const char *path, uid_t reader, char *bytes, size_t capacity, const char **complaint);
 
 /* Writes NAME.key (mode 0644) and NAME.key_secret (0600) to a folder, which must be there. What stands there
  * already is not touched. False with a reason; then neither file was made. */

@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "checked.h"
 
-#include "account.h"
 #include "api_key.h"
 #include "cgroup.h"
 #include "curve.h"
@@ -108,14 +107,13 @@ static char *user_name(const struct account *account)
 static void check_users(struct check *check)
 {
     const struct config *config = check->config;
-    struct account *service = *config->user == '\0' ? NULL : account_find(config->user);
+    struct account *service = check->service = *config->user == '\0' ? NULL : account_find(config->user);
     struct account *workers = *config->worker_user == '\0' ? NULL : account_find(config->worker_user);
     check->user = user_name(service);
     check->worker_user = user_name(workers == NULL ? service : workers);
     safety_check(config, service == NULL ? geteuid() : service->uid, &check->errors, &check->warnings);
     if (geteuid() == 0)
         safety_check_readers(config, service, workers, &check->errors);
-    account_free(service);
     account_free(workers);
 }
 
@@ -230,6 +228,19 @@ static int core_count(void)
                                                            : (int)sysconf(_SC_NPROCESSORS_ONLN);
 }
 
+/* As who will read them: of a secret that belongs to somebody else, somebody else knows. */
+static void check_secrets(struct check *check)
+{
+    if (!account_borrow(check->service)) {
+        config_complain(&check->errors, "user: cannot become %s: %s", check->config->user, strerror(errno));
+        return;
+    }
+    curve_check(check->config, &check->errors);
+    check_auth(check);
+    check_tokens(check);
+    account_return();
+}
+
 static void check_all(struct check *check)
 {
     char path[DEPLOYMENTS_PATH_BYTES];
@@ -240,9 +251,7 @@ static void check_all(struct check *check)
     placement_plan(config, &check->placement, errors);
     check_programs(config, errors);
     check_users(check);
-    curve_check(config, errors);
-    check_auth(check);
-    check_tokens(check);
+    check_secrets(check);
     check_signing(check);
     check->list = model_list_load(config->models_directory, errors);
     check->said = deployments_read(deployments_path(config, path), &check->warnings);
@@ -264,6 +273,7 @@ static void check_free(struct check *check)
     model_list_free(check->list);
     deployments_free(check->said);
     jwk_set_release(check->token_keys);
+    account_free(check->service);
     free(check->user);
     free(check->worker_user);
 }

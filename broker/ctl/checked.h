@@ -3,6 +3,7 @@
 #ifndef OUTRIGGER_CHECKED_H
 #define OUTRIGGER_CHECKED_H
 
+#include "account.h"
 #include "config.h"
 #include "deployments.h"
 #include "jwk.h"
@@ -27,6 +28,7 @@ struct check {
     struct check_model *models;    /* list->count of them */
     int cores;                     /* that this process may run on */
     struct sandbox_powers powers;  /* of this kernel */
+    struct account *service;       /* config's user; NULL: none is named */
     char *user;                    /* as whom all run but the workers */
     char *worker_user;             /* as whom those run, likewise */
     struct jwk_set *token_keys;    /* of token.jwks_file; NULL: none */

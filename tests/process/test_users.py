@@ -145,7 +145,9 @@ class Users(unittest.TestCase):
             stack.wait(lambda: stack.serves() and len(stack.pids("worker")) == 4, "not four workers")
             self.expect_users(stack)
             self.hung(stack)
-            self.assertEqual(stack.outrigger("key", "add", "one").returncode, 0)
+            for command in (["add", "one"], ["add", "two"], ["list"]):  # root's, of a file that is the user's
+                self.assertEqual(stack.outrigger("key", *command).returncode, 0, command)
+            self.assertEqual(stack.outrigger("check").returncode, 0)
             written = (stack.directory / "state/keys.json").stat()
             self.assertEqual((written.st_uid, stat.S_IMODE(written.st_mode)), (pwd.getpwnam(USER).pw_uid, 0o600))
             log = stack.log.read_text()

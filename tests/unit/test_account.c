@@ -5,6 +5,7 @@
 #include "scratch_directory.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sys/syscall.h>
@@ -245,6 +246,23 @@ START_TEST(workers_of_the_same_user_have_none_of_their_own)
 }
 END_TEST
 
+START_TEST(root_acts_as_a_user_and_is_root_again)
+{
+    const char *path = scratch_file("file", "text");
+    ck_assert_int_eq(chmod(path, 0600), 0);
+    ck_assert(account_borrow(account));
+    ck_assert_uint_eq(geteuid(), account->uid);
+    ck_assert_uint_eq(getegid(), account->gid);
+    ck_assert_int_eq(open(path, O_RDONLY | O_CLOEXEC), -1);
+    account_return();
+    ck_assert_uint_eq(geteuid(), 0);
+    ck_assert_uint_eq(getegid(), 0);
+    ck_assert(account_borrow(NULL));
+    account_return();
+    ck_assert_uint_eq(geteuid(), 0);
+}
+END_TEST
+
 START_TEST(a_file_is_tried_as_that_user)
 {
     const char *path = scratch_file("file", "text");
@@ -270,6 +288,7 @@ int main(void)
                                      a_program_that_root_starts_by_hand_becomes_its_user,
                                      who_is_neither_root_nor_that_user_ends,
                                      workers_of_the_same_user_have_none_of_their_own,
+                                     root_acts_as_a_user_and_is_root_again,
                                      a_file_is_tried_as_that_user,
                                      NULL};
     Suite *suite = suite_create("account");

@@ -266,6 +266,14 @@ START_TEST(who_runs_as_whom_is_told)
     ck_assert_ptr_null(strstr(complained, "runs as root"));
     if (geteuid() != 0)
         return; /* who is not root cannot know what others may read */
+    scratch_folder("state");
+    scratch_file("state/keys.json", "{\"keys\": []}");
+    ck_assert_int_eq(chmod(scratch_path("state/keys.json"), 0600), 0);
+    ck_assert_int_eq(chown(scratch_path("state"), 1, 1) + chown(scratch_path("state/keys.json"), 1, 1), 0);
+    ck_assert_msg(check() == CTL_GOOD, "%s", complained); /* it is that user's, who reads it */
+    ck_assert_int_eq(chown(scratch_path("state/keys.json"), 2, 2), 0);
+    expect_complaint("keys.json: the user daemon, as whom it is read, cannot read it (Permission denied)");
+    ck_assert_int_eq(unlink(scratch_path("state/keys.json")), 0);
     ck_assert_int_eq(chmod(scratch_path("models"), 0700), 0);
     expect_complaint("/models: the user nobody, as whom it is read, cannot read it (Permission denied)");
 }
