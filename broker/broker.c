@@ -259,7 +259,6 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->copies = request_table_new((size_t)config->broker_max_shadow_requests * MODELS_MAX);
     broker->quarantine = quarantine_new(config);
     broker->names = idempotency_new(config, metrics);
-    handover_take(config, broker->names, broker->started_at);
     admitting_begin(broker);
     if (!begin_limiting(broker) || !bind_all(broker, zmq_context, endpoint)) {
         int reason = errno;
@@ -267,6 +266,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
         errno = reason;
         return NULL;
     }
+    handover_take(config, broker->names, broker->started_at); /* takes the file away: not before we are sure */
     loop_each_turn(loop, end_of_turn, broker);
     inspect(broker);
     return broker;

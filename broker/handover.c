@@ -4,9 +4,10 @@
  * A file, as the next one is started when this one has ended: <runtime directory>/broker.handover, which is
  * in memory on most hosts. An array [version, when], and for each answer, the oldest first, an array [once,
  * tenant, failure, version, tag, message, computed at, answered at, payload]; times are of CLOCK_MONOTONIC,
- * in ns. It is taken within a minute or not at all: the broker that finds an older one follows no handing
- * over, and what happened since is not known. Of a broker that is killed there is none: to write down each
- * answer before it is given would cost each of them a disk's time.
+ * in ns. (What an idempotent model still computes when the old broker has waited long enough is in no file:
+ * that may be computed once more.) It is taken within a minute or not at all: the broker that finds an older
+ * one follows no handing over, and what happened since is not known. Of a broker that is killed there is
+ * none: to write down each answer before it is given would cost each of them a disk's time.
  *
  * So that nobody waits long for the next broker, the newest of at most LEFT_BYTES are left. Whatever is in
  * the file is looked at, as in a message. SPDX-License-Identifier: MIT */
@@ -27,7 +28,8 @@ enum {
     VERSION = 1,
     FIELDS = 9,
     HEAD_MAX = 2048, /* of an answer, without its payload: two texts, a name, digests and numbers */
-    LEFT_BYTES = 64 * 1024 * 1024
+    LEFT_BYTES = 64 * 1024 * 1024,
+    FILE_BYTES_MAX = 2 * LEFT_BYTES /* more than they have together with their names */
 };
 
 #define LEFT_FOR (60 * SECOND)
@@ -128,7 +130,8 @@ size_t handover_read(struct idempotency *names, struct text bytes, int64_t now)
     uint64_t version;
     int64_t left_at, last = 0;
     if (!wire_read_array(&reader, &fields) || fields != 2 || !wire_read_uint(&reader, VERSION, &version) ||
-        version != VERSION || !wire_read_int(&reader, &left_at) || left_at > now || now - left_at > LEFT_FOR)
+        version != VERSION || !wire_read_int(&reader, &left_at) || left_at < 0 || left_at > now ||
+        now - left_at > LEFT_FOR)
         return 0;
     size_t count = 0;
     struct idempotency_kept kept;
@@ -150,7 +153,8 @@ static char *read_whole(int fd, size_t *length)
     struct stat status;
     if (fstat(fd, &status) != 0)
         return NULL;
-    *length = S_ISREG(status.st_mode) ? (size_t)status.st_size : 0;
+    bool good = S_ISREG(status.st_mode) && status.st_size <= FILE_BYTES_MAX;
+    *length = good ? (size_t)status.st_size : 0; /* nobody of ours wrote another one */
     char *bytes = object_alloc(*length + 1);
     for (size_t got = 0; got < *length;) {
         ssize_t more = read(fd, bytes + got, *length - got);

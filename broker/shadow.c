@@ -149,18 +149,20 @@ static void leave_line(struct broker *broker, struct request *copies)
     copies->version->copied_rows -= copies->rows;
 }
 
-/* One that takes so many, or else any; NULL: none has nothing in hand. */
+/* One that takes so many, or else any if there is none that would; NULL: they have something in hand. */
 static struct worker *idle_worker(const struct version *version, uint32_t rows)
 {
     struct worker *worker, *idle = NULL;
+    bool larger = false;
     DL_FOREACH2(version->workers, worker, next)
     {
         if (worker->state == WORKER_IDLE && worker->capacity_rows >= rows)
             return worker;
         if (worker->state == WORKER_IDLE)
             idle = worker;
+        larger = larger || (worker->state == WORKER_BUSY && worker->capacity_rows >= rows);
     }
-    return idle;
+    return larger ? NULL : idle;
 }
 
 /* Workers come and go, and the next may take less than those for whom the copies were put together. */

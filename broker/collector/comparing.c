@@ -2,8 +2,8 @@
  *
  * Nobody waits for what is found here, and the clients of the stable version want the same processors: so it
  * runs in the scheduler's idle class, which gets what others leave. The collector's other work must not run
- * there, since monitoring systems do wait for it: hence a thread of its own. It shares no lock with the
- * collector's loop: one that it held when others took its processor away would hold up the loop as well.
+ * there, since monitoring systems do wait for it: hence a thread of its own. No lock of ours is shared with
+ * the collector's loop: one that it held when others took its processor away would hold up the loop as well.
  * When it does not keep up, frames wait with the broker, which then drops copies and counts them.
  * SPDX-License-Identifier: MIT */
 #include "comparing.h"
@@ -28,6 +28,7 @@ struct comparing {
     int stop; /* an eventfd: readable when the thread is to end */
     struct comparison *comparison;
     pthread_t thread;
+    bool ended;
     /* Of refusals: written by the thread alone, read atomically; and what the loop has told of. */
     uint64_t frames, messages;
     const char *wrong;
@@ -49,8 +50,8 @@ static void take(struct comparing *comparing, zmq_msg_t *frame)
     count(&comparing->frames);
 }
 
-/* Receives one message, and takes it if it has one frame; false when none waits. */
-static bool receive(struct comparing *comparing)
+/* Receives one message, and takes it if it has one frame. */
+static void receive(struct comparing *comparing)
 {
     zmq_msg_t frame;
     zmq_msg_init(&frame);
@@ -63,7 +64,6 @@ static bool receive(struct comparing *comparing)
             continue;
     }
     zmq_msg_close(&frame);
-    return received;
 }
 
 static void *run(void *self)
@@ -74,9 +74,14 @@ static void *run(void *self)
     pthread_setname_np(pthread_self(), "comparing");
     if (sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) != 0)
         log_warning("answers of shadow versions are compared at the usual priority: %s", strerror(errno));
-    while ((items[1].revents & ZMQ_POLLIN) == 0 && zmq_poll(items, 2, -1) != -1)
-        while ((items[0].revents & ZMQ_POLLIN) != 0 && items[1].revents == 0 && receive(comparing))
-            continue;
+    while ((items[1].revents & ZMQ_POLLIN) == 0)
+        if (zmq_poll(items, 2, -1) != -1) {
+            if ((items[0].revents & ZMQ_POLLIN) != 0)
+                receive(comparing);
+        } else if (zmq_errno() != EINTR) {
+            log_error("answers of shadow versions are not compared any more: %s", zmq_strerror(zmq_errno()));
+            break;
+        }
     return NULL;
 }
 
@@ -98,13 +103,23 @@ struct comparing *comparing_new(void *socket)
     return NULL;
 }
 
-void comparing_free(struct comparing *comparing)
+void comparing_end(struct comparing *comparing)
 {
     if (comparing == NULL)
         return;
     CHECK_OBJECT(comparing, COMPARING_MAGIC);
+    if (comparing->ended)
+        return;
     ENSURE(eventfd_write(comparing->stop, 1) == 0);
     pthread_join(comparing->thread, NULL);
+    comparing->ended = true;
+}
+
+void comparing_free(struct comparing *comparing)
+{
+    if (comparing == NULL)
+        return;
+    comparing_end(comparing);
     close(comparing->stop);
     comparison_free(comparing->comparison);
     comparing->magic = 0;

@@ -7,10 +7,13 @@
 
 struct comparing;
 
-/* Starts the thread. `socket`, of ZeroMQ, which observations come from, is the thread's until comparing_free;
- * it stays the caller's to close. NULL with errno when there can be no thread. */
+/* Starts the thread. `socket`, of ZeroMQ, which observations come from, is the thread's until it ends; it
+ * stays the caller's to close. NULL with errno when there can be no thread. */
 struct comparing *comparing_new(void *socket);
-/* Ends the thread; what waits in the socket is not taken any more. NULL is fine. */
+/* Ends the thread; what waits in the socket is not taken any more, what was compared can still be published.
+ * NULL is fine. */
+void comparing_end(struct comparing *comparing);
+/* Ends it, too. NULL is fine. */
 void comparing_free(struct comparing *comparing);
 
 /* What was refused of what came since the call before: frames that broke the contract, with what is wrong

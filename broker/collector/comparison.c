@@ -214,6 +214,7 @@ struct pair {
     double sum, largest;              /* the taker's */
     uint64_t sums[SUM_COUNT];         /* written by the taker alone, read by the publisher: atomically */
     struct series *series[SUM_COUNT]; /* the publisher's; NULL: not found yet */
+    uint64_t told[SUM_COUNT];         /* likewise: what of `sums` the series have */
     struct pair *next;                /* for the publisher: the one that came before */
     UT_hash_handle hh;                /* the taker's */
 };
@@ -310,14 +311,16 @@ const char *comparison_take(struct comparison *comparison, struct text frame)
 {
     CHECK_OBJECT(comparison, COMPARISON_MAGIC);
     struct wire_reader reader = wire_reader(frame.at, frame.length);
-    const char *wrong = NULL;
-    while (wrong == NULL && !wire_finished(&reader)) {
+    const char *unreadable = NULL, *refused = NULL;
+    while (unreadable == NULL && !wire_finished(&reader)) {
         struct observation observation;
-        wrong = observation_read(&reader, &observation);
-        if (wrong == NULL && observation.kind == OBSERVATION_SHADOW)
-            wrong = take_shadow(comparison, &observation);
+        unreadable = observation_read(&reader, &observation);
+        const char *wrong = unreadable == NULL && observation.kind == OBSERVATION_SHADOW
+                                ? take_shadow(comparison, &observation)
+                                : NULL;
+        refused = wrong == NULL ? refused : wrong;
     }
-    return wrong;
+    return unreadable == NULL ? refused : unreadable;
 }
 
 static void publish_pair(struct pair *pair, struct metrics *metrics)
@@ -326,7 +329,12 @@ static void publish_pair(struct pair *pair, struct metrics *metrics)
         if (pair->series[i] == NULL)
             pair->series[i] =
                 metrics_series(metrics, shown_as[i], pair->key.model, pair->key.version, pair->key.shadow);
-        series_set(pair->series[i], (int64_t)__atomic_load_n(&pair->sums[i], __ATOMIC_RELAXED));
+        uint64_t sum = __atomic_load_n(&pair->sums[i], __ATOMIC_RELAXED);
+        if (i == LARGEST)
+            series_set(pair->series[i], (int64_t)sum);
+        else /* a page that is full has one series for many pairs */
+            series_add(pair->series[i], sum - pair->told[i]);
+        pair->told[i] = sum;
     }
 }
 

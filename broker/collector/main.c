@@ -270,6 +270,7 @@ static bool prepare(struct collector *collector)
 static void finish(struct collector *collector)
 {
     exchange_receive(collector->exchange); /* last words of who was stopped just before us */
+    comparing_end(collector->comparing);
     look_at_comparing(collector);
     comparing_free(collector->comparing);
     collector->comparing = NULL;

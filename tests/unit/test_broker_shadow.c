@@ -226,6 +226,24 @@ START_TEST(the_next_worker_may_take_less)
 }
 END_TEST
 
+/* They wait for one that takes them all, if there is one. */
+START_TEST(a_smaller_worker_beside_is_passed_over)
+{
+    start(SHADOW(100));
+    serve(1, "a", "A");
+    uint64_t batch = scene_expect_batch(shadow, "a");
+    serve(2, "b", "B");
+    serve(3, "c", "C");
+    struct end *small = worker_that_takes("2", 3, 1);
+    serve(4, "d", "D");
+    scene_expect_nothing(asker);
+    ck_assert(!end_take_verb(small, scene_letter, VERB_BATCH));
+    ck_assert_uint_eq(dropped("left"), 0);
+    scene_result(shadow, batch, "x");
+    scene_result(shadow, scene_expect_batch(shadow, "b c"), "y z");
+}
+END_TEST
+
 START_TEST(a_share_is_exact)
 {
     start(SHADOW(30));
@@ -579,6 +597,7 @@ int main(void)
         a_full_batch_goes_at_once,
         a_worker_that_takes_less_gets_less,
         the_next_worker_may_take_less,
+        a_smaller_worker_beside_is_passed_over,
         a_share_is_exact,
         who_chose_a_version_is_not_copied,
         what_is_shared_is_copied_once,

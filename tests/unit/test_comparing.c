@@ -5,6 +5,7 @@
 #include "suite.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <sched.h>
 #include <zmq.h>
 
@@ -97,14 +98,28 @@ START_TEST(what_is_wrong_is_told_once)
 }
 END_TEST
 
-/* Also while there is always something to do. */
+static bool over; /* atomic */
+
+static void *send_without_end(void *length)
+{
+    while (!__atomic_load_n(&over, __ATOMIC_RELAXED))
+        zmq_send(broker, frame, *(const size_t *)length, ZMQ_DONTWAIT);
+    return NULL;
+}
+
+/* Also while there is always something to do. What was done is told all the same. */
 START_TEST(it_ends_when_it_is_told)
 {
     size_t length = write_observation();
-    while (zmq_send(broker, frame, length, ZMQ_DONTWAIT) != -1 && counter(METRIC_SHADOW_FAILED) == 0)
-        continue;
-    comparing_free(comparing);
-    comparing = NULL;
+    pthread_t sender;
+    ck_assert_int_eq(pthread_create(&sender, NULL, send_without_end, &length), 0);
+    WAIT_FOR(counter(METRIC_SHADOW_FAILED) > 0);
+    comparing_end(comparing);
+    uint64_t compared = counter(METRIC_SHADOW_FAILED);
+    __atomic_store_n(&over, true, __ATOMIC_RELAXED);
+    pthread_join(sender, NULL);
+    ck_assert_uint_gt(compared, 0);
+    ck_assert_uint_eq(counter(METRIC_SHADOW_FAILED), compared);
 }
 END_TEST
 
