@@ -21,6 +21,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -132,13 +133,25 @@ static bool is_ours_alone(int fd, const char *path)
     return false;
 }
 
+/* Then it is another supervisor's, and who takes its lock will say so. */
+static bool is_in_use(int folder)
+{
+    int fd = openat(folder, "supervisor.lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool locked = fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK;
+    if (fd != -1)
+        close(fd);
+    return locked;
+}
+
 static bool give_runtime(const struct config *config, const struct owner *owner,
                          const struct account *workers)
 {
     bool fresh;
     int fd = take(config->runtime_directory, owner, &fresh);
     bool good = fd != -1;
-    if (good && workers == NULL && was_passage(fd))
+    if (good && is_in_use(fd))
+        good = true;
+    else if (good && workers == NULL && was_passage(fd))
         good = (open_to(fd, owner, owner->gid, USUAL) && give_pages(fd, owner, owner->gid, USUAL)) ||
                complain(config->runtime_directory);
     else if (good && workers != NULL && !is_ours_alone(fd, config->runtime_directory))

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "folders.h"
 
+#include "process.h"
 #include "scratch_directory.h"
 
 #include <linux/capability.h>
@@ -144,6 +145,20 @@ START_TEST(a_link_in_place_of_the_pages_leads_root_nowhere)
 }
 END_TEST
 
+START_TEST(the_folder_of_one_that_runs_stays_as_it_is)
+{
+    ck_assert(folders_give(&config, service, workers));
+    int lock = process_lock(scratch_path("run/supervisor.lock"));
+    ck_assert_int_ne(lock, -1);
+    ck_assert(folders_give(&config, service, NULL)); /* its lock is not to be had: that is said later */
+    expect(runtime, service->uid, workers->gid, 02711);
+    expect(scratch_path("run/stats"), service->uid, workers->gid, 03770);
+    close(lock); /* as if it was killed */
+    ck_assert(folders_give(&config, service, NULL));
+    expect(runtime, service->uid, service->gid, 0750);
+}
+END_TEST
+
 START_TEST(a_link_in_place_of_a_folder_leads_root_nowhere)
 {
     char victim[128];
@@ -193,6 +208,7 @@ int main(void)
                                   a_folder_of_others_is_not_opened_to_workers,
                                   a_container_whose_root_may_not_hand_on_a_group_is_told,
                                   a_link_in_place_of_the_pages_leads_root_nowhere,
+                                  the_folder_of_one_that_runs_stays_as_it_is,
                                   a_link_in_place_of_a_folder_leads_root_nowhere,
                                   what_others_can_have_put_there_is_not_given_away};
     if (geteuid() != 0) {
