@@ -17,12 +17,16 @@ struct admission {
     struct knocker *waiting;
     uint64_t next_pass;
     uint64_t questions;
+    admission_is_held *is_held;
+    void *self; /* of is_held */
 };
 
-struct admission *admission_new(void)
+struct admission *admission_new(admission_is_held *is_held, void *self)
 {
     struct admission *admission = object_alloc(sizeof *admission);
     admission->magic = ADMISSION_MAGIC;
+    admission->is_held = is_held;
+    admission->self = self;
     return admission;
 }
 
@@ -44,6 +48,17 @@ static void drop_passes(struct admission *admission)
     }
 }
 
+/* A worker that is there would not be believed any more when it connects anew, under another number. */
+static void drop_those_not_held(struct admission *admission)
+{
+    struct pass *pass, *next;
+    HASH_ITER(hh, admission->passes, pass, next)
+    {
+        if (!admission->is_held(admission->self, pass))
+            drop_pass(admission, pass);
+    }
+}
+
 struct pass *admission_find(struct admission *admission, const struct worker_token *token)
 {
     CHECK_OBJECT(admission, ADMISSION_MAGIC);
@@ -57,7 +72,7 @@ void admission_announce(struct admission *admission, const struct claim *claim)
     struct pass *pass = admission_find(admission, &claim->token);
     if (pass == NULL) {
         if (HASH_COUNT(admission->passes) >= ADMISSION_MAX)
-            drop_passes(admission);
+            drop_those_not_held(admission);
         pass = object_alloc(sizeof *pass);
         pass->number = ++admission->next_pass;
         pass->claim = *claim;

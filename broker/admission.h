@@ -36,13 +36,15 @@ struct knocker {
 };
 
 struct admission;
-struct admission *admission_new(void);
+/* Whether somebody who is there has come in with the pass. */
+typedef bool admission_is_held(void *self, const struct pass *pass);
+struct admission *admission_new(admission_is_held *is_held, void *self);
 void admission_free(struct admission *admission);
 
 /* ---- passes ---- */
 
-/* A process was started. One of that token is replaced. When there are more than ADMISSION_MAX all are
- * forgotten before: who is asked again tells them anew. */
+/* A process was started. One of that token is replaced. When there are ADMISSION_MAX those
+ * that nobody holds are forgotten before: who is asked again tells them anew. */
 void admission_announce(struct admission *admission, const struct claim *claim);
 /* NULL: nobody has announced it. */
 struct pass *admission_find(struct admission *admission, const struct worker_token *token);

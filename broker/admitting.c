@@ -20,9 +20,21 @@ static const char *const reasons[REFUSALS_OF_WORKERS] = {
     [REFUSED_MISSING] = "missing", [REFUSED_UNKNOWN] = "unknown",   [REFUSED_OTHER] = "other",
     [REFUSED_TWICE] = "twice",     [REFUSED_INSTANCE] = "instance", [REFUSED_KEY_OF_OTHERS] = "key"};
 
+/* The worker that has come in with this pass; NULL. */
+static struct worker *holder_of(struct broker *broker, const struct pass *pass)
+{
+    struct worker *worker = pool_find(broker->pool, &pass->holder);
+    return worker != NULL && worker->pass == pass->number ? worker : NULL;
+}
+
+static bool is_held(void *self, const struct pass *pass)
+{
+    return holder_of(self, pass) != NULL;
+}
+
 void admitting_begin(struct broker *broker)
 {
-    broker->admitting.admission = admission_new();
+    broker->admitting.admission = admission_new(is_held, broker);
     for (size_t i = 0; i < REFUSALS_OF_WORKERS; i++)
         broker->admitting.refused[i] =
             metrics_series(broker->metrics, METRIC_WORKERS_REFUSED, reasons[i], NULL, NULL);
@@ -80,13 +92,6 @@ void admitting_settle(struct broker *broker, uint64_t answered)
 }
 
 /* ---- those who are known ---- */
-
-/* The worker that has come in with this pass; NULL. */
-static struct worker *holder_of(struct broker *broker, const struct pass *pass)
-{
-    struct worker *worker = pool_find(broker->pool, &pass->holder);
-    return worker != NULL && worker->pass == pass->number ? worker : NULL;
-}
 
 /* Another process, or a model that would have twice its share. One that has connected anew is the same
  * instance, and one whose connection is gone counts no more. */

@@ -341,15 +341,16 @@ bool broker_worker_failed(struct broker *broker, struct text model_name, struct 
 
 bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity)
 {
-    bool removed;
+    struct gate_change change;
     if (broker->gate == NULL)
         return true;
-    if (!gate_reload(broker->gate, &removed, reason, capacity)) {
+    if (!gate_reload(broker->gate, &change, reason, capacity)) {
         log_error("broker.curve_allow: %s; who was allowed still is", reason);
         return false;
     }
-    serving_bar(broker); /* whoever may come in, may not serve all that he did */
-    if (removed)
+    if (change.serving)
+        serving_bar(broker); /* whoever may come in, may not serve all that he did */
+    if (change.removed)
         askers_bar(broker);
     return true;
 }

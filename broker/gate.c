@@ -363,15 +363,44 @@ static bool bars_more(const struct allow_list *old, const struct allow_list *new
     return false;
 }
 
-bool gate_reload(struct gate *gate, bool *removed, char *reason, size_t capacity)
+/* The entry of the key, looked for from place *at on, which is that behind it then: lists that are alike cost
+ * a look at each. NULL: it has none. */
+static const struct allow_entry *find_from(const struct allow_list *list, const char *key, size_t *at)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        size_t place = (*at + i) % list->count;
+        if (key_equal(list->entries[place].key, key)) {
+            *at = place + 1;
+            return &list->entries[place];
+        }
+    }
+    return NULL;
+}
+
+static bool changes_serving(const struct allow_list *old, const struct allow_list *new)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < old->count; i++) {
+        const struct allow_entry *before = &old->entries[i];
+        if ((before->doors & KEY_WORKERS) == 0)
+            continue;
+        const struct allow_entry *after = find_from(new, before->key, &at);
+        if (after == NULL || (after->doors & KEY_WORKERS) == 0 || strcmp(before->models, after->models) != 0)
+            return true;
+    }
+    return false;
+}
+
+bool gate_reload(struct gate *gate, struct gate_change *change, char *reason, size_t capacity)
 {
     CHECK_OBJECT(gate, GATE_MAGIC);
-    *removed = false;
+    *change = (struct gate_change){0};
     struct allow_list *new = allow_read(gate->path, reason, capacity);
     if (new == NULL)
         return false;
     struct allow_list *barred = find_barred(gate, new);
-    *removed = bars_more(gate->barred, barred);
+    change->removed = bars_more(gate->barred, barred);
+    change->serving = changes_serving(gate->allowed, new);
     log_info("%s: %zu keys are allowed, %zu that were are not any more", gate->path, new->count,
              barred->count);
     allow_free(gate->allowed);

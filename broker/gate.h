@@ -26,9 +26,14 @@ void gate_unbind(struct gate *gate, void *socket);
 /* All sockets are made: the broker's secret is wiped. */
 void gate_close_ring(struct gate *gate);
 
-/* Reads the list again; true when somebody who may have been inside is not allowed any more. When it cannot
- * be read the old one holds, and `reason` says why. */
-bool gate_reload(struct gate *gate, bool *removed, char *reason, size_t capacity);
+/* What a list that was read again takes from those who may be inside. */
+struct gate_change {
+    bool removed; /* somebody is not allowed any more */
+    bool serving; /* a worker may not serve any more, or not the same models */
+};
+
+/* Reads the list again. False when it cannot be read: the old one holds, and `reason` says why. */
+bool gate_reload(struct gate *gate, struct gate_change *change, char *reason, size_t capacity);
 
 /* Of a message (zmq_msg_t) that came through a guarded socket: the public key of its sender, and its address;
  * "" when it has none. Good as long as the message. */

@@ -56,7 +56,8 @@ int durable_write_as(const char *path, const char *text, size_t length, mode_t m
 {
     char *fresh;
     ENSURE(asprintf(&fresh, "%s.new", path) >= 0);
-    int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    unlink(fresh); /* it may be another name of any file: root writes into folders of users, too */
+    int fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     bool good = fd != -1 && dress(fd, mode, owner, group) && write_whole(fd, text, length) && fsync(fd) == 0;
     close_quietly(fd);
     good = good && rename(fresh, path) == 0 && sync_folder(path);

@@ -87,10 +87,23 @@ void process_unlock(const char *path, int fd)
     close(fd);
 }
 
+/* The umask may have taken rights away that the caller wants. Not of what a link leads to, by which somebody
+ * who can write the folder above has replaced it since. */
+static int set_mode(const char *path, mode_t mode)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int changed = fd == -1 ? -1 : fchmod(fd, mode);
+    int error = errno;
+    if (fd != -1)
+        close(fd);
+    errno = error;
+    return changed;
+}
+
 static int make_one_directory(const char *path, mode_t mode)
 {
     if (mkdir(path, mode) == 0)
-        return chmod(path, mode); /* the umask may have taken rights away that the caller wants */
+        return set_mode(path, mode);
     struct stat status;
     if (errno == EEXIST && stat(path, &status) == 0 && !S_ISDIR(status.st_mode))
         errno = ENOTDIR;

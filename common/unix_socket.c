@@ -10,6 +10,7 @@
 #include "object.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -41,6 +42,23 @@ static int close_failed(int fd)
     return -1;
 }
 
+/* Only of the socket that was made, not of what lies at its name by now: who gives files away may do so with
+ * a right of root, in a folder that others can write. */
+static bool give_group(const char *path, gid_t group)
+{
+    struct stat status;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    bool good = fd != -1 && fstat(fd, &status) == 0;
+    if (good && (!S_ISSOCK(status.st_mode) || status.st_uid != geteuid())) {
+        errno = EPERM;
+        good = false;
+    }
+    good = good && fchownat(fd, "", (uid_t)-1, group, AT_EMPTY_PATH) == 0;
+    if (fd != -1)
+        close_failed(fd);
+    return good;
+}
+
 int unix_listen(const char *path, mode_t mode, gid_t group, int backlog)
 {
     struct sockaddr_un final;
@@ -57,9 +75,8 @@ int unix_listen(const char *path, mode_t mode, gid_t group, int backlog)
     unlink(temporary);
     if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == -1)
         return close_failed(fd);
-    /* The group first: chmod after it, since chown may take mode bits away. Not of what a link leads to: who
-     * gives files away may do so with a right of root, in a folder that others can write. */
-    if ((group == (gid_t)-1 || lchown(temporary, (uid_t)-1, group) == 0) && chmod(temporary, mode) == 0 &&
+    /* The group first: chmod after it, since chown may take mode bits away. */
+    if ((group == (gid_t)-1 || give_group(temporary, group)) && chmod(temporary, mode) == 0 &&
         listen(fd, backlog) == 0 && rename(temporary, path) == 0)
         return fd;
     close_failed(fd);

@@ -181,9 +181,12 @@ static bool spawn(struct child *child, const struct child_command *command, int 
         close(token_fd);
     if (pid != -1)
         return true;
+    pid_t lost = child->pid;
     child->pid = 0;
     child->token = (struct worker_token){""};
     last_words_close(child->words);
+    if (lost != 0 && child->watcher.lost != NULL)
+        child->watcher.lost(child->watcher.self, lost);
     errno = error;
     return false;
 }

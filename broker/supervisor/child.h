@@ -30,8 +30,10 @@ enum { CHILD_STATUS_UNKNOWN = -1 };
 
 /* Who is told. No call may free the child; `ready` and `ended` may start the next process. */
 struct child_watcher {
-    void (*born)(void *self);  /* there is a process; its program runs when this returns. May be NULL */
-    void (*ready)(void *self); /* it said "ready\n" on its descriptor 3 */
+    void (*born)(void *self); /* there is a process; its program runs when this returns. May be NULL */
+    void (*lost)(void *self, pid_t pid); /* it has ended before its program ran: child_start says false. May
+                                          * be NULL */
+    void (*ready)(void *self);           /* it said "ready\n" on its descriptor 3 */
     /* As wait(2) tells the status, or CHILD_STATUS_UNKNOWN; it is buried already. */
     void (*ended)(void *self, pid_t pid, int status);
     void *self;

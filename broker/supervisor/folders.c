@@ -8,7 +8,8 @@
  *
  * Nothing below them is given to anybody: what is in a folder that a user can write may be a link to
  * something else by the time that root changes its owner. For the same reason it is the folder itself that is
- * opened, looked at and given away, never its path. SPDX-License-Identifier: MIT */
+ * opened, looked at and given away, never its path, and only where nobody but root can have put it there.
+ * SPDX-License-Identifier: MIT */
 #include "folders.h"
 
 #include "log.h"
@@ -17,8 +18,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,17 +39,42 @@ static bool complain(const char *path)
     return false;
 }
 
+/* Opens the folder itself, not what a link in its place leads to. *ours: nobody but root can have put it
+ * there. */
+static int open_folder(const char *path, bool *ours)
+{
+    struct stat status;
+    char *above = object_strdup(path), *name = object_strdup(path);
+    int fd = -1, parent = open(dirname(above), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (parent != -1 && fstat(parent, &status) == 0) {
+        *ours = status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+        fd = openat(parent, basename(name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    }
+    int error = errno;
+    if (parent != -1)
+        close(parent);
+    free(above);
+    free(name);
+    errno = error;
+    return fd;
+}
+
 /* Opens the folder, which is the owner's then; *fresh: it was made or given just now. -1 after a complaint.
  */
 static int take(const char *path, const struct owner *owner, bool *fresh)
 {
     struct stat status;
-    int fd = process_make_directory(path, USUAL) == -1 ? -1 : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ours = false;
+    int fd = process_make_directory(path, USUAL) == -1 ? -1 : open_folder(path, &ours);
     if (fd == -1 || fstat(fd, &status) == -1) {
         complain(path);
     } else if (status.st_uid == owner->uid) {
         *fresh = false;
         return fd;
+    } else if (!ours) { /* it may be anybody's, moved there */
+        log_error("%s: does not belong to the user %s, and others than root can write the folder it lies in: "
+                  "chown -R %s: %s, or name another folder",
+                  path, owner->name, owner->name, path);
     } else if (!safety_is_empty(fd)) { /* of which safety.c says what to do */
         log_error("%s: does not belong to the user %s, and is not empty", path, owner->name);
     } else if (fchown(fd, owner->uid, owner->gid) == -1) {
@@ -105,13 +133,25 @@ static bool is_ours_alone(int fd, const char *path)
     return false;
 }
 
+/* Then it is another supervisor's, and who takes its lock will say so. */
+static bool is_in_use(int folder)
+{
+    int fd = openat(folder, "supervisor.lock", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool locked = fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == -1 && errno == EWOULDBLOCK;
+    if (fd != -1)
+        close(fd);
+    return locked;
+}
+
 static bool give_runtime(const struct config *config, const struct owner *owner,
                          const struct account *workers)
 {
     bool fresh;
     int fd = take(config->runtime_directory, owner, &fresh);
     bool good = fd != -1;
-    if (good && workers == NULL && was_passage(fd))
+    if (good && is_in_use(fd))
+        good = true;
+    else if (good && workers == NULL && was_passage(fd))
         good = (open_to(fd, owner, owner->gid, USUAL) && give_pages(fd, owner, owner->gid, USUAL)) ||
                complain(config->runtime_directory);
     else if (good && workers != NULL && !is_ours_alone(fd, config->runtime_directory))

@@ -43,8 +43,9 @@ static const char *outdated(const struct member *member, const struct ledger_pro
     return equal ? NULL : "it was started with other options";
 }
 
-static void take(struct ledger_process *process, struct members *members, const struct plan *plan,
-                 struct turnover *turnover, bool new_socket)
+/* Returns the member when it is to be replaced; else NULL. */
+static struct member *take(struct ledger_process *process, struct members *members, const struct plan *plan,
+                           bool new_socket)
 {
     char title[MEMBER_TITLE_BYTES];
     bool retiring = process->retiring;
@@ -56,25 +57,40 @@ static void take(struct ledger_process *process, struct members *members, const 
     if (retiring) {
         log_info("%s: adopted; it goes on ending", title);
         member_drain(member);
-        return;
+        return NULL;
     }
     const char *why = outdated(member, process, plan, new_socket);
     if (why == NULL) {
         log_info("%s: adopted", title);
-        return;
+        return NULL;
     }
     log_warning("%s: adopted, and replaced by a new one: %s", title, why);
-    turnover_add(turnover, member, TURNOVER_OUTDATED);
+    return member;
+}
+
+/* Workers and frontends first: of an older release's workers a new broker may know none (they have no
+ * tokens), and would have nobody until each had its successor. */
+static void replace(struct turnover *turnover, struct member *const *members, size_t count)
+{
+    for (int round = 0; round < 2; round++)
+        for (size_t i = 0; i < count; i++) {
+            enum role role = members[i]->command->role;
+            if ((role == ROLE_WORKER || role == ROLE_FRONTEND) == (round == 0))
+                turnover_add(turnover, members[i], TURNOVER_OUTDATED);
+        }
 }
 
 size_t heritage_take(struct ledger *ledger, struct members *members, const struct plan *plan,
                      struct turnover *turnover, bool new_socket)
 {
-    size_t count = 0;
+    size_t count = 0, outdated_count = 0;
+    struct member **outdated_ones = object_alloc((ledger->count + 1) * sizeof(struct member *));
     for (size_t i = 0; i < ledger->count; i++) {
         struct ledger_process *process = &ledger->processes[i];
         if (process->orphan.pidfd != -1) {
-            take(process, members, plan, turnover, new_socket);
+            struct member *member = take(process, members, plan, new_socket);
+            if (member != NULL)
+                outdated_ones[outdated_count++] = member;
             count++;
             continue;
         }
@@ -85,6 +101,8 @@ size_t heritage_take(struct ledger *ledger, struct members *members, const struc
         log_warning("%s (%ld): is gone; a new one is started", process->command->name,
                     (long)process->orphan.pid);
     }
+    replace(turnover, outdated_ones, outdated_count);
+    free(outdated_ones);
     return count;
 }
 

@@ -22,6 +22,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -211,16 +212,12 @@ static void look_into(struct ledger_process *process)
 }
 
 /* The file is its user's to write, and what stands in it is ended with root's rights: so nobody else's
- * process is, whatever it says. */
-static bool is_ours(const struct ledger_process *process, const struct account *workers)
+ * process is, whatever it says. One that ended just now is nobody's. */
+static bool is_ours(struct ledger_process *process, const struct account *workers)
 {
-    uid_t uid;
-    if (!process_user(process->orphan.pid, &uid) || uid == geteuid() ||
-        (workers != NULL && uid == workers->uid))
-        return true; /* one that ended just now is nobody's */
-    log_warning("%s (%ld): runs as the user %u, and none of ours does: it is left alone",
-                process->command->name, (long)process->orphan.pid, (unsigned)uid);
-    return false;
+    process->stranger = process_user(process->orphan.pid, &process->uid) && process->uid != geteuid() &&
+                        (workers == NULL || process->uid != workers->uid);
+    return !process->stranger;
 }
 
 static bool read_one(yyjson_val *entry, const struct account *workers, struct ledger_process *process)
@@ -285,6 +282,28 @@ struct ledger *ledger_read(const char *path, const struct account *workers)
         read_processes(ledger, path, workers, list);
     yyjson_doc_free(document);
     return ledger;
+}
+
+static void name_stranger(const struct ledger_process *process)
+{
+    char number[16];
+    const struct passwd *entry = getpwuid(process->uid);
+    snprintf(number, sizeof(number), "%u", (unsigned)process->uid);
+    log_error("%s (%ld) of an earlier supervisor runs as the user %s, as which none of ours does: end it "
+              "(kill %ld), or set user and worker.user as they were",
+              process->command->name, (long)process->orphan.pid, entry == NULL ? number : entry->pw_name,
+              (long)process->orphan.pid);
+}
+
+bool ledger_has_strangers(const struct ledger *ledger)
+{
+    bool found = false;
+    for (size_t i = 0; i < ledger->count; i++) {
+        if (ledger->processes[i].stranger)
+            name_stranger(&ledger->processes[i]);
+        found = found || ledger->processes[i].stranger;
+    }
+    return found;
 }
 
 static void close_pipes(struct orphan *orphan)

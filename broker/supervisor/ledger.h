@@ -28,7 +28,9 @@ struct ledger_process {
     ino_t inode;
     uint64_t restarts;
     bool retiring;
-    bool ended; /* by ledger_end */
+    bool ended;    /* by ledger_end */
+    bool stranger; /* it runs, but as a user that is none of ours: it is left alone */
+    uid_t uid;     /* then: as which */
 };
 
 /* What an earlier supervisor left. */
@@ -43,6 +45,10 @@ struct ledger {
  * of the workers (NULL: ours): those are left alone. */
 struct ledger *ledger_read(const char *path, const struct account *workers);
 void ledger_free(struct ledger *ledger);
+
+/* True when one of them is left alone because of its user, as when worker.user was changed after the
+ * supervisor was killed: a second set must not be started beside. Says in the log which, and what to do. */
+bool ledger_has_strangers(const struct ledger *ledger);
 
 /* Ends those that still run and nobody took, frontends first so that they can still finish what they have;
  * each is told to stop and killed after stop_timeout_ms. Says which, and `why`. Blocks until they are gone.

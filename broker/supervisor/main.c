@@ -147,6 +147,8 @@ static bool is_safe(const struct config *config)
 static bool take_heritage(const struct config *config, struct runtime *runtime, struct ledger *ledger,
                           bool *new_socket)
 {
+    if (ledger_has_strangers(ledger))
+        return false;
     char *fixed = plan_fixed(config);
     if (strcmp(ledger->fixed, fixed) != 0)
         ledger_end(ledger, "its sockets, directories or users are not those of the configuration",

@@ -155,6 +155,14 @@ static void member_born(void *self)
     member->members->born(member->members->self);
 }
 
+/* The broker knows the token of a process that will never come. */
+static void member_lost(void *self, pid_t pid)
+{
+    const struct member *member = self;
+    if (member->command->role == ROLE_WORKER)
+        members_tell_of_death(member->members, pid);
+}
+
 static void member_changed(void *self, struct service *service, enum service_state before)
 {
     struct member *member = self;
@@ -225,8 +233,11 @@ static struct cgroup *group_for(struct members *members, const struct command *c
 static struct member *add(struct members *members, struct command *command)
 {
     struct member *member = object_alloc(sizeof(*member));
-    struct service_watcher watcher = {
-        .born = member_born, .ended = member_ended, .changed = member_changed, .self = member};
+    struct service_watcher watcher = {.born = member_born,
+                                      .lost = member_lost,
+                                      .ended = member_ended,
+                                      .changed = member_changed,
+                                      .self = member};
     member->members = members;
     member->command = command;
     member->how = "start";

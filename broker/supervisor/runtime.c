@@ -76,11 +76,11 @@ static bool take_lock(struct runtime *runtime)
     return false;
 }
 
-/* Ours when none is configured: not that which the folder gives, which is the workers' where they have a user
- * of their own. False after a complaint. */
+/* That which the folder gives when none is configured; but ours where workers have a user of their own, since
+ * the folder gives theirs. False after a complaint. */
 static bool socket_group(const struct config *config, gid_t *group)
 {
-    *group = getegid();
+    *group = *config->worker_user == '\0' ? (gid_t)-1 : getegid();
     if (*config->frontend_socket_group == '\0')
         return true;
     const struct group *entry = getgrnam(config->frontend_socket_group);

@@ -270,6 +270,13 @@ static void process_born(void *self)
         service->watcher.born(service->watcher.self);
 }
 
+static void process_lost(void *self, pid_t pid)
+{
+    struct service *service = self;
+    if (service->watcher.lost != NULL)
+        service->watcher.lost(service->watcher.self, pid);
+}
+
 static void process_ready_said(void *self)
 {
     service_event(self, SERVICE_ON_READY);
@@ -508,8 +515,11 @@ struct service *service_new(struct loop *loop, const struct child_command *comma
     service->command = command;
     service->patience = patience;
     service->watcher = *watcher;
-    struct child_watcher ears = {
-        .born = process_born, .ready = process_ready_said, .ended = process_ended, .self = service};
+    struct child_watcher ears = {.born = process_born,
+                                 .lost = process_lost,
+                                 .ready = process_ready_said,
+                                 .ended = process_ended,
+                                 .self = service};
     service->child = child_new(loop, error_fd, &ears);
     return service;
 }

@@ -59,6 +59,8 @@ struct service;
 struct service_watcher {
     /* A process was made; its program runs when this returns. May be NULL. */
     void (*born)(void *self);
+    /* It ended before its program ran. May be NULL. */
+    void (*lost)(void *self, pid_t pid);
     /* The process ended; called before anything is done about it. `how` is "exit", "signal", "overdue",
      * "hung", "left" (as it was asked to, with all that it had finished) or "unknown" (an adopted one). */
     void (*ended)(void *self, struct service *service, pid_t pid, const char *how);

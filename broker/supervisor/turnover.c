@@ -274,7 +274,15 @@ static bool has_failed(const struct member *member)
            service_failures(member->service) >= FAILED_STARTS_MAX;
 }
 
-/* Starts with the first that runs; who is just being started again is replaced by that already. */
+/* Who is just being started again is replaced by that already; but an adopted one is started as it was. */
+static bool needs_another(const struct job *job)
+{
+    enum role role = job->member->command->role;
+    return service_state(job->member->service) == SERVICE_RUNNING ||
+           (job->cause == TURNOVER_OUTDATED && role != ROLE_BROKER && role != ROLE_COLLECTOR);
+}
+
+/* Starts with the first. */
 static void begin(struct turnover *turnover, const struct plan *plan)
 {
     struct job *job = turnover->queue;
@@ -284,8 +292,9 @@ static void begin(struct turnover *turnover, const struct plan *plan)
     char successor[MEMBER_TITLE_BYTES];
     turnover->cause = job->cause;
     turnover->since = clock_now();
+    bool needed = needs_another(job);
     drop(turnover, job);
-    if (service_state(old->service) != SERVICE_RUNNING || (role == ROLE_WORKER && version == NULL)) {
+    if (!needed || (role == ROLE_WORKER && version == NULL)) {
         say(turnover, "%s: is being replaced already", old->command->name);
         return;
     }

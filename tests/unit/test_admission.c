@@ -4,9 +4,15 @@
 
 static struct admission *admission;
 
+static bool has_holder(void *self, const struct pass *pass)
+{
+    (void)self;
+    return pass->holder.length > 0;
+}
+
 static void set_up(void)
 {
-    admission = admission_new();
+    admission = admission_new(has_holder, NULL);
 }
 
 static void tear_down(void)
@@ -136,15 +142,19 @@ END_TEST
 START_TEST(there_is_a_bound_on_both)
 {
     struct peer peer = {.length = 4};
-    for (uint32_t i = 0; i <= ADMISSION_MAX; i++) {
+    struct claim held = claim_of(7);
+    admission_announce(admission, &held);
+    admission_find(admission, &held.token)->holder = peer_of(7);
+    for (uint32_t i = 0; i < ADMISSION_MAX; i++) {
         struct claim claim = claim_of(i);
         memcpy(peer.bytes, &i, sizeof i);
         admission_announce(admission, &claim);
         ck_assert_ptr_nonnull(admission_find(admission, &claim.token));
         admission_wait(admission, &peer, &claim);
     }
-    ck_assert_uint_eq(admission_count(admission), 1);
-    ck_assert_uint_eq(admission_waiting(admission), ADMISSION_MAX % ADMISSION_WAITING_MAX + 1);
+    ck_assert_uint_eq(admission_count(admission), 2); /* the last one, and */
+    ck_assert_uint_eq(admission_find(admission, &held.token)->number, 1);
+    ck_assert_uint_eq(admission_waiting(admission), (ADMISSION_MAX - 1) % ADMISSION_WAITING_MAX + 1);
 }
 END_TEST
 

@@ -40,10 +40,28 @@ START_TEST(what_cannot_be_written_stays_what_it_was)
     scratch_file("f", "before");
     scratch_folder("f.new"); /* in the way */
     ck_assert_int_eq(durable_write(scratch_path("f"), "after", 5), -1);
-    ck_assert_int_eq(errno, EISDIR);
+    ck_assert_int_eq(errno, EEXIST);
     ck_assert_str_eq(content("f"), "before");
     ck_assert_int_eq(durable_write(scratch_path("none/f"), "x", 1), -1);
     ck_assert_int_eq(errno, ENOENT);
+}
+END_TEST
+
+START_TEST(what_lies_at_its_name_is_not_written_into)
+{
+    char fresh[128], other[128];
+    snprintf(fresh, sizeof fresh, "%s", scratch_path("f.new"));
+    scratch_file("other", "of others");
+    snprintf(other, sizeof other, "%s", scratch_path("other"));
+    ck_assert_int_eq(chmod(other, 0644), 0);
+    ck_assert_int_eq(link(other, fresh), 0);
+    ck_assert_int_eq(durable_write(scratch_path("f"), "mine", 4), 0);
+    ck_assert_str_eq(content("f"), "mine");
+    ck_assert_int_eq(symlink(other, fresh), 0);
+    ck_assert_int_eq(durable_write(scratch_path("f"), "anew", 4), 0);
+    ck_assert_str_eq(content("f"), "anew");
+    ck_assert_str_eq(content("other"), "of others");
+    ck_assert_uint_eq(mode("other"), 0644);
 }
 END_TEST
 
@@ -65,6 +83,7 @@ int main(void)
     const TTest *const tests[] = {
         a_file_is_written_anew,
         what_cannot_be_written_stays_what_it_was,
+        what_lies_at_its_name_is_not_written_into,
         a_file_grows,
     };
     return SUITE_RUN("durable", scratch_make, scratch_remove, tests);

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "folders.h"
 
+#include "process.h"
 #include "scratch_directory.h"
 
 #include <linux/capability.h>
@@ -144,6 +145,58 @@ START_TEST(a_link_in_place_of_the_pages_leads_root_nowhere)
 }
 END_TEST
 
+START_TEST(the_folder_of_one_that_runs_stays_as_it_is)
+{
+    ck_assert(folders_give(&config, service, workers));
+    int lock = process_lock(scratch_path("run/supervisor.lock"));
+    ck_assert_int_ne(lock, -1);
+    ck_assert(folders_give(&config, service, NULL)); /* its lock is not to be had: that is said later */
+    expect(runtime, service->uid, workers->gid, 02711);
+    expect(scratch_path("run/stats"), service->uid, workers->gid, 03770);
+    close(lock); /* as if it was killed */
+    ck_assert(folders_give(&config, service, NULL));
+    expect(runtime, service->uid, service->gid, 0750);
+}
+END_TEST
+
+START_TEST(a_link_in_place_of_a_folder_leads_root_nowhere)
+{
+    char victim[128];
+    scratch_folder("victim");
+    ck_assert_int_eq(chmod(scratch_path("victim"), 0755), 0);
+    snprintf(victim, sizeof victim, "%s", scratch_path("victim"));
+    ck_assert_int_eq(symlink(victim, runtime), 0);
+    ck_assert(!folders_give(&config, service, workers));
+    ck_assert(!folders_give(&config, service, NULL));
+    expect(victim, 0, 0, 0755);
+    ck_assert_int_eq(unlink(runtime), 0);
+    ck_assert_int_eq(symlink(victim, state), 0);
+    snprintf(state, sizeof state, "%s/", scratch_path("state")); /* behind which a link is followed */
+    ck_assert(!folders_give(&config, service, NULL));
+    expect(victim, 0, 0, 0755);
+}
+END_TEST
+
+START_TEST(what_others_can_have_put_there_is_not_given_away)
+{
+    static const mode_t modes[] = {0775, 0757, 01777};
+    scratch_folder("shared");
+    scratch_folder("shared/run"); /* anybody's empty one, moved there */
+    snprintf(runtime, sizeof runtime, "%s", scratch_path("shared/run"));
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        ck_assert_int_eq(chmod(scratch_path("shared"), modes[i]), 0);
+        ck_assert(!folders_give(&config, service, NULL));
+        expect(runtime, 0, 0, 0700);
+    }
+    ck_assert_int_eq(chmod(scratch_path("shared"), 0755), 0);
+    ck_assert_int_eq(chown(scratch_path("shared"), service->uid, service->gid), 0);
+    ck_assert(!folders_give(&config, service, NULL));
+    expect(runtime, 0, 0, 0700);
+    ck_assert_int_eq(chown(runtime, service->uid, service->gid), 0); /* as it is told to */
+    ck_assert(folders_give(&config, service, NULL));
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {nobody_is_given_nothing,
@@ -154,7 +207,10 @@ int main(void)
                                   an_empty_folder_is_given_away_and_a_full_one_is_not,
                                   a_folder_of_others_is_not_opened_to_workers,
                                   a_container_whose_root_may_not_hand_on_a_group_is_told,
-                                  a_link_in_place_of_the_pages_leads_root_nowhere};
+                                  a_link_in_place_of_the_pages_leads_root_nowhere,
+                                  the_folder_of_one_that_runs_stays_as_it_is,
+                                  a_link_in_place_of_a_folder_leads_root_nowhere,
+                                  what_others_can_have_put_there_is_not_given_away};
     if (geteuid() != 0) {
         fprintf(stderr, "NOT TESTED, since not root: giving folders to other users\n");
         return 0;

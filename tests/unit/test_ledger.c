@@ -180,6 +180,7 @@ START_TEST(who_is_of_another_user_is_left_alone)
                account_keep(ACCOUNT_RIGHT(CAP_KILL)) == 0);
         struct ledger *ledger = ledger_read(path, nobody);
         ENSURE(ledger->count == 2 && ledger->processes[0].ended && ledger->processes[1].ended);
+        ENSURE(ledger_has_strangers(ledger));
         ENSURE(ledger_end(ledger, "it is a test", 1000) == 0);
         _exit(42);
     }
@@ -190,6 +191,7 @@ START_TEST(who_is_of_another_user_is_left_alone)
     ck_assert_int_eq(waitpid(children[0], NULL, WNOHANG) + waitpid(children[1], NULL, WNOHANG), 0);
     struct account root = {.uid = 0};
     struct ledger *ledger = ledger_read(path, &root);
+    ck_assert(!ledger_has_strangers(ledger));
     ck_assert_int_ge(ledger->processes[0].orphan.pidfd, 0);
     ledger_free(ledger);
     account_free(daemon);

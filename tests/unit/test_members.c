@@ -2,6 +2,7 @@
  * broker is told of them. SPDX-License-Identifier: MIT */
 #include "members_scene.h"
 
+#include "turnover.h"
 #include "unix_socket.h"
 
 #include <sys/pidfd.h>
@@ -170,6 +171,31 @@ START_TEST(an_adopted_one_is_as_good_as_our_own)
 }
 END_TEST
 
+static bool one_waits(void)
+{
+    return members.first != NULL && service_state(members.first->service) == SERVICE_WAITING;
+}
+
+/* It would be started as it was, without what its successor is given. */
+START_TEST(an_outdated_one_that_died_has_a_successor_all_the_same)
+{
+    struct progress *progress = progress_new();
+    struct turnover *turnover = turnover_new(&members, NULL, progress);
+    add_program("bin/outrigger-worker", "#!/none/such\n");
+    workers(1);
+    run_until(one_waits);
+    turnover_add(turnover, members.first, TURNOVER_MAX_RSS);
+    turnover_advance(turnover, plan);
+    ck_assert_str_eq(names(), "worker.m.1.1"); /* it is started anew anyway */
+    turnover_add(turnover, members.first, TURNOVER_OUTDATED);
+    turnover_advance(turnover, plan);
+    ck_assert_str_eq(names(), "worker.m.1.1 worker.m.1.2");
+    ck_assert(members.first->leaving);
+    turnover_free(turnover);
+    progress_free(progress);
+}
+END_TEST
+
 /* ---- what the broker is told ---- */
 
 static bool is_told_of(const char *command)
@@ -223,6 +249,23 @@ START_TEST(a_death_is_told_with_its_number)
 }
 END_TEST
 
+/* It was announced, and its program never ran. */
+START_TEST(one_without_a_program_is_told_to_be_gone)
+{
+    char *pid;
+    add_program("bin/outrigger-worker", "#!/none/such\n");
+    workers(1);
+    run_until(is_told_of_announcement);
+    pid = strstr(told, "\"pid\":");
+    ck_assert_ptr_nonnull(pid);
+    long announced = strtol(pid + strlen("\"pid\":"), NULL, 10);
+    char expected[64];
+    run_until(is_told_of_death);
+    snprintf(expected, sizeof expected, "{\"command\":\"worker-gone\",\"pid\":%ld}\n", announced);
+    ck_assert_str_eq(told, expected);
+}
+END_TEST
+
 START_TEST(one_that_does_not_start_is_told_with_its_reason)
 {
     add_program("bin/outrigger-worker", "#!/bin/sh\necho broken >&2; exit 125\n");
@@ -257,8 +300,10 @@ int main(void)
                                   the_highest_go_first_and_their_numbers_are_given_again,
                                   who_takes_a_place_counts_for_it,
                                   an_adopted_one_is_as_good_as_our_own,
+                                  an_outdated_one_that_died_has_a_successor_all_the_same,
                                   who_is_started_is_announced,
                                   a_death_is_told_with_its_number,
+                                  one_without_a_program_is_told_to_be_gone,
                                   one_that_does_not_start_is_told_with_its_reason,
                                   of_one_that_fails_beside_others_not_all_is_told};
     return SUITE_RUN("members", set_up, tear_down, tests);

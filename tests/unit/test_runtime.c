@@ -69,9 +69,29 @@ START_TEST(a_lock_that_somebody_keeps_is_respected)
 }
 END_TEST
 
+/* Where workers have no user of their own the folder decides, as somebody has set it. */
+START_TEST(the_socket_has_the_group_of_its_folder)
+{
+    struct stat status;
+    if (geteuid() != 0) {
+        fprintf(stderr, "NOT TESTED, since not root: the group of a folder\n");
+        return;
+    }
+    ck_assert_int_eq(chown(scratch_directory, 0, 1), 0);
+    ck_assert_int_eq(chmod(scratch_directory, 02750), 0);
+    struct runtime *runtime = runtime_open(config);
+    ck_assert_ptr_nonnull(runtime);
+    ck_assert(runtime_listen(runtime, -1));
+    ck_assert_int_eq(stat(config->frontend_socket, &status), 0);
+    ck_assert_uint_eq(status.st_gid, 1);
+    runtime_close(runtime);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {a_lock_that_is_about_to_be_given_back_is_waited_for,
-                                  a_lock_that_somebody_keeps_is_respected};
+                                  a_lock_that_somebody_keeps_is_respected,
+                                  the_socket_has_the_group_of_its_folder};
     return SUITE_RUN("runtime", set_up, tear_down, tests);
 }

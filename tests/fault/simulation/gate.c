@@ -33,10 +33,10 @@ void gate_close_ring(struct gate *gate)
     (void)gate;
 }
 
-bool gate_reload(struct gate *gate, bool *removed, char *reason, size_t capacity)
+bool gate_reload(struct gate *gate, struct gate_change *change, char *reason, size_t capacity)
 {
     (void)gate, (void)reason, (void)capacity;
-    *removed = false;
+    *change = (struct gate_change){0};
     return true;
 }
 
