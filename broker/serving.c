@@ -15,6 +15,7 @@
 
 #include "control.h"
 #include "log.h"
+#include "schema.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -441,6 +442,20 @@ static void set_origin(const struct broker *broker, struct worker *worker, const
     text_copy(text_of(gate_address(message->frame)), worker->address, sizeof worker->address);
 }
 
+/* Two workers of one version that have other files answer differently, and the audit log names the files of
+ * the newest: the operator shall know, also when it is only until the older ones have been replaced. */
+static void check_digest(const struct version *version, const struct worker *worker, struct text schema)
+{
+    struct text older = schema_find_digest(version->schema, version->schema_length);
+    struct text digest = schema_find_digest((const uint8_t *)schema.at, schema.length);
+    if (version->worker_count == 0 || older.length == 0 || digest.length == 0 ||
+        (older.length == digest.length && memcmp(older.at, digest.at, digest.length) == 0))
+        return;
+    log_warning("%s %s: the files of worker %u (%.*s) are others than those of the workers before it (%.*s)",
+                version->model->name, version->name, worker->pid, (int)digest.length, digest.at,
+                (int)older.length, older.at);
+}
+
 static void on_ready(struct broker *broker, struct port_message *message)
 {
     const struct envelope *ready = &message->envelope;
@@ -477,6 +492,7 @@ static void on_ready(struct broker *broker, struct port_message *message)
     worker->slots = ready->ready.slots;
     worker->heard_at = loop_now(broker->loop);
     worker->silence = ready->ready.heartbeat_ms * MILLISECOND * SILENT_AFTER_BEATS;
+    check_digest(version, worker, payload_bytes(&message->payloads[0]));
     version_set_schema(version, payload_bytes(&message->payloads[0]));
     version_set_fault(version, text_of(""), false);
     version->called_at = 0;

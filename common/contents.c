@@ -3,9 +3,15 @@
  * that of the folder, whatever the rights of its reader are.
  *
  * Between this reading and the engine's somebody who may write in the folder can put another file in place.
- * contents_same tells, afterwards: a file's change time is the kernel's to set, so one that was written to,
- * replaced or linked anew since has another (two changes within one tick of the kernel's clock, some
- * milliseconds, look alike; a supervisor waits until a folder has rested for supervisor.settle_ms).
+ * contents_same tells, afterwards: the change time of a file or folder is the kernel's to set, so a file that
+ * was written to, replaced or linked anew since has another, and so has a folder that was moved away and back
+ * or in which any name came or went, be it a file's, a link's or a pipe's (two changes within one tick of the
+ * kernel's clock, some milliseconds, look alike; a supervisor waits until a folder has rested for
+ * supervisor.settle_ms).
+ *
+ * What stays unseen: a folder above this one (models/NAME) that gave way to another and came back; stores
+ * through a mapping that others share, whose time the kernel sets when it writes the page out, and on tmpfs
+ * perhaps never.
  * SPDX-License-Identifier: MIT */
 #include "contents.h"
 
@@ -22,6 +28,7 @@ enum { CHUNK = 1 << 18 };
 struct walk {
     struct contents *contents;
     size_t room;         /* of contents->files */
+    size_t folder_room;  /* of contents->folders */
     EVP_MD_CTX *hashing; /* NULL: files are looked at only */
     uint8_t *chunk;
     char *reason;
@@ -99,17 +106,36 @@ static bool hash_file(struct walk *walk, struct contents_file *file, int directo
 
 /* ---- the folder ---- */
 
+static struct contents_file *add(struct contents_file **list, size_t *count, size_t *room, const char *path,
+                                 bool linked)
+{
+    if (*count == *room) {
+        *room = 2 * *room + 16;
+        *list = realloc(*list, *room * sizeof **list);
+        ENSURE(*list != NULL);
+    }
+    struct contents_file *file = &(*list)[(*count)++];
+    *file = (struct contents_file){.name = object_strdup(path), .linked = linked};
+    return file;
+}
+
 static struct contents_file *new_file(struct walk *walk, const char *path, bool linked)
 {
     struct contents *contents = walk->contents;
-    if (contents->count == walk->room) {
-        walk->room = 2 * walk->room + 16;
-        contents->files = realloc(contents->files, walk->room * sizeof *contents->files);
-        ENSURE(contents->files != NULL);
-    }
-    struct contents_file *file = &contents->files[contents->count++];
-    *file = (struct contents_file){.name = object_strdup(path), .linked = linked};
-    return file;
+    return add(&contents->files, &contents->count, &walk->room, path, linked);
+}
+
+/* Before its names are read: whatever comes or goes from here on shows. */
+static bool note_folder(struct walk *walk, int folder, const char *path, bool linked)
+{
+    struct contents *contents = walk->contents;
+    struct stat status;
+    if (contents->folder_count == CONTENTS_FILES_MAX)
+        return fault(walk, "", "holds too many folders");
+    if (fstat(folder, &status) != 0)
+        return fault(walk, path, strerror(errno));
+    note(add(&contents->folders, &contents->folder_count, &walk->folder_room, path, linked), &status);
+    return true;
 }
 
 static bool add_folder(struct walk *walk, int folder, const char *path, int depth, bool linked);
@@ -152,7 +178,7 @@ static bool add_folder(struct walk *walk, int folder, const char *path, int dept
             close(folder);
         return false;
     }
-    bool good = true;
+    bool good = note_folder(walk, dirfd(directory), path, linked);
     for (const struct dirent *entry; good && (entry = readdir(directory)) != NULL;) {
         char *below;
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
@@ -232,19 +258,20 @@ struct contents *contents_read(const char *folder, char *reason, size_t capacity
     return take(folder, true, reason, capacity);
 }
 
-/* The name of the first file that is not what it was, or is not there; NULL. */
-static const char *first_changed(const struct contents *contents)
+/* The name of the first of a list that is not what it was, or is not there; NULL. */
+static const char *first_changed(const struct contents *contents, const struct contents_file *list,
+                                 size_t count)
 {
     const char *changed = NULL;
     int folder = open(contents->folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    for (size_t i = 0; i < contents->count && changed == NULL; i++) {
+    for (size_t i = 0; i < count && changed == NULL; i++) {
         struct contents_file now = {0};
         struct stat status;
-        bool there = fstatat(folder, contents->files[i].name, &status, 0) == 0;
+        bool there = fstatat(folder, list[i].name, &status, *list[i].name == '\0' ? AT_EMPTY_PATH : 0) == 0;
         if (there)
             note(&now, &status);
-        if (!there || !is_same(&contents->files[i], &now))
-            changed = contents->files[i].name;
+        if (!there || !is_same(&list[i], &now))
+            changed = list[i].name;
     }
     if (folder >= 0)
         close(folder);
@@ -261,15 +288,17 @@ static const char *first_new(const struct contents *before, const struct content
 
 bool contents_same(const struct contents *contents, char *reason, size_t capacity)
 {
-    const char *changed = first_changed(contents);
+    const char *changed = first_changed(contents, contents->files, contents->count);
     struct contents *now = changed != NULL ? NULL : take(contents->folder, false, reason, capacity);
     if (changed == NULL && now == NULL)
         return false;
     if (changed == NULL)
         changed = first_new(contents, now);
+    if (changed == NULL) /* last: a file says more than its folder */
+        changed = first_changed(contents, contents->folders, contents->folder_count);
     if (changed != NULL)
-        snprintf(reason, capacity, "%s/%s: was changed while the model was loaded", contents->folder,
-                 changed);
+        snprintf(reason, capacity, "%s%s%s: was changed while the model was loaded", contents->folder,
+                 *changed == '\0' ? "" : "/", changed);
     contents_free(now);
     return changed == NULL;
 }
@@ -298,6 +327,9 @@ void contents_free(struct contents *contents)
         return;
     for (size_t i = 0; i < contents->count; i++)
         free(contents->files[i].name);
+    for (size_t i = 0; i < contents->folder_count; i++)
+        free(contents->folders[i].name);
+    free(contents->folders);
     free(contents->files);
     free(contents->folder);
     free(contents->odd);

@@ -32,6 +32,8 @@ struct contents {
     char *folder;
     struct contents_file *files; /* by name, byte by byte */
     size_t count;
+    struct contents_file *folders; /* the folder itself ("") and those in it, without hashes, in any order */
+    size_t folder_count;
     char *odd; /* the first name of something that is neither file nor folder, or a link to nothing; NULL */
     char digest[CONTENTS_DIGEST];
 };
@@ -45,8 +47,9 @@ struct contents {
  *         sha256sum */
 struct contents *contents_read(const char *folder, char *reason, size_t capacity);
 /* False with `reason` when anything in the folder is another file than the one that was read, or is new, or
- * gone. Nothing is read: inodes, sizes and times are compared; new files in folders behind links are not
- * looked for. May be called in a worker's sandbox. */
+ * gone, or was meanwhile, and when the folder or one in it is another. Nothing is read: inodes, sizes and
+ * times are compared; of a folder behind a link only what its own times tell, without the name that is new.
+ * May be called in a worker's sandbox. */
 bool contents_same(const struct contents *contents, char *reason, size_t capacity);
 /* The file of that name; NULL. */
 const struct contents_file *contents_find(const struct contents *contents, struct text name);

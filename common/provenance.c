@@ -10,9 +10,10 @@
  *   4. when the model is loaded, and before the broker hears of it: nothing may have changed since 1.
  *
  * What that means for somebody who can write in the folder and has no key: what he puts there is refused. Who
- * changes a file between 1 and 3 is found out at 4 and never serves, but the engine has read it, and where it
- * is a program (a plug-in, Python) it has run, in the sandbox, and might lie at 4. So the folder must not be
- * his to write all the same; `outrigger check` says where it is. SPDX-License-Identifier: MIT */
+ * changes a file or the folder between 1 and 3 is found out at 4 (but for what contents.c names) and never
+ * serves, but the engine has read it, and where it is a program (a plug-in, Python) it has run, in the
+ * sandbox, and might lie at 4. So the folder must not be his to write all the same; `outrigger check` says
+ * where it is. SPDX-License-Identifier: MIT */
 #include "provenance.h"
 
 #include "contents.h"

@@ -123,10 +123,10 @@ static bool take_resources(struct reading *reading, yyjson_val *resources)
 
 /* ---- what is not signed ---- */
 
-/* "a/b" lies in "a", and is itself. */
+/* "a/b" lies in "a", and "a" in itself. A text from JSON may be longer than it looks: it may hold \u0000. */
 static bool is_in(const char *name, struct text folder)
 {
-    return strncmp(name, folder.at, folder.length) == 0 &&
+    return strlen(name) >= folder.length && memcmp(name, folder.at, folder.length) == 0 &&
            (name[folder.length] == '\0' || name[folder.length] == '/');
 }
 

@@ -17,7 +17,6 @@
 #include <pwd.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- faults ---- */
@@ -146,22 +145,6 @@ static void warn_of_route(struct check *check, const struct model_config *model)
     warn_of_version(check, model, route->shadow.version);
 }
 
-/* What is signed is verified and then read by the engine: in between it must be nobody's to change. */
-static void warn_of_writers(struct check *check, const struct check_model *entry)
-{
-    struct stat status;
-    char *folder;
-    if (*config_signing_keys(check->config, entry->model->name) == '\0' || entry->version == NULL)
-        return;
-    ENSURE(asprintf(&folder, "%s/%s", entry->model->directory, entry->version) >= 0);
-    if (stat(folder, &status) == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        config_complain(
-            &check->warnings,
-            "signing.keys: others can change what lies in %s, also while it is loaded: chmod go-w it",
-            folder);
-    free(folder);
-}
-
 static void check_auth(struct check *check)
 {
     const struct config *config = check->config;
@@ -211,7 +194,7 @@ static void warn(struct check *check)
                 "a control group of version 2 with the controller cpu (with systemd: Delegate=yes)",
                 entry->model->name);
         warn_of_route(check, entry->model);
-        warn_of_writers(check, entry);
+        check_writers(check, entry);
         if (entry->model->required != 0 &&
             (entry->version == NULL || check_bounds(check, entry->model).max == 0))
             config_complain(&check->warnings, "the model %s is required and has no %s: /ready will say 503",

@@ -36,6 +36,9 @@ struct check {
     struct config_errors warnings; /* what works and surely is not meant */
 };
 
+/* Warns when somebody else can change the model, of which a signature is demanded. */
+void check_writers(struct check *check, const struct check_model *entry);
+
 /* ---- the plan ---- */
 
 /* Threads inside the engine of one worker of the model. */

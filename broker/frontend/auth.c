@@ -233,6 +233,14 @@ static enum auth_next take_web_server(const struct asking *asking, struct text n
     return admit(asking);
 }
 
+/* Whoever shows the same text is one; and none who has a key, whatever text he thinks of: the hash of an id,
+ * which is no secret, is that key's tenant. */
+static uint64_t tenant_of_text(const struct http_request *request)
+{
+    const char *text = request->api_key != NULL ? request->api_key : request->authorization;
+    return text == NULL ? 0 : identity_tenant("text that was shown", text_of(text));
+}
+
 /* Where nobody is asked whoever shows a key of ours is known by it all the same: for its limits, its turn in
  * the queue and the audit log, not for what it may do. Of another text no more is known than that those who
  * show the same are one. */
@@ -244,7 +252,7 @@ static enum auth_next take_anybody(const struct asking *asking)
         credential = credential_read(asking->request, false);
     if (credential.kind != CREDENTIAL_KEY ||
         key_ring_open(asking->auth->ring, credential.text, clock_wall() / SECOND, identity) != NULL)
-        identity->tenant = asking->request->tenant;
+        identity->tenant = tenant_of_text(asking->request);
     identity->rights = RIGHTS_ALL;
     *identity->models = '\0';
     return grant(asking, AUTH_OUTCOME_OPEN);

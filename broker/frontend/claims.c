@@ -85,7 +85,7 @@ static const char *read_name(const struct claims_policy *policy, yyjson_val *cla
             continue;
         if (name.length == 0)
             return "the name of the token's owner (sub, client_id) is no text";
-        identity_name(identity, policy->issuer, name);
+        identity_name(identity, *policy->issuer == '\0' ? policy->introspection_url : policy->issuer, name);
         return NULL;
     }
     return "the token does not say whose it is (sub, client_id)";

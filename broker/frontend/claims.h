@@ -8,8 +8,9 @@
 
 /* The parameters token.* of these names. */
 struct claims_policy {
-    const char *issuer;   /* "": not compared (introspection alone) */
-    const char *audience; /* likewise */
+    const char *issuer;            /* "": not compared (introspection alone) */
+    const char *audience;          /* likewise */
+    const char *introspection_url; /* who says the names where there is no issuer */
     int64_t leeway_s;
     const char *scope_claim;  /* "": scope, else scp */
     const char *scope_prefix; /* before the names of rights */

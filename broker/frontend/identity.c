@@ -62,7 +62,7 @@ static void show_marked(struct text name, char shown[IDENTITY_NAME_MAX + 1])
 
 /* By the whole name and not by what of it is shown, and by a hash for which nobody who may choose his name
  * finds that of another. */
-static uint64_t tenant_of(const char *said_by, struct text name)
+uint64_t identity_tenant(const char *said_by, struct text name)
 {
     uint8_t digests[2 * SHA256_DIGEST_LENGTH], digest[SHA256_DIGEST_LENGTH];
     uint64_t tenant;
@@ -75,7 +75,7 @@ static uint64_t tenant_of(const char *said_by, struct text name)
 
 void identity_name(struct identity *identity, const char *said_by, struct text name)
 {
-    identity->tenant = tenant_of(said_by, name);
+    identity->tenant = identity_tenant(said_by, name);
     if (is_shown_as_it_is(name))
         text_copy(name, identity->name, sizeof identity->name);
     else

@@ -54,6 +54,9 @@ struct identity {
  * control characters or is no UTF-8 is shown as what can be read of it, "~" and 32 digits of its SHA-256. */
 void identity_name(struct identity *identity, const char *said_by, struct text name);
 
+/* The `tenant` alone. */
+uint64_t identity_tenant(const char *said_by, struct text name);
+
 /* What a bearer token is worth. UNAVAILABLE: who would have to be asked does not answer. */
 enum token_verdict { TOKEN_GOOD, TOKEN_BAD, TOKEN_PENDING, TOKEN_UNAVAILABLE };
 /* Asks; any thread. TOKEN_GOOD: `identity` is filled in. Otherwise `*why` is a constant, for the log and the

@@ -99,23 +99,6 @@ static void drain(void *self)
     connections_drain(program->connections, stop, program);
 }
 
-static struct tokens *open_tokens(struct program *program, const struct config *config, int fetch_fd)
-{
-    char reason[1024];
-    struct tokens *tokens = tokens_new(&(struct tokens_context){.config = config,
-                                                                .loop = program->loop,
-                                                                .settled = tokens_settled,
-                                                                .lost = drain,
-                                                                .self = program,
-                                                                .fetch_fd = fetch_fd},
-                                       reason, sizeof reason);
-    if (tokens == NULL && *reason != '\0') {
-        log_error("token: %s", reason);
-        exit(1);
-    }
-    return tokens;
-}
-
 static void terminate(void *self)
 {
     struct program *program = self;
@@ -125,6 +108,32 @@ static void terminate(void *self)
     }
     loop_timer_set(program->loop, &program->drain, loop_now(program->loop) + DRAIN_TIME, stop, program);
     drain(program);
+}
+
+/* No token can be asked about any more. Nobody else accepts meanwhile, and the supervisor hears of it when
+ * this process has ended: so that is soon, whatever is still under way. */
+static void lose_issuer(void *self)
+{
+    struct program *program = self;
+    if (!program->draining)
+        terminate(program);
+}
+
+static struct tokens *open_tokens(struct program *program, const struct config *config, int fetch_fd)
+{
+    char reason[1024];
+    struct tokens *tokens = tokens_new(&(struct tokens_context){.config = config,
+                                                                .loop = program->loop,
+                                                                .settled = tokens_settled,
+                                                                .lost = lose_issuer,
+                                                                .self = program,
+                                                                .fetch_fd = fetch_fd},
+                                       reason, sizeof reason);
+    if (tokens == NULL && *reason != '\0') {
+        log_error("token: %s", reason);
+        exit(1);
+    }
+    return tokens;
 }
 
 /* What was predicted is on the disk this soon. */

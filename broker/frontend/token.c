@@ -98,6 +98,7 @@ struct tokens *tokens_new(const struct tokens_context *context, char *reason, si
     tokens->is_signed = token_settings_signed(config);
     tokens->claims = (struct claims_policy){.issuer = config->token_issuer,
                                             .audience = config->token_audience,
+                                            .introspection_url = config->token_introspection_url,
                                             .leeway_s = config->token_leeway_s,
                                             .scope_claim = config->token_scope_claim,
                                             .scope_prefix = config->token_scope_prefix,

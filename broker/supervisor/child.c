@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: MIT */
 #include "child.h"
 
+#include "clock.h"
 #include "last_words.h"
 #include "log.h"
 #include "process.h"
@@ -32,6 +33,8 @@ enum {
     READY_FD = 3 /* of the process: where it says that it is ready */
 };
 
+#define REAP_INTERVAL (50 * MILLISECOND)
+
 struct child {
     unsigned magic;
     struct loop *loop;
@@ -44,6 +47,8 @@ struct child {
     const struct child_command *starting; /* while it is */
     struct last_words *words;
     uint64_t cpu_us_of_the_dead;
+    pid_t buried; /* the number of a group of which something has still to be waited for */
+    struct loop_timer reaping;
     int64_t kills_before; /* that its group counts of others: one that could not be made anew */
 };
 
@@ -77,6 +82,20 @@ static uint64_t cpu_us(const struct rusage *usage)
            (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
 }
 
+/* Of the group that was killed: who was a child of the process that led it is ours to wait for when we are
+ * process 1 of a container, and nobody's of ours otherwise (ECHILD, at once). The number stays the group's
+ * while there is anybody in it. */
+static void reap(void *self)
+{
+    struct child *child = self;
+    pid_t reaped;
+    do
+        reaped = waitpid(-child->buried, NULL, WNOHANG);
+    while (reaped > 0);
+    if (reaped == 0) /* it is still dying */
+        loop_timer_set(child->loop, &child->reaping, loop_now(child->loop) + REAP_INTERVAL, reap, child);
+}
+
 /* Kills what there still is of it, takes its status, and closes everything of ours that belonged to it. */
 static int bury(struct child *child)
 {
@@ -88,6 +107,9 @@ static int bury(struct child *child)
     child->cpu_us_of_the_dead += cpu_us(&usage);
     loop_remove(child->loop, child->pidfd);
     close(child->pidfd);
+    child->buried = child->pid;
+    loop_timer_cancel(child->loop, &child->reaping);
+    reap(child);
     child->pid = 0;
     child->token = (struct worker_token){""};
     forget_ready_fd(child);
@@ -344,6 +366,7 @@ void child_free(struct child *child)
     CHECK_OBJECT(child, CHILD_MAGIC);
     if (child->pid != 0)
         bury(child);
+    loop_timer_cancel(child->loop, &child->reaping);
     last_words_free(child->words);
     child->magic = 0;
     free(child);

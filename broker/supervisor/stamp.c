@@ -1,12 +1,12 @@
 /* stamp: see stamp.h. Nothing is remembered from look to look: what the files themselves tell holds after a
  * restart of the supervisor, too, and for changes of which no notice came.
  *
- * Folders inside the folder do not count: Python puts its compiled files into one. SPDX-License-Identifier:
- * MIT
- */
+ * Files in folders of the folder count, too, as they do in the digest and in the signature. Python's
+ * __pycache__ does not, which comes while the model is loaded, nor what begins with a dot.
+ * SPDX-License-Identifier: MIT */
 #include "stamp.h"
 
-#include "object.h"
+#include "contents.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -36,27 +36,62 @@ static uint64_t hash_of(const char *name, const struct stat *status)
     return mix(hash, (uint64_t)status->st_mtim.tv_nsec);
 }
 
-typedef void file_visit(void *self, int folder, const char *name, const struct stat *status);
+/* `name` in `folder`, which is `path` below the folder of the version. */
+typedef void file_visit(void *self, int folder, const char *name, const char *path,
+                        const struct stat *status);
 
-/* Every regular file of the folder, also behind a symbolic link; names that begin with a dot are nobody's. */
-static void each_file(const char *directory, file_visit *visit, void *self)
+struct visiting {
+    file_visit *visit;
+    void *self;
+    size_t left; /* names that may still be looked at: links can lead in circles */
+};
+
+static void visit_folder(struct visiting *visiting, int fd, const char *above, int depth);
+
+static void visit_entry(struct visiting *visiting, int folder, const char *name, const char *path, int depth)
 {
-    DIR *folder = opendir(directory);
-    const struct dirent *entry;
     struct stat status;
-    while (folder != NULL && (entry = readdir(folder)) != NULL)
-        if (entry->d_name[0] != '.' && fstatat(dirfd(folder), entry->d_name, &status, 0) == 0 &&
-            S_ISREG(status.st_mode))
-            visit(self, dirfd(folder), entry->d_name, &status);
-    if (folder != NULL)
-        closedir(folder);
+    if (fstatat(folder, name, &status, 0) != 0)
+        return;
+    if (S_ISREG(status.st_mode))
+        visiting->visit(visiting->self, folder, name, path, &status);
+    else if (S_ISDIR(status.st_mode) && depth < CONTENTS_DEPTH_MAX && strcmp(name, "__pycache__") != 0)
+        visit_folder(visiting, openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), path, depth + 1);
 }
 
-static void add_hash(void *self, int folder, const char *name, const struct stat *status)
+/* Takes the descriptor. `above`: the path of the folder; "" for that of the version. */
+static void visit_folder(struct visiting *visiting, int fd, const char *above, int depth)
+{
+    DIR *folder = fd < 0 ? NULL : fdopendir(fd);
+    const struct dirent *entry;
+    while (folder != NULL && visiting->left > 0 && (entry = readdir(folder)) != NULL) {
+        char *path;
+        if (entry->d_name[0] == '.')
+            continue;
+        visiting->left--;
+        ENSURE(asprintf(&path, "%s%s%s", above, *above == '\0' ? "" : "/", entry->d_name) >= 0);
+        visit_entry(visiting, dirfd(folder), entry->d_name, path, depth);
+        free(path);
+    }
+    if (folder != NULL)
+        closedir(folder);
+    else if (fd >= 0)
+        close(fd);
+}
+
+/* Every regular file of the folder and of the folders in it, also behind a symbolic link; names that begin
+ * with a dot are nobody's. */
+static void each_file(const char *directory, file_visit *visit, void *self)
+{
+    struct visiting visiting = {.visit = visit, .self = self, .left = CONTENTS_FILES_MAX};
+    visit_folder(&visiting, open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), "", 1);
+}
+
+static void add_hash(void *self, int folder, const char *name, const char *path, const struct stat *status)
 {
     uint64_t *sum = self; /* of all: folders are read in any order */
-    (void)folder;
-    *sum += hash_of(name, status);
+    (void)folder, (void)name;
+    *sum += hash_of(path, status);
 }
 
 static char *print(uint64_t hash, unsigned long times)
@@ -127,9 +162,10 @@ static bool open_to_write(int folder, const char *name)
     return refused;
 }
 
-static void look_at(void *self, int folder, const char *name, const struct stat *status)
+static void look_at(void *self, int folder, const char *name, const char *path, const struct stat *status)
 {
     struct look *look = self;
+    (void)path;
     /* The time of the last change of the inode: that of the content can be set back, as cp -p does. */
     int64_t changed = ms_of(&status->st_ctim);
     look->newest = changed > look->newest ? changed : look->newest;
@@ -148,7 +184,7 @@ int64_t stamp_unsettled_ms(const char *path, int64_t settle_ms)
         look.newest = ms_of(&status.st_mtim); /* names that came or went */
         each_file(path, look_at, &look);
     } else {
-        look_at(&look, AT_FDCWD, path, &status);
+        look_at(&look, AT_FDCWD, path, path, &status);
     }
     int64_t age = ms_of(&now) - look.newest;
     if (look.open_to_write)

@@ -346,6 +346,49 @@ START_TEST(what_the_machine_lacks_is_told)
 }
 END_TEST
 
+static void expect_writer(const char *name, bool expected)
+{
+    char warning[400];
+    check();
+    snprintf(warning, sizeof warning, "warning: signing.keys: others can change %s, ", scratch_path(name));
+    ck_assert_msg((strstr(complained, warning) != NULL) == expected, "%s: %s", name, complained);
+}
+
+START_TEST(what_is_signed_is_nobodys_to_change)
+{
+    static const struct {
+        const char *name;
+        mode_t open, closed;
+    } places[] = {{"models/m", 0777, 0755},
+                  {"models/m/model.conf", 0664, 0644},
+                  {"models/m/1", 0775, 0755},
+                  {"models/m/1/words", 0757, 0755},
+                  {"models/m/1/words/0.txt", 0646, 0644},
+                  {"models/m/1/model.onnx", 0666, 0644}};
+    scratch_folder("models/m/1/words");
+    scratch_file("models/m/1/words/0.txt", "");
+    scratch_file("models/m/model.conf", "");
+    for (size_t i = 0; i < COUNT_OF(places); i++)
+        ck_assert_int_eq(chmod(scratch_path(places[i].name), places[i].open), 0);
+    check();
+    ck_assert_ptr_null(strstr(complained, "others can change")); /* nothing need be signed */
+    set("signing.keys", scratch_path("none"));
+    for (size_t i = 0; i < COUNT_OF(places); i++)
+        ck_assert_int_eq(chmod(scratch_path(places[i].name), places[i].closed), 0);
+    for (size_t i = 0; i < COUNT_OF(places); i++) {
+        expect_writer(places[i].name, false);
+        ck_assert_int_eq(chmod(scratch_path(places[i].name), places[i].open), 0);
+        expect_writer(places[i].name, true);
+        ck_assert_int_eq(chmod(scratch_path(places[i].name), places[i].closed), 0);
+    }
+    if (geteuid() != 0)
+        return;
+    ck_assert_int_eq(chown(scratch_path("models/m/1/words/0.txt"), 12345, 0), 0);
+    check();
+    ck_assert_ptr_nonnull(strstr(complained, "warning: signing.keys: the user 12345 can change "));
+}
+END_TEST
+
 START_TEST(what_is_surely_not_meant_is_a_warning)
 {
     scratch_file("models/m/model.conf", "instances = 200; threads = 200;");
@@ -480,6 +523,7 @@ int main(void)
         a_python_model_needs_its_interpreter,
         what_the_machine_lacks_is_told,
         what_is_surely_not_meant_is_a_warning,
+        what_is_signed_is_nobodys_to_change,
         who_shares_a_route_shares_the_inputs,
         keys_of_tokens_are_told,
         the_authority_of_an_issuer_is_looked_at,

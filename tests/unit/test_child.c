@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -182,10 +183,44 @@ START_TEST(who_has_no_limits_is_held_nowhere)
 }
 END_TEST
 
+struct orphans {
+    pid_t group;
+    struct loop_timer timer;
+};
+
+static void look_for_orphans(void *self)
+{
+    struct orphans *orphans = self;
+    siginfo_t info;
+    if (waitid(P_PGID, (id_t)orphans->group, &info, WEXITED | WNOHANG | WNOWAIT) == -1)
+        loop_stop(loop);
+    else
+        loop_timer_set(loop, &orphans->timer, loop_now(loop) + 1000000, look_for_orphans, orphans);
+}
+
+/* As process 1 of a container, which is the parent of whoever has none. */
+START_TEST(what_a_child_leaves_behind_is_waited_for)
+{
+    static const char *const arguments[] = {"/bin/sh", "-c", "sleep 1000 & exit 0", NULL};
+    struct orphans orphans = {0};
+    ck_assert_int_eq(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    command.arguments = arguments;
+    ck_assert(child_start(child, &command));
+    orphans.group = child_pid(child);
+    loop_run(loop); /* until it has ended */
+    look_for_orphans(&orphans);
+    loop_run(loop);
+    ck_assert_int_eq(kill(-orphans.group, 0), -1);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {it_is_held_from_its_birth, the_kills_of_those_before_are_none_of_its_own,
+    const TTest *const tests[] = {it_is_held_from_its_birth,
+                                  the_kills_of_those_before_are_none_of_its_own,
                                   who_works_in_the_background_is_held_when_groups_share_the_processors,
-                                  each_process_has_a_token_of_its_own, who_has_no_limits_is_held_nowhere};
+                                  each_process_has_a_token_of_its_own,
+                                  who_has_no_limits_is_held_nowhere,
+                                  what_a_child_leaves_behind_is_waited_for};
     return SUITE_RUN("child", set_up, tear_down, tests);
 }

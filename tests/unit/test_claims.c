@@ -13,6 +13,7 @@ static void set_up(void)
 {
     policy = (struct claims_policy){.issuer = "https://issuer",
                                     .audience = "us",
+                                    .introspection_url = "https://issuer/introspect",
                                     .leeway_s = 60,
                                     .scope_claim = "",
                                     .scope_prefix = "",
@@ -50,6 +51,17 @@ static void expect_bad(const char *why, const char *said)
     ck_assert_msg(why != NULL, "taken, expected: %s", said);
     ck_assert_msg(strstr(why, said) != NULL, "%s, not: %s", why, said);
 }
+
+/* The web server's user of that name is somebody else. */
+START_TEST(without_an_issuer_it_is_of_whoever_is_asked)
+{
+    policy.issuer = "";
+    introspected = true;
+    expect_good("");
+    ck_assert_uint_eq(identity.tenant, identity_tenant("https://issuer/introspect", text_of("a")));
+    ck_assert_uint_ne(identity.tenant, identity_tenant("", text_of("a")));
+}
+END_TEST
 
 START_TEST(a_token_becomes_an_identity)
 {
@@ -232,16 +244,12 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {a_token_becomes_an_identity,
-                                  the_issuer_is_compared_exactly,
-                                  the_audience_must_hold_us,
-                                  the_end_is_a_sane_time,
-                                  clocks_may_be_off_by_the_leeway,
-                                  a_token_is_somebodys,
-                                  a_name_is_of_its_issuer,
-                                  scopes_become_rights,
-                                  scopes_may_stand_elsewhere_and_have_a_prefix,
-                                  models_are_bounded_by_a_claim,
-                                  answers_of_an_issuer_may_say_less};
+    const TTest *const tests[] = {
+        a_token_becomes_an_identity,    without_an_issuer_it_is_of_whoever_is_asked,
+        the_issuer_is_compared_exactly, the_audience_must_hold_us,
+        the_end_is_a_sane_time,         clocks_may_be_off_by_the_leeway,
+        a_token_is_somebodys,           a_name_is_of_its_issuer,
+        scopes_become_rights,           scopes_may_stand_elsewhere_and_have_a_prefix,
+        models_are_bounded_by_a_claim,  answers_of_an_issuer_may_say_less};
     return SUITE_RUN("claims", set_up, signer_forget, tests);
 }

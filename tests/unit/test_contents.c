@@ -183,6 +183,33 @@ static void expect_change(struct contents *contents, const char *name)
     ck_assert_str_eq(reason, expected);
 }
 
+/* Waits for the kernel's clock, so that what is done now has another time than what has been done. */
+static void next_tick(void)
+{
+    struct stat before, now;
+    scratch_file("tick", "");
+    ck_assert_int_eq(stat(scratch_path("tick"), &before), 0);
+    do {
+        scratch_file("tick", "");
+        ck_assert_int_eq(stat(scratch_path("tick"), &now), 0);
+    } while (now.st_ctim.tv_sec == before.st_ctim.tv_sec && now.st_ctim.tv_nsec == before.st_ctim.tv_nsec);
+}
+
+static void expect_folder_changed(struct contents *contents, const char *name)
+{
+    char expected[400];
+    snprintf(expected, sizeof expected, "%s: was changed while the model was loaded", scratch_path(name));
+    ck_assert(!contents_same(contents, reason, sizeof reason));
+    ck_assert_str_eq(reason, expected);
+}
+
+static void move(const char *from, const char *to)
+{
+    char *old = object_strdup(scratch_path(from));
+    ck_assert_int_eq(rename(old, scratch_path(to)), 0);
+    free(old);
+}
+
 START_TEST(nothing_has_changed)
 {
     scratch_folder("1/a");
@@ -229,9 +256,79 @@ START_TEST(files_that_come_and_go)
     scratch_file("1/a/new", "");
     expect_change(contents, "a/new");
     ck_assert_int_eq(remove(scratch_path("1/a/new")), 0);
-    ck_assert_msg(contents_same(contents, reason, sizeof reason), "%s", reason);
     ck_assert_int_eq(remove(scratch_path("1/a/b")), 0);
     expect_change(contents, "a/b");
+    contents_free(contents);
+}
+END_TEST
+
+/* The engine has read another's files, and not one of those that were hashed has changed. */
+START_TEST(a_folder_that_was_away)
+{
+    scratch_folder("1/a");
+    scratch_file("1/a/b", "");
+    scratch_folder("evil");
+    scratch_file("evil/model.onnx", "another");
+    struct contents *contents = read_folder("1");
+    next_tick();
+    move("1", "good");
+    move("evil", "1");
+    ck_assert(!contents_same(contents, reason, sizeof reason));
+    move("1", "evil");
+    move("good", "1");
+    expect_folder_changed(contents, "1");
+    contents_free(contents);
+    contents = read_folder("1");
+    next_tick();
+    move("1/a", "away");
+    move("away", "1/a");
+    ck_assert(!contents_same(contents, reason, sizeof reason));
+    contents_free(contents);
+}
+END_TEST
+
+START_TEST(a_name_that_was_there_meanwhile)
+{
+    scratch_folder("1/a");
+    struct contents *contents = read_folder("1");
+    next_tick();
+    scratch_file("1/a/new", "");
+    ck_assert_int_eq(remove(scratch_path("1/a/new")), 0);
+    expect_folder_changed(contents, "1/a");
+    contents_free(contents);
+}
+END_TEST
+
+START_TEST(names_that_are_no_file)
+{
+    struct contents *contents = read_folder("1");
+    next_tick();
+    ck_assert_int_eq(symlink("/usr", scratch_path("1/link")), 0);
+    expect_folder_changed(contents, "1");
+    contents_free(contents);
+    ck_assert_int_eq(remove(scratch_path("1/link")), 0);
+    contents = read_folder("1");
+    next_tick();
+    ck_assert_int_eq(mkfifo(scratch_path("1/pipe"), 0600), 0);
+    expect_folder_changed(contents, "1");
+    contents_free(contents);
+    contents = read_folder("1");
+    next_tick();
+    ck_assert_int_eq(symlink("nowhere", scratch_path("1/dangling")), 0);
+    expect_folder_changed(contents, "1");
+    contents_free(contents);
+}
+END_TEST
+
+START_TEST(a_folder_behind_a_link)
+{
+    scratch_folder("shared");
+    ck_assert_int_eq(symlink("../shared", scratch_path("1/folder")), 0);
+    struct contents *contents = read_folder("1");
+    ck_assert_msg(contents_same(contents, reason, sizeof reason), "%s", reason);
+    next_tick();
+    scratch_file("shared/new", "");
+    expect_folder_changed(contents, "1/folder");
     contents_free(contents);
 }
 END_TEST
@@ -267,9 +364,16 @@ int main(void)
                                     a_folder_that_is_not_there,
                                     files_are_found_by_name,
                                     NULL};
-    const TTest *const changes[] = {nothing_has_changed,        another_file_in_its_place,
-                                    a_file_that_was_written_to, files_that_come_and_go,
-                                    what_a_link_leads_to,       NULL};
+    const TTest *const changes[] = {nothing_has_changed,
+                                    another_file_in_its_place,
+                                    a_file_that_was_written_to,
+                                    files_that_come_and_go,
+                                    what_a_link_leads_to,
+                                    a_folder_that_was_away,
+                                    a_name_that_was_there_meanwhile,
+                                    names_that_are_no_file,
+                                    a_folder_behind_a_link,
+                                    NULL};
     Suite *suite = suite_create("contents");
     suite_add(suite, "the digest", make_folder, scratch_remove, digests);
     suite_add(suite, "changes", make_folder, scratch_remove, changes);

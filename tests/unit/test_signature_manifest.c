@@ -122,6 +122,11 @@ START_TEST(files_that_were_left_out)
                              resource("a/words", "words")),
                    "model.onnx is left out of the signature");
     expect_refused(
+        statement("\"method\":\"files\",\"hash_type\":\"sha256\",\"ignore_paths\":[\"a/words\\u0000"
+                  "and something behind the end of the name\",\".git\",\".gitignore\"]",
+                  resource("model.onnx", "model")),
+        "a/words was not signed");
+    expect_refused(
         statement("\"method\":\"files\",\"hash_type\":\"sha256\",\"ignore_paths\":[\"\",7,\".\"]", both()),
         ".git/HEAD was not signed");
 }

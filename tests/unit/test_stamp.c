@@ -2,6 +2,7 @@
  * rest. SPDX-License-Identifier: MIT */
 #include "stamp.h"
 
+#include "object.h"
 #include "scratch_directory.h"
 #include "suite.h"
 
@@ -74,6 +75,27 @@ START_TEST(what_is_no_file_of_the_model_does_not_count)
 }
 END_TEST
 
+START_TEST(files_in_folders_count)
+{
+    scratch_folder("v/words");
+    ck_assert(is_same());
+    scratch_file("v/words/0.txt", "a");
+    ck_assert(!is_same());
+    ck_assert(is_same());
+    scratch_file("v/words/0.txt", "ab");
+    ck_assert(!is_same());
+    ck_assert_int_gt(stamp_unsettled_ms(scratch_path("v"), LONG_MS), 0);
+    scratch_folder("v/more");
+    char *from = object_strdup(scratch_path("v/words/0.txt"));
+    ck_assert_int_eq(rename(from, scratch_path("v/more/0.txt")), 0);
+    free(from);
+    ck_assert(!is_same());
+    ck_assert_int_eq(symlink(".", scratch_path("v/again")), 0);
+    ck_assert_int_eq(symlink("..", scratch_path("v/more/above")), 0); /* this has an end, too */
+    ck_assert(!is_same());
+}
+END_TEST
+
 START_TEST(the_same_files_can_be_wanted_once_more)
 {
     char *once = stamp_renewed(before), *twice = stamp_renewed(once);
@@ -143,6 +165,7 @@ int main(void)
 {
     const TTest *const tests[] = {a_stamp_changes_with_the_files,
                                   what_is_no_file_of_the_model_does_not_count,
+                                  files_in_folders_count,
                                   the_same_files_can_be_wanted_once_more,
                                   a_single_file,
                                   what_has_just_changed_is_not_settled,
