@@ -491,9 +491,9 @@ END_TEST
 
 /* ---- switched off ---- */
 
-static uint64_t shown(const char *text)
+static uint64_t shown(const char *words)
 {
-    return identity_tenant("text that was shown", text_of(text));
+    return identity_tenant("text that was shown", text_of(words));
 }
 
 START_TEST(without_authentication_everybody_may_everything)
