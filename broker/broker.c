@@ -266,7 +266,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
         errno = reason;
         return NULL;
     }
-    handover_take(config, broker->names, broker->started_at); /* takes the file away: not before we are sure */
+    handover_take(config, broker->names, broker->started_at); /* takes the file away */
     loop_each_turn(loop, end_of_turn, broker);
     inspect(broker);
     return broker;

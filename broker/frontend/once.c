@@ -3,9 +3,10 @@
  *
  * The name: who asks, the model, the key. Who asks is the tenant with what it is called, so that nobody finds
  * the name of another by looking for one of the same hash; where authentication is off it is what the client
- * shows, if anything. What is asked: the call, the version if the client names one, the body byte for byte (unpacked), and the headers
- * that say how it is to be read. A version that a rule of the route chose is not in it: the route may change
- * between two of the same. Both are SHA-256, each text with its end told, so that no two requests make one.
+ * shows, if anything. What is asked: the call, the version if the client names one, the body byte for byte
+ * (unpacked), and the headers that say how it is to be read. A version that a rule of the route chose is not
+ * in it: the route may change between two of the same. Both are SHA-256, each text with its end told, so that
+ * no two requests make one.
  *
  * Called by api.c and predict.c in whatever thread has the request. Requests without the header never come
  * here. SPDX-License-Identifier: MIT */
