@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -165,6 +166,14 @@ class Signing(unittest.TestCase):
             done = stack.outrigger("models", "digest", str(folder / "none"), "--json")
             self.assertEqual((done.returncode, "No such file" in json.loads(done.stdout)["error"]), (1, True))
             self.assertEqual(list(folder.rglob("__pycache__")), [])
+            # Files inside a folder count, too: workers that have the new ones come while the old one is there.
+            (folder / "more").mkdir()
+            (folder / "more/notes.txt").write_text("new")
+            stack.outrigger("models", "rescan")
+            new = digest_of(folder)
+            stack.wait(lambda: re.search(f"times 1: the files of worker \\d+ \\({new}\\) are others than those of the workers "
+                                         f"before it \\({wanted['times']}\\)", stack.log.read_text()),
+                       "the broker does not warn of workers with different files")
 
     # ---- signatures ----
 
