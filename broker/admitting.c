@@ -171,7 +171,7 @@ void admitting_came(struct broker *broker, struct worker *worker, struct pass *p
 {
     struct worker *holder = holder_of(broker, pass);
     if (holder != NULL) /* it has connected anew */
-        serving_lose(broker, holder, "left", FATE_FORGOT);
+        losing_worker(broker, holder, "left", FATE_FORGOT);
     pass->holder = worker->peer;
     worker->pass = pass->number;
     worker->pid = pass->claim.pid; /* the process that the supervisor ends if it has to, whatever it says */

@@ -1,9 +1,9 @@
 /* broker: one thread, one loop, one heap of deadlines.
  *
- * main.c makes it and runs the loop. The life of a request goes through three files: asking.c takes it in and
- * answers it, serving.c gives it to workers and takes it back from dead ones, and this one owns time: the
- * deadline of every request, the janitor's look at every worker, the batches that wait for company, and the
- * end of each turn, when what came in during the turn is dispatched together. It never looks inside a
+ * main.c makes it and runs the loop. The life of a request goes through four files: asking.c takes it in and
+ * answers it, serving.c gives it to workers, losing.c takes it back from dead ones, and this one owns time:
+ * the deadline of every request, the janitor's look at every worker, the batches that wait for company, and
+ * the end of each turn, when what came in during the turn is dispatched together. It never looks inside a
  * payload. SPDX-License-Identifier: MIT */
 #include "state.h"
 
@@ -65,8 +65,9 @@ static void inspect(void *self)
     struct broker *broker = self;
     int64_t now = loop_now(broker->loop), late = now - broker->janitor_due;
     if (broker->janitor_due != 0 && late > INSPECT_EVERY)
-        serving_forgive(broker, late); /* what came meanwhile has not been read */
-    serving_inspect(broker);
+        losing_forgive(broker, late); /* what came meanwhile has not been read */
+    losing_look(broker);
+    resting_look(broker);
     admitting_look(broker);
     limiting_look(broker);
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
@@ -316,7 +317,7 @@ bool broker_worker_gone(struct broker *broker, uint32_t pid)
     admission_forget_pid(broker->admitting.admission, pid);
     struct worker *worker = pool_find_pid(broker->pool, pid);
     if (worker != NULL)
-        serving_ended(broker, worker);
+        losing_ended(broker, worker);
     return worker != NULL;
 }
 
@@ -349,7 +350,7 @@ bool broker_reload_keys(struct broker *broker, char *reason, size_t capacity)
         return false;
     }
     if (change.serving)
-        serving_bar(broker); /* whoever may come in, may not serve all that he did */
+        losing_barred(broker); /* whoever may come in, may not serve all that he did */
     if (change.removed)
         askers_bar(broker);
     return true;

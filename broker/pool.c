@@ -1,6 +1,6 @@
 /* pool: who computes, and what they have in hand.
  *
- * serving.c adds a worker at READY and removes it at BYE, at a death told by the supervisor, or when
+ * serving.c adds a worker at READY; losing.c removes it at BYE, at a death told by the supervisor, or when
  * worker_failing says so. A worker is judged by its heartbeats, which come from a thread of their own and
  * say that the process runs, and by its batch's own time, which says that it gets somewhere. One that has no
  * such thread (instance 0) is mute while it computes and then judged by its batch alone. A result counts

@@ -1,7 +1,7 @@
 /* quarantine: writes what killed workers to files of its own, for `outrigger replay` and for whoever mends
  * the engine.
  *
- * serving.c hands over a request that it refuses for good. The writing is done by a thread, since an fsync
+ * losing.c hands over a request that it refuses for good. The writing is done by a thread, since an fsync
  * takes as long as the disk likes, up to seconds, and the broker's loop must not wait for it. The thread is
  * the only one that touches the files; between the two stands a short list, bounded like the quarantine
  * itself. A file appears whole or not at all: written under another name, synced, renamed. When there is no

@@ -1,8 +1,8 @@
 /* state: what the files of the broker share: broker.c (its life and its clock), asking.c (the askers' side),
  * askers.c (who they are), sharing.c (requests that need no computation of their own), repeating.c (those
- * that were sent before), serving.c (the workers' side), admitting.c (which worker is believed), shadow.c
- * (copies for another version), resting.c. Nobody else includes this, but the inspector of
- * tests/fault/simulation. SPDX-License-Identifier: MIT */
+ * that were sent before), serving.c (the workers' side), losing.c (how workers end), admitting.c (which
+ * worker is believed), shadow.c (copies for another version), resting.c. Nobody else includes this, but the
+ * inspector of tests/fault/simulation. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_BROKER_STATE_H
 #define OUTRIGGER_BROKER_STATE_H
 
@@ -266,6 +266,13 @@ bool serving_send(struct broker *broker, struct worker *worker, struct request *
 /* What waits for a version that has no worker and gets none goes to the stable one; who asked for it by name
  * waits on while it is not known that none is to come. */
 void serving_follow_route(struct broker *broker, struct version *version);
+/* Back to the front of its queue: it has waited there before. */
+void serving_put_back(struct broker *broker, struct request *request);
+/* Frees what the workers have in hand. */
+void serving_free(struct broker *broker);
+
+/* ---- losing.c ---- */
+
 /* What became of the batches that a lost worker had. */
 enum fate {
     FATE_LEFT,   /* it said BYE: it had not begun them */
@@ -273,18 +280,20 @@ enum fate {
     FATE_DIED    /* or hung, or its connection is gone: one of their requests may be why */
 };
 /* Forgets the worker and gives what it had to others. `cause` is a label of WORKERS_LOST. */
-void serving_lose(struct broker *broker, struct worker *worker, const char *cause, enum fate fate);
+void losing_worker(struct broker *broker, struct worker *worker, const char *cause, enum fate fate);
 /* Its process has ended. It is lost as soon as all that it said before has been read. */
-void serving_ended(struct broker *broker, struct worker *worker);
+void losing_ended(struct broker *broker, struct worker *worker);
+/* Nothing can be sent to it: its connection is gone, or (EAGAIN) it is there and has read nothing for very
+ * long. What it said before may not have been read yet: its last results, and its BYE. So it gets nothing
+ * new, and is lost in the next turn, when all of that has been taken in. */
+void losing_unreachable(struct broker *broker, struct worker *worker, int error);
 /* Some keys of workers may not be allowed any more, or not for the model that their worker serves: whoever
  * came with them is lost. */
-void serving_bar(struct broker *broker);
-/* Frees what the workers have in hand. */
-void serving_free(struct broker *broker);
+void losing_barred(struct broker *broker);
 /* Looks at every worker: beats, silence, overdue batches. */
-void serving_inspect(struct broker *broker);
+void losing_look(struct broker *broker);
 /* The broker itself did not run for so long: its workers are not to blame for it. */
-void serving_forgive(struct broker *broker, int64_t nanoseconds);
+void losing_forgive(struct broker *broker, int64_t nanoseconds);
 
 /* ---- resting.c ---- */
 
