@@ -4,7 +4,8 @@
  * So each worker shows a token, and the supervisor has said which process, model and version it is of. What
  * it says comes over another socket, and may come later than the worker, or was said to the broker before
  * this one: nobody is turned away for that. He waits, the supervisor is asked, and only when it has answered
- * that question and still nobody knows the token, it is nobody's. SPDX-License-Identifier: MIT */
+ * that question and still nobody knows the token, it is nobody's. Called by admitting.c.
+ * SPDX-License-Identifier: MIT */
 #include "admission.h"
 
 #include <stdlib.h>

@@ -2,8 +2,8 @@
  *
  * Most models make a batch of tens of copies, and each copy is paid by the clients of the stable version, who
  * want the same processors. So all that is needed once for what goes together (a place in the table, a
- * deadline, memory) is there once, and a copy costs little more than a share of two payloads.
- * SPDX-License-Identifier: MIT */
+ * deadline, memory) is there once, and a copy costs little more than a share of two payloads. Called by
+ * shadow.c; serving.c reads them into a BATCH. SPDX-License-Identifier: MIT */
 #include "copies.h"
 
 #include "object.h"

@@ -7,7 +7,8 @@
  * those have no effect until they are raised: until then it is held to what its user may, like the processes
  * that it starts.
  *
- * SPDX-License-Identifier: MIT */
+ * Called by descent.c and check.c of the command, by the programs' mains (account_settle), and between fork
+ * and exec by process.c. SPDX-License-Identifier: MIT */
 #include "account.h"
 
 #include "log.h"

@@ -10,7 +10,6 @@
 #include "fnv.h"
 #include "protocol.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -83,33 +82,6 @@ void api_key_make(const char *id, char text[API_KEY_LENGTH + 1])
 bool api_key_id_ok(struct text text)
 {
     return text.length == API_KEY_ID && all_letters(text.at, text.length);
-}
-
-struct api_key_sha256 {
-    EVP_MD *function;
-};
-
-struct api_key_sha256 *api_key_sha256_new(void)
-{
-    struct api_key_sha256 *sha256 = object_alloc(sizeof *sha256);
-    sha256->function = EVP_MD_fetch(NULL, "SHA256", NULL);
-    ENSURE(sha256->function != NULL); /* a libcrypto without it is none */
-    return sha256;
-}
-
-void api_key_sha256_free(struct api_key_sha256 *sha256)
-{
-    if (sha256 == NULL)
-        return;
-    EVP_MD_free(sha256->function);
-    free(sha256);
-}
-
-bool api_key_digest(const struct api_key_sha256 *sha256, struct text text, uint8_t digest[API_KEY_DIGEST])
-{
-    unsigned length = 0;
-    return EVP_Digest(text.at, text.length, digest, &length, sha256->function, NULL) == 1 &&
-           length == API_KEY_DIGEST;
 }
 
 uint64_t api_key_tenant(const char *id)

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "rights.h"
+#include "sha256.h"
 
 #include <yyjson.h>
 
@@ -18,7 +19,6 @@ enum {
     API_KEY_SECRET = 32,
     API_KEY_CHECK = 6,
     API_KEY_LENGTH = 4 + API_KEY_ID + 1 + API_KEY_SECRET + API_KEY_CHECK,
-    API_KEY_DIGEST = 32,      /* bytes of SHA-256 */
     API_KEY_NAME_MAX = 64,    /* bytes */
     API_KEY_MODELS_MAX = 512, /* bytes of the models' names, with a blank between each two */
     API_KEYS_MAX = 4096,
@@ -29,10 +29,10 @@ enum {
 struct api_key {
     char id[API_KEY_ID + 1];
     char name[API_KEY_NAME_MAX + 1];
-    uint8_t digest[API_KEY_DIGEST];   /* of the key's text */
-    uint8_t previous[API_KEY_DIGEST]; /* likewise of the one before a rotation, good until previous_until */
-    int64_t previous_until;           /* seconds since 1970; 0: there is none */
-    unsigned rights;                  /* enum right's, added */
+    uint8_t digest[SHA256_BYTES];   /* of the key's text */
+    uint8_t previous[SHA256_BYTES]; /* likewise of the one before a rotation, good until previous_until */
+    int64_t previous_until;         /* seconds since 1970; 0: there is none */
+    unsigned rights;                /* enum right's, added */
     char models[API_KEY_MODELS_MAX + 1]; /* names, parted by blanks, "prefix*" too; "": all */
     int64_t created;                     /* seconds since 1970 */
     int64_t expires;                     /* likewise; 0: never */
@@ -54,13 +54,6 @@ bool api_key_well_formed(struct text text);
 void api_key_make(const char *id, char text[API_KEY_LENGTH + 1]);
 /* True for API_KEY_ID letters. */
 bool api_key_id_ok(struct text text);
-/* SHA-256, found once in libcrypto: finding it costs more than what it does. Any number of threads may use
- * one. Never NULL. */
-struct api_key_sha256;
-struct api_key_sha256 *api_key_sha256_new(void);
-void api_key_sha256_free(struct api_key_sha256 *sha256);
-/* False when libcrypto cannot. */
-bool api_key_digest(const struct api_key_sha256 *sha256, struct text text, uint8_t digest[API_KEY_DIGEST]);
 /* Whose limits and turn in the queue it is: a hash of the id, never 0, the same in every process. */
 uint64_t api_key_tenant(const char *id);
 

@@ -69,13 +69,13 @@ static bool read_name(const struct reading *reading, yyjson_val *value, struct a
 }
 
 static bool read_digest(const struct reading *reading, const char *member, yyjson_val *value,
-                        uint8_t digest[API_KEY_DIGEST])
+                        uint8_t digest[SHA256_BYTES])
 {
     static const char digits[] = "0123456789abcdef";
     struct text text = text_in(value);
-    bool good = text.at != NULL && text.length == 2 * (size_t)API_KEY_DIGEST &&
-                strspn(text.at, digits) == text.length;
-    for (size_t i = 0; good && i < API_KEY_DIGEST; i++)
+    bool good =
+        text.at != NULL && text.length == 2 * (size_t)SHA256_BYTES && strspn(text.at, digits) == text.length;
+    for (size_t i = 0; good && i < SHA256_BYTES; i++)
         digest[i] = (uint8_t)((strchr(digits, text.at[2 * i]) - digits) << 4 |
                               (strchr(digits, text.at[2 * i + 1]) - digits));
     return good || complain(reading, member, "expected 64 hexadecimal digits, small letters");
@@ -345,11 +345,10 @@ void api_keys_remove(struct api_keys *keys, struct api_key *key)
 
 /* ---- writing ---- */
 
-static void write_digest(yyjson_mut_doc *document, yyjson_mut_val *object,
-                         const uint8_t digest[API_KEY_DIGEST])
+static void write_digest(yyjson_mut_doc *document, yyjson_mut_val *object, const uint8_t digest[SHA256_BYTES])
 {
-    char text[2 * API_KEY_DIGEST + 1];
-    for (size_t i = 0; i < API_KEY_DIGEST; i++)
+    char text[2 * SHA256_BYTES + 1];
+    for (size_t i = 0; i < SHA256_BYTES; i++)
         snprintf(text + 2 * i, 3, "%02x", digest[i]);
     yyjson_mut_obj_add_strcpy(document, object, "sha256", text);
 }

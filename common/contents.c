@@ -11,8 +11,7 @@
  *
  * What stays unseen: a folder above this one (models/NAME) that gave way to another and came back; stores
  * through a mapping that others share, whose time the kernel sets when it writes the page out, and on tmpfs
- * perhaps never.
- * SPDX-License-Identifier: MIT */
+ * perhaps never. Called by provenance.c, and by `outrigger models digest`. SPDX-License-Identifier: MIT */
 #include "contents.h"
 
 #include <dirent.h>

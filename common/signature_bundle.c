@@ -3,7 +3,7 @@
  * which key it was made with; that saves trying, and is believed in nothing else: the keys are ours.
  *
  * Bundles that prove who signed by a certificate or a transparency log are told apart and refused: what they
- * need is an authority and a clock. SPDX-License-Identifier: MIT */
+ * need is an authority and a clock. Called by provenance.c. SPDX-License-Identifier: MIT */
 #include "signature_bundle.h"
 
 #include "base64.h"

@@ -4,7 +4,7 @@
  *
  * We are stricter than the tool that signs where a model could read what nobody has signed: a file that the
  * signer left out (ignore_paths) is refused unless it is git's, since weights and Python modules lie beside
- * the model file and are found by name. SPDX-License-Identifier: MIT */
+ * the model file and are found by name. Called by provenance.c. SPDX-License-Identifier: MIT */
 #include "signature_manifest.h"
 
 #include "strict_json.h"

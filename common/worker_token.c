@@ -1,5 +1,6 @@
 /* worker_token: see worker_token.h. A pipe is where one process reads it and nobody after: arguments and the
- * environment stay in /proc as long as the process. SPDX-License-Identifier: MIT */
+ * environment stay in /proc as long as the process. Called by the supervisor (child.c) and by workers at
+ * their start. SPDX-License-Identifier: MIT */
 #include "worker_token.h"
 
 #include <errno.h>

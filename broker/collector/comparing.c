@@ -4,8 +4,8 @@
  * runs in the scheduler's idle class, which gets what others leave. The collector's other work must not run
  * there, since monitoring systems do wait for it: hence a thread of its own. No lock of ours is shared with
  * the collector's loop: one that it held when others took its processor away would hold up the loop as well.
- * When it does not keep up, frames wait with the broker, which then drops copies and counts them.
- * SPDX-License-Identifier: MIT */
+ * When it does not keep up, frames wait with the broker, which then drops copies and counts them. Started by
+ * main.c, whose loop publishes what was counted. SPDX-License-Identifier: MIT */
 #include "comparing.h"
 
 #include "comparison.h"

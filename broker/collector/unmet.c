@@ -2,7 +2,7 @@
  *
  * Ids are no secret and may be chosen by clients, so several may speak of one: each has its own place, so
  * that nobody can take that of another who may use other models. Lists of allowed models are the same for
- * most, so each is kept once. SPDX-License-Identifier: MIT */
+ * most, so each is kept once. Called by truth.c. SPDX-License-Identifier: MIT */
 #include "unmet.h"
 
 #include "api_key.h"

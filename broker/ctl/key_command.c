@@ -231,9 +231,9 @@ static void renew(struct api_key *key, bool same_id, char text[API_KEY_LENGTH + 
     api_key_make(same_id ? key->id : NULL, text);
     memcpy(key->id, text + sizeof API_KEY_PREFIX - 1, API_KEY_ID);
     key->id[API_KEY_ID] = '\0';
-    struct api_key_sha256 *sha256 = api_key_sha256_new();
-    ENSURE(api_key_digest(sha256, (struct text){text, API_KEY_LENGTH}, key->digest));
-    api_key_sha256_free(sha256);
+    struct sha256 *sha256 = sha256_new();
+    sha256_of(sha256, (struct text){text, API_KEY_LENGTH}, key->digest);
+    sha256_free(sha256);
 }
 
 static int add(struct change *change, struct api_key *key)

@@ -7,8 +7,8 @@
  *
  * Transfers run many at a time (curl_multi), and connections are kept. Everything is bounded: transfers (by
  * the frontend), connections, time and bytes of each; redirects are not followed, since an address that was
- * checked must not lead to one that was not. It ends with its socket, so with the frontend.
- * SPDX-License-Identifier: MIT */
+ * checked must not lead to one that was not. It ends with its socket, so with the frontend. Started by
+ * main.c, asked by fetch.c. SPDX-License-Identifier: MIT */
 #include "fetch_hand.h"
 
 #include "log.h"

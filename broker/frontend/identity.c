@@ -3,9 +3,8 @@
  * chosen by whom they name. Called by auth.c and claims.c. SPDX-License-Identifier: MIT */
 #include "identity.h"
 
+#include "sha256.h"
 #include "utf8.h"
-
-#include <openssl/sha.h>
 
 enum {
     MARK_BYTES = 16,                             /* of the digest, where a name is not shown as it is */
@@ -43,7 +42,7 @@ static bool is_shown_as_it_is(struct text name)
 static void show_marked(struct text name, char shown[IDENTITY_NAME_MAX + 1])
 {
     static const char digits[] = "0123456789abcdef";
-    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint8_t digest[SHA256_BYTES];
     size_t length = name.length < SHOWN_MAX ? name.length : SHOWN_MAX;
     while (length > 0 && length < name.length && (name.at[length] & 0xc0) == 0x80)
         length--;
@@ -52,7 +51,9 @@ static void show_marked(struct text name, char shown[IDENTITY_NAME_MAX + 1])
         if (is_control(name.at[i]))
             shown[i] = '?';
     shown[length++] = '~';
-    SHA256((const uint8_t *)name.at, name.length, digest);
+    struct sha256_sum sum = sha256_begin();
+    sha256_add_bytes(&sum, name.at, name.length);
+    sha256_end(&sum, digest);
     for (size_t i = 0; i < MARK_BYTES; i++) {
         shown[length++] = digits[digest[i] >> 4];
         shown[length++] = digits[digest[i] & 15];
@@ -64,11 +65,12 @@ static void show_marked(struct text name, char shown[IDENTITY_NAME_MAX + 1])
  * finds that of another. */
 uint64_t identity_tenant(const char *said_by, struct text name)
 {
-    uint8_t digests[2 * SHA256_DIGEST_LENGTH], digest[SHA256_DIGEST_LENGTH];
+    uint8_t digest[SHA256_BYTES];
     uint64_t tenant;
-    SHA256((const uint8_t *)said_by, strlen(said_by), digests);
-    SHA256((const uint8_t *)name.at, name.length, digests + SHA256_DIGEST_LENGTH);
-    SHA256(digests, sizeof digests, digest);
+    struct sha256_sum sum = sha256_begin();
+    sha256_add_text(&sum, text_of(said_by));
+    sha256_add_text(&sum, name);
+    sha256_end(&sum, digest);
     memcpy(&tenant, digest, sizeof tenant);
     return tenant == 0 ? 1 : tenant;
 }

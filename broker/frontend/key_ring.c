@@ -32,7 +32,7 @@ struct key_ring {
     struct loop_timer timer;
     struct key_uses *uses; /* NULL: not noted */
     struct series *gauge;  /* NULL: not counted */
-    struct api_key_sha256 *sha256;
+    struct sha256 *sha256;
     struct file_stamp stamp;
     pthread_mutex_t lock; /* guards the pointer, not what it points to */
     struct snapshot *snapshot;
@@ -119,7 +119,7 @@ struct key_ring *key_ring_new(const char *path, struct key_uses *uses, struct lo
     ring->path = object_strdup(path);
     ring->uses = uses;
     ring->loop = loop;
-    ring->sha256 = api_key_sha256_new();
+    ring->sha256 = sha256_new();
     ring->gauge = metrics == NULL ? NULL : metrics_series(metrics, METRIC_API_KEYS, NULL, NULL, NULL);
     ENSURE(pthread_mutex_init(&ring->lock, NULL) == 0);
     put(ring, object_alloc(sizeof(struct api_keys)));
@@ -138,7 +138,7 @@ void key_ring_free(struct key_ring *ring)
     if (ring->loop != NULL)
         loop_timer_cancel(ring->loop, &ring->timer);
     release(ring->snapshot);
-    api_key_sha256_free(ring->sha256);
+    sha256_free(ring->sha256);
     pthread_mutex_destroy(&ring->lock);
     ring->magic = 0;
     free(ring->path);
@@ -162,11 +162,10 @@ static const char *compare(const struct key_ring *ring, const struct api_keys *k
                            int64_t second, struct identity *identity)
 {
     static const struct api_key nothing;
-    uint8_t digest[API_KEY_DIGEST];
+    uint8_t digest[SHA256_BYTES];
     const struct api_key *key = api_keys_find(keys, text.at + sizeof API_KEY_PREFIX - 1);
     const struct api_key *compared = key == NULL ? &nothing : key;
-    if (!api_key_digest(ring->sha256, text, digest))
-        return "no digest can be computed";
+    sha256_of(ring->sha256, text, digest);
     bool current = CRYPTO_memcmp(digest, compared->digest, sizeof digest) == 0;
     bool previous = CRYPTO_memcmp(digest, compared->previous, sizeof digest) == 0;
     if (key == NULL)

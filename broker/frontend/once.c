@@ -13,15 +13,15 @@
 #include "once.h"
 
 #include "problem.h"
+#include "sha256.h"
 #include "structured.h"
 
-#include <openssl/evp.h>
 #include <stdlib.h>
 
-enum { DIGEST = PROTOCOL_ONCE_BYTES / 2 };
+_Static_assert(PROTOCOL_ONCE_BYTES == 2 * SHA256_BYTES, "a name and what is asked");
 
 struct once {
-    uint8_t name[DIGEST], asked[DIGEST]; /* as they go to the broker: one behind the other */
+    uint8_t name[SHA256_BYTES], asked[SHA256_BYTES]; /* as they go to the broker: one behind the other */
 };
 
 _Static_assert(sizeof(struct once) == PROTOCOL_ONCE_BYTES, "as it is sent");
@@ -48,62 +48,35 @@ size_t once_read_key(const char *value, char key[ONCE_KEY_MAX])
 
 /* ---- the digests ---- */
 
-static EVP_MD_CTX *begin_digest(void)
-{
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    ENSURE(context != NULL && EVP_DigestInit_ex(context, EVP_sha256(), NULL) == 1);
-    return context;
-}
-
-static void add_bytes(EVP_MD_CTX *context, const void *bytes, size_t length)
-{
-    ENSURE(EVP_DigestUpdate(context, bytes, length) == 1);
-}
-
-/* Its length first: no text ends where another begins. */
-static void add_text(EVP_MD_CTX *context, struct text text)
-{
-    uint64_t length = text.length;
-    add_bytes(context, &length, sizeof length);
-    if (length > 0)
-        add_bytes(context, text.at, text.length);
-}
-
-static void end_digest(EVP_MD_CTX *context, uint8_t digest[DIGEST])
-{
-    ENSURE(EVP_DigestFinal_ex(context, digest, NULL) == 1);
-    EVP_MD_CTX_free(context);
-}
-
-static void digest_name(const struct identity *identity, struct text key, uint8_t digest[DIGEST])
+static void digest_name(const struct identity *identity, struct text key, uint8_t digest[SHA256_BYTES])
 {
     bool known = identity->kind != IDENTITY_NOBODY;
     uint64_t who[] = {(uint64_t)identity->kind, identity->tenant};
-    EVP_MD_CTX *context = begin_digest();
-    add_bytes(context, who, sizeof who);
-    add_text(context, known ? text_of(identity->name) : (struct text){0});
-    add_text(context, key);
-    end_digest(context, digest);
+    struct sha256_sum sum = sha256_begin();
+    sha256_add_bytes(&sum, who, sizeof who);
+    sha256_add_text(&sum, known ? text_of(identity->name) : (struct text){0});
+    sha256_add_text(&sum, key);
+    sha256_end(&sum, digest);
 }
 
-static void digest_body(const struct http_request *request, enum call call, uint8_t digest[DIGEST])
+static void digest_body(const struct http_request *request, enum call call, uint8_t digest[SHA256_BYTES])
 {
     const char *json_length = http_request_header(request, "Inference-Header-Content-Length");
-    EVP_MD_CTX *context = begin_digest();
-    add_text(context, text_of(call_label(call)));
-    add_text(context, request->content_type);
-    add_text(context, text_of(json_length == NULL ? "" : json_length));
-    add_text(context, (struct text){request->body, request->body_length});
-    end_digest(context, digest);
+    struct sha256_sum sum = sha256_begin();
+    sha256_add_text(&sum, text_of(call_label(call)));
+    sha256_add_text(&sum, request->content_type);
+    sha256_add_text(&sum, text_of(json_length == NULL ? "" : json_length));
+    sha256_add_text(&sum, (struct text){request->body, request->body_length});
+    sha256_end(&sum, digest);
 }
 
 /* What is known later goes behind what is there. */
-static void extend(uint8_t digest[DIGEST], struct text text)
+static void extend(uint8_t digest[SHA256_BYTES], struct text text)
 {
-    EVP_MD_CTX *context = begin_digest();
-    add_bytes(context, digest, DIGEST);
-    add_text(context, text);
-    end_digest(context, digest);
+    struct sha256_sum sum = sha256_begin();
+    sha256_add_bytes(&sum, digest, SHA256_BYTES);
+    sha256_add_text(&sum, text);
+    sha256_end(&sum, digest);
 }
 
 bool once_begin(const struct config *config, const struct http_request *request, struct api_call *call,

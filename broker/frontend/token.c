@@ -16,10 +16,10 @@
 #include "jwks.h"
 #include "jwt.h"
 #include "secret.h"
+#include "sha256.h"
 #include "token_cache.h"
 #include "token_settings.h"
 
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -40,6 +40,7 @@ struct tokens {
     struct secret *introspection_secret;
     struct introspection *introspection; /* NULL: none */
     struct token_cache *known;           /* JWTs */
+    struct sha256 *sha256;
 };
 
 /* ---- life ---- */
@@ -103,6 +104,7 @@ struct tokens *tokens_new(const struct tokens_context *context, char *reason, si
                                             .scope_claim = config->token_scope_claim,
                                             .scope_prefix = config->token_scope_prefix,
                                             .models_claim = config->token_models_claim};
+    tokens->sha256 = sha256_new();
     tokens->known = token_cache_new((size_t)config->token_cache_entries);
     if (open_sources(tokens, context, reason, capacity))
         return tokens;
@@ -121,6 +123,7 @@ void tokens_free(struct tokens *tokens)
     secret_free(tokens->secret);
     secret_free(tokens->introspection_secret);
     token_cache_free(tokens->known);
+    sha256_free(tokens->sha256);
     tokens->magic = 0;
     free(tokens);
 }
@@ -229,8 +232,8 @@ static void identify(struct identity *identity, const struct identity *found)
 static enum token_verdict check_token(struct tokens *tokens, struct text token, struct identity *found,
                                       const char **why)
 {
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    SHA256((const uint8_t *)token.at, token.length, digest);
+    uint8_t digest[SHA256_BYTES];
+    sha256_of(tokens->sha256, token, digest);
     if (tokens->is_signed && (tokens->introspection == NULL || jwt_is_compact(token)))
         return check_signed(tokens, digest, token, found, why);
     return introspection_check(tokens->introspection, digest, token, found, why);

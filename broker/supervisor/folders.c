@@ -9,7 +9,7 @@
  * Nothing below them is given to anybody: what is in a folder that a user can write may be a link to
  * something else by the time that root changes its owner. For the same reason it is the folder itself that is
  * opened, looked at and given away, never its path, and only where nobody but root can have put it there.
- * SPDX-License-Identifier: MIT */
+ * Called by descent.c, as root. SPDX-License-Identifier: MIT */
 #include "folders.h"
 
 #include "log.h"

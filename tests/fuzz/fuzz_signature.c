@@ -1,5 +1,5 @@
-/* A file model.sig with any bytes, and what it would sign though nobody has signed it. Then the bytes
- * themselves as such a statement. SPDX-License-Identifier: MIT */
+/* fuzz_signature: a file model.sig with any bytes, and what it would sign though nobody has signed it. Then
+ * the bytes themselves as such a statement. SPDX-License-Identifier: MIT */
 #include "signature_bundle.h"
 #include "signature_manifest.h"
 

@@ -97,19 +97,6 @@ START_TEST(the_checksum_is_fnv)
 }
 END_TEST
 
-START_TEST(the_digest_is_sha256)
-{
-    static const uint8_t expected[API_KEY_DIGEST] = {
-        0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40, 0xde, 0x5d, 0xae, 0x22, 0x23,
-        0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17, 0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
-    uint8_t digest[API_KEY_DIGEST];
-    struct api_key_sha256 *sha256 = api_key_sha256_new();
-    ck_assert(api_key_digest(sha256, text_of("abc"), digest)); /* FIPS 180-4's example */
-    ck_assert_mem_eq(digest, expected, sizeof digest);
-    api_key_sha256_free(sha256);
-}
-END_TEST
-
 START_TEST(a_tenant_is_of_the_id)
 {
     ck_assert_uint_eq(api_key_tenant("a"), UINT64_C(0xaf63dc4c8601ec8c)); /* RFC 9923's vector */
@@ -431,7 +418,6 @@ int main(void)
                                   neighbours_that_change_places_are_noticed,
                                   other_lengths_are_no_keys,
                                   the_checksum_is_fnv,
-                                  the_digest_is_sha256,
                                   a_tenant_is_of_the_id,
                                   rights_are_words,
                                   models_are_names_and_beginnings,

@@ -18,7 +18,7 @@ static struct identity identity;
 static char body[256];
 static char text[API_KEY_LENGTH + 1]; /* of a key for everything */
 static struct api_keys keys;
-static struct api_key_sha256 *sha256;
+static struct sha256 *sha256;
 
 /* What the token module will be asked, and what it says. */
 static struct {
@@ -43,7 +43,7 @@ static void add_key(struct api_key pattern, char key[API_KEY_LENGTH + 1])
 {
     api_key_make(NULL, key);
     memcpy(pattern.id, key + 4, API_KEY_ID);
-    ck_assert(api_key_digest(sha256, text_of(key), pattern.digest));
+    sha256_of(sha256, text_of(key), pattern.digest);
     strcpy(pattern.name, "somebody");
     pattern.created = 1;
     ck_assert(api_keys_add(&keys, &pattern));
@@ -60,7 +60,7 @@ static void set_up(void)
 {
     log_open("test_auth", "error");
     scratch_make();
-    sha256 = api_key_sha256_new();
+    sha256 = sha256_new();
     snprintf(keys_file, sizeof keys_file, "%s/keys.json", scratch_directory);
     snprintf(runtime, sizeof runtime, "%s", scratch_directory);
     config = (struct config){.auth_required = 1,
@@ -89,7 +89,7 @@ static void tear_down(void)
     auth_free(auth);
     http_response_free(&response);
     free(keys.keys);
-    api_key_sha256_free(sha256);
+    sha256_free(sha256);
     scratch_remove();
 }
 

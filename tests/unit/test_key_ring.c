@@ -12,7 +12,7 @@ enum { NOW = 1000000 };
 
 static char path[128];
 static struct api_keys keys;
-static struct api_key_sha256 *sha256;
+static struct sha256 *sha256;
 static struct key_ring *ring;
 static struct identity identity;
 
@@ -20,7 +20,7 @@ static void set_up(void)
 {
     log_open("test_key_ring", "error");
     scratch_make();
-    sha256 = api_key_sha256_new();
+    sha256 = sha256_new();
     snprintf(path, sizeof path, "%s/keys.json", scratch_directory);
 }
 
@@ -28,7 +28,7 @@ static void tear_down(void)
 {
     key_ring_free(ring);
     free(keys.keys);
-    api_key_sha256_free(sha256);
+    sha256_free(sha256);
     scratch_remove();
 }
 
@@ -37,7 +37,7 @@ static void add(struct api_key pattern, char text[API_KEY_LENGTH + 1])
 {
     api_key_make(NULL, text);
     memcpy(pattern.id, text + 4, API_KEY_ID);
-    ck_assert(api_key_digest(sha256, text_of(text), pattern.digest));
+    sha256_of(sha256, text_of(text), pattern.digest);
     pattern.created = 1;
     ck_assert(api_keys_add(&keys, &pattern));
 }
@@ -138,7 +138,7 @@ START_TEST(a_rotated_key_is_good_for_its_grace)
     api_key_make(text_copy((struct text){old + 4, API_KEY_ID}, id, sizeof id), text);
     memcpy(key->previous, key->digest, sizeof key->previous);
     key->previous_until = NOW + 10;
-    ck_assert(api_key_digest(sha256, text_of(text), key->digest));
+    sha256_of(sha256, text_of(text), key->digest);
     write_keys();
     ring = key_ring_new(path, NULL, NULL, NULL);
     expect_good(text);
@@ -155,7 +155,7 @@ START_TEST(nothing_in_the_place_of_a_digest_is_no_key)
 {
     char text[API_KEY_LENGTH + 1];
     add((struct api_key){.name = "a", .rights = RIGHT_PREDICT}, text);
-    memset(keys.keys[0].digest, 0, API_KEY_DIGEST);
+    memset(keys.keys[0].digest, 0, SHA256_BYTES);
     write_keys();
     ring = key_ring_new(path, NULL, NULL, NULL);
     expect_refused(text, NOW, "not that of this id");
