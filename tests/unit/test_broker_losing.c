@@ -250,7 +250,7 @@ START_TEST(what_nobody_waits_for_dies_with_its_worker)
     struct end *first = scene_worker(1);
     scene_ask(asker, 1, "a");
     scene_expect_batch(first, "a");
-    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 1}, NULL);
+    scene_cancel(asker, 1);
     scene_expect_nothing(asker);
     scene_kill(1);
     struct end *second = scene_worker(2);

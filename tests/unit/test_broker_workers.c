@@ -29,7 +29,7 @@ START_TEST(who_stands_behind_a_suspect_goes_when_that_is_taken_back)
     struct end *worker = suspect_waits();
     scene_ask(asker, 3, "c");
     scene_expect_nothing(asker);
-    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 1}, NULL);
+    scene_cancel(asker, 1);
     scene_expect_batch(worker, "c");
 }
 END_TEST
