@@ -7,7 +7,7 @@
  * a public key is never the secret of an HMAC (RFC 8725 section 3.1). SPDX-License-Identifier: MIT */
 #include "jwk.h"
 
-#include "base64url.h"
+#include "base64.h"
 #include "key.h"
 #include "strict_json.h"
 

@@ -8,7 +8,7 @@
  * process at what is no base64url. SPDX-License-Identifier: MIT */
 #include "jwt.h"
 
-#include "base64url.h"
+#include "base64.h"
 #include "strict_json.h"
 
 #include <strings.h>

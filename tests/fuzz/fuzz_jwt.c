@@ -6,7 +6,7 @@
  * it comes past that, too 2  a set of keys; a token is verified with what is read 3  claims
  *
  * Whatever is taken has the form that the rest of the program relies on. SPDX-License-Identifier: MIT */
-#include "base64url.h"
+#include "base64.h"
 #include "claims.h"
 #include "jwt.h"
 #include "strict_json.h"

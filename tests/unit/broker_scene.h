@@ -115,6 +115,11 @@ static inline void scene_ask(struct end *asker, uint64_t id, const char *payload
     end_send(asker, &request, payload);
 }
 
+static inline void scene_cancel(struct end *asker, uint64_t id)
+{
+    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = id}, NULL);
+}
+
 /* Waits for the REPLY with that id, checks its payload. */
 static inline void scene_expect_reply(struct end *asker, uint64_t id, const char *payload)
 {

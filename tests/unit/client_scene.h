@@ -212,4 +212,13 @@ static inline void ask(size_t index)
     ask_for(index, 30 * SECOND);
 }
 
+/* Asks so many, from the first on; their ids in this order. */
+static inline void ask_many(size_t count, uint64_t *ids)
+{
+    for (size_t i = 0; i < count; i++)
+        ask(i);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = next_request();
+}
+
 #endif

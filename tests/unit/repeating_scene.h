@@ -3,23 +3,7 @@
 #ifndef OUTRIGGER_REPEATING_SCENE_H
 #define OUTRIGGER_REPEATING_SCENE_H
 
-#include "broker_scene.h"
-
-static struct end *asker, *other, *worker;
-
-static inline void start_with(const char *configuration, const char *const *settings)
-{
-    repository_configure("m", configuration);
-    scene_start(settings);
-    asker = scene_asker();
-    other = scene_asker();
-    worker = scene_worker(1);
-}
-
-static inline void start(const char *configuration)
-{
-    start_with(configuration, NULL);
-}
+#include "askers_scene.h"
 
 /* A request of the name that asks `payload`: the test changes what it wants. */
 static inline struct envelope named(uint64_t id, char name, const char *payload)
@@ -55,18 +39,6 @@ static inline void ask_again(struct end *end, uint64_t id, char name, const char
     end_send(end, &request, payload);
 }
 
-static inline void cancel(struct end *end, uint64_t id)
-{
-    end_send(end, &(struct envelope){.verb = VERB_CANCEL, .id = id}, NULL);
-}
-
-static inline void refuse(uint64_t batch, enum failure failure)
-{
-    struct envelope result = {
-        .verb = VERB_RESULT, .id = batch, .result = {1, 77, {(char[]){(char)failure}, 1}}};
-    end_send(worker, &result, "why");
-}
-
 /* The first of the name k waits for "q" with the worker; returns the batch. */
 static inline uint64_t first_asks(void)
 {
@@ -80,12 +52,6 @@ static inline void expect_replay(struct end *end, uint64_t id, const char *paylo
     const struct envelope *reply = &scene_letter->envelope;
     ck_assert(reply->reply.replayed && reply->reply.age_us >= 1 && text_is(reply->reply.version, "1"));
     ck_assert(reply->reply.batch_rows == 0 && reply->reply.compute_us == 0 && reply->reply.queue_us == 0);
-}
-
-static inline void expect_no_batch(void)
-{
-    scene_expect_nothing(asker); /* the broker has done all that it was told */
-    ck_assert(!end_take_verb(worker, scene_letter, VERB_BATCH));
 }
 
 static inline uint64_t replayed(void)

@@ -4,6 +4,7 @@
 #ifndef OUTRIGGER_SANDBOX_SCENE_H
 #define OUTRIGGER_SANDBOX_SCENE_H
 
+#include "apart.h"
 #include "sandbox.h"
 #include "scratch_directory.h"
 #include "suite.h"
@@ -45,37 +46,23 @@ static inline void set_up(void)
     sandbox_may_reach(&sandbox, endpoint);
 }
 
-/* Makes the attempt in the sandbox. Returns the process's status; what it said is in `said`. It exits 42 when
- * it comes to its end. */
-static char said[4096];
+static attempt *attempted;
 
+static inline void attempt_inside(void)
+{
+    char reason[256] = "";
+    if (!sandbox_enter(&sandbox, reason, sizeof reason)) {
+        fprintf(stderr, "%s", reason);
+        _exit(1);
+    }
+    attempted();
+}
+
+/* Makes the attempt in the sandbox, apart. Returns the process's status. */
 static inline int try(attempt *what)
 {
-    int pipes[2];
-    ck_assert_int_eq(pipe(pipes), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        char reason[256] = "";
-        dup2(pipes[1], STDERR_FILENO);
-        dup2(pipes[1], STDOUT_FILENO); /* as the supervisor does; ours may be a file, which may then grow */
-        close(pipes[0]);
-        close(pipes[1]);
-        if (!sandbox_enter(&sandbox, reason, sizeof reason)) {
-            fprintf(stderr, "%s", reason);
-            _exit(1);
-        }
-        what();
-        _exit(42);
-    }
-    close(pipes[1]);
-    size_t length = 0;
-    for (ssize_t count; (count = read(pipes[0], said + length, sizeof said - 1 - length)) > 0;)
-        length += (size_t)count;
-    said[length] = '\0';
-    close(pipes[0]);
-    int status;
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-    return status;
+    attempted = what;
+    return apart(attempt_inside);
 }
 
 static inline void expect_end(attempt *what, const char *name)

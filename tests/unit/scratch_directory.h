@@ -47,4 +47,12 @@ static inline const char *scratch_file(const char *name, const char *text)
     return path;
 }
 
+/* Its permissions. */
+static inline mode_t scratch_mode(const char *path)
+{
+    struct stat status;
+    ck_assert_int_eq(stat(path, &status), 0);
+    return status.st_mode & 07777;
+}
+
 #endif

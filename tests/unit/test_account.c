@@ -1,7 +1,8 @@
 /* test_account: who becomes which user, what is left of root then, and that there is no way back. What needs
- * root is done in a process of its own, as the users that every Debian has. SPDX-License-Identifier: MIT */
+ * root is done apart, as the users that every Debian has. SPDX-License-Identifier: MIT */
 #include "account.h"
 
+#include "apart.h"
 #include "scratch_directory.h"
 
 #include <errno.h>
@@ -32,28 +33,10 @@ static void tear_down(void)
     scratch_remove();
 }
 
-/* Runs it in a process of its own; what that says on stderr is in `said`. Returns its exit status. */
-static char said[1024];
-
+/* Does it apart. Returns its exit status. */
 static int run(void (*what)(void))
 {
-    int pipes[2], status;
-    ck_assert_int_eq(pipe(pipes), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(pipes[1], STDERR_FILENO);
-        close(pipes[0]);
-        close(pipes[1]);
-        what();
-        _exit(42);
-    }
-    close(pipes[1]);
-    size_t length = 0;
-    for (ssize_t count; (count = read(pipes[0], said + length, sizeof said - 1 - length)) > 0;)
-        length += (size_t)count;
-    said[length] = '\0';
-    close(pipes[0]);
-    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    int status = apart(what);
     ck_assert_msg(WIFEXITED(status), "%x: %s", status, said);
     return WEXITSTATUS(status);
 }

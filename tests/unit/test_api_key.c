@@ -333,13 +333,6 @@ static struct api_keys *read_file(void)
     return api_keys_read(path, &errors);
 }
 
-static mode_t mode_of(const char *file)
-{
-    struct stat status;
-    ck_assert_int_eq(stat(file, &status), 0);
-    return status.st_mode & 0777;
-}
-
 START_TEST(a_file_that_is_not_there_has_no_keys)
 {
     struct api_keys *keys = read_file();
@@ -358,12 +351,12 @@ START_TEST(a_change_is_whole_and_closed_to_others)
     ck_assert_int_eq(api_keys_write(path, keys), 0);
     close(lock);
     api_keys_free(keys);
-    ck_assert_uint_eq(mode_of(path), 0600);
+    ck_assert_uint_eq(scratch_mode(path), 0600);
     keys = read_file();
     ck_assert_msg(keys != NULL && keys->count == 1, "%s", errors.text);
     ck_assert_int_eq(chmod(path, 0640), 0);
     ck_assert_int_eq(api_keys_write(path, keys), 0);
-    ck_assert_uint_eq(mode_of(path), 0640); /* the group that it was opened to keeps it */
+    ck_assert_uint_eq(scratch_mode(path), 0640); /* the group that it was opened to keeps it */
     api_keys_free(keys);
 }
 END_TEST

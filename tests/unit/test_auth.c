@@ -1,119 +1,8 @@
-/* test_auth: whole requests to one decision: what is shown, who that is, whether it may; what each refusal
- * looks like; and that the API hides from somebody what is not for it. SPDX-License-Identifier: MIT */
-#include "api_key.h"
-#include "api_once.h"
-#include "example_schema.h"
-#include "log.h"
-#include "scratch_directory.h"
+/* test_auth: whole requests to one decision: what is shown, who that is, whether it may, and what each
+ * refusal looks like. SPDX-License-Identifier: MIT */
+#include "auth_scene.h"
 
-#include <stdio.h>
-
-static char empty[] = "", keys_file[160], runtime[160];
-static struct config config;
-static struct auth *auth;
-static struct http_ids ids;
-static struct http_request request;
-static struct http_response response;
 static struct identity identity;
-static char body[256];
-static char text[API_KEY_LENGTH + 1]; /* of a key for everything */
-static struct api_keys keys;
-static struct sha256 *sha256;
-
-/* What the token module will be asked, and what it says. */
-static struct {
-    enum token_verdict verdict;
-    unsigned asked;
-    char token[64];
-} module;
-
-static enum token_verdict check_token(void *self, struct text token, struct identity *who, const char **why)
-{
-    ck_assert_ptr_eq(self, &module);
-    module.asked++;
-    text_copy(token, module.token, sizeof module.token);
-    who->rights = RIGHT_PREDICT;
-    who->tenant = 77;
-    strcpy(who->name, "subject");
-    *why = "the module says so";
-    return module.verdict;
-}
-
-static void add_key(struct api_key pattern, char key[API_KEY_LENGTH + 1])
-{
-    api_key_make(NULL, key);
-    memcpy(pattern.id, key + 4, API_KEY_ID);
-    sha256_of(sha256, text_of(key), pattern.digest);
-    strcpy(pattern.name, "somebody");
-    pattern.created = 1;
-    ck_assert(api_keys_add(&keys, &pattern));
-    ck_assert_int_eq(api_keys_write(keys_file, &keys), 0);
-}
-
-static void start(token_check *check)
-{
-    auth_free(auth);
-    auth = auth_new(&(struct auth_context){.config = &config, .check_token = check, .self = &module});
-}
-
-static void set_up(void)
-{
-    log_open("test_auth", "error");
-    scratch_make();
-    sha256 = sha256_new();
-    snprintf(keys_file, sizeof keys_file, "%s/keys.json", scratch_directory);
-    snprintf(runtime, sizeof runtime, "%s", scratch_directory);
-    config = (struct config){.auth_required = 1,
-                             .auth_max_failures_per_minute = 20,
-                             .auth_keys_file = keys_file,
-                             .auth_trusted_proxies = empty,
-                             .auth_trust_remote_user = empty,
-                             .auth_trust_client_certificate = empty,
-                             .auth_web_server_scopes = empty,
-                             .auth_web_server_models = empty,
-                             .runtime_directory = runtime,
-                             .state_directory = runtime,
-                             .default_model = empty,
-                             .frontend_max_rows = 100,
-                             .frontend_max_json_depth = 64,
-                             .oip_max_json_depth = 100,
-                             .frontend_request_timeout_ms = 10000,
-                             .broker_max_message_bytes = 65536};
-    http_ids_init(&ids);
-    add_key((struct api_key){.rights = RIGHTS_ALL}, text);
-    start(NULL);
-}
-
-static void tear_down(void)
-{
-    auth_free(auth);
-    http_response_free(&response);
-    free(keys.keys);
-    sha256_free(sha256);
-    scratch_remove();
-}
-
-/* ---- one request ---- */
-
-enum { PARAMETERS_MAX = 16 };
-static char lines[PARAMETERS_MAX][1024];
-static char *parameters[PARAMETERS_MAX + 1];
-
-static void read_request(const char *method, const char *uri, const char *const *more)
-{
-    size_t count = 2;
-    snprintf(lines[0], sizeof lines[0], "REQUEST_METHOD=%s", method);
-    snprintf(lines[1], sizeof lines[1], "REQUEST_URI=%s", uri);
-    for (; *more != NULL; more++)
-        snprintf(lines[count++], sizeof lines[0], "%s", *more);
-    for (size_t i = 0; i < count; i++)
-        parameters[i] = lines[i];
-    parameters[count] = NULL;
-    http_request_read(&request, parameters, &ids);
-    request.body = body;
-    request.body_length = strlen(body);
-    request.body_capacity = sizeof body;
-}
 
 static enum auth_next ask(const char *method, const char *uri, const char *const *more)
 {
@@ -126,21 +15,6 @@ static enum auth_next ask(const char *method, const char *uri, const char *const
 
 #define PREDICT(...)  ask("POST", "/api/v1/predict", (const char *const[]){__VA_ARGS__, NULL})
 #define GET(uri, ...) ask("GET", uri, (const char *const[]){__VA_ARGS__, NULL})
-#define REMOTE        "REMOTE_ADDR=192.0.2.1"
-
-static const char *with(const char *head, const char *value)
-{
-    static char buffers[4][512];
-    static unsigned next;
-    char *buffer = buffers[next++ % 4];
-    size_t length = strlen(head);
-    ck_assert_uint_lt(length + strlen(value), sizeof buffers[0]);
-    memmove(buffer, head, length);
-    memmove(buffer + length, value, strlen(value) + 1);
-    return buffer;
-}
-#define KEY(key)    with("HTTP_X_API_KEY=", key)
-#define BEARER(key) with("HTTP_AUTHORIZATION=Bearer ", key)
 
 static void expect(enum auth_next next, int status, enum auth_outcome outcome, const char *header)
 {
@@ -535,101 +409,6 @@ START_TEST(without_authentication_a_key_is_known_all_the_same)
 }
 END_TEST
 
-/* ---- through the API ---- */
-
-static bool connected(void *self)
-{
-    (void)self;
-    return true;
-}
-
-static enum api_next handle(struct api *api, struct api_lane *lane, struct api_call *call, const char *method,
-                            const char *uri, const char *key)
-{
-    read_request(method, uri, (const char *const[]){REMOTE, KEY(key), "HTTP_X_REQUEST_ID=r", NULL});
-    return api_once(api, lane, &request, call, &response);
-}
-
-static void remember_answer(char answer[1024])
-{
-    text_copy((struct text){response.body.bytes, response.body.length}, answer, 1024);
-}
-
-START_TEST(a_model_for_others_is_none)
-{
-    char narrow[API_KEY_LENGTH + 1], hidden[1024], missing[1024];
-    struct schema *schema = example_classifier(3);
-    struct api_call call = {0};
-    size_t length;
-    uint8_t *bytes = schema_encode(schema, &length);
-    struct text told = {(const char *)bytes, length};
-    const struct catalog_entry entries[] = {{.model = text_of("aaaa"),
-                                             .version = text_of("1"),
-                                             .state = CATALOG_READY,
-                                             .workers = 1,
-                                             .stable = true,
-                                             .schema = told},
-                                            {.model = text_of("mine"),
-                                             .version = text_of("1"),
-                                             .state = CATALOG_READY,
-                                             .workers = 1,
-                                             .stable = true,
-                                             .schema = told}};
-    add_key((struct api_key){.rights = RIGHT_PREDICT, .models = "mine"}, narrow);
-    start(NULL);
-    struct metrics *metrics = metrics_new(NULL);
-    struct api *api = api_new(&(struct api_context){
-        .config = &config, .metrics = metrics, .broker_connected = connected, .auth = auth});
-    struct api_lane *lane = api_lane_new();
-    api_catalog(api, entries, COUNT_OF(entries));
-
-    strcpy(body, "{\"features\":[1,2,3]}");
-    ck_assert_int_eq(handle(api, lane, &call, "POST", "/api/v1/models/mine/predict", narrow), API_ASK);
-    ck_assert_uint_eq(call.ask.tenant, call.identity.tenant);
-    static const char *const ends[] = {"predict", "versions/1/predict", "versions/9/predict",
-                                       "batch-predict"};
-    for (size_t i = 0; i < COUNT_OF(ends); i++) {
-        static const char *const bodies[] = {"{\"features\":[1,2,3]}", "{\"instances\":[[1,2]]}", "{"};
-        for (size_t j = 0; j < COUNT_OF(bodies); j++) {
-            char path[64];
-            strcpy(body, bodies[j]);
-            snprintf(path, sizeof path, "/api/v1/models/aaaa/%s", ends[i]);
-            ck_assert_int_eq(handle(api, lane, &call, "POST", path, narrow), API_RESPOND);
-            remember_answer(hidden);
-            memcpy(strstr(path, "aaaa"), "bbbb", 4);
-            strcpy(body, bodies[j]); /* it was read in place */
-            ck_assert_int_eq(handle(api, lane, &call, "POST", path, narrow), API_RESPOND);
-            remember_answer(missing);
-            for (char *at = hidden; (at = strstr(at, "aaaa")) != NULL;)
-                memcpy(at, "bbbb", 4);
-            ck_assert_str_eq(hidden, missing);
-        }
-    }
-    *body = '\0';
-    ck_assert_int_eq(handle(api, lane, &call, "GET", "/api/v1/models/aaaa", narrow), API_RESPOND);
-    ck_assert_int_eq(response.status, 404);
-    ck_assert_int_eq(handle(api, lane, &call, "GET", "/api/v1/models", narrow), API_RESPOND);
-    remember_answer(hidden);
-    ck_assert_ptr_null(strstr(hidden, "aaaa"));
-    ck_assert_ptr_nonnull(strstr(hidden, "\"id\":\"mine\""));
-    handle(api, lane, &call, "GET", "/api/v1/models", text);
-    remember_answer(hidden);
-    ck_assert_ptr_nonnull(strstr(hidden, "\"id\":\"aaaa\""));
-    ck_assert_int_eq(handle(api, lane, &call, "GET", "/api/v1/models", "x"), API_RESPOND);
-    ck_assert_int_eq(response.status, 401);
-    api_count(api, &call, &response);
-    ck_assert_uint_eq(metrics_series(metrics, METRIC_AUTH, "nobody", "invalid", NULL)->value, 1);
-    ck_assert_uint_eq(metrics_series(metrics, METRIC_HTTP_REQUESTS, "models", "401", NULL)->value, 1);
-
-    api_call_end(&call);
-    api_lane_free(lane);
-    api_free(api);
-    metrics_free(metrics);
-    schema_free(schema);
-    free(bytes);
-}
-END_TEST
-
 START_TEST(outcomes_have_labels)
 {
     ck_assert_str_eq(auth_outcome_label(AUTH_OUTCOME_TOO_MANY), "too_many");
@@ -659,7 +438,6 @@ int main(void)
                                   the_web_servers_word_counts_only_when_that_is_said,
                                   without_authentication_everybody_may_everything,
                                   without_authentication_a_key_is_known_all_the_same,
-                                  a_model_for_others_is_none,
                                   outcomes_have_labels};
     return SUITE_RUN("auth", set_up, tear_down, tests);
 }

@@ -282,7 +282,7 @@ START_TEST(the_bytes_of_all_queues_have_a_bound)
     request.request.model = text_of("n");
     end_send(asker, &request, large);
     scene_expect_reject(asker, 2, FAILURE_OVERLOADED);
-    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 1}, NULL);
+    scene_cancel(asker, 1);
     end_send(asker, &request, large); /* there is room again */
     scene_expect_nothing(asker);
 }
@@ -334,7 +334,7 @@ START_TEST(a_cancel_at_the_end_of_the_time_counts_as_the_deadline)
     scene_expect_batch(worker, "a");
     int64_t last_tenth = clock_now() + 360 * MILLISECOND;
     WAIT_FOR(clock_now() >= last_tenth);
-    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 1}, NULL);
+    scene_cancel(asker, 1);
     WAIT_FOR(scene_counter(METRIC_REQUESTS, "m", "1", "deadline") == 1);
     ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "cancelled"), 0);
 }
@@ -405,8 +405,8 @@ START_TEST(a_cancel_ends_a_request_wherever_it_is)
     scene_ask(asker, 2, "b");
     scene_ask(asker, 3, "c");
     for (uint64_t id = 1; id <= 2; id++)
-        end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = id}, NULL);
-    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 99}, NULL); /* of none */
+        scene_cancel(asker, id);
+    scene_cancel(asker, 99); /* of none */
     scene_expect_nothing(asker);
     scene_result(worker, batch, "A");
     scene_result(worker, scene_expect_batch(worker, "c"), "C");

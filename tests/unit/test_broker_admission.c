@@ -60,24 +60,6 @@ static uint64_t question(void)
     return strtoull(strrchr(number, ':') + 1, NULL, 10);
 }
 
-/* What the broker answers to that line on its control socket. */
-static const char *command(const char *line)
-{
-    static char answer[1024];
-    yyjson_doc *request = yyjson_read(line, strlen(line), 0);
-    yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *root = yyjson_mut_obj(reply);
-    yyjson_mut_obj_add_bool(reply, root, "ok", true);
-    yyjson_mut_doc_set_root(reply, root);
-    admin_command(scene_broker, yyjson_doc_get_root(request), reply);
-    char *text = yyjson_mut_write(reply, 0, NULL);
-    snprintf(answer, sizeof answer, "%s", text);
-    free(text);
-    yyjson_mut_doc_free(reply);
-    yyjson_doc_free(request);
-    return answer;
-}
-
 /* Connects and says READY, whatever comes of it. */
 static struct end *say(const struct envelope *ready)
 {
@@ -85,6 +67,15 @@ static struct end *say(const struct envelope *ready)
     scene_next(end, VERB_BEAT);
     end_send(end, ready, "schema");
     return end;
+}
+
+/* READY of a worker that nobody has announced yet, and what would be said of it. */
+static struct envelope unannounced(uint32_t pid, struct claim *claim)
+{
+    struct envelope ready = scene_ready(pid);
+    *claim = (struct claim){.token = worker_token_draw(), .model = "m", .version = "1", .pid = pid};
+    ready.ready.token = text_of(claim->token.text);
+    return ready;
 }
 
 /* It is sent away, with a message that holds these words. */
@@ -110,8 +101,8 @@ START_TEST(who_was_announced_comes_in_as_what_he_was_announced)
     scene_ask(asker, 1, "a");
     scene_result(worker, scene_expect_batch(worker, "a"), "A");
     scene_expect_reply(asker, 1, "A");
-    ck_assert_ptr_nonnull(strstr(command("{\"command\":\"status\"}"), "\"pid\":7,"));
-    ck_assert_ptr_nonnull(strstr(command("{\"command\":\"status\"}"), "\"managed\":true"));
+    ck_assert_ptr_nonnull(strstr(scene_command("{\"command\":\"status\"}"), "\"pid\":7,"));
+    ck_assert_ptr_nonnull(strstr(scene_command("{\"command\":\"status\"}"), "\"managed\":true"));
 }
 END_TEST
 
@@ -162,8 +153,8 @@ START_TEST(by_hand_when_that_is_wished)
     start();
     struct envelope ready = scene_ready(7), other = scene_ready(8);
     scene_worker_with(&ready);
-    ck_assert_ptr_nonnull(strstr(command("{\"command\":\"status\"}"), "\"managed\":false}"));
-    ck_assert_ptr_nonnull(strstr(command("{\"command\":\"status\"}"), "\"unmanaged\":1"));
+    ck_assert_ptr_nonnull(strstr(scene_command("{\"command\":\"status\"}"), "\"managed\":false}"));
+    ck_assert_ptr_nonnull(strstr(scene_command("{\"command\":\"status\"}"), "\"unmanaged\":1"));
     scene_announce(&other); /* one with a token is held to it all the same */
     other.ready.model = text_of("n");
     expect_sent_away(say(&other), "serves m 1");
@@ -176,9 +167,8 @@ END_TEST
 START_TEST(who_comes_too_early_is_asked_again)
 {
     start_with_supervisor();
-    struct claim claim = {.token = worker_token_draw(), .model = "m", .version = "1", .pid = 7};
-    struct envelope ready = scene_ready(7);
-    ready.ready.token = text_of(claim.token.text);
+    struct claim claim;
+    struct envelope ready = unannounced(7, &claim);
     struct end *worker = say(&ready);
     WAIT_FOR(question() == 1);
     ck_assert_uint_eq(workers(), 0);
@@ -196,9 +186,8 @@ END_TEST
 START_TEST(the_supervisor_that_is_away_is_asked_until_it_answers)
 {
     start();
-    struct claim claim = {.token = worker_token_draw(), .model = "m", .version = "1", .pid = 7};
-    struct envelope ready = scene_ready(7);
-    ready.ready.token = text_of(claim.token.text);
+    struct claim claim;
+    struct envelope ready = unannounced(7, &claim);
     struct end *worker = say(&ready);
     end_send(worker, &(struct envelope){.verb = VERB_HEARTBEAT}, NULL);
     scene_next(worker, VERB_BEAT); /* it is still asked for READY */
@@ -210,7 +199,7 @@ START_TEST(the_supervisor_that_is_away_is_asked_until_it_answers)
     /* It answers, and does not know it. */
     char line[64];
     snprintf(line, sizeof line, "{\"command\":\"announce\",\"workers\":[],\"answer\":%d}", (int)number);
-    ck_assert_str_eq(command(line), "{\"ok\":true}");
+    ck_assert_str_eq(scene_command(line), "{\"ok\":true}");
     expect_sent_away(worker, "the supervisor does not know its token");
     ck_assert_uint_eq(refused("unknown"), 1);
 }
@@ -228,11 +217,11 @@ START_TEST(an_answer_from_before_he_came_says_nothing_of_him)
     struct end *second = say(&ready);
     end_send(second, &(struct envelope){.verb = VERB_HEARTBEAT}, NULL);
     scene_next(second, VERB_BEAT); /* READY before it was read */
-    command("{\"command\":\"announce\",\"workers\":[],\"answer\":1}");
+    scene_command("{\"command\":\"announce\",\"workers\":[],\"answer\":1}");
     expect_sent_away(first, "does not know");
     ck_assert_uint_eq(refused("unknown"), 1);
     WAIT_FOR(question() == 2);
-    command("{\"command\":\"announce\",\"workers\":[],\"answer\":2}");
+    scene_command("{\"command\":\"announce\",\"workers\":[],\"answer\":2}");
     expect_sent_away(second, "does not know");
 }
 END_TEST
@@ -245,9 +234,7 @@ START_TEST(a_new_broker_asks_and_nobody_is_lost)
     struct end *ends[MANY];
     start_with_supervisor();
     for (uint32_t i = 0; i < MANY; i++) {
-        claims[i] = (struct claim){.token = worker_token_draw(), .model = "m", .version = "1", .pid = 10 + i};
-        ready[i] = scene_ready(10 + i);
-        ready[i].ready.token = text_of(claims[i].token.text);
+        ready[i] = unannounced(10 + i, &claims[i]);
         ready[i].ready.instance = 100 + i;
         ends[i] = say(&ready[i]);
     }
@@ -281,10 +268,10 @@ START_TEST(what_is_announced_badly_is_refused)
                                         "\",\"model\":\"\",\"version\":\"1\",\"pid\":1}]}"};
     start();
     for (size_t i = 0; i < COUNT_OF(lines); i++)
-        ck_assert_msg(strstr(command(lines[i]), "\"ok\":false") != NULL, "%s", lines[i]);
-    ck_assert_str_eq(command("{\"command\":\"announce\",\"workers\":[{\"token\":\""
-                             "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-                             "\",\"model\":\"m\",\"version\":\"1\",\"pid\":9}]}"),
+        ck_assert_msg(strstr(scene_command(lines[i]), "\"ok\":false") != NULL, "%s", lines[i]);
+    ck_assert_str_eq(scene_command("{\"command\":\"announce\",\"workers\":[{\"token\":\""
+                                   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+                                   "\",\"model\":\"m\",\"version\":\"1\",\"pid\":9}]}"),
                      "{\"ok\":true}");
     struct envelope ready = scene_ready(9);
     ready.ready.token = text_of("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef");

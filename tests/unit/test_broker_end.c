@@ -106,7 +106,7 @@ START_TEST(what_must_be_computed_once_may_be_asked_again)
     scene_expect_reply(other, 1, "B");
     scene_ask(asker, 2, "c");
     uint64_t batch = scene_expect_batch(worker, "c");
-    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 2}, NULL);
+    scene_cancel(asker, 2);
     scene_ask(asker, 2, "d"); /* what was taken back is no answer */
     scene_expect_nothing(asker);
     scene_result(worker, batch, "C");

@@ -451,7 +451,7 @@ START_TEST(who_waits_can_take_it_back)
     ask_rows(asker, 1, 5, 0, 1);
     ask_rows(asker, 1, 5, 0, 1); /* sent again */
     ask_rows(asker, 2, 5, 0, 1);
-    end_send(asker, &(struct envelope){.verb = VERB_CANCEL, .id = 1}, NULL);
+    scene_cancel(asker, 1);
     scene_expect_nothing(asker);
     ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "cancelled"), 1);
     ck_assert_uint_eq(queued(), 0);

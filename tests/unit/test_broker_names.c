@@ -26,7 +26,7 @@ START_TEST(a_cancel_leaves_the_name_to_the_worker_whatever_it_says)
 {
     start("");
     uint64_t batch = first_asks();
-    cancel(asker, 1);
+    scene_cancel(asker, 1);
     ask(asker, 2, 'k', "q");
     scene_expect_reject(asker, 2, FAILURE_KEY_RUNNING);
     ask_again(asker, 1, 'k', "q"); /* it was taken back: it is another one of the name */
@@ -43,7 +43,7 @@ START_TEST(the_death_of_the_worker_frees_what_nobody_waits_for)
 {
     start("");
     first_asks();
-    cancel(asker, 1);
+    scene_cancel(asker, 1);
     scene_expect_nothing(asker);
     scene_kill(1);
     worker = scene_worker(2);
@@ -57,7 +57,7 @@ START_TEST(what_waits_in_the_queue_gives_its_name_back)
     start("");
     uint64_t batch = first_asks();
     ask(asker, 2, 'w', "waits");
-    cancel(asker, 2);
+    scene_cancel(asker, 2);
     ask(asker, 3, 'w', "another");
     ask_within(asker, 4, 'd', "waits", 50000);
     scene_expect_reject(asker, 4, FAILURE_DEADLINE);
@@ -145,7 +145,7 @@ START_TEST(what_was_taken_back_may_have_been_computed)
 {
     start(ONCE);
     first_asks();
-    cancel(asker, 1);
+    scene_cancel(asker, 1);
     scene_expect_nothing(asker);
     scene_kill(1);
     expect_verdict(FAILURE_WORKER_DIED);
@@ -176,7 +176,7 @@ START_TEST(a_failure_in_the_midst_of_it_is_kept)
             ask(asker, id, name, "q");
             uint64_t batch = scene_expect_batch(worker, "q");
             if (late == 1) {
-                cancel(asker, id);
+                scene_cancel(asker, id);
                 scene_expect_nothing(asker);
             }
             refuse(batch, failures[i]);
@@ -197,7 +197,7 @@ START_TEST(what_was_not_begun_may_be_asked_anew)
     first_asks();
     ask_within(asker, 2, 'w', "waits", 50000); /* its time is over before a worker is free */
     scene_expect_reject(asker, 2, FAILURE_DEADLINE);
-    cancel(asker, 1);
+    scene_cancel(asker, 1);
     scene_expect_nothing(asker);
     end_send(worker, &(struct envelope){.verb = VERB_BYE}, NULL); /* it had not begun it */
     WAIT_FOR(pool_count(broker_pool(scene_broker)) == 0);
@@ -242,7 +242,7 @@ START_TEST(a_broker_that_makes_room_leaves_what_it_knows)
     scene_expect_reply(asker, 1, "A");
     ask(asker, 2, 'i', "q");
     uint64_t batch = scene_expect_batch(worker, "q");
-    cancel(asker, 2);
+    scene_cancel(asker, 2);
     broker_hand_over(scene_broker, on_handed_over, NULL);
     scene_expect_nothing(asker);
     refuse(batch, FAILURE_INVALID); /* what it comes to know while it waits for workers, too */

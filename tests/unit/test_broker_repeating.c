@@ -189,8 +189,8 @@ START_TEST(those_who_share_a_computation_keep_their_names)
     WAIT_FOR(scene_counter(METRIC_CACHE_COALESCED, "m", NULL, NULL) == 2);
     ask(asker, 4, 'f', "q");
     scene_expect_reject(asker, 4, FAILURE_KEY_RUNNING);
-    cancel(asker, 1); /* its place goes to the first who follows, and its name is free */
-    cancel(other, 3);
+    scene_cancel(asker, 1); /* its place goes to the first who follows, and its name is free */
+    scene_cancel(other, 3);
     scene_expect_nothing(asker);
     scene_result(worker, batch, "A");
     scene_expect_reply(other, 2, "A");
@@ -268,7 +268,7 @@ START_TEST(the_end_of_the_broker_frees_what_is_held)
 {
     start("");
     first_asks();
-    cancel(asker, 1);
+    scene_cancel(asker, 1);
     ask(asker, 2, 'w', "waits");
     scene_expect_nothing(asker);
     broker_free(scene_broker);

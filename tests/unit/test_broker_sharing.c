@@ -75,7 +75,7 @@ START_TEST(the_earliest_deadline_is_that_of_all)
     ask_within(other, 4, "also", 27000000);
     ask_within(other, 5, "also", 15000000);
     WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 2);
-    cancel(other, 5); /* the place stays as good as it was */
+    scene_cancel(other, 5); /* the place stays as good as it was */
     scene_expect_nothing(other);
     scene_result(worker, batch, "A");
     scene_result(worker, scene_expect_batch(worker, "also"), "B");
@@ -111,7 +111,7 @@ START_TEST(who_follows_a_flood_does_not_wait_for_its_turn)
     request.request.tenant = 2;
     end_send(other, &request, "hot");
     WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 1);
-    cancel(asker, 2);
+    scene_cancel(asker, 2);
     scene_expect_nothing(asker);
     scene_result(worker, batch, "A");
     batch = scene_next(worker, VERB_BATCH)->id;
@@ -190,11 +190,7 @@ END_TEST
 
 START_TEST(a_follower_needs_a_place_in_the_table)
 {
-    repository_configure("m", CACHE);
-    scene_start((const char *const[]){"broker.max_requests=16", NULL});
-    asker = scene_asker();
-    other = scene_asker();
-    worker = scene_worker(1);
+    start_with(CACHE, (const char *const[]){"broker.max_requests=16", NULL});
     uint64_t batch = first_asks();
     others_follow(15);
     scene_ask(other, 99, "q");
@@ -212,7 +208,7 @@ START_TEST(a_follower_ends_by_itself)
     start(CACHE);
     uint64_t batch = first_asks();
     others_follow(2);
-    cancel(other, 2);
+    scene_cancel(other, 2);
     ask_within(other, 4, "q", 20000);
     scene_expect_reject(other, 4, FAILURE_DEADLINE);
     scene_result(worker, batch, "A");
@@ -231,8 +227,8 @@ START_TEST(a_leader_that_is_cancelled_in_the_queue_leaves_its_place)
     scene_ask(other, 6, "next");
     scene_ask(other, 7, "next");
     WAIT_FOR(counter(METRIC_CACHE_COALESCED) == 2);
-    cancel(asker, 5);
-    cancel(other, 6);
+    scene_cancel(asker, 5);
+    scene_cancel(other, 6);
     scene_expect_nothing(asker);
     scene_expect_nothing(other);
     scene_result(worker, batch, "A");
@@ -250,9 +246,9 @@ START_TEST(a_leader_that_is_cancelled_at_the_worker_leaves_its_place)
     start(CACHE);
     uint64_t batch = first_asks();
     others_follow(2);
-    cancel(asker, 1);
+    scene_cancel(asker, 1);
     scene_ask(asker, 1, "b"); /* its id may be used again at once */
-    cancel(other, 2);
+    scene_cancel(other, 2);
     scene_expect_nothing(other);
     scene_result(worker, batch, "A");
     scene_expect_reply(other, 3, "A");
@@ -269,9 +265,9 @@ START_TEST(all_may_be_cancelled)
     start(CACHE);
     uint64_t batch = first_asks();
     others_follow(2);
-    cancel(asker, 1);
-    cancel(other, 2);
-    cancel(other, 3);
+    scene_cancel(asker, 1);
+    scene_cancel(other, 2);
+    scene_cancel(other, 3);
     scene_expect_nothing(asker);
     scene_expect_nothing(other);
     scene_ask(asker, 4, "q"); /* nobody is there any more whom it could follow */
@@ -305,7 +301,7 @@ START_TEST(a_worker_that_gives_up_at_a_deadline_tries_again_for_who_has_time)
     start(CACHE);
     uint64_t batch = first_asks();
     others_follow(1);
-    cancel(asker, 1);
+    scene_cancel(asker, 1);
     scene_expect_nothing(asker);
     refuse(batch, FAILURE_DEADLINE); /* that of those who waited when it got the batch */
     scene_result(worker, scene_expect_batch(worker, "q"), "A");
@@ -354,7 +350,7 @@ START_TEST(the_death_of_a_worker_costs_none_of_them)
     first_asks();
     others_follow(2);
     scene_kill(1);
-    cancel(asker, 1);
+    scene_cancel(asker, 1);
     scene_expect_nothing(asker);
     worker = scene_worker(2);
     scene_result(worker, scene_expect_batch(worker, "q"), "A");
@@ -370,7 +366,7 @@ START_TEST(poison_kills_no_more_workers_however_many_send_it)
     first_asks();
     others_follow(3);
     scene_kill(1);
-    cancel(asker, 1); /* what it cost stays with the bytes */
+    scene_cancel(asker, 1); /* what it cost stays with the bytes */
     scene_expect_nothing(asker);
     worker = scene_worker(2);
     scene_expect_batch(worker, "q");
@@ -423,7 +419,7 @@ START_TEST(draining_waits_for_followers)
     uint64_t batch = first_asks();
     others_follow(1);
     broker_drain(scene_broker, on_drained, &drained);
-    cancel(asker, 1);
+    scene_cancel(asker, 1);
     scene_ask(asker, 5, "q");
     scene_expect_reject(asker, 5, FAILURE_STOPPING);
     ck_assert_int_eq(drained, 0);

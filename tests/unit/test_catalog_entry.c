@@ -80,17 +80,24 @@ START_TEST(further_fields_of_a_catalog_entry_are_passed_over)
 }
 END_TEST
 
+/* Whether an entry with that long text in one of its fields is decoded again. */
+static bool comes_back(const struct catalog_entry *entry, size_t text)
+{
+    size_t bound = catalog_entry_bound(entry);
+    uint8_t *bytes = object_alloc(bound);
+    size_t length = catalog_entry_encode(entry, bytes, bound);
+    ck_assert_uint_gt(length, text);
+    bool decoded = decode_entry(bytes, length) == NULL;
+    free(bytes);
+    return decoded;
+}
+
 START_TEST(a_route_has_a_bound)
 {
     for (size_t more = 0; more < 2; more++) {
         struct text route = {object_alloc(PROTOCOL_ROUTE_MAX + more), PROTOCOL_ROUTE_MAX + more};
         const struct catalog_entry entry = {.model = TEXT("m"), .route = route};
-        size_t bound = catalog_entry_bound(&entry);
-        uint8_t *bytes = object_alloc(bound);
-        size_t length = catalog_entry_encode(&entry, bytes, bound);
-        ck_assert_uint_gt(length, PROTOCOL_ROUTE_MAX);
-        ck_assert((decode_entry(bytes, length) == NULL) == (more == 0));
-        free(bytes);
+        ck_assert(comes_back(&entry, route.length) == (more == 0));
         free((char *)route.at);
     }
 }
@@ -101,13 +108,7 @@ START_TEST(a_schema_has_a_bound)
     for (size_t more = 0; more < 2; more++) {
         struct text schema = {object_alloc(PROTOCOL_SCHEMA_MAX + more), PROTOCOL_SCHEMA_MAX + more};
         const struct catalog_entry entry = {.model = TEXT("m"), .schema = schema};
-        size_t bound = catalog_entry_bound(&entry);
-        uint8_t *bytes = object_alloc(bound);
-        size_t length = catalog_entry_encode(&entry, bytes, bound);
-        ck_assert_uint_gt(length, PROTOCOL_SCHEMA_MAX);
-        struct catalog_entry again;
-        ck_assert((catalog_entry_decode(bytes, length, &again) == NULL) == (more == 0));
-        free(bytes);
+        ck_assert(comes_back(&entry, schema.length) == (more == 0));
         free((char *)schema.at);
     }
 }

@@ -248,10 +248,7 @@ START_TEST(answers_find_their_requests_in_any_order)
 {
     uint64_t ids[3];
     start_broker(1);
-    for (size_t i = 0; i < 3; i++)
-        ask(i);
-    for (size_t i = 0; i < 3; i++)
-        ids[i] = next_request();
+    ask_many(3, ids);
     reply(ids[2], "two");
     reply(ids[0], "zero");
     reject(ids[1], FAILURE_INVALID, 0, "one");

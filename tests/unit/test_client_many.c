@@ -66,10 +66,7 @@ START_TEST(several_answers_come_in_one_frame_up_to_the_first_that_is_broken)
     struct train train = {0};
     uint64_t ids[3];
     start_broker(1);
-    for (size_t i = 0; i < 3; i++)
-        ask(i);
-    for (size_t i = 0; i < 3; i++)
-        ids[i] = next_request();
+    ask_many(3, ids);
     for (size_t i = 0; i < 3; i++) {
         struct envelope envelope = {.verb = VERB_REPLY, .id = ids[i], .reply = {.version = text_of("1")}};
         train_add(&train, &envelope);
@@ -92,10 +89,7 @@ START_TEST(several_answers_come_in_one_message_up_to_the_first_that_is_broken)
     uint64_t ids[3];
     struct text frames[7];
     start_broker(1);
-    for (size_t i = 0; i < 3; i++)
-        ask(i);
-    for (size_t i = 0; i < 3; i++)
-        ids[i] = next_request();
+    ask_many(3, ids);
     reply_frames(ids[0], room[0], &frames[0]);
     reply_frames(ids[1], room[1], &frames[2]);
     frames[4] = text_of("rubbish");

@@ -15,18 +15,11 @@ static const char *content(const char *name)
     return text;
 }
 
-static mode_t mode(const char *name)
-{
-    struct stat status;
-    ck_assert_int_eq(stat(scratch_path(name), &status), 0);
-    return status.st_mode & 0777;
-}
-
 START_TEST(a_file_is_written_anew)
 {
     ck_assert_int_eq(durable_write(scratch_path("f"), "long text", 9), 0);
     ck_assert_str_eq(content("f"), "long text");
-    ck_assert_uint_eq(mode("f"), 0600);
+    ck_assert_uint_eq(scratch_mode(scratch_path("f")), 0600);
     ck_assert_int_eq(durable_write(scratch_path("f"), "short", 5), 0);
     ck_assert_str_eq(content("f"), "short");
     ck_assert_int_eq(durable_write(scratch_path("f"), "", 0), 0);
@@ -61,7 +54,7 @@ START_TEST(what_lies_at_its_name_is_not_written_into)
     ck_assert_int_eq(durable_write(scratch_path("f"), "anew", 4), 0);
     ck_assert_str_eq(content("f"), "anew");
     ck_assert_str_eq(content("other"), "of others");
-    ck_assert_uint_eq(mode("other"), 0644);
+    ck_assert_uint_eq(scratch_mode(scratch_path("other")), 0644);
 }
 END_TEST
 
@@ -70,7 +63,7 @@ START_TEST(a_file_grows)
     ck_assert_int_eq(durable_append(scratch_path("f"), "one\n", 4), 0);
     ck_assert_int_eq(durable_append(scratch_path("f"), "two\n", 4), 0);
     ck_assert_str_eq(content("f"), "one\ntwo\n");
-    ck_assert_uint_eq(mode("f"), 0600);
+    ck_assert_uint_eq(scratch_mode(scratch_path("f")), 0600);
     ck_assert_int_eq(durable_append(scratch_path("none/f"), "x", 1), -1);
     ck_assert_int_eq(symlink(scratch_path("f"), scratch_path("link")), 0);
     ck_assert_int_eq(durable_append(scratch_path("link"), "x", 1), -1); /* to whatever it leads */

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "rollout.h"
 
+#include "audit_scene.h"
 #include "clock.h"
-#include "scratch_directory.h"
 
 #include <inttypes.h>
 
@@ -26,8 +26,6 @@ static struct {
 
 static struct rollouts *rollouts;
 static struct audit *audit;
-static struct config audit_config = {
-    .audit_when_full = (char[]){"continue"}, .audit_max_bytes = 1 << 20, .audit_keep = 4};
 static struct metrics *metrics;
 static int64_t now;
 static char reason[512];
@@ -177,8 +175,7 @@ static void set_up(void)
     world.epoch = 7;
     now = 1000 * SECOND;
     metrics = metrics_new(NULL);
-    audit_config.state_directory = scratch_directory;
-    audit = audit_new(&audit_config);
+    audit = audit_here();
     rollouts = NULL;
     come_back();
 }
@@ -262,19 +259,6 @@ static uint32_t weight(void)
 static uint64_t decisions(const char *what)
 {
     return metrics_series(metrics, METRIC_ROLLOUT_DECISIONS, "m", what, NULL)->value;
-}
-
-/* How many lines of the audit log contain the words. */
-static int audited(const char *words)
-{
-    static char line[8192];
-    int count = 0;
-    FILE *file = fopen(scratch_path("audit/supervisor.log"), "r");
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        count += strstr(line, words) != NULL;
-    if (file != NULL)
-        fclose(file);
-    return count;
 }
 
 /* ---- tests ---- */
@@ -654,39 +638,6 @@ START_TEST(a_broken_file_is_kept_aside)
 }
 END_TEST
 
-/* ---- the audit log ---- */
-
-static void act(int64_t actor, const char *line, const char *digest, const char *refusal)
-{
-    yyjson_doc *request = yyjson_read(line, strlen(line), 0);
-    yyjson_mut_doc *reply = yyjson_mut_doc_new(NULL);
-    yyjson_mut_doc_set_root(reply, yyjson_mut_obj(reply));
-    yyjson_mut_obj_add_bool(reply, yyjson_mut_doc_get_root(reply), "ok", true);
-    if (refusal != NULL)
-        control_refuse(reply, "%s", refusal);
-    audit_command(audit, actor, yyjson_doc_get_root(request), digest, reply);
-    yyjson_mut_doc_free(reply);
-    yyjson_doc_free(request);
-}
-
-START_TEST(commands_are_audited_with_who_and_what)
-{
-    act(1000, "{\"command\":\"promote\",\"model\":\"m\",\"version\":\"2\"}", "sha256:22", NULL);
-    ck_assert_int_eq(audited("\"uid\":1000,\"act\":\"promote\",\"model\":\"m\",\"version\":\"2\","
-                             "\"digest\":\"sha256:22\",\"done\":true}"),
-                     1);
-    act(AUDIT_UNKNOWN, "{\"command\":\"route\",\"model\":\"m\",\"route\":null}", "", "no such model");
-    ck_assert_int_eq(audited("\"by\":\"unknown\",\"act\":\"route\",\"model\":\"m\",\"route\":null,"
-                             "\"done\":false,\"refused\":\"no such model\"}"),
-                     1);
-    act(0, "{\"command\":\"route\",\"model\":\"m\"}", "", NULL); /* only looks */
-    act(0, "{\"command\":\"status\"}", "", NULL);
-    act(0, "{\"command\":\"dance\"}", "", "the supervisor knows");
-    ck_assert_int_eq(audited("\"act\""), 2);
-    ck_assert_int_eq(audited("\"event\":\"act\""), 2);
-}
-END_TEST
-
 int main(void)
 {
     const TTest *const tests[] = {
@@ -707,7 +658,6 @@ int main(void)
         agreement_is_compared_in_the_shadow,
         accuracy_is_that_of_truths_since_the_beginning,
         a_broken_file_is_kept_aside,
-        commands_are_audited_with_who_and_what,
     };
     return SUITE_RUN("rollout", set_up, tear_down, tests);
 }

@@ -13,8 +13,6 @@ static bool says(const char *value, const char *expected)
     return length == strlen(expected) && memcmp(string, expected, length) == 0;
 }
 
-static void no_set_up(void) {}
-
 START_TEST(a_string_stands_in_quotes)
 {
     ck_assert(says("\"a\"", "a"));
@@ -141,5 +139,5 @@ int main(void)
     const TTest *const tests[] = {a_string_stands_in_quotes, what_is_no_string_is_refused,
                                   parameters_are_passed_over, what_is_no_parameter_spoils_the_value,
                                   a_string_has_to_fit};
-    return SUITE_RUN("structured", no_set_up, no_set_up, tests);
+    return SUITE_RUN("structured", NULL, NULL, tests);
 }
