@@ -430,6 +430,7 @@ const char *http_reason(int status)
         {200, "OK"},
         {202, "Accepted"},
         {304, "Not Modified"},
+        {308, "Permanent Redirect"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},

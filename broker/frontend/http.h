@@ -15,8 +15,8 @@ enum {
     HTTP_HEADER_MAX = 64,  /* bytes of a header's name that is looked for */
     HTTP_LIMIT_MAX = 32,   /* bytes of the name of a rate limit */
     HTTP_EXTRA_MAX = 512,  /* bytes of further header lines of a response; all that an answer has fit */
-    HTTP_POLICY_MAX = 512, /* bytes of those that a page has */
-    HTTP_HEAD_MAX = 1536   /* bytes that http_response_head never exceeds */
+    HTTP_POLICY_MAX = 600, /* bytes of those that a page has */
+    HTTP_HEAD_MAX = 1632   /* bytes that http_response_head never exceeds */
 };
 
 #define HTTP_METHODS(X)                                                                                      \
