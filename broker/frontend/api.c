@@ -129,6 +129,7 @@ static void begin_call(struct api_call *call, const struct http_request *request
     call->received = request->received != 0 ? request->received : clock_now();
     call->want_timing = request->want_timing;
     memcpy(call->id, request->id, sizeof call->id);
+    call->trace = request->trace;
 }
 
 void api_call_end(struct api_call *call)

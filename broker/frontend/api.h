@@ -97,7 +97,8 @@ struct api_call {
     char answered_version[PROTOCOL_NAME_MAX + 1];
     char key[PROTOCOL_TEXT_MAX + 1];
     char id[HTTP_ID_MAX + 1];
-    struct audited_note note; /* for the audit log */
+    struct trace_context trace; /* the request's; sampled: exemplars may name it */
+    struct audited_note note;   /* for the audit log */
 };
 
 /* Begins with a request: who asks, and may it? `response` is begun here. The body may still be packed;
