@@ -506,7 +506,7 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
         counts_steered(api->counts, call->model->name, call->steered);
     if (response->kind == NULL)
         counts_prediction(api->counts, call->model->name, call->answered_version, call->ask.rows,
-                          call->duration);
+                          call->duration, &call->trace);
     else
         counts_error(api->counts, call->model == NULL ? "" : call->model->name,
                      call->version == NULL ? "" : call->version->name, response->kind);

@@ -149,12 +149,15 @@ static struct model_series *series_of(struct counts *counts, const char *what, c
 }
 
 void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,
-                       int64_t duration)
+                       int64_t duration, const struct trace_context *trace)
 {
     struct model_series spare;
     struct model_series *series = series_of(counts, PREDICTIONS, model, version, "", &spare);
     series_add(series->predictions, rows);
-    series_observe_duration(series->duration, duration);
+    if (trace_sampled(trace))
+        metrics_observe_traced(counts->metrics, series->duration, duration, trace->id);
+    else
+        series_observe_duration(series->duration, duration);
 }
 
 void counts_steered(struct counts *counts, const char *model, enum steered steered)

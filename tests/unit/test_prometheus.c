@@ -11,11 +11,13 @@
 static struct registry *registry;
 static struct teller teller = {.name = "a", .pid = 10, .start = 100};
 static char *text;
+static enum prometheus_format format;
 
 static void set_up(void)
 {
     registry = registry_new(10000);
     text = NULL;
+    format = PROMETHEUS_TEXT;
 }
 
 static void tear_down(void)
@@ -30,7 +32,7 @@ static void render(void)
         .resident_bytes = 4096, .cpu_us = 1500000, .started = INT64_C(1700000000500000000)};
     size_t length;
     free(text);
-    text = prometheus_text(registry, &process, &length);
+    text = prometheus_text(registry, &process, format, &length);
     ck_assert_uint_eq(strlen(text), length);
 }
 
@@ -159,6 +161,33 @@ START_TEST(label_values_are_escaped)
 }
 END_TEST
 
+START_TEST(openmetrics_names_families_without_total_and_says_its_end)
+{
+    struct snapshot_series batches = {
+        .metric = METRIC_BATCH_ROWS, .labels = {text_of("iris")}, .numbers = {1, 1, 1}};
+    format = PROMETHEUS_OPEN;
+    SHOW(value(METRIC_RETRIES, "iris", 7), batches);
+    check_has("# TYPE outrigger_retries counter\noutrigger_retries_total{model=\"iris\"} 7\n");
+    check_has("le=\"1.0\"} 1\n");
+    check_has("# TYPE outrigger_build info\noutrigger_build_info{version=");
+    check_has("# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total 1.5\n");
+    ck_assert_str_eq(text + strlen(text) - 7, "\n# EOF\n");
+}
+END_TEST
+
+/* Names that OpenMetrics wants so, and help that needs no escapes in either format. */
+START_TEST(the_table_suits_both_formats)
+{
+    for (int i = 0; i < METRIC_COUNT; i++) {
+        const struct metric_description *description = metric_describe((enum metric)i);
+        size_t length = strlen(description->name);
+        bool total = length > 6 && strcmp(description->name + length - 6, "_total") == 0;
+        ck_assert_msg(total == (description->kind == COUNTER), "%s", description->name);
+        ck_assert_msg(strpbrk(description->help, "\"\\\n") == NULL, "%s", description->name);
+    }
+}
+END_TEST
+
 START_TEST(every_metric_of_the_table_is_shown_once)
 {
     struct snapshot_series series[METRIC_COUNT];
@@ -181,19 +210,15 @@ START_TEST(the_text_is_renewed_after_a_while)
 {
     struct exposition *exposition = exposition_new(registry);
     struct snapshot_series series = value(METRIC_RETRIES, "iris", 1);
-    size_t length;
-    uint64_t first;
-    uint64_t generation;
-    ck_assert_ptr_null(strstr(exposition_text(exposition, 0, &length, &first), "outrigger_retries_total"));
-    ck_assert_uint_ne(first, 0);
+    struct blob *first = blob_hold(exposition_text(exposition, PROMETHEUS_TEXT, 0));
+    ck_assert_ptr_null(strstr(blob_text(first).at, "outrigger_retries_total"));
     registry_take(registry, tell(&teller, 1000, &series, 1), 0);
-    ck_assert_ptr_null(strstr(exposition_text(exposition, 100 * MILLISECOND, &length, &generation),
-                              "outrigger_retries_total"));
-    ck_assert_uint_eq(generation, first);
-    const char *newer = exposition_text(exposition, 100 * MILLISECOND + 1, &length, &generation);
-    ck_assert_ptr_nonnull(strstr(newer, "outrigger_retries_total"));
-    ck_assert_uint_ne(generation, first);
-    ck_assert_uint_eq(strlen(newer), length);
+    ck_assert_ptr_eq(exposition_text(exposition, PROMETHEUS_TEXT, 100 * MILLISECOND), first);
+    struct text newer = blob_text(exposition_text(exposition, PROMETHEUS_TEXT, 100 * MILLISECOND + 1));
+    ck_assert_ptr_nonnull(strstr(newer.at, "outrigger_retries_total"));
+    ck_assert_uint_eq(strlen(newer.at), newer.length);
+    ck_assert_ptr_null(strstr(blob_text(first).at, "outrigger_retries_total"));
+    blob_drop(first);
     exposition_free(exposition);
     exposition_free(NULL);
 }
@@ -208,6 +233,8 @@ int main(void)
                                   sizes_are_histograms_with_bounds_as_they_are,
                                   label_values_are_escaped,
                                   every_metric_of_the_table_is_shown_once,
+                                  openmetrics_names_families_without_total_and_says_its_end,
+                                  the_table_suits_both_formats,
                                   the_text_is_renewed_after_a_while};
     return SUITE_RUN("prometheus", set_up, tear_down, tests);
 }
