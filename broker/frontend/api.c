@@ -499,6 +499,8 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
     CHECK_OBJECT(api, API_MAGIC);
     counts_call(api->counts, call->call, response->status);
     counts_auth(api->counts, call->identity.kind, call->identity.outcome);
+    if (call->identity.kind == IDENTITY_KEY && call->identity.key[0] != '\0')
+        counts_key(api->counts, &call->identity, response->status);
     audited_end(api->audited, call, response);
     if (!call_is_prediction(call->call))
         return;

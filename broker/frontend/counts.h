@@ -17,6 +17,8 @@ void counts_free(struct counts *counts);
 void counts_call(struct counts *counts, enum call call, int status);
 /* Who asked, and what authentication said. */
 void counts_auth(struct counts *counts, enum identity_kind kind, enum auth_outcome outcome);
+/* One of an API key, answered with that status. */
+void counts_key(struct counts *counts, const struct identity *identity, int status);
 /* A prediction with success: rows, and nanoseconds from the request read to the answer ready. Names of the
  * catalog. A sampled trace stands for such durations from then on. */
 void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,

@@ -232,12 +232,12 @@ class Sums(unittest.TestCase):
         with Collector() as collector:
             buckets = [1, 2] + [0] * 18 + [4]
             Publisher(collector, "w").publish_until(
-                collector, 'outrigger_queue_duration_seconds_count{model="iris"}', 7,
-                ["outrigger_queue_duration_seconds", "histogram", ["iris"], 7, 1500000000, buckets])
+                collector, 'outrigger_queue_duration_seconds_count{model="iris",version="1"}', 7,
+                ["outrigger_queue_duration_seconds", "histogram", ["iris", "1"], 7, 1500000000, buckets])
             samples = collector.scrape()
-            self.assertEqual(samples['outrigger_queue_duration_seconds_sum{model="iris"}'], 1.5)
-            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",le="0.00025"}'], 3)
-            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",le="+Inf"}'], 7)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_sum{model="iris",version="1"}'], 1.5)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",version="1",le="0.00025"}'], 3)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",version="1",le="+Inf"}'], 7)
 
     def test_labels_beyond_the_bound_are_dropped_and_counted(self):
         with Collector(max_series=100) as collector:

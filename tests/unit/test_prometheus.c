@@ -122,16 +122,16 @@ START_TEST(buckets_are_cumulative_with_bounds_in_seconds)
         .numbers = {999, 1500000000, 1, 2, [2 + 4] = 3, [2 + 19] = 4, [22] = 5}};
     SHOW(histogram);
     check_has("# TYPE outrigger_queue_duration_seconds histogram\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.0001\"} 1\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.00025\"} 3\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.0005\"} 3\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.00075\"} 3\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.001\"} 6\n");
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.0001\"} 1\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.00025\"} 3\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.0005\"} 3\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.00075\"} 3\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.001\"} 6\n");
     /* The count is that of the buckets, whatever the process says. */
-    check_has("outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"10\"} 10\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"+Inf\"} 15\n"
-              "outrigger_queue_duration_seconds_sum{model=\"iris\"} 1.5\n"
-              "outrigger_queue_duration_seconds_count{model=\"iris\"} 15\n");
+    check_has("outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"10\"} 10\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"+Inf\"} 15\n"
+              "outrigger_queue_duration_seconds_sum{model=\"iris\",version=\"\"} 1.5\n"
+              "outrigger_queue_duration_seconds_count{model=\"iris\",version=\"\"} 15\n");
 }
 END_TEST
 
@@ -141,13 +141,13 @@ START_TEST(sizes_are_histograms_with_bounds_as_they_are)
         .metric = METRIC_BATCH_ROWS, .labels = {text_of("iris")}, .numbers = {3, 1000000000, 1, 1, 1}};
     SHOW(sizes);
     check_has("# TYPE outrigger_batch_rows histogram\n"
-              "outrigger_batch_rows_bucket{model=\"iris\",le=\"1\"} 1\n"
-              "outrigger_batch_rows_bucket{model=\"iris\",le=\"2\"} 2\n"
-              "outrigger_batch_rows_bucket{model=\"iris\",le=\"4\"} 3\n");
-    check_has("outrigger_batch_rows_bucket{model=\"iris\",le=\"524288\"} 3\n"
-              "outrigger_batch_rows_bucket{model=\"iris\",le=\"+Inf\"} 3\n"
-              "outrigger_batch_rows_sum{model=\"iris\"} 1000000000\n"
-              "outrigger_batch_rows_count{model=\"iris\"} 3\n");
+              "outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"1\"} 1\n"
+              "outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"2\"} 2\n"
+              "outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"4\"} 3\n");
+    check_has("outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"524288\"} 3\n"
+              "outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"+Inf\"} 3\n"
+              "outrigger_batch_rows_sum{model=\"iris\",version=\"\"} 1000000000\n"
+              "outrigger_batch_rows_count{model=\"iris\",version=\"\"} 3\n");
 }
 END_TEST
 
