@@ -17,6 +17,7 @@ enum { EXPOSITION_MAGIC = 0x65780001 };
 struct exposition {
     unsigned magic;
     const struct registry *registry;
+    bool triton;
     struct prometheus_process process;
     struct {
         struct blob *text; /* NULL: none yet */
@@ -24,11 +25,12 @@ struct exposition {
     } formats[PROMETHEUS_FORMATS];
 };
 
-struct exposition *exposition_new(const struct registry *registry)
+struct exposition *exposition_new(const struct registry *registry, bool triton)
 {
     struct exposition *exposition = object_alloc(sizeof *exposition);
     exposition->magic = EXPOSITION_MAGIC;
     exposition->registry = registry;
+    exposition->triton = triton;
     exposition->process.started = clock_wall();
     return exposition;
 }
@@ -49,7 +51,7 @@ static struct blob *write_text(struct exposition *exposition, enum prometheus_fo
     struct prometheus_process *process = &exposition->process;
     size_t length;
     process_usage(getpid(), &process->resident_bytes, &process->cpu_us);
-    char *text = prometheus_text(exposition->registry, process, format, &length);
+    char *text = prometheus_text(exposition->registry, process, format, exposition->triton, &length);
     return blob_new(text, length);
 }
 

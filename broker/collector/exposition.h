@@ -7,8 +7,8 @@
 
 struct exposition;
 
-/* `registry` must live as long. */
-struct exposition *exposition_new(const struct registry *registry);
+/* `registry` must live as long. `triton`: with Triton's names for our sums, too. */
+struct exposition *exposition_new(const struct registry *registry, bool triton);
 void exposition_free(struct exposition *exposition);
 
 /* The text as of `now` (monotonic nanoseconds) or at most 100 ms before; good until the next call, or as long

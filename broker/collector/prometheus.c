@@ -10,6 +10,7 @@
 #include "prometheus.h"
 
 #include "clock.h"
+#include "triton.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -234,7 +235,7 @@ const char *prometheus_type(enum prometheus_format format)
 }
 
 char *prometheus_text(const struct registry *registry, const struct prometheus_process *process,
-                      enum prometheus_format format, size_t *length)
+                      enum prometheus_format format, bool triton, size_t *length)
 {
     char *text = NULL;
     struct writing writing = {.out = open_memstream(&text, length), .open = format == PROMETHEUS_OPEN};
@@ -243,6 +244,8 @@ char *prometheus_text(const struct registry *registry, const struct prometheus_p
         writing.headed = false;
         registry_each(registry, (enum metric)metric, write_total, &writing);
     }
+    if (triton)
+        triton_write(writing.out, registry, writing.open);
     write_process(&writing, process);
     if (writing.open)
         fputs("# EOF\n", writing.out);

@@ -17,9 +17,10 @@ enum prometheus_format {
 };
 enum { PROMETHEUS_FORMATS = PROMETHEUS_OPEN + 1 };
 
-/* Writes everything. The caller frees the text, which is terminated; *length without the terminator. */
+/* Writes everything, with `triton` under Triton's names, too. The caller frees the text, which is terminated;
+ * *length without the terminator. */
 char *prometheus_text(const struct registry *registry, const struct prometheus_process *process,
-                      enum prometheus_format format, size_t *length);
+                      enum prometheus_format format, bool triton, size_t *length);
 /* Its Content-Type. */
 const char *prometheus_type(enum prometheus_format format);
 

@@ -16,7 +16,7 @@ static void expect_text(const struct registry *registry)
     struct prometheus_process process = {0};
     size_t length;
     for (int format = 0; format < PROMETHEUS_FORMATS; format++) {
-        char *text = prometheus_text(registry, &process, (enum prometheus_format)format, &length);
+        char *text = prometheus_text(registry, &process, (enum prometheus_format)format, true, &length);
         ENSURE(strlen(text) == length && text[length - 1] == '\n');
         free(text);
     }

@@ -103,7 +103,7 @@ static void expect_bucket(const struct registry *registry, enum prometheus_forma
                           const char *behind)
 {
     size_t length;
-    char *text = prometheus_text(registry, &(struct prometheus_process){0}, format, &length);
+    char *text = prometheus_text(registry, &(struct prometheus_process){0}, format, false, &length);
     const char *line = strstr(text, bucket);
     ck_assert_msg(line != NULL, "no %s", bucket);
     line += strlen(bucket);

@@ -15,7 +15,7 @@ static void set_up(void)
 {
     sources.loop = loop_new();
     sources.registry = registry_new(10000);
-    sources.exposition = exposition_new(sources.registry);
+    sources.exposition = exposition_new(sources.registry, false);
 }
 
 static void tear_down(void)

@@ -12,12 +12,14 @@ static struct registry *registry;
 static struct teller teller = {.name = "a", .pid = 10, .start = 100};
 static char *text;
 static enum prometheus_format format;
+static bool triton;
 
 static void set_up(void)
 {
     registry = registry_new(10000);
     text = NULL;
     format = PROMETHEUS_TEXT;
+    triton = false;
 }
 
 static void tear_down(void)
@@ -32,7 +34,7 @@ static void render(void)
         .resident_bytes = 4096, .cpu_us = 1500000, .started = INT64_C(1700000000500000000)};
     size_t length;
     free(text);
-    text = prometheus_text(registry, &process, format, &length);
+    text = prometheus_text(registry, &process, format, triton, &length);
     ck_assert_uint_eq(strlen(text), length);
 }
 
@@ -175,6 +177,31 @@ START_TEST(openmetrics_names_families_without_total_and_says_its_end)
 }
 END_TEST
 
+START_TEST(sums_have_the_names_of_triton_where_they_are_wanted)
+{
+    struct snapshot_series duration = {.metric = METRIC_PREDICTION_DURATION,
+                                       .labels = {text_of("ir\"is"), text_of("1")},
+                                       .numbers = {2, 1500999, 1, 1}};
+    struct snapshot_series error = {.metric = METRIC_PREDICTION_ERRORS,
+                                    .labels = {text_of("iris"), text_of("1"), text_of("deadline")},
+                                    .numbers = {3}};
+    SHOW(duration, error, value(METRIC_QUEUE_REQUESTS, "iris", 4));
+    check_has_not("nv_");
+    triton = true;
+    render();
+    check_has("# TYPE nv_inference_request_success counter\n"
+              "nv_inference_request_success{model=\"ir\\\"is\",version=\"1\"} 2\n");
+    check_has("nv_inference_request_duration_us{model=\"ir\\\"is\",version=\"1\"} 1500\n");
+    check_has("nv_inference_request_failure{model=\"iris\",version=\"1\",reason=\"deadline\"} 3\n");
+    check_has("# TYPE nv_inference_pending_request_count gauge\n"
+              "nv_inference_pending_request_count{model=\"iris\"} 4\n");
+    check_has_not("nv_inference_exec_count");
+    format = PROMETHEUS_OPEN;
+    render();
+    check_has("# TYPE nv_inference_request_success unknown\n");
+}
+END_TEST
+
 /* Names that OpenMetrics wants so, and help that needs no escapes in either format. */
 START_TEST(the_table_suits_both_formats)
 {
@@ -208,7 +235,7 @@ END_TEST
 
 START_TEST(the_text_is_renewed_after_a_while)
 {
-    struct exposition *exposition = exposition_new(registry);
+    struct exposition *exposition = exposition_new(registry, false);
     struct snapshot_series series = value(METRIC_RETRIES, "iris", 1);
     struct blob *first = blob_hold(exposition_text(exposition, PROMETHEUS_TEXT, 0));
     ck_assert_ptr_null(strstr(blob_text(first).at, "outrigger_retries_total"));
@@ -234,6 +261,7 @@ int main(void)
                                   label_values_are_escaped,
                                   every_metric_of_the_table_is_shown_once,
                                   openmetrics_names_families_without_total_and_says_its_end,
+                                  sums_have_the_names_of_triton_where_they_are_wanted,
                                   the_table_suits_both_formats,
                                   the_text_is_renewed_after_a_while};
     return SUITE_RUN("prometheus", set_up, tear_down, tests);
