@@ -26,6 +26,7 @@
 #include "sandbox_program.h"
 #include "scrape.h"
 #include "stats.h"
+#include "totals.h"
 #include "truth.h"
 #include "unix_socket.h"
 
@@ -159,6 +160,8 @@ static void count_own(struct collector *collector)
     set_own(collector, METRIC_COLLECTOR_DROPPED, counts.dropped);
     set_own(collector, METRIC_COLLECTOR_SERIES, counts.series);
     set_own(collector, METRIC_COLLECTOR_PROCESSES, counts.processes);
+    if (collector->exchange != NULL)
+        set_own(collector, METRIC_SUBSCRIPTIONS, exchange_subscriptions(collector->exchange));
     size_t length;
     uint8_t *bytes = metrics_snapshot(collector->metrics, "collector", collector->name, &length);
     struct snapshot snapshot;
@@ -185,8 +188,11 @@ static void answer(void *self, yyjson_val *request, yyjson_mut_doc *reply)
     } else if (command != NULL && strcmp(command, "accuracy") == 0) {
         accuracy_to_json(collector->accuracy, clock_wall() / MILLISECOND, reply,
                          yyjson_mut_doc_get_root(reply));
+    } else if (command != NULL && strcmp(command, "stats") == 0) {
+        count_own(collector);
+        totals_to_json(collector->registry, reply, yyjson_mut_doc_get_root(reply));
     } else {
-        control_refuse(reply, "the collector knows accuracy and shadow");
+        control_refuse(reply, "the collector knows accuracy, shadow and stats");
     }
 }
 
