@@ -16,12 +16,13 @@
 
 enum {
     EXCHANGE_MAGIC = 0x65630001,
-    MESSAGES_A_TURN = 256,         /* then the loop goes round: a flood must not starve HTTP and timers */
-    SNAPSHOTS_WAITING_MAX = 16,    /* of one process; a newer one replaces an older one anyway */
-    SUBSCRIBER_WAITING_MAX = 1000, /* messages for a slow subscriber */
-    ASKER_WAITING_MAX = 4,         /* texts, up to some MB each, for a slow asker */
-    OBSERVATIONS_WAITING_MAX = 4,  /* frames, up to some MB each, of a broker */
-    ASK_BYTES_MAX = 1024,          /* an ask has no content */
+    MESSAGES_A_TURN = 256,      /* then the loop goes round: a flood must not starve HTTP and timers */
+    SNAPSHOTS_WAITING_MAX = 16, /* of one process; a newer one replaces an older one anyway */
+    SUBSCRIBER_WAITING_MAX =
+        256,               /* snapshots, some KB each, for a slow subscriber: he misses the next ones */
+    ASKER_WAITING_MAX = 4, /* pages, up to some MB each, for a slow asker */
+    OBSERVATIONS_WAITING_MAX = 4, /* frames, up to some MB each, of a broker */
+    SUBSCRIPTION_BYTES_MAX = 1024,
     BODY_BYTES_CUT = 2 * SNAPSHOT_BYTES_MAX /* frames up to here are refused and counted, longer ones cost the
                                                peer its connection before they fill memory */
 };
@@ -37,8 +38,8 @@ struct endpoint {
 enum { SUBSCRIBERS, ASKERS, SNAPSHOTS, OBSERVATIONS, ENDPOINT_COUNT };
 
 static const struct endpoint endpoints[ENDPOINT_COUNT] = {
-    [SUBSCRIBERS] = {"stats-out.ipc", ZMQ_PUB, SUBSCRIBER_WAITING_MAX, 1, ASK_BYTES_MAX},
-    [ASKERS] = {"exposition.ipc", ZMQ_ROUTER, ASKER_WAITING_MAX, ASKER_WAITING_MAX, ASK_BYTES_MAX},
+    [SUBSCRIBERS] = {"stats-out.ipc", ZMQ_XPUB, SUBSCRIBER_WAITING_MAX, 0, SUBSCRIPTION_BYTES_MAX},
+    [ASKERS] = {"exposition.ipc", ZMQ_ROUTER, ASKER_WAITING_MAX, ASKER_WAITING_MAX, PAGE_REQUEST_BYTES_MAX},
     [SNAPSHOTS] = {"stats.ipc", ZMQ_SUB, 1, SNAPSHOTS_WAITING_MAX, BODY_BYTES_CUT},
     [OBSERVATIONS] = {"observations.ipc", ZMQ_PULL, 1, OBSERVATIONS_WAITING_MAX, BODY_BYTES_CUT}};
 
@@ -50,6 +51,8 @@ struct exchange {
     void *sockets[ENDPOINT_COUNT];
     struct loop_timer snapshots_again;
     struct loop_timer askers_again;
+    struct loop_timer subscriptions_again;
+    size_t subscriptions; /* topics that somebody listens to */
 };
 
 static const char *const refusal_labels[] = {
@@ -157,16 +160,73 @@ void exchange_publish(struct exchange *exchange, struct text topic, struct text 
         zmq_send(exchange->sockets[SUBSCRIBERS], body.at, body.length, ZMQ_DONTWAIT);
 }
 
-/* ---- the text ---- */
+/* ---- subscribers ---- */
 
-static void answer(struct exchange *exchange, zmq_msg_t *peer)
+/* libzmq says when a topic gets its first listener (a byte 1 and the topic), and when its last one has gone
+ * (0). What else a peer sends there is nothing. False when nothing waits. */
+static bool receive_subscription(struct exchange *exchange)
 {
-    size_t length;
-    const char *text = exchange->owner.text(exchange->owner.self, &length);
-    /* Fails for a peer that went away or is ASKER_WAITING_MAX answers behind: it asks again or does not care.
-     */
-    if (zmq_msg_send(peer, exchange->sockets[ASKERS], ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
-        zmq_send(exchange->sockets[ASKERS], text, length, ZMQ_DONTWAIT);
+    zmq_msg_t message;
+    zmq_msg_init(&message);
+    bool received = zmq_msg_recv(&message, exchange->sockets[SUBSCRIBERS], ZMQ_DONTWAIT) != -1;
+    const uint8_t *bytes = zmq_msg_data(&message);
+    if (received && zmq_msg_size(&message) > 0 && bytes[0] == 1)
+        exchange->subscriptions++;
+    else if (received && zmq_msg_size(&message) > 0 && bytes[0] == 0 && exchange->subscriptions > 0)
+        exchange->subscriptions--;
+    zmq_msg_close(&message);
+    return received;
+}
+
+static void touch_subscriptions(void *self)
+{
+    struct exchange *exchange = self;
+    loop_zmq_touch(exchange->loop, exchange->sockets[SUBSCRIBERS]);
+}
+
+static void subscriptions_ready(void *self)
+{
+    struct exchange *exchange = self;
+    for (int i = 0; i < MESSAGES_A_TURN; i++)
+        if (!receive_subscription(exchange))
+            return;
+    loop_timer_set(exchange->loop, &exchange->subscriptions_again, loop_now(exchange->loop),
+                   touch_subscriptions, exchange);
+}
+
+size_t exchange_subscriptions(const struct exchange *exchange)
+{
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    return exchange->subscriptions;
+}
+
+/* ---- pages ---- */
+
+/* Fails for a peer that went away or is ASKER_WAITING_MAX answers behind: it asks again or does not care. */
+static void send_page(struct exchange *exchange, zmq_msg_t *peer, uint64_t number, const struct page *page)
+{
+    void *socket = exchange->sockets[ASKERS];
+    uint8_t envelope[PAGE_ANSWER_BYTES_MAX];
+    struct text body = page->answer.body;
+    size_t length = page_answer_encode(&page->answer, number, envelope, sizeof envelope);
+    ENSURE(length > 0);
+    if (zmq_msg_send(peer, socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1 &&
+        zmq_send(socket, envelope, length, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
+        zmq_send(socket, body.at, body.length, ZMQ_DONTWAIT);
+}
+
+static void answer(struct exchange *exchange, zmq_msg_t *peer, zmq_msg_t *ask)
+{
+    struct page_request request;
+    struct page page;
+    uint64_t number;
+    if (!page_request_decode(zmq_msg_data(ask), zmq_msg_size(ask), &request, &number)) {
+        exchange->owner.refused(exchange->owner.self, EXCHANGE_CONTRACT);
+        return;
+    }
+    exchange->owner.page(exchange->owner.self, &request, &page);
+    send_page(exchange, peer, number, &page);
+    page_drop(&page);
 }
 
 /* Receives and answers one ask; false when none waits. */
@@ -178,7 +238,7 @@ static bool receive_ask(struct exchange *exchange)
     zmq_msg_init(&ask);
     bool received = zmq_msg_recv(&peer, exchange->sockets[ASKERS], ZMQ_DONTWAIT) != -1;
     if (received && receive_two(exchange->sockets[ASKERS], &peer, &ask) == EXCHANGE_NONE)
-        answer(exchange, &peer);
+        answer(exchange, &peer, &ask);
     else if (received)
         exchange->owner.refused(exchange->owner.self, EXCHANGE_FRAMES);
     zmq_msg_close(&peer);
@@ -264,7 +324,8 @@ static bool open_sockets(struct exchange *exchange, void *zmq_context)
             return false;
     }
     return loop_zmq_add(exchange->loop, exchange->sockets[SNAPSHOTS], snapshots_ready, exchange) == 0 &&
-           loop_zmq_add(exchange->loop, exchange->sockets[ASKERS], askers_ready, exchange) == 0;
+           loop_zmq_add(exchange->loop, exchange->sockets[ASKERS], askers_ready, exchange) == 0 &&
+           loop_zmq_add(exchange->loop, exchange->sockets[SUBSCRIBERS], subscriptions_ready, exchange) == 0;
 }
 
 struct exchange *exchange_new(void *zmq_context, struct loop *loop, const char *runtime_directory,
@@ -303,6 +364,7 @@ void exchange_free(struct exchange *exchange)
     CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
     loop_timer_cancel(exchange->loop, &exchange->snapshots_again);
     loop_timer_cancel(exchange->loop, &exchange->askers_again);
+    loop_timer_cancel(exchange->loop, &exchange->subscriptions_again);
     for (size_t i = 0; i < ENDPOINT_COUNT; i++)
         close_socket(exchange, i);
     free(exchange->directory);

@@ -2,8 +2,8 @@
  *
  *     broker -- observations.ipc --> comparing (a thread) --> comparison --> its own counters
  *     frontends -- STATE/predictions --> truth --> accuracy
- *     processes -- stats.ipc --> exchange --> registry --> exposition --> scrape (HTTP), exposition.ipc
- * (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
+ *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
+ * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
  *                                   +-- stats-out.ipc --> subscribers
  *
  * One loop, and a thread that compares. Nobody waits for this process: it may be stopped, killed and started
@@ -19,12 +19,14 @@
 #include "footprint.h"
 #include "log.h"
 #include "options.h"
+#include "pages.h"
 #include "process.h"
 #include "reaper.h"
 #include "registry.h"
 #include "sandbox_program.h"
 #include "scrape.h"
 #include "stats.h"
+#include "totals.h"
 #include "truth.h"
 #include "unix_socket.h"
 
@@ -48,6 +50,7 @@ struct collector {
     struct registry *registry;
     struct reaper *reaper;
     struct exposition *exposition;
+    struct page_sources sources;
     struct exchange *exchange;
     struct scrape *scrape;       /* NULL: no address is configured, or it is taken */
     struct metrics *metrics;     /* our own */
@@ -117,11 +120,10 @@ static enum exchange_refusal take(void *self, struct text topic, struct text bod
     return refusal;
 }
 
-static const char *text(void *self, size_t *length)
+static void show_page(void *self, const struct page_request *request, struct page *page)
 {
     struct collector *collector = self;
-    uint64_t generation;
-    return exposition_text(collector->exposition, loop_now(collector->loop), length, &generation);
+    pages_answer(&collector->sources, request, page);
 }
 
 /* What has been compared since the last look. */
@@ -158,6 +160,8 @@ static void count_own(struct collector *collector)
     set_own(collector, METRIC_COLLECTOR_DROPPED, counts.dropped);
     set_own(collector, METRIC_COLLECTOR_SERIES, counts.series);
     set_own(collector, METRIC_COLLECTOR_PROCESSES, counts.processes);
+    if (collector->exchange != NULL)
+        set_own(collector, METRIC_SUBSCRIPTIONS, exchange_subscriptions(collector->exchange));
     size_t length;
     uint8_t *bytes = metrics_snapshot(collector->metrics, "collector", collector->name, &length);
     struct snapshot snapshot;
@@ -184,8 +188,11 @@ static void answer(void *self, yyjson_val *request, yyjson_mut_doc *reply)
     } else if (command != NULL && strcmp(command, "accuracy") == 0) {
         accuracy_to_json(collector->accuracy, clock_wall() / MILLISECOND, reply,
                          yyjson_mut_doc_get_root(reply));
+    } else if (command != NULL && strcmp(command, "stats") == 0) {
+        count_own(collector);
+        totals_to_json(collector->registry, reply, yyjson_mut_doc_get_root(reply));
     } else {
-        control_refuse(reply, "the collector knows accuracy and shadow");
+        control_refuse(reply, "the collector knows accuracy, shadow and stats");
     }
 }
 
@@ -208,7 +215,7 @@ static void listen_for_scrapers(struct collector *collector)
     if (address[0] == '\0' || collector->scrape != NULL ||
         collector->tick_count % LISTEN_AGAIN_INTERVALS != 0)
         return;
-    collector->scrape = scrape_new(collector->loop, address, collector->exposition);
+    collector->scrape = scrape_new(address, &collector->sources);
     if (collector->scrape == NULL && collector->tick_count == 0)
         log_error("collector.listen = %s: %s; tried again until it is free", address, strerror(errno));
 }
@@ -253,13 +260,15 @@ static bool prepare(struct collector *collector)
     else {
         collector->registry = registry_new((size_t)collector->config->collector_max_series);
         collector->reaper = reaper_new(collector->registry, directory);
-        collector->exposition = exposition_new(collector->registry);
+        collector->exposition = exposition_new(collector->registry, collector->config->metrics_triton != 0);
         collector->metrics = stats_page(collector->config, "collector", collector->name);
         collector->accuracy = accuracy_new(collector->metrics, (size_t)collector->config->feedback_window,
                                            collector->config->feedback_window_s * 1000);
         collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
         metrics_set_interval(collector->metrics, (uint32_t)collector->config->collector_interval_ms);
         collector->loop = loop_new();
+        collector->sources =
+            (struct page_sources){collector->loop, collector->registry, collector->exposition};
     }
     free(directory);
     return made && collector->loop != NULL && loop_signal(collector->loop, SIGTERM, stop, collector) == 0 &&
@@ -307,7 +316,7 @@ static void open_to_workers(const struct config *config)
 
 static int serve(struct collector *collector, void *zmq_context, int ready_fd)
 {
-    const struct exchange_owner owner = {collector, take, count_refused, text};
+    const struct exchange_owner owner = {collector, take, count_refused, show_page};
     collector->exchange =
         exchange_new(zmq_context, collector->loop, collector->config->runtime_directory, &owner);
     if (collector->exchange == NULL)

@@ -1,6 +1,8 @@
 """The collector alone: snapshots in, sums out over HTTP and ZeroMQ, and whatever may happen to it or to those who
 publish."""
+import gzip
 import http.client
+import json
 import os
 import pathlib
 import re
@@ -20,6 +22,9 @@ import zmq
 from stack import BAD_WORDS, BIN, PATIENCE, ROOT
 
 INTERVAL_MS = 100
+# What Prometheus sends.
+PROMETHEUS_ACCEPTS = ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+                      "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
 SOCKETS = ("stats.ipc", "stats-out.ipc", "exposition.ipc", "observations.ipc", "collector.sock")
 
 
@@ -73,9 +78,9 @@ class Collector:
             return re.search(r"metrics at http://127\.0\.0\.1:(\d+)/metrics", self.log.read_text())
         return int(wait(said, "the collector does not listen")[1])
 
-    def request(self, method, path, body=None):
+    def request(self, method, path, body=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=PATIENCE)
-        connection.request(method, path, body)
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
@@ -96,6 +101,15 @@ class Collector:
             wait(there, "")
         except AssertionError:
             raise AssertionError(f"{sample} is {self.seen.get(sample)}, not {value}") from None
+
+    def ask(self, path, number=1, query="", accept="", accept_encoding="", if_none_match=""):
+        """The envelope and the body of a page, as STATS.md section 9 has it."""
+        asker = self.socket(zmq.DEALER, "exposition.ipc")
+        asker.send(msgpack.packb([1, number, path, query, accept, accept_encoding, if_none_match]))
+        assert asker.poll(PATIENCE * 1000), "no answer"
+        envelope, body = asker.recv_multipart()
+        asker.close()
+        return msgpack.unpackb(envelope), body
 
     def refused(self, reason):
         return self.scrape().get(f'outrigger_collector_refused_total{{reason="{reason}"}}', 0)
@@ -219,12 +233,12 @@ class Sums(unittest.TestCase):
         with Collector() as collector:
             buckets = [1, 2] + [0] * 18 + [4]
             Publisher(collector, "w").publish_until(
-                collector, 'outrigger_queue_duration_seconds_count{model="iris"}', 7,
-                ["outrigger_queue_duration_seconds", "histogram", ["iris"], 7, 1500000000, buckets])
+                collector, 'outrigger_queue_duration_seconds_count{model="iris",version="1"}', 7,
+                ["outrigger_queue_duration_seconds", "histogram", ["iris", "1"], 7, 1500000000, buckets])
             samples = collector.scrape()
-            self.assertEqual(samples['outrigger_queue_duration_seconds_sum{model="iris"}'], 1.5)
-            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",le="0.00025"}'], 3)
-            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",le="+Inf"}'], 7)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_sum{model="iris",version="1"}'], 1.5)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",version="1",le="0.00025"}'], 3)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",version="1",le="+Inf"}'], 7)
 
     def test_labels_beyond_the_bound_are_dropped_and_counted(self):
         with Collector(max_series=100) as collector:
@@ -350,6 +364,9 @@ class Http(unittest.TestCase):
             self.assertEqual((status, content), (200, b""))
             self.assertGreater(int(headers["Content-Length"]), 100)
             self.assertEqual(collector.request("GET", "/metrics?name=x")[0], 200)
+            _, headers, content = collector.request("GET", "/metrics", Accept_Encoding="gzip")
+            self.assertEqual(headers["Content-Encoding"], "gzip")
+            self.assertIn(b"\noutrigger_build_info{version=", gzip.decompress(content))
             self.assertEqual(collector.request("GET", "/health")[::2], (200, b"healthy\n"))
             for path in ("/", "/metrics/", "/metricsx", "/../metrics", "/health/x", "/metric%73x"):
                 self.assertEqual(collector.request("GET", path)[0], 404, path)
@@ -387,9 +404,7 @@ class Http(unittest.TestCase):
 
     def test_without_an_address_there_is_no_listener(self):
         with Collector(listen="") as collector:
-            asker = collector.socket(zmq.DEALER, "exposition.ipc")
-            asker.send(b"")
-            self.assertTrue(asker.poll(PATIENCE * 1000))
+            self.assertEqual(collector.ask("/metrics")[0][2], 200)
             self.assertNotIn("metrics at", collector.log.read_text())
 
     def test_a_port_that_is_taken_is_tried_again(self):
@@ -410,35 +425,67 @@ class Http(unittest.TestCase):
                        "SIZES": [3, 7, [1] * 3 + [0] * 18]}
             everything = [[name, kind.lower(), [f'odd"\\ {label}' for label in labels.split(",") if label],
                            *numbers[kind]] for kind, name, labels in rows]
+            trace = [[name for name, *_ in everything].index("prediction_duration_seconds"), 2, 500000,
+                     1700000000500000000, bytes(range(16))]
             Publisher(collector, "w").publish_until(collector, "predictions_total{" + r'model="odd\"\\ model",'
-                                                    + r'version="odd\"\\ version"}', 5, *everything)
+                                                    + r'version="odd\"\\ version"}', 5, *everything, exemplars=[trace])
             text = collector.request("GET", "/metrics")[2]
+            self.check_openmetrics(collector, rows)
             check = subprocess.run(["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, timeout=PATIENCE)
             self.assertEqual((check.returncode, check.stdout.decode()), (0, ""))
 
 
+    def check_openmetrics(self, collector, rows):
+        """With a parser that is not ours."""
+        from prometheus_client.openmetrics.parser import text_string_to_metric_families
+        _, headers, text = collector.request("GET", "/metrics", Accept=PROMETHEUS_ACCEPTS)
+        self.assertEqual(headers["Content-Type"], "application/openmetrics-text; version=1.0.0; charset=utf-8")
+        families = {family.name: family for family in text_string_to_metric_families(text.decode())}
+        self.assertLessEqual({name.removesuffix("_total") for _, name, _ in rows}, set(families))
+        self.assertEqual(families["prediction_duration_seconds"].type, "histogram")
+        exemplars = {sample.labels["le"]: sample.exemplar
+                     for sample in families["prediction_duration_seconds"].samples if sample.exemplar}
+        self.assertEqual(list(exemplars), ["0.0005"])
+        self.assertEqual(exemplars["0.0005"].labels, {"trace_id": bytes(range(16)).hex()})
+        self.assertEqual((exemplars["0.0005"].value, float(exemplars["0.0005"].timestamp)), (0.0005, 1700000000.5))
+
+
 class Zmq(unittest.TestCase):
-    def test_any_message_is_answered_with_the_text(self):
+    def test_pages_are_told_to_who_asks(self):
+        with Collector() as collector:
+            envelope, body = collector.ask("/metrics", number=2 ** 64 - 1)
+            self.assertEqual(envelope[:5], [1, 2 ** 64 - 1, 200, "text/plain; version=0.0.4; charset=utf-8", ""])
+            self.assertIn(b"\noutrigger_build_info{version=", body)
+            envelope, body = collector.ask("/metrics", accept_encoding="br;q=1, gzip;q=0.5")
+            self.assertEqual(envelope[4], "gzip")
+            self.assertIn(b"\noutrigger_build_info{version=", gzip.decompress(body))
+            self.assertEqual(collector.ask("/none")[0][2], 404)
+
+    def test_a_question_that_breaks_the_contract_is_counted(self):
         with Collector() as collector:
             asker = collector.socket(zmq.DEALER, "exposition.ipc")
-            for ask in (b"", b"please", bytes(1000)):
+            good = msgpack.packb([1, 1, "/metrics", "", "", "", ""])
+            bad = (b"", b"please", bytes(1000), good[:-1], good + b"\0", msgpack.packb([2, 1, "/metrics", "", "", "", ""]),
+                   msgpack.packb([1, 1, "/" * 1025, "", "", "", ""]))
+            for ask in bad:
                 asker.send(ask)
-                self.assertTrue(asker.poll(PATIENCE * 1000))
-                frames = asker.recv_multipart()
-                self.assertEqual(len(frames), 1)
-                self.assertIn(b"\noutrigger_build_info{version=", frames[0])
+            asker.send(good)
+            self.assertTrue(asker.poll(PATIENCE * 1000))
+            self.assertEqual(msgpack.unpackb(asker.recv_multipart()[0])[1], 1)
+            wait(lambda: collector.refused("contract") == len(bad), "not counted")
 
     def test_who_asks_and_does_not_read_harms_nobody(self):
         with Collector() as collector:
+            question = msgpack.packb([1, 1, "/metrics", "", "", "", ""])
             rude = collector.socket(zmq.DEALER, "exposition.ipc", RCVHWM=1)
             for _ in range(2000):
-                rude.send(b"", zmq.DONTWAIT) if rude.poll(0, zmq.POLLOUT) else time.sleep(0.0001)
+                rude.send(question, zmq.DONTWAIT) if rude.poll(0, zmq.POLLOUT) else time.sleep(0.0001)
             many = collector.socket(zmq.DEALER, "exposition.ipc")
             many.send_multipart([b"a", b"b", b"c"])
-            many.send(b"one")
+            many.send(question)
             self.assertTrue(many.poll(PATIENCE * 1000))
-            self.assertEqual(len(many.recv_multipart()), 1)
+            self.assertEqual(len(many.recv_multipart()), 2)
             self.assertGreaterEqual(wait(lambda: collector.refused("frames"), "not counted"), 1)
 
     def test_what_is_taken_goes_out_again_untouched(self):
@@ -481,6 +528,107 @@ class Zmq(unittest.TestCase):
                 example.kill()
                 example.wait()
                 example.stdout.close()
+
+
+class Command(unittest.TestCase):
+    """`outrigger stats`."""
+
+    def command(self, collector, *arguments):
+        return [BIN / "outrigger", "stats", "-s", f"runtime_directory={collector.runtime}", *arguments]
+
+    def test_the_sums_are_shown(self):
+        with Collector() as collector:
+            Publisher(collector, "w").publish_until(
+                collector, RETRIES, 5, retries(5),
+                ["outrigger_queue_duration_seconds", "histogram", ["iris", "1"], 4, 2000000, [3, 0, 1] + [0] * 18])
+            done = subprocess.run(self.command(collector, "iris_no_such"), capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            done = subprocess.run(self.command(collector, "queue_duration"), capture_output=True, text=True)
+            self.assertEqual([line.split() for line in done.stdout.splitlines()], [
+                ["METRIC", "LABELS", "VALUE", "MEAN", "P50", "P95", "P99"],
+                ["outrigger_queue_duration_seconds", "model=iris", "version=1", "4", "0.0005", "0.0001", "0.0005", "0.0005"]])
+            done = subprocess.run(self.command(collector, "--json"), capture_output=True, text=True)
+            sums = {entry["name"]: entry for entry in json.loads(done.stdout)["metrics"]}
+            self.assertEqual(sums["outrigger_retries_total"],
+                             {"name": "outrigger_retries_total", "kind": "counter", "labels": {"model": "iris"}, "value": 5})
+
+    def test_snapshots_are_followed(self):
+        with Collector() as collector:
+            publisher = Publisher(collector, "w")
+            publisher.publish_until(collector, RETRIES, 5, retries(5))
+            for arguments, expected in ((("--json", "--topic", "worker"), b'"metric":"outrigger_retries_total"'),
+                                        (("--topic", "worker"), b"  outrigger_retries_total model=iris: 5\n")):
+                following = subprocess.Popen(self.command(collector, "--follow", *arguments), stdout=subprocess.PIPE)
+                os.set_blocking(following.stdout.fileno(), False)
+                try:
+                    said = b""
+                    def enough():
+                        nonlocal said
+                        publisher.publish(retries(5))
+                        said += following.stdout.read() or b""
+                        return said.count(expected) >= 2
+                    wait(enough, f"{arguments} prints {said}")
+                    self.assertNotIn(b"collector", said)
+                    if "--json" in arguments:
+                        snapshot = json.loads(said.splitlines()[0])
+                        self.assertEqual([snapshot["kind"], snapshot["name"], snapshot["series"][0]["value"]],
+                                         ["worker", "w", 5])
+                finally:
+                    following.kill()
+                    following.wait()
+                    following.stdout.close()
+
+    def test_without_a_collector_that_is_said(self):
+        done = subprocess.run([BIN / "outrigger", "stats", "--follow", "-s", "runtime_directory=/none/there"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("no collector runs", done.stderr)
+
+
+class Subscribers(unittest.TestCase):
+    SNAPSHOT_SERIES, SNAPSHOTS = 400, 3000
+
+    def rss(self, collector):
+        text = pathlib.Path(f"/proc/{collector.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024
+
+    def test_one_that_is_stopped_costs_nobody_anything(self):
+        """More goes by than could be kept for him, while everybody else is served."""
+        with Collector() as collector:
+            code = ("import sys, zmq; s = zmq.Context().socket(zmq.SUB); s.connect(sys.argv[1]); s.subscribe(b''); "
+                    "s.recv(); print('there', flush=True); s.poll(); s.recv()")
+            stopped = subprocess.Popen([sys.executable, "-c", code, f"ipc://{collector.runtime}/stats-out.ipc"],
+                                       stdout=subprocess.PIPE)
+            try:
+                self.assertEqual(stopped.stdout.readline(), b"there\n")
+                collector.wait_for("outrigger_collector_subscriptions", 1)
+                stopped.send_signal(signal.SIGSTOP)
+                reading = collector.socket(zmq.SUB, "stats-out.ipc", SUBSCRIBE=b"worker.")
+                publisher = Publisher(collector, "w")
+                series = [retries(5, f"model-{i}") for i in range(self.SNAPSHOT_SERIES)]
+                publisher.publish_until(collector, 'outrigger_retries_total{model="model-0"}', 5, *series)
+                size = len(msgpack.packb(publisher.body))
+                before, got = self.rss(collector), 0
+                for i in range(self.SNAPSHOTS):
+                    publisher.publish(*series)
+                    if i % 8 == 7:  # in step with the collector, which keeps 16 of a publisher's
+                        wait(lambda: reading.poll(0), "nothing comes out")
+                        while reading.poll(0):
+                            reading.recv_multipart()
+                            got += 1
+                    if i % 500 == 0:
+                        self.assertEqual(collector.scrape()['outrigger_retries_total{model="model-0"}'], 5)
+                self.assertGreater(got, self.SNAPSHOTS // 2)
+                grown = self.rss(collector) - before
+                self.assertLess(grown, 256 * size + (24 << 20))
+                self.assertGreater(self.SNAPSHOTS * size, 256 * size + (24 << 20))  # else it would show nothing
+                self.assertEqual(collector.scrape()['outrigger_retries_total{model="model-0"}'], 5)
+            finally:
+                stopped.kill()
+                stopped.wait()
+                stopped.stdout.close()
+            reading.close()
+            collector.wait_for("outrigger_collector_subscriptions", 0)
 
 
 class Life(unittest.TestCase):
