@@ -168,6 +168,7 @@ static void of_frontend(struct program *program, const struct config *config)
     sandbox_may_reach(&program->sandbox, config->broker_askers);
     may_reach_ours(program, config, "stats.ipc");
     may_reach_ours(program, config, "exposition.ipc");
+    may_reach_ours(program, config, "observations.ipc");
     may_reach_ours(program, config, "supervisor.sock");
     may_reach_ours(program, config, "broker.sock");
     sandbox_may_read(&program->sandbox, config->state_directory);

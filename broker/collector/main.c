@@ -1,23 +1,25 @@
 /* outrigger-collector: adds up what all processes count, and shows it.
  *
- *     broker -- observations.ipc --> comparing (a thread) --> comparison --> its own counters
+ *     broker -- observations.ipc --> observing (a thread) --> comparison --> its own counters
  *     frontends -- STATE/predictions --> truth --> accuracy
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> scrape (HTTP), exposition.ipc
  * (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
  *                                   +-- stats-out.ipc --> subscribers
  *
- * One loop, and a thread that compares. Nobody waits for this process: it may be stopped, killed and started
- * again at any time, and the totals are right again one interval later. SPDX-License-Identifier: MIT */
+ * One loop, and a thread that looks at single requests. Nobody waits for this process: it may be stopped,
+ * killed and started again at any time, and the totals are right again one interval later.
+ * SPDX-License-Identifier: MIT */
 #include "account.h"
 #include "accuracy.h"
 #include "agreement.h"
 #include "clock.h"
-#include "comparing.h"
+#include "comparison.h"
 #include "control.h"
 #include "exchange.h"
 #include "exposition.h"
 #include "footprint.h"
 #include "log.h"
+#include "observing.h"
 #include "options.h"
 #include "process.h"
 #include "reaper.h"
@@ -49,9 +51,10 @@ struct collector {
     struct reaper *reaper;
     struct exposition *exposition;
     struct exchange *exchange;
-    struct scrape *scrape;       /* NULL: no address is configured, or it is taken */
-    struct metrics *metrics;     /* our own */
-    struct comparing *comparing; /* NULL: not yet, or no thread could be had */
+    struct scrape *scrape;   /* NULL: no address is configured, or it is taken */
+    struct metrics *metrics; /* our own */
+    struct comparison *comparison;
+    struct observing *observing; /* NULL: not yet, or no thread could be had */
     struct accuracy *accuracy;
     struct truth *truth;     /* NULL: predictions are not kept */
     struct control *control; /* NULL: the socket could not be made */
@@ -124,12 +127,13 @@ static const char *text(void *self, size_t *length)
     return exposition_text(collector->exposition, loop_now(collector->loop), length, &generation);
 }
 
-/* What has been compared since the last look. */
-static void look_at_comparing(struct collector *collector)
+/* What has been observed since the last look. */
+static void look_at_observing(struct collector *collector)
 {
-    if (collector->comparing == NULL)
+    if (collector->observing == NULL)
         return;
-    struct comparing_refused refused = comparing_publish(collector->comparing, collector->metrics);
+    comparison_publish(collector->comparison, collector->metrics);
+    struct observing_refused refused = observing_refusals(collector->observing);
     for (; refused.messages > 0; refused.messages--)
         count_refused(collector, EXCHANGE_FRAMES);
     if (refused.frames == 0)
@@ -151,7 +155,7 @@ static void set_own(struct collector *collector, enum metric metric, uint64_t va
  * subscribers. */
 static void count_own(struct collector *collector)
 {
-    look_at_comparing(collector);
+    look_at_observing(collector);
     struct registry_counts counts = registry_counts(collector->registry);
     set_own(collector, METRIC_SNAPSHOTS, counts.taken);
     set_own(collector, METRIC_SNAPSHOTS_LOST, counts.lost);
@@ -255,6 +259,7 @@ static bool prepare(struct collector *collector)
         collector->reaper = reaper_new(collector->registry, directory);
         collector->exposition = exposition_new(collector->registry);
         collector->metrics = stats_page(collector->config, "collector", collector->name);
+        collector->comparison = comparison_new();
         collector->accuracy = accuracy_new(collector->metrics, (size_t)collector->config->feedback_window,
                                            collector->config->feedback_window_s * 1000);
         collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
@@ -270,10 +275,10 @@ static bool prepare(struct collector *collector)
 static void finish(struct collector *collector)
 {
     exchange_receive(collector->exchange); /* last words of who was stopped just before us */
-    comparing_end(collector->comparing);
-    look_at_comparing(collector);
-    comparing_free(collector->comparing);
-    collector->comparing = NULL;
+    observing_end(collector->observing);
+    look_at_observing(collector);
+    observing_free(collector->observing);
+    collector->observing = NULL;
     exchange_free(collector->exchange);
     collector->exchange = NULL;
     metrics_set_interval(collector->metrics, 0);
@@ -285,7 +290,8 @@ static void release(struct collector *collector)
 {
     scrape_free(collector->scrape);
     control_free(collector->control);
-    comparing_free(collector->comparing);
+    observing_free(collector->observing);
+    comparison_free(collector->comparison);
     exchange_free(collector->exchange);
     exposition_free(collector->exposition);
     reaper_free(collector->reaper);
@@ -313,9 +319,13 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
     if (collector->exchange == NULL)
         return 1;
     open_to_workers(collector->config);
-    collector->comparing = comparing_new(exchange_observations(collector->exchange));
-    if (collector->comparing == NULL)
-        log_error("answers of shadow versions are not compared: %s", strerror(errno));
+    const struct observing_kind kinds[] = {
+        {OBSERVATION_SHADOW, comparison_take, collector->comparison},
+        {0},
+    };
+    collector->observing = observing_new(exchange_observations(collector->exchange), kinds);
+    if (collector->observing == NULL)
+        log_error("what is observed is not looked at: %s", strerror(errno));
     listen_for_questions(collector);
     tick(collector);
     process_ready(ready_fd);
