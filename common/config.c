@@ -14,6 +14,7 @@
 #include "redis_address.h"
 #include "sandbox_policy.h"
 #include "token_settings.h"
+#include "trace_settings.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -318,6 +319,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_order(reader, &config->frontend_max_body_bytes, config->broker_max_message_bytes,
                 "broker.max_message_bytes");
     token_settings_check(reader, config);
+    trace_settings_check(reader, config);
 }
 
 /* ---- the doors ---- */

@@ -24,6 +24,7 @@
 #include "page.h"
 #include "predict.h"
 #include "remember.h"
+#include "tracing.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -130,6 +131,12 @@ static void begin_call(struct api_call *call, const struct http_request *request
     call->want_timing = request->want_timing;
     memcpy(call->id, request->id, sizeof call->id);
     call->trace = request->trace;
+    call->calling.method = request->method;
+    call->calling.bytes = request->body_length;
+    if (trace_sampled(&call->trace) && request->trace_state.length > 0) {
+        call->calling.state = object_alloc(request->trace_state.length + 1);
+        text_copy(request->trace_state, call->calling.state, request->trace_state.length + 1);
+    }
 }
 
 void api_call_end(struct api_call *call)
@@ -142,6 +149,7 @@ void api_call_end(struct api_call *call)
     free(call->task);
     free(call->page);
     free(call->shown);
+    free(call->calling.state);
     *call = (struct api_call){0};
 }
 
@@ -156,7 +164,11 @@ void api_refuse(const struct http_request *request, struct api_call *call, struc
                 int status, const char *detail)
 {
     begin_call(call, request);
-    call->call = request->fault_status == 0 ? call_find(request).call : CALL_OTHER; /* for the counters */
+    if (request->fault_status == 0) { /* for the counters */
+        struct called called = call_find(request);
+        call->call = called.call;
+        call->calling.pattern = called.pattern;
+    }
     http_response_begin(response, request);
     problem_status(response, status, "%s", detail);
     if (status == 503)
@@ -330,6 +342,7 @@ enum api_next api_begin(struct api *api, const struct http_request *request, str
     }
     *called = call_find(request);
     call->call = called->call;
+    call->calling.pattern = called->pattern;
     enum auth_next next = ask_who(api, request, called, call, response);
     if (next != AUTH_GRANTED)
         return next == AUTH_PENDING ? API_WAIT : API_RESPOND;
@@ -468,6 +481,11 @@ void api_answer(struct api_call *call, const struct client_answer *answer, struc
         http_response_add_header(response, "Idempotency-Replayed", "true");
     int64_t now = clock_now();
     call->duration = now - call->received;
+    call->calling.sent_at = answer->sent_at;
+    call->calling.queue_us = answer->queue_us;
+    call->calling.compute_us = answer->compute_us;
+    call->calling.batch_rows = answer->batch_rows;
+    call->calling.kept = answer->age_us > 0;
     if (call->want_timing && response->kind == NULL)
         add_timing(call, answer, now, response);
 }
@@ -502,6 +520,7 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
     if (call->identity.kind == IDENTITY_KEY && call->identity.key[0] != '\0')
         counts_key(api->counts, &call->identity, response->status);
     audited_end(api->audited, call, response);
+    tracing_end(api->context.tracer, call, response);
     if (!call_is_prediction(call->call))
         return;
     if (call->steered != STEERED_NOT)
@@ -523,4 +542,5 @@ void api_gone(struct api *api, const struct api_call *call, struct http_response
     response->status = 499;
     response->kind = failure_label(FAILURE_CANCELLED);
     audited_end(api->audited, call, response);
+    tracing_end(api->context.tracer, call, response);
 }

@@ -46,6 +46,8 @@ struct http_ids {
     struct trace_sampling sampling; /* zeroed by http_ids_init: no trace is recorded */
 };
 void http_ids_init(struct http_ids *ids);
+/* "POST"; "_OTHER" for what is none of them. */
+const char *http_method_name(enum http_method method);
 
 /* One request. Text members are views of the parameters, which must live as long as they are used. `received`
  * and the body are the caller's to fill in, after http_request_read. */
