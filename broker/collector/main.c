@@ -320,7 +320,7 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
         return 1;
     open_to_workers(collector->config);
     const struct observing_kind kinds[] = {
-        {OBSERVATION_SHADOW, comparison_take, collector->comparison},
+        {OBSERVATION_SHADOW, comparison_take, collector->comparison, NULL},
         {0},
     };
     collector->observing = observing_new(exchange_observations(collector->exchange), kinds);
