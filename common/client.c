@@ -128,8 +128,8 @@ static struct text keep_text(struct text text, char **place)
 
 static void keep_ask(struct client_request *request, const struct client_ask *ask)
 {
-    size_t bytes =
-        ask->model.length + ask->version.length + ask->key.length + ask->tag.length + ask->once.length;
+    size_t bytes = ask->model.length + ask->version.length + ask->key.length + ask->tag.length +
+                   ask->once.length + ask->trace.length;
     request->texts = bytes <= INLINE_TEXTS ? request->inline_texts : object_alloc(bytes);
     char *place = request->texts;
     request->ask = *ask;
@@ -138,6 +138,7 @@ static void keep_ask(struct client_request *request, const struct client_ask *as
     request->ask.key = keep_text(ask->key, &place);
     request->ask.tag = keep_text(ask->tag, &place);
     request->ask.once = keep_text(ask->once, &place);
+    request->ask.trace = keep_text(ask->trace, &place);
 }
 
 /* Takes it out of everything; the memory stays. */
@@ -192,7 +193,8 @@ static void add_request(struct train *train, const struct client_request *reques
                                              .tag = request->ask.tag,
                                              .address = request->ask.address,
                                              .again = request->again,
-                                             .once = request->ask.once}});
+                                             .once = request->ask.once,
+                                             .trace = request->ask.trace}});
     if (is_inside(request))
         memcpy(train_add_payload(train, request->payload_bytes), request->payload, request->payload_bytes);
 }

@@ -71,6 +71,7 @@ struct client_ask {
     struct text tag;
     struct text
         once; /* empty, or PROTOCOL_ONCE_BYTES: the request is computed once, however often it comes */
+    struct text trace; /* empty, or PROTOCOL_TRACE_BYTES */
 };
 /* Sends it (queues it while the broker is away, up to its deadline) and owns it from now on. `answered` may
  * be called before this returns only for FAILURE_OVERLOADED (client_full). */
