@@ -188,13 +188,20 @@ static double floored(uint64_t part, uint64_t all)
     return fmax((double)part / (double)all, DRIFT_SHARE_MIN);
 }
 
-static double psi_of(const struct baseline_feature *feature, const struct codes *codes, uint64_t values)
+static void count_bins(const struct baseline_feature *feature, const struct codes *codes,
+                       uint64_t bins[BASELINE_CATEGORIES_MAX + 1])
 {
-    uint64_t live[BASELINE_CATEGORIES_MAX + 1] = {0};
-    double sum = 0;
+    memset(bins, 0, (BASELINE_CATEGORIES_MAX + 1) * sizeof *bins);
     for (size_t code = 0; code < BASELINE_MISSING; code++)
         if (codes->of[code] > 0)
-            live[baseline_bin(feature, (uint8_t)code)] += codes->of[code];
+            bins[baseline_bin(feature, (uint8_t)code)] += codes->of[code];
+}
+
+static double psi_of(const struct baseline_feature *feature, const struct codes *codes, uint64_t values)
+{
+    uint64_t live[BASELINE_CATEGORIES_MAX + 1];
+    double sum = 0;
+    count_bins(feature, codes, live);
     for (size_t bin = 0; bin < baseline_bins(feature); bin++) {
         double actual = floored(live[bin], values);
         double expected = floored(baseline_count(feature, bin), feature->count);
@@ -244,6 +251,18 @@ struct drift_figures drift_window_score(const struct drift_window *window)
     if (window->baseline == NULL)
         return (struct drift_figures){.psi = NAN, .ks = NAN, .missing = NAN, .out_of_range = NAN};
     return figures_of(window, &window->baseline->score, &window->codes[window->width - 1]);
+}
+
+void drift_window_shares(const struct drift_window *window, size_t index, double *shares)
+{
+    CHECK_OBJECT(window, WINDOW_MAGIC);
+    ENSURE(index < window->width && window->baseline != NULL);
+    const struct baseline_feature *feature =
+        index + 1 == window->width ? &window->baseline->score : &window->baseline->features[index];
+    uint64_t live[BASELINE_CATEGORIES_MAX + 1], values = values_of(window, &window->codes[index]);
+    count_bins(feature, &window->codes[index], live);
+    for (size_t bin = 0; bin < baseline_bins(feature); bin++)
+        shares[bin] = values == 0 ? 0 : (double)live[bin] / (double)values;
 }
 
 double drift_window_confidence(const struct drift_window *window)

@@ -40,6 +40,9 @@ size_t drift_window_rows(const struct drift_window *window);
 struct drift_figures drift_window_feature(const struct drift_window *window, size_t feature);
 /* Of the score; figures without values when there is no baseline, or it is of another kind of score. */
 struct drift_figures drift_window_score(const struct drift_window *window);
+/* The share of each of its bins (baseline_bins) of the values in the window; zeros when there are none. The
+ * score comes behind the features. Not without a baseline. */
+void drift_window_shares(const struct drift_window *window, size_t feature, double *shares);
 /* The mean confidence of the rows in the window; NaN: they have none. */
 double drift_window_confidence(const struct drift_window *window);
 

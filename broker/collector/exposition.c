@@ -42,6 +42,13 @@ void exposition_free(struct exposition *exposition)
     free(exposition);
 }
 
+void exposition_more(struct exposition *exposition, void (*more)(void *self, FILE *out), void *self)
+{
+    CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
+    exposition->process.more = more;
+    exposition->process.self = self;
+}
+
 struct blob *exposition_text(struct exposition *exposition, int64_t now)
 {
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);

@@ -5,11 +5,15 @@
 #include "blob.h"
 #include "registry.h"
 
+#include <stdio.h>
+
 struct exposition;
 
 /* `registry` must live as long. */
 struct exposition *exposition_new(const struct registry *registry);
 void exposition_free(struct exposition *exposition);
+/* Has `more` write what is not in the registry, behind all that is. */
+void exposition_more(struct exposition *exposition, void (*more)(void *self, FILE *out), void *self);
 
 /* The text as of `now` (monotonic nanoseconds) or at most 100 ms before; good until the next call, or as long
  * as the caller holds it. */

@@ -1,6 +1,7 @@
 /* outrigger-collector: adds up what all processes count, and shows it.
  *
  *     broker -- observations.ipc --> observing (a thread) --> comparison --> its own counters
+ *     frontends -- observations.ipc --> observing --> drift (its windows, and reports to the loop)
  *     frontends -- STATE/predictions --> truth --> accuracy
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
  * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
@@ -15,6 +16,7 @@
 #include "clock.h"
 #include "comparison.h"
 #include "control.h"
+#include "drift.h"
 #include "exchange.h"
 #include "exposition.h"
 #include "footprint.h"
@@ -56,6 +58,7 @@ struct collector {
     struct scrape *scrape;   /* NULL: no address is configured, or it is taken */
     struct metrics *metrics; /* our own */
     struct comparison *comparison;
+    struct drift *drift;
     struct observing *observing; /* NULL: not yet, or no thread could be had */
     struct accuracy *accuracy;
     struct truth *truth;     /* NULL: predictions are not kept */
@@ -134,6 +137,7 @@ static void look_at_observing(struct collector *collector)
     if (collector->observing == NULL)
         return;
     comparison_publish(collector->comparison, collector->metrics);
+    drift_publish(collector->drift);
     struct observing_refused refused = observing_refusals(collector->observing);
     for (; refused.messages > 0; refused.messages--)
         count_refused(collector, EXCHANGE_FRAMES);
@@ -189,8 +193,12 @@ static void answer(void *self, yyjson_val *request, yyjson_mut_doc *reply)
     } else if (command != NULL && strcmp(command, "accuracy") == 0) {
         accuracy_to_json(collector->accuracy, clock_wall() / MILLISECOND, reply,
                          yyjson_mut_doc_get_root(reply));
+    } else if (command != NULL && strcmp(command, "drift") == 0) {
+        drift_publish(collector->drift);
+        drift_to_json(collector->drift, yyjson_get_str(yyjson_obj_get(request, "model")), reply,
+                      yyjson_mut_doc_get_root(reply));
     } else {
-        control_refuse(reply, "the collector knows accuracy and shadow");
+        control_refuse(reply, "the collector knows accuracy, drift and shadow");
     }
 }
 
@@ -248,6 +256,11 @@ static void stop(void *self)
 
 /* ---- life ---- */
 
+static void write_drift(void *drift, FILE *out)
+{
+    drift_to_prometheus(drift, out);
+}
+
 /* Everything but the sockets; false after a complaint. */
 static bool prepare(struct collector *collector)
 {
@@ -261,6 +274,8 @@ static bool prepare(struct collector *collector)
         collector->exposition = exposition_new(collector->registry);
         collector->metrics = stats_page(collector->config, "collector", collector->name);
         collector->comparison = comparison_new();
+        collector->drift = drift_new(collector->config, collector->metrics);
+        exposition_more(collector->exposition, write_drift, collector->drift);
         collector->accuracy = accuracy_new(collector->metrics, (size_t)collector->config->feedback_window,
                                            collector->config->feedback_window_s * 1000);
         collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
@@ -295,6 +310,7 @@ static void release(struct collector *collector)
     control_free(collector->control);
     observing_free(collector->observing);
     comparison_free(collector->comparison);
+    drift_free(collector->drift);
     exchange_free(collector->exchange);
     exposition_free(collector->exposition);
     reaper_free(collector->reaper);
@@ -324,6 +340,7 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
     open_to_workers(collector->config);
     const struct observing_kind kinds[] = {
         {OBSERVATION_SHADOW, comparison_take, collector->comparison, NULL},
+        {OBSERVATION_ROWS, drift_take, collector->drift, drift_tick},
         {0},
     };
     collector->observing = observing_new(exchange_observations(collector->exchange), kinds);

@@ -191,6 +191,8 @@ char *prometheus_text(const struct registry *registry, const struct prometheus_p
         registry_each(registry, (enum metric)metric, write_total, &page);
     }
     write_process(page.out, process);
+    if (process->more != NULL)
+        process->more(process->self, page.out);
     ENSURE(fclose(page.out) == 0);
     return text;
 }
