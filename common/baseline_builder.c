@@ -161,8 +161,9 @@ bool baseline_builder_add(struct baseline_builder *builder, const struct tensor 
     for (size_t i = 0; i < builder->column_count; i++) {
         struct column *column = &builder->columns[i];
         const struct tensor *tensor = columns_tensor(tensors, count, column->feature.input);
+        struct columns_cursor cursor = {0};
         for (size_t row = 0; row < rows; row++)
-            add_value(column, columns_value(tensor, row, column->feature.column));
+            add_value(column, columns_value(tensor, row, column->feature.column, &cursor));
     }
     for (size_t row = 0; row < rows && kind != SCORE_NONE && scores != NULL; row++)
         add_value(&builder->score,

@@ -21,17 +21,20 @@ static double number_at(const struct tensor *tensor, size_t index)
     return value_is_signed(tensor) ? (double)(int64_t)bits : (double)bits;
 }
 
-struct column_value columns_value(const struct tensor *tensor, size_t row, size_t column)
+struct column_value columns_value(const struct tensor *tensor, size_t row, size_t column,
+                                  struct columns_cursor *cursor)
 {
     struct column_value value = {.number = NAN};
-    size_t index = row * value_columns(tensor) + column, offset = 0;
+    size_t index = row * value_columns(tensor) + column;
     if (tensor->datatype != DATATYPE_BYTES) {
         value.number = number_at(tensor, index);
         value.missing = !isfinite(value.number);
         return value;
     }
-    for (size_t i = 0; i <= index; i++)
-        value.text = value_bytes(tensor, &offset);
+    if (cursor->index > index)
+        *cursor = (struct columns_cursor){0};
+    for (; cursor->index <= index; cursor->index++)
+        value.text = value_bytes(tensor, &cursor->offset);
     value.missing = value.text.length == 0;
     return value;
 }

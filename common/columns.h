@@ -13,8 +13,13 @@ struct column_value {
 
 /* The tensor of that name; NULL when there is none. */
 const struct tensor *columns_tensor(const struct tensor *tensors, size_t count, const char *name);
-/* Value `column` of row `row`, which the tensor, checked by tensors_decode, must have. In a tensor of BYTES
- * it is searched for from the beginning. */
-struct column_value columns_value(const struct tensor *tensor, size_t row, size_t column);
+/* Where the last value of a tensor of BYTES was found: those behind it are searched for from there. Zeroed =
+ * at the beginning. */
+struct columns_cursor {
+    size_t index, offset;
+};
+/* Value `column` of row `row`, which the tensor, checked by tensors_decode, must have. */
+struct column_value columns_value(const struct tensor *tensor, size_t row, size_t column,
+                                  struct columns_cursor *cursor);
 
 #endif

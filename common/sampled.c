@@ -32,10 +32,11 @@ size_t sampled_encode(const struct sampled *sampled, uint8_t *bytes, size_t capa
     return length;
 }
 
-const char *sampled_read(const struct observation_any *any, struct sampled *sampled)
+const char *sampled_read(const struct observation_any *any, struct sampled *sampled,
+                         double scores[SAMPLED_ROWS_MAX])
 {
     struct wire_reader reader = wire_reader(any->body.at, any->body.length);
-    struct text scores;
+    struct text doubles;
     uint64_t kind, rows;
     if (any->fields != SAMPLED_FIELDS - HEAD_FIELDS)
         return "its array has another length";
@@ -47,10 +48,12 @@ const char *sampled_read(const struct observation_any *any, struct sampled *samp
         !wire_read_uint(&reader, SAMPLED_ROWS_MAX, &rows) || rows == 0)
         return "a number is out of its bounds";
     if (!wire_read_bin(&reader, SAMPLED_BYTES_MAX, &sampled->inputs) ||
-        !wire_read_bin(&reader, sizeof sampled->scores, &scores) || scores.length != rows * sizeof(double))
+        !wire_read_bin(&reader, SAMPLED_ROWS_MAX * sizeof *scores, &doubles) ||
+        doubles.length != rows * sizeof *scores)
         return "rows or scores are none";
     sampled->score_kind = (enum score_kind)kind;
     sampled->rows = (uint32_t)rows;
-    memcpy(sampled->scores, scores.at, scores.length);
+    memcpy(scores, doubles.at, doubles.length);
+    sampled->scores = scores;
     return NULL;
 }

@@ -141,8 +141,9 @@ const char *drift_take(void *self, const struct observation_any *any)
     CHECK_OBJECT(drift, DRIFT_MAGIC);
     struct sampled sampled;
     struct tensor tensors[TENSOR_COUNT_MAX];
+    double scores[SAMPLED_ROWS_MAX];
     size_t count, rows;
-    const char *wrong = sampled_read(any, &sampled);
+    const char *wrong = sampled_read(any, &sampled, scores);
     if (wrong != NULL)
         return wrong;
     if (!protocol_name_ok(sampled.model) || !protocol_name_ok(sampled.version))

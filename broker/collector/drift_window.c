@@ -113,13 +113,19 @@ size_t drift_window_rows(const struct drift_window *window)
 
 /* ---- adding ---- */
 
-/* The tensors of the features; false when one is not there. */
-static bool find_tensors(const struct baseline *baseline, const struct tensor *tensors, size_t count,
-                         const struct tensor *found[BASELINE_FEATURES_MAX])
+/* Where a feature's values come from. */
+struct source {
+    const struct tensor *tensor;
+    struct columns_cursor cursor;
+};
+
+/* False when a feature is not there. */
+static bool find_sources(const struct baseline *baseline, const struct tensor *tensors, size_t count,
+                         struct source sources[BASELINE_FEATURES_MAX])
 {
     for (size_t i = 0; baseline != NULL && i < baseline->feature_count; i++) {
-        found[i] = columns_tensor(tensors, count, baseline->features[i].input);
-        if (found[i] == NULL || baseline->features[i].column >= value_columns(found[i]))
+        sources[i] = (struct source){.tensor = columns_tensor(tensors, count, baseline->features[i].input)};
+        if (sources[i].tensor == NULL || baseline->features[i].column >= value_columns(sources[i].tensor))
             return false;
     }
     return true;
@@ -142,8 +148,8 @@ static uint8_t score_code(const struct baseline *baseline, enum score_kind kind,
                          (struct column_value){.missing = !isfinite(score), .number = score});
 }
 
-static void add_row(struct drift_window *window, const struct tensor *const *tensors, size_t row,
-                    enum score_kind kind, double score, int64_t at_ms)
+static void add_row(struct drift_window *window, struct source *sources, size_t row, enum score_kind kind,
+                    double score, int64_t at_ms)
 {
     if (window->used == window->room && window->room < window->capacity)
         grow(window);
@@ -153,7 +159,8 @@ static void add_row(struct drift_window *window, const struct tensor *const *ten
     uint8_t *codes = window->ring + to * window->width;
     for (size_t i = 0; i < features; i++) {
         const struct baseline_feature *feature = &window->baseline->features[i];
-        struct column_value value = columns_value(tensors[i], row, feature->column);
+        struct column_value value =
+            columns_value(sources[i].tensor, row, feature->column, &sources[i].cursor);
         codes[i] = baseline_code(feature, value);
         count_total(window, i, feature, codes[i], value.number);
     }
@@ -168,11 +175,11 @@ bool drift_window_add(struct drift_window *window, const struct tensor *tensors,
                       enum score_kind kind, const double *scores, int64_t at_ms)
 {
     CHECK_OBJECT(window, WINDOW_MAGIC);
-    const struct tensor *found[BASELINE_FEATURES_MAX];
-    if (rows == 0 || !find_tensors(window->baseline, tensors, count, found))
+    struct source sources[BASELINE_FEATURES_MAX];
+    if (rows == 0 || !find_sources(window->baseline, tensors, count, sources))
         return false;
     for (size_t row = 0; row < rows; row++)
-        add_row(window, found, row, kind, scores[row], at_ms);
+        add_row(window, sources, row, kind, scores[row], at_ms);
     return true;
 }
 

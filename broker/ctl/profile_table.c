@@ -318,10 +318,11 @@ static bool check_number(struct profile_table *table, enum datatype datatype, co
 {
     char words[SCHEMA_FAULT_MAX];
     const struct tensor one = {.datatype = datatype, .rank = 1, .shape = {1}, .data = place};
-    const char *wrong = table->schema->fields == NULL
-                            ? NULL
-                            : schema_field_number_fault(&table->schema->fields[position.column], datatype,
-                                                        columns_value(&one, 0, 0).number, words);
+    const char *wrong =
+        table->schema->fields == NULL
+            ? NULL
+            : schema_field_number_fault(&table->schema->fields[position.column], datatype,
+                                        columns_value(&one, 0, 0, &(struct columns_cursor){0}).number, words);
     return wrong == NULL || refuse(table, position, wrong);
 }
 

@@ -19,7 +19,13 @@
 #include <sys/random.h>
 #include <uthash.h>
 
-enum { SAMPLING_MAGIC = 0x5a3b0001, SAMPLERS_MAX = 1024, ROW_BYTES_MAX = 16384, BUFFER_BYTES = 4096 };
+enum {
+    SAMPLING_MAGIC = 0x5a3b0001,
+    SAMPLERS_MAX = 1024,
+    ROW_BYTES_MAX = 16384,
+    TEXTS_BYTES_MAX = 262144,
+    BUFFER_BYTES = 4096
+};
 #define INTERVAL SECOND
 #define NEVER    UINT64_MAX
 
@@ -47,9 +53,10 @@ struct sampling {
 struct taken {
     struct sampling *sampling;
     bool answered;
-    uint32_t at[SAMPLED_ROWS_MAX]; /* which rows of the request they are */
     struct sampled sampled;
-    uint8_t inputs[];
+    double *scores;
+    uint32_t *at;    /* which rows of the request they are */
+    uint8_t *inputs; /* all three are in the same piece of memory */
 };
 
 /* ---- chance ---- */
@@ -161,11 +168,15 @@ struct sampler *sampling_of(struct sampling *sampling, const char *model)
 
 static struct taken *new_taken(struct sampler *sampler, size_t bytes, uint32_t rows)
 {
-    struct taken *taken = malloc(sizeof *taken + bytes);
+    struct taken *taken = malloc(sizeof *taken + rows * (sizeof *taken->scores + sizeof *taken->at) + bytes);
     ENSURE(taken != NULL);
     taken->sampling = sampler->sampling;
     taken->answered = false;
-    taken->sampled = (struct sampled){.rows = rows, .inputs = {(const char *)taken->inputs, bytes}};
+    taken->scores = (double *)(void *)(taken + 1);
+    taken->at = (uint32_t *)(void *)(taken->scores + rows);
+    taken->inputs = (uint8_t *)(taken->at + rows);
+    taken->sampled = (struct sampled){
+        .rows = rows, .inputs = {(const char *)taken->inputs, bytes}, .scores = taken->scores};
     return taken;
 }
 
@@ -201,34 +212,26 @@ static uint32_t choose(struct sampler *sampler, uint32_t rows, uint32_t at[SAMPL
     return count;
 }
 
-/* What elements [from, from + count) of a tensor of BYTES take; *offset is where they begin. */
-static size_t bytes_of(const struct tensor *tensor, size_t from, size_t count, size_t *offset)
+/* Goes over the chosen rows, whose numbers ascend: counts their bytes, and copies them unless `to` is NULL.
+ */
+static size_t copy_rows(const struct tensor *tensor, const uint32_t *at, uint32_t count, uint8_t *to)
 {
-    size_t at = 0;
-    for (size_t i = 0; i < from; i++)
-        value_bytes(tensor, &at);
-    *offset = at;
-    for (size_t i = 0; i < count; i++)
-        value_bytes(tensor, &at);
-    return at - *offset;
-}
-
-static size_t row_of(const struct tensor *tensor, size_t row, size_t *offset)
-{
-    size_t columns = value_columns(tensor);
-    if (tensor->datatype == DATATYPE_BYTES)
-        return bytes_of(tensor, row * columns, columns, offset);
-    *offset = row * tensor_row_bytes(tensor);
-    return tensor_row_bytes(tensor);
-}
-
-static void copy_rows(const struct tensor *tensor, const uint32_t *at, uint32_t count, uint8_t *to)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        size_t offset, length = row_of(tensor, at[i], &offset);
-        memcpy(to, tensor->data + offset, length);
-        to += length;
+    size_t columns = value_columns(tensor), length = tensor_row_bytes(tensor), sum = 0, offset = 0, row = 0;
+    for (uint32_t i = 0; i < count; i++, sum += length) {
+        size_t from = at[i] * length;
+        if (tensor->datatype == DATATYPE_BYTES) {
+            for (size_t skipped = (at[i] - row) * columns; skipped > 0; skipped--)
+                value_bytes(tensor, &offset);
+            from = offset;
+            for (size_t column = 0; column < columns; column++)
+                value_bytes(tensor, &offset);
+            length = offset - from;
+            row = at[i] + 1;
+        }
+        if (to != NULL && length > 0)
+            memcpy(to + sum, tensor->data + from, length);
     }
+    return sum;
 }
 
 /* The chosen rows of the tensors as tensors. NULL: they are too large. */
@@ -241,11 +244,7 @@ static struct taken *slice(struct sampler *sampler, const struct tensor *tensors
         parts[i] = tensors[i];
         parts[i].shape[0] = rows;
         parts[i].data = NULL;
-        parts[i].bytes = 0;
-        for (uint32_t j = 0; j < rows; j++) {
-            size_t offset;
-            parts[i].bytes += row_of(&tensors[i], at[j], &offset);
-        }
+        parts[i].bytes = copy_rows(&tensors[i], at, rows, NULL);
     }
     size_t bytes = tensors_encoded_size(parts, count);
     if (bytes > ROW_BYTES_MAX * (size_t)rows || bytes > SAMPLED_BYTES_MAX)
@@ -258,6 +257,15 @@ static struct taken *slice(struct sampler *sampler, const struct tensor *tensors
     return taken;
 }
 
+/* Going through many texts would delay everybody: that is the loop's thread. */
+static bool has_many_texts(const struct tensor *tensors, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tensors[i].datatype == DATATYPE_BYTES && tensors[i].bytes > TEXTS_BYTES_MAX)
+            return true;
+    return false;
+}
+
 static struct taken *take_some(struct sampler *sampler, const uint8_t *payload, size_t bytes, uint32_t rows,
                                uint32_t *count)
 {
@@ -268,7 +276,8 @@ static struct taken *take_some(struct sampler *sampler, const uint8_t *payload, 
     if (*count == 0 || tensors_decode(payload, bytes, tensors, &tensor_count, &tensor_rows) != NULL ||
         tensor_rows != rows)
         return NULL;
-    struct taken *taken = slice(sampler, tensors, tensor_count, at, *count);
+    struct taken *taken =
+        has_many_texts(tensors, tensor_count) ? NULL : slice(sampler, tensors, tensor_count, at, *count);
     if (taken == NULL)
         series_add(sampler->sampling->size, *count);
     return taken;
@@ -312,7 +321,7 @@ void taken_answered(struct taken *taken, const struct schema *schema, const uint
             return;
     sampled->score_kind = score_kind_of(&roles, schema->regression);
     for (uint32_t i = 0; i < sampled->rows; i++)
-        sampled->scores[i] = score_of(&roles, sampled->score_kind, taken->at[i]);
+        taken->scores[i] = score_of(&roles, sampled->score_kind, taken->at[i]);
     taken->answered = true;
 }
 
