@@ -105,6 +105,12 @@ uint8_t *client_request_payload(struct client_request *request)
     return request->payload;
 }
 
+size_t client_request_bytes(const struct client_request *request)
+{
+    CHECK_OBJECT(request, REQUEST_MAGIC);
+    return request->payload_bytes;
+}
+
 void client_request_discard(struct client_request *request)
 {
     if (request == NULL)

@@ -56,6 +56,7 @@ size_t client_in_flight(const struct client *client);
  * loop's thread. */
 struct client_request *client_request_new(size_t payload_bytes);
 uint8_t *client_request_payload(struct client_request *request);
+size_t client_request_bytes(const struct client_request *request);
 void client_request_discard(struct client_request *request);
 
 /* What to send with the payload. The texts are copied. */

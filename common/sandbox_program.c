@@ -200,9 +200,10 @@ static void of_broker(struct program *program, const struct config *config)
         *config->broker_workers_tcp != '\0' || *config->broker_askers_tcp != '\0';
 }
 
-/* It looks which processes live. */
+/* It looks which processes live, and reads the baselines of models. */
 static void of_collector(struct program *program, const struct config *config)
 {
+    may_read_models(program, config->models_directory);
     sandbox_may_write(&program->sandbox, config->runtime_directory);
     sandbox_may_read(&program->sandbox, "/proc");
     sandbox_may_write(&program->sandbox, text(program, "%s/predictions", config->state_directory));

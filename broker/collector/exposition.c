@@ -55,6 +55,13 @@ static struct blob *write_text(struct exposition *exposition, enum prometheus_fo
     return blob_new(text, length);
 }
 
+void exposition_more(struct exposition *exposition, void (*more)(void *self, FILE *out), void *self)
+{
+    CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
+    exposition->process.more = more;
+    exposition->process.self = self;
+}
+
 struct blob *exposition_text(struct exposition *exposition, enum prometheus_format format, int64_t now)
 {
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);

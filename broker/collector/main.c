@@ -2,6 +2,7 @@
  *
  *     broker -- observations.ipc --> observing (a thread) --> comparison --> its own counters
  *     frontends, broker -- the same --> observing --> exporter (a thread) --> trace_hand (a process) --> OTLP
+ *     frontends -- observations.ipc --> observing --> drift (its windows, and reports to the loop)
  *     frontends -- STATE/predictions --> truth --> accuracy
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
  * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
@@ -16,6 +17,7 @@
 #include "clock.h"
 #include "comparison.h"
 #include "control.h"
+#include "drift.h"
 #include "exchange.h"
 #include "exporter.h"
 #include "exposition.h"
@@ -66,6 +68,7 @@ struct collector {
     struct scrape *scrape;   /* NULL: no address is configured, or it is taken */
     struct metrics *metrics; /* our own */
     struct comparison *comparison;
+    struct drift *drift;
     struct observing *observing; /* NULL: not yet, or no thread could be had */
     char host[256];
     struct trace_hand *hand;   /* NULL: no traces are exported */
@@ -149,6 +152,7 @@ static void look_at_observing(struct collector *collector)
     comparison_publish(collector->comparison, collector->metrics);
     if (collector->exporter != NULL)
         exporter_publish(collector->exporter, collector->metrics);
+    drift_publish(collector->drift);
     struct observing_refused refused = observing_refusals(collector->observing);
     for (; refused.messages > 0; refused.messages--)
         count_refused(collector, EXCHANGE_FRAMES);
@@ -209,8 +213,12 @@ static void answer(void *self, yyjson_val *request, yyjson_mut_doc *reply)
     } else if (command != NULL && strcmp(command, "stats") == 0) {
         count_own(collector);
         totals_to_json(collector->registry, reply, yyjson_mut_doc_get_root(reply));
+    } else if (command != NULL && strcmp(command, "drift") == 0) {
+        drift_publish(collector->drift);
+        drift_to_json(collector->drift, yyjson_get_str(yyjson_obj_get(request, "model")), reply,
+                      yyjson_mut_doc_get_root(reply));
     } else {
-        control_refuse(reply, "the collector knows accuracy, shadow and stats");
+        control_refuse(reply, "the collector knows accuracy, drift, shadow and stats");
     }
 }
 
@@ -268,6 +276,11 @@ static void stop(void *self)
 
 /* ---- life ---- */
 
+static void write_drift(void *drift, FILE *out)
+{
+    drift_to_prometheus(drift, out);
+}
+
 /* Everything but the sockets; false after a complaint. */
 static bool prepare(struct collector *collector)
 {
@@ -281,6 +294,8 @@ static bool prepare(struct collector *collector)
         collector->exposition = exposition_new(collector->registry, collector->config->metrics_triton != 0);
         collector->metrics = stats_page(collector->config, "collector", collector->name);
         collector->comparison = comparison_new();
+        collector->drift = drift_new(collector->config, collector->metrics);
+        exposition_more(collector->exposition, write_drift, collector->drift);
         collector->accuracy = accuracy_new(collector->metrics, (size_t)collector->config->feedback_window,
                                            collector->config->feedback_window_s * 1000);
         collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
@@ -318,6 +333,7 @@ static void release(struct collector *collector)
     comparison_free(collector->comparison);
     exporter_free(collector->exporter);
     trace_hand_free(collector->hand);
+    drift_free(collector->drift);
     exchange_free(collector->exchange);
     exposition_free(collector->exposition);
     reaper_free(collector->reaper);
@@ -373,8 +389,9 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
     open_to_workers(collector->config);
     start_exporter(collector);
     const struct observing_kind kinds[] = {
-        {OBSERVATION_SHADOW, comparison_take, collector->comparison},
-        {OBSERVATION_SPANS, collector->exporter == NULL ? pass_over : exporter_take, collector->exporter},
+        {OBSERVATION_SHADOW, comparison_take, collector->comparison, NULL},
+        {OBSERVATION_SPANS, collector->exporter == NULL ? pass_over : exporter_take, collector->exporter, NULL},
+        {OBSERVATION_ROWS, drift_take, collector->drift, drift_tick},
         {0},
     };
     collector->observing = observing_new(exchange_observations(collector->exchange), kinds);

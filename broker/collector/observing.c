@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: MIT */
 #include "observing.h"
 
+#include "clock.h"
 #include "log.h"
 
 #include <errno.h>
@@ -21,6 +22,7 @@
 #include <zmq.h>
 
 enum { OBSERVING_MAGIC = 0xc0390a01 };
+#define TICK_INTERVAL SECOND
 
 struct observing {
     unsigned magic;
@@ -86,8 +88,22 @@ static void receive(struct observing *observing)
     zmq_msg_close(&frame);
 }
 
+/* Calls the kinds' functions when it is time; milliseconds until it is again. */
+static long tick(const struct observing_kind *kinds, int64_t *next)
+{
+    int64_t now = clock_now();
+    if (now >= *next) {
+        for (; kinds->take != NULL; kinds++)
+            if (kinds->tick != NULL)
+                kinds->tick(kinds->self);
+        *next = now + TICK_INTERVAL;
+    }
+    return (long)((*next - now + MILLISECOND - 1) / MILLISECOND);
+}
+
 static void *run(void *self)
 {
+    int64_t next_tick = 0;
     struct observing *observing = self;
     zmq_pollitem_t items[] = {{.socket = observing->socket, .events = ZMQ_POLLIN},
                               {.fd = observing->stop, .events = ZMQ_POLLIN}};
@@ -95,7 +111,7 @@ static void *run(void *self)
     if (sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) != 0)
         log_warning("what is observed is looked at with the usual priority: %s", strerror(errno));
     while ((items[1].revents & ZMQ_POLLIN) == 0)
-        if (zmq_poll(items, 2, -1) != -1) {
+        if (zmq_poll(items, 2, tick(observing->kinds, &next_tick)) != -1) {
             if ((items[0].revents & ZMQ_POLLIN) != 0)
                 receive(observing);
         } else if (zmq_errno() != EINTR) {

@@ -11,6 +11,8 @@ struct observing_kind {
     /* Takes one, in the thread. NULL, or what is wrong with it as a constant part of a sentence. */
     const char *(*take)(void *self, const struct observation_any *any);
     void *self;
+    /* Called in the thread about once a second, whatever comes; NULL: there is nothing to do then. */
+    void (*tick)(void *self);
 };
 
 /* Takes a frame of observations: those of each kind by its row, others are passed over. NULL, or what is

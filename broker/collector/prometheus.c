@@ -252,6 +252,8 @@ char *prometheus_text(const struct registry *registry, const struct prometheus_p
     if (triton)
         triton_write(writing.out, registry, writing.open);
     write_process(&writing, process);
+    if (process->more != NULL)
+        process->more(process->self, writing.out);
     if (writing.open)
         fputs("# EOF\n", writing.out);
     ENSURE(fclose(writing.out) == 0);

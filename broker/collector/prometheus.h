@@ -4,11 +4,16 @@
 
 #include "registry.h"
 
+#include <stdio.h>
+
 /* The figures of the collector's own process, in Prometheus' usual names. */
 struct prometheus_process {
     uint64_t resident_bytes;
     uint64_t cpu_us;
     int64_t started; /* nanoseconds since 1970 */
+    /* Writes families that are not in the registry; NULL: there are none. */
+    void (*more)(void *self, FILE *out);
+    void *self;
 };
 
 enum prometheus_format {

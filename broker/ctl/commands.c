@@ -183,6 +183,37 @@ static const struct command commands[] = {
              "in\n"
              "the units of that page; with --json each is an object on a line of its own.\n",
      .run = stats_command},
+    {.name = "profile",
+     .summary =
+         "keep how a version's inputs and scores are distributed in a table, for drift to be told against",
+     .operands = "MODEL[:VERSION] FILE",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_ROWS, OPTION_BINS, OPTION_SCORE_COLUMN,
+                 OPTION_OUTPUT},
+     .text =
+         "FILE is a table of CSV with rows that the version is known to be good for, as those that it was "
+         "trained with:\n"
+         "columns as in requests, others are passed over. The version, the stable one unless it is said, "
+         "must run: it is\n"
+         "asked for its scores through the broker. What comes of it is written to "
+         "MODEL/baseline-VERSION.json in\n"
+         "models_directory, beside the version's own folder, which digests and signatures are of. "
+         "The collector looks for it\n"
+         "every few seconds: see outrigger drift.\n",
+     .run = profile_command},
+    {.name = "drift",
+     .summary = "show how far what models are asked, and answer, is from their profiles",
+     .operands = "[MODEL]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
+     .text =
+         "Of a sample of the rows that were answered (drift.rows_per_s), the last ones (drift.window, "
+         "drift.window_s).\n"
+         "PSI, the population stability index: below 0.1 the feature is stable, below 0.25 it has changed "
+         "moderately, above\n"
+         "it has drifted; KS, the statistic of Kolmogorov and Smirnov; MISSING: no value; OUT OF RANGE: "
+         "beyond all that\n"
+         "outrigger profile saw. The collector keeps the window in its memory: started again it begins "
+         "anew.\n",
+     .run = drift_command},
     {.name = "scale",
      .summary = "say how many workers a model has, or between which numbers it finds out itself",
      .operands = "MODEL [WORKERS]",

@@ -24,6 +24,7 @@
 #include "page.h"
 #include "predict.h"
 #include "remember.h"
+#include "sampling.h"
 #include "tracing.h"
 
 #include <inttypes.h>
@@ -92,12 +93,18 @@ void api_lane_free(struct api_lane *lane)
 
 /* ---- the catalog ---- */
 
+static struct sampler *find_sampler(void *sampling, const char *model)
+{
+    return sampling_of(sampling, model);
+}
+
 void api_catalog(void *self, const struct catalog_entry *entries, size_t count)
 {
     struct api *api = self;
     CHECK_OBJECT(api, API_MAGIC);
     struct catalog *fresh = catalog_new(entries, count, api->context.config->default_model);
     catalog_remember(fresh, api->catalog); /* only this thread changes the pointer */
+    catalog_set_samplers(fresh, find_sampler, api->context.sampling);
     pthread_mutex_lock(&api->lock);
     struct catalog *old = api->catalog;
     api->catalog = fresh;
@@ -146,11 +153,18 @@ void api_call_end(struct api_call *call)
     audited_note_drop(&call->note);
     free(call->wish);
     free(call->once);
+    taken_drop(call->taken);
     free(call->task);
     free(call->page);
     free(call->shown);
     free(call->calling.state);
     *call = (struct api_call){0};
+}
+
+void api_asks(struct api_call *call)
+{
+    call->taken = sampling_take(call->model->sampler, client_request_payload(call->request),
+                                client_request_bytes(call->request), call->ask.rows);
 }
 
 struct client_request *api_call_take(struct api_call *call)
@@ -455,6 +469,8 @@ static void succeed(struct api_call *call, const struct client_answer *answer, s
                            : answer_write(&written, answer->payload, answer->payload_bytes, &response->body);
     if (complaint == NULL && call->wish != NULL && written.predictions != NULL)
         remember_payload(&written, answer->payload, answer->payload_bytes);
+    if (complaint == NULL && call->taken != NULL)
+        taken_answered(call->taken, written.schema, answer->payload, answer->payload_bytes);
     if (complaint == NULL) {
         add_age(answer, response);
         add_limit(answer, response);
@@ -512,7 +528,7 @@ enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val
 
 /* ---- counting ---- */
 
-void api_count(struct api *api, const struct api_call *call, const struct http_response *response)
+void api_count(struct api *api, struct api_call *call, const struct http_response *response)
 {
     CHECK_OBJECT(api, API_MAGIC);
     counts_call(api->counts, call->call, response->status);
@@ -523,6 +539,10 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
     tracing_end(api->context.tracer, call, response);
     if (!call_is_prediction(call->call))
         return;
+    if (call->taken != NULL) {
+        taken_show(call->taken, text_of(call->model->name), text_of(call->answered_version));
+        call->taken = NULL;
+    }
     if (call->steered != STEERED_NOT)
         counts_steered(api->counts, call->model->name, call->steered);
     if (response->kind == NULL)

@@ -34,6 +34,8 @@ struct tracer;
 struct once;
 struct oip_wish;
 struct oip_task;
+struct sampling;
+struct taken;
 
 struct api;
 
@@ -43,6 +45,7 @@ struct api_context {
     struct metrics *metrics;
     struct predictions *predictions;      /* NULL: none are kept */
     struct audit_log *audit;              /* NULL: none is kept */
+    struct sampling *sampling;            /* NULL: no rows are shown for drift */
     bool (*broker_connected)(void *self); /* asked for /ready */
     void *self;
     struct tracer *tracer; /* NULL: nobody traces */
@@ -105,6 +108,7 @@ struct api_call {
     struct page_request *page;   /* API_PAGE: what is asked; NULL otherwise */
     struct api_page_head *shown; /* what the response's head says of a page; NULL otherwise */
     struct oip_task *task;       /* API_ERRAND: what is asked, and what for; NULL otherwise */
+    struct taken *taken;         /* of its rows, for drift; NULL: none */
     struct once *once;           /* of a request with an Idempotency-Key: once.h; NULL otherwise */
     enum steered steered;        /* what a header did to the choice of the version */
     char asked_version[PROTOCOL_NAME_MAX + 1];
@@ -125,6 +129,9 @@ enum api_next api_begin(struct api *api, const struct http_request *request, str
 /* After API_HANDLE: handles a request that is there whole (http_request_read, body, received). */
 enum api_next api_handle(struct api *api, struct api_lane *lane, const struct http_request *request,
                          const struct called *called, struct api_call *call, struct http_response *response);
+/* After API_ASK, before api_call_take, in the loop's thread: takes what is to be known of the request later,
+ * whose inputs are gone when it is answered. */
+void api_asks(struct api_call *call);
 /* The filled request, for client_send, which owns it from then on. */
 struct client_request *api_call_take(struct api_call *call);
 /* The broker's answer, or its failure, becomes the response that api_begin began. */
@@ -140,7 +147,7 @@ const struct errand *api_call_errand(const struct api_call *call);
 enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val *answer,
                               struct http_response *response);
 /* Counts the finished call, and writes it to the audit log: once, when the response is complete. */
-void api_count(struct api *api, const struct api_call *call, const struct http_response *response);
+void api_count(struct api *api, struct api_call *call, const struct http_response *response);
 /* Who asked has gone before there was an answer: writes that to the audit log, if the call was begun. */
 void api_gone(struct api *api, const struct api_call *call, struct http_response *response);
 /* Gives up what the call holds; `call` may be used for the next one. Does nothing when there is nothing. */

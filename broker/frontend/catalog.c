@@ -150,6 +150,14 @@ struct catalog *catalog_acquire(struct catalog *catalog)
     return catalog;
 }
 
+void catalog_set_samplers(struct catalog *catalog, struct sampler *(*find)(void *self, const char *model),
+                          void *self)
+{
+    CHECK_OBJECT(catalog, CATALOG_MAGIC);
+    for (size_t i = 0; i < catalog->count; i++)
+        catalog->models[i].sampler = find(self, catalog->models[i].name);
+}
+
 static void free_model(struct catalog_model *model)
 {
     for (size_t i = 0; i < model->version_count; i++) {

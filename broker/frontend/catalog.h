@@ -10,6 +10,7 @@
 struct catalog;
 struct layout;
 struct fields;
+struct sampler;
 
 struct catalog_version {
     char *name;
@@ -31,6 +32,7 @@ struct catalog_model {
     const struct catalog_version *stable; /* the one that requests without a version get; NULL: none */
     struct route
         *route; /* which others they get, and by what; NULL: none, and nothing else is to be looked at */
+    struct sampler *sampler; /* which of its rows are shown (sampling.h): the loop's thread's; NULL: none */
 };
 
 /* A snapshot of these entries with one reference. `default_model`: the configured one; "": the only model
@@ -40,6 +42,9 @@ struct catalog *catalog_new(const struct catalog_entry *entries, size_t count, c
  * tells without a schema, gets the one that `known` (NULL: none) has: a version does not change, and a broker
  * that has just started may never have seen a worker of it. */
 void catalog_remember(struct catalog *catalog, const struct catalog *known);
+/* Before anybody else holds `catalog`: gives each model what `find` finds by its name. */
+void catalog_set_samplers(struct catalog *catalog, struct sampler *(*find)(void *self, const char *model),
+                          void *self);
 /* One reference more; any thread. */
 struct catalog *catalog_acquire(struct catalog *catalog);
 /* One less; the last frees. Any thread. NULL is fine. */

@@ -12,6 +12,7 @@
 #include "options.h"
 #include "predictions.h"
 #include "process.h"
+#include "sampling.h"
 #include "sandbox_program.h"
 #include "token.h"
 #include "tracer.h"
@@ -274,6 +275,9 @@ int main(int argc, char **argv)
         program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
     void *zmq = zmq_ctx_new();
     keep_predictions(&program, config, options.name);
+    struct observer *observer =
+        config->drift_rows_per_s == 0 ? NULL : observer_new(zmq, program.loop, config);
+    struct sampling *sampling = sampling_new(program.loop, config, metrics, observer);
     struct tokens *tokens = open_tokens(&program, config, fetch_fd);
     struct auth *auth = auth_new(&(struct auth_context){.config = config,
                                                         .loop = program.loop,
@@ -288,6 +292,7 @@ int main(int argc, char **argv)
                                                                   .predictions = program.predictions,
                                                                   .audit = program.audit,
                                                                   .tracer = tracer,
+                                                                  .sampling = sampling,
                                                                   .broker_connected = connected,
                                                                   .self = &program,
                                                                   .auth = auth});
@@ -326,6 +331,7 @@ int main(int argc, char **argv)
     tokens_free(tokens);
     audit_log_free(program.audit);
     tracer_free(tracer);
+    sampling_free(sampling);
     observer_free(observer);
     zmq_ctx_term(zmq);
     loop_timer_cancel(program.loop, &program.drain);

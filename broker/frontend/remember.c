@@ -5,6 +5,7 @@
 #include "remember.h"
 
 #include "clock.h"
+#include "score.h"
 
 #include <math.h>
 
@@ -14,39 +15,13 @@ enum { AT_A_TIME = 32 }; /* rows that are handed on together */
 struct kind_of {
     const struct schema *schema;
     const struct roles *roles;
-    bool text;   /* classes have names only */
-    bool binary; /* two classes */
+    bool text; /* classes have names only */
+    enum score_kind score;
 };
 
 static uint64_t name_of(const struct schema *schema, uint64_t index)
 {
     return index < schema->label_count ? prediction_label(text_of(schema->labels[index])) : 0;
-}
-
-static double number_of(const struct tensor *tensor, size_t row)
-{
-    if (value_is_float(tensor))
-        return value_float(tensor, row);
-    uint64_t bits = value_integer(tensor, row);
-    return value_is_signed(tensor) ? (double)(int64_t)bits : (double)bits;
-}
-
-/* The number that a regression predicts; NaN when it is a row of several. */
-static double predicted_number(const struct roles *roles, size_t row)
-{
-    if (roles->score != NULL)
-        return value_float(roles->score, row);
-    if (roles->class != NULL && roles->class->datatype != DATATYPE_BYTES)
-        return number_of(roles->class, row);
-    return NAN;
-}
-
-static double positive_probability(const struct kind_of *kind, size_t row)
-{
-    const struct roles *roles = kind->roles;
-    if (roles->probabilities != NULL)
-        return value_float(roles->probabilities, row * value_columns(roles->probabilities) + 1);
-    return value_float(roles->score, row);
 }
 
 static void add_class(const struct kind_of *kind, size_t row, struct text class,
@@ -60,16 +35,11 @@ static void add_class(const struct kind_of *kind, size_t row, struct text class,
         prediction->value = (double)index;
         prediction->label = name_of(kind->schema, index);
     }
-    if (kind->binary) {
+    if (kind->score == SCORE_POSITIVE) {
         prediction->flags = PREDICTION_BINARY;
-        prediction->probability = positive_probability(kind, row);
+        prediction->probability = score_of(kind->roles, SCORE_POSITIVE, row);
         prediction->positive = name_of(kind->schema, 1);
     }
-}
-
-static bool is_binary(const struct roles *roles)
-{
-    return roles->probabilities != NULL ? value_columns(roles->probabilities) == 2 : roles->score != NULL;
 }
 
 void remember_answer(const struct answer *answer, const struct roles *roles, size_t rows)
@@ -77,7 +47,7 @@ void remember_answer(const struct answer *answer, const struct roles *roles, siz
     const struct kind_of kind = {.schema = answer->schema,
                                  .roles = roles,
                                  .text = roles->class != NULL && roles->class->datatype == DATATYPE_BYTES,
-                                 .binary = is_binary(roles)};
+                                 .score = score_kind_of(roles, answer->schema->regression)};
     const struct prediction same = {.kind = PREDICTION_ANSWERED,
                                     .request = prediction_request(answer->id),
                                     .at_ms = clock_wall() / MILLISECOND,
@@ -95,7 +65,7 @@ void remember_answer(const struct answer *answer, const struct roles *roles, siz
         list[count].row = (uint32_t)row;
         if (answer->schema->regression) {
             list[count].flags = PREDICTION_REGRESSION;
-            list[count].value = predicted_number(roles, row);
+            list[count].value = score_of(roles, kind.score, row);
         } else {
             add_class(&kind, row, class, &list[count]);
         }

@@ -245,7 +245,7 @@ static struct comparison *comparison;
 
 static const char *take(struct text whole)
 {
-    const struct observing_kind kinds[] = {{OBSERVATION_SHADOW, comparison_take, comparison}, {0}};
+    const struct observing_kind kinds[] = {{OBSERVATION_SHADOW, comparison_take, comparison, NULL}, {0}};
     return observing_take(kinds, whole);
 }
 

@@ -24,7 +24,7 @@ static uint8_t frame[4096];
 /* One of another kind than that of shadows. */
 enum { LATER_KIND = 9 };
 static struct later {
-    uint64_t taken; /* atomic */
+    uint64_t taken, ticks; /* atomic */
     uint32_t fields;
     size_t bytes;
 } later;
@@ -38,6 +38,11 @@ static const char *take_later(void *self, const struct observation_any *any)
     return NULL;
 }
 
+static void tick_later(void *self)
+{
+    __atomic_add_fetch(&((struct later *)self)->ticks, 1, __ATOMIC_RELEASE);
+}
+
 static void set_up(void)
 {
     context = zmq_ctx_new();
@@ -48,8 +53,9 @@ static void set_up(void)
     metrics = metrics_new(NULL);
     comparison = comparison_new();
     later = (struct later){0};
-    const struct observing_kind kinds[] = {
-        {OBSERVATION_SHADOW, comparison_take, comparison}, {LATER_KIND, take_later, &later}, {0}};
+    const struct observing_kind kinds[] = {{OBSERVATION_SHADOW, comparison_take, comparison, NULL},
+                                           {LATER_KIND, take_later, &later, tick_later},
+                                           {0}};
     observing = observing_new(socket_in, kinds);
     ck_assert_ptr_nonnull(observing);
     refused = (struct observing_refused){0};
@@ -119,6 +125,12 @@ START_TEST(kinds_are_taken_by_their_rows)
     ck_assert_uint_eq(later.bytes, 3);
     ck_assert_uint_eq(counter(METRIC_SHADOW_FAILED), 1);
     ck_assert_uint_eq(refused.frames, 0);
+}
+END_TEST
+
+START_TEST(a_kind_is_called_when_nothing_comes)
+{
+    WAIT_FOR(__atomic_load_n(&later.ticks, __ATOMIC_ACQUIRE) >= 2);
 }
 END_TEST
 
@@ -199,8 +211,8 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        what_comes_is_counted,   kinds_are_taken_by_their_rows,   what_is_wrong_is_told_once,
-        it_ends_when_it_is_told, it_takes_only_what_others_leave,
+        what_comes_is_counted,      kinds_are_taken_by_their_rows, a_kind_is_called_when_nothing_comes,
+        what_is_wrong_is_told_once, it_ends_when_it_is_told,       it_takes_only_what_others_leave,
     };
     return SUITE_RUN("observing", set_up, tear_down, tests);
 }

@@ -1,5 +1,5 @@
 /* cell: texts become the values that JSON would have had, so that both meet the same rules in element.c.
- * Called by record.c for each field that decimal.h does not read at once. SPDX-License-Identifier: MIT */
+ * Called for each field that decimal.h does not read at once. SPDX-License-Identifier: MIT */
 #include "cell.h"
 
 #include "element.h"

@@ -42,6 +42,4 @@ const char *cell_explain(enum datatype datatype, struct cell cell, bool allow_na
  */
 bool cell_read_truth(struct text text, bool *truth);
 
-/* Without the blanks around it. */
-
 #endif

@@ -1,0 +1,229 @@
+/* profile_ask: see profile_ask.h. A few requests are under way at a time: enough that a worker need not wait
+ * for us, and few enough that clients hardly do. SPDX-License-Identifier: MIT */
+#include "profile_ask.h"
+
+#include "clock.h"
+#include "metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <zmq.h>
+
+enum { ASK_MAGIC = 0x0a5c0001, AT_A_TIME = 4, TRIES_MAX = 200, RETRY_MS = 100 };
+#define CATALOG_TIME (10 * SECOND)
+#define ANSWER_TIME  (60 * SECOND)
+
+/* One request under way, with what is needed to ask again. */
+struct slot {
+    struct profile_ask *ask;
+    void *context;
+    uint8_t *payload;
+    size_t bytes;
+    uint32_t rows;
+    unsigned tries;
+    bool busy;
+    struct loop_timer again;
+};
+
+struct profile_ask {
+    unsigned magic;
+    struct loop *loop;
+    struct metrics *metrics;
+    void *zmq;
+    struct client *client;
+    struct loop_timer deadline;
+    char model[PROTOCOL_NAME_MAX + 1], version[PROTOCOL_NAME_MAX + 1];
+    struct schema *schema;
+    bool seen; /* a catalog came */
+    struct slot slots[AT_A_TIME];
+    bool ended; /* there are no more, or it failed */
+    bool failed;
+    profile_next *next;
+    profile_answered *answered;
+    void *self;
+    char *reason;
+};
+
+/* ---- the version ---- */
+
+static bool is_wanted(const struct profile_ask *ask, const struct catalog_entry *entry)
+{
+    return text_is(entry->model, ask->model) &&
+           (*ask->version == '\0' ? entry->stable : text_is(entry->version, ask->version));
+}
+
+static void catalog_came(void *self, const struct catalog_entry *entries, size_t count)
+{
+    struct profile_ask *ask = self;
+    const char *wrong;
+    ask->seen = true;
+    for (size_t i = 0; i < count && ask->schema == NULL; i++) {
+        if (!is_wanted(ask, &entries[i]) || entries[i].schema.length == 0)
+            continue;
+        text_copy(entries[i].version, ask->version, sizeof ask->version);
+        ask->schema = schema_decode((const uint8_t *)entries[i].schema.at, entries[i].schema.length, &wrong);
+    }
+    if (ask->schema != NULL)
+        loop_stop(ask->loop);
+}
+
+static void give_up(void *self)
+{
+    loop_stop(((struct profile_ask *)self)->loop);
+}
+
+struct profile_ask *profile_ask_new(const struct config *config)
+{
+    struct profile_ask *ask = object_alloc(sizeof *ask);
+    ask->magic = ASK_MAGIC;
+    ask->loop = loop_new();
+    ask->metrics = metrics_new(NULL);
+    ask->zmq = zmq_ctx_new();
+    ENSURE(ask->loop != NULL && ask->metrics != NULL && ask->zmq != NULL);
+    ask->client =
+        client_new(ask->zmq, ask->loop, config->broker_askers, AT_A_TIME, ask->metrics, catalog_came, ask);
+    for (size_t i = 0; i < AT_A_TIME; i++)
+        ask->slots[i].ask = ask;
+    return ask;
+}
+
+void profile_ask_free(struct profile_ask *ask)
+{
+    if (ask == NULL)
+        return;
+    CHECK_OBJECT(ask, ASK_MAGIC);
+    for (size_t i = 0; i < AT_A_TIME; i++) {
+        loop_timer_cancel(ask->loop, &ask->slots[i].again);
+        free(ask->slots[i].payload);
+        if (ask->slots[i].busy)
+            free(ask->slots[i].context);
+    }
+    loop_timer_cancel(ask->loop, &ask->deadline);
+    client_free(ask->client);
+    zmq_ctx_term(ask->zmq);
+    metrics_free(ask->metrics);
+    loop_free(ask->loop);
+    schema_free(ask->schema);
+    ask->magic = 0;
+    free(ask);
+}
+
+const struct schema *profile_ask_version(struct profile_ask *ask, const char *model, const char *version,
+                                         const char **name, char reason[PROFILE_ASK_REASON_MAX])
+{
+    CHECK_OBJECT(ask, ASK_MAGIC);
+    text_copy(text_of(model), ask->model, sizeof ask->model);
+    text_copy(text_of(version), ask->version, sizeof ask->version);
+    loop_timer_set(ask->loop, &ask->deadline, clock_now() + CATALOG_TIME, give_up, ask);
+    loop_run(ask->loop);
+    loop_timer_cancel(ask->loop, &ask->deadline);
+    *name = ask->version;
+    if (ask->schema != NULL)
+        return ask->schema;
+    snprintf(reason, PROFILE_ASK_REASON_MAX,
+             ask->seen ? "no version %s%sof model %s is ready"
+                       : "the broker does not say which models there are",
+             version == NULL ? "" : version, version == NULL ? "" : " ", model);
+    return NULL;
+}
+
+/* ---- asking ---- */
+
+static void fill(struct slot *slot);
+
+static void fail(struct profile_ask *ask)
+{
+    ask->ended = ask->failed = true;
+    loop_stop(ask->loop);
+}
+
+static bool all_answered(const struct profile_ask *ask)
+{
+    for (size_t i = 0; i < AT_A_TIME; i++)
+        if (ask->slots[i].busy)
+            return false;
+    return true;
+}
+
+static bool may_ask_again(const struct slot *slot, const struct client_answer *answer)
+{
+    return slot->tries < TRIES_MAX &&
+           (answer->failure == FAILURE_OVERLOADED || answer->failure == FAILURE_RATE_LIMITED ||
+            answer->failure == FAILURE_NOT_READY);
+}
+
+static void send(void *self);
+
+static void answered(void *self, const struct client_answer *answer)
+{
+    struct slot *slot = self;
+    struct profile_ask *ask = slot->ask;
+    if (ask->failed)
+        return;
+    if (may_ask_again(slot, answer)) {
+        int64_t wait_ms = answer->retry_after_ms > 0 && answer->retry_after_ms < 10000
+                              ? (int64_t)answer->retry_after_ms
+                              : RETRY_MS;
+        slot->tries++;
+        loop_timer_set(ask->loop, &slot->again, clock_now() + wait_ms * MILLISECOND, send, slot);
+        return;
+    }
+    slot->busy = false;
+    if (!ask->answered(ask->self, slot->context, answer, ask->reason)) {
+        fail(ask);
+        return;
+    }
+    fill(slot);
+    if (ask->ended && all_answered(ask))
+        loop_stop(ask->loop);
+}
+
+static void send(void *self)
+{
+    struct slot *slot = self;
+    struct profile_ask *ask = slot->ask;
+    struct client_request *request = client_request_new(slot->bytes);
+    memcpy(client_request_payload(request), slot->payload, slot->bytes);
+    client_send(ask->client, request,
+                &(struct client_ask){.model = text_of(ask->model),
+                                     .version = text_of(ask->version),
+                                     .rows = slot->rows,
+                                     .deadline = clock_now() + ANSWER_TIME},
+                answered, slot);
+}
+
+static void fill(struct slot *slot)
+{
+    struct profile_ask *ask = slot->ask;
+    const uint8_t *payload;
+    if (ask->ended)
+        return;
+    int next = ask->next(ask->self, &slot->context, &payload, &slot->bytes, &slot->rows, ask->reason);
+    if (next < 0)
+        fail(ask);
+    ask->ended = ask->ended || next == 0;
+    if (next <= 0)
+        return;
+    free(slot->payload);
+    slot->payload = object_alloc(slot->bytes);
+    memcpy(slot->payload, payload, slot->bytes);
+    slot->tries = 0;
+    slot->busy = true;
+    send(slot);
+}
+
+bool profile_ask_all(struct profile_ask *ask, profile_next *next, profile_answered *taken, void *self,
+                     char reason[PROFILE_ASK_REASON_MAX])
+{
+    CHECK_OBJECT(ask, ASK_MAGIC);
+    ask->next = next;
+    ask->answered = taken;
+    ask->self = self;
+    ask->reason = reason;
+    ask->ended = ask->failed = false;
+    for (size_t i = 0; i < AT_A_TIME; i++)
+        fill(&ask->slots[i]);
+    if (!ask->failed && !all_answered(ask))
+        loop_run(ask->loop);
+    return !ask->failed;
+}
