@@ -25,6 +25,7 @@ struct config {
 #define CONFIG_JOIN_collector(name)   collector_##name
 #define CONFIG_JOIN_supervisor(name)  supervisor_##name
 #define CONFIG_JOIN_feedback(name)    feedback_##name
+#define CONFIG_JOIN_slo(name)         slo_##name
 #define CONFIG_JOIN_token(name)       token_##name
 #define CONFIG_JOIN_audit(name)       audit_##name
 #define CONFIG_JOIN_oip(name)         oip_##name

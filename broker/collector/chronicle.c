@@ -1,0 +1,126 @@
+/* chronicle: see chronicle.h.
+ *
+ * Whether the totals of now go on from those in the file, or have begun anew, is told by a number in the
+ * runtime directory that lives as long as the counters do: RUNTIME/history.run. SPDX-License-Identifier: MIT
+ */
+#include "chronicle.h"
+
+#include "clock.h"
+#include "log.h"
+#include "process.h"
+#include "sampler.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { CHRONICLE_MAGIC = 0x63680001, COMPLAINT_SECONDS = 60 };
+
+/* After a second has begun, so that the sample is surely in it. */
+#define INTO_SECOND (20 * MILLISECOND)
+
+struct chronicle {
+    unsigned magic;
+    int64_t hearing; /* how long it takes to hear of all processes */
+    const struct registry *registry;
+    struct history *history;
+    struct loop *loop; /* NULL: not started */
+    struct loop_timer timer;
+    char *run_path;
+    long long complained;
+};
+
+static char *path_of(const char *directory, const char *file)
+{
+    char *path;
+    ENSURE(asprintf(&path, "%s/%s", directory, file) != -1);
+    return path;
+}
+
+/* The number of this run: what stands there, or a new one. */
+static uint64_t find_run(const char *path)
+{
+    uint64_t run = 0;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd != -1 && read(fd, &run, sizeof run) == (ssize_t)sizeof run && run != 0) {
+        close(fd);
+        return run;
+    }
+    if (getrandom(&run, sizeof run, 0) != (ssize_t)sizeof run || run == 0)
+        run = (uint64_t)clock_wall();
+    if (fd == -1 || pwrite(fd, &run, sizeof run, 0) != (ssize_t)sizeof run)
+        log_warning("%s: %s; the history has a gap when the collector is started again", path,
+                    strerror(errno));
+    if (fd != -1)
+        close(fd);
+    return run;
+}
+
+static int open_file(const struct config *config)
+{
+    char *path = path_of(config->state_directory, "history");
+    int fd = -1;
+    if (process_make_directory(config->state_directory, 0750) == 0)
+        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd == -1) {
+        log_error("%s: %s; the dashboard's history ends with this process", path, strerror(errno));
+        fd = memfd_create("history", MFD_CLOEXEC);
+        ENSURE(fd != -1);
+    }
+    free(path);
+    return fd;
+}
+
+struct chronicle *chronicle_new(const struct config *config, const struct registry *registry)
+{
+    struct chronicle *chronicle = object_alloc(sizeof *chronicle);
+    chronicle->magic = CHRONICLE_MAGIC;
+    chronicle->registry = registry;
+    chronicle->hearing = 2 * config->collector_interval_ms * MILLISECOND + INTO_SECOND;
+    chronicle->run_path = path_of(config->runtime_directory, "history.run");
+    chronicle->history = history_new(open_file(config), find_run(chronicle->run_path));
+    return chronicle;
+}
+
+void chronicle_free(struct chronicle *chronicle, bool over)
+{
+    if (chronicle == NULL)
+        return;
+    CHECK_OBJECT(chronicle, CHRONICLE_MAGIC);
+    if (chronicle->loop != NULL)
+        loop_timer_cancel(chronicle->loop, &chronicle->timer);
+    if (over)
+        unlink(chronicle->run_path);
+    history_free(chronicle->history);
+    free(chronicle->run_path);
+    chronicle->magic = 0;
+    free(chronicle);
+}
+
+static void tick(void *self)
+{
+    struct chronicle *chronicle = self;
+    int64_t now = clock_wall();
+    if (!sampler_take(chronicle->history, chronicle->registry, now / MILLISECOND) &&
+        log_allowed(&chronicle->complained, COMPLAINT_SECONDS))
+        log_warning("the dashboard's history was not written: %s", strerror(errno));
+    int64_t wait = SECOND - now % SECOND + INTO_SECOND;
+    loop_timer_set(chronicle->loop, &chronicle->timer, clock_now() + wait, tick, chronicle);
+}
+
+void chronicle_start(struct chronicle *chronicle, struct loop *loop)
+{
+    CHECK_OBJECT(chronicle, CHRONICLE_MAGIC);
+    chronicle->loop = loop;
+    loop_timer_set(loop, &chronicle->timer, clock_now() + chronicle->hearing, tick, chronicle);
+}
+
+struct history *chronicle_history(struct chronicle *chronicle)
+{
+    CHECK_OBJECT(chronicle, CHRONICLE_MAGIC);
+    return chronicle->history;
+}
