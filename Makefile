@@ -33,8 +33,8 @@ FOLDER_worker     := worker
 FOLDER_collector  := broker/collector
 FOLDER_supervisor := broker/supervisor
 FOLDER_ctl        := broker/ctl
-PACKAGES_common     := libzmq msgpack libconfig yyjson libcrypto libseccomp cjose
-PACKAGES_frontend   := fcgi libcurl zlib
+PACKAGES_common     := libzmq msgpack libconfig yyjson libcrypto libseccomp cjose zlib
+PACKAGES_frontend   := fcgi libcurl
 PACKAGES_broker     := xxhash hiredis
 PACKAGES_worker     := onnxruntime
 PACKAGES_collector  := microhttpd
@@ -132,7 +132,7 @@ $(PYTHON_SANDBOX): $(wildcard worker/python/outrigger_*.c) $(filter-out common/s
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 ARCHIVES     := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
-all-packages := fcgi libcurl zlib onnxruntime microhttpd xxhash hiredis ncursesw check $(PACKAGES_common)
+all-packages := fcgi libcurl onnxruntime microhttpd xxhash hiredis ncursesw check $(PACKAGES_common)
 
 $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@mkdir -p $(@D)

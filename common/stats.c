@@ -1,8 +1,8 @@
 /* stats: the two things that a process has to do with the collector: tell what it counts (common/STATS.md),
- * and, for a frontend, fetch the text for its /metrics.
+ * and, for a frontend, fetch what it shows for its /metrics and /outrigger/.
  *
  * Neither may ever hold a process up. PUB does not wait; what a collector that is stopped or gone does not
- * take is dropped, and since counters are cumulative the next snapshot makes good for it. The text is asked
+ * take is dropped, and since counters are cumulative the next snapshot makes good for it. A page is asked
  * for without waiting, and whoever wants it gets NULL after a while. SPDX-License-Identifier: MIT */
 #include "stats.h"
 
@@ -182,77 +182,124 @@ void stats_publisher_before(struct stats_publisher *publisher, loop_call *call, 
     publisher->before_self = self;
 }
 
-/* ---- fetching the text ---- */
+/* ---- fetching pages ---- */
 
-/* Somebody who waits for the text. */
+/* Somebody who waits for a page. */
 struct ask {
     struct ask *prev;
     struct ask *next;
     struct stats_exposition *exposition;
+    struct page_request *request; /* ours */
     struct loop_timer timeout;
-    stats_text *done;
+    stats_answered *done;
     void *self;
 };
 
-/* One ask is on its way at a time, and its answer is good for all who wait: the collector makes one text for
- * all, too. */
+/* One question is on its way at a time, and its answer is good for all who wait for the same page: the
+ * collector makes one for all, too. */
 struct stats_exposition {
     unsigned magic;
     struct loop *loop;
     void *socket; /* NULL: could not be made; then every ask ends with NULL */
     struct ask *asks;
     size_t ask_count;
-    bool on_its_way;
+    struct page_request *asked; /* what is on its way, ours; NULL: nothing */
+    uint64_t number;            /* of that question: an answer to an older one is passed over */
     struct loop_timer again;
 };
 
-static void finish(struct ask *ask, const char *text, size_t length)
+static void finish(struct ask *ask, const struct page_answer *answer)
 {
     struct stats_exposition *exposition = ask->exposition;
-    stats_text *done = ask->done;
+    stats_answered *done = ask->done;
     void *self = ask->self;
     loop_timer_cancel(exposition->loop, &ask->timeout);
     DL_DELETE(exposition->asks, ask);
     exposition->ask_count--;
+    free(ask->request);
     free(ask);
-    done(self, text, length);
+    done(self, answer);
 }
 
 static void give_up(void *self)
 {
-    finish(self, NULL, 0);
+    finish(self, NULL);
 }
 
+/* Whoever waits longest; tried again until it is answered or nobody waits. */
 static void send_ask(void *self)
 {
     struct stats_exposition *exposition = self;
-    exposition->on_its_way = false;
+    uint8_t bytes[PAGE_REQUEST_BYTES_MAX];
+    loop_timer_cancel(exposition->loop, &exposition->again);
+    free(exposition->asked);
+    exposition->asked = NULL;
     if (exposition->asks == NULL)
         return;
-    exposition->on_its_way = zmq_send(exposition->socket, "", 0, ZMQ_DONTWAIT) != -1;
+    size_t length = page_request_encode(exposition->asks->request, ++exposition->number, bytes, sizeof bytes);
+    ENSURE(length > 0);
+    if (zmq_send(exposition->socket, bytes, length, ZMQ_DONTWAIT) != -1)
+        exposition->asked = page_request_copy(exposition->asks->request);
     loop_zmq_touch(exposition->loop, exposition->socket);
     loop_timer_set(exposition->loop, &exposition->again,
-                   clock_now() + (exposition->on_its_way ? ASK_AGAIN_LOST : ASK_AGAIN_AWAY), send_ask,
+                   clock_now() + (exposition->asked != NULL ? ASK_AGAIN_LOST : ASK_AGAIN_AWAY), send_ask,
                    exposition);
 }
 
-/* Ends the asks that wait now; one that `done` makes anew waits for the next text. */
-static void answer(struct stats_exposition *exposition, const char *text, size_t length)
+static struct ask *first_for(const struct stats_exposition *exposition, const struct page_request *request,
+                             size_t *left)
 {
-    exposition->on_its_way = false;
-    loop_timer_cancel(exposition->loop, &exposition->again);
-    for (size_t left = exposition->ask_count; left > 0 && exposition->asks != NULL; left--)
-        finish(exposition->asks, text, length);
+    for (struct ask *ask = exposition->asks; ask != NULL && *left > 0; ask = ask->next, --*left)
+        if (page_request_equal(ask->request, request))
+            return ask;
+    return NULL;
+}
+
+/* Ends the asks for that page that wait now; one that `done` makes anew waits for the next answer. */
+static void answer(struct stats_exposition *exposition, const struct page_answer *page)
+{
+    struct page_request *request = exposition->asked;
+    exposition->asked = NULL;
+    for (size_t now = exposition->ask_count; now > 0; now--) {
+        size_t left = now;
+        struct ask *ask = first_for(exposition, request, &left);
+        if (ask == NULL)
+            break;
+        finish(ask, page);
+    }
+    free(request);
+    if (exposition->asked == NULL) /* else one that was made anew is on its way */
+        send_ask(exposition);
+}
+
+/* An envelope and a body, to what was asked last; anything else is passed over. */
+static void take(struct stats_exposition *exposition, zmq_msg_t *envelope, zmq_msg_t *body)
+{
+    struct page_answer page;
+    uint64_t number;
+    if (exposition->asked == NULL ||
+        !page_answer_decode(zmq_msg_data(envelope), zmq_msg_size(envelope), &page, &number) ||
+        number != exposition->number)
+        return;
+    page.body = (struct text){zmq_msg_data(body), zmq_msg_size(body)};
+    answer(exposition, &page);
 }
 
 static void receive(void *self)
 {
     struct stats_exposition *exposition = self;
-    zmq_msg_t message;
-    zmq_msg_init(&message);
-    while (zmq_msg_recv(&message, exposition->socket, ZMQ_DONTWAIT) != -1)
-        answer(exposition, zmq_msg_data(&message), zmq_msg_size(&message));
-    zmq_msg_close(&message);
+    zmq_msg_t envelope, body;
+    zmq_msg_init(&envelope);
+    zmq_msg_init(&body);
+    while (zmq_msg_recv(&envelope, exposition->socket, ZMQ_DONTWAIT) != -1) {
+        if (!zmq_msg_more(&envelope))
+            continue;
+        while (zmq_msg_recv(&body, exposition->socket, ZMQ_DONTWAIT) != -1 && zmq_msg_more(&body))
+            ;
+        take(exposition, &envelope, &body);
+    }
+    zmq_msg_close(&envelope);
+    zmq_msg_close(&body);
 }
 
 struct stats_exposition *stats_exposition_new(void *zmq_context, struct loop *loop,
@@ -276,29 +323,32 @@ void stats_exposition_free(struct stats_exposition *exposition)
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
     loop_timer_cancel(exposition->loop, &exposition->again);
     while (exposition->asks != NULL)
-        finish(exposition->asks, NULL, 0);
+        finish(exposition->asks, NULL);
     if (exposition->socket != NULL) {
         loop_zmq_remove(exposition->loop, exposition->socket);
         zmq_close(exposition->socket);
     }
+    free(exposition->asked);
     exposition->magic = 0;
     free(exposition);
 }
 
-void stats_exposition_ask(struct stats_exposition *exposition, int timeout_ms, stats_text *done, void *self)
+void stats_exposition_ask(struct stats_exposition *exposition, const struct page_request *request,
+                          int timeout_ms, stats_answered *done, void *self)
 {
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
     if (exposition->socket == NULL || exposition->ask_count == ASKS_MAX) {
-        done(self, NULL, 0);
+        done(self, NULL);
         return;
     }
     struct ask *ask = object_alloc(sizeof *ask);
     ask->exposition = exposition;
+    ask->request = page_request_copy(request);
     ask->done = done;
     ask->self = self;
     loop_timer_set(exposition->loop, &ask->timeout, clock_now() + timeout_ms * MILLISECOND, give_up, ask);
     DL_APPEND(exposition->asks, ask);
     exposition->ask_count++;
-    if (!exposition->on_its_way)
+    if (exposition->asked == NULL)
         send_ask(exposition);
 }

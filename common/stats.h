@@ -1,4 +1,4 @@
-/* stats: publishing a page of counters, and fetching the collector's exposition. SPDX-License-Identifier: MIT
+/* stats: publishing a page of counters, and fetching what the collector shows. SPDX-License-Identifier: MIT
  */
 #ifndef OUTRIGGER_STATS_H
 #define OUTRIGGER_STATS_H
@@ -6,6 +6,7 @@
 #include "config.h"
 #include "loop.h"
 #include "metrics.h"
+#include "page_message.h"
 
 /* Publishes the page every config->collector_interval_ms as PUB to the collector (ipc://RUNTIME/stats.ipc,
  * which the collector binds; a collector that is away costs nothing), topic "KIND.NAME.PID". zmq_context is
@@ -21,14 +22,16 @@ void stats_publisher_before(struct stats_publisher *publisher, loop_call *call, 
 /* Makes the page of a process at RUNTIME/stats/KIND.NAME.PID. Never NULL: falls back to private memory. */
 struct metrics *stats_page(const struct config *config, const char *kind, const char *name);
 
-/* Asks the collector for its Prometheus text (DEALER to ipc://RUNTIME/exposition.ipc). `done` is called
- * exactly once per ask, with the text, or with NULL when there is no answer within timeout_ms or 64 asks wait
- * already. */
+/* Asks the collector for pages (STATS.md section 9; DEALER to ipc://RUNTIME/exposition.ipc). `done` is called
+ * exactly once per ask, with the answer, whose texts are good during the call, or with NULL when there is
+ * none within timeout_ms or 64 asks wait already. */
 struct stats_exposition;
-typedef void stats_text(void *self, const char *text, size_t length);
+typedef void stats_answered(void *self, const struct page_answer *answer);
 struct stats_exposition *stats_exposition_new(void *zmq_context, struct loop *loop,
                                               const struct config *config);
 void stats_exposition_free(struct stats_exposition *exposition);
-void stats_exposition_ask(struct stats_exposition *exposition, int timeout_ms, stats_text *done, void *self);
+/* `request` is copied; its texts are within their bounds (page_request_fit). */
+void stats_exposition_ask(struct stats_exposition *exposition, const struct page_request *request,
+                          int timeout_ms, stats_answered *done, void *self);
 
 #endif

@@ -19,9 +19,9 @@ enum {
     MESSAGES_A_TURN = 256,         /* then the loop goes round: a flood must not starve HTTP and timers */
     SNAPSHOTS_WAITING_MAX = 16,    /* of one process; a newer one replaces an older one anyway */
     SUBSCRIBER_WAITING_MAX = 1000, /* messages for a slow subscriber */
-    ASKER_WAITING_MAX = 4,         /* texts, up to some MB each, for a slow asker */
+    ASKER_WAITING_MAX = 4,         /* pages, up to some MB each, for a slow asker */
     OBSERVATIONS_WAITING_MAX = 4,  /* frames, up to some MB each, of a broker */
-    ASK_BYTES_MAX = 1024,          /* an ask has no content */
+    SUBSCRIPTION_BYTES_MAX = 1024,
     BODY_BYTES_CUT = 2 * SNAPSHOT_BYTES_MAX /* frames up to here are refused and counted, longer ones cost the
                                                peer its connection before they fill memory */
 };
@@ -37,8 +37,8 @@ struct endpoint {
 enum { SUBSCRIBERS, ASKERS, SNAPSHOTS, OBSERVATIONS, ENDPOINT_COUNT };
 
 static const struct endpoint endpoints[ENDPOINT_COUNT] = {
-    [SUBSCRIBERS] = {"stats-out.ipc", ZMQ_PUB, SUBSCRIBER_WAITING_MAX, 1, ASK_BYTES_MAX},
-    [ASKERS] = {"exposition.ipc", ZMQ_ROUTER, ASKER_WAITING_MAX, ASKER_WAITING_MAX, ASK_BYTES_MAX},
+    [SUBSCRIBERS] = {"stats-out.ipc", ZMQ_PUB, SUBSCRIBER_WAITING_MAX, 1, SUBSCRIPTION_BYTES_MAX},
+    [ASKERS] = {"exposition.ipc", ZMQ_ROUTER, ASKER_WAITING_MAX, ASKER_WAITING_MAX, PAGE_REQUEST_BYTES_MAX},
     [SNAPSHOTS] = {"stats.ipc", ZMQ_SUB, 1, SNAPSHOTS_WAITING_MAX, BODY_BYTES_CUT},
     [OBSERVATIONS] = {"observations.ipc", ZMQ_PULL, 1, OBSERVATIONS_WAITING_MAX, BODY_BYTES_CUT}};
 
@@ -157,16 +157,33 @@ void exchange_publish(struct exchange *exchange, struct text topic, struct text 
         zmq_send(exchange->sockets[SUBSCRIBERS], body.at, body.length, ZMQ_DONTWAIT);
 }
 
-/* ---- the text ---- */
+/* ---- pages ---- */
 
-static void answer(struct exchange *exchange, zmq_msg_t *peer)
+/* Fails for a peer that went away or is ASKER_WAITING_MAX answers behind: it asks again or does not care. */
+static void send_page(struct exchange *exchange, zmq_msg_t *peer, uint64_t number, const struct page *page)
 {
-    size_t length;
-    const char *text = exchange->owner.text(exchange->owner.self, &length);
-    /* Fails for a peer that went away or is ASKER_WAITING_MAX answers behind: it asks again or does not care.
-     */
-    if (zmq_msg_send(peer, exchange->sockets[ASKERS], ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
-        zmq_send(exchange->sockets[ASKERS], text, length, ZMQ_DONTWAIT);
+    void *socket = exchange->sockets[ASKERS];
+    uint8_t envelope[PAGE_ANSWER_BYTES_MAX];
+    struct text body = page->answer.body;
+    size_t length = page_answer_encode(&page->answer, number, envelope, sizeof envelope);
+    ENSURE(length > 0);
+    if (zmq_msg_send(peer, socket, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1 &&
+        zmq_send(socket, envelope, length, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
+        zmq_send(socket, body.at, body.length, ZMQ_DONTWAIT);
+}
+
+static void answer(struct exchange *exchange, zmq_msg_t *peer, zmq_msg_t *ask)
+{
+    struct page_request request;
+    struct page page;
+    uint64_t number;
+    if (!page_request_decode(zmq_msg_data(ask), zmq_msg_size(ask), &request, &number)) {
+        exchange->owner.refused(exchange->owner.self, EXCHANGE_CONTRACT);
+        return;
+    }
+    exchange->owner.page(exchange->owner.self, &request, &page);
+    send_page(exchange, peer, number, &page);
+    page_drop(&page);
 }
 
 /* Receives and answers one ask; false when none waits. */
@@ -178,7 +195,7 @@ static bool receive_ask(struct exchange *exchange)
     zmq_msg_init(&ask);
     bool received = zmq_msg_recv(&peer, exchange->sockets[ASKERS], ZMQ_DONTWAIT) != -1;
     if (received && receive_two(exchange->sockets[ASKERS], &peer, &ask) == EXCHANGE_NONE)
-        answer(exchange, &peer);
+        answer(exchange, &peer, &ask);
     else if (received)
         exchange->owner.refused(exchange->owner.self, EXCHANGE_FRAMES);
     zmq_msg_close(&peer);

@@ -1,17 +1,16 @@
-/* exchange: the collector's ZeroMQ sockets: snapshots in, the same snapshots out, the text for who asks
- * (STATS.md section 1), and observations in (section 8). SPDX-License-Identifier: MIT */
+/* exchange: the collector's ZeroMQ sockets: snapshots in, the same snapshots out (STATS.md section 1), pages
+ * for who asks (section 9), and observations in (section 8). SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_EXCHANGE_H
 #define OUTRIGGER_EXCHANGE_H
 
-#include "loop.h"
-#include "object.h"
+#include "pages.h"
 
 struct exchange;
 
 /* Why a message is refused, with the label of its counter. */
 #define EXCHANGE_REFUSALS(X)                                                                                 \
     X(NONE, "none")                                                                                          \
-    X(FRAMES, "frames")     /* not two of them */                                                            \
+    X(FRAMES, "frames")     /* not as many as it should have */                                              \
     X(SIZE, "size")         /* the body is longer than STATS.md allows */                                    \
     X(CONTRACT, "contract") /* the body breaks STATS.md */                                                   \
     X(TOPIC, "topic")       /* the topic is not the one that the body asks for */                            \
@@ -34,8 +33,8 @@ struct exchange_owner {
     enum exchange_refusal (*take)(void *self, struct text topic, struct text body);
     /* The exchange refused a message by itself. */
     void (*refused)(void *self, enum exchange_refusal refusal);
-    /* The Prometheus text, good until the next call. */
-    const char *(*text)(void *self, size_t *length);
+    /* Makes a page; the exchange drops it. */
+    void (*page)(void *self, const struct page_request *request, struct page *page);
 };
 
 /* Binds the four sockets in `runtime_directory`; the caller holds the collector's lock, since binding takes

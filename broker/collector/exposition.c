@@ -19,9 +19,7 @@ struct exposition {
     unsigned magic;
     const struct registry *registry;
     struct prometheus_process process;
-    char *text; /* NULL: none yet */
-    size_t length;
-    uint64_t generation;
+    struct blob *text; /* NULL: none yet */
     int64_t written;
 };
 
@@ -39,23 +37,22 @@ void exposition_free(struct exposition *exposition)
     if (exposition == NULL)
         return;
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
-    free(exposition->text);
+    blob_drop(exposition->text);
     exposition->magic = 0;
     free(exposition);
 }
 
-const char *exposition_text(struct exposition *exposition, int64_t now, size_t *length, uint64_t *generation)
+struct blob *exposition_text(struct exposition *exposition, int64_t now)
 {
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
     if (exposition->text == NULL || now - exposition->written > AGE_MAX) {
         struct prometheus_process *process = &exposition->process;
+        size_t length;
         process_usage(getpid(), &process->resident_bytes, &process->cpu_us);
-        free(exposition->text);
-        exposition->text = prometheus_text(exposition->registry, process, &exposition->length);
+        blob_drop(exposition->text);
+        char *text = prometheus_text(exposition->registry, process, &length);
+        exposition->text = blob_new(text, length);
         exposition->written = now;
-        exposition->generation++;
     }
-    *length = exposition->length;
-    *generation = exposition->generation;
     return exposition->text;
 }

@@ -2,6 +2,7 @@
 #ifndef OUTRIGGER_EXPOSITION_H
 #define OUTRIGGER_EXPOSITION_H
 
+#include "blob.h"
 #include "registry.h"
 
 struct exposition;
@@ -10,8 +11,8 @@ struct exposition;
 struct exposition *exposition_new(const struct registry *registry);
 void exposition_free(struct exposition *exposition);
 
-/* The text as of `now` (monotonic nanoseconds) or at most 100 ms before; good until the next call.
- * *generation differs from that of any other text, and is never 0. */
-const char *exposition_text(struct exposition *exposition, int64_t now, size_t *length, uint64_t *generation);
+/* The text as of `now` (monotonic nanoseconds) or at most 100 ms before; good until the next call, or as long
+ * as the caller holds it. */
+struct blob *exposition_text(struct exposition *exposition, int64_t now);
 
 #endif

@@ -2,8 +2,8 @@
  *
  *     broker -- observations.ipc --> comparing (a thread) --> comparison --> its own counters
  *     frontends -- STATE/predictions --> truth --> accuracy
- *     processes -- stats.ipc --> exchange --> registry --> exposition --> scrape (HTTP), exposition.ipc
- * (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
+ *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
+ * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
  *                                   +-- stats-out.ipc --> subscribers
  *
  * One loop, and a thread that compares. Nobody waits for this process: it may be stopped, killed and started
@@ -19,6 +19,7 @@
 #include "footprint.h"
 #include "log.h"
 #include "options.h"
+#include "pages.h"
 #include "process.h"
 #include "reaper.h"
 #include "registry.h"
@@ -48,6 +49,7 @@ struct collector {
     struct registry *registry;
     struct reaper *reaper;
     struct exposition *exposition;
+    struct page_sources sources;
     struct exchange *exchange;
     struct scrape *scrape;       /* NULL: no address is configured, or it is taken */
     struct metrics *metrics;     /* our own */
@@ -117,11 +119,10 @@ static enum exchange_refusal take(void *self, struct text topic, struct text bod
     return refusal;
 }
 
-static const char *text(void *self, size_t *length)
+static void show_page(void *self, const struct page_request *request, struct page *page)
 {
     struct collector *collector = self;
-    uint64_t generation;
-    return exposition_text(collector->exposition, loop_now(collector->loop), length, &generation);
+    pages_answer(&collector->sources, request, page);
 }
 
 /* What has been compared since the last look. */
@@ -208,7 +209,7 @@ static void listen_for_scrapers(struct collector *collector)
     if (address[0] == '\0' || collector->scrape != NULL ||
         collector->tick_count % LISTEN_AGAIN_INTERVALS != 0)
         return;
-    collector->scrape = scrape_new(collector->loop, address, collector->exposition);
+    collector->scrape = scrape_new(address, &collector->sources);
     if (collector->scrape == NULL && collector->tick_count == 0)
         log_error("collector.listen = %s: %s; tried again until it is free", address, strerror(errno));
 }
@@ -260,6 +261,8 @@ static bool prepare(struct collector *collector)
         collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
         metrics_set_interval(collector->metrics, (uint32_t)collector->config->collector_interval_ms);
         collector->loop = loop_new();
+        collector->sources =
+            (struct page_sources){collector->loop, collector->registry, collector->exposition};
     }
     free(directory);
     return made && collector->loop != NULL && loop_signal(collector->loop, SIGTERM, stop, collector) == 0 &&
@@ -307,7 +310,7 @@ static void open_to_workers(const struct config *config)
 
 static int serve(struct collector *collector, void *zmq_context, int ready_fd)
 {
-    const struct exchange_owner owner = {collector, take, count_refused, text};
+    const struct exchange_owner owner = {collector, take, count_refused, show_page};
     collector->exchange =
         exchange_new(zmq_context, collector->loop, collector->config->runtime_directory, &owner);
     if (collector->exchange == NULL)

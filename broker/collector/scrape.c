@@ -1,9 +1,8 @@
 /* scrape: libmicrohttpd inside the loop.
  *
  * libmicrohttpd brings its own epoll descriptor, which the loop watches like any other; so there is no thread
- * and no lock, and a scraper that reads slowly holds a connection and nothing else. The text is shared: each
- * connection holds a reference to the response that was made of one text, not a copy of its own. The
- * listening socket is ours, so that a complaint can say what is wrong. SPDX-License-Identifier: MIT */
+ * and no lock, and a scraper that reads slowly holds a connection and a page that others share. The listening
+ * socket is ours, so that a complaint can say what is wrong. SPDX-License-Identifier: MIT */
 #include "scrape.h"
 
 #include "clock.h"
@@ -28,85 +27,137 @@ enum {
 struct scrape {
     unsigned magic;
     struct loop *loop;
-    struct exposition *exposition;
+    const struct page_sources *sources;
     struct MHD_Daemon *daemon;
     int epoll_fd; /* the daemon's */
     struct loop_timer timer;
-    struct MHD_Response *text; /* of the generation; NULL: none yet */
-    uint64_t generation;
+};
+
+/* One request under way. */
+struct visit {
+    bool begun; /* its head has been there */
+    char query[];
 };
 
 /* ---- answering ---- */
 
-static enum MHD_Result answer_short(struct MHD_Connection *connection, unsigned status, const char *body,
-                                    const char *allow)
+static void add_header(struct MHD_Response *response, const char *name, struct text value)
 {
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(strlen(body), (void *)(uintptr_t)body, MHD_RESPMEM_PERSISTENT);
+    char line[PAGE_HEADER_MAX + 1];
+    if (value.length > 0)
+        MHD_add_response_header(response, name, text_copy(value, line, sizeof line));
+}
+
+static void drop_blob(void *blob)
+{
+    blob_drop(blob);
+}
+
+/* Connections that send the same page hold its one blob, not copies. */
+static struct MHD_Response *response_of(const struct page *page)
+{
+    struct text body = page->answer.body;
+    struct MHD_Response *response;
+    if (page->blob == NULL)
+        return MHD_create_response_from_buffer(body.length, (void *)(uintptr_t)body.at,
+                                               MHD_RESPMEM_MUST_COPY);
+    response = MHD_create_response_from_buffer_with_free_callback_cls(body.length, (void *)(uintptr_t)body.at,
+                                                                      drop_blob, blob_hold(page->blob));
+    if (response == NULL)
+        blob_drop(page->blob);
+    return response;
+}
+
+static enum MHD_Result respond(struct MHD_Connection *connection, const struct page *page)
+{
+    const struct page_answer *answer = &page->answer;
+    struct MHD_Response *response = response_of(page);
     if (response == NULL)
         return MHD_NO;
-    MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/plain; charset=utf-8");
-    if (allow != NULL)
-        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
-    enum MHD_Result result = MHD_queue_response(connection, status, response);
+    add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, answer->content_type);
+    add_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, answer->content_encoding);
+    add_header(response, MHD_HTTP_HEADER_ETAG, answer->etag);
+    add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, answer->cache_control);
+    add_header(response, "Content-Security-Policy", answer->content_security_policy);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    if (answer->status == 405)
+        MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
+    enum MHD_Result result = MHD_queue_response(connection, (unsigned)answer->status, response);
     MHD_destroy_response(response);
     return result;
 }
 
-/* Makes the response of the newest text, once for each text. */
-static void renew_text(struct scrape *scrape)
+static struct text header_of(struct MHD_Connection *connection, const char *name)
 {
-    size_t length;
-    uint64_t generation;
-    const char *text = exposition_text(scrape->exposition, loop_now(scrape->loop), &length, &generation);
-    if (generation == scrape->generation)
-        return;
-    if (scrape->text != NULL)
-        MHD_destroy_response(scrape->text); /* connections that still send it have references of their own */
-    scrape->text = MHD_create_response_from_buffer(length, (void *)(uintptr_t)text, MHD_RESPMEM_MUST_COPY);
-    scrape->generation = generation;
-    if (scrape->text != NULL)
-        MHD_add_response_header(scrape->text, MHD_HTTP_HEADER_CONTENT_TYPE,
-                                "text/plain; version=0.0.4; charset=utf-8");
-}
-
-static enum MHD_Result answer_text(struct scrape *scrape, struct MHD_Connection *connection)
-{
-    renew_text(scrape);
-    return scrape->text == NULL ? MHD_NO : MHD_queue_response(connection, MHD_HTTP_OK, scrape->text);
+    return text_of(MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name));
 }
 
 static enum MHD_Result answer_request(struct scrape *scrape, struct MHD_Connection *connection,
-                                      const char *path, const char *method)
+                                      const char *path, const char *method, const char *query)
 {
-    bool metrics = strcmp(path, "/metrics") == 0;
-    if (!metrics && strcmp(path, "/health") != 0)
-        return answer_short(connection, MHD_HTTP_NOT_FOUND, "not found; there are /metrics and /health\n",
-                            NULL);
-    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
-        return answer_short(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "GET and HEAD only\n", "GET, HEAD");
-    if (metrics)
-        return answer_text(scrape, connection);
-    return answer_short(connection, MHD_HTTP_OK, "healthy\n", NULL);
+    struct page page;
+    struct page_request request = {.path = text_of(path),
+                                   .query = text_of(query),
+                                   .accept = header_of(connection, MHD_HTTP_HEADER_ACCEPT),
+                                   .accept_encoding = header_of(connection, MHD_HTTP_HEADER_ACCEPT_ENCODING),
+                                   .if_none_match = header_of(connection, MHD_HTTP_HEADER_IF_NONE_MATCH)};
+    if (!page_request_fit(&request))
+        request.path = (struct text){NULL, 0};
+    pages_answer(scrape->sources, &request, &page);
+    if (page.answer.status != 404 && strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+        strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
+        page_drop(&page);
+        page.answer = (struct page_answer){.status = 405,
+                                           .content_type = text_of("text/plain; charset=utf-8"),
+                                           .body = text_of("GET and HEAD only\n")};
+    }
+    enum MHD_Result result = respond(connection, &page);
+    page_drop(&page);
+    return result;
 }
 
-/* libmicrohttpd calls this once with the head (`*request` is NULL then), once for each piece of a body, and
- * once at the end, when an answer may be given. Bodies are passed over. */
+/* libmicrohttpd calls this first of all. */
+static void *on_uri(void *self, const char *uri, struct MHD_Connection *connection)
+{
+    (void)self;
+    (void)connection;
+    const char *query = strchr(uri, '?');
+    size_t length = query == NULL ? 0 : strlen(++query);
+    struct visit *visit = object_alloc(sizeof *visit + length + 1);
+    if (length > 0)
+        memcpy(visit->query, query, length);
+    return visit;
+}
+
+static void on_end(void *self, struct MHD_Connection *connection, void **visit,
+                   enum MHD_RequestTerminationCode code)
+{
+    (void)self;
+    (void)connection;
+    (void)code;
+    free(*visit);
+    *visit = NULL;
+}
+
+/* libmicrohttpd calls this once with the head, once for each piece of a body, and once at the end, when an
+ * answer may be given. Bodies are passed over. */
 static enum MHD_Result on_request(void *self, struct MHD_Connection *connection, const char *path,
                                   const char *method, const char *version, const char *body,
                                   size_t *body_bytes, void **request)
 {
+    struct visit *visit = *request;
     (void)version;
     (void)body;
-    if (*request == NULL) {
-        *request = self;
+    if (!visit->begun) {
+        visit->begun = true;
         return MHD_YES;
     }
     if (*body_bytes > 0) {
         *body_bytes = 0;
         return MHD_YES;
     }
-    return answer_request(self, connection, path, method);
+    return answer_request(self, connection, path, method, visit->query);
 }
 
 /* ---- in the loop ---- */
@@ -215,6 +266,7 @@ static bool start_daemon(struct scrape *scrape, int listener)
 {
     scrape->daemon =
         MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, scrape, MHD_OPTION_LISTEN_SOCKET, listener,
+                         MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
                          MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENT_SECONDS,
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
@@ -226,15 +278,15 @@ static bool start_daemon(struct scrape *scrape, int listener)
     return loop_add(scrape->loop, scrape->epoll_fd, EPOLLIN, on_ready, scrape) == 0;
 }
 
-struct scrape *scrape_new(struct loop *loop, const char *address, struct exposition *exposition)
+struct scrape *scrape_new(const char *address, const struct page_sources *sources)
 {
     int listener = open_listener(address);
     if (listener == -1)
         return NULL;
     struct scrape *scrape = object_alloc(sizeof *scrape);
     scrape->magic = SCRAPE_MAGIC;
-    scrape->loop = loop;
-    scrape->exposition = exposition;
+    scrape->loop = sources->loop;
+    scrape->sources = sources;
     if (start_daemon(scrape, listener)) {
         log_address(listener);
         return scrape;
@@ -257,8 +309,6 @@ void scrape_free(struct scrape *scrape)
         loop_remove(scrape->loop, scrape->epoll_fd);
         MHD_stop_daemon(scrape->daemon);
     }
-    if (scrape->text != NULL)
-        MHD_destroy_response(scrape->text);
     scrape->magic = 0;
     free(scrape);
 }

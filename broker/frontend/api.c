@@ -21,6 +21,7 @@
 #include "oip_task.h"
 #include "once.h"
 #include "openapi.h"
+#include "page.h"
 #include "predict.h"
 #include "remember.h"
 
@@ -128,6 +129,7 @@ static void begin_call(struct api_call *call, const struct http_request *request
     call->received = request->received != 0 ? request->received : clock_now();
     call->want_timing = request->want_timing;
     memcpy(call->id, request->id, sizeof call->id);
+    call->trace = request->trace;
 }
 
 void api_call_end(struct api_call *call)
@@ -138,6 +140,8 @@ void api_call_end(struct api_call *call)
     free(call->wish);
     free(call->once);
     free(call->task);
+    free(call->page);
+    free(call->shown);
     *call = (struct api_call){0};
 }
 
@@ -359,7 +363,9 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
         docs_answer(api->docs, request, response);
         return API_RESPOND;
     case CALL_METRICS:
-        return API_METRICS;
+    case CALL_DASHBOARD:
+    case CALL_DASHBOARD_DATA:
+        return page_ask(request, call, response);
     case CALL_FEEDBACK:
         feedback(api->context.predictions, &call->identity, request, response);
         return API_RESPOND;
@@ -369,17 +375,6 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
 }
 
 /* ---- answering ---- */
-
-void api_metrics(const char *text, size_t length, struct http_response *response)
-{
-    if (text == NULL) {
-        problem_status(response, 503, "the metrics are not there at the moment");
-        response->retry_after = 1;
-        return;
-    }
-    response->content_type = "text/plain; version=0.0.4; charset=utf-8";
-    output_add(&response->body, text, length);
-}
 
 /* The schema of the version that answered, which a route may have chosen; the asked one's if that is not
  * known. */

@@ -5,7 +5,7 @@
  *     loop's thread or a lane's                 loop's thread
  *     api_begin  -> API_HANDLE
  *     api_handle -> API_RESPOND ..............> api_count, write the response, api_call_end
- *                -> API_METRICS ..............> ask the collector, api_metrics, then as above
+ *                -> API_PAGE .................> ask the collector for call.page; api_page, then as above
  *                -> API_WAIT .................> keep the request; api_begin again, or api_refuse
  *                -> API_ASK ..................> api_call_take, client_send; api_answer, then as above
  *                -> API_ERRAND ...............> errands_send of api_call_errand; api_errand_done, which may
@@ -24,6 +24,7 @@
 #include "client.h"
 #include "config.h"
 #include "http.h"
+#include "page_message.h"
 #include "steering.h"
 
 #include <yyjson.h>
@@ -64,7 +65,7 @@ enum api_next {
     API_RESPOND, /* the response is complete */
     API_HANDLE,  /* nothing stands against it: api_handle */
     API_ASK,     /* send `request` with `ask` to the broker, then api_answer */
-    API_METRICS, /* ask the collector for its text, then api_metrics */
+    API_PAGE,    /* ask the collector for `page`, then api_page */
     API_WAIT,    /* who asks is being found out: handle the same request again when that is settled */
     API_ERRAND   /* ask another process what api_call_errand says, then api_errand_done */
 };
@@ -86,15 +87,18 @@ struct api_call {
     int64_t received;                      /* monotonic nanoseconds */
     int64_t duration;                      /* nanoseconds from then to the answer */
     bool want_timing;
-    struct oip_wish *wish; /* of the Open Inference Protocol: what an inference wants; NULL otherwise */
-    struct oip_task *task; /* API_ERRAND: what is asked, and what for; NULL otherwise */
-    struct once *once;     /* of a request with an Idempotency-Key: once.h; NULL otherwise */
-    enum steered steered;  /* what a header did to the choice of the version */
+    struct oip_wish *wish;       /* of the Open Inference Protocol: what an inference wants; NULL otherwise */
+    struct page_request *page;   /* API_PAGE: what is asked; NULL otherwise */
+    struct api_page_head *shown; /* what the response's head says of a page; NULL otherwise */
+    struct oip_task *task;       /* API_ERRAND: what is asked, and what for; NULL otherwise */
+    struct once *once;           /* of a request with an Idempotency-Key: once.h; NULL otherwise */
+    enum steered steered;        /* what a header did to the choice of the version */
     char asked_version[PROTOCOL_NAME_MAX + 1];
     char answered_version[PROTOCOL_NAME_MAX + 1];
     char key[PROTOCOL_TEXT_MAX + 1];
     char id[HTTP_ID_MAX + 1];
-    struct audited_note note; /* for the audit log */
+    struct trace_context trace; /* the request's; sampled: exemplars may name it */
+    struct audited_note note;   /* for the audit log */
 };
 
 /* Begins with a request: who asks, and may it? `response` is begun here. The body may still be packed;
@@ -111,8 +115,8 @@ struct client_request *api_call_take(struct api_call *call);
 void api_answer(struct api_call *call, const struct client_answer *answer, struct http_response *response);
 /* True when api_answer does little more than copy the payload: no more than keeping it for another thread. */
 bool api_answer_is_copy(const struct api_call *call);
-/* The collector's text becomes the response; NULL: it gave none. */
-void api_metrics(const char *text, size_t length, struct http_response *response);
+/* The collector's page becomes the response; NULL: it gave none. */
+void api_page(struct api_call *call, const struct page_answer *page, struct http_response *response);
 /* What an errand of the call is now: for errands_send. */
 const struct errand *api_call_errand(const struct api_call *call);
 /* It was answered (NULL: not in time). API_ERRAND: there is another; API_RESPOND: the response is complete.

@@ -1,8 +1,8 @@
 /* calls: the table of the API's paths.
  *
- * One row is one path: a "*" stands for a name of a model or, the second one, of a version. Called by api.c
- * once for each request. A name that could not be one (protocol_name_ok) makes the path unknown, so no other
- * file has to think of strange ones. SPDX-License-Identifier: MIT */
+ * One row is one path: a "*" stands for a name of a model or, the second one, of a version; "**" for all that
+ * follows. Called by api.c once for each request. A name that could not be one (protocol_name_ok) makes the
+ * path unknown, so no other file has to think of strange ones. SPDX-License-Identifier: MIT */
 #include "calls.h"
 
 #include "protocol.h"
@@ -25,6 +25,9 @@ static const struct {
     {"/health", CALL_HEALTH},
     {"/ready", CALL_READY},
     {"/metrics", CALL_METRICS},
+    {"/outrigger", CALL_DASHBOARD},
+    {"/outrigger/api/**", CALL_DASHBOARD_DATA},
+    {"/outrigger/**", CALL_DASHBOARD},
     {"/openapi.json", CALL_OPENAPI},
     {"/docs", CALL_DOCS},
 
@@ -86,9 +89,11 @@ enum right call_right(enum call call)
     case CALL_OTHER: /* that there is nothing is no secret */
     case CALL_HEALTH:
     case CALL_READY:
-    case CALL_DOCS: /* a page like any other; what it shows it asks for */
+    case CALL_DOCS:      /* a page like any other; what it shows it asks for */
+    case CALL_DASHBOARD: /* likewise, from the collector */
         return RIGHT_NONE;
     case CALL_METRICS:
+    case CALL_DASHBOARD_DATA:
         return RIGHT_METRICS;
     case CALL_FEEDBACK:
         return RIGHT_FEEDBACK;
@@ -114,6 +119,8 @@ enum right call_right(enum call call)
 static bool matches(const char *path, const char *pattern, struct text names[NAMES_MAX])
 {
     for (size_t count = 0; *pattern != '\0'; pattern++) {
+        if (pattern[0] == '*' && pattern[1] == '*')
+            return true;
         if (*pattern == '*') {
             names[count] = (struct text){path, strcspn(path, "/")};
             if (!protocol_name_ok(names[count]))

@@ -16,6 +16,8 @@
     X(HEALTH, "health")                                                                                      \
     X(READY, "ready")                                                                                        \
     X(METRICS, "metrics")                                                                                    \
+    X(DASHBOARD, "dashboard")           /* pages of the collector that hold no data */                       \
+    X(DASHBOARD_DATA, "dashboard_data") /* and what they show */                                             \
     X(OPENAPI, "openapi")                                                                                    \
     X(DOCS, "docs")                                                                                          \
     X(V2_SERVER, "v2_server") /* from here on: the Open Inference Protocol (oip.c) */                        \

@@ -1,12 +1,13 @@
-/* compression: see compression.h. The one file that knows zlib.
+/* compression: see compression.h.
  *
  * What a packed body makes is not known before it is unpacked, and may be a thousand times as much: room is
  * made step by step, up to a limit, and whoever goes beyond it is refused without the rest being looked at.
- * Packing is at zlib's fastest level: answers are numbers, of which more effort makes little, and a thread of
- * the side lane does it. Called by exchange.c. SPDX-License-Identifier: MIT */
+ * Packing is packing.c's; a thread of the side lane does it. Called by exchange.c. SPDX-License-Identifier:
+ * MIT */
 #include "compression.h"
 
 #include "http.h"
+#include "packing.h"
 
 #include <limits.h>
 #include <zlib.h>
@@ -14,7 +15,6 @@
 enum {
     WINDOW = 15,      /* zlib's largest: what RFC 1950 and 1952 allow */
     GZIP_FORMAT = 16, /* added to it */
-    MEMORY = 8,       /* zlib's default */
     FIRST_FACTOR = 4  /* JSON of numbers mostly makes so much */
 };
 
@@ -75,22 +75,11 @@ enum unpacked compression_unpack(enum encoding encoding, const char *bytes, size
 
 bool compression_pack(enum encoding encoding, struct output *body)
 {
-    z_stream stream = {.next_in = (Bytef *)body->bytes, .avail_in = (uInt)body->length};
-    struct output packed = {0};
-    if (body->length > UINT_MAX / 2)
+    size_t length;
+    char *packed = packing_pack(encoding, (struct text){body->bytes, body->length}, &length);
+    if (packed == NULL)
         return false;
-    ENSURE(deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, window_of(encoding), MEMORY, Z_DEFAULT_STRATEGY) ==
-           Z_OK);
-    size_t bound = deflateBound(&stream, body->length);
-    stream.next_out = (Bytef *)output_room(&packed, bound);
-    stream.avail_out = (uInt)bound;
-    ENSURE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-    packed.length = bound - stream.avail_out;
-    deflateEnd(&stream);
-    bool smaller = packed.length < body->length;
-    struct output waste = smaller ? *body : packed;
-    if (smaller)
-        *body = packed;
-    output_free(&waste);
-    return smaller;
+    output_free(body);
+    *body = (struct output){packed, length, length};
+    return true;
 }

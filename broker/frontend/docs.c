@@ -25,7 +25,7 @@ enum { DOCS_MAGIC = 0x0d0c5001, HASH_MAX = 48 /* base64 of 32 bytes, terminator 
 struct docs {
     unsigned magic;
     struct output page;
-    char etag[ETAG_MAX];
+    char etag[ENTITY_TAG_MAX];
     char policy[HTTP_POLICY_MAX + 1];
 };
 
@@ -68,7 +68,7 @@ struct docs *docs_new(void)
     struct text rest = put_in(&docs->page, EMBEDDED(docs_html), "<style>", EMBEDDED(docs_css));
     rest = put_in(&docs->page, rest, "<script type=\"module\">", EMBEDDED(docs_js));
     output_add(&docs->page, rest.at, rest.length);
-    etag_make((struct text){docs->page.bytes, docs->page.length}, docs->etag);
+    entity_tag_make((struct text){docs->page.bytes, docs->page.length}, docs->etag);
     set_policy(docs);
     return docs;
 }

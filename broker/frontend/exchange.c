@@ -199,8 +199,8 @@ static enum exchange_next understand(struct exchange *exchange, struct exchange_
     switch (api_handle(tools->api, tools->lane, &request, &called, &exchange->call, &exchange->response)) {
     case API_ASK:
         return EXCHANGE_ASK;
-    case API_METRICS:
-        return EXCHANGE_METRICS;
+    case API_PAGE:
+        return EXCHANGE_PAGE;
     case API_ERRAND:
         return EXCHANGE_ERRAND;
     default:

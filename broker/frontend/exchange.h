@@ -59,7 +59,7 @@ void exchange_store_free(struct exchange_store *store);
 enum exchange_next {
     EXCHANGE_RESPOND, /* the response is complete */
     EXCHANGE_ASK,     /* call.request wants to go to the broker */
-    EXCHANGE_METRICS, /* the collector is to be asked */
+    EXCHANGE_PAGE,    /* the collector is to be asked for call.page */
     EXCHANGE_WAIT,    /* who asks is being found out: the same request is to be handled again then */
     EXCHANGE_ERRAND,  /* another process is, what api_call_errand says */
     EXCHANGE_PASS_ON, /* `brief`: it is to be handled again, where there is time for it */

@@ -3,11 +3,11 @@
  * spool. SPDX-License-Identifier: MIT */
 #include "connection_state.h"
 
-#define METRICS_TIMEOUT_MS 2000
+#define PAGE_TIMEOUT_MS 2000
 
 /* ---- where it goes on ---- */
 
-static void exposed(void *self, const char *text, size_t length)
+static void page_came(void *self, const struct page_answer *page)
 {
     struct connection *connection = self;
     CHECK_OBJECT(connection, CONNECTION_MAGIC);
@@ -15,7 +15,7 @@ static void exposed(void *self, const char *text, size_t length)
         connection_hang_up(connection);
         return;
     }
-    api_metrics(text, length, &connection->exchange->response);
+    api_page(&connection->exchange->call, page, &connection->exchange->response);
     responding_begin(connection);
 }
 
@@ -48,9 +48,10 @@ static void go_on(struct connection *connection, enum exchange_next next)
         client_send(connection->all->context.client, exchange->asked, &exchange->call.ask,
                     responding_answered, connection);
         return; /* it may have been answered, and be gone, already */
-    case EXCHANGE_METRICS:
+    case EXCHANGE_PAGE:
         connection->state = CONNECTION_ASKING;
-        stats_exposition_ask(connection->all->context.exposition, METRICS_TIMEOUT_MS, exposed, connection);
+        stats_exposition_ask(connection->all->context.exposition, exchange->call.page, PAGE_TIMEOUT_MS,
+                             page_came, connection);
         return;
     case EXCHANGE_WAIT:
         waiting_begin(connection);

@@ -25,6 +25,7 @@ enum { SPREAD_SHARE = 4 }; /* Retry-After is up to a fourth longer than it must 
 void http_ids_init(struct http_ids *ids)
 {
     *ids = (struct http_ids){0};
+    trace_ids_init(&ids->trace);
     if (getrandom(&ids->seed, sizeof ids->seed, GRND_NONBLOCK) != sizeof ids->seed) {
         /* Early in a boot there may be no randomness yet. Lots need to differ between processes, no more. */
         struct timespec now;
@@ -73,34 +74,6 @@ static bool id_ok(const char *id)
 }
 
 /* ---- single parameters ---- */
-
-static bool is_lower_hex(const char *at, size_t length)
-{
-    for (size_t i = 0; i < length; i++)
-        if (!((at[i] >= '0' && at[i] <= '9') || (at[i] >= 'a' && at[i] <= 'f')))
-            return false;
-    return true;
-}
-
-static bool all_zero(const char *at, size_t length)
-{
-    return strspn(at, "0") >= length;
-}
-
-/* VERSION-TRACE-PARENT-FLAGS as W3C Trace Context section 3.2 has it for version 00. A later version may be
- * longer, but its first four fields are these; we keep no more than them. */
-static bool traceparent_ok(const char *value)
-{
-    size_t length = strlen(value);
-    if (length < HTTP_TRACEPARENT || value[2] != '-' || value[35] != '-' || value[52] != '-')
-        return false;
-    if (!is_lower_hex(value, 2) || !is_lower_hex(value + 3, 32) || !is_lower_hex(value + 36, 16) ||
-        !is_lower_hex(value + 53, 2))
-        return false;
-    if (memcmp(value, "ff", 2) == 0 || all_zero(value + 3, 32) || all_zero(value + 36, 16))
-        return false;
-    return length == HTTP_TRACEPARENT || (memcmp(value, "00", 2) != 0 && value[HTTP_TRACEPARENT] == '-');
-}
 
 /* True when the comma-separated list of preferences (RFC 7240) has `server-timing`. */
 static bool prefers_timing(const char *value)
@@ -261,9 +234,22 @@ static void read_forwarded_for(struct http_request *request, const char *value)
     request->forwarded = true;
 }
 
+/* What is only understood when all of it was seen. */
+struct found {
+    const char *uri;
+    const char *parent, *state; /* of the trace */
+    unsigned parent_count;
+};
+
+static void read_parent(struct found *found, const char *value)
+{
+    found->parent = value;
+    found->parent_count++;
+}
+
 /* A header of the request, "HTTP_NAME=value". The first one of a name counts, as in FCGX_GetParam. By its
  * first letter at once: most headers are none that we read. */
-static void read_header(struct http_request *request, const char *parameter)
+static void read_header(struct http_request *request, const char *parameter, struct found *found)
 {
     if (strncmp(parameter, "HTTP_", 5) != 0)
         return;
@@ -293,9 +279,10 @@ static void read_header(struct http_request *request, const char *parameter)
             request->want_timing |= prefers_timing(value);
         break;
     case 'T':
-        if ((value = VALUE_OF(header, "TRACEPARENT")) != NULL && request->traceparent[0] == '\0' &&
-            traceparent_ok(value))
-            memcpy(request->traceparent, value, HTTP_TRACEPARENT);
+        if ((value = VALUE_OF(header, "TRACEPARENT")) != NULL)
+            read_parent(found, value);
+        else if ((value = VALUE_OF(header, "TRACESTATE")) != NULL && found->state == NULL)
+            found->state = value;
         break;
     case 'X':
         if ((value = VALUE_OF(header, "X_REQUEST_ID")) != NULL && request->id[0] == '\0' && id_ok(value))
@@ -310,18 +297,18 @@ static void read_header(struct http_request *request, const char *parameter)
     }
 }
 
-static const char *read_parameter(struct http_request *request, const char *parameter, const char *uri)
+static void read_parameter(struct http_request *request, const char *parameter, struct found *found)
 {
     const char *value;
     switch (parameter[0]) {
     case 'H':
-        read_header(request, parameter);
+        read_header(request, parameter, found);
         break;
     case 'R':
         if ((value = VALUE_OF(parameter, "REQUEST_METHOD")) != NULL)
             request->method = method_of(value);
-        else if (uri == NULL && (value = VALUE_OF(parameter, "REQUEST_URI")) != NULL)
-            return value;
+        else if (found->uri == NULL && (value = VALUE_OF(parameter, "REQUEST_URI")) != NULL)
+            found->uri = value;
         else if ((value = VALUE_OF(parameter, "REMOTE_ADDR")) != NULL && request->remote_address == NULL)
             request->remote_address = value;
         break;
@@ -334,21 +321,30 @@ static const char *read_parameter(struct http_request *request, const char *para
     default:
         break;
     }
-    return uri;
+}
+
+/* The trace is the client's only when it names exactly one; its state belongs to that. */
+static void set_trace(struct http_request *request, const struct found *found, struct http_ids *ids)
+{
+    trace_context_begin(&request->trace, found->parent_count == 1 ? found->parent : NULL, &ids->trace,
+                        &ids->sampling);
+    if (request->trace.has_parent && found->state != NULL)
+        request->trace_state = trace_state(found->state);
 }
 
 void http_request_read(struct http_request *request, char *const *parameters, struct http_ids *ids)
 {
     *request = (struct http_request){.content_length = -1, .lot = draw(ids), .parameters = parameters};
-    const char *uri = NULL;
+    struct found found = {0};
     for (; *parameters != NULL; parameters++)
-        uri = read_parameter(request, *parameters, uri);
+        read_parameter(request, *parameters, &found);
+    set_trace(request, &found, ids);
     if (request->id[0] == '\0')
         make_id(draw_id(ids), request->id);
-    if (uri == NULL)
+    if (found.uri == NULL)
         set_fault(request, 400, "the web server sends no REQUEST_URI");
     else
-        set_path(request, uri);
+        set_path(request, found.uri);
 }
 
 const char *http_request_parameter(const struct http_request *request, const char *name)
@@ -378,6 +374,16 @@ static bool is_oip(const char *path)
     return strncmp(path, "/v2", 3) == 0 && (path[3] == '/' || path[3] == '\0');
 }
 
+/* The first of the further header lines. */
+static void add_trace(struct http_response *response, const struct trace_context *trace)
+{
+    static const char name[] = "traceparent: ";
+    char *at = response->extra + sizeof name - 1;
+    memcpy(response->extra, name, sizeof name - 1);
+    trace_context_text(trace, at);
+    strcpy(at + TRACE_PARENT_TEXT, "\r\n");
+}
+
 void http_response_begin(struct http_response *response, const struct http_request *request)
 {
     struct output body = response->body;
@@ -389,8 +395,8 @@ void http_response_begin(struct http_response *response, const struct http_reque
     response->oip = is_oip(request->path);
     if (request->accept_encoding.length > 0)
         response->accepted = encoding_accepted(request->accept_encoding);
-    if (request->traceparent[0] != '\0')
-        http_response_add_header(response, "traceparent", request->traceparent);
+    if (request->trace.has_parent || trace_sampled(&request->trace))
+        add_trace(response, &request->trace);
 }
 
 void http_response_free(struct http_response *response)
@@ -430,6 +436,7 @@ const char *http_reason(int status)
         {200, "OK"},
         {202, "Accepted"},
         {304, "Not Modified"},
+        {308, "Permanent Redirect"},
         {400, "Bad Request"},
         {401, "Unauthorized"},
         {403, "Forbidden"},

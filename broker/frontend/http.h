@@ -6,17 +6,17 @@
 
 #include "encoding.h"
 #include "output.h"
+#include "trace_context.h"
 
 enum {
     HTTP_PATH_MAX = 1024,  /* bytes of a decoded path; the longest of ours has two names of 128 */
     HTTP_ID_MAX = 64,      /* bytes of a request id */
-    HTTP_TRACEPARENT = 55, /* bytes of a traceparent (W3C Trace Context section 3.2) */
     HTTP_BODY_PADDING = 4, /* bytes behind a body that the reader of JSON wants to be able to write to */
     HTTP_HEADER_MAX = 64,  /* bytes of a header's name that is looked for */
     HTTP_LIMIT_MAX = 32,   /* bytes of the name of a rate limit */
     HTTP_EXTRA_MAX = 512,  /* bytes of further header lines of a response; all that an answer has fit */
-    HTTP_POLICY_MAX = 512, /* bytes of those that a page has */
-    HTTP_HEAD_MAX = 1536   /* bytes that http_response_head never exceeds */
+    HTTP_POLICY_MAX = 600, /* bytes of those that a page has */
+    HTTP_HEAD_MAX = 1632   /* bytes that http_response_head never exceeds */
 };
 
 #define HTTP_METHODS(X)                                                                                      \
@@ -42,6 +42,8 @@ struct http_ids {
     uint64_t count;
     uint64_t chance[64]; /* from the kernel: whoever knows one id shall not know the next */
     size_t left;         /* of them */
+    struct trace_ids trace;
+    struct trace_sampling sampling; /* zeroed by http_ids_init: no trace is recorded */
 };
 void http_ids_init(struct http_ids *ids);
 
@@ -61,8 +63,9 @@ struct http_request {
     int64_t content_length;       /* bytes; -1: not said */
     char id[HTTP_ID_MAX +
             1]; /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */
-    uint64_t lot;                           /* a random number for this request */
-    char traceparent[HTTP_TRACEPARENT + 1]; /* "" when there is none or it is not valid */
+    uint64_t lot;               /* a random number for this request */
+    struct trace_context trace; /* the client's trace, when it names one, or a new one */
+    struct text trace_state;    /* of the client's; empty: none, or not valid */
     uint64_t
         tenant; /* who asks, by a hash of the API key (X-API-Key, else Authorization); 0: none was shown */
     const char *api_key;        /* the first X-API-Key; NULL: there is none */
@@ -114,7 +117,8 @@ struct http_response {
     struct output body;
 };
 
-/* Empties it for the answer to `request`: its id, its traceparent, HEAD or not. The body's memory is kept. */
+/* Empties it for the answer to `request`: its id, our traceparent where the client gave one or the trace is
+ * recorded, HEAD or not. The body's memory is kept. */
 void http_response_begin(struct http_response *response, const struct http_request *request);
 void http_response_free(struct http_response *response);
 /* Adds "name: value" to the further header lines; left out when there is no room. `value` holds no CR or LF.

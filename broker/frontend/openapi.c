@@ -24,7 +24,7 @@ struct document {
     struct catalog *catalog; /* held: so no other can get its address; NULL: there is no document */
     char *models;            /* the view's */
     struct output text;
-    char etag[ETAG_MAX];
+    char etag[ENTITY_TAG_MAX];
     uint64_t used;
 };
 
@@ -161,7 +161,7 @@ static struct document *find_kept(struct openapi *openapi, struct catalog *catal
     oldest->catalog = catalog_acquire(catalog);
     oldest->models = object_strdup(view->models);
     openapi_write(&oldest->text, catalog, view);
-    etag_make((struct text){oldest->text.bytes, oldest->text.length}, oldest->etag);
+    entity_tag_make((struct text){oldest->text.bytes, oldest->text.length}, oldest->etag);
     return oldest;
 }
 

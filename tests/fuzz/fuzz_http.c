@@ -18,7 +18,12 @@ static void check_request(const struct http_request *request)
     ENSURE(id >= 1 && id <= HTTP_ID_MAX);
     ENSURE(strpbrk(request->id, "\r\n\"\\/ ") == NULL);
     ENSURE(request->content_length >= -1);
-    ENSURE(request->traceparent[0] == '\0' || strlen(request->traceparent) == HTTP_TRACEPARENT);
+    struct trace_context trace;
+    uint8_t bytes[TRACE_WIRE_BYTES];
+    trace_context_pack(&request->trace, bytes);
+    ENSURE(trace_context_unpack(&trace, bytes)); /* never all zeros */
+    ENSURE(request->trace.has_parent || request->trace_state.length == 0);
+    ENSURE(request->trace_state.length <= TRACE_STATE_MAX);
     if (request->fault_status != 0)
         return;
     ENSURE(strlen(request->path) == request->path_length && request->path[0] == '/');

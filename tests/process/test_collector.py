@@ -1,5 +1,6 @@
 """The collector alone: snapshots in, sums out over HTTP and ZeroMQ, and whatever may happen to it or to those who
 publish."""
+import gzip
 import http.client
 import os
 import pathlib
@@ -73,9 +74,9 @@ class Collector:
             return re.search(r"metrics at http://127\.0\.0\.1:(\d+)/metrics", self.log.read_text())
         return int(wait(said, "the collector does not listen")[1])
 
-    def request(self, method, path, body=None):
+    def request(self, method, path, body=None, **headers):
         connection = http.client.HTTPConnection("127.0.0.1", self.port(), timeout=PATIENCE)
-        connection.request(method, path, body)
+        connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
         content = answer.read()
         connection.close()
@@ -96,6 +97,15 @@ class Collector:
             wait(there, "")
         except AssertionError:
             raise AssertionError(f"{sample} is {self.seen.get(sample)}, not {value}") from None
+
+    def ask(self, path, number=1, query="", accept="", accept_encoding="", if_none_match=""):
+        """The envelope and the body of a page, as STATS.md section 9 has it."""
+        asker = self.socket(zmq.DEALER, "exposition.ipc")
+        asker.send(msgpack.packb([1, number, path, query, accept, accept_encoding, if_none_match]))
+        assert asker.poll(PATIENCE * 1000), "no answer"
+        envelope, body = asker.recv_multipart()
+        asker.close()
+        return msgpack.unpackb(envelope), body
 
     def refused(self, reason):
         return self.scrape().get(f'outrigger_collector_refused_total{{reason="{reason}"}}', 0)
@@ -350,6 +360,9 @@ class Http(unittest.TestCase):
             self.assertEqual((status, content), (200, b""))
             self.assertGreater(int(headers["Content-Length"]), 100)
             self.assertEqual(collector.request("GET", "/metrics?name=x")[0], 200)
+            _, headers, content = collector.request("GET", "/metrics", Accept_Encoding="gzip")
+            self.assertEqual(headers["Content-Encoding"], "gzip")
+            self.assertIn(b"\noutrigger_build_info{version=", gzip.decompress(content))
             self.assertEqual(collector.request("GET", "/health")[::2], (200, b"healthy\n"))
             for path in ("/", "/metrics/", "/metricsx", "/../metrics", "/health/x", "/metric%73x"):
                 self.assertEqual(collector.request("GET", path)[0], 404, path)
@@ -387,9 +400,7 @@ class Http(unittest.TestCase):
 
     def test_without_an_address_there_is_no_listener(self):
         with Collector(listen="") as collector:
-            asker = collector.socket(zmq.DEALER, "exposition.ipc")
-            asker.send(b"")
-            self.assertTrue(asker.poll(PATIENCE * 1000))
+            self.assertEqual(collector.ask("/metrics")[0][2], 200)
             self.assertNotIn("metrics at", collector.log.read_text())
 
     def test_a_port_that_is_taken_is_tried_again(self):
@@ -419,26 +430,40 @@ class Http(unittest.TestCase):
 
 
 class Zmq(unittest.TestCase):
-    def test_any_message_is_answered_with_the_text(self):
+    def test_pages_are_told_to_who_asks(self):
+        with Collector() as collector:
+            envelope, body = collector.ask("/metrics", number=2 ** 64 - 1)
+            self.assertEqual(envelope[:5], [1, 2 ** 64 - 1, 200, "text/plain; version=0.0.4; charset=utf-8", ""])
+            self.assertIn(b"\noutrigger_build_info{version=", body)
+            envelope, body = collector.ask("/metrics", accept_encoding="br;q=1, gzip;q=0.5")
+            self.assertEqual(envelope[4], "gzip")
+            self.assertIn(b"\noutrigger_build_info{version=", gzip.decompress(body))
+            self.assertEqual(collector.ask("/none")[0][2], 404)
+
+    def test_a_question_that_breaks_the_contract_is_counted(self):
         with Collector() as collector:
             asker = collector.socket(zmq.DEALER, "exposition.ipc")
-            for ask in (b"", b"please", bytes(1000)):
+            good = msgpack.packb([1, 1, "/metrics", "", "", "", ""])
+            bad = (b"", b"please", bytes(1000), good[:-1], good + b"\0", msgpack.packb([2, 1, "/metrics", "", "", "", ""]),
+                   msgpack.packb([1, 1, "/" * 1025, "", "", "", ""]))
+            for ask in bad:
                 asker.send(ask)
-                self.assertTrue(asker.poll(PATIENCE * 1000))
-                frames = asker.recv_multipart()
-                self.assertEqual(len(frames), 1)
-                self.assertIn(b"\noutrigger_build_info{version=", frames[0])
+            asker.send(good)
+            self.assertTrue(asker.poll(PATIENCE * 1000))
+            self.assertEqual(msgpack.unpackb(asker.recv_multipart()[0])[1], 1)
+            wait(lambda: collector.refused("contract") == len(bad), "not counted")
 
     def test_who_asks_and_does_not_read_harms_nobody(self):
         with Collector() as collector:
+            question = msgpack.packb([1, 1, "/metrics", "", "", "", ""])
             rude = collector.socket(zmq.DEALER, "exposition.ipc", RCVHWM=1)
             for _ in range(2000):
-                rude.send(b"", zmq.DONTWAIT) if rude.poll(0, zmq.POLLOUT) else time.sleep(0.0001)
+                rude.send(question, zmq.DONTWAIT) if rude.poll(0, zmq.POLLOUT) else time.sleep(0.0001)
             many = collector.socket(zmq.DEALER, "exposition.ipc")
             many.send_multipart([b"a", b"b", b"c"])
-            many.send(b"one")
+            many.send(question)
             self.assertTrue(many.poll(PATIENCE * 1000))
-            self.assertEqual(len(many.recv_multipart()), 1)
+            self.assertEqual(len(many.recv_multipart()), 2)
             self.assertGreaterEqual(wait(lambda: collector.refused("frames"), "not counted"), 1)
 
     def test_what_is_taken_goes_out_again_untouched(self):

@@ -132,13 +132,48 @@ END_TEST
 
 START_TEST(metrics_come_from_elsewhere)
 {
-    ck_assert_int_eq(handle("GET", "/metrics", "", NULL), API_METRICS);
-    api_metrics("a 1\n", 4, &response);
+    ck_assert_int_eq(handle("GET", "/metrics?x=y", "", NULL), API_PAGE);
+    ck_assert(text_is(call.page->path, "/metrics") && text_is(call.page->query, "x=y"));
+    struct page_answer page = {.status = 200,
+                               .content_type = text_of("text/plain; version=0.0.4; charset=utf-8"),
+                               .body = text_of("a 1\n")};
+    api_page(&call, &page, &response);
     body_is("a 1\n");
     ck_assert_str_eq(response.content_type, "text/plain; version=0.0.4; charset=utf-8");
-    ck_assert_int_eq(handle("GET", "/metrics", "", NULL), API_METRICS);
-    api_metrics(NULL, 0, &response);
-    problem_is(503, "overloaded", "metrics");
+    ck_assert_int_eq(handle("GET", "/metrics", "", NULL), API_PAGE);
+    api_page(&call, NULL, &response);
+    problem_is(503, "overloaded", "collector");
+}
+END_TEST
+
+START_TEST(a_page_of_the_collector_keeps_its_head)
+{
+    char head[HTTP_HEAD_MAX + 1], policy[PAGE_HEADER_MAX + 1];
+    memset(policy, 'p', PAGE_HEADER_MAX);
+    policy[PAGE_HEADER_MAX] = '\0';
+    struct page_answer page = {.status = 200,
+                               .content_type = text_of("text/html"),
+                               .content_encoding = text_of("gzip"),
+                               .etag = text_of("\"tag\""),
+                               .cache_control = text_of("no-cache"),
+                               .content_security_policy = text_of(policy),
+                               .body = text_of("packed")};
+    ck_assert_int_eq(handle("GET", "/outrigger/", "", NULL), API_PAGE);
+    api_page(&call, &page, &response);
+    head[http_response_head(&response, head)] = '\0';
+    static const char *const lines[] = {"Status: 200 OK\r\n",          "Content-Type: text/html\r\n",
+                                        "Content-Encoding: gzip\r\n",  "ETag: \"tag\"\r\n",
+                                        "Cache-Control: no-cache\r\n", "Content-Length: 6\r\n"};
+    for (size_t i = 0; i < COUNT_OF(lines); i++)
+        ck_assert_msg(strstr(head, lines[i]) != NULL, "%s: %s", lines[i], head);
+    ck_assert_ptr_nonnull(strstr(head, policy));
+    page = (struct page_answer){.status = 404, .body = text_of("no")};
+    ck_assert_int_eq(handle("GET", "/outrigger/none", "", NULL), API_PAGE);
+    api_page(&call, &page, &response);
+    ck_assert_int_eq(response.status, 404);
+    ck_assert_int_eq(handle("GET", "/outrigger", "", NULL), API_RESPOND);
+    ck_assert_int_eq(response.status, 308);
+    ck_assert_ptr_nonnull(strstr(response.extra, "Location: /outrigger/\r\n"));
 }
 END_TEST
 
@@ -233,6 +268,7 @@ int main(void)
                                   readiness_says_why_a_model_does_not_start,
                                   models_are_shown,
                                   metrics_come_from_elsewhere,
+                                  a_page_of_the_collector_keeps_its_head,
                                   a_request_may_be_refused_before_it_is_read,
                                   calls_are_counted,
                                   many_versions_are_counted_within_bounds};

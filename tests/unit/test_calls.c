@@ -33,6 +33,11 @@ START_TEST(paths_mean_calls)
         {"GET", "/health", CALL_HEALTH, "", ""},
         {"HEAD", "/ready", CALL_READY, "", ""},
         {"GET", "/metrics", CALL_METRICS, "", ""},
+        {"GET", "/outrigger", CALL_DASHBOARD, "", ""},
+        {"GET", "/outrigger/", CALL_DASHBOARD, "", ""},
+        {"HEAD", "/outrigger/page.js?x", CALL_DASHBOARD, "", ""},
+        {"GET", "/outrigger/apis", CALL_DASHBOARD, "", ""},
+        {"GET", "/outrigger/api/history?from=1", CALL_DASHBOARD_DATA, "", ""},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct called found = called(cases[i].method, cases[i].uri);
@@ -72,6 +77,7 @@ START_TEST(other_paths_mean_nothing)
         "/api/v1/models/%c3%a9/predict",
         "/api/v1/models/m/versions/2/predict/x",
         "/healthz",
+        "/outriggers",
         "/health/",
         "/%5c..%5chealth",
         long_name,

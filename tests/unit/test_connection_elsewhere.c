@@ -94,6 +94,30 @@ START_TEST(a_document_that_is_not_taken_holds_up_nobody)
 }
 END_TEST
 
+static uint64_t question; /* the number of the last one */
+
+static bool take_question(struct end *collector, const char *path)
+{
+    struct page_request asked;
+    if (!end_take_frame(collector))
+        return false;
+    ck_assert(page_request_decode(zmq_msg_data(&collector->frame), zmq_msg_size(&collector->frame), &asked,
+                                  &question));
+    ck_assert(text_is(asked.path, path));
+    zmq_msg_close(&collector->frame);
+    collector->reading = false;
+    return true;
+}
+
+static void send_page(struct end *collector, const char *body)
+{
+    uint8_t envelope[PAGE_ANSWER_BYTES_MAX];
+    struct page_answer page = {.status = 200, .content_type = text_of("text/plain")};
+    size_t length = page_answer_encode(&page, question, envelope, sizeof envelope);
+    struct text frames[] = {{(const char *)envelope, length}, text_of(body)};
+    ck_assert(end_send_frames(collector, frames, COUNT_OF(frames)));
+}
+
 START_TEST(the_metrics_are_asked_of_the_collector)
 {
     start(NULL);
@@ -105,16 +129,15 @@ START_TEST(the_metrics_are_asked_of_the_collector)
     for (int i = 0; i < 5; i++)
         turn_loop(); /* the collector is away */
     struct end collector = end_open(context, ZMQ_ROUTER, endpoint);
-    WAIT_FOR(end_take(&collector, letter));
-    struct text text = text_of("some_total 1\n");
-    ck_assert(end_send_frames(&collector, &text, 1));
+    WAIT_FOR(take_question(&collector, "/metrics"));
+    send_page(&collector, "some_total 1\n");
     expect_status(fd, 200);
     ck_assert_ptr_nonnull(strstr(answer.text, "some_total 1\n"));
     send_request(fd); /* and one whose asker goes before the answer */
-    WAIT_FOR(end_take(&collector, letter));
+    WAIT_FOR(take_question(&collector, "/metrics"));
     close(fd);
     turn_loop();
-    ck_assert(end_send_frames(&collector, &text, 1));
+    send_page(&collector, "some_total 2\n");
     WAIT_FOR(open_connections() == 0);
     end_close(&collector);
 }

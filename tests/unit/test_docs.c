@@ -105,8 +105,8 @@ END_TEST
 START_TEST(a_page_that_is_there_is_not_sent_again)
 {
     ask("GET", NULL);
-    char tag[ETAG_MAX];
-    text_copy((struct text){strstr(response.extra, "ETag: ") + 6, ETAG_MAX - 1}, tag, sizeof tag);
+    char tag[ENTITY_TAG_MAX];
+    text_copy((struct text){strstr(response.extra, "ETag: ") + 6, ENTITY_TAG_MAX - 1}, tag, sizeof tag);
     ask("GET", tag);
     ck_assert_int_eq(response.status, 304);
     ck_assert_uint_eq(response.body.length, 0);
@@ -141,18 +141,18 @@ START_TEST(lists_of_tags_are_read)
                                       "x\"0123456789abcdef0123456789abcdef\"",
                                       "\"a\", b"};
     for (size_t i = 0; i < COUNT_OF(good); i++)
-        ck_assert_msg(etag_matches(good[i], own), "%s", good[i]);
+        ck_assert_msg(entity_tag_matches(text_of(good[i]), text_of(own)), "%s", good[i]);
     for (size_t i = 0; i < COUNT_OF(bad); i++)
-        ck_assert_msg(!etag_matches(bad[i], own), "%s", bad[i]);
+        ck_assert_msg(!entity_tag_matches(text_of(bad[i]), text_of(own)), "%s", bad[i]);
 }
 END_TEST
 
 START_TEST(a_tag_is_of_the_content)
 {
-    char a[ETAG_MAX], b[ETAG_MAX];
-    etag_make(text_of("abc"), a);
+    char a[ENTITY_TAG_MAX], b[ENTITY_TAG_MAX];
+    entity_tag_make(text_of("abc"), a);
     ck_assert_str_eq(a, "\"ba7816bf8f01cfea414140de5dae2223\"");
-    etag_make(text_of("abd"), b);
+    entity_tag_make(text_of("abd"), b);
     ck_assert_str_ne(a, b);
 }
 END_TEST

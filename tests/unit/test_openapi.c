@@ -502,11 +502,11 @@ END_TEST
 
 static const char *tag(void)
 {
-    static char value[ETAG_MAX];
+    static char value[ENTITY_TAG_MAX];
     const char *header = strstr(response.extra, "ETag: ");
     ck_assert_ptr_nonnull(header);
-    ck_assert_uint_eq(strcspn(header + 6, "\r"), ETAG_MAX - 1);
-    return text_copy((struct text){header + 6, ETAG_MAX - 1}, value, sizeof value);
+    ck_assert_uint_eq(strcspn(header + 6, "\r"), ENTITY_TAG_MAX - 1);
+    return text_copy((struct text){header + 6, ENTITY_TAG_MAX - 1}, value, sizeof value);
 }
 
 static void ask(const struct openapi_view *view, const char *known)
@@ -531,7 +531,7 @@ START_TEST(it_is_made_once_and_known_again)
     ck_assert_int_eq(response.status, 200);
     ck_assert_uint_eq(response.body.length, out.length);
     ck_assert_mem_eq(response.body.bytes, out.bytes, out.length);
-    char first[ETAG_MAX];
+    char first[ENTITY_TAG_MAX];
     strcpy(first, tag());
     ask(&everything, first);
     ck_assert_int_eq(response.status, 304);
@@ -553,7 +553,7 @@ START_TEST(the_same_content_has_the_same_tag)
 {
     TELL(entry("a", "1", true, example_classifier(2)));
     ask(&everything, NULL);
-    char first[ETAG_MAX];
+    char first[ENTITY_TAG_MAX];
     strcpy(first, tag());
     TELL(entry("a", "1", true, example_classifier(2))); /* as after a change of workers */
     openapi_forget(openapi);
@@ -568,7 +568,7 @@ END_TEST
 START_TEST(views_are_kept_apart)
 {
     TELL(entry("a", "1", true, example_classifier(2)), entry("b", "1", true, example_classifier(2)));
-    char tags[3][ETAG_MAX];
+    char tags[3][ENTITY_TAG_MAX];
     const char *const names[] = {"a", "b"};
     for (int round = 0; round < 2; round++)
         for (size_t i = 0; i < 3; i++) {

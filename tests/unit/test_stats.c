@@ -242,6 +242,8 @@ END_TEST
 
 /* ---- asking ---- */
 
+static const struct page_request metrics_page = {.path = {"text", 4}};
+
 /* What came back for the asks of a test. */
 struct answers {
     unsigned wanted;
@@ -250,14 +252,14 @@ struct answers {
     char last[64];
 };
 
-static void note(void *self, const char *text, size_t length)
+static void note(void *self, const struct page_answer *page)
 {
     struct answers *answers = self;
-    if (text == NULL) {
+    if (page == NULL) {
         answers->nothings++;
     } else {
         answers->texts++;
-        text_copy((struct text){text, length}, answers->last, sizeof answers->last);
+        text_copy(page->body, answers->last, sizeof answers->last);
     }
     if (answers->texts + answers->nothings == answers->wanted)
         loop_stop(loop);
@@ -268,23 +270,39 @@ struct responder {
     void *socket;
     unsigned asks;
     bool silent;
+    bool echoes_late;
 };
+
+static void respond_page(struct responder *responder, const char *peer, size_t peer_length, uint64_t number,
+                         struct text path)
+{
+    uint8_t envelope[PAGE_ANSWER_BYTES_MAX];
+    char text[64];
+    struct page_answer page = {.status = 200};
+    size_t length = page_answer_encode(&page, number, envelope, sizeof envelope);
+    snprintf(text, sizeof text, "%.*s %u", (int)path.length, path.at, responder->asks);
+    zmq_send(responder->socket, peer, peer_length, ZMQ_SNDMORE | ZMQ_DONTWAIT);
+    zmq_send(responder->socket, envelope, length, ZMQ_SNDMORE | ZMQ_DONTWAIT);
+    zmq_send(responder->socket, text, strlen(text), ZMQ_DONTWAIT);
+}
 
 static void respond(void *self)
 {
     struct responder *responder = self;
     char peer[256];
-    char ask[16];
-    char text[16];
+    uint8_t ask[PAGE_REQUEST_BYTES_MAX];
     int length;
     while ((length = zmq_recv(responder->socket, peer, sizeof peer, ZMQ_DONTWAIT)) != -1) {
-        zmq_recv(responder->socket, ask, sizeof ask, ZMQ_DONTWAIT);
+        struct page_request request;
+        uint64_t number;
+        int ask_length = zmq_recv(responder->socket, ask, sizeof ask, ZMQ_DONTWAIT);
+        ck_assert(page_request_decode(ask, (size_t)ask_length, &request, &number));
         responder->asks++;
         if (responder->silent)
             continue;
-        snprintf(text, sizeof text, "text %u", responder->asks);
-        zmq_send(responder->socket, peer, (size_t)length, ZMQ_SNDMORE | ZMQ_DONTWAIT);
-        zmq_send(responder->socket, text, strlen(text), ZMQ_DONTWAIT);
+        if (responder->echoes_late) /* what was asked before, and went astray */
+            respond_page(responder, peer, (size_t)length, number - 1, text_of("an old page"));
+        respond_page(responder, peer, (size_t)length, number, request.path);
     }
 }
 
@@ -306,7 +324,7 @@ START_TEST(one_text_answers_all_who_wait)
     ck_assert_int_eq(loop_zmq_add(loop, responder.socket, respond, &responder), 0);
     struct stats_exposition *exposition = stats_exposition_new(context, loop, config);
     for (int i = 0; i < 10; i++)
-        stats_exposition_ask(exposition, TIME_LIMIT * 1000, note, &answers);
+        stats_exposition_ask(exposition, &metrics_page, TIME_LIMIT * 1000, note, &answers);
     run();
     ck_assert_uint_eq(answers.texts, 10);
     ck_assert_str_eq(answers.last, "text 1");
@@ -321,12 +339,12 @@ struct again {
     struct answers answers;
 };
 
-static void ask_again(void *self, const char *text, size_t length)
+static void ask_again(void *self, const struct page_answer *page)
 {
     struct again *again = self;
     if (again->answers.texts + 1 < again->answers.wanted)
-        stats_exposition_ask(again->exposition, TIME_LIMIT * 1000, ask_again, again);
-    note(&again->answers, text, length);
+        stats_exposition_ask(again->exposition, &metrics_page, TIME_LIMIT * 1000, ask_again, again);
+    note(&again->answers, page);
 }
 
 START_TEST(who_is_answered_may_ask_again_at_once)
@@ -335,7 +353,7 @@ START_TEST(who_is_answered_may_ask_again_at_once)
     struct again again = {.answers = {.wanted = 5}};
     ck_assert_int_eq(loop_zmq_add(loop, responder.socket, respond, &responder), 0);
     again.exposition = stats_exposition_new(context, loop, config);
-    stats_exposition_ask(again.exposition, TIME_LIMIT * 1000, ask_again, &again);
+    stats_exposition_ask(again.exposition, &metrics_page, TIME_LIMIT * 1000, ask_again, &again);
     run();
     ck_assert_uint_eq(again.answers.texts, 5);
     ck_assert_str_eq(again.answers.last, "text 5");
@@ -348,12 +366,38 @@ START_TEST(a_collector_that_is_away_or_silent_ends_in_nothing)
 {
     struct answers answers = {.wanted = 2};
     struct stats_exposition *exposition = stats_exposition_new(context, loop, config);
-    stats_exposition_ask(exposition, 50, note, &answers);
-    stats_exposition_ask(exposition, 100, note, &answers);
+    stats_exposition_ask(exposition, &metrics_page, 50, note, &answers);
+    stats_exposition_ask(exposition, &metrics_page, 100, note, &answers);
     run();
     ck_assert_uint_eq(answers.nothings, 2);
     stats_exposition_free(exposition);
     stats_exposition_free(NULL);
+}
+END_TEST
+
+/* Each page is another question, and an answer to an older one is nobody's. */
+START_TEST(different_pages_are_different_questions)
+{
+    struct responder responder = responder_start();
+    struct answers answers[3] = {{.wanted = 9}, {.wanted = 9}, {.wanted = 1}};
+    responder.echoes_late = true;
+    ck_assert_int_eq(loop_zmq_add(loop, responder.socket, respond, &responder), 0);
+    struct stats_exposition *exposition = stats_exposition_new(context, loop, config);
+    for (int i = 0; i < 2; i++) {
+        stats_exposition_ask(exposition, &metrics_page, TIME_LIMIT * 1000, note, &answers[0]);
+        stats_exposition_ask(exposition, &(struct page_request){.path = {"text", 4}, .query = {"q", 1}},
+                             TIME_LIMIT * 1000, note, &answers[1]);
+    }
+    stats_exposition_ask(exposition, &(struct page_request){.path = {"other", 5}}, TIME_LIMIT * 1000, note,
+                         &answers[2]);
+    run();
+    ck_assert_uint_eq(answers[0].texts, 2);
+    ck_assert_str_eq(answers[0].last, "text 1");
+    ck_assert_uint_eq(answers[1].texts, 2);
+    ck_assert_str_eq(answers[1].last, "text 2");
+    ck_assert_str_eq(answers[2].last, "other 3");
+    stats_exposition_free(exposition);
+    responder_stop(&responder);
 }
 END_TEST
 
@@ -371,7 +415,7 @@ START_TEST(an_ask_that_a_collector_took_to_its_grave_is_sent_again)
     ck_assert_int_eq(loop_zmq_add(loop, responder.socket, respond, &responder), 0);
     loop_timer_set(loop, &later, clock_now() + 500 * MILLISECOND, find_voice, &responder);
     struct stats_exposition *exposition = stats_exposition_new(context, loop, config);
-    stats_exposition_ask(exposition, TIME_LIMIT * 1000, note, &answers);
+    stats_exposition_ask(exposition, &metrics_page, TIME_LIMIT * 1000, note, &answers);
     run();
     ck_assert_uint_eq(answers.texts, 1);
     ck_assert_uint_ge(responder.asks, 1);
@@ -385,9 +429,9 @@ START_TEST(asks_beyond_the_bound_end_in_nothing_at_once)
     struct answers answers = {.wanted = 1000};
     struct stats_exposition *exposition = stats_exposition_new(context, loop, config);
     for (int i = 0; i < 64; i++)
-        stats_exposition_ask(exposition, TIME_LIMIT * 1000, note, &answers);
+        stats_exposition_ask(exposition, &metrics_page, TIME_LIMIT * 1000, note, &answers);
     ck_assert_uint_eq(answers.nothings, 0);
-    stats_exposition_ask(exposition, TIME_LIMIT * 1000, note, &answers);
+    stats_exposition_ask(exposition, &metrics_page, TIME_LIMIT * 1000, note, &answers);
     ck_assert_uint_eq(answers.nothings, 1);
     stats_exposition_free(exposition); /* each ask ends exactly once */
     ck_assert_uint_eq(answers.nothings, 65);
@@ -404,6 +448,7 @@ int main(void)
                                   a_path_that_is_too_long_for_a_socket_harms_nobody,
                                   a_page_lies_in_the_runtime_directory,
                                   without_a_runtime_directory_a_page_is_private_memory,
+                                  different_pages_are_different_questions,
                                   one_text_answers_all_who_wait,
                                   who_is_answered_may_ask_again_at_once,
                                   a_collector_that_is_away_or_silent_ends_in_nothing,
