@@ -86,15 +86,21 @@ struct chronicle *chronicle_new(const struct config *config, const struct regist
     return chronicle;
 }
 
-void chronicle_free(struct chronicle *chronicle, bool over)
+void chronicle_end(struct chronicle *chronicle, bool over)
 {
-    if (chronicle == NULL)
-        return;
     CHECK_OBJECT(chronicle, CHRONICLE_MAGIC);
     if (chronicle->loop != NULL)
         loop_timer_cancel(chronicle->loop, &chronicle->timer);
+    chronicle->loop = NULL;
     if (over)
         unlink(chronicle->run_path);
+}
+
+void chronicle_free(struct chronicle *chronicle)
+{
+    if (chronicle == NULL)
+        return;
+    chronicle_end(chronicle, false);
     history_free(chronicle->history);
     free(chronicle->run_path);
     chronicle->magic = 0;

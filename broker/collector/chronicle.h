@@ -12,10 +12,11 @@ struct chronicle;
 /* Opens STATE/history, before the sandbox is entered. A file that cannot be had costs the past: the history
  * is in memory then. Never NULL. */
 struct chronicle *chronicle_new(const struct config *config, const struct registry *registry);
-/* `over`: the service ends, and what it counts begins anew the next time. NULL is fine. */
-void chronicle_free(struct chronicle *chronicle, bool over);
+void chronicle_free(struct chronicle *chronicle); /* NULL is fine */
 /* Takes a sample at the beginning of each second, as soon as all processes have been heard. */
 void chronicle_start(struct chronicle *chronicle, struct loop *loop);
+/* Takes no more. `over`: the service ends, and what it counts begins anew the next time. */
+void chronicle_end(struct chronicle *chronicle, bool over);
 struct history *chronicle_history(struct chronicle *chronicle);
 
 #endif

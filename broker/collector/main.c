@@ -11,9 +11,11 @@
 #include "account.h"
 #include "accuracy.h"
 #include "agreement.h"
+#include "chronicle.h"
 #include "clock.h"
 #include "comparing.h"
 #include "control.h"
+#include "dashboard_page.h"
 #include "exchange.h"
 #include "exposition.h"
 #include "footprint.h"
@@ -54,6 +56,8 @@ struct collector {
     struct scrape *scrape;       /* NULL: no address is configured, or it is taken */
     struct metrics *metrics;     /* our own */
     struct comparing *comparing; /* NULL: not yet, or no thread could be had */
+    struct chronicle *chronicle;
+    struct dashboard_page *dashboard;
     struct accuracy *accuracy;
     struct truth *truth;     /* NULL: predictions are not kept */
     struct control *control; /* NULL: the socket could not be made */
@@ -261,8 +265,14 @@ static bool prepare(struct collector *collector)
         collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
         metrics_set_interval(collector->metrics, (uint32_t)collector->config->collector_interval_ms);
         collector->loop = loop_new();
-        collector->sources =
-            (struct page_sources){collector->loop, collector->registry, collector->exposition};
+        collector->chronicle = chronicle_new(collector->config, collector->registry);
+        collector->dashboard = dashboard_page_new();
+        collector->sources = (struct page_sources){.loop = collector->loop,
+                                                   .config = collector->config,
+                                                   .registry = collector->registry,
+                                                   .exposition = collector->exposition,
+                                                   .history = chronicle_history(collector->chronicle),
+                                                   .dashboard = collector->dashboard};
     }
     free(directory);
     return made && collector->loop != NULL && loop_signal(collector->loop, SIGTERM, stop, collector) == 0 &&
@@ -281,7 +291,7 @@ static void finish(struct collector *collector)
     collector->exchange = NULL;
     metrics_set_interval(collector->metrics, 0);
     count_own(collector);
-    reaper_finish(collector->reaper);
+    chronicle_end(collector->chronicle, reaper_finish(collector->reaper));
 }
 
 static void release(struct collector *collector)
@@ -291,6 +301,8 @@ static void release(struct collector *collector)
     comparing_free(collector->comparing);
     exchange_free(collector->exchange);
     exposition_free(collector->exposition);
+    chronicle_free(collector->chronicle);
+    dashboard_page_free(collector->dashboard);
     reaper_free(collector->reaper);
     registry_free(collector->registry);
     truth_free(collector->truth);
@@ -321,6 +333,7 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
         log_error("answers of shadow versions are not compared: %s", strerror(errno));
     listen_for_questions(collector);
     tick(collector);
+    chronicle_start(collector->chronicle, collector->loop);
     process_ready(ready_fd);
     log_info("ready");
     footprint_give_back();

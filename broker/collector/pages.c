@@ -3,6 +3,7 @@
  * are everybody's (broker/frontend/calls.c). SPDX-License-Identifier: MIT */
 #include "pages.h"
 
+#include "dashboard_page.h"
 #include "encoding.h"
 
 static void make_health(const struct page_sources *sources, const struct page_request *request,
@@ -27,6 +28,9 @@ static const struct {
 } table[] = {
     {"/metrics", make_metrics},
     {"/health", make_health},
+    {"/outrigger/", dashboard_make_page},
+    {"/outrigger/api/now", dashboard_make_now},
+    {"/outrigger/api/history", dashboard_make_history},
 };
 
 /* ---- for the functions of the table ---- */
