@@ -85,7 +85,11 @@ void losing_worker(struct broker *broker, struct worker *worker, const char *cau
     const char *state = worker_state_name(worker->state);
     size_t recovered = 0;
     bool sole = worker->in_flight == 1 && worker->batches[0].count == 1;
-    version->figures.deaths += fate == FATE_DIED && worker_has_requests(worker);
+    if (fate == FATE_DIED && worker_has_requests(worker)) {
+        version->figures.deaths++;
+        series_add(metrics_series(broker->metrics, METRIC_KILLS, version->model->name, version->name, NULL),
+                   1);
+    }
     while (worker->in_flight > 0) {
         struct batch *batch =
             &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */

@@ -92,12 +92,9 @@ static struct model *add_model(struct model_table *table, struct text name)
     model->queue_rows = metrics_series(metrics, METRIC_QUEUE_ROWS, model->name, NULL, NULL);
     model->queue_requests = metrics_series(metrics, METRIC_QUEUE_REQUESTS, model->name, NULL, NULL);
     model->queue_bytes = metrics_series(metrics, METRIC_QUEUE_BYTES, model->name, NULL, NULL);
-    model->queue_duration = metrics_series(metrics, METRIC_QUEUE_DURATION, model->name, NULL, NULL);
-    model->batch_rows = metrics_series(metrics, METRIC_BATCH_ROWS, model->name, NULL, NULL);
+    model->queue_max_rows = metrics_series(metrics, METRIC_QUEUE_MAX_ROWS, model->name, NULL, NULL);
+    model->in_flight = metrics_series(metrics, METRIC_MODEL_IN_FLIGHT, model->name, NULL, NULL);
     model->retries = metrics_series(metrics, METRIC_RETRIES, model->name, NULL, NULL);
-    for (size_t i = 0; i < RELEASE_COUNT; i++)
-        model->releases[i] =
-            metrics_series(metrics, METRIC_BATCHES, model->name, release_label((enum release)i), NULL);
     model->route = table->plain;
     model->stable_weight = ROUTE_WHOLE;
     DL_APPEND2(table->models, model, previous, next);
@@ -118,6 +115,10 @@ static struct version *add_version(struct model_table *table, struct model *mode
     version->again_at = INT64_MAX;
     version->batch_duration =
         metrics_series(table->metrics, METRIC_BATCH_DURATION, model->name, version->name, NULL);
+    version->batch_wait = metrics_series(table->metrics, METRIC_BATCH_WAIT, model->name, version->name, NULL);
+    version->queue_duration =
+        metrics_series(table->metrics, METRIC_QUEUE_DURATION, model->name, version->name, NULL);
+    version->batch_rows = metrics_series(table->metrics, METRIC_BATCH_ROWS, model->name, version->name, NULL);
     version->answered = metrics_series(table->metrics, METRIC_REQUESTS, model->name, version->name, "none");
     version->share = metrics_series(table->metrics, METRIC_ROUTE_SHARE, model->name, version->name, NULL);
     DL_APPEND2(model->versions, version, previous, next);

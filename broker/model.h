@@ -36,7 +36,8 @@ struct version {
     struct cost cost;   /* of its batches */
     int64_t busy;       /* ns that its workers have computed, for batches that came back */
     uint64_t rows_sent; /* in the hands of its workers */
-    struct series *batch_duration, *answered, *share;
+    struct series *batch_duration, *batch_wait, *queue_duration, *batch_rows, *answered, *share;
+    struct series *releases[RELEASE_COUNT]; /* NULL: none went for that reason yet */
     struct figures figures;
     struct executions executions;
     struct request *copies;          /* groups that wait for its workers (shadow.c), the oldest first */
@@ -89,8 +90,7 @@ struct model {
     struct model_shadow shadow;
     char *route_text;         /* the route as CATALOG tells it */
     size_t route_text_length; /* 0: it says nothing */
-    struct series *queue_rows, *queue_requests, *queue_bytes, *queue_duration, *batch_rows, *retries;
-    struct series *releases[RELEASE_COUNT];
+    struct series *queue_rows, *queue_requests, *queue_bytes, *queue_max_rows, *in_flight, *retries;
     struct model *previous, *next;
 };
 

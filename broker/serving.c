@@ -59,7 +59,6 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
                                           .time_left_us = longest_time_left(requests, count, now)}};
     if (!port_send(broker->workers_port, &worker->peer, &envelope, payloads, payload_count))
         return false;
-    struct model *model = worker->version->model;
     worker_assign(worker, envelope.id, requests, count, rows, now,
                   now + shadow_patience(worker->version, requests[0]->copies != NULL));
     for (size_t i = 0; i < count; i++) {
@@ -68,10 +67,10 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
         if (requests[i]->copies != NULL)
             continue; /* of those the public figures say nothing */
         broker->queued_bytes -= requests[i]->bytes;
-        series_observe_duration(model->queue_duration, now - requests[i]->arrived_at);
+        series_observe_duration(worker->version->queue_duration, now - requests[i]->arrived_at);
     }
     worker->version->rows_sent += rows;
-    series_observe_size(model->batch_rows, rows);
+    series_observe_size(worker->version->batch_rows, rows);
     /* The one used last goes to the end, so that all stay warm and a dying one is found. */
     DL_DELETE2(worker->version->workers, worker, previous, next);
     DL_APPEND2(worker->version->workers, worker, previous, next);
@@ -243,12 +242,21 @@ void serving_dispatch(struct broker *broker, struct version *version)
         size_t count = queue_take(&version->queue, without_company(version, decision.rows), COUNT_OF(taken),
                                   taken, &rows);
         if (serving_send(broker, worker, taken, count, rows)) {
-            series_add(version->model->releases[decision.release], 1);
+            serving_count_release(broker, version, decision.release);
             continue;
         }
         while (count > 0)
             queue_push_front(&version->queue, taken[--count]);
     }
+}
+
+void serving_count_release(struct broker *broker, struct version *version, enum release release)
+{
+    struct series **series = &version->releases[release];
+    if (*series == NULL)
+        *series = metrics_series(broker->metrics, METRIC_BATCHES, version->model->name, version->name,
+                                 release_label(release));
+    series_add(*series, 1);
 }
 
 void serving_put_back(struct broker *broker, struct request *request)
@@ -395,6 +403,8 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
         answer_requests(broker, batch, message);
     worker->answered += count;
     series_observe_duration(worker->version->batch_duration, now - batch->sent_at);
+    series_observe_duration(worker->version->batch_wait,
+                            now - batch->sent_at - (int64_t)result->result.compute_us * MICROSECOND);
     if (!copies)
         executions_batch(&worker->version->executions, batch->rows, now - batch->sent_at,
                          (int64_t)result->result.compute_us * MICROSECOND, clock_wall());

@@ -181,7 +181,7 @@ static int64_t dispatch(struct broker *broker, struct version *version)
         struct request *copies = version->copies;
         leave_line(broker, copies);
         if (fit(copies, worker) && serving_send(broker, worker, &copies, 1, copies->rows))
-            series_add(version->model->releases[RELEASE_SHADOW], 1);
+            serving_count_release(broker, version, RELEASE_SHADOW);
         else
             shadow_lost(broker, copies, false);
     }

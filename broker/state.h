@@ -263,6 +263,8 @@ void serving_dispatch(struct broker *broker, struct version *version);
  * caller's then. */
 bool serving_send(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
                   uint32_t rows);
+/* Counts that a batch of the version went, and why. */
+void serving_count_release(struct broker *broker, struct version *version, enum release release);
 /* What waits for a version that has no worker and gets none goes to the stable one; who asked for it by name
  * waits on while it is not known that none is to come. */
 void serving_follow_route(struct broker *broker, struct version *version);

@@ -23,6 +23,7 @@ struct config {
 #define CONFIG_JOIN_broker(name)      broker_##name
 #define CONFIG_JOIN_worker(name)      worker_##name
 #define CONFIG_JOIN_collector(name)   collector_##name
+#define CONFIG_JOIN_metrics(name)     metrics_##name
 #define CONFIG_JOIN_supervisor(name)  supervisor_##name
 #define CONFIG_JOIN_feedback(name)    feedback_##name
 #define CONFIG_JOIN_slo(name)         slo_##name

@@ -4,7 +4,8 @@
  * message. The page is a shared mapping of a file, which outlives a kill -9: the collector reads what the
  * dead process had counted since its last snapshot (metrics_page_snapshot).
  *
- *     header | one reserved slot for each metric | slots for label sets, taken in order, never given back
+ *     header | exemplars | one reserved slot for each metric | slots for label sets, taken in order, never
+ * given back
  *
  * The reserved slot of a metric holds its only series when it has no labels, else the series with labels
  * "other", which takes what finds no slot any more. Strange label values can therefore cost detail, but
@@ -15,6 +16,8 @@
  * pointers. SPDX-License-Identifier: MIT */
 #include "metrics.h"
 
+#include "clock.h"
+#include "exemplar.h"
 #include "process.h"
 #include "snapshot.h"
 
@@ -30,7 +33,7 @@
 enum {
     METRICS_MAGIC = 0x6d650001,
     PAGE_MAGIC = 0x4f555452, /* "OUTR" */
-    PAGE_LAYOUT = 1,         /* grows with any change to the structs below */
+    PAGE_LAYOUT = 2,         /* grows with any change to the structs below */
     /* Label sets of one process. A frontend makes about 5 for each model version; the page stays under 500
        KB. */
     PAGE_FREE_SLOTS = 1024,
@@ -60,6 +63,7 @@ struct page_head {
 
 struct page {
     struct page_head head;
+    struct exemplar_store exemplars;
     struct slot slots[PAGE_SLOTS];
 };
 
@@ -77,6 +81,7 @@ struct metrics {
     bool fixed;       /* and stay as many */
     size_t slot_count;
     uint32_t interval_ms;
+    uint64_t exemplars_told; /* so many of those that were put are in snapshots already */
     struct index_entry *index;
 };
 
@@ -324,12 +329,23 @@ struct series *metrics_series(struct metrics *metrics, enum metric metric, const
     return use(slot);
 }
 
-static void observe(struct series *series, const int64_t bounds[METRICS_BUCKETS], int64_t value)
+static size_t bucket_of(const int64_t bounds[METRICS_BUCKETS], int64_t value)
 {
     size_t bucket = 0;
-    uint64_t amount = value < 0 ? 0 : (uint64_t)value;
     while (bucket < METRICS_BUCKETS && value > bounds[bucket])
         bucket++;
+    return bucket;
+}
+
+size_t metrics_duration_bucket(int64_t nanoseconds)
+{
+    return bucket_of(metrics_duration_bounds, nanoseconds);
+}
+
+static void observe(struct series *series, const int64_t bounds[METRICS_BUCKETS], int64_t value)
+{
+    size_t bucket = bucket_of(bounds, value);
+    uint64_t amount = value < 0 ? 0 : (uint64_t)value;
     __atomic_store_n(&series->buckets[bucket], series->buckets[bucket] + 1, __ATOMIC_RELAXED);
     __atomic_store_n(&series->sum, series->sum + amount, __ATOMIC_RELAXED);
     series_add(series, 1);
@@ -343,6 +359,27 @@ void series_observe_duration(struct series *series, int64_t nanoseconds)
 void series_observe_size(struct series *series, int64_t count)
 {
     observe(series, metrics_size_bounds, count);
+}
+
+static size_t slot_of(const struct metrics *metrics, const struct series *series)
+{
+    const char *slot = (const char *)series - offsetof(struct slot, series);
+    size_t index = (size_t)((const struct slot *)(const void *)slot - metrics->page->slots);
+    ENSURE(index < PAGE_SLOTS);
+    return index;
+}
+
+void metrics_observe_traced(struct metrics *metrics, struct series *series, int64_t nanoseconds,
+                            const uint8_t trace[TRACE_ID_BYTES])
+{
+    CHECK_OBJECT(metrics, METRICS_MAGIC);
+    struct exemplar exemplar = {.slot = (uint32_t)slot_of(metrics, series),
+                                .bucket = (uint32_t)metrics_duration_bucket(nanoseconds),
+                                .value = nanoseconds < 0 ? 0 : (uint64_t)nanoseconds,
+                                .time = clock_wall()};
+    memcpy(exemplar.trace, trace, sizeof exemplar.trace);
+    series_observe_duration(series, nanoseconds);
+    exemplar_store_put(&metrics->page->exemplars, &exemplar);
 }
 
 /* ---- telling ---- */
@@ -364,17 +401,52 @@ static struct text cut(const char *text, size_t maximum)
     return (struct text){.at = whole.at, .length = whole.length < maximum ? whole.length : maximum};
 }
 
-static uint8_t *write_snapshot(const struct page *page, size_t slot_count, const char *kind, const char *name,
-                               uint64_t sequence, uint32_t interval_ms, size_t *length)
+/* Those that came after the first `since`, of series that the snapshot tells. The page may be anybody's. */
+static size_t collect_exemplars(const struct page *page, size_t slot_count, uint64_t since,
+                                struct snapshot_exemplar exemplars[EXEMPLAR_CELLS])
 {
-    struct snapshot snapshot = {.kind = cut(kind, SNAPSHOT_KIND_MAX),
-                                .name = cut(name, SNAPSHOT_NAME_MAX),
+    uint32_t places[PAGE_SLOTS], place = 0; /* of slots among the series */
+    size_t count = 0;
+    struct exemplar exemplar;
+    for (size_t i = 0; i < slot_count; i++) {
+        places[i] = place;
+        place += page->slots[i].used;
+    }
+    for (size_t cell = 0; cell < EXEMPLAR_CELLS; cell++) {
+        if (!exemplar_store_get(&page->exemplars, cell, since, &exemplar) || exemplar.slot >= slot_count ||
+            !page->slots[exemplar.slot].used || exemplar.value > INT64_MAX || exemplar.time < 0 ||
+            exemplar.bucket != metrics_duration_bucket((int64_t)exemplar.value))
+            continue;
+        exemplars[count] = (struct snapshot_exemplar){.series = places[exemplar.slot],
+                                                      .bucket = exemplar.bucket,
+                                                      .value = exemplar.value,
+                                                      .time = exemplar.time};
+        memcpy(exemplars[count++].trace, exemplar.trace, sizeof exemplar.trace);
+    }
+    return count;
+}
+
+struct telling {
+    const char *kind;
+    const char *name;
+    uint64_t sequence;
+    uint32_t interval_ms;
+    uint64_t since; /* so many exemplars have been told */
+};
+
+static uint8_t *write_snapshot(const struct page *page, size_t slot_count, const struct telling *telling,
+                               size_t *length)
+{
+    struct snapshot_exemplar exemplars[EXEMPLAR_CELLS];
+    struct snapshot snapshot = {.kind = cut(telling->kind, SNAPSHOT_KIND_MAX),
+                                .name = cut(telling->name, SNAPSHOT_NAME_MAX),
                                 .pid = page->head.pid,
                                 .start = page->head.start,
-                                .sequence = sequence,
-                                .interval_ms = interval_ms};
+                                .sequence = telling->sequence,
+                                .interval_ms = telling->interval_ms};
     for (size_t i = 0; i < slot_count; i++)
         snapshot.series_count += page->slots[i].used;
+    snapshot.exemplar_count = (uint32_t)collect_exemplars(page, slot_count, telling->since, exemplars);
     size_t capacity = snapshot_bound(snapshot.series_count);
     uint8_t *bytes = object_alloc(capacity);
     struct wire_writer writer;
@@ -383,6 +455,7 @@ static uint8_t *write_snapshot(const struct page *page, size_t slot_count, const
     for (size_t i = 0; i < slot_count; i++)
         if (page->slots[i].used)
             write_slot(&writer, &page->slots[i]);
+    snapshot_write_exemplars(&writer, exemplars, snapshot.exemplar_count);
     *length = wire_writer_end(&writer);
     ENSURE(*length > 0);
     return bytes;
@@ -397,9 +470,14 @@ void metrics_set_interval(struct metrics *metrics, uint32_t interval_ms)
 uint8_t *metrics_snapshot(struct metrics *metrics, const char *kind, const char *name, size_t *length)
 {
     CHECK_OBJECT(metrics, METRICS_MAGIC);
-    metrics->page->head.sequence++;
-    return write_snapshot(metrics->page, metrics->slot_count, kind, name, metrics->page->head.sequence,
-                          metrics->interval_ms, length);
+    struct page *page = metrics->page;
+    struct telling telling = {.kind = kind,
+                              .name = name,
+                              .sequence = ++page->head.sequence,
+                              .interval_ms = metrics->interval_ms,
+                              .since = metrics->exemplars_told};
+    metrics->exemplars_told = page->exemplars.count;
+    return write_snapshot(page, metrics->slot_count, &telling, length);
 }
 
 /* ---- reading the page of another ---- */
@@ -449,7 +527,8 @@ uint8_t *metrics_page_snapshot(const char *path, const char *kind, const char *n
     uint8_t *bytes = NULL;
     if (read_page(path, page, sizeof *page) && readable(&page->head)) {
         sanitise(page);
-        bytes = write_snapshot(page, PAGE_SLOTS, kind, name, page->head.sequence + 1, 0, length);
+        struct telling telling = {.kind = kind, .name = name, .sequence = page->head.sequence + 1};
+        bytes = write_snapshot(page, PAGE_SLOTS, &telling, length);
     }
     free(page);
     return bytes;

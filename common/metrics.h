@@ -2,7 +2,7 @@
 #ifndef OUTRIGGER_METRICS_H
 #define OUTRIGGER_METRICS_H
 
-#include "object.h"
+#include "trace_context.h"
 
 enum metric_kind { COUNTER, GAUGE, HISTOGRAM, SIZES };
 
@@ -69,9 +69,16 @@ static inline void series_set(struct series *series, int64_t value)
 {
     __atomic_store_n(&series->value, (uint64_t)value, __ATOMIC_RELAXED);
 }
+/* The bucket of a HISTOGRAM that an observation falls in. */
+size_t metrics_duration_bucket(int64_t nanoseconds);
 /* Adds one observation: nanoseconds for a HISTOGRAM, a count for SIZES. */
 void series_observe_duration(struct series *series, int64_t nanoseconds);
 void series_observe_size(struct series *series, int64_t count);
+/* The same as series_observe_duration, of a series of this page, with the trace that stands for its bucket
+ * from now on.
+ */
+void metrics_observe_traced(struct metrics *metrics, struct series *series, int64_t nanoseconds,
+                            const uint8_t trace[TRACE_ID_BYTES]);
 
 /* Writes the snapshot that STATS.md describes. The caller frees; *length in bytes. */
 uint8_t *metrics_snapshot(struct metrics *metrics, const char *kind, const char *name, size_t *length);

@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-/* The keys of the body's map, in the order in which we write them. All but the bounds must be there. */
+/* The keys of the body's map, in the order in which we write them. All but the bounds and the exemplars must
+ * be there. */
 #define KEYS(X)                                                                                              \
     X(VERSION, "version")                                                                                    \
     X(KIND, "kind")                                                                                          \
@@ -19,7 +20,8 @@
     X(INTERVAL, "interval_ms")                                                                               \
     X(DURATION_BOUNDS, "duration_bounds_ns")                                                                 \
     X(SIZE_BOUNDS, "size_bounds")                                                                            \
-    X(SERIES, "series")
+    X(SERIES, "series")                                                                                      \
+    X(EXEMPLARS, "exemplars")
 
 enum key {
 #define X(name, text) KEY_##name,
@@ -35,7 +37,10 @@ static const char *const key_names[KEY_COUNT] = {
 };
 
 enum {
-    REQUIRED_KEYS = ((1 << KEY_COUNT) - 1) & ~(1 << KEY_DURATION_BOUNDS | 1 << KEY_SIZE_BOUNDS),
+    REQUIRED_KEYS =
+        ((1 << KEY_COUNT) - 1) & ~(1 << KEY_DURATION_BOUNDS | 1 << KEY_SIZE_BOUNDS | 1 << KEY_EXEMPLARS),
+    EXEMPLAR_FIELDS = 5,
+    EXEMPLAR_BYTES_MAX = 1 + 3 + 1 + 9 + 9 + 2 + TRACE_ID_BYTES,
     HEAD_BYTES_MAX = 1024, /* keys about 100, bounds about 240, kind and name 331, numbers 9 each */
     /* the name of a metric 64, its kind 16, labels 3 * 65, numbers 9 each with the heads of two arrays */
     SERIES_BYTES_MAX = 64 + 16 + METRICS_LABELS_MAX * (METRICS_LABEL_BYTES + 1) + SNAPSHOT_NUMBERS_MAX * 9 + 8
@@ -72,7 +77,7 @@ size_t snapshot_topic(const struct snapshot *snapshot, char topic[SNAPSHOT_TOPIC
 
 size_t snapshot_bound(size_t series_count)
 {
-    return HEAD_BYTES_MAX + series_count * SERIES_BYTES_MAX;
+    return HEAD_BYTES_MAX + series_count * SERIES_BYTES_MAX + SNAPSHOT_EXEMPLARS_MAX * EXEMPLAR_BYTES_MAX;
 }
 
 static void write_bounds(struct wire_writer *writer, enum key key, const int64_t bounds[METRICS_BUCKETS])
@@ -97,7 +102,7 @@ static void write_text(struct wire_writer *writer, enum key key, struct text val
 
 void snapshot_write_head(struct wire_writer *writer, const struct snapshot *snapshot)
 {
-    wire_write_map(writer, KEY_COUNT);
+    wire_write_map(writer, snapshot->exemplar_count > 0 ? KEY_COUNT : KEY_COUNT - 1);
     write_uint(writer, KEY_VERSION, SNAPSHOT_VERSION);
     write_text(writer, KEY_KIND, snapshot->kind);
     write_text(writer, KEY_NAME, snapshot->name);
@@ -132,6 +137,23 @@ void snapshot_write_series(struct wire_writer *writer, const struct snapshot_ser
     wire_write_array(writer, METRICS_BUCKETS + 1);
     for (size_t i = 0; i <= METRICS_BUCKETS; i++)
         wire_write_uint(writer, series->numbers[2 + i]);
+}
+
+void snapshot_write_exemplars(struct wire_writer *writer, const struct snapshot_exemplar *exemplars,
+                              uint32_t count)
+{
+    if (count == 0)
+        return;
+    wire_write_str(writer, key_names[KEY_EXEMPLARS]);
+    wire_write_array(writer, count);
+    for (uint32_t i = 0; i < count; i++) {
+        wire_write_array(writer, EXEMPLAR_FIELDS);
+        wire_write_uint(writer, exemplars[i].series);
+        wire_write_uint(writer, exemplars[i].bucket);
+        wire_write_uint(writer, exemplars[i].value);
+        wire_write_uint(writer, (uint64_t)exemplars[i].time);
+        wire_write_bin(writer, exemplars[i].trace, TRACE_ID_BYTES);
+    }
 }
 
 /* ---- reading ---- */
@@ -250,6 +272,39 @@ static const char *read_all_series(struct wire_reader *reader, struct snapshot *
     return NULL;
 }
 
+static const char *read_exemplar(struct wire_reader *reader, struct snapshot_exemplar *exemplar)
+{
+    uint32_t fields;
+    uint64_t series, bucket, value, time;
+    struct text trace;
+    if (!wire_read_array(reader, &fields) || fields != EXEMPLAR_FIELDS ||
+        !wire_read_uint(reader, SNAPSHOT_SERIES_MAX - 1, &series) ||
+        !wire_read_uint(reader, METRICS_BUCKETS, &bucket) || !wire_read_uint(reader, INT64_MAX, &value) ||
+        !wire_read_uint(reader, INT64_MAX, &time) || !wire_read_bin(reader, TRACE_ID_BYTES, &trace) ||
+        trace.length != TRACE_ID_BYTES)
+        return "an exemplar is none";
+    if (bucket != metrics_duration_bucket((int64_t)value))
+        return "an exemplar is not in its bucket";
+    *exemplar = (struct snapshot_exemplar){(uint32_t)series, (uint32_t)bucket, value, (int64_t)time, {0}};
+    memcpy(exemplar->trace, trace.at, TRACE_ID_BYTES);
+    return NULL;
+}
+
+static const char *read_all_exemplars(struct wire_reader *reader, struct snapshot *snapshot)
+{
+    struct snapshot_exemplar exemplar;
+    if (!wire_read_array(reader, &snapshot->exemplar_count) ||
+        snapshot->exemplar_count > SNAPSHOT_EXEMPLARS_MAX)
+        return "exemplars is no array within its bound";
+    snapshot->exemplars = *reader;
+    for (uint32_t i = 0; i < snapshot->exemplar_count; i++) {
+        const char *wrong = read_exemplar(reader, &exemplar);
+        if (wrong != NULL)
+            return wrong;
+    }
+    return NULL;
+}
+
 static const char *read_kind(struct wire_reader *reader, struct text *kind)
 {
     bool good = wire_read_str(reader, SNAPSHOT_KIND_MAX, kind) &&
@@ -298,6 +353,8 @@ static const char *read_value(struct wire_reader *reader, enum key key, struct s
         return read_bounds(reader, metrics_size_bounds);
     case KEY_SERIES:
         return read_all_series(reader, snapshot);
+    case KEY_EXEMPLARS:
+        return read_all_exemplars(reader, snapshot);
     case KEY_COUNT: /* a key that a later build added */
         return wire_skip(reader) ? NULL : "a value is cut off";
     }
@@ -310,6 +367,16 @@ static enum key key_named(struct text name)
         if (text_is(name, key_names[key]))
             return (enum key)key;
     return KEY_COUNT;
+}
+
+/* Looked at last: the series may stand behind them. */
+static bool exemplars_belong(struct snapshot snapshot)
+{
+    struct snapshot_exemplar exemplar;
+    while (snapshot_next_exemplar(&snapshot, &exemplar))
+        if (exemplar.series >= snapshot.series_count)
+            return false;
+    return true;
 }
 
 const char *snapshot_decode(const uint8_t *bytes, size_t length, struct snapshot *snapshot)
@@ -336,7 +403,9 @@ const char *snapshot_decode(const uint8_t *bytes, size_t length, struct snapshot
     }
     if ((seen & REQUIRED_KEYS) != REQUIRED_KEYS)
         return "a key is missing";
-    return wire_finished(&reader) ? NULL : "bytes are left over";
+    if (!wire_finished(&reader))
+        return "bytes are left over";
+    return exemplars_belong(*snapshot) ? NULL : "an exemplar is of no series";
 }
 
 bool snapshot_next(struct snapshot *snapshot, struct snapshot_series *series)
@@ -345,5 +414,14 @@ bool snapshot_next(struct snapshot *snapshot, struct snapshot_series *series)
         return false;
     snapshot->series_count--;
     ENSURE(snapshot_read_series(&snapshot->series, series) == NULL);
+    return true;
+}
+
+bool snapshot_next_exemplar(struct snapshot *snapshot, struct snapshot_exemplar *exemplar)
+{
+    if (snapshot->exemplar_count == 0)
+        return false;
+    snapshot->exemplar_count--;
+    ENSURE(read_exemplar(&snapshot->exemplars, exemplar) == NULL);
     return true;
 }

@@ -9,6 +9,7 @@
 #include "log.h"
 #include "process.h"
 #include "sampler.h"
+#include "stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +21,11 @@
 
 enum { CHRONICLE_MAGIC = 0x63680001, COMPLAINT_SECONDS = 60 };
 
-/* After a second has begun, so that the sample is surely in it. */
-#define INTO_SECOND (20 * MILLISECOND)
-
 struct chronicle {
     unsigned magic;
-    int64_t hearing; /* how long it takes to hear of all processes */
+    int64_t interval;  /* of snapshots */
+    int64_t period;    /* of samples: a whole number of intervals, a second at least */
+    int64_t offset_ms; /* of the samples' times to the clock: see time_of_sample */
     const struct registry *registry;
     struct history *history;
     struct loop *loop; /* NULL: not started */
@@ -80,7 +80,8 @@ struct chronicle *chronicle_new(const struct config *config, const struct regist
     struct chronicle *chronicle = object_alloc(sizeof *chronicle);
     chronicle->magic = CHRONICLE_MAGIC;
     chronicle->registry = registry;
-    chronicle->hearing = 2 * config->collector_interval_ms * MILLISECOND + INTO_SECOND;
+    chronicle->interval = config->collector_interval_ms * MILLISECOND;
+    chronicle->period = (SECOND + chronicle->interval - 1) / chronicle->interval * chronicle->interval;
     chronicle->run_path = path_of(config->runtime_directory, "history.run");
     chronicle->history = history_new(open_file(config), find_run(chronicle->run_path));
     return chronicle;
@@ -107,22 +108,33 @@ void chronicle_free(struct chronicle *chronicle)
     free(chronicle);
 }
 
+/* Samples are taken at the same moment of each second. Were that at its very end, they would now and then
+ * fall into the next: so their times are counted from half of it on. */
+static int64_t time_of_sample(struct chronicle *chronicle)
+{
+    int64_t now = clock_wall() / MILLISECOND;
+    int64_t into = (now + chronicle->offset_ms) % 1000;
+    if (into < 200 || into > 800)
+        chronicle->offset_ms = 500 - now % 1000;
+    return now + chronicle->offset_ms;
+}
+
 static void tick(void *self)
 {
     struct chronicle *chronicle = self;
-    int64_t now = clock_wall();
-    if (!sampler_take(chronicle->history, chronicle->registry, now / MILLISECOND) &&
+    if (!sampler_take(chronicle->history, chronicle->registry, time_of_sample(chronicle)) &&
         log_allowed(&chronicle->complained, COMPLAINT_SECONDS))
         log_warning("the dashboard's history was not written: %s", strerror(errno));
-    int64_t wait = SECOND - now % SECOND + INTO_SECOND;
-    loop_timer_set(chronicle->loop, &chronicle->timer, clock_now() + wait, tick, chronicle);
+    loop_timer_set(chronicle->loop, &chronicle->timer, stats_next_look(clock_now(), chronicle->period), tick,
+                   chronicle);
 }
 
 void chronicle_start(struct chronicle *chronicle, struct loop *loop)
 {
     CHECK_OBJECT(chronicle, CHRONICLE_MAGIC);
     chronicle->loop = loop;
-    loop_timer_set(loop, &chronicle->timer, clock_now() + chronicle->hearing, tick, chronicle);
+    int64_t heard = clock_now() + chronicle->interval;
+    loop_timer_set(loop, &chronicle->timer, stats_next_look(heard, chronicle->period), tick, chronicle);
 }
 
 struct history *chronicle_history(struct chronicle *chronicle)

@@ -13,7 +13,8 @@ struct chronicle;
  * is in memory then. Never NULL. */
 struct chronicle *chronicle_new(const struct config *config, const struct registry *registry);
 void chronicle_free(struct chronicle *chronicle); /* NULL is fine */
-/* Takes a sample at the beginning of each second, as soon as all processes have been heard. */
+/* Takes a sample each second (or each collector.interval_ms, if that is longer), as soon as all processes
+ * have been heard. */
 void chronicle_start(struct chronicle *chronicle, struct loop *loop);
 /* Takes no more. `over`: the service ends, and what it counts begins anew the next time. */
 void chronicle_end(struct chronicle *chronicle, bool over);

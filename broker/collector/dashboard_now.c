@@ -1,6 +1,6 @@
 /* dashboard_now: how it is, out of the registry and the last minute of the history.
  *
- *     {"time", "newest", "version", "slo": {"latency_ms", "availability_ppm", "error_ppm"},
+ *     {"time", "newest", "interval_ms", "version", "slo": {"latency_ms", "availability_ppm", "error_ppm"},
  *      "burn": [{"seconds", "requests", "unavailable", "errors", "slow"}],
  *      "last": {figures of all models}, "host": {"connections", "in_flight"},
  *      "models": [{"model", "queue_rows", ..., "decisions": {DECISION: n}, "last": {...}, "versions":
@@ -265,6 +265,7 @@ char *dashboard_now(const struct dashboard_sources *sources, size_t *length)
     yyjson_mut_doc_set_root(now.document, root);
     yyjson_mut_obj_add_sint(now.document, root, "time", sources->now_ms);
     yyjson_mut_obj_add_sint(now.document, root, "newest", history_newest(sources->history));
+    yyjson_mut_obj_add_sint(now.document, root, "interval_ms", sources->config->collector_interval_ms);
     yyjson_mut_obj_add_str(now.document, root, "version", OUTRIGGER_VERSION);
     put_slo(&now, root);
     now.host = yyjson_mut_obj_add_obj(now.document, root, "host");

@@ -6,7 +6,6 @@
 
 #include "clock.h"
 #include "process.h"
-#include "prometheus.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,16 +17,20 @@ enum { EXPOSITION_MAGIC = 0x65780001 };
 struct exposition {
     unsigned magic;
     const struct registry *registry;
+    bool triton;
     struct prometheus_process process;
-    struct blob *text; /* NULL: none yet */
-    int64_t written;
+    struct {
+        struct blob *text; /* NULL: none yet */
+        int64_t written;
+    } formats[PROMETHEUS_FORMATS];
 };
 
-struct exposition *exposition_new(const struct registry *registry)
+struct exposition *exposition_new(const struct registry *registry, bool triton)
 {
     struct exposition *exposition = object_alloc(sizeof *exposition);
     exposition->magic = EXPOSITION_MAGIC;
     exposition->registry = registry;
+    exposition->triton = triton;
     exposition->process.started = clock_wall();
     return exposition;
 }
@@ -37,22 +40,29 @@ void exposition_free(struct exposition *exposition)
     if (exposition == NULL)
         return;
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
-    blob_drop(exposition->text);
+    for (size_t i = 0; i < PROMETHEUS_FORMATS; i++)
+        blob_drop(exposition->formats[i].text);
     exposition->magic = 0;
     free(exposition);
 }
 
-struct blob *exposition_text(struct exposition *exposition, int64_t now)
+static struct blob *write_text(struct exposition *exposition, enum prometheus_format format)
+{
+    struct prometheus_process *process = &exposition->process;
+    size_t length;
+    process_usage(getpid(), &process->resident_bytes, &process->cpu_us);
+    char *text = prometheus_text(exposition->registry, process, format, exposition->triton, &length);
+    return blob_new(text, length);
+}
+
+struct blob *exposition_text(struct exposition *exposition, enum prometheus_format format, int64_t now)
 {
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
-    if (exposition->text == NULL || now - exposition->written > AGE_MAX) {
-        struct prometheus_process *process = &exposition->process;
-        size_t length;
-        process_usage(getpid(), &process->resident_bytes, &process->cpu_us);
-        blob_drop(exposition->text);
-        char *text = prometheus_text(exposition->registry, process, &length);
-        exposition->text = blob_new(text, length);
-        exposition->written = now;
+    struct blob **text = &exposition->formats[format].text;
+    if (*text == NULL || now - exposition->formats[format].written > AGE_MAX) {
+        blob_drop(*text);
+        *text = write_text(exposition, format);
+        exposition->formats[format].written = now;
     }
-    return exposition->text;
+    return *text;
 }

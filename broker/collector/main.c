@@ -258,7 +258,7 @@ static bool prepare(struct collector *collector)
     else {
         collector->registry = registry_new((size_t)collector->config->collector_max_series);
         collector->reaper = reaper_new(collector->registry, directory);
-        collector->exposition = exposition_new(collector->registry);
+        collector->exposition = exposition_new(collector->registry, collector->config->metrics_triton != 0);
         collector->metrics = stats_page(collector->config, "collector", collector->name);
         collector->accuracy = accuracy_new(collector->metrics, (size_t)collector->config->feedback_window,
                                            collector->config->feedback_window_s * 1000);

@@ -3,6 +3,7 @@
  * are everybody's (broker/frontend/calls.c). SPDX-License-Identifier: MIT */
 #include "pages.h"
 
+#include "accept.h"
 #include "dashboard_page.h"
 #include "encoding.h"
 
@@ -14,12 +15,19 @@ static void make_health(const struct page_sources *sources, const struct page_re
     page_show(page, text_of("healthy\n"));
 }
 
+/* OpenMetrics is for those who name it and like it no less than text. */
+static enum prometheus_format format_for(struct text accept)
+{
+    int open = accept_weight(accept, "application/openmetrics-text", true);
+    return open > 0 && open >= accept_weight(accept, "text/plain", false) ? PROMETHEUS_OPEN : PROMETHEUS_TEXT;
+}
+
 static void make_metrics(const struct page_sources *sources, const struct page_request *request,
                          struct page *page)
 {
-    (void)request;
-    page->answer.content_type = text_of("text/plain; version=0.0.4; charset=utf-8");
-    page_show_blob(page, exposition_text(sources->exposition, loop_now(sources->loop)));
+    enum prometheus_format format = format_for(request->accept);
+    page->answer.content_type = text_of(prometheus_type(format));
+    page_show_blob(page, exposition_text(sources->exposition, format, loop_now(sources->loop)));
 }
 
 static const struct {

@@ -1,4 +1,4 @@
-/* prometheus: the registry as Prometheus text. SPDX-License-Identifier: MIT */
+/* prometheus: the registry as Prometheus text or OpenMetrics. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_PROMETHEUS_H
 #define OUTRIGGER_PROMETHEUS_H
 
@@ -11,9 +11,17 @@ struct prometheus_process {
     int64_t started; /* nanoseconds since 1970 */
 };
 
-/* Writes everything in the text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats). The
- * caller frees the text, which is terminated; *length without the terminator. */
+enum prometheus_format {
+    PROMETHEUS_TEXT, /* the text format 0.0.4 (prometheus.io/docs/instrumenting/exposition_formats) */
+    PROMETHEUS_OPEN  /* OpenMetrics 1.0, with exemplars */
+};
+enum { PROMETHEUS_FORMATS = PROMETHEUS_OPEN + 1 };
+
+/* Writes everything, with `triton` under Triton's names, too. The caller frees the text, which is terminated;
+ * *length without the terminator. */
 char *prometheus_text(const struct registry *registry, const struct prometheus_process *process,
-                      size_t *length);
+                      enum prometheus_format format, bool triton, size_t *length);
+/* Its Content-Type. */
+const char *prometheus_type(enum prometheus_format format);
 
 #endif

@@ -43,8 +43,9 @@ struct total {
     size_t holders;                         /* processes that hold it */
     const char *labels[METRICS_LABELS_MAX]; /* into key */
     char *key;
-    uint64_t *retired;  /* number_count of them, behind numbers */
-    uint64_t numbers[]; /* number_count of them */
+    struct registry_exemplar *exemplars; /* METRICS_BUCKETS + 1 of them; NULL: there are none */
+    uint64_t *retired;                   /* number_count of them, behind numbers */
+    uint64_t numbers[];                  /* number_count of them */
 };
 
 struct holding {
@@ -138,6 +139,7 @@ static void drop_total(struct registry *registry, struct total *total)
     HASH_DEL(registry->totals, total);
     DL_DELETE(registry->by_metric[total->metric], total);
     registry->counts.series--;
+    free(total->exemplars);
     free(total->key);
     free(total);
 }
@@ -272,15 +274,16 @@ static void revive(struct registry *registry, struct process *process)
 
 /* ---- taking a snapshot ---- */
 
-/* `base_line`: the process was retired too early, and the totals hold what it says already. */
-static void take_series(struct registry *registry, struct process *process,
-                        const struct snapshot_series *series, bool base_line)
+/* `base_line`: the process was retired too early, and the totals hold what it says already. Returns the
+ * total; NULL: there is no room. */
+static struct total *take_series(struct registry *registry, struct process *process,
+                                 const struct snapshot_series *series, bool base_line)
 {
     struct total *total = find_total(registry, series);
     struct holding *holding = total == NULL ? NULL : find_holding(registry, process, total);
     if (holding == NULL) {
         registry->counts.dropped++;
-        return;
+        return NULL;
     }
     bool count_in = !base_line || is_gauge(total);
     size_t number_count = snapshot_number_count(total->metric);
@@ -291,6 +294,39 @@ static void take_series(struct registry *registry, struct process *process,
             total->retired[i] -= series->numbers[i]; /* living again: no more part of the retired */
         holding->numbers[i] = series->numbers[i];
     }
+    return total;
+}
+
+static void take_exemplar(struct total *total, const struct snapshot_exemplar *exemplar)
+{
+    if (total == NULL || metric_describe(total->metric)->kind != HISTOGRAM)
+        return;
+    if (total->exemplars == NULL)
+        total->exemplars = object_alloc((METRICS_BUCKETS + 1) * sizeof *total->exemplars);
+    struct registry_exemplar *kept = &total->exemplars[exemplar->bucket];
+    if (exemplar->time < kept->time)
+        return;
+    *kept = (struct registry_exemplar){.value = exemplar->value, .time = exemplar->time};
+    memcpy(kept->trace, exemplar->trace, sizeof kept->trace);
+}
+
+static void take_all(struct registry *registry, struct process *process, struct snapshot *snapshot,
+                     bool base_line)
+{
+    struct snapshot_series series;
+    struct snapshot_exemplar exemplar;
+    /* By their place in the snapshot, when an exemplar names that. */
+    struct total **totals =
+        snapshot->exemplar_count == 0 ? NULL : object_alloc(snapshot->series_count * sizeof(struct total *));
+    for (uint32_t place = 0; snapshot_next(snapshot, &series); place++) {
+        struct total *total =
+            series.metric == METRIC_COUNT ? NULL : take_series(registry, process, &series, base_line);
+        if (totals != NULL)
+            totals[place] = total;
+    }
+    while (snapshot_next_exemplar(snapshot, &exemplar))
+        take_exemplar(totals[exemplar.series], &exemplar);
+    free(totals);
 }
 
 static struct registry_process identify(const struct snapshot *snapshot)
@@ -328,10 +364,7 @@ enum registry_answer registry_take(struct registry *registry, struct snapshot *s
     if (process->retired)
         revive(registry, process);
     hear(registry, process, snapshot, now);
-    struct snapshot_series series;
-    while (snapshot_next(snapshot, &series))
-        if (series.metric != METRIC_COUNT)
-            take_series(registry, process, &series, base_line);
+    take_all(registry, process, snapshot, base_line);
     if (snapshot->interval_ms == 0)
         retire(registry, process);
     return REGISTRY_TAKEN;
@@ -398,8 +431,11 @@ void registry_each(const struct registry *registry, enum metric metric, registry
 {
     CHECK_OBJECT(registry, REGISTRY_MAGIC);
     for (const struct total *total = registry->by_metric[metric]; total != NULL; total = total->next) {
-        struct registry_total seen = {
-            .metric = metric, .labels = total->labels, .numbers = total->numbers, .retired = total->retired};
+        struct registry_total seen = {.metric = metric,
+                                      .labels = total->labels,
+                                      .numbers = total->numbers,
+                                      .retired = total->retired,
+                                      .exemplars = total->exemplars};
         visit(self, &seen);
     }
 }

@@ -32,12 +32,20 @@ struct registry_counts {
     uint64_t retired;   /* processes */
 };
 
+/* The newest trace that stands for a bucket; value 0 and time 0: none. */
+struct registry_exemplar {
+    uint64_t value; /* nanoseconds */
+    int64_t time;   /* nanoseconds since 1970 */
+    uint8_t trace[TRACE_ID_BYTES];
+};
+
 /* A sum, as its visitors see it. */
 struct registry_total {
     enum metric metric;
     const char *const *labels;
-    const uint64_t *numbers; /* as in struct snapshot_series, over all processes */
-    const uint64_t *retired; /* the part of those that ended; all 0 for a gauge */
+    const uint64_t *numbers;                   /* as in struct snapshot_series, over all processes */
+    const uint64_t *retired;                   /* the part of those that ended; all 0 for a gauge */
+    const struct registry_exemplar *exemplars; /* METRICS_BUCKETS + 1 of them; NULL: there are none */
 };
 
 /* Keeps at most `max_series` label sets. */

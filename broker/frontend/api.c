@@ -499,6 +499,8 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
     CHECK_OBJECT(api, API_MAGIC);
     counts_call(api->counts, call->call, response->status);
     counts_auth(api->counts, call->identity.kind, call->identity.outcome);
+    if (call->identity.kind == IDENTITY_KEY && call->identity.key[0] != '\0')
+        counts_key(api->counts, &call->identity, response->status);
     audited_end(api->audited, call, response);
     if (!call_is_prediction(call->call))
         return;
@@ -506,7 +508,7 @@ void api_count(struct api *api, const struct api_call *call, const struct http_r
         counts_steered(api->counts, call->model->name, call->steered);
     if (response->kind == NULL)
         counts_prediction(api->counts, call->model->name, call->answered_version, call->ask.rows,
-                          call->duration);
+                          call->duration, &call->trace);
     else
         counts_error(api->counts, call->model == NULL ? "" : call->model->name,
                      call->version == NULL ? "" : call->version->name, response->kind);

@@ -14,6 +14,7 @@
 enum {
     COUNTS_MAGIC = 0x0c004750,
     SERIES_MAX = 4096,
+    KEYS_MAX = 128, /* as metrics.def says: with four series each they leave half of a page to the models */
     STATUS_SLOTS = 32,                    /* a power of two, about twice the statuses that there are */
     KEY_MAX = 2 * PROTOCOL_NAME_MAX + 64, /* what, model, version, kind */
 };
@@ -36,12 +37,23 @@ struct call_series {
     struct series *requests;
 };
 
+/* What came of a request with an API key. */
+static const char *const key_outcomes[] = {"answered", "limited", "refused", "failed"};
+
+struct key_series {
+    uint64_t tenant; /* of the key */
+    UT_hash_handle hh;
+    struct series *outcomes[COUNT_OF(key_outcomes)]; /* NULL: none yet */
+};
+
 struct counts {
     unsigned magic;
     struct metrics *metrics;
     struct call_series calls[CALL_COUNT][STATUS_SLOTS];
     struct series *auth[IDENTITY_WEB_SERVER + 1][AUTH_OUTCOME_COUNT]; /* NULL: not counted yet */
     struct model_series *models;
+    struct key_series *keys;
+    struct key_series other_keys; /* of those beyond KEYS_MAX */
 };
 
 struct counts *counts_new(struct metrics *metrics)
@@ -62,6 +74,12 @@ void counts_free(struct counts *counts)
     {
         HASH_DEL(counts->models, series);
         free(series);
+    }
+    struct key_series *key, *next_key;
+    HASH_ITER(hh, counts->keys, key, next_key)
+    {
+        HASH_DEL(counts->keys, key);
+        free(key);
     }
     counts->magic = 0;
     free(counts);
@@ -98,6 +116,40 @@ void counts_auth(struct counts *counts, enum identity_kind kind, enum auth_outco
         *series = metrics_series(counts->metrics, METRIC_AUTH, auth_kind_label(kind),
                                  auth_outcome_label(outcome), NULL);
     series_add(*series, 1);
+}
+
+static struct key_series *key_of(struct counts *counts, const struct identity *identity)
+{
+    struct key_series *key;
+    HASH_FIND(hh, counts->keys, &identity->tenant, sizeof identity->tenant, key);
+    if (key != NULL)
+        return key;
+    if (HASH_COUNT(counts->keys) >= KEYS_MAX)
+        return &counts->other_keys;
+    key = object_alloc(sizeof *key);
+    key->tenant = identity->tenant;
+    HASH_ADD(hh, counts->keys, tenant, sizeof key->tenant, key);
+    return key;
+}
+
+/* The place of a status in key_outcomes. */
+static size_t key_outcome(int status)
+{
+    if (status == 429)
+        return 1;
+    return status < 400 ? 0 : status < 500 ? 2 : 3;
+}
+
+void counts_key(struct counts *counts, const struct identity *identity, int status)
+{
+    CHECK_OBJECT(counts, COUNTS_MAGIC);
+    struct key_series *key = key_of(counts, identity);
+    size_t outcome = key_outcome(status);
+    if (key->outcomes[outcome] == NULL)
+        key->outcomes[outcome] =
+            metrics_series(counts->metrics, METRIC_KEY_REQUESTS,
+                           key == &counts->other_keys ? "other" : identity->key, key_outcomes[outcome], NULL);
+    series_add(key->outcomes[outcome], 1);
 }
 
 static void find_series(struct counts *counts, struct model_series *series, const char *what,
@@ -149,12 +201,15 @@ static struct model_series *series_of(struct counts *counts, const char *what, c
 }
 
 void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,
-                       int64_t duration)
+                       int64_t duration, const struct trace_context *trace)
 {
     struct model_series spare;
     struct model_series *series = series_of(counts, PREDICTIONS, model, version, "", &spare);
     series_add(series->predictions, rows);
-    series_observe_duration(series->duration, duration);
+    if (trace_sampled(trace))
+        metrics_observe_traced(counts->metrics, series->duration, duration, trace->id);
+    else
+        series_observe_duration(series->duration, duration);
 }
 
 void counts_steered(struct counts *counts, const char *model, enum steered steered)

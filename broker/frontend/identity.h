@@ -4,6 +4,7 @@
 #define OUTRIGGER_IDENTITY_H
 
 #include "address.h"
+#include "api_key.h"
 #include "rights.h"
 
 enum {
@@ -43,6 +44,7 @@ struct identity {
     unsigned rights;                      /* enum right's, added */
     uint64_t tenant;                      /* whose turn it is in the queue and in limits; 0: nobody known */
     int64_t expires_at;                   /* seconds since 1970; 0: does not */
+    char key[API_KEY_ID + 1];             /* the id of an API key, which is no secret; "": it is none */
     char name[IDENTITY_NAME_MAX + 1];     /* for people, logs and the audit log; never a secret */
     char models[IDENTITY_MODELS_MAX + 1]; /* names, separated by blanks, "prefix*" too; "": all */
     const char *why; /* constant: why nobody was let in, for log and audit, never for the client; NULL */

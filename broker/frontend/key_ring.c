@@ -153,6 +153,7 @@ static void tell(const struct api_key *key, struct identity *identity)
     identity->rights = key->rights;
     identity->tenant = api_key_tenant(key->id);
     identity->expires_at = key->expires;
+    memcpy(identity->key, key->id, sizeof identity->key);
     memcpy(identity->name, key->name, strlen(key->name) + 1);
     memcpy(identity->models, key->models, strlen(key->models) + 1);
 }

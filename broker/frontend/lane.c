@@ -27,6 +27,7 @@ struct lane {
     pthread_cond_t work_came;
     struct lane_job *waiting, *finished;
     bool stopping;
+    size_t submitted, begun, ended; /* pieces of work, in all */
     size_t thread_count;
     pthread_t threads[];
 };
@@ -44,6 +45,7 @@ static void finished(struct lane *lane, struct lane_job *job)
 {
     pthread_mutex_lock(&lane->mutex);
     bool wake = lane->finished == NULL;
+    lane->ended++;
     DL_APPEND2(lane->finished, job, previous, next);
     pthread_mutex_unlock(&lane->mutex);
     if (wake)
@@ -70,6 +72,7 @@ static void *run(void *self)
         while (lane->waiting == NULL && !lane->stopping)
             pthread_cond_wait(&lane->work_came, &lane->mutex);
         struct lane_job *job = lane->stopping ? NULL : take(&lane->waiting);
+        lane->begun += job != NULL;
         pthread_mutex_unlock(&lane->mutex);
         if (job == NULL)
             break;
@@ -116,8 +119,20 @@ void lane_submit(struct lane *lane, struct lane_job *job)
     CHECK_OBJECT(lane, LANE_MAGIC);
     pthread_mutex_lock(&lane->mutex);
     DL_APPEND2(lane->waiting, job, previous, next);
+    lane->submitted++;
     pthread_mutex_unlock(&lane->mutex);
     pthread_cond_signal(&lane->work_came);
+}
+
+struct lane_load lane_load(struct lane *lane)
+{
+    CHECK_OBJECT(lane, LANE_MAGIC);
+    pthread_mutex_lock(&lane->mutex);
+    struct lane_load load = {.threads = lane->thread_count,
+                             .busy = lane->begun - lane->ended,
+                             .waiting = lane->submitted - lane->begun};
+    pthread_mutex_unlock(&lane->mutex);
+    return load;
 }
 
 void lane_free(struct lane *lane)

@@ -21,4 +21,12 @@ void lane_free(struct lane *lane);
  */
 void lane_submit(struct lane *lane, struct lane_job *job);
 
+/* How it is with it at the moment. */
+struct lane_load {
+    size_t threads;
+    size_t busy;    /* of them, with a piece of work */
+    size_t waiting; /* pieces of work without a thread */
+};
+struct lane_load lane_load(struct lane *lane);
+
 #endif

@@ -194,11 +194,22 @@ static bool connected(void *self)
     return program->client != NULL && client_connected(program->client);
 }
 
+static void set_gauge(const struct program *program, enum metric metric, size_t value)
+{
+    series_set(metrics_series(program->metrics, metric, NULL, NULL, NULL), (int64_t)value);
+}
+
 static void measure(void *self)
 {
     const struct program *program = self;
     if (program->audit != NULL)
         audit_log_measure(program->audit, program->metrics);
+    if (program->context.lane == NULL)
+        return; /* not yet, or not any more */
+    struct lane_load load = lane_load(program->context.lane);
+    set_gauge(program, METRIC_LANE_THREADS, load.threads);
+    set_gauge(program, METRIC_LANE_BUSY, load.busy);
+    set_gauge(program, METRIC_LANE_WAITING, load.waiting);
 }
 
 static bool is_listening(int fd)
@@ -299,6 +310,7 @@ int main(int argc, char **argv)
     loop_run(program.loop);
 
     lane_free(lane);
+    program.context.lane = NULL;
     stats_exposition_free(exposition); /* answers who still waits for it */
     errands_free(errands);             /* likewise */
     connections_free(program.connections);

@@ -26,12 +26,17 @@
 
 #include "api_key.h"
 #include "audit.h"
+#include "clock.h"
 #include "deploy.h"
 #include "inventory.h"
 #include "log.h"
 #include "process.h"
 #include "report_rollout.h"
 #include "turnover.h"
+
+#include <sys/stat.h>
+
+#include <sys/stat.h>
 
 /* ---- status ---- */
 
@@ -428,9 +433,25 @@ static void measure(void *self, const struct command *command, const struct serv
                (int64_t)cpu_us * 1000);
 }
 
+/* When models were written; one that goes is told as it was last. */
+static void measure_models(const struct report *report)
+{
+    const struct plan *plan = fleet_plan(report->fleet);
+    struct stat status;
+    for (size_t i = 0; i < plan->model_count; i++)
+        for (size_t j = 0; j < plan->models[i].found_count; j++) {
+            const struct plan_found *found = &plan->models[i].found[j];
+            if (found->file != NULL && stat(found->file, &status) == 0)
+                series_set(metrics_series(report->metrics, METRIC_MODEL_MODIFIED, plan->models[i].name,
+                                          found->version, NULL),
+                           status.st_mtim.tv_sec * SECOND + status.st_mtim.tv_nsec);
+        }
+}
+
 void report_measure(void *self)
 {
     struct report *report = self;
     fleet_each(report->fleet, measure, report);
+    measure_models(report);
     audit_measure(report->audit, report->metrics);
 }

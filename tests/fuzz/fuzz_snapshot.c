@@ -15,9 +15,11 @@ static void expect_text(const struct registry *registry)
 {
     struct prometheus_process process = {0};
     size_t length;
-    char *text = prometheus_text(registry, &process, &length);
-    ENSURE(strlen(text) == length && text[length - 1] == '\n');
-    free(text);
+    for (int format = 0; format < PROMETHEUS_FORMATS; format++) {
+        char *text = prometheus_text(registry, &process, (enum prometheus_format)format, true, &length);
+        ENSURE(strlen(text) == length && text[length - 1] == '\n');
+        free(text);
+    }
 }
 
 /* Writing down, reading and writing again gives the same bytes. */

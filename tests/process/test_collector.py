@@ -21,6 +21,9 @@ import zmq
 from stack import BAD_WORDS, BIN, PATIENCE, ROOT
 
 INTERVAL_MS = 100
+# What Prometheus sends.
+PROMETHEUS_ACCEPTS = ("application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+                      "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
 SOCKETS = ("stats.ipc", "stats-out.ipc", "exposition.ipc", "observations.ipc", "collector.sock")
 
 
@@ -229,12 +232,12 @@ class Sums(unittest.TestCase):
         with Collector() as collector:
             buckets = [1, 2] + [0] * 18 + [4]
             Publisher(collector, "w").publish_until(
-                collector, 'outrigger_queue_duration_seconds_count{model="iris"}', 7,
-                ["outrigger_queue_duration_seconds", "histogram", ["iris"], 7, 1500000000, buckets])
+                collector, 'outrigger_queue_duration_seconds_count{model="iris",version="1"}', 7,
+                ["outrigger_queue_duration_seconds", "histogram", ["iris", "1"], 7, 1500000000, buckets])
             samples = collector.scrape()
-            self.assertEqual(samples['outrigger_queue_duration_seconds_sum{model="iris"}'], 1.5)
-            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",le="0.00025"}'], 3)
-            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",le="+Inf"}'], 7)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_sum{model="iris",version="1"}'], 1.5)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",version="1",le="0.00025"}'], 3)
+            self.assertEqual(samples['outrigger_queue_duration_seconds_bucket{model="iris",version="1",le="+Inf"}'], 7)
 
     def test_labels_beyond_the_bound_are_dropped_and_counted(self):
         with Collector(max_series=100) as collector:
@@ -421,12 +424,30 @@ class Http(unittest.TestCase):
                        "SIZES": [3, 7, [1] * 3 + [0] * 18]}
             everything = [[name, kind.lower(), [f'odd"\\ {label}' for label in labels.split(",") if label],
                            *numbers[kind]] for kind, name, labels in rows]
+            trace = [[name for name, *_ in everything].index("prediction_duration_seconds"), 2, 500000,
+                     1700000000500000000, bytes(range(16))]
             Publisher(collector, "w").publish_until(collector, "predictions_total{" + r'model="odd\"\\ model",'
-                                                    + r'version="odd\"\\ version"}', 5, *everything)
+                                                    + r'version="odd\"\\ version"}', 5, *everything, exemplars=[trace])
             text = collector.request("GET", "/metrics")[2]
+            self.check_openmetrics(collector, rows)
             check = subprocess.run(["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, timeout=PATIENCE)
             self.assertEqual((check.returncode, check.stdout.decode()), (0, ""))
+
+
+    def check_openmetrics(self, collector, rows):
+        """With a parser that is not ours."""
+        from prometheus_client.openmetrics.parser import text_string_to_metric_families
+        _, headers, text = collector.request("GET", "/metrics", Accept=PROMETHEUS_ACCEPTS)
+        self.assertEqual(headers["Content-Type"], "application/openmetrics-text; version=1.0.0; charset=utf-8")
+        families = {family.name: family for family in text_string_to_metric_families(text.decode())}
+        self.assertLessEqual({name.removesuffix("_total") for _, name, _ in rows}, set(families))
+        self.assertEqual(families["prediction_duration_seconds"].type, "histogram")
+        exemplars = {sample.labels["le"]: sample.exemplar
+                     for sample in families["prediction_duration_seconds"].samples if sample.exemplar}
+        self.assertEqual(list(exemplars), ["0.0005"])
+        self.assertEqual(exemplars["0.0005"].labels, {"trace_id": bytes(range(16)).hex()})
+        self.assertEqual((exemplars["0.0005"].value, float(exemplars["0.0005"].timestamp)), (0.0005, 1700000000.5))
 
 
 class Zmq(unittest.TestCase):

@@ -30,8 +30,33 @@ START_TEST(json_is_let_through_or_not)
 }
 END_TEST
 
+START_TEST(likings_have_weights)
+{
+    static const struct {
+        const char *accept;
+        int weight, named;
+    } cases[] = {{"", 0, 0},
+                 {"*/*", 1000, 0},
+                 {"application/json", 1000, 1000},
+                 {"application/json;q=0.25, */*", 250, 250},
+                 {"application/*;q=0.5;x=y, */*;q=0.1", 500, 0},
+                 {"application/json;version=1;q=0.3,application/json;version=2;q=0.7", 700, 700},
+                 {"application/json;q=2", 1000, 1000},
+                 {"application/json;q=0.0001", 0, 0},
+                 {"application/json;q=x", 1000, 1000},
+                 {"text/html", 0, 0}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct text accept = text_of(cases[i].accept);
+        ck_assert_msg(accept_weight(accept, "application/json", false) == cases[i].weight, "%s",
+                      cases[i].accept);
+        ck_assert_msg(accept_weight(accept, "application/json", true) == cases[i].named, "%s",
+                      cases[i].accept);
+    }
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {json_is_let_through_or_not};
+    const TTest *const tests[] = {json_is_let_through_or_not, likings_have_weights};
     return SUITE_RUN("accept", NULL, NULL, tests);
 }

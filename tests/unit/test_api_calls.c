@@ -202,6 +202,33 @@ static uint64_t counted(enum metric metric, const char *label1, const char *labe
     return metrics_series(metrics, metric, label1, label2, label3)->value;
 }
 
+/* Keys by their ids, the first of them by name; whoever shows none is in no series, whatever he shows. */
+START_TEST(requests_of_keys_are_counted_within_bounds)
+{
+    enum { KEYS = 150, NAMED = 128 };
+    static const int statuses[] = {200, 429, 404, 503};
+    static const char *const outcomes[] = {"answered", "limited", "refused", "failed"};
+    uint64_t named = 0;
+    for (unsigned i = 0; i < KEYS * COUNT_OF(statuses); i++) {
+        handle("GET", "/health", "", NULL);
+        call.identity.kind = IDENTITY_KEY;
+        call.identity.tenant = 1 + i % KEYS;
+        snprintf(call.identity.key, sizeof call.identity.key, "%u", i % KEYS);
+        response.status = statuses[i / KEYS];
+        api_count(api, &call, &response);
+    }
+    for (size_t i = 0; i < COUNT_OF(outcomes); i++)
+        ck_assert_uint_eq(counted(METRIC_KEY_REQUESTS, "other", outcomes[i], NULL), KEYS - NAMED);
+    for (size_t i = 0; i < COUNT_OF(outcomes); i++)
+        named += counted(METRIC_KEY_REQUESTS, "127", outcomes[i], NULL);
+    ck_assert_uint_eq(named, COUNT_OF(outcomes));
+    handle("GET", "/health", "", NULL);
+    call.identity.kind = IDENTITY_TOKEN;
+    api_count(api, &call, &response);
+    ck_assert_uint_eq(counted(METRIC_KEY_REQUESTS, "", "answered", NULL), 0);
+}
+END_TEST
+
 START_TEST(calls_are_counted)
 {
     for (int i = 0; i < 3; i++) {
@@ -270,6 +297,7 @@ int main(void)
                                   metrics_come_from_elsewhere,
                                   a_page_of_the_collector_keeps_its_head,
                                   a_request_may_be_refused_before_it_is_read,
+                                  requests_of_keys_are_counted_within_bounds,
                                   calls_are_counted,
                                   many_versions_are_counted_within_bounds};
     return SUITE_RUN("api_calls", set_up, tear_down, tests);

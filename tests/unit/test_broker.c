@@ -24,7 +24,7 @@ START_TEST(a_request_becomes_a_batch_and_its_result_the_reply)
     ck_assert(reply->reply.batch_rows == 5 && reply->reply.compute_us == 77);
     ck_assert_uint_lt(reply->reply.queue_us, 30000000);
     ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "none"), 1);
-    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "idle", NULL), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "1", "idle"), 1);
 }
 END_TEST
 
@@ -432,9 +432,9 @@ START_TEST(each_model_holds_its_batches_for_its_own_time)
     end_send(asker, &request, "n"); /* nothing else will come for it, also after the timer of the other */
     scene_ask(asker, 2, "m");
     uint64_t batch = scene_expect_batch(first, "m");
-    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "delay", NULL), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "1", "delay"), 1);
     scene_expect_batch(second, "n");
-    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "n", "delay", NULL), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "n", "1", "delay"), 1);
     scene_result(first, batch, "M");
     scene_ask(asker, 3, "a");
     scene_ask(asker, 4, "b");
@@ -452,8 +452,8 @@ START_TEST(a_reload_releases_what_its_rule_does_not_hold)
     repository_configure("m", "batching: { max_delay_us = 0; };");
     broker_reload(scene_broker);
     scene_expect_batch(worker, "a");
-    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "delay", NULL), 0);
-    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "idle", NULL), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "1", "delay"), 0);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "1", "idle"), 1);
 }
 END_TEST
 

@@ -13,6 +13,11 @@ START_TEST(a_dead_workers_requests_are_tried_each_alone)
     three_with(&first);
     scene_ask(asker, 4, "d"); /* waits behind them */
     scene_expect_nothing(asker);
+    broker_measure(scene_broker);
+    ck_assert_uint_eq(scene_counter(METRIC_MODEL_IN_FLIGHT, "m", NULL, NULL), 4);
+    ck_assert_uint_eq(scene_counter(METRIC_QUEUE_ROWS, "m", NULL, NULL), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_QUEUE_MAX_ROWS, "m", NULL, NULL),
+                      model_version(model_first(broker_models(scene_broker)), text_of("1"))->queue.max_rows);
     scene_kill(1);
     struct end *second = scene_worker(2);
     scene_result(second, scene_expect_batch(second, "a"), "A");
@@ -23,7 +28,10 @@ START_TEST(a_dead_workers_requests_are_tried_each_alone)
         scene_expect_reply(asker, id, (const char *[]){"A", "B", "C", "D"}[id - 1]);
     ck_assert_uint_eq(lost("died"), 1);
     ck_assert_uint_eq(scene_counter(METRIC_RETRIES, "m", NULL, NULL), 3);
-    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "alone", NULL), 3);
+    ck_assert_uint_eq(scene_counter(METRIC_KILLS, "m", "1", NULL), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "1", "alone"), 3);
+    ck_assert_uint_eq(scene_counter(METRIC_QUEUE_DURATION, "m", "1", NULL), 7);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCH_WAIT, "m", "1", NULL), 4);
     ck_assert(!broker_worker_gone(scene_broker, 1)); /* it is not known any more */
     ck_assert(!broker_worker_gone(scene_broker, 77));
 }

@@ -159,8 +159,8 @@ START_TEST(copies_are_not_among_the_requests)
     expect_observed("ANSWER", "other", FAILURE_NONE);
     ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "2", "none"), 0);
     ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "none"), 1);
-    ck_assert_uint_eq(scene_counter(METRIC_QUEUE_DURATION, "m", NULL, NULL), 1);
-    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "shadow", NULL), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_QUEUE_DURATION, "m", "1", NULL), 1);
+    ck_assert_uint_eq(scene_counter(METRIC_BATCHES, "m", "2", "shadow"), 1);
     ck_assert_uint_eq(figures_of("2")->outcomes[FAILURE_NONE], 0);
     ck_assert_uint_eq(figures_of("1")->outcomes[FAILURE_NONE], 1);
 }

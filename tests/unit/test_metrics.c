@@ -76,7 +76,7 @@ START_TEST(labels_are_counted)
 {
     ck_assert_uint_eq(metric_label_count(METRIC_STRAY_RESULTS), 0);
     ck_assert_uint_eq(metric_label_count(METRIC_QUEUE_ROWS), 1);
-    ck_assert_uint_eq(metric_label_count(METRIC_BATCHES), 2);
+    ck_assert_uint_eq(metric_label_count(METRIC_BATCHES), 3);
     ck_assert_uint_eq(metric_label_count(METRIC_REQUESTS), 3);
 }
 END_TEST

@@ -36,7 +36,7 @@ START_TEST(a_question_reads_as_it_was_written)
     ck_assert(page_request_equal(copy, &written));
     free(copy);
     for (size_t i = 0; i < length; i++) {
-        page_request_encode(&written, 1, bytes, sizeof bytes);
+        page_request_encode(&written, UINT64_MAX, bytes, sizeof bytes);
         ck_assert(!page_request_decode(bytes, i, &read, &number));
         ck_assert_uint_eq(page_request_encode(&written, UINT64_MAX, bytes, i), 0);
     }

@@ -11,11 +11,15 @@
 static struct registry *registry;
 static struct teller teller = {.name = "a", .pid = 10, .start = 100};
 static char *text;
+static enum prometheus_format format;
+static bool triton;
 
 static void set_up(void)
 {
     registry = registry_new(10000);
     text = NULL;
+    format = PROMETHEUS_TEXT;
+    triton = false;
 }
 
 static void tear_down(void)
@@ -30,7 +34,7 @@ static void render(void)
         .resident_bytes = 4096, .cpu_us = 1500000, .started = INT64_C(1700000000500000000)};
     size_t length;
     free(text);
-    text = prometheus_text(registry, &process, &length);
+    text = prometheus_text(registry, &process, format, triton, &length);
     ck_assert_uint_eq(strlen(text), length);
 }
 
@@ -120,16 +124,16 @@ START_TEST(buckets_are_cumulative_with_bounds_in_seconds)
         .numbers = {999, 1500000000, 1, 2, [2 + 4] = 3, [2 + 19] = 4, [22] = 5}};
     SHOW(histogram);
     check_has("# TYPE outrigger_queue_duration_seconds histogram\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.0001\"} 1\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.00025\"} 3\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.0005\"} 3\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.00075\"} 3\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"0.001\"} 6\n");
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.0001\"} 1\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.00025\"} 3\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.0005\"} 3\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.00075\"} 3\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"0.001\"} 6\n");
     /* The count is that of the buckets, whatever the process says. */
-    check_has("outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"10\"} 10\n"
-              "outrigger_queue_duration_seconds_bucket{model=\"iris\",le=\"+Inf\"} 15\n"
-              "outrigger_queue_duration_seconds_sum{model=\"iris\"} 1.5\n"
-              "outrigger_queue_duration_seconds_count{model=\"iris\"} 15\n");
+    check_has("outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"10\"} 10\n"
+              "outrigger_queue_duration_seconds_bucket{model=\"iris\",version=\"\",le=\"+Inf\"} 15\n"
+              "outrigger_queue_duration_seconds_sum{model=\"iris\",version=\"\"} 1.5\n"
+              "outrigger_queue_duration_seconds_count{model=\"iris\",version=\"\"} 15\n");
 }
 END_TEST
 
@@ -139,13 +143,13 @@ START_TEST(sizes_are_histograms_with_bounds_as_they_are)
         .metric = METRIC_BATCH_ROWS, .labels = {text_of("iris")}, .numbers = {3, 1000000000, 1, 1, 1}};
     SHOW(sizes);
     check_has("# TYPE outrigger_batch_rows histogram\n"
-              "outrigger_batch_rows_bucket{model=\"iris\",le=\"1\"} 1\n"
-              "outrigger_batch_rows_bucket{model=\"iris\",le=\"2\"} 2\n"
-              "outrigger_batch_rows_bucket{model=\"iris\",le=\"4\"} 3\n");
-    check_has("outrigger_batch_rows_bucket{model=\"iris\",le=\"524288\"} 3\n"
-              "outrigger_batch_rows_bucket{model=\"iris\",le=\"+Inf\"} 3\n"
-              "outrigger_batch_rows_sum{model=\"iris\"} 1000000000\n"
-              "outrigger_batch_rows_count{model=\"iris\"} 3\n");
+              "outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"1\"} 1\n"
+              "outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"2\"} 2\n"
+              "outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"4\"} 3\n");
+    check_has("outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"524288\"} 3\n"
+              "outrigger_batch_rows_bucket{model=\"iris\",version=\"\",le=\"+Inf\"} 3\n"
+              "outrigger_batch_rows_sum{model=\"iris\",version=\"\"} 1000000000\n"
+              "outrigger_batch_rows_count{model=\"iris\",version=\"\"} 3\n");
 }
 END_TEST
 
@@ -156,6 +160,58 @@ START_TEST(label_values_are_escaped)
     check_has("outrigger_retries_total{model=\"a\\\"b\\\\c{d},e=\\\"f\"} 1\n");
     check_has("outrigger_retries_total{model=\"line?feed\"} 2\n");
     check_has("outrigger_retries_total{model=\"\"} 3\n");
+}
+END_TEST
+
+START_TEST(openmetrics_names_families_without_total_and_says_its_end)
+{
+    struct snapshot_series batches = {
+        .metric = METRIC_BATCH_ROWS, .labels = {text_of("iris")}, .numbers = {1, 1, 1}};
+    format = PROMETHEUS_OPEN;
+    SHOW(value(METRIC_RETRIES, "iris", 7), batches);
+    check_has("# TYPE outrigger_retries counter\noutrigger_retries_total{model=\"iris\"} 7\n");
+    check_has("le=\"1.0\"} 1\n");
+    check_has("# TYPE outrigger_build info\noutrigger_build_info{version=");
+    check_has("# TYPE process_cpu_seconds counter\nprocess_cpu_seconds_total 1.5\n");
+    ck_assert_str_eq(text + strlen(text) - 7, "\n# EOF\n");
+}
+END_TEST
+
+START_TEST(sums_have_the_names_of_triton_where_they_are_wanted)
+{
+    struct snapshot_series duration = {.metric = METRIC_PREDICTION_DURATION,
+                                       .labels = {text_of("ir\"is"), text_of("1")},
+                                       .numbers = {2, 1500999, 1, 1}};
+    struct snapshot_series error = {.metric = METRIC_PREDICTION_ERRORS,
+                                    .labels = {text_of("iris"), text_of("1"), text_of("deadline")},
+                                    .numbers = {3}};
+    SHOW(duration, error, value(METRIC_QUEUE_REQUESTS, "iris", 4));
+    check_has_not("nv_");
+    triton = true;
+    render();
+    check_has("# TYPE nv_inference_request_success counter\n"
+              "nv_inference_request_success{model=\"ir\\\"is\",version=\"1\"} 2\n");
+    check_has("nv_inference_request_duration_us{model=\"ir\\\"is\",version=\"1\"} 1500\n");
+    check_has("nv_inference_request_failure{model=\"iris\",version=\"1\",reason=\"deadline\"} 3\n");
+    check_has("# TYPE nv_inference_pending_request_count gauge\n"
+              "nv_inference_pending_request_count{model=\"iris\"} 4\n");
+    check_has_not("nv_inference_exec_count");
+    format = PROMETHEUS_OPEN;
+    render();
+    check_has("# TYPE nv_inference_request_success unknown\n");
+}
+END_TEST
+
+/* Names that OpenMetrics wants so, and help that needs no escapes in either format. */
+START_TEST(the_table_suits_both_formats)
+{
+    for (int i = 0; i < METRIC_COUNT; i++) {
+        const struct metric_description *description = metric_describe((enum metric)i);
+        size_t length = strlen(description->name);
+        bool total = length > 6 && strcmp(description->name + length - 6, "_total") == 0;
+        ck_assert_msg(total == (description->kind == COUNTER), "%s", description->name);
+        ck_assert_msg(strpbrk(description->help, "\"\\\n") == NULL, "%s", description->name);
+    }
 }
 END_TEST
 
@@ -179,21 +235,17 @@ END_TEST
 
 START_TEST(the_text_is_renewed_after_a_while)
 {
-    struct exposition *exposition = exposition_new(registry);
+    struct exposition *exposition = exposition_new(registry, false);
     struct snapshot_series series = value(METRIC_RETRIES, "iris", 1);
-    size_t length;
-    uint64_t first;
-    uint64_t generation;
-    ck_assert_ptr_null(strstr(exposition_text(exposition, 0, &length, &first), "outrigger_retries_total"));
-    ck_assert_uint_ne(first, 0);
+    struct blob *first = blob_hold(exposition_text(exposition, PROMETHEUS_TEXT, 0));
+    ck_assert_ptr_null(strstr(blob_text(first).at, "outrigger_retries_total"));
     registry_take(registry, tell(&teller, 1000, &series, 1), 0);
-    ck_assert_ptr_null(strstr(exposition_text(exposition, 100 * MILLISECOND, &length, &generation),
-                              "outrigger_retries_total"));
-    ck_assert_uint_eq(generation, first);
-    const char *newer = exposition_text(exposition, 100 * MILLISECOND + 1, &length, &generation);
-    ck_assert_ptr_nonnull(strstr(newer, "outrigger_retries_total"));
-    ck_assert_uint_ne(generation, first);
-    ck_assert_uint_eq(strlen(newer), length);
+    ck_assert_ptr_eq(exposition_text(exposition, PROMETHEUS_TEXT, 100 * MILLISECOND), first);
+    struct text newer = blob_text(exposition_text(exposition, PROMETHEUS_TEXT, 100 * MILLISECOND + 1));
+    ck_assert_ptr_nonnull(strstr(newer.at, "outrigger_retries_total"));
+    ck_assert_uint_eq(strlen(newer.at), newer.length);
+    ck_assert_ptr_null(strstr(blob_text(first).at, "outrigger_retries_total"));
+    blob_drop(first);
     exposition_free(exposition);
     exposition_free(NULL);
 }
@@ -208,6 +260,9 @@ int main(void)
                                   sizes_are_histograms_with_bounds_as_they_are,
                                   label_values_are_escaped,
                                   every_metric_of_the_table_is_shown_once,
+                                  openmetrics_names_families_without_total_and_says_its_end,
+                                  sums_have_the_names_of_triton_where_they_are_wanted,
+                                  the_table_suits_both_formats,
                                   the_text_is_renewed_after_a_while};
     return SUITE_RUN("prometheus", set_up, tear_down, tests);
 }

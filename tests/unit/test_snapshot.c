@@ -381,13 +381,13 @@ static void a_counter_with_two_values(void)
 
 static void a_histogram_with_one_value(void)
 {
-    write_series_head(4, "outrigger_queue_duration_seconds", "histogram", 1);
+    write_series_head(4, "outrigger_queue_duration_seconds", "histogram", 2);
     wire_write_uint(&writer, 1);
 }
 
 static void a_histogram_with_too_few_buckets(void)
 {
-    write_series_head(6, "outrigger_queue_duration_seconds", "histogram", 1);
+    write_series_head(6, "outrigger_queue_duration_seconds", "histogram", 2);
     wire_write_uint(&writer, 1);
     wire_write_uint(&writer, 1);
     wire_write_array(&writer, METRICS_BUCKETS);
@@ -397,7 +397,7 @@ static void a_histogram_with_too_few_buckets(void)
 
 static void a_bucket_that_is_text(void)
 {
-    write_series_head(6, "outrigger_batch_rows", "sizes", 1);
+    write_series_head(6, "outrigger_batch_rows", "sizes", 2);
     wire_write_uint(&writer, 1);
     wire_write_uint(&writer, 1);
     wire_write_array(&writer, METRICS_BUCKETS + 1);

@@ -155,12 +155,18 @@ const dashes = { solid: [], dash: [7, 4], dot: [2, 3], long: [12, 4, 2, 4] };
 const CHARTS = [
   { title: "Requests answered, per second", lines: [["ok", "answered", "c1", "solid", true]] },
   { title: "Errors, per second", lines: [["unavailable", "503", "c3", "solid"], ["late", "504", "c2", "dash"], ["failed", "other 5xx", "c5", "long"],
-                                         ["limited", "429", "c4", "dot"], ["client", "other 4xx", "c6", "dash"]] },
-  { title: "Latency", unit: duration, log: true, lines: [["p50", "p50", "c4", "dot"], ["p90", "p90", "c1", "dash"], ["p99", "p99", "c2", "solid"], ["slo", "objective", "c3", "long"]] },
-  { title: "Rows waiting for a worker", lines: [["queue", "rows", "c5", "solid", true]] },
+                                         ["limited", "429", "c4", "dot"], ["client", "4xx", "c6", "dash"]] },
+  { title: "Latency", unit: duration, log: true, lines: [["p50", "p50", "c4", "dot"], ["p90", "p90", "c1", "dash"], ["p99", "p99", "c2", "solid"], ["slo", "SLO", "c3", "long"]] },
+  { title: "Rows waiting for a worker", whole: true, lines: [["queue", "rows", "c5", "solid", true]] },
   { title: "Rows of a batch, mean", lines: [["batch", "rows", "c4", "solid"]] },
   { title: "Rows predicted, per second", lines: [["rows", "rows", "c1", "solid", true]] },
 ];
+
+function powers(low, high) {
+  const found = [];
+  for (let power = Math.ceil(Math.log10(low) - 1e-9); power <= Math.log10(high) + 1e-9; power++) found.push(10 ** power);
+  return found;
+}
 
 function swatch(color, dash) {
   const line = svg("line", { x1: 0, x2: 18, y1: 4, y2: 4, "stroke-width": 2.5, "stroke-dasharray": dashes[dash].join(" ") });
@@ -184,9 +190,10 @@ class Chart {
       return h("li", null, swatch(color, dash), `${label} `, value);
     }));
     this.empty = h("p", { class: "empty", hidden: true }, "nothing in this time");
-    this.element = h("div", { class: "card chart", role: "img" }, h("div", null, h("h3", null, description.title), legend), this.plotted, this.empty);
+    this.element = h("div", { class: "card chart", role: "img" }, h("h3", null, description.title), legend, this.plotted, this.empty);
     parent.append(this.element);
     this.data = [[], ...description.lines.map(() => [])];
+    this.span = [Date.now() / 1000 - RANGES[page.range].span, Date.now() / 1000];
     this.observer = new ResizeObserver(() => this.plot?.setSize(this.size()));
     this.observer.observe(this.plotted);
     this.build();
@@ -206,12 +213,20 @@ class Chart {
       ...this.size(), legend: { show: false }, padding: [8, 8, 0, 0],
       cursor: { sync: { key: "time" }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { time: true, range: () => this.span }, y },
-      axes: [{ ...axis, space: 70, size: 24, values: (_, splits, __, space, step) => splits.map((t) => this.timeLabel(t, step)) },
-             { ...axis, size: 52, gap: 4, space: 26, values: (_, splits) => splits.map((v) => (v === null ? "" : this.unit(v))) }],
+      axes: [{ ...axis, space: 50, size: 24, values: (_, splits, __, space, step) => splits.map((t) => this.timeLabel(t, step)) },
+             { ...axis, size: 52, gap: 4, space: 26, values: (_, splits) => splits.map((v) => (v === null ? "" : this.unit(v))),
+               ...(this.description.log ? { splits: (_, __, low, high) => powers(low, high), filter: (_, splits) => splits } : {}),
+               ...(this.description.whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] } : {}) }],
       series: [{}, ...this.description.lines.map(([, label, color, dash, area]) => ({
-        label, stroke: colors[color], width: 1.8, dash: dashes[dash], points: { show: false }, spanGaps: false, fill: area ? soft(colors[color]) : undefined }))],
+        label, stroke: colors[color], width: 1.8, dash: dashes[dash], points: { show: false }, gaps: (_, __, ___, ____, gaps) => gaps.filter(([from, to]) => this.isGap(from, to)), fill: area ? soft(colors[color]) : undefined }))],
       hooks: { setCursor: [() => this.say()] },
     };
+  }
+
+  // Between samples that are taken less often than each second there is none.
+  isGap(from, to) {
+    const interval = (page.now?.interval_ms ?? 1000) / 1000;
+    return interval <= 1 || (this.plot.posToVal(to, "x", true) - this.plot.posToVal(from, "x", true)) > 2.5 * interval;
   }
 
   ceiling(high) {
@@ -412,22 +427,28 @@ const FIGURES = [["accuracy", "accuracy", percent], ["auc", "AUC", (v) => v.toFi
                  ["root_mean_squared_error", "RMSE", short], ["confidence_score", "confidence", percent], ["score_psi", "score PSI", short], ["score_ks", "score KS", short]];
 const driftKind = (psi) => (psi > DRIFT.much ? "bad" : psi > DRIFT.some ? "warn" : null);
 
-function versionTable(model, versions) {
-  const figures = FIGURES.filter(([key]) => versions.some((version) => known(version.figures?.[key])));
-  const stable = versions[0];
-  const rows = versions.map((version) => {
-    const share = errorShare(version.last);
-    const worse = version !== stable && share > (errorShare(stable.last) ?? 0) + 0.01;
-    const slower = version !== stable && version.last.p99 > 2 * stable.last.p99;
-    const rollout = known(version.rollout_share) && version.rollout_share > 0 && version.rollout_share < 100;
-    return [{ text: h("span", null, version.version, " ", version === stable && versions.length > 1 ? chip("stable") : rollout ? chip("rolling out", "warn") : null), kind: "nowrap" },
-            { text: h("span", null, bar((version.share ?? 0) / 100), percent((version.share ?? 0) / 100)), kind: "nowrap" },
-            short(rateOf(version.last)), { text: percent(share), kind: worse ? "bad" : null }, duration(version.last.p50),
-            { text: duration(version.last.p99), kind: slower ? "warn" : null }, short(workersOf(version)),
-            ...figures.map(([key, , write]) => ({ text: known(version.figures?.[key]) ? write(version.figures[key]) : "–", kind: key === "score_psi" ? driftKind(version.figures?.[key]) : null }))];
-  });
-  return table(`Versions of ${model.model}`, [["version", ""], ["share", ""], ["requests/s", "number"], ["errors", "number"], ["p50", "number"], ["p99", "number"], ["workers", "number"],
-    ...figures.map(([, name]) => [name, "number"])], rows);
+function versionRow(model, version, stable, named) {
+  const share = errorShare(version.last);
+  const worse = version !== stable && share > (errorShare(stable.last) ?? 0) + 0.01;
+  const slower = version !== stable && version.last.p99 > 2 * stable.last.p99;
+  const rollout = known(version.rollout_share) && version.rollout_share > 0 && version.rollout_share < 100;
+  const role = version === stable ? (alive(model).length > 1 ? chip("stable") : null) : rollout ? chip("rolling out", "warn") : null;
+  return [...(named ? [{ text: model.model, kind: "nowrap" }] : []), { text: h("span", null, version.version, " ", role), kind: "nowrap" },
+          { text: h("span", null, bar((version.share ?? 0) / 100), percent((version.share ?? 0) / 100)), kind: "nowrap" },
+          short(rateOf(version.last)), { text: percent(share), kind: worse ? "bad" : null }, duration(version.last.p50),
+          { text: duration(version.last.p99), kind: slower ? "warn" : null }, short(workersOf(version))];
+}
+
+// Versions of one model, or of all, with the figures that any of them has.
+function versionTable(caption, models, named) {
+  const versions = models.flatMap((model) => alive(model).map((version) => [model, version]));
+  const measured = FIGURES.filter(([key]) => versions.some(([, version]) => known(version.figures?.[key])));
+  const rows = versions.map(([model, version]) => [...versionRow(model, version, alive(model)[0], named), ...measured.map(([key, , write]) => {
+    const value = version.figures?.[key];
+    return { text: known(value) ? write(value) : "–", kind: key === "score_psi" ? driftKind(value) : null };
+  })]);
+  return table(caption, [...(named ? [["model", ""]] : []), ["version", ""], ["share", ""], ["requests/s", "number"], ["errors", "number"], ["p50", "number"], ["p99", "number"], ["workers", "number"],
+    ...measured.map(([, name]) => [name, "number"])], rows);
 }
 
 function featureTables(model, versions) {
@@ -496,25 +517,35 @@ async function showBeside(card, model, versions, due) {
   for (const chart of card.drawn) chart.show(together, page.now.slo.latency_ms);
 }
 
-async function showModels(now, due) {
-  const shown = now.models.filter((model) => (!page.model || model.model === page.model) && (alive(model).length || askedOf(model.last) > 0))
-    .sort((a, b) => alive(b).length - alive(a).length || rateOf(b.last) - rateOf(a.last) || a.model.localeCompare(b.model));
-  const wanted = shown.map(modelCard);
-  for (const [name, card] of page.beside) if (!wanted.includes(card)) {
+// A model has a card of its own when there is more to say than a line of the table: versions beside each other, or drift.
+const hasCard = (model) => alive(model).length > 1 || model.model === page.model || alive(model).some((version) => version.features?.length);
+
+function arrange(cards) {
+  for (const [name, card] of page.beside) if (!cards.includes(card)) {
     card.drawn.forEach((chart) => chart.remove());
     card.element.remove();
     page.beside.delete(name);
   }
-  wanted.forEach((card, i) => { if ($("models").children[i] !== card.element) $("models").insertBefore(card.element, $("models").children[i] ?? null); });
-  for (const [i, model] of shown.entries()) {
-    const versions = alive(model);
+  cards.forEach((card, i) => { if ($("models").children[i] !== card.element) $("models").insertBefore(card.element, $("models").children[i] ?? null); });
+}
+
+async function showModels(now, due) {
+  const shown = now.models.filter((model) => !page.model || model.model === page.model)
+    .sort((a, b) => alive(b).length - alive(a).length || rateOf(b.last) - rateOf(a.last) || a.model.localeCompare(b.model));
+  const simple = shown.filter((model) => !hasCard(model) && alive(model).length);
+  const detailed = shown.filter(hasCard);
+  arrange(detailed.map(modelCard));
+  $("versions").hidden = simple.length === 0;
+  fill($("version-table"), simple.length ? versionTable("Models and versions", simple, true) : null);
+  for (const [i, model] of detailed.entries()) {
+    const card = modelCard(model);
     const full = model.queue_max_rows > 0 ? model.queue_rows / model.queue_max_rows : null;
-    fill(wanted[i].heading, h("h2", null, model.model), chip(`${short(rateOf(model.last))} requests/s`, "plain"), chip(`p99 ${duration(model.last.p99)}`, "plain"),
+    fill(card.heading, h("h2", null, model.model), chip(`${short(rateOf(model.last))} requests/s`, "plain"), chip(`p99 ${duration(model.last.p99)}`, "plain"),
       chip(full === null ? `queue ${short(model.queue_rows ?? 0)}` : `queue ${percent(full)}`, full > 0.8 ? "bad" : "plain"),
-      model.decisions?.["roll back"] > 0 ? chip(`a roll-out was rolled back`, "bad") : null);
-    fill(wanted[i].versions, versions.length ? versionTable(model, versions) : h("p", { class: "quiet" }, "No version answers."));
-    fill(wanted[i].features, featureTables(model, versions));
-    if (i < BESIDE_MODELS) await showBeside(wanted[i], model, versions, due);
+      model.decisions?.["roll back"] > 0 ? chip("a roll-out was rolled back", "bad") : null);
+    fill(card.versions, alive(model).length ? versionTable(`Versions of ${model.model}`, [model], false) : h("p", { class: "quiet" }, "No version answers."));
+    fill(card.features, featureTables(model, alive(model)));
+    if (i < BESIDE_MODELS) await showBeside(card, model, alive(model), due);
   }
 }
 
@@ -565,7 +596,7 @@ function showAway(error) {
 function showAuth(refused) {
   const before = $("auth").hidden;
   $("auth").hidden = !refused;
-  for (const id of ["verdict", "tiles", "charts", "models"]) $(id).hidden = Boolean(refused);
+  for (const id of ["verdict", "tiles", "charts", "models", "versions"]) $(id).hidden = Boolean(refused);
   document.querySelector(".pair").hidden = Boolean(refused);
   if (!refused) return;
   $("live").textContent = "a key is wanted";
