@@ -27,6 +27,7 @@ struct config {
 #define CONFIG_JOIN_supervisor(name)  supervisor_##name
 #define CONFIG_JOIN_drift(name)    drift_##name
 #define CONFIG_JOIN_feedback(name)    feedback_##name
+#define CONFIG_JOIN_slo(name)         slo_##name
 #define CONFIG_JOIN_token(name)       token_##name
 #define CONFIG_JOIN_trace(name)       trace_##name
 #define CONFIG_JOIN_log(name)         log_##name

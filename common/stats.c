@@ -122,12 +122,27 @@ static void publish(struct stats_publisher *publisher)
     free(bytes);
 }
 
+/* Each process has moments of its own, which stay the same as long as it lives: within the first eight tenths
+ * of each interval. */
+static int64_t next_turn(const struct stats_publisher *publisher)
+{
+    int64_t now = clock_now();
+    int64_t place = (int64_t)((uint32_t)getpid() * UINT32_C(2654435761) % 1000);
+    int64_t phase = place * publisher->interval / 1000 * 8 / 10;
+    return now - (now - phase) % publisher->interval + publisher->interval;
+}
+
+int64_t stats_next_look(int64_t now, int64_t interval)
+{
+    int64_t phase = interval * 9 / 10;
+    return now - (now - phase) % interval + interval;
+}
+
 static void publish_again(void *self)
 {
     struct stats_publisher *publisher = self;
     publish(publisher);
-    loop_timer_set(publisher->loop, &publisher->timer, loop_now(publisher->loop) + publisher->interval,
-                   publish_again, publisher);
+    loop_timer_set(publisher->loop, &publisher->timer, next_turn(publisher), publish_again, publisher);
 }
 
 static void set_names(struct stats_publisher *publisher, const char *kind, const char *name)
@@ -153,7 +168,7 @@ struct stats_publisher *stats_publisher_new(void *zmq_context, struct loop *loop
     metrics_set_interval(metrics, (uint32_t)config->collector_interval_ms);
     set_names(publisher, kind, name);
     publisher->socket = connect_socket(zmq_context, ZMQ_PUB, config, "stats.ipc");
-    loop_timer_set(loop, &publisher->timer, clock_now() + publisher->interval, publish_again, publisher);
+    loop_timer_set(loop, &publisher->timer, next_turn(publisher), publish_again, publisher);
     return publisher;
 }
 

@@ -14,6 +14,9 @@
 struct stats_publisher;
 struct stats_publisher *stats_publisher_new(void *zmq_context, struct loop *loop, const struct config *config,
                                             struct metrics *metrics, const char *kind, const char *name);
+/* When to look at what all have published, next after `now`, so that exactly one snapshot of each came since
+ * the look before: they publish at other moments of the interval (nanoseconds, as clock_now). */
+int64_t stats_next_look(int64_t now, int64_t interval);
 /* Publishes a last time and closes. */
 void stats_publisher_free(struct stats_publisher *publisher);
 /* Called just before each snapshot, to set gauges that are cheaper computed than kept. */

@@ -14,9 +14,11 @@
 #include "account.h"
 #include "accuracy.h"
 #include "agreement.h"
+#include "chronicle.h"
 #include "clock.h"
 #include "comparison.h"
 #include "control.h"
+#include "dashboard_page.h"
 #include "drift.h"
 #include "exchange.h"
 #include "exporter.h"
@@ -73,6 +75,8 @@ struct collector {
     char host[256];
     struct trace_hand *hand;   /* NULL: no traces are exported */
     struct exporter *exporter; /* likewise, or no thread could be had */
+    struct chronicle *chronicle;
+    struct dashboard_page *dashboard;
     struct accuracy *accuracy;
     struct truth *truth;     /* NULL: predictions are not kept */
     struct control *control; /* NULL: the socket could not be made */
@@ -301,8 +305,14 @@ static bool prepare(struct collector *collector)
         collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
         metrics_set_interval(collector->metrics, (uint32_t)collector->config->collector_interval_ms);
         collector->loop = loop_new();
-        collector->sources =
-            (struct page_sources){collector->loop, collector->registry, collector->exposition};
+        collector->chronicle = chronicle_new(collector->config, collector->registry);
+        collector->dashboard = dashboard_page_new();
+        collector->sources = (struct page_sources){.loop = collector->loop,
+                                                   .config = collector->config,
+                                                   .registry = collector->registry,
+                                                   .exposition = collector->exposition,
+                                                   .history = chronicle_history(collector->chronicle),
+                                                   .dashboard = collector->dashboard};
     }
     free(directory);
     return made && collector->loop != NULL && loop_signal(collector->loop, SIGTERM, stop, collector) == 0 &&
@@ -322,7 +332,7 @@ static void finish(struct collector *collector)
     collector->exchange = NULL;
     metrics_set_interval(collector->metrics, 0);
     count_own(collector);
-    reaper_finish(collector->reaper);
+    chronicle_end(collector->chronicle, reaper_finish(collector->reaper));
 }
 
 static void release(struct collector *collector)
@@ -336,6 +346,8 @@ static void release(struct collector *collector)
     drift_free(collector->drift);
     exchange_free(collector->exchange);
     exposition_free(collector->exposition);
+    chronicle_free(collector->chronicle);
+    dashboard_page_free(collector->dashboard);
     reaper_free(collector->reaper);
     registry_free(collector->registry);
     truth_free(collector->truth);
@@ -390,7 +402,8 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
     start_exporter(collector);
     const struct observing_kind kinds[] = {
         {OBSERVATION_SHADOW, comparison_take, collector->comparison, NULL},
-        {OBSERVATION_SPANS, collector->exporter == NULL ? pass_over : exporter_take, collector->exporter, NULL},
+        {OBSERVATION_SPANS, collector->exporter == NULL ? pass_over : exporter_take, collector->exporter,
+         NULL},
         {OBSERVATION_ROWS, drift_take, collector->drift, drift_tick},
         {0},
     };
@@ -399,6 +412,7 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
         log_error("what is observed is not looked at: %s", strerror(errno));
     listen_for_questions(collector);
     tick(collector);
+    chronicle_start(collector->chronicle, collector->loop);
     process_ready(ready_fd);
     log_info("ready");
     footprint_give_back();

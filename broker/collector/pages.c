@@ -4,6 +4,7 @@
 #include "pages.h"
 
 #include "accept.h"
+#include "dashboard_page.h"
 #include "encoding.h"
 
 static void make_health(const struct page_sources *sources, const struct page_request *request,
@@ -35,6 +36,9 @@ static const struct {
 } table[] = {
     {"/metrics", make_metrics},
     {"/health", make_health},
+    {"/outrigger/", dashboard_make_page},
+    {"/outrigger/api/now", dashboard_make_now},
+    {"/outrigger/api/history", dashboard_make_history},
 };
 
 /* ---- for the functions of the table ---- */

@@ -12,8 +12,11 @@
 /* What pages are made of. */
 struct page_sources {
     struct loop *loop;
+    const struct config *config;
     struct registry *registry;
     struct exposition *exposition;
+    struct history *history;
+    struct dashboard_page *dashboard;
 };
 
 /* One answer. Stands still in memory until page_drop: the answer's texts may point into it. */

@@ -187,17 +187,18 @@ static void note_serving(void *self, const struct registry_process *process, uin
     *serving = *serving || (strcmp(process->kind, "supervisor") != 0 && is_alive(process));
 }
 
-void reaper_finish(struct reaper *reaper)
+bool reaper_finish(struct reaper *reaper)
 {
     CHECK_OBJECT(reaper, REAPER_MAGIC);
     bool serving = false;
     registry_each_process(reaper->registry, note_serving, &serving);
     if (serving) {
         keep_sums(reaper);
-        return;
+        return false;
     }
     each_page(reaper, remove_dead_page);
     unlink(reaper->sums);
+    return true;
 }
 
 struct reaper *reaper_new(struct registry *registry, const char *directory)

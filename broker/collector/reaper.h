@@ -15,7 +15,7 @@ void reaper_free(struct reaper *reaper);
 void reaper_run(struct reaper *reaper, int64_t now);
 
 /* At the end of the collector: keeps the sums for the next one. When no process but the supervisor is left,
- * the service is over: removes the pages of dead processes and the sums. */
-void reaper_finish(struct reaper *reaper);
+ * the service is over: removes the pages of dead processes and the sums, and returns true. */
+bool reaper_finish(struct reaper *reaper);
 
 #endif
