@@ -275,8 +275,8 @@ int main(int argc, char **argv)
         program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
     void *zmq = zmq_ctx_new();
     keep_predictions(&program, config, options.name);
-    struct observer *observer =
-        config->drift_rows_per_s == 0 ? NULL : observer_new(zmq, program.loop, config);
+    bool observed = config->drift_rows_per_s != 0 || *config->trace_endpoint != '\0';
+    struct observer *observer = observed ? observer_new(zmq, program.loop, config) : NULL;
     struct sampling *sampling = sampling_new(program.loop, config, metrics, observer);
     struct tokens *tokens = open_tokens(&program, config, fetch_fd);
     struct auth *auth = auth_new(&(struct auth_context){.config = config,
@@ -284,8 +284,6 @@ int main(int argc, char **argv)
                                                         .metrics = metrics,
                                                         .check_token = tokens == NULL ? NULL : tokens_check,
                                                         .self = tokens});
-    struct observer *observer =
-        *config->trace_endpoint == '\0' ? NULL : observer_new(zmq, program.loop, config);
     struct tracer *tracer = tracer_new(config, metrics, observer, options.name);
     struct api *api = program.api = api_new(&(struct api_context){.config = config,
                                                                   .metrics = metrics,

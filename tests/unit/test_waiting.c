@@ -63,6 +63,11 @@ bool api_answer_is_copy(const struct api_call *call)
     return false;
 }
 
+void api_asks(struct api_call *call)
+{
+    (void)call;
+}
+
 const struct errand *api_call_errand(const struct api_call *call)
 {
     (void)call;
@@ -109,12 +114,12 @@ void api_answer(struct api_call *call, const struct client_answer *client_answer
     (void)call, (void)client_answer, (void)response;
 }
 
-void api_metrics(const char *text, size_t length, struct http_response *response)
+void api_page(struct api_call *call, const struct page_answer *page, struct http_response *response)
 {
-    (void)text, (void)length, (void)response;
+    (void)call, (void)page, (void)response;
 }
 
-void api_count(struct api *api, const struct api_call *call, const struct http_response *response)
+void api_count(struct api *api, struct api_call *call, const struct http_response *response)
 {
     (void)api, (void)call, (void)response;
 }
