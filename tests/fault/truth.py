@@ -30,10 +30,11 @@ class Truth:
         self.tally, self.surplus = tally, surplus
         self.differences = []
         self.counted = collections.Counter()
+        self.doubles = 0
 
     def __str__(self):
         return ", ".join(f"{what} {count:,}" for what, count in sorted(self.counted.items())) + \
-               (f" (up to {self.surplus} of them twice)" if self.surplus else " (exactly)")
+               (f" ({self.doubles} answers twice, {self.surplus} at most)" if self.surplus else " (exactly)")
 
     def holds(self, stack):
         """Looks once; True when both sides agree."""
@@ -52,6 +53,7 @@ class Truth:
                 self.counted["durations"] += int(value)
             elif metric == "prediction_errors_total":
                 self.counted[f"errors {labels['kind']}"] += int(value)
+        self.doubles = sum(answers.values()) - sum(self.tally.answers.values())
         for key in answers.keys() | self.tally.answers.keys():
             self._compare(f"{key[0]} {key[1]}", answers[key], self.tally.answers[key])
         good = sum(count for (_, status), count in self.tally.answers.items() if status == 200)
