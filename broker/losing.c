@@ -40,8 +40,9 @@ static void condemn(struct broker *broker, struct request *request, const char *
                                        .time_ms = (uint64_t)(clock_wall() / MILLISECOND),
                                        .rows = request->rows,
                                        .kills = request->kills};
-    log_write(LOG_ERROR, request->tag, "%s %s: %u workers died of this request alone (%s); it is refused",
-              version->model->name, version->name, request->kills, cause);
+    const struct log_of of = {.request = request->tag, .trace = request->traced ? request->trace : NULL};
+    log_write_of(LOG_ERROR, &of, "%s %s: %u workers died of this request alone (%s); it is refused",
+                 version->model->name, version->name, request->kills, cause);
     struct payload bytes = payload_share(&request->payload); /* a cache may still look at them */
     quarantine_keep(broker->quarantine, &record, &bytes);
     payload_close(&bytes);

@@ -312,6 +312,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_signing(reader, config);
     check_redis(reader, config);
     check_audit(reader, config);
+    check_word(reader, &config->log_format, "auto|json|plain");
     check_order(reader, &config->frontend_large_body_bytes, config->frontend_max_body_bytes,
                 "frontend.max_body_bytes");
     check_order(reader, &config->frontend_max_body_bytes, config->frontend_max_spool_bytes,

@@ -255,7 +255,7 @@ static bool post(struct exporter *exporter, size_t spans)
             count(&exporter->results[result], 1);
             complain(exporter, result, &answer);
         }
-        if (result == TAKEN) {
+        if (there && result == TAKEN) {
             uint64_t rejected = answer.rejected < spans ? answer.rejected : spans;
             count(&exporter->outcomes[REJECTED], rejected);
             count(&exporter->outcomes[EXPORTED], spans - rejected);
@@ -266,6 +266,14 @@ static bool post(struct exporter *exporter, size_t spans)
             return there;
         }
     }
+}
+
+static bool is_stopping(struct exporter *exporter)
+{
+    pthread_mutex_lock(&exporter->mutex);
+    bool stopping = exporter->stopping;
+    pthread_mutex_unlock(&exporter->mutex);
+    return stopping;
 }
 
 static void *run(void *self)
@@ -280,7 +288,7 @@ static void *run(void *self)
         write_request(exporter, spans);
         bool was = there;
         there = post(exporter, taken);
-        if (was && !there)
+        if (was && !there && !is_stopping(exporter))
             log_error("no traces are exported any more: the process that sends them has ended");
     }
     return NULL;

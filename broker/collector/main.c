@@ -262,6 +262,7 @@ static void tick(void *self)
 {
     struct collector *collector = self;
     int64_t interval = collector->config->collector_interval_ms * MILLISECOND;
+    log_settle();
     exchange_receive(collector->exchange);
     look_for_truth(collector);
     count_own(collector);

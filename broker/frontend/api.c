@@ -8,6 +8,7 @@
 #include "api.h"
 
 #include "accept.h"
+#include "access.h"
 #include "answer.h"
 #include "clock.h"
 #include "counts.h"
@@ -41,6 +42,7 @@ struct api {
     struct catalog *catalog; /* NULL: no broker has told of its models yet */
     struct counts *counts;
     struct audited *audited;
+    struct access *access;
     struct openapi *openapi;
     struct docs *docs;
 };
@@ -53,6 +55,7 @@ struct api *api_new(const struct api_context *context)
     ENSURE(pthread_mutex_init(&api->lock, NULL) == 0);
     api->counts = counts_new(context->metrics);
     api->audited = audited_new(context->config, context->audit);
+    api->access = access_new(context->config, context->metrics);
     api->openapi = openapi_new();
     api->docs = docs_new();
     return api;
@@ -68,6 +71,7 @@ void api_free(struct api *api)
     openapi_free(api->openapi);
     counts_free(api->counts);
     audited_free(api->audited);
+    access_free(api->access);
     pthread_mutex_destroy(&api->lock);
     api->magic = 0;
     free(api);
@@ -476,8 +480,8 @@ static void succeed(struct api_call *call, const struct client_answer *answer, s
         add_limit(answer, response);
         return;
     }
-    log_write(LOG_WARNING, call->id, "the answer of model %s cannot be read: %s", call->model->name,
-              complaint);
+    log_write_of(LOG_WARNING, &(struct log_of){.request = call->id, .trace = call->trace.id},
+                 "the answer of model %s cannot be read: %s", call->model->name, complaint);
     problem_failure(response, FAILURE_INTERNAL, (struct text){0}, 0);
 }
 
@@ -537,6 +541,7 @@ void api_count(struct api *api, struct api_call *call, const struct http_respons
         counts_key(api->counts, &call->identity, response->status);
     audited_end(api->audited, call, response);
     tracing_end(api->context.tracer, call, response);
+    access_end(api->access, call, response);
     if (!call_is_prediction(call->call))
         return;
     if (call->taken != NULL) {
@@ -563,4 +568,5 @@ void api_gone(struct api *api, const struct api_call *call, struct http_response
     response->kind = failure_label(FAILURE_CANCELLED);
     audited_end(api->audited, call, response);
     tracing_end(api->context.tracer, call, response);
+    access_end(api->access, call, response);
 }

@@ -338,6 +338,7 @@ static void set_trace(struct http_request *request, const struct found *found, s
 {
     trace_context_begin(&request->trace, found->parent_count == 1 ? found->parent : NULL, &ids->trace,
                         &ids->sampling);
+    request->traced = ids->sampling.on;
     if (request->trace.has_parent && found->state != NULL)
         request->trace_state = trace_state(found->state);
 }

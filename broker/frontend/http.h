@@ -68,6 +68,7 @@ struct http_request {
     uint64_t lot;               /* a random number for this request */
     struct trace_context trace; /* the client's trace, when it names one, or a new one */
     struct text trace_state;    /* of the client's; empty: none, or not valid */
+    bool traced;                /* somebody traces here: the broker is told of it */
     uint64_t
         tenant; /* who asks, by a hash of the API key (X-API-Key, else Authorization); 0: none was shown */
     const char *api_key;        /* the first X-API-Key; NULL: there is none */

@@ -343,7 +343,7 @@ void predict_fill_ask(const struct config *config, const struct http_request *re
         .key = key,
         .tag = text_of(call->id),
     };
-    call->ask.trace = tracing_for_broker(config, &call->trace, call->packed_trace);
+    call->ask.trace = tracing_for_broker(request, call->packed_trace);
     if (call->once != NULL)
         once_fill(call);
 }

@@ -20,12 +20,11 @@ struct trace_sampling tracing_sampling(const struct config *config)
     return trace_sampling_of((uint64_t)config->trace_ratio_ppm, config->trace_trust_parent != 0);
 }
 
-struct text tracing_for_broker(const struct config *config, const struct trace_context *trace,
-                               uint8_t bytes[TRACE_WIRE_BYTES])
+struct text tracing_for_broker(const struct http_request *request, uint8_t bytes[TRACE_WIRE_BYTES])
 {
-    if (*config->trace_endpoint == '\0')
+    if (!request->traced)
         return (struct text){0};
-    trace_context_pack(trace, bytes);
+    trace_context_pack(&request->trace, bytes);
     return (struct text){(const char *)bytes, TRACE_WIRE_BYTES};
 }
 
