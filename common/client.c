@@ -49,6 +49,7 @@ struct client_request {
     struct client *client;
     bool unsent; /* in client->unsent */
     bool again;  /* a broker has had it */
+    int64_t sent_at;
     struct client_request *previous, *next;
     UT_hash_handle hh;
     char inline_texts[INLINE_TEXTS];
@@ -159,8 +160,9 @@ static void forget(struct client *client, struct client_request *request)
     series_set(client->in_flight, (int64_t)window_open(client->window));
 }
 
-static void finish(struct client *client, struct client_request *request, const struct client_answer *answer)
+static void finish(struct client *client, struct client_request *request, struct client_answer *answer)
 {
+    answer->sent_at = request->sent_at;
     forget(client, request);
     request->answered(request->owner, answer);
     client_request_discard(request);
@@ -183,9 +185,10 @@ static void send_envelope(struct client *client, const struct envelope *envelope
     loop_zmq_touch(client->loop, client->socket);
 }
 
-static void add_request(struct train *train, const struct client_request *request)
+static void add_request(struct train *train, struct client_request *request)
 {
-    int64_t left = request->ask.deadline - clock_now();
+    int64_t now = clock_now(), left = request->ask.deadline - now;
+    request->sent_at = now;
     train_add(train,
               &(struct envelope){.verb = VERB_REQUEST,
                                  .id = request->id,

@@ -2,6 +2,7 @@
  *
  *     broker -- observations.ipc --> observing (a thread) --> comparison --> its own counters
  *     frontends -- observations.ipc --> observing --> drift (its windows, and reports to the loop)
+ *     frontends, broker -- the same --> observing --> exporter (a thread) --> trace_hand (a process) --> OTLP
  *     frontends -- STATE/predictions --> truth --> accuracy
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
  * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
@@ -18,6 +19,7 @@
 #include "control.h"
 #include "drift.h"
 #include "exchange.h"
+#include "exporter.h"
 #include "exposition.h"
 #include "footprint.h"
 #include "log.h"
@@ -30,6 +32,7 @@
 #include "sandbox_program.h"
 #include "scrape.h"
 #include "stats.h"
+#include "trace_hand.h"
 #include "truth.h"
 #include "unix_socket.h"
 
@@ -37,6 +40,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum {
@@ -45,6 +50,10 @@ enum {
     COMPLAINT_SECONDS = 10,
     LISTEN_AGAIN_INTERVALS = 5
 };
+
+#define EXPORT_GATHER     SECOND
+#define EXPORT_FIRST_WAIT SECOND         /* then twice that, and so on up to a minute */
+#define EXPORT_GIVE_UP    (300 * SECOND) /* as OpenTelemetry's collector does */
 
 struct collector {
     const char *name;
@@ -60,6 +69,9 @@ struct collector {
     struct comparison *comparison;
     struct drift *drift;
     struct observing *observing; /* NULL: not yet, or no thread could be had */
+    char host[256];
+    struct trace_hand *hand;   /* NULL: no traces are exported */
+    struct exporter *exporter; /* likewise, or no thread could be had */
     struct accuracy *accuracy;
     struct truth *truth;     /* NULL: predictions are not kept */
     struct control *control; /* NULL: the socket could not be made */
@@ -138,6 +150,8 @@ static void look_at_observing(struct collector *collector)
         return;
     comparison_publish(collector->comparison, collector->metrics);
     drift_publish(collector->drift);
+    if (collector->exporter != NULL)
+        exporter_publish(collector->exporter, collector->metrics);
     struct observing_refused refused = observing_refusals(collector->observing);
     for (; refused.messages > 0; refused.messages--)
         count_refused(collector, EXCHANGE_FRAMES);
@@ -238,6 +252,7 @@ static void tick(void *self)
 {
     struct collector *collector = self;
     int64_t interval = collector->config->collector_interval_ms * MILLISECOND;
+    log_settle();
     exchange_receive(collector->exchange);
     look_for_truth(collector);
     count_own(collector);
@@ -294,6 +309,7 @@ static void finish(struct collector *collector)
 {
     exchange_receive(collector->exchange); /* last words of who was stopped just before us */
     observing_end(collector->observing);
+    exporter_end(collector->exporter);
     look_at_observing(collector);
     observing_free(collector->observing);
     collector->observing = NULL;
@@ -311,6 +327,8 @@ static void release(struct collector *collector)
     observing_free(collector->observing);
     comparison_free(collector->comparison);
     drift_free(collector->drift);
+    exporter_free(collector->exporter);
+    trace_hand_free(collector->hand);
     exchange_free(collector->exchange);
     exposition_free(collector->exposition);
     reaper_free(collector->reaper);
@@ -330,6 +348,32 @@ static void open_to_workers(const struct config *config)
     free(path);
 }
 
+static const char *pass_over(void *self, const struct observation_any *any)
+{
+    (void)self;
+    (void)any;
+    return NULL;
+}
+
+static void start_exporter(struct collector *collector)
+{
+    const struct config *config = collector->config;
+    if (collector->hand == NULL)
+        return;
+    (void)gethostname(collector->host, sizeof collector->host - 1);
+    collector->exporter = exporter_new(&(struct exporter_context){
+        .sender = {.service = config->trace_service, .version = OUTRIGGER_VERSION, .host = collector->host},
+        .most = (size_t)config->trace_buffer_spans,
+        .gather = EXPORT_GATHER,
+        .first_wait = EXPORT_FIRST_WAIT,
+        .give_up = EXPORT_GIVE_UP,
+        .post = trace_hand_post,
+        .interrupt = trace_hand_interrupt,
+        .self = collector->hand});
+    if (collector->exporter == NULL)
+        log_error("traces are not exported: %s", strerror(errno));
+}
+
 static int serve(struct collector *collector, void *zmq_context, int ready_fd)
 {
     const struct exchange_owner owner = {collector, take, count_refused, show_page};
@@ -338,9 +382,12 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
     if (collector->exchange == NULL)
         return 1;
     open_to_workers(collector->config);
+    start_exporter(collector);
     const struct observing_kind kinds[] = {
         {OBSERVATION_SHADOW, comparison_take, collector->comparison, NULL},
         {OBSERVATION_ROWS, drift_take, collector->drift, drift_tick},
+        {OBSERVATION_SPANS, collector->exporter == NULL ? pass_over : exporter_take, collector->exporter,
+         NULL},
         {0},
     };
     collector->observing = observing_new(exchange_observations(collector->exchange), kinds);
@@ -381,6 +428,8 @@ int main(int argc, char **argv)
     int result = 1;
     if (lock != -1) {
         struct collector collector = {.name = options.name, .config = config};
+        signal(SIGCHLD, SIG_IGN);                                /* who sends spans is waited for by nobody */
+        collector.hand = trace_hand_start(config, options.name); /* before there are threads */
         process_descriptor_limit(DESCRIPTORS_WANTED);
         void *zmq_context = zmq_ctx_new();
         if (prepare(&collector) && zmq_context != NULL) {

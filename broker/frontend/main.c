@@ -15,6 +15,7 @@
 #include "sampling.h"
 #include "sandbox_program.h"
 #include "token.h"
+#include "tracer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -263,20 +264,22 @@ int main(int argc, char **argv)
         program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
     void *zmq = zmq_ctx_new();
     keep_predictions(&program, config, options.name);
-    struct observer *observer =
-        config->drift_rows_per_s == 0 ? NULL : observer_new(zmq, program.loop, config);
-    struct sampling *sampling = sampling_new(program.loop, config, metrics, observer);
     struct tokens *tokens = open_tokens(&program, config, fetch_fd);
     struct auth *auth = auth_new(&(struct auth_context){.config = config,
                                                         .loop = program.loop,
                                                         .metrics = metrics,
                                                         .check_token = tokens == NULL ? NULL : tokens_check,
                                                         .self = tokens});
+    bool observes = *config->trace_endpoint != '\0' || config->drift_rows_per_s > 0;
+    struct observer *observer = observes ? observer_new(zmq, program.loop, config) : NULL;
+    struct sampling *sampling = sampling_new(program.loop, config, metrics, observer);
+    struct tracer *tracer = tracer_new(config, metrics, observer, options.name);
     struct api *api = program.api = api_new(&(struct api_context){.config = config,
                                                                   .metrics = metrics,
                                                                   .predictions = program.predictions,
                                                                   .audit = program.audit,
                                                                   .sampling = sampling,
+                                                                  .tracer = tracer,
                                                                   .broker_connected = connected,
                                                                   .self = &program,
                                                                   .auth = auth});
@@ -314,6 +317,7 @@ int main(int argc, char **argv)
     tokens_free(tokens);
     audit_log_free(program.audit);
     sampling_free(sampling);
+    tracer_free(tracer);
     observer_free(observer);
     zmq_ctx_term(zmq);
     loop_timer_cancel(program.loop, &program.drain);

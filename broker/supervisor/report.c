@@ -29,6 +29,7 @@
 #include "deploy.h"
 #include "inventory.h"
 #include "log.h"
+#include "log_file.h"
 #include "process.h"
 #include "report_rollout.h"
 #include "turnover.h"
@@ -433,4 +434,5 @@ void report_measure(void *self)
     struct report *report = self;
     fleet_each(report->fleet, measure, report);
     audit_measure(report->audit, report->metrics);
+    log_file_measure(report->log_file, report->metrics);
 }
