@@ -24,7 +24,8 @@ struct config {
 #define CONFIG_JOIN_worker(name)      worker_##name
 #define CONFIG_JOIN_collector(name)   collector_##name
 #define CONFIG_JOIN_supervisor(name)  supervisor_##name
-#define CONFIG_JOIN_drift(name)    drift_##name
+#define CONFIG_JOIN_drift(name)       drift_##name
+#define CONFIG_JOIN_flight(name)      flight_##name
 #define CONFIG_JOIN_feedback(name)    feedback_##name
 #define CONFIG_JOIN_token(name)       token_##name
 #define CONFIG_JOIN_trace(name)       trace_##name

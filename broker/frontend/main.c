@@ -171,6 +171,7 @@ static void make_places(const struct config *config)
 {
     make_folder(config->state_directory, "audit");
     make_folder(config->state_directory, "predictions");
+    make_folder(config->runtime_directory, "flight");
     make_file(config->runtime_directory, "failures.table");
     make_file(config->state_directory, "key_uses.table");
 }
@@ -258,6 +259,7 @@ int main(int argc, char **argv)
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     program.metrics = metrics;
     make_places(config);
+    struct recorder *recorder = recorder_new(config, options.name);
     /* Before there are threads: ZeroMQ's, the lane's, and that of the audit log. */
     sandbox_program_enter(sandbox_program_new(config, SANDBOX_FRONTEND, options.name, metrics_path(metrics)));
     if (audited_wanted(config))
@@ -279,6 +281,7 @@ int main(int argc, char **argv)
                                                                   .predictions = program.predictions,
                                                                   .audit = program.audit,
                                                                   .sampling = sampling,
+                                                                  .recorder = recorder,
                                                                   .tracer = tracer,
                                                                   .broker_connected = connected,
                                                                   .self = &program,
@@ -317,6 +320,7 @@ int main(int argc, char **argv)
     tokens_free(tokens);
     audit_log_free(program.audit);
     sampling_free(sampling);
+    recorder_free(recorder);
     tracer_free(tracer);
     observer_free(observer);
     zmq_ctx_term(zmq);
