@@ -285,6 +285,7 @@ static void check_audit(struct parameter_reader *reader, const struct config *co
 {
     check_word(reader, &config->audit_access, "all|refused|none");
     check_word(reader, &config->audit_payload, "none|hash|full");
+    check_word(reader, &config->flight_payload, "none|hash|full");
     check_word(reader, &config->audit_when_full, "continue|refuse");
 }
 

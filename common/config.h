@@ -25,7 +25,8 @@ struct config {
 #define CONFIG_JOIN_collector(name)   collector_##name
 #define CONFIG_JOIN_metrics(name)     metrics_##name
 #define CONFIG_JOIN_supervisor(name)  supervisor_##name
-#define CONFIG_JOIN_drift(name)    drift_##name
+#define CONFIG_JOIN_drift(name)       drift_##name
+#define CONFIG_JOIN_flight(name)      flight_##name
 #define CONFIG_JOIN_feedback(name)    feedback_##name
 #define CONFIG_JOIN_slo(name)         slo_##name
 #define CONFIG_JOIN_token(name)       token_##name

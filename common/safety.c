@@ -64,6 +64,8 @@ static void warn_of_settings(const struct config *config, uid_t uid, struct conf
         config_complain(warnings, "audit.access: with none nobody can tell later who asked for what");
     if (strcmp(config->audit_payload, "full") == 0 && config->audit_predictions_per_mille > 0)
         config_complain(warnings, "audit.payload: with full the audit log holds what people sent");
+    if (strcmp(config->flight_payload, "full") == 0 && config->flight_requests > 0)
+        config_complain(warnings, "flight.payload: with full the flight recorder holds what people sent");
 }
 
 void safety_check(const struct config *config, uid_t uid, struct config_errors *errors,

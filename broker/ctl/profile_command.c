@@ -4,8 +4,8 @@
  * MIT */
 #include "ask.h"
 #include "baseline.h"
-#include "profile_ask.h"
 #include "profile_table.h"
+#include "questions.h"
 #include "say.h"
 #include "table.h"
 
@@ -25,7 +25,7 @@ struct profile {
     const struct arguments *arguments;
     const struct config *config;
     char model[PROTOCOL_NAME_MAX + 1], version[PROTOCOL_NAME_MAX + 1];
-    struct profile_ask *ask;
+    struct questions *ask;
     const struct schema *schema;
     struct profile_table *table;
     struct baseline_builder *builder;
@@ -117,8 +117,7 @@ static bool next_rows(struct profile *profile, struct profile_rows *rows, char r
     return good;
 }
 
-static int next_batch(void *self, void **context, const uint8_t **payload, size_t *bytes, uint32_t *rows,
-                      char reason[PROFILE_ASK_REASON_MAX])
+static int next_batch(void *self, struct question *question, char reason[QUESTIONS_REASON_MAX])
 {
     struct profile *profile = self;
     struct profile_rows next;
@@ -130,10 +129,8 @@ static int next_batch(void *self, void **context, const uint8_t **payload, size_
     batch->rows = next.rows;
     batch->bytes = next.bytes;
     memcpy(batch->payload, next.payload, next.bytes);
-    *context = batch;
-    *payload = batch->payload;
-    *bytes = batch->bytes;
-    *rows = (uint32_t)batch->rows;
+    *question = (struct question){
+        .context = batch, .payload = batch->payload, .bytes = batch->bytes, .rows = (uint32_t)batch->rows};
     return 1;
 }
 
@@ -154,7 +151,7 @@ static const char *score(const struct profile *profile, const struct client_answ
 }
 
 static bool take_answer(void *self, void *context, const struct client_answer *answer,
-                        char reason[PROFILE_ASK_REASON_MAX])
+                        char reason[QUESTIONS_REASON_MAX])
 {
     struct profile *profile = self;
     struct batch *batch = context;
@@ -162,11 +159,11 @@ static bool take_answer(void *self, void *context, const struct client_answer *a
     enum score_kind kind = SCORE_NONE;
     const char *wrong = NULL;
     if (answer->failure != FAILURE_NONE)
-        snprintf(reason, PROFILE_ASK_REASON_MAX, "rows were not answered: %s%s%.*s",
+        snprintf(reason, QUESTIONS_REASON_MAX, "rows were not answered: %s%s%.*s",
                  failure_label(answer->failure), answer->message.length > 0 ? ": " : "",
                  (int)answer->message.length, answer->message.at);
     else if ((wrong = score(profile, answer, batch->rows, &kind, scores)) != NULL)
-        snprintf(reason, PROFILE_ASK_REASON_MAX, "an answer cannot be read: %s", wrong);
+        snprintf(reason, QUESTIONS_REASON_MAX, "an answer cannot be read: %s", wrong);
     bool good = answer->failure == FAILURE_NONE && wrong == NULL;
     if (good)
         add(profile, batch->payload, batch->bytes, batch->rows, kind, scores);
@@ -184,7 +181,7 @@ static bool read_all(struct profile *profile, char reason[PROFILE_REASON_MAX])
 {
     struct profile_rows rows;
     if (arguments_text(profile->arguments, OPTION_SCORE_COLUMN) == NULL)
-        return profile_ask_all(profile->ask, next_batch, take_answer, profile, reason);
+        return questions_all(profile->ask, next_batch, take_answer, profile, reason);
     do {
         if (!next_rows(profile, &rows, reason))
             return false;
@@ -310,19 +307,19 @@ static int profile_file(struct profile *profile)
 
 static int profile_version(struct profile *profile)
 {
-    char reason[PROFILE_ASK_REASON_MAX];
+    char reason[QUESTIONS_REASON_MAX];
     const char *name;
     int status;
-    profile->ask = profile_ask_new(profile->config);
-    profile->schema = profile_ask_version(profile->ask, profile->model,
-                                          *profile->version == '\0' ? NULL : profile->version, &name, reason);
+    profile->ask = questions_new(profile->config);
+    profile->schema = questions_version(profile->ask, profile->model,
+                                        *profile->version == '\0' ? NULL : profile->version, &name, reason);
     if (profile->schema == NULL) {
         status = say_fault(profile->arguments, CTL_FAULT, "%s", reason);
     } else {
         text_copy(text_of(name), profile->version, sizeof profile->version);
         status = profile_file(profile);
     }
-    profile_ask_free(profile->ask);
+    questions_free(profile->ask);
     return status;
 }
 

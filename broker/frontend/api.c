@@ -165,10 +165,12 @@ void api_call_end(struct api_call *call)
     *call = (struct api_call){0};
 }
 
-void api_asks(struct api_call *call)
+void api_asks(struct api *api, struct api_call *call)
 {
-    call->taken = sampling_take(call->model->sampler, client_request_payload(call->request),
-                                client_request_bytes(call->request), call->ask.rows);
+    const uint8_t *payload = client_request_payload(call->request);
+    size_t bytes = client_request_bytes(call->request);
+    call->taken = sampling_take(call->model->sampler, payload, bytes, call->ask.rows);
+    recorder_asks(api->context.recorder, payload, bytes, &call->recorded);
 }
 
 struct client_request *api_call_take(struct api_call *call)
@@ -372,8 +374,10 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
 {
     CHECK_OBJECT(api, API_MAGIC);
     CHECK_OBJECT(lane, LANE_MAGIC);
-    if (call_is_prediction(called->call))
+    if (call_is_prediction(called->call)) {
         audited_sample(api->audited, request, &call->note);
+        recorder_body(api->context.recorder, request, &call->recorded);
+    }
     if (answers_json(called->call) && !accept_allows(request->accept, "application/json")) {
         problem_status(response, 406, "the answer is application/json, which the Accept header refuses");
         return API_RESPOND;
@@ -542,6 +546,7 @@ void api_count(struct api *api, struct api_call *call, const struct http_respons
     audited_end(api->audited, call, response);
     tracing_end(api->context.tracer, call, response);
     access_end(api->access, call, response);
+    recorder_end(api->context.recorder, call, response);
     if (!call_is_prediction(call->call))
         return;
     if (call->taken != NULL) {
@@ -569,4 +574,5 @@ void api_gone(struct api *api, const struct api_call *call, struct http_response
     audited_end(api->audited, call, response);
     tracing_end(api->context.tracer, call, response);
     access_end(api->access, call, response);
+    recorder_end(api->context.recorder, call, response);
 }

@@ -25,6 +25,7 @@
 #include "config.h"
 #include "http.h"
 #include "page_message.h"
+#include "recorder.h"
 #include "steering.h"
 
 #include <yyjson.h>
@@ -46,6 +47,7 @@ struct api_context {
     struct predictions *predictions;      /* NULL: none are kept */
     struct audit_log *audit;              /* NULL: none is kept */
     struct sampling *sampling;            /* NULL: no rows are shown for drift */
+    struct recorder *recorder;            /* NULL: no requests are recorded */
     bool (*broker_connected)(void *self); /* asked for /ready */
     void *self;
     struct tracer *tracer; /* NULL: nobody traces */
@@ -118,7 +120,8 @@ struct api_call {
     struct trace_context trace;             /* the request's; sampled: exemplars may name it */
     uint8_t packed_trace[TRACE_WIRE_BYTES]; /* ask.trace is a view of it */
     struct calling calling;                 /* what is told of it when it has ended */
-    struct audited_note note;               /* for the audit log */
+    struct recorder_note recorded;
+    struct audited_note note; /* for the audit log */
 };
 
 /* Begins with a request: who asks, and may it? `response` is begun here. The body may still be packed;
@@ -131,7 +134,7 @@ enum api_next api_handle(struct api *api, struct api_lane *lane, const struct ht
                          const struct called *called, struct api_call *call, struct http_response *response);
 /* After API_ASK, before api_call_take, in the loop's thread: takes what is to be known of the request later,
  * whose inputs are gone when it is answered. */
-void api_asks(struct api_call *call);
+void api_asks(struct api *api, struct api_call *call);
 /* The filled request, for client_send, which owns it from then on. */
 struct client_request *api_call_take(struct api_call *call);
 /* The broker's answer, or its failure, becomes the response that api_begin began. */

@@ -44,7 +44,7 @@ static void go_on(struct connection *connection, enum exchange_next next)
         return;
     case EXCHANGE_ASK:
         connection->state = CONNECTION_ASKING;
-        api_asks(&exchange->call);
+        api_asks(connection->all->context.api, &exchange->call);
         exchange->asked = api_call_take(&exchange->call);
         client_send(connection->all->context.client, exchange->asked, &exchange->call.ask,
                     responding_answered, connection);

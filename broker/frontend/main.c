@@ -171,6 +171,7 @@ static void make_places(const struct config *config)
 {
     make_folder(config->state_directory, "audit");
     make_folder(config->state_directory, "predictions");
+    make_folder(config->runtime_directory, "flight");
     make_file(config->runtime_directory, "failures.table");
     make_file(config->state_directory, "key_uses.table");
 }
@@ -269,28 +270,30 @@ int main(int argc, char **argv)
     struct metrics *metrics = stats_page(config, "frontend", options.name);
     program.metrics = metrics;
     make_places(config);
+    struct recorder *recorder = recorder_new(config, options.name);
     /* Before there are threads: ZeroMQ's, the lane's, and that of the audit log. */
     sandbox_program_enter(sandbox_program_new(config, SANDBOX_FRONTEND, options.name, metrics_path(metrics)));
     if (audited_wanted(config))
         program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
     void *zmq = zmq_ctx_new();
     keep_predictions(&program, config, options.name);
-    bool observed = config->drift_rows_per_s != 0 || *config->trace_endpoint != '\0';
-    struct observer *observer = observed ? observer_new(zmq, program.loop, config) : NULL;
-    struct sampling *sampling = sampling_new(program.loop, config, metrics, observer);
     struct tokens *tokens = open_tokens(&program, config, fetch_fd);
     struct auth *auth = auth_new(&(struct auth_context){.config = config,
                                                         .loop = program.loop,
                                                         .metrics = metrics,
                                                         .check_token = tokens == NULL ? NULL : tokens_check,
                                                         .self = tokens});
+    bool observes = *config->trace_endpoint != '\0' || config->drift_rows_per_s > 0;
+    struct observer *observer = observes ? observer_new(zmq, program.loop, config) : NULL;
+    struct sampling *sampling = sampling_new(program.loop, config, metrics, observer);
     struct tracer *tracer = tracer_new(config, metrics, observer, options.name);
     struct api *api = program.api = api_new(&(struct api_context){.config = config,
                                                                   .metrics = metrics,
                                                                   .predictions = program.predictions,
                                                                   .audit = program.audit,
-                                                                  .tracer = tracer,
                                                                   .sampling = sampling,
+                                                                  .recorder = recorder,
+                                                                  .tracer = tracer,
                                                                   .broker_connected = connected,
                                                                   .self = &program,
                                                                   .auth = auth});
@@ -328,8 +331,9 @@ int main(int argc, char **argv)
     auth_free(auth);
     tokens_free(tokens);
     audit_log_free(program.audit);
-    tracer_free(tracer);
     sampling_free(sampling);
+    recorder_free(recorder);
+    tracer_free(tracer);
     observer_free(observer);
     zmq_ctx_term(zmq);
     loop_timer_cancel(program.loop, &program.drain);

@@ -170,18 +170,18 @@ static void remove_known_files(const struct config *config)
             unlink(endpoints[i] + 6);
 }
 
-/* The pages of counters: the folder is ours alone. */
-static void remove_pages(const struct config *config)
+/* One of the folders that are ours alone. */
+static void remove_folder(const struct config *config, const char *name)
 {
     char directory[RUNTIME_PATH_BYTES];
-    DIR *pages = opendir(runtime_path(config, "stats", directory));
-    if (pages == NULL)
+    DIR *files = opendir(runtime_path(config, name, directory));
+    if (files == NULL)
         return;
     const struct dirent *entry;
-    while ((entry = readdir(pages)) != NULL)
+    while ((entry = readdir(files)) != NULL)
         if (entry->d_type == DT_REG)
-            unlinkat(dirfd(pages), entry->d_name, 0);
-    closedir(pages);
+            unlinkat(dirfd(files), entry->d_name, 0);
+    closedir(files);
     rmdir(directory);
 }
 
@@ -194,7 +194,8 @@ void runtime_close(struct runtime *runtime)
     close(runtime->listen_fd);
     unlink(config->frontend_socket);
     remove_known_files(config);
-    remove_pages(config);
+    remove_folder(config, "stats");  /* the pages of counters */
+    remove_folder(config, "flight"); /* the last requests of frontends */
     process_unlock(runtime_path(config, "supervisor.lock", path), runtime->lock);
     if (runtime->made_directory)
         rmdir(config->runtime_directory); /* refused when somebody else put something there: rightly */

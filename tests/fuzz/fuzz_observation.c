@@ -1,6 +1,7 @@
 /* fuzz_observation: any bytes as a frame of observations: what can be read lies inside it, reads as the same
  * when it is written again, and its answers are compared, whatever they are. SPDX-License-Identifier: MIT */
 #include "comparison.h"
+#include "sampled.h"
 
 #include <stdlib.h>
 
@@ -36,8 +37,26 @@ static void expect_agreement(const struct observation *observation)
     ENSURE(agreement.largest >= 0 && agreement.sum >= agreement.largest);
 }
 
+static void look_at_rows(const uint8_t *bytes, size_t length)
+{
+    static double scores[SAMPLED_ROWS_MAX];
+    struct wire_reader reader = wire_reader(bytes, length);
+    struct observation_any any;
+    struct sampled sampled;
+    while (!wire_finished(&reader) && observation_next(&reader, &any) == NULL) {
+        expect_inside(bytes, length, any.body);
+        if (sampled_read(&any, &sampled, scores) != NULL)
+            continue;
+        expect_inside(bytes, length, sampled.inputs);
+        uint8_t *again = malloc(sampled_bound(&sampled));
+        ENSURE(sampled_encode(&sampled, again, sampled_bound(&sampled)) > 0);
+        free(again);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
+    look_at_rows(bytes, length);
     struct wire_reader reader = wire_reader(bytes, length);
     struct observation observation;
     while (!wire_finished(&reader) && observation_read(&reader, &observation) == NULL) {

@@ -195,7 +195,7 @@ class Json(unittest.TestCase):
             stack.wait(stack.serves, "it does not serve again")
 
     def test_all_that_talk_to_somebody_say_that_nobody_is_there(self):
-        operands = {"MODEL": "m", "VERSION": "1", "workers|frontends|broker|collector|all": "all", "FILE": "f"}
+        operands = {"MODEL": "m", "MODEL[:VERSION]": "m:1", "VERSION": "1", "workers|frontends|broker|collector|all": "all", "FILE": "f"}
         nowhere = ("-s", "runtime_directory=/nonexistent", "-s", "state_directory=/nonexistent")
         for row in table():
             if row["name"] == "models digest" or row["name"].split()[0] in (
@@ -206,4 +206,4 @@ class Json(unittest.TestCase):
                 done = run(*row["name"].split(), *words, *nowhere, "--json")
                 self.assertEqual(done.returncode, 3, done)
                 self.assertIs(json.loads(done.stdout)["ok"], False)
-                self.assertRegex(done.stderr, "^outrigger: (nothing|no supervisor|no collector) runs in /nonexistent ")
+                self.assertRegex(done.stderr, "^outrigger: (nothing|no supervisor|no broker|no collector) runs in /nonexistent ")

@@ -1,6 +1,6 @@
-/* profile_ask: see profile_ask.h. A few requests are under way at a time: enough that a worker need not wait
+/* questions: see questions.h. A few requests are under way at a time: enough that a worker need not wait
  * for us, and few enough that clients hardly do. SPDX-License-Identifier: MIT */
-#include "profile_ask.h"
+#include "questions.h"
 
 #include "clock.h"
 #include "metrics.h"
@@ -15,17 +15,18 @@ enum { ASK_MAGIC = 0x0a5c0001, AT_A_TIME = 4, TRIES_MAX = 200, RETRY_MS = 100 };
 
 /* One request under way, with what is needed to ask again. */
 struct slot {
-    struct profile_ask *ask;
+    struct questions *ask;
     void *context;
     uint8_t *payload;
     size_t bytes;
     uint32_t rows;
+    char version[PROTOCOL_NAME_MAX + 1];
     unsigned tries;
     bool busy;
     struct loop_timer again;
 };
 
-struct profile_ask {
+struct questions {
     unsigned magic;
     struct loop *loop;
     struct metrics *metrics;
@@ -38,15 +39,15 @@ struct profile_ask {
     struct slot slots[AT_A_TIME];
     bool ended; /* there are no more, or it failed */
     bool failed;
-    profile_next *next;
-    profile_answered *answered;
+    questions_next *next;
+    questions_answered *answered;
     void *self;
     char *reason;
 };
 
 /* ---- the version ---- */
 
-static bool is_wanted(const struct profile_ask *ask, const struct catalog_entry *entry)
+static bool is_wanted(const struct questions *ask, const struct catalog_entry *entry)
 {
     return text_is(entry->model, ask->model) &&
            (*ask->version == '\0' ? entry->stable : text_is(entry->version, ask->version));
@@ -54,7 +55,7 @@ static bool is_wanted(const struct profile_ask *ask, const struct catalog_entry 
 
 static void catalog_came(void *self, const struct catalog_entry *entries, size_t count)
 {
-    struct profile_ask *ask = self;
+    struct questions *ask = self;
     const char *wrong;
     ask->seen = true;
     for (size_t i = 0; i < count && ask->schema == NULL; i++) {
@@ -69,12 +70,12 @@ static void catalog_came(void *self, const struct catalog_entry *entries, size_t
 
 static void give_up(void *self)
 {
-    loop_stop(((struct profile_ask *)self)->loop);
+    loop_stop(((struct questions *)self)->loop);
 }
 
-struct profile_ask *profile_ask_new(const struct config *config)
+struct questions *questions_new(const struct config *config)
 {
-    struct profile_ask *ask = object_alloc(sizeof *ask);
+    struct questions *ask = object_alloc(sizeof *ask);
     ask->magic = ASK_MAGIC;
     ask->loop = loop_new();
     ask->metrics = metrics_new(NULL);
@@ -87,7 +88,7 @@ struct profile_ask *profile_ask_new(const struct config *config)
     return ask;
 }
 
-void profile_ask_free(struct profile_ask *ask)
+void questions_free(struct questions *ask)
 {
     if (ask == NULL)
         return;
@@ -108,8 +109,8 @@ void profile_ask_free(struct profile_ask *ask)
     free(ask);
 }
 
-const struct schema *profile_ask_version(struct profile_ask *ask, const char *model, const char *version,
-                                         const char **name, char reason[PROFILE_ASK_REASON_MAX])
+const struct schema *questions_version(struct questions *ask, const char *model, const char *version,
+                                       const char **name, char reason[QUESTIONS_REASON_MAX])
 {
     CHECK_OBJECT(ask, ASK_MAGIC);
     text_copy(text_of(model), ask->model, sizeof ask->model);
@@ -120,7 +121,7 @@ const struct schema *profile_ask_version(struct profile_ask *ask, const char *mo
     *name = ask->version;
     if (ask->schema != NULL)
         return ask->schema;
-    snprintf(reason, PROFILE_ASK_REASON_MAX,
+    snprintf(reason, QUESTIONS_REASON_MAX,
              ask->seen ? "no version %s%sof model %s is ready"
                        : "the broker does not say which models there are",
              version == NULL ? "" : version, version == NULL ? "" : " ", model);
@@ -131,13 +132,13 @@ const struct schema *profile_ask_version(struct profile_ask *ask, const char *mo
 
 static void fill(struct slot *slot);
 
-static void fail(struct profile_ask *ask)
+static void fail(struct questions *ask)
 {
     ask->ended = ask->failed = true;
     loop_stop(ask->loop);
 }
 
-static bool all_answered(const struct profile_ask *ask)
+static bool all_answered(const struct questions *ask)
 {
     for (size_t i = 0; i < AT_A_TIME; i++)
         if (ask->slots[i].busy)
@@ -157,7 +158,7 @@ static void send(void *self);
 static void answered(void *self, const struct client_answer *answer)
 {
     struct slot *slot = self;
-    struct profile_ask *ask = slot->ask;
+    struct questions *ask = slot->ask;
     if (ask->failed)
         return;
     if (may_ask_again(slot, answer)) {
@@ -181,12 +182,12 @@ static void answered(void *self, const struct client_answer *answer)
 static void send(void *self)
 {
     struct slot *slot = self;
-    struct profile_ask *ask = slot->ask;
+    struct questions *ask = slot->ask;
     struct client_request *request = client_request_new(slot->bytes);
     memcpy(client_request_payload(request), slot->payload, slot->bytes);
     client_send(ask->client, request,
                 &(struct client_ask){.model = text_of(ask->model),
-                                     .version = text_of(ask->version),
+                                     .version = text_of(slot->version),
                                      .rows = slot->rows,
                                      .deadline = clock_now() + ANSWER_TIME},
                 answered, slot);
@@ -194,26 +195,31 @@ static void send(void *self)
 
 static void fill(struct slot *slot)
 {
-    struct profile_ask *ask = slot->ask;
-    const uint8_t *payload;
+    struct questions *ask = slot->ask;
+    struct question question = {0};
     if (ask->ended)
         return;
-    int next = ask->next(ask->self, &slot->context, &payload, &slot->bytes, &slot->rows, ask->reason);
+    int next = ask->next(ask->self, &question, ask->reason);
     if (next < 0)
         fail(ask);
     ask->ended = ask->ended || next == 0;
     if (next <= 0)
         return;
     free(slot->payload);
+    slot->context = question.context;
+    slot->bytes = question.bytes;
+    slot->rows = question.rows;
     slot->payload = object_alloc(slot->bytes);
-    memcpy(slot->payload, payload, slot->bytes);
+    memcpy(slot->payload, question.payload, slot->bytes);
+    text_copy(text_of(question.version != NULL ? question.version : ask->version), slot->version,
+              sizeof slot->version);
     slot->tries = 0;
     slot->busy = true;
     send(slot);
 }
 
-bool profile_ask_all(struct profile_ask *ask, profile_next *next, profile_answered *taken, void *self,
-                     char reason[PROFILE_ASK_REASON_MAX])
+bool questions_all(struct questions *ask, questions_next *next, questions_answered *taken, void *self,
+                   char reason[QUESTIONS_REASON_MAX])
 {
     CHECK_OBJECT(ask, ASK_MAGIC);
     ask->next = next;

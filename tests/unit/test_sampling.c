@@ -1,0 +1,247 @@
+/* test_sampling: which rows are taken, and what the collector is shown of them. SPDX-License-Identifier: MIT
+ */
+#include "clock.h"
+#include "sampling.h"
+#include "scratch_directory.h"
+#include "suite.h"
+
+#include <zmq.h>
+
+enum { RATE = 100 };
+
+static void *context, *collector;
+static struct loop *loop;
+static struct metrics *metrics;
+static struct observer *observer;
+static struct sampling *sampling;
+static struct config config;
+static struct schema regression = {.regression = true};
+static uint8_t payload[1 << 16];
+static zmq_msg_t frame;
+
+static void begin(int64_t rate)
+{
+    config.drift_rows_per_s = rate;
+    sampling = sampling_new(loop, &config, metrics, observer);
+}
+
+static void set_up(void)
+{
+    char endpoint[256];
+    scratch_make();
+    config = (struct config){.runtime_directory = scratch_directory, .frontend_processes = 1};
+    context = zmq_ctx_new();
+    collector = zmq_socket(context, ZMQ_PULL);
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/observations.ipc", scratch_directory);
+    ck_assert_int_eq(zmq_bind(collector, endpoint), 0);
+    loop = loop_new();
+    metrics = metrics_new(NULL);
+    observer = observer_new(context, loop, &config);
+    zmq_msg_init(&frame);
+}
+
+static void tear_down(void)
+{
+    sampling_free(sampling);
+    sampling = NULL;
+    observer_free(observer);
+    zmq_msg_close(&frame);
+    zmq_close(collector);
+    zmq_ctx_term(context);
+    metrics_free(metrics);
+    loop_free(loop);
+    scratch_remove();
+}
+
+static uint64_t counter(enum metric metric, const char *label)
+{
+    return metrics_series(metrics, metric, label, NULL, NULL)->value;
+}
+
+/* Rows of one number, which is that of the row, and one text. */
+static size_t write_rows(size_t rows)
+{
+    static double numbers[1000];
+    static uint8_t texts[16000];
+    size_t length = 0;
+    for (size_t i = 0; i < rows; i++) {
+        char text[16];
+        uint32_t size = (uint32_t)snprintf(text, sizeof text, "row %zu", i);
+        numbers[i] = (double)i;
+        memcpy(texts + length, &size, sizeof size);
+        memcpy(texts + length + sizeof size, text, size);
+        length += sizeof size + size;
+    }
+    const struct tensor tensors[] = {{.name = text_of("x"),
+                                      .datatype = DATATYPE_FP64,
+                                      .rank = 1,
+                                      .shape = {(int64_t)rows},
+                                      .data = (const uint8_t *)numbers,
+                                      .bytes = rows * sizeof *numbers},
+                                     {.name = text_of("t"),
+                                      .datatype = DATATYPE_BYTES,
+                                      .rank = 2,
+                                      .shape = {(int64_t)rows, 1},
+                                      .data = texts,
+                                      .bytes = length}};
+    return tensors_encode(tensors, 2, payload, sizeof payload, NULL);
+}
+
+/* Runs the loop until a frame has come. */
+static struct loop_timer look_timer;
+
+static void look(void *self)
+{
+    (void)self;
+    if (zmq_msg_recv(&frame, collector, ZMQ_DONTWAIT) != -1)
+        loop_stop(loop);
+    else
+        loop_timer_set(loop, &look_timer, loop_now(loop) + MILLISECOND, look, NULL);
+}
+
+static void receive(struct observation_any *any, struct wire_reader *reader)
+{
+    loop_timer_set(loop, &look_timer, loop_now(loop), look, NULL);
+    loop_run(loop);
+    *reader = wire_reader(zmq_msg_data(&frame), zmq_msg_size(&frame));
+    ck_assert_ptr_null(observation_next(reader, any));
+}
+
+START_TEST(all_rows_are_shown_while_they_are_few)
+{
+    static double scores[SAMPLED_ROWS_MAX];
+    struct observation_any any;
+    struct wire_reader reader;
+    struct sampled sampled;
+    struct tensor tensors[TENSOR_COUNT_MAX];
+    size_t count, rows, bytes = write_rows(3);
+    begin(RATE);
+    struct taken *taken = sampling_take(sampling_of(sampling, "m"), payload, bytes, 3);
+    ck_assert_ptr_nonnull(taken);
+    taken_answered(taken, &regression, payload, bytes);
+    taken_show(taken, text_of("m"), text_of("2"));
+    receive(&any, &reader);
+    ck_assert_ptr_null(sampled_read(&any, &sampled, scores));
+    ck_assert(text_is(sampled.model, "m") && text_is(sampled.version, "2"));
+    ck_assert_uint_eq(sampled.rows, 3);
+    ck_assert_int_eq(sampled.score_kind, SCORE_VALUE);
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_double_eq(sampled.scores[i], (double)i);
+    ck_assert_ptr_null(
+        tensors_decode((const uint8_t *)sampled.inputs.at, sampled.inputs.length, tensors, &count, &rows));
+    ck_assert_uint_eq(count, 2);
+    ck_assert_uint_eq(counter(METRIC_DRIFT_SAMPLED, NULL), 3);
+}
+END_TEST
+
+/* Of a thousand rows a hundred may be taken: they are any, and each has its own text and score. */
+START_TEST(a_large_request_is_thinned)
+{
+    enum { ROWS = 1000 };
+    static double scores[SAMPLED_ROWS_MAX];
+    struct observation_any any;
+    struct wire_reader reader;
+    struct sampled sampled;
+    struct tensor tensors[TENSOR_COUNT_MAX];
+    size_t count, rows, offset = 0, late = 0, bytes = write_rows(ROWS);
+    begin(RATE);
+    struct taken *taken = sampling_take(sampling_of(sampling, "m"), payload, bytes, ROWS);
+    taken_answered(taken, &regression, payload, bytes);
+    taken_show(taken, text_of("m"), text_of("2"));
+    receive(&any, &reader);
+    ck_assert_ptr_null(sampled_read(&any, &sampled, scores));
+    ck_assert_uint_le(sampled.rows, RATE);
+    ck_assert_uint_ge(sampled.rows, RATE / 3);
+    ck_assert_ptr_null(
+        tensors_decode((const uint8_t *)sampled.inputs.at, sampled.inputs.length, tensors, &count, &rows));
+    ck_assert_uint_eq(rows, sampled.rows);
+    for (size_t i = 0; i < rows; i++) {
+        char expected[16];
+        struct text text = value_bytes(&tensors[1], &offset);
+        snprintf(expected, sizeof expected, "row %.0f", sampled.scores[i]);
+        ck_assert(text_is(text, expected));
+        ck_assert_double_eq(value_float(&tensors[0], i), sampled.scores[i]);
+        late += sampled.scores[i] >= ROWS / 2.0;
+    }
+    ck_assert_uint_ge(late, 5); /* not the first ones alone */
+}
+END_TEST
+
+START_TEST(no_more_are_taken_than_may_be)
+{
+    size_t bytes = write_rows(1), taken_count = 0;
+    begin(RATE);
+    struct sampler *sampler = sampling_of(sampling, "m");
+    for (int i = 0; i < 50 * RATE; i++) {
+        struct taken *taken = sampling_take(sampler, payload, bytes, 1);
+        taken_count += taken != NULL;
+        taken_drop(taken);
+    }
+    ck_assert_uint_eq(taken_count, RATE);
+    ck_assert_ptr_eq(sampling_of(sampling, "m"), sampler);
+    ck_assert_ptr_ne(sampling_of(sampling, "other"), sampler);
+}
+END_TEST
+
+static struct loop_timer stop_timer;
+
+static void stop(void *self)
+{
+    (void)self;
+    loop_stop(loop);
+}
+
+/* When a second has passed the probability is what it ought to have been: those that are taken are spread. */
+START_TEST(the_probability_follows_the_traffic)
+{
+    enum { ROWS = 50 * RATE };
+    size_t bytes = write_rows(1), taken_count = 0, late = 0;
+    begin(RATE);
+    struct sampler *sampler = sampling_of(sampling, "m");
+    for (int i = 0; i < ROWS; i++)
+        taken_drop(sampling_take(sampler, payload, bytes, 1));
+    loop_timer_set(loop, &stop_timer, clock_now() + SECOND + SECOND / 10, stop, NULL);
+    loop_run(loop);
+    for (int i = 0; i < ROWS; i++) {
+        struct taken *taken = sampling_take(sampler, payload, bytes, 1);
+        taken_count += taken != NULL;
+        late += taken != NULL && i >= ROWS / 2;
+        taken_drop(taken);
+    }
+    ck_assert_uint_le(taken_count, RATE);
+    ck_assert_uint_ge(taken_count, RATE / 3);
+    ck_assert_uint_ge(late, RATE / 10);
+}
+END_TEST
+
+START_TEST(what_has_no_answer_is_counted)
+{
+    size_t bytes = write_rows(1);
+    begin(RATE);
+    struct sampler *sampler = sampling_of(sampling, "m");
+    taken_show(sampling_take(sampler, payload, bytes, 1), text_of("m"), text_of(""));
+    ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "failed"), 1);
+    ck_assert_ptr_null(sampling_take(sampler, payload, sizeof payload, 1));
+    ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "size"), 1);
+    ck_assert_uint_eq(counter(METRIC_DRIFT_SAMPLED, NULL), 0);
+}
+END_TEST
+
+START_TEST(none_are_taken_unless_wanted)
+{
+    begin(0);
+    ck_assert_ptr_null(sampling_of(sampling, "m"));
+    ck_assert_ptr_null(sampling_of(NULL, "m"));
+    ck_assert_ptr_null(sampling_take(NULL, payload, 1, 1));
+    taken_drop(NULL);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *tests[] = {
+        all_rows_are_shown_while_they_are_few, a_large_request_is_thinned,    no_more_are_taken_than_may_be,
+        the_probability_follows_the_traffic,   what_has_no_answer_is_counted, none_are_taken_unless_wanted,
+    };
+    return SUITE_RUN("sampling", set_up, tear_down, tests);
+}
