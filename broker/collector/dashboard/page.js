@@ -80,7 +80,7 @@ function percent(share) {
   if (!known(share)) return "–";
   const value = share * 100;
   if (value > 0 && value < 0.01) return "< 0.01 %";
-  return `${value >= 99.5 && value < 100 ? value.toFixed(2) : Number(value.toPrecision(value < 1 ? 2 : 3))} %`;
+  return `${value >= 99.5 && value < 100 ? Number(value.toFixed(3)) : Number(value.toPrecision(value < 1 ? 2 : 3))} %`;
 }
 const bytes = (value) => (!known(value) ? "–" : value >= 1 << 30 ? `${(value / (1 << 30)).toFixed(1)} GB` : `${Math.round(value / (1 << 20))} MB`);
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -531,7 +531,7 @@ function arrange(cards) {
 
 async function showModels(now, due) {
   const shown = now.models.filter((model) => !page.model || model.model === page.model)
-    .sort((a, b) => alive(b).length - alive(a).length || rateOf(b.last) - rateOf(a.last) || a.model.localeCompare(b.model));
+    .sort((a, b) => alive(b).length - alive(a).length || a.model.localeCompare(b.model));
   const simple = shown.filter((model) => !hasCard(model) && alive(model).length);
   const detailed = shown.filter(hasCard);
   arrange(detailed.map(modelCard));
