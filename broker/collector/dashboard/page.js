@@ -187,7 +187,7 @@ class Chart {
     const legend = h("ul", { class: "legend" }, description.lines.map(([, label, color, dash]) => {
       const value = h("b");
       this.values.push(value);
-      return h("li", null, swatch(color, dash), `${label} `, value);
+      return h("li", null, swatch(color, dash), label, description.lines[this.values.length - 1][0] === "slo" ? null : " ", value);
     }));
     this.empty = h("p", { class: "empty", hidden: true }, "nothing in this time");
     this.element = h("div", { class: "card chart", role: "img" }, h("h3", null, description.title), legend, this.plotted, this.empty);
@@ -262,7 +262,7 @@ class Chart {
     const words = this.values.map((element, i) => {
       const column = this.data[i + 1];
       const value = at === null || at === undefined ? column.findLast((v) => v !== null && v !== undefined) : column[at];
-      element.textContent = known(value) ? this.unit(value) : "–";
+      if (this.description.lines[i][0] !== "slo") element.textContent = known(value) ? this.unit(value) : "–";
       return `${this.description.lines[i][1]} ${element.textContent}`;
     });
     if (at === null || at === undefined) this.element.setAttribute("aria-label", `${this.description.title}: ${words.join(", ")}`);
