@@ -22,15 +22,19 @@ enum { SLACK_SHARE = 8 };
 
 /* ---- answers ---- */
 
-static void send_reject(struct broker *broker, const struct request_key *key, enum failure failure,
-                        uint64_t retry_after_ms, struct text message)
+/* `version`: whose failure it is; NULL: nobody's. */
+static void send_reject(struct broker *broker, const struct request_key *key, const struct version *version,
+                        enum failure failure, uint64_t retry_after_ms, struct text message)
 {
     if (message.length > PROTOCOL_TEXT_MAX)
         message.length = PROTOCOL_TEXT_MAX;
     struct envelope envelope = {
         .verb = VERB_REJECT,
         .id = key->id,
-        .reject = {.failure = failure, .retry_after_ms = retry_after_ms, .message = message}};
+        .reject = {.failure = failure,
+                   .retry_after_ms = retry_after_ms,
+                   .message = message,
+                   .version = version == NULL ? (struct text){NULL, 0} : text_of(version->name)}};
     port_post(broker->askers_port, &key->asker, &envelope, NULL);
 }
 
@@ -107,7 +111,8 @@ static uint64_t drain_time(const struct version *version)
 static void fail(struct broker *broker, struct request *request, enum failure failure, struct text message)
 {
     bool later = failure_http_status(failure) == 503;
-    send_reject(broker, &request->key, failure, later ? drain_time(request->version) : 0, message);
+    send_reject(broker, &request->key, request->version, failure, later ? drain_time(request->version) : 0,
+                message);
     count_failure(broker, request->version, failure, request->state == REQUEST_SENT,
                   loop_now(broker->loop) - request->arrived_at);
     askers_remember(broker, &request->key, request->version->model);
@@ -338,12 +343,12 @@ void asking_take_in(struct broker *broker, struct port_message *message, const s
     if (version != NULL)
         count_failure(broker, version, refusal.failure, false, 0);
     remember_ungranted(broker, key, envelope, refusal.failure);
-    send_reject(broker, key, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
+    send_reject(broker, key, version, refusal.failure, refusal.retry_after_ms, text_of(refusal.message));
 }
 
 void asking_turn_away(struct broker *broker, const struct request_key *key)
 {
-    send_reject(broker, key, FAILURE_STOPPING, 1000, text_of("the broker is stopping"));
+    send_reject(broker, key, NULL, FAILURE_STOPPING, 1000, text_of("the broker is stopping"));
 }
 
 static void on_request(struct broker *broker, struct port_message *message)
@@ -353,7 +358,7 @@ static void on_request(struct broker *broker, struct port_message *message)
     struct limit_rest rest = {.name = NULL};
     if (envelope->id == 0) {
         series_add(broker->bad_asker, 1);
-        send_reject(broker, &key, FAILURE_BAD_MESSAGE, 0, text_of("REQUEST needs an id that is not 0"));
+        send_reject(broker, &key, NULL, FAILURE_BAD_MESSAGE, 0, text_of("REQUEST needs an id that is not 0"));
         return;
     }
     if (request_find(broker->requests, &key) != NULL || limiting_has(broker, &key))

@@ -411,7 +411,8 @@ static void on_reject(struct client *client, const struct envelope *envelope)
                                    .limit = envelope->reject.limit,
                                    .quota = envelope->reject.quota,
                                    .window_s = envelope->reject.window_s,
-                                   .replayed = envelope->reject.replayed});
+                                   .replayed = envelope->reject.replayed,
+                                   .version = envelope->reject.version});
 }
 
 static void on_catalog(struct client *client, const struct text *payloads, size_t count)

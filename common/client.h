@@ -19,7 +19,7 @@ struct client_answer {
     uint64_t window_s; /* in so many seconds; on success */
     uint64_t left;     /* how much of that was left, */
     uint64_t whole_s;  /* and in how many seconds all of it is there again */
-    struct text version;    /* who answered; on success */
+    struct text version;    /* who answered; on failure who was to, empty when nobody was yet */
     const uint8_t *payload; /* tensors (tensor.h); on success */
     size_t payload_bytes;
     uint64_t queue_us;

@@ -217,7 +217,7 @@ static const char *read_reject(struct wire_reader *reader, struct envelope *e)
 
 static uint32_t count_reject_later(const struct envelope *e)
 {
-    return e->reject.replayed ? 4 : e->reject.limit.length > 0 ? 3 : 0;
+    return e->reject.version.length > 0 ? 5 : e->reject.replayed ? 4 : e->reject.limit.length > 0 ? 3 : 0;
 }
 
 static void write_reject_later(struct wire_writer *writer, const struct envelope *e, uint32_t count)
@@ -227,11 +227,13 @@ static void write_reject_later(struct wire_writer *writer, const struct envelope
     wire_write_uint(writer, e->reject.window_s);
     if (count > 3)
         wire_write_bool(writer, e->reject.replayed);
+    if (count > 4)
+        wire_write_text(writer, e->reject.version);
 }
 
 static const char *read_reject_later(struct wire_reader *reader, struct envelope *e, uint32_t count)
 {
-    e->reject.limit = (struct text){0};
+    e->reject.limit = e->reject.version = (struct text){0};
     e->reject.quota = e->reject.window_s = 0;
     e->reject.replayed = false;
     if (count > 0)
@@ -242,6 +244,8 @@ static const char *read_reject_later(struct wire_reader *reader, struct envelope
         TAKE(wire_read_uint(reader, TIME_MAX, &e->reject.window_s), "REJECT: window_s is out of bounds");
     if (count > 3)
         TAKE(wire_read_bool(reader, &e->reject.replayed), "REJECT: replayed is no boolean");
+    if (count > 4)
+        TAKE(take_name(reader, true, &e->reject.version), "REJECT: version is no name");
     return NULL;
 }
 
@@ -363,7 +367,7 @@ struct later_fields {
 static const struct later_fields later_request = {4, count_request_later, write_request_later,
                                                   read_request_later};
 static const struct later_fields later_reply = {7, count_reply_later, write_reply_later, read_reply_later};
-static const struct later_fields later_reject = {4, count_reject_later, write_reject_later,
+static const struct later_fields later_reject = {5, count_reject_later, write_reject_later,
                                                  read_reject_later};
 
 struct verb_row {

@@ -110,10 +110,11 @@ struct envelope {
             enum failure failure;
             uint64_t retry_after_ms;
             struct text message;
-            struct text limit; /* RATE_LIMITED: which one, as "key"; empty: not said */
-            uint64_t quota;    /* and how much it lets through, */
-            uint64_t window_s; /* in so many seconds */
-            bool replayed;     /* as REPLY's */
+            struct text limit;   /* RATE_LIMITED: which one, as "key"; empty: not said */
+            uint64_t quota;      /* and how much it lets through, */
+            uint64_t window_s;   /* in so many seconds */
+            bool replayed;       /* as REPLY's */
+            struct text version; /* the one that it was for; empty: it was for none, or is not said */
         } reject;
         struct {
             uint64_t epoch;

@@ -460,7 +460,6 @@ static void add_limit(const struct client_answer *answer, struct http_response *
 
 static void succeed(struct api_call *call, const struct client_answer *answer, struct http_response *response)
 {
-    text_copy(answer->version, call->answered_version, sizeof call->answered_version);
     if (call->steered == STEERED_BY_RULE && strcmp(call->answered_version, call->asked_version) != 0)
         call->steered = STEERED_BACK;
     struct answer written = {.schema = answering_schema(call, answer->version),
@@ -492,6 +491,8 @@ static void succeed(struct api_call *call, const struct client_answer *answer, s
 void api_answer(struct api_call *call, const struct client_answer *answer, struct http_response *response)
 {
     ENSURE(call->model != NULL && call->version != NULL);
+    if (answer->version.length > 0)
+        text_copy(answer->version, call->answered_version, sizeof call->answered_version);
     if (answer->failure == FAILURE_NONE)
         succeed(call, answer, response);
     else if (answer->failure == FAILURE_RATE_LIMITED)
@@ -534,6 +535,14 @@ enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val
     return oip_errand_done(call, answer, clock_now(), response) ? API_ERRAND : API_RESPOND;
 }
 
+/* Whose failure it is: the route may have given it to another version than the stable one. */
+static const char *failed_version(const struct api_call *call)
+{
+    if (*call->answered_version != '\0')
+        return call->answered_version;
+    return call->version == NULL ? "" : call->version->name;
+}
+
 /* ---- counting ---- */
 
 void api_count(struct api *api, struct api_call *call, const struct http_response *response)
@@ -559,8 +568,8 @@ void api_count(struct api *api, struct api_call *call, const struct http_respons
         counts_prediction(api->counts, call->model->name, call->answered_version, call->ask.rows,
                           call->duration, &call->trace);
     else
-        counts_error(api->counts, call->model == NULL ? "" : call->model->name,
-                     call->version == NULL ? "" : call->version->name, response->kind);
+        counts_error(api->counts, call->model == NULL ? "" : call->model->name, failed_version(call),
+                     response->kind);
 }
 
 void api_gone(struct api *api, const struct api_call *call, struct http_response *response)

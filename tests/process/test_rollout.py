@@ -82,11 +82,18 @@ class Rollout(unittest.TestCase):
         lines = (stack.directory / "state/audit/supervisor.log").read_text().splitlines()
         return [line for line in map(json.loads, lines) if line["event"] == "act"]
 
-    def decisions(self, stack):
-        """{decision: how many there were}, as the collector tells them."""
+    def metrics(self, stack):
         with socket.create_connection(("127.0.0.1", stack.metrics_port)) as connection:
             connection.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
-            text = connection.makefile().read()
+            return connection.makefile().read()
+
+    def erring(self, stack):
+        """The versions that errors are counted for."""
+        return set(re.findall(r'prediction_errors_total\{model="sum",version="([^"]*)",kind="model_failed"\} [1-9]', self.metrics(stack)))
+
+    def decisions(self, stack):
+        """{decision: how many there were}, as the collector tells them."""
+        text = self.metrics(stack)
         found = re.findall(r'outrigger_rollout_decisions_total\{model="sum",decision="([a-z ]+)"\} (\d+)', text)
         return collections.Counter({decision: int(count) for decision, count in found})
 
@@ -125,6 +132,7 @@ class Rollout(unittest.TestCase):
             self.assertIn("surely more than", last["decisions"][-1]["reason"])  # 0.1 %, or twice what the other has
             self.assertEqual(self.route(stack), ("1", "model.conf", []))
             self.assertEqual(load.statuses(), {200, 500})
+            stack.wait(lambda: self.erring(stack) == {"2"}, f"errors are counted for {self.erring(stack)}")
             load.wait_for(20)  # those that were under way
             load.forget()
             load.wait_for(500)

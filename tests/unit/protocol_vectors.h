@@ -93,9 +93,10 @@ static const struct vector vectors[] = {
      {.verb = VERB_REJECT,
       .id = 7,
       .reject = {.failure = FAILURE_OVERLOADED, .retry_after_ms = 1000, .message = TEXT("full")}}},
-    {BYTES("\x9a\x01\x11\x07\x0f\x0c\xa4"
-           "much\xa3key\x64\x01\xc3"),
-     "uuuuussuut",
+    {BYTES("\x9b\x01\x11\x07\x0f\x0c\xa4"
+           "much\xa3key\x64\x01\xc3\xa1"
+           "2"),
+     "uuuuussuuts",
      {.verb = VERB_REJECT,
       .id = 7,
       .reject = {.failure = FAILURE_RATE_LIMITED,
@@ -104,7 +105,8 @@ static const struct vector vectors[] = {
                  .limit = TEXT("key"),
                  .quota = 100,
                  .window_s = 1,
-                 .replayed = true}}},
+                 .replayed = true,
+                 .version = TEXT("2")}}},
     {BYTES("\x94\x01\x12\x07\xcf\xff\xff\xff\xff\xff\xff\xff\xff"),
      "uuuu",
      {.verb = VERB_PONG, .id = 7, .pong = {.epoch = UINT64_MAX}}},

@@ -45,6 +45,7 @@ static void expect_later(const struct envelope *envelope, size_t count)
         ck_assert_uint_eq(envelope->reject.quota, count > 7 ? 100 : 0);
         ck_assert_uint_eq(envelope->reject.window_s, count > 8 ? 1 : 0);
         ck_assert(envelope->reject.replayed == (count > 9));
+        ck_assert_uint_eq(envelope->reject.version.length, count > 10 ? 1 : 0);
     }
 }
 
@@ -68,7 +69,7 @@ START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
 {
     static const struct {
         size_t vector, least, all;
-    } cases[] = {{1, 11, 15}, {7, 6, 10}, {COUNT_OF(vectors) - 1, 8, 15}};
+    } cases[] = {{1, 11, 15}, {7, 6, 11}, {COUNT_OF(vectors) - 1, 8, 15}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const struct vector *vector = &vectors[cases[i].vector];
         struct message message = raw(vector->bytes, vector->length);
@@ -432,7 +433,7 @@ START_TEST(the_longest_envelopes_fit)
                    text}},
         {.verb = VERB_REJECT,
          .id = UINT64_MAX,
-         .reject = {FAILURE_RATE_LIMITED, 1ULL << 53, text, {a, 64}, 1ULL << 53, 1ULL << 53, true}},
+         .reject = {FAILURE_RATE_LIMITED, 1ULL << 53, text, {a, 64}, 1ULL << 53, 1ULL << 53, true, name}},
         {.verb = VERB_READY,
          .id = UINT64_MAX,
          .ready = {name, name, PROTOCOL_ROWS_MAX, 2, 3600000, UINT32_MAX, text, UINT64_MAX}},

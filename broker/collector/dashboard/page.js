@@ -80,7 +80,7 @@ function percent(share) {
   if (!known(share)) return "–";
   const value = share * 100;
   if (value > 0 && value < 0.01) return "< 0.01 %";
-  return `${value >= 99.5 && value < 100 ? value.toFixed(2) : Number(value.toPrecision(value < 1 ? 2 : 3))} %`;
+  return `${value >= 99.5 && value < 100 ? Number(value.toFixed(3)) : Number(value.toPrecision(value < 1 ? 2 : 3))} %`;
 }
 const bytes = (value) => (!known(value) ? "–" : value >= 1 << 30 ? `${(value / (1 << 30)).toFixed(1)} GB` : `${Math.round(value / (1 << 20))} MB`);
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
@@ -187,7 +187,7 @@ class Chart {
     const legend = h("ul", { class: "legend" }, description.lines.map(([, label, color, dash]) => {
       const value = h("b");
       this.values.push(value);
-      return h("li", null, swatch(color, dash), `${label} `, value);
+      return h("li", null, swatch(color, dash), label, description.lines[this.values.length - 1][0] === "slo" ? null : " ", value);
     }));
     this.empty = h("p", { class: "empty", hidden: true }, "nothing in this time");
     this.element = h("div", { class: "card chart", role: "img" }, h("h3", null, description.title), legend, this.plotted, this.empty);
@@ -262,7 +262,7 @@ class Chart {
     const words = this.values.map((element, i) => {
       const column = this.data[i + 1];
       const value = at === null || at === undefined ? column.findLast((v) => v !== null && v !== undefined) : column[at];
-      element.textContent = known(value) ? this.unit(value) : "–";
+      if (this.description.lines[i][0] !== "slo") element.textContent = known(value) ? this.unit(value) : "–";
       return `${this.description.lines[i][1]} ${element.textContent}`;
     });
     if (at === null || at === undefined) this.element.setAttribute("aria-label", `${this.description.title}: ${words.join(", ")}`);
@@ -531,7 +531,7 @@ function arrange(cards) {
 
 async function showModels(now, due) {
   const shown = now.models.filter((model) => !page.model || model.model === page.model)
-    .sort((a, b) => alive(b).length - alive(a).length || rateOf(b.last) - rateOf(a.last) || a.model.localeCompare(b.model));
+    .sort((a, b) => alive(b).length - alive(a).length || a.model.localeCompare(b.model));
   const simple = shown.filter((model) => !hasCard(model) && alive(model).length);
   const detailed = shown.filter(hasCard);
   arrange(detailed.map(modelCard));
