@@ -63,9 +63,9 @@ bool api_answer_is_copy(const struct api_call *call)
     return false;
 }
 
-void api_asks(struct api_call *call)
+void api_asks(struct api *api, struct api_call *call)
 {
-    (void)call;
+    (void)api, (void)call;
 }
 
 const struct errand *api_call_errand(const struct api_call *call)
