@@ -19,7 +19,8 @@ static void set_up(void)
                              .frontend_socket_mode = mode,
                              .collector_listen = listen,
                              .audit_access = access,
-                             .audit_payload = payload};
+                             .audit_payload = payload,
+                             .flight_payload = payload};
     errors = warnings = (struct config_errors){0};
 }
 
@@ -85,6 +86,12 @@ START_TEST(what_is_surely_not_meant_is_warned_of)
     ck_assert_ptr_null(strstr(warnings.text, "audit.payload"));
     config.audit_predictions_per_mille = 1;
     expect_warning("audit.payload: ");
+    config.flight_payload = payload;
+    look(1000);
+    ck_assert_ptr_null(strstr(warnings.text, "flight.payload"));
+    config.flight_requests = 10;
+    look(1000);
+    expect_warning("flight.payload: ");
 }
 END_TEST
 
