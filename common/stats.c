@@ -125,6 +125,7 @@ static void publish(struct stats_publisher *publisher)
 static void publish_again(void *self)
 {
     struct stats_publisher *publisher = self;
+    log_settle();
     publish(publisher);
     loop_timer_set(publisher->loop, &publisher->timer, loop_now(publisher->loop) + publisher->interval,
                    publish_again, publisher);

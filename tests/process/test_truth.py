@@ -1,9 +1,11 @@
 """What the metrics say is so: as many series as there are models, whoever asks under whatever names; and times that are
 those of the clients."""
 import collections
+import gzip
 import json
 import pathlib
 import random
+import re
 import sys
 import tempfile
 import unittest
@@ -99,6 +101,35 @@ class Cardinality(unittest.TestCase):
         self.assertGreaterEqual(len(tally.answers), 3)
         stack.wait(lambda: answered(stack) >= before + tally.sent, "not all is counted")
         return series(stack)
+
+
+class Exemplars(unittest.TestCase):
+    TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+    def test_a_recorded_trace_stands_in_its_bucket(self):
+        """Behind the web server, packed, in OpenMetrics; traces that are not recorded stand nowhere."""
+        with tempfile.TemporaryDirectory(prefix="outrigger-test.") as directory:
+            repository(directory, "")
+            settings = {"trace.endpoint": "http://127.0.0.1:9", "trace.ratio_ppm": "0", "trace.trust_parent": "true",
+                        "trace.slow_ms": "60000"}
+            with Stack(web="nginx", models=directory, settings=settings) as stack:
+                for parent in f"00-{'1' * 32}-00f067aa0ba902b7-00", f"00-{self.TRACE}-00f067aa0ba902b7-01":
+                    status, _, _ = stack.request("POST", "/api/v1/models/sum/predict", '{"features": [1, 2, 3, 4]}',
+                                                 {"Content-Type": "application/json", "traceparent": parent})
+                    self.assertEqual(status, 200)
+                stack.wait(lambda: self.exemplars(stack), "there is none")
+                found = self.exemplars(stack)
+                self.assertEqual([trace for _, trace in found], [self.TRACE])
+                buckets = found[0][0]
+                self.assertIn("prediction_duration_seconds_bucket{model=\"sum\",version=\"1\",le=", buckets)
+
+    def exemplars(self, stack):
+        status, headers, body = stack.request("GET", "/metrics", headers={
+            "Accept": "application/openmetrics-text;version=1.0.0", "Accept-Encoding": "gzip"})
+        self.assertEqual((status, headers["Content-Encoding"]), (200, "gzip"))
+        text = gzip.decompress(body).decode()
+        self.assertTrue(text.endswith("\n# EOF\n"))
+        return re.findall(r'^(.*) \d+ # \{trace_id="(\w+)"\} ', text, re.M)
 
 
 class Times(unittest.TestCase):
