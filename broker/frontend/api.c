@@ -553,7 +553,7 @@ void api_count(struct api *api, struct api_call *call, const struct http_respons
     if (call->identity.kind == IDENTITY_KEY && call->identity.key[0] != '\0')
         counts_key(api->counts, &call->identity, response->status);
     audited_end(api->audited, call, response);
-    tracing_end(api->context.tracer, call, response);
+    bool recorded = tracing_end(api->context.tracer, call, response);
     access_end(api->access, call, response);
     recorder_end(api->context.recorder, call, response);
     if (!call_is_prediction(call->call))
@@ -566,7 +566,7 @@ void api_count(struct api *api, struct api_call *call, const struct http_respons
         counts_steered(api->counts, call->model->name, call->steered);
     if (response->kind == NULL)
         counts_prediction(api->counts, call->model->name, call->answered_version, call->ask.rows,
-                          call->duration, &call->trace);
+                          call->duration, recorded ? call->trace.id : NULL);
     else
         counts_error(api->counts, call->model == NULL ? "" : call->model->name, failed_version(call),
                      response->kind);
@@ -581,7 +581,7 @@ void api_gone(struct api *api, const struct api_call *call, struct http_response
     response->status = 499;
     response->kind = failure_label(FAILURE_CANCELLED);
     audited_end(api->audited, call, response);
-    tracing_end(api->context.tracer, call, response);
+    (void)tracing_end(api->context.tracer, call, response);
     access_end(api->access, call, response);
     recorder_end(api->context.recorder, call, response);
 }

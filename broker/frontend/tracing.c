@@ -122,10 +122,10 @@ static void show_parts(struct tracer *tracer, const struct span *whole, const st
     show_part(tracer, whole, "compute", began, began + (int64_t)calling->compute_us * MICROSECOND);
 }
 
-void tracing_end(struct tracer *tracer, const struct api_call *call, const struct http_response *response)
+bool tracing_end(struct tracer *tracer, const struct api_call *call, const struct http_response *response)
 {
     if (tracer == NULL || *call->id == '\0' || !is_recorded(tracer, call, response))
-        return;
+        return false;
     char route[ROUTE_MAX] = "", name[ROUTE_MAX + 16];
     int64_t end = call->duration > 0 ? call->received + call->duration : clock_now();
     if (call->calling.pattern != NULL)
@@ -146,4 +146,5 @@ void tracing_end(struct tracer *tracer, const struct api_call *call, const struc
     span.message = text_of(span.failed && response->kind != NULL ? response->kind : "");
     show_parts(tracer, &span, call, response->kind == NULL);
     tracer_show(tracer, &span);
+    return true;
 }
