@@ -39,21 +39,28 @@ struct head {
 };
 _Static_assert(sizeof(struct head) <= HEAD_BYTES, "the head has a page");
 
-/* Texts are padded with zeros, and have none when they are as long as may be. */
+/* Its texts, one behind the other, and how long each is. */
+enum { TEXT_ID, TEXT_CALL, TEXT_KIND, TEXT_MODEL, TEXT_VERSION, TEXTS };
+static const size_t text_bytes_max[TEXTS] = {
+    [TEXT_ID] = FLIGHT_ID_BYTES,      [TEXT_CALL] = FLIGHT_WORD_BYTES,    [TEXT_KIND] = FLIGHT_WORD_BYTES,
+    [TEXT_MODEL] = PROTOCOL_NAME_MAX, [TEXT_VERSION] = PROTOCOL_NAME_MAX,
+};
+enum { TEXT_BYTES = 400 };
+_Static_assert((int)FLIGHT_ID_BYTES + 2 * (int)FLIGHT_WORD_BYTES + 2 * (int)PROTOCOL_NAME_MAX <=
+                   (int)TEXT_BYTES,
+               "the longest texts fit");
+
 struct record {
     uint64_t sequence; /* atomic: 0 while it is written */
-    uint64_t check;    /* of all that follows, and of the sequence */
+    uint64_t check;    /* of all that follows up to the end of the texts, and of the sequence */
     int64_t at_ns;
     uint64_t bytes_in, bytes_out, hash;
     uint64_t payload_at, payload_hash;
     uint32_t payload_length, rows, batch_rows, total_us, queue_us, compute_us;
     uint16_t status;
-    uint8_t hashed, unused[5];
+    uint8_t hashed, lengths[TEXTS];
     uint8_t trace[FLIGHT_TRACE_BYTES];
-    char id[FLIGHT_ID_BYTES];
-    char call[FLIGHT_WORD_BYTES], kind[FLIGHT_WORD_BYTES];
-    char model[PROTOCOL_NAME_MAX], version[PROTOCOL_NAME_MAX];
-    uint8_t rest[32];
+    char texts[TEXT_BYTES];
 };
 _Static_assert(sizeof(struct record) == 512, "no padding that a compiler chooses");
 
@@ -80,10 +87,11 @@ uint64_t flight_hash(const void *bytes, size_t length)
     return XXH3_64bits(bytes, length);
 }
 
-static uint64_t check_of(const struct record *record, uint64_t sequence)
+/* Of the first bytes of its texts. */
+static uint64_t check_of(const struct record *record, uint64_t sequence, size_t text_bytes)
 {
-    const size_t from = offsetof(struct record, at_ns);
-    return XXH3_64bits_withSeed((const char *)record + from, sizeof *record - from, sequence);
+    const size_t from = offsetof(struct record, at_ns), to = offsetof(struct record, texts) + text_bytes;
+    return XXH3_64bits_withSeed((const char *)record + from, to - from, sequence);
 }
 
 static size_t bytes_of(size_t records, size_t payload_bytes)
@@ -148,7 +156,13 @@ static bool map(struct flight *flight, size_t records, size_t payload_bytes)
 
 static bool is_whole(const struct record *record)
 {
-    return record->sequence != 0 && record->check == check_of(record, record->sequence);
+    size_t sum = 0;
+    for (size_t i = 0; i < TEXTS; i++) {
+        if (record->lengths[i] > text_bytes_max[i])
+            return false;
+        sum += record->lengths[i];
+    }
+    return record->sequence != 0 && record->check == check_of(record, record->sequence, sum);
 }
 
 static void find_last(struct flight *flight)
@@ -211,9 +225,13 @@ void flight_keep(struct flight *flight, const void *payload, size_t bytes, struc
     entry->payload_hash = flight_hash(payload, bytes);
 }
 
-static void put(char *place, size_t room, const char *text)
+/* Puts the text behind those before it, cut; returns where it ends. */
+static size_t put(struct record *record, int which, const char *text, size_t at)
 {
-    memcpy(place, text, strnlen(text, room));
+    size_t length = strnlen(text, text_bytes_max[which]);
+    memcpy(record->texts + at, text, length);
+    record->lengths[which] = (uint8_t)length;
+    return at + length;
 }
 
 void flight_add(struct flight *flight, const struct flight_entry *entry)
@@ -223,8 +241,6 @@ void flight_add(struct flight *flight, const struct flight_entry *entry)
     struct record *record = &flight->records[sequence % flight->head->records];
     __atomic_store_n(&record->sequence, 0, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    memset((char *)record + offsetof(struct record, check), 0,
-           sizeof *record - offsetof(struct record, check));
     record->at_ns = entry->at_ns;
     record->bytes_in = entry->bytes_in;
     record->bytes_out = entry->bytes_out;
@@ -240,12 +256,12 @@ void flight_add(struct flight *flight, const struct flight_entry *entry)
     record->compute_us = entry->compute_us;
     record->status = entry->status;
     memcpy(record->trace, entry->trace, sizeof record->trace);
-    put(record->id, sizeof record->id, entry->id);
-    put(record->call, sizeof record->call, entry->call);
-    put(record->kind, sizeof record->kind, entry->kind);
-    put(record->model, sizeof record->model, entry->model);
-    put(record->version, sizeof record->version, entry->version);
-    record->check = check_of(record, sequence);
+    size_t end = put(record, TEXT_ID, entry->id, 0);
+    end = put(record, TEXT_CALL, entry->call, end);
+    end = put(record, TEXT_KIND, entry->kind, end);
+    end = put(record, TEXT_MODEL, entry->model, end);
+    end = put(record, TEXT_VERSION, entry->version, end);
+    record->check = check_of(record, sequence, end);
     __atomic_store_n(&record->sequence, sequence, __ATOMIC_RELEASE);
 }
 
@@ -325,13 +341,14 @@ size_t flight_look(struct flight_reader *reader)
     return reader->record_count;
 }
 
-/* What is no printable ASCII is shown as '?': no text of ours is. */
-static void take(char *text, const char *place, size_t room)
+/* What is no printable ASCII is shown as '?': no text of ours is. Returns where the next one begins. */
+static const char *take(char *text, const struct record *record, int which, const char *place)
 {
-    size_t length = strnlen(place, room);
+    size_t length = record->lengths[which];
     for (size_t i = 0; i < length; i++)
         text[i] = place[i] > ' ' && place[i] <= '~' ? place[i] : '?';
     text[length] = '\0';
+    return place + length;
 }
 
 bool flight_read(const struct flight_reader *reader, size_t index, struct flight_entry *entry)
@@ -356,11 +373,11 @@ bool flight_read(const struct flight_reader *reader, size_t index, struct flight
                                    .payload_hash = record->payload_hash,
                                    .payload_length = record->payload_length};
     memcpy(entry->trace, record->trace, sizeof entry->trace);
-    take(entry->id, record->id, sizeof record->id);
-    take(entry->call, record->call, sizeof record->call);
-    take(entry->kind, record->kind, sizeof record->kind);
-    take(entry->model, record->model, sizeof record->model);
-    take(entry->version, record->version, sizeof record->version);
+    const char *place = take(entry->id, record, TEXT_ID, record->texts);
+    place = take(entry->call, record, TEXT_CALL, place);
+    place = take(entry->kind, record, TEXT_KIND, place);
+    place = take(entry->model, record, TEXT_MODEL, place);
+    take(entry->version, record, TEXT_VERSION, place);
     return true;
 }
 

@@ -44,6 +44,7 @@ struct version {
     unsigned flags; /* of the last one: the task */
     uint64_t known, right;
     bool changed;
+    int64_t leaves_ms; /* when the first of those that were published leaves the window; 0: none was */
     struct series *accuracy, *auc, *brier, *mae, *rmse; /* NULL: no number yet */
     UT_hash_handle hh;
 };
@@ -216,6 +217,7 @@ static void compute(struct version *version, int64_t since_ms, struct accuracy_f
     struct outcome **binary = object_alloc((version->used + 1) * sizeof(struct outcome *));
     double absolute = 0, squares = 0;
     size_t right = 0, classes = 0, numbers = 0, binaries = 0;
+    int64_t oldest_ms = INT64_MAX;
     *figures = (struct accuracy_figures){.accuracy = NAN,
                                          .auc = NAN,
                                          .brier = NAN,
@@ -228,6 +230,7 @@ static void compute(struct version *version, int64_t since_ms, struct accuracy_f
         if (outcome->at_ms < since_ms)
             continue;
         figures->count++;
+        oldest_ms = outcome->at_ms < oldest_ms ? outcome->at_ms : oldest_ms;
         if (outcome->flags & PREDICTION_REGRESSION) {
             double error = outcome->value - outcome->actual;
             absolute += fabs(error);
@@ -241,6 +244,7 @@ static void compute(struct version *version, int64_t since_ms, struct accuracy_f
             isfinite(outcome->actual))
             binary[binaries++] = outcome;
     }
+    figures->oldest_ms = figures->count == 0 ? 0 : oldest_ms;
     if (classes > 0)
         figures->accuracy = (double)right / (double)classes;
     if (numbers > 0) {
@@ -292,10 +296,11 @@ void accuracy_publish(struct accuracy *accuracy, int64_t now_ms)
     CHECK_OBJECT(accuracy, ACCURACY_MAGIC);
     for (struct version *version = accuracy->versions; version != NULL; version = version->hh.next) {
         struct accuracy_figures figures;
-        if (!version->changed)
+        if (!version->changed && (version->leaves_ms == 0 || now_ms <= version->leaves_ms))
             continue;
         version->changed = false;
         compute(version, now_ms - accuracy->window_ms, &figures);
+        version->leaves_ms = figures.count == 0 ? 0 : figures.oldest_ms + accuracy->window_ms;
         publish(accuracy, version, &figures);
     }
 }

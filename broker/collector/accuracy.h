@@ -21,13 +21,14 @@ bool accuracy_take(struct accuracy *accuracy, const struct prediction *joined);
 
 /* What a window comes to. A figure that the task does not have, or that nothing is known for, is NaN. */
 struct accuracy_figures {
-    size_t count;     /* predictions in the window */
-    double accuracy;  /* the share that was right; classification */
-    double auc;       /* area under the ROC curve; two classes, both of them seen */
-    double brier;     /* mean squared error of the probability; two classes */
-    double mae, rmse; /* of a regression */
-    uint64_t known;   /* predictions whose truth came, since the first: also those that left the window */
-    uint64_t right;   /* of them; classification */
+    size_t count;      /* predictions in the window */
+    int64_t oldest_ms; /* of them; 0: there are none */
+    double accuracy;   /* the share that was right; classification */
+    double auc;        /* area under the ROC curve; two classes, both of them seen */
+    double brier;      /* mean squared error of the probability; two classes */
+    double mae, rmse;  /* of a regression */
+    uint64_t known;    /* predictions whose truth came, since the first: also those that left the window */
+    uint64_t right;    /* of them; classification */
 };
 /* False when nothing is known of the version. `now_ms`: since 1970. */
 bool accuracy_of(struct accuracy *accuracy, struct text model, struct text version, int64_t now_ms,

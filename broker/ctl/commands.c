@@ -237,17 +237,36 @@ static const struct command commands[] = {
              "--wait at\n"
              "most that long.\n",
      .run = stop_command},
+    {.name = "flight",
+     .summary = "show the last requests, what became of them and how long it took",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_MODEL, OPTION_STATUS, OPTION_SLOW,
+                 OPTION_LAST, OPTION_FOLLOW},
+     .text =
+         "Of each frontend the last predictions, and whatever failed (flight.requests), are recorded in\n"
+         "runtime_directory/flight, which a kill -9 does not touch: nothing need run. The last 50 are shown, "
+         "or what --last\n"
+         "says. With flight.payload = full what was asked is kept as well: see outrigger replay --against.\n",
+     .run = flight_command},
     {.name = "replay",
-     .summary = "send a request that workers died of once more",
+     .summary = "send a request that workers died of once more, or the last requests to another version",
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_LIST, OPTION_REPLAY_MODEL,
-                 OPTION_REPLAY_VERSION, OPTION_WAIT},
+                 OPTION_REPLAY_VERSION, OPTION_WAIT, OPTION_AGAINST, OPTION_LAST,
+                 OPTION_REPLAY_MIN_AGREEMENT},
      .operands = "[FILE]",
      .text =
          "A request that is answered 422 because workers died of it is kept in state_directory/quarantine.\n"
          "This sends it again, to the version that --version names, through the broker, and prints what\n"
          "comes of it. A version that still dies of it costs max_kills workers again, and the request is\n"
          "kept once more. FILE is a path, or a name that --list shows. Waits at most 30 seconds, or what\n"
-         "--wait says. Exits 0 when there is an answer, 3 when no broker runs.\n",
+         "--wait says. Exits 0 when there is an answer, 3 when no broker runs.\n"
+         "With --against the last requests of one model that are recorded with their tensors (flight.payload "
+         "= full), 1000 or\n"
+         "what --last says, are asked of the versions that answered them and of VERSION, both now, and the "
+         "answers are\n"
+         "compared: how many rows agree, how far numbers differ, and which requests differ most. Exits 1 "
+         "when "
+         "fewer agree\n"
+         "than --min-agreement.\n",
      .run = replay_command},
     {.name = "rollout",
      .summary = "let a version take over step by step, or not at all",

@@ -154,6 +154,7 @@ int profile_command(const struct arguments *arguments);
 int scale_command(const struct arguments *arguments);
 int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);
+int flight_command(const struct arguments *arguments);
 int replay_command(const struct arguments *arguments);
 int rollout_command(const struct arguments *arguments);
 int rollout_status_command(const struct arguments *arguments);

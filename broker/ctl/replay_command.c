@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "kept.h"
 #include "outcome.h"
+#include "replay.h"
 #include "say.h"
 
 #include "client.h"
@@ -143,16 +144,24 @@ static int list(const struct config *config, const struct arguments *arguments)
     return good ? CTL_GOOD : CTL_FAULT;
 }
 
+static int replay_recorded(const struct config *config, const struct arguments *arguments)
+{
+    int result = find_broker(arguments, config);
+    return result == CTL_GOOD ? replay_against(arguments, config) : result;
+}
+
 int replay_command(const struct arguments *arguments)
 {
-    bool lists = arguments_has(arguments, OPTION_LIST);
-    if (lists == (arguments->operands[0] != NULL))
-        return say_usage(arguments, "expected either a FILE or --list");
+    bool lists = arguments_has(arguments, OPTION_LIST), compares = arguments_has(arguments, OPTION_AGAINST);
+    if (lists + compares + (arguments->operands[0] != NULL) != 1)
+        return say_usage(arguments, "expected a FILE, or --list, or --against VERSION");
     struct config *config = arguments_config(arguments);
     if (config == NULL)
         return CTL_FAULT;
     log_open("outrigger", "warning");
-    int result = lists ? list(config, arguments) : replay_file(config, arguments);
+    int result = lists      ? list(config, arguments)
+                 : compares ? replay_recorded(config, arguments)
+                            : replay_file(config, arguments);
     config_free(config);
     return result;
 }

@@ -276,8 +276,12 @@ START_TEST(the_window_slides)
     look();
     ck_assert(figures().count == 100 && figures().known == 250 && figures().right == 50);
     ck_assert(near(figures().accuracy, 0.5) && near(figures().auc, 1));
+    accuracy_publish(accuracy, now_ms);
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_FEEDBACK_WINDOW, "m", "1", NULL)->value, 100);
     now_ms += 3600 * 1000 + 1;
     ck_assert(figures().count == 0 && isnan(figures().accuracy));
+    accuracy_publish(accuracy, now_ms); /* also when nothing comes any more */
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_FEEDBACK_WINDOW, "m", "1", NULL)->value, 0);
 }
 END_TEST
 
