@@ -5,6 +5,7 @@
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
  * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
  *                                   +-- stats-out.ipc --> subscribers
+ *     registry -- each second --> chronicle --> history (STATE/history) --> dashboard --> pages
  *
  * One loop, and a thread that compares. Nobody waits for this process: it may be stopped, killed and started
  * again at any time, and the totals are right again one interval later. SPDX-License-Identifier: MIT */
