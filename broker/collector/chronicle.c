@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -60,12 +61,24 @@ static uint64_t find_run(const char *path)
     return run;
 }
 
+/* Ours alone as long as we live: two would write over each other's. -1 with errno. */
+static int open_own(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd == -1 || flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
+}
+
 static int open_file(const struct config *config)
 {
     char *path = path_of(config->state_directory, "history");
     int fd = -1;
     if (process_make_directory(config->state_directory, 0750) == 0)
-        fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        fd = open_own(path);
     if (fd == -1) {
         log_error("%s: %s; the dashboard's history ends with this process", path, strerror(errno));
         fd = memfd_create("history", MFD_CLOEXEC);

@@ -7,6 +7,7 @@
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
  * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
  *                                   +-- stats-out.ipc --> subscribers
+ *     registry -- each second --> chronicle --> history (STATE/history) --> dashboard --> pages
  *
  * One loop, and a thread that looks at single requests. Nobody waits for this process: it may be stopped,
  * killed and started again at any time, and the totals are right again one interval later.

@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#define NO_MODEL "?" /* no model is called so */
+
 /* Adds one total to the sample. */
 typedef void take_total(struct history *history, const struct registry_total *total, const char *model,
                         const char *version);
@@ -39,8 +41,12 @@ static int status_of_kind(const char *kind)
 static void take_error(struct history *history, const struct registry_total *total, const char *model,
                        const char *version)
 {
-    history_set(history, model, version, sampler_outcome(status_of_kind(total->labels[2])),
-                total->numbers[0]);
+    enum history_number outcome = sampler_outcome(status_of_kind(total->labels[2]));
+    /* What was refused before its model was known is an error of the service all the same. What was asked for
+     * a model that there is not is none, and no part of what is held against the objectives. */
+    if (*model == '\0' && outcome == HISTORY_CLIENT)
+        return;
+    history_set(history, *model == '\0' ? NO_MODEL : model, version, outcome, total->numbers[0]);
 }
 
 static void take_batches(struct history *history, const struct registry_total *total, const char *model,
@@ -122,10 +128,7 @@ struct sample {
 static void take(void *self, const struct registry_total *total)
 {
     const struct sample *sample = self;
-    bool of_model = taken[sample->row].of_model;
-    const char *model = of_model ? total->labels[0] : "";
-    if (of_model && *model == '\0')
-        return; /* of no model that there is: the host's answers have it */
+    const char *model = taken[sample->row].of_model ? total->labels[0] : "";
     taken[sample->row].take(sample->history, total, model, sample->versions ? total->labels[1] : "");
 }
 

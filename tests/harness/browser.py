@@ -166,6 +166,11 @@ class Browser:
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
             {"name": "prefers-reduced-motion", "value": "reduce"}]})
 
+    def send_along(self, **headers):
+        """Headers of every request from now on; X_Name is X-Name."""
+        self._devtools("Network.enable", {})
+        self._devtools("Network.setExtraHTTPHeaders", {"headers": {name.replace("_", "-"): value for name, value in headers.items()}})
+
     def _devtools(self, command, parameters):
         return self._call("POST", self.session + "/goog/cdp/execute", {"cmd": command, "params": parameters})
 

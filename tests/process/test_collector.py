@@ -50,7 +50,7 @@ class Collector:
     def __init__(self, **settings):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-test."))
         self.runtime = self.directory / "run"
-        self.settings = {"runtime_directory": self.runtime, "collector.interval_ms": INTERVAL_MS,
+        self.settings = {"runtime_directory": self.runtime, "state_directory": self.directory / "state", "collector.interval_ms": INTERVAL_MS,
                          "collector.listen": "127.0.0.1:0"} | {f"collector.{k}": v for k, v in settings.items()}
         self.runs = 0
         self.context = zmq.Context()

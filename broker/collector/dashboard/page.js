@@ -5,6 +5,8 @@ const RANGES = { "5m": { span: 300, step: 1, every: 1 }, "1h": { span: 3600, ste
 const TURN_MS = 1000;
 const PATIENCE_MS = 10000;
 const SHOWN_FEATURES = 12;
+const SHOWN_PROBLEMS = 8;
+const GAP_STEPS = 6;         // lines go on over so many steps of which nothing is known
 const BESIDE_MODELS = 2;     // models whose versions are drawn side by side, and versions of each
 const BESIDE_VERSIONS = 3;
 const ENOUGH = 20;           // requests in a window from which on a share of them says something
@@ -223,10 +225,11 @@ class Chart {
     };
   }
 
-  // Between samples that are taken less often than each second there is none.
+  // A few steps without anything, and what is between samples that are taken less often than each second, is none.
   isGap(from, to) {
     const interval = (page.now?.interval_ms ?? 1000) / 1000;
-    return interval <= 1 || (this.plot.posToVal(to, "x", true) - this.plot.posToVal(from, "x", true)) > 2.5 * interval;
+    const seconds = this.plot.posToVal(to, "x", true) - this.plot.posToVal(from, "x", true);
+    return seconds > Math.max(GAP_STEPS * RANGES[page.range].step, 2.5 * interval);
   }
 
   ceiling(high) {
@@ -277,16 +280,17 @@ class Chart {
 
 /* ---- is all well? ---- */
 
-// What is wrong, the worst first: {kind: "bad" or "warn", text}.
+// What is wrong, the worst first, and then what is worth a word: {kind: "bad", "warn" or "note", text}.
 function judge(now) {
   const found = [];
   const bad = (text) => found.push({ kind: "bad", text });
   const warn = (text) => found.push({ kind: "warn", text });
   judgeRequests(now, bad, warn);
   judgeBurn(now, bad, warn);
-  for (const model of now.models) judgeModel(model, bad, warn);
+  for (const model of now.models) judgeModel(model, bad, warn, (text) => found.push({ kind: "note", text }));
   judgeProcesses(now, bad, warn);
-  return found.sort((a, b) => (a.kind === b.kind ? 0 : a.kind === "bad" ? -1 : 1));
+  const order = ["bad", "warn", "note"];
+  return found.sort((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
 }
 
 function judgeRequests(now, bad, warn) {
@@ -310,7 +314,7 @@ function judgeBurn(now, bad, warn) {
 
 const workersOf = (version) => Object.values(version.workers ?? {}).reduce((sum, n) => sum + n, 0);
 
-function judgeModel(model, bad, warn) {
+function judgeModel(model, bad, warn, note) {
   if (model.versions.length && !model.versions.some(workersOf) && model.versions.some((version) => version.share > 0)) bad(`${model.model}: no worker is there`);
   if (model.queue_max_rows > 0 && model.queue_rows / model.queue_max_rows > 0.8)
     bad(`${model.model}: the queue is ${percent(model.queue_rows / model.queue_max_rows)} full (${short(model.queue_rows)} of ${short(model.queue_max_rows)} rows)`);
@@ -318,8 +322,10 @@ function judgeModel(model, bad, warn) {
   for (const version of arms.slice(1)) {
     const theirs = errorShare(arms[0].last) ?? 0;
     const its = errorShare(version.last);
-    if (askedOf(version.last) >= ENOUGH && its > theirs + 0.01) bad(`${model.model}: version ${version.version} fails ${percent(its)} of its requests, version ${arms[0].version} ${percent(theirs)}`);
+    if (askedOf(version.last) >= ENOUGH && its > theirs + 0.01) bad(`${model.model}: version ${version.version} fails ${percent(its)} of its requests, version ${arms[0].version} fails ${percent(theirs)}`);
   }
+  const rollout = model.versions.find((version) => version.rollout_share > 0 && version.rollout_share < 100);
+  if (rollout) note(`${model.model}: version ${rollout.version} is being rolled out and has ${percent(rollout.rollout_share / 100)} of the requests`);
   for (const version of arms) judgeDrift(model, version, warn);
 }
 
@@ -342,7 +348,9 @@ function judgeProcesses(now, bad, warn) {
 const MARKS = { good: "M4 12.5l5.5 5.5L20 6.5", warn: "M12 3L22 20H2zM12 9.5v5M12 17.2v.2", bad: "M8 2.5h8l5.5 5.5v8L16 21.5H8L2.500 16V8zM12 7v6M12 16.600v.2", quiet: "M5 12h14" };
 
 function showVerdict(now) {
-  const problems = judge(now);
+  const found = judge(now);
+  const problems = found.filter(({ kind }) => kind !== "note");
+  const notes = found.filter(({ kind }) => kind === "note");
   const quiet = askedOf(now.last) === 0;
   const state = problems[0]?.kind ?? (quiet ? "quiet" : "good");
   const workers = now.models.flatMap((model) => model.versions).reduce((sum, version) => sum + workersOf(version), 0);
@@ -352,8 +360,9 @@ function showVerdict(now) {
   $("verdict").dataset.state = state;
   $("verdict").querySelector("path").setAttribute("d", MARKS[state]);
   if ($("headline").textContent !== headline) $("headline").textContent = headline;
-  fill($("problems"), problems.slice(1, 8).map((problem) => h("li", { class: problem.kind }, problem.text)),
-       problems.length > 8 ? h("li", null, `and ${problems.length - 8} more`) : null);
+  const rest = [...problems.slice(1), ...notes];
+  fill($("problems"), rest.slice(0, SHOWN_PROBLEMS).map(({ kind, text }) => h("li", { class: kind }, text)),
+       rest.length > SHOWN_PROBLEMS ? h("li", null, `and ${rest.length - SHOWN_PROBLEMS} more`) : null);
   document.title = `${{ good: "✓", warn: "▲", bad: "■", quiet: "–" }[state]} Outrigger dashboard`;
 }
 
@@ -465,7 +474,7 @@ function featureTables(model, versions) {
   });
 }
 
-const sumOf = (history, names) => history.t.map((_, i) => names.reduce((sum, name) => sum + (history[name]?.[i] ?? 0), 0));
+const sumOf = (history, names) => history.t.map((_, i) => (known(history.ok?.[i]) ? names.reduce((sum, name) => sum + (history[name][i] ?? 0), 0) : null));
 function shareOfErrors(history) {
   const errors = sumOf(history, ["unavailable", "late", "failed"]);
   const all = sumOf(history, ["ok", "client", "limited", "unavailable", "late", "failed"]);
