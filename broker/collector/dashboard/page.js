@@ -212,7 +212,7 @@ class Chart {
       ? { distr: 3, range: (_, low, high) => uPlot.rangeLog(Math.max(0.01, Math.min(low ?? 1, this.slo ?? 1)), Math.max(high ?? 1, (this.slo ?? 1) * 1.5), 10, true) }
       : { range: (_, low, high) => [0, this.ceiling(high)] };
     return {
-      ...this.size(), legend: { show: false }, padding: [8, 8, 0, 0],
+      ...this.size(), legend: { show: false }, padding: [8, 18, 0, 0],
       cursor: { sync: { key: "time" }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { time: true, range: () => this.span }, y },
       axes: [{ ...axis, space: 50, size: 24, values: (_, splits, __, space, step) => splits.map((t) => this.timeLabel(t, step)) },
