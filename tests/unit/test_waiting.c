@@ -109,9 +109,9 @@ void api_answer(struct api_call *call, const struct client_answer *client_answer
     (void)call, (void)client_answer, (void)response;
 }
 
-void api_metrics(const char *text, size_t length, struct http_response *response)
+void api_page(struct api_call *call, const struct page_answer *page, struct http_response *response)
 {
-    (void)text, (void)length, (void)response;
+    (void)call, (void)page, (void)response;
 }
 
 void api_count(struct api *api, const struct api_call *call, const struct http_response *response)
