@@ -407,10 +407,9 @@ void inspector_add_up(struct broker *broker)
         cancels += count(broker, version, failures[FAILURE_CANCELLED]);
         for (size_t i = 0; i < COUNT_OF(failures); i++)
             rejects += is_counted((enum failure)i) ? count(broker, version, failures[i]) : 0;
-    }
-    for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
         for (size_t i = 0; i < RELEASE_COUNT; i++)
-            batches += model->releases[i]->value;
+            batches += version->releases[i] != NULL ? version->releases[i]->value : 0;
+    }
     /* A CANCEL at the end of a request's time counts as its deadline, as the REJECT would have. */
     PROMISE(replies == testimony->replies && cancels <= testimony->cancels &&
                 rejects + cancels == testimony->rejects + testimony->cancels,
