@@ -160,6 +160,8 @@ START_TEST(a_right_that_is_missing_is_named)
     ck_assert_str_eq(identity.name, "somebody"); /* for the log */
     ck_assert_int_eq(GET("/metrics", REMOTE, KEY(narrow)), AUTH_GRANTED);
     ck_assert_int_eq(GET("/metrics", REMOTE, KEY(none)), AUTH_REFUSED);
+    ck_assert_int_eq(GET("/outrigger/api/x", REMOTE, KEY(narrow)), AUTH_GRANTED);
+    ck_assert_int_eq(GET("/outrigger/api/x", REMOTE, KEY(none)), AUTH_REFUSED);
     ck_assert_int_eq(response.status, 403);
 }
 END_TEST
@@ -245,9 +247,9 @@ END_TEST
 
 START_TEST(each_call_says_which_right_it_needs)
 {
-    bool open[CALL_COUNT] = {[CALL_OTHER] = true,     [CALL_HEALTH] = true,  [CALL_READY] = true,
-                             [CALL_DOCS] = true,      [CALL_V2_LIVE] = true, [CALL_V2_READY] = true,
-                             [CALL_DASHBOARD] = true};
+    bool open[CALL_COUNT] = {
+        [CALL_OTHER] = true,     [CALL_HEALTH] = true,  [CALL_READY] = true,   [CALL_DOCS] = true,
+        [CALL_DASHBOARD] = true, [CALL_V2_LIVE] = true, [CALL_V2_READY] = true};
     for (int call = 0; call < CALL_COUNT; call++)
         ck_assert_msg((call_right((enum call)call) == RIGHT_NONE) == open[call], "%s",
                       call_label((enum call)call));
