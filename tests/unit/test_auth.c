@@ -245,13 +245,15 @@ END_TEST
 
 START_TEST(each_call_says_which_right_it_needs)
 {
-    bool open[CALL_COUNT] = {[CALL_OTHER] = true, [CALL_HEALTH] = true,  [CALL_READY] = true,
-                             [CALL_DOCS] = true,  [CALL_V2_LIVE] = true, [CALL_V2_READY] = true};
+    bool open[CALL_COUNT] = {
+        [CALL_OTHER] = true,     [CALL_HEALTH] = true,  [CALL_READY] = true,   [CALL_DOCS] = true,
+        [CALL_DASHBOARD] = true, [CALL_V2_LIVE] = true, [CALL_V2_READY] = true};
     for (int call = 0; call < CALL_COUNT; call++)
         ck_assert_msg((call_right((enum call)call) == RIGHT_NONE) == open[call], "%s",
                       call_label((enum call)call));
     ck_assert_int_eq(call_right(CALL_PREDICT), RIGHT_PREDICT);
     ck_assert_int_eq(call_right(CALL_METRICS), RIGHT_METRICS);
+    ck_assert_int_eq(call_right(CALL_DASHBOARD_DATA), RIGHT_METRICS);
     ck_assert_int_eq(call_right(CALL_FEEDBACK), RIGHT_FEEDBACK);
     ck_assert_int_eq(call_right(CALL_V2_LOAD), RIGHT_ADMIN);
 }

@@ -408,7 +408,7 @@ void inspector_add_up(struct broker *broker)
         for (size_t i = 0; i < COUNT_OF(failures); i++)
             rejects += is_counted((enum failure)i) ? count(broker, version, failures[i]) : 0;
         for (size_t i = 0; i < RELEASE_COUNT; i++)
-            batches += version->releases[i] != NULL ? version->releases[i]->value : 0;
+            batches += version->releases[i] == NULL ? 0 : version->releases[i]->value;
     }
     /* A CANCEL at the end of a request's time counts as its deadline, as the REJECT would have. */
     PROMISE(replies == testimony->replies && cancels <= testimony->cancels &&
