@@ -37,7 +37,7 @@ PACKAGES_common     := libzmq msgpack libconfig yyjson libcrypto libseccomp cjos
 PACKAGES_frontend   := fcgi libcurl
 PACKAGES_broker     := xxhash hiredis
 PACKAGES_worker     := onnxruntime
-PACKAGES_collector  := microhttpd
+PACKAGES_collector  := microhttpd libcurl zlib
 PACKAGES_ctl        := ncursesw
 name-of = $(BIN)/$(if $(filter ctl,$1),outrigger,outrigger-$1)
 
@@ -147,7 +147,7 @@ $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 SIMULATION         := $(BUILD)/tests/simulation
 SIMULATION_SOURCES := $(wildcard tests/fault/simulation/*.c)
 simulation-wraps   := clock_gettime getrandom object_panic control_tell port_new port_send port_post \
-                      observer_new observer_free observer_show
+                      observer_new observer_free observer_show observer_put
 $(BUILD)/tests/fault/simulation/%.o: tests/fault/simulation/%.c build/flags.mk
 	@mkdir -p $(@D)
 	@echo "  CC    $<"

@@ -282,6 +282,9 @@ void asking_begin(struct broker *broker, struct request *request, const struct e
     request->tenant = envelope->request.tenant;
     request->arrived_at = now;
     text_copy(envelope->request.tag, request->tag, sizeof request->tag);
+    request->traced = envelope->request.trace.length > 0;
+    if (request->traced)
+        memcpy(request->trace, envelope->request.trace.at, sizeof request->trace);
     heap_set(&broker->deadlines, &request->deadline,
              now + (int64_t)envelope->request.time_left_us * MICROSECOND);
     broker_set_alarm(broker);

@@ -238,6 +238,21 @@ static bool bind_all(struct broker *broker, void *zmq_context, const char **endp
     return bind_local(broker, zmq_context, endpoint) && bind_remote(broker, zmq_context, endpoint);
 }
 
+void broker_observe(struct broker *broker)
+{
+    if (!broker->observes)
+        broker->observer = observer_new(broker->zmq_context, broker->loop, broker->config);
+    broker->observes = true;
+}
+
+static void begin_tracing(struct broker *broker)
+{
+    if (*broker->config->trace_endpoint == '\0')
+        return;
+    broker_observe(broker);
+    broker->tracer = tracer_new(broker->config, broker->metrics, broker->observer, "broker");
+}
+
 struct broker *broker_new(void *zmq_context, struct loop *loop, const struct config *config,
                           struct metrics *metrics, const char **endpoint)
 {
@@ -261,6 +276,7 @@ struct broker *broker_new(void *zmq_context, struct loop *loop, const struct con
     broker->quarantine = quarantine_new(config);
     broker->names = idempotency_new(config, metrics);
     admitting_begin(broker);
+    begin_tracing(broker);
     if (!begin_limiting(broker) || !bind_all(broker, zmq_context, endpoint)) {
         int reason = errno;
         broker_free(broker);
@@ -294,6 +310,7 @@ void broker_free(struct broker *broker)
     admitting_free(broker);
     request_table_free(broker->requests);
     request_table_free(broker->copies);
+    tracer_free(broker->tracer);
     observer_free(broker->observer);
     pool_free(broker->pool);
     model_table_free(broker->models);

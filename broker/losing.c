@@ -10,6 +10,7 @@
  * company. SPDX-License-Identifier: MIT */
 #include "state.h"
 
+#include "batch_span.h"
 #include "control.h"
 #include "log.h"
 
@@ -39,8 +40,9 @@ static void condemn(struct broker *broker, struct request *request, const char *
                                        .time_ms = (uint64_t)(clock_wall() / MILLISECOND),
                                        .rows = request->rows,
                                        .kills = request->kills};
-    log_write(LOG_ERROR, request->tag, "%s %s: %u workers died of this request alone (%s); it is refused",
-              version->model->name, version->name, request->kills, cause);
+    const struct log_of of = {.request = request->tag, .trace = request->traced ? request->trace : NULL};
+    log_write_of(LOG_ERROR, &of, "%s %s: %u workers died of this request alone (%s); it is refused",
+                 version->model->name, version->name, request->kills, cause);
     struct payload bytes = payload_share(&request->payload); /* a cache may still look at them */
     quarantine_keep(broker->quarantine, &record, &bytes);
     payload_close(&bytes);
@@ -93,6 +95,9 @@ void losing_worker(struct broker *broker, struct worker *worker, const char *cau
     while (worker->in_flight > 0) {
         struct batch *batch =
             &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */
+        batch_span_show(broker->tracer,
+                        &(struct batch_end){
+                            .worker = worker, .batch = batch, .now = loop_now(broker->loop), .cause = cause});
         for (size_t i = batch->count; i-- > 0; recovered++)
             recover(broker, batch->requests[i], cause, fate, sole);
         version->rows_sent -= batch->rows;

@@ -2,6 +2,7 @@
 #ifndef OUTRIGGER_POOL_H
 #define OUTRIGGER_POOL_H
 
+#include "dispatch.h"
 #include "key.h"
 #include "request.h"
 
@@ -23,6 +24,7 @@ struct batch {
     struct request **requests; /* count of them, in the order of the payloads; copies are one */
     size_t capacity;           /* of `requests`, kept for the next batch */
     bool alone;                /* a suspect's: the worker gets nothing else meanwhile */
+    enum release release;      /* why it went; its sender fills it in */
 };
 
 struct worker {

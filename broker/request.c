@@ -96,6 +96,13 @@ void request_swap(struct request_table *table, struct request *left, struct requ
     right->key = key;
     memcpy(left->tag, right->tag, sizeof tag);
     memcpy(right->tag, tag, sizeof tag);
+    uint8_t trace[PROTOCOL_TRACE_BYTES];
+    memcpy(trace, left->trace, sizeof trace);
+    memcpy(left->trace, right->trace, sizeof trace);
+    memcpy(right->trace, trace, sizeof trace);
+    bool traced = left->traced;
+    left->traced = right->traced;
+    right->traced = traced;
     struct limit_rest rest = left->rest;
     left->rest = right->rest;
     right->rest = rest;

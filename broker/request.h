@@ -51,9 +51,11 @@ struct request {
     bool alone;             /* a worker died that had it and others: never again in company */
     int64_t arrived_at;     /* monotonic ns */
     int64_t sent_at;
-    int64_t expected_at;             /* of one that may be followed: when it is probably answered */
-    struct limit_rest rest;          /* what its answer tells of its rate limits */
-    char tag[72];                    /* the request id that people see, cut */
+    int64_t expected_at;    /* of one that may be followed: when it is probably answered */
+    struct limit_rest rest; /* what its answer tells of its rate limits */
+    char tag[72];           /* the request id that people see, cut */
+    bool traced;            /* its asker said where it stands in a trace: */
+    uint8_t trace[PROTOCOL_TRACE_BYTES];
     struct payload payload;          /* none while FOLLOWING */
     struct copies *copies;           /* shadow.c: those that it stands for; NULL: it is somebody's request */
     struct cache_entry *entry;       /* cache.h: what it leads or follows; NULL: nothing */
@@ -72,8 +74,8 @@ struct request *request_find(struct request_table *table, const struct request_k
 /* Closes its payloads, too. */
 void request_free(struct request_table *table, struct request *request);
 size_t request_count(const struct request_table *table);
-/* The two change places: key, tag and rest, and whether the version was asked for by name, go to the other
- * one; all else stays. */
+/* The two change places: key, tag, trace and rest, and whether the version was asked for by name, go to the
+ * other one; all else stays. */
 void request_swap(struct request_table *table, struct request *left, struct request *right);
 /* The same asker says that it is another: its key, which must not be open, is the request's from now on. */
 void request_rename(struct request_table *table, struct request *request, const struct request_key *key);

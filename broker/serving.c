@@ -5,6 +5,7 @@
  * losing.c takes them back. SPDX-License-Identifier: MIT */
 #include "state.h"
 
+#include "batch_span.h"
 #include "log.h"
 #include "schema.h"
 
@@ -47,7 +48,7 @@ static size_t list_payloads(struct request **requests, size_t count,
 
 /* False when the worker could not be reached; the requests are still the caller's then. */
 static bool send_batch(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
-                       uint32_t rows)
+                       uint32_t rows, enum release release)
 {
     struct payload *payloads[PROTOCOL_COUNT_MAX];
     int64_t now = loop_now(broker->loop);
@@ -59,8 +60,9 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
                                           .time_left_us = longest_time_left(requests, count, now)}};
     if (!port_send(broker->workers_port, &worker->peer, &envelope, payloads, payload_count))
         return false;
-    worker_assign(worker, envelope.id, requests, count, rows, now,
-                  now + shadow_patience(worker->version, requests[0]->copies != NULL));
+    struct batch *batch = worker_assign(worker, envelope.id, requests, count, rows, now,
+                                        now + shadow_patience(worker->version, requests[0]->copies != NULL));
+    batch->release = release;
     for (size_t i = 0; i < count; i++) {
         requests[i]->state = REQUEST_SENT;
         requests[i]->sent_at = now;
@@ -84,9 +86,9 @@ bool serving_beat(struct broker *broker, const struct peer *peer, uint64_t epoch
 }
 
 bool serving_send(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
-                  uint32_t rows)
+                  uint32_t rows, enum release release)
 {
-    bool sent = send_batch(broker, worker, requests, count, rows);
+    bool sent = send_batch(broker, worker, requests, count, rows, release);
     if (!sent)
         losing_unreachable(broker, worker, errno);
     return sent;
@@ -241,7 +243,7 @@ void serving_dispatch(struct broker *broker, struct version *version)
         uint32_t rows;
         size_t count = queue_take(&version->queue, without_company(version, decision.rows), COUNT_OF(taken),
                                   taken, &rows);
-        if (serving_send(broker, worker, taken, count, rows)) {
+        if (serving_send(broker, worker, taken, count, rows, decision.release)) {
             serving_count_release(broker, version, decision.release);
             continue;
         }
@@ -397,6 +399,11 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     }
     int64_t now = loop_now(broker->loop);
     bool copies = batch_is_copies(batch);
+    batch_span_show(broker->tracer, &(struct batch_end){.worker = worker,
+                                                        .batch = batch,
+                                                        .now = now,
+                                                        .failures = result->result.failures,
+                                                        .compute_us = result->result.compute_us});
     if (copies)
         shadow_result(broker, batch->requests[0], result->result.failures, message->payloads);
     else

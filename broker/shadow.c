@@ -180,7 +180,7 @@ static int64_t dispatch(struct broker *broker, struct version *version)
            (worker = idle_worker(version, version->copies->rows)) != NULL) {
         struct request *copies = version->copies;
         leave_line(broker, copies);
-        if (fit(copies, worker) && serving_send(broker, worker, &copies, 1, copies->rows))
+        if (fit(copies, worker) && serving_send(broker, worker, &copies, 1, copies->rows, RELEASE_SHADOW))
             serving_count_release(broker, version, RELEASE_SHADOW);
         else
             shadow_lost(broker, copies, false);
@@ -250,16 +250,9 @@ static void show(struct broker *broker, const struct request *copies, size_t ind
         drop(broker, model, copies->version, observed == OBSERVED_FULL ? "collector" : "size", 1);
 }
 
-static void begin_to_show(struct broker *broker)
-{
-    if (!broker->observes)
-        broker->observer = observer_new(broker->zmq_context, broker->loop, broker->config);
-    broker->observes = true;
-}
-
 static void show_failure(struct broker *broker, const struct request *copies, enum failure failure)
 {
-    begin_to_show(broker);
+    broker_observe(broker);
     for (size_t i = 0; i < copies->copies->count; i++)
         show(broker, copies, i, failure, (struct text){0});
 }
@@ -268,7 +261,7 @@ void shadow_result(struct broker *broker, struct request *copies, struct text fa
                    const struct payload *answers)
 {
     if (copies->state != REQUEST_ABANDONED) {
-        begin_to_show(broker);
+        broker_observe(broker);
         for (size_t i = 0; i < copies->copies->count; i++)
             show(broker, copies, i, failure_of(failures, i), payload_bytes(&answers[i]));
         forget_payloads(copies);

@@ -16,6 +16,7 @@
 #include "observer.h"
 #include "quarantine.h"
 #include "routing.h"
+#include "tracer.h"
 
 struct asker;
 struct waiting;
@@ -66,7 +67,8 @@ struct broker {
     struct loop_timer gather; /* the first of them has waited long enough for company */
     void *zmq_context;
     struct observer *observer;     /* NULL: there is none, */
-    bool observes;                 /* or no copy has been answered yet */
+    bool observes;                 /* or nothing was to be shown yet */
+    struct tracer *tracer;         /* NULL: nobody traces */
     struct quarantine *quarantine; /* NULL: what kills workers is not kept */
     struct asker *askers;          /* who hears of the catalog */
     uint64_t epoch;                /* drawn at the start */
@@ -97,6 +99,8 @@ struct broker {
 
 /* Puts the version on the list for the end of the turn. */
 void broker_wake(struct broker *broker, struct version *version);
+/* From now on broker->observer is there, if it can be had. */
+void broker_observe(struct broker *broker);
 /* The alarm follows the earliest deadline. */
 void broker_set_alarm(struct broker *broker);
 
@@ -262,7 +266,7 @@ void serving_dispatch(struct broker *broker, struct version *version);
 /* Sends a batch. False when the worker could not be reached and is being let go; the requests are still the
  * caller's then. */
 bool serving_send(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
-                  uint32_t rows);
+                  uint32_t rows, enum release release);
 /* Counts that a batch of the version went, and why. */
 void serving_count_release(struct broker *broker, struct version *version, enum release release);
 /* What waits for a version that has no worker and gets none goes to the stable one; who asked for it by name

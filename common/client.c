@@ -49,6 +49,7 @@ struct client_request {
     struct client *client;
     bool unsent; /* in client->unsent */
     bool again;  /* a broker has had it */
+    int64_t sent_at;
     struct client_request *previous, *next;
     UT_hash_handle hh;
     char inline_texts[INLINE_TEXTS];
@@ -128,8 +129,8 @@ static struct text keep_text(struct text text, char **place)
 
 static void keep_ask(struct client_request *request, const struct client_ask *ask)
 {
-    size_t bytes =
-        ask->model.length + ask->version.length + ask->key.length + ask->tag.length + ask->once.length;
+    size_t bytes = ask->model.length + ask->version.length + ask->key.length + ask->tag.length +
+                   ask->once.length + ask->trace.length;
     request->texts = bytes <= INLINE_TEXTS ? request->inline_texts : object_alloc(bytes);
     char *place = request->texts;
     request->ask = *ask;
@@ -138,6 +139,7 @@ static void keep_ask(struct client_request *request, const struct client_ask *as
     request->ask.key = keep_text(ask->key, &place);
     request->ask.tag = keep_text(ask->tag, &place);
     request->ask.once = keep_text(ask->once, &place);
+    request->ask.trace = keep_text(ask->trace, &place);
 }
 
 /* Takes it out of everything; the memory stays. */
@@ -152,8 +154,9 @@ static void forget(struct client *client, struct client_request *request)
     series_set(client->in_flight, (int64_t)window_open(client->window));
 }
 
-static void finish(struct client *client, struct client_request *request, const struct client_answer *answer)
+static void finish(struct client *client, struct client_request *request, struct client_answer *answer)
 {
+    answer->sent_at = request->sent_at;
     forget(client, request);
     request->answered(request->owner, answer);
     client_request_discard(request);
@@ -176,9 +179,10 @@ static void send_envelope(struct client *client, const struct envelope *envelope
     loop_zmq_touch(client->loop, client->socket);
 }
 
-static void add_request(struct train *train, const struct client_request *request)
+static void add_request(struct train *train, struct client_request *request)
 {
-    int64_t left = request->ask.deadline - clock_now();
+    int64_t now = clock_now(), left = request->ask.deadline - now;
+    request->sent_at = now;
     train_add(train,
               &(struct envelope){.verb = VERB_REQUEST,
                                  .id = request->id,
@@ -192,7 +196,8 @@ static void add_request(struct train *train, const struct client_request *reques
                                              .tag = request->ask.tag,
                                              .address = request->ask.address,
                                              .again = request->again,
-                                             .once = request->ask.once}});
+                                             .once = request->ask.once,
+                                             .trace = request->ask.trace}});
     if (is_inside(request))
         memcpy(train_add_payload(train, request->payload_bytes), request->payload, request->payload_bytes);
 }

@@ -28,6 +28,7 @@ struct client_answer {
     uint64_t age_us; /* since the answer was computed; 0: it was computed for this request */
     bool replayed;   /* it was given before, to a request of the same `once` */
     struct text tag; /* of that one, when its answer was a success */
+    int64_t sent_at; /* when the request last went out; monotonic nanoseconds; 0: never */
 };
 
 /* Called exactly once for each sent request that is not cancelled; the request is freed afterwards. */
@@ -71,6 +72,7 @@ struct client_ask {
     struct text tag;
     struct text
         once; /* empty, or PROTOCOL_ONCE_BYTES: the request is computed once, however often it comes */
+    struct text trace; /* empty, or PROTOCOL_TRACE_BYTES */
 };
 /* Sends it (queues it while the broker is away, up to its deadline) and owns it from now on. `answered` may
  * be called before this returns only for FAILURE_OVERLOADED (client_full). */

@@ -14,6 +14,7 @@
 #include "redis_address.h"
 #include "sandbox_policy.h"
 #include "token_settings.h"
+#include "trace_settings.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -311,6 +312,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_signing(reader, config);
     check_redis(reader, config);
     check_audit(reader, config);
+    check_word(reader, &config->log_format, "auto|json|plain");
     check_order(reader, &config->frontend_large_body_bytes, config->frontend_max_body_bytes,
                 "frontend.max_body_bytes");
     check_order(reader, &config->frontend_max_body_bytes, config->frontend_max_spool_bytes,
@@ -318,6 +320,7 @@ static void check(struct parameter_reader *reader, const struct config *config)
     check_order(reader, &config->frontend_max_body_bytes, config->broker_max_message_bytes,
                 "broker.max_message_bytes");
     token_settings_check(reader, config);
+    trace_settings_check(reader, config);
 }
 
 /* ---- the doors ---- */

@@ -28,6 +28,8 @@ struct config {
 #define CONFIG_JOIN_feedback(name)    feedback_##name
 #define CONFIG_JOIN_slo(name)         slo_##name
 #define CONFIG_JOIN_token(name)       token_##name
+#define CONFIG_JOIN_trace(name)       trace_##name
+#define CONFIG_JOIN_log(name)         log_##name
 #define CONFIG_JOIN_audit(name)       audit_##name
 #define CONFIG_JOIN_oip(name)         oip_##name
 #define CONFIG_JOIN_sandbox(name)     sandbox_##name

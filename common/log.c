@@ -5,32 +5,44 @@
 #include "log.h"
 
 #include "clock.h"
+#include "fnv.h"
 #include "utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
     LINE_MAX_BYTES = 4096,   /* PIPE_BUF: such a write to a pipe is never torn apart */
     REQUEST_MAX_BYTES = 128, /* of a request id, before escaping */
-    LINE_END_BYTES = 8       /* kept free for what closes the line */
+    TRACE_BYTES = 16,        /* of a trace's id */
+    REPEATS = 32,            /* texts that are watched for being repeated */
+    REPEATED_TEXT_BYTES = 256,
+    LINE_END_BYTES = 8 /* kept free for what closes the line */
 };
 
-/* Set once by log_open before threads start, only read afterwards. */
+/* Set once by log_open and its like before threads start, only read afterwards. */
 static struct {
     char process[64];
     enum log_level level;
-    bool plain;
+    bool plain, journal;
     int fd;
+    log_sink *sink;
+    void *sink_self;
 } state = {.process = "outrigger", .level = LOG_INFO, .fd = STDERR_FILENO};
 
 static const char *const level_names[] = {
     [LOG_ERROR] = "error", [LOG_WARNING] = "warning", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
+
+/* Of syslog(3), as sd-daemon(3) has them. */
+static const int priorities[] = {[LOG_ERROR] = 3, [LOG_WARNING] = 4, [LOG_INFO] = 6, [LOG_DEBUG] = 7};
 
 /* ---- a line that grows up to its end ---- */
 
@@ -107,40 +119,221 @@ static void add_time(struct line *line)
 
 /* ---- the two forms ---- */
 
-/* The request id comes before the message, so that a message that is cut does not cost it. */
-static void write_json(struct line *line, enum log_level level, const char *request, const char *message)
+static void add_number(struct line *line, int64_t number)
+{
+    char digits[24];
+    snprintf(digits, sizeof digits, "%lld", (long long)number);
+    add_string(line, digits);
+}
+
+static void add_hex(struct line *line, const uint8_t *bytes, size_t count)
+{
+    char digits[2 * TRACE_BYTES + 1];
+    for (size_t i = 0; i < count; i++)
+        snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
+    add_string(line, digits);
+}
+
+/* What of a line is not its message. */
+struct about {
+    enum log_level level;
+    const char *request; /* at most REQUEST_MAX_BYTES; NULL: none */
+    const uint8_t *trace;
+    const struct log_field *fields;
+    size_t field_count;
+};
+
+static void add_json_fields(struct line *line, const struct about *about)
+{
+    for (size_t i = 0; i < about->field_count; i++) {
+        const struct log_field *field = &about->fields[i];
+        add_string(line, ",\"");
+        add_string(line, field->name);
+        add_string(line, field->text == NULL ? "\":" : "\":\"");
+        if (field->text == NULL) {
+            add_number(line, field->number);
+        } else {
+            add_escaped(line, field->text);
+            add_string(line, "\"");
+        }
+    }
+}
+
+/* Ids and figures come before the message, so that a message that is cut does not cost them. */
+static void write_json(struct line *line, const struct about *about, const char *message)
 {
     add_string(line, "{\"time\":\"");
     add_time(line);
     add_string(line, "\",\"level\":\"");
-    add_string(line, level_names[level]);
+    add_string(line, level_names[about->level]);
     add_string(line, "\",\"process\":\"");
     add_escaped(line, state.process);
-    if (request != NULL) {
-        add_string(line, "\",\"request\":\"");
-        add_escaped(line, request);
+    add_string(line, "\"");
+    if (about->request != NULL) {
+        add_string(line, ",\"request\":\"");
+        add_escaped(line, about->request);
+        add_string(line, "\"");
     }
-    add_string(line, "\",\"message\":\"");
+    if (about->trace != NULL) {
+        add_string(line, ",\"trace\":\"");
+        add_hex(line, about->trace, TRACE_BYTES);
+        add_string(line, "\"");
+    }
+    add_json_fields(line, about);
+    add_string(line, ",\"message\":\"");
     add_escaped(line, message);
     memcpy(line->bytes + line->length, "\"}\n", 3);
     line->length += 3;
 }
 
-static void write_plain(struct line *line, enum log_level level, const char *request, const char *message)
+static void write_plain(struct line *line, const struct about *about, const char *message)
 {
     add_time(line);
     add_string(line, " ");
-    add_string(line, level_names[level]);
+    add_string(line, level_names[about->level]);
     add_string(line, " ");
     add_escaped(line, state.process);
     add_string(line, ": ");
-    if (request != NULL) {
+    if (about->request != NULL) {
         add_string(line, "[");
-        add_escaped(line, request);
+        add_escaped(line, about->request);
         add_string(line, "] ");
     }
     add_escaped(line, message);
+    for (size_t i = 0; i < about->field_count; i++) {
+        add_string(line, " ");
+        add_string(line, about->fields[i].name);
+        add_string(line, "=");
+        if (about->fields[i].text == NULL)
+            add_number(line, about->fields[i].number);
+        else
+            add_escaped(line, about->fields[i].text);
+    }
+    if (about->trace != NULL) {
+        add_string(line, " trace=");
+        add_hex(line, about->trace, TRACE_BYTES);
+    }
     line->bytes[line->length++] = '\n';
+}
+
+/* ---- where lines go ---- */
+
+static void write_out(const struct line *line)
+{
+    if (state.sink != NULL)
+        state.sink(state.sink_self, line->bytes, line->length);
+    else
+        while (write(state.fd, line->bytes, line->length) < 0 && errno == EINTR)
+            ;
+}
+
+static void make_line(struct line *line, const struct about *about, const char *message)
+{
+    line->length = 0;
+    if (state.journal && state.sink == NULL) {
+        add_string(line, "<");
+        add_number(line, priorities[about->level]);
+        add_string(line, ">");
+    }
+    if (state.plain)
+        write_plain(line, about, message);
+    else
+        write_json(line, about, message);
+}
+
+static void put(const struct about *about, const char *message)
+{
+    struct line line;
+    make_line(&line, about, message);
+    write_out(&line);
+}
+
+/* ---- repeats ---- */
+
+/* What one place said, and how often within a second. A few places at a time say much. */
+struct repeat {
+    uint64_t key; /* 0: free */
+    int64_t since;
+    uint64_t count;
+    enum log_level level;
+    char text[REPEATED_TEXT_BYTES];
+};
+
+static struct repeat repeats[REPEATS];
+static pthread_mutex_t repeats_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* Tells how often what was held back was said, and forgets it. */
+static void end_repeat(struct repeat *repeat)
+{
+    char message[REPEATED_TEXT_BYTES + 64];
+    if (repeat->key != 0 && repeat->count > LOG_REPEATS_A_SECOND) {
+        snprintf(message, sizeof message, "%s ... repeated %llu times", repeat->text,
+                 (unsigned long long)(repeat->count - LOG_REPEATS_A_SECOND));
+        put(&(struct about){.level = repeat->level}, message);
+    }
+    repeat->key = 0;
+}
+
+static void end_old_repeats(int64_t now)
+{
+    for (size_t i = 0; i < REPEATS; i++)
+        if (repeats[i].key != 0 && now - repeats[i].since >= SECOND)
+            end_repeat(&repeats[i]);
+}
+
+/* True when the row is the better one to take for another text: free, or said less often, or before. */
+static bool is_spare(const struct repeat *row, const struct repeat *than)
+{
+    if (row->key == 0 || than->key == 0)
+        return than->key != 0;
+    return row->count != than->count ? row->count < than->count : row->since < than->since;
+}
+
+/* Its row, or the one that can be spared most. */
+static struct repeat *find_repeat(uint64_t key)
+{
+    struct repeat *best = &repeats[0];
+    for (size_t i = 0; i < REPEATS; i++) {
+        if (repeats[i].key == key)
+            return &repeats[i];
+        if (is_spare(&repeats[i], best))
+            best = &repeats[i];
+    }
+    end_repeat(best);
+    return best;
+}
+
+static uint64_t key_of(const char *place, const char *message)
+{
+    uint64_t hash = fnv_of(text_of(message)) ^ (uint64_t)(uintptr_t)place;
+    return hash == 0 ? 1 : hash;
+}
+
+/* False when the place has said the same too often in this second. A thread that would have to wait to know
+ * does not: it is rare, and a line too many is better. */
+static bool may_say(enum log_level level, const char *place, const char *message)
+{
+    if (pthread_mutex_trylock(&repeats_mutex) != 0)
+        return true;
+    int64_t now = clock_now();
+    end_old_repeats(now);
+    uint64_t key = key_of(place, message);
+    struct repeat *repeat = find_repeat(key);
+    if (repeat->key == 0) {
+        *repeat = (struct repeat){.key = key, .since = now, .level = level};
+        snprintf(repeat->text, sizeof repeat->text, "%.*s", REPEATED_TEXT_BYTES - 1, message);
+    }
+    bool may = ++repeat->count <= LOG_REPEATS_A_SECOND;
+    pthread_mutex_unlock(&repeats_mutex);
+    return may;
+}
+
+void log_settle(void)
+{
+    if (pthread_mutex_trylock(&repeats_mutex) != 0)
+        return;
+    end_old_repeats(clock_now());
+    pthread_mutex_unlock(&repeats_mutex);
 }
 
 /* ---- the doors ---- */
@@ -158,6 +351,17 @@ bool log_level_known(const char *level)
     return find_level(level) >= 0;
 }
 
+/* JOURNAL_STREAM names the device and inode of what the service manager gave as stderr; children may have
+ * been given something else since. */
+static bool leads_to_journal(int fd)
+{
+    struct stat status;
+    unsigned long long device, inode;
+    const char *stream = getenv("JOURNAL_STREAM");
+    return stream != NULL && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(fd, &status) == 0 &&
+           status.st_dev == device && status.st_ino == inode;
+}
+
 void log_open(const char *process, const char *level)
 {
     const char *form = getenv("OUTRIGGER_LOG");
@@ -165,6 +369,13 @@ void log_open(const char *process, const char *level)
     snprintf(state.process, sizeof state.process, "%s", process);
     state.level = number < 0 ? LOG_INFO : (enum log_level)number;
     state.plain = form == NULL ? isatty(STDERR_FILENO) == 1 : strcmp(form, "plain") == 0;
+    state.journal = leads_to_journal(STDERR_FILENO);
+}
+
+void log_shape(const char *format)
+{
+    if (strcmp(format, "auto") != 0)
+        state.plain = strcmp(format, "plain") == 0;
 }
 
 void log_keep_stderr(void)
@@ -176,26 +387,102 @@ void log_keep_stderr(void)
         close(copy);
 }
 
+void log_divert(log_sink *sink, void *self)
+{
+    state.sink_self = self;
+    state.sink = sink;
+}
+
+bool log_pass(const char *bytes, size_t length)
+{
+    if (state.sink == NULL)
+        return false;
+    state.sink(state.sink_self, bytes, length);
+    return true;
+}
+
+bool log_is_journal(void)
+{
+    return state.journal;
+}
+
+int log_priority_of(const char *line, size_t length)
+{
+    static const char member[] = "\"level\":\"";
+    const char *found = length > 0 && line[0] == '{' ? memmem(line, length, member, sizeof member - 1) : NULL;
+    const char *blank = length > 0 && line[0] == '2' ? memchr(line, ' ', length) : NULL; /* behind a time */
+    const char *name = found != NULL ? found + sizeof member - 1 : blank != NULL ? blank + 1 : NULL;
+    size_t left = name == NULL ? 0 : length - (size_t)(name - line);
+    for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+        size_t known = strlen(level_names[level]);
+        if (left > known && memcmp(name, level_names[level], known) == 0 &&
+            (name[known] == '"' || name[known] == ' '))
+            return priorities[level];
+    }
+    return priorities[LOG_INFO];
+}
+
+static void write_message(enum log_level level, const struct log_of *of, const char *format,
+                          va_list arguments)
+{
+    char message[LINE_MAX_BYTES], id[REQUEST_MAX_BYTES + 1];
+    int saved = errno; /* a caller may log first and look at errno afterwards */
+    struct about about = {.level = level};
+    vsnprintf(message, sizeof message, format, arguments);
+    if (of != NULL && of->request != NULL) {
+        snprintf(id, sizeof id, "%s", of->request);
+        about.request = id;
+    }
+    if (of != NULL)
+        about.trace = of->trace;
+    if (may_say(level, format, message))
+        put(&about, message);
+    errno = saved;
+}
+
 void log_write(enum log_level level, const char *request, const char *format, ...)
 {
+    va_list arguments;
     if (level > state.level)
         return;
-    int saved = errno; /* a caller may log first and look at errno afterwards */
-    char message[LINE_MAX_BYTES], id[REQUEST_MAX_BYTES + 1];
-    struct line line = {.length = 0};
-    va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    write_message(level, &(struct log_of){.request = request}, format, arguments);
     va_end(arguments);
-    if (request != NULL)
-        snprintf(id, sizeof id, "%s", request);
-    if (state.plain)
-        write_plain(&line, level, request == NULL ? NULL : id, message);
-    else
-        write_json(&line, level, request == NULL ? NULL : id, message);
-    while (write(state.fd, line.bytes, line.length) < 0 && errno == EINTR)
-        ;
+}
+
+void log_write_of(enum log_level level, const struct log_of *of, const char *format, ...)
+{
+    va_list arguments;
+    if (level > state.level)
+        return;
+    va_start(arguments, format);
+    write_message(level, of, format, arguments);
+    va_end(arguments);
+}
+
+/* A pipe that can be written to takes a line, which is no longer than it takes whole, at once. */
+static bool is_free(void)
+{
+    struct pollfd out = {.fd = state.fd, .events = POLLOUT};
+    return state.sink != NULL || (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0);
+}
+
+bool log_event(enum log_level level, const struct log_of *of, const struct log_field *fields, size_t count,
+               const char *message)
+{
+    if (level > state.level)
+        return true;
+    int saved = errno;
+    bool taken = is_free();
+    if (taken)
+        put(&(struct about){.level = level,
+                            .request = of->request,
+                            .trace = of->trace,
+                            .fields = fields,
+                            .field_count = count},
+            message);
     errno = saved;
+    return taken;
 }
 
 bool log_allowed(long long *last, int seconds)

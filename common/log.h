@@ -3,6 +3,10 @@
 #define OUTRIGGER_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { LOG_REPEATS_A_SECOND = 10 /* lines of one place with one text; more are told as one */ };
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
@@ -10,6 +14,9 @@ enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
  * ("error" "warning" "info" "debug"). Lines go to stderr in one write each: JSON, or plain when it is a
  * terminal (or OUTRIGGER_LOG=plain). */
 void log_open(const char *process, const char *level);
+
+/* By log.format: "json", "plain", or "auto", as log_open found. */
+void log_shape(const char *format);
 
 /* Lines go where stderr leads now, whatever it is made to lead to later: an engine is silenced while it loads
  * a model, the sandbox is not. */
@@ -21,6 +28,40 @@ bool log_level_known(const char *level);
 /* `request` is the request id that the line belongs to, or NULL. */
 void log_write(enum log_level level, const char *request, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Whose line it is. NULL: nobody's. */
+struct log_of {
+    const char *request;  /* its id */
+    const uint8_t *trace; /* 16 bytes, of its trace */
+};
+void log_write_of(enum log_level level, const struct log_of *of, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* What a line says beside its message. */
+struct log_field {
+    const char *name;
+    const char *text; /* NULL: it is a number */
+    int64_t number;
+};
+/* A line of figures, of which there may be many: it is written only if that waits for nobody. False: it was
+ * not, and is lost. */
+bool log_event(enum log_level level, const struct log_of *of, const struct log_field *fields, size_t count,
+               const char *message);
+
+/* What was repeated too often in the last second is told now, as one line: to be called once a second. */
+void log_settle(void);
+
+/* From now on all lines go to `sink`, not to stderr; NULL: to stderr again. It takes bytes, most often whole
+ * lines, from any thread, and must not write to the log. */
+typedef void log_sink(void *self, const char *bytes, size_t length);
+void log_divert(log_sink *sink, void *self);
+/* Passes on what others wrote, as it is, where our own lines go, if that is a sink. False: there is none. */
+bool log_pass(const char *bytes, size_t length);
+
+/* True when stderr is the journal of systemd: what is written there begins with "<N>", its priority. */
+bool log_is_journal(void);
+/* The priority of a line that one of our programs, or anybody, wrote: 3 (error) to 7 (debug). */
+int log_priority_of(const char *line, size_t length);
 
 #define log_error(...)   log_write(LOG_ERROR, NULL, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_WARNING, NULL, __VA_ARGS__)

@@ -1,8 +1,9 @@
-/* observation: see observation.h. Texts are bounded as in PROTOCOL.md; what is not what the broker writes is
- * refused as a whole, but a kind that comes later is passed over. SPDX-License-Identifier: MIT */
+/* observation: see observation.h. Texts are bounded as in PROTOCOL.md; what is not what our processes
+ * write is refused as a whole, but a kind that comes later is passed over. SPDX-License-Identifier: MIT */
 #include "observation.h"
 
 enum {
+    OBSERVATION_HEAD_FIELDS = 2,
     SHADOW_FIELDS = 10,    /* of its array, the two of every kind among them */
     NUMBERS_BYTES_MAX = 64 /* of all that is neither text nor answer, with the heads of those */
 };
@@ -36,11 +37,9 @@ size_t observation_encode(const struct observation *observation, uint8_t *bytes,
 
 /* ---- reading ---- */
 
-static const char *read_shadow(struct wire_reader *reader, uint32_t fields, struct observation *observation)
+static const char *read_shadow(struct wire_reader *reader, struct observation *observation)
 {
     uint64_t task, tolerance, failure;
-    if (fields != SHADOW_FIELDS)
-        return "its array has another length";
     if (!wire_read_str(reader, PROTOCOL_NAME_MAX, &observation->model) ||
         !wire_read_str(reader, PROTOCOL_NAME_MAX, &observation->version) ||
         !wire_read_str(reader, PROTOCOL_NAME_MAX, &observation->shadow))
@@ -58,25 +57,40 @@ static const char *read_shadow(struct wire_reader *reader, uint32_t fields, stru
     return NULL;
 }
 
-static const char *pass_over(struct wire_reader *reader, uint32_t fields)
+const char *observation_shadow(const struct observation_any *any, struct observation *observation)
 {
+    struct wire_reader reader = wire_reader(any->body.at, any->body.length);
+    *observation = (struct observation){.kind = OBSERVATION_UNKNOWN};
+    return any->fields == SHADOW_FIELDS - OBSERVATION_HEAD_FIELDS ? read_shadow(&reader, observation)
+                                                                  : "its array has another length";
+}
+
+const char *observation_next(struct wire_reader *reader, struct observation_any *any)
+{
+    uint32_t fields;
+    uint64_t version;
+    if (!wire_read_array(reader, &fields) || fields < OBSERVATION_HEAD_FIELDS ||
+        !wire_read_uint(reader, UINT32_MAX, &version) || !wire_read_uint(reader, UINT32_MAX, &any->kind))
+        return "it is no array that begins with two numbers";
+    if (version != OBSERVATION_VERSION)
+        return "its version is not ours";
     if (fields > OBSERVATION_FIELDS_MAX)
         return "its array is too long";
-    for (uint32_t i = 2; i < fields; i++)
+    const uint8_t *body = reader->at;
+    any->fields = fields - OBSERVATION_HEAD_FIELDS;
+    for (uint32_t i = 0; i < any->fields; i++)
         if (!wire_skip(reader))
             return "a field of it is cut off";
+    any->body = (struct text){(const char *)body, (size_t)(reader->at - body)};
     return NULL;
 }
 
 const char *observation_read(struct wire_reader *reader, struct observation *observation)
 {
-    uint32_t fields;
-    uint64_t version, kind;
+    struct observation_any any;
+    const char *wrong = observation_next(reader, &any);
     *observation = (struct observation){.kind = OBSERVATION_UNKNOWN};
-    if (!wire_read_array(reader, &fields) || fields < 2 || !wire_read_uint(reader, UINT32_MAX, &version) ||
-        !wire_read_uint(reader, UINT32_MAX, &kind))
-        return "it is no array that begins with two numbers";
-    if (version != OBSERVATION_VERSION)
-        return "its version is not ours";
-    return kind == OBSERVATION_SHADOW ? read_shadow(reader, fields, observation) : pass_over(reader, fields);
+    if (wrong != NULL || any.kind != OBSERVATION_SHADOW)
+        return wrong;
+    return observation_shadow(&any, observation);
 }

@@ -117,6 +117,7 @@ struct config *options_config(const struct options *options)
         exit(1);
     }
     log_open(options->name, config->log_level);
+    log_shape(config->log_format);
     safety_limit_core(config);
     return config;
 }

@@ -95,7 +95,10 @@ static bool take_limit(struct wire_reader *reader, struct text *limit)
 
 static uint32_t count_request_later(const struct envelope *e)
 {
-    return e->request.once.length > 0 ? 3 : e->request.again ? 2 : e->request.address != 0;
+    return e->request.trace.length > 0  ? 4
+           : e->request.once.length > 0 ? 3
+           : e->request.again           ? 2
+                                        : e->request.address != 0;
 }
 
 static void write_request_later(struct wire_writer *writer, const struct envelope *e, uint32_t count)
@@ -105,25 +108,31 @@ static void write_request_later(struct wire_writer *writer, const struct envelop
         wire_write_bool(writer, e->request.again);
     if (count > 2)
         wire_write_bin(writer, e->request.once.at, e->request.once.length);
+    if (count > 3)
+        wire_write_bin(writer, e->request.trace.at, e->request.trace.length);
 }
 
-static bool take_once(struct wire_reader *reader, struct text *once)
+/* So many bytes, or none. */
+static bool take_bytes(struct wire_reader *reader, size_t length, struct text *bytes)
 {
-    return wire_read_bin(reader, PROTOCOL_ONCE_BYTES, once) &&
-           (once->length == 0 || once->length == PROTOCOL_ONCE_BYTES);
+    return wire_read_bin(reader, length, bytes) && (bytes->length == 0 || bytes->length == length);
 }
 
 static const char *read_request_later(struct wire_reader *reader, struct envelope *e, uint32_t count)
 {
     e->request.address = 0;
     e->request.again = false;
-    e->request.once = (struct text){0};
+    e->request.once = e->request.trace = (struct text){0};
     if (count > 0)
         TAKE(wire_read_uint(reader, UINT64_MAX, &e->request.address), "REQUEST: address is no number");
     if (count > 1)
         TAKE(wire_read_bool(reader, &e->request.again), "REQUEST: again is no boolean");
     if (count > 2)
-        TAKE(take_once(reader, &e->request.once), "REQUEST: once is no bin of 0 or 64 bytes");
+        TAKE(take_bytes(reader, PROTOCOL_ONCE_BYTES, &e->request.once),
+             "REQUEST: once is no bin of 0 or 64 bytes");
+    if (count > 3)
+        TAKE(take_bytes(reader, PROTOCOL_TRACE_BYTES, &e->request.trace),
+             "REQUEST: trace is no bin of 0 or 25 bytes");
     return NULL;
 }
 
@@ -355,7 +364,7 @@ struct later_fields {
     const char *(*read)(struct wire_reader *reader, struct envelope *envelope, uint32_t count);
 };
 
-static const struct later_fields later_request = {3, count_request_later, write_request_later,
+static const struct later_fields later_request = {4, count_request_later, write_request_later,
                                                   read_request_later};
 static const struct later_fields later_reply = {7, count_reply_later, write_reply_later, read_reply_later};
 static const struct later_fields later_reject = {5, count_reject_later, write_reject_later,

@@ -14,6 +14,7 @@ enum {
     PROTOCOL_NAME_MAX = 128,      /* bytes of a model's or a version's name */
     PROTOCOL_TEXT_MAX = 512,      /* bytes of a key, tag or message */
     PROTOCOL_ONCE_BYTES = 64,     /* of REQUEST's once: two digests */
+    PROTOCOL_TRACE_BYTES = 25,    /* of REQUEST's trace: its id, the asker's span, flags */
     PROTOCOL_COUNT_MAX = 1024,    /* payloads of one message */
     PROTOCOL_ROWS_MAX = 1000000,  /* rows of one request */
     PROTOCOL_SCHEMA_MAX =
@@ -82,13 +83,14 @@ struct envelope {
             struct text version; /* empty: the route decides */
             uint32_t rows;
             uint64_t time_left_us;
-            uint8_t priority; /* 0 to 9, higher goes first */
-            uint64_t tenant;  /* who asks: tenants have their turns one after the other; 0: nobody known */
-            struct text key;  /* what A/B routing hashes */
-            struct text tag;  /* the request id that people see */
-            uint64_t address; /* a number for the client's; 0: unknown */
-            bool again;       /* a broker has had it before: it counts towards no limit any more */
-            struct text once; /* empty, or what names the request and what is asked: two digests */
+            uint8_t priority;  /* 0 to 9, higher goes first */
+            uint64_t tenant;   /* who asks: tenants have their turns one after the other; 0: nobody known */
+            struct text key;   /* what A/B routing hashes */
+            struct text tag;   /* the request id that people see */
+            uint64_t address;  /* a number for the client's; 0: unknown */
+            bool again;        /* a broker has had it before: it counts towards no limit any more */
+            struct text once;  /* empty, or what names the request and what is asked: two digests */
+            struct text trace; /* empty, or PROTOCOL_TRACE_BYTES: trace_context.h */
         } request;
         struct {
             struct text version; /* the one that answered */

@@ -141,10 +141,11 @@ static void of_tokens(struct program *program, const struct config *config)
     may_read_secret(program, config->token_introspection_secret);
 }
 
-/* The one who may connect to any host: what it is given to do is in fetch_hand.c. */
+/* Those who may connect to any host: what they are given to do is in fetch_hand.c and trace_hand.c. */
 static void of_fetcher(struct program *program, const struct config *config)
 {
     may_read_beside(program, config->token_ca_file);
+    may_read_beside(program, config->trace_ca_file);
     may_read_name_servers(program);
     program->sandbox.network_out = true;
 }
@@ -168,6 +169,7 @@ static void of_frontend(struct program *program, const struct config *config)
     sandbox_may_reach(&program->sandbox, config->broker_askers);
     may_reach_ours(program, config, "stats.ipc");
     may_reach_ours(program, config, "exposition.ipc");
+    may_reach_ours(program, config, "observations.ipc");
     may_reach_ours(program, config, "supervisor.sock");
     may_reach_ours(program, config, "broker.sock");
     sandbox_may_read(&program->sandbox, config->state_directory);

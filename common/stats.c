@@ -141,6 +141,7 @@ int64_t stats_next_look(int64_t now, int64_t interval)
 static void publish_again(void *self)
 {
     struct stats_publisher *publisher = self;
+    log_settle();
     publish(publisher);
     loop_timer_set(publisher->loop, &publisher->timer, next_turn(publisher), publish_again, publisher);
 }

@@ -286,13 +286,17 @@ static void add_sum(struct pair *pair, int sum, uint64_t amount)
     set_sum(pair, sum, pair->sums[sum] + amount);
 }
 
-static const char *take_shadow(struct comparison *comparison, const struct observation *observation)
+const char *comparison_take(void *self, const struct observation_any *any)
 {
+    struct comparison *comparison = self;
+    struct observation observation;
     struct agreement agreement;
-    struct pair *pair = pair_of(comparison, observation);
+    CHECK_OBJECT(comparison, COMPARISON_MAGIC);
+    const char *wrong = observation_shadow(any, &observation);
+    struct pair *pair = wrong == NULL ? pair_of(comparison, &observation) : NULL;
     if (pair == NULL)
-        return "there are too many pairs of versions";
-    if (observation->failure != FAILURE_NONE || comparison_of(observation, &agreement) != NULL) {
+        return wrong != NULL ? wrong : "there are too many pairs of versions";
+    if (observation.failure != FAILURE_NONE || comparison_of(&observation, &agreement) != NULL) {
         add_sum(pair, FAILED, 1);
         return NULL;
     }
@@ -305,22 +309,6 @@ static const char *take_shadow(struct comparison *comparison, const struct obser
     set_sum(pair, DIFFERENCE, (uint64_t)millionths(pair->sum));
     set_sum(pair, LARGEST, (uint64_t)millionths(pair->largest));
     return NULL;
-}
-
-const char *comparison_take(struct comparison *comparison, struct text frame)
-{
-    CHECK_OBJECT(comparison, COMPARISON_MAGIC);
-    struct wire_reader reader = wire_reader(frame.at, frame.length);
-    const char *unreadable = NULL, *refused = NULL;
-    while (unreadable == NULL && !wire_finished(&reader)) {
-        struct observation observation;
-        unreadable = observation_read(&reader, &observation);
-        const char *wrong = unreadable == NULL && observation.kind == OBSERVATION_SHADOW
-                                ? take_shadow(comparison, &observation)
-                                : NULL;
-        refused = wrong == NULL ? refused : wrong;
-    }
-    return unreadable == NULL ? refused : unreadable;
 }
 
 static void publish_pair(struct pair *pair, struct metrics *metrics)

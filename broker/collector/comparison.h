@@ -23,9 +23,8 @@ const char *comparison_of(const struct observation *observation, struct agreemen
 struct comparison;
 struct comparison *comparison_new(void);
 void comparison_free(struct comparison *comparison); /* NULL is fine */
-/* Takes a frame of observations. NULL, or what is wrong: with the first that cannot be read, behind which
- * nothing counts, or with one that can. */
-const char *comparison_take(struct comparison *comparison, struct text frame);
+/* Takes one of OBSERVATION_SHADOW: an observing_kind's, with the comparison as `self`. */
+const char *comparison_take(void *comparison, const struct observation_any *any);
 /* Sets the counters of what was taken so far, always in the same `metrics`, which must outlive it. */
 void comparison_publish(struct comparison *comparison, struct metrics *metrics);
 

@@ -16,11 +16,12 @@
 
 enum {
     EXCHANGE_MAGIC = 0x65630001,
-    MESSAGES_A_TURN = 256,         /* then the loop goes round: a flood must not starve HTTP and timers */
-    SNAPSHOTS_WAITING_MAX = 16,    /* of one process; a newer one replaces an older one anyway */
-    SUBSCRIBER_WAITING_MAX = 1000, /* messages for a slow subscriber */
-    ASKER_WAITING_MAX = 4,         /* pages, up to some MB each, for a slow asker */
-    OBSERVATIONS_WAITING_MAX = 4,  /* frames, up to some MB each, of a broker */
+    MESSAGES_A_TURN = 256,      /* then the loop goes round: a flood must not starve HTTP and timers */
+    SNAPSHOTS_WAITING_MAX = 16, /* of one process; a newer one replaces an older one anyway */
+    SUBSCRIBER_WAITING_MAX =
+        256,               /* snapshots, some KB each, for a slow subscriber: he misses the next ones */
+    ASKER_WAITING_MAX = 4, /* pages, up to some MB each, for a slow asker */
+    OBSERVATIONS_WAITING_MAX = 4, /* frames, up to some MB each, of a broker */
     SUBSCRIPTION_BYTES_MAX = 1024,
     BODY_BYTES_CUT = 2 * SNAPSHOT_BYTES_MAX /* frames up to here are refused and counted, longer ones cost the
                                                peer its connection before they fill memory */
@@ -37,7 +38,7 @@ struct endpoint {
 enum { SUBSCRIBERS, ASKERS, SNAPSHOTS, OBSERVATIONS, ENDPOINT_COUNT };
 
 static const struct endpoint endpoints[ENDPOINT_COUNT] = {
-    [SUBSCRIBERS] = {"stats-out.ipc", ZMQ_PUB, SUBSCRIBER_WAITING_MAX, 1, SUBSCRIPTION_BYTES_MAX},
+    [SUBSCRIBERS] = {"stats-out.ipc", ZMQ_XPUB, SUBSCRIBER_WAITING_MAX, 0, SUBSCRIPTION_BYTES_MAX},
     [ASKERS] = {"exposition.ipc", ZMQ_ROUTER, ASKER_WAITING_MAX, ASKER_WAITING_MAX, PAGE_REQUEST_BYTES_MAX},
     [SNAPSHOTS] = {"stats.ipc", ZMQ_SUB, 1, SNAPSHOTS_WAITING_MAX, BODY_BYTES_CUT},
     [OBSERVATIONS] = {"observations.ipc", ZMQ_PULL, 1, OBSERVATIONS_WAITING_MAX, BODY_BYTES_CUT}};
@@ -50,6 +51,8 @@ struct exchange {
     void *sockets[ENDPOINT_COUNT];
     struct loop_timer snapshots_again;
     struct loop_timer askers_again;
+    struct loop_timer subscriptions_again;
+    size_t subscriptions; /* topics that somebody listens to */
 };
 
 static const char *const refusal_labels[] = {
@@ -155,6 +158,46 @@ void exchange_publish(struct exchange *exchange, struct text topic, struct text 
     CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
     if (zmq_send(exchange->sockets[SUBSCRIBERS], topic.at, topic.length, ZMQ_SNDMORE | ZMQ_DONTWAIT) != -1)
         zmq_send(exchange->sockets[SUBSCRIBERS], body.at, body.length, ZMQ_DONTWAIT);
+}
+
+/* ---- subscribers ---- */
+
+/* libzmq says when a topic gets its first listener (a byte 1 and the topic), and when its last one has gone
+ * (0). What else a peer sends there is nothing. False when nothing waits. */
+static bool receive_subscription(struct exchange *exchange)
+{
+    zmq_msg_t message;
+    zmq_msg_init(&message);
+    bool received = zmq_msg_recv(&message, exchange->sockets[SUBSCRIBERS], ZMQ_DONTWAIT) != -1;
+    const uint8_t *bytes = zmq_msg_data(&message);
+    if (received && zmq_msg_size(&message) > 0 && bytes[0] == 1)
+        exchange->subscriptions++;
+    else if (received && zmq_msg_size(&message) > 0 && bytes[0] == 0 && exchange->subscriptions > 0)
+        exchange->subscriptions--;
+    zmq_msg_close(&message);
+    return received;
+}
+
+static void touch_subscriptions(void *self)
+{
+    struct exchange *exchange = self;
+    loop_zmq_touch(exchange->loop, exchange->sockets[SUBSCRIBERS]);
+}
+
+static void subscriptions_ready(void *self)
+{
+    struct exchange *exchange = self;
+    for (int i = 0; i < MESSAGES_A_TURN; i++)
+        if (!receive_subscription(exchange))
+            return;
+    loop_timer_set(exchange->loop, &exchange->subscriptions_again, loop_now(exchange->loop),
+                   touch_subscriptions, exchange);
+}
+
+size_t exchange_subscriptions(const struct exchange *exchange)
+{
+    CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+    return exchange->subscriptions;
 }
 
 /* ---- pages ---- */
@@ -281,7 +324,8 @@ static bool open_sockets(struct exchange *exchange, void *zmq_context)
             return false;
     }
     return loop_zmq_add(exchange->loop, exchange->sockets[SNAPSHOTS], snapshots_ready, exchange) == 0 &&
-           loop_zmq_add(exchange->loop, exchange->sockets[ASKERS], askers_ready, exchange) == 0;
+           loop_zmq_add(exchange->loop, exchange->sockets[ASKERS], askers_ready, exchange) == 0 &&
+           loop_zmq_add(exchange->loop, exchange->sockets[SUBSCRIBERS], subscriptions_ready, exchange) == 0;
 }
 
 struct exchange *exchange_new(void *zmq_context, struct loop *loop, const char *runtime_directory,
@@ -320,6 +364,7 @@ void exchange_free(struct exchange *exchange)
     CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
     loop_timer_cancel(exchange->loop, &exchange->snapshots_again);
     loop_timer_cancel(exchange->loop, &exchange->askers_again);
+    loop_timer_cancel(exchange->loop, &exchange->subscriptions_again);
     for (size_t i = 0; i < ENDPOINT_COUNT; i++)
         close_socket(exchange, i);
     free(exchange->directory);

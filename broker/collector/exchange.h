@@ -50,6 +50,8 @@ void exchange_free(struct exchange *exchange);
 /* Takes all snapshots that wait, up to a bound: call it before judging who is silent, since a collector that
  * was itself stopped for a while finds its timers due before it has read anything. */
 void exchange_receive(struct exchange *exchange);
+/* How many topics somebody listens to. */
+size_t exchange_subscriptions(const struct exchange *exchange);
 /* Passes a snapshot on to the subscribers; for the collector's own. */
 void exchange_publish(struct exchange *exchange, struct text topic, struct text body);
 

@@ -1,26 +1,30 @@
 /* outrigger-collector: adds up what all processes count, and shows it.
  *
- *     broker -- observations.ipc --> comparing (a thread) --> comparison --> its own counters
+ *     broker -- observations.ipc --> observing (a thread) --> comparison --> its own counters
+ *     frontends, broker -- the same --> observing --> exporter (a thread) --> trace_hand (a process) --> OTLP
  *     frontends -- STATE/predictions --> truth --> accuracy
  *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
  * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
  *                                   +-- stats-out.ipc --> subscribers
  *     registry -- each second --> chronicle --> history (STATE/history) --> dashboard --> pages
  *
- * One loop, and a thread that compares. Nobody waits for this process: it may be stopped, killed and started
- * again at any time, and the totals are right again one interval later. SPDX-License-Identifier: MIT */
+ * One loop, and a thread that looks at single requests. Nobody waits for this process: it may be stopped,
+ * killed and started again at any time, and the totals are right again one interval later.
+ * SPDX-License-Identifier: MIT */
 #include "account.h"
 #include "accuracy.h"
 #include "agreement.h"
 #include "chronicle.h"
 #include "clock.h"
-#include "comparing.h"
+#include "comparison.h"
 #include "control.h"
 #include "dashboard_page.h"
 #include "exchange.h"
+#include "exporter.h"
 #include "exposition.h"
 #include "footprint.h"
 #include "log.h"
+#include "observing.h"
 #include "options.h"
 #include "pages.h"
 #include "process.h"
@@ -29,6 +33,8 @@
 #include "sandbox_program.h"
 #include "scrape.h"
 #include "stats.h"
+#include "totals.h"
+#include "trace_hand.h"
 #include "truth.h"
 #include "unix_socket.h"
 
@@ -36,6 +42,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 enum {
@@ -44,6 +52,10 @@ enum {
     COMPLAINT_SECONDS = 10,
     LISTEN_AGAIN_INTERVALS = 5
 };
+
+#define EXPORT_GATHER     SECOND
+#define EXPORT_FIRST_WAIT SECOND         /* then twice that, and so on up to a minute */
+#define EXPORT_GIVE_UP    (300 * SECOND) /* as OpenTelemetry's collector does */
 
 struct collector {
     const char *name;
@@ -54,9 +66,13 @@ struct collector {
     struct exposition *exposition;
     struct page_sources sources;
     struct exchange *exchange;
-    struct scrape *scrape;       /* NULL: no address is configured, or it is taken */
-    struct metrics *metrics;     /* our own */
-    struct comparing *comparing; /* NULL: not yet, or no thread could be had */
+    struct scrape *scrape;   /* NULL: no address is configured, or it is taken */
+    struct metrics *metrics; /* our own */
+    struct comparison *comparison;
+    struct observing *observing; /* NULL: not yet, or no thread could be had */
+    char host[256];
+    struct trace_hand *hand;   /* NULL: no traces are exported */
+    struct exporter *exporter; /* likewise, or no thread could be had */
     struct chronicle *chronicle;
     struct dashboard_page *dashboard;
     struct accuracy *accuracy;
@@ -130,12 +146,15 @@ static void show_page(void *self, const struct page_request *request, struct pag
     pages_answer(&collector->sources, request, page);
 }
 
-/* What has been compared since the last look. */
-static void look_at_comparing(struct collector *collector)
+/* What has been observed since the last look. */
+static void look_at_observing(struct collector *collector)
 {
-    if (collector->comparing == NULL)
+    if (collector->observing == NULL)
         return;
-    struct comparing_refused refused = comparing_publish(collector->comparing, collector->metrics);
+    comparison_publish(collector->comparison, collector->metrics);
+    if (collector->exporter != NULL)
+        exporter_publish(collector->exporter, collector->metrics);
+    struct observing_refused refused = observing_refusals(collector->observing);
     for (; refused.messages > 0; refused.messages--)
         count_refused(collector, EXCHANGE_FRAMES);
     if (refused.frames == 0)
@@ -157,13 +176,15 @@ static void set_own(struct collector *collector, enum metric metric, uint64_t va
  * subscribers. */
 static void count_own(struct collector *collector)
 {
-    look_at_comparing(collector);
+    look_at_observing(collector);
     struct registry_counts counts = registry_counts(collector->registry);
     set_own(collector, METRIC_SNAPSHOTS, counts.taken);
     set_own(collector, METRIC_SNAPSHOTS_LOST, counts.lost);
     set_own(collector, METRIC_COLLECTOR_DROPPED, counts.dropped);
     set_own(collector, METRIC_COLLECTOR_SERIES, counts.series);
     set_own(collector, METRIC_COLLECTOR_PROCESSES, counts.processes);
+    if (collector->exchange != NULL)
+        set_own(collector, METRIC_SUBSCRIPTIONS, exchange_subscriptions(collector->exchange));
     size_t length;
     uint8_t *bytes = metrics_snapshot(collector->metrics, "collector", collector->name, &length);
     struct snapshot snapshot;
@@ -190,8 +211,11 @@ static void answer(void *self, yyjson_val *request, yyjson_mut_doc *reply)
     } else if (command != NULL && strcmp(command, "accuracy") == 0) {
         accuracy_to_json(collector->accuracy, clock_wall() / MILLISECOND, reply,
                          yyjson_mut_doc_get_root(reply));
+    } else if (command != NULL && strcmp(command, "stats") == 0) {
+        count_own(collector);
+        totals_to_json(collector->registry, reply, yyjson_mut_doc_get_root(reply));
     } else {
-        control_refuse(reply, "the collector knows accuracy and shadow");
+        control_refuse(reply, "the collector knows accuracy, shadow and stats");
     }
 }
 
@@ -231,6 +255,7 @@ static void tick(void *self)
 {
     struct collector *collector = self;
     int64_t interval = collector->config->collector_interval_ms * MILLISECOND;
+    log_settle();
     exchange_receive(collector->exchange);
     look_for_truth(collector);
     count_own(collector);
@@ -261,6 +286,7 @@ static bool prepare(struct collector *collector)
         collector->reaper = reaper_new(collector->registry, directory);
         collector->exposition = exposition_new(collector->registry, collector->config->metrics_triton != 0);
         collector->metrics = stats_page(collector->config, "collector", collector->name);
+        collector->comparison = comparison_new();
         collector->accuracy = accuracy_new(collector->metrics, (size_t)collector->config->feedback_window,
                                            collector->config->feedback_window_s * 1000);
         collector->truth = truth_new(collector->config, collector->metrics, collector->accuracy);
@@ -284,10 +310,11 @@ static bool prepare(struct collector *collector)
 static void finish(struct collector *collector)
 {
     exchange_receive(collector->exchange); /* last words of who was stopped just before us */
-    comparing_end(collector->comparing);
-    look_at_comparing(collector);
-    comparing_free(collector->comparing);
-    collector->comparing = NULL;
+    observing_end(collector->observing);
+    exporter_end(collector->exporter);
+    look_at_observing(collector);
+    observing_free(collector->observing);
+    collector->observing = NULL;
     exchange_free(collector->exchange);
     collector->exchange = NULL;
     metrics_set_interval(collector->metrics, 0);
@@ -299,7 +326,10 @@ static void release(struct collector *collector)
 {
     scrape_free(collector->scrape);
     control_free(collector->control);
-    comparing_free(collector->comparing);
+    observing_free(collector->observing);
+    comparison_free(collector->comparison);
+    exporter_free(collector->exporter);
+    trace_hand_free(collector->hand);
     exchange_free(collector->exchange);
     exposition_free(collector->exposition);
     chronicle_free(collector->chronicle);
@@ -321,6 +351,32 @@ static void open_to_workers(const struct config *config)
     free(path);
 }
 
+static const char *pass_over(void *self, const struct observation_any *any)
+{
+    (void)self;
+    (void)any;
+    return NULL;
+}
+
+static void start_exporter(struct collector *collector)
+{
+    const struct config *config = collector->config;
+    if (collector->hand == NULL)
+        return;
+    (void)gethostname(collector->host, sizeof collector->host - 1);
+    collector->exporter = exporter_new(&(struct exporter_context){
+        .sender = {.service = config->trace_service, .version = OUTRIGGER_VERSION, .host = collector->host},
+        .most = (size_t)config->trace_buffer_spans,
+        .gather = EXPORT_GATHER,
+        .first_wait = EXPORT_FIRST_WAIT,
+        .give_up = EXPORT_GIVE_UP,
+        .post = trace_hand_post,
+        .interrupt = trace_hand_interrupt,
+        .self = collector->hand});
+    if (collector->exporter == NULL)
+        log_error("traces are not exported: %s", strerror(errno));
+}
+
 static int serve(struct collector *collector, void *zmq_context, int ready_fd)
 {
     const struct exchange_owner owner = {collector, take, count_refused, show_page};
@@ -329,9 +385,15 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
     if (collector->exchange == NULL)
         return 1;
     open_to_workers(collector->config);
-    collector->comparing = comparing_new(exchange_observations(collector->exchange));
-    if (collector->comparing == NULL)
-        log_error("answers of shadow versions are not compared: %s", strerror(errno));
+    start_exporter(collector);
+    const struct observing_kind kinds[] = {
+        {OBSERVATION_SHADOW, comparison_take, collector->comparison},
+        {OBSERVATION_SPANS, collector->exporter == NULL ? pass_over : exporter_take, collector->exporter},
+        {0},
+    };
+    collector->observing = observing_new(exchange_observations(collector->exchange), kinds);
+    if (collector->observing == NULL)
+        log_error("what is observed is not looked at: %s", strerror(errno));
     listen_for_questions(collector);
     tick(collector);
     chronicle_start(collector->chronicle, collector->loop);
@@ -368,6 +430,8 @@ int main(int argc, char **argv)
     int result = 1;
     if (lock != -1) {
         struct collector collector = {.name = options.name, .config = config};
+        signal(SIGCHLD, SIG_IGN);                                /* who sends spans is waited for by nobody */
+        collector.hand = trace_hand_start(config, options.name); /* before there are threads */
         process_descriptor_limit(DESCRIPTORS_WANTED);
         void *zmq_context = zmq_ctx_new();
         if (prepare(&collector) && zmq_context != NULL) {

@@ -228,6 +228,11 @@ static void write_process(const struct writing *writing, const struct prometheus
     fprintf(out, "process_start_time_seconds %s\n", write_seconds((uint64_t)process->started, number));
 }
 
+unsigned prometheus_digits(enum metric metric)
+{
+    return digits_of(metric_describe(metric));
+}
+
 const char *prometheus_type(enum prometheus_format format)
 {
     return format == PROMETHEUS_OPEN ? "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -23,5 +23,8 @@ char *prometheus_text(const struct registry *registry, const struct prometheus_p
                       enum prometheus_format format, bool triton, size_t *length);
 /* Its Content-Type. */
 const char *prometheus_type(enum prometheus_format format);
+/* How many digits of a metric's numbers stand behind the point: it is kept in nanoseconds, say, and shown in
+ * seconds. */
+unsigned prometheus_digits(enum metric metric);
 
 #endif

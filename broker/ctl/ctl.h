@@ -148,6 +148,7 @@ int promote_command(const struct arguments *arguments);
 int rollback_command(const struct arguments *arguments);
 int route_command(const struct arguments *arguments);
 int accuracy_command(const struct arguments *arguments);
+int stats_command(const struct arguments *arguments);
 int scale_command(const struct arguments *arguments);
 int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);

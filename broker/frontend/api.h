@@ -30,6 +30,7 @@
 #include <yyjson.h>
 
 struct errand;
+struct tracer;
 struct once;
 struct oip_wish;
 struct oip_task;
@@ -44,7 +45,8 @@ struct api_context {
     struct audit_log *audit;              /* NULL: none is kept */
     bool (*broker_connected)(void *self); /* asked for /ready */
     void *self;
-    struct auth *auth; /* NULL: nobody is asked who it is, and everybody may do everything */
+    struct tracer *tracer; /* NULL: nobody traces */
+    struct auth *auth;     /* NULL: nobody is asked who it is, and everybody may do everything */
 };
 struct api *api_new(const struct api_context *context);
 void api_free(struct api *api);
@@ -68,6 +70,18 @@ enum api_next {
     API_PAGE,    /* ask the collector for `page`, then api_page */
     API_WAIT,    /* who asks is being found out: handle the same request again when that is settled */
     API_ERRAND   /* ask another process what api_call_errand says, then api_errand_done */
+};
+
+/* What traces and the log tell of a call, beside what its owner knows. */
+struct calling {
+    enum http_method method;
+    const char *pattern; /* of the path (calls.h); NULL: not known, or none */
+    size_t bytes;        /* of the body */
+    int64_t sent_at;     /* to the broker, monotonic nanoseconds; 0: it was not */
+    uint64_t queue_us, compute_us;
+    uint32_t batch_rows;
+    bool kept;   /* its answer was computed before */
+    char *state; /* the client's tracestate, of a recorded trace; NULL: none */
 };
 
 /* One call under way. Embedded by its owner; zero it once, before the first use. Between api_begin and
@@ -97,8 +111,10 @@ struct api_call {
     char answered_version[PROTOCOL_NAME_MAX + 1];
     char key[PROTOCOL_TEXT_MAX + 1];
     char id[HTTP_ID_MAX + 1];
-    struct trace_context trace; /* the request's; sampled: exemplars may name it */
-    struct audited_note note;   /* for the audit log */
+    struct trace_context trace;             /* the request's; sampled: exemplars may name it */
+    uint8_t packed_trace[TRACE_WIRE_BYTES]; /* ask.trace is a view of it */
+    struct calling calling;                 /* what is told of it when it has ended */
+    struct audited_note note;               /* for the audit log */
 };
 
 /* Begins with a request: who asks, and may it? `response` is begun here. The body may still be packed;

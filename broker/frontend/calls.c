@@ -185,6 +185,7 @@ struct called call_find(const struct http_request *request)
             .call = allowed ? paths[i].call : CALL_OTHER,
             .status = allowed ? 200 : 405,
             .allow = allow,
+            .pattern = paths[i].pattern,
             .model = names[0],
             .version = names[1],
         };

@@ -60,6 +60,7 @@ struct called {
     enum call call;      /* CALL_OTHER: answer `status` */
     int status;          /* 200, 404 or 405 */
     const char *allow;   /* the methods of the path, for 405 */
+    const char *pattern; /* of the path, with a * for each name in it; NULL: 404 */
     struct text model;   /* named in the path; empty: not named */
     struct text version; /* likewise */
 };

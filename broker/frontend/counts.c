@@ -201,13 +201,13 @@ static struct model_series *series_of(struct counts *counts, const char *what, c
 }
 
 void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,
-                       int64_t duration, const struct trace_context *trace)
+                       int64_t duration, const uint8_t *trace)
 {
     struct model_series spare;
     struct model_series *series = series_of(counts, PREDICTIONS, model, version, "", &spare);
     series_add(series->predictions, rows);
-    if (trace_sampled(trace))
-        metrics_observe_traced(counts->metrics, series->duration, duration, trace->id);
+    if (trace != NULL)
+        metrics_observe_traced(counts->metrics, series->duration, duration, trace);
     else
         series_observe_duration(series->duration, duration);
 }

@@ -20,9 +20,10 @@ void counts_auth(struct counts *counts, enum identity_kind kind, enum auth_outco
 /* One of an API key, answered with that status. */
 void counts_key(struct counts *counts, const struct identity *identity, int status);
 /* A prediction with success: rows, and nanoseconds from the request read to the answer ready. Names of the
- * catalog. A sampled trace stands for such durations from then on. */
+ * catalog. `trace`: the id of its trace, when that is recorded,
+ * stands for such durations from then on; NULL: it is not. */
 void counts_prediction(struct counts *counts, const char *model, const char *version, uint64_t rows,
-                       int64_t duration, const struct trace_context *trace);
+                       int64_t duration, const uint8_t *trace);
 /* A header had to do with the choice of its version; not STEERED_NOT. */
 void counts_steered(struct counts *counts, const char *model, enum steered steered);
 /* A prediction without: `kind` is the label of what went wrong. "" for a model or version that is not known,

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "compression.h"
 #include "problem.h"
+#include "tracing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ void exchange_tools_init(struct exchange_tools *tools, struct api *api)
     tools->api = api;
     tools->lane = api_lane_new();
     http_ids_init(&tools->ids);
+    tools->ids.sampling = tracing_sampling(api_config(api));
 }
 
 void exchange_tools_free(struct exchange_tools *tools)

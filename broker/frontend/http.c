@@ -105,6 +105,16 @@ static enum http_method method_of(const char *name)
     return HTTP_OTHER;
 }
 
+const char *http_method_name(enum http_method method)
+{
+    static const char *const names[] = {[HTTP_OTHER] = "_OTHER",
+#define X(name) [HTTP_##name] = #name,
+                                        HTTP_METHODS(X)
+#undef X
+    };
+    return names[method];
+}
+
 static void set_fault(struct http_request *request, int status, const char *fault)
 {
     if (request->fault_status != 0)
@@ -328,6 +338,7 @@ static void set_trace(struct http_request *request, const struct found *found, s
 {
     trace_context_begin(&request->trace, found->parent_count == 1 ? found->parent : NULL, &ids->trace,
                         &ids->sampling);
+    request->traced = ids->sampling.on;
     if (request->trace.has_parent && found->state != NULL)
         request->trace_state = trace_state(found->state);
 }

@@ -46,6 +46,8 @@ struct http_ids {
     struct trace_sampling sampling; /* zeroed by http_ids_init: no trace is recorded */
 };
 void http_ids_init(struct http_ids *ids);
+/* "POST"; "_OTHER" for what is none of them. */
+const char *http_method_name(enum http_method method);
 
 /* One request. Text members are views of the parameters, which must live as long as they are used. `received`
  * and the body are the caller's to fill in, after http_request_read. */
@@ -66,6 +68,7 @@ struct http_request {
     uint64_t lot;               /* a random number for this request */
     struct trace_context trace; /* the client's trace, when it names one, or a new one */
     struct text trace_state;    /* of the client's; empty: none, or not valid */
+    bool traced;                /* somebody traces here: the broker is told of it */
     uint64_t
         tenant; /* who asks, by a hash of the API key (X-API-Key, else Authorization); 0: none was shown */
     const char *api_key;        /* the first X-API-Key; NULL: there is none */

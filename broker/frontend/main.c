@@ -14,6 +14,7 @@
 #include "process.h"
 #include "sandbox_program.h"
 #include "token.h"
+#include "tracer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -279,10 +280,14 @@ int main(int argc, char **argv)
                                                         .metrics = metrics,
                                                         .check_token = tokens == NULL ? NULL : tokens_check,
                                                         .self = tokens});
+    struct observer *observer =
+        *config->trace_endpoint == '\0' ? NULL : observer_new(zmq, program.loop, config);
+    struct tracer *tracer = tracer_new(config, metrics, observer, options.name);
     struct api *api = program.api = api_new(&(struct api_context){.config = config,
                                                                   .metrics = metrics,
                                                                   .predictions = program.predictions,
                                                                   .audit = program.audit,
+                                                                  .tracer = tracer,
                                                                   .broker_connected = connected,
                                                                   .self = &program,
                                                                   .auth = auth});
@@ -320,6 +325,8 @@ int main(int argc, char **argv)
     auth_free(auth);
     tokens_free(tokens);
     audit_log_free(program.audit);
+    tracer_free(tracer);
+    observer_free(observer);
     zmq_ctx_term(zmq);
     loop_timer_cancel(program.loop, &program.drain);
     loop_timer_cancel(program.loop, &program.catalog_wait);

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "media.h"
 #include "once.h"
+#include "tracing.h"
 
 #include <stdio.h>
 
@@ -342,6 +343,7 @@ void predict_fill_ask(const struct config *config, const struct http_request *re
         .key = key,
         .tag = text_of(call->id),
     };
+    call->ask.trace = tracing_for_broker(request, call->packed_trace);
     if (call->once != NULL)
         once_fill(call);
 }

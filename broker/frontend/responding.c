@@ -21,12 +21,25 @@ static void work_respond(struct lane_job *job, struct exchange_tools *tools)
     connection->keep = exchange_respond(connection->exchange, connection->fd);
 }
 
-static void answer_done(struct lane_job *job);
+static void written(struct lane_job *job)
+{
+    struct connection *connection = connection_of(job);
+    connection_finished(connection, connection->keep);
+}
+
+/* Counted before it is written, always: whoever has an answer is in the counts, also when we are killed the
+ * moment after. (A web server may ask another frontend again what it did not get whole: that counts twice.)
+ */
+static void count(struct connection *connection)
+{
+    api_count(connection->all->context.api, &connection->exchange->call, &connection->exchange->response);
+}
 
 static void respond_in_lane(struct connection *connection)
 {
+    count(connection);
     connection->state = CONNECTION_WORKING;
-    connection->job = (struct lane_job){.work = work_respond, .done = answer_done};
+    connection->job = (struct lane_job){.work = work_respond, .done = written};
     lane_submit(connection->all->context.lane, &connection->job);
 }
 
@@ -37,22 +50,8 @@ static void respond(struct connection *connection)
         respond_in_lane(connection);
         return;
     }
-    api_count(connection->all->context.api, &exchange->call, &exchange->response);
+    count(connection);
     connection_finished(connection, exchange_respond(exchange, connection->fd));
-}
-
-static void work_answer(struct lane_job *job, struct exchange_tools *tools)
-{
-    struct connection *connection = connection_of(job);
-    exchange_answer_kept(connection->exchange);
-    work_respond(job, tools);
-}
-
-static void answer_done(struct lane_job *job)
-{
-    struct connection *connection = connection_of(job);
-    api_count(connection->all->context.api, &connection->exchange->call, &connection->exchange->response);
-    connection_finished(connection, connection->keep);
 }
 
 /* A response that may not fit the socket is written by the lane: a client that does not take it holds up
@@ -67,6 +66,21 @@ void responding_begin(struct connection *connection)
     respond_in_lane(connection);
 }
 
+static void work_answer(struct lane_job *job, struct exchange_tools *tools)
+{
+    (void)tools;
+    exchange_answer_kept(connection_of(job)->exchange);
+}
+
+static void answer_printed(struct lane_job *job)
+{
+    struct connection *connection = connection_of(job);
+    if (connection->hung_up)
+        connection_hang_up(connection);
+    else
+        responding_begin(connection);
+}
+
 void responding_answered(void *owner, const struct client_answer *answer)
 {
     struct connection *connection = owner;
@@ -76,7 +90,7 @@ void responding_answered(void *owner, const struct client_answer *answer)
     if (large && !api_answer_is_copy(&connection->exchange->call)) {
         exchange_keep_answer(connection->exchange, answer);
         connection->state = CONNECTION_WORKING;
-        connection->job = (struct lane_job){.work = work_answer, .done = answer_done};
+        connection->job = (struct lane_job){.work = work_answer, .done = answer_printed};
         lane_submit(connection->all->context.lane, &connection->job);
         return;
     }

@@ -7,9 +7,12 @@
  * SPDX-License-Identifier: MIT */
 #include "last_words.h"
 
+#include "log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -53,7 +56,7 @@ void last_words_free(struct last_words *words)
     free(words);
 }
 
-static void pass_on(struct last_words *words, const char *text, size_t length)
+static void write_out(struct last_words *words, const char *text, size_t length)
 {
     while (length > 0) {
         struct pollfd out = {.fd = words->out_fd, .events = POLLOUT};
@@ -66,6 +69,31 @@ static void pass_on(struct last_words *words, const char *text, size_t length)
         text += written;
         length -= (size_t)written;
     }
+}
+
+/* The journal wants to know of each line how grave it is. */
+static void pass_to_journal(struct last_words *words, const char *text, size_t length)
+{
+    char line[KEPT_BYTES + 8];
+    while (length > 0) {
+        const char *newline = memchr(text, '\n', length);
+        size_t part = newline == NULL ? length : (size_t)(newline - text) + 1;
+        int head = snprintf(line, sizeof line, "<%d>", log_priority_of(text, part));
+        memcpy(line + head, text, part);
+        write_out(words, line, (size_t)head + part);
+        text += part;
+        length -= part;
+    }
+}
+
+static void pass_on(struct last_words *words, const char *text, size_t length)
+{
+    if (log_pass(text, length))
+        return;
+    if (words->out_fd == STDERR_FILENO && log_is_journal())
+        pass_to_journal(words, text, length);
+    else
+        write_out(words, text, length);
 }
 
 /* Passes on what is complete; all of it at the end, or when there is no room for the rest of the line. */

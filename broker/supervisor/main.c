@@ -11,6 +11,7 @@
 #include "keys.h"
 #include "ledger.h"
 #include "log.h"
+#include "log_file.h"
 #include "process.h"
 #include "report.h"
 #include "rollout_hands.h"
@@ -35,6 +36,7 @@ struct program {
     struct loop *loop;
     struct fleet *fleet;
     struct audit *audit;
+    struct log_file *log_file; /* NULL: lines go to stderr */
     struct hands *hands;
     struct rollouts *rollouts;
     struct loop_timer look; /* at the roll-outs */
@@ -119,7 +121,8 @@ static bool prepare_environment(const struct config *config, struct placement *p
     setenv("OUTRIGGER_CORES_LIGHT", placement->light, 1);
     setenv("OUTRIGGER_CORES_HEAVY", placement->heavy, 1);
     setenv("OUTRIGGER_CORES_ALL", placement->all, 1);
-    if (isatty(STDERR_FILENO)) /* their stderr is a pipe to us, but a person reads it in the end */
+    if (isatty(STDERR_FILENO) &&
+        *config->log_file == '\0') /* their stderr is a pipe to us, but a person reads it in the end */
         setenv("OUTRIGGER_LOG", "plain", 0);
     return true;
 }
@@ -175,6 +178,7 @@ static int supervise(const struct options *options, const struct plan_basis *bas
     void *zmq = zmq_ctx_new();
     struct metrics *metrics = stats_page(config, "supervisor", options->name);
     program.audit = audit_new(config);
+    program.log_file = log_file_new(config, STDERR_FILENO);
     struct fleet_setup setup = {.loop = program.loop,
                                 .metrics = metrics,
                                 .basis = *basis,
@@ -186,8 +190,11 @@ static int supervise(const struct options *options, const struct plan_basis *bas
                                 .self = &program};
     program.fleet = fleet_new(&setup);
     begin_rollouts(&program, config, metrics);
-    struct report report = {
-        .fleet = program.fleet, .metrics = metrics, .rollouts = program.rollouts, .audit = program.audit};
+    struct report report = {.fleet = program.fleet,
+                            .metrics = metrics,
+                            .rollouts = program.rollouts,
+                            .audit = program.audit,
+                            .log_file = program.log_file};
     struct control *control =
         control_listen(program.loop, runtime_path(config, "supervisor.sock", path), report_command, &report);
     report.control = control;
@@ -207,6 +214,7 @@ static int supervise(const struct options *options, const struct plan_basis *bas
     end_rollouts(&program);
     fleet_free(program.fleet);
     audit_free(program.audit);
+    log_file_free(program.log_file);
     metrics_free(metrics);
     zmq_ctx_term(zmq);
     loop_free(program.loop);

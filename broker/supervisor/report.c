@@ -30,6 +30,7 @@
 #include "deploy.h"
 #include "inventory.h"
 #include "log.h"
+#include "log_file.h"
 #include "process.h"
 #include "report_rollout.h"
 #include "turnover.h"
@@ -454,4 +455,5 @@ void report_measure(void *self)
     fleet_each(report->fleet, measure, report);
     measure_models(report);
     audit_measure(report->audit, report->metrics);
+    log_file_measure(report->log_file, report->metrics);
 }

@@ -6,6 +6,7 @@
 #include "fleet.h"
 
 struct audit;
+struct log_file;
 struct rollouts;
 
 struct report {
@@ -13,7 +14,8 @@ struct report {
     struct metrics *metrics;
     struct rollouts *rollouts;
     struct audit *audit;
-    struct control *control; /* whose commands these are */
+    struct log_file *log_file; /* NULL: there is none */
+    struct control *control;   /* whose commands these are */
 };
 
 /* A control_command; `self` is the report. */

@@ -70,6 +70,9 @@ class Tally:
         self.failures = []                      # some of each kind
         self.kinds = collections.Counter()      # (kind, begin of the detail): how many
         self.asked_again = 0                    # see Connection
+        self.answers = collections.Counter()    # whole ones, right or wrong, by (call, status)
+        self.errors = collections.Counter()     # those of questions that are to be refused, by kind
+        self.rows = 0                           # in answers of status 200
         self.answered = collections.OrderedDict()
 
     def bad(self):
@@ -97,7 +100,12 @@ class Tally:
     def answer(self, identity, question, asked_at, answer):
         """Judges an answer."""
         took = time.monotonic() - asked_at
-        if answer.status != 200:
+        self.answers[question.call, answer.status] += 1
+        if answer.status == 200:
+            self.rows += len(question.rows)
+        elif answer.status == question.status:
+            self.errors[question.kind] += 1
+        if answer.status != question.status:
             self._refusal(identity, question, asked_at, answer, took)
             return
         complaint = question.fault(identity, answer.body)

@@ -30,6 +30,7 @@ class Question:
                        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nX-Request-Id: ").encode()
         self.after = b"\r\n\r\n" + body
         self.right = set()
+        self.call, self.status = call.replace("-", "_"), 200    # how it is counted, and what the right answer has
 
     def __str__(self):
         return f"{self.expected.name}, rows {','.join(map(str, self.rows))}"
@@ -72,6 +73,41 @@ class Question:
         known = expected.probabilities[row]
         return prediction == expected.labels[row] and len(probabilities) == len(known) and \
             all(abs(a - b) <= TOLERANCE for a, b in zip(probabilities, known))
+
+
+class Refused:
+    """A question that is wrong itself: the right answer says so, with that status. `kind`: how it is counted."""
+
+    batch, rows = False, ()
+
+    def __init__(self, path, body, status, kind):
+        self.path, self.status, self.kind = path, status, kind
+        self.call = "predict"
+        self.before = (f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                       f"Content-Length: {len(body)}\r\nX-Request-Id: ").encode()
+        self.after = b"\r\n\r\n" + body.encode()
+
+    def __str__(self):
+        return f"{self.path}, which is to be refused with {self.status}"
+
+    def wire(self, identity):
+        return self.before + identity + self.after
+
+    def fault(self, identity, body):
+        return None if json.loads(body)["status"] == self.status else "the body has another status"
+
+
+def refused(models, random, count=6):
+    """Questions that name no model or no version, or have one number too few."""
+    made = []
+    for _ in range(count):
+        expected = held_out(random.choice(models))
+        row = random.choice(expected.features)
+        whole, short = json.dumps({"features": row}), json.dumps({"features": row[:-1]})
+        made += [Refused(f"/api/v1/models/{expected.name}/predict", short, 400, "invalid"),
+                 Refused(f"/api/v1/models/{random.randrange(10 ** 9)}/predict", whole, 404, "unknown_model"),
+                 Refused(f"/api/v1/models/{expected.name}/versions/77/predict", whole, 404, "unknown_version")]
+    return made
 
 
 def questions(models, random, singles=40, batches=8, largest_batch=16):

@@ -2,6 +2,7 @@
 publish."""
 import gzip
 import http.client
+import json
 import os
 import pathlib
 import re
@@ -18,7 +19,7 @@ import unittest
 import msgpack
 import zmq
 
-from stack import BAD_WORDS, BIN, PATIENCE, ROOT
+from stack import BAD_WORDS, BIN, PATIENCE, ROOT, SANITIZED
 
 INTERVAL_MS = 100
 # What Prometheus sends.
@@ -527,6 +528,107 @@ class Zmq(unittest.TestCase):
                 example.kill()
                 example.wait()
                 example.stdout.close()
+
+
+class Command(unittest.TestCase):
+    """`outrigger stats`."""
+
+    def command(self, collector, *arguments):
+        return [BIN / "outrigger", "stats", "-s", f"runtime_directory={collector.runtime}", *arguments]
+
+    def test_the_sums_are_shown(self):
+        with Collector() as collector:
+            Publisher(collector, "w").publish_until(
+                collector, RETRIES, 5, retries(5),
+                ["outrigger_queue_duration_seconds", "histogram", ["iris", "1"], 4, 2000000, [3, 0, 1] + [0] * 18])
+            done = subprocess.run(self.command(collector, "iris_no_such"), capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            done = subprocess.run(self.command(collector, "queue_duration"), capture_output=True, text=True)
+            self.assertEqual([line.split() for line in done.stdout.splitlines()], [
+                ["METRIC", "LABELS", "VALUE", "MEAN", "P50", "P95", "P99"],
+                ["outrigger_queue_duration_seconds", "model=iris", "version=1", "4", "0.0005", "0.0001", "0.0005", "0.0005"]])
+            done = subprocess.run(self.command(collector, "--json"), capture_output=True, text=True)
+            sums = {entry["name"]: entry for entry in json.loads(done.stdout)["metrics"]}
+            self.assertEqual(sums["outrigger_retries_total"],
+                             {"name": "outrigger_retries_total", "kind": "counter", "labels": {"model": "iris"}, "value": 5})
+
+    def test_snapshots_are_followed(self):
+        with Collector() as collector:
+            publisher = Publisher(collector, "w")
+            publisher.publish_until(collector, RETRIES, 5, retries(5))
+            for arguments, expected in ((("--json", "--topic", "worker"), b'"metric":"outrigger_retries_total"'),
+                                        (("--topic", "worker"), b"  outrigger_retries_total model=iris: 5\n")):
+                following = subprocess.Popen(self.command(collector, "--follow", *arguments), stdout=subprocess.PIPE)
+                os.set_blocking(following.stdout.fileno(), False)
+                try:
+                    said = b""
+                    def enough():
+                        nonlocal said
+                        publisher.publish(retries(5))
+                        said += following.stdout.read() or b""
+                        return said.count(expected) >= 2
+                    wait(enough, f"{arguments} prints {said}")
+                    self.assertNotIn(b"collector", said)
+                    if "--json" in arguments:
+                        snapshot = json.loads(said.splitlines()[0])
+                        self.assertEqual([snapshot["kind"], snapshot["name"], snapshot["series"][0]["value"]],
+                                         ["worker", "w", 5])
+                finally:
+                    following.kill()
+                    following.wait()
+                    following.stdout.close()
+
+    def test_without_a_collector_that_is_said(self):
+        done = subprocess.run([BIN / "outrigger", "stats", "--follow", "-s", "runtime_directory=/none/there"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("no collector runs", done.stderr)
+
+
+class Subscribers(unittest.TestCase):
+    SNAPSHOT_SERIES, SNAPSHOTS = 400, 3000
+
+    def rss(self, collector):
+        text = pathlib.Path(f"/proc/{collector.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024
+
+    def test_one_that_is_stopped_costs_nobody_anything(self):
+        """More goes by than could be kept for him, while everybody else is served."""
+        with Collector() as collector:
+            code = ("import sys, zmq; s = zmq.Context().socket(zmq.SUB); s.connect(sys.argv[1]); s.subscribe(b''); "
+                    "s.recv(); print('there', flush=True); s.poll(); s.recv()")
+            stopped = subprocess.Popen([sys.executable, "-c", code, f"ipc://{collector.runtime}/stats-out.ipc"],
+                                       stdout=subprocess.PIPE)
+            try:
+                self.assertEqual(stopped.stdout.readline(), b"there\n")
+                collector.wait_for("outrigger_collector_subscriptions", 1)
+                stopped.send_signal(signal.SIGSTOP)
+                reading = collector.socket(zmq.SUB, "stats-out.ipc", SUBSCRIBE=b"worker.")
+                publisher = Publisher(collector, "w")
+                series = [retries(5, f"model-{i}") for i in range(self.SNAPSHOT_SERIES)]
+                publisher.publish_until(collector, 'outrigger_retries_total{model="model-0"}', 5, *series)
+                size = len(msgpack.packb(publisher.body))
+                before, got = self.rss(collector), 0
+                for i in range(self.SNAPSHOTS):
+                    publisher.publish(*series)
+                    if i % 8 == 7:  # in step with the collector, which keeps 16 of a publisher's
+                        wait(lambda: reading.poll(0), "nothing comes out")
+                        while reading.poll(0):
+                            reading.recv_multipart()
+                            got += 1
+                    if i % 500 == 0:
+                        self.assertEqual(collector.scrape()['outrigger_retries_total{model="model-0"}'], 5)
+                self.assertGreater(got, self.SNAPSHOTS // 2)
+                if not SANITIZED:  # which keep what was freed
+                    self.assertLess(self.rss(collector) - before, 256 * size + (24 << 20))
+                self.assertGreater(self.SNAPSHOTS * size, 256 * size + (24 << 20))  # else it would show nothing
+                self.assertEqual(collector.scrape()['outrigger_retries_total{model="model-0"}'], 5)
+            finally:
+                stopped.kill()
+                stopped.wait()
+                stopped.stdout.close()
+            reading.close()
+            collector.wait_for("outrigger_collector_subscriptions", 0)
 
 
 class Life(unittest.TestCase):

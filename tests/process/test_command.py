@@ -60,8 +60,8 @@ class Completion(unittest.TestCase):
         return self.shell("fish", f"outrigger completion fish | source; complete -C {line!r}")
 
     def test_bash(self):
-        self.assertEqual(self.bash("outrigger stat"), ["status"])
-        self.assertEqual(self.bash("outrigger stat xyz", 14), ["status"])
+        self.assertEqual(self.bash("outrigger statu"), ["status"])
+        self.assertEqual(self.bash("outrigger statu xyz", 15), ["status"])
         self.assertIn("frontends", self.bash("outrigger restart "))
         self.assertEqual(self.bash("outrigger status --w"), ["--wait"])
         at = f"-s models_directory={REPOSITORY}"
@@ -72,14 +72,14 @@ class Completion(unittest.TestCase):
         self.assertEqual(self.bash("outrigger nonsense "), [])
 
     def test_zsh(self):
-        self.assertEqual(self.zsh("stat"), ["status:show the processes and the models that run"])
+        self.assertEqual(self.zsh("statu"), ["status:show the processes and the models that run"])
         self.assertIn("frontends", self.zsh("restart", ""))
         self.assertEqual(self.zsh("restart", "workers", "-s", f"models_directory={REPOSITORY}", "--model", ""), MODELS)
         self.assertEqual(self.zsh("status", "-s", "models_d")[1:], ["-S", ""])
         self.assertEqual(self.zsh("check", ""), ["files"])
 
     def test_fish(self):
-        self.assertEqual(self.fish("outrigger stat"), ["status\tshow the processes and the models that run"])
+        self.assertEqual(self.fish("outrigger statu"), ["status\tshow the processes and the models that run"])
         self.assertIn("frontends", self.fish("outrigger restart "))
         self.assertEqual(self.fish(f"outrigger restart workers -s models_directory={REPOSITORY} --model heav"), ["heavy"])
         self.assertEqual(self.fish("outrigger check --config=READ"), ["--config=README.md"])

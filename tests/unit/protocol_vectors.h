@@ -28,6 +28,11 @@ struct vector {
     "abcdefghijklmnopqrstuvwxyz012345"                                                                       \
     "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
+#define TRACE                                                                                                \
+    "0123456789abcdef"                                                                                       \
+    "ABCDEFGH"                                                                                               \
+    "\x01"
+
 static const struct vector vectors[] = {
     {BYTES("\x9b\x01\x01\x07\xa1m\xa1"
            "2\x03\xce\x00\x4c\x4b\x40\x09\x05\xa1k\xa1t"),
@@ -42,9 +47,9 @@ static const struct vector vectors[] = {
                   .tenant = 5,
                   .key = TEXT("k"),
                   .tag = TEXT("t")}}},
-    {BYTES("\x9e\x01\x01\x07\xa1m\xa1"
-           "2\x03\xce\x00\x4c\x4b\x40\x09\x05\xa1k\xa1t\xcd\x01\x2c\xc3\xc4\x40" ONCE),
-     "uuussuuuussutb",
+    {BYTES("\x9f\x01\x01\x07\xa1m\xa1"
+           "2\x03\xce\x00\x4c\x4b\x40\x09\x05\xa1k\xa1t\xcd\x01\x2c\xc3\xc4\x40" ONCE "\xc4\x19" TRACE),
+     "uuussuuuussutbb",
      {.verb = VERB_REQUEST,
       .id = 7,
       .request = {.model = TEXT("m"),
@@ -57,7 +62,8 @@ static const struct vector vectors[] = {
                   .tag = TEXT("t"),
                   .address = 300,
                   .again = true,
-                  .once = TEXT(ONCE)}}},
+                  .once = TEXT(ONCE),
+                  .trace = TEXT(TRACE)}}},
     {BYTES("\x93\x01\x02\x07"), "uuu", {.verb = VERB_CANCEL, .id = 7}},
     {BYTES("\x93\x01\x03\x07"), "uuu", {.verb = VERB_PING, .id = 7}},
     {BYTES("\x98\x01\x10\x07\xa1"

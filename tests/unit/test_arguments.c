@@ -145,9 +145,9 @@ START_TEST(commands_are_found_and_guessed)
     ck_assert_uint_eq(used, 1);
     ck_assert_ptr_eq(command_of((const char *[]){"status", "file"}, 2, &used), command_find("status"));
     ck_assert_uint_eq(used, 1);
-    ck_assert_ptr_null(command_of((const char *[]){"statsu"}, 1, &used));
+    ck_assert_ptr_null(command_of((const char *[]){"statuss"}, 1, &used));
     ck_assert_uint_eq(used, 0);
-    ck_assert_str_eq(command_nearest("", "statsu"), "status");
+    ck_assert_str_eq(command_nearest("", "statuss"), "status");
     ck_assert_str_eq(command_nearest("", "relaod"), "reload");
     ck_assert_ptr_null(command_nearest("", "xyzzyxyzzy"));
     ck_assert_ptr_null(command_nearest("status", "status"));
@@ -201,7 +201,7 @@ START_TEST(help_knows_every_command)
     ck_assert_ptr_nonnull(strstr(printed(stdout), "{\"name\":\"status\",\"summary\":"));
     ck_assert_int_eq(parse("help", "stat"), 0);
     ck_assert_int_eq(help_command(&arguments), CTL_USAGE);
-    ck_assert_str_eq(printed(stderr), "outrigger: there is no command stat; the nearest known is status\n");
+    ck_assert_str_eq(printed(stderr), "outrigger: there is no command stat; the nearest known is stats\n");
 }
 END_TEST
 

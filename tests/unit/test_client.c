@@ -60,13 +60,16 @@ START_TEST(once_is_told_and_so_is_a_replay)
         struct client_ask wanted = {.model = text_of("m"),
                                     .rows = 1,
                                     .deadline = clock_now() + 30 * SECOND,
-                                    .once = {once, sizeof once}};
+                                    .once = {once, sizeof once},
+                                    .trace = {once, PROTOCOL_TRACE_BYTES}};
         asked[i].request = client_request_new(0);
         client_send(client, asked[i].request, &wanted, on_answer, &asked[i]);
         uint64_t id = next_request();
         ck_assert(text_is(letter->envelope.request.model, "m"));
         ck_assert_uint_eq(letter->envelope.request.once.length, sizeof once);
         ck_assert_mem_eq(letter->envelope.request.once.at, once, sizeof once);
+        ck_assert_uint_eq(letter->envelope.request.trace.length, PROTOCOL_TRACE_BYTES);
+        ck_assert_mem_eq(letter->envelope.request.trace.at, once, PROTOCOL_TRACE_BYTES);
         struct envelope envelope = {
             .verb = VERB_REPLY,
             .id = id,

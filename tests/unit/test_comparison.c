@@ -2,6 +2,7 @@
  * what it answers when it is asked. SPDX-License-Identifier: MIT */
 #include "agreement.h"
 #include "comparison.h"
+#include "observing.h"
 #include "suite.h"
 #include "tensor.h"
 
@@ -242,6 +243,12 @@ END_TEST
 static struct metrics *metrics;
 static struct comparison *comparison;
 
+static const char *take(struct text whole)
+{
+    const struct observing_kind kinds[] = {{OBSERVATION_SHADOW, comparison_take, comparison}, {0}};
+    return observing_take(kinds, whole);
+}
+
 static void set_up_sums(void)
 {
     set_up();
@@ -286,7 +293,7 @@ START_TEST(a_frame_is_added_up)
 {
     static uint8_t frame[8192];
     size_t length = write_four(frame, sizeof frame);
-    ck_assert_ptr_null(comparison_take(comparison, (struct text){(const char *)frame, length}));
+    ck_assert_ptr_null(take((struct text){(const char *)frame, length}));
     ck_assert_uint_eq(counter(METRIC_SHADOW_ANSWERED, "2"), 2);
     ck_assert_uint_eq(counter(METRIC_SHADOW_FAILED, "2"), 2);
     ck_assert_uint_eq(counter(METRIC_SHADOW_COMPARED, "2"), 4);
@@ -306,7 +313,7 @@ START_TEST(small_differences_add_up)
     scores(&right, 4e-7, 0);
     size_t length = add(frame, 0, sizeof frame);
     for (int i = 0; i < 100; i++)
-        ck_assert_ptr_null(comparison_take(comparison, (struct text){(const char *)frame, length}));
+        ck_assert_ptr_null(take((struct text){(const char *)frame, length}));
     ck_assert_uint_eq(counter(METRIC_SHADOW_DIFFERENCE, "2"), 40);
 }
 END_TEST
@@ -315,7 +322,7 @@ START_TEST(what_stands_before_a_fault_counts)
 {
     static uint8_t frame[8192];
     size_t length = write_four(frame, sizeof frame);
-    ck_assert_ptr_nonnull(comparison_take(comparison, (struct text){(const char *)frame, length - 1}));
+    ck_assert_ptr_nonnull(take((struct text){(const char *)frame, length - 1}));
     ck_assert_uint_eq(counter(METRIC_SHADOW_FAILED, "2"), 1);
     ck_assert_uint_eq(counter(METRIC_SHADOW_ANSWERED, "2"), 2);
 }
@@ -357,7 +364,7 @@ START_TEST(the_answer_has_every_pair_of_versions)
     series_add(metrics_series(metrics, METRIC_SHADOW_DROPPED, "m", "2", "full"), 2);
     series_add(metrics_series(metrics, METRIC_SHADOW_DROPPED, "m", "2", "late"), 3);
     size_t length = write_four(frame, sizeof frame);
-    ck_assert_ptr_null(comparison_take(comparison, (struct text){(const char *)frame, length}));
+    ck_assert_ptr_null(take((struct text){(const char *)frame, length}));
     comparison_publish(comparison, metrics);
     tell();
     char *text = told();

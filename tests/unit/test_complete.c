@@ -40,7 +40,7 @@ static const char *completed(const char *line)
 
 START_TEST(commands)
 {
-    ck_assert_str_eq(completed("stat"), "status ");
+    ck_assert_str_eq(completed("statu"), "status ");
     ck_assert_str_eq(completed("re"), "reload restart replay ");
     ck_assert_str_eq(completed("--ver"), "--version ");
     ck_assert_str_eq(completed("xyz"), "");
@@ -85,7 +85,7 @@ START_TEST(operands)
     ck_assert_str_eq(completed("restart all _"), "");
     ck_assert_str_eq(completed("check _"), ":files");
     ck_assert_str_eq(completed("completion b"), "bash ");
-    ck_assert_str_eq(completed("help stat"), "status ");
+    ck_assert_str_eq(completed("help statu"), "status ");
     ck_assert_str_eq(completed("stop _"), "");
 }
 END_TEST

@@ -27,6 +27,10 @@ START_TEST(large_requests_and_answers_go_through_the_side_lane)
         close(fds[i]);
     }
     WAIT_FOR(open_connections() == 0);
+    struct lane_load load = lane_load(lane);
+    ck_assert(load.threads == 2 && load.busy == 0 && load.waiting == 0);
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_HTTP_REQUESTS, "batch_predict", "200", NULL)->value,
+                      COUNT_OF(fds));
 }
 END_TEST
 

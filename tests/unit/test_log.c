@@ -276,7 +276,7 @@ END_TEST
 static void *say_fifty(void *text)
 {
     for (int i = 0; i < 50; i++)
-        log_info("%s", (const char *)text);
+        log_info("%s%d", (const char *)text, i); /* the same, it would be told as one */
     return NULL;
 }
 
@@ -303,7 +303,7 @@ START_TEST(threads_do_not_mix_their_lines)
         yyjson_doc *document = yyjson_read(line, strlen(line), 0);
         ck_assert_msg(document != NULL, "%s", line);
         const char *message = member(document, "message");
-        ck_assert_str_eq(message, texts[message[0] - 'a']);
+        ck_assert_int_eq(strncmp(message, texts[message[0] - 'a'], sizeof texts[0] - 1), 0);
         counts[message[0] - 'a']++;
         yyjson_doc_free(document);
     }
@@ -325,9 +325,209 @@ START_TEST(complaints_of_one_place_are_rare)
 }
 END_TEST
 
+/* ---- figures ---- */
+
+static const uint8_t trace[16] = {0x0a, 0xf7, 0x65, 0x19, 0x16, 0xcd, 0x43, 0xdd,
+                                  0x84, 0x48, 0xeb, 0x21, 0x1c, 0x80, 0x31, 0x9c};
+static const struct log_of somebodys = {.request = "r1", .trace = trace};
+
+START_TEST(a_line_of_a_request_has_its_trace)
+{
+    log_open("x", "info");
+    log_write_of(LOG_WARNING, &somebodys, "%d", 7);
+    yyjson_doc *document = next_document();
+    ck_assert_str_eq(member(document, "request"), "r1");
+    ck_assert_str_eq(member(document, "trace"), "0af7651916cd43dd8448eb211c80319c");
+    ck_assert_str_eq(member(document, "message"), "7");
+    yyjson_doc_free(document);
+    log_write_of(LOG_DEBUG, &somebodys, "too quiet");
+    log_write_of(LOG_INFO, NULL, "nobody's");
+    expect_message("nobody's");
+}
+END_TEST
+
+START_TEST(figures_are_members_before_the_message)
+{
+    const struct log_field fields[] = {{.name = "model", .text = "a\"b\n"}, {.name = "rows", .number = -3}};
+    char line[8192];
+    log_open("x", "info");
+    ck_assert(log_event(LOG_INFO, &somebodys, fields, 2, "GET / 200"));
+    next_line(line);
+    ck_assert_ptr_nonnull(
+        strstr(line, "\"request\":\"r1\",\"trace\":\"0af7651916cd43dd8448eb211c80319c\",\"model\":\"a\\\"b"
+                     "\\u000a\",\"rows\":-3,\"message\":\"GET / 200\"}\n"));
+    log_shape("plain");
+    ck_assert(log_event(LOG_INFO, &somebodys, fields, 2, "GET / 200"));
+    next_line(line);
+    ck_assert_ptr_nonnull(strstr(line, "x: [r1] GET / 200 model=a\"b\\u000a rows=-3 trace=0af7651916cd43dd"));
+    ck_assert(log_event(LOG_DEBUG, &somebodys, fields, 2, "too quiet"));
+    ck_assert_uint_eq(next_line(line), 0);
+}
+END_TEST
+
+/* Who does not read must not stop who serves. */
+START_TEST(figures_wait_for_nobody)
+{
+    int pipes[2], lines = 0;
+    log_open("x", "info");
+    ck_assert_int_eq(pipe(pipes), 0);
+    dup2(pipes[1], STDERR_FILENO);
+    while (lines < 100000 && log_event(LOG_INFO, &somebodys, NULL, 0, "x"))
+        lines++;
+    ck_assert_int_gt(lines, 10);
+    ck_assert_int_lt(lines, 100000);
+    ck_assert(!log_event(LOG_INFO, &somebodys, NULL, 0, "x"));
+    close(pipes[0]);
+    close(pipes[1]);
+}
+END_TEST
+
+/* ---- forms and places ---- */
+
+START_TEST(the_configuration_says_the_form)
+{
+    char line[8192];
+    log_open("x", "info");
+    log_shape("plain");
+    log_info("a");
+    next_line(line);
+    expect_match(line, "^20[^ ]*Z info x: a\n$");
+    log_shape("auto");
+    log_info("b");
+    next_line(line);
+    expect_match(line, "^20[^ ]*Z info x: b\n$");
+    log_shape("json");
+    log_info("c");
+    expect_message("c");
+}
+END_TEST
+
+START_TEST(the_journal_gets_priorities)
+{
+    struct stat status;
+    char line[8192], stream[64];
+    ck_assert_int_eq(fstat(STDERR_FILENO, &status), 0);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)status.st_dev,
+             (unsigned long long)status.st_ino);
+    setenv("JOURNAL_STREAM", stream, 1);
+    log_open("x", "debug");
+    ck_assert(log_is_journal());
+    for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+        static const char *const heads[] = {"<3>{", "<4>{", "<6>{", "<7>{"};
+        log_write((enum log_level)level, NULL, "x");
+        next_line(line);
+        ck_assert_int_eq(strncmp(line, heads[level], 4), 0);
+    }
+    setenv("JOURNAL_STREAM", "1:1", 1); /* of who started us, whose journal our stderr is not */
+    log_open("x", "info");
+    log_info("y");
+    expect_message("y");
+    unsetenv("JOURNAL_STREAM");
+}
+END_TEST
+
+START_TEST(the_priority_of_any_line_is_known)
+{
+    static const struct {
+        const char *line;
+        int priority;
+    } cases[] = {
+        {"{\"time\":\"x\",\"level\":\"error\",\"message\":\"\"}\n", 3},
+        {"{\"level\":\"warning\"}", 4},
+        {"{\"level\":\"debug\"}", 7},
+        {"{\"level\":\"errors\"}", 6},
+        {"{\"level\":\"er", 6},
+        {"2026-11-28T14:39:10.529Z error frontend.1: x\n", 3},
+        {"2026-11-28T14:39:10.529Z info frontend.1: error\n", 6},
+        {"Traceback\n", 6},
+        {"", 6},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        ck_assert_msg(log_priority_of(cases[i].line, strlen(cases[i].line)) == cases[i].priority, "%s",
+                      cases[i].line);
+}
+END_TEST
+
+static char diverted[8192];
+
+static void divert(void *self, const char *bytes, size_t length)
+{
+    ck_assert_ptr_eq(self, diverted);
+    ck_assert_uint_lt(strlen(diverted) + length, sizeof diverted);
+    strncat(diverted, bytes, length);
+}
+
+START_TEST(lines_may_go_elsewhere)
+{
+    char line[8192];
+    log_open("x", "info");
+    ck_assert(!log_pass("y\n", 2));
+    log_divert(divert, diverted);
+    log_info("ours");
+    ck_assert(log_pass("theirs\n", 7));
+    ck_assert_uint_eq(next_line(line), 0);
+    ck_assert_ptr_nonnull(strstr(diverted, "\"ours\"}\ntheirs\n"));
+    log_divert(NULL, NULL);
+    log_info("again");
+    expect_message("again");
+}
+END_TEST
+
+/* ---- repeats ---- */
+
+START_TEST(what_is_repeated_is_told_as_one)
+{
+    char line[8192];
+    int same = 0, another = 0;
+    log_open("x", "info");
+    for (int i = 0; i < 1000; i++) {
+        log_warning("the same");
+        log_warning("another %d", i);
+        log_warning("%s", "the same"); /* of another place */
+        while (next_line(line) > 0) {
+            same += strstr(line, "\"the same\"") != NULL;
+            another += strstr(line, "\"another ") != NULL;
+        }
+    }
+    ck_assert_int_eq(another, 1000);
+    ck_assert_int_ge(same, 2 * LOG_REPEATS_A_SECOND);
+    ck_assert_int_lt(same, 1000); /* some seconds may have passed */
+}
+END_TEST
+
+/* The second is not waited for: each pass asks whether it is over. */
+START_TEST(how_often_is_told_when_the_second_is_over)
+{
+    char line[8192];
+    log_open("x", "info");
+    for (int i = 0; i < LOG_REPEATS_A_SECOND + 5; i++)
+        log_warning("the same");
+    bool told = false;
+    while (!told) {
+        log_settle();
+        if (next_line(line) == 0)
+            usleep(1000);
+        else
+            told = strstr(line, "\"the same ... repeated 5 times\"") != NULL;
+    }
+    log_settle();
+    ck_assert_uint_eq(next_line(line), 0);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
+        a_line_of_a_request_has_its_trace,
+        figures_are_members_before_the_message,
+        figures_wait_for_nobody,
+        the_configuration_says_the_form,
+        the_journal_gets_priorities,
+        the_priority_of_any_line_is_known,
+        lines_may_go_elsewhere,
+        what_is_repeated_is_told_as_one,
+        how_often_is_told_when_the_second_is_over,
+
         a_line_is_json,
         a_line_without_request_has_no_such_member,
         levels_are_kept,

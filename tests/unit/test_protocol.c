@@ -31,6 +31,7 @@ static void expect_later(const struct envelope *envelope, size_t count)
         ck_assert_uint_eq(envelope->request.address, count > 11 ? 300 : 0);
         ck_assert(envelope->request.again == (count > 12));
         ck_assert_uint_eq(envelope->request.once.length, count > 13 ? PROTOCOL_ONCE_BYTES : 0);
+        ck_assert_uint_eq(envelope->request.trace.length, count > 14 ? PROTOCOL_TRACE_BYTES : 0);
     } else if (envelope->verb == VERB_REPLY) {
         ck_assert_uint_eq(envelope->reply.limit.length, count > 8 ? 3 : 0);
         ck_assert_uint_eq(envelope->reply.quota, count > 9 ? 100 : 0);
@@ -68,7 +69,7 @@ START_TEST(later_fields_may_be_left_out_and_unknown_ones_are_passed_over)
 {
     static const struct {
         size_t vector, least, all;
-    } cases[] = {{1, 11, 14}, {7, 6, 11}, {COUNT_OF(vectors) - 1, 8, 15}};
+    } cases[] = {{1, 11, 15}, {7, 6, 11}, {COUNT_OF(vectors) - 1, 8, 15}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const struct vector *vector = &vectors[cases[i].vector];
         struct message message = raw(vector->bytes, vector->length);
@@ -125,6 +126,29 @@ START_TEST(once_is_two_digests_or_nothing)
         ck_assert((decode(message.bytes, message.length) == NULL) ==
                   (length == 0 || length == PROTOCOL_ONCE_BYTES));
     }
+}
+END_TEST
+
+START_TEST(a_trace_is_25_bytes_or_nothing)
+{
+    for (size_t length = 0; length <= PROTOCOL_TRACE_BYTES + 1; length++) {
+        struct message element = letters(length, true), message = replace(&vectors[1], 14, &element);
+        ck_assert((decode(message.bytes, message.length) == NULL) ==
+                  (length == 0 || length == PROTOCOL_TRACE_BYTES));
+    }
+}
+END_TEST
+
+/* What stands before it is written, too, as nothing. */
+START_TEST(a_trace_alone_is_written_behind_what_may_be_left_out)
+{
+    struct envelope envelope = vectors[0].envelope, read;
+    uint8_t bytes[PROTOCOL_ENVELOPE_MAX];
+    envelope.request.trace = (struct text)TEXT(TRACE);
+    size_t length = protocol_encode(&envelope, bytes, sizeof bytes);
+    ck_assert_ptr_null(protocol_decode(bytes, length, &read));
+    ck_assert(read.request.address == 0 && !read.request.again && read.request.once.length == 0);
+    ck_assert(text_is(read.request.trace, TRACE));
 }
 END_TEST
 
@@ -457,6 +481,8 @@ int main(void)
                                   later_fields_may_be_left_out_and_unknown_ones_are_passed_over,
                                   a_limit_is_a_word,
                                   once_is_two_digests_or_nothing,
+                                  a_trace_is_25_bytes_or_nothing,
+                                  a_trace_alone_is_written_behind_what_may_be_left_out,
                                   every_verb_has_a_vector,
                                   every_truncation_is_refused,
                                   bytes_left_over_are_refused,

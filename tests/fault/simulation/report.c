@@ -86,6 +86,14 @@ _Noreturn void __wrap_object_panic(const char *file, int line, const char *text)
 
 /* ---- common/log.h: no line a request, so formatting is affordable, but only to be seen ---- */
 
+static void print_line(const char *request, const char *format, va_list arguments)
+{
+    fprintf(stderr, "  %12.6f   %s%s", (double)world_now() / 1e9, request == NULL ? "" : request,
+            request == NULL ? "" : ": ");
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+}
+
 void log_write(enum log_level level, const char *request, const char *format, ...)
 {
     (void)level;
@@ -93,11 +101,24 @@ void log_write(enum log_level level, const char *request, const char *format, ..
         return;
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "  %12.6f   %s%s", (double)world_now() / 1e9, request == NULL ? "" : request,
-            request == NULL ? "" : ": ");
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    print_line(request, format, arguments);
     va_end(arguments);
+}
+
+void log_write_of(enum log_level level, const struct log_of *of, const char *format, ...)
+{
+    (void)level;
+    if (!story.verbose)
+        return;
+    va_list arguments;
+    va_start(arguments, format);
+    print_line(of == NULL ? NULL : of->request, format, arguments);
+    va_end(arguments);
+}
+
+void log_shape(const char *format)
+{
+    (void)format;
 }
 
 bool log_allowed(long long *last, int seconds)

@@ -1,5 +1,5 @@
-/* observer: the broker's way to the collector's observations.ipc (STATS.md section 8).
- * SPDX-License-Identifier: MIT */
+/* observer: the way of a process to the collector's observations.ipc (STATS.md section 8): one for each
+ * process, which its loop's thread alone uses. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_OBSERVER_H
 #define OUTRIGGER_OBSERVER_H
 
@@ -19,7 +19,9 @@ enum observed {
     OBSERVED_TOO_LARGE, /* more than OBSERVATION_BYTES_MAX */
     OBSERVED_FULL       /* the collector is away, stopped, or too slow */
 };
-/* Copies the observation; it goes out within some milliseconds. Never waits. */
+/* Copies the observation of a shadow; it goes out within some milliseconds. Never waits. */
 enum observed observer_show(struct observer *observer, const struct observation *observation);
+/* The same of one of any kind, encoded already: a whole one, or several, one behind the other. */
+enum observed observer_put(struct observer *observer, const void *bytes, size_t length);
 
 #endif

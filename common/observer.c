@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zmq.h>
 
 enum {
@@ -45,7 +46,7 @@ struct observer *observer_new(void *zmq_context, struct loop *loop, const struct
     if (socket == NULL || !set_option(socket, ZMQ_IMMEDIATE, 1) || !set_option(socket, ZMQ_LINGER, 0) ||
         !set_option(socket, ZMQ_RECONNECT_IVL, RECONNECT_MS) ||
         !set_option(socket, ZMQ_SNDHWM, FRAMES_WAITING_MAX) || zmq_connect(socket, endpoint) != 0) {
-        log_warning("%s: %s; answers of shadow versions are not compared", endpoint,
+        log_warning("%s: %s; nothing that is observed reaches the collector", endpoint,
                     zmq_strerror(zmq_errno()));
         if (socket != NULL)
             zmq_close(socket);
@@ -95,25 +96,46 @@ static bool make_room(struct observer *observer, size_t bytes)
     return true;
 }
 
-enum observed observer_show(struct observer *observer, const struct observation *observation)
+static enum observed reserve(struct observer *observer, size_t bytes)
 {
-    size_t bound = observation_bound(observation);
-    if (bound > OBSERVATION_BYTES_MAX)
+    if (bytes > OBSERVATION_BYTES_MAX)
         return OBSERVED_TOO_LARGE;
     if (observer == NULL)
         return OBSERVED_FULL;
     CHECK_OBJECT(observer, OBSERVER_MAGIC);
-    if (!make_room(observer, bound))
-        return OBSERVED_FULL;
+    return make_room(observer, bytes) ? OBSERVED : OBSERVED_FULL;
+}
+
+/* `length` bytes more have been written behind what had been gathered. */
+static void gathered(struct observer *observer, size_t length)
+{
     bool first = observer->length == 0, was_less = observer->length < GATHERED_BYTES;
-    size_t length = observation_encode(observation, observer->bytes + observer->length,
-                                       observer->capacity - observer->length);
-    ENSURE(length > 0);
     observer->length += length;
     if (was_less && observer->length >= GATHERED_BYTES)
         loop_timer_set(observer->loop, &observer->timer, loop_now(observer->loop), send_gathered, observer);
     else if (first)
         loop_timer_set(observer->loop, &observer->timer, loop_now(observer->loop) + GATHER_TIME,
                        send_gathered, observer);
+}
+
+enum observed observer_show(struct observer *observer, const struct observation *observation)
+{
+    enum observed observed = reserve(observer, observation_bound(observation));
+    if (observed != OBSERVED)
+        return observed;
+    size_t length = observation_encode(observation, observer->bytes + observer->length,
+                                       observer->capacity - observer->length);
+    ENSURE(length > 0);
+    gathered(observer, length);
+    return OBSERVED;
+}
+
+enum observed observer_put(struct observer *observer, const void *bytes, size_t length)
+{
+    enum observed observed = reserve(observer, length);
+    if (observed != OBSERVED || length == 0)
+        return observed;
+    memcpy(observer->bytes + observer->length, bytes, length);
+    gathered(observer, length);
     return OBSERVED;
 }

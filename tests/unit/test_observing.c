@@ -1,7 +1,7 @@
-/* test_comparing: the thread that compares, on a real socket. SPDX-License-Identifier: MIT */
+/* test_observing: the thread that looks at observations, on a real socket. SPDX-License-Identifier: MIT */
 #include "clock.h"
-#include "comparing.h"
-#include "observation.h"
+#include "comparison.h"
+#include "observing.h"
 #include "suite.h"
 
 #include <dirent.h>
@@ -16,9 +16,27 @@
 
 static void *context, *broker, *socket_in;
 static struct metrics *metrics;
-static struct comparing *comparing;
-static struct comparing_refused refused; /* in all */
+static struct comparison *comparison;
+static struct observing *observing;
+static struct observing_refused refused; /* in all */
 static uint8_t frame[4096];
+
+/* One of another kind than that of shadows. */
+enum { LATER_KIND = 9 };
+static struct later {
+    uint64_t taken; /* atomic */
+    uint32_t fields;
+    size_t bytes;
+} later;
+
+static const char *take_later(void *self, const struct observation_any *any)
+{
+    struct later *one = self;
+    one->fields = any->fields;
+    one->bytes = any->body.length;
+    __atomic_add_fetch(&one->taken, 1, __ATOMIC_RELEASE);
+    return NULL;
+}
 
 static void set_up(void)
 {
@@ -28,14 +46,19 @@ static void set_up(void)
     ck_assert_int_eq(zmq_bind(socket_in, "inproc://observations"), 0);
     ck_assert_int_eq(zmq_connect(broker, "inproc://observations"), 0);
     metrics = metrics_new(NULL);
-    comparing = comparing_new(socket_in);
-    ck_assert_ptr_nonnull(comparing);
-    refused = (struct comparing_refused){0};
+    comparison = comparison_new();
+    later = (struct later){0};
+    const struct observing_kind kinds[] = {
+        {OBSERVATION_SHADOW, comparison_take, comparison}, {LATER_KIND, take_later, &later}, {0}};
+    observing = observing_new(socket_in, kinds);
+    ck_assert_ptr_nonnull(observing);
+    refused = (struct observing_refused){0};
 }
 
 static void tear_down(void)
 {
-    comparing_free(comparing);
+    observing_free(observing);
+    comparison_free(comparison);
     metrics_free(metrics);
     zmq_close(broker);
     zmq_close(socket_in);
@@ -44,7 +67,8 @@ static void tear_down(void)
 
 static void look(void)
 {
-    struct comparing_refused more = comparing_publish(comparing, metrics);
+    struct observing_refused more = observing_refusals(observing);
+    comparison_publish(comparison, metrics);
     refused.frames += more.frames;
     refused.messages += more.messages;
     refused.wrong = more.wrong;
@@ -77,6 +101,24 @@ START_TEST(what_comes_is_counted)
         ck_assert_int_eq(zmq_send(broker, frame, length, 0), (int)length);
     WAIT_FOR(counter(METRIC_SHADOW_FAILED) == COUNT);
     ck_assert_uint_eq(refused.frames + refused.messages, 0);
+}
+END_TEST
+
+/* Each kind has its function; one that has none is passed over. */
+START_TEST(kinds_are_taken_by_their_rows)
+{
+    static const uint8_t of_nobody[] = {0x93, 1, 8, 0xa1, 'x'},
+                         of_later[] = {0x94, 1, LATER_KIND, 0xa1, 'x', 7};
+    size_t length = write_observation();
+    memcpy(frame + length, of_nobody, sizeof of_nobody);
+    memcpy(frame + length + sizeof of_nobody, of_later, sizeof of_later);
+    length += sizeof of_nobody + sizeof of_later;
+    ck_assert_int_eq(zmq_send(broker, frame, length, 0), (int)length);
+    WAIT_FOR(__atomic_load_n(&later.taken, __ATOMIC_ACQUIRE) == 1);
+    ck_assert_uint_eq(later.fields, 2);
+    ck_assert_uint_eq(later.bytes, 3);
+    ck_assert_uint_eq(counter(METRIC_SHADOW_FAILED), 1);
+    ck_assert_uint_eq(refused.frames, 0);
 }
 END_TEST
 
@@ -114,7 +156,7 @@ START_TEST(it_ends_when_it_is_told)
     pthread_t sender;
     ck_assert_int_eq(pthread_create(&sender, NULL, send_without_end, &length), 0);
     WAIT_FOR(counter(METRIC_SHADOW_FAILED) > 0);
-    comparing_end(comparing);
+    observing_end(observing);
     uint64_t compared = counter(METRIC_SHADOW_FAILED);
     __atomic_store_n(&over, true, __ATOMIC_RELAXED);
     pthread_join(sender, NULL);
@@ -133,7 +175,7 @@ static bool is_idle(const char *thread)
         ck_assert_ptr_nonnull(fgets(name, sizeof name, file));
         fclose(file);
     }
-    return strcmp(name, "comparing\n") == 0 && sched_getscheduler(atoi(thread)) == SCHED_IDLE;
+    return strcmp(name, "observing\n") == 0 && sched_getscheduler(atoi(thread)) == SCHED_IDLE;
 }
 
 static bool one_is_idle(void)
@@ -157,10 +199,8 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        what_comes_is_counted,
-        what_is_wrong_is_told_once,
-        it_ends_when_it_is_told,
-        it_takes_only_what_others_leave,
+        what_comes_is_counted,   kinds_are_taken_by_their_rows,   what_is_wrong_is_told_once,
+        it_ends_when_it_is_told, it_takes_only_what_others_leave,
     };
-    return SUITE_RUN("comparing", set_up, tear_down, tests);
+    return SUITE_RUN("observing", set_up, tear_down, tests);
 }
