@@ -95,7 +95,7 @@ START_TEST(a_file_that_grew_is_put_aside)
     config.log_max_bytes = 12;
     struct log_file *file = log_file_new(&config, error_fd);
     for (int i = 1; i <= 8; i++) {
-        char line[8];
+        char line[32];
         snprintf(line, sizeof line, "line%d\n", i);
         say(file, line);
     }
