@@ -160,9 +160,10 @@ static struct waiting *new_waiting(struct broker *broker, struct port_message *m
                                    const struct request_key *key)
 {
     const struct envelope *envelope = &message->envelope;
-    struct waiting *waiting = object_alloc(sizeof *waiting + envelope->request.model.length +
-                                           envelope->request.version.length + envelope->request.key.length +
-                                           envelope->request.tag.length + envelope->request.once.length);
+    struct waiting *waiting =
+        object_alloc(sizeof *waiting + envelope->request.model.length + envelope->request.version.length +
+                     envelope->request.key.length + envelope->request.tag.length +
+                     envelope->request.once.length + envelope->request.trace.length);
     waiting->key = *key;
     waiting->broker = broker;
     waiting->arrived_at = loop_now(broker->loop);
@@ -174,6 +175,7 @@ static struct waiting *new_waiting(struct broker *broker, struct port_message *m
     copy_text(&waiting->envelope.request.key, &place);
     copy_text(&waiting->envelope.request.tag, &place);
     copy_text(&waiting->envelope.request.once, &place);
+    copy_text(&waiting->envelope.request.trace, &place);
     payload_move(&waiting->payload, &message->payloads[0]);
     waiting->bytes = payload_bytes(&waiting->payload).length;
     broker->limiting.waiting_bytes += waiting->bytes;

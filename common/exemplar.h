@@ -22,9 +22,9 @@ struct exemplar {
 struct exemplar_store {
     uint64_t count; /* of those that were put */
     struct exemplar_cell {
-        uint64_t turn;   /* odd: it is being written; 0: empty */
-        uint64_t number; /* the how manieth it was */
-        struct exemplar exemplar;
+        uint64_t turn;                                              /* odd: it is being written; 0: empty */
+        uint64_t number;                                            /* the how manieth it was */
+        uint64_t words[sizeof(struct exemplar) / sizeof(uint64_t)]; /* the exemplar */
     } cells[EXEMPLAR_CELLS];
 };
 

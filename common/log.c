@@ -128,10 +128,13 @@ static void add_number(struct line *line, int64_t number)
 
 static void add_hex(struct line *line, const uint8_t *bytes, size_t count)
 {
-    char digits[2 * TRACE_BYTES + 1];
-    for (size_t i = 0; i < count; i++)
-        snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
-    add_string(line, digits);
+    static const char values[] = "0123456789abcdef";
+    char digits[2 * TRACE_BYTES];
+    for (size_t i = 0; i < count; i++) {
+        digits[2 * i] = values[bytes[i] >> 4];
+        digits[2 * i + 1] = values[bytes[i] & 15];
+    }
+    add(line, digits, 2 * count);
 }
 
 /* What of a line is not its message. */
@@ -328,12 +331,55 @@ static bool may_say(enum log_level level, const char *place, const char *message
     return may;
 }
 
+/* ---- figures ---- */
+
+/* Lines of figures that go out together: each write wakes the supervisor. */
+static struct line gathered;
+static pthread_mutex_t gathered_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* A pipe that can be written to takes a line, which is no longer than it takes whole, at once. */
+static bool is_free(void)
+{
+    struct pollfd out = {.fd = state.fd, .events = POLLOUT};
+    return state.sink != NULL || (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0);
+}
+
+/* False when they must stay. */
+static bool write_gathered(void)
+{
+    if (gathered.length == 0)
+        return true;
+    if (!is_free())
+        return false;
+    write_out(&gathered);
+    gathered.length = 0;
+    return true;
+}
+
+/* False when there is no room, and none can be made. */
+static bool gather(const struct line *line, bool at_once)
+{
+    pthread_mutex_lock(&gathered_mutex);
+    bool room = gathered.length + line->length <= LINE_MAX_BYTES || write_gathered();
+    if (room) {
+        memcpy(gathered.bytes + gathered.length, line->bytes, line->length);
+        gathered.length += line->length;
+        if (at_once)
+            write_gathered();
+    }
+    pthread_mutex_unlock(&gathered_mutex);
+    return room;
+}
+
 void log_settle(void)
 {
-    if (pthread_mutex_trylock(&repeats_mutex) != 0)
-        return;
-    end_old_repeats(clock_now());
-    pthread_mutex_unlock(&repeats_mutex);
+    if (pthread_mutex_trylock(&repeats_mutex) == 0) {
+        end_old_repeats(clock_now());
+        pthread_mutex_unlock(&repeats_mutex);
+    }
+    pthread_mutex_lock(&gathered_mutex);
+    write_gathered();
+    pthread_mutex_unlock(&gathered_mutex);
 }
 
 /* ---- the doors ---- */
@@ -460,27 +506,21 @@ void log_write_of(enum log_level level, const struct log_of *of, const char *for
     va_end(arguments);
 }
 
-/* A pipe that can be written to takes a line, which is no longer than it takes whole, at once. */
-static bool is_free(void)
-{
-    struct pollfd out = {.fd = state.fd, .events = POLLOUT};
-    return state.sink != NULL || (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0);
-}
-
 bool log_event(enum log_level level, const struct log_of *of, const struct log_field *fields, size_t count,
                const char *message)
 {
     if (level > state.level)
         return true;
     int saved = errno;
-    bool taken = is_free();
-    if (taken)
-        put(&(struct about){.level = level,
-                            .request = of->request,
-                            .trace = of->trace,
-                            .fields = fields,
-                            .field_count = count},
-            message);
+    struct line line;
+    make_line(&line,
+              &(struct about){.level = level,
+                              .request = of->request,
+                              .trace = of->trace,
+                              .fields = fields,
+                              .field_count = count},
+              message);
+    bool taken = gather(&line, level <= LOG_WARNING);
     errno = saved;
     return taken;
 }

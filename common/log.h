@@ -43,12 +43,14 @@ struct log_field {
     const char *text; /* NULL: it is a number */
     int64_t number;
 };
-/* A line of figures, of which there may be many: it is written only if that waits for nobody. False: it was
- * not, and is lost. */
+/* A line of figures, of which there may be many: they go out some at a time, by log_settle at the latest, but
+ * for errors and warnings, and only if that waits for nobody. False: there is no room for it, and it is lost.
+ */
 bool log_event(enum log_level level, const struct log_of *of, const struct log_field *fields, size_t count,
                const char *message);
 
-/* What was repeated too often in the last second is told now, as one line: to be called once a second. */
+/* What was repeated too often in the last second is told now, as one line, and lines of figures go out: to be
+ * called once a second. */
 void log_settle(void);
 
 /* From now on all lines go to `sink`, not to stderr; NULL: to stderr again. It takes bytes, most often whole

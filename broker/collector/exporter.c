@@ -48,6 +48,8 @@ struct exporter {
     bool ended;
     pthread_mutex_t mutex; /* guards what follows, up to the counters */
     pthread_cond_t came;
+    pthread_cond_t gone;
+    bool done; /* the thread has no more to do */
     struct kept *first, *last;
     size_t count, bytes;
     bool stopping;
@@ -291,6 +293,10 @@ static void *run(void *self)
         if (was && !there && !is_stopping(exporter))
             log_error("no traces are exported any more: the process that sends them has ended");
     }
+    pthread_mutex_lock(&exporter->mutex);
+    exporter->done = true;
+    pthread_cond_signal(&exporter->gone);
+    pthread_mutex_unlock(&exporter->mutex);
     return NULL;
 }
 
@@ -303,6 +309,7 @@ static void init_lock(struct exporter *exporter)
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&exporter->came, &attributes);
+    pthread_cond_init(&exporter->gone, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -316,6 +323,7 @@ struct exporter *exporter_new(const struct exporter_context *context)
     if (error == 0)
         return exporter;
     pthread_cond_destroy(&exporter->came);
+    pthread_cond_destroy(&exporter->gone);
     pthread_mutex_destroy(&exporter->mutex);
     free(exporter);
     errno = error;
@@ -327,16 +335,18 @@ void exporter_end(struct exporter *exporter)
     if (exporter == NULL || exporter->ended)
         return;
     CHECK_OBJECT(exporter, EXPORTER_MAGIC);
+    struct timespec until;
+    set_time(&until, clock_now() + END_WAIT);
     pthread_mutex_lock(&exporter->mutex);
     exporter->stopping = true;
     pthread_cond_signal(&exporter->came);
+    while (!exporter->done && pthread_cond_timedwait(&exporter->gone, &exporter->mutex, &until) == 0)
+        ;
+    bool done = exporter->done;
     pthread_mutex_unlock(&exporter->mutex);
-    struct timespec until;
-    set_time(&until, clock_now() + END_WAIT);
-    if (pthread_clockjoin_np(exporter->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+    if (!done)
         exporter->context.interrupt(exporter->context.self);
-        pthread_join(exporter->thread, NULL);
-    }
+    pthread_join(exporter->thread, NULL);
     exporter->ended = true;
 }
 
@@ -346,6 +356,7 @@ void exporter_free(struct exporter *exporter)
         return;
     exporter_end(exporter);
     pthread_cond_destroy(&exporter->came);
+    pthread_cond_destroy(&exporter->gone);
     pthread_mutex_destroy(&exporter->mutex);
     otlp_bytes_free(&exporter->encoded);
     otlp_bytes_free(&exporter->request.bytes);

@@ -119,9 +119,10 @@ struct figures_burn figures_burn(const struct history_point *point, const struct
     const uint64_t *numbers = point->numbers;
     double all = figures_requests(point);
     double unserved = (double)(numbers[HISTORY_UNAVAILABLE] + numbers[HISTORY_LATE]);
+    double failed = (double)numbers[HISTORY_FAILED];
     double slow = percentile_above(&numbers[HISTORY_BUCKET], slo->latency_ms * MILLISECOND);
-    return (struct figures_burn){
-        .unavailable = used_up(unserved, all, 1 - (double)slo->availability_ppm / 1e6),
-        .errors = used_up(unserved + (double)numbers[HISTORY_FAILED], all, (double)slo->error_ppm / 1e6),
-        .slow = slow / SLOW_SHARE};
+    return (struct figures_burn){.unavailable =
+                                     used_up(unserved + failed, all, 1 - (double)slo->availability_ppm / 1e6),
+                                 .errors = used_up(failed, all, (double)slo->error_ppm / 1e6),
+                                 .slow = slow / SLOW_SHARE};
 }

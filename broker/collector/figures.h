@@ -24,8 +24,8 @@ double figures_requests(const struct history_point *point);
 /* How many times faster than allowed the budget of an objective is used up: 1 uses it up just at the end of
  * its period. NaN: nothing was asked. */
 struct figures_burn {
-    double unavailable; /* 503, 504 of all requests, by slo.availability_ppm */
-    double errors;      /* 5xx of all requests, by slo.error_ppm */
+    double unavailable; /* 5xx of all requests, by slo.availability_ppm */
+    double errors;      /* those of them that failed, 500 and 502, by slo.error_ppm */
     double slow;        /* of those answered, slower than slo.latency_ms, which 1 % may be */
 };
 struct figures_slo {

@@ -324,7 +324,7 @@ static void take_all(struct registry *registry, struct process *process, struct 
         if (totals != NULL)
             totals[place] = total;
     }
-    while (snapshot_next_exemplar(snapshot, &exemplar))
+    while (totals != NULL && snapshot_next_exemplar(snapshot, &exemplar))
         take_exemplar(totals[exemplar.series], &exemplar);
     free(totals);
 }

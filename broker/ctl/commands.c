@@ -171,18 +171,6 @@ static const struct command commands[] = {
          "root mean\n"
          "squared error.\n",
      .run = accuracy_command},
-    {.name = "stats",
-     .summary = "show what all processes have counted, or what they tell as it comes",
-     .operands = "[METRIC]",
-     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_FOLLOW, OPTION_TOPIC},
-     .text = "The sums, as /metrics has them; METRIC: only of those with that in their names. P50, P95 and "
-             "P99 are "
-             "bounds of the\n"
-             "buckets that they lie in. With --follow each snapshot of each process is printed as it comes "
-             "(common/STATS.md), "
-             "in\n"
-             "the units of that page; with --json each is an object on a line of its own.\n",
-     .run = stats_command},
     {.name = "profile",
      .summary =
          "keep how a version's inputs and scores are distributed in a table, for drift to be told against",
@@ -214,6 +202,18 @@ static const struct command commands[] = {
          "outrigger profile saw. The collector keeps the window in its memory: started again it begins "
          "anew.\n",
      .run = drift_command},
+    {.name = "stats",
+     .summary = "show what all processes have counted, or what they tell as it comes",
+     .operands = "[METRIC]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_FOLLOW, OPTION_TOPIC},
+     .text = "The sums, as /metrics has them; METRIC: only of those with that in their names. P50, P95 and "
+             "P99 are "
+             "bounds of the\n"
+             "buckets that they lie in. With --follow each snapshot of each process is printed as it comes "
+             "(common/STATS.md), "
+             "in\n"
+             "the units of that page; with --json each is an object on a line of its own.\n",
+     .run = stats_command},
     {.name = "scale",
      .summary = "say how many workers a model has, or between which numbers it finds out itself",
      .operands = "MODEL [WORKERS]",

@@ -38,6 +38,7 @@ void access_free(struct access *access)
     if (access == NULL)
         return;
     CHECK_OBJECT(access, ACCESS_MAGIC);
+    log_settle();
     access->magic = 0;
     free(access);
 }

@@ -158,9 +158,10 @@ int runtime_listen_fd(const struct runtime *runtime)
 /* What processes that were killed could not remove. By name: the directory may be one that others use too. */
 static void remove_known_files(const struct config *config)
 {
-    static const char *const names[] = {
-        "broker.sock",   "broker.lock",    "collector.sock",   "collector.lock", "stats.ipc",
-        "stats-out.ipc", "exposition.ipc", "observations.ipc", "processes.json", "failures.table"};
+    static const char *const names[] = {"broker.sock",    "broker.lock",      "collector.sock",
+                                        "collector.lock", "stats.ipc",        "stats-out.ipc",
+                                        "exposition.ipc", "observations.ipc", "processes.json",
+                                        "failures.table", "history.run"};
     char path[RUNTIME_PATH_BYTES];
     for (size_t i = 0; i < COUNT_OF(names); i++)
         unlink(runtime_path(config, names[i], path));

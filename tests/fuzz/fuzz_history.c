@@ -1,5 +1,5 @@
-/* A file of the history with any bytes: whatever a crash or a disk has made of it, what is read of it is
- * bounded, and samples can be taken on top. SPDX-License-Identifier: MIT */
+/* A file of the history in which some bytes are others: whatever a crash or a disk has made of it, what is
+ * read of it is bounded, and samples can be taken on top. SPDX-License-Identifier: MIT */
 #include "history.h"
 
 #include <sys/mman.h>
@@ -29,10 +29,26 @@ static void take(struct history *history, int64_t second, uint64_t total)
     ENSURE(history_end(history));
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+/* A file with some samples of the run before. */
+static int good_file(void)
 {
     int fd = memfd_create("history", 0);
-    ENSURE(fd != -1 && write(fd, bytes, length) == (ssize_t)length);
+    ENSURE(fd != -1);
+    struct history *history = history_new(dup(fd), 1);
+    for (int64_t i = 0; i < 5; i++)
+        take(history, START - 5 + i, 100 * (uint64_t)i);
+    history_free(history);
+    return fd;
+}
+
+/* The first three bytes say where in the file the others stand. */
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    if (length < 3)
+        return 0;
+    int fd = good_file();
+    off_t place = bytes[0] | bytes[1] << 8 | bytes[2] << 16;
+    ENSURE(pwrite(fd, bytes + 3, length - 3, place) == (ssize_t)length - 3);
     struct history *history = history_new(fd, 1);
     int64_t newest = history_newest(history);
     ENSURE(newest >= 0);

@@ -55,6 +55,7 @@ static yyjson_doc *line(void)
 {
     char text[8192];
     access_end(access_lines, &call, &response);
+    log_settle();
     ssize_t length = recv(reader, text, sizeof text, 0);
     return length <= 0 ? NULL : yyjson_read(text, (size_t)length, 0);
 }

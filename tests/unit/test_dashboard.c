@@ -186,8 +186,8 @@ START_TEST(budgets_are_held_against_the_objectives)
     expect("/slo/latency_ms", 200);
     expect("/burn/0/seconds", 300);
     expect("/burn/0/requests", 1160);
-    expect("/burn/0/errors", 110 / 1160.0 / 0.001);
-    expect("/burn/0/unavailable", 10 / 1160.0 / 0.001);
+    expect("/burn/0/errors", 100 / 1160.0 / 0.001);
+    expect("/burn/0/unavailable", 110 / 1160.0 / 0.001);
     expect("/burn/0/slow", 0);
     expect("/burn/2/requests", 1160);
 }

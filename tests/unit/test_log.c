@@ -352,16 +352,42 @@ START_TEST(figures_are_members_before_the_message)
     char line[8192];
     log_open("x", "info");
     ck_assert(log_event(LOG_INFO, &somebodys, fields, 2, "GET / 200"));
+    log_settle();
     next_line(line);
     ck_assert_ptr_nonnull(
         strstr(line, "\"request\":\"r1\",\"trace\":\"0af7651916cd43dd8448eb211c80319c\",\"model\":\"a\\\"b"
                      "\\u000a\",\"rows\":-3,\"message\":\"GET / 200\"}\n"));
     log_shape("plain");
     ck_assert(log_event(LOG_INFO, &somebodys, fields, 2, "GET / 200"));
+    log_settle();
     next_line(line);
     ck_assert_ptr_nonnull(strstr(line, "x: [r1] GET / 200 model=a\"b\\u000a rows=-3 trace=0af7651916cd43dd"));
     ck_assert(log_event(LOG_DEBUG, &somebodys, fields, 2, "too quiet"));
+    log_settle();
     ck_assert_uint_eq(next_line(line), 0);
+}
+END_TEST
+
+START_TEST(figures_go_out_together_but_for_those_that_are_grave)
+{
+    char line[8192];
+    log_open("x", "info");
+    ck_assert(log_event(LOG_INFO, &somebodys, NULL, 0, "one"));
+    ck_assert_uint_eq(next_line(line), 0);
+    ck_assert(log_event(LOG_WARNING, &somebodys, NULL, 0, "two"));
+    next_line(line);
+    ck_assert_ptr_nonnull(strstr(line, "\"one\"}\n{"));
+    ck_assert_ptr_nonnull(strstr(line, "\"two\"}\n"));
+    for (int i = 0; i < 100; i++)
+        ck_assert(log_event(LOG_INFO, &somebodys, NULL, 0, "x"));
+    log_settle();
+    size_t length, lines = 0;
+    while ((length = next_line(line)) > 0) {
+        ck_assert_uint_le(length, 4096);
+        for (const char *end = line; (end = strchr(end, '\n')) != NULL; end++)
+            lines++;
+    }
+    ck_assert_uint_eq(lines, 100);
 }
 END_TEST
 
@@ -520,6 +546,7 @@ int main(void)
     const TTest *tests[] = {
         a_line_of_a_request_has_its_trace,
         figures_are_members_before_the_message,
+        figures_go_out_together_but_for_those_that_are_grave,
         figures_wait_for_nobody,
         the_configuration_says_the_form,
         the_journal_gets_priorities,

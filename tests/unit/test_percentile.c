@@ -60,8 +60,8 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        nothing_has_no_quantile, within_a_bucket_it_is_interpolated, the_first_bucket_begins_at_nothing,
-        over_several_buckets_the_rank_decides, above_all_bounds_it_is_the_last_bound};
+    const TTest *const tests[] = {nothing_has_no_quantile, within_a_bucket_it_is_interpolated,
+                                  the_first_bucket_begins_at_nothing, over_several_buckets_the_rank_decides,
+                                  above_all_bounds_it_is_the_last_bound};
     return SUITE_RUN("percentile", set_up, NULL, tests);
 }

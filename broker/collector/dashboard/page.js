@@ -5,6 +5,8 @@ const RANGES = { "5m": { span: 300, step: 1, every: 1 }, "1h": { span: 3600, ste
 const TURN_MS = 1000;
 const PATIENCE_MS = 10000;
 const SHOWN_FEATURES = 12;
+const NEAR_FULL = 0.75;      // of a queue
+const MANY_ERRORS = 0.01;    // of the requests
 const SHOWN_PROBLEMS = 8;
 const GAP_STEPS = 6;         // lines go on over so many steps of which nothing is known
 const BESIDE_MODELS = 2;     // models whose versions are drawn side by side, and versions of each
@@ -212,7 +214,7 @@ class Chart {
       ? { distr: 3, range: (_, low, high) => uPlot.rangeLog(Math.max(0.01, Math.min(low ?? 1, this.slo ?? 1)), Math.max(high ?? 1, (this.slo ?? 1) * 1.5), 10, true) }
       : { range: (_, low, high) => [0, this.ceiling(high)] };
     return {
-      ...this.size(), legend: { show: false }, padding: [8, 8, 0, 0],
+      ...this.size(), legend: { show: false }, padding: [8, 18, 0, 0],
       cursor: { sync: { key: "time" }, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { time: true, range: () => this.span }, y },
       axes: [{ ...axis, space: 50, size: 24, values: (_, splits, __, space, step) => splits.map((t) => this.timeLabel(t, step)) },
@@ -298,7 +300,7 @@ function judgeRequests(now, bad, warn) {
   const share = errorShare(last);
   const kinds = [["unavailable", "503"], ["late", "504"], ["failed", "other 5xx"]].filter(([name]) => last[name] > 0).map(([name, label]) => `${label}: ${short(last[name])}/s`);
   if (askedOf(last) >= ENOUGH && share > now.slo.error_ppm / 1e6)
-    (share > 0.01 ? bad : warn)(`${percent(share)} of the requests of the last minute failed (${kinds.join(", ")})`);
+    (share > MANY_ERRORS ? bad : warn)(`${percent(share)} of the requests of the last minute failed (${kinds.join(", ")})`);
   if (known(last.p99) && last.p99 > now.slo.latency_ms) bad(`p99 is ${duration(last.p99)}, above the objective of ${duration(now.slo.latency_ms)}`);
   if (rateOf(last) > 0 && last.limited / rateOf(last) > 0.05) warn(`${percent(last.limited / rateOf(last))} of the requests were refused by rate limits (429)`);
 }
@@ -316,7 +318,7 @@ const workersOf = (version) => Object.values(version.workers ?? {}).reduce((sum,
 
 function judgeModel(model, bad, warn, note) {
   if (model.versions.length && !model.versions.some(workersOf) && model.versions.some((version) => version.share > 0)) bad(`${model.model}: no worker is there`);
-  if (model.queue_max_rows > 0 && model.queue_rows / model.queue_max_rows > 0.8)
+  if (model.queue_max_rows > 0 && model.queue_rows / model.queue_max_rows > NEAR_FULL)
     bad(`${model.model}: the queue is ${percent(model.queue_rows / model.queue_max_rows)} full (${short(model.queue_rows)} of ${short(model.queue_max_rows)} rows)`);
   const arms = alive(model);
   for (const version of arms.slice(1)) {
@@ -385,10 +387,10 @@ function showTiles(now) {
   const tile = (name, value, more, kind) => h("div", { class: kind }, h("dt", null, name), h("dd", null, value, more ? h("small", null, ` ${more}`) : null));
   fill($("tiles"),
     tile("Requests", short(rateOf(last)), "/s"),
-    tile("Errors (5xx)", percent(share), null, share > 0.01 ? "bad" : share > now.slo.error_ppm / 1e6 ? "warn" : null),
+    tile("Errors (5xx)", percent(share), null, share > MANY_ERRORS ? "bad" : share > now.slo.error_ppm / 1e6 ? "warn" : null),
     tile("p50", duration(last.p50)),
     tile("p99", duration(last.p99), null, last.p99 > now.slo.latency_ms ? "bad" : null),
-    tile("Queue", short(sum("queue_rows")), full === null ? "rows" : `rows, ${percent(full)}`, full > 0.8 ? "bad" : full > 0.5 ? "warn" : null),
+    tile("Queue", short(sum("queue_rows")), full === null ? "rows" : `rows, ${percent(full)}`, full > NEAR_FULL ? "bad" : full > 0.5 ? "warn" : null),
     tile("Workers", short(count), `${busy} busy`, count === 0 ? "bad" : null));
 }
 
@@ -444,7 +446,7 @@ function versionRow(model, version, stable, named) {
   const role = version === stable ? (alive(model).length > 1 ? chip("stable") : null) : rollout ? chip("rolling out", "warn") : null;
   return [...(named ? [{ text: model.model, kind: "nowrap" }] : []), { text: h("span", null, version.version, " ", role), kind: "nowrap" },
           { text: h("span", null, bar((version.share ?? 0) / 100), percent((version.share ?? 0) / 100)), kind: "nowrap" },
-          short(rateOf(version.last)), { text: percent(share), kind: worse ? "bad" : null }, duration(version.last.p50),
+          short(rateOf(version.last)), { text: percent(share), kind: worse || share > MANY_ERRORS ? "bad" : null }, duration(version.last.p50),
           { text: duration(version.last.p99), kind: slower ? "warn" : null }, short(workersOf(version))];
 }
 
@@ -550,7 +552,7 @@ async function showModels(now, due) {
     const card = modelCard(model);
     const full = model.queue_max_rows > 0 ? model.queue_rows / model.queue_max_rows : null;
     fill(card.heading, h("h2", null, model.model), chip(`${short(rateOf(model.last))} requests/s`, "plain"), chip(`p99 ${duration(model.last.p99)}`, "plain"),
-      chip(full === null ? `queue ${short(model.queue_rows ?? 0)}` : `queue ${percent(full)}`, full > 0.8 ? "bad" : "plain"),
+      chip(full === null ? `queue ${short(model.queue_rows ?? 0)}` : `queue ${percent(full)}`, full > NEAR_FULL ? "bad" : "plain"),
       model.decisions?.["roll back"] > 0 ? chip("a roll-out was rolled back", "bad") : null);
     fill(card.versions, alive(model).length ? versionTable(`Versions of ${model.model}`, [model], false) : h("p", { class: "quiet" }, "No version answers."));
     fill(card.features, featureTables(model, alive(model)));
