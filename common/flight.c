@@ -240,7 +240,6 @@ void flight_add(struct flight *flight, const struct flight_entry *entry)
     uint64_t sequence = ++flight->sequence;
     struct record *record = &flight->records[sequence % flight->head->records];
     __atomic_store_n(&record->sequence, 0, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
     record->at_ns = entry->at_ns;
     record->bytes_in = entry->bytes_in;
     record->bytes_out = entry->bytes_out;

@@ -12,6 +12,7 @@
 #include "durable.h"
 #include "log.h"
 #include "schema_fields.h"
+#include "utf8.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -61,7 +62,7 @@ static bool is_categorical(const struct schema *schema, const struct schema_tens
 static void name_feature(const struct profile *profile, const char *input, size_t width, size_t at,
                          size_t column, char name[NAME_BYTES])
 {
-    if (profile->schema->feature_count > 0)
+    if (profile->schema->feature_count > 0 && utf8_ok(text_of(profile->schema->features[column])))
         snprintf(name, NAME_BYTES, "%.*s", BASELINE_NAME_MAX, profile->schema->features[column]);
     else if (width == 1)
         snprintf(name, NAME_BYTES, "%.*s", BASELINE_NAME_MAX, input);
@@ -286,6 +287,15 @@ static int finish(struct profile *profile)
     return status;
 }
 
+static bool has_names_of_json(const struct profile_table *table)
+{
+    const struct layout *layout = profile_table_layout(table);
+    for (size_t i = 0; i < layout->input_count; i++)
+        if (!utf8_ok(text_of(layout->inputs[i].tensor->name)))
+            return false;
+    return true;
+}
+
 static int profile_file(struct profile *profile)
 {
     const struct arguments *arguments = profile->arguments;
@@ -295,6 +305,11 @@ static int profile_file(struct profile *profile)
         profile_table_new(path, profile->schema, arguments_text(arguments, OPTION_SCORE_COLUMN), reason);
     if (profile->table == NULL)
         return say_fault(arguments, CTL_FAULT, "%s: %s", path, reason);
+    if (!has_names_of_json(profile->table)) {
+        profile_table_free(profile->table);
+        return say_fault(arguments, CTL_FAULT,
+                         "the name of an input is no UTF-8, which a baseline is written in");
+    }
     profile->builder = baseline_builder_new((size_t)arguments_number(arguments, OPTION_BINS, BASELINE_BINS));
     add_features(profile);
     bool good = read_all(profile, reason);

@@ -94,7 +94,8 @@ static void fill(struct flight_entry *entry, const struct api_call *call,
     entry->status = (uint16_t)response->status;
     entry->rows = call->ask.rows;
     entry->batch_rows = call->calling.batch_rows;
-    entry->total_us = microseconds((uint64_t)((clock_now() - call->received) / MICROSECOND));
+    int64_t took = call->duration > 0 ? call->duration : clock_now() - call->received;
+    entry->total_us = microseconds((uint64_t)(took / MICROSECOND));
     entry->queue_us = microseconds(call->calling.queue_us);
     entry->compute_us = microseconds(call->calling.compute_us);
     entry->bytes_in = call->calling.bytes;
