@@ -17,12 +17,12 @@
 
 enum {
     OBSERVER_MAGIC = 0x0b5e0001,
-    GATHERED_BYTES = 32 << 10,                    /* go at once */
+    GATHERED_BYTES = 256 << 10,                   /* go at once */
     BUFFER_BYTES_MAX = 2 * OBSERVATION_BYTES_MAX, /* two of the largest */
     FRAMES_WAITING_MAX = 4,                       /* in ZeroMQ, likewise with the collector */
     RECONNECT_MS = 10
 };
-#define GATHER_TIME (20 * MILLISECOND)
+#define GATHER_TIME (250 * MILLISECOND)
 
 struct observer {
     unsigned magic;
