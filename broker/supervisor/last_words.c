@@ -96,28 +96,31 @@ static void pass_on(struct last_words *words, const char *text, size_t length)
         write_out(words, text, length);
 }
 
-/* Passes on what is complete; all of it at the end, or when there is no room for the rest of the line. */
+/* Passes on what is complete: whoever writes it to a file may begin another one behind it. All of it goes at
+ * the end, or when a line is longer than there is room. */
 static void pass_lines_on(struct last_words *words, bool all)
 {
     size_t end = words->length;
-    if (!all && words->length < sizeof(words->kept))
-        while (end > words->passed && words->kept[end - 1] != '\n')
-            end--;
+    while (!all && end > words->passed && words->kept[end - 1] != '\n')
+        end--;
+    if (end <= words->passed && words->passed == 0 && words->length == sizeof(words->kept))
+        end = words->length;
     if (end <= words->passed)
         return;
     pass_on(words, words->kept + words->passed, end - words->passed);
     words->passed = end;
 }
 
-/* Forgets the oldest half when the room is used up; all of that was passed on already. */
+/* Forgets the oldest half when the room is used up, or what of it was passed on already. */
 static void make_room(struct last_words *words)
 {
     if (words->length < sizeof(words->kept))
         return;
     size_t half = sizeof(words->kept) / 2;
-    memmove(words->kept, words->kept + half, words->length - half);
-    words->length -= half;
-    words->passed -= half;
+    size_t forgotten = words->passed < half ? words->passed : half;
+    memmove(words->kept, words->kept + forgotten, words->length - forgotten);
+    words->length -= forgotten;
+    words->passed -= forgotten;
 }
 
 /* Takes in what is there. False when the pipe has ended. */
