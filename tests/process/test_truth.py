@@ -92,7 +92,10 @@ class Cardinality(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="outrigger-test.") as directory:
             repository(directory, 'route = { arms = ( { version = "2"; percent = 50.0; } ); by = "key"; };')
             with Stack(web="nginx", models=directory) as stack:
-                before = self.ask_and_look(stack, b"aleph", WARM)
+                self.ask_and_look(stack, b"aleph", WARM)
+                stack.wait(lambda: {"1", "2"} <= {labels["version"] for metric, labels, _ in truth.scrape(stack)
+                                                  if metric == "model_drift_rows"}, "nothing is told of drift")
+                before = series(stack)
                 after = self.ask_and_look(stack, b"zayin", USERS)
                 self.assertEqual(sorted(after - before), [])
                 text = json.dumps(sorted(map(str, after)))
