@@ -45,8 +45,8 @@ void history_free(struct history *history); /* NULL is fine */
 /* One sample, at most one for each second: begin, set what is known, end. Times are milliseconds since 1970.
  * `version` "" is the model as a whole, `model` "" the host. What is set several times is added up. Counters
  * are totals since they began; one that falls (a process was lost) counts again from where it stands when it
- * has stayed below for some seconds, and until then from where it was. False: there is a sample of that
- * second, or of a later one, already; then nothing may be set. */
+ * has stayed below for some seconds, and until then from where it was. False: the newest sample is of that
+ * second; then nothing may be set. A clock that was set back is followed. */
 bool history_begin(struct history *history, int64_t now_ms);
 void history_set(struct history *history, const char *model, const char *version, enum history_number number,
                  uint64_t value);
