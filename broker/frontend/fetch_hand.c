@@ -1,25 +1,20 @@
 /* fetch_hand: libcurl, in a process of its own.
  *
- * Whoever may connect to any host may connect to anything, also to the sockets of other programs on this one:
- * nothing that a sandbox has tells them apart (sandbox.h). A frontend reads what strangers send, so it is not
- * the one that may: it asks this process, which knows the few addresses that the configuration names, and
- * asks nobody else. What the issuer sends is taken apart here, too, as far as HTTP and TLS go.
+ * A frontend may connect to nobody (common/hand.c says why): it asks this process, which knows the few
+ * addresses that the configuration names, and asks nobody else. What the issuer sends is taken apart here,
+ * too, as far as HTTP and TLS go.
  *
  * Transfers run many at a time (curl_multi), and connections are kept. Everything is bounded: transfers (by
- * the frontend), connections, time and bytes of each; redirects are not followed, since an address that was
- * checked must not lead to one that was not. It ends with its socket, so with the frontend. Started by
- * main.c, asked by fetch.c. SPDX-License-Identifier: MIT */
+ * the frontend), connections, time and bytes of each. It ends with its socket, so with the frontend. Started
+ * by main.c, asked by fetch.c. SPDX-License-Identifier: MIT */
 #include "fetch_hand.h"
 
+#include "hand.h"
 #include "log.h"
-#include "sandbox_program.h"
+#include "outbound.h"
 
-#include <curl/curl.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -28,8 +23,7 @@ _Static_assert((int)FETCH_PIECE_MAX >= (int)CURL_MAX_WRITE_SIZE, "what libcurl g
 
 enum {
     CONNECTIONS_MAX = 16, /* to the issuer: more transfers share them, one after the other */
-    POLL_MS = 1000,
-    OUR_FD = 3
+    POLL_MS = 1000
 };
 
 struct transfer {
@@ -92,12 +86,9 @@ static void send_piece(const struct transfer *transfer, enum fetch_step step, in
 
 static const char *complaint_of(const struct transfer *transfer, CURLcode result)
 {
-    const char *no_names = result == CURLE_COULDNT_RESOLVE_HOST ? sandbox_program_no_names() : NULL;
     if (transfer->too_long || result == CURLE_FILESIZE_EXCEEDED)
         return "the answer is too long";
-    if (no_names != NULL)
-        return no_names;
-    return *transfer->error != '\0' ? transfer->error : curl_easy_strerror(result);
+    return outbound_complaint(result, transfer->error);
 }
 
 static void end_transfer(struct hand *hand, struct transfer *transfer, CURLcode result)
@@ -143,36 +134,20 @@ static size_t write_body(char *bytes, size_t size, size_t count, void *self)
     return length;
 }
 
-/* No proxy of the environment stands between us and our own host. */
-static void set_way(struct transfer *transfer, enum fetch_place place)
+static void set_way(struct transfer *transfer, const struct fetch_question *question)
 {
     const struct config *config = transfer->hand->config;
-    const char *url = place == FETCH_JWKS ? config->token_jwks_url : config->token_introspection_url;
-    bool plain = strncmp(url, "http://", 7) == 0;
-    curl_easy_setopt(transfer->easy, CURLOPT_URL, url);
-    curl_easy_setopt(transfer->easy, CURLOPT_PROTOCOLS_STR, plain ? "http" : "https");
-    curl_easy_setopt(transfer->easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(transfer->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    if (plain)
-        curl_easy_setopt(transfer->easy, CURLOPT_PROXY, "");
-    if (*config->token_ca_file != '\0')
-        curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, config->token_ca_file);
-}
-
-static void set_bounds(struct transfer *transfer, const struct fetch_question *question)
-{
-    curl_easy_setopt(transfer->easy, CURLOPT_TIMEOUT_MS, (long)question->timeout_ms);
-    curl_easy_setopt(transfer->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)question->timeout_ms);
+    const char *url =
+        question->place == FETCH_JWKS ? config->token_jwks_url : config->token_introspection_url;
+    outbound_prepare(transfer->easy, url, config->token_ca_file, (int64_t)question->timeout_ms,
+                     transfer->error);
     curl_easy_setopt(transfer->easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)question->max_bytes);
-    curl_easy_setopt(transfer->easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, write_body);
     curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
-    curl_easy_setopt(transfer->easy, CURLOPT_ERRORBUFFER, transfer->error);
 }
 
 static void set_question(struct transfer *transfer, const struct fetch_question *question)
 {
-    curl_easy_setopt(transfer->easy, CURLOPT_USERAGENT, "outrigger/" OUTRIGGER_VERSION);
     curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->hand->headers);
     if (question->posts) /* not copied: it is wiped with the transfer */
         curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, transfer->form);
@@ -196,8 +171,7 @@ static void begin_transfer(struct hand *hand, const struct fetch_question *quest
     transfer->easy = curl_easy_init();
     ENSURE(transfer->easy != NULL);
     curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-    set_way(transfer, question->place);
-    set_bounds(transfer, question);
+    set_way(transfer, question);
     set_question(transfer, question);
     ENSURE(curl_multi_add_handle(hand->multi, transfer->easy) == CURLM_OK);
 }
@@ -228,30 +202,11 @@ static bool take_questions(struct hand *hand)
 
 /* ---- the process ---- */
 
-static void keep_only(int fd)
-{
-    ENSURE(dup2(fd, OUR_FD) != -1);
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    ENSURE(null != -1 && dup2(null, STDIN_FILENO) != -1);
-    (void)close_range(OUR_FD + 1, ~0U, 0);
-}
-
-static void enter_sandbox(const struct config *config, const char *name)
-{
-    char *whole;
-    ENSURE(asprintf(&whole, "%s.fetch", name) >= 0);
-    sandbox_program_enter(sandbox_program_new(config, SANDBOX_FETCHER, whole, NULL));
-    free(whole);
-}
-
 static _Noreturn void serve(const struct config *config, const char *name)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGPIPE}; /* they are the frontend's */
-    struct hand hand = {.config = config, .fd = OUR_FD};
-    for (size_t i = 0; i < COUNT_OF(signals); i++)
-        signal(signals[i], SIG_IGN);
-    ENSURE(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK);
-    enter_sandbox(config, name);
+    struct hand hand = {.config = config, .fd = HAND_FD};
+    outbound_init();
+    hand_confine(config, name, "fetch");
     hand.multi = curl_multi_init();
     hand.headers = curl_slist_append(NULL, "Accept: application/json");
     ENSURE(hand.multi != NULL && hand.headers != NULL);
@@ -268,23 +223,14 @@ static _Noreturn void serve(const struct config *config, const char *name)
 
 int fetch_hand_start(const struct config *config, const char *name)
 {
-    int pair[2];
+    int fd;
     if (*config->token_jwks_url == '\0' && *config->token_introspection_url == '\0')
         return -1;
-    pid_t parent = getpid(), pid = -1;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0)
-        pid = fork();
-    if (pid == -1) {
+    if (hand_begin(SOCK_SEQPACKET, &fd))
+        serve(config, name);
+    if (fd == -1) {
         log_error("token: no process to ask the issuer: %s", strerror(errno));
         exit(1);
     }
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
-            _exit(0);
-        keep_only(pair[1]);
-        serve(config, name);
-    }
-    close(pair[1]);
-    return pair[0];
+    return fd;
 }

@@ -38,10 +38,18 @@
 
 struct program {
     struct loop *loop;
+    void *zmq;
     struct client *client;
     struct api *api;
+    struct auth *auth;
+    struct tokens *tokens; /* NULL: no issuer is configured */
     struct metrics *metrics;
+    struct stats_publisher *stats;
     struct audit_log *audit;
+    struct recorder *recorder; /* NULL, as the next: nothing is recorded, or observed */
+    struct observer *observer;
+    struct sampling *sampling;
+    struct tracer *tracer;
     struct connections_context context;
     struct connections *connections; /* NULL until the models are known */
     struct predictions *predictions; /* NULL: none are kept */
@@ -245,6 +253,98 @@ static void tune_memory(void)
     mallopt(M_MMAP_THRESHOLD, 1 << 20); /* a batch's buffers: mapping them costs more than filling them */
 }
 
+/* Before fcgi_init: libfcgi takes SIGTERM and SIGUSR1 where nobody has them yet. */
+static void listen_to_signals(struct program *program)
+{
+    loop_signal(program->loop, SIGTERM, terminate, program);
+    loop_signal(program->loop, SIGINT, terminate, program);
+    loop_signal(program->loop, SIGUSR1, drain, program);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_IGN); /* who asks the issuer is waited for by nobody */
+}
+
+/* What is mapped or made before the sandbox, and the sandbox: before there are threads (ZeroMQ's, the lane's,
+ * and that of the audit log). */
+static void confine(struct program *program, const struct config *config, const char *name)
+{
+    program->metrics = stats_page(config, "frontend", name);
+    make_places(config);
+    program->recorder = recorder_new(config, name);
+    sandbox_program_enter(
+        sandbox_program_new(config, SANDBOX_FRONTEND, name, metrics_path(program->metrics)));
+}
+
+/* What a request passes through, from the outside in. */
+static void open_rooms(struct program *program, const struct config *config, const char *name, int fetch_fd)
+{
+    if (audited_wanted(config))
+        program->audit = audit_log_new(config, name, AUDIT_BUFFERED);
+    program->zmq = zmq_ctx_new();
+    keep_predictions(program, config, name);
+    program->tokens = open_tokens(program, config, fetch_fd);
+    program->auth =
+        auth_new(&(struct auth_context){.config = config,
+                                        .loop = program->loop,
+                                        .metrics = program->metrics,
+                                        .check_token = program->tokens == NULL ? NULL : tokens_check,
+                                        .self = program->tokens});
+    if (*config->trace_endpoint != '\0' || config->drift_rows_per_s > 0)
+        program->observer = observer_new(program->zmq, program->loop, config);
+    program->sampling = sampling_new(program->loop, config, program->metrics, program->observer);
+    program->tracer = tracer_new(config, program->metrics, program->observer, name);
+    program->api = api_new(&(struct api_context){.config = config,
+                                                 .metrics = program->metrics,
+                                                 .predictions = program->predictions,
+                                                 .audit = program->audit,
+                                                 .sampling = program->sampling,
+                                                 .recorder = program->recorder,
+                                                 .tracer = program->tracer,
+                                                 .broker_connected = connected,
+                                                 .self = program,
+                                                 .auth = program->auth});
+    program->client =
+        client_new(program->zmq, program->loop, config->broker_askers, (size_t)config->frontend_max_in_flight,
+                   program->metrics, catalog_came, program);
+    program->stats =
+        stats_publisher_new(program->zmq, program->loop, config, program->metrics, "frontend", name);
+    stats_publisher_before(program->stats, measure, program);
+    program->context = (struct connections_context){
+        .loop = program->loop,
+        .config = config,
+        .metrics = program->metrics,
+        .api = program->api,
+        .client = program->client,
+        .exposition = stats_exposition_new(program->zmq, program->loop, config),
+        .errands = errands_new(program->loop, config->runtime_directory),
+        .lane = lane_new(program->loop, program->api, (size_t)config->frontend_lane_threads)};
+}
+
+static void close_rooms(struct program *program)
+{
+    lane_free(program->context.lane);
+    program->context.lane = NULL;
+    stats_exposition_free(program->context.exposition); /* answers who still waits for it */
+    errands_free(program->context.errands);             /* likewise */
+    connections_free(program->connections);
+    client_free(program->client);
+    stats_publisher_free(program->stats);
+    api_free(program->api);
+    auth_free(program->auth);
+    tokens_free(program->tokens);
+    audit_log_free(program->audit);
+    sampling_free(program->sampling);
+    recorder_free(program->recorder);
+    tracer_free(program->tracer);
+    observer_free(program->observer);
+    zmq_ctx_term(program->zmq);
+    loop_timer_cancel(program->loop, &program->drain);
+    loop_timer_cancel(program->loop, &program->catalog_wait);
+    loop_timer_cancel(program->loop, &program->predictions_flush);
+    predictions_free(program->predictions);
+    loop_free(program->loop);
+    metrics_free(program->metrics);
+}
+
 int main(int argc, char **argv)
 {
     struct options options = options_parse(argc, argv, "frontend", "answers web servers over FastCGI");
@@ -252,96 +352,22 @@ int main(int argc, char **argv)
     account_settle(config, false);
     int fetch_fd =
         fetch_hand_start(config, options.name); /* before there is anything that it shall not have */
-    int listen_fd = listening_socket();
+    struct program program = {.listen_fd = listening_socket(), .ready_fd = options.ready_fd};
     process_descriptor_limit((size_t)config->frontend_max_connections + 256);
-
     tune_memory();
-    struct program program = {.loop = loop_new()};
-    /* Before fcgi_init: libfcgi takes SIGTERM and SIGUSR1 where nobody has them yet. */
-    loop_signal(program.loop, SIGTERM, terminate, &program);
-    loop_signal(program.loop, SIGINT, terminate, &program);
-    loop_signal(program.loop, SIGUSR1, drain, &program);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD, SIG_IGN); /* who asks the issuer is waited for by nobody */
+    program.loop = loop_new();
+    listen_to_signals(&program);
     if (!fcgi_init()) {
         log_error("libfcgi does not start");
         return 1;
     }
-    struct metrics *metrics = stats_page(config, "frontend", options.name);
-    program.metrics = metrics;
-    make_places(config);
-    struct recorder *recorder = recorder_new(config, options.name);
-    /* Before there are threads: ZeroMQ's, the lane's, and that of the audit log. */
-    sandbox_program_enter(sandbox_program_new(config, SANDBOX_FRONTEND, options.name, metrics_path(metrics)));
-    if (audited_wanted(config))
-        program.audit = audit_log_new(config, options.name, AUDIT_BUFFERED);
-    void *zmq = zmq_ctx_new();
-    keep_predictions(&program, config, options.name);
-    struct tokens *tokens = open_tokens(&program, config, fetch_fd);
-    struct auth *auth = auth_new(&(struct auth_context){.config = config,
-                                                        .loop = program.loop,
-                                                        .metrics = metrics,
-                                                        .check_token = tokens == NULL ? NULL : tokens_check,
-                                                        .self = tokens});
-    bool observes = *config->trace_endpoint != '\0' || config->drift_rows_per_s > 0;
-    struct observer *observer = observes ? observer_new(zmq, program.loop, config) : NULL;
-    struct sampling *sampling = sampling_new(program.loop, config, metrics, observer);
-    struct tracer *tracer = tracer_new(config, metrics, observer, options.name);
-    struct api *api = program.api = api_new(&(struct api_context){.config = config,
-                                                                  .metrics = metrics,
-                                                                  .predictions = program.predictions,
-                                                                  .audit = program.audit,
-                                                                  .sampling = sampling,
-                                                                  .recorder = recorder,
-                                                                  .tracer = tracer,
-                                                                  .broker_connected = connected,
-                                                                  .self = &program,
-                                                                  .auth = auth});
-    program.client = client_new(zmq, program.loop, config->broker_askers,
-                                (size_t)config->frontend_max_in_flight, metrics, catalog_came, &program);
-    struct stats_publisher *stats =
-        stats_publisher_new(zmq, program.loop, config, metrics, "frontend", options.name);
-    stats_publisher_before(stats, measure, &program);
-    struct stats_exposition *exposition = stats_exposition_new(zmq, program.loop, config);
-    struct errands *errands = errands_new(program.loop, config->runtime_directory);
-    struct lane *lane = lane_new(program.loop, api, (size_t)config->frontend_lane_threads);
-    program.context = (struct connections_context){.loop = program.loop,
-                                                   .config = config,
-                                                   .metrics = metrics,
-                                                   .api = api,
-                                                   .client = program.client,
-                                                   .exposition = exposition,
-                                                   .errands = errands,
-                                                   .lane = lane};
-    program.listen_fd = listen_fd;
-    program.ready_fd = options.ready_fd;
+    confine(&program, config, options.name);
+    open_rooms(&program, config, options.name, fetch_fd);
     loop_timer_set(program.loop, &program.catalog_wait, loop_now(program.loop) + CATALOG_WAIT, open_the_door,
                    &program);
     footprint_give_back();
     loop_run(program.loop);
-
-    lane_free(lane);
-    program.context.lane = NULL;
-    stats_exposition_free(exposition); /* answers who still waits for it */
-    errands_free(errands);             /* likewise */
-    connections_free(program.connections);
-    client_free(program.client);
-    stats_publisher_free(stats);
-    api_free(api);
-    auth_free(auth);
-    tokens_free(tokens);
-    audit_log_free(program.audit);
-    sampling_free(sampling);
-    recorder_free(recorder);
-    tracer_free(tracer);
-    observer_free(observer);
-    zmq_ctx_term(zmq);
-    loop_timer_cancel(program.loop, &program.drain);
-    loop_timer_cancel(program.loop, &program.catalog_wait);
-    loop_timer_cancel(program.loop, &program.predictions_flush);
-    predictions_free(program.predictions);
-    loop_free(program.loop);
-    metrics_free(metrics);
+    close_rooms(&program);
     config_free(config);
     options_free(&options);
     return 0;
