@@ -1,99 +1,12 @@
-/* test_openapi: the OpenAPI document of catalogs made by hand: what is said of columns, versions, answers;
- * what is left out when there is too much; who is told of which models; what is kept, and when it is made
- * anew. SPDX-License-Identifier: MIT */
-#include "etag.h"
-#include "example_schema.h"
-#include "layout.h"
-#include "log.h"
-#include "openapi.h"
-#include "suite.h"
-
-#include <math.h>
-#include <stdio.h>
-#include <yyjson.h>
-
-static struct catalog *catalog;
-static struct output out;
-static yyjson_doc *document;
-static struct openapi *openapi;
-static struct http_response response;
-static const struct openapi_view everything = {.models = ""};
-
-static void set_up(void)
-{
-    log_open("test_openapi", "error");
-    openapi = openapi_new();
-}
-
-static void tear_down(void)
-{
-    yyjson_doc_free(document);
-    openapi_free(openapi);
-    catalog_release(catalog);
-    output_free(&out);
-    http_response_free(&response);
-}
-
-/* ---- catalogs ---- */
-
-/* A version with that schema, which is encoded and freed. */
-static struct catalog_entry entry(const char *model, const char *version, bool stable, struct schema *schema)
-{
-    struct catalog_entry entry = {.model = text_of(model),
-                                  .version = text_of(version),
-                                  .state = CATALOG_READY,
-                                  .workers = 1,
-                                  .stable = stable,
-                                  .required = true};
-    size_t length;
-    if (schema == NULL)
-        return entry;
-    entry.schema.at = (const char *)schema_encode(schema, &length);
-    entry.schema.length = length;
-    schema_free(schema);
-    return entry;
-}
-
-static void tell(struct catalog_entry *entries, size_t count)
-{
-    catalog_release(catalog);
-    catalog = catalog_new(entries, count, "");
-    for (size_t i = 0; i < count; i++)
-        free((char *)entries[i].schema.at);
-}
-#define TELL(...)                                                                                            \
-    do {                                                                                                     \
-        struct catalog_entry entries[] = {__VA_ARGS__};                                                      \
-        tell(entries, COUNT_OF(entries));                                                                    \
-    } while (0)
+/* test_openapi: the OpenAPI document of catalogs made by hand: what is said of columns, versions, answers.
+ * Which document somebody gets, and when it is made, is in test_openapi_views.c.
+ * SPDX-License-Identifier: MIT */
+#include "openapi_scene.h"
 
 static struct schema *named(struct schema *schema, const char *const *names, size_t count)
 {
     schema->features = example_names(names, count);
     schema->feature_count = count;
-    return schema;
-}
-
-static struct schema *of_inputs(const struct example_tensor *inputs, size_t count)
-{
-    struct schema *schema = schema_new();
-    example_inputs(schema, inputs, count);
-    example_outputs(schema, &(struct example_tensor){"y", DATATYPE_FP32, {-1, 1}}, 1);
-    schema->regression = true;
-    return schema;
-}
-
-/* Columns of that width, called f0, f1, ... */
-static struct schema *wide(int64_t width)
-{
-    struct schema *schema = of_inputs(&(struct example_tensor){"x", DATATYPE_FP32, {-1, width}}, 1);
-    schema->features = object_alloc((size_t)width * sizeof *schema->features);
-    schema->feature_count = (size_t)width;
-    for (size_t i = 0; i < (size_t)width; i++) {
-        char name[32];
-        snprintf(name, sizeof name, "f%zu", i);
-        schema->features[i] = object_strdup(name);
-    }
     return schema;
 }
 
@@ -121,75 +34,6 @@ static struct schema_value *values(size_t count, const struct schema_value *give
     .allowed =                                                                                               \
         values(COUNT_OF(((struct schema_value[]){__VA_ARGS__})), (struct schema_value[]){__VA_ARGS__}),      \
     .allowed_count = COUNT_OF(((struct schema_value[]){__VA_ARGS__}))
-
-/* ---- looking ---- */
-
-static void write_document(const struct openapi_view *view)
-{
-    output_clear(&out);
-    yyjson_doc_free(document);
-    openapi_write(&out, catalog, view);
-    yyjson_read_err error;
-    document = yyjson_read_opts(out.bytes, out.length, 0, NULL, &error);
-    ck_assert_msg(document != NULL, "%s at %zu: %.200s", error.msg, error.pos,
-                  out.bytes + (error.pos > 100 ? error.pos - 100 : 0));
-}
-
-/* The value at a JSON pointer; NULL: there is none. */
-static yyjson_val *at(const char *pointer)
-{
-    return yyjson_doc_ptr_get(document, pointer);
-}
-
-static void is(const char *pointer, const char *json)
-{
-    char *text = at(pointer) == NULL ? NULL : yyjson_val_write(at(pointer), 0, NULL);
-    ck_assert_msg(text != NULL && strcmp(text, json) == 0, "%s is %s, not %s", pointer,
-                  text == NULL ? "missing" : text, json);
-    free(text);
-}
-
-static void list_paths(char *text, size_t capacity)
-{
-    size_t i, count, length = 0;
-    yyjson_val *key, *value;
-    text[0] = '\0';
-    yyjson_obj_foreach(at("/paths"), i, count, key, value)
-    {
-        if (strstr(yyjson_get_str(key), "predict") != NULL)
-            length += (size_t)snprintf(text + length, capacity - length, "%s ", yyjson_get_str(key));
-    }
-}
-
-static void paths_are(const char *expected)
-{
-    char text[8192];
-    list_paths(text, sizeof text);
-    ck_assert_str_eq(text, expected);
-}
-
-/* Each $ref leads somewhere. */
-static size_t follow(yyjson_val *value)
-{
-    size_t i, count, references = 0;
-    yyjson_val *key, *member;
-    if (yyjson_is_arr(value)) {
-        yyjson_arr_foreach(value, i, count, member)
-        {
-            references += follow(member);
-        }
-        return references;
-    }
-    yyjson_obj_foreach(value, i, count, key, member)
-    {
-        if (yyjson_equals_str(key, "$ref")) {
-            ck_assert_msg(at(yyjson_get_str(member) + 1) != NULL, "%s leads nowhere", yyjson_get_str(member));
-            references++;
-        }
-        references += follow(member);
-    }
-    return references;
-}
 
 /* ---- what is said ---- */
 
@@ -457,160 +301,22 @@ START_TEST(answers_of_unknown_shape_are_told_of_in_general)
 }
 END_TEST
 
-/* ---- bounds and views ---- */
-
-START_TEST(models_beyond_the_bound_are_told_of_in_general)
-{
-    enum { MODELS = 100 }; /* of about 60 kB each */
-    struct catalog_entry entries[MODELS];
-    char names[MODELS][8];
-    for (size_t i = 0; i < MODELS; i++) {
-        snprintf(names[i], sizeof names[i], "m%02zu", i);
-        entries[i] = entry(names[i], "1", true, wide(1024));
-    }
-    tell(entries, MODELS);
-    write_document(&everything);
-    ck_assert_uint_le(out.length, OPENAPI_MODELS_MAX + 100000);
-    ck_assert_uint_gt(out.length, OPENAPI_MODELS_MAX / 2);
-    ck_assert_ptr_nonnull(at("/components/schemas/Row.m00"));
-    ck_assert_ptr_null(at("/components/schemas/Row.m99"));
-    ck_assert_ptr_null(at("/paths/~1api~1v1~1models~1m99~1predict"));
-    ck_assert_ptr_nonnull(at("/paths/~1api~1v1~1models~1{model}~1predict/post"));
-    is("/paths/~1api~1v1~1models~1{model}~1predict/parameters/0/name", "\"model\"");
-    follow(yyjson_doc_get_root(document));
-}
-END_TEST
-
-static bool may_use_b(const void *self, struct text model)
-{
-    return text_is(model, self);
-}
-
-START_TEST(nobody_is_told_of_models_that_are_not_theirs)
-{
-    TELL(entry("alpha", "1", true, example_classifier(2)), entry("beta", "1", true, example_classifier(2)));
-    const struct openapi_view view = {.models = "beta", .may_use = may_use_b, .self = "beta"};
-    write_document(&view);
-    paths_are("/api/v1/models/beta/predict /api/v1/models/beta/batch-predict "
-              "/api/v1/models/beta/versions/1/predict "
-              "/api/v1/models/beta/versions/1/batch-predict /api/v1/predict /api/v1/batch-predict ");
-    ck_assert_ptr_null(memmem(out.bytes, out.length, "alpha", 5));
-}
-END_TEST
-
-/* ---- answering ---- */
-
-static const char *tag(void)
-{
-    static char value[ENTITY_TAG_MAX];
-    const char *header = strstr(response.extra, "ETag: ");
-    ck_assert_ptr_nonnull(header);
-    ck_assert_uint_eq(strcspn(header + 6, "\r"), ENTITY_TAG_MAX - 1);
-    return text_copy((struct text){header + 6, ENTITY_TAG_MAX - 1}, value, sizeof value);
-}
-
-static void ask(const struct openapi_view *view, const char *known)
-{
-    char parameter[256];
-    snprintf(parameter, sizeof parameter, "HTTP_IF_NONE_MATCH=%s", known == NULL ? "" : known);
-    const char *parameters[] = {"REQUEST_METHOD=GET", "REQUEST_URI=/openapi.json",
-                                known == NULL ? NULL : parameter, NULL};
-    struct http_ids ids = {.seed = 1};
-    struct http_request request;
-    http_request_read(&request, (char **)parameters, &ids);
-    http_response_begin(&response, &request);
-    openapi_answer(openapi, catalog, view, &request, &response);
-    ck_assert_str_eq(response.cache_control, "no-cache");
-}
-
-START_TEST(it_is_made_once_and_known_again)
-{
-    TELL(entry("a", "1", true, example_classifier(2)));
-    write_document(&everything);
-    ask(&everything, NULL);
-    ck_assert_int_eq(response.status, 200);
-    ck_assert_uint_eq(response.body.length, out.length);
-    ck_assert_mem_eq(response.body.bytes, out.bytes, out.length);
-    char first[ENTITY_TAG_MAX];
-    strcpy(first, tag());
-    ask(&everything, first);
-    ck_assert_int_eq(response.status, 304);
-    ck_assert_uint_eq(response.body.length, 0);
-    ck_assert_str_eq(tag(), first);
-
-    /* What was kept is not looked at again: a change that no catalog told of is not seen. */
-    catalog_at(catalog, 0)->versions[0].schema->regression = true;
-    ask(&everything, first);
-    ck_assert_int_eq(response.status, 304);
-    openapi_forget(openapi);
-    ask(&everything, first);
-    ck_assert_int_eq(response.status, 200);
-    ck_assert_str_ne(tag(), first);
-}
-END_TEST
-
-START_TEST(the_same_content_has_the_same_tag)
-{
-    TELL(entry("a", "1", true, example_classifier(2)));
-    ask(&everything, NULL);
-    char first[ENTITY_TAG_MAX];
-    strcpy(first, tag());
-    TELL(entry("a", "1", true, example_classifier(2))); /* as after a change of workers */
-    openapi_forget(openapi);
-    ask(&everything, first);
-    ck_assert_int_eq(response.status, 304);
-    TELL(entry("a", "1", true, example_classifier(2)), entry("b", "1", true, example_classifier(2)));
-    ask(&everything, first);
-    ck_assert_int_eq(response.status, 200);
-}
-END_TEST
-
-START_TEST(views_are_kept_apart)
-{
-    TELL(entry("a", "1", true, example_classifier(2)), entry("b", "1", true, example_classifier(2)));
-    char tags[3][ENTITY_TAG_MAX];
-    const char *const names[] = {"a", "b"};
-    for (int round = 0; round < 2; round++)
-        for (size_t i = 0; i < 3; i++) {
-            struct openapi_view view = {
-                .models = i < 2 ? names[i] : "", .may_use = may_use_b, .self = names[i % 2]};
-            ask(&view, NULL);
-            if (round == 0)
-                strcpy(tags[i], tag());
-            ck_assert_str_eq(tag(), tags[i]);
-        }
-    ck_assert_str_ne(tags[0], tags[1]);
-    ck_assert_str_ne(tags[1], tags[2]);
-    for (int i = 0; i < 50; i++) { /* more than are kept */
-        char name[16];
-        snprintf(name, sizeof name, "%d", i);
-        ask(&(struct openapi_view){.models = name, .may_use = may_use_b, .self = "a"}, NULL);
-        ck_assert_str_eq(tag(), tags[0]);
-    }
-    ask(&(struct openapi_view){.models = "b", .may_use = may_use_b, .self = "b"}, NULL);
-    ck_assert_str_eq(tag(), tags[1]);
-}
-END_TEST
-
 int main(void)
 {
-    const TTest *const tests[] = {each_model_has_its_paths_and_every_reference_leads_somewhere,
-                                  the_only_model_need_not_be_named,
-                                  there_may_be_no_model,
-                                  columns_that_are_alike_take_a_line,
-                                  names_that_are_not_unlike_are_no_names,
-                                  a_column_is_told_with_all_that_is_known_of_it,
-                                  examples_are_within_the_bounds,
-                                  numbers_are_written_as_they_are_meant,
-                                  very_wide_rows_are_told_of_in_general,
-                                  a_version_of_another_schema_has_its_own,
-                                  what_nobody_has_told_is_anything,
-                                  answers_follow_from_the_outputs,
-                                  answers_of_unknown_shape_are_told_of_in_general,
-                                  models_beyond_the_bound_are_told_of_in_general,
-                                  nobody_is_told_of_models_that_are_not_theirs,
-                                  it_is_made_once_and_known_again,
-                                  the_same_content_has_the_same_tag,
-                                  views_are_kept_apart};
+    const TTest *const tests[] = {
+        each_model_has_its_paths_and_every_reference_leads_somewhere,
+        the_only_model_need_not_be_named,
+        there_may_be_no_model,
+        columns_that_are_alike_take_a_line,
+        names_that_are_not_unlike_are_no_names,
+        a_column_is_told_with_all_that_is_known_of_it,
+        examples_are_within_the_bounds,
+        numbers_are_written_as_they_are_meant,
+        very_wide_rows_are_told_of_in_general,
+        a_version_of_another_schema_has_its_own,
+        what_nobody_has_told_is_anything,
+        answers_follow_from_the_outputs,
+        answers_of_unknown_shape_are_told_of_in_general,
+    };
     return SUITE_RUN("openapi", set_up, tear_down, tests);
 }
