@@ -23,6 +23,7 @@ struct issuer {
     char *body;       /* owned */
     bool silent;      /* questions are taken, answers wait until it is false */
     bool ending;
+    bool running;     /* the thread is */
     int asked;        /* questions so far */
     char last[16384]; /* the last one, as it came */
 };
@@ -116,6 +117,10 @@ static inline void issuer_answer(struct issuer *issuer, int fd)
 static inline void *issuer_run(void *self)
 {
     struct issuer *issuer = self;
+    pthread_mutex_lock(&issuer->mutex);
+    issuer->running = true;
+    pthread_cond_broadcast(&issuer->changed);
+    pthread_mutex_unlock(&issuer->mutex);
     for (int fd; (fd = accept(issuer->fd, NULL, NULL)) >= 0; close(fd))
         issuer_answer(issuer, fd);
     return NULL;
@@ -134,6 +139,12 @@ static inline void issuer_start(struct issuer *issuer, const char *head, const c
     pthread_cond_init(&issuer->changed, NULL);
     issuer_say(issuer, head, body);
     ck_assert_int_eq(pthread_create(&issuer->thread, NULL, issuer_run, issuer), 0);
+    /* Tests fork next. A thread that is just beginning may hold the lock of a sanitizer's malloc, for ever in
+     * the child. */
+    pthread_mutex_lock(&issuer->mutex);
+    while (!issuer->running)
+        pthread_cond_wait(&issuer->changed, &issuer->mutex);
+    pthread_mutex_unlock(&issuer->mutex);
 }
 
 static inline void issuer_end(struct issuer *issuer)
