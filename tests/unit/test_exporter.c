@@ -110,6 +110,45 @@ static uint64_t counted(enum metric metric, const char *label)
     return metrics_series(metrics, metric, label, NULL, NULL)->value;
 }
 
+/* What the receiver saw and shall do is the exporter's thread's, too: read and set under its lock. */
+static size_t requests_seen(void)
+{
+    pthread_mutex_lock(&receiver.mutex);
+    size_t asked = receiver.asked;
+    pthread_mutex_unlock(&receiver.mutex);
+    return asked;
+}
+
+static size_t spans_seen(size_t request)
+{
+    pthread_mutex_lock(&receiver.mutex);
+    size_t spans = receiver.spans[request];
+    pthread_mutex_unlock(&receiver.mutex);
+    return spans;
+}
+
+static void answer_with(size_t first, const int *statuses, size_t count)
+{
+    pthread_mutex_lock(&receiver.mutex);
+    memcpy(receiver.statuses + first, statuses, count * sizeof *statuses);
+    pthread_mutex_unlock(&receiver.mutex);
+}
+
+static void reject(uint64_t spans)
+{
+    pthread_mutex_lock(&receiver.mutex);
+    receiver.rejected = spans;
+    pthread_mutex_unlock(&receiver.mutex);
+}
+
+static void hold(bool holds)
+{
+    pthread_mutex_lock(&receiver.mutex);
+    receiver.holds = holds;
+    pthread_cond_broadcast(&receiver.changed);
+    pthread_mutex_unlock(&receiver.mutex);
+}
+
 /* Waits until it has so much of that. */
 static void wait_for(enum metric metric, const char *label, uint64_t number)
 {
@@ -131,21 +170,23 @@ END_TEST
 START_TEST(what_is_busy_or_away_is_tried_again)
 {
     static const int busy[] = {429, 502, 503, 504, -1, 503};
-    memcpy(receiver.statuses, busy, sizeof busy);
+    answer_with(0, busy, COUNT_OF(busy));
     take(2);
     wait_for(METRIC_SPANS, "exported", 2);
     ck_assert_uint_eq(counted(METRIC_TRACE_EXPORTS, "again"), 5);
     ck_assert_uint_eq(counted(METRIC_TRACE_EXPORTS, "unreachable"), 1);
     ck_assert_uint_eq(counted(METRIC_TRACE_EXPORTS, "taken"), 1);
     for (size_t i = 0; i < 7; i++)
-        ck_assert_uint_eq(receiver.spans[i], receiver.spans[0]);
+        ck_assert_uint_eq(spans_seen(i), spans_seen(0));
 }
 END_TEST
 
 START_TEST(the_receiver_says_when)
 {
+    pthread_mutex_lock(&receiver.mutex);
     receiver.statuses[0] = 503;
     receiver.retry_after_ms = 120;
+    pthread_mutex_unlock(&receiver.mutex);
     int64_t began = clock_now();
     take(1);
     wait_for(METRIC_SPANS, "exported", 1);
@@ -157,21 +198,21 @@ START_TEST(any_other_status_is_final)
 {
     static const int final[] = {400, 401, 404, 413, 500, 301};
     for (size_t i = 0; i < COUNT_OF(final); i++) {
-        receiver.statuses[i] = final[i];
+        answer_with(i, &final[i], 1);
         take(1);
         wait_for(METRIC_SPANS, "failed", i + 1);
     }
     ck_assert_uint_eq(counted(METRIC_TRACE_EXPORTS, "refused"), COUNT_OF(final));
-    ck_assert_uint_eq(receiver.asked, COUNT_OF(final));
+    ck_assert_uint_eq(requests_seen(), COUNT_OF(final));
 }
 END_TEST
 
 START_TEST(some_may_be_rejected)
 {
-    receiver.rejected = 2;
+    reject(2);
     take(2);
     wait_for(METRIC_SPANS, "rejected", 2);
-    receiver.rejected = UINT64_MAX; /* it says more than it got */
+    reject(UINT64_MAX); /* it says more than it got */
     take(1);
     wait_for(METRIC_SPANS, "rejected", 3);
     ck_assert_uint_eq(counted(METRIC_SPANS, "exported"), 0);
@@ -181,7 +222,7 @@ END_TEST
 /* One request is with the receiver, some wait, and the others are dropped; nobody waited. */
 START_TEST(a_receiver_that_is_silent_costs_the_buffer)
 {
-    receiver.holds = true;
+    hold(true);
     take(1);
     pthread_mutex_lock(&receiver.mutex);
     while (receiver.asked == 0)
@@ -190,13 +231,10 @@ START_TEST(a_receiver_that_is_silent_costs_the_buffer)
     take(MOST + 50);
     ck_assert_uint_eq(counted(METRIC_SPANS_BUFFERED, NULL), MOST);
     ck_assert_uint_eq(counted(METRIC_SPANS, "full"), 50);
-    pthread_mutex_lock(&receiver.mutex);
-    receiver.holds = false;
-    pthread_cond_broadcast(&receiver.changed);
-    pthread_mutex_unlock(&receiver.mutex);
+    hold(false);
     wait_for(METRIC_SPANS, "exported", MOST + 1);
-    ck_assert_uint_eq(receiver.spans[1], EXPORTER_SPANS_A_REQUEST);
-    ck_assert_uint_eq(receiver.spans[2], MOST - EXPORTER_SPANS_A_REQUEST);
+    ck_assert_uint_eq(spans_seen(1), EXPORTER_SPANS_A_REQUEST);
+    ck_assert_uint_eq(spans_seen(2), MOST - EXPORTER_SPANS_A_REQUEST);
 }
 END_TEST
 
@@ -212,7 +250,7 @@ END_TEST
 
 START_TEST(the_end_does_not_wait_for_ever)
 {
-    receiver.holds = true;
+    hold(true);
     take(5);
     exporter_end(exporter);
     ck_assert(receiver.interrupted);
