@@ -24,13 +24,13 @@ struct flight_entry {
     char call[FLIGHT_WORD_BYTES + 1];
     char kind[FLIGHT_WORD_BYTES + 1]; /* of failure; "": it succeeded */
     char model[PROTOCOL_NAME_MAX + 1];
-    char version[PROTOCOL_NAME_MAX + 1]; /* that answered; "": none */
+    char version[PROTOCOL_NAME_MAX + 1]; /* that answered, else that was asked; "": not known */
     uint16_t status;
     bool hashed;
     uint32_t rows, batch_rows;
     uint32_t total_us, queue_us, compute_us;
-    uint64_t bytes_in, bytes_out; /* of the bodies */
-    uint64_t hash;                /* XXH3 of the body that came, when `hashed` */
+    uint64_t bytes_in, bytes_out; /* of the bodies: as it came, and as it was before it was packed */
+    uint64_t hash;                /* XXH3 of the body that came, unpacked, when `hashed` */
     /* The tensors, when payload_length > 0: for flight_payload. */
     uint64_t payload_at, payload_hash;
     uint32_t payload_length;

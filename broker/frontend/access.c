@@ -84,19 +84,12 @@ static void add_number(struct fields *fields, const char *name, int64_t number)
     fields->field[fields->count++] = (struct log_field){.name = name, .number = number};
 }
 
-static const char *version_of(const struct api_call *call)
-{
-    if (*call->answered_version != '\0')
-        return call->answered_version;
-    return call->version == NULL ? "" : call->version->name;
-}
-
 static void add_prediction(struct fields *fields, const struct api_call *call)
 {
     if (call->model == NULL)
         return;
     add_text(fields, "model", call->model->name);
-    add_text(fields, "version", version_of(call));
+    add_text(fields, "version", api_call_version(call));
     add_number(fields, "rows", call->ask.rows);
     if (call->calling.sent_at == 0)
         return;
@@ -110,7 +103,6 @@ static void write_line(struct access *access, const struct api_call *call,
 {
     struct fields fields = {.count = 0};
     char message[MESSAGE_MAX], client[ADDRESS_TEXT_MAX] = "";
-    int64_t duration = call->duration > 0 ? call->duration : clock_now() - call->received;
     const char *pattern = call->calling.pattern == NULL ? "(no such path)" : call->calling.pattern;
     const char *method = http_method_name(call->calling.method);
     add_text(&fields, "method", method);
@@ -119,9 +111,9 @@ static void write_line(struct access *access, const struct api_call *call,
     if (response->kind != NULL)
         add_text(&fields, "kind", response->kind);
     add_prediction(&fields, call);
-    add_number(&fields, "total_us", duration / MICROSECOND);
+    add_number(&fields, "total_us", call->duration / MICROSECOND);
     add_number(&fields, "bytes_in", (int64_t)call->calling.bytes);
-    add_number(&fields, "bytes_out", (int64_t)response->body.length);
+    add_number(&fields, "bytes_out", (int64_t)http_response_bytes(response));
     if (access->client_address) {
         address_text(&call->identity.address, client);
         add_text(&fields, "client", client);

@@ -104,7 +104,8 @@ struct api_call {
     const struct catalog_model *model;     /* NULL: none was found */
     const struct catalog_version *version; /* the one whose schema the input was checked against */
     int64_t received;                      /* monotonic nanoseconds */
-    int64_t duration;                      /* nanoseconds from then to the answer */
+    int64_t duration; /* nanoseconds from then to the answer, or to the end; 0: it has none yet */
+    bool told;        /* counted, and told of */
     bool want_timing;
     struct oip_wish *wish;       /* of the Open Inference Protocol: what an inference wants; NULL otherwise */
     struct page_request *page;   /* API_PAGE: what is asked; NULL otherwise */
@@ -149,10 +150,20 @@ const struct errand *api_call_errand(const struct api_call *call);
  */
 enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val *answer,
                               struct http_response *response);
-/* Counts the finished call, and writes it to the audit log: once, when the response is complete. */
+/* Counts the finished call, and tells of it (audit log, trace, access line, flight recorder): once, when the
+ * response is complete. */
 void api_count(struct api *api, struct api_call *call, const struct http_response *response);
-/* Who asked has gone before there was an answer: writes that to the audit log, if the call was begun. */
-void api_gone(struct api *api, const struct api_call *call, struct http_response *response);
+/* Who asked has gone before there was an answer: tells of that, if the call was begun and nothing was told of
+ * it yet. */
+void api_gone(struct api *api, struct api_call *call, struct http_response *response);
+/* The version that answered, which the route may have chosen; if none did, the one that was asked; "": that
+ * is not known. */
+static inline const char *api_call_version(const struct api_call *call)
+{
+    if (*call->answered_version != '\0')
+        return call->answered_version;
+    return call->version == NULL ? "" : call->version->name;
+}
 /* Gives up what the call holds; `call` may be used for the next one. Does nothing when there is nothing. */
 void api_call_end(struct api_call *call);
 

@@ -183,10 +183,7 @@ static void add_version(struct audit_entry *entry, const struct api_call *call)
     if (*call->answered_version != '\0' && version != NULL &&
         strcmp(version->name, call->answered_version) != 0)
         version = catalog_version(call->model, text_of(call->answered_version));
-    add_name(entry, "version",
-             *call->answered_version != '\0' ? call->answered_version
-             : version != NULL               ? version->name
-                                             : "");
+    add_name(entry, "version", api_call_version(call));
     if (version != NULL && version->schema != NULL)
         add_name(entry, "digest", schema_digest(version->schema));
 }
@@ -217,8 +214,8 @@ void audited_end(struct audited *audited, const struct api_call *call, const str
     if (response->kind != NULL)
         audit_entry_text(entry, "kind", text_of(response->kind));
     audit_entry_number(entry, "bytes_in", call->note.bytes);
-    audit_entry_number(entry, "bytes_out", response->head_only ? 0 : response->body.length);
-    audit_entry_number(entry, "us", (uint64_t)((clock_now() - call->received) / MICROSECOND));
+    audit_entry_number(entry, "bytes_out", http_response_bytes(response));
+    audit_entry_number(entry, "us", (uint64_t)(call->duration / MICROSECOND));
     if (sample != NULL && *sample->digest != '\0')
         audit_entry_text(entry, "payload_sha256", text_of(sample->digest));
     if (sample != NULL && sample->length > 0)

@@ -124,6 +124,11 @@ struct http_response {
  * recorded, HEAD or not. The body's memory is kept. */
 void http_response_begin(struct http_response *response, const struct http_request *request);
 void http_response_free(struct http_response *response);
+/* How many bytes of its body are written. */
+static inline size_t http_response_bytes(const struct http_response *response)
+{
+    return response->head_only ? 0 : response->body.length;
+}
 /* Adds "name: value" to the further header lines; left out when there is no room. `value` holds no CR or LF.
  */
 void http_response_add_header(struct http_response *response, const char *name, const char *value);

@@ -74,20 +74,17 @@ static void add_http(struct span *span, const struct api_call *call, const struc
     span_add_text(span, "http.route", text_of(route));
     span_add_number(span, "http.response.status_code", response->status);
     span_add_number(span, "http.request.body.size", (int64_t)call->calling.bytes);
-    span_add_number(span, "http.response.body.size", (int64_t)response->body.length);
+    span_add_number(span, "http.response.body.size", (int64_t)http_response_bytes(response));
 }
 
 static void add_ours(struct span *span, const struct api_call *call)
 {
-    const char *version = *call->answered_version != '\0' ? call->answered_version
-                          : call->version != NULL         ? call->version->name
-                                                          : "";
     span_add_text(span, "outrigger.request_id", text_of(call->id));
     span_add_text(span, "outrigger.call", text_of(call_label(call->call)));
     if (call->model == NULL)
         return;
     span_add_text(span, "outrigger.model", text_of(call->model->name));
-    span_add_text(span, "outrigger.version", text_of(version));
+    span_add_text(span, "outrigger.version", text_of(api_call_version(call)));
     if (call->ask.rows > 0)
         span_add_number(span, "outrigger.rows", call->ask.rows);
     if (call->calling.batch_rows > 0)
@@ -127,7 +124,7 @@ bool tracing_end(struct tracer *tracer, const struct api_call *call, const struc
     if (tracer == NULL || *call->id == '\0' || !is_recorded(tracer, call, response))
         return false;
     char route[ROUTE_MAX] = "", name[ROUTE_MAX + 16];
-    int64_t end = call->duration > 0 ? call->received + call->duration : clock_now();
+    int64_t end = call->received + call->duration;
     if (call->calling.pattern != NULL)
         write_route(call->calling.pattern, route);
     snprintf(name, sizeof name, "%s%s%s", http_method_name(call->calling.method), *route == '\0' ? "" : " ",

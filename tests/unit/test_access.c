@@ -163,6 +163,22 @@ START_TEST(failed_ones_always_have_a_line_until_there_are_too_many)
 }
 END_TEST
 
+/* The body of the answer to HEAD is made and not written. */
+START_TEST(what_is_not_written_is_no_byte_out)
+{
+    open_access(1000, false);
+    output_add_string(&response.body, "four");
+    yyjson_doc *document = line();
+    expect_number(document, "bytes_out", 4);
+    yyjson_doc_free(document);
+    response.head_only = true;
+    document = line();
+    expect_number(document, "bytes_out", 0);
+    yyjson_doc_free(document);
+    output_free(&response.body);
+}
+END_TEST
+
 START_TEST(a_path_that_there_is_not_is_not_told)
 {
     open_access(1000, false);
@@ -188,6 +204,7 @@ int main(void)
                             the_address_is_told_only_if_that_is_wanted,
                             the_lot_decides,
                             failed_ones_always_have_a_line_until_there_are_too_many,
+                            what_is_not_written_is_no_byte_out,
                             a_path_that_there_is_not_is_not_told,
                             a_call_that_never_began_has_none};
     return SUITE_RUN("access", set_up, tear_down, tests);
