@@ -352,5 +352,8 @@ void taken_show(struct taken *taken, struct text model, struct text version)
 
 void taken_drop(struct taken *taken)
 {
+    if (taken == NULL)
+        return;
+    series_add(taken->sampling->failed, taken->sampled.rows);
     free(taken);
 }

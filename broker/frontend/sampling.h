@@ -31,7 +31,7 @@ struct taken *sampling_take(struct sampler *sampler, const uint8_t *payload, siz
 void taken_answered(struct taken *taken, const struct schema *schema, const uint8_t *payload, size_t bytes);
 /* Shows them, and frees them. Without an answer they are counted as dropped. Loop's thread. */
 void taken_show(struct taken *taken, struct text model, struct text version);
-/* Frees them; NULL is fine. */
+/* There is no answer: counts them as dropped, and frees them. NULL is fine. Loop's thread. */
 void taken_drop(struct taken *taken);
 
 #endif
