@@ -567,12 +567,14 @@ void api_count(struct api *api, struct api_call *call, const struct http_respons
     }
     if (call->steered != STEERED_NOT)
         counts_steered(api->counts, call->model->name, call->steered);
-    if (response->kind == NULL)
+    if (response->kind == NULL) {
+        sampling_answered(call->model->sampler, call->ask.rows);
         counts_prediction(api->counts, call->model->name, call->answered_version, call->ask.rows,
                           call->duration, recorded ? call->trace.id : NULL);
-    else
+    } else {
         counts_error(api->counts, call->model == NULL ? "" : call->model->name, api_call_version(call),
                      response->kind);
+    }
 }
 
 void api_gone(struct api *api, struct api_call *call, struct http_response *response)

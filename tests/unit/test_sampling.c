@@ -16,7 +16,7 @@ static struct observer *observer;
 static struct sampling *sampling;
 static struct config config;
 static struct schema regression = {.regression = true};
-static uint8_t payload[1 << 16];
+static uint8_t payload[1 << 20];
 static zmq_msg_t frame;
 
 static void begin(int64_t rate)
@@ -85,6 +85,18 @@ static size_t write_rows(size_t rows)
                                       .data = texts,
                                       .bytes = length}};
     return tensors_encode(tensors, 2, payload, sizeof payload, NULL);
+}
+
+/* A request of one row is sent, and answered. True when it was taken. */
+static bool take_and_answer(struct sampler *sampler, size_t bytes)
+{
+    struct taken *taken = sampling_take(sampler, payload, bytes, 1);
+    sampling_answered(sampler, 1);
+    if (taken == NULL)
+        return false;
+    taken_answered(taken, &regression, payload, bytes);
+    taken_show(taken, text_of("m"), text_of("2"));
+    return true;
 }
 
 /* Runs the loop until a frame has come. */
@@ -172,11 +184,8 @@ START_TEST(no_more_are_taken_than_may_be)
     size_t bytes = write_rows(1), taken_count = 0;
     begin(RATE);
     struct sampler *sampler = sampling_of(sampling, "m");
-    for (int i = 0; i < 50 * RATE; i++) {
-        struct taken *taken = sampling_take(sampler, payload, bytes, 1);
-        taken_count += taken != NULL;
-        taken_drop(taken);
-    }
+    for (int i = 0; i < 50 * RATE; i++)
+        taken_count += take_and_answer(sampler, bytes);
     ck_assert_uint_eq(taken_count, RATE);
     ck_assert_ptr_eq(sampling_of(sampling, "m"), sampler);
     ck_assert_ptr_ne(sampling_of(sampling, "other"), sampler);
@@ -191,6 +200,12 @@ static void stop(void *self)
     loop_stop(loop);
 }
 
+static void pass_a_second(void)
+{
+    loop_timer_set(loop, &stop_timer, clock_now() + SECOND + SECOND / 10, stop, NULL);
+    loop_run(loop);
+}
+
 /* When a second has passed the probability is what it ought to have been: those that are taken are spread. */
 START_TEST(the_probability_follows_the_traffic)
 {
@@ -199,18 +214,41 @@ START_TEST(the_probability_follows_the_traffic)
     begin(RATE);
     struct sampler *sampler = sampling_of(sampling, "m");
     for (int i = 0; i < ROWS; i++)
-        taken_drop(sampling_take(sampler, payload, bytes, 1));
-    loop_timer_set(loop, &stop_timer, clock_now() + SECOND + SECOND / 10, stop, NULL);
-    loop_run(loop);
+        take_and_answer(sampler, bytes);
+    pass_a_second();
     for (int i = 0; i < ROWS; i++) {
-        struct taken *taken = sampling_take(sampler, payload, bytes, 1);
-        taken_count += taken != NULL;
-        late += taken != NULL && i >= ROWS / 2;
-        taken_drop(taken);
+        bool taken = take_and_answer(sampler, bytes);
+        taken_count += taken;
+        late += taken && i >= ROWS / 2;
     }
     ck_assert_uint_le(taken_count, RATE);
     ck_assert_uint_ge(taken_count, RATE / 3);
     ck_assert_uint_ge(late, RATE / 10);
+}
+END_TEST
+
+/* While nine of ten requests fail, as many rows are shown as while none does. */
+START_TEST(what_fails_takes_no_room)
+{
+    enum { ROWS = 5 * RATE };
+    size_t bytes = write_rows(1), taken_count = 0;
+    begin(RATE);
+    struct sampler *sampler = sampling_of(sampling, "m");
+    for (int i = 0; i < 10 * ROWS; i++)
+        if (i % 10 == 0)
+            taken_count += take_and_answer(sampler, bytes);
+        else
+            taken_drop(sampling_take(sampler, payload, bytes, 1));
+    ck_assert_uint_eq(taken_count, RATE);
+    pass_a_second();
+    taken_count = 0;
+    for (int i = 0; i < 10 * ROWS; i++)
+        if (i % 10 == 0)
+            taken_count += take_and_answer(sampler, bytes);
+        else
+            taken_drop(sampling_take(sampler, payload, bytes, 1));
+    ck_assert_uint_le(taken_count, RATE);
+    ck_assert_uint_ge(taken_count, RATE / 3);
 }
 END_TEST
 
@@ -221,15 +259,36 @@ START_TEST(what_has_no_answer_is_counted)
     struct sampler *sampler = sampling_of(sampling, "m");
     taken_show(sampling_take(sampler, payload, bytes, 1), text_of("m"), text_of(""));
     ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "failed"), 1);
+    taken_drop(sampling_take(sampler, payload, bytes, 1));
+    ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "failed"), 2);
     ck_assert_ptr_null(sampling_take(sampler, payload, sizeof payload, 1));
     ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "size"), 1);
     ck_assert_uint_eq(counter(METRIC_DRIFT_SAMPLED, NULL), 0);
 }
 END_TEST
 
+/* Many texts are not even checked. */
+START_TEST(many_texts_are_too_large)
+{
+    static uint8_t texts[300000];
+    const struct tensor tensor = {.name = text_of("t"),
+                                  .datatype = DATATYPE_BYTES,
+                                  .rank = 2,
+                                  .shape = {2, 1},
+                                  .data = texts, /* which are none: two would be eight bytes */
+                                  .bytes = sizeof texts};
+    size_t bytes = tensors_encode(&tensor, 1, payload, sizeof payload, NULL);
+    ck_assert_uint_gt(bytes, 0);
+    begin(RATE);
+    ck_assert_ptr_null(sampling_take(sampling_of(sampling, "m"), payload, bytes, 2));
+    ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "size"), 2);
+}
+END_TEST
+
 START_TEST(none_are_taken_unless_wanted)
 {
     begin(0);
+    sampling_answered(NULL, 1);
     ck_assert_ptr_null(sampling_of(sampling, "m"));
     ck_assert_ptr_null(sampling_of(NULL, "m"));
     ck_assert_ptr_null(sampling_take(NULL, payload, 1, 1));
@@ -239,9 +298,13 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {
-        all_rows_are_shown_while_they_are_few, a_large_request_is_thinned,    no_more_are_taken_than_may_be,
-        the_probability_follows_the_traffic,   what_has_no_answer_is_counted, none_are_taken_unless_wanted,
-    };
+    const TTest *tests[] = {all_rows_are_shown_while_they_are_few,
+                            a_large_request_is_thinned,
+                            no_more_are_taken_than_may_be,
+                            the_probability_follows_the_traffic,
+                            what_fails_takes_no_room,
+                            what_has_no_answer_is_counted,
+                            many_texts_are_too_large,
+                            none_are_taken_unless_wanted};
     return SUITE_RUN("sampling", set_up, tear_down, tests);
 }
