@@ -1,5 +1,7 @@
 /* recorder: see recorder.h. An entry is half a kilobyte that is copied and hashed, which costs a request less
- * than what is counted of it: no call of the system, no message. SPDX-License-Identifier: MIT */
+ * than what is counted of it: no call of the system, no message. Who asks for what there is not, or may not
+ * have it, drives no prediction out of the ring. Called by api.c, in the order of a call's life.
+ * SPDX-License-Identifier: MIT */
 #include "recorder.h"
 
 #include "api.h"
@@ -108,7 +110,7 @@ void recorder_end(struct recorder *recorder, const struct api_call *call,
                   const struct http_response *response)
 {
     struct flight_entry entry;
-    if (recorder == NULL || (!call_is_prediction(call->call) && response->status < 400))
+    if (recorder == NULL || (!call_is_prediction(call->call) && response->status < 500))
         return;
     CHECK_OBJECT(recorder, RECORDER_MAGIC);
     fill(&entry, call, response);
