@@ -95,9 +95,11 @@ void losing_worker(struct broker *broker, struct worker *worker, const char *cau
     while (worker->in_flight > 0) {
         struct batch *batch =
             &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */
-        batch_span_show(broker->tracer,
-                        &(struct batch_end){
-                            .worker = worker, .batch = batch, .now = loop_now(broker->loop), .cause = cause});
+        batch_span_show(broker->tracer, &(struct batch_end){.worker = worker,
+                                                            .batch = batch,
+                                                            .now = loop_now(broker->loop),
+                                                            .cause = cause,
+                                                            .died = fate == FATE_DIED});
         for (size_t i = batch->count; i-- > 0; recovered++)
             recover(broker, batch->requests[i], cause, fate, sole);
         version->rows_sent -= batch->rows;

@@ -7,8 +7,8 @@
  * allocation, no call of the kernel, no printf. SPDX-License-Identifier: MIT */
 #include "trace_context.h"
 
-#include <sys/random.h>
-#include <time.h>
+#include "clock.h"
+#include "splitmix.h"
 
 enum {
     KEY_MAX = 256,   /* bytes of a tracestate's key */
@@ -24,27 +24,7 @@ enum {
 
 void trace_ids_init(struct trace_ids *ids)
 {
-    *ids = (struct trace_ids){0};
-    uint64_t chance[2];
-    if (getrandom(chance, sizeof chance, GRND_NONBLOCK) == sizeof chance) {
-        ids->high = chance[0];
-        ids->low = chance[1];
-        return;
-    }
-    /* Early in a boot there may be no randomness yet. Ids need to differ between processes, no more. */
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    ids->high = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec;
-    ids->low = (uintptr_t)ids ^ (uint64_t)now.tv_nsec;
-}
-
-/* The output function of SplitMix64, a bijection. Both halves of a trace's id have a seed of their own: two
- * processes would have to draw both alike to give the same id twice. */
-static uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
+    *ids = (struct trace_ids){.high = splitmix_seed(), .low = splitmix_seed()};
 }
 
 static void put(uint8_t bytes[8], uint64_t number)
@@ -53,9 +33,11 @@ static void put(uint8_t bytes[8], uint64_t number)
     memcpy(bytes, &number, 8);
 }
 
-static uint64_t draw(struct trace_ids *ids, uint64_t seed)
+/* Both halves of a trace's id have a seed of their own: two processes would have to draw both alike to give
+ * the same id twice. */
+static uint64_t draw(const struct trace_ids *ids, uint64_t seed)
 {
-    return mix(seed + ids->count * UINT64_C(0x9e3779b97f4a7c15));
+    return splitmix_of(seed + ids->count * SPLITMIX_STEP);
 }
 
 void trace_span_draw(struct trace_ids *ids, uint8_t span[TRACE_SPAN_BYTES])
@@ -147,13 +129,41 @@ struct trace_sampling trace_sampling_of(uint64_t ratio_ppm, bool trust_parent)
     return (struct trace_sampling){.on = true, .trust_parent = trust_parent, .least = TRACE_NEVER - share};
 }
 
-static bool decide(const struct trace_context *context, const struct trace_sampling *sampling,
-                   bool parent_sampled)
+static bool is_chosen(const struct trace_context *context, const struct trace_sampling *sampling)
 {
     uint64_t low;
     memcpy(&low, context->id + 8, 8);
-    low = __builtin_bswap64(low) & (TRACE_NEVER - 1);
-    return sampling->on && (low >= sampling->least || (sampling->trust_parent && parent_sampled));
+    return (__builtin_bswap64(low) & (TRACE_NEVER - 1)) >= sampling->least;
+}
+
+/* False when clients have had more recorded in this second than chance would. */
+static bool may_choose(struct trace_ids *ids, const struct trace_sampling *sampling)
+{
+    int64_t now = clock_now();
+    double share = (double)(TRACE_NEVER - sampling->least) / (double)TRACE_NEVER;
+    if (ids->since == 0 || now - ids->since >= SECOND) {
+        ids->since = now;
+        ids->named = 1;
+        ids->chosen = 0;
+    }
+    if (ids->chosen >= TRACE_CHOSEN_A_SECOND && (double)ids->chosen >= 2 * share * (double)ids->named)
+        return false;
+    ids->chosen++;
+    return true;
+}
+
+static bool decide(struct trace_context *context, struct trace_ids *ids,
+                   const struct trace_sampling *sampling, bool parent_sampled)
+{
+    ids->named += context->has_parent;
+    if (!sampling->on)
+        return false;
+    if (sampling->trust_parent && parent_sampled)
+        return true;
+    if (!is_chosen(context, sampling))
+        return false;
+    context->limited = context->has_parent && !may_choose(ids, sampling);
+    return !context->limited;
 }
 
 void trace_context_begin(struct trace_context *context, const char *parent, struct trace_ids *ids,
@@ -167,7 +177,7 @@ void trace_context_begin(struct trace_context *context, const char *parent, stru
     trace_span_draw(ids, context->span);
     bool parent_sampled = trace_sampled(context);
     context->flags &= TRACE_RANDOM;
-    if (decide(context, sampling, parent_sampled))
+    if (decide(context, ids, sampling, parent_sampled))
         context->flags |= TRACE_SAMPLED;
 }
 
@@ -190,22 +200,18 @@ void trace_id_text(const uint8_t id[TRACE_ID_BYTES], char text[2 * TRACE_ID_BYTE
     text[2 * TRACE_ID_BYTES] = '\0';
 }
 
-void trace_context_pack(const struct trace_context *context, uint8_t bytes[TRACE_WIRE_BYTES])
+struct text trace_context_wire(const struct trace_context *context)
 {
-    memcpy(bytes, context->id, TRACE_ID_BYTES);
-    memcpy(bytes + TRACE_ID_BYTES, context->span, TRACE_SPAN_BYTES);
-    bytes[TRACE_WIRE_BYTES - 1] = context->flags;
+    return (struct text){(const char *)context, TRACE_WIRE_BYTES};
 }
 
-bool trace_context_unpack(struct trace_context *context, const uint8_t bytes[TRACE_WIRE_BYTES])
+bool trace_wire_read(struct text wire, uint8_t bytes[TRACE_WIRE_BYTES])
 {
-    *context = (struct trace_context){0};
-    if (all_zero(bytes, TRACE_ID_BYTES) || all_zero(bytes + TRACE_ID_BYTES, TRACE_SPAN_BYTES))
+    if (wire.length != TRACE_WIRE_BYTES)
         return false;
-    memcpy(context->id, bytes, TRACE_ID_BYTES);
-    memcpy(context->span, bytes + TRACE_ID_BYTES, TRACE_SPAN_BYTES);
-    context->flags = bytes[TRACE_WIRE_BYTES - 1] & TRACE_FLAGS;
-    return true;
+    memcpy(bytes, wire.at, TRACE_WIRE_BYTES);
+    bytes[TRACE_WIRE_BYTES - 1] &= TRACE_FLAGS;
+    return !all_zero(bytes, TRACE_ID_BYTES) && !all_zero(bytes + TRACE_ID_BYTES, TRACE_SPAN_BYTES);
 }
 
 /* ---- tracestate ---- */

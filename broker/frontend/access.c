@@ -4,7 +4,7 @@
  * patterns that they followed. Called by api.c when a call is counted. SPDX-License-Identifier: MIT */
 #include "access.h"
 
-#include "clock.h"
+#include "budget.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -16,8 +16,7 @@ struct access {
     unsigned magic;
     uint64_t per_mille;
     bool client_address;
-    int64_t second; /* in which so many lines of failed ones are left */
-    unsigned left;
+    struct budget failed; /* lines of failed ones */
     struct series *written, *limited, *lost;
 };
 
@@ -47,17 +46,10 @@ void access_free(struct access *access)
 
 static bool may_add_failed(struct access *access)
 {
-    int64_t now = clock_now();
-    if (access->second == 0 || now - access->second >= SECOND) {
-        access->second = now;
-        access->left = ACCESS_FAILED_A_SECOND;
-    }
-    if (access->left == 0) {
+    bool may = budget_take(&access->failed, ACCESS_FAILED_A_SECOND, clock_now());
+    if (!may)
         series_add(access->limited, 1);
-        return false;
-    }
-    access->left--;
-    return true;
+    return may;
 }
 
 /* The lot spreads what is drawn by it evenly; that Retry-After is spread by it, too, does no harm. */

@@ -144,7 +144,7 @@ static void begin_call(struct api_call *call, const struct http_request *request
     call->trace = request->trace;
     call->calling.method = request->method;
     call->calling.bytes = request->body_length;
-    if (trace_sampled(&call->trace) && request->trace_state.length > 0) {
+    if (request->trace_state.length > 0) {
         call->calling.state = object_alloc(request->trace_state.length + 1);
         text_copy(request->trace_state, call->calling.state, request->trace_state.length + 1);
     }

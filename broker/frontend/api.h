@@ -118,9 +118,8 @@ struct api_call {
     char answered_version[PROTOCOL_NAME_MAX + 1];
     char key[PROTOCOL_TEXT_MAX + 1];
     char id[HTTP_ID_MAX + 1];
-    struct trace_context trace;             /* the request's; sampled: exemplars may name it */
-    uint8_t packed_trace[TRACE_WIRE_BYTES]; /* ask.trace is a view of it */
-    struct calling calling;                 /* what is told of it when it has ended */
+    struct trace_context trace; /* the request's; sampled: exemplars may name it */
+    struct calling calling;     /* what is told of it when it has ended */
     struct recorder_note recorded;
     struct audited_note note; /* for the audit log */
 };

@@ -15,10 +15,10 @@
 
 #include "clock.h"
 #include "roles.h"
+#include "splitmix.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <uthash.h>
 
 enum {
@@ -63,14 +63,10 @@ struct taken {
 
 /* ---- chance ---- */
 
-/* splitmix64: nothing hangs on that nobody can guess it. In (0, 1]. */
+/* In (0, 1]. */
 static double draw(struct sampling *sampling)
 {
-    uint64_t bits = sampling->random += UINT64_C(0x9e3779b97f4a7c15);
-    bits = (bits ^ (bits >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    bits = (bits ^ (bits >> 27)) * UINT64_C(0x94d049bb133111eb);
-    bits ^= bits >> 31;
-    return ((double)(bits >> 11) + 1) / (double)(UINT64_C(1) << 53);
+    return ((double)(splitmix_next(&sampling->random) >> 11) + 1) / (double)(UINT64_C(1) << 53);
 }
 
 /* How many rows are passed over when each is taken with that probability. */
@@ -127,7 +123,7 @@ struct sampling *sampling_new(struct loop *loop, const struct config *config, st
     sampling->loop = loop;
     sampling->observer = observer;
     sampling->rows_per_s = (double)config->drift_rows_per_s / fmax(1, (double)config->frontend_processes);
-    ENSURE(getrandom(&sampling->random, sizeof sampling->random, 0) == sizeof sampling->random);
+    sampling->random = splitmix_seed();
     if (config->drift_rows_per_s == 0)
         return sampling;
     sampling->sampled = metrics_series(metrics, METRIC_DRIFT_SAMPLED, NULL, NULL, NULL);

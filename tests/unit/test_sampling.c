@@ -1,23 +1,15 @@
 /* test_sampling: which rows are taken, and what the collector is shown of them. SPDX-License-Identifier: MIT
  */
-#include "clock.h"
+#include "collector_scene.h"
 #include "sampling.h"
-#include "scratch_directory.h"
-#include "suite.h"
-
-#include <zmq.h>
 
 enum { RATE = 100 };
 
-static void *context, *collector;
-static struct loop *loop;
 static struct metrics *metrics;
-static struct observer *observer;
 static struct sampling *sampling;
 static struct config config;
 static struct schema regression = {.regression = true};
 static uint8_t payload[1 << 20];
-static zmq_msg_t frame;
 
 static void begin(int64_t rate)
 {
@@ -27,30 +19,17 @@ static void begin(int64_t rate)
 
 static void set_up(void)
 {
-    char endpoint[256];
-    scratch_make();
-    config = (struct config){.runtime_directory = scratch_directory, .frontend_processes = 1};
-    context = zmq_ctx_new();
-    collector = zmq_socket(context, ZMQ_PULL);
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/observations.ipc", scratch_directory);
-    ck_assert_int_eq(zmq_bind(collector, endpoint), 0);
-    loop = loop_new();
+    open_collector();
+    config = (struct config){.frontend_processes = 1};
     metrics = metrics_new(NULL);
-    observer = observer_new(context, loop, &config);
-    zmq_msg_init(&frame);
 }
 
 static void tear_down(void)
 {
     sampling_free(sampling);
     sampling = NULL;
-    observer_free(observer);
-    zmq_msg_close(&frame);
-    zmq_close(collector);
-    zmq_ctx_term(context);
     metrics_free(metrics);
-    loop_free(loop);
-    scratch_remove();
+    close_collector();
 }
 
 static uint64_t counter(enum metric metric, const char *label)
@@ -99,31 +78,18 @@ static bool take_and_answer(struct sampler *sampler, size_t bytes)
     return true;
 }
 
-/* Runs the loop until a frame has come. */
-static struct loop_timer look_timer;
-
-static void look(void *self)
+/* The only observation that has been shown. */
+static void receive_sample(struct sampled *sampled, double scores[SAMPLED_ROWS_MAX])
 {
-    (void)self;
-    if (zmq_msg_recv(&frame, collector, ZMQ_DONTWAIT) != -1)
-        loop_stop(loop);
-    else
-        loop_timer_set(loop, &look_timer, loop_now(loop) + MILLISECOND, look, NULL);
-}
-
-static void receive(struct observation_any *any, struct wire_reader *reader)
-{
-    loop_timer_set(loop, &look_timer, loop_now(loop), look, NULL);
-    loop_run(loop);
-    *reader = wire_reader(zmq_msg_data(&frame), zmq_msg_size(&frame));
-    ck_assert_ptr_null(observation_next(reader, any));
+    struct observation_any any;
+    struct wire_reader reader = receive();
+    ck_assert_ptr_null(observation_next(&reader, &any));
+    ck_assert_ptr_null(sampled_read(&any, sampled, scores));
 }
 
 START_TEST(all_rows_are_shown_while_they_are_few)
 {
     static double scores[SAMPLED_ROWS_MAX];
-    struct observation_any any;
-    struct wire_reader reader;
     struct sampled sampled;
     struct tensor tensors[TENSOR_COUNT_MAX];
     size_t count, rows, bytes = write_rows(3);
@@ -132,8 +98,7 @@ START_TEST(all_rows_are_shown_while_they_are_few)
     ck_assert_ptr_nonnull(taken);
     taken_answered(taken, &regression, payload, bytes);
     taken_show(taken, text_of("m"), text_of("2"));
-    receive(&any, &reader);
-    ck_assert_ptr_null(sampled_read(&any, &sampled, scores));
+    receive_sample(&sampled, scores);
     ck_assert(text_is(sampled.model, "m") && text_is(sampled.version, "2"));
     ck_assert_uint_eq(sampled.rows, 3);
     ck_assert_int_eq(sampled.score_kind, SCORE_VALUE);
@@ -151,8 +116,6 @@ START_TEST(a_large_request_is_thinned)
 {
     enum { ROWS = 1000 };
     static double scores[SAMPLED_ROWS_MAX];
-    struct observation_any any;
-    struct wire_reader reader;
     struct sampled sampled;
     struct tensor tensors[TENSOR_COUNT_MAX];
     size_t count, rows, offset = 0, late = 0, bytes = write_rows(ROWS);
@@ -160,8 +123,7 @@ START_TEST(a_large_request_is_thinned)
     struct taken *taken = sampling_take(sampling_of(sampling, "m"), payload, bytes, ROWS);
     taken_answered(taken, &regression, payload, bytes);
     taken_show(taken, text_of("m"), text_of("2"));
-    receive(&any, &reader);
-    ck_assert_ptr_null(sampled_read(&any, &sampled, scores));
+    receive_sample(&sampled, scores);
     ck_assert_uint_le(sampled.rows, RATE);
     ck_assert_uint_ge(sampled.rows, RATE / 3);
     ck_assert_ptr_null(
