@@ -468,6 +468,11 @@ int log_priority_of(const char *line, size_t length)
     return priorities[LOG_INFO];
 }
 
+bool log_is_on(enum log_level level)
+{
+    return level <= state.level;
+}
+
 static void write_message(enum log_level level, const struct log_of *of, const char *format,
                           va_list arguments)
 {
@@ -489,7 +494,7 @@ static void write_message(enum log_level level, const struct log_of *of, const c
 void log_write(enum log_level level, const char *request, const char *format, ...)
 {
     va_list arguments;
-    if (level > state.level)
+    if (!log_is_on(level))
         return;
     va_start(arguments, format);
     write_message(level, &(struct log_of){.request = request}, format, arguments);
@@ -499,7 +504,7 @@ void log_write(enum log_level level, const char *request, const char *format, ..
 void log_write_of(enum log_level level, const struct log_of *of, const char *format, ...)
 {
     va_list arguments;
-    if (level > state.level)
+    if (!log_is_on(level))
         return;
     va_start(arguments, format);
     write_message(level, of, format, arguments);
@@ -509,8 +514,8 @@ void log_write_of(enum log_level level, const struct log_of *of, const char *for
 bool log_event(enum log_level level, const struct log_of *of, const struct log_field *fields, size_t count,
                const char *message)
 {
-    if (level > state.level)
-        return true;
+    if (!log_is_on(level))
+        return false;
     int saved = errno;
     struct line line;
     make_line(&line,

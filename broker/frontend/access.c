@@ -90,6 +90,11 @@ static void add_prediction(struct fields *fields, const struct api_call *call)
     add_number(fields, "batch_rows", call->calling.batch_rows);
 }
 
+static enum log_level level_of(const struct http_response *response)
+{
+    return response->status >= 500 ? LOG_WARNING : LOG_INFO;
+}
+
 static void write_line(struct access *access, const struct api_call *call,
                        const struct http_response *response)
 {
@@ -112,15 +117,15 @@ static void write_line(struct access *access, const struct api_call *call,
     }
     ENSURE(fields.count <= FIELDS_MAX);
     snprintf(message, sizeof message, "%s %s %d", method, pattern, response->status);
-    bool written = log_event(response->status >= 500 ? LOG_WARNING : LOG_INFO,
-                             &(struct log_of){.request = call->id, .trace = call->trace.id}, fields.field,
-                             fields.count, message);
+    bool written =
+        log_event(level_of(response), &(struct log_of){.request = call->id, .trace = call->trace.id},
+                  fields.field, fields.count, message);
     series_add(written ? access->written : access->lost, 1);
 }
 
 void access_end(struct access *access, const struct api_call *call, const struct http_response *response)
 {
     CHECK_OBJECT(access, ACCESS_MAGIC);
-    if (*call->id != '\0' && is_wanted(access, response))
+    if (*call->id != '\0' && log_is_on(level_of(response)) && is_wanted(access, response))
         write_line(access, call, response);
 }

@@ -190,6 +190,21 @@ START_TEST(a_path_that_there_is_not_is_not_told)
 }
 END_TEST
 
+/* Nor is one counted. */
+START_TEST(a_line_below_the_level_of_the_log_is_none)
+{
+    log_open("frontend.1", "warning");
+    log_shape("json");
+    open_access(1000, false);
+    ck_assert(!has_line());
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_ACCESS_LINES, "written", NULL, NULL)->value, 0);
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_ACCESS_LINES, "lost", NULL, NULL)->value, 0);
+    response.status = 503;
+    ck_assert(has_line());
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_ACCESS_LINES, "written", NULL, NULL)->value, 1);
+}
+END_TEST
+
 START_TEST(a_call_that_never_began_has_none)
 {
     open_access(1000, false);
@@ -206,6 +221,7 @@ int main(void)
                             failed_ones_always_have_a_line_until_there_are_too_many,
                             what_is_not_written_is_no_byte_out,
                             a_path_that_there_is_not_is_not_told,
+                            a_line_below_the_level_of_the_log_is_none,
                             a_call_that_never_began_has_none};
     return SUITE_RUN("access", set_up, tear_down, tests);
 }
