@@ -8,6 +8,7 @@
 #include "trace_context.h"
 
 #include "clock.h"
+#include "hex.h"
 #include "splitmix.h"
 
 enum {
@@ -64,34 +65,6 @@ static void draw_trace(struct trace_ids *ids, uint8_t id[TRACE_ID_BYTES])
 
 /* ---- traceparent ---- */
 
-/* The value of a small hexadecimal digit; -1: it is none. */
-static int digit(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
-}
-
-static bool read_hex(const char *at, uint8_t *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        int high = digit(at[2 * i]), low = high < 0 ? -1 : digit(at[2 * i + 1]);
-        if (low < 0)
-            return false;
-        bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
-static void write_hex(char *at, const uint8_t *bytes, size_t count)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
-        at[2 * i] = digits[bytes[i] >> 4];
-        at[2 * i + 1] = digits[bytes[i] & 15];
-    }
-}
-
 static bool all_zero(const uint8_t *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -109,9 +82,9 @@ static bool read_parent(const char *value, struct trace_context *context)
     if (text.length < TRACE_PARENT_TEXT || at[AT_TRACE - 1] != '-' || at[AT_SPAN - 1] != '-' ||
         at[AT_FLAGS - 1] != '-')
         return false;
-    if (!read_hex(at, &version, 1) || !read_hex(at + AT_TRACE, context->id, TRACE_ID_BYTES) ||
-        !read_hex(at + AT_SPAN, context->parent, TRACE_SPAN_BYTES) ||
-        !read_hex(at + AT_FLAGS, &context->flags, 1))
+    if (!hex_read(at, &version, 1) || !hex_read(at + AT_TRACE, context->id, TRACE_ID_BYTES) ||
+        !hex_read(at + AT_SPAN, context->parent, TRACE_SPAN_BYTES) ||
+        !hex_read(at + AT_FLAGS, &context->flags, 1))
         return false;
     if (version == 0xff || all_zero(context->id, TRACE_ID_BYTES) ||
         all_zero(context->parent, TRACE_SPAN_BYTES))
@@ -186,17 +159,17 @@ void trace_context_begin(struct trace_context *context, const char *parent, stru
 void trace_context_text(const struct trace_context *context, char text[TRACE_PARENT_TEXT + 1])
 {
     memcpy(text, "00-", 3);
-    write_hex(text + AT_TRACE, context->id, TRACE_ID_BYTES);
+    hex_write(text + AT_TRACE, context->id, TRACE_ID_BYTES);
     text[AT_SPAN - 1] = '-';
-    write_hex(text + AT_SPAN, context->span, TRACE_SPAN_BYTES);
+    hex_write(text + AT_SPAN, context->span, TRACE_SPAN_BYTES);
     text[AT_FLAGS - 1] = '-';
-    write_hex(text + AT_FLAGS, &context->flags, 1);
+    hex_write(text + AT_FLAGS, &context->flags, 1);
     text[TRACE_PARENT_TEXT] = '\0';
 }
 
 void trace_id_text(const uint8_t id[TRACE_ID_BYTES], char text[2 * TRACE_ID_BYTES + 1])
 {
-    write_hex(text, id, TRACE_ID_BYTES);
+    hex_write(text, id, TRACE_ID_BYTES);
     text[2 * TRACE_ID_BYTES] = '\0';
 }
 

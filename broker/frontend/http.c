@@ -43,10 +43,10 @@ static uint64_t draw_id(struct http_ids *ids)
 
 static void make_id(uint64_t number, char id[HTTP_ID_MAX + 1])
 {
-    static const char hexadecimal[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++)
-        id[i] = hexadecimal[number >> (60 - 4 * i) & 15];
-    id[16] = '\0';
+    uint8_t bytes[sizeof number];
+    memcpy(bytes, &number, sizeof bytes);
+    hex_write(id, bytes, sizeof bytes);
+    id[2 * sizeof bytes] = '\0';
 }
 
 static bool id_ok(const char *id)
