@@ -7,7 +7,8 @@
  * died with it. Each suspect is tried alone, with a worker that has nothing else, so that the next death has
  * one cause and nobody innocent is ever blamed. A request that max_kills workers died of in that way is
  * refused for good and its bytes are kept. In all it has cost one worker more: the one that it met in
- * company. SPDX-License-Identifier: MIT */
+ * company. Called by broker.c (what the supervisor says, and once a heartbeat), serving.c and admitting.c.
+ * SPDX-License-Identifier: MIT */
 #include "state.h"
 
 #include "batch_span.h"

@@ -1,4 +1,5 @@
-/* columns: see columns.h. SPDX-License-Identifier: MIT */
+/* columns: see columns.h. Called by the collector's drift_window.c and by baseline_builder.c.
+ * SPDX-License-Identifier: MIT */
 #include "columns.h"
 
 #include "roles.h"

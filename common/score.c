@@ -1,4 +1,5 @@
-/* score: see score.h. Pure. SPDX-License-Identifier: MIT */
+/* score: see score.h. Pure. Called by the frontend (sampling.c, remember.c), the collector's drift, and those
+ * who make and read baselines. SPDX-License-Identifier: MIT */
 #include "score.h"
 
 #include <math.h>

@@ -4,7 +4,9 @@
  * as the recommendation wants it. Whether a trace is recorded is decided by its id alone, so that all who see
  * the id come to the same decision without talking to each other: the low 56 bits of an id are random, and
  * those above a threshold are recorded. Called once for each request, so all of it is arithmetic: no
- * allocation, no call of the kernel, no printf. SPDX-License-Identifier: MIT */
+ * allocation, no call of the kernel, no printf. A client that names a trace has chosen that id, so how many
+ * of those are recorded is bounded. Called by http.c in a frontend, and by asking.c in the broker.
+ * SPDX-License-Identifier: MIT */
 #include "trace_context.h"
 
 #include "clock.h"

@@ -1,5 +1,5 @@
 /* trace_context: who traces a request, and under which numbers: W3C Trace Context (level 2) in and out. Pure
- * but for the seed. SPDX-License-Identifier: MIT */
+ * but for the seed and a clock. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_TRACE_CONTEXT_H
 #define OUTRIGGER_TRACE_CONTEXT_H
 
