@@ -13,7 +13,8 @@
  *
  * Threads: api_begin, api_handle (each thread with a lane of its own), api_answer and api_refuse may run in
  * any thread; they share nothing that changes but the pointer to the catalog, which a lock guards.
- * api_catalog and api_count are for the loop's thread alone. SPDX-License-Identifier: MIT */
+ * api_catalog, api_asks, api_count and api_gone are for the loop's thread alone. SPDX-License-Identifier: MIT
+ */
 #ifndef OUTRIGGER_API_H
 #define OUTRIGGER_API_H
 
