@@ -3,9 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "entity_tag.h"
 
+#include "hex.h"
 #include "sha256.h"
-
-#include <stdio.h>
 
 enum { TAG_BYTES = 16 };
 
@@ -16,8 +15,7 @@ void entity_tag_make(struct text content, char tag[ENTITY_TAG_MAX])
     sha256_add_bytes(&sum, content.at, content.length);
     sha256_end(&sum, digest);
     tag[0] = '"';
-    for (size_t i = 0; i < TAG_BYTES; i++)
-        snprintf(tag + 1 + 2 * i, 3, "%02x", digest[i]);
+    hex_write(tag + 1, digest, TAG_BYTES);
     strcpy(tag + 1 + 2 * TAG_BYTES, "\"");
 }
 

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "fnv.h"
+#include "hex.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -126,15 +127,11 @@ static void add_number(struct line *line, int64_t number)
     add_string(line, digits);
 }
 
-static void add_hex(struct line *line, const uint8_t *bytes, size_t count)
+static void add_trace(struct line *line, const uint8_t *trace)
 {
-    static const char values[] = "0123456789abcdef";
     char digits[2 * TRACE_BYTES];
-    for (size_t i = 0; i < count; i++) {
-        digits[2 * i] = values[bytes[i] >> 4];
-        digits[2 * i + 1] = values[bytes[i] & 15];
-    }
-    add(line, digits, 2 * count);
+    hex_write(digits, trace, TRACE_BYTES);
+    add(line, digits, sizeof digits);
 }
 
 /* What of a line is not its message. */
@@ -179,7 +176,7 @@ static void write_json(struct line *line, const struct about *about, const char 
     }
     if (about->trace != NULL) {
         add_string(line, ",\"trace\":\"");
-        add_hex(line, about->trace, TRACE_BYTES);
+        add_trace(line, about->trace);
         add_string(line, "\"");
     }
     add_json_fields(line, about);
@@ -214,7 +211,7 @@ static void write_plain(struct line *line, const struct about *about, const char
     }
     if (about->trace != NULL) {
         add_string(line, " trace=");
-        add_hex(line, about->trace, TRACE_BYTES);
+        add_trace(line, about->trace);
     }
     line->bytes[line->length++] = '\n';
 }
@@ -468,6 +465,11 @@ int log_priority_of(const char *line, size_t length)
     return priorities[LOG_INFO];
 }
 
+bool log_is_on(enum log_level level)
+{
+    return level <= state.level;
+}
+
 static void write_message(enum log_level level, const struct log_of *of, const char *format,
                           va_list arguments)
 {
@@ -489,7 +491,7 @@ static void write_message(enum log_level level, const struct log_of *of, const c
 void log_write(enum log_level level, const char *request, const char *format, ...)
 {
     va_list arguments;
-    if (level > state.level)
+    if (!log_is_on(level))
         return;
     va_start(arguments, format);
     write_message(level, &(struct log_of){.request = request}, format, arguments);
@@ -499,7 +501,7 @@ void log_write(enum log_level level, const char *request, const char *format, ..
 void log_write_of(enum log_level level, const struct log_of *of, const char *format, ...)
 {
     va_list arguments;
-    if (level > state.level)
+    if (!log_is_on(level))
         return;
     va_start(arguments, format);
     write_message(level, of, format, arguments);
@@ -509,8 +511,8 @@ void log_write_of(enum log_level level, const struct log_of *of, const char *for
 bool log_event(enum log_level level, const struct log_of *of, const struct log_field *fields, size_t count,
                const char *message)
 {
-    if (level > state.level)
-        return true;
+    if (!log_is_on(level))
+        return false;
     int saved = errno;
     struct line line;
     make_line(&line,

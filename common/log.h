@@ -25,6 +25,9 @@ void log_keep_stderr(void);
 /* True for the four level names. */
 bool log_level_known(const char *level);
 
+/* False when lines of that level are not written: then there is no need to make one. */
+bool log_is_on(enum log_level level);
+
 /* `request` is the request id that the line belongs to, or NULL. */
 void log_write(enum log_level level, const char *request, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -44,8 +47,8 @@ struct log_field {
     int64_t number;
 };
 /* A line of figures, of which there may be many: they go out some at a time, by log_settle at the latest, but
- * for errors and warnings, and only if that waits for nobody. False: there is no room for it, and it is lost.
- */
+ * for errors and warnings, and only if that waits for nobody. False: there is no room for it, and it is lost;
+ * or log_is_on says that it is not wanted. */
 bool log_event(enum log_level level, const struct log_of *of, const struct log_field *fields, size_t count,
                const char *message);
 

@@ -67,6 +67,7 @@ START_TEST(what_is_wrong_with_the_request_is_kept)
     scene_expect_reject(other, 2, FAILURE_INVALID);
     ck_assert(scene_letter->envelope.reject.replayed);
     ck_assert(text_is(scene_letter->envelope.reject.message, "why"));
+    ck_assert(text_is(scene_letter->envelope.reject.version, "1")); /* whose failure it was */
     expect_no_batch();
     ck_assert_uint_eq(replayed(), 1);
 }
