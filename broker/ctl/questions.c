@@ -1,5 +1,8 @@
-/* questions: see questions.h. A few requests are under way at a time: enough that a worker need not wait
- * for us, and few enough that clients hardly do. SPDX-License-Identifier: MIT */
+/* questions: see questions.h. Used by `outrigger profile` (profile_command.c) and `outrigger replay
+ * --against` (replay_against.c), each of which turns the loop that is in here until it has what it wants.
+ *
+ * A few requests are under way at a time: enough that a worker need not wait for us, and few enough that
+ * clients hardly do. SPDX-License-Identifier: MIT */
 #include "questions.h"
 
 #include "clock.h"
@@ -35,7 +38,8 @@ struct questions {
     struct loop_timer deadline;
     char model[PROTOCOL_NAME_MAX + 1], version[PROTOCOL_NAME_MAX + 1];
     struct schema *schema;
-    bool seen; /* a catalog came */
+    bool seen;   /* a catalog came */
+    bool absent; /* and it tells of others, and not of what is wanted */
     struct slot slots[AT_A_TIME];
     bool ended; /* there are no more, or it failed */
     bool failed;
@@ -53,18 +57,26 @@ static bool is_wanted(const struct questions *ask, const struct catalog_entry *e
            (*ask->version == '\0' ? entry->stable : text_is(entry->version, ask->version));
 }
 
+/* Catalogs come as long as we are connected, whenever anything changes: once the version is known they mean
+ * nothing to us, and least of all that the asking is over. */
 static void catalog_came(void *self, const struct catalog_entry *entries, size_t count)
 {
     struct questions *ask = self;
     const char *wrong;
+    if (ask->schema != NULL)
+        return;
     ask->seen = true;
+    ask->absent = count > 0; /* a broker that has just begun knows of none yet */
     for (size_t i = 0; i < count && ask->schema == NULL; i++) {
-        if (!is_wanted(ask, &entries[i]) || entries[i].schema.length == 0)
+        if (!is_wanted(ask, &entries[i]))
+            continue;
+        ask->absent = false;
+        if (entries[i].schema.length == 0)
             continue;
         text_copy(entries[i].version, ask->version, sizeof ask->version);
         ask->schema = schema_decode((const uint8_t *)entries[i].schema.at, entries[i].schema.length, &wrong);
     }
-    if (ask->schema != NULL)
+    if (ask->schema != NULL || ask->absent)
         loop_stop(ask->loop);
 }
 
@@ -121,10 +133,15 @@ const struct schema *questions_version(struct questions *ask, const char *model,
     *name = ask->version;
     if (ask->schema != NULL)
         return ask->schema;
-    snprintf(reason, QUESTIONS_REASON_MAX,
-             ask->seen ? "no version %s%sof model %s is ready"
-                       : "the broker does not say which models there are",
-             version == NULL ? "" : version, version == NULL ? "" : " ", model);
+    const char *number = version == NULL ? "" : version, *space = version == NULL ? "" : " ";
+    if (ask->absent && version == NULL)
+        snprintf(reason, QUESTIONS_REASON_MAX, "there is no model %s", model);
+    else if (ask->seen)
+        snprintf(reason, QUESTIONS_REASON_MAX, "%s %s%sof model %s%s",
+                 ask->absent ? "there is no version" : "no version", number, space, model,
+                 ask->absent ? "" : " is ready");
+    else
+        snprintf(reason, QUESTIONS_REASON_MAX, "the broker does not say which models there are");
     return NULL;
 }
 
