@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ANSWER_TIMEOUT_MS = 2000, ROWS = 100000, ROWS_MAX = 10000000, BAR_WIDTH = 30, NAME_BYTES = 1024 };
+enum { ROWS = 100000, ROWS_MAX = 10000000, BAR_WIDTH = 30, NAME_BYTES = 1024 };
 
 struct profile {
     const struct arguments *arguments;
@@ -364,10 +364,7 @@ int profile_command(const struct arguments *arguments)
     if (config == NULL)
         return CTL_FAULT;
     log_open("outrigger", "warning");
-    int status;
-    yyjson_doc *answer =
-        ask_broker(arguments, config, ask_new("status"), ANSWER_TIMEOUT_MS, "not profiled", &status);
-    yyjson_doc_free(answer);
+    int status = ask_whether_broker(arguments, config, "not profiled");
     profile.config = config;
     profile.left = (size_t)rows;
     profile.bar = !arguments->json && isatty(STDERR_FILENO);

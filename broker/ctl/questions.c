@@ -1,5 +1,6 @@
-/* questions: see questions.h. Used by `outrigger profile` (profile_command.c) and `outrigger replay
- * --against` (replay_against.c), each of which turns the loop that is in here until it has what it wants.
+/* questions: see questions.h. Used by `outrigger profile` (profile_command.c) and `outrigger replay`
+ * (replay_command.c, replay_against.c), each of which turns the loop that is in here until it has what it
+ * wants.
  *
  * A few requests are under way at a time: enough that a worker need not wait for us, and few enough that
  * clients hardly do. SPDX-License-Identifier: MIT */
@@ -23,8 +24,11 @@ struct slot {
     uint8_t *payload;
     size_t bytes;
     uint32_t rows;
-    char version[PROTOCOL_NAME_MAX + 1];
+    char model[PROTOCOL_NAME_MAX + 1], version[PROTOCOL_NAME_MAX + 1], tag[PROTOCOL_TEXT_MAX + 1];
+    int64_t time;
+    bool once;
     unsigned tries;
+    bool late; /* its time was over once */
     bool busy;
     struct loop_timer again;
 };
@@ -38,8 +42,9 @@ struct questions {
     struct loop_timer deadline;
     char model[PROTOCOL_NAME_MAX + 1], version[PROTOCOL_NAME_MAX + 1];
     struct schema *schema;
-    bool seen;   /* a catalog came */
-    bool absent; /* and it tells of others, and not of what is wanted */
+    bool looking; /* for the version */
+    bool seen;    /* a catalog came */
+    bool absent;  /* and it tells of others, and not of what is wanted */
     struct slot slots[AT_A_TIME];
     bool ended; /* there are no more, or it failed */
     bool failed;
@@ -63,7 +68,7 @@ static void catalog_came(void *self, const struct catalog_entry *entries, size_t
 {
     struct questions *ask = self;
     const char *wrong;
-    if (ask->schema != NULL)
+    if (!ask->looking || ask->schema != NULL)
         return;
     ask->seen = true;
     ask->absent = count > 0; /* a broker that has just begun knows of none yet */
@@ -128,7 +133,9 @@ const struct schema *questions_version(struct questions *ask, const char *model,
     text_copy(text_of(model), ask->model, sizeof ask->model);
     text_copy(text_of(version), ask->version, sizeof ask->version);
     loop_timer_set(ask->loop, &ask->deadline, clock_now() + CATALOG_TIME, give_up, ask);
+    ask->looking = true;
     loop_run(ask->loop);
+    ask->looking = false;
     loop_timer_cancel(ask->loop, &ask->deadline);
     *name = ask->version;
     if (ask->schema != NULL)
@@ -165,9 +172,9 @@ static bool all_answered(const struct questions *ask)
 
 static bool may_ask_again(const struct slot *slot, const struct client_answer *answer)
 {
-    return slot->tries < TRIES_MAX &&
+    return !slot->once && slot->tries < TRIES_MAX &&
            (answer->failure == FAILURE_OVERLOADED || answer->failure == FAILURE_RATE_LIMITED ||
-            answer->failure == FAILURE_NOT_READY);
+            answer->failure == FAILURE_NOT_READY || (answer->failure == FAILURE_DEADLINE && !slot->late));
 }
 
 static void send(void *self);
@@ -183,6 +190,7 @@ static void answered(void *self, const struct client_answer *answer)
                               ? (int64_t)answer->retry_after_ms
                               : RETRY_MS;
         slot->tries++;
+        slot->late = slot->late || answer->failure == FAILURE_DEADLINE;
         loop_timer_set(ask->loop, &slot->again, clock_now() + wait_ms * MILLISECOND, send, slot);
         return;
     }
@@ -203,11 +211,32 @@ static void send(void *self)
     struct client_request *request = client_request_new(slot->bytes);
     memcpy(client_request_payload(request), slot->payload, slot->bytes);
     client_send(ask->client, request,
-                &(struct client_ask){.model = text_of(ask->model),
+                &(struct client_ask){.model = text_of(slot->model),
                                      .version = text_of(slot->version),
                                      .rows = slot->rows,
-                                     .deadline = clock_now() + ANSWER_TIME},
+                                     .tag = text_of(slot->tag),
+                                     .deadline = clock_now() + slot->time},
                 answered, slot);
+}
+
+static void take_question(struct slot *slot, const struct question *question)
+{
+    const struct questions *ask = slot->ask;
+    bool here = question->model.length > 0, named = question->version.length > 0;
+    free(slot->payload);
+    slot->payload = object_alloc(question->bytes);
+    memcpy(slot->payload, question->payload, question->bytes);
+    slot->context = question->context;
+    slot->bytes = question->bytes;
+    slot->rows = question->rows;
+    text_copy(here ? question->model : text_of(ask->model), slot->model, sizeof slot->model);
+    text_copy(named ? question->version : text_of(ask->version), slot->version, sizeof slot->version);
+    text_copy(question->tag, slot->tag, sizeof slot->tag);
+    slot->time = question->time == 0 ? ANSWER_TIME : question->time;
+    slot->once = question->once;
+    slot->late = false;
+    slot->tries = 0;
+    slot->busy = true;
 }
 
 static void fill(struct slot *slot)
@@ -222,16 +251,7 @@ static void fill(struct slot *slot)
     ask->ended = ask->ended || next == 0;
     if (next <= 0)
         return;
-    free(slot->payload);
-    slot->context = question.context;
-    slot->bytes = question.bytes;
-    slot->rows = question.rows;
-    slot->payload = object_alloc(slot->bytes);
-    memcpy(slot->payload, question.payload, slot->bytes);
-    text_copy(text_of(question.version != NULL ? question.version : ask->version), slot->version,
-              sizeof slot->version);
-    slot->tries = 0;
-    slot->busy = true;
+    take_question(slot, &question);
     send(slot);
 }
 
@@ -246,7 +266,7 @@ bool questions_all(struct questions *ask, questions_next *next, questions_answer
     ask->ended = ask->failed = false;
     for (size_t i = 0; i < AT_A_TIME; i++)
         fill(&ask->slots[i]);
-    if (!ask->failed && !all_answered(ask))
+    while (!ask->failed && !all_answered(ask))
         loop_run(ask->loop);
     return !ask->failed;
 }

@@ -17,8 +17,10 @@ static char reason[QUESTIONS_REASON_MAX];
 /* What is asked, and what came back. */
 static struct {
     unsigned made, answered, wrong;
-    unsigned fails_at; /* the question that cannot be made; 0: none */
-    bool refuses;      /* the first answer */
+    unsigned fails_at;    /* the question that cannot be made; 0: none */
+    bool refuses;         /* the first answer */
+    struct question like; /* what the questions have beside their payload */
+    enum failure failure; /* of the last answer */
 } asking;
 
 static void echo(struct stub_broker *broker, const struct letter *request)
@@ -63,8 +65,11 @@ static int next(void *self, struct question *question, char why[QUESTIONS_REASON
     unsigned *context = object_alloc(sizeof *context);
     *context = asking.made;
     int length = snprintf(payload, sizeof payload, "%u", asking.made);
-    *question = (struct question){
-        .context = context, .payload = (const uint8_t *)payload, .bytes = (size_t)length, .rows = 1};
+    *question = asking.like;
+    question->context = context;
+    question->payload = (const uint8_t *)payload;
+    question->bytes = (size_t)length;
+    question->rows = 1;
     return 1;
 }
 
@@ -76,6 +81,7 @@ static bool taken(void *self, void *context, const struct client_answer *answer,
     snprintf(expected, sizeof expected, "%u", *(unsigned *)context);
     free(context);
     asking.answered++;
+    asking.failure = answer->failure;
     asking.wrong += !text_is((struct text){(const char *)answer->payload, answer->payload_bytes}, expected);
     if (asking.refuses)
         snprintf(why, QUESTIONS_REASON_MAX, "it is not what we want");
@@ -137,6 +143,49 @@ START_TEST(what_there_is_no_room_for_is_asked_again)
 }
 END_TEST
 
+/* As when we have read from a pipe meanwhile, or the worker was slow. */
+static void ignore_first(struct stub_broker *broker, const struct letter *request)
+{
+    if (broker->requests > 1)
+        echo(broker, request);
+}
+
+START_TEST(what_was_not_answered_in_time_is_asked_once_more)
+{
+    const char *name;
+    stub.answer = ignore_first;
+    asking.made = QUESTIONS - 1;
+    asking.like.time = 500 * MILLISECOND;
+    ck_assert_ptr_nonnull(open_version("m", NULL, &name));
+    ck_assert(ask_all());
+    ck_assert_uint_eq(asking.answered, 1);
+    ck_assert_int_eq(asking.failure, FAILURE_NONE);
+}
+END_TEST
+
+static void expect_all_of_it(struct stub_broker *broker, const struct letter *request)
+{
+    ck_assert(text_is(request->envelope.request.model, "other"));
+    ck_assert(text_is(request->envelope.request.version, "7"));
+    ck_assert(text_is(request->envelope.request.tag, "tag"));
+    stub_reject(broker, request, FAILURE_OVERLOADED, "the queue is full");
+}
+
+/* And no version need be known for it. */
+START_TEST(a_question_may_be_asked_only_once)
+{
+    stub.answer = expect_all_of_it;
+    asking.made = QUESTIONS - 1;
+    asking.like = (struct question){
+        .model = text_of("other"), .version = text_of("7"), .tag = text_of("tag"), .once = true};
+    stub_start(&stub);
+    questions = questions_new(&config);
+    ck_assert(ask_all());
+    ck_assert_uint_eq(asking.answered, 1);
+    ck_assert_int_eq(asking.failure, FAILURE_OVERLOADED);
+}
+END_TEST
+
 START_TEST(what_there_is_not_is_said_at_once)
 {
     const char *name;
@@ -177,6 +226,8 @@ int main(void)
         all_questions_are_answered,
         catalogs_meanwhile_end_nothing,
         what_there_is_no_room_for_is_asked_again,
+        what_was_not_answered_in_time_is_asked_once_more,
+        a_question_may_be_asked_only_once,
         what_there_is_not_is_said_at_once,
         a_question_that_cannot_be_made_ends_it,
         an_answer_that_is_refused_ends_it,
