@@ -1,4 +1,4 @@
-/* profile_table: see profile_table.h.
+/* profile_table: see profile_table.h. Used by `outrigger profile` (profile_command.c).
  *
  * The file is read in pieces, so that it may be as large as it likes. Of each input of the model there is a
  * buffer, which the values of a row are put behind; a row that is refused in the middle is cut off again.
