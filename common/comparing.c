@@ -1,4 +1,5 @@
-/* comparing: see comparing.h.
+/* comparing: see comparing.h. Called by the collector for a shadow (collector/comparison.c), and by
+ * `outrigger replay --against` (ctl/replay_against.c).
  *
  * What is compared is the prediction, as the frontend would print it (roles.h says which output is what).
  * Versions of a model may have different outputs: one says only the class, the other probabilities as well.

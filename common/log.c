@@ -1,7 +1,7 @@
-/* log: formats a line and hands it to the kernel in one write, so that lines of many threads and processes on
- * one descriptor do not mix: a line is at most 4 KB, which a pipe takes whole. What is said may contain bytes
- * from outside; nothing in it can end the line early, break the JSON or move a terminal's cursor.
- * SPDX-License-Identifier: MIT */
+/* log: how every program of ours says what happens. Formats a line and hands it to the kernel in one write,
+ * so that lines of many threads and processes on one descriptor do not mix: a line is at most 4 KB, which a
+ * pipe takes whole. What is said may contain bytes from outside; nothing in it can end the line early, break
+ * the JSON or move a terminal's cursor. SPDX-License-Identifier: MIT */
 #include "log.h"
 
 #include "clock.h"
@@ -34,6 +34,7 @@ static struct {
     char process[64];
     enum log_level level;
     bool plain, journal;
+    bool by_terminal; /* plain for no other reason than that stderr is one */
     int fd;
     log_sink *sink;
     void *sink_self;
@@ -218,13 +219,17 @@ static void write_plain(struct line *line, const struct about *about, const char
 
 /* ---- where lines go ---- */
 
-static void write_out(const struct line *line)
+/* Returns the bytes that were taken; fewer where nobody reads any more, or a disk is full. */
+static size_t write_out(const struct line *line)
 {
-    if (state.sink != NULL)
+    ssize_t written;
+    if (state.sink != NULL) {
         state.sink(state.sink_self, line->bytes, line->length);
-    else
-        while (write(state.fd, line->bytes, line->length) < 0 && errno == EINTR)
-            ;
+        return line->length;
+    }
+    while ((written = write(state.fd, line->bytes, line->length)) < 0 && errno == EINTR)
+        ;
+    return written < 0 ? 0 : (size_t)written;
 }
 
 static void make_line(struct line *line, const struct about *about, const char *message)
@@ -245,17 +250,21 @@ static void put(const struct about *about, const char *message)
 {
     struct line line;
     make_line(&line, about, message);
-    write_out(&line);
+    (void)write_out(&line); /* there is nobody else to tell */
 }
 
 /* ---- repeats ---- */
 
-/* What one place said, and how often within a second. A few places at a time say much. */
+/* What one place said, and how often within a second. A few places at a time say much. The same of another
+ * request is the same: a flood of requests that fail must not be one of lines; whose it was last is told. */
 struct repeat {
     uint64_t key; /* 0: free */
     int64_t since;
     uint64_t count;
     enum log_level level;
+    bool has_trace;
+    uint8_t trace[TRACE_BYTES];
+    char request[REQUEST_MAX_BYTES + 1]; /* "": nobody's */
     char text[REPEATED_TEXT_BYTES];
 };
 
@@ -269,7 +278,10 @@ static void end_repeat(struct repeat *repeat)
     if (repeat->key != 0 && repeat->count > LOG_REPEATS_A_SECOND) {
         snprintf(message, sizeof message, "%s ... repeated %llu times", repeat->text,
                  (unsigned long long)(repeat->count - LOG_REPEATS_A_SECOND));
-        put(&(struct about){.level = repeat->level}, message);
+        put(&(struct about){.level = repeat->level,
+                            .request = *repeat->request == '\0' ? NULL : repeat->request,
+                            .trace = repeat->has_trace ? repeat->trace : NULL},
+            message);
     }
     repeat->key = 0;
 }
@@ -309,9 +321,17 @@ static uint64_t key_of(const char *place, const char *message)
     return hash == 0 ? 1 : hash;
 }
 
+static void note_request(struct repeat *repeat, const struct about *about)
+{
+    snprintf(repeat->request, sizeof repeat->request, "%s", about->request == NULL ? "" : about->request);
+    repeat->has_trace = about->trace != NULL;
+    if (repeat->has_trace)
+        memcpy(repeat->trace, about->trace, TRACE_BYTES);
+}
+
 /* False when the place has said the same too often in this second. A thread that would have to wait to know
  * does not: it is rare, and a line too many is better. */
-static bool may_say(enum log_level level, const char *place, const char *message)
+static bool may_say(const struct about *about, const char *place, const char *message)
 {
     if (pthread_mutex_trylock(&repeats_mutex) != 0)
         return true;
@@ -320,10 +340,12 @@ static bool may_say(enum log_level level, const char *place, const char *message
     uint64_t key = key_of(place, message);
     struct repeat *repeat = find_repeat(key);
     if (repeat->key == 0) {
-        *repeat = (struct repeat){.key = key, .since = now, .level = level};
+        *repeat = (struct repeat){.key = key, .since = now, .level = about->level};
         snprintf(repeat->text, sizeof repeat->text, "%.*s", REPEATED_TEXT_BYTES - 1, message);
     }
     bool may = ++repeat->count <= LOG_REPEATS_A_SECOND;
+    if (!may)
+        note_request(repeat, about);
     pthread_mutex_unlock(&repeats_mutex);
     return may;
 }
@@ -341,16 +363,17 @@ static bool is_free(void)
     return state.sink != NULL || (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0);
 }
 
-/* False when they must stay. */
+/* False when they must stay, or the rest of them. */
 static bool write_gathered(void)
 {
     if (gathered.length == 0)
         return true;
     if (!is_free())
         return false;
-    write_out(&gathered);
-    gathered.length = 0;
-    return true;
+    size_t written = write_out(&gathered);
+    gathered.length -= written;
+    memmove(gathered.bytes, gathered.bytes + written, gathered.length);
+    return gathered.length == 0;
 }
 
 /* False when there is no room, and none can be made. */
@@ -411,14 +434,17 @@ void log_open(const char *process, const char *level)
     int number = find_level(level);
     snprintf(state.process, sizeof state.process, "%s", process);
     state.level = number < 0 ? LOG_INFO : (enum log_level)number;
-    state.plain = form == NULL ? isatty(STDERR_FILENO) == 1 : strcmp(form, "plain") == 0;
+    state.by_terminal = form == NULL && isatty(STDERR_FILENO) == 1;
+    state.plain = state.by_terminal || (form != NULL && strcmp(form, "plain") == 0);
     state.journal = leads_to_journal(STDERR_FILENO);
 }
 
 void log_shape(const char *format)
 {
-    if (strcmp(format, "auto") != 0)
-        state.plain = strcmp(format, "plain") == 0;
+    if (strcmp(format, "auto") == 0)
+        return;
+    state.plain = strcmp(format, "plain") == 0;
+    state.by_terminal = false;
 }
 
 void log_keep_stderr(void)
@@ -432,6 +458,8 @@ void log_keep_stderr(void)
 
 void log_divert(log_sink *sink, void *self)
 {
+    if (state.by_terminal) /* and the sink is none */
+        state.plain = sink == NULL;
     state.sink_self = self;
     state.sink = sink;
 }
@@ -483,7 +511,7 @@ static void write_message(enum log_level level, const struct log_of *of, const c
     }
     if (of != NULL)
         about.trace = of->trace;
-    if (may_say(level, format, message))
+    if (may_say(&about, format, message))
         put(&about, message);
     errno = saved;
 }

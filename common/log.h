@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LOG_REPEATS_A_SECOND = 10 /* lines of one place with one text; more are told as one */ };
+enum {
+    LOG_REPEATS_A_SECOND = 10 /* lines of one place with one text; more are told as one, the last one's */
+};
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
@@ -57,7 +59,8 @@ bool log_event(enum log_level level, const struct log_of *of, const struct log_f
 void log_settle(void);
 
 /* From now on all lines go to `sink`, not to stderr; NULL: to stderr again. It takes bytes, most often whole
- * lines, from any thread, and must not write to the log. */
+ * lines, from any thread, and must not write to the log. A line that was plain because stderr is a terminal
+ * is JSON there. */
 typedef void log_sink(void *self, const char *bytes, size_t length);
 void log_divert(log_sink *sink, void *self);
 /* Passes on what others wrote, as it is, where our own lines go, if that is a sink. False: there is none. */

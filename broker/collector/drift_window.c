@@ -175,7 +175,7 @@ bool drift_window_add(struct drift_window *window, const struct tensor *tensors,
                       enum score_kind kind, const double *scores, int64_t at_ms)
 {
     CHECK_OBJECT(window, WINDOW_MAGIC);
-    struct source sources[BASELINE_FEATURES_MAX];
+    struct source sources[BASELINE_FEATURES_MAX] = {0};
     if (rows == 0 || !find_sources(window->baseline, tensors, count, sources))
         return false;
     for (size_t row = 0; row < rows; row++)

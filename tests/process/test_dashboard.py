@@ -25,9 +25,9 @@ class Dashboard(unittest.TestCase):
             raise unittest.SkipTest(f"{', '.join(missing())} not installed")
         repository = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-models."))
         cls.addClassCleanup(shutil.rmtree, repository)
-        for version, text in (("1", ""), ("2", "")):
+        for version in ("1", "2"):
             (repository / "sum" / version).mkdir(parents=True)
-            (repository / "sum" / version / "model.echo").write_text(f"features = 4;\n{text}\n")
+            (repository / "sum" / version / "model.echo").write_text("features = 4;\n")
         (repository / "sum/model.conf").write_text('version = "1"; route = { arms = ( { version = "2"; percent = 25.0; } ); };')
         cls.stack = Stack(web="nginx", models=repository, settings={"collector.interval_ms": "200"})
         cls.stack.start()

@@ -1,5 +1,6 @@
 """Traces behind a real web server, to a receiver that decodes them with OpenTelemetry's own definitions: what belongs
 together is told so, what fails or is slow is told always, and whatever becomes of the receiver no client notices."""
+import http.client
 import json
 import pathlib
 import tempfile
@@ -118,10 +119,27 @@ class Traces(unittest.TestCase):
             stack.wait(lambda: receiver.of_trace(trace), "a request with a wrong parent has no trace")
             server, = (span for span in receiver.of_trace(trace) if span.kind == SERVER)
             self.assertEqual(server.parent, "")
+        trace = self.ask_with_two_parents(stack)
+        self.assertNotIn(trace, (TRACE, TRACE[::-1]))
+        stack.wait(lambda: receiver.of_trace(trace), "a request with two parents has no trace")
         self.assertEqual(stack.request("GET", "/health")[0], 200)
         self.assertEqual(stack.request("GET", "/api/v1/models")[0], 200)
         self.one(stack, receiver, "GET /api/v1/models")
         self.assertEqual(receiver.named("GET /health"), [])
+
+    def ask_with_two_parents(self, stack):
+        """Two headers of one name, which no mapping holds. Returns the id of the trace that is answered."""
+        body = json.dumps({"features": [0, 0, 0, 1]}).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=PATIENCE)
+        self.addCleanup(connection.close)
+        connection.putrequest("POST", "/api/v1/models/sum/predict")
+        for name, value in [("Content-Type", "application/json"), ("Content-Length", str(len(body))),
+                            ("traceparent", f"00-{TRACE}-{PARENT}-01"), ("traceparent", f"00-{TRACE[::-1]}-{PARENT}-01")]:
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        self.assertEqual((answer.status, bool(answer.read())), (200, True))
+        return answer.headers["traceparent"].split("-")[1]
 
     def check_busy_receiver(self, stack, receiver):
         """One that is busy gets the same spans again, none is lost."""
