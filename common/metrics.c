@@ -122,6 +122,14 @@ size_t metric_label_count(enum metric metric)
     return count;
 }
 
+void metrics_label(struct text value, char label[METRICS_LABEL_BYTES])
+{
+    size_t length = value.length < METRICS_LABEL_BYTES ? value.length : METRICS_LABEL_BYTES - 1;
+    memset(label, 0, METRICS_LABEL_BYTES);
+    for (size_t i = 0; i < length; i++)
+        label[i] = value.at[i] >= ' ' && value.at[i] <= '~' ? value.at[i] : '?';
+}
+
 static uint32_t hash_text(uint32_t hash, const char *text)
 {
     do {
@@ -168,22 +176,13 @@ static void add_to_index(struct metrics *metrics, struct slot *slot)
     HASH_ADD_KEYPTR(hh, metrics->index, &slot->key, sizeof slot->key, entry);
 }
 
-static void set_label(struct slot_key *key, size_t index, const char *value)
-{
-    char *label = key->labels[index];
-    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it takes the length of one constant for all */
-    for (size_t i = 0; i < METRICS_LABEL_BYTES - 1 && value[i] != '\0'; i++)
-        /* cppcheck-suppress arrayIndexOutOfBounds */
-        label[i] = value[i] >= ' ' && value[i] <= '~' ? value[i] : '?';
-}
-
 static void reserve_slots(struct metrics *metrics)
 {
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         struct slot *slot = &metrics->page->slots[i];
         slot->key.metric = (uint32_t)i;
         for (size_t label = 0; label < metric_label_count((enum metric)i); label++)
-            set_label(&slot->key, label, "other");
+            metrics_label(text_of("other"), slot->key.labels[label]);
         add_to_index(metrics, slot);
     }
     metrics->slot_count = METRIC_COUNT;
@@ -321,7 +320,7 @@ static struct slot_key key_of(enum metric metric, const char *const labels[METRI
     struct slot_key key = {.metric = (uint32_t)metric};
     size_t label_count = metric_label_count(metric);
     for (size_t i = 0; i < label_count; i++)
-        set_label(&key, i, labels[i] == NULL ? "" : labels[i]);
+        metrics_label(text_of(labels[i]), key.labels[i]);
     return key;
 }
 

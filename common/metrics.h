@@ -34,6 +34,10 @@ enum {
 extern const int64_t metrics_duration_bounds[METRICS_BUCKETS];
 extern const int64_t metrics_size_bounds[METRICS_BUCKETS];
 
+/* What a label's value is told as: cut at 63 bytes, with '?' for what is no printable ASCII; the rest of the
+ * label is filled with zeros. */
+void metrics_label(struct text value, char label[METRICS_LABEL_BYTES]);
+
 /* A page: a mapping of a file of its own (single writer, survives the process's kill -9), or private memory.
  */
 struct metrics;
@@ -50,7 +54,7 @@ const char *metrics_path(const struct metrics *metrics);
 /* One series: a metric with its label values. Find it once (metrics_series is a search), keep the pointer,
  * add to it for ever, or until metrics_forget. Labels in the order of the metric's row; NULL for those it
  * does not have. When the page is full the metric's series with labels "other" is given, and the drop is
- * counted. Never NULL. Values are cut at 63 bytes; what is not printable ASCII becomes '?'. */
+ * counted. Never NULL. Values are told as metrics_label has it. */
 struct series {
     uint64_t value; /* COUNTER; GAUGE as int64_t (nanoseconds where the name says seconds); count of
                        observations otherwise */

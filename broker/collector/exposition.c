@@ -55,7 +55,8 @@ static struct blob *write_text(struct exposition *exposition, enum prometheus_fo
     return blob_new(text, length);
 }
 
-void exposition_more(struct exposition *exposition, void (*more)(void *self, FILE *out), void *self)
+void exposition_more(struct exposition *exposition, void (*more)(void *self, FILE *out, bool open),
+                     void *self)
 {
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
     exposition->process.more = more;

@@ -282,9 +282,9 @@ static void stop(void *self)
 
 /* ---- life ---- */
 
-static void write_drift(void *drift, FILE *out)
+static void write_drift(void *drift, FILE *out, bool open)
 {
-    drift_to_prometheus(drift, out);
+    drift_to_prometheus(drift, out, open);
 }
 
 /* Everything but the sockets; false after a complaint. */

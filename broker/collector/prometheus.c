@@ -65,8 +65,7 @@ static unsigned digits_of(const struct metric_description *description)
 
 /* ---- samples ---- */
 
-/* Escapes as the format wants it: backslash, line feed and, in a label's value, the quote. */
-static void write_escaped(FILE *out, const char *value)
+void prometheus_write_label(FILE *out, const char *value)
 {
     for (; *value != '\0'; value++) {
         if (*value == '\\' || *value == '"')
@@ -96,7 +95,7 @@ static void write_labels(FILE *out, const struct registry_total *total, const ch
         fputs_unlocked(separator, out);
         fwrite_unlocked(name, 1, length, out);
         fputs_unlocked("=\"", out);
-        write_escaped(out, total->labels[i]);
+        prometheus_write_label(out, total->labels[i]);
         putc_unlocked('"', out);
         name += length + 1;
         separator = ",";
@@ -253,7 +252,7 @@ char *prometheus_text(const struct registry *registry, const struct prometheus_p
         triton_write(writing.out, registry, writing.open);
     write_process(&writing, process);
     if (process->more != NULL)
-        process->more(process->self, writing.out);
+        process->more(process->self, writing.out, writing.open);
     if (writing.open)
         fputs("# EOF\n", writing.out);
     ENSURE(fclose(writing.out) == 0);

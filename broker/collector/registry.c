@@ -96,10 +96,8 @@ static size_t write_total_key(const struct snapshot_series *series, char key[TOT
     key[length++] = (char)series->metric;
     size_t label_count = metric_label_count(series->metric);
     for (size_t label = 0; label < label_count; label++) {
-        struct text text = series->labels[label];
-        for (size_t i = 0; i < text.length && i < METRICS_LABEL_BYTES - 1; i++)
-            key[length++] = text.at[i] >= ' ' && text.at[i] <= '~' ? text.at[i] : '?';
-        key[length++] = '\0';
+        metrics_label(series->labels[label], key + length);
+        length += strlen(key + length) + 1;
     }
     return length;
 }

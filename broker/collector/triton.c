@@ -4,6 +4,8 @@
  * wants of counters: there they are of an unknown type. SPDX-License-Identifier: MIT */
 #include "triton.h"
 
+#include "prometheus.h"
+
 #include <inttypes.h>
 
 enum part { VALUE, COUNT, MICROSECONDS };
@@ -75,16 +77,6 @@ static void write_head(const struct writing *writing)
                             : "counter");
 }
 
-/* Names of models and versions have nothing to escape, but whoever publishes may say anything. */
-static void write_value(FILE *out, const char *value)
-{
-    for (; *value != '\0'; value++) {
-        if (*value == '\\' || *value == '"')
-            putc_unlocked('\\', out);
-        putc_unlocked(*value, out);
-    }
-}
-
 static void write_total(void *self, const struct registry_total *total)
 {
     struct writing *writing = self;
@@ -96,7 +88,7 @@ static void write_total(void *self, const struct registry_total *total)
     fputs_unlocked(family->name, out);
     for (size_t i = 0; i < METRICS_LABELS_MAX && family->labels[i] != NULL; i++) {
         fprintf(out, "%s%s=\"", i == 0 ? "{" : ",", family->labels[i]);
-        write_value(out, total->labels[i]);
+        prometheus_write_label(out, total->labels[i]);
         putc_unlocked('"', out);
     }
     uint64_t number = total->numbers[family->part == MICROSECONDS ? 1 : 0];
