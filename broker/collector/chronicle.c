@@ -1,8 +1,8 @@
 /* chronicle: see chronicle.h.
  *
  * Whether the totals of now go on from those in the file, or have begun anew, is told by a number in the
- * runtime directory that lives as long as the counters do: RUNTIME/history.run. SPDX-License-Identifier: MIT
- */
+ * runtime directory that lives as long as the counters do: RUNTIME/history.run. Started and ended by main.c.
+ * SPDX-License-Identifier: MIT */
 #include "chronicle.h"
 
 #include "clock.h"
@@ -33,6 +33,7 @@ struct chronicle {
     struct loop_timer timer;
     char *run_path;
     long long complained;
+    bool full; /* it was when the last sample was taken */
 };
 
 static char *path_of(const char *directory, const char *file)
@@ -135,9 +136,15 @@ static int64_t time_of_sample(struct chronicle *chronicle)
 static void tick(void *self)
 {
     struct chronicle *chronicle = self;
-    if (!sampler_take(chronicle->history, chronicle->registry, time_of_sample(chronicle)) &&
+    if (!sampler_take(chronicle->history, chronicle->registry, time_of_sample(chronicle),
+                      clock_now() / MILLISECOND) &&
         log_allowed(&chronicle->complained, COMPLAINT_SECONDS))
         log_warning("the dashboard's history was not written: %s", strerror(errno));
+    if (history_is_full(chronicle->history) && !chronicle->full)
+        log_warning("the dashboard's history has no place for all versions: it keeps the first %d that it is "
+                    "told of, and models beside them",
+                    HISTORY_SLOTS - 1);
+    chronicle->full = history_is_full(chronicle->history);
     loop_timer_set(chronicle->loop, &chronicle->timer, stats_next_look(clock_now(), chronicle->period), tick,
                    chronicle);
 }

@@ -113,7 +113,7 @@ async function ask(path) {
 
 /* ---- the history ---- */
 
-const COLUMNS = ["ok", "client", "limited", "unavailable", "late", "failed", "rows", "p50", "p90", "p99", "batch", "queue", "share", "restarts"];
+const COLUMNS = ["ok", "client", "limited", "unavailable", "late", "failed", "rows", "p50", "p90", "p99", "batch", "queue", "restarts"];
 
 // Puts what came behind what is there; a point that was under way is replaced.
 function merge(kept, came, span) {
