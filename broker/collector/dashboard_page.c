@@ -1,6 +1,6 @@
-/* dashboard_page: see dashboard_page.h. The page is one piece with what it runs: dashboard/page.html,
- * page.css and page.js, and uPlot, which draws (its two files are those that deploy/install-deps brought, as
- * they came). It is packed once for all. SPDX-License-Identifier: MIT */
+/* dashboard_page: see dashboard_page.h. The page is one piece with what it runs: what lies in dashboard/, its
+ * scripts as one, and uPlot, which draws (its two files are those that deploy/install-deps brought, as they
+ * came). It is packed once for all. Called through the table in pages.c. SPDX-License-Identifier: MIT */
 #include "dashboard_page.h"
 
 #include "clock.h"
@@ -13,6 +13,9 @@
 
 EMBED(dashboard_html, "broker/collector/dashboard/page.html");
 EMBED(dashboard_css, "broker/collector/dashboard/page.css");
+EMBED(elements_js, "broker/collector/dashboard/elements.js");
+EMBED(charts_js, "broker/collector/dashboard/charts.js");
+EMBED(judge_js, "broker/collector/dashboard/judge.js");
 EMBED(dashboard_js, "broker/collector/dashboard/page.js");
 EMBED(uplot_css, "build/deps/share/uPlot/uPlot.min.css");
 EMBED(uplot_js, "build/deps/share/uPlot/uPlot.iife.min.js");
@@ -33,17 +36,33 @@ static struct blob *blob_of(struct text content)
     return blob_new(bytes, content.length);
 }
 
+/* What is said in one script is known in those behind it. The caller frees. */
+static struct text join(const struct text *pieces, size_t count)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++)
+        length += pieces[i].length;
+    char *bytes = object_alloc(length), *at = bytes;
+    for (size_t i = 0; i < count; at += pieces[i++].length)
+        memcpy(at, pieces[i].at, pieces[i].length);
+    return (struct text){bytes, length};
+}
+
 struct dashboard_page *dashboard_page_new(void)
 {
+    const struct text scripts[] = {EMBEDDED(elements_js), EMBEDDED(charts_js), EMBEDDED(judge_js),
+                                   EMBEDDED(dashboard_js)};
+    struct text script = join(scripts, COUNT_OF(scripts));
     const struct html_part parts[] = {{HTML_STYLE, "<style>", EMBEDDED(uplot_css)},
                                       {HTML_STYLE, "<style>", EMBEDDED(dashboard_css)},
                                       {HTML_TEXT, "<pre id=\"licence\">", EMBEDDED(uplot_licence)},
                                       {HTML_SCRIPT, "<script>", EMBEDDED(uplot_js)},
-                                      {HTML_SCRIPT, "<script type=\"module\">", EMBEDDED(dashboard_js)}};
+                                      {HTML_SCRIPT, "<script type=\"module\">", script}};
     struct dashboard_page *dashboard = object_alloc(sizeof *dashboard);
     dashboard->magic = DASHBOARD_PAGE_MAGIC;
     dashboard->page = html_page_new(EMBEDDED(dashboard_html), parts, COUNT_OF(parts));
     dashboard->blob = blob_of(dashboard->page->content);
+    free((char *)(uintptr_t)script.at);
     return dashboard;
 }
 
