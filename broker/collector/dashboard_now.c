@@ -3,7 +3,7 @@
  *     {"time", "newest", "interval_ms", "version", "slo": {"latency_ms", "availability_ppm", "error_ppm"},
  *      "burn": [{"seconds", "requests", "unavailable", "errors", "slow"}],
  *      "last": {figures of all models}, "host": {"connections", "in_flight"},
- *      "models": [{"model", "queue_rows", ..., "decisions": {DECISION: n}, "last": {...}, "versions":
+ *      "models": [{"model", "queue_rows", ..., "rolled_back", "last": {...}, "versions":
  * [{"version", "share", "rollout_share", "workers": {STATE: n}, "last": {...}, "figures": {"accuracy", ...},
  * "features":
  * [{"feature", ...}]}]}], "processes": [{"process", "state", "restarts", "causes": {CAUSE: n},
@@ -138,13 +138,6 @@ static void put_restarts(struct now *now, const struct row *row, const struct re
         put_more(now, part(now, process, "causes", false), total->labels[1], number_of(total));
 }
 
-/* How often a roll-out of the model did what. */
-static void put_decisions(struct now *now, const struct row *row, const struct registry_total *total)
-{
-    yyjson_mut_val *model = model_of(now, total->labels[0]);
-    put(now, part(now, model, row->key, false), total->labels[1], number_of(total));
-}
-
 static const struct row rows[] = {
     {"outrigger_frontend_connections", "connections", 1, put_host},
     {"outrigger_frontend_in_flight", "in_flight", 1, put_host},
@@ -155,7 +148,7 @@ static const struct row rows[] = {
     {"outrigger_queue_rows", "queue_rows", 1, put_model},
     {"outrigger_queue_requests", "queue_requests", 1, put_model},
     {"outrigger_queue_max_rows", "queue_max_rows", 1, put_model},
-    {"outrigger_rollout_decisions_total", "decisions", 1, put_decisions},
+    {"outrigger_rollout_rolled_back_timestamp_seconds", "rolled_back", 1e9, put_model},
     {"outrigger_process_up", "state", 1, put_state},
     {"outrigger_process_restarts_total", "restarts", 1, put_restarts},
     {"outrigger_resident_bytes", "resident_bytes", 1, put_process},

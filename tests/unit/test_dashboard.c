@@ -78,7 +78,7 @@ static void say_traffic(uint64_t seconds)
         one(METRIC_ROUTE_SHARE, "iris", "1", "", 9000),
         one(METRIC_ROUTE_SHARE, "iris", "2", "", 1000),
         one(METRIC_ROLLOUT_SHARE, "iris", "2", "", 1000),
-        one(METRIC_ROLLOUT_DECISIONS, "iris", "roll back", "", 1),
+        one(METRIC_ROLLED_BACK, "iris", "", "", (START - 60) * UINT64_C(1000000000)),
         one(METRIC_WORKERS, "iris", "1", "busy", 2),
         one(METRIC_WORKERS, "iris", "2", "idle", 1),
         one(METRIC_MODEL_ACCURACY, "iris", "1", "", 953125),
@@ -148,7 +148,7 @@ START_TEST(models_are_told_with_their_versions)
     ask_now();
     ck_assert_uint_eq(yyjson_arr_size(at("/models")), 1);
     ck_assert_str_eq(yyjson_get_str(at("/models/0/model")), "iris");
-    expect("/models/0/decisions/roll back", 1);
+    expect("/models/0/rolled_back", START - 60);
     ck_assert_uint_eq(yyjson_arr_size(at("/models/0/versions")), 2);
     ck_assert_str_eq(yyjson_get_str(at("/models/0/versions/0/version")), "1");
     expect("/models/0/versions/0/share", 90);
