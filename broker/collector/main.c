@@ -367,13 +367,6 @@ static void open_to_workers(const struct config *config)
     free(path);
 }
 
-static const char *pass_over(void *self, const struct observation_any *any)
-{
-    (void)self;
-    (void)any;
-    return NULL;
-}
-
 static void start_exporter(struct collector *collector)
 {
     const struct config *config = collector->config;
@@ -404,9 +397,9 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
     start_exporter(collector);
     const struct observing_kind kinds[] = {
         {OBSERVATION_SHADOW, comparison_take, collector->comparison, NULL},
-        {OBSERVATION_SPANS, collector->exporter == NULL ? pass_over : exporter_take, collector->exporter,
-         NULL},
         {OBSERVATION_ROWS, drift_take, collector->drift, drift_tick},
+        /* Without an exporter the rows end here, and spans are passed over. */
+        {OBSERVATION_SPANS, collector->exporter == NULL ? NULL : exporter_take, collector->exporter, NULL},
         {0},
     };
     collector->observing = observing_new(exchange_observations(collector->exchange), kinds);

@@ -19,7 +19,8 @@ function judgeRequests(now, bad, warn) {
   const last = now.last;
   const share = errorShare(last);
   const kinds = [["unavailable", "503"], ["late", "504"], ["failed", "other 5xx"]].filter(([name]) => last[name] > 0).map(([name, label]) => `${label}: ${short(last[name])}/s`);
-  if (askedOf(last) >= ENOUGH && share > now.slo.error_ppm / 1e6)
+  if (askedOf(last) < ENOUGH) return;
+  if (share > now.slo.error_ppm / 1e6)
     (share > MANY_ERRORS ? bad : warn)(`${percent(share)} of the requests of the last minute failed (${kinds.join(", ")})`);
   if (known(last.p99) && last.p99 > now.slo.latency_ms) bad(`p99 is ${duration(last.p99)}, above the objective of ${duration(now.slo.latency_ms)}`);
   if (rateOf(last) > 0 && last.limited / rateOf(last) > 0.05) warn(`${percent(last.limited / rateOf(last))} of the requests were refused by rate limits (429)`);

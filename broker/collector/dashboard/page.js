@@ -11,7 +11,9 @@ const SHOWN_PROBLEMS = 8;
 const GAP_STEPS = 6;         // lines go on over so many steps of which nothing is known
 const BESIDE_MODELS = 2;     // models whose versions are drawn side by side, and versions of each
 const BESIDE_VERSIONS = 3;
-const ENOUGH = 20;           // requests in a window from which on a share of them says something
+const ENOUGH = 20;           // requests in a window from which on a share, or a percentile, of them says something
+const KEPT_HISTORIES = 24;   // of models, versions and ranges that were looked at
+const ROLLED_BACK_S = 86400; // so long it is said that a roll-out was rolled back
 const BURN = { fast: 14.4, slow: 6 }; // of 5 min and 1 h together, and of 1 h and 6 h: a budget of 30 days is gone in 2, or 5
 const DRIFT = { some: 0.1, much: 0.25 }; // of PSI, by usual reckoning
 
@@ -60,7 +62,9 @@ async function follow(model, version) {
   if (model) query.set("model", model);
   if (version) query.set("version", version);
   const merged = merge(kept, await ask(`api/history?${query}`), span);
+  page.histories.delete(name); // and to the end, as the one that was asked for last
   page.histories.set(name, merged);
+  if (page.histories.size > KEPT_HISTORIES) page.histories.delete(page.histories.keys().next().value);
   return merged;
 }
 
@@ -80,12 +84,13 @@ function showTiles(now) {
   const count = workers.reduce((all, states) => all + Object.values(states).reduce((a, b) => a + b, 0), 0);
   const busy = workers.reduce((all, states) => all + (states.busy ?? 0), 0);
   const share = errorShare(last);
+  const enough = askedOf(last) >= ENOUGH;
   const tile = (name, value, more, kind) => h("div", { class: kind }, h("dt", null, name), h("dd", null, value, more ? h("small", null, ` ${more}`) : null));
   fill($("tiles"),
     tile("Requests", short(rateOf(last)), "/s"),
-    tile("Errors (5xx)", percent(share), null, share > MANY_ERRORS ? "bad" : share > now.slo.error_ppm / 1e6 ? "warn" : null),
+    tile("Errors (5xx)", percent(share), null, !enough ? null : share > MANY_ERRORS ? "bad" : share > now.slo.error_ppm / 1e6 ? "warn" : null),
     tile("p50", duration(last.p50)),
-    tile("p99", duration(last.p99), null, last.p99 > now.slo.latency_ms ? "bad" : null),
+    tile("p99", duration(last.p99), null, enough && last.p99 > now.slo.latency_ms ? "bad" : null),
     tile("Queue", short(sum("queue_rows")), full === null ? "rows" : `rows, ${percent(full)}`, full > NEAR_FULL ? "bad" : full > 0.5 ? "warn" : null),
     tile("Workers", short(count), `${busy} busy`, count === 0 ? "bad" : null));
 }
@@ -123,9 +128,12 @@ function showProcesses(now) {
 
 /* ---- models ---- */
 
+// When the last roll-out was rolled back, if that is news.
+const rolledBack = (model) => (page.now.time / 1000 - model.rolled_back < ROLLED_BACK_S ? model.rolled_back : null);
+
 // The versions that do something, the stable one first.
 function alive(model) {
-  const back = model.decisions?.["roll back"] > 0;
+  const back = rolledBack(model) !== null;
   return model.versions.filter((version) => version.version !== "" && (workersOf(version) > 0 || version.share > 0 || askedOf(version.last) > 0 || back))
     .sort((a, b) => (b.share ?? 0) - (a.share ?? 0) || askedOf(b.last) - askedOf(a.last) || a.version.localeCompare(b.version, undefined, { numeric: true }));
 }
@@ -136,13 +144,14 @@ const driftKind = (psi) => (psi > DRIFT.much ? "bad" : psi > DRIFT.some ? "warn"
 
 function versionRow(model, version, stable, named) {
   const share = errorShare(version.last);
-  const worse = version !== stable && share > (errorShare(stable.last) ?? 0) + 0.01;
-  const slower = version !== stable && version.last.p99 > 2 * stable.last.p99;
+  const enough = askedOf(version.last) >= ENOUGH;
+  const worse = version !== stable && enough && share > (errorShare(stable.last) ?? 0) + 0.01;
+  const slower = version !== stable && enough && version.last.p99 > 2 * stable.last.p99;
   const rollout = known(version.rollout_share) && version.rollout_share > 0 && version.rollout_share < 100;
   const role = version === stable ? (alive(model).length > 1 ? chip("stable") : null) : rollout ? chip("rolling out", "warn") : null;
   return [...(named ? [{ text: model.model, kind: "nowrap" }] : []), { text: h("span", null, version.version, " ", role), kind: "nowrap" },
           { text: h("span", null, bar((version.share ?? 0) / 100), percent((version.share ?? 0) / 100)), kind: "nowrap" },
-          short(rateOf(version.last)), { text: percent(share), kind: worse || share > MANY_ERRORS ? "bad" : null }, duration(version.last.p50),
+          short(rateOf(version.last)), { text: percent(share), kind: worse || (enough && share > MANY_ERRORS) ? "bad" : null }, duration(version.last.p50),
           { text: duration(version.last.p99), kind: slower ? "warn" : null }, short(workersOf(version))];
 }
 
@@ -211,7 +220,7 @@ function aligned(histories) {
   }) };
 }
 
-async function showBeside(card, model, versions, due) {
+async function showBeside(card, model, versions, due, over) {
   const names = versions.slice(0, BESIDE_VERSIONS).map((version) => version.version);
   if (card.of !== names.join("\n")) {
     card.drawn.forEach((chart) => chart.remove());
@@ -221,6 +230,7 @@ async function showBeside(card, model, versions, due) {
   }
   if (!card.drawn.length || !due) return;
   const together = aligned(await Promise.all(names.map((name) => follow(model.model, name))));
+  if (over()) return;
   for (const chart of card.drawn) chart.show(together, page.now.slo.latency_ms);
 }
 
@@ -236,7 +246,7 @@ function arrange(cards) {
   cards.forEach((card, i) => { if ($("models").children[i] !== card.element) $("models").insertBefore(card.element, $("models").children[i] ?? null); });
 }
 
-async function showModels(now, due) {
+async function showModels(now, due, over) {
   const shown = now.models.filter((model) => !page.model || model.model === page.model)
     .sort((a, b) => alive(b).length - alive(a).length || a.model.localeCompare(b.model));
   const simple = shown.filter((model) => !hasCard(model) && alive(model).length);
@@ -249,10 +259,11 @@ async function showModels(now, due) {
     const full = model.queue_max_rows > 0 ? model.queue_rows / model.queue_max_rows : null;
     fill(card.heading, h("h2", null, model.model), chip(`${short(rateOf(model.last))} requests/s`, "plain"), chip(`p99 ${duration(model.last.p99)}`, "plain"),
       chip(full === null ? `queue ${short(model.queue_rows ?? 0)}` : `queue ${percent(full)}`, full > NEAR_FULL ? "bad" : "plain"),
-      model.decisions?.["roll back"] > 0 ? chip("a roll-out was rolled back", "bad") : null);
+      rolledBack(model) !== null ? chip(`rolled back at ${clock(rolledBack(model) * 1000)}`, "bad") : null);
     fill(card.versions, alive(model).length ? versionTable(`Versions of ${model.model}`, [model], false) : h("p", { class: "quiet" }, "No version answers."));
     fill(card.features, featureTables(model, alive(model)));
-    if (i < BESIDE_MODELS) await showBeside(card, model, alive(model), due);
+    if (i < BESIDE_MODELS) await showBeside(card, model, alive(model), due, over);
+    if (over()) return;
   }
 }
 
@@ -266,12 +277,16 @@ function showChoice(now) {
   $("model").value = names.includes(page.model) ? page.model : "";
 }
 
-async function look() {
+// `over`: somebody has begun a newer look meanwhile, and what came for this one is not shown any more.
+async function look(over) {
   const now = await ask("api/now");
-  const due = page.turn++ % RANGES[page.range].every === 0;
-  page.now = now;
+  if (over()) return;
+  const due = page.turn % RANGES[page.range].every === 0;
   const history = due ? await follow(page.model, "") : null;
-  if (due && page.model) await follow("", "");
+  if (due && page.model && !over()) await follow("", "");
+  if (over()) return;
+  page.turn++;
+  page.now = now;
   page.lastData = Date.now();
   showAuth(null);
   showAway(null);
@@ -279,7 +294,8 @@ async function look() {
   showVerdict(now);
   showTiles(now);
   if (history) for (const chart of page.charts) chart.show(history, now.slo.latency_ms);
-  await showModels(now, due);
+  await showModels(now, due, over);
+  if (over()) return;
   showObjectives(now);
   showProcesses(now);
   page.before = now;
@@ -316,15 +332,16 @@ function showAuth(refused) {
 let turning = 0;
 async function turn() {
   const mine = ++turning;
+  const over = () => mine !== turning;
   try {
-    if (!document.hidden || !page.now) await look();
+    if (!document.hidden || !page.now) await look(over);
   } catch (error) {
-    if (mine !== turning) return;
+    if (over()) return;
     if (error instanceof Refused) showAuth(error);
     else showAway(error);
   }
   // Who lacks a key asks again when there is one.
-  if (mine === turning && $("auth").hidden) setTimeout(() => { if (mine === turning) turn(); }, TURN_MS);
+  if (!over() && $("auth").hidden) setTimeout(() => { if (!over()) turn(); }, TURN_MS);
 }
 
 function again() {
