@@ -1,4 +1,5 @@
-/* exchange: see exchange.h. The one file of the collector that knows ZeroMQ.
+/* exchange: see exchange.h. The collector's sockets of ZeroMQ: three are read here, the one of observations
+ * is lent to observing.c. Made by main.c, whose loop they run in.
  *
  * The sockets face processes of our own user, but nothing that comes is believed: more or fewer frames, long
  * ones, any bytes. Nothing waits for a slow peer: PUB drops what a subscriber does not take, and ROUTER's

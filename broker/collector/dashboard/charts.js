@@ -41,6 +41,13 @@ function soft(color) {
   return color.replace(/^rgb\(/, "rgba(").replace(/\)$/, ", 0.13)");
 }
 
+// A value between two that are not known is no line.
+function lonely(plot, series) {
+  const values = plot.data[series];
+  const there = (i) => known(values[i]);
+  return values.flatMap((_, i) => (there(i) && !there(i - 1) && !there(i + 1) ? [i] : []));
+}
+
 class Chart {
   constructor(parent, description) {
     this.description = description;
@@ -81,7 +88,7 @@ class Chart {
                ...(this.description.log ? { splits: (_, __, low, high) => powers(low, high), filter: (_, splits) => splits } : {}),
                ...(this.description.whole ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6] } : {}) }],
       series: [{}, ...this.description.lines.map(([, label, color, dash, area]) => ({
-        label, stroke: colors[color], width: 1.8, dash: dashes[dash], points: { show: false }, gaps: (_, __, ___, ____, gaps) => gaps.filter(([from, to]) => this.isGap(from, to)), fill: area ? soft(colors[color]) : undefined }))],
+        label, stroke: colors[color], width: 1.8, dash: dashes[dash], points: { show: true, size: 4, width: 0, fill: colors[color], filter: lonely }, gaps: (_, __, ___, ____, gaps) => gaps.filter(([from, to]) => this.isGap(from, to)), fill: area ? soft(colors[color]) : undefined }))],
       hooks: { setCursor: [() => this.say()] },
     };
   }

@@ -167,17 +167,23 @@ function versionTable(caption, models, named) {
     ...measured.map(([, name]) => [name, "number"])], rows);
 }
 
+// What moved most stands first; what is missing altogether has no PSI.
+const moved = (feature) => Math.max(feature.drift_psi ?? 0, feature.missing_rate ?? 0, feature.out_of_range_rate ?? 0);
+
 function featureTables(model, versions) {
   return versions.filter((version) => version.features?.length).map((version) => {
-    const features = [...version.features].sort((a, b) => (b.drift_psi ?? 0) - (a.drift_psi ?? 0));
+    const few = !version.features.some((feature) => known(feature.drift_psi));
+    const features = version.features.filter((feature) => !few || moved(feature) > 0).sort((a, b) => moved(b) - moved(a));
+    const heading = h("h3", null, `Inputs of version ${version.version} against its baseline`, known(version.figures?.drift_rows) ? h("span", { class: "quiet" }, ` (the last ${many(version.figures.drift_rows, "row", "rows")})`) : null);
     const rows = features.slice(0, SHOWN_FEATURES).map((feature) => {
       const kind = driftKind(feature.drift_psi);
-      return [feature.feature, { text: h("span", null, bar((feature.drift_psi ?? 0) / 0.5, kind), known(feature.drift_psi) ? feature.drift_psi.toFixed(3) : "–"), kind: ["nowrap", kind].filter(Boolean).join(" ") },
+      return [feature.feature, { text: known(feature.drift_psi) ? h("span", null, bar(feature.drift_psi / 0.5, kind), feature.drift_psi.toFixed(3)) : "–", kind: ["nowrap", kind].filter(Boolean).join(" ") },
               known(feature.drift_ks) ? feature.drift_ks.toFixed(3) : "–", percent(feature.missing_rate), percent(feature.out_of_range_rate)];
     });
-    return h("div", { class: "measures" }, h("h3", null, `Inputs of version ${version.version} against its baseline`, known(version.figures?.drift_rows) ? h("span", { class: "quiet" }, ` (the last ${short(version.figures.drift_rows)} rows)`) : null),
-      h("div", { class: "scroll" }, table(`Drift of ${model.model} ${version.version}`, [["input", ""], ["PSI", ""], ["KS", "number"], ["missing", "number"], ["out of range", "number"]], rows)),
-      features.length > SHOWN_FEATURES ? h("p", { class: "quiet" }, `and ${features.length - SHOWN_FEATURES} more that have drifted less`) : null);
+    return h("div", { class: "measures" }, heading,
+      few ? h("p", { class: "quiet" }, "Too few of them have values to tell whether they have drifted.") : null,
+      features.length === 0 ? null : h("div", { class: "scroll" }, table(`Drift of ${model.model} ${version.version}`, [["input", ""], ["PSI", ""], ["KS", "number"], ["missing", "number"], ["out of range", "number"]], rows)),
+      features.length > SHOWN_FEATURES ? h("p", { class: "quiet" }, `and ${features.length - SHOWN_FEATURES} more that have moved less`) : null);
   });
 }
 
