@@ -7,13 +7,13 @@
 
 #include "clock.h"
 #include "log.h"
+#include "path.h"
 #include "process.h"
 #include "sampler.h"
 #include "stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -35,13 +35,6 @@ struct chronicle {
     long long complained;
     bool full; /* it was when the last sample was taken */
 };
-
-static char *path_of(const char *directory, const char *file)
-{
-    char *path;
-    ENSURE(asprintf(&path, "%s/%s", directory, file) != -1);
-    return path;
-}
 
 /* The number of this run: what stands there, or a new one. */
 static uint64_t find_run(const char *path)
@@ -76,7 +69,7 @@ static int open_own(const char *path)
 
 static int open_file(const struct config *config)
 {
-    char *path = path_of(config->state_directory, "history");
+    char *path = path_in(config->state_directory, "history");
     int fd = -1;
     if (process_make_directory(config->state_directory, 0750) == 0)
         fd = open_own(path);
@@ -96,7 +89,7 @@ struct chronicle *chronicle_new(const struct config *config, const struct regist
     chronicle->registry = registry;
     chronicle->interval = config->collector_interval_ms * MILLISECOND;
     chronicle->period = (SECOND + chronicle->interval - 1) / chronicle->interval * chronicle->interval;
-    chronicle->run_path = path_of(config->runtime_directory, "history.run");
+    chronicle->run_path = path_in(config->runtime_directory, "history.run");
     chronicle->history = history_new(open_file(config), find_run(chronicle->run_path));
     return chronicle;
 }

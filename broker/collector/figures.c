@@ -33,7 +33,7 @@ RATE(rows, HISTORY_ROWS)
 
 static double percentile(const struct history_point *point, double q)
 {
-    return percentile_of(&point->numbers[HISTORY_BUCKET], q) / (double)MILLISECOND;
+    return percentile_of(metrics_duration_bounds, &point->numbers[HISTORY_BUCKET], q) / (double)MILLISECOND;
 }
 
 static double p50(const struct history_point *point)

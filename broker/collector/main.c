@@ -29,6 +29,7 @@
 #include "observing.h"
 #include "options.h"
 #include "pages.h"
+#include "path.h"
 #include "process.h"
 #include "reaper.h"
 #include "registry.h"
@@ -42,7 +43,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,13 +85,6 @@ struct collector {
     unsigned tick_count;
     long long refusal_logged;
 };
-
-static char *path_in(const struct config *config, const char *file)
-{
-    char *path;
-    ENSURE(asprintf(&path, "%s/%s", config->runtime_directory, file) != -1);
-    return path;
-}
 
 /* ---- what the exchange asks ---- */
 
@@ -229,7 +222,7 @@ static void answer(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 
 static void listen_for_questions(struct collector *collector)
 {
-    char *path = path_in(collector->config, "collector.sock");
+    char *path = path_in(collector->config->runtime_directory, "collector.sock");
     collector->control = control_listen(collector->loop, path, answer, collector);
     if (collector->control == NULL)
         log_error("%s: %s; outrigger cannot ask how versions agree and how right they are", path,
@@ -290,7 +283,7 @@ static void write_drift(void *drift, FILE *out, bool open)
 /* Everything but the sockets; false after a complaint. */
 static bool prepare(struct collector *collector)
 {
-    char *directory = path_in(collector->config, "stats");
+    char *directory = path_in(collector->config->runtime_directory, "stats");
     bool made = process_make_directory(directory, 0750) == 0;
     if (!made)
         log_error("%s: %s", directory, strerror(errno));
@@ -361,7 +354,7 @@ static void release(struct collector *collector)
 /* They publish to us, and may be another user. */
 static void open_to_workers(const struct config *config)
 {
-    char *path = path_in(config, "stats.ipc");
+    char *path = path_in(config->runtime_directory, "stats.ipc");
     if (*config->worker_user != '\0' && unix_open_to_group(path) == -1)
         log_warning("%s: %s; workers cannot publish what they count", path, strerror(errno));
     free(path);
@@ -436,7 +429,7 @@ int main(int argc, char **argv)
         options_parse(argc, argv, "collector", "Adds up the counters of all processes of Outrigger.");
     struct config *config = options_config(&options);
     account_settle(config, false);
-    char *lock_path = path_in(config, "collector.lock");
+    char *lock_path = path_in(config->runtime_directory, "collector.lock");
     int lock = take_lock(config, lock_path);
     int result = 1;
     if (lock != -1) {

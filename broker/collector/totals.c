@@ -1,6 +1,7 @@
-/* totals: see totals.h. SPDX-License-Identifier: MIT */
+/* totals: see totals.h. Called by main.c, for the control socket. SPDX-License-Identifier: MIT */
 #include "totals.h"
 
+#include "percentile.h"
 #include "prometheus.h"
 
 static const char *const kinds[] = {
@@ -31,21 +32,13 @@ static void add_labels(yyjson_mut_doc *document, yyjson_mut_val *entry, const st
     }
 }
 
-/* Adds the bound of the bucket that the share of the observations lies in. */
-static void add_quantile(yyjson_mut_doc *document, yyjson_mut_val *entry, const char *name, uint64_t percent,
-                         const struct registry_total *total, uint64_t count)
+static void add_percentile(yyjson_mut_doc *document, yyjson_mut_val *entry, const char *name, double q,
+                           const struct registry_total *total)
 {
-    enum metric_kind kind = metric_describe(total->metric)->kind;
-    const int64_t *bounds = kind == HISTOGRAM ? metrics_duration_bounds : metrics_size_bounds;
-    uint64_t seen = 0;
-    for (size_t i = 0; i < METRICS_BUCKETS; i++) {
-        seen += total->numbers[2 + i];
-        if ((double)seen * 100 >= (double)count * (double)percent) {
-            yyjson_mut_obj_add_real(document, entry, name,
-                                    in_units((double)bounds[i], prometheus_digits(total->metric)));
-            return;
-        }
-    }
+    bool durations = metric_describe(total->metric)->kind == HISTOGRAM;
+    double number =
+        percentile_of(durations ? metrics_duration_bounds : metrics_size_bounds, total->numbers + 2, q);
+    yyjson_mut_obj_add_real(document, entry, name, in_units(number, prometheus_digits(total->metric)));
 }
 
 static void add_histogram(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct registry_total *total)
@@ -59,9 +52,9 @@ static void add_histogram(yyjson_mut_doc *document, yyjson_mut_val *entry, const
     if (count == 0)
         return;
     yyjson_mut_obj_add_real(document, entry, "mean", sum / (double)count);
-    add_quantile(document, entry, "p50", 50, total, count);
-    add_quantile(document, entry, "p95", 95, total, count);
-    add_quantile(document, entry, "p99", 99, total, count);
+    add_percentile(document, entry, "p50", 0.50, total);
+    add_percentile(document, entry, "p95", 0.95, total);
+    add_percentile(document, entry, "p99", 0.99, total);
 }
 
 static void add_value(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct registry_total *total)
