@@ -1,16 +1,17 @@
-/* dashboard_now: how it is, out of the registry and the last minute of the history.
+/* dashboard_now: how it is, out of the registry and the history (the last minute; hours, for objectives).
  *
  *     {"time", "newest", "interval_ms", "version", "slo": {"latency_ms", "availability_ppm", "error_ppm"},
  *      "burn": [{"seconds", "requests", "unavailable", "errors", "slow"}],
  *      "last": {figures of all models}, "host": {"connections", "in_flight"},
- *      "models": [{"model", "queue_rows", ..., "rolled_back", "last": {...}, "versions":
- * [{"version", "share", "rollout_share", "workers": {STATE: n}, "last": {...}, "figures": {"accuracy", ...},
- * "features":
- * [{"feature", ...}]}]}], "processes": [{"process", "state", "restarts", "causes": {CAUSE: n},
- * "resident_bytes", "cpu_seconds"}]}
+ *      "models": [{"model", "queue_rows", ..., "rolled_back", "last": {...},
+ *                  "versions": [{"version", "share", "rollout_share", "workers": {STATE: n}, "last": {...},
+ *                                "figures": {"accuracy", ...}, "features": [{"feature", ...}]}]}],
+ *      "processes": [{"process", "state", "restarts", "causes": {CAUSE: n},
+ *                     "resident_bytes", "cpu_seconds"}]}
  *
  * The rows below say which metric goes where; every gauge of a model (model_...) is told by its own name
- * without that, so that what is measured anew needs no line here. SPDX-License-Identifier: MIT */
+ * without that, so that what is measured anew needs no line here. Called by dashboard_page.c.
+ * SPDX-License-Identifier: MIT */
 #include "dashboard.h"
 #include "figures.h"
 

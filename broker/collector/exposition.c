@@ -1,7 +1,8 @@
 /* exposition: one text for all who ask at about the same time.
  *
  * Writing the text of thousands of series takes milliseconds. Scrapers and the frontends' /metrics may ask as
- * often as they like: it is written ten times a second at most. SPDX-License-Identifier: MIT */
+ * often as they like: it is written ten times a second at most. Made by main.c, asked by pages.c.
+ * SPDX-License-Identifier: MIT */
 #include "exposition.h"
 
 #include "clock.h"

@@ -1,17 +1,20 @@
 /* outrigger-collector: adds up what all processes count, and shows it.
  *
- *     broker -- observations.ipc --> observing (a thread) --> comparison --> its own counters
- *     frontends, broker -- the same --> observing --> exporter (a thread) --> trace_hand (a process) --> OTLP
- *     frontends -- observations.ipc --> observing --> drift (its windows, and reports to the loop)
+ *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP)
+ *                                   |          ^ |                         |
+ *                                   |          | |                         +--> exposition.ipc (frontends)
+ *                                   |          | +-- each second --> chronicle --> history --> dashboard
+ *                                   |          +---- reaper (pages and sums in RUNTIME/stats)
+ *                                   +--> stats-out.ipc (subscribers)
+ *     broker, frontends -- observations.ipc --> observing (a thread) --> comparison --> our own counters
+ *                                                   |   |
+ *                                                   |   +--> drift (windows; reports to the loop)
+ *                                                   +--> exporter (a thread) --> trace_hand (a process)
  *     frontends -- STATE/predictions --> truth --> accuracy
- *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
- * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
- *                                   +-- stats-out.ipc --> subscribers
- *     registry -- each second --> chronicle --> history (STATE/history) --> dashboard --> pages
  *
- * One loop, and a thread that looks at single requests. Nobody waits for this process: it may be stopped,
- * killed and started again at any time, and the totals are right again one interval later.
- * SPDX-License-Identifier: MIT */
+ * One loop, a thread that looks at single requests, and one that waits for who gets traces. Nobody waits for
+ * this process: it may be stopped, killed and started again at any time, and the totals are right again one
+ * interval later. SPDX-License-Identifier: MIT */
 #include "account.h"
 #include "accuracy.h"
 #include "agreement.h"

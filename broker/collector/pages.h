@@ -27,7 +27,7 @@ struct page {
 };
 
 /* Makes a page of the table in pages.c: sets what differs from status 200, "text/plain; charset=utf-8" and
- * "no-store", and the body by page_show or page_show_blob. */
+ * "no-store", and the body by one of the page_show functions. */
 typedef void page_make(const struct page_sources *sources, const struct page_request *request,
                        struct page *page);
 

@@ -5,8 +5,8 @@
  * arithmetic: a double would lose nanoseconds after some months of summed CPU time.
  *
  * OpenMetrics is nearly the same text: its families of counters are named without _total, numbers that are
- * labels have a point, what is above a bucket's bound in a trace stands behind the bucket, and an end is
- * said. SPDX-License-Identifier: MIT */
+ * labels have a point, the trace that stands for a bucket stands behind it, and an end is said. Called by
+ * exposition.c. SPDX-License-Identifier: MIT */
 #include "prometheus.h"
 
 #include "clock.h"

@@ -10,7 +10,7 @@
  * page whose process is known as retired is only removed.
  *
  * Pages of processes that we never heard (they died while no collector was there) are noticed, then judged
- * like silent ones. SPDX-License-Identifier: MIT */
+ * like silent ones. Run by main.c, with each interval. SPDX-License-Identifier: MIT */
 #include "reaper.h"
 
 #include "log.h"

@@ -12,7 +12,9 @@
  *
  * Everything is bounded: totals by the configuration, processes and holdings below. Unsigned arithmetic wraps
  * round on purpose: a total is the sum of its holdings modulo 2^64 whatever a process says.
- * SPDX-License-Identifier: MIT */
+ *
+ * Filled by main.c and reaper.c; read by what shows: prometheus.c, triton.c, totals.c, agreement.c,
+ * sampler.c, dashboard_now.c, retired.c. SPDX-License-Identifier: MIT */
 #include "registry.h"
 
 #include "clock.h"

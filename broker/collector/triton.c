@@ -1,7 +1,8 @@
 /* triton: see triton.h. Nothing is counted for it: each of its families is one of ours in other units. Where
  * Triton tells the time of a batch once for each request in it we tell it once, and what it calls input and
  * output is one thing here, the way to the worker and back. Its counters have no _total, which OpenMetrics
- * wants of counters: there they are of an unknown type. SPDX-License-Identifier: MIT */
+ * wants of counters: there they are of an unknown type. Called by prometheus.c. SPDX-License-Identifier: MIT
+ */
 #include "triton.h"
 
 #include "prometheus.h"

@@ -7,7 +7,7 @@
  * moment after it has answered. A truth that finds nothing is counted and forgotten.
  *
  * What was joined goes to a file of the same kind, "joined", so that a collector that starts again knows what
- * the one before it knew. SPDX-License-Identifier: MIT */
+ * the one before it knew. Called by main.c, with each interval. SPDX-License-Identifier: MIT */
 #include "truth.h"
 
 #include "log.h"
