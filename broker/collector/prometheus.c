@@ -232,6 +232,14 @@ unsigned prometheus_digits(enum metric metric)
     return digits_of(metric_describe(metric));
 }
 
+double prometheus_in_units(enum metric metric, double number)
+{
+    double whole = 1;
+    for (unsigned digits = prometheus_digits(metric); digits > 0; digits--)
+        whole *= 10;
+    return number / whole;
+}
+
 const char *prometheus_type(enum prometheus_format format)
 {
     return format == PROMETHEUS_OPEN ? "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -33,5 +33,7 @@ const char *prometheus_type(enum prometheus_format format);
 /* How many digits of a metric's numbers stand behind the point: it is kept in nanoseconds, say, and shown in
  * seconds. */
 unsigned prometheus_digits(enum metric metric);
+/* One of its numbers as it is shown. */
+double prometheus_in_units(enum metric metric, double number);
 
 #endif

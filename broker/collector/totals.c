@@ -13,13 +13,6 @@ struct list {
     size_t count;
 };
 
-static double in_units(double number, unsigned digits)
-{
-    for (; digits > 0; digits--)
-        number /= 10;
-    return number;
-}
-
 static void add_labels(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct registry_total *total)
 {
     yyjson_mut_val *labels = yyjson_mut_obj_add_obj(document, entry, "labels");
@@ -38,7 +31,7 @@ static void add_percentile(yyjson_mut_doc *document, yyjson_mut_val *entry, cons
     bool durations = metric_describe(total->metric)->kind == HISTOGRAM;
     double number =
         percentile_of(durations ? metrics_duration_bounds : metrics_size_bounds, total->numbers + 2, q);
-    yyjson_mut_obj_add_real(document, entry, name, in_units(number, prometheus_digits(total->metric)));
+    yyjson_mut_obj_add_real(document, entry, name, prometheus_in_units(total->metric, number));
 }
 
 static void add_histogram(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct registry_total *total)
@@ -46,7 +39,7 @@ static void add_histogram(yyjson_mut_doc *document, yyjson_mut_val *entry, const
     uint64_t count = 0;
     for (size_t i = 0; i <= METRICS_BUCKETS; i++)
         count += total->numbers[2 + i];
-    double sum = in_units((double)total->numbers[1], prometheus_digits(total->metric));
+    double sum = prometheus_in_units(total->metric, (double)total->numbers[1]);
     yyjson_mut_obj_add_uint(document, entry, "count", count);
     yyjson_mut_obj_add_real(document, entry, "sum", sum);
     if (count == 0)
@@ -63,8 +56,9 @@ static void add_value(yyjson_mut_doc *document, yyjson_mut_val *entry, const str
     bool gauge = metric_describe(total->metric)->kind == GAUGE;
     uint64_t number = total->numbers[0];
     if (digits > 0)
-        yyjson_mut_obj_add_real(document, entry, "value",
-                                in_units(gauge ? (double)(int64_t)number : (double)number, digits));
+        yyjson_mut_obj_add_real(
+            document, entry, "value",
+            prometheus_in_units(total->metric, gauge ? (double)(int64_t)number : (double)number));
     else if (gauge)
         yyjson_mut_obj_add_sint(document, entry, "value", (int64_t)number);
     else
