@@ -318,13 +318,13 @@ END_TEST
 START_TEST(the_page_of_counters_has_room_for_those_that_come_later)
 {
     enum { WIDE = 150, ROUNDS = 6 };
-    static char names[WIDE][8];
+    static char names[WIDE][24];
     const char *pointers[WIDE];
     for (size_t i = 0; i < WIDE; i++)
         pointers[i] = (snprintf(names[i], sizeof names[i], "%zu", i), names[i]);
     open_drift(0);
     for (int round = 0; round < ROUNDS; round++) {
-        char version[8];
+        char version[16];
         snprintf(version, sizeof version, "%d", round);
         write_baseline(version, pointers, WIDE, 1);
         double *numbers = object_alloc(MIN_ROWS * WIDE * sizeof *numbers);
@@ -357,7 +357,7 @@ END_TEST
 
 START_TEST(features_beyond_the_bound_are_counted)
 {
-    static char names[200][8];
+    static char names[200][24];
     const char *pointers[200];
     for (size_t i = 0; i < 200; i++)
         pointers[i] = (snprintf(names[i], sizeof names[i], "%zu", i), names[i]);
@@ -403,7 +403,7 @@ START_TEST(what_is_no_observation_is_refused)
     ck_assert_ptr_nonnull(take("a/b", "1", &number, 1, 1, SCORE_NONE));
     ck_assert_ptr_nonnull(take("m", "..", &number, 1, 1, SCORE_NONE));
     for (int i = 0; i <= DRIFT_VERSIONS_MAX; i++) {
-        char version[8];
+        char version[16];
         snprintf(version, sizeof version, "%d", i);
         const char *wrong = take("m", version, &number, 1, 1, SCORE_NONE);
         ck_assert(i < DRIFT_VERSIONS_MAX ? wrong == NULL : wrong != NULL);

@@ -246,7 +246,7 @@ START_TEST(a_gauge_that_is_forgotten_makes_room)
     struct series *counter = metrics_series(metrics, METRIC_RETRIES, "iris", NULL, NULL);
     series_add(counter, 3);
     for (int i = 0; i < 3 * LABEL_SETS; i++) {
-        char label[8];
+        char label[16];
         snprintf(label, sizeof label, "%d", i);
         struct series *gauge = metrics_series(metrics, METRIC_QUEUE_ROWS, label, NULL, NULL);
         ck_assert_uint_eq(gauge->value, 0);
