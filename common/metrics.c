@@ -319,6 +319,7 @@ static struct slot_key key_of(enum metric metric, const char *const labels[METRI
 {
     struct slot_key key = {.metric = (uint32_t)metric};
     size_t label_count = metric_label_count(metric);
+    ENSURE(label_count <= METRICS_LABELS_MAX);
     for (size_t i = 0; i < label_count; i++)
         metrics_label(text_of(labels[i]), key.labels[i]);
     return key;

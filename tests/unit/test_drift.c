@@ -60,10 +60,11 @@ static void write_baseline(const char *version, const char *const names[], size_
 {
     size_t length;
     double *numbers = object_alloc(BASE * count * sizeof *numbers), scores[BASE];
-    for (size_t i = 0; i < BASE * count; i++)
-        numbers[i] = scale * (double)(i / count);
-    for (size_t i = 0; i < BASE; i++)
+    for (size_t i = 0; i < BASE; i++) {
         scores[i] = (double)i / BASE;
+        for (size_t column = 0; column < count; column++)
+            numbers[i * count + column] = scale * (double)i;
+    }
     struct baseline_builder *builder = baseline_builder_new(BASELINE_BINS);
     struct tensor tensor = tensor_of(numbers, BASE, count);
     for (size_t i = 0; i < count; i++)
