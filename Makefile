@@ -111,7 +111,7 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 
 # Files that are embedded (common/embed.h).
 $(BUILD)/broker/frontend/docs.o: $(wildcard broker/frontend/docs/page.*)
-$(BUILD)/broker/collector/dashboard_page.o: $(wildcard broker/collector/dashboard/page.*) $(wildcard build/deps/share/uPlot/*)
+$(BUILD)/broker/collector/dashboard_page.o: $(wildcard broker/collector/dashboard/*) $(wildcard build/deps/share/uPlot/*)
 $(BUILD)/broker/frontend/openapi.o: broker/frontend/docs/openapi.json
 python-sandbox-units := log object provenance contents signature_bundle signature_manifest strict_json base64
 $(PYTHON_SANDBOX): $(wildcard worker/python/outrigger_*.c) $(filter-out common/sandbox_program.c,$(wildcard common/sandbox*.c)) $(python-sandbox-units:%=common/%.c) \

@@ -2,7 +2,7 @@
  *
  * A ring of the codes of the values, a byte each, and beside it how often each code is in the ring: a row
  * that comes or goes is an add for each feature, and figures are computed from the counts. The ring grows as
- * rows come. SPDX-License-Identifier: MIT */
+ * rows come. Each is drift.c's, in the thread of observing.c. SPDX-License-Identifier: MIT */
 #include "drift_window.h"
 
 #include <math.h>

@@ -546,7 +546,7 @@ class Command(unittest.TestCase):
             done = subprocess.run(self.command(collector, "queue_duration"), capture_output=True, text=True)
             self.assertEqual([line.split() for line in done.stdout.splitlines()], [
                 ["METRIC", "LABELS", "VALUE", "MEAN", "P50", "P95", "P99"],
-                ["outrigger_queue_duration_seconds", "model=iris", "version=1", "4", "0.0005", "0.0001", "0.0005", "0.0005"]])
+                ["outrigger_queue_duration_seconds", "model=iris", "version=1", "4", "0.0005", "6.66667e-05", "0.00045", "0.00049"]])
             done = subprocess.run(self.command(collector, "--json"), capture_output=True, text=True)
             sums = {entry["name"]: entry for entry in json.loads(done.stdout)["metrics"]}
             self.assertEqual(sums["outrigger_retries_total"],

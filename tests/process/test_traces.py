@@ -2,7 +2,9 @@
 together is told so, what fails or is slow is told always, and whatever becomes of the receiver no client notices."""
 import http.client
 import json
+import os
 import pathlib
+import signal
 import tempfile
 import threading
 import unittest
@@ -159,6 +161,16 @@ class Traces(unittest.TestCase):
         stack.wait(lambda: self.metric(stack, "outrigger_spans_total", outcome="rejected") >= 3, "not seen as rejected")
         receiver.rejected = 0
 
+    def check_dead_sender(self, stack, receiver):
+        """The process that sends spans is another one than the collector, and is begun again."""
+        def child(pid):
+            return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        collector, = stack.pids("collector")
+        os.kill(child(child(collector)), signal.SIGKILL)
+        self.ask(stack, "sum", [1, 0, 0, 0], {"X-Request-Id": "survivor"})
+        self.one(stack, receiver, PREDICT, outrigger__request_id="survivor")
+        stack.wait(lambda: self.metric(stack, "outrigger_trace_exports_total", result="died") == 1, "it is not counted")
+
     def check_silent_receiver(self, stack, receiver):
         """It never answers: clients are, and what is over the time is tried again."""
         receiver.answer = None
@@ -178,6 +190,7 @@ class Traces(unittest.TestCase):
         self.check_what_is_none(stack, receiver)
         self.check_busy_receiver(stack, receiver)
         self.check_refusing_receiver(stack, receiver)
+        self.check_dead_sender(stack, receiver)
         self.assertEqual({path for path, _ in receiver.requests}, {"/v1/traces"})
         self.assertEqual({headers["Content-Type"] for _, headers in receiver.requests}, {"application/x-protobuf"})
         self.check_silent_receiver(stack, receiver)
