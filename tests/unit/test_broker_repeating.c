@@ -137,6 +137,7 @@ START_TEST(what_a_version_answered_that_is_gone_is_refused)
     ask(other, 3, 'k', "q"); /* its worker is still here */
     expect_replay(other, 3, "A");
     scene_kill(1);
+    turn_loop(); /* until then its version is one that something may wait for */
     broker_reload(scene_broker);
     struct envelope ready = scene_ready(2);
     ready.ready.version = text_of("2");
