@@ -9,7 +9,10 @@
 #include "state.h"
 
 #include "log.h"
+#include "trace_context.h"
 #include "yielding.h"
+
+_Static_assert((int)TRACE_WIRE_BYTES == (int)PROTOCOL_TRACE_BYTES, "a trace is what the wire has of it");
 
 /* A CANCEL that comes in the last part of a request's time says that the time was over for the asker, whose
  * clock runs since it sent the request: earlier than ours by what that took, which is short against the time
@@ -290,9 +293,7 @@ void asking_begin(struct broker *broker, struct request *request, const struct e
     yielding_note(version, request, now);
     request->arrived_at = now;
     text_copy(envelope->request.tag, request->tag, sizeof request->tag);
-    request->traced = envelope->request.trace.length > 0;
-    if (request->traced)
-        memcpy(request->trace, envelope->request.trace.at, sizeof request->trace);
+    request->traced = trace_wire_read(envelope->request.trace, request->trace);
     heap_set(&broker->deadlines, &request->deadline,
              now + (int64_t)envelope->request.time_left_us * MICROSECOND);
     broker_set_alarm(broker);

@@ -20,7 +20,7 @@ static bool has_failed(const struct batch_end *end)
     for (size_t i = 0; i < end->failures.length; i++)
         if (is_ours(failure_of(end->failures, i)))
             return true;
-    return end->cause != NULL;
+    return end->died;
 }
 
 /* How many have a trace, and how many of those are recorded. */
@@ -71,6 +71,8 @@ static void add_attributes(struct span *span, const struct batch_end *end)
     span_add_number(span, "outrigger.batch.requests", (int64_t)end->batch->count);
     span_add_text(span, "outrigger.batch.reason", text_of(release_label(end->batch->release)));
     span_add_number(span, "outrigger.batch.retries", (int64_t)tried_before(end->batch));
+    if (end->cause != NULL)
+        span_add_text(span, "outrigger.worker.lost", text_of(end->cause));
 }
 
 /* What is wrong with it as a whole, or with the first of its requests that failed. */
@@ -79,20 +81,18 @@ static void set_failure(struct span *span, const struct batch_end *end, char mes
     enum failure failure = FAILURE_NONE;
     for (size_t i = 0; i < end->failures.length && !is_ours(failure); i++)
         failure = failure_of(end->failures, i);
-    snprintf(message, 64, "%s%s", end->cause != NULL ? "the worker was lost: " : "",
-             end->cause != NULL ? end->cause : failure_label(failure));
+    snprintf(message, 64, "%s%s", end->died ? "the worker was lost: " : "",
+             end->died ? end->cause : failure_label(failure));
     span->failed = true;
     span->message = text_of(message);
-    span_add_text(span, "error.type", text_of(end->cause != NULL ? "worker_lost" : failure_label(failure)));
+    span_add_text(span, "error.type", text_of(end->died ? "worker_lost" : failure_label(failure)));
 }
 
 static void show_compute(struct tracer *tracer, const struct span *batch, const struct batch_end *end)
 {
     int64_t start = end->now - (int64_t)end->compute_us * MICROSECOND;
-    struct span span = tracer_span(tracer, batch->trace, SPAN_INTERNAL, "compute",
+    struct span span = tracer_part(tracer, batch, "compute",
                                    start < end->batch->sent_at ? end->batch->sent_at : start, end->now);
-    memcpy(span.parent, batch->id, sizeof span.parent);
-    span.has_parent = true;
     tracer_show(tracer, &span);
 }
 
@@ -109,7 +109,7 @@ void batch_span_show(struct tracer *tracer, const struct batch_end *end)
     char message[64];
     struct trace_context own;
     trace_context_begin(&own, NULL, tracer_ids(tracer), &(struct trace_sampling){0});
-    struct span span = tracer_span(tracer, own.id, SPAN_INTERNAL, "batch", end->batch->sent_at, end->now);
+    struct span span = tracer_span(tracer, &own, SPAN_INTERNAL, "batch", end->batch->sent_at, end->now);
     add_attributes(&span, end);
     if (failed)
         set_failure(&span, end, message);

@@ -15,6 +15,7 @@ struct batch_end {
     struct text failures; /* RESULT's; empty: all went well */
     uint64_t compute_us;
     const char *cause; /* why the worker was lost that had it; NULL: it answered */
+    bool died;         /* that was a failure: it did not leave in peace */
 };
 
 /* Shows the span, and that of the computation, if a trace of the batch is recorded, or it was slow, or failed

@@ -24,7 +24,7 @@ bool idempotency_is_on(const struct idempotency *table);
 /* What an answer is made of. Views, but for the payload. */
 struct idempotency_answer {
     enum failure failure;
-    struct text version;    /* that answered; empty for a failure */
+    struct text version;    /* that answered, or whose failure it is */
     struct text tag;        /* of the request that it was computed for */
     struct text message;    /* of a failure */
     struct payload payload; /* of a success */

@@ -7,7 +7,8 @@
  * died with it. Each suspect is tried alone, with a worker that has nothing else, so that the next death has
  * one cause and nobody innocent is ever blamed. A request that max_kills workers died of in that way is
  * refused for good and its bytes are kept. In all it has cost one worker more: the one that it met in
- * company. SPDX-License-Identifier: MIT */
+ * company. Called by broker.c (what the supervisor says, and once a heartbeat), serving.c and admitting.c.
+ * SPDX-License-Identifier: MIT */
 #include "state.h"
 
 #include "batch_span.h"
@@ -95,9 +96,11 @@ void losing_worker(struct broker *broker, struct worker *worker, const char *cau
     while (worker->in_flight > 0) {
         struct batch *batch =
             &worker->batches[worker->in_flight - 1]; /* so that the oldest is first in line */
-        batch_span_show(broker->tracer,
-                        &(struct batch_end){
-                            .worker = worker, .batch = batch, .now = loop_now(broker->loop), .cause = cause});
+        batch_span_show(broker->tracer, &(struct batch_end){.worker = worker,
+                                                            .batch = batch,
+                                                            .now = loop_now(broker->loop),
+                                                            .cause = cause,
+                                                            .died = fate == FATE_DIED});
         for (size_t i = batch->count; i-- > 0; recovered++)
             recover(broker, batch->requests[i], cause, fate, sole);
         version->rows_sent -= batch->rows;

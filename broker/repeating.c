@@ -66,6 +66,7 @@ static void replay(struct broker *broker, const struct request_key *key, const s
         envelope.reject.failure = answer.failure;
         envelope.reject.message = answer.message;
         envelope.reject.replayed = true;
+        envelope.reject.version = answer.version;
     }
     port_post(broker->askers_port, &key->asker, &envelope,
               answer.failure == FAILURE_NONE ? &answer.payload : NULL);
@@ -140,10 +141,11 @@ void repeating_ended(struct broker *broker, struct request *request, enum failur
     if (request->once == NULL || !is_final(request, failure))
         return;
     bool good = failure == FAILURE_NONE;
-    struct idempotency_answer answer = {
-        .failure = failure, .tag = text_of(request->tag), .computed_at = loop_now(broker->loop)};
+    struct idempotency_answer answer = {.failure = failure,
+                                        .version = text_of(request->version->name),
+                                        .tag = text_of(request->tag),
+                                        .computed_at = loop_now(broker->loop)};
     if (good) {
-        answer.version = text_of(request->version->name);
         answer.payload = *payload;
     } else {
         answer.message = payload_bytes(payload);

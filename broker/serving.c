@@ -2,7 +2,8 @@
  *
  * The promise kept here is that a request in the hands of a worker is never lost with it: each batch is
  * remembered with its requests and their payloads until its RESULT is in. When the worker ends first,
- * losing.c takes them back. SPDX-License-Identifier: MIT */
+ * losing.c takes them back. The port calls it for each message of a worker, broker.c for each version that
+ * was woken. SPDX-License-Identifier: MIT */
 #include "state.h"
 
 #include "batch_span.h"

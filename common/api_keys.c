@@ -12,6 +12,7 @@
 #include "api_key.h"
 
 #include "durable.h"
+#include "hex.h"
 #include "key.h"
 #include "process.h"
 
@@ -71,13 +72,9 @@ static bool read_name(const struct reading *reading, yyjson_val *value, struct a
 static bool read_digest(const struct reading *reading, const char *member, yyjson_val *value,
                         uint8_t digest[SHA256_BYTES])
 {
-    static const char digits[] = "0123456789abcdef";
     struct text text = text_in(value);
     bool good =
-        text.at != NULL && text.length == 2 * (size_t)SHA256_BYTES && strspn(text.at, digits) == text.length;
-    for (size_t i = 0; good && i < SHA256_BYTES; i++)
-        digest[i] = (uint8_t)((strchr(digits, text.at[2 * i]) - digits) << 4 |
-                              (strchr(digits, text.at[2 * i + 1]) - digits));
+        text.at != NULL && text.length == 2 * (size_t)SHA256_BYTES && hex_read(text.at, digest, SHA256_BYTES);
     return good || complain(reading, member, "expected 64 hexadecimal digits, small letters");
 }
 
@@ -347,9 +344,8 @@ void api_keys_remove(struct api_keys *keys, struct api_key *key)
 
 static void write_digest(yyjson_mut_doc *document, yyjson_mut_val *object, const uint8_t digest[SHA256_BYTES])
 {
-    char text[2 * SHA256_BYTES + 1];
-    for (size_t i = 0; i < SHA256_BYTES; i++)
-        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    char text[2 * SHA256_BYTES + 1] = "";
+    hex_write(text, digest, SHA256_BYTES);
     yyjson_mut_obj_add_strcpy(document, object, "sha256", text);
 }
 

@@ -1,5 +1,6 @@
-/* baseline: see baseline.h. What is read may have been written by anybody: all that is relied on is checked.
- * SPDX-License-Identifier: MIT */
+/* baseline: see baseline.h. Used by the collector (collector/drift.c reads it, drift_window.c asks for bins),
+ * and by `outrigger profile`, which writes what baseline_builder.c has made. What is read may have been
+ * written by anybody: all that is relied on is checked. SPDX-License-Identifier: MIT */
 #include "baseline.h"
 
 #include <errno.h>

@@ -6,9 +6,10 @@
  * one.
  *
  * A number has bins between quantiles, `edges`: bin i holds what is above edge i - 1 and at most edge i, the
- * last one what is above all. Between them lie finer `steps` (the edges among them), with the values at most
- * so large: what two distributions are compared at by Kolmogorov and Smirnov. A category has its texts or
- * numbers, with a count of each. SPDX-License-Identifier: MIT */
+ * last one what is above all; a value that is there often has a bin of its own. Between them lie finer
+ * `steps` (the edges among them), with the values at most so large: what two distributions are compared at by
+ * Kolmogorov and Smirnov. A category has its texts or numbers, with a count of each. SPDX-License-Identifier:
+ * MIT */
 #ifndef OUTRIGGER_BASELINE_H
 #define OUTRIGGER_BASELINE_H
 

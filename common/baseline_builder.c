@@ -1,9 +1,11 @@
-/* baseline_builder: a baseline is made from rows. All numbers are kept until the end, since quantiles are of
- * all; of categories there are counts, of as many as COUNTED_MAX, beyond which new ones are others.
+/* baseline_builder: a baseline is made from rows, by `outrigger profile` (profile_command.c). All numbers are
+ * kept until the end, since quantiles are of all; of categories there are counts, of as many as COUNTED_MAX,
+ * beyond which new ones are others.
  *
  * A quantile is a value that was there: the smallest that so much of all is at most as large as. Where values
- * are few, quantiles coincide and their bins are one. A number that never varies has an edge just below it as
- * well, so that anything else is seen. SPDX-License-Identifier: MIT */
+ * are few, quantiles coincide and their bins are one. A value that several quantiles meet, or all, has an
+ * edge just below it as well: it is a bin of its own, or else what lies between it and the edge before would
+ * be taken for it, and were it the largest, nearly everything. SPDX-License-Identifier: MIT */
 #include "baseline.h"
 
 #include "utf8.h"
@@ -219,13 +221,42 @@ static size_t quantiles(const double *sorted, size_t count, size_t parts, double
     return parts - 1;
 }
 
+/* Adds what is just below a number, if there is such a number. Returns how many there are then. */
+static size_t add_below(double number, double *numbers, size_t count)
+{
+    double below = nextafter(number, -INFINITY);
+    if (isfinite(below))
+        numbers[count++] = below;
+    return count;
+}
+
+/* The quantiles, each once, and what is just below those that several meet; below the smallest there is
+ * nothing to be told apart, unless it is all there is. */
+static size_t find_edges(const struct baseline_feature *feature, const double *sorted, size_t bins,
+                         double edges[BASELINE_BINS_MAX])
+{
+    double quantile[BASELINE_BINS_MAX];
+    size_t quantile_count = quantiles(sorted, feature->count, bins, quantile), count = 0;
+    if (feature->minimum == feature->maximum) {
+        edges[count++] = feature->minimum;
+        return unique(edges, add_below(feature->minimum, edges, count));
+    }
+    for (size_t i = 0, next; i < quantile_count; i = next) {
+        for (next = i + 1; next < quantile_count && quantile[next] == quantile[i];)
+            next++;
+        bool is_last = quantile[i] == feature->maximum;
+        if (!is_last || next - i > 1) /* one alone is replaced: there are as many bins as there may be */
+            edges[count++] = quantile[i];
+        if ((next - i > 1 && quantile[i] > feature->minimum) || is_last)
+            count = add_below(quantile[i], edges, count);
+    }
+    return unique(edges, count);
+}
+
 static void set_steps(struct baseline_feature *feature, const double *sorted, size_t bins)
 {
     double steps[BASELINE_STEPS_MAX], edges[BASELINE_BINS_MAX];
-    size_t edge_count = quantiles(sorted, feature->count, bins, edges), step_count;
-    if (feature->minimum == feature->maximum)
-        edges[0] = nextafter(feature->minimum, -INFINITY), edges[1] = feature->minimum, edge_count = 2;
-    edge_count = unique(edges, edge_count);
+    size_t edge_count = find_edges(feature, sorted, bins, edges), step_count;
     memcpy(steps, edges, edge_count * sizeof *edges);
     step_count = edge_count + quantiles(sorted, feature->count, BASELINE_PERCENTILES, steps + edge_count);
     step_count = unique(steps, step_count);

@@ -6,6 +6,8 @@
  * in the end is missing. SPDX-License-Identifier: MIT */
 #include "chain.h"
 
+#include "hex.h"
+
 #include <openssl/evp.h>
 #include <stdlib.h>
 
@@ -21,30 +23,13 @@ struct chain_hash {
 
 void chain_hex(const uint8_t digest[CHAIN_DIGEST], char hex[CHAIN_HEX + 1])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < CHAIN_DIGEST; i++) {
-        hex[2 * i] = digits[digest[i] >> 4];
-        hex[2 * i + 1] = digits[digest[i] & 15];
-    }
+    hex_write(hex, digest, CHAIN_DIGEST);
     hex[CHAIN_HEX] = '\0';
-}
-
-static int digit_value(char digit)
-{
-    return digit >= '0' && digit <= '9' ? digit - '0' : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
 }
 
 bool chain_unhex(struct text hex, uint8_t digest[CHAIN_DIGEST])
 {
-    if (hex.length != CHAIN_HEX)
-        return false;
-    for (size_t i = 0; i < CHAIN_DIGEST; i++) {
-        int high = digit_value(hex.at[2 * i]), low = digit_value(hex.at[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return false;
-        digest[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
+    return hex.length == CHAIN_HEX && hex_read(hex.at, digest, CHAIN_DIGEST);
 }
 
 bool chain_equal(const struct chain_point *left, const struct chain_point *right)

@@ -185,10 +185,9 @@ static void send_envelope(struct client *client, const struct envelope *envelope
     loop_zmq_touch(client->loop, client->socket);
 }
 
-static void add_request(struct train *train, struct client_request *request)
+static void add_request(struct train *train, struct client_request *request, int64_t now)
 {
-    int64_t now = clock_now(), left = request->ask.deadline - now;
-    request->sent_at = now;
+    int64_t left = request->ask.deadline - now;
     train_add(train,
               &(struct envelope){.verb = VERB_REQUEST,
                                  .id = request->id,
@@ -223,13 +222,14 @@ static void send_payload(struct client *client, struct client_request *request)
 static bool send_train(struct client *client)
 {
     struct client_request *request, *last = client->unsent;
+    int64_t now = clock_now();
     train_clear(&client->train);
-    add_request(&client->train, last);
+    add_request(&client->train, last, now);
     for (int carried = 1;
          last->next != NULL && carried < TRAIN_MAX && !train_full(&client->train) && is_inside(last);
          carried++) {
         last = last->next;
-        add_request(&client->train, last);
+        add_request(&client->train, last, now);
     }
     bool more = !is_inside(last);
     if (zmq_send(client->socket, client->train.bytes, client->train.length,
@@ -241,6 +241,7 @@ static bool send_train(struct client *client)
         request = client->unsent;
         DL_DELETE2(client->unsent, request, previous, next);
         request->unsent = false;
+        request->sent_at = now;
     } while (request != last);
     loop_zmq_touch(client->loop, client->socket);
     return true;

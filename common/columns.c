@@ -1,4 +1,5 @@
-/* columns: see columns.h. SPDX-License-Identifier: MIT */
+/* columns: see columns.h. Called by the collector's drift_window.c and by baseline_builder.c.
+ * SPDX-License-Identifier: MIT */
 #include "columns.h"
 
 #include "roles.h"
@@ -13,21 +14,13 @@ const struct tensor *columns_tensor(const struct tensor *tensors, size_t count, 
     return NULL;
 }
 
-static double number_at(const struct tensor *tensor, size_t index)
-{
-    if (value_is_float(tensor))
-        return value_float(tensor, index);
-    uint64_t bits = value_integer(tensor, index);
-    return value_is_signed(tensor) ? (double)(int64_t)bits : (double)bits;
-}
-
 struct column_value columns_value(const struct tensor *tensor, size_t row, size_t column,
                                   struct columns_cursor *cursor)
 {
     struct column_value value = {.number = NAN};
     size_t index = row * value_columns(tensor) + column;
     if (tensor->datatype != DATATYPE_BYTES) {
-        value.number = number_at(tensor, index);
+        value.number = value_number(tensor, index);
         value.missing = !isfinite(value.number);
         return value;
     }

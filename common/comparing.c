@@ -1,4 +1,5 @@
-/* comparing: see comparing.h.
+/* comparing: see comparing.h. Called by the collector for a shadow (collector/comparison.c), and by
+ * `outrigger replay --against` (ctl/replay_against.c).
  *
  * What is compared is the prediction, as the frontend would print it (roles.h says which output is what).
  * Versions of a model may have different outputs: one says only the class, the other probabilities as well.
@@ -62,14 +63,6 @@ static const struct tensor *numbers_of(const struct side *side, bool regression)
     return roles->probabilities;
 }
 
-static double number_at(const struct tensor *tensor, size_t index)
-{
-    if (value_is_float(tensor))
-        return value_float(tensor, index);
-    uint64_t bits = value_integer(tensor, index);
-    return value_is_signed(tensor) ? (double)(int64_t)bits : (double)bits;
-}
-
 static void measure(struct agreement *agreement, double left, double right)
 {
     double difference = fabs(left - right);
@@ -99,7 +92,7 @@ static const char *compare_regression(const struct side *left, const struct side
     for (size_t row = 0; row < left->rows; row++) {
         bool agree = true;
         for (size_t i = row * columns; i < (row + 1) * columns; i++) {
-            double a = number_at(one, i), b = number_at(other, i);
+            double a = value_number(one, i), b = value_number(other, i);
             measure(agreement, a, b);
             agree = agree && close_enough(a, b, tolerance);
         }

@@ -14,6 +14,8 @@
  * perhaps never. Called by provenance.c, and by `outrigger models digest`. SPDX-License-Identifier: MIT */
 #include "contents.h"
 
+#include "hex.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -199,11 +201,7 @@ static int by_name(const void *left, const void *right)
 
 char *contents_hex(const uint8_t hash[CONTENTS_HASH], char text[2 * CONTENTS_HASH + 1])
 {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < CONTENTS_HASH; i++) {
-        text[2 * i] = digits[hash[i] >> 4];
-        text[2 * i + 1] = digits[hash[i] & 15];
-    }
+    hex_write(text, hash, CONTENTS_HASH);
     text[2 * CONTENTS_HASH] = '\0';
     return text;
 }

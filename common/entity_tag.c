@@ -3,9 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "entity_tag.h"
 
+#include "hex.h"
 #include "sha256.h"
-
-#include <stdio.h>
 
 enum { TAG_BYTES = 16 };
 
@@ -15,10 +14,9 @@ void entity_tag_make(struct text content, char tag[ENTITY_TAG_MAX])
     struct sha256_sum sum = sha256_begin();
     sha256_add_bytes(&sum, content.at, content.length);
     sha256_end(&sum, digest);
-    tag[0] = '"';
-    for (size_t i = 0; i < TAG_BYTES; i++)
-        snprintf(tag + 1 + 2 * i, 3, "%02x", digest[i]);
-    strcpy(tag + 1 + 2 * TAG_BYTES, "\"");
+    strcpy(tag, "W/\"");
+    hex_write(tag + 3, digest, TAG_BYTES);
+    strcpy(tag + 3 + 2 * TAG_BYTES, "\"");
 }
 
 /* What is left behind so many characters. */
@@ -51,14 +49,20 @@ static size_t first_tag(struct text list)
     return length_to(list, ',');
 }
 
+/* Whether it is weak is no part of what is compared. */
+static struct text without_weakness(struct text tag)
+{
+    return tag.length >= 2 && memcmp(tag.at, "W/", 2) == 0 ? behind(tag, 2) : tag;
+}
+
 bool entity_tag_matches(struct text if_none_match, struct text tag)
 {
     struct text list = text_trim(if_none_match);
+    tag = without_weakness(tag);
     if (list.length > 0 && list.at[0] == '*')
         return true;
     for (list = without_separators(list); list.length > 0; list = without_separators(list)) {
-        if (list.length >= 2 && memcmp(list.at, "W/", 2) == 0)
-            list = behind(list, 2);
+        list = without_weakness(list);
         if (tag.length > 0 && list.length >= tag.length && memcmp(list.at, tag.at, tag.length) == 0)
             return true;
         list = behind(list, first_tag(list));

@@ -5,12 +5,12 @@
 
 #include "object.h"
 
-enum { ENTITY_TAG_MAX = 35 /* 32 hexadecimal digits, quotes, terminator */ };
+enum { ENTITY_TAG_MAX = 37 /* 32 hexadecimal digits, quotes, W/, terminator */ };
 
-/* The entity tag of a content: equal contents have equal ones, in every process and after every restart. */
+/* The entity tag of a content: equal contents have equal ones, in every process and after every restart. It
+ * is a weak one, as the same content goes out packed and unpacked. */
 void entity_tag_make(struct text content, char tag[ENTITY_TAG_MAX]);
-/* True when If-None-Match, a list or *, has that tag, weak or strong (a web server that compresses makes it
- * weak). */
+/* True when If-None-Match, a list or *, has that tag, each of them weak or strong. */
 bool entity_tag_matches(struct text if_none_match, struct text tag);
 
 #endif

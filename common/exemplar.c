@@ -1,6 +1,6 @@
 /* exemplar: see exemplar.h. A cell is written between two steps of its turn (a sequence lock): its writer
  * waits for nobody, and a reader that finds another turn afterwards, or the odd one that a killed writer
- * left, has read nothing. SPDX-License-Identifier: MIT */
+ * left, has read nothing. Called by metrics.c. SPDX-License-Identifier: MIT */
 #include "exemplar.h"
 
 _Static_assert(sizeof(struct exemplar) % sizeof(uint64_t) == 0, "a cell holds whole words of it");

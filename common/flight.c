@@ -30,12 +30,14 @@ enum {
     LAYOUT = 1 /* grows with any change to the structs below */
 };
 #define FILE_MAGIC "OUTRFLIT"
+#define COUNT_MAX                                                                                            \
+    ((uint64_t)INT64_MAX) /* of what is counted without end: never reached, so no sum overflows */
 
 struct head {
     char magic[8];
     uint32_t layout, record_bytes;
     uint64_t records, payload_bytes;
-    uint64_t payload_end; /* atomic: all bytes of payloads that were ever begun */
+    uint64_t payload_end; /* atomic: all bytes of payloads that were ever begun; at most COUNT_MAX */
 };
 _Static_assert(sizeof(struct head) <= HEAD_BYTES, "the head has a page");
 
@@ -71,7 +73,10 @@ struct flight {
     struct head *head;
     struct record *records;
     uint8_t *payloads;
-    uint64_t sequence; /* of the last entry */
+    /* As they were when it was opened, whatever becomes of the file. */
+    uint64_t record_count, payload_bytes;
+    uint64_t payload_end; /* as in the head */
+    uint64_t sequence;    /* of the last entry */
 };
 
 struct flight_reader {
@@ -105,7 +110,7 @@ static bool is_ours(const struct head *head, size_t records, size_t payload_byte
 {
     return memcmp(head->magic, FILE_MAGIC, sizeof head->magic) == 0 && head->layout == LAYOUT &&
            head->record_bytes == sizeof(struct record) && head->records == records &&
-           head->payload_bytes == payload_bytes;
+           head->payload_bytes == payload_bytes && head->payload_end <= COUNT_MAX;
 }
 
 /* The file, locked; -1 with errno, EWOULDBLOCK when somebody else writes it. */
@@ -122,16 +127,19 @@ static int open_locked(const char *directory, const char *name, const char *suff
 }
 
 /* A file of another size or layout is emptied: a reader sees that it is none. */
-static bool prepare(int fd, size_t records, size_t payload_bytes)
+static bool prepare(struct flight *flight, size_t records, size_t payload_bytes)
 {
     struct stat status;
     struct head head = {0};
     size_t bytes = bytes_of(records, payload_bytes);
+    int fd = flight->fd;
     if (fstat(fd, &status) != 0)
         return false;
     if ((size_t)status.st_size == bytes && pread(fd, &head, sizeof head, 0) == sizeof head &&
-        is_ours(&head, records, payload_bytes))
+        is_ours(&head, records, payload_bytes)) {
+        flight->payload_end = head.payload_end;
         return true;
+    }
     head = (struct head){.layout = LAYOUT,
                          .record_bytes = sizeof(struct record),
                          .records = records,
@@ -151,6 +159,8 @@ static bool map(struct flight *flight, size_t records, size_t payload_bytes)
     flight->head = (struct head *)(void *)bytes;
     flight->records = (struct record *)(void *)(bytes + HEAD_BYTES);
     flight->payloads = bytes + HEAD_BYTES + records * sizeof(struct record);
+    flight->record_count = records;
+    flight->payload_bytes = payload_bytes;
     return true;
 }
 
@@ -162,12 +172,13 @@ static bool is_whole(const struct record *record)
             return false;
         sum += record->lengths[i];
     }
-    return record->sequence != 0 && record->check == check_of(record, record->sequence, sum);
+    return record->sequence != 0 && record->sequence < COUNT_MAX &&
+           record->check == check_of(record, record->sequence, sum);
 }
 
 static void find_last(struct flight *flight)
 {
-    for (size_t i = 0; i < flight->head->records; i++)
+    for (size_t i = 0; i < flight->record_count; i++)
         if (flight->records[i].sequence > flight->sequence && is_whole(&flight->records[i]))
             flight->sequence = flight->records[i].sequence;
 }
@@ -184,8 +195,7 @@ struct flight *flight_new(const char *directory, const char *name, size_t record
         flight->fd = open_locked(directory, name, ".2", &path);
     }
     free(path);
-    if (flight->fd != -1 && prepare(flight->fd, records, payload_bytes) &&
-        map(flight, records, payload_bytes)) {
+    if (flight->fd != -1 && prepare(flight, records, payload_bytes) && map(flight, records, payload_bytes)) {
         find_last(flight);
         return flight;
     }
@@ -213,12 +223,13 @@ void flight_free(struct flight *flight)
 void flight_keep(struct flight *flight, const void *payload, size_t bytes, struct flight_entry *entry)
 {
     CHECK_OBJECT(flight, FLIGHT_MAGIC);
-    uint64_t ring = flight->head->payload_bytes, at = flight->head->payload_end;
-    if (bytes == 0 || bytes > ring / 4 || bytes > UINT32_MAX)
+    uint64_t ring = flight->payload_bytes, at = flight->payload_end;
+    if (bytes == 0 || bytes > ring / 4 || bytes > FLIGHT_PAYLOAD_MAX)
         return;
     if (at % ring + bytes > ring) /* a payload is in one piece */
         at += ring - at % ring;
-    __atomic_store_n(&flight->head->payload_end, at + bytes, __ATOMIC_RELEASE);
+    flight->payload_end = at + bytes;
+    __atomic_store_n(&flight->head->payload_end, flight->payload_end, __ATOMIC_RELEASE);
     memcpy(flight->payloads + at % ring, payload, bytes);
     entry->payload_at = at;
     entry->payload_length = (uint32_t)bytes;
@@ -238,7 +249,7 @@ void flight_add(struct flight *flight, const struct flight_entry *entry)
 {
     CHECK_OBJECT(flight, FLIGHT_MAGIC);
     uint64_t sequence = ++flight->sequence;
-    struct record *record = &flight->records[sequence % flight->head->records];
+    struct record *record = &flight->records[sequence % flight->record_count];
     __atomic_store_n(&record->sequence, 0, __ATOMIC_RELAXED);
     record->at_ns = entry->at_ns;
     record->bytes_in = entry->bytes_in;
@@ -384,8 +395,8 @@ uint8_t *flight_payload(const struct flight_reader *reader, const struct flight_
 {
     CHECK_OBJECT(reader, READER_MAGIC);
     uint64_t ring = reader->head.payload_bytes;
-    if (entry->payload_length == 0 || entry->payload_length > ring ||
-        entry->payload_at % ring + entry->payload_length > ring)
+    if (entry->payload_length == 0 || entry->payload_length > FLIGHT_PAYLOAD_MAX ||
+        entry->payload_length > ring || entry->payload_at % ring + entry->payload_length > ring)
         return NULL;
     struct stat status;
     size_t at = bytes_of((size_t)reader->head.records, 0) + (size_t)(entry->payload_at % ring);

@@ -12,7 +12,8 @@ enum {
     FLIGHT_ID_BYTES = 64, /* of a request id */
     FLIGHT_WORD_BYTES = 24,
     FLIGHT_TRACE_BYTES = 16,
-    FLIGHT_RECORDS_MAX = 1 << 20
+    FLIGHT_RECORDS_MAX = 1 << 20,
+    FLIGHT_PAYLOAD_MAX = 256 << 10 /* bytes: copying and hashing more would hold up a loop's thread */
 };
 
 /* One request. Texts are terminated. */
@@ -24,13 +25,13 @@ struct flight_entry {
     char call[FLIGHT_WORD_BYTES + 1];
     char kind[FLIGHT_WORD_BYTES + 1]; /* of failure; "": it succeeded */
     char model[PROTOCOL_NAME_MAX + 1];
-    char version[PROTOCOL_NAME_MAX + 1]; /* that answered; "": none */
+    char version[PROTOCOL_NAME_MAX + 1]; /* that answered, else that was asked; "": not known */
     uint16_t status;
     bool hashed;
     uint32_t rows, batch_rows;
     uint32_t total_us, queue_us, compute_us;
-    uint64_t bytes_in, bytes_out; /* of the bodies */
-    uint64_t hash;                /* XXH3 of the body that came, when `hashed` */
+    uint64_t bytes_in, bytes_out; /* of the bodies: as it came, and as it was before we packed it */
+    uint64_t hash;                /* XXH3 of the body that came, unpacked, when `hashed` */
     /* The tensors, when payload_length > 0: for flight_payload. */
     uint64_t payload_at, payload_hash;
     uint32_t payload_length;
@@ -51,7 +52,7 @@ struct flight *flight_new(const char *directory, const char *name, size_t record
 void flight_free(struct flight *flight);
 
 /* Copies a payload into the ring, over the oldest, and sets payload_* of the entry. Nothing, when it is
- * larger than a quarter of the ring. */
+ * larger than FLIGHT_PAYLOAD_MAX or than a quarter of the ring. */
 void flight_keep(struct flight *flight, const void *payload, size_t bytes, struct flight_entry *entry);
 /* Adds the entry, over the oldest. */
 void flight_add(struct flight *flight, const struct flight_entry *entry);

@@ -1,6 +1,10 @@
 /* hand: see hand.h. Whoever may connect to any host may connect to anything, also to the sockets of other
  * programs on this one: nothing that a sandbox has tells them apart (sandbox.h). So the processes that read
- * what strangers send are not the ones that may. Used by the frontend's fetch_hand.c and the collector's
+ * what strangers send are not the ones that may.
+ *
+ * A parent in its sandbox cannot fork any more. For a hand that lasts somebody stays between them who can: it
+ * reads nothing, from nobody, begins the hand, hands its parent the end of a socket to it, and waits for its
+ * end. Used by the frontend's fetch_hand.c and the collector's
  * trace_hand.c. SPDX-License-Identifier: MIT */
 #include "hand.h"
 
@@ -14,7 +18,10 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+enum { PAUSE_SECONDS = 1 /* before a hand is begun again */ };
 
 static void keep_only(int fd)
 {
@@ -57,10 +64,79 @@ bool hand_begin(int type, int *fd)
     return false;
 }
 
-void hand_confine(const struct config *config, const char *parent, const char *what)
+/* ---- hands that last ---- */
+
+union control {
+    struct cmsghdr head;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static bool give(int to, int fd)
+{
+    char byte = 0;
+    union control control = {.bytes = {0}};
+    struct iovec piece = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof fd);
+    memcpy(CMSG_DATA(head), &fd, sizeof fd);
+    return sendmsg(to, &message, MSG_NOSIGNAL) == 1;
+}
+
+int hand_next(int from)
+{
+    char byte;
+    int fd = -1;
+    union control control;
+    struct iovec piece = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    ssize_t got;
+    do
+        got = recvmsg(from, &message, MSG_CMSG_CLOEXEC);
+    while (got == -1 && errno == EINTR);
+    const struct cmsghdr *head = got == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+    if (head != NULL && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+        head->cmsg_len == CMSG_LEN(sizeof fd))
+        memcpy(&fd, CMSG_DATA(head), sizeof fd);
+    return fd;
+}
+
+/* Ends when the hand has nothing more to do, or nobody wants one. */
+static void tend(int hand)
+{
+    int status = 0;
+    bool wanted = give(HAND_FD, hand);
+    close(hand);
+    while (waitpid(-1, &status, 0) == -1 && errno == EINTR)
+        continue;
+    if (!wanted || (WIFEXITED(status) && WEXITSTATUS(status) == 0))
+        _exit(0);
+}
+
+bool hand_begin_lasting(int type, int *fd)
+{
+    int hand;
+    if (!hand_begin(SOCK_SEQPACKET, fd))
+        return false;
+    signal(SIGCHLD, SIG_DFL);
+    while (!hand_begin(type, &hand)) {
+        if (hand != -1)
+            tend(hand);
+        sleep(PAUSE_SECONDS);
+    }
+    return true;
+}
+
+/* ---- rights ---- */
+
+void hand_confine(const struct config *config, const char *parent, const char *what, const char *ca_file)
 {
     char *name;
     ENSURE(asprintf(&name, "%s.%s", parent, what) >= 0);
-    sandbox_program_enter(sandbox_program_new(config, SANDBOX_FETCHER, name, NULL));
+    sandbox_program_enter(sandbox_program_fetcher(config, name, ca_file));
     free(name);
 }

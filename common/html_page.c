@@ -5,7 +5,8 @@
  * Policy) names its styles and its scripts by the SHA-256 of each, computed here from the bytes that are
  * sent, so no list can be out of date; nothing else may be loaded, from nowhere, and it may talk to the host
  * that it came from alone. 'self' for a script of its own path would have let in whatever else that host
- * serves. SPDX-License-Identifier: MIT */
+ * serves. Called by the frontend's docs.c and the collector's dashboard_page.c.
+ * SPDX-License-Identifier: MIT */
 #include "html_page.h"
 
 #include "sha256.h"

@@ -1,5 +1,6 @@
 /* latency: what is asked of a histogram of times. What is counted, is counted in the header: it is on the
- * path of each request. SPDX-License-Identifier: MIT */
+ * path of each request. Called by the supervisor (judge.c, rollout.c) and the command's top.c.
+ * SPDX-License-Identifier: MIT */
 #include "latency.h"
 
 int64_t latency_bound(size_t bucket)

@@ -1,11 +1,12 @@
-/* log: formats a line and hands it to the kernel in one write, so that lines of many threads and processes on
- * one descriptor do not mix: a line is at most 4 KB, which a pipe takes whole. What is said may contain bytes
- * from outside; nothing in it can end the line early, break the JSON or move a terminal's cursor.
- * SPDX-License-Identifier: MIT */
+/* log: how every program of ours says what happens. Formats a line and hands it to the kernel in one write,
+ * so that lines of many threads and processes on one descriptor do not mix: a line is at most 4 KB, which a
+ * pipe takes whole. What is said may contain bytes from outside; nothing in it can end the line early, break
+ * the JSON or move a terminal's cursor. SPDX-License-Identifier: MIT */
 #include "log.h"
 
 #include "clock.h"
 #include "fnv.h"
+#include "hex.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -33,6 +34,7 @@ static struct {
     char process[64];
     enum log_level level;
     bool plain, journal;
+    bool by_terminal; /* plain for no other reason than that stderr is one */
     int fd;
     log_sink *sink;
     void *sink_self;
@@ -126,15 +128,11 @@ static void add_number(struct line *line, int64_t number)
     add_string(line, digits);
 }
 
-static void add_hex(struct line *line, const uint8_t *bytes, size_t count)
+static void add_trace(struct line *line, const uint8_t *trace)
 {
-    static const char values[] = "0123456789abcdef";
     char digits[2 * TRACE_BYTES];
-    for (size_t i = 0; i < count; i++) {
-        digits[2 * i] = values[bytes[i] >> 4];
-        digits[2 * i + 1] = values[bytes[i] & 15];
-    }
-    add(line, digits, 2 * count);
+    hex_write(digits, trace, TRACE_BYTES);
+    add(line, digits, sizeof digits);
 }
 
 /* What of a line is not its message. */
@@ -179,7 +177,7 @@ static void write_json(struct line *line, const struct about *about, const char 
     }
     if (about->trace != NULL) {
         add_string(line, ",\"trace\":\"");
-        add_hex(line, about->trace, TRACE_BYTES);
+        add_trace(line, about->trace);
         add_string(line, "\"");
     }
     add_json_fields(line, about);
@@ -214,20 +212,24 @@ static void write_plain(struct line *line, const struct about *about, const char
     }
     if (about->trace != NULL) {
         add_string(line, " trace=");
-        add_hex(line, about->trace, TRACE_BYTES);
+        add_trace(line, about->trace);
     }
     line->bytes[line->length++] = '\n';
 }
 
 /* ---- where lines go ---- */
 
-static void write_out(const struct line *line)
+/* Returns the bytes that were taken; fewer where nobody reads any more, or a disk is full. */
+static size_t write_out(const struct line *line)
 {
-    if (state.sink != NULL)
+    ssize_t written;
+    if (state.sink != NULL) {
         state.sink(state.sink_self, line->bytes, line->length);
-    else
-        while (write(state.fd, line->bytes, line->length) < 0 && errno == EINTR)
-            ;
+        return line->length;
+    }
+    while ((written = write(state.fd, line->bytes, line->length)) < 0 && errno == EINTR)
+        ;
+    return written < 0 ? 0 : (size_t)written;
 }
 
 static void make_line(struct line *line, const struct about *about, const char *message)
@@ -248,17 +250,21 @@ static void put(const struct about *about, const char *message)
 {
     struct line line;
     make_line(&line, about, message);
-    write_out(&line);
+    (void)write_out(&line); /* there is nobody else to tell */
 }
 
 /* ---- repeats ---- */
 
-/* What one place said, and how often within a second. A few places at a time say much. */
+/* What one place said, and how often within a second. A few places at a time say much. The same of another
+ * request is the same: a flood of requests that fail must not be one of lines; whose it was last is told. */
 struct repeat {
     uint64_t key; /* 0: free */
     int64_t since;
     uint64_t count;
     enum log_level level;
+    bool has_trace;
+    uint8_t trace[TRACE_BYTES];
+    char request[REQUEST_MAX_BYTES + 1]; /* "": nobody's */
     char text[REPEATED_TEXT_BYTES];
 };
 
@@ -272,7 +278,10 @@ static void end_repeat(struct repeat *repeat)
     if (repeat->key != 0 && repeat->count > LOG_REPEATS_A_SECOND) {
         snprintf(message, sizeof message, "%s ... repeated %llu times", repeat->text,
                  (unsigned long long)(repeat->count - LOG_REPEATS_A_SECOND));
-        put(&(struct about){.level = repeat->level}, message);
+        put(&(struct about){.level = repeat->level,
+                            .request = *repeat->request == '\0' ? NULL : repeat->request,
+                            .trace = repeat->has_trace ? repeat->trace : NULL},
+            message);
     }
     repeat->key = 0;
 }
@@ -312,9 +321,17 @@ static uint64_t key_of(const char *place, const char *message)
     return hash == 0 ? 1 : hash;
 }
 
+static void note_request(struct repeat *repeat, const struct about *about)
+{
+    snprintf(repeat->request, sizeof repeat->request, "%s", about->request == NULL ? "" : about->request);
+    repeat->has_trace = about->trace != NULL;
+    if (repeat->has_trace)
+        memcpy(repeat->trace, about->trace, TRACE_BYTES);
+}
+
 /* False when the place has said the same too often in this second. A thread that would have to wait to know
  * does not: it is rare, and a line too many is better. */
-static bool may_say(enum log_level level, const char *place, const char *message)
+static bool may_say(const struct about *about, const char *place, const char *message)
 {
     if (pthread_mutex_trylock(&repeats_mutex) != 0)
         return true;
@@ -323,10 +340,12 @@ static bool may_say(enum log_level level, const char *place, const char *message
     uint64_t key = key_of(place, message);
     struct repeat *repeat = find_repeat(key);
     if (repeat->key == 0) {
-        *repeat = (struct repeat){.key = key, .since = now, .level = level};
+        *repeat = (struct repeat){.key = key, .since = now, .level = about->level};
         snprintf(repeat->text, sizeof repeat->text, "%.*s", REPEATED_TEXT_BYTES - 1, message);
     }
     bool may = ++repeat->count <= LOG_REPEATS_A_SECOND;
+    if (!may)
+        note_request(repeat, about);
     pthread_mutex_unlock(&repeats_mutex);
     return may;
 }
@@ -344,16 +363,17 @@ static bool is_free(void)
     return state.sink != NULL || (poll(&out, 1, 0) == 1 && (out.revents & POLLOUT) != 0);
 }
 
-/* False when they must stay. */
+/* False when they must stay, or the rest of them. */
 static bool write_gathered(void)
 {
     if (gathered.length == 0)
         return true;
     if (!is_free())
         return false;
-    write_out(&gathered);
-    gathered.length = 0;
-    return true;
+    size_t written = write_out(&gathered);
+    gathered.length -= written;
+    memmove(gathered.bytes, gathered.bytes + written, gathered.length);
+    return gathered.length == 0;
 }
 
 /* False when there is no room, and none can be made. */
@@ -414,14 +434,17 @@ void log_open(const char *process, const char *level)
     int number = find_level(level);
     snprintf(state.process, sizeof state.process, "%s", process);
     state.level = number < 0 ? LOG_INFO : (enum log_level)number;
-    state.plain = form == NULL ? isatty(STDERR_FILENO) == 1 : strcmp(form, "plain") == 0;
+    state.by_terminal = form == NULL && isatty(STDERR_FILENO) == 1;
+    state.plain = state.by_terminal || (form != NULL && strcmp(form, "plain") == 0);
     state.journal = leads_to_journal(STDERR_FILENO);
 }
 
 void log_shape(const char *format)
 {
-    if (strcmp(format, "auto") != 0)
-        state.plain = strcmp(format, "plain") == 0;
+    if (strcmp(format, "auto") == 0)
+        return;
+    state.plain = strcmp(format, "plain") == 0;
+    state.by_terminal = false;
 }
 
 void log_keep_stderr(void)
@@ -435,6 +458,8 @@ void log_keep_stderr(void)
 
 void log_divert(log_sink *sink, void *self)
 {
+    if (state.by_terminal) /* and the sink is none */
+        state.plain = sink == NULL;
     state.sink_self = self;
     state.sink = sink;
 }
@@ -468,6 +493,11 @@ int log_priority_of(const char *line, size_t length)
     return priorities[LOG_INFO];
 }
 
+bool log_is_on(enum log_level level)
+{
+    return level <= state.level;
+}
+
 static void write_message(enum log_level level, const struct log_of *of, const char *format,
                           va_list arguments)
 {
@@ -481,7 +511,7 @@ static void write_message(enum log_level level, const struct log_of *of, const c
     }
     if (of != NULL)
         about.trace = of->trace;
-    if (may_say(level, format, message))
+    if (may_say(&about, format, message))
         put(&about, message);
     errno = saved;
 }
@@ -489,7 +519,7 @@ static void write_message(enum log_level level, const struct log_of *of, const c
 void log_write(enum log_level level, const char *request, const char *format, ...)
 {
     va_list arguments;
-    if (level > state.level)
+    if (!log_is_on(level))
         return;
     va_start(arguments, format);
     write_message(level, &(struct log_of){.request = request}, format, arguments);
@@ -499,7 +529,7 @@ void log_write(enum log_level level, const char *request, const char *format, ..
 void log_write_of(enum log_level level, const struct log_of *of, const char *format, ...)
 {
     va_list arguments;
-    if (level > state.level)
+    if (!log_is_on(level))
         return;
     va_start(arguments, format);
     write_message(level, of, format, arguments);
@@ -509,8 +539,8 @@ void log_write_of(enum log_level level, const struct log_of *of, const char *for
 bool log_event(enum log_level level, const struct log_of *of, const struct log_field *fields, size_t count,
                const char *message)
 {
-    if (level > state.level)
-        return true;
+    if (!log_is_on(level))
+        return false;
     int saved = errno;
     struct line line;
     make_line(&line,

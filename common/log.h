@@ -6,7 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { LOG_REPEATS_A_SECOND = 10 /* lines of one place with one text; more are told as one */ };
+enum {
+    LOG_REPEATS_A_SECOND = 10 /* lines of one place with one text; more are told as one, the last one's */
+};
 
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
@@ -24,6 +26,9 @@ void log_keep_stderr(void);
 
 /* True for the four level names. */
 bool log_level_known(const char *level);
+
+/* False when lines of that level are not written: then there is no need to make one. */
+bool log_is_on(enum log_level level);
 
 /* `request` is the request id that the line belongs to, or NULL. */
 void log_write(enum log_level level, const char *request, const char *format, ...)
@@ -44,8 +49,8 @@ struct log_field {
     int64_t number;
 };
 /* A line of figures, of which there may be many: they go out some at a time, by log_settle at the latest, but
- * for errors and warnings, and only if that waits for nobody. False: there is no room for it, and it is lost.
- */
+ * for errors and warnings, and only if that waits for nobody. False: there is no room for it, and it is lost;
+ * or log_is_on says that it is not wanted. */
 bool log_event(enum log_level level, const struct log_of *of, const struct log_field *fields, size_t count,
                const char *message);
 
@@ -54,7 +59,8 @@ bool log_event(enum log_level level, const struct log_of *of, const struct log_f
 void log_settle(void);
 
 /* From now on all lines go to `sink`, not to stderr; NULL: to stderr again. It takes bytes, most often whole
- * lines, from any thread, and must not write to the log. */
+ * lines, from any thread, and must not write to the log. A line that was plain because stderr is a terminal
+ * is JSON there. */
 typedef void log_sink(void *self, const char *bytes, size_t length);
 void log_divert(log_sink *sink, void *self);
 /* Passes on what others wrote, as it is, where our own lines go, if that is a sink. False: there is none. */

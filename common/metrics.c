@@ -4,8 +4,8 @@
  * message. The page is a shared mapping of a file, which outlives a kill -9: the collector reads what the
  * dead process had counted since its last snapshot (metrics_page_snapshot).
  *
- *     header | exemplars | one reserved slot for each metric | slots for label sets, taken in order, never
- * given back
+ *     header | exemplars | one reserved slot for each metric | slots for label sets, taken in order; those of
+ *                                                              gauges may be given back
  *
  * The reserved slot of a metric holds its only series when it has no labels, else the series with labels
  * "other", which takes what finds no slot any more. Strange label values can therefore cost detail, but
@@ -80,6 +80,8 @@ struct metrics {
     size_t allocated; /* bytes of the file that are surely there */
     bool fixed;       /* and stay as many */
     size_t slot_count;
+    uint16_t given_back[PAGE_FREE_SLOTS]; /* indices of slots */
+    size_t given_back_count;
     uint32_t interval_ms;
     uint64_t exemplars_told; /* so many of those that were put are in snapshots already */
     struct index_entry *index;
@@ -118,6 +120,14 @@ size_t metric_label_count(enum metric metric)
     for (const char *at = labels; *at != '\0'; at++)
         count += *at == ',';
     return count;
+}
+
+void metrics_label(struct text value, char label[METRICS_LABEL_BYTES])
+{
+    size_t length = value.length < METRICS_LABEL_BYTES ? value.length : METRICS_LABEL_BYTES - 1;
+    memset(label, 0, METRICS_LABEL_BYTES);
+    for (size_t i = 0; i < length; i++)
+        label[i] = value.at[i] >= ' ' && value.at[i] <= '~' ? value.at[i] : '?';
 }
 
 static uint32_t hash_text(uint32_t hash, const char *text)
@@ -166,22 +176,13 @@ static void add_to_index(struct metrics *metrics, struct slot *slot)
     HASH_ADD_KEYPTR(hh, metrics->index, &slot->key, sizeof slot->key, entry);
 }
 
-static void set_label(struct slot_key *key, size_t index, const char *value)
-{
-    char *label = key->labels[index];
-    /* cppcheck-suppress arrayIndexOutOfBoundsCond ; it takes the length of one constant for all */
-    for (size_t i = 0; i < METRICS_LABEL_BYTES - 1 && value[i] != '\0'; i++)
-        /* cppcheck-suppress arrayIndexOutOfBounds */
-        label[i] = value[i] >= ' ' && value[i] <= '~' ? value[i] : '?';
-}
-
 static void reserve_slots(struct metrics *metrics)
 {
     for (size_t i = 0; i < METRIC_COUNT; i++) {
         struct slot *slot = &metrics->page->slots[i];
         slot->key.metric = (uint32_t)i;
         for (size_t label = 0; label < metric_label_count((enum metric)i); label++)
-            set_label(&slot->key, label, "other");
+            metrics_label(text_of("other"), slot->key.labels[label]);
         add_to_index(metrics, slot);
     }
     metrics->slot_count = METRIC_COUNT;
@@ -286,23 +287,42 @@ const char *metrics_path(const struct metrics *metrics)
 
 /* ---- counting ---- */
 
-static struct slot *find_slot(struct metrics *metrics, const struct slot_key *key)
+static struct index_entry *find(struct metrics *metrics, const struct slot_key *key)
 {
     struct index_entry *entry;
     HASH_FIND(hh, metrics->index, key, sizeof *key, entry);
-    return entry == NULL ? NULL : entry->slot;
+    return entry;
 }
 
 /* NULL when there is no room. */
-static struct slot *take_slot(struct metrics *metrics, const struct slot_key *key)
+static struct slot *free_slot(struct metrics *metrics)
 {
+    if (metrics->given_back_count > 0)
+        return &metrics->page->slots[metrics->given_back[--metrics->given_back_count]];
     if (metrics->slot_count == PAGE_SLOTS ||
         !back(metrics, offsetof(struct page, slots) + (metrics->slot_count + 1) * sizeof(struct slot)))
         return NULL;
-    struct slot *slot = &metrics->page->slots[metrics->slot_count++];
+    return &metrics->page->slots[metrics->slot_count++];
+}
+
+static struct slot *take_slot(struct metrics *metrics, const struct slot_key *key)
+{
+    struct slot *slot = free_slot(metrics);
+    if (slot == NULL)
+        return NULL;
     slot->key = *key;
     add_to_index(metrics, slot);
     return slot;
+}
+
+static struct slot_key key_of(enum metric metric, const char *const labels[METRICS_LABELS_MAX])
+{
+    struct slot_key key = {.metric = (uint32_t)metric};
+    size_t label_count = metric_label_count(metric);
+    ENSURE(label_count <= METRICS_LABELS_MAX);
+    for (size_t i = 0; i < label_count; i++)
+        metrics_label(text_of(labels[i]), key.labels[i]);
+    return key;
 }
 
 static struct series *use(struct slot *slot)
@@ -315,19 +335,32 @@ struct series *metrics_series(struct metrics *metrics, enum metric metric, const
                               const char *label2, const char *label3)
 {
     CHECK_OBJECT(metrics, METRICS_MAGIC);
-    const char *labels[METRICS_LABELS_MAX] = {label1, label2, label3};
-    struct slot_key key = {.metric = (uint32_t)metric};
-    size_t label_count = metric_label_count(metric);
-    for (size_t i = 0; i < label_count; i++)
-        set_label(&key, i, labels[i] == NULL ? "" : labels[i]);
-    struct slot *slot = find_slot(metrics, &key);
-    if (slot == NULL)
-        slot = take_slot(metrics, &key);
+    struct slot_key key = key_of(metric, (const char *const[]){label1, label2, label3});
+    const struct index_entry *entry = find(metrics, &key);
+    struct slot *slot = entry != NULL ? entry->slot : take_slot(metrics, &key);
     if (slot == NULL) {
         series_add(use(&metrics->page->slots[METRIC_SERIES_DROPPED]), 1);
         slot = &metrics->page->slots[metric];
     }
     return use(slot);
+}
+
+void metrics_forget(struct metrics *metrics, enum metric metric, const char *label1, const char *label2,
+                    const char *label3)
+{
+    CHECK_OBJECT(metrics, METRICS_MAGIC);
+    ENSURE(metric_describe(metric)->kind == GAUGE);
+    struct slot_key key = key_of(metric, (const char *const[]){label1, label2, label3});
+    struct index_entry *entry = find(metrics, &key);
+    size_t index = entry == NULL ? 0 : (size_t)(entry->slot - metrics->page->slots);
+    if (index < METRIC_COUNT)
+        return; /* none, or a reserved one */
+    __atomic_store_n(&entry->slot->used, 0, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* before another key stands there */
+    series_set(&entry->slot->series, 0);
+    metrics->given_back[metrics->given_back_count++] = (uint16_t)index;
+    HASH_DEL(metrics->index, entry);
+    free(entry);
 }
 
 static size_t bucket_of(const int64_t bounds[METRICS_BUCKETS], int64_t value)

@@ -34,6 +34,10 @@ enum {
 extern const int64_t metrics_duration_bounds[METRICS_BUCKETS];
 extern const int64_t metrics_size_bounds[METRICS_BUCKETS];
 
+/* What a label's value is told as: cut at 63 bytes, with '?' for what is no printable ASCII; the rest of the
+ * label is filled with zeros. */
+void metrics_label(struct text value, char label[METRICS_LABEL_BYTES]);
+
 /* A page: a mapping of a file of its own (single writer, survives the process's kill -9), or private memory.
  */
 struct metrics;
@@ -48,9 +52,9 @@ void metrics_free(struct metrics *metrics);
 const char *metrics_path(const struct metrics *metrics);
 
 /* One series: a metric with its label values. Find it once (metrics_series is a search), keep the pointer,
- * add to it for ever. Labels in the order of the metric's row; NULL for those it does not have. When the page
- * is full the metric's series with labels "other" is given, and the drop is counted. Never NULL. Values are
- * cut at 63 bytes; what is not printable ASCII becomes '?'. */
+ * add to it for ever, or until metrics_forget. Labels in the order of the metric's row; NULL for those it
+ * does not have. When the page is full the metric's series with labels "other" is given, and the drop is
+ * counted. Never NULL. Values are told as metrics_label has it. */
 struct series {
     uint64_t value; /* COUNTER; GAUGE as int64_t (nanoseconds where the name says seconds); count of
                        observations otherwise */
@@ -59,6 +63,11 @@ struct series {
 };
 struct series *metrics_series(struct metrics *metrics, enum metric metric, const char *label1,
                               const char *label2, const char *label3);
+
+/* A gauge of which there is nothing to say any more: it is not told from the next snapshot on, and its place
+ * is free for others; pointers to it are none any more. Does nothing when there is no such gauge. */
+void metrics_forget(struct metrics *metrics, enum metric metric, const char *label1, const char *label2,
+                    const char *label3);
 
 /* Single writer: plain adds, made visible to readers of the page without a lock. */
 static inline void series_add(struct series *series, uint64_t amount)

@@ -1,10 +1,11 @@
 /* observer: see observer.h.
  *
- * Nobody waits for observations, so they are gathered for some milliseconds and go together as one frame: to
- * send each by itself would wake ZeroMQ's thread, and the collector, for each, which takes their time from
+ * Nobody waits for observations, so they are gathered for a quarter of a second and go together as one frame:
+ * to send each by itself would wake ZeroMQ's thread, and the collector, for each, which takes their time from
  * those whom clients wait for. What the collector does not take stays in the one buffer there is; when that
- * is full, what comes is refused. So a collector that is slow, stopped or gone costs a megabyte, and a short
- * absence costs nothing. SPDX-License-Identifier: MIT */
+ * is full, what comes is refused. So a collector that is slow, stopped or gone costs two megabytes, and a
+ * short absence costs nothing. Called by tracer.c, the frontend's sampling.c and the broker's shadow.c.
+ * SPDX-License-Identifier: MIT */
 #include "observer.h"
 
 #include "clock.h"

@@ -19,7 +19,7 @@ enum observed {
     OBSERVED_TOO_LARGE, /* more than OBSERVATION_BYTES_MAX */
     OBSERVED_FULL       /* the collector is away, stopped, or too slow */
 };
-/* Copies the observation of a shadow; it goes out within some milliseconds. Never waits. */
+/* Copies the observation of a shadow; it goes out within a quarter of a second. Never waits. */
 enum observed observer_show(struct observer *observer, const struct observation *observation);
 /* The same of one of any kind, encoded already: a whole one, or several, one behind the other. */
 enum observed observer_put(struct observer *observer, const void *bytes, size_t length);

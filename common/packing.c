@@ -1,5 +1,6 @@
 /* packing: see packing.h. At zlib's fastest level: answers are numbers and names that come again, of which
- * more effort makes little. SPDX-License-Identifier: MIT */
+ * more effort makes little. Called by the frontend's compression.c, and in the collector by blob.c and
+ * trace_hand.c. SPDX-License-Identifier: MIT */
 #include "packing.h"
 
 #include <limits.h>

@@ -1,6 +1,7 @@
 /* page_message: see page_message.h. Questions come from frontends, which copy them from what a client said:
- * every text has its bound, and a message of another form is refused as a whole. SPDX-License-Identifier: MIT
- */
+ * every text has its bound, and a message of another form is refused as a whole. Called by stats.c in a
+ * frontend, and by the collector's pages.c.
+ * SPDX-License-Identifier: MIT */
 #include "page_message.h"
 
 #include "wire.h"

@@ -70,6 +70,15 @@ static inline uint64_t value_integer(const struct tensor *tensor, size_t index)
     return bits;
 }
 
+/* Element `index` of a tensor of anything but BYTES, rounded where a double has no room for it. */
+static inline double value_number(const struct tensor *tensor, size_t index)
+{
+    if (value_is_float(tensor))
+        return value_float(tensor, index);
+    uint64_t bits = value_integer(tensor, index);
+    return value_is_signed(tensor) ? (double)(int64_t)bits : (double)bits;
+}
+
 /* Values of each row; 0 when there are none. */
 static inline size_t value_columns(const struct tensor *tensor)
 {

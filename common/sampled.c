@@ -1,4 +1,5 @@
-/* sampled: see sampled.h. SPDX-License-Identifier: MIT */
+/* sampled: see sampled.h. Called by the frontend's sampling.c and the collector's drift.c.
+ * SPDX-License-Identifier: MIT */
 #include "sampled.h"
 
 enum {

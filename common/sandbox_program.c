@@ -130,8 +130,9 @@ const char *sandbox_program_no_names(void)
     if (fd != -1)
         close(fd);
     return fd != -1 || errno != EACCES ? NULL
-                                       : NAME_SERVERS
-               " was replaced, and the sandbox does not know the new one: outrigger restart frontends";
+                                       : NAME_SERVERS " was replaced, and the sandbox does not know the new "
+                                                      "one: outrigger restart frontends (for tokens), "
+                                                      "outrigger restart collector (for traces)";
 }
 
 static void of_tokens(struct program *program, const struct config *config)
@@ -139,15 +140,6 @@ static void of_tokens(struct program *program, const struct config *config)
     may_read_beside(program, config->token_jwks_file);
     may_read_secret(program, config->token_hs256_secret);
     may_read_secret(program, config->token_introspection_secret);
-}
-
-/* Those who may connect to any host: what they are given to do is in fetch_hand.c and trace_hand.c. */
-static void of_fetcher(struct program *program, const struct config *config)
-{
-    may_read_beside(program, config->token_ca_file);
-    may_read_beside(program, config->trace_ca_file);
-    may_read_name_servers(program);
-    program->sandbox.network_out = true;
 }
 
 static void of_redis(struct program *program, const struct config *config)
@@ -210,16 +202,31 @@ static void of_collector(struct program *program, const struct config *config)
     program->sandbox.listens = true;
 }
 
-struct sandbox *sandbox_program_new(const struct config *config, enum sandbox_role role, const char *name,
-                                    const char *page)
+static struct program *new_program(const struct config *config, enum sandbox_role role, const char *name,
+                                   const char *page)
 {
     struct program *program = object_alloc(sizeof *program);
     program->sandbox =
         (struct sandbox){.role = role, .mode = config->sandbox_mode, .name = name, .remove = page};
+    return program;
+}
+
+/* What it is given to do is in fetch_hand.c and trace_hand.c. */
+struct sandbox *sandbox_program_fetcher(const struct config *config, const char *name, const char *ca_file)
+{
+    struct program *program = new_program(config, SANDBOX_FETCHER, name, NULL);
+    may_read_beside(program, ca_file);
+    may_read_name_servers(program);
+    program->sandbox.network_out = true;
+    return &program->sandbox;
+}
+
+struct sandbox *sandbox_program_new(const struct config *config, enum sandbox_role role, const char *name,
+                                    const char *page)
+{
+    struct program *program = new_program(config, role, name, page);
     if (role == SANDBOX_FRONTEND)
         of_frontend(program, config);
-    else if (role == SANDBOX_FETCHER)
-        of_fetcher(program, config);
     else if (role == SANDBOX_BROKER)
         of_broker(program, config);
     else if (role == SANDBOX_COLLECTOR)

@@ -1,4 +1,5 @@
-/* score: see score.h. Pure. SPDX-License-Identifier: MIT */
+/* score: see score.h. Pure. Called by the frontend (sampling.c, remember.c), the collector's drift, and those
+ * who make and read baselines. SPDX-License-Identifier: MIT */
 #include "score.h"
 
 #include <math.h>
@@ -35,12 +36,6 @@ enum score_kind score_kind_of(const struct roles *roles, bool regression)
     return roles->score != NULL ? SCORE_POSITIVE : SCORE_NONE;
 }
 
-static double number_of(const struct tensor *tensor, size_t row)
-{
-    uint64_t bits = value_integer(tensor, row);
-    return value_is_signed(tensor) ? (double)(int64_t)bits : (double)bits;
-}
-
 static double largest_of(const struct tensor *probabilities, size_t row)
 {
     size_t columns = value_columns(probabilities);
@@ -59,7 +54,7 @@ double score_of(const struct roles *roles, enum score_kind kind, size_t row)
     case SCORE_LARGEST:
         return largest_of(roles->probabilities, row);
     case SCORE_VALUE:
-        return roles->score != NULL ? value_float(roles->score, row) : number_of(roles->class, row);
+        return value_number(roles->score != NULL ? roles->score : roles->class, row);
     default:
         return NAN;
     }

@@ -1,5 +1,7 @@
 /* sha256: see sha256.h. For keys, tokens, names of users and of requests, while somebody waits. What hashes
- * files (contents.c) or goes on for ever (chain.c) has contexts of its own. SPDX-License-Identifier: MIT */
+ * files (contents.c) or goes on for ever (chain.c) has contexts of its own. Called by api_key.c and, in a
+ * frontend, by whoever finds out who asks and by audited.c; by entity_tag.c and html_page.c.
+ * SPDX-License-Identifier: MIT */
 #include "sha256.h"
 
 #include <openssl/evp.h>

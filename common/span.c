@@ -1,5 +1,6 @@
 /* span: see span.h. Attributes are one flat array, a key and its value by turns; links are one text of bytes:
- * both are written for each span of each recorded request. SPDX-License-Identifier: MIT */
+ * both are written for each span of each recorded request. Called by tracer.c, and by the collector's otlp.c
+ * for what came. SPDX-License-Identifier: MIT */
 #include "span.h"
 
 enum { FIELDS = 15 /* of its array, without the two of every kind */ };

@@ -4,11 +4,14 @@
  * as the recommendation wants it. Whether a trace is recorded is decided by its id alone, so that all who see
  * the id come to the same decision without talking to each other: the low 56 bits of an id are random, and
  * those above a threshold are recorded. Called once for each request, so all of it is arithmetic: no
- * allocation, no call of the kernel, no printf. SPDX-License-Identifier: MIT */
+ * allocation, no call of the kernel, no printf. A client that names a trace has chosen that id, so how many
+ * of those are recorded is bounded. Called by http.c in a frontend, and by asking.c in the broker.
+ * SPDX-License-Identifier: MIT */
 #include "trace_context.h"
 
-#include <sys/random.h>
-#include <time.h>
+#include "clock.h"
+#include "hex.h"
+#include "splitmix.h"
 
 enum {
     KEY_MAX = 256,   /* bytes of a tracestate's key */
@@ -24,27 +27,7 @@ enum {
 
 void trace_ids_init(struct trace_ids *ids)
 {
-    *ids = (struct trace_ids){0};
-    uint64_t chance[2];
-    if (getrandom(chance, sizeof chance, GRND_NONBLOCK) == sizeof chance) {
-        ids->high = chance[0];
-        ids->low = chance[1];
-        return;
-    }
-    /* Early in a boot there may be no randomness yet. Ids need to differ between processes, no more. */
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    ids->high = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec;
-    ids->low = (uintptr_t)ids ^ (uint64_t)now.tv_nsec;
-}
-
-/* The output function of SplitMix64, a bijection. Both halves of a trace's id have a seed of their own: two
- * processes would have to draw both alike to give the same id twice. */
-static uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
+    *ids = (struct trace_ids){.high = splitmix_seed(), .low = splitmix_seed()};
 }
 
 static void put(uint8_t bytes[8], uint64_t number)
@@ -53,9 +36,11 @@ static void put(uint8_t bytes[8], uint64_t number)
     memcpy(bytes, &number, 8);
 }
 
-static uint64_t draw(struct trace_ids *ids, uint64_t seed)
+/* Both halves of a trace's id have a seed of their own: two processes would have to draw both alike to give
+ * the same id twice. */
+static uint64_t draw(const struct trace_ids *ids, uint64_t seed)
 {
-    return mix(seed + ids->count * UINT64_C(0x9e3779b97f4a7c15));
+    return splitmix_of(seed + ids->count * SPLITMIX_STEP);
 }
 
 void trace_span_draw(struct trace_ids *ids, uint8_t span[TRACE_SPAN_BYTES])
@@ -82,34 +67,6 @@ static void draw_trace(struct trace_ids *ids, uint8_t id[TRACE_ID_BYTES])
 
 /* ---- traceparent ---- */
 
-/* The value of a small hexadecimal digit; -1: it is none. */
-static int digit(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    return character >= 'a' && character <= 'f' ? character - 'a' + 10 : -1;
-}
-
-static bool read_hex(const char *at, uint8_t *bytes, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        int high = digit(at[2 * i]), low = high < 0 ? -1 : digit(at[2 * i + 1]);
-        if (low < 0)
-            return false;
-        bytes[i] = (uint8_t)(high << 4 | low);
-    }
-    return true;
-}
-
-static void write_hex(char *at, const uint8_t *bytes, size_t count)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
-        at[2 * i] = digits[bytes[i] >> 4];
-        at[2 * i + 1] = digits[bytes[i] & 15];
-    }
-}
-
 static bool all_zero(const uint8_t *bytes, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -127,9 +84,9 @@ static bool read_parent(const char *value, struct trace_context *context)
     if (text.length < TRACE_PARENT_TEXT || at[AT_TRACE - 1] != '-' || at[AT_SPAN - 1] != '-' ||
         at[AT_FLAGS - 1] != '-')
         return false;
-    if (!read_hex(at, &version, 1) || !read_hex(at + AT_TRACE, context->id, TRACE_ID_BYTES) ||
-        !read_hex(at + AT_SPAN, context->parent, TRACE_SPAN_BYTES) ||
-        !read_hex(at + AT_FLAGS, &context->flags, 1))
+    if (!hex_read(at, &version, 1) || !hex_read(at + AT_TRACE, context->id, TRACE_ID_BYTES) ||
+        !hex_read(at + AT_SPAN, context->parent, TRACE_SPAN_BYTES) ||
+        !hex_read(at + AT_FLAGS, &context->flags, 1))
         return false;
     if (version == 0xff || all_zero(context->id, TRACE_ID_BYTES) ||
         all_zero(context->parent, TRACE_SPAN_BYTES))
@@ -147,13 +104,41 @@ struct trace_sampling trace_sampling_of(uint64_t ratio_ppm, bool trust_parent)
     return (struct trace_sampling){.on = true, .trust_parent = trust_parent, .least = TRACE_NEVER - share};
 }
 
-static bool decide(const struct trace_context *context, const struct trace_sampling *sampling,
-                   bool parent_sampled)
+static bool is_chosen(const struct trace_context *context, const struct trace_sampling *sampling)
 {
     uint64_t low;
     memcpy(&low, context->id + 8, 8);
-    low = __builtin_bswap64(low) & (TRACE_NEVER - 1);
-    return sampling->on && (low >= sampling->least || (sampling->trust_parent && parent_sampled));
+    return (__builtin_bswap64(low) & (TRACE_NEVER - 1)) >= sampling->least;
+}
+
+/* False when clients have had more recorded in this second than chance would. */
+static bool may_choose(struct trace_ids *ids, const struct trace_sampling *sampling)
+{
+    int64_t now = clock_now();
+    double share = (double)(TRACE_NEVER - sampling->least) / (double)TRACE_NEVER;
+    if (ids->since == 0 || now - ids->since >= SECOND) {
+        ids->since = now;
+        ids->named = 1;
+        ids->chosen = 0;
+    }
+    if (ids->chosen >= TRACE_CHOSEN_A_SECOND && (double)ids->chosen >= 2 * share * (double)ids->named)
+        return false;
+    ids->chosen++;
+    return true;
+}
+
+static bool decide(struct trace_context *context, struct trace_ids *ids,
+                   const struct trace_sampling *sampling, bool parent_sampled)
+{
+    ids->named += context->has_parent;
+    if (!sampling->on)
+        return false;
+    if (sampling->trust_parent && parent_sampled)
+        return true;
+    if (!is_chosen(context, sampling))
+        return false;
+    context->limited = context->has_parent && !may_choose(ids, sampling);
+    return !context->limited;
 }
 
 void trace_context_begin(struct trace_context *context, const char *parent, struct trace_ids *ids,
@@ -167,7 +152,7 @@ void trace_context_begin(struct trace_context *context, const char *parent, stru
     trace_span_draw(ids, context->span);
     bool parent_sampled = trace_sampled(context);
     context->flags &= TRACE_RANDOM;
-    if (decide(context, sampling, parent_sampled))
+    if (decide(context, ids, sampling, parent_sampled))
         context->flags |= TRACE_SAMPLED;
 }
 
@@ -176,36 +161,32 @@ void trace_context_begin(struct trace_context *context, const char *parent, stru
 void trace_context_text(const struct trace_context *context, char text[TRACE_PARENT_TEXT + 1])
 {
     memcpy(text, "00-", 3);
-    write_hex(text + AT_TRACE, context->id, TRACE_ID_BYTES);
+    hex_write(text + AT_TRACE, context->id, TRACE_ID_BYTES);
     text[AT_SPAN - 1] = '-';
-    write_hex(text + AT_SPAN, context->span, TRACE_SPAN_BYTES);
+    hex_write(text + AT_SPAN, context->span, TRACE_SPAN_BYTES);
     text[AT_FLAGS - 1] = '-';
-    write_hex(text + AT_FLAGS, &context->flags, 1);
+    hex_write(text + AT_FLAGS, &context->flags, 1);
     text[TRACE_PARENT_TEXT] = '\0';
 }
 
 void trace_id_text(const uint8_t id[TRACE_ID_BYTES], char text[2 * TRACE_ID_BYTES + 1])
 {
-    write_hex(text, id, TRACE_ID_BYTES);
+    hex_write(text, id, TRACE_ID_BYTES);
     text[2 * TRACE_ID_BYTES] = '\0';
 }
 
-void trace_context_pack(const struct trace_context *context, uint8_t bytes[TRACE_WIRE_BYTES])
+struct text trace_context_wire(const struct trace_context *context)
 {
-    memcpy(bytes, context->id, TRACE_ID_BYTES);
-    memcpy(bytes + TRACE_ID_BYTES, context->span, TRACE_SPAN_BYTES);
-    bytes[TRACE_WIRE_BYTES - 1] = context->flags;
+    return (struct text){(const char *)context, TRACE_WIRE_BYTES};
 }
 
-bool trace_context_unpack(struct trace_context *context, const uint8_t bytes[TRACE_WIRE_BYTES])
+bool trace_wire_read(struct text wire, uint8_t bytes[TRACE_WIRE_BYTES])
 {
-    *context = (struct trace_context){0};
-    if (all_zero(bytes, TRACE_ID_BYTES) || all_zero(bytes + TRACE_ID_BYTES, TRACE_SPAN_BYTES))
+    if (wire.length != TRACE_WIRE_BYTES)
         return false;
-    memcpy(context->id, bytes, TRACE_ID_BYTES);
-    memcpy(context->span, bytes + TRACE_ID_BYTES, TRACE_SPAN_BYTES);
-    context->flags = bytes[TRACE_WIRE_BYTES - 1] & TRACE_FLAGS;
-    return true;
+    memcpy(bytes, wire.at, TRACE_WIRE_BYTES);
+    bytes[TRACE_WIRE_BYTES - 1] &= TRACE_FLAGS;
+    return !all_zero(bytes, TRACE_ID_BYTES) && !all_zero(bytes + TRACE_ID_BYTES, TRACE_SPAN_BYTES);
 }
 
 /* ---- tracestate ---- */

@@ -1,5 +1,5 @@
 /* trace_context: who traces a request, and under which numbers: W3C Trace Context (level 2) in and out. Pure
- * but for the seed. SPDX-License-Identifier: MIT */
+ * but for the seed and a clock. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_TRACE_CONTEXT_H
 #define OUTRIGGER_TRACE_CONTEXT_H
 
@@ -19,19 +19,31 @@ enum {
 
 /* One request's place in its trace. Zeroed = none. */
 struct trace_context {
+    /* What goes to the broker, in the order that it has there. */
     uint8_t id[TRACE_ID_BYTES];
-    uint8_t span[TRACE_SPAN_BYTES];   /* ours */
-    uint8_t parent[TRACE_SPAN_BYTES]; /* whose child ours is; zeros: nobody's */
-    uint8_t flags;                    /* TRACE_SAMPLED is our own decision */
-    bool has_parent;
-};
+    uint8_t span[TRACE_SPAN_BYTES]; /* ours */
+    uint8_t flags;                  /* TRACE_SAMPLED is our own decision */
 
-/* Where numbers come from: for one thread. */
+    uint8_t parent[TRACE_SPAN_BYTES]; /* whose child ours is; zeros: nobody's */
+    bool has_parent;
+    bool limited; /* its id would have it recorded, but clients have named too many such */
+};
+_Static_assert(offsetof(struct trace_context, span) == TRACE_ID_BYTES &&
+                   offsetof(struct trace_context, flags) == TRACE_WIRE_BYTES - 1,
+               "its beginning is what goes to the broker");
+
+/* Where numbers come from, and what others' numbers have done: for one thread. */
 struct trace_ids {
     uint64_t high, low; /* from the kernel */
     uint64_t count;
+    int64_t since;          /* monotonic nanoseconds; since then: */
+    uint64_t named, chosen; /* traces that clients named, and those of them that their ids had recorded */
 };
 void trace_ids_init(struct trace_ids *ids);
+
+/* Whoever names a trace chooses its id, and with that whether it is recorded. So of those that are named in a
+ * second only so many are for their id, or twice as many as chance would have it, where that is more. */
+enum { TRACE_CHOSEN_A_SECOND = 100 };
 
 /* Which traces are recorded. Zeroed: none. */
 struct trace_sampling {
@@ -60,10 +72,11 @@ void trace_context_text(const struct trace_context *context, char text[TRACE_PAR
 /* Writes the id in hexadecimal, terminated. */
 void trace_id_text(const uint8_t id[TRACE_ID_BYTES], char text[2 * TRACE_ID_BYTES + 1]);
 
-/* Trace, span and flags as they go to the broker; false: they are no such thing (the trace or the span is all
- * zeros), and *context is zeroed. */
-void trace_context_pack(const struct trace_context *context, uint8_t bytes[TRACE_WIRE_BYTES]);
-bool trace_context_unpack(struct trace_context *context, const uint8_t bytes[TRACE_WIRE_BYTES]);
+/* Trace, span and flags as they go to the broker: a view of the context. */
+struct text trace_context_wire(const struct trace_context *context);
+/* Copies what came there, but for flags that there are not; false: it is no such thing (another length, or
+ * the trace or the span is all zeros). */
+bool trace_wire_read(struct text wire, uint8_t bytes[TRACE_WIRE_BYTES]);
 
 /* A tracestate without the blanks around it (a view), or an empty text: there is none, it is not valid
  * (section 3.3.1), or it has more than TRACE_STATE_MAX bytes. Several headers are given as one, joined by

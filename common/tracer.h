@@ -23,12 +23,18 @@ void tracer_free(struct tracer *tracer);
 struct trace_ids *tracer_ids(struct tracer *tracer);
 /* From so many nanoseconds on something is slow. */
 int64_t tracer_slow(const struct tracer *tracer);
-/* True when another one may be recorded though its trace was not chosen; else it is counted. */
+/* True when another one may be recorded though its trace was not chosen; else it is counted as limited. */
 bool tracer_may_add(struct tracer *tracer);
+/* Counts one that is not recorded since there were too many of its kind. */
+void tracer_limited(struct tracer *tracer);
 
-/* A new span in the trace; the process is filled in. Times are monotonic, in nanoseconds. */
-struct span tracer_span(struct tracer *tracer, const uint8_t trace[TRACE_ID_BYTES], enum span_kind kind,
+/* The span that `trace` is, whose parent is somebody else's; the process is filled in. Times are monotonic,
+ * in nanoseconds, here and below. */
+struct span tracer_span(const struct tracer *tracer, const struct trace_context *trace, enum span_kind kind,
                         const char *name, int64_t start, int64_t end);
+/* A new one, of a part of `whole`. */
+struct span tracer_part(struct tracer *tracer, const struct span *whole, const char *name, int64_t start,
+                        int64_t end);
 /* Shows it: its times become those of the wall clock. Never waits. */
 void tracer_show(struct tracer *tracer, struct span *span);
 

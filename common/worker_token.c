@@ -3,9 +3,10 @@
  * their start. SPDX-License-Identifier: MIT */
 #include "worker_token.h"
 
+#include "hex.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -14,8 +15,7 @@ struct worker_token worker_token_draw(void)
     struct worker_token token = {""};
     uint8_t bytes[WORKER_TOKEN_LENGTH / 2];
     ENSURE(getrandom(bytes, sizeof bytes, 0) == sizeof bytes);
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(token.text + 2 * i, 3, "%02x", bytes[i]);
+    hex_write(token.text, bytes, sizeof bytes);
     return token;
 }
 

@@ -8,7 +8,8 @@
  *   AUC        (the sum of the ranks of the positive ones, ties at their mean - p (p + 1) / 2) / (p n)
  *   Brier      the mean of (probability - truth)^2
  *   MAE, RMSE  the mean of the absolute error, and the root of the mean of its square
- * SPDX-License-Identifier: MIT */
+ *
+ * Filled by truth.c, published and asked by main.c. SPDX-License-Identifier: MIT */
 #include "accuracy.h"
 
 #include <math.h>
@@ -267,12 +268,16 @@ bool accuracy_of(struct accuracy *accuracy, struct text model, struct text name,
 
 /* ---- showing ---- */
 
-/* A gauge comes into being with its first number. */
+/* A gauge is there as long as there is a number of it. */
 static void set(struct accuracy *accuracy, const struct version *version, struct series **series,
                 enum metric metric, double number)
 {
-    if (isnan(number))
+    if (isnan(number)) {
+        if (*series != NULL)
+            metrics_forget(accuracy->metrics, metric, version->key.model, version->key.version, NULL);
+        *series = NULL;
         return;
+    }
     if (*series == NULL)
         *series = metrics_series(accuracy->metrics, metric, version->key.model, version->key.version, NULL);
     series_set(*series, (int64_t)llround(fmin(number, 9e12) * MILLION));

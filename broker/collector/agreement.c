@@ -1,6 +1,6 @@
 /* agreement: see agreement.h. It is read from the sums over all processes, so that it is right also after
  * brokers and collectors were started again; only the largest difference is this collector's alone.
- * SPDX-License-Identifier: MIT */
+ * Called by main.c, for the control socket. SPDX-License-Identifier: MIT */
 #include "agreement.h"
 
 #define MILLION 1e6

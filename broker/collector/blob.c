@@ -1,5 +1,6 @@
 /* blob: see blob.h. A page that was made once goes to many who ask, packed or not, and lies in memory as long
- * as the slowest of them reads. SPDX-License-Identifier: MIT */
+ * as the slowest of them reads. Made by exposition.c and by what pages.c calls, sent by scrape.c.
+ * SPDX-License-Identifier: MIT */
 #include "blob.h"
 
 #include "packing.h"

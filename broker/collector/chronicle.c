@@ -1,19 +1,19 @@
 /* chronicle: see chronicle.h.
  *
  * Whether the totals of now go on from those in the file, or have begun anew, is told by a number in the
- * runtime directory that lives as long as the counters do: RUNTIME/history.run. SPDX-License-Identifier: MIT
- */
+ * runtime directory that lives as long as the counters do: RUNTIME/history.run. Started and ended by main.c.
+ * SPDX-License-Identifier: MIT */
 #include "chronicle.h"
 
 #include "clock.h"
 #include "log.h"
+#include "path.h"
 #include "process.h"
 #include "sampler.h"
 #include "stats.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -33,14 +33,8 @@ struct chronicle {
     struct loop_timer timer;
     char *run_path;
     long long complained;
+    bool full; /* it was when the last sample was taken */
 };
-
-static char *path_of(const char *directory, const char *file)
-{
-    char *path;
-    ENSURE(asprintf(&path, "%s/%s", directory, file) != -1);
-    return path;
-}
 
 /* The number of this run: what stands there, or a new one. */
 static uint64_t find_run(const char *path)
@@ -75,7 +69,7 @@ static int open_own(const char *path)
 
 static int open_file(const struct config *config)
 {
-    char *path = path_of(config->state_directory, "history");
+    char *path = path_in(config->state_directory, "history");
     int fd = -1;
     if (process_make_directory(config->state_directory, 0750) == 0)
         fd = open_own(path);
@@ -95,7 +89,7 @@ struct chronicle *chronicle_new(const struct config *config, const struct regist
     chronicle->registry = registry;
     chronicle->interval = config->collector_interval_ms * MILLISECOND;
     chronicle->period = (SECOND + chronicle->interval - 1) / chronicle->interval * chronicle->interval;
-    chronicle->run_path = path_of(config->runtime_directory, "history.run");
+    chronicle->run_path = path_in(config->runtime_directory, "history.run");
     chronicle->history = history_new(open_file(config), find_run(chronicle->run_path));
     return chronicle;
 }
@@ -135,9 +129,15 @@ static int64_t time_of_sample(struct chronicle *chronicle)
 static void tick(void *self)
 {
     struct chronicle *chronicle = self;
-    if (!sampler_take(chronicle->history, chronicle->registry, time_of_sample(chronicle)) &&
+    if (!sampler_take(chronicle->history, chronicle->registry, time_of_sample(chronicle),
+                      clock_now() / MILLISECOND) &&
         log_allowed(&chronicle->complained, COMPLAINT_SECONDS))
         log_warning("the dashboard's history was not written: %s", strerror(errno));
+    if (history_is_full(chronicle->history) && !chronicle->full)
+        log_warning("the dashboard's history has no place for all versions: it keeps the first %d that it is "
+                    "told of, and models beside them",
+                    HISTORY_SLOTS - 1);
+    chronicle->full = history_is_full(chronicle->history);
     loop_timer_set(chronicle->loop, &chronicle->timer, stats_next_look(clock_now(), chronicle->period), tick,
                    chronicle);
 }

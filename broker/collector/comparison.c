@@ -1,5 +1,5 @@
 /* comparison: see comparison.h. Sums of differences are kept as doubles here, and as whole millionths in the
- * counters. SPDX-License-Identifier: MIT */
+ * counters. Filled in the thread of observing.c, published by main.c's loop. SPDX-License-Identifier: MIT */
 #include "comparison.h"
 
 #include <math.h>

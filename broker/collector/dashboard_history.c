@@ -1,5 +1,5 @@
 /* dashboard_history: the history as columns of JSON. A page that draws an hour asks once for all of it and
- * then for what is new. SPDX-License-Identifier: MIT */
+ * then for what is new. Called by dashboard_page.c. SPDX-License-Identifier: MIT */
 #include "dashboard.h"
 #include "figures.h"
 
@@ -57,10 +57,10 @@ static void read_scope(struct text query, struct wish *wish)
 
 static void read_wish(struct text query, int64_t newest, struct wish *wish)
 {
-    int64_t reach = HISTORY_MINUTES * 60;
     read_scope(query, wish);
     wish->step = number_of(query, "step", 1, STEP_MAX, 1);
-    int64_t span = number_of(query, "span", 1, reach, SPAN_DEFAULT);
+    int64_t reach = wish->step % 60 == 0 ? HISTORY_MINUTES * 60 : HISTORY_SECONDS;
+    int64_t span = number_of(query, "span", 1, HISTORY_MINUTES * 60, SPAN_DEFAULT);
     int64_t since = number_of(query, "since", 0, newest, newest + 1 - span);
     if (since < newest + 1 - reach)
         since = newest + 1 - reach;

@@ -1,18 +1,21 @@
-/* dashboard_now: how it is, out of the registry and the last minute of the history.
+/* dashboard_now: how it is, out of the registry and the history (the last minute; hours, for objectives).
  *
  *     {"time", "newest", "interval_ms", "version", "slo": {"latency_ms", "availability_ppm", "error_ppm"},
  *      "burn": [{"seconds", "requests", "unavailable", "errors", "slow"}],
  *      "last": {figures of all models}, "host": {"connections", "in_flight"},
- *      "models": [{"model", "queue_rows", ..., "decisions": {DECISION: n}, "last": {...}, "versions":
- * [{"version", "share", "rollout_share", "workers": {STATE: n}, "last": {...}, "figures": {"accuracy", ...},
- * "features":
- * [{"feature", ...}]}]}], "processes": [{"process", "state", "restarts", "causes": {CAUSE: n},
- * "resident_bytes", "cpu_seconds"}], "jobs": [{"job", "rows": {OUTCOME: n}, "in_flight", "retries", "lag"}]}
+ *      "models": [{"model", "queue_rows", ..., "rolled_back", "last": {...},
+ *                  "versions": [{"version", "share", "rollout_share", "workers": {STATE: n}, "last": {...},
+ *                                "figures": {"accuracy", ...}, "features": [{"feature", ...}]}]}],
+ *      "processes": [{"process", "state", "restarts", "causes": {CAUSE: n},
+ *                     "resident_bytes", "cpu_seconds"}],
+ *      "jobs": [{"job", "rows": {OUTCOME: n}, "in_flight", "retries", "lag"}]}
  *
  * The rows below say which metric goes where; every gauge of a model (model_...) is told by its own name
- * without that, so that what is measured anew needs no line here. SPDX-License-Identifier: MIT */
+ * without that, so that what is measured anew needs no line here. Called by dashboard_page.c.
+ * SPDX-License-Identifier: MIT */
 #include "dashboard.h"
 #include "figures.h"
+#include "prometheus.h"
 
 #include <stdlib.h>
 
@@ -78,10 +81,12 @@ static void put_more(struct now *now, yyjson_mut_val *object, const char *key, d
     put(now, object, key, value + yyjson_mut_get_num(yyjson_mut_obj_get(object, key)));
 }
 
+/* In the units of the Prometheus text. */
 static double number_of(const struct registry_total *total)
 {
-    return metric_describe(total->metric)->kind == GAUGE ? (double)(int64_t)total->numbers[0]
-                                                         : (double)total->numbers[0];
+    bool gauge = metric_describe(total->metric)->kind == GAUGE;
+    return prometheus_in_units(total->metric,
+                               gauge ? (double)(int64_t)total->numbers[0] : (double)total->numbers[0]);
 }
 
 /* ---- the rows ---- */
@@ -91,24 +96,23 @@ typedef void put_total(struct now *now, const struct row *row, const struct regi
 struct row {
     const char *metric; /* its name; one that this build does not count is passed over */
     const char *key;
-    double unit; /* what one of what is told is in what is kept */
     put_total *put;
 };
 
 static void put_host(struct now *now, const struct row *row, const struct registry_total *total)
 {
-    put_more(now, now->host, row->key, number_of(total) / row->unit);
+    put_more(now, now->host, row->key, number_of(total));
 }
 
 /* Of the model, whatever other labels there are. */
 static void put_model(struct now *now, const struct row *row, const struct registry_total *total)
 {
-    put_more(now, model_of(now, total->labels[0]), row->key, number_of(total) / row->unit);
+    put_more(now, model_of(now, total->labels[0]), row->key, number_of(total));
 }
 
 static void put_version(struct now *now, const struct row *row, const struct registry_total *total)
 {
-    put(now, version_of(now, total->labels[0], total->labels[1]), row->key, number_of(total) / row->unit);
+    put(now, version_of(now, total->labels[0], total->labels[1]), row->key, number_of(total));
 }
 
 static void put_workers(struct now *now, const struct row *row, const struct registry_total *total)
@@ -119,7 +123,7 @@ static void put_workers(struct now *now, const struct row *row, const struct reg
 
 static void put_process(struct now *now, const struct row *row, const struct registry_total *total)
 {
-    put(now, named(now, now->processes, "process", total->labels[0]), row->key, number_of(total) / row->unit);
+    put(now, named(now, now->processes, "process", total->labels[0]), row->key, number_of(total));
 }
 
 static void put_state(struct now *now, const struct row *row, const struct registry_total *total)
@@ -139,17 +143,10 @@ static void put_restarts(struct now *now, const struct row *row, const struct re
         put_more(now, part(now, process, "causes", false), total->labels[1], number_of(total));
 }
 
-/* How often a roll-out of the model did what. */
-static void put_decisions(struct now *now, const struct row *row, const struct registry_total *total)
-{
-    yyjson_mut_val *model = model_of(now, total->labels[0]);
-    put(now, part(now, model, row->key, false), total->labels[1], number_of(total));
-}
-
 /* Of the job, whatever other labels there are. */
 static void put_job(struct now *now, const struct row *row, const struct registry_total *total)
 {
-    put_more(now, named(now, now->jobs, "job", total->labels[0]), row->key, number_of(total) / row->unit);
+    put_more(now, named(now, now->jobs, "job", total->labels[0]), row->key, number_of(total));
 }
 
 static void put_job_rows(struct now *now, const struct row *row, const struct registry_total *total)
@@ -159,24 +156,24 @@ static void put_job_rows(struct now *now, const struct row *row, const struct re
 }
 
 static const struct row rows[] = {
-    {"outrigger_frontend_connections", "connections", 1, put_host},
-    {"outrigger_frontend_in_flight", "in_flight", 1, put_host},
-    {"outrigger_workers", "workers", 1, put_workers},
-    {"outrigger_route_share", "share", 100, put_version},
-    {"outrigger_rollout_share", "rollout_share", 100, put_version},
-    {"outrigger_feedback_window", "feedback_window", 1, put_version},
-    {"outrigger_queue_rows", "queue_rows", 1, put_model},
-    {"outrigger_queue_requests", "queue_requests", 1, put_model},
-    {"outrigger_queue_max_rows", "queue_max_rows", 1, put_model},
-    {"outrigger_rollout_decisions_total", "decisions", 1, put_decisions},
-    {"outrigger_process_up", "state", 1, put_state},
-    {"outrigger_process_restarts_total", "restarts", 1, put_restarts},
-    {"outrigger_resident_bytes", "resident_bytes", 1, put_process},
-    {"outrigger_cpu_seconds_total", "cpu_seconds", 1e9, put_process},
-    {"outrigger_job_rows_total", "rows", 1, put_job_rows},
-    {"outrigger_job_in_flight", "in_flight", 1, put_job},
-    {"outrigger_job_retries_total", "retries", 1, put_job},
-    {"outrigger_job_lag", "lag", 1, put_job},
+    {"outrigger_frontend_connections", "connections", put_host},
+    {"outrigger_frontend_in_flight", "in_flight", put_host},
+    {"outrigger_workers", "workers", put_workers},
+    {"outrigger_route_share", "share", put_version},
+    {"outrigger_rollout_share", "rollout_share", put_version},
+    {"outrigger_feedback_window", "feedback_window", put_version},
+    {"outrigger_queue_rows", "queue_rows", put_model},
+    {"outrigger_queue_requests", "queue_requests", put_model},
+    {"outrigger_queue_max_rows", "queue_max_rows", put_model},
+    {"outrigger_rollout_rolled_back_timestamp_seconds", "rolled_back", put_model},
+    {"outrigger_process_up", "state", put_state},
+    {"outrigger_process_restarts_total", "restarts", put_restarts},
+    {"outrigger_resident_bytes", "resident_bytes", put_process},
+    {"outrigger_cpu_seconds_total", "cpu_seconds", put_process},
+    {"outrigger_job_rows_total", "rows", put_job_rows},
+    {"outrigger_job_in_flight", "in_flight", put_job},
+    {"outrigger_job_retries_total", "retries", put_job},
+    {"outrigger_job_lag", "lag", put_job},
 };
 
 /* A figure of a version, or of one of its features. */
@@ -188,7 +185,7 @@ static void put_figure(struct now *now, const struct row *row, const struct regi
         object = part(now, object, "figures", false);
     else
         object = named(now, part(now, object, "features", true), "feature", total->labels[2]);
-    put(now, object, row->key, number_of(total) / row->unit);
+    put(now, object, row->key, number_of(total));
 }
 
 struct visit {
@@ -211,7 +208,7 @@ static void put_rows(struct now *now, enum metric metric)
         if (strcmp(rows[i].metric, description->name) == 0)
             registry_each(now->sources->registry, metric, visit_total, &visit);
     }
-    const struct row figure = {description->name, description->name + strlen("model_"), 1e6, put_figure};
+    const struct row figure = {description->name, description->name + strlen("model_"), put_figure};
     visit.row = &figure;
     if (description->kind == GAUGE && strncmp(description->name, "model_", 6) == 0 &&
         strncmp(description->labels, "model,version", 13) == 0)

@@ -5,7 +5,7 @@
 
 #include "pages.h"
 
-/* The page itself: read only, once made. */
+/* The page itself, and what was told last of how it is: of the same second it is told to all who ask. */
 struct dashboard_page;
 struct dashboard_page *dashboard_page_new(void);
 void dashboard_page_free(struct dashboard_page *dashboard); /* NULL is fine */

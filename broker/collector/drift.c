@@ -6,14 +6,16 @@
  * collector that is started again begins with empty ones, and says so by the number of rows.
  *
  * A report is passed through one place, `posted`, in which each side exchanges what is there for what it has:
- * nobody waits, and what nobody has taken is freed by who puts the next one there. SPDX-License-Identifier:
- * MIT */
+ * nobody waits, and what nobody has taken is freed by who puts the next one there. One that the loop is done
+ * with goes back through `returned`: to free it itself it would have to wait for a lock of malloc's that the
+ * thread, which gets only what others leave of the processors, may hold. Made by main.c, which hangs it into
+ * observing.c, its exposition and its control socket. SPDX-License-Identifier: MIT */
 #include "drift.h"
 
 #include "clock.h"
 #include "drift_report.h"
+#include "drift_text.h"
 #include "file_stamp.h"
-#include "number.h"
 #include "sampled.h"
 
 #include <math.h>
@@ -48,6 +50,7 @@ struct drift {
     bool changed; /* since the last report */
     /* Between both: atomic. */
     struct drift_report *posted;
+    struct drift_report *returned; /* and those behind it */
     /* The loop's. */
     struct metrics *metrics;
     struct drift_report *report; /* NULL: none yet */
@@ -65,6 +68,16 @@ struct drift *drift_new(const struct config *config, struct metrics *metrics)
     return drift;
 }
 
+static void free_returned(struct drift *drift)
+{
+    struct drift_report *report = __atomic_exchange_n(&drift->returned, NULL, __ATOMIC_ACQ_REL);
+    while (report != NULL) {
+        struct drift_report *next = report->next;
+        drift_report_free(report);
+        report = next;
+    }
+}
+
 static void drop(struct followed *followed)
 {
     drift_window_free(followed->window);
@@ -79,6 +92,7 @@ void drift_free(struct drift *drift)
     CHECK_OBJECT(drift, DRIFT_MAGIC);
     for (size_t i = 0; i < drift->count; i++)
         drop(&drift->followed[i]);
+    free_returned(drift);
     drift_report_free(drift->posted);
     drift_report_free(drift->report);
     drift->magic = 0;
@@ -207,6 +221,7 @@ void drift_tick(void *self)
 {
     struct drift *drift = self;
     CHECK_OBJECT(drift, DRIFT_MAGIC);
+    free_returned(drift);
     if (++drift->ticks % TICKS_A_LOOK == 0)
         look_at_baselines(drift);
     forget(drift);
@@ -214,19 +229,29 @@ void drift_tick(void *self)
         post(drift);
 }
 
-/* ---- the loop's: gauges ---- */
+/* ---- the loop's ---- */
 
+static void give_back(struct drift *drift, struct drift_report *report)
+{
+    report->next = __atomic_load_n(&drift->returned, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&drift->returned, &report->next, report, true, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED))
+        continue;
+}
+
+/* What there is no figure of has no gauge. */
 static void set(struct drift *drift, enum metric metric, const struct drift_version *version,
                 const char *feature, double number)
 {
-    struct series *series = metrics_series(drift->metrics, metric, version->model, version->version, feature);
-    series_set(series, isnan(number) ? 0 : (int64_t)llround(fmin(number, 9e12) * MILLION));
+    if (!isnan(number))
+        series_set(metrics_series(drift->metrics, metric, version->model, version->version, feature),
+                   (int64_t)llround(fmin(number, 9e12) * MILLION));
 }
 
-/* Figures of too few rows are noise: none are shown. */
+/* Figures of too few rows are noise. */
 static double enough(const struct drift_report *report, const struct drift_figures *figures, double number)
 {
-    return figures->values >= report->min_rows ? number : 0;
+    return figures->values >= report->min_rows ? number : NAN;
 }
 
 static void publish_line(struct drift *drift, const struct drift_report *report,
@@ -234,67 +259,56 @@ static void publish_line(struct drift *drift, const struct drift_report *report,
 {
     const struct drift_figures *figures = &line->figures;
     set(drift, METRIC_DRIFT_PSI, version, line->name, enough(report, figures, figures->psi));
-    if (!line->categorical)
-        set(drift, METRIC_DRIFT_KS, version, line->name, enough(report, figures, figures->ks));
+    set(drift, METRIC_DRIFT_KS, version, line->name, enough(report, figures, figures->ks));
     set(drift, METRIC_MISSING_RATE, version, line->name, figures->missing);
     set(drift, METRIC_OUT_OF_RANGE_RATE, version, line->name, figures->out_of_range);
 }
 
-/* *left: features that may still be shown. */
-static void publish_version(struct drift *drift, const struct drift_report *report,
-                            const struct drift_version *version, size_t *left)
+static void publish(struct drift *drift, const struct drift_report *report,
+                    const struct drift_version *version)
 {
     const struct drift_figures *score = &version->score.figures;
     set(drift, METRIC_DRIFT_ROWS, version, NULL, (double)version->rows);
-    if (!isnan(version->confidence))
-        set(drift, METRIC_CONFIDENCE, version, NULL, version->confidence);
+    set(drift, METRIC_CONFIDENCE, version, NULL, version->confidence);
     if (version->problem != NULL)
         return;
     set(drift, METRIC_SCORE_PSI, version, NULL, enough(report, score, score->psi));
     set(drift, METRIC_SCORE_KS, version, NULL, enough(report, score, score->ks));
-    for (size_t i = 0; i<version->feature_count && * left> 0; i++, --*left)
-        publish_line(drift, report, version, &version->features[i]);
-}
-
-static bool is_in(const struct drift_report *report, const struct drift_version *version)
-{
-    for (size_t i = 0; i < report->count; i++)
-        if (strcmp(report->versions[i].model, version->model) == 0 &&
-            strcmp(report->versions[i].version, version->version) == 0)
-            return true;
-    return false;
-}
-
-/* The gauges of a version that is forgotten say that there is nothing. */
-static void clear_version(struct drift *drift, struct drift_version *version)
-{
-    size_t left = DRIFT_FEATURES_SHOWN_MAX;
-    const struct drift_figures nothing = {.psi = NAN, .ks = NAN, .missing = NAN, .out_of_range = NAN};
-    version->rows = 0;
-    version->score.figures = nothing;
     for (size_t i = 0; i < version->feature_count; i++)
-        version->features[i].figures = nothing;
-    publish_version(drift, drift->report, version, &left);
+        if (version->features[i].shown)
+            publish_line(drift, report, version, &version->features[i]);
+}
+
+static void withdraw(struct drift *drift, const struct drift_version *version)
+{
+    static const enum metric of_version[] = {METRIC_DRIFT_ROWS, METRIC_CONFIDENCE, METRIC_SCORE_PSI,
+                                             METRIC_SCORE_KS};
+    static const enum metric of_feature[] = {METRIC_DRIFT_PSI, METRIC_DRIFT_KS, METRIC_MISSING_RATE,
+                                             METRIC_OUT_OF_RANGE_RATE};
+    for (size_t i = 0; i < COUNT_OF(of_version); i++)
+        metrics_forget(drift->metrics, of_version[i], version->model, version->version, NULL);
+    for (size_t i = 0; i < version->feature_count; i++)
+        for (size_t j = 0; version->features[i].shown && j < COUNT_OF(of_feature); j++)
+            metrics_forget(drift->metrics, of_feature[j], version->model, version->version,
+                           version->features[i].name);
 }
 
 void drift_publish(struct drift *drift)
 {
     CHECK_OBJECT(drift, DRIFT_MAGIC);
-    struct drift_report *report = __atomic_exchange_n(&drift->posted, NULL, __ATOMIC_ACQ_REL);
-    size_t left = DRIFT_FEATURES_SHOWN_MAX, features = 0;
+    struct drift_report *before = drift->report,
+                        *report = __atomic_exchange_n(&drift->posted, NULL, __ATOMIC_ACQ_REL);
     if (report == NULL)
         return;
-    for (size_t i = 0; drift->report != NULL && i < drift->report->count; i++)
-        if (!is_in(report, &drift->report->versions[i]))
-            clear_version(drift, &drift->report->versions[i]);
-    drift_report_free(drift->report);
-    drift->report = report;
-    for (size_t i = 0; i < report->count; i++) {
-        publish_version(drift, report, &report->versions[i], &left);
-        features += report->versions[i].feature_count;
-    }
+    for (size_t i = 0; before != NULL && i < before->count; i++)
+        withdraw(drift, &before->versions[i]);
+    for (size_t i = 0; i < report->count; i++)
+        publish(drift, report, &report->versions[i]);
     series_set(metrics_series(drift->metrics, METRIC_DRIFT_HIDDEN, NULL, NULL, NULL),
-               features > DRIFT_FEATURES_SHOWN_MAX ? (int64_t)(features - DRIFT_FEATURES_SHOWN_MAX) : 0);
+               (int64_t)report->hidden);
+    drift->report = report;
+    if (before != NULL)
+        give_back(drift, before);
 }
 
 void drift_to_json(const struct drift *drift, const char *model, yyjson_mut_doc *document,
@@ -304,65 +318,9 @@ void drift_to_json(const struct drift *drift, const char *model, yyjson_mut_doc 
     drift_report_to_json(drift->report, model, document, object);
 }
 
-/* ---- the loop's: histograms, whose buckets are the baseline's ---- */
-
-/* As labels of gauges are: printable ASCII, cut; and with what the text wants in front of quotes. */
-static void write_label(FILE *out, const char *value)
-{
-    for (size_t i = 0; i < METRICS_LABEL_BYTES - 1 && value[i] != '\0'; i++) {
-        if (value[i] == '"' || value[i] == '\\')
-            fputc('\\', out);
-        fputc(value[i] >= ' ' && value[i] <= '~' ? value[i] : '?', out);
-    }
-}
-
-static void write_sample(FILE *out, const struct drift_version *version, const struct drift_line *line,
-                         const char *suffix, const char *le, const char *value)
-{
-    fprintf(out, "feature_value%s{model=\"", suffix);
-    write_label(out, version->model);
-    fputs("\",version=\"", out);
-    write_label(out, version->version);
-    fputs("\",feature=\"", out);
-    write_label(out, line->name);
-    fprintf(out, le == NULL ? "\"%s} %s\n" : "\",le=\"%s\"} %s\n", le == NULL ? "" : le, value);
-}
-
-static void number_text(double number, char text[NUMBER_TEXT_MAX + 1])
-{
-    text[number_write_double(number, text)] = '\0';
-}
-
-static void write_histogram(FILE *out, const struct drift_version *version, const struct drift_line *line)
-{
-    char le[NUMBER_TEXT_MAX + 1], value[NUMBER_TEXT_MAX + 1];
-    uint64_t below = 0;
-    for (size_t bin = 0; bin < line->bins; bin++) {
-        below += line->totals[bin];
-        if (bin + 1 < line->bins)
-            number_text(line->edges[bin], le);
-        snprintf(value, sizeof value, "%llu", (unsigned long long)below);
-        write_sample(out, version, line, "_bucket", bin + 1 < line->bins ? le : "+Inf", value);
-    }
-    write_sample(out, version, line, "_count", NULL, value);
-    number_text(line->sum, value);
-    write_sample(out, version, line, "_sum", NULL, value);
-}
-
-void drift_to_prometheus(const struct drift *drift, FILE *out)
+void drift_to_prometheus(const struct drift *drift, FILE *out, bool open)
 {
     CHECK_OBJECT(drift, DRIFT_MAGIC);
-    size_t left = DRIFT_FEATURES_SHOWN_MAX;
-    if (drift->report == NULL)
-        return;
-    fputs(
-        "# HELP feature_value Values of numeric features in the rows that were looked at since the collector "
-        "began; buckets are the bins of the baseline.\n# TYPE feature_value histogram\n",
-        out);
-    for (size_t i = 0; i < drift->report->count; i++) {
-        const struct drift_version *version = &drift->report->versions[i];
-        for (size_t j = 0; j < version->feature_count && left > 0; j++, left--)
-            if (!version->features[j].categorical)
-                write_histogram(out, version, &version->features[j]);
-    }
+    if (drift->report != NULL)
+        drift_text_write(drift->report, out, open);
 }

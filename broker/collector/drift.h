@@ -18,11 +18,7 @@
 #define DRIFT_MODERATE 0.1
 #define DRIFT_DRIFTED  0.25
 
-enum {
-    DRIFT_VERSIONS_MAX = 64, /* that are looked at, of all models */
-    DRIFT_FEATURES_SHOWN_MAX =
-        160 /* of all of them, in gauges and histograms: the page of counters has 1,024 places */
-};
+enum { DRIFT_VERSIONS_MAX = 64 /* that are looked at, of all models */ };
 
 struct drift;
 
@@ -40,7 +36,7 @@ void drift_tick(void *drift);
 
 /* ---- for the loop ---- */
 
-/* Takes over the newest report, and sets the gauges by it. */
+/* Takes over the newest report. The gauges are what it has figures of; others are forgotten. */
 void drift_publish(struct drift *drift);
 /* Adds "models": [{"model", "version", "rows", "window", "min_rows", "baseline": {"rows", "created",
  * "digest"} or null, "problem", "score": {...}, "confidence", "features": [{...}], "left_out"}]: of that
@@ -50,8 +46,8 @@ void drift_publish(struct drift *drift);
  * window's, "actual". What there is no figure of is left out. */
 void drift_to_json(const struct drift *drift, const char *model, yyjson_mut_doc *document,
                    yyjson_mut_val *object);
-/* Writes feature_value, histograms of the rows that were looked at since the collector began, as Prometheus
- * text. */
-void drift_to_prometheus(const struct drift *drift, FILE *out);
+/* Writes feature_value, histograms of the rows that were looked at since their window began, as Prometheus
+ * text or, `open`, OpenMetrics. */
+void drift_to_prometheus(const struct drift *drift, FILE *out, bool open);
 
 #endif

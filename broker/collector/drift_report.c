@@ -1,4 +1,5 @@
-/* drift_report: see drift_report.h. SPDX-License-Identifier: MIT */
+/* drift_report: see drift_report.h. Made in the thread that observes, and read in the collector's loop:
+ * drift.c hands it over. SPDX-License-Identifier: MIT */
 #include "drift_report.h"
 
 #include "drift.h"
@@ -73,6 +74,7 @@ static void fill(struct drift_line *line, const struct baseline_feature *feature
                  struct drift_figures figures)
 {
     line->name = object_strdup(feature->name);
+    metrics_label(text_of(feature->name), line->label);
     line->categorical = feature->categorical;
     line->figures = figures;
     line->bins = baseline_bins(feature);
@@ -96,6 +98,32 @@ static void fill_feature(struct drift_line *line, const struct baseline_feature 
     line->sum = drift_window_sum(window, index);
 }
 
+static bool same_label(const char *one, const char *other)
+{
+    return strncmp(one, other, METRICS_LABEL_BYTES - 1) == 0;
+}
+
+/* Whether metrics name another feature likewise: labels are cut. */
+static bool is_taken(const struct drift_report *report, const struct drift_version *version,
+                     const char *label)
+{
+    for (size_t i = 0; i < report->count; i++) {
+        const struct drift_version *other = &report->versions[i];
+        if (!same_label(other->model, version->model) || !same_label(other->version, version->version))
+            continue;
+        for (size_t j = 0; j < other->feature_count; j++)
+            if (other->features[j].shown && strcmp(other->features[j].label, label) == 0)
+                return true;
+    }
+    return false;
+}
+
+static void show(struct drift_report *report, const struct drift_version *version, struct drift_line *line)
+{
+    line->shown = report->shown < DRIFT_FEATURES_SHOWN_MAX && !is_taken(report, version, line->label);
+    *(line->shown ? &report->shown : &report->hidden) += 1;
+}
+
 void drift_report_add(struct drift_report *report, const char *model, const char *name, const char *problem,
                       const struct baseline *baseline, const struct drift_window *window)
 {
@@ -115,6 +143,8 @@ void drift_report_add(struct drift_report *report, const char *model, const char
     version->features = object_alloc((baseline->feature_count + 1) * sizeof *version->features);
     for (size_t i = 0; i < baseline->feature_count; i++)
         fill_feature(&version->features[i], &baseline->features[i], window, i);
+    for (size_t i = 0; i < baseline->feature_count; i++)
+        show(report, version, &version->features[i]);
     fill(&version->score, &baseline->score, drift_window_score(window));
     drift_window_shares(window, baseline->feature_count, version->score.actual);
 }

@@ -4,11 +4,19 @@
 #define OUTRIGGER_DRIFT_REPORT_H
 
 #include "drift_window.h"
+#include "metrics.h"
 
 #include <yyjson.h>
 
+enum {
+    DRIFT_FEATURES_SHOWN_MAX =
+        160 /* of all versions, in gauges and histograms: the page of counters has 1,024 places */
+};
+
 struct drift_line {
     char *name;
+    char label[METRICS_LABEL_BYTES]; /* as metrics name it */
+    bool shown;                      /* of a feature: it has gauges, and a number has a histogram */
     bool categorical;
     struct drift_figures figures;
     size_t bins;
@@ -35,6 +43,9 @@ struct drift_report {
     size_t window, min_rows;
     struct drift_version *versions;
     size_t count;
+    size_t shown, hidden;      /* features: DRIFT_FEATURES_SHOWN_MAX are shown at most, and of those whose
+                                  labels are the same only one */
+    struct drift_report *next; /* the owner's */
 };
 
 /* Room for that many versions. */

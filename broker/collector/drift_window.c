@@ -2,7 +2,7 @@
  *
  * A ring of the codes of the values, a byte each, and beside it how often each code is in the ring: a row
  * that comes or goes is an add for each feature, and figures are computed from the counts. The ring grows as
- * rows come. SPDX-License-Identifier: MIT */
+ * rows come. Each is drift.c's, in the thread of observing.c. SPDX-License-Identifier: MIT */
 #include "drift_window.h"
 
 #include <math.h>
@@ -175,7 +175,7 @@ bool drift_window_add(struct drift_window *window, const struct tensor *tensors,
                       enum score_kind kind, const double *scores, int64_t at_ms)
 {
     CHECK_OBJECT(window, WINDOW_MAGIC);
-    struct source sources[BASELINE_FEATURES_MAX];
+    struct source sources[BASELINE_FEATURES_MAX] = {0};
     if (rows == 0 || !find_sources(window->baseline, tensors, count, sources))
         return false;
     for (size_t row = 0; row < rows; row++)

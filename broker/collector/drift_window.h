@@ -1,10 +1,12 @@
 /* drift_window: the last rows of one version, and how far they are from its baseline. Pure.
  *
- *   PSI  the population stability index: the sum over the bins of (a - e) ln(a / e), where a is the bin's
+ * PSI, the population stability index, is the sum over the bins of (a - e) ln(a / e), where a is the bin's
  * share of the window's values and e its share of the baseline's. A share below DRIFT_SHARE_MIN, of an empty
  * bin say, counts as that much in both; the shares are not made to sum to 1 again. Missing values have no
  * bin: they are a rate of their own. Values below or above all that the baseline had are in the first or last
- * bin. KS   the statistic of Kolmogorov and Smirnov, of two samples: the largest difference of the shares of
+ * bin.
+ *
+ * KS, the statistic of Kolmogorov and Smirnov, of two samples, is the largest difference of the shares of
  * values at most as large as a number, taken at the baseline's steps, which lie a hundredth of its values
  * apart (where it has fewer than a hundred different numbers: at all of them). The exact one is larger by at
  * most a step's share. Categories have none. SPDX-License-Identifier: MIT */

@@ -1,4 +1,5 @@
-/* exchange: see exchange.h. The one file of the collector that knows ZeroMQ.
+/* exchange: see exchange.h. The collector's sockets of ZeroMQ: three are read here, the one of observations
+ * is lent to observing.c. Made by main.c, whose loop they run in.
  *
  * The sockets face processes of our own user, but nothing that comes is believed: more or fewer frames, long
  * ones, any bytes. Nothing waits for a slow peer: PUB drops what a subscriber does not take, and ROUTER's
@@ -6,6 +7,7 @@
 #include "exchange.h"
 
 #include "log.h"
+#include "path.h"
 #include "snapshot.h"
 
 #include <errno.h>
@@ -269,13 +271,6 @@ void *exchange_observations(struct exchange *exchange)
     return exchange->sockets[OBSERVATIONS];
 }
 
-static char *path_of(const char *directory, const struct endpoint *endpoint)
-{
-    char *path;
-    ENSURE(asprintf(&path, "%s/%s", directory, endpoint->file) != -1);
-    return path;
-}
-
 static bool set_option(void *socket, int option, int value)
 {
     return zmq_setsockopt(socket, option, &value, sizeof value) == 0;
@@ -304,7 +299,7 @@ static bool bind_path(void *socket, const char *path)
 static void *open_socket(struct exchange *exchange, void *zmq_context, const struct endpoint *endpoint)
 {
     void *socket = zmq_socket(zmq_context, endpoint->type);
-    char *path = path_of(exchange->directory, endpoint);
+    char *path = path_in(exchange->directory, endpoint->file);
     bool good = socket != NULL && set_options(socket, endpoint) && bind_path(socket, path);
     int error = errno;
     if (!good)
@@ -349,7 +344,7 @@ static void close_socket(struct exchange *exchange, size_t index)
 {
     if (exchange->sockets[index] == NULL)
         return;
-    char *path = path_of(exchange->directory, &endpoints[index]);
+    char *path = path_in(exchange->directory, endpoints[index].file);
     if (index != OBSERVATIONS)
         loop_zmq_remove(exchange->loop, exchange->sockets[index]);
     zmq_close(exchange->sockets[index]);

@@ -3,8 +3,9 @@
  * Spans come in the thread that observes, and are kept as the bytes that the receiver will get. A thread of
  * our own takes some hundred at a time and posts them; it alone waits for a receiver, so one that is slow or
  * gone costs what the buffer holds. What the receiver says is busy (429, 502, 503, 504), or no answer at all,
- * is tried again, later each time; any other status is final. The lock is held to move pointers only, and
- * never by the collector's loop, which reads the counters without it. SPDX-License-Identifier: MIT */
+ * is tried again, later each time, and not before it wants to be asked; any other status is final. The lock
+ * is held to move pointers only, and never by the collector's loop, which reads the counters without it.
+ * Started and ended by main.c. SPDX-License-Identifier: MIT */
 #include "exporter.h"
 
 #include "clock.h"
@@ -23,7 +24,8 @@ enum {
 };
 
 #define LONGEST_WAIT (60 * SECOND)
-#define END_WAIT     (2 * SECOND) /* for what is there when the collector is stopped */
+#define ASKED_MAX    (3600 * SECOND) /* of what a receiver may have us wait */
+#define END_WAIT     (2 * SECOND)    /* for what is there when the collector is stopped */
 
 /* A span, encoded: its process's name, terminated, and then its bytes. */
 struct kept {
@@ -34,12 +36,15 @@ struct kept {
 };
 
 enum outcome { EXPORTED, REJECTED, FULL, FAILED, OUTCOMES };
-enum result { TAKEN, AGAIN, REFUSED, UNREACHABLE, RESULTS };
+enum result { TAKEN, AGAIN, REFUSED, UNREACHABLE, DIED, RESULTS };
 
 static const char *const outcome_labels[OUTCOMES] = {
     [EXPORTED] = "exported", [REJECTED] = "rejected", [FULL] = "full", [FAILED] = "failed"};
-static const char *const result_labels[RESULTS] = {
-    [TAKEN] = "taken", [AGAIN] = "again", [REFUSED] = "refused", [UNREACHABLE] = "unreachable"};
+static const char *const result_labels[RESULTS] = {[TAKEN] = "taken",
+                                                   [AGAIN] = "again",
+                                                   [REFUSED] = "refused",
+                                                   [UNREACHABLE] = "unreachable",
+                                                   [DIED] = "died"};
 
 struct exporter {
     unsigned magic;
@@ -200,7 +205,7 @@ static enum result result_of(const struct export_answer *answer)
 {
     switch (answer->status) {
     case 0:
-        return UNREACHABLE;
+        return answer->died ? DIED : UNREACHABLE;
     case 429:
     case 502:
     case 503:
@@ -215,7 +220,9 @@ static void complain(struct exporter *exporter, enum result result, const struct
 {
     if (result == TAKEN || !log_allowed(&exporter->complained, COMPLAINT_SECONDS))
         return;
-    if (result == UNREACHABLE)
+    if (result == DIED)
+        log_error("traces: the process that sends spans has ended; another one sends them");
+    else if (result == UNREACHABLE)
         log_warning("trace.endpoint: %s; spans wait, and are dropped when there are too many",
                     answer->complaint);
     else
@@ -230,14 +237,14 @@ static int64_t wait_of(int64_t *doubling, const struct export_answer *answer)
     int64_t asked = (int64_t)answer->retry_after_ms * MILLISECOND;
     int64_t wait = *doubling + clock_now() % (*doubling / 4 + 1);
     *doubling = *doubling * 2 < LONGEST_WAIT ? *doubling * 2 : LONGEST_WAIT;
+    if (asked > ASKED_MAX)
+        asked = ASKED_MAX;
     return asked > wait ? asked : wait;
 }
 
-/* The mutex is held, and let go for the time of the wait. False: it is not tried again. */
-static bool may_try_again(struct exporter *exporter, int64_t began, int64_t wait)
+/* Lets some time pass; false at the end. */
+static bool pause_for(struct exporter *exporter, int64_t wait)
 {
-    if (clock_now() + wait - began > exporter->context.give_up)
-        return false;
     pthread_mutex_lock(&exporter->mutex);
     bool stopping = wait_for_end(exporter, clock_now() + wait);
     pthread_mutex_unlock(&exporter->mutex);
@@ -263,7 +270,10 @@ static bool post(struct exporter *exporter, size_t spans)
             count(&exporter->outcomes[EXPORTED], spans - rejected);
             return true;
         }
-        if (!there || result == REFUSED || !may_try_again(exporter, began, wait_of(&doubling, &answer))) {
+        /* Also after the last try: the next request, too, is asked for when the receiver wants to be. */
+        bool last = !there || result == REFUSED || clock_now() - began > exporter->context.give_up;
+        bool goes_on = !there || result == REFUSED || pause_for(exporter, wait_of(&doubling, &answer));
+        if (last || !goes_on) {
             count(&exporter->outcomes[FAILED], spans);
             return there;
         }

@@ -12,6 +12,7 @@ struct export_answer {
     int status;              /* of HTTP; 0: there was none */
     uint64_t retry_after_ms; /* that it asks for; 0: it does not */
     uint64_t rejected;       /* spans that it did not take, of a request that it took */
+    bool died;               /* status 0: who sends it has ended, and another one does from now on */
     char complaint[256];     /* status 0: why, for people */
 };
 
@@ -20,7 +21,7 @@ struct exporter_context {
     size_t most;               /* spans that are kept */
     int64_t gather,
         first_wait;  /* ns: how long spans wait for company; before a request is tried again, at first */
-    int64_t give_up; /* ns: a request that was not taken for so long is dropped */
+    int64_t give_up; /* ns: a request that was not taken for so long is not tried again */
     /* Sends a request, in the exporter's thread; may take its time. False: there is nobody to send it. */
     bool (*post)(void *self, const void *bytes, size_t length, struct export_answer *answer);
     void (*interrupt)(void *self); /* ends a `post` that takes its time, from another thread; it and all later

@@ -1,7 +1,8 @@
 /* exposition: one text for all who ask at about the same time.
  *
  * Writing the text of thousands of series takes milliseconds. Scrapers and the frontends' /metrics may ask as
- * often as they like: it is written ten times a second at most. SPDX-License-Identifier: MIT */
+ * often as they like: it is written ten times a second at most. Made by main.c, asked by pages.c.
+ * SPDX-License-Identifier: MIT */
 #include "exposition.h"
 
 #include "clock.h"
@@ -55,7 +56,8 @@ static struct blob *write_text(struct exposition *exposition, enum prometheus_fo
     return blob_new(text, length);
 }
 
-void exposition_more(struct exposition *exposition, void (*more)(void *self, FILE *out), void *self)
+void exposition_more(struct exposition *exposition, void (*more)(void *self, FILE *out, bool open),
+                     void *self)
 {
     CHECK_OBJECT(exposition, EXPOSITION_MAGIC);
     exposition->process.more = more;

@@ -12,8 +12,9 @@ struct exposition;
 /* `registry` must live as long. `triton`: with Triton's names for our sums, too. */
 struct exposition *exposition_new(const struct registry *registry, bool triton);
 void exposition_free(struct exposition *exposition);
-/* Has `more` write what is not in the registry, behind all that is. */
-void exposition_more(struct exposition *exposition, void (*more)(void *self, FILE *out), void *self);
+/* Has `more` write what is not in the registry, behind all that is; `open`: as OpenMetrics. */
+void exposition_more(struct exposition *exposition, void (*more)(void *self, FILE *out, bool open),
+                     void *self);
 
 /* The text as of `now` (monotonic nanoseconds) or at most 100 ms before; good until the next call, or as long
  * as the caller holds it. */

@@ -1,5 +1,5 @@
 /* figures: see figures.h. One table names the columns, for points of the history and for the last minute
- * alike. SPDX-License-Identifier: MIT */
+ * alike. Called by dashboard_now.c and dashboard_history.c. SPDX-License-Identifier: MIT */
 #include "figures.h"
 
 #include "clock.h"
@@ -33,7 +33,7 @@ RATE(rows, HISTORY_ROWS)
 
 static double percentile(const struct history_point *point, double q)
 {
-    return percentile_of(&point->numbers[HISTORY_BUCKET], q) / (double)MILLISECOND;
+    return percentile_of(metrics_duration_bounds, &point->numbers[HISTORY_BUCKET], q) / (double)MILLISECOND;
 }
 
 static double p50(const struct history_point *point)
@@ -67,16 +67,10 @@ static double queue(const struct history_point *point)
     return gauge(point, HISTORY_QUEUE_ROWS);
 }
 
-static double share(const struct history_point *point)
-{
-    return gauge(point, HISTORY_SHARE) / 100;
-}
-
 const struct figure figures[] = {
-    {"ok", ok},       {"client", client}, {"limited", limited}, {"unavailable", unavailable},
-    {"late", late},   {"failed", failed}, {"rows", rows},       {"p50", p50},
-    {"p90", p90},     {"p99", p99},       {"batch", batch},     {"queue", queue},
-    {"share", share},
+    {"ok", ok},     {"client", client}, {"limited", limited}, {"unavailable", unavailable},
+    {"late", late}, {"failed", failed}, {"rows", rows},       {"p50", p50},
+    {"p90", p90},   {"p99", p99},       {"batch", batch},     {"queue", queue},
 };
 const size_t figures_count = COUNT_OF(figures);
 

@@ -21,6 +21,7 @@ enum {
     FALLEN_SAMPLES = 10,    /* a total that was lower for so long begins anew */
     BLOCK_RECORDS = 256,    /* read at a time */
     FROM_SECONDS_MAX = 600, /* longer windows are read from minutes */
+    TOTALS_MS = 60000       /* those that do not change are written so often, for the time that they say */
 };
 
 struct slot {
@@ -41,9 +42,12 @@ struct history {
     struct slot slots[HISTORY_SLOTS];
     int64_t sampled_ms; /* the newest sample; 0: none */
     int64_t begun_ms;   /* the one under way; 0: none */
+    int64_t steady_ms;  /* of the newest sample, by the clock that nobody sets; 0: a predecessor took it */
+    int64_t span_ms;    /* the time that the differences of the one under way are of */
     int64_t minute;     /* minutes before it are made */
     bool goes_on;       /* there are totals of this run */
-    size_t left_out;
+    bool full;          /* something has no place in this sample */
+    size_t found;       /* the slot that was asked for last: so is it next, mostly */
     struct history_record block[BLOCK_RECORDS];
 };
 
@@ -67,17 +71,27 @@ static void name_slot(struct history *history, size_t index, const char *model, 
     history_file_write_names(&history->file, index, &slot->names);
 }
 
+/* Seconds since the last sample that it was in; 0: that was the newest one. The clock may have been set back
+ * since. */
+static int64_t absence(const struct history *history, const struct slot *slot)
+{
+    int64_t seconds = history->sampled_ms / 1000 - slot->seen;
+    return seconds < 0 ? INT64_MAX : seconds;
+}
+
 /* A free one, else the one that was not seen for longest; HISTORY_SLOTS: all are in use. */
 static size_t free_slot(const struct history *history)
 {
     size_t oldest = HISTORY_SLOTS;
+    int64_t longest = 0;
     for (size_t i = HOST + 1; i < HISTORY_SLOTS; i++) {
         const struct slot *slot = &history->slots[i];
         if (!slot->used)
             return i;
-        if (!slot->set && slot->seen < history->sampled_ms / 1000 &&
-            (oldest == HISTORY_SLOTS || slot->seen < history->slots[oldest].seen))
-            oldest = i;
+        if (slot->set || absence(history, slot) <= longest)
+            continue;
+        oldest = i;
+        longest = absence(history, slot);
     }
     return oldest;
 }
@@ -89,13 +103,18 @@ static bool slot_is(const struct slot *slot, const char *model, const char *vers
 
 static struct slot *slot_for(struct history *history, const char *model, const char *version)
 {
-    for (size_t i = 0; i < HISTORY_SLOTS; i++)
-        if (slot_is(&history->slots[i], model, version))
-            return &history->slots[i];
-    size_t index = free_slot(history);
-    if (index == HISTORY_SLOTS)
-        return NULL;
-    name_slot(history, index, model, version);
+    if (slot_is(&history->slots[history->found], model, version))
+        return &history->slots[history->found];
+    size_t index = 0;
+    while (index < HISTORY_SLOTS && !slot_is(&history->slots[index], model, version))
+        index++;
+    if (index == HISTORY_SLOTS) {
+        index = free_slot(history);
+        if (index == HISTORY_SLOTS)
+            return NULL;
+        name_slot(history, index, model, version);
+    }
+    history->found = index;
     return &history->slots[index];
 }
 
@@ -127,7 +146,7 @@ static void add_later(uint64_t numbers[HISTORY_NUMBERS], const uint32_t later[HI
     for (size_t i = 0; i < HISTORY_NUMBERS; i++)
         if (!is_gauge(i))
             numbers[i] += later[i];
-        else if (i == HISTORY_SHARE || later[i] > numbers[i])
+        else if (later[i] > numbers[i])
             numbers[i] = later[i];
 }
 
@@ -191,14 +210,26 @@ static void make_minutes(struct history *history, int64_t second)
 
 /* ---- samples ---- */
 
-bool history_begin(struct history *history, int64_t now_ms)
+/* Of what a predecessor has taken the wall clock alone knows when that was. A second for the first sample of
+ * all, and when the clock was set back meanwhile. */
+static int64_t span_until(const struct history *history, int64_t now_ms, int64_t steady_ms)
+{
+    int64_t span = history->steady_ms != 0 ? steady_ms - history->steady_ms : now_ms - history->sampled_ms;
+    if (!history->goes_on || span <= 0)
+        return 1000;
+    return span > HISTORY_SPAN_MAX_MS ? HISTORY_SPAN_MAX_MS : span;
+}
+
+bool history_begin(struct history *history, int64_t now_ms, int64_t steady_ms)
 {
     CHECK_OBJECT(history, HISTORY_MAGIC);
     ENSURE(history->begun_ms == 0);
     if (now_ms / 1000 == history->sampled_ms / 1000)
         return false;
+    history->span_ms = span_until(history, now_ms, steady_ms);
+    history->steady_ms = steady_ms;
     history->begun_ms = now_ms;
-    history->left_out = 0;
+    history->full = false;
     history->file.error = 0;
     for (size_t i = 0; i < HISTORY_SLOTS; i++) {
         history->slots[i].set = i == HOST;
@@ -214,7 +245,7 @@ void history_set(struct history *history, const char *model, const char *version
     ENSURE(history->begun_ms != 0 && number < HISTORY_NUMBERS);
     struct slot *slot = slot_for(history, model, version);
     if (slot == NULL) {
-        history->left_out++;
+        history->full = true;
         return;
     }
     slot->set = true;
@@ -236,12 +267,24 @@ static uint64_t rise(struct slot *slot, size_t number)
     return more;
 }
 
-/* A slot in which nothing happens takes no room: that the host has a record says that it is so. */
-static void end_slot(struct history *history, size_t index, uint32_t span_ms)
+static void write_totals(struct history *history, size_t index, bool changed)
 {
     struct slot *slot = &history->slots[index];
-    struct history_record record = {.at = history->begun_ms / 1000, .span_ms = span_ms};
-    uint64_t happened = index == HOST;
+    int64_t age_ms = history->begun_ms - slot->totals.at;
+    if (index != HOST && !changed && slot->totals.run == history->run && age_ms >= 0 && age_ms < TOTALS_MS)
+        return;
+    slot->totals.run = history->run;
+    slot->totals.at = history->begun_ms;
+    history_file_write_totals(&history->file, index, &slot->names, &slot->totals);
+}
+
+/* A slot in which nothing happens takes no room: that the host has a record says that it is so. */
+static void end_slot(struct history *history, size_t index)
+{
+    struct slot *slot = &history->slots[index];
+    struct history_record record = {.at = history->begun_ms / 1000, .span_ms = (uint32_t)history->span_ms};
+    uint64_t happened = index == HOST, before[HISTORY_COUNTERS];
+    memcpy(before, slot->totals.highest, sizeof before);
     for (size_t i = 0; i < HISTORY_NUMBERS; i++) {
         record.numbers[i] = narrow(is_gauge(i) ? slot->now[i] : rise(slot, i));
         happened |= record.numbers[i];
@@ -249,29 +292,16 @@ static void end_slot(struct history *history, size_t index, uint32_t span_ms)
     slot->goes_on = true;
     if (happened != 0)
         history_file_write(&history->file, index, &slot->names, &record, false);
-    slot->totals.run = history->run;
-    slot->totals.at = history->begun_ms;
-    history_file_write_totals(&history->file, index, &slot->names, &slot->totals);
-}
-
-/* The time that the differences are of. A second for the first sample, that has none, and when the clock was
- * set back. */
-static uint32_t span_of(const struct history *history)
-{
-    int64_t span = history->begun_ms - history->sampled_ms;
-    if (!history->goes_on || span <= 0)
-        return 1000;
-    return span > HISTORY_SPAN_MAX_MS ? HISTORY_SPAN_MAX_MS : (uint32_t)span;
+    write_totals(history, index, memcmp(before, slot->totals.highest, sizeof before) != 0);
 }
 
 bool history_end(struct history *history)
 {
     CHECK_OBJECT(history, HISTORY_MAGIC);
     ENSURE(history->begun_ms != 0);
-    uint32_t span = span_of(history);
     for (size_t i = 0; i < HISTORY_SLOTS; i++)
         if (history->slots[i].set)
-            end_slot(history, i, span);
+            end_slot(history, i);
     history->goes_on = true;
     history->sampled_ms = history->begun_ms;
     history->begun_ms = 0;
@@ -286,18 +316,10 @@ int64_t history_newest(const struct history *history)
     return history->sampled_ms / 1000;
 }
 
-size_t history_left_out(const struct history *history)
+bool history_is_full(const struct history *history)
 {
     CHECK_OBJECT(history, HISTORY_MAGIC);
-    return history->left_out;
-}
-
-void history_each(const struct history *history, history_visit *visit, void *self)
-{
-    CHECK_OBJECT(history, HISTORY_MAGIC);
-    for (size_t i = HOST + 1; i < HISTORY_SLOTS; i++)
-        if (history->slots[i].used)
-            visit(self, history->slots[i].names.model, history->slots[i].names.version);
+    return history->full;
 }
 
 /* ---- reading ---- */
@@ -424,9 +446,10 @@ static void read_totals(struct history *history, size_t index)
     struct history_totals totals;
     if (!history_file_read_totals(&history->file, index, &slot->names, &totals))
         return;
-    slot->seen = totals.at / 1000;
     if (totals.at > history->sampled_ms)
         history->sampled_ms = totals.at;
+    bool newest = history->sampled_ms - totals.at < TOTALS_MS;
+    slot->seen = (newest ? history->sampled_ms : totals.at) / 1000;
     if (totals.run == history->run) {
         slot->totals = totals;
         slot->goes_on = true;

@@ -12,8 +12,7 @@ enum {
     HISTORY_BUCKETS = METRICS_BUCKETS + 1
 };
 
-/* What is kept of each. The counters are kept as differences; of a gauge a minute keeps the largest value
- * (of the share: the last). */
+/* What is kept of each. The counters are kept as differences; of a gauge a minute keeps the largest value. */
 enum history_number {
     HISTORY_OK,          /* requests answered with success */
     HISTORY_CLIENT,      /* 4xx but 429 */
@@ -30,7 +29,6 @@ enum history_number {
     HISTORY_QUEUE_ROWS = HISTORY_COUNTERS, /* gauges from here on */
     HISTORY_CONNECTIONS,
     HISTORY_WORKERS, /* that are there */
-    HISTORY_SHARE,   /* of the route, in hundredths of a percent */
     HISTORY_NUMBERS
 };
 
@@ -42,12 +40,13 @@ struct history;
 struct history *history_new(int fd, uint64_t run);
 void history_free(struct history *history); /* NULL is fine */
 
-/* One sample, at most one for each second: begin, set what is known, end. Times are milliseconds since 1970.
- * `version` "" is the model as a whole, `model` "" the host. What is set several times is added up. Counters
- * are totals since they began; one that falls (a process was lost) counts again from where it stands when it
- * has stayed below for some seconds, and until then from where it was. False: the newest sample is of that
- * second; then nothing may be set. A clock that was set back is followed. */
-bool history_begin(struct history *history, int64_t now_ms);
+/* One sample, at most one for each second: begin, set what is known, end. `now_ms` is in milliseconds since
+ * 1970, and says where the sample belongs; `steady_ms` is of a clock that nobody sets, and says what time has
+ * passed since the one before. `version` "" is the model as a whole, `model` "" the host. What is set several
+ * times is added up. Counters are totals since they began; one that falls (a process was lost) counts again
+ * from where it stands when it has stayed below for some seconds, and until then from where it was. False:
+ * the newest sample is of that second; then nothing may be set. A clock that was set back is followed. */
+bool history_begin(struct history *history, int64_t now_ms, int64_t steady_ms);
 void history_set(struct history *history, const char *model, const char *version, enum history_number number,
                  uint64_t value);
 /* False with errno when the file did not take it; what is kept is then as it was, or torn. */
@@ -72,10 +71,7 @@ struct history_point history_last(struct history *history, struct history_scope 
 /* The second of the newest sample; 0: there is none. */
 int64_t history_newest(const struct history *history);
 
-/* Calls for each model and version that there is a place for. */
-typedef void history_visit(void *self, const char *model, const char *version);
-void history_each(const struct history *history, history_visit *visit, void *self);
-/* Those that had no place in the newest sample. */
-size_t history_left_out(const struct history *history);
+/* Whether something had no place in the newest sample. */
+bool history_is_full(const struct history *history);
 
 #endif

@@ -13,6 +13,7 @@ struct history_record {
     int64_t at;     /* seconds since 1970; of a minute its first second */
     uint32_t span_ms;
     uint32_t numbers[HISTORY_NUMBERS];
+    uint32_t unused;
 };
 
 /* Whose a slot is. */

@@ -1,17 +1,20 @@
 /* outrigger-collector: adds up what all processes count, and shows it.
  *
- *     broker -- observations.ipc --> observing (a thread) --> comparison --> its own counters
- *     frontends, broker -- the same --> observing --> exporter (a thread) --> trace_hand (a process) --> OTLP
- *     frontends -- observations.ipc --> observing --> drift (its windows, and reports to the loop)
+ *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP)
+ *                                   |          ^ |                         |
+ *                                   |          | |                         +--> exposition.ipc (frontends)
+ *                                   |          | +-- each second --> chronicle --> history --> dashboard
+ *                                   |          +---- reaper (pages and sums in RUNTIME/stats)
+ *                                   +--> stats-out.ipc (subscribers)
+ *     broker, frontends -- observations.ipc --> observing (a thread) --> comparison --> our own counters
+ *                                                   |   |
+ *                                                   |   +--> drift (windows; reports to the loop)
+ *                                                   +--> exporter (a thread) --> trace_hand (a process)
  *     frontends -- STATE/predictions --> truth --> accuracy
- *     processes -- stats.ipc --> exchange --> registry --> exposition --> pages --> scrape (HTTP),
- * exposition.ipc (frontends) |            ^ |            +-- reaper (pages and sums in RUNTIME/stats)
- *                                   +-- stats-out.ipc --> subscribers
- *     registry -- each second --> chronicle --> history (STATE/history) --> dashboard --> pages
  *
- * One loop, and a thread that looks at single requests. Nobody waits for this process: it may be stopped,
- * killed and started again at any time, and the totals are right again one interval later.
- * SPDX-License-Identifier: MIT */
+ * One loop, a thread that looks at single requests, and one that waits for who gets traces. Nobody waits for
+ * this process: it may be stopped, killed and started again at any time, and the totals are right again one
+ * interval later. SPDX-License-Identifier: MIT */
 #include "account.h"
 #include "accuracy.h"
 #include "agreement.h"
@@ -29,6 +32,7 @@
 #include "observing.h"
 #include "options.h"
 #include "pages.h"
+#include "path.h"
 #include "process.h"
 #include "reaper.h"
 #include "registry.h"
@@ -42,7 +46,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,13 +88,6 @@ struct collector {
     unsigned tick_count;
     long long refusal_logged;
 };
-
-static char *path_in(const struct config *config, const char *file)
-{
-    char *path;
-    ENSURE(asprintf(&path, "%s/%s", config->runtime_directory, file) != -1);
-    return path;
-}
 
 /* ---- what the exchange asks ---- */
 
@@ -229,7 +225,7 @@ static void answer(void *self, yyjson_val *request, yyjson_mut_doc *reply)
 
 static void listen_for_questions(struct collector *collector)
 {
-    char *path = path_in(collector->config, "collector.sock");
+    char *path = path_in(collector->config->runtime_directory, "collector.sock");
     collector->control = control_listen(collector->loop, path, answer, collector);
     if (collector->control == NULL)
         log_error("%s: %s; outrigger cannot ask how versions agree and how right they are", path,
@@ -282,15 +278,15 @@ static void stop(void *self)
 
 /* ---- life ---- */
 
-static void write_drift(void *drift, FILE *out)
+static void write_drift(void *drift, FILE *out, bool open)
 {
-    drift_to_prometheus(drift, out);
+    drift_to_prometheus(drift, out, open);
 }
 
 /* Everything but the sockets; false after a complaint. */
 static bool prepare(struct collector *collector)
 {
-    char *directory = path_in(collector->config, "stats");
+    char *directory = path_in(collector->config->runtime_directory, "stats");
     bool made = process_make_directory(directory, 0750) == 0;
     if (!made)
         log_error("%s: %s", directory, strerror(errno));
@@ -361,17 +357,10 @@ static void release(struct collector *collector)
 /* They publish to us, and may be another user. */
 static void open_to_workers(const struct config *config)
 {
-    char *path = path_in(config, "stats.ipc");
+    char *path = path_in(config->runtime_directory, "stats.ipc");
     if (*config->worker_user != '\0' && unix_open_to_group(path) == -1)
         log_warning("%s: %s; workers cannot publish what they count", path, strerror(errno));
     free(path);
-}
-
-static const char *pass_over(void *self, const struct observation_any *any)
-{
-    (void)self;
-    (void)any;
-    return NULL;
 }
 
 static void start_exporter(struct collector *collector)
@@ -404,9 +393,9 @@ static int serve(struct collector *collector, void *zmq_context, int ready_fd)
     start_exporter(collector);
     const struct observing_kind kinds[] = {
         {OBSERVATION_SHADOW, comparison_take, collector->comparison, NULL},
-        {OBSERVATION_SPANS, collector->exporter == NULL ? pass_over : exporter_take, collector->exporter,
-         NULL},
         {OBSERVATION_ROWS, drift_take, collector->drift, drift_tick},
+        /* Without an exporter the rows end here, and spans are passed over. */
+        {OBSERVATION_SPANS, collector->exporter == NULL ? NULL : exporter_take, collector->exporter, NULL},
         {0},
     };
     collector->observing = observing_new(exchange_observations(collector->exchange), kinds);
@@ -443,7 +432,7 @@ int main(int argc, char **argv)
         options_parse(argc, argv, "collector", "Adds up the counters of all processes of Outrigger.");
     struct config *config = options_config(&options);
     account_settle(config, false);
-    char *lock_path = path_in(config, "collector.lock");
+    char *lock_path = path_in(config->runtime_directory, "collector.lock");
     int lock = take_lock(config, lock_path);
     int result = 1;
     if (lock != -1) {

@@ -1,6 +1,7 @@
 /* pages: see pages.h. One row of the table is one path; what a page is about stands with its function. Pages
  * below /outrigger/api/ and /metrics hold data, for which a frontend wants the right `metrics`; the others
- * are everybody's (broker/frontend/calls.c). SPDX-License-Identifier: MIT */
+ * are everybody's (broker/frontend/calls.c). Called by scrape.c, and for frontends by main.c, whom exchange.c
+ * asks. SPDX-License-Identifier: MIT */
 #include "pages.h"
 
 #include "accept.h"
@@ -30,8 +31,8 @@ static void make_metrics(const struct page_sources *sources, const struct page_r
     page_show_blob(page, exposition_text(sources->exposition, format, loop_now(sources->loop)));
 }
 
-static const struct {
-    const char *path; /* one that ends in "*" means all that begins so */
+static const struct row {
+    const char *path;
     page_make *make;
 } table[] = {
     {"/metrics", make_metrics},
@@ -75,21 +76,26 @@ void page_drop(struct page *page)
 
 /* ---- answering ---- */
 
-static bool matches(struct text path, const char *pattern)
+static const struct row *find(struct text path)
 {
-    size_t length = strlen(pattern);
-    if (pattern[length - 1] != '*')
-        return text_is(path, pattern);
-    return path.length >= length - 1 && memcmp(path.at, pattern, length - 1) == 0;
+    for (size_t i = 0; i < COUNT_OF(table); i++)
+        if (text_is(path, table[i].path))
+            return &table[i];
+    return NULL;
+}
+
+bool pages_has(struct text path)
+{
+    return find(path) != NULL;
 }
 
 static void make(const struct page_sources *sources, const struct page_request *request, struct page *page)
 {
-    for (size_t i = 0; i < COUNT_OF(table); i++)
-        if (matches(request->path, table[i].path)) {
-            table[i].make(sources, request, page);
-            return;
-        }
+    const struct row *row = find(request->path);
+    if (row != NULL) {
+        row->make(sources, request, page);
+        return;
+    }
     page->answer.status = 404;
     page_show(page, text_of("not found; there are /metrics, /health and /outrigger/\n"));
 }

@@ -27,10 +27,12 @@ struct page {
 };
 
 /* Makes a page of the table in pages.c: sets what differs from status 200, "text/plain; charset=utf-8" and
- * "no-store", and the body by page_show or page_show_blob. */
+ * "no-store", and the body by one of the page_show functions. */
 typedef void page_make(const struct page_sources *sources, const struct page_request *request,
                        struct page *page);
 
+/* Whether there is a page of that path. */
+bool pages_has(struct text path);
 /* Makes the answer to a GET (or HEAD, whose answer goes without the body): 404 when there is no such page,
  * 304 when the asker has it, packed when the asker takes that. */
 void pages_answer(const struct page_sources *sources, const struct page_request *request, struct page *page);

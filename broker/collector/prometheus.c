@@ -5,8 +5,8 @@
  * arithmetic: a double would lose nanoseconds after some months of summed CPU time.
  *
  * OpenMetrics is nearly the same text: its families of counters are named without _total, numbers that are
- * labels have a point, what is above a bucket's bound in a trace stands behind the bucket, and an end is
- * said. SPDX-License-Identifier: MIT */
+ * labels have a point, the trace that stands for a bucket stands behind it, and an end is said. Called by
+ * exposition.c. SPDX-License-Identifier: MIT */
 #include "prometheus.h"
 
 #include "clock.h"
@@ -65,8 +65,7 @@ static unsigned digits_of(const struct metric_description *description)
 
 /* ---- samples ---- */
 
-/* Escapes as the format wants it: backslash, line feed and, in a label's value, the quote. */
-static void write_escaped(FILE *out, const char *value)
+void prometheus_write_label(FILE *out, const char *value)
 {
     for (; *value != '\0'; value++) {
         if (*value == '\\' || *value == '"')
@@ -96,7 +95,7 @@ static void write_labels(FILE *out, const struct registry_total *total, const ch
         fputs_unlocked(separator, out);
         fwrite_unlocked(name, 1, length, out);
         fputs_unlocked("=\"", out);
-        write_escaped(out, total->labels[i]);
+        prometheus_write_label(out, total->labels[i]);
         putc_unlocked('"', out);
         name += length + 1;
         separator = ",";
@@ -233,6 +232,14 @@ unsigned prometheus_digits(enum metric metric)
     return digits_of(metric_describe(metric));
 }
 
+double prometheus_in_units(enum metric metric, double number)
+{
+    double whole = 1;
+    for (unsigned digits = prometheus_digits(metric); digits > 0; digits--)
+        whole *= 10;
+    return number / whole;
+}
+
 const char *prometheus_type(enum prometheus_format format)
 {
     return format == PROMETHEUS_OPEN ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -253,7 +260,7 @@ char *prometheus_text(const struct registry *registry, const struct prometheus_p
         triton_write(writing.out, registry, writing.open);
     write_process(&writing, process);
     if (process->more != NULL)
-        process->more(process->self, writing.out);
+        process->more(process->self, writing.out, writing.open);
     if (writing.open)
         fputs("# EOF\n", writing.out);
     ENSURE(fclose(writing.out) == 0);

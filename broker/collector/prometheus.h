@@ -11,8 +11,8 @@ struct prometheus_process {
     uint64_t resident_bytes;
     uint64_t cpu_us;
     int64_t started; /* nanoseconds since 1970 */
-    /* Writes families that are not in the registry; NULL: there are none. */
-    void (*more)(void *self, FILE *out);
+    /* Writes families that are not in the registry, `open`: as OpenMetrics; NULL: there are none. */
+    void (*more)(void *self, FILE *out, bool open);
     void *self;
 };
 
@@ -26,10 +26,14 @@ enum { PROMETHEUS_FORMATS = PROMETHEUS_OPEN + 1 };
  * *length without the terminator. */
 char *prometheus_text(const struct registry *registry, const struct prometheus_process *process,
                       enum prometheus_format format, bool triton, size_t *length);
-/* Its Content-Type. */
+/* Writes a label's value as both formats want it: backslash, line feed and quote are escaped. */
+void prometheus_write_label(FILE *out, const char *value);
+/* The format's Content-Type. */
 const char *prometheus_type(enum prometheus_format format);
 /* How many digits of a metric's numbers stand behind the point: it is kept in nanoseconds, say, and shown in
  * seconds. */
 unsigned prometheus_digits(enum metric metric);
+/* One of its numbers as it is shown. */
+double prometheus_in_units(enum metric metric, double number);
 
 #endif

@@ -10,16 +10,16 @@
  * page whose process is known as retired is only removed.
  *
  * Pages of processes that we never heard (they died while no collector was there) are noticed, then judged
- * like silent ones. SPDX-License-Identifier: MIT */
+ * like silent ones. Run by main.c, with each interval. SPDX-License-Identifier: MIT */
 #include "reaper.h"
 
 #include "log.h"
+#include "path.h"
 #include "process.h"
 #include "retired.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -41,13 +41,6 @@ static bool is_alive(const struct registry_process *process)
     return start != 0 && start == process->start;
 }
 
-static char *path_of(const struct reaper *reaper, const char *file)
-{
-    char *path;
-    ENSURE(asprintf(&path, "%s/%s", reaper->directory, file) != -1);
-    return path;
-}
-
 /* ---- burying a process ---- */
 
 /* The last snapshot of a dead process from the page that it left; NULL when there is none of it. */
@@ -58,7 +51,7 @@ static uint8_t *last_words(const struct reaper *reaper, const struct registry_pr
     struct snapshot names = {
         .kind = text_of(process->kind), .name = text_of(process->name), .pid = process->pid};
     snapshot_topic(&names, file);
-    char *path = path_of(reaper, file);
+    char *path = path_in(reaper->directory, file);
     uint32_t pid;
     uint64_t start;
     uint8_t *bytes = NULL;
@@ -155,7 +148,7 @@ static void each_page(struct reaper *reaper, visit_page *visit)
         struct registry_process process = {0};
         if (!parse_file_name(entry->d_name, &process))
             continue;
-        char *path = path_of(reaper, entry->d_name);
+        char *path = path_in(reaper->directory, entry->d_name);
         visit(reaper, path, &process);
         free(path);
     }
@@ -207,7 +200,7 @@ struct reaper *reaper_new(struct registry *registry, const char *directory)
     reaper->magic = REAPER_MAGIC;
     reaper->registry = registry;
     reaper->directory = object_strdup(directory);
-    reaper->sums = path_of(reaper, "retired");
+    reaper->sums = path_in(reaper->directory, "retired");
     const char *wrong = retired_load(registry, reaper->sums);
     if (wrong != NULL)
         log_warning("%s: %s; what ended processes counted is lost", reaper->sums, wrong);

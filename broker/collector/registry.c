@@ -3,7 +3,7 @@
  * A process sends cumulative numbers. What is kept of it is what it said last (its holdings); a new snapshot
  * adds the difference to the totals. So the totals are always right, a total is read without looking at any
  * process, and a process that ends needs no work for its counters: what it added stays. Only its gauges are
- * taken out.
+ * taken out, as is one that it does not name any more.
  *
  *     process (kind, name, pid, start) 1 -- n holding n -- 1 total (metric, labels)
  *
@@ -12,7 +12,9 @@
  *
  * Everything is bounded: totals by the configuration, processes and holdings below. Unsigned arithmetic wraps
  * round on purpose: a total is the sum of its holdings modulo 2^64 whatever a process says.
- * SPDX-License-Identifier: MIT */
+ *
+ * Filled by main.c and reaper.c; read by what shows: prometheus.c, triton.c, totals.c, agreement.c,
+ * sampler.c, dashboard_now.c, retired.c. SPDX-License-Identifier: MIT */
 #include "registry.h"
 
 #include "clock.h"
@@ -51,6 +53,7 @@ struct total {
 struct holding {
     UT_hash_handle hh; /* by total */
     struct total *total;
+    uint64_t sequence; /* of the snapshot that named it last */
     uint64_t numbers[];
 };
 
@@ -62,6 +65,7 @@ struct process {
     struct registry_process identity;
     struct holding *holdings;
     uint64_t sequence; /* of its last snapshot; 0: none yet */
+    size_t named;      /* holdings that are in it */
     int64_t heard;
     int64_t patience; /* nanoseconds of silence after which its gauges go */
     bool live;        /* its gauges are in the totals */
@@ -94,10 +98,8 @@ static size_t write_total_key(const struct snapshot_series *series, char key[TOT
     key[length++] = (char)series->metric;
     size_t label_count = metric_label_count(series->metric);
     for (size_t label = 0; label < label_count; label++) {
-        struct text text = series->labels[label];
-        for (size_t i = 0; i < text.length && i < METRICS_LABEL_BYTES - 1; i++)
-            key[length++] = text.at[i] >= ' ' && text.at[i] <= '~' ? text.at[i] : '?';
-        key[length++] = '\0';
+        metrics_label(series->labels[label], key + length);
+        length += strlen(key + length) + 1;
     }
     return length;
 }
@@ -294,7 +296,21 @@ static struct total *take_series(struct registry *registry, struct process *proc
             total->retired[i] -= series->numbers[i]; /* living again: no more part of the retired */
         holding->numbers[i] = series->numbers[i];
     }
+    process->named += holding->sequence != process->sequence;
+    holding->sequence = process->sequence;
     return total;
+}
+
+/* A snapshot names every series of the process: a gauge that is not in it is none any more. */
+static void withdraw_unnamed(struct registry *registry, struct process *process)
+{
+    struct holding *holding;
+    struct holding *next;
+    HASH_ITER(hh, process->holdings, holding, next)
+    {
+        if (holding->sequence != process->sequence && is_gauge(holding->total))
+            withdraw_gauge(registry, process, holding);
+    }
 }
 
 static void take_exemplar(struct total *total, const struct snapshot_exemplar *exemplar)
@@ -318,6 +334,7 @@ static void take_all(struct registry *registry, struct process *process, struct 
     /* By their place in the snapshot, when an exemplar names that. */
     struct total **totals =
         snapshot->exemplar_count == 0 ? NULL : object_alloc(snapshot->series_count * sizeof(struct total *));
+    process->named = 0;
     for (uint32_t place = 0; snapshot_next(snapshot, &series); place++) {
         struct total *total =
             series.metric == METRIC_COUNT ? NULL : take_series(registry, process, &series, base_line);
@@ -327,6 +344,8 @@ static void take_all(struct registry *registry, struct process *process, struct 
     while (totals != NULL && snapshot_next_exemplar(snapshot, &exemplar))
         take_exemplar(totals[exemplar.series], &exemplar);
     free(totals);
+    if (process->named < HASH_COUNT(process->holdings))
+        withdraw_unnamed(registry, process);
 }
 
 static struct registry_process identify(const struct snapshot *snapshot)

@@ -7,7 +7,7 @@
  *
  *     msgpack [ 1, [ [kind, name, pid, start, sequence] ... ], [ series as in STATS.md ... ] ]
  *
- * SPDX-License-Identifier: MIT */
+ * Called by reaper.c. SPDX-License-Identifier: MIT */
 #include "retired.h"
 
 #include <errno.h>

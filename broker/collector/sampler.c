@@ -1,5 +1,6 @@
 /* sampler: see sampler.h. The rows of the table say which metric is which number of the history; a metric
- * that has no label `version` is one of the model as a whole. SPDX-License-Identifier: MIT */
+ * that has no label `version` is one of the model as a whole. Called by chronicle.c, once a second.
+ * SPDX-License-Identifier: MIT */
 #include "sampler.h"
 
 #include "protocol.h"
@@ -68,12 +69,6 @@ static void take_queue(struct history *history, const struct registry_total *tot
     history_set(history, model, version, HISTORY_QUEUE_ROWS, gauge_of(total));
 }
 
-static void take_share(struct history *history, const struct registry_total *total, const char *model,
-                       const char *version)
-{
-    history_set(history, model, version, HISTORY_SHARE, gauge_of(total));
-}
-
 /* Each model's, and the host's. */
 static void take_workers(struct history *history, const struct registry_total *total, const char *model,
                          const char *version)
@@ -112,7 +107,6 @@ static const struct {
     {METRIC_PREDICTION_ERRORS, take_error, true},
     {METRIC_BATCH_ROWS, take_batches, true},
     {METRIC_QUEUE_ROWS, take_queue, true},
-    {METRIC_ROUTE_SHARE, take_share, true},
     {METRIC_WORKERS, take_workers, true},
     {METRIC_HTTP_REQUESTS, take_answers, false},
     {METRIC_CONNECTIONS, take_connections, false},
@@ -145,9 +139,9 @@ enum history_number sampler_outcome(int status)
     return status == 504 ? HISTORY_LATE : HISTORY_FAILED;
 }
 
-bool sampler_take(struct history *history, const struct registry *registry, int64_t now_ms)
+bool sampler_take(struct history *history, const struct registry *registry, int64_t now_ms, int64_t steady_ms)
 {
-    if (!history_begin(history, now_ms))
+    if (!history_begin(history, now_ms, steady_ms))
         return true;
     for (size_t row = 0; row < COUNT_OF(taken); row++) {
         const char *labels = metric_describe(taken[row].metric)->labels;

@@ -5,9 +5,10 @@
 #include "history.h"
 #include "registry.h"
 
-/* Takes a sample of what the registry knows at `now_ms` (since 1970), unless there is one of that second.
- * False with errno when the file did not take it. */
-bool sampler_take(struct history *history, const struct registry *registry, int64_t now_ms);
+/* Takes a sample of what the registry knows at these times (as history_begin has them), unless there is one
+ * of that second. False with errno when the file did not take it. */
+bool sampler_take(struct history *history, const struct registry *registry, int64_t now_ms,
+                  int64_t steady_ms);
 
 /* Which of the numbers of a request an HTTP status is. */
 enum history_number sampler_outcome(int status);

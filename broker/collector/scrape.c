@@ -2,7 +2,8 @@
  *
  * libmicrohttpd brings its own epoll descriptor, which the loop watches like any other; so there is no thread
  * and no lock, and a scraper that reads slowly holds a connection and a page that others share. The listening
- * socket is ours, so that a complaint can say what is wrong. SPDX-License-Identifier: MIT */
+ * socket is ours, so that a complaint can say what is wrong. Started by main.c, whose loop it runs in.
+ * SPDX-License-Identifier: MIT */
 #include "scrape.h"
 
 #include "clock.h"
@@ -104,14 +105,13 @@ static enum MHD_Result answer_request(struct scrape *scrape, struct MHD_Connecti
                                    .if_none_match = header_of(connection, MHD_HTTP_HEADER_IF_NONE_MATCH)};
     if (!page_request_fit(&request))
         request.path = (struct text){NULL, 0};
-    pages_answer(scrape->sources, &request, &page);
-    if (page.answer.status != 404 && strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
-        strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
-        page_drop(&page);
-        page.answer = (struct page_answer){.status = 405,
-                                           .content_type = text_of("text/plain; charset=utf-8"),
-                                           .body = text_of("GET and HEAD only\n")};
-    }
+    bool reads = strcmp(method, MHD_HTTP_METHOD_GET) == 0 || strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
+    if (reads || !pages_has(request.path))
+        pages_answer(scrape->sources, &request, &page);
+    else
+        page = (struct page){.answer = {.status = 405,
+                                        .content_type = text_of("text/plain; charset=utf-8"),
+                                        .body = text_of("GET and HEAD only\n")}};
     enum MHD_Result result = respond(connection, &page);
     page_drop(&page);
     return result;

@@ -1,6 +1,7 @@
-/* totals: see totals.h. SPDX-License-Identifier: MIT */
+/* totals: see totals.h. Called by main.c, for the control socket. SPDX-License-Identifier: MIT */
 #include "totals.h"
 
+#include "percentile.h"
 #include "prometheus.h"
 
 static const char *const kinds[] = {
@@ -11,13 +12,6 @@ struct list {
     yyjson_mut_val *entries;
     size_t count;
 };
-
-static double in_units(double number, unsigned digits)
-{
-    for (; digits > 0; digits--)
-        number /= 10;
-    return number;
-}
 
 static void add_labels(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct registry_total *total)
 {
@@ -31,21 +25,13 @@ static void add_labels(yyjson_mut_doc *document, yyjson_mut_val *entry, const st
     }
 }
 
-/* Adds the bound of the bucket that the share of the observations lies in. */
-static void add_quantile(yyjson_mut_doc *document, yyjson_mut_val *entry, const char *name, uint64_t percent,
-                         const struct registry_total *total, uint64_t count)
+static void add_percentile(yyjson_mut_doc *document, yyjson_mut_val *entry, const char *name, double q,
+                           const struct registry_total *total)
 {
-    enum metric_kind kind = metric_describe(total->metric)->kind;
-    const int64_t *bounds = kind == HISTOGRAM ? metrics_duration_bounds : metrics_size_bounds;
-    uint64_t seen = 0;
-    for (size_t i = 0; i < METRICS_BUCKETS; i++) {
-        seen += total->numbers[2 + i];
-        if ((double)seen * 100 >= (double)count * (double)percent) {
-            yyjson_mut_obj_add_real(document, entry, name,
-                                    in_units((double)bounds[i], prometheus_digits(total->metric)));
-            return;
-        }
-    }
+    bool durations = metric_describe(total->metric)->kind == HISTOGRAM;
+    double number =
+        percentile_of(durations ? metrics_duration_bounds : metrics_size_bounds, total->numbers + 2, q);
+    yyjson_mut_obj_add_real(document, entry, name, prometheus_in_units(total->metric, number));
 }
 
 static void add_histogram(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct registry_total *total)
@@ -53,15 +39,15 @@ static void add_histogram(yyjson_mut_doc *document, yyjson_mut_val *entry, const
     uint64_t count = 0;
     for (size_t i = 0; i <= METRICS_BUCKETS; i++)
         count += total->numbers[2 + i];
-    double sum = in_units((double)total->numbers[1], prometheus_digits(total->metric));
+    double sum = prometheus_in_units(total->metric, (double)total->numbers[1]);
     yyjson_mut_obj_add_uint(document, entry, "count", count);
     yyjson_mut_obj_add_real(document, entry, "sum", sum);
     if (count == 0)
         return;
     yyjson_mut_obj_add_real(document, entry, "mean", sum / (double)count);
-    add_quantile(document, entry, "p50", 50, total, count);
-    add_quantile(document, entry, "p95", 95, total, count);
-    add_quantile(document, entry, "p99", 99, total, count);
+    add_percentile(document, entry, "p50", 0.50, total);
+    add_percentile(document, entry, "p95", 0.95, total);
+    add_percentile(document, entry, "p99", 0.99, total);
 }
 
 static void add_value(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct registry_total *total)
@@ -70,8 +56,9 @@ static void add_value(yyjson_mut_doc *document, yyjson_mut_val *entry, const str
     bool gauge = metric_describe(total->metric)->kind == GAUGE;
     uint64_t number = total->numbers[0];
     if (digits > 0)
-        yyjson_mut_obj_add_real(document, entry, "value",
-                                in_units(gauge ? (double)(int64_t)number : (double)number, digits));
+        yyjson_mut_obj_add_real(
+            document, entry, "value",
+            prometheus_in_units(total->metric, gauge ? (double)(int64_t)number : (double)number));
     else if (gauge)
         yyjson_mut_obj_add_sint(document, entry, "value", (int64_t)number);
     else

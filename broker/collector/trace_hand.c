@@ -3,9 +3,8 @@
  * wants; it is asked over a socket to post some bytes, and says what came of it. It packs them, too.
  *
  * One request at a time: while it is under way the exporter waits, and spans with it. It ends with its
- * socket, so with the collector. Started by main.c, asked by exporter.c's thread. SPDX-License-Identifier:
- * MIT
- */
+ * socket, so with the collector; when it ends otherwise, another one is begun, and what it had under way is
+ * tried again. Started by main.c, asked by exporter.c's thread. SPDX-License-Identifier: MIT */
 #include "trace_hand.h"
 
 #include "hand.h"
@@ -15,6 +14,7 @@
 #include "secret.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -23,12 +23,16 @@
 enum {
     HAND_MAGIC = 0x74a9d001,
     ANSWER_MAX = 65536, /* bytes of what the receiver answers; more are not looked at */
-    REQUEST_MAX = 256 << 20
+    REQUEST_MAX = 256 << 20,
+    RETRY_AFTER_MAX = 86400 /* seconds */
 };
 
 struct trace_hand {
     unsigned magic;
-    int fd;
+    int nurse; /* who begins them; hand_next */
+    pthread_mutex_t mutex;
+    int fd; /* of the one that sends now; -1: it is not there yet */
+    bool interrupted;
 };
 
 /* ---- over the socket, both ways ---- */
@@ -147,7 +151,9 @@ static void send_request(struct sender *sender, const uint8_t *bytes, size_t len
                   sizeof answer->complaint);
     }
     answer->status = (int)status;
-    answer->retry_after_ms = retry_after < 0 || retry_after > 86400 ? 0 : (uint64_t)retry_after * 1000;
+    if (retry_after > RETRY_AFTER_MAX)
+        retry_after = RETRY_AFTER_MAX;
+    answer->retry_after_ms = retry_after < 0 ? 0 : (uint64_t)retry_after * 1000;
     free(packed);
 }
 
@@ -171,7 +177,7 @@ static _Noreturn void serve(const struct config *config, const char *name, const
     struct sender *sender = object_alloc(sizeof *sender);
     outbound_init();
     (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}); /* nobody waits for it */
-    hand_confine(config, name, "traces");
+    hand_confine(config, name, "traces", config->trace_ca_file);
     set_up(sender, config, secret);
     while (serve_one(sender))
         continue;
@@ -180,14 +186,24 @@ static _Noreturn void serve(const struct config *config, const char *name, const
 
 /* ---- the collector's side ---- */
 
+/* A header has one line. */
+static bool is_line(struct text value)
+{
+    for (size_t i = 0; i < value.length; i++)
+        if ((unsigned char)value.at[i] < ' ' && value.at[i] != '\t')
+            return false;
+    return true;
+}
+
 static struct secret *read_secret(const struct config *config)
 {
     char reason[256];
     if (*config->trace_header_secret == '\0')
         return NULL;
     struct secret *secret = secret_read(config->trace_header_secret, reason, sizeof reason);
-    if (secret == NULL || memchr(secret_text(secret).at, '\n', secret_text(secret).length) != NULL) {
-        log_error("trace.header_secret: %s", secret == NULL ? reason : "it has more than one line");
+    if (secret == NULL || !is_line(secret_text(secret))) {
+        log_error("trace.header_secret: %s",
+                  secret == NULL ? reason : "it has more than one line, or a control character");
         exit(1);
     }
     return secret;
@@ -199,7 +215,7 @@ struct trace_hand *trace_hand_start(const struct config *config, const char *nam
     if (*config->trace_endpoint == '\0')
         return NULL;
     struct secret *secret = read_secret(config);
-    if (hand_begin(SOCK_STREAM, &fd))
+    if (hand_begin_lasting(SOCK_STREAM, &fd))
         serve(config, name, secret);
     if (fd == -1) {
         log_error("trace: no process to send spans: %s", strerror(errno));
@@ -208,8 +224,22 @@ struct trace_hand *trace_hand_start(const struct config *config, const char *nam
     secret_free(secret);
     struct trace_hand *hand = object_alloc(sizeof *hand);
     hand->magic = HAND_MAGIC;
-    hand->fd = fd;
+    hand->nurse = fd;
+    hand->fd = -1;
+    pthread_mutex_init(&hand->mutex, NULL);
     return hand;
+}
+
+/* Another one sends from now on; closes what there is of the last one. False: there is none. */
+static bool take(struct trace_hand *hand, int fd)
+{
+    pthread_mutex_lock(&hand->mutex);
+    if (hand->fd != -1)
+        close(hand->fd);
+    hand->fd = fd;
+    bool there = fd != -1 && !hand->interrupted;
+    pthread_mutex_unlock(&hand->mutex);
+    return there;
 }
 
 void trace_hand_free(struct trace_hand *hand)
@@ -217,25 +247,43 @@ void trace_hand_free(struct trace_hand *hand)
     if (hand == NULL)
         return;
     CHECK_OBJECT(hand, HAND_MAGIC);
-    close(hand->fd); /* what it has under way may take its time: it ends with our process at the latest */
+    take(hand, -1);
+    close(hand->nurse); /* what it has under way may take its time: it ends with our process at the latest */
+    pthread_mutex_destroy(&hand->mutex);
     hand->magic = 0;
     free(hand);
 }
 
-bool trace_hand_post(void *self, const void *bytes, size_t length, struct export_answer *answer)
+static bool ask(const struct trace_hand *hand, const void *bytes, size_t length, struct export_answer *answer)
 {
-    struct trace_hand *hand = self;
     uint64_t head = length;
-    CHECK_OBJECT(hand, HAND_MAGIC);
     bool answered = write_all(hand->fd, &head, sizeof head) && write_all(hand->fd, bytes, length) &&
                     read_all(hand->fd, answer, sizeof *answer);
     answer->complaint[sizeof answer->complaint - 1] = '\0';
     return answered;
 }
 
+bool trace_hand_post(void *self, const void *bytes, size_t length, struct export_answer *answer)
+{
+    struct trace_hand *hand = self;
+    CHECK_OBJECT(hand, HAND_MAGIC);
+    if (hand->fd == -1 && !take(hand, hand_next(hand->nurse)))
+        return false;
+    if (ask(hand, bytes, length, answer))
+        return true;
+    *answer = (struct export_answer){.died = true};
+    take(hand, -1); /* should it live after all it ends now */
+    return take(hand, hand_next(hand->nurse));
+}
+
 void trace_hand_interrupt(void *self)
 {
     struct trace_hand *hand = self;
     CHECK_OBJECT(hand, HAND_MAGIC);
-    shutdown(hand->fd, SHUT_RDWR);
+    pthread_mutex_lock(&hand->mutex);
+    hand->interrupted = true;
+    shutdown(hand->nurse, SHUT_RDWR);
+    if (hand->fd != -1)
+        shutdown(hand->fd, SHUT_RDWR);
+    pthread_mutex_unlock(&hand->mutex);
 }

@@ -13,7 +13,8 @@ struct trace_hand;
 struct trace_hand *trace_hand_start(const struct config *config, const char *name);
 /* Ends it. NULL is fine. */
 void trace_hand_free(struct trace_hand *hand);
-/* An exporter_context's `post` and `interrupt`. */
+/* An exporter_context's `post` and `interrupt`. One that ended by mistake is followed by another a second
+ * later. */
 bool trace_hand_post(void *hand, const void *bytes, size_t length, struct export_answer *answer);
 void trace_hand_interrupt(void *hand);
 

@@ -1,8 +1,11 @@
 /* triton: see triton.h. Nothing is counted for it: each of its families is one of ours in other units. Where
  * Triton tells the time of a batch once for each request in it we tell it once, and what it calls input and
  * output is one thing here, the way to the worker and back. Its counters have no _total, which OpenMetrics
- * wants of counters: there they are of an unknown type. SPDX-License-Identifier: MIT */
+ * wants of counters: there they are of an unknown type. Called by prometheus.c. SPDX-License-Identifier: MIT
+ */
 #include "triton.h"
+
+#include "prometheus.h"
 
 #include <inttypes.h>
 
@@ -75,16 +78,6 @@ static void write_head(const struct writing *writing)
                             : "counter");
 }
 
-/* Names of models and versions have nothing to escape, but whoever publishes may say anything. */
-static void write_value(FILE *out, const char *value)
-{
-    for (; *value != '\0'; value++) {
-        if (*value == '\\' || *value == '"')
-            putc_unlocked('\\', out);
-        putc_unlocked(*value, out);
-    }
-}
-
 static void write_total(void *self, const struct registry_total *total)
 {
     struct writing *writing = self;
@@ -96,7 +89,7 @@ static void write_total(void *self, const struct registry_total *total)
     fputs_unlocked(family->name, out);
     for (size_t i = 0; i < METRICS_LABELS_MAX && family->labels[i] != NULL; i++) {
         fprintf(out, "%s%s=\"", i == 0 ? "{" : ",", family->labels[i]);
-        write_value(out, total->labels[i]);
+        prometheus_write_label(out, total->labels[i]);
         putc_unlocked('"', out);
     }
     uint64_t number = total->numbers[family->part == MICROSECONDS ? 1 : 0];

@@ -7,10 +7,11 @@
  * moment after it has answered. A truth that finds nothing is counted and forgotten.
  *
  * What was joined goes to a file of the same kind, "joined", so that a collector that starts again knows what
- * the one before it knew. SPDX-License-Identifier: MIT */
+ * the one before it knew. Called by main.c, with each interval. SPDX-License-Identifier: MIT */
 #include "truth.h"
 
 #include "log.h"
+#include "path.h"
 #include "process.h"
 #include "unmet.h"
 
@@ -49,8 +50,7 @@ static void count(struct truth *truth, const char *result, uint64_t many)
 
 static struct predictions_reader *reader_of(const struct truth *truth, const char *name)
 {
-    char *path;
-    ENSURE(asprintf(&path, "%s/%s", truth->directory, name) != -1);
+    char *path = path_in(truth->directory, name);
     struct predictions_reader *reader = predictions_reader_new(path);
     free(path);
     return reader;

@@ -10,7 +10,10 @@
 #include <limits.h>
 #include <stdlib.h>
 
-enum { PAUSE_MS = 100 }; /* a person does not notice, the supervisor neither */
+enum {
+    PAUSE_MS = 100, /* a person does not notice, the supervisor neither */
+    BROKER_TIMEOUT_MS = 2000
+};
 
 yyjson_doc *ask_line(const struct config *config, const char *socket, const char *line, int timeout_ms)
 {
@@ -108,6 +111,15 @@ yyjson_doc *ask_collector(const struct arguments *arguments, const struct config
                           yyjson_mut_doc *question, int timeout_ms, const char *refused, int *status)
 {
     return ask_process(arguments, config, "collector", question, timeout_ms, refused, status);
+}
+
+int ask_whether_broker(const struct arguments *arguments, const struct config *config, const char *refused)
+{
+    int status;
+    yyjson_doc *answer =
+        ask_broker(arguments, config, ask_new("status"), BROKER_TIMEOUT_MS, refused, &status);
+    yyjson_doc_free(answer);
+    return status;
 }
 
 void ask_pause(void)

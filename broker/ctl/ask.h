@@ -38,6 +38,8 @@ yyjson_doc *ask_broker(const struct arguments *arguments, const struct config *c
                        yyjson_mut_doc *question, int timeout_ms, const char *refused, int *status);
 yyjson_doc *ask_collector(const struct arguments *arguments, const struct config *config,
                           yyjson_mut_doc *question, int timeout_ms, const char *refused, int *status);
+/* CTL_GOOD when a broker answers; else that is said, with what was `refused` therefore ("not sent"). */
+int ask_whether_broker(const struct arguments *arguments, const struct config *config, const char *refused);
 
 /* Sleeps a moment between two questions. */
 void ask_pause(void);

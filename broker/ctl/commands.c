@@ -242,7 +242,8 @@ static const struct command commands[] = {
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_MODEL, OPTION_STATUS, OPTION_SLOW,
                  OPTION_LAST, OPTION_FOLLOW},
      .text =
-         "Of each frontend the last predictions, and whatever failed (flight.requests), are recorded in\n"
+         "Of each frontend the last predictions, and what else failed (5xx), are recorded (flight.requests) "
+         "in\n"
          "runtime_directory/flight, which a kill -9 does not touch: nothing need run. The last 50 are shown, "
          "or what --last\n"
          "says. With flight.payload = full what was asked is kept as well: see outrigger replay --against.\n",

@@ -1,5 +1,8 @@
-/* flight_view: see flight_view.h. Frontends write while this reads, and may be started again: each look opens
- * what files there are. SPDX-License-Identifier: MIT */
+/* flight_view: see flight_view.h. Used by `outrigger flight` and `outrigger replay --against`.
+ *
+ * Frontends write while this reads, and may be started again: each look opens what files there are. A file
+ * may also begin anew, with another number of entries or after it was removed: its sequences begin at 1
+ * again, and what was seen of it means nothing any more. SPDX-License-Identifier: MIT */
 #include "flight_view.h"
 
 #include <dirent.h>
@@ -12,8 +15,8 @@ enum { VIEW_MAGIC = 0x0f119003, FILES_MAX = 256 };
 struct file {
     char *name;
     struct flight_reader *reader; /* NULL: it could not be read the last time */
-    uint64_t seen;                /* the largest sequence that was given */
-    uint64_t seen_next;
+    uint64_t seen;                /* the largest sequence that was there; 0: none */
+    int64_t seen_at_ns;           /* and when that was */
 };
 
 struct flight_view {
@@ -119,24 +122,46 @@ static bool is_wanted(const struct flight_entry *entry, const struct flight_filt
            entry->total_us >= filter->slow_us && (!filter->with_payload || entry->payload_length > 0);
 }
 
+/* What the last entry of a file is, and whether the one that was the last before is still what it was. */
+struct last {
+    uint64_t sequence; /* 0: there is none */
+    int64_t at_ns;
+    bool another; /* of the sequence that was seen last */
+};
+
+static struct last last_of(const struct file *file, size_t records)
+{
+    struct flight_entry entry;
+    struct last last = {0};
+    for (size_t i = 0; i < records; i++) {
+        if (!flight_read(file->reader, i, &entry))
+            continue;
+        last.another = last.another || (entry.sequence == file->seen && entry.at_ns != file->seen_at_ns);
+        if (entry.sequence > last.sequence)
+            last.sequence = entry.sequence, last.at_ns = entry.at_ns;
+    }
+    return last;
+}
+
 /* Adds the places of those that are wanted. */
 static void find(struct file *file, size_t number, const struct flight_filter *filter, struct place **places,
                  size_t *count)
 {
     struct flight_entry entry;
     size_t records = flight_look(file->reader);
-    *places = realloc(*places, (*count + records + 1) * sizeof **places);
+    const struct last last = last_of(file, records);
+    if (last.sequence == 0)
+        return;
+    if (last.another || last.sequence < file->seen)
+        file->seen = 0;
+    *places = realloc(*places, (*count + records) * sizeof **places);
     ENSURE(*places != NULL);
-    file->seen_next = file->seen;
-    for (size_t i = 0; i < records; i++) {
-        if (!flight_read(file->reader, i, &entry))
-            continue;
-        if (entry.sequence > file->seen_next)
-            file->seen_next = entry.sequence;
-        if (is_wanted(&entry, filter) && (!filter->unseen || entry.sequence > file->seen))
+    for (size_t i = 0; i < records; i++)
+        if (flight_read(file->reader, i, &entry) && is_wanted(&entry, filter) &&
+            (!filter->unseen || entry.sequence > file->seen))
             (*places)[(*count)++] = (struct place){entry.at_ns, entry.sequence, number, i};
-    }
-    file->seen = file->seen_next;
+    file->seen = last.sequence;
+    file->seen_at_ns = last.at_ns;
 }
 
 static int by_time(const void *left, const void *right)

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ANSWER_TIMEOUT_MS = 2000, ROWS = 100000, ROWS_MAX = 10000000, BAR_WIDTH = 30, NAME_BYTES = 1024 };
+enum { ROWS = 100000, ROWS_MAX = 10000000, BAR_WIDTH = 30, NAME_BYTES = 1024 };
 
 struct profile {
     const struct arguments *arguments;
@@ -37,17 +37,25 @@ struct profile {
 
 /* ---- how far it is ---- */
 
-static void draw_bar(struct profile *profile, bool done)
+static void draw_bar(struct profile *profile, int percent)
 {
-    int percent = done ? 100 : (int)(100 * profile_table_progress(profile->table));
     if (!profile->bar || percent == profile->percent)
         return;
     profile->percent = percent;
     fprintf(stderr, "\r[");
     for (int i = 0; i < BAR_WIDTH; i++)
         fputc(i * 100 < percent * BAR_WIDTH ? '=' : ' ', stderr);
-    fprintf(stderr, "] %3d %%%s", percent, done ? "\n" : "");
+    fprintf(stderr, "] %3d %%", percent);
     fflush(stderr);
+}
+
+/* What is said next, also of a failure, is on a line of its own. */
+static void end_bar(struct profile *profile, bool done)
+{
+    if (done)
+        draw_bar(profile, 100);
+    if (profile->bar && profile->percent >= 0)
+        fputc('\n', stderr);
 }
 
 /* ---- features ---- */
@@ -107,7 +115,7 @@ static bool add(struct profile *profile, const uint8_t *payload, size_t bytes, s
     struct tensor tensors[TENSOR_COUNT_MAX];
     size_t count;
     decode(payload, bytes, tensors, &count);
-    draw_bar(profile, false);
+    draw_bar(profile, (int)(100 * profile_table_progress(profile->table)));
     return baseline_builder_add(profile->builder, tensors, count, rows, kind, scores);
 }
 
@@ -313,7 +321,7 @@ static int profile_file(struct profile *profile)
     profile->builder = baseline_builder_new((size_t)arguments_number(arguments, OPTION_BINS, BASELINE_BINS));
     add_features(profile);
     bool good = read_all(profile, reason);
-    draw_bar(profile, good);
+    end_bar(profile, good);
     int status = good ? finish(profile) : say_fault(arguments, CTL_FAULT, "%s: %s", path, reason);
     baseline_builder_free(profile->builder);
     profile_table_free(profile->table);
@@ -364,10 +372,7 @@ int profile_command(const struct arguments *arguments)
     if (config == NULL)
         return CTL_FAULT;
     log_open("outrigger", "warning");
-    int status;
-    yyjson_doc *answer =
-        ask_broker(arguments, config, ask_new("status"), ANSWER_TIMEOUT_MS, "not profiled", &status);
-    yyjson_doc_free(answer);
+    int status = ask_whether_broker(arguments, config, "not profiled");
     profile.config = config;
     profile.left = (size_t)rows;
     profile.bar = !arguments->json && isatty(STDERR_FILENO);

@@ -1,4 +1,4 @@
-/* profile_table: see profile_table.h.
+/* profile_table: see profile_table.h. Used by `outrigger profile` (profile_command.c).
  *
  * The file is read in pieces, so that it may be as large as it likes. Of each input of the model there is a
  * buffer, which the values of a row are put behind; a row that is refused in the middle is cut off again.
@@ -391,13 +391,13 @@ static bool read_score(struct profile_table *table, const struct csv_record *rec
 /* False, and nothing is added: the row is refused. */
 static bool add_row(struct profile_table *table, const struct csv_record *record, double *score)
 {
-    size_t lengths[TENSOR_COUNT_MAX];
-    for (size_t i = 0; i < table->layout->input_count; i++)
+    size_t lengths[TENSOR_COUNT_MAX], inputs = table->layout->input_count;
+    for (size_t i = 0; i < inputs; i++)
         lengths[i] = table->inputs[i].length;
     bool good = add_cells(table, record);
     if (good && !read_score(table, record, score))
         good = refuse(table, (struct position){record->line, 0}, "the score is no number");
-    for (size_t i = 0; !good && i < table->layout->input_count; i++)
+    for (size_t i = 0; !good && i < inputs; i++)
         table->inputs[i].length = lengths[i];
     table->refused += !good;
     return good;

@@ -1,5 +1,9 @@
-/* questions: see questions.h. A few requests are under way at a time: enough that a worker need not wait
- * for us, and few enough that clients hardly do. SPDX-License-Identifier: MIT */
+/* questions: see questions.h. Used by `outrigger profile` (profile_command.c) and `outrigger replay`
+ * (replay_command.c, replay_against.c), each of which turns the loop that is in here until it has what it
+ * wants.
+ *
+ * A few requests are under way at a time: enough that a worker need not wait for us, and few enough that
+ * clients hardly do. SPDX-License-Identifier: MIT */
 #include "questions.h"
 
 #include "clock.h"
@@ -20,8 +24,11 @@ struct slot {
     uint8_t *payload;
     size_t bytes;
     uint32_t rows;
-    char version[PROTOCOL_NAME_MAX + 1];
+    char model[PROTOCOL_NAME_MAX + 1], version[PROTOCOL_NAME_MAX + 1], tag[PROTOCOL_TEXT_MAX + 1];
+    int64_t time;
+    bool once;
     unsigned tries;
+    bool late; /* its time was over once */
     bool busy;
     struct loop_timer again;
 };
@@ -35,7 +42,9 @@ struct questions {
     struct loop_timer deadline;
     char model[PROTOCOL_NAME_MAX + 1], version[PROTOCOL_NAME_MAX + 1];
     struct schema *schema;
-    bool seen; /* a catalog came */
+    bool looking; /* for the version */
+    bool seen;    /* a catalog came */
+    bool absent;  /* and it tells of others, and not of what is wanted */
     struct slot slots[AT_A_TIME];
     bool ended; /* there are no more, or it failed */
     bool failed;
@@ -53,18 +62,26 @@ static bool is_wanted(const struct questions *ask, const struct catalog_entry *e
            (*ask->version == '\0' ? entry->stable : text_is(entry->version, ask->version));
 }
 
+/* Catalogs come as long as we are connected, whenever anything changes: once the version is known they mean
+ * nothing to us, and least of all that the asking is over. */
 static void catalog_came(void *self, const struct catalog_entry *entries, size_t count)
 {
     struct questions *ask = self;
     const char *wrong;
+    if (!ask->looking || ask->schema != NULL)
+        return;
     ask->seen = true;
+    ask->absent = count > 0; /* a broker that has just begun knows of none yet */
     for (size_t i = 0; i < count && ask->schema == NULL; i++) {
-        if (!is_wanted(ask, &entries[i]) || entries[i].schema.length == 0)
+        if (!is_wanted(ask, &entries[i]))
+            continue;
+        ask->absent = false;
+        if (entries[i].schema.length == 0)
             continue;
         text_copy(entries[i].version, ask->version, sizeof ask->version);
         ask->schema = schema_decode((const uint8_t *)entries[i].schema.at, entries[i].schema.length, &wrong);
     }
-    if (ask->schema != NULL)
+    if (ask->schema != NULL || ask->absent)
         loop_stop(ask->loop);
 }
 
@@ -116,15 +133,22 @@ const struct schema *questions_version(struct questions *ask, const char *model,
     text_copy(text_of(model), ask->model, sizeof ask->model);
     text_copy(text_of(version), ask->version, sizeof ask->version);
     loop_timer_set(ask->loop, &ask->deadline, clock_now() + CATALOG_TIME, give_up, ask);
+    ask->looking = true;
     loop_run(ask->loop);
+    ask->looking = false;
     loop_timer_cancel(ask->loop, &ask->deadline);
     *name = ask->version;
     if (ask->schema != NULL)
         return ask->schema;
-    snprintf(reason, QUESTIONS_REASON_MAX,
-             ask->seen ? "no version %s%sof model %s is ready"
-                       : "the broker does not say which models there are",
-             version == NULL ? "" : version, version == NULL ? "" : " ", model);
+    const char *number = version == NULL ? "" : version, *space = version == NULL ? "" : " ";
+    if (ask->absent && version == NULL)
+        snprintf(reason, QUESTIONS_REASON_MAX, "there is no model %s", model);
+    else if (ask->seen)
+        snprintf(reason, QUESTIONS_REASON_MAX, "%s %s%sof model %s%s",
+                 ask->absent ? "there is no version" : "no version", number, space, model,
+                 ask->absent ? "" : " is ready");
+    else
+        snprintf(reason, QUESTIONS_REASON_MAX, "the broker does not say which models there are");
     return NULL;
 }
 
@@ -148,9 +172,9 @@ static bool all_answered(const struct questions *ask)
 
 static bool may_ask_again(const struct slot *slot, const struct client_answer *answer)
 {
-    return slot->tries < TRIES_MAX &&
+    return !slot->once && slot->tries < TRIES_MAX &&
            (answer->failure == FAILURE_OVERLOADED || answer->failure == FAILURE_RATE_LIMITED ||
-            answer->failure == FAILURE_NOT_READY);
+            answer->failure == FAILURE_NOT_READY || (answer->failure == FAILURE_DEADLINE && !slot->late));
 }
 
 static void send(void *self);
@@ -166,6 +190,7 @@ static void answered(void *self, const struct client_answer *answer)
                               ? (int64_t)answer->retry_after_ms
                               : RETRY_MS;
         slot->tries++;
+        slot->late = slot->late || answer->failure == FAILURE_DEADLINE;
         loop_timer_set(ask->loop, &slot->again, clock_now() + wait_ms * MILLISECOND, send, slot);
         return;
     }
@@ -186,11 +211,32 @@ static void send(void *self)
     struct client_request *request = client_request_new(slot->bytes);
     memcpy(client_request_payload(request), slot->payload, slot->bytes);
     client_send(ask->client, request,
-                &(struct client_ask){.model = text_of(ask->model),
+                &(struct client_ask){.model = text_of(slot->model),
                                      .version = text_of(slot->version),
                                      .rows = slot->rows,
-                                     .deadline = clock_now() + ANSWER_TIME},
+                                     .tag = text_of(slot->tag),
+                                     .deadline = clock_now() + slot->time},
                 answered, slot);
+}
+
+static void take_question(struct slot *slot, const struct question *question)
+{
+    const struct questions *ask = slot->ask;
+    bool here = question->model.length > 0, named = question->version.length > 0;
+    free(slot->payload);
+    slot->payload = object_alloc(question->bytes);
+    memcpy(slot->payload, question->payload, question->bytes);
+    slot->context = question->context;
+    slot->bytes = question->bytes;
+    slot->rows = question->rows;
+    text_copy(here ? question->model : text_of(ask->model), slot->model, sizeof slot->model);
+    text_copy(named ? question->version : text_of(ask->version), slot->version, sizeof slot->version);
+    text_copy(question->tag, slot->tag, sizeof slot->tag);
+    slot->time = question->time == 0 ? ANSWER_TIME : question->time;
+    slot->once = question->once;
+    slot->late = false;
+    slot->tries = 0;
+    slot->busy = true;
 }
 
 static void fill(struct slot *slot)
@@ -205,16 +251,7 @@ static void fill(struct slot *slot)
     ask->ended = ask->ended || next == 0;
     if (next <= 0)
         return;
-    free(slot->payload);
-    slot->context = question.context;
-    slot->bytes = question.bytes;
-    slot->rows = question.rows;
-    slot->payload = object_alloc(slot->bytes);
-    memcpy(slot->payload, question.payload, slot->bytes);
-    text_copy(text_of(question.version != NULL ? question.version : ask->version), slot->version,
-              sizeof slot->version);
-    slot->tries = 0;
-    slot->busy = true;
+    take_question(slot, &question);
     send(slot);
 }
 
@@ -229,7 +266,7 @@ bool questions_all(struct questions *ask, questions_next *next, questions_answer
     ask->ended = ask->failed = false;
     for (size_t i = 0; i < AT_A_TIME; i++)
         fill(&ask->slots[i]);
-    if (!ask->failed && !all_answered(ask))
+    while (!ask->failed && !all_answered(ask))
         loop_run(ask->loop);
     return !ask->failed;
 }

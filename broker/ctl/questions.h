@@ -25,19 +25,23 @@ const struct schema *questions_version(struct questions *ask, const char *model,
  */
 typedef bool questions_answered(void *self, void *context, const struct client_answer *answer,
                                 char reason[QUESTIONS_REASON_MAX]);
-/* One request. */
+/* One request. What is pointed to is copied. */
 struct question {
-    void *context;          /* memory for free(): comes back with the answer, and is freed when none comes */
-    const uint8_t *payload; /* is copied */
+    void *context; /* memory for free(): comes back with the answer, and is freed when none comes; or NULL */
+    const uint8_t *payload;
     size_t bytes;
     uint32_t rows;
-    const char *version; /* is copied; NULL: that of questions_version */
+    struct text model, version; /* empty: those of questions_version */
+    struct text tag;            /* its request id; may be empty */
+    int64_t time;               /* nanoseconds that its answer may take; 0: a minute */
+    bool once;                  /* whatever is answered, it is not asked again */
 };
 /* Makes the next one. 0: there are no more; -1: `reason` is set. */
 typedef int questions_next(void *self, struct question *question, char reason[QUESTIONS_REASON_MAX]);
 
 /* Asks, some requests at a time, until there are no more and all are answered. A request that the broker has
- * no room for is asked again when it says. False, and `reason` says why it ended. */
+ * no room for is asked again when it says, and one whose time was over once more: we may have waited for
+ * somebody else (`next` may read from a pipe). False, and `reason` says why it ended. */
 bool questions_all(struct questions *ask, questions_next *next, questions_answered *answered, void *self,
                    char reason[QUESTIONS_REASON_MAX]);
 

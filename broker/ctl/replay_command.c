@@ -1,85 +1,74 @@
 /* replay_command: `outrigger replay`: sends a request that workers died of to a version once more, and tells
  * what comes of it. It goes the way of every request, through the broker, so that a version that still dies
- * of it costs what it cost before and the others do not notice. SPDX-License-Identifier: MIT */
+ * of it costs what it cost before and the others do not notice. With --against it is replay_against.c's.
+ * SPDX-License-Identifier: MIT */
 #include "ask.h"
 #include "clock.h"
 #include "kept.h"
 #include "outcome.h"
+#include "questions.h"
 #include "replay.h"
 #include "say.h"
 
-#include "client.h"
 #include "log.h"
 
-#include <zmq.h>
-
 enum {
-    ANSWER_TIMEOUT_MS = 2000, /* of the broker's control socket */
-    WAIT_MS = 30000,          /* unless --wait says otherwise */
+    WAIT_MS = 30000, /* unless --wait says otherwise */
     REASON_BYTES = 4608
 };
 
 struct replay {
-    struct loop *loop;
+    const struct arguments *arguments;
+    const struct quarantined *record;
     yyjson_mut_doc *said; /* with --json, else NULL */
-    int64_t sent_at;
+    int64_t sent_at;      /* 0: not yet */
     int result;
 };
 
-static void answered(void *self, const struct client_answer *answer)
+static int next_question(void *self, struct question *question, char reason[QUESTIONS_REASON_MAX])
+{
+    struct replay *replay = self;
+    const struct quarantined *record = replay->record;
+    const char *model = arguments_text(replay->arguments, OPTION_REPLAY_MODEL);
+    const char *version = arguments_text(replay->arguments, OPTION_REPLAY_VERSION);
+    (void)reason;
+    if (replay->sent_at != 0)
+        return 0;
+    replay->sent_at = clock_now();
+    *question =
+        (struct question){.payload = (const uint8_t *)record->payload.at,
+                          .bytes = record->payload.length,
+                          .rows = record->rows,
+                          .model = model == NULL ? record->model : text_of(model),
+                          .version = version == NULL ? record->version : text_of(version),
+                          .tag = record->tag,
+                          .time = arguments_number(replay->arguments, OPTION_WAIT, WAIT_MS) * MILLISECOND,
+                          .once = true};
+    return 1;
+}
+
+static bool take_answer(void *self, void *context, const struct client_answer *answer,
+                        char reason[QUESTIONS_REASON_MAX])
 {
     struct replay *replay = self;
     int64_t took = clock_now() - replay->sent_at;
+    (void)context, (void)reason;
     bool good =
         replay->said != NULL ? outcome_add(answer, took, replay->said) : outcome_print(answer, took, stdout);
     replay->result = good ? CTL_GOOD : CTL_FAULT;
-    loop_stop(replay->loop);
-}
-
-static void ignore_catalog(void *self, const struct catalog_entry *entries, size_t count)
-{
-    (void)self;
-    (void)entries;
-    (void)count;
+    return true;
 }
 
 /* Sends it and waits for the answer, or for the deadline. */
 static int send_again(const struct config *config, const struct quarantined *record,
                       const struct arguments *arguments, yyjson_mut_doc *said)
 {
-    int64_t wait_ms = arguments_number(arguments, OPTION_WAIT, WAIT_MS);
-    const char *model = arguments_text(arguments, OPTION_REPLAY_MODEL);
-    const char *version = arguments_text(arguments, OPTION_REPLAY_VERSION);
-    struct replay replay = {.loop = loop_new(), .said = said, .sent_at = clock_now(), .result = CTL_FAULT};
-    struct metrics *metrics = metrics_new(NULL);
-    void *zmq = zmq_ctx_new();
-    ENSURE(replay.loop != NULL && metrics != NULL && zmq != NULL);
-    struct client *client =
-        client_new(zmq, replay.loop, config->broker_askers, 1, metrics, ignore_catalog, NULL);
-    struct client_request *request = client_request_new(record->payload.length);
-    memcpy(client_request_payload(request), record->payload.at, record->payload.length);
-    const struct client_ask ask = {.model = model == NULL ? record->model : text_of(model),
-                                   .version = version == NULL ? record->version : text_of(version),
-                                   .rows = record->rows,
-                                   .deadline = replay.sent_at + wait_ms * MILLISECOND,
-                                   .tag = record->tag};
-    client_send(client, request, &ask, answered, &replay);
-    loop_run(replay.loop);
-    client_free(client);
-    zmq_ctx_term(zmq);
-    metrics_free(metrics);
-    loop_free(replay.loop);
+    char reason[QUESTIONS_REASON_MAX];
+    struct replay replay = {.arguments = arguments, .record = record, .said = said, .result = CTL_FAULT};
+    struct questions *questions = questions_new(config);
+    (void)questions_all(questions, next_question, take_answer, &replay, reason); /* neither of them refuses */
+    questions_free(questions);
     return replay.result;
-}
-
-/* CTL_GOOD when there is a broker. */
-static int find_broker(const struct arguments *arguments, const struct config *config)
-{
-    int status;
-    yyjson_doc *answer =
-        ask_broker(arguments, config, ask_new("status"), ANSWER_TIMEOUT_MS, "not sent", &status);
-    yyjson_doc_free(answer);
-    return status;
 }
 
 static void introduce(const struct quarantined *record)
@@ -110,7 +99,7 @@ static int replay_record(const struct config *config, const struct arguments *ar
     yyjson_mut_doc *said = arguments->json ? new_json(record) : NULL;
     if (said == NULL)
         introduce(record);
-    int result = find_broker(arguments, config);
+    int result = ask_whether_broker(arguments, config, "not sent");
     bool is_there = result == CTL_GOOD;
     if (is_there)
         result = send_again(config, record, arguments, said);
@@ -146,7 +135,7 @@ static int list(const struct config *config, const struct arguments *arguments)
 
 static int replay_recorded(const struct config *config, const struct arguments *arguments)
 {
-    int result = find_broker(arguments, config);
+    int result = ask_whether_broker(arguments, config, "not sent");
     return result == CTL_GOOD ? replay_against(arguments, config) : result;
 }
 

@@ -35,17 +35,45 @@ static void labels_cell(struct table *table, yyjson_val *entry)
     table_cell(table, TONE_PLAIN, "%s", text);
 }
 
+static const char *name_of(yyjson_val *entry)
+{
+    const char *name = yyjson_get_str(yyjson_obj_get(entry, "name"));
+    return name == NULL ? "" : name;
+}
+
 static void add_row(struct table *table, yyjson_val *entry)
 {
     static const char *const columns[] = {"mean", "p50", "p95", "p99"};
-    table_cell(table, TONE_PLAIN, "%s", yyjson_get_str(yyjson_obj_get(entry, "name")));
+    table_cell(table, TONE_PLAIN, "%s", name_of(entry));
     labels_cell(table, entry);
     number_cell(table, entry, yyjson_obj_get(entry, "count") != NULL ? "count" : "value");
     for (size_t i = 0; i < COUNT_OF(columns); i++)
         number_cell(table, entry, columns[i]);
 }
 
-/* `part`: only metrics with that in their names; NULL: all. */
+/* Whether `part` is in the name of an entry's metric; NULL is in all. */
+static bool is_wanted(yyjson_val *entry, const char *part)
+{
+    return part == NULL || strstr(name_of(entry), part) != NULL;
+}
+
+/* The answer as it is, but for the metrics that are not wanted. */
+static int print_json(yyjson_doc *answer, const char *part)
+{
+    yyjson_mut_doc *said = yyjson_doc_mut_copy(answer, NULL);
+    yyjson_mut_val *root = yyjson_mut_doc_get_root(said), *wanted = yyjson_mut_arr(said);
+    yyjson_val *entry;
+    size_t index, count;
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_doc_get_root(answer), "metrics"), index, count, entry)
+    {
+        if (is_wanted(entry, part))
+            yyjson_mut_arr_append(wanted, yyjson_val_mut_copy(said, entry));
+    }
+    yyjson_mut_obj_put(root, yyjson_mut_str(said, "metrics"), wanted);
+    say_json(said);
+    return CTL_GOOD;
+}
+
 static int print(yyjson_doc *answer, const char *part)
 {
     static const char *const heads[] = {"METRIC", "LABELS", ">VALUE", ">MEAN", ">P50", ">P95", ">P99"};
@@ -54,8 +82,7 @@ static int print(yyjson_doc *answer, const char *part)
     size_t index, count;
     yyjson_arr_foreach(yyjson_obj_get(root, "metrics"), index, count, entry)
     {
-        const char *name = yyjson_get_str(yyjson_obj_get(entry, "name"));
-        if (name != NULL && (part == NULL || strstr(name, part) != NULL))
+        if (is_wanted(entry, part))
             add_row(table, entry);
     }
     table_print(table, stdout, say_coloured());
@@ -72,7 +99,8 @@ static int show(const struct arguments *arguments, const struct config *config)
     yyjson_doc *answer =
         ask_collector(arguments, config, ask_new("stats"), ANSWER_TIMEOUT_MS, "not known", &status);
     if (answer != NULL)
-        status = arguments->json ? say_answer(answer) : print(answer, arguments->operands[0]);
+        status = arguments->json ? print_json(answer, arguments->operands[0])
+                                 : print(answer, arguments->operands[0]);
     yyjson_doc_free(answer);
     return status;
 }

@@ -1,9 +1,12 @@
-/* stats_follow: a subscriber of the collector's (common/STATS.md section 1). It may be as slow as its reader
- * is: the collector drops what is not taken, and counters are cumulative. SPDX-License-Identifier: MIT */
+/* stats_follow: a subscriber of the collector's (common/STATS.md section 1), for `outrigger stats --follow`.
+ * It may be as slow as its reader is: the collector drops what is not taken, and counters are cumulative.
+ * SPDX-License-Identifier: MIT */
 #include "stats_follow.h"
 
 #include "ask.h"
 #include "say.h"
+
+#include "snapshot.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -25,14 +28,31 @@ static bool is_histogram(enum metric metric)
     return kind == HISTOGRAM || kind == SIZES;
 }
 
+/* The next label's name; *rest, which goes on behind it, is the metric's "model,version" at first. */
+static struct text next_name(const char **rest)
+{
+    struct text name = {*rest, strcspn(*rest, ",")};
+    *rest += name.length + (name.at[name.length] == ',');
+    return name;
+}
+
+/* The next series that is known, and wanted: `part` is in the metric's name, or NULL. */
+static bool next_series(struct snapshot *snapshot, const char *part, struct snapshot_series *series)
+{
+    while (snapshot_next(snapshot, series))
+        if (series->metric != METRIC_COUNT &&
+            (part == NULL || strstr(metric_describe(series->metric)->name, part) != NULL))
+            return true;
+    return false;
+}
+
 static void print_series(const struct snapshot_series *series, FILE *out)
 {
-    const char *name = metric_describe(series->metric)->labels;
+    const char *names = metric_describe(series->metric)->labels;
     fprintf(out, "  %s", metric_describe(series->metric)->name);
     for (size_t i = 0; i < metric_label_count(series->metric); i++) {
-        size_t length = strcspn(name, ",");
-        fprintf(out, " %.*s=%.*s", (int)length, name, (int)series->labels[i].length, series->labels[i].at);
-        name += length + 1;
+        struct text name = next_name(&names), value = series->labels[i];
+        fprintf(out, " %.*s=%.*s", (int)name.length, name.at, (int)value.length, value.at);
     }
     if (is_histogram(series->metric))
         fprintf(out, ": count %" PRIu64 ", sum %" PRIu64 "\n", series->numbers[0], series->numbers[1]);
@@ -42,26 +62,24 @@ static void print_series(const struct snapshot_series *series, FILE *out)
         fprintf(out, ": %" PRIu64 "\n", series->numbers[0]);
 }
 
-static void print_text(struct snapshot *snapshot, FILE *out)
+static void print_text(struct snapshot *snapshot, const char *part, FILE *out)
 {
     struct snapshot_series series;
     fprintf(out, "%.*s %.*s, pid %" PRIu32 ", no. %" PRIu64 "%s\n", (int)snapshot->kind.length,
             snapshot->kind.at, (int)snapshot->name.length, snapshot->name.at, snapshot->pid,
             snapshot->sequence, snapshot->interval_ms == 0 ? ", its last" : "");
-    while (snapshot_next(snapshot, &series))
-        if (series.metric != METRIC_COUNT)
-            print_series(&series, out);
+    while (next_series(snapshot, part, &series))
+        print_series(&series, out);
 }
 
 static void add_labels(yyjson_mut_doc *document, yyjson_mut_val *entry, const struct snapshot_series *series)
 {
     yyjson_mut_val *labels = yyjson_mut_obj_add_obj(document, entry, "labels");
-    const char *name = metric_describe(series->metric)->labels;
+    const char *names = metric_describe(series->metric)->labels;
     for (size_t i = 0; i < metric_label_count(series->metric); i++) {
-        size_t length = strcspn(name, ",");
-        yyjson_mut_obj_add(labels, yyjson_mut_strncpy(document, name, length),
-                           yyjson_mut_strncpy(document, series->labels[i].at, series->labels[i].length));
-        name += length + 1;
+        struct text name = next_name(&names), value = series->labels[i];
+        yyjson_mut_obj_add(labels, yyjson_mut_strncpy(document, name.at, name.length),
+                           yyjson_mut_strncpy(document, value.at, value.length));
     }
 }
 
@@ -84,7 +102,7 @@ static void add_series(yyjson_mut_doc *document, yyjson_mut_val *list, const str
         yyjson_mut_arr_add_uint(document, buckets, series->numbers[2 + i]);
 }
 
-static void print_json(struct snapshot *snapshot, FILE *out)
+static void print_json(struct snapshot *snapshot, const char *part, FILE *out)
 {
     yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(document);
@@ -97,21 +115,20 @@ static void print_json(struct snapshot *snapshot, FILE *out)
     yyjson_mut_obj_add_uint(document, root, "sequence", snapshot->sequence);
     yyjson_mut_obj_add_uint(document, root, "interval_ms", snapshot->interval_ms);
     yyjson_mut_val *list = yyjson_mut_obj_add_arr(document, root, "series");
-    while (snapshot_next(snapshot, &series))
-        if (series.metric != METRIC_COUNT)
-            add_series(document, list, &series);
+    while (next_series(snapshot, part, &series))
+        add_series(document, list, &series);
     char *line = yyjson_mut_write(document, 0, NULL);
     fprintf(out, "%s\n", line == NULL ? "{}" : line);
     free(line);
     yyjson_mut_doc_free(document);
 }
 
-void stats_follow_print(struct snapshot *snapshot, bool json, FILE *out)
+static void print(struct snapshot *snapshot, const struct arguments *arguments, FILE *out)
 {
-    if (json)
-        print_json(snapshot, out);
+    if (arguments->json)
+        print_json(snapshot, arguments->operands[0], out);
     else
-        print_text(snapshot, out);
+        print_text(snapshot, arguments->operands[0], out);
 }
 
 /* ---- listening ---- */
@@ -128,7 +145,7 @@ static bool receive(void *socket, zmq_msg_t *topic, zmq_msg_t *body)
     return true;
 }
 
-static void print_all(void *socket, bool json)
+static void print_all(void *socket, const struct arguments *arguments)
 {
     zmq_msg_t topic, body;
     zmq_msg_init(&topic);
@@ -136,7 +153,7 @@ static void print_all(void *socket, bool json)
     while (!ferror(stdout) && receive(socket, &topic, &body)) {
         struct snapshot snapshot;
         if (snapshot_decode(zmq_msg_data(&body), zmq_msg_size(&body), &snapshot) == NULL)
-            stats_follow_print(&snapshot, json, stdout);
+            print(&snapshot, arguments, stdout);
         fflush(stdout);
     }
     zmq_msg_close(&topic);
@@ -174,7 +191,7 @@ int stats_follow(const struct arguments *arguments, const struct config *config)
                 zmq_connect(socket, endpoint) == 0;
     int status = CTL_GOOD;
     if (good)
-        print_all(socket, arguments->json);
+        print_all(socket, arguments);
     else
         status = say_fault(arguments, CTL_FAULT, "%s: %s", endpoint, zmq_strerror(zmq_errno()));
     if (socket != NULL)

@@ -4,7 +4,7 @@
  * patterns that they followed. Called by api.c when a call is counted. SPDX-License-Identifier: MIT */
 #include "access.h"
 
-#include "clock.h"
+#include "budget.h"
 #include "log.h"
 
 #include <stdio.h>
@@ -16,8 +16,7 @@ struct access {
     unsigned magic;
     uint64_t per_mille;
     bool client_address;
-    int64_t second; /* in which so many lines of failed ones are left */
-    unsigned left;
+    struct budget failed; /* lines of failed ones */
     struct series *written, *limited, *lost;
 };
 
@@ -47,17 +46,10 @@ void access_free(struct access *access)
 
 static bool may_add_failed(struct access *access)
 {
-    int64_t now = clock_now();
-    if (access->second == 0 || now - access->second >= SECOND) {
-        access->second = now;
-        access->left = ACCESS_FAILED_A_SECOND;
-    }
-    if (access->left == 0) {
+    bool may = budget_take(&access->failed, ACCESS_FAILED_A_SECOND, clock_now());
+    if (!may)
         series_add(access->limited, 1);
-        return false;
-    }
-    access->left--;
-    return true;
+    return may;
 }
 
 /* The lot spreads what is drawn by it evenly; that Retry-After is spread by it, too, does no harm. */
@@ -84,19 +76,12 @@ static void add_number(struct fields *fields, const char *name, int64_t number)
     fields->field[fields->count++] = (struct log_field){.name = name, .number = number};
 }
 
-static const char *version_of(const struct api_call *call)
-{
-    if (*call->answered_version != '\0')
-        return call->answered_version;
-    return call->version == NULL ? "" : call->version->name;
-}
-
 static void add_prediction(struct fields *fields, const struct api_call *call)
 {
     if (call->model == NULL)
         return;
     add_text(fields, "model", call->model->name);
-    add_text(fields, "version", version_of(call));
+    add_text(fields, "version", api_call_version(call));
     add_number(fields, "rows", call->ask.rows);
     if (call->calling.sent_at == 0)
         return;
@@ -105,12 +90,16 @@ static void add_prediction(struct fields *fields, const struct api_call *call)
     add_number(fields, "batch_rows", call->calling.batch_rows);
 }
 
+static enum log_level level_of(const struct http_response *response)
+{
+    return response->status >= 500 ? LOG_WARNING : LOG_INFO;
+}
+
 static void write_line(struct access *access, const struct api_call *call,
                        const struct http_response *response)
 {
     struct fields fields = {.count = 0};
     char message[MESSAGE_MAX], client[ADDRESS_TEXT_MAX] = "";
-    int64_t duration = call->duration > 0 ? call->duration : clock_now() - call->received;
     const char *pattern = call->calling.pattern == NULL ? "(no such path)" : call->calling.pattern;
     const char *method = http_method_name(call->calling.method);
     add_text(&fields, "method", method);
@@ -119,24 +108,24 @@ static void write_line(struct access *access, const struct api_call *call,
     if (response->kind != NULL)
         add_text(&fields, "kind", response->kind);
     add_prediction(&fields, call);
-    add_number(&fields, "total_us", duration / MICROSECOND);
+    add_number(&fields, "total_us", call->duration / MICROSECOND);
     add_number(&fields, "bytes_in", (int64_t)call->calling.bytes);
-    add_number(&fields, "bytes_out", (int64_t)response->body.length);
+    add_number(&fields, "bytes_out", (int64_t)http_response_bytes(response));
     if (access->client_address) {
         address_text(&call->identity.address, client);
         add_text(&fields, "client", client);
     }
     ENSURE(fields.count <= FIELDS_MAX);
     snprintf(message, sizeof message, "%s %s %d", method, pattern, response->status);
-    bool written = log_event(response->status >= 500 ? LOG_WARNING : LOG_INFO,
-                             &(struct log_of){.request = call->id, .trace = call->trace.id}, fields.field,
-                             fields.count, message);
+    bool written =
+        log_event(level_of(response), &(struct log_of){.request = call->id, .trace = call->trace.id},
+                  fields.field, fields.count, message);
     series_add(written ? access->written : access->lost, 1);
 }
 
 void access_end(struct access *access, const struct api_call *call, const struct http_response *response)
 {
     CHECK_OBJECT(access, ACCESS_MAGIC);
-    if (*call->id != '\0' && is_wanted(access, response))
+    if (*call->id != '\0' && log_is_on(level_of(response)) && is_wanted(access, response))
         write_line(access, call, response);
 }

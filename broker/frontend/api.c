@@ -144,7 +144,7 @@ static void begin_call(struct api_call *call, const struct http_request *request
     call->trace = request->trace;
     call->calling.method = request->method;
     call->calling.bytes = request->body_length;
-    if (trace_sampled(&call->trace) && request->trace_state.length > 0) {
+    if (request->trace_state.length > 0) {
         call->calling.state = object_alloc(request->trace_state.length + 1);
         text_copy(request->trace_state, call->calling.state, request->trace_state.length + 1);
     }
@@ -535,15 +535,21 @@ enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val
     return oip_errand_done(call, answer, clock_now(), response) ? API_ERRAND : API_RESPOND;
 }
 
-/* Whose failure it is: the route may have given it to another version than the stable one. */
-static const char *failed_version(const struct api_call *call)
-{
-    if (*call->answered_version != '\0')
-        return call->answered_version;
-    return call->version == NULL ? "" : call->version->name;
-}
-
 /* ---- counting ---- */
+
+/* What becomes of the call is known: whoever keeps something of it is told. True when its trace is recorded.
+ * What the broker did not answer has lasted until now. */
+static bool tell(struct api *api, struct api_call *call, const struct http_response *response)
+{
+    if (call->duration == 0)
+        call->duration = clock_now() - call->received;
+    call->told = true;
+    audited_end(api->audited, call, response);
+    bool recorded = tracing_end(api->context.tracer, call, response);
+    access_end(api->access, call, response);
+    recorder_end(api->context.recorder, call, response);
+    return recorded;
+}
 
 void api_count(struct api *api, struct api_call *call, const struct http_response *response)
 {
@@ -552,10 +558,7 @@ void api_count(struct api *api, struct api_call *call, const struct http_respons
     counts_auth(api->counts, call->identity.kind, call->identity.outcome);
     if (call->identity.kind == IDENTITY_KEY && call->identity.key[0] != '\0')
         counts_key(api->counts, &call->identity, response->status);
-    audited_end(api->audited, call, response);
-    bool recorded = tracing_end(api->context.tracer, call, response);
-    access_end(api->access, call, response);
-    recorder_end(api->context.recorder, call, response);
+    bool recorded = tell(api, call, response);
     if (!call_is_prediction(call->call))
         return;
     if (call->taken != NULL) {
@@ -564,24 +567,23 @@ void api_count(struct api *api, struct api_call *call, const struct http_respons
     }
     if (call->steered != STEERED_NOT)
         counts_steered(api->counts, call->model->name, call->steered);
-    if (response->kind == NULL)
+    if (response->kind == NULL) {
+        sampling_answered(call->model->sampler, call->ask.rows);
         counts_prediction(api->counts, call->model->name, call->answered_version, call->ask.rows,
                           call->duration, recorded ? call->trace.id : NULL);
-    else
-        counts_error(api->counts, call->model == NULL ? "" : call->model->name, failed_version(call),
+    } else {
+        counts_error(api->counts, call->model == NULL ? "" : call->model->name, api_call_version(call),
                      response->kind);
+    }
 }
 
-void api_gone(struct api *api, const struct api_call *call, struct http_response *response)
+void api_gone(struct api *api, struct api_call *call, struct http_response *response)
 {
     CHECK_OBJECT(api, API_MAGIC);
-    if (*call->id == '\0')
+    if (*call->id == '\0' || call->told)
         return;
     output_clear(&response->body);
     response->status = 499;
     response->kind = failure_label(FAILURE_CANCELLED);
-    audited_end(api->audited, call, response);
-    (void)tracing_end(api->context.tracer, call, response);
-    access_end(api->access, call, response);
-    recorder_end(api->context.recorder, call, response);
+    (void)tell(api, call, response);
 }

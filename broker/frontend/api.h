@@ -13,7 +13,8 @@
  *
  * Threads: api_begin, api_handle (each thread with a lane of its own), api_answer and api_refuse may run in
  * any thread; they share nothing that changes but the pointer to the catalog, which a lock guards.
- * api_catalog and api_count are for the loop's thread alone. SPDX-License-Identifier: MIT */
+ * api_catalog, api_asks, api_count and api_gone are for the loop's thread alone. SPDX-License-Identifier: MIT
+ */
 #ifndef OUTRIGGER_API_H
 #define OUTRIGGER_API_H
 
@@ -104,7 +105,8 @@ struct api_call {
     const struct catalog_model *model;     /* NULL: none was found */
     const struct catalog_version *version; /* the one whose schema the input was checked against */
     int64_t received;                      /* monotonic nanoseconds */
-    int64_t duration;                      /* nanoseconds from then to the answer */
+    int64_t duration; /* nanoseconds from then to the answer, or to the end; 0: it has none yet */
+    bool told;        /* counted, and told of */
     bool want_timing;
     struct oip_wish *wish;       /* of the Open Inference Protocol: what an inference wants; NULL otherwise */
     struct page_request *page;   /* API_PAGE: what is asked; NULL otherwise */
@@ -117,9 +119,8 @@ struct api_call {
     char answered_version[PROTOCOL_NAME_MAX + 1];
     char key[PROTOCOL_TEXT_MAX + 1];
     char id[HTTP_ID_MAX + 1];
-    struct trace_context trace;             /* the request's; sampled: exemplars may name it */
-    uint8_t packed_trace[TRACE_WIRE_BYTES]; /* ask.trace is a view of it */
-    struct calling calling;                 /* what is told of it when it has ended */
+    struct trace_context trace; /* the request's; sampled: exemplars may name it */
+    struct calling calling;     /* what is told of it when it has ended */
     struct recorder_note recorded;
     struct audited_note note; /* for the audit log */
 };
@@ -149,10 +150,20 @@ const struct errand *api_call_errand(const struct api_call *call);
  */
 enum api_next api_errand_done(struct api *api, struct api_call *call, yyjson_val *answer,
                               struct http_response *response);
-/* Counts the finished call, and writes it to the audit log: once, when the response is complete. */
+/* Counts the finished call, and tells of it (audit log, trace, access line, flight recorder): once, when the
+ * response is complete. */
 void api_count(struct api *api, struct api_call *call, const struct http_response *response);
-/* Who asked has gone before there was an answer: writes that to the audit log, if the call was begun. */
-void api_gone(struct api *api, const struct api_call *call, struct http_response *response);
+/* Who asked has gone before there was an answer: tells of that, if the call was begun and nothing was told of
+ * it yet. */
+void api_gone(struct api *api, struct api_call *call, struct http_response *response);
+/* The version that answered, which the route may have chosen; if none did, the one that was asked; "": that
+ * is not known. */
+static inline const char *api_call_version(const struct api_call *call)
+{
+    if (*call->answered_version != '\0')
+        return call->answered_version;
+    return call->version == NULL ? "" : call->version->name;
+}
 /* Gives up what the call holds; `call` may be used for the next one. Does nothing when there is nothing. */
 void api_call_end(struct api_call *call);
 

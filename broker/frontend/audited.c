@@ -9,13 +9,13 @@
 #include "audit_log.h"
 #include "clock.h"
 #include "hex.h"
+#include "sha256.h"
 #include "utf8.h"
 
 #include <openssl/evp.h>
-#include <stdio.h>
 #include <stdlib.h>
 
-enum { AUDITED_MAGIC = 0x0a0d17ed, DIGEST = 32 };
+enum { AUDITED_MAGIC = 0x0a0d17ed };
 
 enum access { ACCESS_ALL, ACCESS_REFUSED, ACCESS_NONE };
 
@@ -26,13 +26,14 @@ struct audited {
     uint64_t per_mille;
     bool hash, full;
     size_t max_payload;
-    uint64_t predictions; /* atomic; since the beginning */
+    struct sha256 *sha256; /* for the hash */
+    uint64_t predictions;  /* atomic; since the beginning */
     struct audit_entry entry;
 };
 
 struct audited_sample {
-    char digest[2 * DIGEST + 1]; /* "": not told */
-    size_t length;               /* of what is kept of the body: all of it or nothing */
+    char digest[2 * SHA256_BYTES + 1]; /* "": not told */
+    size_t length;                     /* of what is kept of the body: all of it or nothing */
     char body[];
 };
 
@@ -55,6 +56,7 @@ struct audited *audited_new(const struct config *config, struct audit_log *log)
     audited->per_mille = (uint64_t)config->audit_predictions_per_mille;
     audited->full = strcmp(payload, "full") == 0;
     audited->hash = audited->full || strcmp(payload, "hash") == 0;
+    audited->sha256 = sha256_new();
     audited->max_payload = (size_t)config->audit_max_payload_bytes;
     return audited;
 }
@@ -65,6 +67,7 @@ void audited_free(struct audited *audited)
         return;
     CHECK_OBJECT(audited, AUDITED_MAGIC);
     audit_entry_free(&audited->entry);
+    sha256_free(audited->sha256);
     audited->magic = 0;
     free(audited);
 }
@@ -93,11 +96,11 @@ static struct audited_sample *sample(const struct audited *audited, const struct
 {
     bool keep = audited->full && request->body_length <= audited->max_payload;
     struct audited_sample *sample = object_alloc(sizeof *sample + (keep ? request->body_length : 0));
-    uint8_t digest[DIGEST];
-    if (audited->hash &&
-        EVP_Digest(request->body, request->body_length, digest, NULL, EVP_sha256(), NULL) == 1)
-        for (size_t i = 0; i < DIGEST; i++)
-            snprintf(sample->digest + 2 * i, 3, "%02x", digest[i]);
+    uint8_t digest[SHA256_BYTES];
+    if (audited->hash) {
+        sha256_of(audited->sha256, (struct text){request->body, request->body_length}, digest);
+        hex_write(sample->digest, digest, SHA256_BYTES);
+    }
     if (keep && request->body_length > 0)
         memcpy(sample->body, request->body, request->body_length);
     sample->length = keep ? request->body_length : 0;
@@ -183,10 +186,7 @@ static void add_version(struct audit_entry *entry, const struct api_call *call)
     if (*call->answered_version != '\0' && version != NULL &&
         strcmp(version->name, call->answered_version) != 0)
         version = catalog_version(call->model, text_of(call->answered_version));
-    add_name(entry, "version",
-             *call->answered_version != '\0' ? call->answered_version
-             : version != NULL               ? version->name
-                                             : "");
+    add_name(entry, "version", api_call_version(call));
     if (version != NULL && version->schema != NULL)
         add_name(entry, "digest", schema_digest(version->schema));
 }
@@ -217,8 +217,8 @@ void audited_end(struct audited *audited, const struct api_call *call, const str
     if (response->kind != NULL)
         audit_entry_text(entry, "kind", text_of(response->kind));
     audit_entry_number(entry, "bytes_in", call->note.bytes);
-    audit_entry_number(entry, "bytes_out", response->head_only ? 0 : response->body.length);
-    audit_entry_number(entry, "us", (uint64_t)((clock_now() - call->received) / MICROSECOND));
+    audit_entry_number(entry, "bytes_out", http_response_bytes(response));
+    audit_entry_number(entry, "us", (uint64_t)(call->duration / MICROSECOND));
     if (sample != NULL && *sample->digest != '\0')
         audit_entry_text(entry, "payload_sha256", text_of(sample->digest));
     if (sample != NULL && sample->length > 0)

@@ -4,7 +4,8 @@
  * those of predictions in a hash by model and version, and errors, which are rare, by model, version and kind
  * in the same hash, as are those whose version a header named. All names in it come from the catalog and from
  * constants, but versions come and go for months: from SERIES_MAX on, nothing is kept any more, and the
- * page's own bound decides (metrics.h). SPDX-License-Identifier: MIT */
+ * page's own bound decides (metrics.h). Called by api.c when a request is over.
+ * SPDX-License-Identifier: MIT */
 #include "counts.h"
 
 #include <stdio.h>

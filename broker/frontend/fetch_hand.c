@@ -206,7 +206,7 @@ static _Noreturn void serve(const struct config *config, const char *name)
 {
     struct hand hand = {.config = config, .fd = HAND_FD};
     outbound_init();
-    hand_confine(config, name, "fetch");
+    hand_confine(config, name, "fetch", config->token_ca_file);
     hand.multi = curl_multi_init();
     hand.headers = curl_slist_append(NULL, "Accept: application/json");
     ENSURE(hand.multi != NULL && hand.headers != NULL);

@@ -151,22 +151,13 @@ enum datatype fields_datatype(const struct fields *fields, size_t column, enum d
     return fields->list[column].type == SCHEMA_INTEGER && floating ? DATATYPE_INT64 : datatype;
 }
 
-/* Element `index` of a tensor of numbers, rounded where a double has no room for it. */
-static double number_at(const struct tensor *tensor, size_t index)
-{
-    if (value_is_float(tensor))
-        return value_float(tensor, index);
-    uint64_t bits = value_integer(tensor, index);
-    return value_is_signed(tensor) ? (double)(int64_t)bits : (double)bits;
-}
-
 const char *fields_fault(const struct fields *fields, size_t column, const uint8_t *element,
                          char text[SCHEMA_FAULT_MAX])
 {
     if (fields == NULL || column >= fields->width)
         return NULL;
     const struct tensor tensor = {.datatype = layout_datatype(fields->layout, column), .data = element};
-    return schema_field_number_fault(&fields->list[column], tensor.datatype, number_at(&tensor, 0), text);
+    return schema_field_number_fault(&fields->list[column], tensor.datatype, value_number(&tensor, 0), text);
 }
 
 const char *fields_text_fault(const struct fields *fields, size_t column, struct text value,
@@ -239,7 +230,7 @@ static bool numbers_hold(const struct fields *fields, const struct tensor *tenso
     bool good = true;
     for (size_t i = 0; i < rows * width; i++) {
         size_t column = first + i % width;
-        double number = number_at(tensor, i);
+        double number = value_number(tensor, i);
         good &= !(number < fields->low[column]) & !(number > fields->high[column]);
         good &= fields->wholes[column] == 0 || isnan(number) || trunc(number) == number;
     }
@@ -266,7 +257,7 @@ static bool listed_numbers_hold(const struct fields *fields, const struct tensor
     const size_t *listed = listed_of(fields, first, width, &count);
     for (size_t i = 0; i < count; i++)
         for (size_t row = 0; row < rows; row++) {
-            double number = number_at(tensor, row * width + listed[i] - first);
+            double number = value_number(tensor, row * width + listed[i] - first);
             if (schema_field_number_fault(&fields->list[listed[i]], tensor->datatype, number, ignored) !=
                 NULL)
                 return false;
@@ -345,7 +336,7 @@ static void list_faults(const struct fields *fields, size_t input, const struct 
         const char *fault =
             tensor->datatype == DATATYPE_BYTES
                 ? schema_field_text_fault(field, value_bytes(tensor, &offset), text)
-                : schema_field_number_fault(field, tensor->datatype, number_at(tensor, i), text);
+                : schema_field_number_fault(field, tensor->datatype, value_number(tensor, i), text);
         if (fault != NULL)
             list_fault(fields, first + i % width, i / width, width, first, tensor->name, fault, faults);
     }

@@ -1,6 +1,6 @@
 /* handling: a request that came in whole is handled, and goes on as the exchange says: to its response, the
  * broker, the collector, another process, or into waiting. Large ones are handled in the side lane, from the
- * spool. SPDX-License-Identifier: MIT */
+ * spool. Called by connection.c, and by waiting.c when it is known who asks. SPDX-License-Identifier: MIT */
 #include "connection_state.h"
 
 #define PAGE_TIMEOUT_MS 2000

@@ -9,6 +9,7 @@
 
 #include "fnv.h"
 #include "hex.h"
+#include "splitmix.h"
 #include "utf8.h"
 
 #include <ctype.h>
@@ -16,7 +17,6 @@
 #include <stdio.h>
 #include <strings.h>
 #include <sys/random.h>
-#include <time.h>
 
 enum { SPREAD_SHARE = 4 }; /* Retry-After is up to a fourth longer than it must be */
 
@@ -26,25 +26,7 @@ void http_ids_init(struct http_ids *ids)
 {
     *ids = (struct http_ids){0};
     trace_ids_init(&ids->trace);
-    if (getrandom(&ids->seed, sizeof ids->seed, GRND_NONBLOCK) != sizeof ids->seed) {
-        /* Early in a boot there may be no randomness yet. Lots need to differ between processes, no more. */
-        struct timespec now;
-        clock_gettime(CLOCK_REALTIME, &now);
-        ids->seed = (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec ^ (uintptr_t)ids;
-    }
-}
-
-/* The output function of SplitMix64: a bijection, so the lots of one process never repeat. */
-static uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    value = (value ^ value >> 27) * UINT64_C(0x94d049bb133111eb);
-    return value ^ value >> 31;
-}
-
-static uint64_t draw(struct http_ids *ids)
-{
-    return mix(ids->seed + ++ids->count * UINT64_C(0x9e3779b97f4a7c15));
+    ids->lots = splitmix_seed();
 }
 
 /* Ids are secret to whom they are not given: who has one may tell the truth of that prediction. Where the
@@ -53,7 +35,7 @@ static uint64_t draw_id(struct http_ids *ids)
 {
     if (ids->left == 0) {
         if (getrandom(ids->chance, sizeof ids->chance, GRND_NONBLOCK) != sizeof ids->chance)
-            return draw(ids);
+            return splitmix_next(&ids->lots);
         ids->left = COUNT_OF(ids->chance);
     }
     return ids->chance[--ids->left];
@@ -61,10 +43,10 @@ static uint64_t draw_id(struct http_ids *ids)
 
 static void make_id(uint64_t number, char id[HTTP_ID_MAX + 1])
 {
-    static const char hexadecimal[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++)
-        id[i] = hexadecimal[number >> (60 - 4 * i) & 15];
-    id[16] = '\0';
+    uint8_t bytes[sizeof number];
+    memcpy(bytes, &number, sizeof bytes);
+    hex_write(id, bytes, sizeof bytes);
+    id[2 * sizeof bytes] = '\0';
 }
 
 static bool id_ok(const char *id)
@@ -333,19 +315,21 @@ static void read_parameter(struct http_request *request, const char *parameter, 
     }
 }
 
-/* The trace is the client's only when it names exactly one; its state belongs to that. */
+/* The trace is the client's only when it names exactly one; its state belongs to that, and is for those who
+ * look at it. */
 static void set_trace(struct http_request *request, const struct found *found, struct http_ids *ids)
 {
     trace_context_begin(&request->trace, found->parent_count == 1 ? found->parent : NULL, &ids->trace,
                         &ids->sampling);
     request->traced = ids->sampling.on;
-    if (request->trace.has_parent && found->state != NULL)
+    if (request->trace.has_parent && trace_sampled(&request->trace) && found->state != NULL)
         request->trace_state = trace_state(found->state);
 }
 
 void http_request_read(struct http_request *request, char *const *parameters, struct http_ids *ids)
 {
-    *request = (struct http_request){.content_length = -1, .lot = draw(ids), .parameters = parameters};
+    *request = (struct http_request){
+        .content_length = -1, .lot = splitmix_next(&ids->lots), .parameters = parameters};
     struct found found = {0};
     for (; *parameters != NULL; parameters++)
         read_parameter(request, *parameters, &found);

@@ -38,8 +38,7 @@ enum http_method {
 /* Where request ids come from that the client does not give, and the lots of requests: one for each process,
  * owned by its main. */
 struct http_ids {
-    uint64_t seed;
-    uint64_t count;
+    uint64_t lots;       /* the state of a generator */
     uint64_t chance[64]; /* from the kernel: whoever knows one id shall not know the next */
     size_t left;         /* of them */
     struct trace_ids trace;
@@ -67,7 +66,7 @@ struct http_request {
             1]; /* X-Request-Id when it is 1 to 64 of A-Z a-z 0-9 . _ -; else 16 hexadecimal digits of ours */
     uint64_t lot;               /* a random number for this request */
     struct trace_context trace; /* the client's trace, when it names one, or a new one */
-    struct text trace_state;    /* of the client's; empty: none, or not valid */
+    struct text trace_state;    /* of the client's, if it is recorded; empty: none, or not valid */
     bool traced;                /* somebody traces here: the broker is told of it */
     uint64_t
         tenant; /* who asks, by a hash of the API key (X-API-Key, else Authorization); 0: none was shown */
@@ -124,6 +123,11 @@ struct http_response {
  * recorded, HEAD or not. The body's memory is kept. */
 void http_response_begin(struct http_response *response, const struct http_request *request);
 void http_response_free(struct http_response *response);
+/* How many bytes of its body are written. */
+static inline size_t http_response_bytes(const struct http_response *response)
+{
+    return response->head_only ? 0 : response->body.length;
+}
 /* Adds "name: value" to the further header lines; left out when there is no room. `value` holds no CR or LF.
  */
 void http_response_add_header(struct http_response *response, const char *name, const char *value);

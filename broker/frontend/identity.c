@@ -3,6 +3,7 @@
  * chosen by whom they name. Called by auth.c and claims.c. SPDX-License-Identifier: MIT */
 #include "identity.h"
 
+#include "hex.h"
 #include "sha256.h"
 #include "utf8.h"
 
@@ -41,7 +42,6 @@ static bool is_shown_as_it_is(struct text name)
 /* What can be read of it, not half a character, and a mark that no other name has. */
 static void show_marked(struct text name, char shown[IDENTITY_NAME_MAX + 1])
 {
-    static const char digits[] = "0123456789abcdef";
     uint8_t digest[SHA256_BYTES];
     size_t length = name.length < SHOWN_MAX ? name.length : SHOWN_MAX;
     while (length > 0 && length < name.length && (name.at[length] & 0xc0) == 0x80)
@@ -54,11 +54,8 @@ static void show_marked(struct text name, char shown[IDENTITY_NAME_MAX + 1])
     struct sha256_sum sum = sha256_begin();
     sha256_add_bytes(&sum, name.at, name.length);
     sha256_end(&sum, digest);
-    for (size_t i = 0; i < MARK_BYTES; i++) {
-        shown[length++] = digits[digest[i] >> 4];
-        shown[length++] = digits[digest[i] & 15];
-    }
-    shown[length] = '\0';
+    hex_write(shown + length, digest, MARK_BYTES);
+    shown[length + 2 * MARK_BYTES] = '\0';
 }
 
 /* By the whole name and not by what of it is shown, and by a hash for which nobody who may choose his name

@@ -190,8 +190,7 @@ static void keep_predictions(struct program *program, const struct config *confi
     if (config->feedback_keep == 0)
         return;
     ENSURE(asprintf(&directory, "%s/predictions", config->state_directory) != -1);
-    if (process_make_directory(directory, 0750) == 0)
-        program->predictions = predictions_new(directory, name, (size_t)config->feedback_keep);
+    program->predictions = predictions_new(directory, name, (size_t)config->feedback_keep);
     if (program->predictions == NULL)
         log_error("%s: %s; predictions are not kept for feedback", directory, strerror(errno));
     else

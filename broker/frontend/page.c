@@ -1,6 +1,6 @@
 /* page: what a client said is handed to the collector, which has the pages and packs them, and what it
  * answers is handed back: neither side parses the other's. api.h has the order of the calls.
- * SPDX-License-Identifier: MIT */
+ * Called by api.c. SPDX-License-Identifier: MIT */
 #include "page.h"
 
 #include "problem.h"

@@ -10,7 +10,6 @@
 #include "clock.h"
 #include "media.h"
 #include "once.h"
-#include "tracing.h"
 
 #include <stdio.h>
 
@@ -344,7 +343,8 @@ void predict_fill_ask(const struct config *config, const struct http_request *re
         .key = key,
         .tag = text_of(call->id),
     };
-    call->ask.trace = tracing_for_broker(request, call->packed_trace);
+    if (request->traced)
+        call->ask.trace = trace_context_wire(&call->trace);
     if (call->once != NULL)
         once_fill(call);
 }

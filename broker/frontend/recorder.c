@@ -1,5 +1,7 @@
 /* recorder: see recorder.h. An entry is half a kilobyte that is copied and hashed, which costs a request less
- * than what is counted of it: no call of the system, no message. SPDX-License-Identifier: MIT */
+ * than what is counted of it: no call of the system, no message. Who asks for what there is not, or may not
+ * have it, drives no prediction out of the ring. Called by api.c, in the order of a call's life.
+ * SPDX-License-Identifier: MIT */
 #include "recorder.h"
 
 #include "api.h"
@@ -76,30 +78,21 @@ static uint32_t microseconds(uint64_t us)
     return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
-static void put(char *place, size_t room, const char *text)
-{
-    size_t length = strnlen(text, room - 1);
-    memcpy(place, text, length);
-    place[length] = '\0';
-}
-
-#define PUT(place, text) put((place), sizeof(place), (text))
+#define PUT(place, text) text_copy(text_of(text), (place), sizeof(place))
 
 static void fill(struct flight_entry *entry, const struct api_call *call,
                  const struct http_response *response)
 {
     const struct recorder_note *note = &call->recorded;
-    const char *version = *call->answered_version != '\0' ? call->answered_version : call->asked_version;
     entry->at_ns = clock_wall();
     entry->status = (uint16_t)response->status;
     entry->rows = call->ask.rows;
     entry->batch_rows = call->calling.batch_rows;
-    int64_t took = call->duration > 0 ? call->duration : clock_now() - call->received;
-    entry->total_us = microseconds((uint64_t)(took / MICROSECOND));
+    entry->total_us = microseconds((uint64_t)(call->duration / MICROSECOND));
     entry->queue_us = microseconds(call->calling.queue_us);
     entry->compute_us = microseconds(call->calling.compute_us);
     entry->bytes_in = call->calling.bytes;
-    entry->bytes_out = response->head_only ? 0 : response->body.length;
+    entry->bytes_out = http_response_bytes(response);
     entry->hashed = note->hashed;
     entry->hash = note->hash;
     entry->payload_at = note->payload_at;
@@ -110,14 +103,14 @@ static void fill(struct flight_entry *entry, const struct api_call *call,
     PUT(entry->call, call_label(call->call));
     PUT(entry->kind, response->kind == NULL ? "" : response->kind);
     PUT(entry->model, call->model == NULL ? "" : call->model->name);
-    PUT(entry->version, version);
+    PUT(entry->version, api_call_version(call));
 }
 
 void recorder_end(struct recorder *recorder, const struct api_call *call,
                   const struct http_response *response)
 {
     struct flight_entry entry;
-    if (recorder == NULL || (!call_is_prediction(call->call) && response->status < 400))
+    if (recorder == NULL || (!call_is_prediction(call->call) && response->status < 500))
         return;
     CHECK_OBJECT(recorder, RECORDER_MAGIC);
     fill(&entry, call, response);

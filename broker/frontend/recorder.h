@@ -27,8 +27,8 @@ void recorder_body(const struct recorder *recorder, const struct http_request *r
 /* These tensors are about to be sent. The loop's thread. */
 void recorder_asks(struct recorder *recorder, const uint8_t *payload, size_t bytes,
                    struct recorder_note *note);
-/* The call is answered, or given up: a prediction gets an entry, as does whatever failed. The loop's thread.
- */
+/* The call is answered, or given up: a prediction gets an entry, as does what else failed (5xx). The loop's
+ * thread. */
 void recorder_end(struct recorder *recorder, const struct api_call *call,
                   const struct http_response *response);
 

@@ -2,7 +2,8 @@
  *
  * What surely fits the socket's buffer is written at once; what may not, or takes its time (packing, printing
  * a large answer), is the side lane's: a client that does not take its response holds up nobody.
- * SPDX-License-Identifier: MIT */
+ * Called by handling.c where a response is complete, and by the client (client.c) when the broker has
+ * answered. SPDX-License-Identifier: MIT */
 #include "connection_state.h"
 
 enum {

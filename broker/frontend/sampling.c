@@ -1,11 +1,13 @@
-/* sampling: see sampling.h.
+/* sampling: see sampling.h. Called by api.c: when a request is sent, when its answer has come, and when it is
+ * counted.
  *
  * Whether a row is taken is decided when its request is sent, for its inputs are gone with it. What most
  * requests cost is an add and a compare: a number of rows is drawn that are passed over until the next one is
  * taken, as if each were taken with the same probability. Once a second that probability is set anew, by how
- * many rows came in the second before: 1 while they are fewer than may be taken. When more are due than may
- * be taken all the same, nothing is taken for the rest of the second: which rows that strikes depends on when
- * they come, and on nothing else.
+ * many rows were answered in the second before: 1 while they are fewer than may be taken. When more are due
+ * than may be taken all the same, nothing is taken for the rest of the second: which rows that strikes
+ * depends on when they come, and on nothing else. Rows that get no answer leave their room to others, so that
+ * the sample is no smaller while many fail.
  *
  * When a request has more rows than may be taken in this second, each is taken with the smaller probability,
  * so that its first rows are not preferred. SPDX-License-Identifier: MIT */
@@ -13,10 +15,10 @@
 
 #include "clock.h"
 #include "roles.h"
+#include "splitmix.h"
 
 #include <math.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <uthash.h>
 
 enum {
@@ -33,7 +35,7 @@ struct sampler {
     UT_hash_handle hh;
     struct sampling *sampling;
     uint64_t left;      /* rows that are passed over before the next one is taken */
-    uint64_t seen;      /* rows since the last tick */
+    uint64_t answered;  /* rows since the last tick */
     double probability; /* of each row */
     double room;        /* rows that may still be taken */
     char model[];
@@ -51,7 +53,7 @@ struct sampling {
 };
 
 struct taken {
-    struct sampling *sampling;
+    struct sampler *sampler;
     bool answered;
     struct sampled sampled;
     double *scores;
@@ -61,14 +63,10 @@ struct taken {
 
 /* ---- chance ---- */
 
-/* splitmix64: nothing hangs on that nobody can guess it. In (0, 1]. */
+/* In (0, 1]. */
 static double draw(struct sampling *sampling)
 {
-    uint64_t bits = sampling->random += UINT64_C(0x9e3779b97f4a7c15);
-    bits = (bits ^ (bits >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    bits = (bits ^ (bits >> 27)) * UINT64_C(0x94d049bb133111eb);
-    bits ^= bits >> 31;
-    return ((double)(bits >> 11) + 1) / (double)(UINT64_C(1) << 53);
+    return ((double)(splitmix_next(&sampling->random) >> 11) + 1) / (double)(UINT64_C(1) << 53);
 }
 
 /* How many rows are passed over when each is taken with that probability. */
@@ -82,17 +80,24 @@ static uint64_t draw_gap(struct sampling *sampling, double probability)
 
 /* ---- the second ---- */
 
-static void renew(struct sampler *sampler)
+/* There is room for so many rows more, with another probability or the same. */
+static void make_room(struct sampler *sampler, double rows, double probability)
 {
     struct sampling *sampling = sampler->sampling;
-    double probability = fmin(1, sampling->rows_per_s / fmax(1, (double)sampler->seen));
     bool was_over = sampler->room < 1;
-    sampler->seen = 0;
-    sampler->room = fmin(sampler->room + sampling->rows_per_s, fmax(sampling->rows_per_s, 1));
+    sampler->room = fmin(sampler->room + rows, fmax(sampling->rows_per_s, 1));
     if (probability == sampler->probability && !was_over)
         return;
     sampler->probability = probability;
     sampler->left = sampler->room < 1 ? NEVER : draw_gap(sampling, probability);
+}
+
+static void renew(struct sampler *sampler)
+{
+    double rows_per_s = sampler->sampling->rows_per_s;
+    double answered = fmax(1, (double)sampler->answered);
+    sampler->answered = 0;
+    make_room(sampler, rows_per_s, fmin(1, rows_per_s / answered));
 }
 
 static void tick(void *self)
@@ -118,7 +123,7 @@ struct sampling *sampling_new(struct loop *loop, const struct config *config, st
     sampling->loop = loop;
     sampling->observer = observer;
     sampling->rows_per_s = (double)config->drift_rows_per_s / fmax(1, (double)config->frontend_processes);
-    ENSURE(getrandom(&sampling->random, sizeof sampling->random, 0) == sizeof sampling->random);
+    sampling->random = splitmix_seed();
     if (config->drift_rows_per_s == 0)
         return sampling;
     sampling->sampled = metrics_series(metrics, METRIC_DRIFT_SAMPLED, NULL, NULL, NULL);
@@ -170,7 +175,7 @@ static struct taken *new_taken(struct sampler *sampler, size_t bytes, uint32_t r
 {
     struct taken *taken = malloc(sizeof *taken + rows * (sizeof *taken->scores + sizeof *taken->at) + bytes);
     ENSURE(taken != NULL);
-    taken->sampling = sampler->sampling;
+    taken->sampler = sampler;
     taken->answered = false;
     taken->scores = (double *)(void *)(taken + 1);
     taken->at = (uint32_t *)(void *)(taken->scores + rows);
@@ -257,7 +262,7 @@ static struct taken *slice(struct sampler *sampler, const struct tensor *tensors
     return taken;
 }
 
-/* Going through many texts would delay everybody: that is the loop's thread. */
+/* Going through many texts, if only to check them, would delay everybody: that is the loop's thread. */
 static bool has_many_texts(const struct tensor *tensors, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -266,18 +271,30 @@ static bool has_many_texts(const struct tensor *tensors, size_t count)
     return false;
 }
 
+static bool are_whole(const struct tensor *tensors, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tensor_check(&tensors[i]) != NULL)
+            return false;
+    return true;
+}
+
 static struct taken *take_some(struct sampler *sampler, const uint8_t *payload, size_t bytes, uint32_t rows,
                                uint32_t *count)
 {
     struct tensor tensors[TENSOR_COUNT_MAX];
     uint32_t at[SAMPLED_ROWS_MAX];
     size_t tensor_count, tensor_rows;
+    struct taken *taken = NULL;
     *count = choose(sampler, rows, at);
-    if (*count == 0 || tensors_decode(payload, bytes, tensors, &tensor_count, &tensor_rows) != NULL ||
+    if (*count == 0 || tensors_heads(payload, bytes, tensors, &tensor_count, &tensor_rows) != NULL ||
         tensor_rows != rows)
         return NULL;
-    struct taken *taken =
-        has_many_texts(tensors, tensor_count) ? NULL : slice(sampler, tensors, tensor_count, at, *count);
+    if (!has_many_texts(tensors, tensor_count)) {
+        if (!are_whole(tensors, tensor_count))
+            return NULL;
+        taken = slice(sampler, tensors, tensor_count, at, *count);
+    }
     if (taken == NULL)
         series_add(sampler->sampling->size, *count);
     return taken;
@@ -289,7 +306,6 @@ struct taken *sampling_take(struct sampler *sampler, const uint8_t *payload, siz
     uint32_t count = 1;
     if (sampler == NULL)
         return NULL;
-    sampler->seen += rows;
     if (sampler->left >= rows) {
         sampler->left -= sampler->left == NEVER ? 0 : rows;
         return NULL;
@@ -304,6 +320,12 @@ struct taken *sampling_take(struct sampler *sampler, const uint8_t *payload, siz
     if (sampler->room < 1)
         sampler->left = NEVER;
     return taken;
+}
+
+void sampling_answered(struct sampler *sampler, uint32_t rows)
+{
+    if (sampler != NULL)
+        sampler->answered += rows;
 }
 
 /* ---- showing ---- */
@@ -338,19 +360,24 @@ static enum observed show(struct observer *observer, const struct sampled *sampl
 
 void taken_show(struct taken *taken, struct text model, struct text version)
 {
-    struct sampling *sampling = taken->sampling;
+    struct sampling *sampling = taken->sampler->sampling;
+    if (!taken->answered || version.length == 0) {
+        taken_drop(taken);
+        return;
+    }
     taken->sampled.model = model;
     taken->sampled.version = version;
-    if (!taken->answered || version.length == 0)
-        series_add(sampling->failed, taken->sampled.rows);
-    else
-        series_add(show(sampling->observer, &taken->sampled) == OBSERVED ? sampling->sampled
-                                                                         : sampling->collector,
-                   taken->sampled.rows);
+    bool shown = show(sampling->observer, &taken->sampled) == OBSERVED;
+    series_add(shown ? sampling->sampled : sampling->collector, taken->sampled.rows);
     free(taken);
 }
 
 void taken_drop(struct taken *taken)
 {
+    if (taken == NULL)
+        return;
+    struct sampler *sampler = taken->sampler;
+    series_add(sampler->sampling->failed, taken->sampled.rows);
+    make_room(sampler, taken->sampled.rows, sampler->probability);
     free(taken);
 }

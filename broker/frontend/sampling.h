@@ -27,11 +27,14 @@ struct taken;
 /* Takes some of the rows of a request that is about to be sent; NULL: none, as nearly always. Any rows, an
  * equal share of all. Loop's thread; `sampler` may be NULL. */
 struct taken *sampling_take(struct sampler *sampler, const uint8_t *payload, size_t bytes, uint32_t rows);
+/* So many rows of the model were answered, taken or not. Loop's thread; `sampler` may be NULL. */
+void sampling_answered(struct sampler *sampler, uint32_t rows);
 /* The answer has come: takes their scores out of it. Any thread. */
 void taken_answered(struct taken *taken, const struct schema *schema, const uint8_t *payload, size_t bytes);
 /* Shows them, and frees them. Without an answer they are counted as dropped. Loop's thread. */
 void taken_show(struct taken *taken, struct text model, struct text version);
-/* Frees them; NULL is fine. */
+/* There is no answer: counts them as dropped, and frees them; others may be taken in their place. NULL is
+ * fine. Loop's thread. */
 void taken_drop(struct taken *taken);
 
 #endif

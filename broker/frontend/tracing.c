@@ -1,4 +1,4 @@
-/* tracing: what a request went through, told when it is over.
+/* tracing: what a request went through, told when it is over. Called by api.c then.
  *
  * Whether a trace is recorded is known from its id when the request comes in; but that a request fails, or is
  * slow, only when it ends. So nothing is made before that: the figures of a request are noted anyway, and its
@@ -20,14 +20,6 @@ struct trace_sampling tracing_sampling(const struct config *config)
     return trace_sampling_of((uint64_t)config->trace_ratio_ppm, config->trace_trust_parent != 0);
 }
 
-struct text tracing_for_broker(const struct http_request *request, uint8_t bytes[TRACE_WIRE_BYTES])
-{
-    if (!request->traced)
-        return (struct text){0};
-    trace_context_pack(&request->trace, bytes);
-    return (struct text){(const char *)bytes, TRACE_WIRE_BYTES};
-}
-
 /* ---- which are recorded ---- */
 
 /* Those who only look whether we are there would be most of what is recorded. */
@@ -46,24 +38,35 @@ static bool has_failed(const struct http_response *response)
 static bool is_recorded(struct tracer *tracer, const struct api_call *call,
                         const struct http_response *response)
 {
+    if (is_probe(call->call))
+        return false;
     if (trace_sampled(&call->trace))
-        return !is_probe(call->call);
-    return (has_failed(response) || call->duration >= tracer_slow(tracer)) && !is_probe(call->call) &&
-           tracer_may_add(tracer);
+        return true;
+    if (has_failed(response) || call->duration >= tracer_slow(tracer))
+        return tracer_may_add(tracer);
+    if (call->trace.limited)
+        tracer_limited(tracer);
+    return false;
 }
 
 /* ---- the spans ---- */
 
-/* "/api/v1/models/{model}/versions/{version}/predict" of its pattern. */
+/* "/api/v1/models/{model}/versions/{version}/predict" of its pattern (calls.c), "{path}" for all that
+ * follows.
+ */
 static void write_route(const char *pattern, char route[ROUTE_MAX])
 {
     static const char *const names[] = {"{model}", "{version}"};
     size_t length = 0, name = 0;
-    for (; *pattern != '\0' && length + sizeof "{version}" < ROUTE_MAX; pattern++)
-        if (*pattern == '*' && name < COUNT_OF(names))
-            length += (size_t)snprintf(route + length, ROUTE_MAX - length, "%s", names[name++]);
-        else
+    for (; *pattern != '\0' && length + sizeof "{version}" < ROUTE_MAX; pattern++) {
+        if (*pattern != '*' || name == COUNT_OF(names)) {
             route[length++] = *pattern;
+            continue;
+        }
+        bool all = pattern[1] == '*';
+        length += (size_t)snprintf(route + length, ROUTE_MAX - length, "%s", all ? "{path}" : names[name++]);
+        pattern += all;
+    }
     route[length] = '\0';
 }
 
@@ -74,20 +77,17 @@ static void add_http(struct span *span, const struct api_call *call, const struc
     span_add_text(span, "http.route", text_of(route));
     span_add_number(span, "http.response.status_code", response->status);
     span_add_number(span, "http.request.body.size", (int64_t)call->calling.bytes);
-    span_add_number(span, "http.response.body.size", (int64_t)response->body.length);
+    span_add_number(span, "http.response.body.size", (int64_t)http_response_bytes(response));
 }
 
 static void add_ours(struct span *span, const struct api_call *call)
 {
-    const char *version = *call->answered_version != '\0' ? call->answered_version
-                          : call->version != NULL         ? call->version->name
-                                                          : "";
     span_add_text(span, "outrigger.request_id", text_of(call->id));
     span_add_text(span, "outrigger.call", text_of(call_label(call->call)));
     if (call->model == NULL)
         return;
     span_add_text(span, "outrigger.model", text_of(call->model->name));
-    span_add_text(span, "outrigger.version", text_of(version));
+    span_add_text(span, "outrigger.version", text_of(api_call_version(call)));
     if (call->ask.rows > 0)
         span_add_number(span, "outrigger.rows", call->ask.rows);
     if (call->calling.batch_rows > 0)
@@ -102,9 +102,7 @@ static void show_part(struct tracer *tracer, const struct span *whole, const cha
 {
     if (end > whole->end)
         end = whole->end;
-    struct span part = tracer_span(tracer, whole->trace, SPAN_INTERNAL, name, start < end ? start : end, end);
-    memcpy(part.parent, whole->id, sizeof part.parent);
-    part.has_parent = true;
+    struct span part = tracer_part(tracer, whole, name, start < end ? start : end, end);
     tracer_show(tracer, &part);
 }
 
@@ -127,16 +125,12 @@ bool tracing_end(struct tracer *tracer, const struct api_call *call, const struc
     if (tracer == NULL || *call->id == '\0' || !is_recorded(tracer, call, response))
         return false;
     char route[ROUTE_MAX] = "", name[ROUTE_MAX + 16];
-    int64_t end = call->duration > 0 ? call->received + call->duration : clock_now();
+    int64_t end = call->received + call->duration;
     if (call->calling.pattern != NULL)
         write_route(call->calling.pattern, route);
     snprintf(name, sizeof name, "%s%s%s", http_method_name(call->calling.method), *route == '\0' ? "" : " ",
              route);
-    struct span span = tracer_span(tracer, call->trace.id, SPAN_SERVER, name, call->received, end);
-    memcpy(span.id, call->trace.span, sizeof span.id);
-    memcpy(span.parent, call->trace.parent, sizeof span.parent);
-    span.has_parent = span.remote_parent = call->trace.has_parent;
-    span.flags = call->trace.flags | TRACE_SAMPLED;
+    struct span span = tracer_span(tracer, &call->trace, SPAN_SERVER, name, call->received, end);
     span.state = text_of(call->calling.state == NULL ? "" : call->calling.state);
     add_http(&span, call, response, route);
     add_ours(&span, call);

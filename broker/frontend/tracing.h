@@ -7,8 +7,6 @@
 
 /* Which requests of a process are recorded from the start. */
 struct trace_sampling tracing_sampling(const struct config *config);
-/* What the broker gets to know of the request's trace; empty: nobody traces. A view of `bytes`. */
-struct text tracing_for_broker(const struct http_request *request, uint8_t bytes[TRACE_WIRE_BYTES]);
 /* The call is answered: shows its spans, if its trace is recorded, or it failed by no fault of who asked, or
  * was slow. True when it is recorded. `tracer` NULL: nothing is. The loop's thread. */
 bool tracing_end(struct tracer *tracer, const struct api_call *call, const struct http_response *response);

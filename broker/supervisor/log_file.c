@@ -1,11 +1,12 @@
 /* log_file: one file for the lines of all processes, which reach us through the pipes of their stderr
- * (last_words.c), and of our own.
+ * (last_words.c), and of our own. The supervisor's main.c makes it; report.c publishes what became of bytes.
  *
  * A disk may be slow, and the loop that watches processes must not wait for it: so lines are gathered in
  * memory, and a thread writes them. When there are more than it can write they are lost, and counted; when
  * the file cannot be written, as on a full disk, they go to the stderr that we were started with, and each
- * time the file is tried first. A file that grew is put aside by renaming. One that somebody else has renamed
- * or removed, as logrotate does, is left alone, and a new one is begun within a second.
+ * time the file is tried first. A file that grew is put aside by renaming; where that is refused it grows on,
+ * and it is said. One that somebody else has renamed or removed, as logrotate does, is left alone, and a new
+ * one is begun within a second; one that somebody has cut (copytruncate) is as short as it is.
  * SPDX-License-Identifier: MIT */
 #include "log_file.h"
 
@@ -14,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -25,8 +27,10 @@
 enum {
     LOG_FILE_MAGIC = 0x10f11e01,
     BUFFER_BYTES = 1 << 20, /* that wait to be written; as many are being written */
-    PATIENCE_MS = 100       /* for a stderr that is full */
+    PATIENCE_MS = 100,      /* for a stderr that is full */
+    MODE = 0640             /* who is of the group may read it, as who collects logs is */
 };
+#define ASIDE_AGAIN (60 * SECOND) /* it was refused: until it is tried again */
 
 struct log_file {
     unsigned magic;
@@ -46,6 +50,7 @@ struct log_file {
     int fd; /* -1: it is not open */
     int64_t size;
     int64_t looked_at;
+    int64_t aside_at; /* not before then; 0: at any time */
     char *writing;
 };
 
@@ -56,11 +61,22 @@ static void count(uint64_t *counter, size_t bytes)
 
 /* ---- the file ---- */
 
-static void open_file(struct log_file *file)
+static void measure(struct log_file *file)
 {
     struct stat status;
-    file->fd = open(file->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     file->size = file->fd != -1 && fstat(file->fd, &status) == 0 ? status.st_size : 0;
+}
+
+/* One that is there keeps its mode; ours must not depend on the umask, which is for what nobody may read. */
+static void open_file(struct log_file *file)
+{
+    const int flags = O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW;
+    file->fd = open(file->path, flags | O_CREAT | O_EXCL, MODE);
+    if (file->fd != -1)
+        (void)fchmod(file->fd, MODE);
+    else if (errno == EEXIST)
+        file->fd = open(file->path, flags);
+    measure(file);
 }
 
 static void close_file(struct log_file *file)
@@ -70,22 +86,64 @@ static void close_file(struct log_file *file)
     file->fd = -1;
 }
 
-/* FILE.4 becomes FILE.5, ..., FILE becomes FILE.1; the oldest goes. */
+/* FILE.number; FILE itself for 0. The caller frees. */
+static char *numbered(const struct log_file *file, int64_t number)
+{
+    char *path;
+    ENSURE((number == 0 ? asprintf(&path, "%s", file->path)
+                        : asprintf(&path, "%s.%" PRId64, file->path, number)) >= 0);
+    return path;
+}
+
+/* Renames FILE.number - 1. False when that is refused; that it is not there is fine. */
+static bool shift(const struct log_file *file, int64_t number)
+{
+    char *from = numbered(file, number - 1), *to = numbered(file, number);
+    bool good = rename(from, to) == 0 || errno == ENOENT;
+    if (!good)
+        log_error("log.file: %s cannot become %s: %s; it grows beyond log.max_bytes", from, to,
+                  strerror(errno));
+    free(from);
+    free(to);
+    return good;
+}
+
+static bool drop_file(const struct log_file *file)
+{
+    bool good = unlink(file->path) == 0 || errno == ENOENT;
+    if (!good)
+        log_error("log.file: %s cannot be removed: %s; it grows beyond log.max_bytes", file->path,
+                  strerror(errno));
+    return good;
+}
+
+/* FILE.4 becomes FILE.5, ..., FILE becomes FILE.1; the oldest goes. The first that cannot be renamed ends it:
+ * what would come in its place is kept. */
 static void put_aside(struct log_file *file)
 {
-    char *from = object_strdup(file->path), *to = NULL;
+    if (clock_now() < file->aside_at)
+        return;
     close_file(file);
-    if (file->keep == 0)
-        unlink(file->path);
-    for (int64_t number = file->keep; number > 0; number--) {
-        free(from);
-        ENSURE(asprintf(&to, "%s.%lld", file->path, (long long)number) >= 0);
-        ENSURE((number == 1 ? asprintf(&from, "%s", file->path)
-                            : asprintf(&from, "%s.%lld", file->path, (long long)number - 1)) >= 0);
-        (void)rename(from, to);
-        free(to);
-    }
-    free(from);
+    bool good = file->keep > 0 || drop_file(file);
+    for (int64_t number = file->keep; number > 0 && good; number--)
+        good = shift(file, number);
+    file->aside_at = good ? 0 : clock_now() + ASIDE_AGAIN;
+}
+
+/* Whether so many bytes more are too many, for one that is as long as we think: somebody may have cut it. */
+static bool is_too_long(struct log_file *file, size_t length)
+{
+    if (file->fd == -1 || file->size + (int64_t)length <= file->most)
+        return false;
+    measure(file);
+    return file->size > 0 && file->size + (int64_t)length > file->most;
+}
+
+/* Takes back the last bytes, which are no whole line. False when that is refused. */
+static bool take_back(struct log_file *file, size_t bytes)
+{
+    measure(file);
+    return file->size < (int64_t)bytes || ftruncate(file->fd, file->size - (int64_t)bytes) == 0;
 }
 
 /* At most once a second: is it still the file of that name? */
@@ -106,7 +164,7 @@ static bool append(struct log_file *file, const char *bytes, size_t length)
 {
     size_t done = 0;
     look(file);
-    if (file->fd != -1 && file->size > 0 && file->size + (int64_t)length > file->most)
+    if (is_too_long(file, length))
         put_aside(file);
     if (file->fd == -1)
         open_file(file);
@@ -121,7 +179,7 @@ static bool append(struct log_file *file, const char *bytes, size_t length)
         file->size += (int64_t)length;
         return true;
     }
-    if (file->fd != -1 && done > 0 && ftruncate(file->fd, file->size) != 0)
+    if (file->fd != -1 && done > 0 && !take_back(file, done))
         put_aside(file); /* nothing shall go on where a line is torn */
     close_file(file);    /* it may be another that can be written, by the next time */
     return false;
@@ -249,12 +307,13 @@ void log_file_free(struct log_file *file)
     if (file == NULL)
         return;
     CHECK_OBJECT(file, LOG_FILE_MAGIC);
-    log_divert(NULL, NULL);
     pthread_mutex_lock(&file->mutex);
     file->stopping = true;
     pthread_cond_signal(&file->came);
     pthread_mutex_unlock(&file->mutex);
-    pthread_join(file->thread, NULL);
+    pthread_join(file->thread, NULL); /* which may have something to say, too */
+    log_divert(NULL, NULL);
+    write_all(file, file->gathered, file->length);
     close_file(file);
     pthread_cond_destroy(&file->came);
     pthread_mutex_destroy(&file->mutex);

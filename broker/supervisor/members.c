@@ -299,9 +299,19 @@ const char *member_title(const struct member *member, char *buffer)
     return buffer;
 }
 
+/* It is in no state, and has no memory: names come with each version, and would fill the page in the end. */
+static void forget_gauges(const struct member *member)
+{
+    struct metrics *metrics = member->members->setup->metrics;
+    for (int state = 0; state < SERVICE_STATE_COUNT; state++)
+        metrics_forget(metrics, METRIC_PROCESS_UP, member->command->name,
+                       service_state_name((enum service_state)state), NULL);
+    metrics_forget(metrics, METRIC_RESIDENT_BYTES, member->command->name, NULL, NULL);
+}
+
 static void member_free(struct member *member)
 {
-    count_state(member, service_state(member->service), 0);
+    forget_gauges(member);
     DL_DELETE(member->members->first, member);
     service_free(member->service);
     if (member->view.cgroup != NULL)

@@ -37,8 +37,6 @@
 
 #include <sys/stat.h>
 
-#include <sys/stat.h>
-
 /* ---- status ---- */
 
 struct listing {

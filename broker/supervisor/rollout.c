@@ -35,11 +35,29 @@
 
 /* ---- what is decided ---- */
 
-void rollout_show_share(const struct rollouts *rollouts, const struct rollout *rollout)
+/* Milliseconds since 1970; 0: it was not. */
+static int64_t rolled_back_at(const struct rollout *rollout)
 {
-    struct series *series =
-        metrics_series(rollouts->metrics, METRIC_ROLLOUT_SHARE, rollout->model, rollout->version, NULL);
-    series_set(series, (int64_t)rollout_weight(rollout));
+    for (size_t i = rollout->decision_count; i > 0 && rollout->decision_count - i < ROLLOUT_DECISIONS_MAX;
+         i--) {
+        const struct rollout_decision *decision = &rollout->decisions[(i - 1) % ROLLOUT_DECISIONS_MAX];
+        if (strcmp(decision->what, "roll back") == 0)
+            return decision->time_ms;
+    }
+    return 0;
+}
+
+void rollout_show(const struct rollouts *rollouts, const struct rollout *rollout)
+{
+    int64_t back_ms = rolled_back_at(rollout);
+    series_set(
+        metrics_series(rollouts->metrics, METRIC_ROLLOUT_SHARE, rollout->model, rollout->version, NULL),
+        (int64_t)rollout_weight(rollout));
+    if (back_ms > 0)
+        series_set(metrics_series(rollouts->metrics, METRIC_ROLLED_BACK, rollout->model, NULL, NULL),
+                   back_ms / 1000 * SECOND);
+    else
+        metrics_forget(rollouts->metrics, METRIC_ROLLED_BACK, rollout->model, NULL, NULL);
 }
 
 static void add_side(yyjson_mut_doc *entry, yyjson_mut_val *root, const char *name,
@@ -94,7 +112,7 @@ void rollout_decide(struct rollouts *rollouts, struct rollout *rollout, const ch
     rollout_add_figures(entry, root, rollout);
     audit_end(rollouts->audit, entry);
     series_add(metrics_series(rollouts->metrics, METRIC_ROLLOUT_DECISIONS, rollout->model, what, NULL), 1);
-    rollout_show_share(rollouts, rollout);
+    rollout_show(rollouts, rollout);
     rollouts_save(rollouts);
 }
 

@@ -31,8 +31,8 @@ void rollout_decide(struct rollouts *rollouts, struct rollout *rollout, const ch
 void rollout_go_back(struct rollouts *rollouts, struct rollout *rollout, enum rollout_state ending);
 /* The figures since the step began, of both versions, for people and for the audit log. */
 void rollout_add_figures(yyjson_mut_doc *document, yyjson_mut_val *object, const struct rollout *rollout);
-/* The gauge. */
-void rollout_show_share(const struct rollouts *rollouts, const struct rollout *rollout);
+/* The gauges: its share, and when it was rolled back. */
+void rollout_show(const struct rollouts *rollouts, const struct rollout *rollout);
 /* Of ROUTE_WHOLE. */
 static inline double rollout_percent(uint32_t weight)
 {

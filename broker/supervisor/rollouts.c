@@ -270,7 +270,7 @@ struct rollouts *rollouts_new(const char *path, const struct rollout_hands *hand
             continue;
         log_info("rollout of %s %s goes on: %s, step %zu of %zu", rollout->model, rollout->version,
                  rollout_state_name(rollout->state), rollout->step + 1, rollout->step_count);
-        rollout_show_share(rollouts, rollout);
+        rollout_show(rollouts, rollout);
     }
     return rollouts;
 }

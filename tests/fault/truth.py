@@ -59,8 +59,9 @@ class Truth:
         good = sum(count for (_, status), count in self.tally.answers.items() if status == 200)
         self._compare("durations", self.counted["durations"], good)
         self._compare("predictions", self.counted["predictions"], self.tally.rows, most_rows=16)
-        for kind, count in self.tally.errors.items():
-            self._compare(f"errors {kind}", self.counted[f"errors {kind}"], count)
+        kinds = {what.removeprefix("errors ") for what in self.counted if what.startswith("errors ")}
+        for kind in kinds | self.tally.errors.keys():  # also those that no client has seen
+            self._compare(f"errors {kind}", self.counted[f"errors {kind}"], self.tally.errors[kind])
         return not self.differences
 
     def _compare(self, what, counted, seen, most_rows=1):

@@ -46,7 +46,7 @@ static void try_file(struct text text)
 static void try_request(char *text)
 {
     char method[] = "REQUEST_METHOD=POST", *parameters[PARAMETERS_MAX + 1] = {method};
-    struct http_ids ids = {.seed = 1};
+    struct http_ids ids = {.lots = 1};
     struct http_request request;
     struct address_list proxies;
     char word[ADDRESS_WORD_MAX], user[] = "REMOTE_USER", subject[] = "SSL_CLIENT_S_DN";

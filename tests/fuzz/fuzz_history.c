@@ -24,7 +24,7 @@ static void look(struct history *history)
 /* What is taken is there, whatever was. */
 static void take(struct history *history, int64_t second, uint64_t total)
 {
-    ENSURE(history_begin(history, second * 1000));
+    ENSURE(history_begin(history, second * 1000, second * 1000));
     history_set(history, "iris", "1", HISTORY_OK, total);
     ENSURE(history_end(history));
 }

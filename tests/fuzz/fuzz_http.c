@@ -18,10 +18,8 @@ static void check_request(const struct http_request *request)
     ENSURE(id >= 1 && id <= HTTP_ID_MAX);
     ENSURE(strpbrk(request->id, "\r\n\"\\/ ") == NULL);
     ENSURE(request->content_length >= -1);
-    struct trace_context trace;
     uint8_t bytes[TRACE_WIRE_BYTES];
-    trace_context_pack(&request->trace, bytes);
-    ENSURE(trace_context_unpack(&trace, bytes)); /* never all zeros */
+    ENSURE(trace_wire_read(trace_context_wire(&request->trace), bytes)); /* never all zeros */
     ENSURE(request->trace.has_parent || request->trace_state.length == 0);
     ENSURE(request->trace_state.length <= TRACE_STATE_MAX);
     if (request->fault_status != 0)
@@ -49,7 +47,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         parameters[count++] = at;
     parameters[count] = NULL;
 
-    struct http_ids ids = {.seed = 1};
+    struct http_ids ids = {.lots = 1};
     struct http_request request;
     struct http_response response = {0};
     http_request_read(&request, parameters, &ids);

@@ -546,25 +546,32 @@ class Command(unittest.TestCase):
             done = subprocess.run(self.command(collector, "queue_duration"), capture_output=True, text=True)
             self.assertEqual([line.split() for line in done.stdout.splitlines()], [
                 ["METRIC", "LABELS", "VALUE", "MEAN", "P50", "P95", "P99"],
-                ["outrigger_queue_duration_seconds", "model=iris", "version=1", "4", "0.0005", "0.0001", "0.0005", "0.0005"]])
+                ["outrigger_queue_duration_seconds", "model=iris", "version=1", "4", "0.0005", "6.66667e-05", "0.00045", "0.00049"]])
             done = subprocess.run(self.command(collector, "--json"), capture_output=True, text=True)
             sums = {entry["name"]: entry for entry in json.loads(done.stdout)["metrics"]}
             self.assertEqual(sums["outrigger_retries_total"],
                              {"name": "outrigger_retries_total", "kind": "counter", "labels": {"model": "iris"}, "value": 5})
+            done = subprocess.run(self.command(collector, "retries", "--json"), capture_output=True, text=True)
+            said = json.loads(done.stdout)
+            self.assertEqual((said["ok"], {entry["name"] for entry in said["metrics"]}), (True, {"outrigger_retries_total"}))
 
     def test_snapshots_are_followed(self):
         with Collector() as collector:
             publisher = Publisher(collector, "w")
-            publisher.publish_until(collector, RETRIES, 5, retries(5))
+            other = ["outrigger_worker_rows_total", "counter", ["iris", "1"], 7]
+            publisher.publish_until(collector, RETRIES, 5, retries(5), other)
             for arguments, expected in ((("--json", "--topic", "worker"), b'"metric":"outrigger_retries_total"'),
-                                        (("--topic", "worker"), b"  outrigger_retries_total model=iris: 5\n")):
+                                        (("--topic", "worker"), b"  outrigger_retries_total model=iris: 5\n"),
+                                        (("--topic", "worker"), b"  outrigger_worker_rows_total model=iris version=1: 7\n"),
+                                        (("retries", "--json", "--topic", "worker"), b'"metric":"outrigger_retries_total"'),
+                                        (("retries", "--topic", "worker"), b"  outrigger_retries_total model=iris: 5\n")):
                 following = subprocess.Popen(self.command(collector, "--follow", *arguments), stdout=subprocess.PIPE)
                 os.set_blocking(following.stdout.fileno(), False)
                 try:
                     said = b""
                     def enough():
                         nonlocal said
-                        publisher.publish(retries(5))
+                        publisher.publish(retries(5), other)
                         said += following.stdout.read() or b""
                         return said.count(expected) >= 2
                     wait(enough, f"{arguments} prints {said}")
@@ -573,6 +580,8 @@ class Command(unittest.TestCase):
                         snapshot = json.loads(said.splitlines()[0])
                         self.assertEqual([snapshot["kind"], snapshot["name"], snapshot["series"][0]["value"]],
                                          ["worker", "w", 5])
+                    if "retries" in arguments:
+                        self.assertNotIn(b"worker_rows", said)
                 finally:
                     following.kill()
                     following.wait()

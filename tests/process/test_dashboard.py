@@ -25,9 +25,9 @@ class Dashboard(unittest.TestCase):
             raise unittest.SkipTest(f"{', '.join(missing())} not installed")
         repository = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-models."))
         cls.addClassCleanup(shutil.rmtree, repository)
-        for version, text in (("1", ""), ("2", "")):
+        for version in ("1", "2"):
             (repository / "sum" / version).mkdir(parents=True)
-            (repository / "sum" / version / "model.echo").write_text(f"features = 4;\n{text}\n")
+            (repository / "sum" / version / "model.echo").write_text("features = 4;\n")
         (repository / "sum/model.conf").write_text('version = "1"; route = { arms = ( { version = "2"; percent = 25.0; } ); };')
         cls.stack = Stack(web="nginx", models=repository, settings={"collector.interval_ms": "200"})
         cls.stack.start()
@@ -75,6 +75,29 @@ class Dashboard(unittest.TestCase):
         # The collector's own listener has the same page.
         self.show(f"http://127.0.0.1:{self.stack.metrics_port}")
         self.assertEqual(self.browser.complaints(), [])
+
+    def test_what_comes_late_is_not_shown(self):
+        """An answer that is held up while somebody asks for another range."""
+        self.browser.emulate(1280, 900)
+        self.show()
+        self.browser.run("""
+            const live = document.getElementById('live'), real = window.fetch;
+            window.said = [];
+            new MutationObserver(() => said.push(live.textContent)).observe(live, { childList: true });
+            window.fetch = async (path, options) => {
+              const answer = await real(path, options);
+              if (window.held || !String(path).includes('api/now')) return answer;
+              const { time } = await answer.clone().json();
+              const clock = new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+              await new Promise((release) => { window.held = { time, clock, release }; });
+              return answer;
+            };""")
+        self.browser.wait("return window.held && Date.now() > held.time + 2000")
+        self.browser.click("#range label:nth-of-type(2)")
+        self.browser.wait("return said.length > 0")
+        self.browser.run("const before = said.length; held.release(); window.enough = before + 2")
+        self.browser.wait("return said.length >= window.enough")
+        self.assertEqual(self.browser.run("return said.filter((text) => text.includes(held.clock))"), [])
 
     def test_every_width_in_the_dark_and_in_the_light(self):
         for width, dark in ((320, False), (390, True), (768, False), (1280, True), (1920, False)):

@@ -4,8 +4,10 @@ import csv
 import json
 import os
 import pathlib
+import pty
 import shutil
 import signal
+import subprocess
 import tempfile
 import unittest
 import urllib.request
@@ -14,7 +16,7 @@ import numpy
 import scipy.stats
 
 from expectations import held_out
-from stack import REPOSITORY, Stack
+from stack import BIN, PATIENCE, REPOSITORY, Stack
 
 JSON = {"Content-Type": "application/json"}
 MODEL = "cancer-logistic"
@@ -188,8 +190,35 @@ class Drift(unittest.TestCase):
                                              ((MODEL, rows, "--score-column", "y"), 1, 'no column "y"')]:
                 said = stack.outrigger("profile", *arguments)
                 self.assertEqual((said.returncode, words in said.stderr), (status, True), said)
+            self.shows_how_far_it_is(stack)
+            self.takes_a_pipe(stack)
             self.scores(stack, self.live[:10])
             self.assertIn("no rows have been looked at", stack.outrigger("drift").stdout)
+
+    def profile_with(self, stack, path, **streams):
+        return subprocess.run([BIN / "outrigger", "profile", MODEL, path, *stack.arguments()], stdout=subprocess.PIPE,
+                              timeout=PATIENCE, text=True, **streams)
+
+    def on_a_terminal(self, stack, path):
+        """What stands there in the end; little enough for a terminal to hold it."""
+        ours, theirs = pty.openpty()
+        try:
+            self.profile_with(stack, path, stderr=theirs)
+            return os.read(ours, 65536).decode()
+        finally:
+            os.close(ours)
+            os.close(theirs)
+
+    def shows_how_far_it_is(self, stack):
+        rows = self.scratch / "rows.csv"
+        self.assertTrue(self.on_a_terminal(stack, rows).endswith("] 100 %\r\n"))
+        torn = self.scratch / "torn.csv"
+        torn.write_text(rows.read_text() + '"no end')
+        self.assertRegex(self.on_a_terminal(stack, torn), r"\] +\d+ %\r\noutrigger: .*torn.csv: line \d+")
+
+    def takes_a_pipe(self, stack):
+        done = self.profile_with(stack, "/dev/stdin", input=(self.scratch / "rows.csv").read_text(), stderr=subprocess.PIPE)
+        self.assertEqual((done.returncode, f"{ROWS} rows of" in done.stdout), (0, True), done)
 
 
 if __name__ == "__main__":

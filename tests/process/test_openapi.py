@@ -221,7 +221,7 @@ class OpenApi(unittest.TestCase):
                     tag = headers["etag"]
                     status, headers, nothing = stack.request("HEAD", path)
                     self.assertEqual((status, headers["etag"], nothing), (200, tag, b""))
-                    for known in (tag, f'"other", W/{tag}'):
+                    for known in (tag, f'"other", {tag.removeprefix("W/")}'):
                         status, headers, nothing = stack.request("GET", path, headers={"If-None-Match": known})
                         self.assertEqual((status, headers["etag"], nothing), (304, tag, b""))
                     status, headers, again = stack.request("GET", path, headers={"If-None-Match": '"other"'})

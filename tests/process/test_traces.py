@@ -1,7 +1,10 @@
 """Traces behind a real web server, to a receiver that decodes them with OpenTelemetry's own definitions: what belongs
 together is told so, what fails or is slow is told always, and whatever becomes of the receiver no client notices."""
+import http.client
 import json
+import os
 import pathlib
+import signal
 import tempfile
 import threading
 import unittest
@@ -118,10 +121,27 @@ class Traces(unittest.TestCase):
             stack.wait(lambda: receiver.of_trace(trace), "a request with a wrong parent has no trace")
             server, = (span for span in receiver.of_trace(trace) if span.kind == SERVER)
             self.assertEqual(server.parent, "")
+        trace = self.ask_with_two_parents(stack)
+        self.assertNotIn(trace, (TRACE, TRACE[::-1]))
+        stack.wait(lambda: receiver.of_trace(trace), "a request with two parents has no trace")
         self.assertEqual(stack.request("GET", "/health")[0], 200)
         self.assertEqual(stack.request("GET", "/api/v1/models")[0], 200)
         self.one(stack, receiver, "GET /api/v1/models")
         self.assertEqual(receiver.named("GET /health"), [])
+
+    def ask_with_two_parents(self, stack):
+        """Two headers of one name, which no mapping holds. Returns the id of the trace that is answered."""
+        body = json.dumps({"features": [0, 0, 0, 1]}).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=PATIENCE)
+        self.addCleanup(connection.close)
+        connection.putrequest("POST", "/api/v1/models/sum/predict")
+        for name, value in [("Content-Type", "application/json"), ("Content-Length", str(len(body))),
+                            ("traceparent", f"00-{TRACE}-{PARENT}-01"), ("traceparent", f"00-{TRACE[::-1]}-{PARENT}-01")]:
+            connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        self.assertEqual((answer.status, bool(answer.read())), (200, True))
+        return answer.headers["traceparent"].split("-")[1]
 
     def check_busy_receiver(self, stack, receiver):
         """One that is busy gets the same spans again, none is lost."""
@@ -140,6 +160,16 @@ class Traces(unittest.TestCase):
         self.ask(stack, "sum", [0, 1, 0, 0], {"X-Request-Id": "partly"})
         stack.wait(lambda: self.metric(stack, "outrigger_spans_total", outcome="rejected") >= 3, "not seen as rejected")
         receiver.rejected = 0
+
+    def check_dead_sender(self, stack, receiver):
+        """The process that sends spans is another one than the collector, and is begun again."""
+        def child(pid):
+            return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        collector, = stack.pids("collector")
+        os.kill(child(child(collector)), signal.SIGKILL)
+        self.ask(stack, "sum", [1, 0, 0, 0], {"X-Request-Id": "survivor"})
+        self.one(stack, receiver, PREDICT, outrigger__request_id="survivor")
+        stack.wait(lambda: self.metric(stack, "outrigger_trace_exports_total", result="died") == 1, "it is not counted")
 
     def check_silent_receiver(self, stack, receiver):
         """It never answers: clients are, and what is over the time is tried again."""
@@ -160,6 +190,7 @@ class Traces(unittest.TestCase):
         self.check_what_is_none(stack, receiver)
         self.check_busy_receiver(stack, receiver)
         self.check_refusing_receiver(stack, receiver)
+        self.check_dead_sender(stack, receiver)
         self.assertEqual({path for path, _ in receiver.requests}, {"/v1/traces"})
         self.assertEqual({headers["Content-Type"] for _, headers in receiver.requests}, {"application/x-protobuf"})
         self.check_silent_receiver(stack, receiver)

@@ -29,6 +29,7 @@ struct asked {
     uint64_t retry_after_ms, queue_us, compute_us, quota, window_s, left, whole_s;
     uint32_t batch_rows;
     uint64_t age_us;
+    int64_t sent_at;
     bool replayed;
     char tag[16];
 };
@@ -66,6 +67,7 @@ static inline void on_answer(void *owner, const struct client_answer *answer)
     one->compute_us = answer->compute_us;
     one->batch_rows = answer->batch_rows;
     one->age_us = answer->age_us;
+    one->sent_at = answer->sent_at;
     text_copy(answer->limit, one->limit, sizeof one->limit);
     one->replayed = answer->replayed;
     text_copy(answer->tag, one->tag, sizeof one->tag);

@@ -163,6 +163,22 @@ START_TEST(failed_ones_always_have_a_line_until_there_are_too_many)
 }
 END_TEST
 
+/* The body of the answer to HEAD is made and not written. */
+START_TEST(what_is_not_written_is_no_byte_out)
+{
+    open_access(1000, false);
+    output_add_string(&response.body, "four");
+    yyjson_doc *document = line();
+    expect_number(document, "bytes_out", 4);
+    yyjson_doc_free(document);
+    response.head_only = true;
+    document = line();
+    expect_number(document, "bytes_out", 0);
+    yyjson_doc_free(document);
+    output_free(&response.body);
+}
+END_TEST
+
 START_TEST(a_path_that_there_is_not_is_not_told)
 {
     open_access(1000, false);
@@ -171,6 +187,21 @@ START_TEST(a_path_that_there_is_not_is_not_told)
     yyjson_doc *document = line();
     expect_text(document, "message", "POST (no such path) 404");
     yyjson_doc_free(document);
+}
+END_TEST
+
+/* Nor is one counted. */
+START_TEST(a_line_below_the_level_of_the_log_is_none)
+{
+    log_open("frontend.1", "warning");
+    log_shape("json");
+    open_access(1000, false);
+    ck_assert(!has_line());
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_ACCESS_LINES, "written", NULL, NULL)->value, 0);
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_ACCESS_LINES, "lost", NULL, NULL)->value, 0);
+    response.status = 503;
+    ck_assert(has_line());
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_ACCESS_LINES, "written", NULL, NULL)->value, 1);
 }
 END_TEST
 
@@ -188,7 +219,9 @@ int main(void)
                             the_address_is_told_only_if_that_is_wanted,
                             the_lot_decides,
                             failed_ones_always_have_a_line_until_there_are_too_many,
+                            what_is_not_written_is_no_byte_out,
                             a_path_that_there_is_not_is_not_told,
+                            a_line_below_the_level_of_the_log_is_none,
                             a_call_that_never_began_has_none};
     return SUITE_RUN("access", set_up, tear_down, tests);
 }

@@ -97,7 +97,7 @@ END_TEST
 
 START_TEST(nobody_named_is_nobody_to_become)
 {
-    char name[16];
+    static char name[16];
     ck_assert_ptr_null(account_of_service(&config));
     ck_assert_ptr_null(account_of_workers(&config));
     snprintf(name, sizeof name, "%u", (unsigned)geteuid());

@@ -3,6 +3,7 @@
 #include "baseline.h"
 #include "suite.h"
 
+#include <float.h>
 #include <math.h>
 
 enum { ROWS = 1000 };
@@ -81,10 +82,11 @@ START_TEST(few_numbers_have_few_bins)
     const double truths[] = {0, 0, 0, 1, 1, 1, 1, 1};
     struct baseline *baseline = baseline_of(truths, COUNT_OF(truths));
     const struct baseline_feature *feature = &baseline->features[0];
-    ck_assert_uint_eq(feature->edge_count, 2);
+    ck_assert_uint_eq(feature->edge_count, 3);
     ck_assert_uint_eq(baseline_count(feature, 0), 3);
-    ck_assert_uint_eq(baseline_count(feature, 1), 5);
-    ck_assert_uint_eq(baseline_count(feature, 2), 0);
+    ck_assert_uint_eq(baseline_count(feature, 1), 0); /* between the two */
+    ck_assert_uint_eq(baseline_count(feature, 2), 5);
+    ck_assert_uint_eq(baseline_count(feature, 3), 0);
     baseline_free(baseline);
     tear_down();
     set_up();
@@ -96,6 +98,79 @@ START_TEST(few_numbers_have_few_bins)
     ck_assert_uint_eq(baseline_bin(feature, code_of(feature, 4.999)), 0);
     ck_assert_uint_eq(baseline_bin(feature, code_of(feature, 5)), 1);
     ck_assert_uint_eq(baseline_bin(feature, code_of(feature, 6)), 2);
+    baseline_free(baseline);
+}
+END_TEST
+
+/* `ties` of ROWS are `tied`, the others spread over the numbers below and above it, evenly from `from` on. */
+static struct baseline *baseline_with_ties(double tied, size_t ties, double from)
+{
+    double numbers[ROWS];
+    for (size_t i = 0; i < ROWS; i++)
+        numbers[i] = i < ties ? tied : from + (double)(i - ties) / (double)(ROWS - ties);
+    return baseline_of(numbers, ROWS);
+}
+
+/* The count of the baseline in the bin of a number. */
+static uint64_t count_at(const struct baseline_feature *feature, double number)
+{
+    return baseline_count(feature, baseline_bin(feature, code_of(feature, number)));
+}
+
+/* As a share that is cut at 1, and is so most often. */
+START_TEST(what_is_often_the_largest_is_told_from_what_is_less)
+{
+    struct baseline *baseline = baseline_with_ties(1, ROWS - 50, 0);
+    const struct baseline_feature *feature = &baseline->features[0];
+    ck_assert_uint_eq(count_at(feature, 1), ROWS - 50);
+    ck_assert_uint_eq(count_at(feature, 0.99), 50);
+    ck_assert_uint_eq(count_at(feature, 1.01), 0);
+    baseline_free(baseline);
+}
+END_TEST
+
+START_TEST(what_is_often_in_the_middle_is_told_from_both_sides)
+{
+    struct baseline *baseline = baseline_with_ties(0.5, ROWS / 2, 0);
+    const struct baseline_feature *feature = &baseline->features[0];
+    ck_assert_uint_eq(count_at(feature, 0.5), ROWS / 2 + 1);
+    ck_assert_uint_lt(count_at(feature, 0.499), 100);
+    ck_assert_uint_lt(count_at(feature, 0.501), 100);
+    ck_assert_uint_le(baseline_bins(feature), BASELINE_BINS);
+    baseline_free(baseline);
+}
+END_TEST
+
+/* A tie at the end that one quantile alone meets, with as few and as many bins as there may be. */
+START_TEST(there_are_never_more_bins_than_were_asked_for)
+{
+    const size_t bins[] = {2, BASELINE_BINS, BASELINE_BINS_MAX};
+    for (size_t i = 0; i < COUNT_OF(bins); i++) {
+        size_t ties = ROWS / bins[i] + 1;
+        tear_down();
+        builder = baseline_builder_new(bins[i]);
+        struct baseline *baseline = baseline_with_ties(1, ties, 0);
+        const struct baseline_feature *feature = &baseline->features[0];
+        ck_assert_uint_eq(baseline_bins(feature), bins[i]);
+        ck_assert_uint_eq(count_at(feature, 1), ties);
+        baseline_free(baseline);
+    }
+}
+END_TEST
+
+/* Below it there is no number, and infinity is none of JSON. */
+START_TEST(the_least_number_there_is_has_nothing_below)
+{
+    const double numbers[] = {-DBL_MAX, -DBL_MAX, -DBL_MAX};
+    struct baseline *baseline = baseline_of(numbers, COUNT_OF(numbers));
+    size_t length;
+    const char *reason;
+    ck_assert_uint_eq(baseline_bins(&baseline->features[0]), 2);
+    char *text = baseline_to_json(baseline, &length);
+    struct baseline *again = baseline_read(text, length, &reason);
+    ck_assert_msg(again != NULL, "%s", reason);
+    baseline_free(again);
+    free(text);
     baseline_free(baseline);
 }
 END_TEST
@@ -229,10 +304,18 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {
-        quantiles_part_numbers_evenly,     what_is_beyond_is_in_the_outer_bins,
-        few_numbers_have_few_bins,         categories_are_counted,
-        there_may_be_too_many_features,    tensors_without_the_features_are_refused,
-        what_is_written_reads_as_the_same, what_contradicts_itself_is_refused,
+        quantiles_part_numbers_evenly,
+        what_is_beyond_is_in_the_outer_bins,
+        few_numbers_have_few_bins,
+        categories_are_counted,
+        what_is_often_the_largest_is_told_from_what_is_less,
+        what_is_often_in_the_middle_is_told_from_both_sides,
+        there_are_never_more_bins_than_were_asked_for,
+        the_least_number_there_is_has_nothing_below,
+        there_may_be_too_many_features,
+        tensors_without_the_features_are_refused,
+        what_is_written_reads_as_the_same,
+        what_contradicts_itself_is_refused,
     };
     return SUITE_RUN("baseline", set_up, tear_down, tests);
 }

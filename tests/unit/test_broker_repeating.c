@@ -67,6 +67,7 @@ START_TEST(what_is_wrong_with_the_request_is_kept)
     scene_expect_reject(other, 2, FAILURE_INVALID);
     ck_assert(scene_letter->envelope.reject.replayed);
     ck_assert(text_is(scene_letter->envelope.reject.message, "why"));
+    ck_assert(text_is(scene_letter->envelope.reject.version, "1")); /* whose failure it was */
     expect_no_batch();
     ck_assert_uint_eq(replayed(), 1);
 }
@@ -136,6 +137,7 @@ START_TEST(what_a_version_answered_that_is_gone_is_refused)
     ask(other, 3, 'k', "q"); /* its worker is still here */
     expect_replay(other, 3, "A");
     scene_kill(1);
+    turn_loop(); /* until then its version is one that something may wait for */
     broker_reload(scene_broker);
     struct envelope ready = scene_ready(2);
     ready.ready.version = text_of("2");

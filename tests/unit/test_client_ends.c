@@ -189,6 +189,24 @@ START_TEST(a_broker_that_is_away_costs_no_time_and_deadlines_pass)
 }
 END_TEST
 
+/* What was said of when a request went out is true also of one that never did. */
+START_TEST(what_could_not_be_sent_has_no_time_of_it)
+{
+    start_broker(1);
+    ask(0);
+    reply(next_request(), "x");
+    WAIT_FOR(asked[0].answers == 1);
+    ck_assert_int_gt(asked[0].sent_at, 0);
+    end_close(&broker);
+    size_t last = 0;
+    do { /* until it is noticed that nobody is there */
+        ask_for(++last, 20 * MILLISECOND);
+        WAIT_FOR(asked[last].answers == 1);
+    } while (asked[last].sent_at != 0 && last < 100);
+    ck_assert_int_eq(asked[last].sent_at, 0);
+}
+END_TEST
+
 START_TEST(another_hello_of_the_same_broker_counts_as_well)
 {
     start_broker(1);
@@ -229,6 +247,7 @@ int main(void)
                                   a_new_broker_gets_what_is_open_exactly_once,
                                   what_a_stopping_broker_refuses_is_kept_for_the_next,
                                   a_broker_that_is_away_costs_no_time_and_deadlines_pass,
+                                  what_could_not_be_sent_has_no_time_of_it,
                                   another_hello_of_the_same_broker_counts_as_well,
                                   silence_is_noticed};
     return SUITE_RUN("client_ends", set_up, tear_down, tests);

@@ -9,15 +9,17 @@
 #include <pthread.h>
 #include <unistd.h>
 
-enum { ANSWERS_MAX = 64, MOST = 600 };
+enum { ANSWERS_MAX = 64, MOST = 600, AWAY = -1, DIES = -2 };
 
 static struct receiver {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    int statuses[ANSWERS_MAX]; /* of the answers, in their order; beyond them 200 */
+    int statuses[ANSWERS_MAX]; /* of the answers, in their order; beyond them 200; AWAY, DIES: there is none
+                                */
     size_t asked;              /* requests */
     size_t spans[ANSWERS_MAX];
     uint64_t retry_after_ms, rejected;
+    int64_t asked_at[ANSWERS_MAX];
     bool holds;       /* it does not answer */
     bool interrupted; /* nobody asks any more */
 } receiver;
@@ -44,6 +46,8 @@ static bool post(void *self, const void *bytes, size_t length, struct export_ans
     size_t number = receiver.asked++;
     ck_assert_uint_lt(number, ANSWERS_MAX);
     receiver.spans[number] = count_spans(bytes, length);
+    receiver.asked_at[number] = clock_now();
+    answer->died = receiver.statuses[number] == DIES;
     answer->status = receiver.statuses[number] == 0  ? 200
                      : receiver.statuses[number] < 0 ? 0
                                                      : receiver.statuses[number];
@@ -67,21 +71,27 @@ static void interrupt(void *self)
     pthread_mutex_unlock(&receiver.mutex);
 }
 
+static void start(int64_t give_up)
+{
+    exporter_free(exporter);
+    exporter = exporter_new(&(struct exporter_context){.sender = {"outrigger", "1", "host"},
+                                                       .most = MOST,
+                                                       .gather = MILLISECOND,
+                                                       .first_wait = MILLISECOND,
+                                                       .give_up = give_up,
+                                                       .post = post,
+                                                       .interrupt = interrupt,
+                                                       .self = &receiver});
+    ck_assert_ptr_nonnull(exporter);
+}
+
 static void set_up(void)
 {
     log_open("test", "error");
     metrics = metrics_new(NULL);
     pthread_mutex_init(&receiver.mutex, NULL);
     pthread_cond_init(&receiver.changed, NULL);
-    exporter = exporter_new(&(struct exporter_context){.sender = {"outrigger", "1", "host"},
-                                                       .most = MOST,
-                                                       .gather = MILLISECOND,
-                                                       .first_wait = MILLISECOND,
-                                                       .give_up = 3600 * SECOND,
-                                                       .post = post,
-                                                       .interrupt = interrupt,
-                                                       .self = &receiver});
-    ck_assert_ptr_nonnull(exporter);
+    start(3600 * SECOND);
 }
 
 static void tear_down(void)
@@ -134,6 +144,23 @@ static void answer_with(size_t first, const int *statuses, size_t count)
     pthread_mutex_unlock(&receiver.mutex);
 }
 
+static void wants_to_be_asked_later(void)
+{
+    pthread_mutex_lock(&receiver.mutex);
+    receiver.statuses[0] = 503;
+    receiver.retry_after_ms = 120;
+    pthread_mutex_unlock(&receiver.mutex);
+}
+
+/* The first two. */
+static int64_t time_between_requests(void)
+{
+    pthread_mutex_lock(&receiver.mutex);
+    int64_t time = receiver.asked_at[1] - receiver.asked_at[0];
+    pthread_mutex_unlock(&receiver.mutex);
+    return time;
+}
+
 static void reject(uint64_t spans)
 {
     pthread_mutex_lock(&receiver.mutex);
@@ -169,7 +196,7 @@ END_TEST
 
 START_TEST(what_is_busy_or_away_is_tried_again)
 {
-    static const int busy[] = {429, 502, 503, 504, -1, 503};
+    static const int busy[] = {429, 502, 503, 504, AWAY, 503};
     answer_with(0, busy, COUNT_OF(busy));
     take(2);
     wait_for(METRIC_SPANS, "exported", 2);
@@ -183,14 +210,47 @@ END_TEST
 
 START_TEST(the_receiver_says_when)
 {
-    pthread_mutex_lock(&receiver.mutex);
-    receiver.statuses[0] = 503;
-    receiver.retry_after_ms = 120;
-    pthread_mutex_unlock(&receiver.mutex);
+    wants_to_be_asked_later();
     int64_t began = clock_now();
     take(1);
     wait_for(METRIC_SPANS, "exported", 1);
     ck_assert_int_ge(clock_now() - began, 120 * MILLISECOND);
+}
+END_TEST
+
+/* Also when that is later than spans are tried for: they are tried once more then. */
+START_TEST(the_receiver_may_want_to_be_asked_late)
+{
+    start(20 * MILLISECOND);
+    wants_to_be_asked_later();
+    take(1);
+    wait_for(METRIC_SPANS, "exported", 1);
+    ck_assert_int_ge(time_between_requests(), 120 * MILLISECOND);
+    ck_assert_uint_eq(counted(METRIC_SPANS, "failed"), 0);
+}
+END_TEST
+
+/* Those that were given up do not make room for others before it wants to be asked. */
+START_TEST(the_next_spans_wait_for_the_receiver_too)
+{
+    start(0);
+    wants_to_be_asked_later();
+    take(1);
+    wait_for(METRIC_TRACE_EXPORTS, "again", 1);
+    take(1);
+    wait_for(METRIC_SPANS, "exported", 1);
+    ck_assert_uint_eq(counted(METRIC_SPANS, "failed"), 1);
+    ck_assert_int_ge(time_between_requests(), 120 * MILLISECOND);
+}
+END_TEST
+
+START_TEST(what_was_with_somebody_who_died_is_tried_again)
+{
+    answer_with(0, &(const int){DIES}, 1);
+    take(2);
+    wait_for(METRIC_SPANS, "exported", 2);
+    ck_assert_uint_eq(counted(METRIC_TRACE_EXPORTS, "died"), 1);
+    ck_assert_uint_eq(counted(METRIC_TRACE_EXPORTS, "unreachable"), 0);
 }
 END_TEST
 
@@ -270,6 +330,9 @@ int main(void)
     const TTest *tests[] = {spans_go_to_the_receiver,
                             what_is_busy_or_away_is_tried_again,
                             the_receiver_says_when,
+                            the_receiver_may_want_to_be_asked_late,
+                            the_next_spans_wait_for_the_receiver_too,
+                            what_was_with_somebody_who_died_is_tried_again,
                             any_other_status_is_final,
                             some_may_be_rejected,
                             a_receiver_that_is_silent_costs_the_buffer,

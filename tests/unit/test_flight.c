@@ -152,6 +152,67 @@ START_TEST(payloads_are_kept_until_they_are_written_over)
 }
 END_TEST
 
+START_TEST(a_large_payload_is_not_kept)
+{
+    static uint8_t large[FLIGHT_PAYLOAD_MAX + 1];
+    struct flight *roomy = flight_new(scratch_directory, "roomy", RECORDS, 8 * FLIGHT_PAYLOAD_MAX);
+    struct flight_entry entry = example();
+    flight_keep(roomy, large, FLIGHT_PAYLOAD_MAX + 1, &entry);
+    ck_assert_uint_eq(entry.payload_length, 0);
+    flight_keep(roomy, large, FLIGHT_PAYLOAD_MAX, &entry);
+    ck_assert_uint_eq(entry.payload_length, FLIGHT_PAYLOAD_MAX);
+    flight_free(roomy);
+}
+END_TEST
+
+/* ---- a file that somebody has changed ---- */
+
+enum { PAYLOAD_END = 32 /* where it stands in the head */ };
+
+static void change(off_t at, uint64_t number)
+{
+    int fd = open(scratch_path("frontend.1"), O_RDWR);
+    ck_assert_int_eq(pwrite(fd, &number, sizeof number, at), sizeof number);
+    close(fd);
+}
+
+/* What is counted on from it would not stay within the ring. */
+START_TEST(a_file_that_counts_beyond_all_bounds_begins_anew)
+{
+    struct flight_entry entry = example();
+    flight_keep(flight, "payload", 7, &entry);
+    flight_add(flight, &entry);
+    flight_free(flight);
+    change(PAYLOAD_END, UINT64_MAX - 3);
+    flight = flight_new(scratch_directory, "frontend.1", RECORDS, PAYLOADS);
+    ck_assert_ptr_nonnull(flight);
+    uint64_t largest;
+    ck_assert_uint_eq(count_entries(&largest), 0);
+    flight_keep(flight, "another", 7, &entry);
+    ck_assert_uint_eq(entry.payload_at, 0);
+    flight_add(flight, &entry);
+    entry = entry_of(1);
+    uint8_t *payload = flight_payload(reader, &entry);
+    ck_assert_mem_eq(payload, "another", 7);
+    free(payload);
+}
+END_TEST
+
+START_TEST(what_becomes_of_the_head_leads_nobody_astray)
+{
+    struct flight_entry entry = example();
+    change(16, UINT64_MAX / 2); /* its records */
+    change(24, UINT64_MAX / 2); /* its bytes for payloads */
+    change(PAYLOAD_END, UINT64_MAX - 3);
+    for (int i = 0; i < 2 * RECORDS; i++) {
+        flight_keep(flight, "payload", 7, &entry);
+        flight_add(flight, &entry);
+    }
+    ck_assert_uint_eq(entry.payload_at, (2 * RECORDS - 1) * 7);
+    ck_assert_uint_eq(entry.payload_length, 7);
+}
+END_TEST
+
 /* ---- who dies ---- */
 
 /* Writes without end, until it is killed. */
@@ -272,6 +333,9 @@ int main(void)
         names_may_be_as_long_as_names_are,
         the_oldest_make_room,
         payloads_are_kept_until_they_are_written_over,
+        a_large_payload_is_not_kept,
+        a_file_that_counts_beyond_all_bounds_begins_anew,
+        what_becomes_of_the_head_leads_nobody_astray,
         entries_outlive_their_writer,
         a_torn_record_is_passed_over,
         a_successor_writes_beside_who_drains,

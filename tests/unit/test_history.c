@@ -44,10 +44,16 @@ static void tear_down(void)
     close(file);
 }
 
+/* Both clocks say the same. */
+static bool begin_at(struct history *one, int64_t now_ms)
+{
+    return history_begin(one, now_ms, now_ms);
+}
+
 /* One sample, half a second into `second`, which goes up. */
 static void sample_total(uint64_t ok, uint64_t queue)
 {
-    ck_assert(history_begin(history, second * 1000 + 500));
+    ck_assert(begin_at(history, second * 1000 + 500));
     history_set(history, "iris", "1", HISTORY_OK, ok);
     history_set(history, "iris", "", HISTORY_QUEUE_ROWS, queue);
     ck_assert(history_end(history));
@@ -96,8 +102,8 @@ END_TEST
 START_TEST(one_second_is_sampled_once)
 {
     sample(0, 0);
-    ck_assert(!history_begin(history, (second - 1) * 1000 + 999));
-    ck_assert(history_begin(history, second * 1000));
+    ck_assert(!begin_at(history, (second - 1) * 1000 + 999));
+    ck_assert(begin_at(history, second * 1000));
     ck_assert(history_end(history));
 }
 END_TEST
@@ -120,6 +126,18 @@ START_TEST(a_clock_that_is_set_back_begins_again_there)
     sample(6, 0);
     expect_ok(START - 999, 1, 1, 5);
     expect_ok(START - 998, 1, 1, 6);
+}
+END_TEST
+
+/* Where a sample belongs is the wall clock's to say, but not what time has passed. */
+START_TEST(a_clock_that_is_set_ahead_makes_no_second_longer)
+{
+    sample(0, 0);
+    ok_total += 50;
+    ck_assert(history_begin(history, (second + 7200) * 1000 + 500, second * 1000 + 500));
+    history_set(history, "iris", "1", HISTORY_OK, ok_total);
+    ck_assert(history_end(history));
+    expect_ok(second + 7200, 1, 1, 50);
 }
 END_TEST
 
@@ -149,7 +167,7 @@ END_TEST
 START_TEST(a_version_that_appears_begins_at_nothing)
 {
     sample(0, 0);
-    ck_assert(history_begin(history, second * 1000 + 500));
+    ck_assert(begin_at(history, second * 1000 + 500));
     history_set(history, "iris", "2", HISTORY_OK, 12);
     ck_assert(history_end(history));
     struct history_scope scope = {"iris", "2"};
@@ -160,7 +178,7 @@ END_TEST
 START_TEST(what_is_set_several_times_is_added_up)
 {
     sample(0, 0);
-    ck_assert(history_begin(history, second * 1000 + 500));
+    ck_assert(begin_at(history, second * 1000 + 500));
     history_set(history, "iris", "1", HISTORY_FAILED, 2);
     history_set(history, "iris", "1", HISTORY_FAILED, 3);
     ck_assert(history_end(history));
@@ -217,6 +235,18 @@ START_TEST(another_process_goes_on_in_the_same_run)
     expect_ok(START + 1, 1, 1, 10);
     expect_ok(START + 4, 1, 3, 0);
     expect_ok(START + 5, 1, 1, 20);
+}
+END_TEST
+
+START_TEST(what_was_idle_for_long_goes_on_too)
+{
+    sample(0, 0);
+    sample(10, 0);
+    for (int i = 0; i < 150; i++)
+        sample(0, 0);
+    open_history(1);
+    sample(5, 0);
+    expect_ok(second - 1, 1, 1, 5);
 }
 END_TEST
 
@@ -302,7 +332,7 @@ START_TEST(a_full_disk_is_told)
     int fd = open("/dev/full", O_RDWR);
     ck_assert_int_ne(fd, -1);
     struct history *full = history_new(fd, 1);
-    ck_assert(history_begin(full, START * INT64_C(1000)));
+    ck_assert(begin_at(full, START * INT64_C(1000)));
     history_set(full, "iris", "1", HISTORY_OK, 1);
     ck_assert(!history_end(full));
     ck_assert_int_eq(errno, ENOSPC);
@@ -317,41 +347,53 @@ static void name(char text[16], int i)
     snprintf(text, 16, "m%d", i);
 }
 
+/* A sample in which models from m`first` to m`last` have come to that. */
+static void sample_models(int first, int last, uint64_t ok)
+{
+    char text[16];
+    ck_assert(begin_at(history, second++ * 1000 + 500));
+    for (int i = first; i <= last; i++) {
+        name(text, i);
+        history_set(history, text, "1", HISTORY_OK, ok);
+        history_set(history, text, "1", HISTORY_ROWS, ok);
+    }
+    ck_assert(history_end(history));
+}
+
+static uint64_t rows_of(int i)
+{
+    char text[16];
+    name(text, i);
+    return at((struct history_scope){text, "1"}, second - 1, 1).numbers[HISTORY_ROWS];
+}
+
 START_TEST(places_are_bounded_and_the_one_that_is_gone_for_longest_is_given_on)
 {
-    /* Who was there a sample ago keeps the place: m0's goes to another in the last one. */
-    static const size_t left_out[] = {200 - (HISTORY_SLOTS - 1), 199 - (HISTORY_SLOTS - 2),
-                                      198 - (HISTORY_SLOTS - 2)};
-    char text[16];
-    for (int round = 0; round < 3; round++) {
-        ck_assert(history_begin(history, second++ * 1000 + 500));
-        for (int i = round; i < 200; i++) { /* m0 leaves first, then m1 */
-            name(text, i);
-            history_set(history, text, "1", HISTORY_OK, 1000);
-        }
-        ck_assert(history_end(history));
-        ck_assert_uint_eq(history_left_out(history), left_out[round]);
-    }
-    struct history_point point = history_last(history, all, 60);
-    ck_assert_uint_eq(point.numbers[HISTORY_OK],
-                      0); /* who comes late has been here before, for all that is known */
+    enum { LAST = HISTORY_SLOTS - 2 };
+    sample_models(0, LAST, 1000);
+    ck_assert(!history_is_full(history));
+    sample_models(0, LAST + 1, 1000);
+    ck_assert(history_is_full(history));
+    sample_models(1, LAST + 1, 1000); /* m0 was there a sample ago, and keeps its place */
+    ck_assert(history_is_full(history));
+    sample_models(1, LAST + 1, 1000);
+    ck_assert(!history_is_full(history));
+    ck_assert_uint_eq(rows_of(LAST + 1), 0); /* it has been here before, for all that is known */
+    sample_models(1, LAST + 1, 1003);
+    ck_assert_uint_eq(rows_of(LAST + 1), 3);
+    ck_assert_uint_eq(rows_of(1), 3);
 }
 END_TEST
 
-static void count_visit(void *self, const char *model, const char *version)
+/* Those that were seen in a future that will not be are gone for longest. */
+START_TEST(a_clock_that_is_set_back_keeps_no_place)
 {
-    ck_assert_str_eq(model, "iris");
-    ck_assert_int_le((int)strlen(version), 1);
-    ++*(int *)self;
-}
-
-START_TEST(places_are_told)
-{
-    int count = 0;
-    sample(0, 0);
-    open_history(1);
-    history_each(history, count_visit, &count);
-    ck_assert_int_eq(count, 2);
+    enum { LAST = HISTORY_SLOTS - 2 };
+    sample_models(0, LAST, 1000);
+    second -= 5000;
+    sample_models(1, LAST, 1000);
+    sample_models(1, LAST + 1, 1000);
+    ck_assert(!history_is_full(history));
 }
 END_TEST
 
@@ -361,6 +403,7 @@ int main(void)
                                   one_second_is_sampled_once,
                                   a_pause_is_the_time_that_what_came_in_it_took,
                                   a_clock_that_is_set_back_begins_again_there,
+                                  a_clock_that_is_set_ahead_makes_no_second_longer,
                                   a_total_that_falls_for_a_while_counts_from_where_it_was,
                                   a_total_that_stays_below_begins_anew,
                                   a_version_that_appears_begins_at_nothing,
@@ -369,6 +412,7 @@ int main(void)
                                   the_minute_under_way_is_told_from_its_seconds,
                                   the_last_minutes_end_now,
                                   another_process_goes_on_in_the_same_run,
+                                  what_was_idle_for_long_goes_on_too,
                                   a_new_run_begins_at_nothing_and_keeps_the_past,
                                   a_minute_that_nobody_had_time_for_is_made_later,
                                   a_torn_record_is_passed_over,
@@ -376,6 +420,6 @@ int main(void)
                                   another_version_of_the_file_is_begun_anew,
                                   a_full_disk_is_told,
                                   places_are_bounded_and_the_one_that_is_gone_for_longest_is_given_on,
-                                  places_are_told};
+                                  a_clock_that_is_set_back_keeps_no_place};
     return SUITE_RUN("history", set_up, tear_down, tests);
 }

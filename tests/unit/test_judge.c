@@ -4,6 +4,7 @@
 #include "judge.h"
 
 #include "clock.h"
+#include "splitmix.h"
 #include "suite.h"
 
 #include <inttypes.h>
@@ -266,13 +267,10 @@ struct service {
 
 static uint64_t state;
 
-/* splitmix64: 0 to 1. */
+/* 0 to 1. */
 static double chance(void)
 {
-    uint64_t mixed = state += UINT64_C(0x9e3779b97f4a7c15);
-    mixed = (mixed ^ (mixed >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ (mixed >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (double)((mixed ^ (mixed >> 31)) >> 11) * 0x1p-53;
+    return (double)(splitmix_next(&state) >> 11) * 0x1p-53;
 }
 
 static double normal(void)

@@ -362,7 +362,8 @@ START_TEST(figures_are_members_before_the_message)
     log_settle();
     next_line(line);
     ck_assert_ptr_nonnull(strstr(line, "x: [r1] GET / 200 model=a\"b\\u000a rows=-3 trace=0af7651916cd43dd"));
-    ck_assert(log_event(LOG_DEBUG, &somebodys, fields, 2, "too quiet"));
+    ck_assert(!log_event(LOG_DEBUG, &somebodys, fields, 2, "too quiet"));
+    ck_assert(log_is_on(LOG_INFO) && !log_is_on(LOG_DEBUG));
     log_settle();
     ck_assert_uint_eq(next_line(line), 0);
 }
@@ -404,6 +405,36 @@ START_TEST(figures_wait_for_nobody)
     ck_assert_int_lt(lines, 100000);
     ck_assert(!log_event(LOG_INFO, &somebodys, NULL, 0, "x"));
     close(pipes[0]);
+    close(pipes[1]);
+}
+END_TEST
+
+/* As of a supervisor that was killed: what can be written never is neither gathered without end nor said to
+ * be written; when somebody reads again it goes on. */
+START_TEST(figures_that_nobody_takes_are_lost)
+{
+    int pipes[2], lines = 0;
+    char text[8192];
+    signal(SIGPIPE, SIG_IGN);
+    log_open("x", "info");
+    ck_assert_int_eq(pipe2(pipes, O_NONBLOCK), 0);
+    int kept_stderr = dup(STDERR_FILENO);
+    dup2(pipes[1], STDERR_FILENO);
+    close(pipes[0]);
+    while (lines < 1000 && log_event(LOG_INFO, &somebodys, NULL, 0, "x"))
+        lines++;
+    ck_assert_int_gt(lines, 10);
+    ck_assert_int_lt(lines, 1000);
+    log_settle();
+    ck_assert(!log_event(LOG_INFO, &somebodys, NULL, 0, "x"));
+    dup2(kept_stderr, STDERR_FILENO);
+    log_settle();
+    size_t length = next_line(text), came = 0;
+    ck_assert_uint_gt(length, 0);
+    for (const char *end = text; (end = strchr(end, '\n')) != NULL; end++)
+        came++;
+    ck_assert_uint_eq(came, (size_t)lines);
+    close(kept_stderr);
     close(pipes[1]);
 }
 END_TEST
@@ -499,6 +530,32 @@ START_TEST(lines_may_go_elsewhere)
 }
 END_TEST
 
+/* A terminal is there for people; a file that all processes write to is of one form. */
+START_TEST(what_is_plain_for_a_terminal_is_json_elsewhere)
+{
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(terminal, 0);
+    ck_assert(grantpt(terminal) == 0 && unlockpt(terminal) == 0);
+    int other = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    ck_assert_int_ge(other, 0);
+    dup2(other, STDERR_FILENO);
+    log_open("x", "info");
+    log_shape("auto");
+    log_divert(divert, diverted);
+    log_info("ours");
+    expect_match(diverted, "^\\{.*\"ours\"\\}\n$");
+    log_divert(NULL, NULL);
+    log_shape("plain"); /* as somebody wants it */
+    *diverted = '\0';
+    log_divert(divert, diverted);
+    log_info("ours");
+    expect_match(diverted, "^20[^ ]*Z info x: ours\n$");
+    log_divert(NULL, NULL);
+    close(other);
+    close(terminal);
+}
+END_TEST
+
 /* ---- repeats ---- */
 
 START_TEST(what_is_repeated_is_told_as_one)
@@ -541,6 +598,23 @@ START_TEST(how_often_is_told_when_the_second_is_over)
 }
 END_TEST
 
+/* Said until a second is over: with the first line of the next one it is told. */
+START_TEST(whose_it_was_last_is_told)
+{
+    char line[8192] = "", id[32], expected[64];
+    bool told = false;
+    log_open("x", "info");
+    for (int i = 1; !told; i++) {
+        snprintf(id, sizeof id, "request-%d", i);
+        log_write_of(LOG_WARNING, &(struct log_of){.request = id, .trace = somebodys.trace}, "it failed");
+        while (!told && next_line(line) > 0)
+            told = strstr(line, " repeated ") != NULL;
+        snprintf(expected, sizeof expected, "\"request\":\"request-%d\",\"trace\":\"", i - 1);
+    }
+    ck_assert_msg(strstr(line, expected) != NULL, "%s", line);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
@@ -554,7 +628,9 @@ int main(void)
         lines_may_go_elsewhere,
         what_is_repeated_is_told_as_one,
         how_often_is_told_when_the_second_is_over,
-
+        figures_that_nobody_takes_are_lost,
+        what_is_plain_for_a_terminal_is_json_elsewhere,
+        whose_it_was_last_is_told,
         a_line_is_json,
         a_line_without_request_has_no_such_member,
         levels_are_kept,

@@ -120,6 +120,51 @@ START_TEST(none_may_be_kept)
 }
 END_TEST
 
+/* As many lines as are there, and one of ours that says why. */
+START_TEST(a_file_that_cannot_be_put_aside_grows_and_that_is_said)
+{
+    config.log_max_bytes = 12;
+    config.log_keep = 1;
+    scratch_folder("out.log.1");
+    scratch_folder("out.log.1/full");
+    struct log_file *file = log_file_new(&config, error_fd);
+    for (int i = 0; i < 3; i++)
+        say(file, "line.\n");
+    log_file_free(file);
+    const char *text = text_of_file("out.log");
+    ck_assert_int_eq(strncmp(text, "line.\nline.\n", 12), 0);
+    ck_assert_ptr_nonnull(strstr(text + 12, "line.\n"));
+    ck_assert_ptr_nonnull(strstr(text, "out.log.1: Is a directory; it grows beyond log.max_bytes"));
+}
+END_TEST
+
+/* As logrotate does with copytruncate. */
+START_TEST(a_file_that_somebody_cut_is_as_short_as_it_is)
+{
+    config.log_max_bytes = 12;
+    struct log_file *file = log_file_new(&config, error_fd);
+    say(file, "line1\n");
+    say(file, "line2\n");
+    ck_assert_int_eq(truncate(path, 0), 0);
+    say(file, "line3\n");
+    say(file, "line4\n");
+    log_file_free(file);
+    ck_assert_str_eq(text_of_file("out.log"), "line3\nline4\n");
+    ck_assert_str_eq(text_of_file("out.log.1"), "");
+}
+END_TEST
+
+START_TEST(a_new_file_may_be_read_by_the_group_whatever_the_umask)
+{
+    umask(077);
+    log_file_free(log_file_new(&config, error_fd));
+    ck_assert_uint_eq(scratch_mode(path), 0640);
+    ck_assert_int_eq(chmod(path, 0600), 0); /* as somebody wants it */
+    log_file_free(log_file_new(&config, error_fd));
+    ck_assert_uint_eq(scratch_mode(path), 0600);
+}
+END_TEST
+
 static const char *said_to_stderr(void)
 {
     static char text[1 << 16];
@@ -189,6 +234,9 @@ int main(void)
                             without_a_name_there_is_no_file,
                             a_file_that_grew_is_put_aside,
                             none_may_be_kept,
+                            a_file_that_cannot_be_put_aside_grows_and_that_is_said,
+                            a_file_that_somebody_cut_is_as_short_as_it_is,
+                            a_new_file_may_be_read_by_the_group_whatever_the_umask,
                             what_cannot_be_written_goes_to_stderr_until_it_can,
                             a_full_disk_costs_no_line,
                             a_stderr_that_is_full_as_well_loses_lines_and_stops_nobody,

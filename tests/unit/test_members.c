@@ -2,6 +2,7 @@
  * broker is told of them. SPDX-License-Identifier: MIT */
 #include "members_scene.h"
 
+#include "snapshot.h"
 #include "turnover.h"
 #include "unix_socket.h"
 
@@ -104,6 +105,20 @@ static bool the_retired_are_gone(void)
     return members.first != NULL && members.first->next == NULL;
 }
 
+static bool has_gauges(const char *process)
+{
+    size_t length;
+    struct snapshot snapshot;
+    struct snapshot_series series;
+    bool has = false;
+    uint8_t *bytes = metrics_snapshot(metrics, "supervisor", "s", &length);
+    ck_assert_ptr_null(snapshot_decode(bytes, length, &snapshot));
+    while (snapshot_next(&snapshot, &series))
+        has = has || (series.metric == METRIC_PROCESS_UP && text_is(series.labels[0], process));
+    free(bytes);
+    return has;
+}
+
 START_TEST(the_highest_go_first_and_their_numbers_are_given_again)
 {
     workers(3);
@@ -116,6 +131,7 @@ START_TEST(the_highest_go_first_and_their_numbers_are_given_again)
     workers(1);
     run_until(the_retired_are_gone);
     ck_assert_str_eq(names(), "worker.m.1.1");
+    ck_assert(has_gauges("worker.m.1.1") && !has_gauges("worker.m.1.3"));
     workers(2);
     run_until(two_run);
     ck_assert_str_eq(names(), "worker.m.1.1 worker.m.1.2");

@@ -237,6 +237,36 @@ START_TEST(a_full_page_counts_the_rest_as_other)
 }
 END_TEST
 
+/* The place of a gauge goes to the next one who wants one; those of counters, and the one for the others,
+ * stay. */
+START_TEST(a_gauge_that_is_forgotten_makes_room)
+{
+    size_t length;
+    struct metrics *metrics = metrics_new(NULL);
+    struct series *counter = metrics_series(metrics, METRIC_RETRIES, "iris", NULL, NULL);
+    series_add(counter, 3);
+    for (int i = 0; i < 3 * LABEL_SETS; i++) {
+        char label[16];
+        snprintf(label, sizeof label, "%d", i);
+        struct series *gauge = metrics_series(metrics, METRIC_QUEUE_ROWS, label, NULL, NULL);
+        ck_assert_uint_eq(gauge->value, 0);
+        series_set(gauge, 7);
+        metrics_forget(metrics, METRIC_QUEUE_ROWS, label, NULL, NULL);
+        metrics_forget(metrics, METRIC_QUEUE_ROWS, label, NULL, NULL); /* it is not there */
+    }
+    metrics_forget(metrics, METRIC_QUEUE_ROWS, "other", NULL, NULL);
+    uint8_t *bytes = metrics_snapshot(metrics, "test", "room", &length);
+    ck_assert_uint_eq(head_of(bytes, length).series_count, 1);
+    ck_assert_uint_eq(find(bytes, length, METRIC_RETRIES, "iris").numbers[0], 3);
+    free(bytes);
+    series_set(metrics_series(metrics, METRIC_QUEUE_ROWS, "2", NULL, NULL), 5);
+    bytes = metrics_snapshot(metrics, "test", "room", &length);
+    ck_assert_uint_eq(find(bytes, length, METRIC_QUEUE_ROWS, "2").numbers[0], 5);
+    free(bytes);
+    metrics_free(metrics);
+}
+END_TEST
+
 /* Of a process that does this alone. */
 static int status_of(int (*what)(void))
 {
@@ -547,6 +577,7 @@ int main(void)
                                   strange_observations_are_counted_too,
                                   long_and_strange_label_values_are_tamed,
                                   a_full_page_counts_the_rest_as_other,
+                                  a_gauge_that_is_forgotten_makes_room,
                                   a_page_that_finds_no_disk_counts_the_rest_as_other,
                                   a_page_of_a_fixed_size_has_room_for_some_and_does_not_grow,
                                   a_page_that_cannot_be_made_is_null_with_errno,

@@ -61,7 +61,7 @@ static void ask(const struct openapi_view *view, const char *known)
     snprintf(parameter, sizeof parameter, "HTTP_IF_NONE_MATCH=%s", known == NULL ? "" : known);
     const char *parameters[] = {"REQUEST_METHOD=GET", "REQUEST_URI=/openapi.json",
                                 known == NULL ? NULL : parameter, NULL};
-    struct http_ids ids = {.seed = 1};
+    struct http_ids ids = {.lots = 1};
     struct http_request request;
     http_request_read(&request, (char **)parameters, &ids);
     http_response_begin(&response, &request);

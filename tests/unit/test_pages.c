@@ -1,13 +1,18 @@
 /* test_pages: what is shown by path, in which format and coding, and what is shared. SPDX-License-Identifier:
  * MIT */
 #include "compression.h"
+#include "config.h"
+#include "dashboard_page.h"
+#include "history.h"
 #include "pages.h"
 #include "suite.h"
 #include "tell.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 static struct page_sources sources;
+static struct config *config;
 static struct page page;
 static struct teller teller = {.name = "a", .pid = 10, .start = 100};
 
@@ -16,11 +21,19 @@ static void set_up(void)
     sources.loop = loop_new();
     sources.registry = registry_new(10000);
     sources.exposition = exposition_new(sources.registry, false);
+    struct config_errors errors = {0};
+    config = config_load(NULL, NULL, 0, &errors);
+    sources.config = config;
+    sources.history = history_new(memfd_create("history", 0), 1);
+    sources.dashboard = dashboard_page_new();
 }
 
 static void tear_down(void)
 {
     page_drop(&page);
+    dashboard_page_free(sources.dashboard);
+    history_free(sources.history);
+    config_free(config);
     exposition_free(sources.exposition);
     registry_free(sources.registry);
     loop_free(sources.loop);
@@ -109,6 +122,20 @@ START_TEST(pages_are_packed_for_who_takes_it)
 }
 END_TEST
 
+/* How it is costs something to tell: it is told once to all who ask at about the same time. */
+START_TEST(who_asks_how_it_is_gets_what_others_got)
+{
+    struct page other;
+    ask((struct page_request){.path = text_of("/outrigger/api/now")});
+    ck_assert(page.answer.status == 200 && text_is(page.answer.content_type, "application/json"));
+    pages_answer(&sources, &(struct page_request){.path = text_of("/outrigger/api/now")}, &other);
+    ck_assert_ptr_eq(other.answer.body.at, page.answer.body.at);
+    page_drop(&other);
+    ask((struct page_request){.path = text_of("/outrigger/api/history"), .query = text_of("span=5")});
+    ck_assert(page.answer.status == 200 && text_is(page.answer.content_type, "application/json"));
+}
+END_TEST
+
 START_TEST(a_page_outlives_the_one_that_comes_after_it)
 {
     char *letter = strdup("a letter");
@@ -120,6 +147,9 @@ START_TEST(a_page_outlives_the_one_that_comes_after_it)
     page_tag(&page);
     ck_assert(entity_tag_matches(text_of("\"x\", W/\"c\""), text_of("\"c\"")));
     ck_assert(entity_tag_matches(page.answer.etag, page.answer.etag));
+    ck_assert(memcmp(page.answer.etag.at, "W/\"", 3) == 0); /* packed it is the same */
+    struct text strong = {page.answer.etag.at + 2, page.answer.etag.length - 2};
+    ck_assert(entity_tag_matches(strong, page.answer.etag) && entity_tag_matches(page.answer.etag, strong));
     ck_assert(text_is(page.answer.cache_control, "no-cache"));
     page_drop(&page);
     page_show_memory(&page, strdup("another"), 7);
@@ -131,7 +161,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {pages_by_path, openmetrics_is_for_those_who_like_it,
-                                  pages_are_packed_for_who_takes_it,
+                                  pages_are_packed_for_who_takes_it, who_asks_how_it_is_gets_what_others_got,
                                   a_page_outlives_the_one_that_comes_after_it};
     return SUITE_RUN("pages", set_up, tear_down, tests);
 }

@@ -15,7 +15,7 @@ static void set_up(void)
 
 START_TEST(nothing_has_no_quantile)
 {
-    ck_assert(isnan(percentile_of(buckets, 0.5)));
+    ck_assert(isnan(percentile_of(metrics_duration_bounds, buckets, 0.5)));
     ck_assert(isnan(percentile_above(buckets, MILLISECOND)));
 }
 END_TEST
@@ -23,9 +23,9 @@ END_TEST
 START_TEST(within_a_bucket_it_is_interpolated)
 {
     buckets[5] = 100; /* above 1 ms, at most 1.5 ms */
-    ck_assert_double_eq_tol(percentile_of(buckets, 0.5), 1.25e6, 1);
-    ck_assert_double_eq_tol(percentile_of(buckets, 0.99), 1.495e6, 1);
-    ck_assert_double_eq_tol(percentile_of(buckets, 1), 1.5e6, 1);
+    ck_assert_double_eq_tol(percentile_of(metrics_duration_bounds, buckets, 0.5), 1.25e6, 1);
+    ck_assert_double_eq_tol(percentile_of(metrics_duration_bounds, buckets, 0.99), 1.495e6, 1);
+    ck_assert_double_eq_tol(percentile_of(metrics_duration_bounds, buckets, 1), 1.5e6, 1);
     ck_assert_double_eq_tol(percentile_above(buckets, 1250000), 0.5, 1e-9);
     ck_assert_double_eq_tol(percentile_above(buckets, MILLISECOND), 1, 1e-9);
     ck_assert_double_eq_tol(percentile_above(buckets, 1500000), 0, 1e-9);
@@ -35,7 +35,7 @@ END_TEST
 START_TEST(the_first_bucket_begins_at_nothing)
 {
     buckets[0] = 10; /* at most 100 us */
-    ck_assert_double_eq_tol(percentile_of(buckets, 0.5), 50e3, 1);
+    ck_assert_double_eq_tol(percentile_of(metrics_duration_bounds, buckets, 0.5), 50e3, 1);
 }
 END_TEST
 
@@ -43,8 +43,8 @@ START_TEST(over_several_buckets_the_rank_decides)
 {
     buckets[0] = 90;
     buckets[13] = 10; /* above 50 ms, at most 100 ms */
-    ck_assert_double_eq_tol(percentile_of(buckets, 0.9), 100e3, 1);
-    ck_assert_double_eq_tol(percentile_of(buckets, 0.99), 95e6, 1);
+    ck_assert_double_eq_tol(percentile_of(metrics_duration_bounds, buckets, 0.9), 100e3, 1);
+    ck_assert_double_eq_tol(percentile_of(metrics_duration_bounds, buckets, 0.99), 95e6, 1);
     ck_assert_double_eq_tol(percentile_above(buckets, 200 * MILLISECOND), 0, 1e-9);
     ck_assert_double_eq_tol(percentile_above(buckets, 10 * MILLISECOND), 0.1, 1e-9);
 }
@@ -53,7 +53,7 @@ END_TEST
 START_TEST(above_all_bounds_it_is_the_last_bound)
 {
     buckets[METRICS_BUCKETS] = 1;
-    ck_assert_double_eq_tol(percentile_of(buckets, 0.99), 10e9, 1);
+    ck_assert_double_eq_tol(percentile_of(metrics_duration_bounds, buckets, 0.99), 10e9, 1);
     ck_assert_double_eq_tol(percentile_above(buckets, SECOND), 1, 1e-9);
 }
 END_TEST

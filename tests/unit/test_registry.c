@@ -361,6 +361,27 @@ START_TEST(gauges_that_went_make_room)
 }
 END_TEST
 
+/* A snapshot names all gauges of its process; another process may still name the one that is gone there. */
+START_TEST(a_gauge_that_is_not_named_any_more_is_none)
+{
+    struct snapshot_series named[] = {value(METRIC_RETRIES, "iris", 3), value(METRIC_QUEUE_ROWS, "iris", 4),
+                                      value(METRIC_QUEUE_ROWS, "lily", 5)};
+    registry_take(registry, tell(&a, 1000, named, 3), 0);
+    registry_take(registry, tell(&b, 1000, &named[1], 1), 0);
+    struct snapshot_series instead[] = {value(METRIC_QUEUE_ROWS, "rose", 6),
+                                        value(METRIC_QUEUE_ROWS, "tulip", 7)};
+    registry_take(registry, tell(&a, 1000, instead, 2), 0);
+    ck_assert_int_eq(gauge_total(), 4);
+    ck_assert_uint_eq(counter_total(), 3); /* what was counted stays */
+    ck_assert_uint_eq(registry_counts(registry).series, 4);
+    registry_take(registry, tell(&b, 1000, NULL, 0), 0);
+    ck_assert_uint_eq(registry_counts(registry).series, 3);
+    registry_take(registry, tell(&a, 1000, named, 3), 0);
+    ck_assert_int_eq(gauge_total(), 4);
+    ck_assert_uint_eq(registry_counts(registry).series, 3);
+}
+END_TEST
+
 START_TEST(holdings_are_bounded_too)
 {
     struct snapshot_series series[MAX_SERIES];
@@ -486,6 +507,7 @@ int main(void)
                                   restored_sums_and_processes_are_as_if_they_had_been_retired_here,
                                   series_beyond_the_bound_are_dropped_and_counted,
                                   gauges_that_went_make_room,
+                                  a_gauge_that_is_not_named_any_more_is_none,
                                   holdings_are_bounded_too,
                                   processes_are_bounded_and_retired_ones_make_room,
                                   retired_processes_are_forgotten_in_the_end_the_oldest_first,

@@ -100,10 +100,27 @@ START_TEST(values_are_read)
 }
 END_TEST
 
+START_TEST(any_number_is_a_double)
+{
+    const uint16_t halves[] = {0x3c00, 0xc000};
+    const uint64_t large[] = {UINT64_MAX, (uint64_t)-3};
+    ck_assert_double_eq(value_number(add(DATATYPE_FP16, 0, halves), 1), -2);
+    ck_assert_double_eq(value_number(add(DATATYPE_UINT16, 0, halves), 1), 0xc000);
+    ck_assert_double_eq(value_number(add(DATATYPE_INT16, 0, halves), 1), -0x4000);
+    count = 0;
+    ck_assert_double_eq(value_number(add(DATATYPE_UINT64, 0, large), 0), 0x1p64);
+    ck_assert_double_eq(value_number(add(DATATYPE_INT64, 0, large), 1), -3);
+    ck_assert_double_eq(value_number(add(DATATYPE_BOOL, 0, "\1"), 0), 1);
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {a_classification_has_class_and_probabilities, a_regression_has_its_score,
-                                  other_outputs_have_no_role, the_class_follows_from_what_there_is,
-                                  values_are_read};
+    const TTest *const tests[] = {a_classification_has_class_and_probabilities,
+                                  a_regression_has_its_score,
+                                  other_outputs_have_no_role,
+                                  the_class_follows_from_what_there_is,
+                                  values_are_read,
+                                  any_number_is_a_double};
     return SUITE_RUN("roles", set_up, NULL, tests);
 }

@@ -79,6 +79,7 @@ START_TEST(errors_roll_it_back_at_once)
     ck_assert_int_eq(world.promotes, 0);
     ck_assert_uint_eq(decisions("roll back"), 1);
     ck_assert_uint_eq(metrics_series(metrics, METRIC_ROLLOUT_SHARE, "m", "2", NULL)->value, 0);
+    ck_assert_uint_gt(metrics_series(metrics, METRIC_ROLLED_BACK, "m", NULL, NULL)->value, 0);
     ck_assert_int_eq(audited("\"errors\":10"), 1);
     int moves = world.moves;
     seconds(10, 95, 5);

@@ -62,9 +62,12 @@ START_TEST(what_was_decided_is_done_after_a_death)
     seconds(1, 95, 50);
     expect("rolled back", 0);
     ck_assert_uint_eq(weight(), 0);
+    die_and_come_back();
+    ck_assert_uint_gt(metrics_series(metrics, METRIC_ROLLED_BACK, "m", NULL, NULL)->value, 0);
     world.failed[2] = 0;
     world.epoch++;
     BEGIN("\"every_ms\":1000,\"steps\":[5],\"min_requests\":10");
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_ROLLED_BACK, "m", NULL, NULL)->value, 0);
     seconds(3, 95, 50);
     expect("promoting", 5);
     die_and_come_back();

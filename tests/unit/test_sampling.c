@@ -1,23 +1,15 @@
 /* test_sampling: which rows are taken, and what the collector is shown of them. SPDX-License-Identifier: MIT
  */
-#include "clock.h"
+#include "collector_scene.h"
 #include "sampling.h"
-#include "scratch_directory.h"
-#include "suite.h"
-
-#include <zmq.h>
 
 enum { RATE = 100 };
 
-static void *context, *collector;
-static struct loop *loop;
 static struct metrics *metrics;
-static struct observer *observer;
 static struct sampling *sampling;
 static struct config config;
 static struct schema regression = {.regression = true};
-static uint8_t payload[1 << 16];
-static zmq_msg_t frame;
+static uint8_t payload[1 << 20];
 
 static void begin(int64_t rate)
 {
@@ -27,30 +19,17 @@ static void begin(int64_t rate)
 
 static void set_up(void)
 {
-    char endpoint[256];
-    scratch_make();
-    config = (struct config){.runtime_directory = scratch_directory, .frontend_processes = 1};
-    context = zmq_ctx_new();
-    collector = zmq_socket(context, ZMQ_PULL);
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/observations.ipc", scratch_directory);
-    ck_assert_int_eq(zmq_bind(collector, endpoint), 0);
-    loop = loop_new();
+    open_collector();
+    config = (struct config){.frontend_processes = 1};
     metrics = metrics_new(NULL);
-    observer = observer_new(context, loop, &config);
-    zmq_msg_init(&frame);
 }
 
 static void tear_down(void)
 {
     sampling_free(sampling);
     sampling = NULL;
-    observer_free(observer);
-    zmq_msg_close(&frame);
-    zmq_close(collector);
-    zmq_ctx_term(context);
     metrics_free(metrics);
-    loop_free(loop);
-    scratch_remove();
+    close_collector();
 }
 
 static uint64_t counter(enum metric metric, const char *label)
@@ -87,31 +66,30 @@ static size_t write_rows(size_t rows)
     return tensors_encode(tensors, 2, payload, sizeof payload, NULL);
 }
 
-/* Runs the loop until a frame has come. */
-static struct loop_timer look_timer;
-
-static void look(void *self)
+/* A request of one row is sent, and answered. True when it was taken. */
+static bool take_and_answer(struct sampler *sampler, size_t bytes)
 {
-    (void)self;
-    if (zmq_msg_recv(&frame, collector, ZMQ_DONTWAIT) != -1)
-        loop_stop(loop);
-    else
-        loop_timer_set(loop, &look_timer, loop_now(loop) + MILLISECOND, look, NULL);
+    struct taken *taken = sampling_take(sampler, payload, bytes, 1);
+    sampling_answered(sampler, 1);
+    if (taken == NULL)
+        return false;
+    taken_answered(taken, &regression, payload, bytes);
+    taken_show(taken, text_of("m"), text_of("2"));
+    return true;
 }
 
-static void receive(struct observation_any *any, struct wire_reader *reader)
+/* The only observation that has been shown. */
+static void receive_sample(struct sampled *sampled, double scores[SAMPLED_ROWS_MAX])
 {
-    loop_timer_set(loop, &look_timer, loop_now(loop), look, NULL);
-    loop_run(loop);
-    *reader = wire_reader(zmq_msg_data(&frame), zmq_msg_size(&frame));
-    ck_assert_ptr_null(observation_next(reader, any));
+    struct observation_any any;
+    struct wire_reader reader = receive();
+    ck_assert_ptr_null(observation_next(&reader, &any));
+    ck_assert_ptr_null(sampled_read(&any, sampled, scores));
 }
 
 START_TEST(all_rows_are_shown_while_they_are_few)
 {
     static double scores[SAMPLED_ROWS_MAX];
-    struct observation_any any;
-    struct wire_reader reader;
     struct sampled sampled;
     struct tensor tensors[TENSOR_COUNT_MAX];
     size_t count, rows, bytes = write_rows(3);
@@ -120,8 +98,7 @@ START_TEST(all_rows_are_shown_while_they_are_few)
     ck_assert_ptr_nonnull(taken);
     taken_answered(taken, &regression, payload, bytes);
     taken_show(taken, text_of("m"), text_of("2"));
-    receive(&any, &reader);
-    ck_assert_ptr_null(sampled_read(&any, &sampled, scores));
+    receive_sample(&sampled, scores);
     ck_assert(text_is(sampled.model, "m") && text_is(sampled.version, "2"));
     ck_assert_uint_eq(sampled.rows, 3);
     ck_assert_int_eq(sampled.score_kind, SCORE_VALUE);
@@ -139,8 +116,6 @@ START_TEST(a_large_request_is_thinned)
 {
     enum { ROWS = 1000 };
     static double scores[SAMPLED_ROWS_MAX];
-    struct observation_any any;
-    struct wire_reader reader;
     struct sampled sampled;
     struct tensor tensors[TENSOR_COUNT_MAX];
     size_t count, rows, offset = 0, late = 0, bytes = write_rows(ROWS);
@@ -148,8 +123,7 @@ START_TEST(a_large_request_is_thinned)
     struct taken *taken = sampling_take(sampling_of(sampling, "m"), payload, bytes, ROWS);
     taken_answered(taken, &regression, payload, bytes);
     taken_show(taken, text_of("m"), text_of("2"));
-    receive(&any, &reader);
-    ck_assert_ptr_null(sampled_read(&any, &sampled, scores));
+    receive_sample(&sampled, scores);
     ck_assert_uint_le(sampled.rows, RATE);
     ck_assert_uint_ge(sampled.rows, RATE / 3);
     ck_assert_ptr_null(
@@ -172,11 +146,8 @@ START_TEST(no_more_are_taken_than_may_be)
     size_t bytes = write_rows(1), taken_count = 0;
     begin(RATE);
     struct sampler *sampler = sampling_of(sampling, "m");
-    for (int i = 0; i < 50 * RATE; i++) {
-        struct taken *taken = sampling_take(sampler, payload, bytes, 1);
-        taken_count += taken != NULL;
-        taken_drop(taken);
-    }
+    for (int i = 0; i < 50 * RATE; i++)
+        taken_count += take_and_answer(sampler, bytes);
     ck_assert_uint_eq(taken_count, RATE);
     ck_assert_ptr_eq(sampling_of(sampling, "m"), sampler);
     ck_assert_ptr_ne(sampling_of(sampling, "other"), sampler);
@@ -191,6 +162,12 @@ static void stop(void *self)
     loop_stop(loop);
 }
 
+static void pass_a_second(void)
+{
+    loop_timer_set(loop, &stop_timer, clock_now() + SECOND + SECOND / 10, stop, NULL);
+    loop_run(loop);
+}
+
 /* When a second has passed the probability is what it ought to have been: those that are taken are spread. */
 START_TEST(the_probability_follows_the_traffic)
 {
@@ -199,18 +176,41 @@ START_TEST(the_probability_follows_the_traffic)
     begin(RATE);
     struct sampler *sampler = sampling_of(sampling, "m");
     for (int i = 0; i < ROWS; i++)
-        taken_drop(sampling_take(sampler, payload, bytes, 1));
-    loop_timer_set(loop, &stop_timer, clock_now() + SECOND + SECOND / 10, stop, NULL);
-    loop_run(loop);
+        take_and_answer(sampler, bytes);
+    pass_a_second();
     for (int i = 0; i < ROWS; i++) {
-        struct taken *taken = sampling_take(sampler, payload, bytes, 1);
-        taken_count += taken != NULL;
-        late += taken != NULL && i >= ROWS / 2;
-        taken_drop(taken);
+        bool taken = take_and_answer(sampler, bytes);
+        taken_count += taken;
+        late += taken && i >= ROWS / 2;
     }
     ck_assert_uint_le(taken_count, RATE);
     ck_assert_uint_ge(taken_count, RATE / 3);
     ck_assert_uint_ge(late, RATE / 10);
+}
+END_TEST
+
+/* While nine of ten requests fail, as many rows are shown as while none does. */
+START_TEST(what_fails_takes_no_room)
+{
+    enum { ROWS = 5 * RATE };
+    size_t bytes = write_rows(1), taken_count = 0;
+    begin(RATE);
+    struct sampler *sampler = sampling_of(sampling, "m");
+    for (int i = 0; i < 10 * ROWS; i++)
+        if (i % 10 == 0)
+            taken_count += take_and_answer(sampler, bytes);
+        else
+            taken_drop(sampling_take(sampler, payload, bytes, 1));
+    ck_assert_uint_eq(taken_count, RATE);
+    pass_a_second();
+    taken_count = 0;
+    for (int i = 0; i < 10 * ROWS; i++)
+        if (i % 10 == 0)
+            taken_count += take_and_answer(sampler, bytes);
+        else
+            taken_drop(sampling_take(sampler, payload, bytes, 1));
+    ck_assert_uint_le(taken_count, RATE);
+    ck_assert_uint_ge(taken_count, RATE / 3);
 }
 END_TEST
 
@@ -221,15 +221,36 @@ START_TEST(what_has_no_answer_is_counted)
     struct sampler *sampler = sampling_of(sampling, "m");
     taken_show(sampling_take(sampler, payload, bytes, 1), text_of("m"), text_of(""));
     ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "failed"), 1);
+    taken_drop(sampling_take(sampler, payload, bytes, 1));
+    ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "failed"), 2);
     ck_assert_ptr_null(sampling_take(sampler, payload, sizeof payload, 1));
     ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "size"), 1);
     ck_assert_uint_eq(counter(METRIC_DRIFT_SAMPLED, NULL), 0);
 }
 END_TEST
 
+/* Many texts are not even checked. */
+START_TEST(many_texts_are_too_large)
+{
+    static uint8_t texts[300000];
+    const struct tensor tensor = {.name = text_of("t"),
+                                  .datatype = DATATYPE_BYTES,
+                                  .rank = 2,
+                                  .shape = {2, 1},
+                                  .data = texts, /* which are none: two would be eight bytes */
+                                  .bytes = sizeof texts};
+    size_t bytes = tensors_encode(&tensor, 1, payload, sizeof payload, NULL);
+    ck_assert_uint_gt(bytes, 0);
+    begin(RATE);
+    ck_assert_ptr_null(sampling_take(sampling_of(sampling, "m"), payload, bytes, 2));
+    ck_assert_uint_eq(counter(METRIC_DRIFT_DROPPED, "size"), 2);
+}
+END_TEST
+
 START_TEST(none_are_taken_unless_wanted)
 {
     begin(0);
+    sampling_answered(NULL, 1);
     ck_assert_ptr_null(sampling_of(sampling, "m"));
     ck_assert_ptr_null(sampling_of(NULL, "m"));
     ck_assert_ptr_null(sampling_take(NULL, payload, 1, 1));
@@ -239,9 +260,13 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {
-        all_rows_are_shown_while_they_are_few, a_large_request_is_thinned,    no_more_are_taken_than_may_be,
-        the_probability_follows_the_traffic,   what_has_no_answer_is_counted, none_are_taken_unless_wanted,
-    };
+    const TTest *tests[] = {all_rows_are_shown_while_they_are_few,
+                            a_large_request_is_thinned,
+                            no_more_are_taken_than_may_be,
+                            the_probability_follows_the_traffic,
+                            what_fails_takes_no_room,
+                            what_has_no_answer_is_counted,
+                            many_texts_are_too_large,
+                            none_are_taken_unless_wanted};
     return SUITE_RUN("sampling", set_up, tear_down, tests);
 }

@@ -65,7 +65,7 @@ static void replace(void)
 
 static void enter(void)
 {
-    sandbox_program_enter(sandbox_program_new(config, SANDBOX_FETCHER, "frontend.1.fetch", NULL));
+    sandbox_program_enter(sandbox_program_fetcher(config, "frontend.1.fetch", ""));
 }
 
 static void follows_a_link(void)
@@ -115,10 +115,19 @@ START_TEST(a_frontend_has_no_network_and_who_asks_for_it_has)
 {
     free(config->token_jwks_url);
     config->token_jwks_url = object_strdup("https://issuer.example/keys");
+    free(config->trace_ca_file);
+    config->trace_ca_file = object_strdup(scratch_path("another/authorities.pem"));
     struct sandbox *frontend = sandbox_program_new(config, SANDBOX_FRONTEND, "frontend.1", NULL);
-    struct sandbox *fetcher = sandbox_program_new(config, SANDBOX_FETCHER, "frontend.1.fetch", NULL);
+    struct sandbox *fetcher =
+        sandbox_program_fetcher(config, "frontend.1.fetch", scratch_path("its/authorities.pem"));
     ck_assert(!frontend->network_out && fetcher->network_out);
     ck_assert(frontend->peers[0] != NULL && fetcher->peers[0] == NULL && fetcher->write[0] == NULL);
+    bool reads_its = false; /* its authorities, and nobody else's */
+    for (size_t i = 0; fetcher->read[i] != NULL; i++) {
+        reads_its = reads_its || strcmp(fetcher->read[i], scratch_path("its")) == 0;
+        ck_assert_str_ne(fetcher->read[i], scratch_path("another"));
+    }
+    ck_assert(reads_its);
     frontend->mode = fetcher->mode = "off";
     sandbox_program_enter(frontend);
     sandbox_program_enter(fetcher);

@@ -217,27 +217,78 @@ START_TEST(a_parent_decides_only_when_it_is_trusted)
 }
 END_TEST
 
+/* How many of so many traces whose ids say so are recorded. */
+static uint64_t count_named(uint64_t ratio_ppm, bool trust, uint64_t count)
+{
+    const struct trace_sampling sampling = trace_sampling_of(ratio_ppm, trust);
+    uint64_t sampled = 0, limited = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        trace_context_begin(&context, "00-ffffffffffffffffffffffffffffffff-" PARENT "-01", &ids, &sampling);
+        sampled += trace_sampled(&context);
+        limited += context.limited;
+    }
+    ck_assert_uint_eq(sampled + limited, count);
+    return sampled;
+}
+
+/* A second may end meanwhile, and then another. */
+START_TEST(clients_cannot_choose_to_be_recorded_more_often_than_chance_would)
+{
+    enum { COUNT = 10000 };
+    uint64_t sampled = count_named(10000, false, COUNT); /* 2 % are 200 */
+    ck_assert_uint_ge(sampled, 2 * COUNT / 100);
+    ck_assert_uint_le(sampled, COUNT / 2);
+    ck_assert_uint_eq(count_named(1000000, false, COUNT), COUNT); /* nothing is gained by it */
+    ck_assert_uint_eq(count_named(10000, true, COUNT), COUNT);    /* they are trusted */
+    for (int i = 0; i < COUNT; i++) {                             /* our own are not among them */
+        trace_context_begin(&context, NULL, &ids, &(struct trace_sampling){.on = true});
+        ck_assert(trace_sampled(&context) && !context.limited);
+    }
+}
+END_TEST
+
+/* Whoever names traces with ids by chance has the share of them recorded, however many they are. */
+START_TEST(traces_that_are_named_by_chance_are_recorded_as_often)
+{
+    const struct trace_sampling sampling = trace_sampling_of(200000, false);
+    int sampled = 0;
+    ids = (struct trace_ids){.high = 1, .low = 2};
+    for (int i = 0; i < 10000; i++) {
+        struct trace_context client;
+        char parent[TRACE_PARENT_TEXT + 1];
+        trace_context_begin(&client, NULL, &ids, &sampling);
+        trace_context_text(&client, parent);
+        trace_context_begin(&context, parent, &ids, &sampling);
+        ck_assert_int_eq(trace_sampled(&context), trace_sampled(&client));
+        sampled += trace_sampled(&context);
+    }
+    ck_assert_int_gt(sampled, 1500);
+}
+END_TEST
+
 /* ---- the wire ---- */
 
-START_TEST(a_context_is_packed_and_unpacked)
+START_TEST(what_goes_to_the_broker_is_read_there)
 {
-    uint8_t bytes[TRACE_WIRE_BYTES];
-    struct trace_context read;
+    uint8_t read[TRACE_WIRE_BYTES], sent[TRACE_WIRE_BYTES];
+    const struct text wire = {(const char *)sent, sizeof sent};
     const struct trace_sampling all = trace_sampling_of(1000000, false);
     trace_context_begin(&context, GOOD, &ids, &all);
-    trace_context_pack(&context, bytes);
-    ck_assert(trace_context_unpack(&read, bytes));
-    ck_assert_mem_eq(read.id, context.id, TRACE_ID_BYTES);
-    ck_assert_mem_eq(read.span, context.span, TRACE_SPAN_BYTES);
-    ck_assert(trace_sampled(&read) && !read.has_parent);
-    bytes[TRACE_WIRE_BYTES - 1] = 0xfc;
-    ck_assert(trace_context_unpack(&read, bytes) && read.flags == 0);
-    memset(bytes + TRACE_ID_BYTES, 0, TRACE_SPAN_BYTES);
-    ck_assert(!trace_context_unpack(&read, bytes));
-    memset(bytes, 0, TRACE_ID_BYTES);
-    bytes[TRACE_ID_BYTES] = 1;
-    ck_assert(!trace_context_unpack(&read, bytes));
-    ck_assert(memcmp(&read, &(struct trace_context){0}, sizeof read) == 0);
+    ck_assert(trace_wire_read(trace_context_wire(&context), read));
+    ck_assert_mem_eq(read, context.id, TRACE_ID_BYTES);
+    ck_assert_mem_eq(read + TRACE_ID_BYTES, context.span, TRACE_SPAN_BYTES);
+    ck_assert_int_eq(read[TRACE_WIRE_BYTES - 1], TRACE_SAMPLED);
+    ck_assert(!trace_wire_read((struct text){(const char *)read, TRACE_WIRE_BYTES - 1}, read));
+    ck_assert(!trace_wire_read((struct text){0}, read));
+    memcpy(sent, trace_context_wire(&context).at, sizeof sent);
+    sent[TRACE_WIRE_BYTES - 1] = 0xfe;
+    ck_assert(trace_wire_read(wire, read));
+    ck_assert_int_eq(read[TRACE_WIRE_BYTES - 1], TRACE_RANDOM);
+    memset(sent + TRACE_ID_BYTES, 0, TRACE_SPAN_BYTES);
+    ck_assert(!trace_wire_read(wire, read));
+    memset(sent, 0, TRACE_ID_BYTES);
+    sent[TRACE_ID_BYTES] = 1;
+    ck_assert(!trace_wire_read(wire, read));
 }
 END_TEST
 
@@ -334,7 +385,9 @@ int main(void)
                             the_ratio_is_kept,
                             the_low_56_bits_of_the_id_decide,
                             a_parent_decides_only_when_it_is_trusted,
-                            a_context_is_packed_and_unpacked,
+                            clients_cannot_choose_to_be_recorded_more_often_than_chance_would,
+                            traces_that_are_named_by_chance_are_recorded_as_often,
+                            what_goes_to_the_broker_is_read_there,
                             a_valid_tracestate_is_kept,
                             any_other_is_not,
                             lengths_are_bounded};

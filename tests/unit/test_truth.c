@@ -282,6 +282,13 @@ START_TEST(the_window_slides)
     ck_assert(figures().count == 0 && isnan(figures().accuracy));
     accuracy_publish(accuracy, now_ms); /* also when nothing comes any more */
     ck_assert_uint_eq(metrics_series(metrics, METRIC_FEEDBACK_WINDOW, "m", "1", NULL)->value, 0);
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_MODEL_ACCURACY, "m", "1", NULL)->value,
+                      0); /* forgotten */
+    answer(251, 1, 0.9);
+    say(251, true);
+    look();
+    accuracy_publish(accuracy, now_ms);
+    ck_assert_uint_eq(metrics_series(metrics, METRIC_MODEL_ACCURACY, "m", "1", NULL)->value, 1000000);
 }
 END_TEST
 

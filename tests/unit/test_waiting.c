@@ -47,7 +47,7 @@ const struct config *api_config(const struct api *api)
     return config;
 }
 
-void api_gone(struct api *api, const struct api_call *call, struct http_response *response)
+void api_gone(struct api *api, struct api_call *call, struct http_response *response)
 {
     (void)api, (void)call, (void)response;
 }

@@ -1,11 +1,11 @@
-/* chance: the one source of everything random in a simulation, so that a seed repeats it exactly. SplitMix64
- * (Steele, Lea, Flood 2014): one addition and a few shifts, the same on every machine.
+/* chance: the one source of everything random in a simulation, so that a seed repeats it exactly.
  * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_CHANCE_H
 #define OUTRIGGER_CHANCE_H
 
+#include "splitmix.h"
+
 #include <stdbool.h>
-#include <stdint.h>
 
 struct chance {
     uint64_t state;
@@ -13,10 +13,7 @@ struct chance {
 
 static inline uint64_t chance_next(struct chance *chance)
 {
-    uint64_t mixed = chance->state += UINT64_C(0x9e3779b97f4a7c15);
-    mixed = (mixed ^ mixed >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    mixed = (mixed ^ mixed >> 27) * UINT64_C(0x94d049bb133111eb);
-    return mixed ^ mixed >> 31;
+    return splitmix_next(&chance->state);
 }
 
 /* 0 to limit - 1; limit is not 0. */
