@@ -19,7 +19,7 @@ enum {
     PROTOCOL_ROWS_MAX = 1000000,  /* rows of one request */
     PROTOCOL_SCHEMA_MAX =
         8 << 20,               /* bytes of a version's schema: each goes to every asker with every CATALOG */
-    PROTOCOL_PRIORITY_JOB = 0,    /* of REQUEST: jobs, which have time, */
+    PROTOCOL_PRIORITY_JOB = 0, /* of REQUEST: jobs, which have time, */
     PROTOCOL_PRIORITY_ONLINE = 1, /* and at least that of all who wait for an answer */
     PROTOCOL_PRIORITY_MAX = 9,
     PROTOCOL_ROUTE_MAX = 65536 /* bytes of a route as JSON: the longest that route.h allows fits */

@@ -85,6 +85,9 @@ static void step(struct host *host)
         inspector_look(broker);
 }
 
+/* So many of a short run are late without telling anything. */
+enum { BY_CHANCE = 8 };
+
 static void settle(struct host *host, const struct scenario *scenario, const struct ledger *ledger)
 {
     int64_t limit = world_now() + SETTLE_TIME;
@@ -97,7 +100,7 @@ static void settle(struct host *host, const struct scenario *scenario, const str
         step(host);
     }
     PROMISE(ledger->open == 0, "%" PRIu64 " requests are open", ledger->open);
-    PROMISE(scenario->quiet_usually == 0 || ledger->quiet_late * 100 <= ledger->quiet,
+    PROMISE(scenario->quiet_usually == 0 || ledger->quiet_late <= BY_CHANCE + ledger->quiet / 100,
             "%" PRIu64 " of %" PRIu64 " requests of the quiet one took longer than usually",
             ledger->quiet_late, ledger->quiet);
     inspector_look(host_broker(host));

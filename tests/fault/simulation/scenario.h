@@ -75,7 +75,7 @@ struct scenario {
     /* The first asker is a tenant of its own, asks a twentieth as often as each of the others, and none of
      * its requests may fail or take longer than this; 0: it is like the others. */
     int64_t quiet_wait;
-    int64_t quiet_usually; /* at most one of a hundred takes longer than this; 0: it does not matter */
+    int64_t quiet_usually; /* about one of a hundred takes longer than this, at most; 0: it does not matter */
     bool jobs;             /* all others are jobs */
 };
 
