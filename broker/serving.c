@@ -202,7 +202,7 @@ static size_t free_workers_for(const struct broker *broker, struct version *vers
     const struct request *head = queue_head(&version->queue);
     bool job = head != NULL && request_is_job(head);
     size_t count =
-        job ? yielding_free_workers(version, head, now, worker) : version_free_workers(version, now, worker);
+        job ? yielding_free_workers(version, now, worker) : version_free_workers(version, now, worker);
     if (job && count == 0 && yielding_is_called_for(version, now))
         *again_at = yielding_until(version);
     if (*worker == NULL || head == NULL)

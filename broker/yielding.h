@@ -15,11 +15,9 @@ static inline void yielding_note(struct version *version, const struct request *
 bool yielding_is_called_for(const struct version *version, int64_t now);
 /* Until when it is, if nobody else comes (monotonic ns). */
 int64_t yielding_until(const struct version *version);
-/* How many workers may get a batch of a job now, the first request of which is `head`, and the one that
- * should first; *first NULL: none, before a batch comes back. Where jobs need not yield it is
- * version_free_workers. */
-size_t yielding_free_workers(const struct version *version, const struct request *head, int64_t now,
-                             struct worker **first);
+/* How many workers may get a batch of a job now, and the one that should first; *first NULL: none, before a
+ * batch comes back. Where jobs need not yield it is version_free_workers. */
+size_t yielding_free_workers(const struct version *version, int64_t now, struct worker **first);
 /* Of so many rows that a batch of a job may have: as many as are computed before a client would notice. */
 uint32_t yielding_rows(const struct version *version, uint32_t rows, int64_t now);
 

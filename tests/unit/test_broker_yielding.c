@@ -32,17 +32,6 @@ static void have_client(struct end *worker)
     scene_expect_reply(asker, 1000, "C");
 }
 
-/* As batches that came back have taught the broker: a millisecond each. */
-static void expect_rows_to_take_long(void)
-{
-    struct version *version =
-        model_version(model_find(broker_models(scene_broker), text_of("m")), text_of("1"));
-    for (int i = 0; i < 20; i++) {
-        cost_learn(&version->cost, 1, MILLISECOND);
-        cost_learn(&version->cost, 64, 64 * MILLISECOND);
-    }
-}
-
 START_TEST(a_job_alone_is_treated_as_a_client)
 {
     scene_start(NULL);
@@ -90,20 +79,18 @@ START_TEST(a_client_goes_behind_the_batch_that_runs_and_before_all_others)
 }
 END_TEST
 
-START_TEST(of_several_workers_one_has_no_long_batch_of_a_job)
+START_TEST(of_several_workers_one_is_left_to_clients)
 {
     scene_start(NULL);
     asker = scene_asker();
     struct end *workers[] = {scene_worker(1), scene_worker(2)};
     have_client(workers[1]); /* the newest goes first, and is then the one used last */
-    expect_rows_to_take_long();
-    ask_as(PROTOCOL_PRIORITY_JOB, 1, "a", 64);
+    ask_job(1, "a");
     uint64_t first = scene_expect_batch(workers[0], "a");
-    ask_as(PROTOCOL_PRIORITY_JOB, 2, "b", 64);
+    ask_job(2, "b");
     scene_expect_nothing(asker);
     ask_as(PROTOCOL_PRIORITY_ONLINE, 3, "client", 1);
-    scene_result(workers[1], scene_expect_batch(workers[1], "client"), "C");
-    scene_expect_reply(asker, 3, "C");
+    scene_expect_batch(workers[1], "client");
     scene_result(workers[0], first, "A");
     scene_expect_reply(asker, 1, "A");
     scene_expect_batch(workers[0], "b");
@@ -117,10 +104,9 @@ START_TEST(when_clients_have_gone_all_workers_are_used)
     asker = scene_asker();
     struct end *workers[] = {scene_worker(1), scene_worker(2)};
     have_client(workers[1]);
-    expect_rows_to_take_long();
-    ask_as(PROTOCOL_PRIORITY_JOB, 1, "a", 64);
+    ask_job(1, "a");
     scene_expect_batch(workers[0], "a");
-    ask_as(PROTOCOL_PRIORITY_JOB, 2, "b", 64);
+    ask_job(2, "b");
     scene_expect_batch(workers[1], "b");
 }
 END_TEST
@@ -162,7 +148,7 @@ int main(void)
     const TTest *const tests[] = {a_job_alone_is_treated_as_a_client,
                                   beside_clients_a_worker_has_one_batch_of_a_job,
                                   a_client_goes_behind_the_batch_that_runs_and_before_all_others,
-                                  of_several_workers_one_has_no_long_batch_of_a_job,
+                                  of_several_workers_one_is_left_to_clients,
                                   when_clients_have_gone_all_workers_are_used,
                                   jobs_are_refused_while_clients_come_in,
                                   the_figures_of_a_version_are_those_of_clients};

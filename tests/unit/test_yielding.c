@@ -13,7 +13,7 @@ enum { WORKERS = 3 };
 static struct pool *pool;
 static struct version version;
 static struct worker *workers[WORKERS];
-static struct request job = {.priority = PROTOCOL_PRIORITY_JOB, .rows = 1},
+static struct request job = {.priority = PROTOCOL_PRIORITY_JOB},
                       client = {.priority = PROTOCOL_PRIORITY_ONLINE};
 
 static void set_up(void)
@@ -34,23 +34,9 @@ static void add_workers(size_t count)
     }
 }
 
-static void give_rows(struct worker *worker, struct request *request, uint32_t rows)
-{
-    worker_assign(worker, 1, &request, 1, rows, CLIENT_AT, CLIENT_AT + SECOND);
-}
-
 static void give(struct worker *worker, struct request *request)
 {
-    give_rows(worker, request, 1);
-}
-
-/* A row takes 100 us. */
-static void learn(void)
-{
-    for (int i = 0; i < 20; i++) {
-        cost_learn(&version.cost, 1, 100 * MICROSECOND);
-        cost_learn(&version.cost, 64, 6400 * MICROSECOND);
-    }
+    worker_assign(worker, 1, &request, 1, 1, CLIENT_AT, CLIENT_AT + SECOND);
 }
 
 static void take_all(void *self, struct worker *worker)
@@ -69,7 +55,7 @@ static void tear_down(void)
 static void expect(size_t count, const struct worker *expected)
 {
     struct worker *first;
-    ck_assert_uint_eq(yielding_free_workers(&version, &job, CLIENT_AT + MILLISECOND, &first), count);
+    ck_assert_uint_eq(yielding_free_workers(&version, CLIENT_AT + MILLISECOND, &first), count);
     ck_assert_ptr_eq(first, expected);
 }
 
@@ -94,18 +80,28 @@ START_TEST(a_single_worker_has_one_batch)
     give(workers[0], &job);
     expect(0, NULL);
     struct worker *first;
-    ck_assert_uint_eq(yielding_free_workers(&version, &job, CLIENT_AT + 10 * SECOND, &first), 1);
+    ck_assert_uint_eq(yielding_free_workers(&version, CLIENT_AT + 10 * SECOND, &first), 1);
     ck_assert_ptr_eq(first, workers[0]);
 }
 END_TEST
 
-START_TEST(workers_that_have_something_are_not_free)
+START_TEST(one_worker_of_several_is_left)
 {
     add_workers(3);
-    expect(3, workers[0]);
+    expect(2, workers[0]);
+    give(workers[0], &job);
+    expect(1, workers[1]);
+    give(workers[1], &job);
+    expect(0, NULL);
+}
+END_TEST
+
+START_TEST(workers_that_clients_use_are_not_free)
+{
+    add_workers(3);
     give(workers[0], &client);
     expect(2, workers[1]);
-    give(workers[1], &job);
+    give(workers[1], &client);
     expect(1, workers[2]);
     workers[2]->state = WORKER_DRAINING;
     expect(0, NULL);
@@ -116,31 +112,14 @@ START_TEST(a_single_worker_gets_short_batches)
 {
     add_workers(1);
     ck_assert_uint_eq(yielding_rows(&version, 64, CLIENT_AT), 64); /* nothing is known */
-    learn();
+    for (int i = 0; i < 20; i++) {
+        cost_learn(&version.cost, 1, 100 * MICROSECOND);
+        cost_learn(&version.cost, 64, 6400 * MICROSECOND);
+    }
     ck_assert_uint_eq(yielding_rows(&version, 64, CLIENT_AT), 2);
     ck_assert_uint_eq(yielding_rows(&version, 64, CLIENT_AT + 10 * SECOND), 64);
-    job.rows = 64; /* which cannot be made less */
-    expect(1, workers[0]);
-}
-END_TEST
-
-START_TEST(of_several_workers_one_gets_short_batches)
-{
-    add_workers(3);
-    learn();
-    ck_assert_uint_eq(yielding_rows(&version, 64, CLIENT_AT), 64);
-    give_rows(workers[0], &job, 64);
-    ck_assert_uint_eq(yielding_rows(&version, 64, CLIENT_AT), 64);
-    give_rows(workers[1], &job, 64);
-    ck_assert_uint_eq(yielding_rows(&version, 64, CLIENT_AT), 2);
-    expect(1, workers[2]);
-    job.rows = 64; /* a request that is too long for that one waits */
-    expect(0, NULL);
-    worker_release(workers[0], &workers[0]->batches[0]);
-    expect(2, workers[0]);
-    job.rows = 1;
-    give_rows(workers[2], &job, 2);
-    ck_assert_uint_eq(yielding_rows(&version, 64, CLIENT_AT), 64); /* that one has its short batch already */
+    add_workers(1);
+    ck_assert_uint_eq(yielding_rows(&version, 64, CLIENT_AT), 64); /* the other one is left */
 }
 END_TEST
 
@@ -150,17 +129,14 @@ START_TEST(a_row_is_a_batch_however_long_it_takes)
     cost_learn(&version.cost, 1, SECOND);
     cost_learn(&version.cost, 64, 64 * SECOND);
     ck_assert_uint_eq(yielding_rows(&version, 64, CLIENT_AT), 1);
-    add_workers(1);
-    give(workers[0], &job);
-    expect(1, workers[1]);
 }
 END_TEST
 
 int main(void)
 {
     const TTest *const tests[] = {
-        it_is_called_for_while_clients_come,      a_single_worker_has_one_batch,
-        workers_that_have_something_are_not_free, of_several_workers_one_gets_short_batches,
-        a_single_worker_gets_short_batches,       a_row_is_a_batch_however_long_it_takes};
+        it_is_called_for_while_clients_come, a_single_worker_has_one_batch,
+        one_worker_of_several_is_left,       workers_that_clients_use_are_not_free,
+        a_single_worker_gets_short_batches,  a_row_is_a_batch_however_long_it_takes};
     return SUITE_RUN("yielding", set_up, tear_down, tests);
 }

@@ -28,7 +28,7 @@ static void check_waiting(const struct broker *broker, struct version *version)
     struct worker *free_worker;
     int64_t now = loop_now(broker->loop);
     bool job = version->queue.requests > 0 && request_is_job(queue_head(&version->queue));
-    size_t free_workers = job ? yielding_free_workers(version, queue_head(&version->queue), now, &free_worker)
+    size_t free_workers = job ? yielding_free_workers(version, now, &free_worker)
                               : version_free_workers(version, now, &free_worker);
     if (version->queue.requests == 0 || free_worker == NULL)
         return;
