@@ -93,7 +93,7 @@ struct stream_kind {
     /* Begins: connects, joins the group (makes it where it is missing), brings messages. NULL with `reason`
      * when the addresses or the job are wrong; a server that is away is none. */
     struct stream *(*open)(const struct stream_context *context, char reason[STREAM_REASON_MAX]);
-    /* No more messages are brought until resume (those that the stream has got already stay in it, within
+    /* No more messages are fetched until resume; those that the stream has got already may still come, within
      * job->window). Any number of times, in any order; a stream begins resumed. */
     void (*pause)(struct stream *stream);
     void (*resume)(struct stream *stream);
