@@ -242,7 +242,7 @@ static void measured(void *self, const redisReply *reply)
 {
     struct redis_stream *stream = self;
     if (reply != NULL)
-        stream->context->events->lag(stream->context->self, lag_of(reply, stream->group));
+        stream->context->events->lag(stream->context->self, "", lag_of(reply, stream->group));
 }
 
 static void measure(struct stream *self)
