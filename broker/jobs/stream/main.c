@@ -18,8 +18,6 @@
 
 enum { JOB_NICE = 10, REQUESTS_MIN = 4 /* at a time: what keeps workers busy while answers travel */ };
 
-#define MODEL_PATIENCE (30 * SECOND) /* for the broker, and for the model to be ready */
-
 struct program {
     struct job_options options;
     struct stream_job job;
@@ -191,7 +189,7 @@ static enum stream_exit run(struct program *program, const char *model)
 {
     char reason[ASKER_REASON_MAX];
     const struct schema *schema =
-        asker_version(program->asker, model, program->job.version, MODEL_PATIENCE, reason);
+        asker_version(program->asker, model, program->job.version, program->job.patience_s * SECOND, reason);
     if (schema != NULL && !program->options.dry_run && !program->stopped)
         return run_engine(program, model, schema);
     if (schema == NULL && !program->stopped)
