@@ -7,7 +7,7 @@
 #include "job_options.h"
 #include "lanes.h"
 #include "log.h"
-#include "plan.h"
+#include "mapping.h"
 #include "stats.h"
 #include "telling.h"
 
@@ -45,7 +45,7 @@ struct program {
     struct scorer *scorer;
     const struct schema *schema;
     const char *model;
-    struct plan plan;
+    struct mapping mapping;
     char *name; /* table_job.name */
     struct table_job table_job;
     const struct table *source, *sink; /* sink NULL: the source's, or nothing is written */
@@ -206,7 +206,7 @@ static int open_tables(struct program *program)
 {
     struct job *job = &program->job;
     char reason[TABLE_REASON_MAX];
-    if (!plan_make(&program->plan, program->schema, job->source.columns, reason))
+    if (!mapping_make(&program->mapping, program->schema, job->source.columns, reason))
         return complain(reason);
     program->name = name_of(program);
     bool dry = program->options->dry_run;
@@ -215,11 +215,11 @@ static int open_tables(struct program *program)
                                             .rejects = job->rejects_name,
                                             .name = program->name,
                                             .model = program->model,
-                                            .columns = program->plan.columns,
-                                            .optional = program->plan.optional,
-                                            .is_text = program->plan.is_text,
-                                            .width = program->plan.width,
-                                            .prediction = program->plan.prediction,
+                                            .columns = program->mapping.columns,
+                                            .optional = program->mapping.optional,
+                                            .is_text = program->mapping.is_text,
+                                            .width = program->mapping.width,
+                                            .prediction = program->mapping.prediction,
                                             .lanes = (unsigned)job->lanes,
                                             .batch_size = (size_t)job->batch_size,
                                             .create = job->create != 0,
@@ -295,7 +295,7 @@ static int start(struct program *program)
             .dry = program->options->dry_run,
             .stop = &program->stop,
             .schema = program->schema,
-            .width = program->plan.width,
+            .width = program->mapping.width,
             .lanes = (unsigned)job->lanes,
             .batch_size = (size_t)job->batch_size,
             .max_rejects = job->max_rejects,
@@ -376,7 +376,7 @@ static void close_all(struct program *program, bool finished)
     pace_free(program->pace);
     scorer_free(program->scorer);
     asker_free(program->asker);
-    plan_free(&program->plan);
+    mapping_free(&program->mapping);
     free(program->name);
     telling_free(program->telling);
     zmq_ctx_term(program->zmq);
