@@ -1,9 +1,9 @@
 /* table_csv: rows of a CSV file, in its order. A row's position is how many bytes, rows and lines stand
  * before what follows it. Columns are found by the names in the first line; a model whose features have no
  * names takes them by their place, and then the first line may be a row. SPDX-License-Identifier: MIT */
-#include "buffer.h"
 #include "cell.h"
 #include "csv.h"
+#include "draft.h"
 #include "reading_file.h"
 #include "table.h"
 
@@ -28,7 +28,7 @@ struct source {
     size_t key_field; /* ABSENT: rows have numbers */
     bool named;       /* the first line is none of the rows */
     bool ended;       /* the file is read */
-    struct buffer head, original;
+    struct draft head, original;
     struct row_value *values;
 };
 
@@ -68,14 +68,14 @@ static enum csv_result next_record(struct source *source, struct csv_record *rec
     return result;
 }
 
-static void write_record(struct buffer *buffer, const struct csv_record *record, char delimiter)
+static void write_record(struct draft *draft, const struct csv_record *record, char delimiter)
 {
-    buffer->length = 0;
+    draft->length = 0;
     for (size_t i = 0; i < record->count; i++) {
         struct text text = csv_text(record, i);
         if (i > 0)
-            buffer_add_char(buffer, delimiter);
-        buffer_add_field(buffer, text, delimiter, record->fields[i].quoted && text.length == 0);
+            draft_add_char(draft, delimiter);
+        draft_add_field(draft, text, delimiter, record->fields[i].quoted && text.length == 0);
     }
 }
 
@@ -148,7 +148,7 @@ static bool read_first(struct source *source, char *reason)
     if (job->columns == NULL ? !find_places(source, &record, reason) : !find_names(source, &record, reason))
         return false;
     write_record(&source->head, &record, source->delimiter);
-    buffer_add_char(&source->head, '\0');
+    draft_add_char(&source->head, '\0');
     return true;
 }
 
@@ -162,8 +162,8 @@ static void source_close(void *self, bool finished)
     if (source->csv != NULL)
         csv_free(source->csv);
     reading_free(source->file);
-    buffer_free(&source->head);
-    buffer_free(&source->original);
+    draft_free(&source->head);
+    draft_free(&source->original);
     free(source->piece);
     free(source->field_of);
     free(source->values);
@@ -238,7 +238,7 @@ static void add_record(struct source *source, struct chunk *chunk, const struct 
     const struct table_job *job = source->job;
     struct row_value key = {.kind = ROW_INTEGER, .integer = (int64_t)++source->rows};
     write_record(&source->original, record, source->delimiter);
-    struct text original = buffer_text(&source->original);
+    struct text original = draft_text(&source->original);
     if (record->count != source->fields) {
         char words[128];
         snprintf(words, sizeof words, "line %" PRIu64 ": it has %zu fields, and the first one %zu",
@@ -290,7 +290,7 @@ static enum table_taken source_take(void *self, unsigned lane, struct chunk *chu
         return TABLE_STOPPED;
     while (chunk->count < most && (result = next_record(source, &record, reason)) == CSV_RECORD) {
         add_record(source, chunk, &record);
-        line = source->line_base + record.line + line_ends(buffer_text(&source->original));
+        line = source->line_base + record.line + line_ends(draft_text(&source->original));
     }
     if (result == CSV_WRONG)
         return TABLE_STOPPED;
