@@ -214,7 +214,7 @@ static bool find_rows(struct sqlite_table *table, struct chunk *chunk, size_t mo
         bool good = sqlite_read_key(lease, 0, &first) && sqlite_read_key(lease, 1, &last) &&
                     read_rows(table, &first, chunk, most, reason);
         if (good && chunk->count == 0) {
-            table->again = table->again || sqlite3_column_int(lease, 2) != 0;
+            table->again = table->again || !sqlite_lease_is_ours(table, sqlite3_column_int64(lease, 2));
             remember(table, &last);
         }
         sqlite3_reset(lease);
@@ -336,7 +336,7 @@ static void bind_prediction(sqlite3_stmt *statement, int at, const struct scored
 {
     if (isnan(scored->value) && scored->has_label)
         bind_text(statement, at, scored->label);
-    else if (scored->is_class && !isnan(scored->value))
+    else if ((scored->is_whole || scored->is_truth) && fabs(scored->value) < (double)INT64_MAX)
         sqlite3_bind_int64(statement, at, (sqlite3_int64)scored->value);
     else
         bind_number(statement, at, scored->value, scored->single);
