@@ -9,12 +9,18 @@ import json
 import os
 import pathlib
 import random
+import re
+import runpy
+import shlex
 import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
 import tempfile
+import types
 import unittest
+import unittest.mock
 
 from expectations import held_out
 from stack import BIN, PATIENCE, ROOT, SANITIZED, Stack
@@ -313,6 +319,7 @@ class Ends(Case):
         example = (ROOT / "conf/jobs/churn.conf").read_text()
         for name in ("model", "from", "to", "rejects", "batch_size"):
             self.assertRegex(example, rf"(?m)^{name} = ")
+        self.assertEqual(self.run_job("--template").stderr, b"")
         file = pathlib.Path(self.path("job.conf"))
         file.write_text(f'from = "{self.source()}"; to = "column"; model = "{MODEL}"; batch_size = 7;')
         done = self.stack.outrigger("batch", str(file), "--create", "--limit", "10", "--json")
@@ -322,6 +329,70 @@ class Ends(Case):
         done = self.stack.outrigger("batch", str(file))
         self.assertEqual(done.returncode, 2)
         self.assertRegex(done.stderr, r"job\.conf:1: .*batch_sizes")
+
+
+class Examples(unittest.TestCase):
+    """What deploy/jobs shows is said as the command understands it."""
+
+    def words_of(self, line):
+        words = shlex.split(line)
+        return words[words.index("batch") + 1:]
+
+    def understood(self, line):
+        done = subprocess.run([BIN / "outrigger", "help", "batch", "--json"], check=True, stdout=subprocess.PIPE)
+        options = {"--" + option["name"]: option for option in json.loads(done.stdout)["commands"][0]["options"]}
+        words = self.words_of(line)
+        self.assertRegex(words.pop(0), r"^/etc/outrigger/jobs/(churn|%i)\.conf$")
+        while words:
+            option = options[words.pop(0)]
+            if option.get("value"):
+                words.pop(0)
+
+    def test_the_unit_and_the_line_of_cron(self):
+        unit = (ROOT / "deploy/jobs/outrigger-batch@.service").read_text()
+        self.understood(re.search(r"^ExecStart=(.*)", unit, re.MULTILINE)[1])
+        line = (ROOT / "deploy/jobs/outrigger.cron").read_text().splitlines()[-1]
+        self.assertRegex(line, r"^(\S+ +){5}outrigger ")
+        self.understood(line.split(">>")[0])
+        if shutil.which("systemd-analyze"):
+            with tempfile.TemporaryDirectory() as folder:
+                for name in ("service", "timer"):
+                    text = (ROOT / f"deploy/jobs/outrigger-batch@.{name}").read_text()
+                    pathlib.Path(folder, f"outrigger-batch@churn.{name}").write_text(
+                        text.replace("/usr/local/bin/outrigger", "/bin/true"))
+                done = subprocess.run(["systemd-analyze", "verify", f"{folder}/outrigger-batch@churn.timer"], text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_the_task_of_airflow(self):
+        """Airflow itself is not needed: what the file takes from it are names."""
+        tasks, failures = [], []
+
+        class Bash:
+            def __init__(self, **arguments):
+                tasks.append(self)
+                self.arguments = arguments
+
+            def execute(self, _):
+                raise RuntimeError(f"Bash command failed. The command returned a non-zero exit code {failures[-1]}.")
+
+        class Fail(Exception):
+            pass
+
+        def dag(**_):
+            return lambda function: function
+
+        modules = {"airflow.decorators": {"dag": dag}, "airflow.exceptions": {"AirflowFailException": Fail},
+                   "airflow.operators.bash": {"BashOperator": Bash}}
+        parts = {name: types.SimpleNamespace(**members) for name, members in modules.items()}
+        with unittest.mock.patch.dict(sys.modules, parts | {"airflow": types.ModuleType("airflow"),
+                                                            "airflow.operators": types.ModuleType("operators")}):
+            runpy.run_path(str(ROOT / "deploy/jobs/churn_dag.py"))
+        task, = tasks
+        self.understood(task.arguments["bash_command"])
+        for status, raised in ((4, Fail), (2, Fail), (1, RuntimeError), (5, RuntimeError)):
+            failures.append(status)
+            self.assertRaises(raised, task.execute, {})
 
 
 class Deaths(Case):
