@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BAR_MAX = 40, BAR_ROOM = 90 /* columns of all that stands beside it */, DEFAULT_COLUMNS = 100 };
+enum { BAR_MAX = 40, BAR_ROOM = 62 /* columns of all that stands beside it */, DEFAULT_COLUMNS = 100 };
 #define SMOOTHING 0.2 /* the weight of the last second */
 
 struct telling {
