@@ -69,6 +69,9 @@ static void check_sink(struct job *job, struct parameter_reader *reader)
                            "sqlite:PATH?table=NAME");
     else if (place_is_database(sink) && sink->table == NULL)
         parameter_complain(reader, &job->to, "expected the name of the table behind it: ?table=NAME");
+    else if (!place_is_database(&job->source) && strcmp(sink->at, "-") != 0 &&
+             same_text(sink->at, job->source.at))
+        parameter_complain(reader, &job->to, "the rows come from there");
     else if (sink->where != NULL || sink->columns != NULL)
         parameter_complain(reader, &job->to, "where and columns are of `from`");
     job->together = beside;
@@ -95,6 +98,9 @@ static void settle_rejects(struct job *job, struct parameter_reader *reader)
                            "expected JSON lines that are not packed: a path that ends "
                            "with .jsonl, got \"%.100s\"",
                            job->rejects);
+    else if (!job->database_sink &&
+             (same_text(place.at, job->source.at) || same_text(place.at, job->sink.at)))
+        parameter_complain(reader, &job->rejects, "the rows come from there, or go there");
     else {
         free(job->rejects_name);
         job->rejects_name = object_strdup(place.at);

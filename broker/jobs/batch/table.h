@@ -45,6 +45,7 @@ struct table_job {
     bool dry;          /* nothing is written: a database is opened as TABLE_SOURCE, and leaves out rows that
                           `to` says are done */
     bool overwrite;    /* files: what is there is replaced */
+    const char *head;  /* SINK: what the source's `head` gave; NULL: nothing */
     /* The job is to end: waits (for a lock, for a database that is away) are given up. From any thread. */
     bool (*stopping)(void *self);
     /* A line for people: "lost the connection, trying again: ...". From any thread. */
@@ -63,8 +64,13 @@ struct table {
     /* Checks that all the job names is there. NULL with `reason`: "table customers has no column age; there
      * are: id, plan" or the statement that makes what is missing. `part` says which calls will come. */
     void *(*open)(const struct table_job *job, enum table_part part, char reason[TABLE_REASON_MAX]);
+    /* SOURCE: of CSV its first line, as it is to stand before the names of what is added (NULL: it has none);
+     * of others the name of the key; NULL, also for the function: rows have numbers. */
+    const char *(*head)(void *self);
     /* Rows that are still to be done, for the bar. False: not known (a stream). NULL: likewise. */
     bool (*count)(void *self, uint64_t *rows);
+    /* SOURCE: how much of it is read, 0 to 1, from any thread; NULL: not known. */
+    double (*part_read)(void *self);
 
     /* SOURCE, BOTH: takes at most `most` rows (chunk_add, chunk_refuse for each) into the empty chunk. */
     enum table_taken (*take)(void *self, unsigned lane, struct chunk *chunk, size_t most,

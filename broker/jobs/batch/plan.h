@@ -1,0 +1,25 @@
+/* plan: how the columns of a source and the values that a model takes go together.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_BATCH_PLAN_H
+#define OUTRIGGER_BATCH_PLAN_H
+
+#include "table.h"
+
+enum { PLAN_REASON_MAX = 512 };
+
+struct plan {
+    size_t width;
+    const char **columns; /* of each value; NULL: the model's features have no names, and none were said */
+    bool *optional, *is_text;
+    enum table_prediction prediction;
+    char *renames; /* memory of names that were said */
+    char **copies; /* of names of the model, ended with zero bytes */
+};
+
+/* `said` is what `columns=` says: "feature:column,feature:column", or for features without names the columns
+ * in their order, "a,b,c"; NULL: nothing. False with `reason`; plan_free in any case. */
+bool plan_make(struct plan *plan, const struct schema *schema, const char *said,
+               char reason[PLAN_REASON_MAX]);
+void plan_free(struct plan *plan);
+
+#endif
