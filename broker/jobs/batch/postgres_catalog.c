@@ -439,6 +439,7 @@ static bool find_values(struct search *search)
     const struct table_job *job = search->job;
     struct postgres_plan *plan = &search->found->plan;
     size_t missing = 0;
+    free(plan->values);
     plan->values = object_alloc((job->width + 1) * sizeof *plan->values);
     plan->width = job->width;
     plan->as_text = job->is_text;
@@ -508,21 +509,26 @@ static bool find_rejects(struct search *search, const char *schema)
     return found;
 }
 
+/* Key and values of the source. */
+static bool find_rows(struct search *search)
+{
+    struct postgres_found *found = search->found;
+    return find_key(search, &found->source, search->job->from->key, &found->plan.key) && find_values(search);
+}
+
 static bool find_both(struct search *search)
 {
     const struct table_job *job = search->job;
     struct postgres_found *found = search->found;
-    if (!find_source(search, true))
+    if (!find_source(search, true) || !find_rows(search))
         return false;
     if (job->to->kind == PLACE_COLUMN) {
         if (place_result(job->to, "predicted_at") == NULL)
             return complain(search, "column: without predicted_at nothing would tell which rows are done");
-        if (!find_results(search, &found->source))
+        if (!find_results(search, &found->source) || !find_rows(search)) /* columns may have been made */
             return false;
         found->plan.sink = &found->source;
     }
-    if (!find_key(search, &found->source, job->from->key, &found->plan.key) || !find_values(search))
-        return false;
     if (job->to->kind != PLACE_COLUMN &&
         (!find_sink(search, job->to->at, found->source.schema) || !check_sink_key(search)))
         return false;
@@ -556,10 +562,8 @@ static bool find_done(struct search *search)
 static bool find_source_alone(struct search *search)
 {
     const struct table_job *job = search->job;
-    struct postgres_found *found = search->found;
     bool beside = job->to->kind == PLACE_COLUMN || job->to->kind == PLACE_TABLE;
-    return find_source(search, false) && find_key(search, &found->source, job->from->key, &found->plan.key) &&
-           find_values(search) && (!job->dry || !beside || find_done(search));
+    return find_source(search, false) && find_rows(search) && (!job->dry || !beside || find_done(search));
 }
 
 static bool find_sink_alone(struct search *search)
