@@ -293,6 +293,16 @@ class Ends(Case):
         rest = self.run_job(**{"from": self.source()}, to="column")
         self.assertEqual(rest.told["scored"], 2000 - job.told["scored"])
 
+    def test_a_job_that_waits_for_a_lock_can_be_interrupted(self):
+        path = self.write_table(20, journal="delete")
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            database.execute("BEGIN EXCLUSIVE")
+            job = self.job(**{"from": self.source()}, to="column", create="true")
+            self.stack.wait(lambda: os.readlink(f"/proc/{job.process.pid}/exe").endswith("batch") and any(
+                os.path.realpath(entry) == path for entry in pathlib.Path(f"/proc/{job.process.pid}/fd").iterdir()),
+                            "the database is not opened")
+            self.assertEqual(job.kill(signal.SIGTERM).status, 5, job.stderr)
+
     def done(self):
         try:
             return self.query("SELECT count(*) FROM patients WHERE predicted_at IS NOT NULL")[0][0]

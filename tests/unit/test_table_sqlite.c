@@ -189,7 +189,7 @@ START_TEST(the_lease_of_a_process_that_is_gone_is_over_and_that_of_another_place
     /* As if we were another process, which has died; and one of another container. */
     run("UPDATE outrigger_leases SET owner = '1 12345'");
     run("INSERT INTO outrigger_leases (job, first, last, \"where\", owner, until) VALUES "
-        "('m from to', 310, 400, 'elsewhere', '1 1', unixepoch() + 1000), "
+        "('people scores', 310, 400, 'elsewhere', '1 1', unixepoch() + 1000), "
         "('another job', 10, 500, 'elsewhere', '1 1', unixepoch() + 1000)");
     struct chunk *second = chunk_new(schema, 0, TABLE_SCENE_MOST);
     close_table(&other);
@@ -203,7 +203,7 @@ START_TEST(the_lease_of_a_process_that_is_gone_is_over_and_that_of_another_place
     expect_keys(second, 410, 500);
     commit(other, 0, second);
     ck_assert_int_eq(take(other, 0, second, 100), TABLE_LATER);
-    run("UPDATE outrigger_leases SET until = 5 WHERE job = 'm from to'");
+    run("UPDATE outrigger_leases SET until = 5 WHERE job = 'people scores'");
     enum table_taken taken;
     while ((taken = take(other, 0, second, 100)) == TABLE_LATER)
         ;

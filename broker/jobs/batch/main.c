@@ -118,9 +118,13 @@ static void tell(void *self, const char *line)
 
 /* ---- signals ---- */
 
+/* While tables are opened the loop does not run, and a signal waits for it. */
 static bool stopping(void *self)
 {
-    return atomic_load(&((struct program *)self)->stop);
+    sigset_t waiting;
+    return atomic_load(&((struct program *)self)->stop) ||
+           (sigpending(&waiting) == 0 &&
+            (sigismember(&waiting, SIGINT) == 1 || sigismember(&waiting, SIGTERM) == 1));
 }
 
 static void give_up(void *self)
@@ -166,6 +170,13 @@ static int complain(const char *reason)
     return EXIT_FAILED;
 }
 
+/* What could not be done, or was broken off. */
+static int fail(struct program *program, const char *reason)
+{
+    complain(reason);
+    return stopping(program) ? EXIT_INTERRUPTED : EXIT_FAILED;
+}
+
 static int connect_to_broker(struct program *program)
 {
     const struct job *job = &program->job;
@@ -192,10 +203,39 @@ static int connect_to_broker(struct program *program)
     return EXIT_DONE;
 }
 
-/* The same for the same job whenever it is started, and without secrets. */
+/* A path as it is from anywhere; a file that is not there yet is in its folder. The caller frees. */
+static char *whole_path(const char *path)
+{
+    char *folder, *whole = realpath(path, NULL), *joined;
+    if (whole != NULL)
+        return whole;
+    const char *slash = strrchr(path, '/');
+    folder = slash == NULL ? object_strdup(".") : strndup(path, (size_t)(slash - path + 1));
+    whole = folder == NULL ? NULL : realpath(folder, NULL);
+    free(folder);
+    if (whole == NULL)
+        return object_strdup(path);
+    ENSURE(asprintf(&joined, "%s/%s", whole, slash == NULL ? path : slash + 1) >= 0);
+    free(whole);
+    return joined;
+}
+
+static char *place_name(const struct place *place)
+{
+    struct place named = *place;
+    char *path = NULL;
+    bool is_path = place->kind == PLACE_SQLITE || place->kind == PLACE_CSV || place->kind == PLACE_JSONL;
+    if (is_path && strcmp(place->at, "-") != 0)
+        named.at = path = whole_path(place->at);
+    char *name = place_text(&named);
+    free(path);
+    return name;
+}
+
+/* The same for the same job whenever and from wherever it is started, and without secrets. */
 static char *name_of(const struct program *program)
 {
-    char *name, *from = place_text(&program->job.source), *to = place_text(&program->job.sink);
+    char *name, *from = place_name(&program->job.source), *to = place_name(&program->job.sink);
     ENSURE(asprintf(&name, "%s %s %s", program->model, from, to) >= 0);
     free(from);
     free(to);
@@ -207,7 +247,7 @@ static int open_tables(struct program *program)
     struct job *job = &program->job;
     char reason[TABLE_REASON_MAX];
     if (!mapping_make(&program->mapping, program->schema, job->source.columns, reason))
-        return complain(reason);
+        return fail(program, reason);
     program->name = name_of(program);
     bool dry = program->options->dry_run;
     program->table_job = (struct table_job){.from = &job->source,
@@ -232,7 +272,7 @@ static int open_tables(struct program *program)
     program->source = table_of(&job->source, part);
     program->source_self = program->source->open(&program->table_job, part, reason);
     if (program->source_self == NULL)
-        return complain(reason);
+        return fail(program, reason);
     if (dry || job->together)
         return EXIT_DONE;
     if (program->source->head != NULL)
@@ -240,7 +280,7 @@ static int open_tables(struct program *program)
     const struct table *sink = table_of(&job->sink, TABLE_SINK);
     program->sink_self = sink->open(&program->table_job, TABLE_SINK, reason);
     if (program->sink_self == NULL)
-        return complain(reason);
+        return fail(program, reason);
     program->sink = sink;
     return EXIT_DONE;
 }
@@ -252,9 +292,9 @@ static int go_on(struct program *program)
     if (program->sink == NULL)
         return EXIT_DONE;
     if (!program->sink->resume(program->sink_self, position, reason))
-        return complain(reason);
+        return fail(program, reason);
     if (*position != '\0' && !program->source->seek(program->source_self, position, reason))
-        return complain(reason);
+        return fail(program, reason);
     return EXIT_DONE;
 }
 

@@ -504,6 +504,7 @@ static void table_close(void *self, bool finished)
     free(table->rejects);
     free(table->last_text);
     free(table->values);
+    free(table->lease_name);
     free(table->where);
     table->magic = 0;
     free(table);

@@ -48,6 +48,7 @@ struct sqlite_table {
     bool again;      /* rows were passed over that others had, or given back */
     struct sqlite_claim claims[TABLE_LANES_MAX];
     struct row_value *values;
+    char *lease_name;
     char *where;    /* which pid namespace of which boot: who may ask whether we live */
     char owner[64]; /* pid and start time */
     _Atomic int64_t busy;

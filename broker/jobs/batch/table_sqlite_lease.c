@@ -30,9 +30,19 @@ static char *find_place(void)
     return where;
 }
 
+/* Whoever writes to the same place shares leases, whatever else its job says. */
+static char *name_of(const struct sqlite_table *table)
+{
+    char *name;
+    ENSURE(asprintf(&name, "%s %s", table->table,
+                    table->beside ? table->results[SQLITE_RESULT_AT] : table->result_table) >= 0);
+    return name;
+}
+
 bool sqlite_lease_prepare(struct sqlite_table *table, char *reason)
 {
-    const char *name = table->job->name;
+    table->lease_name = name_of(table);
+    const char *name = table->lease_name;
     table->where = find_place();
     snprintf(table->owner, sizeof table->owner, "%d %llu", (int)getpid(),
              (unsigned long long)process_start_time(getpid()));
