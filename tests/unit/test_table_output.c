@@ -155,6 +155,18 @@ START_TEST(a_job_goes_on_where_the_progress_was_and_cuts_off_what_came_after)
 }
 END_TEST
 
+START_TEST(a_job_that_dies_before_its_first_progress_begins_again)
+{
+    open_sink("in.csv", "out.csv", "");
+    close_sink(false);
+    scratch_file("out.csv", "age,who,predi");
+    open_sink("in.csv", "out.csv", "?model_version=&predicted_at=");
+    expect_position("");
+    commit(1, "a", "p1");
+    expect(out, "age,who,prediction,probability\na,40,0.1\na,41,0.75\n");
+}
+END_TEST
+
 START_TEST(a_file_of_somebody_else_is_left_alone_unless_it_may_be_overwritten)
 {
     open_sink("in.csv", "out.csv", "");
@@ -193,6 +205,7 @@ int main(void)
                                   rows_of_another_kind_have_their_key,
                                   a_class_that_is_only_a_name_is_the_prediction_and_nan_is_nothing,
                                   a_job_goes_on_where_the_progress_was_and_cuts_off_what_came_after,
+                                  a_job_that_dies_before_its_first_progress_begins_again,
                                   a_file_of_somebody_else_is_left_alone_unless_it_may_be_overwritten,
                                   a_table_without_rows_has_its_head};
     return SUITE_RUN("table_output", set_up, tear_down, tests);

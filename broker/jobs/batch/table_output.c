@@ -361,7 +361,9 @@ static bool begin_anew(struct output *output, char *reason)
                         output->job->to->at, output->progress_path);
     if (unlink(output->rejects_path) != 0 && errno != ENOENT)
         return COMPLAIN(reason, "%s: %s", output->rejects_path, strerror(errno));
-    return writing_cut(output->file, 0, words) || COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    if (!writing_cut(output->file, 0, words))
+        return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    return save(output, reason); /* so that what is written from now on is known to be ours */
 }
 
 static bool begin(struct output *output, char *reason)
