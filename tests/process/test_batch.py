@@ -8,6 +8,7 @@ import gzip
 import json
 import os
 import pathlib
+import pty
 import random
 import re
 import runpy
@@ -21,6 +22,7 @@ import tempfile
 import types
 import unittest
 import unittest.mock
+import urllib.request
 
 from expectations import held_out
 from stack import BIN, PATIENCE, ROOT, SANITIZED, Stack
@@ -108,6 +110,10 @@ class Case(unittest.TestCase):
             database.commit()
         return path
 
+    def lines(self, name):
+        with open(self.path(name), encoding="utf-8") as file:
+            return [json.loads(line) for line in file]
+
     def query(self, sql, path="rows.db"):
         with contextlib.closing(sqlite3.connect(self.path(path))) as database:
             return database.execute(sql).fetchall()
@@ -158,7 +164,7 @@ class Files(Case):
         job = self.run_job(**{"from": source}, to=self.path("out.csv"), batch_size=100)
         self.assertEqual((job.told["scored"], job.told["rejected"]), (298, 3))
         self.check_csv(self.path("out.csv"), 300, faults={7, 250})
-        rejects = [json.loads(line) for line in open(self.path("out.csv.rejects.jsonl"), encoding="utf-8")]
+        rejects = self.lines("out.csv.rejects.jsonl")
         self.assertEqual([reject["row"] for reject in rejects], [8, 251, 301])
         self.assertRegex(rejects[0]["reason"], r"mean radius: .*\"many\".*; mean texture: ")
         self.assertTrue(rejects[0]["input"].startswith("bad 7,many,,"))
@@ -172,11 +178,11 @@ class Files(Case):
                 if number == 10:
                     file.write("\n{\"who\": \n[1, 2]\n{\"mean radius\": {}}\n")
         self.run_job(**{"from": self.path("in.jsonl")}, to=self.path("out.jsonl"), batch_size=50)
-        rows = [json.loads(line) for line in open(self.path("out.jsonl"), encoding="utf-8")]
+        rows = self.lines("out.jsonl")
         self.assertEqual([row["who"] for row in rows], [f"é {number}" for number in range(300)])
         for number, row in enumerate(rows):
             self.same(number, row["prediction"], row["probability"])
-        rejects = [json.loads(line) for line in open(self.path("out.jsonl.rejects.jsonl"), encoding="utf-8")]
+        rejects = self.lines("out.jsonl.rejects.jsonl")
         self.assertEqual([reject["row"] for reject in rejects], [12, 13, 14])
         self.assertRegex(rejects[0]["reason"], "line 13: it is no JSON")
         self.assertEqual(rejects[1]["reason"], "expected 30 values, got 2")
@@ -190,6 +196,38 @@ class Files(Case):
         self.assertEqual([row["row"] for row in rows], list(range(1, 101)))
         self.assertEqual(list(rows[0]), ["row", *RESULTS])
         self.assertEqual(job.told["scored"], 100)
+
+    def test_a_disk_that_is_full_ends_it(self):
+        job = self.run_job(**{"from": self.write_csv("in.csv", 50)}, to="csv:/dev/full", status=1)
+        self.assertEqual((job.told["result"], job.told["rows"]), ("failed", 0))
+        self.assertIn("No space left", job.told["reason"])
+
+    def test_on_a_terminal_there_is_a_bar_and_what_is_counted_is_published(self):
+        source = self.write_csv("in.csv", 600, faults={9})
+        terminal, other_end = pty.openpty()
+        try:
+            process = subprocess.Popen(
+                [BIN / "outrigger-batch", *self.stack.arguments(), "--name", "nightly", "--job-set", f"model={MODEL}", "--job-set",
+                 f"from={source}", "--job-set", f"to={self.path('out.csv')}", "--job-set", "rate=400"],
+                stdout=subprocess.PIPE, stderr=other_end)
+            os.close(other_end)
+            seen = b""
+            with contextlib.suppress(OSError):  # the other end is closed
+                while piece := os.read(terminal, 4096):
+                    seen += piece
+            self.assertEqual((process.communicate()[0], process.returncode), (b"", 0))
+        finally:
+            os.close(terminal)
+        self.assertRegex(seen.decode(), r"\r\x1b\[K *\d+% .*\d+ rows, \d+ rows/s.* left")
+        self.assertRegex(seen.decode(), rf"done: 599 rows scored by {MODEL} 1, 1 rejected")
+        self.assertIn("the first reject: mean radius", seen.decode())
+
+        def published():
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.stack.metrics_port}/metrics", timeout=PATIENCE) as answer:
+                text = answer.read().decode()
+            return all(f'outrigger_job_rows_total{{job="nightly",outcome="{outcome}"}} {count}\n' in text
+                       for outcome, count in (("scored", 599), ("rejected", 1)))
+        self.stack.wait(published, "what was counted is not told by the collector")
 
     def test_a_file_that_is_there_is_neither_overwritten_nor_gone_on_with_by_another_job(self):
         source = self.write_csv("in.csv", 50)
@@ -249,7 +287,7 @@ class Tables(Case):
         self.run_job(**{"from": self.source()}, to=there, create="true", batch_size=40)
         self.check_table(self.query("SELECT id, prediction, probability FROM scores ORDER BY id", "other.db"), 250)
         self.run_job(**{"from": self.source()}, to=self.path("out.jsonl"), batch_size=40)
-        rows = [json.loads(line) for line in open(self.path("out.jsonl"), encoding="utf-8")]
+        rows = self.lines("out.jsonl")
         self.check_table([(row["id"], row["prediction"], row["probability"]) for row in rows], 250)
         source = self.write_csv("in.csv", 120, faults={50})
         there = f"sqlite:{self.path('other.db')}?table=of_csv"
@@ -451,8 +489,8 @@ class Deaths(Case):
         for name in ("out.csv", "out.csv.gz"):
             self.until_done(**{"from": source}, to=self.path(name))
             self.check_csv(self.path(name), ROWS, faults)
-            with open(self.path(name + ".rejects.jsonl"), encoding="utf-8") as file:
-                self.assertEqual([json.loads(line)["row"] for line in file], [number + 1 for number in sorted(faults)])
+            self.assertEqual([reject["row"] for reject in self.lines(name + ".rejects.jsonl")],
+                             [number + 1 for number in sorted(faults)])
         packed = self.write_csv("in.csv.gz", ROWS, faults)
         there = f"sqlite:{self.path('scores.db')}?table=scores"
         self.until_done(**{"from": packed}, to=there, create="true")

@@ -68,10 +68,10 @@ START_TEST(a_file_is_read_to_its_end_and_tells_how_far_it_is)
     file = reading_open(scratch_file("a.txt", "abcdefgh"), false, reason);
     char four[4];
     ck_assert_int_eq(reading_read(file, four, 4, reason), 4);
-    ck_assert_double_eq(reading_part(file), 0.5);
+    ck_assert_double_eq(reading_part(file, 4), 0.5);
     ck_assert_uint_eq(reading_offset(file), 4);
     expect_rest(4, "efgh");
-    ck_assert_double_eq(reading_part(file), 1);
+    ck_assert_double_eq(reading_part(file, 9), 1);
     ck_assert(reading_seek(file, 2, reason));
     expect_rest(6, "cdefgh");
     ck_assert(!reading_seek(file, 9, reason));
@@ -83,7 +83,7 @@ START_TEST(members_of_gzip_are_one_text_and_places_in_it_are_found)
     file = reading_open(packed(50000), true, reason);
     ck_assert(reading_seek(file, 4 * 49998, reason));
     expect_rest(4 * 50002, "998\n999\n000\n");
-    ck_assert(reading_part(file) > 0.9);
+    ck_assert(reading_part(file, 0) > 0.9);
     ck_assert(!reading_seek(file, 1000000000, reason));
 }
 END_TEST

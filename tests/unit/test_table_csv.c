@@ -7,7 +7,7 @@ static void *source;
 static void tear_down(void)
 {
     if (source != NULL)
-        table_csv.close(source, false);
+        table_csv.close(source);
     table_scene_unmake();
 }
 
@@ -85,11 +85,11 @@ START_TEST(a_position_is_gone_on_from_whatever_stands_in_lines)
     const char *text = "age,who\n1,\"a\nb\"\n\n2,c\r\n3,short,x\n4,\"\"\n5,e";
     open_source(text, "");
     for (size_t first = 1; first < 5; first++) {
-        table_csv.close(source, false);
+        table_csv.close(source);
         open_source(text, "");
         ck_assert_int_eq(take(first), TABLE_ROWS);
         memcpy(position, chunk->position, sizeof position);
-        table_csv.close(source, false);
+        table_csv.close(source);
         open_source(text, "");
         ck_assert(table_csv.seek(source, position, reason));
         ck_assert_int_eq(take(10), TABLE_ROWS);
@@ -111,11 +111,11 @@ START_TEST(features_without_names_go_by_their_places_and_the_first_line_may_be_a
     ck_assert_ptr_null(table_csv.head(source));
     ck_assert_int_eq(take(10), TABLE_ROWS);
     expect_rows("1:1,0.25 2:2,0.75");
-    table_csv.close(source, false);
+    table_csv.close(source);
     open_source("a,b\n1,0.25\n", "");
     ck_assert_int_eq(take(10), TABLE_ROWS);
     expect_rows("1:1,0.25");
-    table_csv.close(source, false);
+    table_csv.close(source);
     source = try_open("1,2,3\n", "");
     ck_assert_ptr_null(source);
     ck_assert_ptr_nonnull(strstr(reason, "rows of 2 values"));

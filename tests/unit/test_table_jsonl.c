@@ -7,7 +7,7 @@ static void *source;
 static void tear_down(void)
 {
     if (source != NULL)
-        table_jsonl.close(source, false);
+        table_jsonl.close(source);
     table_scene_unmake();
 }
 
@@ -17,7 +17,7 @@ static void open_source(const char *text, const char *more)
     snprintf(place, sizeof place, "jsonl:%s%s", scratch_file("rows.jsonl", text), more);
     table_scene_places(place, "out.jsonl");
     if (source != NULL)
-        table_jsonl.close(source, false);
+        table_jsonl.close(source);
     source = table_jsonl.open(&job, TABLE_SOURCE, reason);
     ck_assert_msg(source != NULL, "%s", reason);
 }

@@ -13,8 +13,10 @@ static void set_up(void)
 
 static void close_sink(bool finished)
 {
-    if (sink != NULL)
-        table_output.close(sink, finished);
+    if (sink != NULL) {
+        ck_assert_msg(table_output.settle(sink, finished, reason), "%s", reason);
+        table_output.close(sink);
+    }
     sink = NULL;
 }
 

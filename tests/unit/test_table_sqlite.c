@@ -53,7 +53,7 @@ static void set_up(void)
 static void close_table(void **which)
 {
     if (*which != NULL)
-        table_sqlite.close(*which, false);
+        table_sqlite.close(*which);
     *which = NULL;
 }
 

@@ -32,6 +32,7 @@ START_TEST(what_is_there_stays_and_is_cut_where_it_is_wanted)
     const char *path = scratch_file("a.txt", "first\n");
     file = writing_open(path, false, reason);
     ck_assert_uint_eq(writing_length(file), 6);
+    ck_assert(!writing_is_stream(file));
     ck_assert(writing_add(file, "second\n", 7, reason) && writing_sync(file, reason));
     expect(path, "first\nsecond\n");
     ck_assert(writing_cut(file, 6, reason));
@@ -60,6 +61,7 @@ START_TEST(what_cannot_be_written_is_told)
     ck_assert_ptr_null(writing_open(scratch_path("none/a.txt"), false, reason));
     ck_assert_ptr_nonnull(strstr(reason, "No such file"));
     file = writing_open("/dev/full", false, reason);
+    ck_assert(writing_is_stream(file));
     ck_assert(!writing_add(file, "x", 1, reason));
     ck_assert_ptr_nonnull(strstr(reason, "No space"));
 }

@@ -347,6 +347,13 @@ static int start(struct program *program)
     return program->lanes == NULL ? complain(reason) : EXIT_DONE;
 }
 
+/* What was committed is on the disk. False with `reason`. */
+static bool settle(struct program *program, bool finished, char reason[TABLE_REASON_MAX])
+{
+    return program->sink == NULL || program->sink->settle == NULL ||
+           program->sink->settle(program->sink_self, finished, reason);
+}
+
 static int tell_end(struct program *program)
 {
     static const struct {
@@ -358,7 +365,12 @@ static int tell_end(struct program *program)
                 [LANES_INTERRUPTED] = {"interrupted", EXIT_INTERRUPTED},
                 [LANES_FAILED] = {"failed", EXIT_FAILED}};
     const char *reason;
+    char unsettled[TABLE_REASON_MAX];
     enum lanes_end end = lanes_end(program->lanes, &reason);
+    if (!settle(program, end == LANES_FINISHED, unsettled) && end != LANES_FAILED) {
+        end = LANES_FAILED;
+        reason = unsettled;
+    }
     struct lanes_totals totals = lanes_totals(program->lanes);
     struct telling_state state = state_of(program);
     telling_last(program->telling, &state,
@@ -404,12 +416,12 @@ static int run(struct program *program)
     return status;
 }
 
-static void close_all(struct program *program, bool finished)
+static void close_all(struct program *program)
 {
     if (program->sink != NULL)
-        program->sink->close(program->sink_self, finished);
+        program->sink->close(program->sink_self);
     if (program->source_self != NULL)
-        program->source->close(program->source_self, finished);
+        program->source->close(program->source_self);
     stats_publisher_free(program->stats);
     lanes_free(program->lanes);
     desk_free(program->desk);
@@ -469,7 +481,7 @@ int main(int argc, char **argv)
     else
         fputs("outrigger-batch: no model: say which, or let the configuration have a default_model\n",
               stderr);
-    close_all(&program, status == EXIT_DONE);
+    close_all(&program);
     job_free(&program.job);
     config_free(config);
     job_options_free(&options);

@@ -8,6 +8,7 @@
 #include "table.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,11 +24,12 @@ struct source {
     char *piece;
     uint64_t piece_at; /* where it begins in the file */
     uint64_t rows, line_base;
-    size_t fields;    /* of a record */
-    size_t *field_of; /* of each value; ABSENT: nowhere */
-    size_t key_field; /* ABSENT: rows have numbers */
-    bool named;       /* the first line is none of the rows */
-    bool ended;       /* the file is read */
+    _Atomic uint64_t taken; /* bytes of the rows that were taken */
+    size_t fields;          /* of a record */
+    size_t *field_of;       /* of each value; ABSENT: nowhere */
+    size_t key_field;       /* ABSENT: rows have numbers */
+    bool named;             /* the first line is none of the rows */
+    bool ended;             /* the file is read */
     struct draft head, original;
     struct row_value *values;
 };
@@ -154,10 +156,9 @@ static bool read_first(struct source *source, char *reason)
 
 /* ---- life ---- */
 
-static void source_close(void *self, bool finished)
+static void source_close(void *self)
 {
     struct source *source = self;
-    (void)finished;
     CHECK_OBJECT(source, SOURCE_MAGIC);
     if (source->csv != NULL)
         csv_free(source->csv);
@@ -207,7 +208,7 @@ static void *source_open(const struct table_job *job, enum table_part part, char
     source->values = object_alloc(job->width * sizeof *source->values);
     if (begin(source, reason))
         return source;
-    source_close(source, false);
+    source_close(source);
     return NULL;
 }
 
@@ -220,7 +221,7 @@ static const char *source_head(void *self)
 static double source_part_read(void *self)
 {
     struct source *source = self;
-    return reading_part(source->file);
+    return reading_part(source->file, atomic_load_explicit(&source->taken, memory_order_relaxed));
 }
 
 /* ---- rows ---- */
@@ -294,8 +295,9 @@ static enum table_taken source_take(void *self, unsigned lane, struct chunk *chu
     }
     if (result == CSV_WRONG)
         return TABLE_STOPPED;
-    snprintf(chunk->position, sizeof chunk->position, "%" PRIu64 " %" PRIu64 " %" PRIu64,
-             source->ended ? reading_offset(source->file) : source->piece_at + csv_read(source->csv),
+    uint64_t offset = source->ended ? reading_offset(source->file) : source->piece_at + csv_read(source->csv);
+    atomic_store_explicit(&source->taken, offset, memory_order_relaxed);
+    snprintf(chunk->position, sizeof chunk->position, "%" PRIu64 " %" PRIu64 " %" PRIu64, offset,
              source->rows, line);
     return chunk->count > 0 ? TABLE_ROWS : TABLE_END;
 }

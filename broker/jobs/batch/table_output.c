@@ -319,16 +319,25 @@ static bool output_commit(void *self, unsigned lane, struct chunk *chunk, char r
 
 /* ---- life ---- */
 
-static void output_close(void *self, bool finished)
+static bool output_settle(void *self, bool finished, char reason[TABLE_REASON_MAX])
 {
     struct output *output = self;
-    char reason[TABLE_REASON_MAX];
+    char words[WRITING_REASON_MAX];
     CHECK_OBJECT(output, OUTPUT_MAGIC);
     /* The head of a table without rows. */
-    if (finished && output->lines.length > 0)
-        output->unsaved = writing_add(output->file, output->lines.bytes, output->lines.length, reason);
-    if (output->unsaved && !save(output, reason))
-        output->job->tell(output->job->self, reason);
+    if (finished && output->lines.length > 0) {
+        if (!writing_add(output->file, output->lines.bytes, output->lines.length, words))
+            return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+        output->lines.length = 0;
+        output->unsaved = true;
+    }
+    return !output->unsaved || save(output, reason);
+}
+
+static void output_close(void *self)
+{
+    struct output *output = self;
+    CHECK_OBJECT(output, OUTPUT_MAGIC);
     writing_free(output->file);
     writing_free(output->rejects);
     free(output->rejects_path);
@@ -342,7 +351,7 @@ static void output_close(void *self, bool finished)
 static void name_files(struct output *output)
 {
     const struct table_job *job = output->job;
-    bool stream = strcmp(job->to->at, "-") == 0;
+    bool stream = writing_is_stream(output->file);
     if (!stream)
         ENSURE(asprintf(&output->progress_path, "%s.progress", job->to->at) >= 0);
     if (*job->rejects != '\0')
@@ -373,6 +382,7 @@ static bool begin(struct output *output, char *reason)
     output->file = writing_open(job->to->at, job->to->packed, reason);
     if (output->file == NULL)
         return false;
+    name_files(output);
     if (output->progress_path != NULL && !job->overwrite && !read_progress(output, &there, reason))
         return false;
     if (output->progress_path != NULL && !there && !begin_anew(output, reason))
@@ -405,10 +415,9 @@ static void *output_open(const struct table_job *job, enum table_part part, char
          output->delimiter == delimiter_of(&(struct table_job){.from = job->from, .to = job->from}));
     for (size_t i = 0; i < RESULT_COUNT; i++)
         output->names[i] = place_result(job->to, result_names[i]);
-    name_files(output);
     if (begin(output, reason))
         return output;
-    output_close(output, false);
+    output_close(output);
     return NULL;
 }
 
@@ -420,5 +429,8 @@ static bool output_resume(void *self, char position[CHUNK_POSITION_MAX], char re
     return true;
 }
 
-const struct table table_output = {
-    .open = output_open, .commit = output_commit, .resume = output_resume, .close = output_close};
+const struct table table_output = {.open = output_open,
+                                   .commit = output_commit,
+                                   .resume = output_resume,
+                                   .settle = output_settle,
+                                   .close = output_close};

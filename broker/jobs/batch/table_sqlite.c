@@ -485,10 +485,9 @@ static unsigned table_connections(void *self)
     return 1;
 }
 
-static void table_close(void *self, bool finished)
+static void table_close(void *self)
 {
     struct sqlite_table *table = self;
-    (void)finished;
     CHECK_OBJECT(table, SQLITE_TABLE_MAGIC);
     sqlite3_stmt *statements[] = {table->read,       table->read_before, table->write,     table->reject,
                                   table->next_lease, table->all_leases,  table->add_lease, table->end_lease,
@@ -540,7 +539,7 @@ static void *table_open(const struct table_job *job, enum table_part part, char 
         return table;
     if (*reason == '\0')
         (void)COMPLAIN(reason, "interrupted");
-    table_close(table, false);
+    table_close(table);
     return NULL;
 }
 

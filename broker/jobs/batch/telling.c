@@ -207,9 +207,8 @@ static void print_last_text(const struct telling_state *state, const struct tell
             "were busy for %.0f%% of it)\n",
             end->result, state->scored, end->model, end->version, state->rejected,
             telling_time(state->seconds, time), mean_rate(state), state->share * 100);
-    if (*end->reason != '\0')
-        fprintf(stderr, "%s: %s\n",
-                strcmp(end->result, "failed") == 0 ? "outrigger-batch" : "the first reject", end->reason);
+    if (*end->reason != '\0' && strcmp(end->result, "failed") != 0) /* that is told anyway */
+        fprintf(stderr, "the first reject: %s\n", end->reason);
 }
 
 void telling_last(struct telling *telling, const struct telling_state *state, const struct telling_end *end)
