@@ -23,8 +23,10 @@ enum {
     LONGEST_PATIENCE_MS = 60 * 60 * 1000,
     GRACE_MS = 10 * 1000, /* that we wait longer than the server should */
     LOCK_MS = 5 * 1000,
-    IDLE_MS = 5 * 60 * 1000, /* a claim that is held for longer is given up: we may be gone, unnoticed */
-    LOOK_MS = 100            /* so often `stopping` is asked for */
+    FIRST_IDLE_MS =
+        5 * 60 * 1000, /* a claim that is held for longer is given up: we may be gone, unnoticed */
+    LONGEST_IDLE_MS = 24 * 60 * 60 * 1000,
+    LOOK_MS = 100 /* so often `stopping` is asked for */
 };
 
 #define FIRST_PAUSE    (50 * MILLISECOND)
@@ -236,11 +238,21 @@ static int64_t patience_ms(const struct postgres_link *link)
     return patience == 0 ? FIRST_PATIENCE_MS : patience;
 }
 
-/* A statement that may be too much for its time has more of it the next time. */
-static void be_more_patient(struct postgres_link *link)
+static int64_t idle_ms(const struct postgres_link *link)
 {
-    int64_t more = patience_ms(link) * 2;
-    atomic_store(&link->shared->patience, more < LONGEST_PATIENCE_MS ? more : LONGEST_PATIENCE_MS);
+    int64_t idle = atomic_load(&link->shared->idle);
+    return idle == 0 ? FIRST_IDLE_MS : idle;
+}
+
+/* A statement that may be too much for its time has more of it the next time, and so has a model that is
+ * slow. */
+static void be_more_patient(struct postgres_link *link, const char *sqlstate)
+{
+    int64_t more = patience_ms(link) * 2, idle = idle_ms(link) * 2;
+    if (strcmp(sqlstate, "57014") == 0)
+        atomic_store(&link->shared->patience, more < LONGEST_PATIENCE_MS ? more : LONGEST_PATIENCE_MS);
+    if (strcmp(sqlstate, "25P03") == 0)
+        atomic_store(&link->shared->idle, idle < LONGEST_IDLE_MS ? idle : LONGEST_IDLE_MS);
 }
 
 /* Waits for the server's answer to what was sent. False: it is not to be had. */
@@ -260,20 +272,30 @@ static bool await_answer(struct postgres_link *link)
     return true;
 }
 
-/* The last answer of the statement, or statements; NULL: the connection is lost. */
+static bool is_error(const PGresult *answer)
+{
+    return answer != NULL && PQresultStatus(answer) == PGRES_FATAL_ERROR;
+}
+
+/* The last answer of the statement, or statements; of errors the first: what comes behind the server's last
+ * words is only that it has gone. NULL: the connection is lost. */
 static PGresult *collect(struct postgres_link *link)
 {
     PGresult *kept = NULL, *next;
-    for (;;) {
-        if (!await_answer(link)) {
-            PQclear(kept);
-            return NULL;
-        }
+    while (await_answer(link)) {
         if ((next = PQgetResult(link->connection)) == NULL)
             return kept;
-        PQclear(kept);
-        kept = next;
+        if (is_error(kept))
+            PQclear(next);
+        else {
+            PQclear(kept);
+            kept = next;
+        }
     }
+    if (is_error(kept))
+        return kept;
+    PQclear(kept);
+    return NULL;
 }
 
 static enum postgres_outcome outcome_of(struct postgres_link *link, char reason[TABLE_REASON_MAX])
@@ -283,14 +305,13 @@ static enum postgres_outcome outcome_of(struct postgres_link *link, char reason[
         return POSTGRES_DONE;
     const char *sqlstate = link->answer == NULL ? NULL : PQresultErrorField(link->answer, PG_DIAG_SQLSTATE);
     enum postgres_outcome outcome = postgres_outcome_of(sqlstate);
-    if (sqlstate != NULL)
+    if (sqlstate != NULL) {
         explain_answer(link->answer, reason);
-    else
+        be_more_patient(link, sqlstate);
+    } else
         first_line(*PQerrorMessage(link->connection) == '\0' ? "no answer in time"
                                                              : PQerrorMessage(link->connection),
                    reason);
-    if (sqlstate != NULL && strcmp(sqlstate, "57014") == 0)
-        be_more_patient(link);
     if (sqlstate == NULL || PQstatus(link->connection) != CONNECTION_OK)
         disconnect(link);
     else
@@ -376,10 +397,10 @@ static enum postgres_outcome begin_once(struct postgres_link *link, char reason[
     char statement[512];
     snprintf(statement, sizeof statement,
              "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = %" PRId64 "; "
-             "SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %d; "
+             "SET LOCAL lock_timeout = %d; SET LOCAL idle_in_transaction_session_timeout = %" PRId64 "; "
              "SET LOCAL DateStyle = ISO; SET LOCAL extra_float_digits = 1; SET LOCAL enable_seqscan = off; "
              "SET LOCAL jit = off",
-             patience_ms(link), LOCK_MS, IDLE_MS);
+             patience_ms(link), LOCK_MS, idle_ms(link));
     link->inside = true;
     return ask(link, statement, NULL, 0, reason);
 }

@@ -20,6 +20,7 @@ enum postgres_outcome {
 struct postgres_shared {
     _Atomic int64_t busy;     /* nanoseconds in the database */
     _Atomic int64_t patience; /* milliseconds that a statement may take; 0: as at first */
+    _Atomic int64_t idle;     /* likewise that a transaction may wait for its rows to be scored */
     atomic_bool away;         /* something is tried again, which was told */
 };
 
