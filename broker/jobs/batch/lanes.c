@@ -106,13 +106,12 @@ static bool wait_for_turn(struct lanes *lanes, uint64_t sequence)
 
 /* ---- counting ---- */
 
-static void count_time(struct lanes *lanes, int64_t *total, struct series *series, int64_t since)
+/* Not on the page, which is the loop's thread's. */
+static void count_time(struct lanes *lanes, struct series *times, int64_t since)
 {
     int64_t took = clock_now() - since;
     pthread_mutex_lock(&lanes->lock);
-    *total += took;
-    if (series != NULL)
-        series_observe_duration(series, took);
+    series_observe_duration(times, took);
     pthread_mutex_unlock(&lanes->lock);
 }
 
@@ -155,7 +154,7 @@ static enum table_taken call_take(struct lane *lane, size_t most, char *reason)
     int64_t begin = clock_now();
     enum table_taken taken =
         context->source->take(context->source_self, lane->number, lane->chunk, most, reason);
-    count_time(lanes, &lanes->totals.take_ns, context->take_seconds, begin);
+    count_time(lanes, &lanes->totals.take, begin);
     if (taken == TABLE_ROWS && lanes->ordered)
         lane->chunk->sequence = lanes->taken++; /* `taking` is held */
     return taken;
@@ -186,7 +185,7 @@ static bool commit(struct lane *lane, char *reason)
     void *self = context->sink != NULL ? context->sink_self : context->source_self;
     int64_t begin = clock_now();
     bool good = sink->commit(self, lane->number, lane->chunk, reason);
-    count_time(lanes, &lanes->totals.commit_ns, context->commit_seconds, begin);
+    count_time(lanes, &lanes->totals.commit, begin);
     return good;
 }
 

@@ -25,9 +25,8 @@ struct lanes_context {
     size_t width;
     unsigned lanes;
     size_t batch_size;
-    int64_t max_rejects;                          /* -1: any number */
-    struct series *take_seconds, *commit_seconds; /* HISTOGRAM; may be NULL */
-    void (*ended)(void *self);                    /* in the loop's thread, once: no lane runs any more */
+    int64_t max_rejects;       /* -1: any number */
+    void (*ended)(void *self); /* in the loop's thread, once: no lane runs any more */
     void *self;
 };
 
@@ -41,9 +40,9 @@ enum lanes_end {
 
 /* What was done until now. */
 struct lanes_totals {
-    uint64_t scored, rejected; /* rows that are committed (dry: that would have been) */
-    uint64_t lost;             /* rows that somebody else had taken over: not counted above */
-    int64_t take_ns, commit_ns;
+    uint64_t scored, rejected;           /* rows that are committed (dry: that would have been) */
+    uint64_t lost;                       /* rows that somebody else had taken over: not counted above */
+    struct series take, commit;          /* HISTOGRAM: the times in the source, and in the sink */
     char first_reject[CHUNK_REASON_MAX]; /* its reason; "" */
 };
 

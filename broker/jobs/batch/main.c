@@ -54,7 +54,7 @@ struct program {
     struct pace *pace;
     struct lanes *lanes; /* NULL until they run */
     struct telling *telling;
-    struct series *scored, *rejected;
+    struct series *scored, *rejected, *take, *commit;
     struct loop_timer tick, give_up;
     int64_t begun;
     uint64_t whole;
@@ -74,8 +74,8 @@ static struct telling_state state_of(struct program *program)
                                   .whole = program->whole,
                                   .retries = asker_retries(program->asker),
                                   .seconds = seconds,
-                                  .take_seconds = (double)totals.take_ns / (double)SECOND,
-                                  .commit_seconds = (double)totals.commit_ns / (double)SECOND};
+                                  .take_seconds = (double)totals.take.sum / (double)SECOND,
+                                  .commit_seconds = (double)totals.commit.sum / (double)SECOND};
     if (table->part_read != NULL)
         state.part = table->part_read(program->source_self);
     double busy = 0, room = 0;
@@ -101,6 +101,8 @@ static void publish(void *self)
     struct lanes_totals totals = lanes_totals(program->lanes);
     series_set(program->scored, (int64_t)totals.scored);
     series_set(program->rejected, (int64_t)totals.rejected);
+    *program->take = totals.take;
+    *program->commit = totals.commit;
 }
 
 static void tick(void *self)
@@ -317,33 +319,28 @@ static void ended(void *self)
 static int start(struct program *program)
 {
     const struct job *job = &program->job;
-    const char *name = program->options->options.name;
     char reason[TABLE_REASON_MAX];
     program->desk = desk_new(program->loop, program->scorer);
     ENSURE(program->desk != NULL);
     program->pace = pace_new((uint64_t)job->limit, (uint64_t)job->rate);
     program->begun = clock_now();
-    program->lanes = lanes_new(
-        &(struct lanes_context){
-            .loop = program->loop,
-            .desk = program->desk,
-            .pace = program->pace,
-            .source = program->source,
-            .source_self = program->source_self,
-            .sink = program->sink,
-            .sink_self = program->sink_self,
-            .dry = program->options->dry_run,
-            .stop = &program->stop,
-            .schema = program->schema,
-            .width = program->mapping.width,
-            .lanes = (unsigned)job->lanes,
-            .batch_size = (size_t)job->batch_size,
-            .max_rejects = job->max_rejects,
-            .take_seconds = metrics_series(program->metrics, METRIC_JOB_STORE, name, "take", NULL),
-            .commit_seconds = metrics_series(program->metrics, METRIC_JOB_STORE, name, "commit", NULL),
-            .ended = ended,
-            .self = program},
-        reason);
+    program->lanes = lanes_new(&(struct lanes_context){.loop = program->loop,
+                                                       .desk = program->desk,
+                                                       .pace = program->pace,
+                                                       .source = program->source,
+                                                       .source_self = program->source_self,
+                                                       .sink = program->sink,
+                                                       .sink_self = program->sink_self,
+                                                       .dry = program->options->dry_run,
+                                                       .stop = &program->stop,
+                                                       .schema = program->schema,
+                                                       .width = program->mapping.width,
+                                                       .lanes = (unsigned)job->lanes,
+                                                       .batch_size = (size_t)job->batch_size,
+                                                       .max_rejects = job->max_rejects,
+                                                       .ended = ended,
+                                                       .self = program},
+                               reason);
     return program->lanes == NULL ? complain(reason) : EXIT_DONE;
 }
 
@@ -462,6 +459,8 @@ static void begin(struct program *program)
     stats_publisher_before(program->stats, publish, program);
     program->scored = metrics_series(program->metrics, METRIC_JOB_ROWS, name, "scored", NULL);
     program->rejected = metrics_series(program->metrics, METRIC_JOB_ROWS, name, "rejected", NULL);
+    program->take = metrics_series(program->metrics, METRIC_JOB_STORE, name, "take", NULL);
+    program->commit = metrics_series(program->metrics, METRIC_JOB_STORE, name, "commit", NULL);
     program->telling = telling_new(told_to(&program->job), program->options->json);
     program->model = *program->job.model != '\0' ? program->job.model : config->default_model;
 }
