@@ -7,7 +7,7 @@
 #include "job_options.h"
 #include "lanes.h"
 #include "log.h"
-#include "plan.h"
+#include "mapping.h"
 #include "stats.h"
 #include "telling.h"
 
@@ -45,7 +45,7 @@ struct program {
     struct scorer *scorer;
     const struct schema *schema;
     const char *model;
-    struct plan plan;
+    struct mapping mapping;
     char *name; /* table_job.name */
     struct table_job table_job;
     const struct table *source, *sink; /* sink NULL: the source's, or nothing is written */
@@ -118,9 +118,13 @@ static void tell(void *self, const char *line)
 
 /* ---- signals ---- */
 
+/* While tables are opened the loop does not run, and a signal waits for it. */
 static bool stopping(void *self)
 {
-    return atomic_load(&((struct program *)self)->stop);
+    sigset_t waiting;
+    return atomic_load(&((struct program *)self)->stop) ||
+           (sigpending(&waiting) == 0 &&
+            (sigismember(&waiting, SIGINT) == 1 || sigismember(&waiting, SIGTERM) == 1));
 }
 
 static void give_up(void *self)
@@ -166,6 +170,13 @@ static int complain(const char *reason)
     return EXIT_FAILED;
 }
 
+/* What could not be done, or was broken off. */
+static int fail(struct program *program, const char *reason)
+{
+    complain(reason);
+    return stopping(program) ? EXIT_INTERRUPTED : EXIT_FAILED;
+}
+
 static int connect_to_broker(struct program *program)
 {
     const struct job *job = &program->job;
@@ -192,10 +203,39 @@ static int connect_to_broker(struct program *program)
     return EXIT_DONE;
 }
 
-/* The same for the same job whenever it is started, and without secrets. */
+/* A path as it is from anywhere; a file that is not there yet is in its folder. The caller frees. */
+static char *whole_path(const char *path)
+{
+    char *folder, *whole = realpath(path, NULL), *joined;
+    if (whole != NULL)
+        return whole;
+    const char *slash = strrchr(path, '/');
+    folder = slash == NULL ? object_strdup(".") : strndup(path, (size_t)(slash - path + 1));
+    whole = folder == NULL ? NULL : realpath(folder, NULL);
+    free(folder);
+    if (whole == NULL)
+        return object_strdup(path);
+    ENSURE(asprintf(&joined, "%s/%s", whole, slash == NULL ? path : slash + 1) >= 0);
+    free(whole);
+    return joined;
+}
+
+static char *place_name(const struct place *place)
+{
+    struct place named = *place;
+    char *path = NULL;
+    bool is_path = place->kind == PLACE_SQLITE || place->kind == PLACE_CSV || place->kind == PLACE_JSONL;
+    if (is_path && strcmp(place->at, "-") != 0)
+        named.at = path = whole_path(place->at);
+    char *name = place_text(&named);
+    free(path);
+    return name;
+}
+
+/* The same for the same job whenever and from wherever it is started, and without secrets. */
 static char *name_of(const struct program *program)
 {
-    char *name, *from = place_text(&program->job.source), *to = place_text(&program->job.sink);
+    char *name, *from = place_name(&program->job.source), *to = place_name(&program->job.sink);
     ENSURE(asprintf(&name, "%s %s %s", program->model, from, to) >= 0);
     free(from);
     free(to);
@@ -206,8 +246,8 @@ static int open_tables(struct program *program)
 {
     struct job *job = &program->job;
     char reason[TABLE_REASON_MAX];
-    if (!plan_make(&program->plan, program->schema, job->source.columns, reason))
-        return complain(reason);
+    if (!mapping_make(&program->mapping, program->schema, job->source.columns, reason))
+        return fail(program, reason);
     program->name = name_of(program);
     bool dry = program->options->dry_run;
     program->table_job = (struct table_job){.from = &job->source,
@@ -215,11 +255,11 @@ static int open_tables(struct program *program)
                                             .rejects = job->rejects_name,
                                             .name = program->name,
                                             .model = program->model,
-                                            .columns = program->plan.columns,
-                                            .optional = program->plan.optional,
-                                            .is_text = program->plan.is_text,
-                                            .width = program->plan.width,
-                                            .prediction = program->plan.prediction,
+                                            .columns = program->mapping.columns,
+                                            .optional = program->mapping.optional,
+                                            .is_text = program->mapping.is_text,
+                                            .width = program->mapping.width,
+                                            .prediction = program->mapping.prediction,
                                             .lanes = (unsigned)job->lanes,
                                             .batch_size = (size_t)job->batch_size,
                                             .create = job->create != 0,
@@ -232,7 +272,7 @@ static int open_tables(struct program *program)
     program->source = table_of(&job->source, part);
     program->source_self = program->source->open(&program->table_job, part, reason);
     if (program->source_self == NULL)
-        return complain(reason);
+        return fail(program, reason);
     if (dry || job->together)
         return EXIT_DONE;
     if (program->source->head != NULL)
@@ -240,7 +280,7 @@ static int open_tables(struct program *program)
     const struct table *sink = table_of(&job->sink, TABLE_SINK);
     program->sink_self = sink->open(&program->table_job, TABLE_SINK, reason);
     if (program->sink_self == NULL)
-        return complain(reason);
+        return fail(program, reason);
     program->sink = sink;
     return EXIT_DONE;
 }
@@ -252,9 +292,9 @@ static int go_on(struct program *program)
     if (program->sink == NULL)
         return EXIT_DONE;
     if (!program->sink->resume(program->sink_self, position, reason))
-        return complain(reason);
+        return fail(program, reason);
     if (*position != '\0' && !program->source->seek(program->source_self, position, reason))
-        return complain(reason);
+        return fail(program, reason);
     return EXIT_DONE;
 }
 
@@ -295,7 +335,7 @@ static int start(struct program *program)
             .dry = program->options->dry_run,
             .stop = &program->stop,
             .schema = program->schema,
-            .width = program->plan.width,
+            .width = program->mapping.width,
             .lanes = (unsigned)job->lanes,
             .batch_size = (size_t)job->batch_size,
             .max_rejects = job->max_rejects,
@@ -305,6 +345,13 @@ static int start(struct program *program)
             .self = program},
         reason);
     return program->lanes == NULL ? complain(reason) : EXIT_DONE;
+}
+
+/* What was committed is on the disk. False with `reason`. */
+static bool settle(struct program *program, bool finished, char reason[TABLE_REASON_MAX])
+{
+    return program->sink == NULL || program->sink->settle == NULL ||
+           program->sink->settle(program->sink_self, finished, reason);
 }
 
 static int tell_end(struct program *program)
@@ -318,7 +365,12 @@ static int tell_end(struct program *program)
                 [LANES_INTERRUPTED] = {"interrupted", EXIT_INTERRUPTED},
                 [LANES_FAILED] = {"failed", EXIT_FAILED}};
     const char *reason;
+    char unsettled[TABLE_REASON_MAX];
     enum lanes_end end = lanes_end(program->lanes, &reason);
+    if (!settle(program, end == LANES_FINISHED, unsettled) && end != LANES_FAILED) {
+        end = LANES_FAILED;
+        reason = unsettled;
+    }
     struct lanes_totals totals = lanes_totals(program->lanes);
     struct telling_state state = state_of(program);
     telling_last(program->telling, &state,
@@ -364,19 +416,19 @@ static int run(struct program *program)
     return status;
 }
 
-static void close_all(struct program *program, bool finished)
+static void close_all(struct program *program)
 {
     if (program->sink != NULL)
-        program->sink->close(program->sink_self, finished);
+        program->sink->close(program->sink_self);
     if (program->source_self != NULL)
-        program->source->close(program->source_self, finished);
+        program->source->close(program->source_self);
     stats_publisher_free(program->stats);
     lanes_free(program->lanes);
     desk_free(program->desk);
     pace_free(program->pace);
     scorer_free(program->scorer);
     asker_free(program->asker);
-    plan_free(&program->plan);
+    mapping_free(&program->mapping);
     free(program->name);
     telling_free(program->telling);
     zmq_ctx_term(program->zmq);
@@ -429,7 +481,7 @@ int main(int argc, char **argv)
     else
         fputs("outrigger-batch: no model: say which, or let the configuration have a default_model\n",
               stderr);
-    close_all(&program, status == EXIT_DONE);
+    close_all(&program);
     job_free(&program.job);
     config_free(config);
     job_options_free(&options);

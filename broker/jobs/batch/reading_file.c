@@ -18,7 +18,7 @@ struct reading_file {
     gzFile packed; /* NULL: it is not; else it has the descriptor */
     double size;   /* 0: none */
     uint64_t offset;
-    _Atomic int64_t read; /* bytes of the file itself */
+    _Atomic int64_t read; /* bytes of the file itself, where it is packed */
 };
 
 #define COMPLAIN(reason, ...) (snprintf((reason), READING_REASON_MAX, __VA_ARGS__), false)
@@ -87,8 +87,6 @@ ssize_t reading_read(struct reading_file *file, char *at, size_t bytes, char rea
             ;
         if (length == -1)
             (void)COMPLAIN(reason, "%s", strerror(errno));
-        else
-            atomic_fetch_add_explicit(&file->read, length, memory_order_relaxed);
     }
     if (length > 0)
         file->offset += (uint64_t)length;
@@ -102,7 +100,6 @@ bool reading_seek(struct reading_file *file, uint64_t offset, char reason[READIN
         if (file->size > 0 && (double)offset > file->size)
             return COMPLAIN(reason, "it is shorter than it was");
         file->offset = offset;
-        atomic_store_explicit(&file->read, (int64_t)offset, memory_order_relaxed);
         return true;
     }
     char *skipped = object_alloc(SKIP_BYTES);
@@ -123,9 +120,11 @@ uint64_t reading_offset(const struct reading_file *file)
     return file->offset;
 }
 
-double reading_part(const struct reading_file *file)
+double reading_part(const struct reading_file *file, uint64_t offset)
 {
     CHECK_OBJECT(file, READING_MAGIC);
-    double read = (double)atomic_load_explicit(&file->read, memory_order_relaxed);
-    return file->size > 0 ? (read < file->size ? read / file->size : 1) : 0;
+    double at = (double)offset;
+    if (file->packed != NULL)
+        at = (double)atomic_load_explicit(&file->read, memory_order_relaxed);
+    return file->size > 0 ? (at < file->size ? at / file->size : 1) : 0;
 }

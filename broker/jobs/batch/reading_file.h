@@ -22,7 +22,8 @@ ssize_t reading_read(struct reading_file *file, char *at, size_t bytes, char rea
 bool reading_seek(struct reading_file *file, uint64_t offset, char reason[READING_REASON_MAX]);
 /* Unpacked bytes that were read. */
 uint64_t reading_offset(const struct reading_file *file);
-/* How much of the file is read, 0 to 1; 0 when it has no size. From any thread. */
-double reading_part(const struct reading_file *file);
+/* How much of the file that many unpacked bytes are, 0 to 1; of a packed one what is read of it. 0 when it
+ * has no size. From any thread. */
+double reading_part(const struct reading_file *file, uint64_t offset);
 
 #endif

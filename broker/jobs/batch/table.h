@@ -91,8 +91,11 @@ struct table {
     int64_t (*busy)(void *self);
     /* How many of them may do so at once: 1 for a database with one connection. */
     unsigned (*connections)(void *self);
-    /* Ends it: a file is whole, leases are given back. `finished`: the source came to its end. */
-    void (*close)(void *self, bool finished);
+    /* SINK: once, when no lane commits any more: what was committed is on the disk, and a file whole.
+     * `finished`: the source came to its end. False with `reason`. NULL: each commit is. */
+    bool (*settle)(void *self, bool finished, char reason[TABLE_REASON_MAX]);
+    /* Ends it; leases are given back. */
+    void (*close)(void *self);
 };
 
 extern const struct table table_sqlite;

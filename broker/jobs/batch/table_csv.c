@@ -1,13 +1,14 @@
 /* table_csv: rows of a CSV file, in its order. A row's position is how many bytes, rows and lines stand
  * before what follows it. Columns are found by the names in the first line; a model whose features have no
  * names takes them by their place, and then the first line may be a row. SPDX-License-Identifier: MIT */
-#include "buffer.h"
 #include "cell.h"
 #include "csv.h"
+#include "draft.h"
 #include "reading_file.h"
 #include "table.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -23,12 +24,13 @@ struct source {
     char *piece;
     uint64_t piece_at; /* where it begins in the file */
     uint64_t rows, line_base;
-    size_t fields;    /* of a record */
-    size_t *field_of; /* of each value; ABSENT: nowhere */
-    size_t key_field; /* ABSENT: rows have numbers */
-    bool named;       /* the first line is none of the rows */
-    bool ended;       /* the file is read */
-    struct buffer head, original;
+    _Atomic uint64_t taken; /* bytes of the rows that were taken */
+    size_t fields;          /* of a record */
+    size_t *field_of;       /* of each value; ABSENT: nowhere */
+    size_t key_field;       /* ABSENT: rows have numbers */
+    bool named;             /* the first line is none of the rows */
+    bool ended;             /* the file is read */
+    struct draft head, original;
     struct row_value *values;
 };
 
@@ -68,14 +70,14 @@ static enum csv_result next_record(struct source *source, struct csv_record *rec
     return result;
 }
 
-static void write_record(struct buffer *buffer, const struct csv_record *record, char delimiter)
+static void write_record(struct draft *draft, const struct csv_record *record, char delimiter)
 {
-    buffer->length = 0;
+    draft->length = 0;
     for (size_t i = 0; i < record->count; i++) {
         struct text text = csv_text(record, i);
         if (i > 0)
-            buffer_add_char(buffer, delimiter);
-        buffer_add_field(buffer, text, delimiter, record->fields[i].quoted && text.length == 0);
+            draft_add_char(draft, delimiter);
+        draft_add_field(draft, text, delimiter, record->fields[i].quoted && text.length == 0);
     }
 }
 
@@ -148,22 +150,21 @@ static bool read_first(struct source *source, char *reason)
     if (job->columns == NULL ? !find_places(source, &record, reason) : !find_names(source, &record, reason))
         return false;
     write_record(&source->head, &record, source->delimiter);
-    buffer_add_char(&source->head, '\0');
+    draft_add_char(&source->head, '\0');
     return true;
 }
 
 /* ---- life ---- */
 
-static void source_close(void *self, bool finished)
+static void source_close(void *self)
 {
     struct source *source = self;
-    (void)finished;
     CHECK_OBJECT(source, SOURCE_MAGIC);
     if (source->csv != NULL)
         csv_free(source->csv);
     reading_free(source->file);
-    buffer_free(&source->head);
-    buffer_free(&source->original);
+    draft_free(&source->head);
+    draft_free(&source->original);
     free(source->piece);
     free(source->field_of);
     free(source->values);
@@ -207,7 +208,7 @@ static void *source_open(const struct table_job *job, enum table_part part, char
     source->values = object_alloc(job->width * sizeof *source->values);
     if (begin(source, reason))
         return source;
-    source_close(source, false);
+    source_close(source);
     return NULL;
 }
 
@@ -220,7 +221,7 @@ static const char *source_head(void *self)
 static double source_part_read(void *self)
 {
     struct source *source = self;
-    return reading_part(source->file);
+    return reading_part(source->file, atomic_load_explicit(&source->taken, memory_order_relaxed));
 }
 
 /* ---- rows ---- */
@@ -238,7 +239,7 @@ static void add_record(struct source *source, struct chunk *chunk, const struct 
     const struct table_job *job = source->job;
     struct row_value key = {.kind = ROW_INTEGER, .integer = (int64_t)++source->rows};
     write_record(&source->original, record, source->delimiter);
-    struct text original = buffer_text(&source->original);
+    struct text original = draft_text(&source->original);
     if (record->count != source->fields) {
         char words[128];
         snprintf(words, sizeof words, "line %" PRIu64 ": it has %zu fields, and the first one %zu",
@@ -290,12 +291,13 @@ static enum table_taken source_take(void *self, unsigned lane, struct chunk *chu
         return TABLE_STOPPED;
     while (chunk->count < most && (result = next_record(source, &record, reason)) == CSV_RECORD) {
         add_record(source, chunk, &record);
-        line = source->line_base + record.line + line_ends(buffer_text(&source->original));
+        line = source->line_base + record.line + line_ends(draft_text(&source->original));
     }
     if (result == CSV_WRONG)
         return TABLE_STOPPED;
-    snprintf(chunk->position, sizeof chunk->position, "%" PRIu64 " %" PRIu64 " %" PRIu64,
-             source->ended ? reading_offset(source->file) : source->piece_at + csv_read(source->csv),
+    uint64_t offset = source->ended ? reading_offset(source->file) : source->piece_at + csv_read(source->csv);
+    atomic_store_explicit(&source->taken, offset, memory_order_relaxed);
+    snprintf(chunk->position, sizeof chunk->position, "%" PRIu64 " %" PRIu64 " %" PRIu64, offset,
              source->rows, line);
     return chunk->count > 0 ? TABLE_ROWS : TABLE_END;
 }

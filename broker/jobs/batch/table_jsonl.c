@@ -5,6 +5,7 @@
 #include "table.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -17,7 +18,8 @@ struct source {
     char *bytes; /* read and not yet taken: [from, to) */
     size_t from, to, room;
     bool ended;
-    uint64_t rows, lines; /* that were taken */
+    uint64_t rows, lines;   /* that were taken */
+    _Atomic uint64_t taken; /* bytes of them */
     struct row_value *values;
     char *pool; /* memory of the usual document */
 };
@@ -26,10 +28,9 @@ struct source {
 
 /* ---- life ---- */
 
-static void source_close(void *self, bool finished)
+static void source_close(void *self)
 {
     struct source *source = self;
-    (void)finished;
     CHECK_OBJECT(source, SOURCE_MAGIC);
     reading_free(source->file);
     free(source->bytes);
@@ -52,7 +53,7 @@ static void *source_open(const struct table_job *job, enum table_part part, char
     source->file = reading_open(job->from->at, job->from->packed, reason);
     if (source->file != NULL)
         return source;
-    source_close(source, false);
+    source_close(source);
     return NULL;
 }
 
@@ -63,7 +64,8 @@ static const char *source_head(void *self)
 
 static double source_part_read(void *self)
 {
-    return reading_part(((struct source *)self)->file);
+    struct source *source = self;
+    return reading_part(source->file, atomic_load_explicit(&source->taken, memory_order_relaxed));
 }
 
 /* ---- lines ---- */
@@ -227,8 +229,10 @@ static enum table_taken source_take(void *self, unsigned lane, struct chunk *chu
     }
     if (there < 0)
         return TABLE_STOPPED;
-    snprintf(chunk->position, sizeof chunk->position, "%" PRIu64 " %" PRIu64 " %" PRIu64,
-             reading_offset(source->file) - (source->to - source->from), source->rows, source->lines);
+    uint64_t offset = reading_offset(source->file) - (source->to - source->from);
+    atomic_store_explicit(&source->taken, offset, memory_order_relaxed);
+    snprintf(chunk->position, sizeof chunk->position, "%" PRIu64 " %" PRIu64 " %" PRIu64, offset,
+             source->rows, source->lines);
     return chunk->count > 0 ? TABLE_ROWS : TABLE_END;
 }
 

@@ -5,8 +5,8 @@
  * the source was read when the file, and that of the rejects, were so long: a quarter of a second old at
  * most. A job that died is gone on with there, and what was written after that is cut off: so each row stands
  * there once. On a stream (stdout) there is no going on. SPDX-License-Identifier: MIT */
-#include "buffer.h"
 #include "clock.h"
+#include "draft.h"
 #include "durable.h"
 #include "table.h"
 #include "writing_file.h"
@@ -37,7 +37,7 @@ struct output {
     bool csv, as_it_was;
     char delimiter;
     const char *names[RESULT_COUNT]; /* of what is written; NULL: it is not */
-    struct buffer lines, rejected;
+    struct draft lines, rejected;
     char position[CHUNK_POSITION_MAX]; /* of the last commit */
     uint64_t rejects_length;           /* that the progress knew at the beginning */
     bool unsaved;
@@ -48,25 +48,25 @@ struct output {
 
 /* ---- progress ---- */
 
-static void add_member(struct buffer *text, const char *name, struct text value)
+static void add_member(struct draft *text, const char *name, struct text value)
 {
-    buffer_add_string(text, text->length == 0 ? "{" : ", ");
-    buffer_add_json(text, text_of(name));
-    buffer_add_string(text, ": ");
-    buffer_add_json(text, value);
+    draft_add_string(text, text->length == 0 ? "{" : ", ");
+    draft_add_json(text, text_of(name));
+    draft_add_string(text, ": ");
+    draft_add_json(text, value);
 }
 
-static void add_number(struct buffer *text, const char *name, uint64_t value)
+static void add_number(struct draft *text, const char *name, uint64_t value)
 {
-    buffer_add_string(text, ", ");
-    buffer_add_json(text, text_of(name));
-    buffer_add_string(text, ": ");
-    buffer_add_integer(text, (int64_t)value);
+    draft_add_string(text, ", ");
+    draft_add_json(text, text_of(name));
+    draft_add_string(text, ": ");
+    draft_add_integer(text, (int64_t)value);
 }
 
 static bool save(struct output *output, char *reason)
 {
-    struct buffer text = {0};
+    struct draft text = {0};
     char words[WRITING_REASON_MAX];
     if (output->progress_path == NULL)
         return true;
@@ -78,9 +78,9 @@ static bool save(struct output *output, char *reason)
     add_number(&text, "output", writing_length(output->file));
     add_number(&text, "rejects",
                output->rejects == NULL ? output->rejects_length : writing_length(output->rejects));
-    buffer_add_string(&text, "}\n");
+    draft_add_string(&text, "}\n");
     int result = durable_write(output->progress_path, text.bytes, text.length);
-    buffer_free(&text);
+    draft_free(&text);
     output->unsaved = result != 0;
     output->saved_at = clock_now();
     return result == 0 || COMPLAIN(reason, "%s: %s", output->progress_path, strerror(errno));
@@ -154,36 +154,36 @@ static bool write_rejects(struct output *output, char *reason)
 
 /* ---- values ---- */
 
-static void add_key(struct buffer *text, const struct row_value *key, bool csv, char delimiter)
+static void add_key(struct draft *text, const struct row_value *key, bool csv, char delimiter)
 {
     char words[NUMBER_TEXT_MAX];
     if (key->kind == ROW_INTEGER)
-        buffer_add_integer(text, key->integer);
+        draft_add_integer(text, key->integer);
     else if (key->kind == ROW_NUMBER)
-        buffer_add(text, words, number_write_double(key->number, words));
+        draft_add(text, words, number_write_double(key->number, words));
     else if (csv)
-        buffer_add_field(text, key->text, delimiter, false);
+        draft_add_field(text, key->text, delimiter, false);
     else
-        buffer_add_json(text, key->text);
+        draft_add_json(text, key->text);
 }
 
-static void add_text(const struct output *output, struct buffer *text, const char *value)
+static void add_text(const struct output *output, struct draft *text, const char *value)
 {
     if (output->csv)
-        buffer_add_field(text, text_of(value), output->delimiter, false);
+        draft_add_field(text, text_of(value), output->delimiter, false);
     else
-        buffer_add_json(text, text_of(value));
+        draft_add_json(text, text_of(value));
 }
 
 /* JSON's null is nothing in CSV. */
-static void add_scored_number(const struct output *output, struct buffer *text, double number, bool single)
+static void add_scored_number(const struct output *output, struct draft *text, double number, bool single)
 {
     char words[NUMBER_TEXT_MAX];
     if (!isnan(number) || !output->csv)
-        buffer_add(text, words, scored_number(number, single, words));
+        draft_add(text, words, scored_number(number, single, words));
 }
 
-static void add_result(const struct output *output, struct buffer *text, enum result result,
+static void add_result(const struct output *output, struct draft *text, enum result result,
                        const struct chunk *chunk, const struct scored *scored)
 {
     char words[NUMBER_TEXT_MAX];
@@ -193,7 +193,7 @@ static void add_result(const struct output *output, struct buffer *text, enum re
     else if (result == PREDICTION && isnan(scored->value))
         add_scored_number(output, text, NAN, false);
     else if (result == PREDICTION)
-        buffer_add(text, words, scored_value(scored, words));
+        draft_add(text, words, scored_value(scored, words));
     else if (result == PROBABILITY)
         add_scored_number(output, text, scored->probability, scored->probability_single);
     else if (result == LABEL && scored->has_label)
@@ -213,85 +213,85 @@ static const char *key_name(const struct output *output)
     return name == NULL ? "row" : name;
 }
 
-static void add_head(const struct output *output, struct buffer *text)
+static void add_head(const struct output *output, struct draft *text)
 {
     if (output->as_it_was)
-        buffer_add_string(text, output->job->head);
+        draft_add_string(text, output->job->head);
     else
-        buffer_add_field(text, text_of(key_name(output)), output->delimiter, false);
+        draft_add_field(text, text_of(key_name(output)), output->delimiter, false);
     for (size_t i = 0; i < RESULT_COUNT; i++)
         if (output->names[i] != NULL) {
-            buffer_add_char(text, output->delimiter);
-            buffer_add_field(text, text_of(output->names[i]), output->delimiter, false);
+            draft_add_char(text, output->delimiter);
+            draft_add_field(text, text_of(output->names[i]), output->delimiter, false);
         }
-    buffer_add_char(text, '\n');
+    draft_add_char(text, '\n');
 }
 
 static void add_csv_row(struct output *output, const struct chunk *chunk, const struct chunk_row *row)
 {
-    struct buffer *text = &output->lines;
+    struct draft *text = &output->lines;
     if (output->as_it_was)
-        buffer_add(text, row->original.at, row->original.length);
+        draft_add(text, row->original.at, row->original.length);
     else
         add_key(text, &row->key, true, output->delimiter);
     for (size_t i = 0; i < RESULT_COUNT; i++)
         if (output->names[i] != NULL) {
-            buffer_add_char(text, output->delimiter);
+            draft_add_char(text, output->delimiter);
             add_result(output, text, (enum result)i, chunk, chunk_scored(chunk, row));
         }
-    buffer_add_char(text, '\n');
+    draft_add_char(text, '\n');
 }
 
 /* The row's object without its end: what is added stands behind what was there. An array becomes a member. */
 static void add_original(struct output *output, struct text original)
 {
-    struct buffer *text = &output->lines;
+    struct draft *text = &output->lines;
     if (*original.at == '[') {
-        buffer_add_string(text, "{\"features\": ");
-        buffer_add(text, original.at, original.length);
+        draft_add_string(text, "{\"features\": ");
+        draft_add(text, original.at, original.length);
         return;
     }
     original.length--;
     while (original.length > 0 && strchr(" \t", original.at[original.length - 1]) != NULL)
         original.length--;
-    buffer_add(text, original.at, original.length);
+    draft_add(text, original.at, original.length);
 }
 
 static void add_json_row(struct output *output, const struct chunk *chunk, const struct chunk_row *row)
 {
-    struct buffer *text = &output->lines;
+    struct draft *text = &output->lines;
     if (output->as_it_was)
         add_original(output, row->original);
     else {
-        buffer_add_char(text, '{');
-        buffer_add_json(text, text_of(key_name(output)));
-        buffer_add_string(text, ": ");
+        draft_add_char(text, '{');
+        draft_add_json(text, text_of(key_name(output)));
+        draft_add_string(text, ": ");
         add_key(text, &row->key, false, 0);
     }
     for (size_t i = 0; i < RESULT_COUNT; i++)
         if (output->names[i] != NULL) {
-            buffer_add_string(text, text->bytes[text->length - 1] == '{' ? "" : ", ");
-            buffer_add_json(text, text_of(output->names[i]));
-            buffer_add_string(text, ": ");
+            draft_add_string(text, text->bytes[text->length - 1] == '{' ? "" : ", ");
+            draft_add_json(text, text_of(output->names[i]));
+            draft_add_string(text, ": ");
             add_result(output, text, (enum result)i, chunk, chunk_scored(chunk, row));
         }
-    buffer_add_string(text, "}\n");
+    draft_add_string(text, "}\n");
 }
 
 static void add_reject(struct output *output, const struct chunk_row *row)
 {
-    struct buffer *text = &output->rejected;
-    buffer_add_char(text, '{');
-    buffer_add_json(text, text_of(key_name(output)));
-    buffer_add_string(text, ": ");
+    struct draft *text = &output->rejected;
+    draft_add_char(text, '{');
+    draft_add_json(text, text_of(key_name(output)));
+    draft_add_string(text, ": ");
     add_key(text, &row->key, false, 0);
-    buffer_add_string(text, ", \"reason\": ");
-    buffer_add_json(text, text_of(row->reason));
+    draft_add_string(text, ", \"reason\": ");
+    draft_add_json(text, text_of(row->reason));
     if (row->original.length > 0) {
-        buffer_add_string(text, ", \"input\": ");
-        buffer_add_json(text, row->original);
+        draft_add_string(text, ", \"input\": ");
+        draft_add_json(text, row->original);
     }
-    buffer_add_string(text, "}\n");
+    draft_add_string(text, "}\n");
 }
 
 static bool output_commit(void *self, unsigned lane, struct chunk *chunk, char reason[TABLE_REASON_MAX])
@@ -319,22 +319,31 @@ static bool output_commit(void *self, unsigned lane, struct chunk *chunk, char r
 
 /* ---- life ---- */
 
-static void output_close(void *self, bool finished)
+static bool output_settle(void *self, bool finished, char reason[TABLE_REASON_MAX])
 {
     struct output *output = self;
-    char reason[TABLE_REASON_MAX];
+    char words[WRITING_REASON_MAX];
     CHECK_OBJECT(output, OUTPUT_MAGIC);
     /* The head of a table without rows. */
-    if (finished && output->lines.length > 0)
-        output->unsaved = writing_add(output->file, output->lines.bytes, output->lines.length, reason);
-    if (output->unsaved && !save(output, reason))
-        output->job->tell(output->job->self, reason);
+    if (finished && output->lines.length > 0) {
+        if (!writing_add(output->file, output->lines.bytes, output->lines.length, words))
+            return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+        output->lines.length = 0;
+        output->unsaved = true;
+    }
+    return !output->unsaved || save(output, reason);
+}
+
+static void output_close(void *self)
+{
+    struct output *output = self;
+    CHECK_OBJECT(output, OUTPUT_MAGIC);
     writing_free(output->file);
     writing_free(output->rejects);
     free(output->rejects_path);
     free(output->progress_path);
-    buffer_free(&output->lines);
-    buffer_free(&output->rejected);
+    draft_free(&output->lines);
+    draft_free(&output->rejected);
     output->magic = 0;
     free(output);
 }
@@ -342,7 +351,7 @@ static void output_close(void *self, bool finished)
 static void name_files(struct output *output)
 {
     const struct table_job *job = output->job;
-    bool stream = strcmp(job->to->at, "-") == 0;
+    bool stream = writing_is_stream(output->file);
     if (!stream)
         ENSURE(asprintf(&output->progress_path, "%s.progress", job->to->at) >= 0);
     if (*job->rejects != '\0')
@@ -361,7 +370,9 @@ static bool begin_anew(struct output *output, char *reason)
                         output->job->to->at, output->progress_path);
     if (unlink(output->rejects_path) != 0 && errno != ENOENT)
         return COMPLAIN(reason, "%s: %s", output->rejects_path, strerror(errno));
-    return writing_cut(output->file, 0, words) || COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    if (!writing_cut(output->file, 0, words))
+        return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    return save(output, reason); /* so that what is written from now on is known to be ours */
 }
 
 static bool begin(struct output *output, char *reason)
@@ -371,6 +382,7 @@ static bool begin(struct output *output, char *reason)
     output->file = writing_open(job->to->at, job->to->packed, reason);
     if (output->file == NULL)
         return false;
+    name_files(output);
     if (output->progress_path != NULL && !job->overwrite && !read_progress(output, &there, reason))
         return false;
     if (output->progress_path != NULL && !there && !begin_anew(output, reason))
@@ -403,10 +415,9 @@ static void *output_open(const struct table_job *job, enum table_part part, char
          output->delimiter == delimiter_of(&(struct table_job){.from = job->from, .to = job->from}));
     for (size_t i = 0; i < RESULT_COUNT; i++)
         output->names[i] = place_result(job->to, result_names[i]);
-    name_files(output);
     if (begin(output, reason))
         return output;
-    output_close(output, false);
+    output_close(output);
     return NULL;
 }
 
@@ -418,5 +429,8 @@ static bool output_resume(void *self, char position[CHUNK_POSITION_MAX], char re
     return true;
 }
 
-const struct table table_output = {
-    .open = output_open, .commit = output_commit, .resume = output_resume, .close = output_close};
+const struct table table_output = {.open = output_open,
+                                   .commit = output_commit,
+                                   .resume = output_resume,
+                                   .settle = output_settle,
+                                   .close = output_close};

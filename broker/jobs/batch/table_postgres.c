@@ -525,9 +525,8 @@ static void free_lane(struct lane *lane)
     postgres_writer_free(&lane->writer);
 }
 
-static void table_close(void *self, bool finished)
+static void table_close(void *self)
 {
-    (void)finished;
     struct postgres_table *table = self;
     CHECK_OBJECT(table, TABLE_MAGIC);
     for (unsigned i = 0; i < table->lane_count; i++)
@@ -578,7 +577,7 @@ static void *table_open(const struct table_job *job, enum table_part part, char 
     }
     if (!postgres_link_open(table->lanes[0].link, reason) ||
         !postgres_find(table->lanes[0].link, job, part, &table->found, reason)) {
-        table_close(table, false);
+        table_close(table);
         return NULL;
     }
     make_statements(table, part);

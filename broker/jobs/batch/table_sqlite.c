@@ -214,7 +214,7 @@ static bool find_rows(struct sqlite_table *table, struct chunk *chunk, size_t mo
         bool good = sqlite_read_key(lease, 0, &first) && sqlite_read_key(lease, 1, &last) &&
                     read_rows(table, &first, chunk, most, reason);
         if (good && chunk->count == 0) {
-            table->again = table->again || sqlite3_column_int(lease, 2) != 0;
+            table->again = table->again || !sqlite_lease_is_ours(table, sqlite3_column_int64(lease, 2));
             remember(table, &last);
         }
         sqlite3_reset(lease);
@@ -336,7 +336,7 @@ static void bind_prediction(sqlite3_stmt *statement, int at, const struct scored
 {
     if (isnan(scored->value) && scored->has_label)
         bind_text(statement, at, scored->label);
-    else if (scored->is_class && !isnan(scored->value))
+    else if ((scored->is_whole || scored->is_truth) && fabs(scored->value) < (double)INT64_MAX)
         sqlite3_bind_int64(statement, at, (sqlite3_int64)scored->value);
     else
         bind_number(statement, at, scored->value, scored->single);
@@ -485,10 +485,9 @@ static unsigned table_connections(void *self)
     return 1;
 }
 
-static void table_close(void *self, bool finished)
+static void table_close(void *self)
 {
     struct sqlite_table *table = self;
-    (void)finished;
     CHECK_OBJECT(table, SQLITE_TABLE_MAGIC);
     sqlite3_stmt *statements[] = {table->read,       table->read_before, table->write,     table->reject,
                                   table->next_lease, table->all_leases,  table->add_lease, table->end_lease,
@@ -504,6 +503,7 @@ static void table_close(void *self, bool finished)
     free(table->rejects);
     free(table->last_text);
     free(table->values);
+    free(table->lease_name);
     free(table->where);
     table->magic = 0;
     free(table);
@@ -539,7 +539,7 @@ static void *table_open(const struct table_job *job, enum table_part part, char 
         return table;
     if (*reason == '\0')
         (void)COMPLAIN(reason, "interrupted");
-    table_close(table, false);
+    table_close(table);
     return NULL;
 }
 

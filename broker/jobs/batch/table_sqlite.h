@@ -48,6 +48,7 @@ struct sqlite_table {
     bool again;      /* rows were passed over that others had, or given back */
     struct sqlite_claim claims[TABLE_LANES_MAX];
     struct row_value *values;
+    char *lease_name;
     char *where;    /* which pid namespace of which boot: who may ask whether we live */
     char owner[64]; /* pid and start time */
     _Atomic int64_t busy;
@@ -77,7 +78,9 @@ bool sqlite_settle(struct sqlite_table *table, char *reason);
 bool sqlite_lease_prepare(struct sqlite_table *table, char *reason);
 /* Within a transaction: ends leases whose owners are gone. `others`: whether there are any that go on. */
 bool sqlite_lease_sweep(struct sqlite_table *table, bool *others, char *reason);
-/* Within a transaction: the first lease that ends behind a key. False when there is none. */
+bool sqlite_lease_is_ours(const struct sqlite_table *table, int64_t id);
+/* Within a transaction: the first lease that ends behind a key, on the row of a statement that is to be
+ * reset: its first and last key and its number. False when there is none. */
 bool sqlite_lease_next(struct sqlite_table *table, const struct row_value *behind, sqlite3_stmt **row);
 /* Within a transaction: the lane has these keys, the first and last of them included. */
 bool sqlite_lease_add(struct sqlite_table *table, unsigned lane, const struct row_value *first,

@@ -30,9 +30,19 @@ static char *find_place(void)
     return where;
 }
 
+/* Whoever writes to the same place shares leases, whatever else its job says. */
+static char *name_of(const struct sqlite_table *table)
+{
+    char *name;
+    ENSURE(asprintf(&name, "%s %s", table->table,
+                    table->beside ? table->results[SQLITE_RESULT_AT] : table->result_table) >= 0);
+    return name;
+}
+
 bool sqlite_lease_prepare(struct sqlite_table *table, char *reason)
 {
-    const char *name = table->job->name;
+    table->lease_name = name_of(table);
+    const char *name = table->lease_name;
     table->where = find_place();
     snprintf(table->owner, sizeof table->owner, "%d %llu", (int)getpid(),
              (unsigned long long)process_start_time(getpid()));
@@ -43,8 +53,8 @@ bool sqlite_lease_prepare(struct sqlite_table *table, char *reason)
                      reason) ||
         !sqlite_prepare(
             table, &table->next_lease,
-            sqlite3_mprintf("SELECT first, last, owner <> ?3 OR \"where\" <> ?4 FROM outrigger_leases "
-                            "WHERE job = ?1 AND last > ?2 ORDER BY first LIMIT 1"),
+            sqlite3_mprintf("SELECT first, last, id FROM outrigger_leases WHERE job = ?1 AND last > ?2 "
+                            "ORDER BY first LIMIT 1"),
             reason) ||
         !sqlite_prepare(
             table, &table->all_leases,
@@ -59,8 +69,6 @@ bool sqlite_lease_prepare(struct sqlite_table *table, char *reason)
                         sqlite3_mprintf("DELETE FROM outrigger_leases WHERE id = ?1"), reason))
         return false;
     sqlite3_bind_text(table->next_lease, 1, name, -1, SQLITE_STATIC);
-    sqlite3_bind_text(table->next_lease, 3, table->owner, -1, SQLITE_STATIC);
-    sqlite3_bind_text(table->next_lease, 4, table->where, -1, SQLITE_STATIC);
     sqlite3_bind_text(table->all_leases, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_text(table->add_lease, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_text(table->add_lease, 4, table->where, -1, SQLITE_STATIC);
@@ -85,9 +93,8 @@ static bool is_over(const struct sqlite_table *table, sqlite3_stmt *lease)
     return sqlite3_column_int64(lease, 3) < clock_wall() / SECOND;
 }
 
-static bool is_ours(const struct sqlite_table *table, sqlite3_stmt *lease)
+bool sqlite_lease_is_ours(const struct sqlite_table *table, int64_t id)
 {
-    int64_t id = sqlite3_column_int64(lease, 0);
     for (unsigned i = 0; i < table->job->lanes; i++)
         if (table->claims[i].id == id)
             return true;
@@ -106,7 +113,7 @@ bool sqlite_lease_sweep(struct sqlite_table *table, bool *others, char *reason)
     bool good = true;
     *others = false;
     while (good && (code = sqlite3_step(table->all_leases)) == SQLITE_ROW) {
-        if (is_ours(table, table->all_leases))
+        if (sqlite_lease_is_ours(table, sqlite3_column_int64(table->all_leases, 0)))
             continue;
         if (!is_over(table, table->all_leases)) {
             *others = true;

@@ -208,7 +208,10 @@ static char *create_results(struct sqlite_table *table)
                        table->table, table->key);
     bool numbered = table->part == TABLE_SINK && strcmp(table->result_key, "row") == 0;
     sqlite3_str_appendf(sql, "CREATE TABLE \"%w\" (\"%w\" %s PRIMARY KEY NOT NULL", table->result_table,
-                        table->result_key, type != NULL ? type : numbered ? "INTEGER" : "");
+                        table->result_key,
+                        type != NULL ? type
+                        : numbered   ? "INTEGER"
+                                     : "");
     for (size_t i = 0; i < SQLITE_RESULTS; i++)
         if (table->results[i] != NULL)
             sqlite3_str_appendf(sql, ", \"%w\" %s", table->results[i], type_of(table, i));

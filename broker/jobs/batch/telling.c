@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "telling.h"
 
-#include "buffer.h"
+#include "draft.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BAR_MAX = 40, BAR_ROOM = 90 /* columns of all that stands beside it */, DEFAULT_COLUMNS = 100 };
+enum { BAR_MAX = 40, BAR_ROOM = 62 /* columns of all that stands beside it */, DEFAULT_COLUMNS = 100 };
 #define SMOOTHING 0.2 /* the weight of the last second */
 
 struct telling {
@@ -61,18 +61,18 @@ static void clear_bar(struct telling *telling)
 
 void telling_line(struct telling *telling, const char *line)
 {
-    struct buffer text = {0};
+    struct draft text = {0};
     pthread_mutex_lock(&telling->lock);
     clear_bar(telling);
     if (telling->bar)
         fprintf(stderr, "outrigger-batch: %s\n", line);
     else {
-        buffer_add_string(&text, "{\"event\": \"note\", \"message\": ");
-        buffer_add_json(&text, text_of(line));
-        buffer_add_string(&text, "}\n");
+        draft_add_string(&text, "{\"event\": \"note\", \"message\": ");
+        draft_add_json(&text, text_of(line));
+        draft_add_string(&text, "}\n");
         fwrite(text.bytes, 1, text.length, telling->out);
         fflush(telling->out);
-        buffer_free(&text);
+        draft_free(&text);
     }
     pthread_mutex_unlock(&telling->lock);
 }
@@ -179,24 +179,24 @@ static double mean_rate(const struct telling_state *state)
 
 static void print_last_json(FILE *out, const struct telling_state *state, const struct telling_end *end)
 {
-    struct buffer text = {0};
+    struct draft text = {0};
     fprintf(out, "{\"event\": \"end\", \"result\": \"%s\", ", end->result);
     print_state(out, state, mean_rate(state));
     fprintf(out, ", \"take_seconds\": %.3f, \"commit_seconds\": %.3f, \"store_share\": %.3f",
             state->take_seconds, state->commit_seconds, state->share);
     if (end->lost > 0)
         fprintf(out, ", \"taken_over\": %" PRIu64, end->lost);
-    buffer_add_string(&text, ", \"model\": ");
-    buffer_add_json(&text, text_of(end->model));
-    buffer_add_string(&text, ", \"model_version\": ");
-    buffer_add_json(&text, text_of(end->version));
+    draft_add_string(&text, ", \"model\": ");
+    draft_add_json(&text, text_of(end->model));
+    draft_add_string(&text, ", \"model_version\": ");
+    draft_add_json(&text, text_of(end->version));
     if (*end->reason != '\0') {
-        buffer_add_string(&text, ", \"reason\": ");
-        buffer_add_json(&text, text_of(end->reason));
+        draft_add_string(&text, ", \"reason\": ");
+        draft_add_json(&text, text_of(end->reason));
     }
-    buffer_add_string(&text, "}\n");
+    draft_add_string(&text, "}\n");
     fwrite(text.bytes, 1, text.length, out);
-    buffer_free(&text);
+    draft_free(&text);
 }
 
 static void print_last_text(const struct telling_state *state, const struct telling_end *end)
@@ -207,9 +207,8 @@ static void print_last_text(const struct telling_state *state, const struct tell
             "were busy for %.0f%% of it)\n",
             end->result, state->scored, end->model, end->version, state->rejected,
             telling_time(state->seconds, time), mean_rate(state), state->share * 100);
-    if (*end->reason != '\0')
-        fprintf(stderr, "%s: %s\n",
-                strcmp(end->result, "failed") == 0 ? "outrigger-batch" : "the first reject", end->reason);
+    if (*end->reason != '\0' && strcmp(end->result, "failed") != 0) /* that is told anyway */
+        fprintf(stderr, "the first reject: %s\n", end->reason);
 }
 
 void telling_last(struct telling *telling, const struct telling_state *state, const struct telling_end *end)

@@ -61,6 +61,12 @@ void writing_free(struct writing_file *file)
     free(file);
 }
 
+bool writing_is_stream(const struct writing_file *file)
+{
+    CHECK_OBJECT(file, WRITING_MAGIC);
+    return file->is_stream;
+}
+
 uint64_t writing_length(const struct writing_file *file)
 {
     CHECK_OBJECT(file, WRITING_MAGIC);

@@ -13,6 +13,8 @@ enum { WRITING_REASON_MAX = 256 };
  * "-": stdout, which cannot be cut. NULL with `reason`. */
 struct writing_file *writing_open(const char *path, bool packed, char reason[WRITING_REASON_MAX]);
 void writing_free(struct writing_file *file); /* NULL is fine */
+/* True when it is no file that can be cut: stdout, a pipe, a device. */
+bool writing_is_stream(const struct writing_file *file);
 /* Bytes of the file. */
 uint64_t writing_length(const struct writing_file *file);
 /* Leaves so many. False with `reason`, also when there are fewer. */

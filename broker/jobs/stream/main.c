@@ -134,6 +134,7 @@ static void begin(struct program *program)
     const struct stream_job *job = &program->job;
     const char *name = program->options.options.name;
     setpriority(PRIO_PROCESS, 0, JOB_NICE);
+    signal(SIGPIPE, SIG_IGN); /* a connection may end at any moment */
     program->loop = loop_new();
     ENSURE(program->loop != NULL);
     loop_signal(program->loop, SIGTERM, terminate, program);

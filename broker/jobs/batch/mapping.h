@@ -1,13 +1,13 @@
-/* plan: how the columns of a source and the values that a model takes go together.
+/* mapping: how the columns of a source and the values that a model takes go together.
  * SPDX-License-Identifier: MIT */
-#ifndef OUTRIGGER_BATCH_PLAN_H
-#define OUTRIGGER_BATCH_PLAN_H
+#ifndef OUTRIGGER_BATCH_MAPPING_H
+#define OUTRIGGER_BATCH_MAPPING_H
 
 #include "table.h"
 
-enum { PLAN_REASON_MAX = 512 };
+enum { MAPPING_REASON_MAX = 512 };
 
-struct plan {
+struct mapping {
     size_t width;
     const char **columns; /* of each value; NULL: the model's features have no names, and none were said */
     bool *optional, *is_text;
@@ -17,9 +17,9 @@ struct plan {
 };
 
 /* `said` is what `columns=` says: "feature:column,feature:column", or for features without names the columns
- * in their order, "a,b,c"; NULL: nothing. False with `reason`; plan_free in any case. */
-bool plan_make(struct plan *plan, const struct schema *schema, const char *said,
-               char reason[PLAN_REASON_MAX]);
-void plan_free(struct plan *plan);
+ * in their order, "a,b,c"; NULL: nothing. False with `reason`; mapping_free in any case. */
+bool mapping_make(struct mapping *mapping, const struct schema *schema, const char *said,
+                  char reason[MAPPING_REASON_MAX]);
+void mapping_free(struct mapping *mapping);
 
 #endif
