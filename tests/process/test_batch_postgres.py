@@ -196,6 +196,22 @@ class BatchPostgres(unittest.TestCase):
         self.assertEqual(postgres.sql("SELECT count(*), sum(prediction), min(line), max(line) FROM there"),
                          [[str(SOME), str(SOME * (SOME + 1)), "1", str(SOME)]])
         self.is_done(run(**job), 0)
+        with self.subTest("another database"):  # as it seems: it is reached in another way
+            other = {"from": postgres.url("here"), "to": postgres.port_url("copied", key="their_id"), "create": "true",
+                     "batch_size": "64"}
+            word = {"PGPASSFILE": str(postgres.password_file())}
+            self.assertEqual(run(word, **other, limit="100").returncode, 0)
+            self.is_done(run(word, **other), SOME - 100)
+            self.assertEqual(number("SELECT count(*) FROM copied JOIN here ON here.id::text = their_id "
+                                    "WHERE prediction = a + b + c + d"), SOME)
+
+    def test_a_dry_run_changes_nothing(self):
+        self.make("untouched", SOME)
+        done = subprocess.run([*arguments(**{"from": postgres.url("untouched"), "to": "column", "create": "true"}), "--dry-run"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(number("SELECT count(*) FROM information_schema.columns WHERE table_name = 'untouched'"), 6)
+        self.assertEqual(number("SELECT sum(writes) FROM untouched"), 0)
 
     # ---- once, whatever dies ----
 
@@ -252,6 +268,20 @@ class BatchPostgres(unittest.TestCase):
         self.is_done(done, ROWS)
         self.every_row_once("away", ROWS)
         self.assertIn("trying again", done.stderr + done.stdout)
+
+    def test_it_ends_when_it_is_told_to_also_without_a_server(self):
+        self.make("ended", ROWS)
+        job = {"from": postgres.url("ended"), "to": "column", "create": "true", "batch_size": "50"}
+        for down in (False, True):
+            process = start(**job)
+            stack.wait(lambda: process.poll() is not None or self.some_done("ended"), "nothing is scored")
+            if down:
+                postgres.crash()
+            process.terminate()
+            self.assertEqual(finish(process).returncode, 5)
+        postgres.start()
+        self.is_done(run(**job), None)
+        self.every_row_once("ended", ROWS)
 
     @staticmethod
     def some_done(table):

@@ -198,7 +198,7 @@ START_TEST(results_are_written_beside_their_rows)
     is(postgres_sql_write(&plan),
        "UPDATE \"public\".\"customers\" t SET \"prediction\" = u.prediction, \"predicted_at\" = "
        "$3::text::timestamp with time zone FROM unnest($1::int8[], $2::float8[]) AS u(key, prediction) WHERE "
-       "t.\"id\" = u.key");
+       "t.\"id\" = u.key AND t.\"predicted_at\" IS NULL");
     plan.key = two_parts();
     plan.results[POSTGRES_RESULT_prediction] = &customers_columns[PAID]; /* a cast; into text there is none */
     plan.results[POSTGRES_RESULT_model_version] = &customers_columns[MODEL_VERSION];
@@ -207,7 +207,7 @@ START_TEST(results_are_written_beside_their_rows)
        "u.model_version, \"predicted_at\" = $4::text::timestamp with time zone FROM unnest($1::text[], "
        "$2::text[], "
        "$3::text[]) AS u(key, prediction, model_version) WHERE t.\"id\" = (u.key::json->>0)::bigint AND "
-       "t.\"token\" = (u.key::json->>1)::uuid");
+       "t.\"token\" = (u.key::json->>1)::uuid AND t.\"predicted_at\" IS NULL");
 }
 END_TEST
 

@@ -372,6 +372,7 @@ static void put_update(FILE *out, const struct postgres_plan *plan)
         fputs(" = ", out);
         put_part_in(out, &plan->key, i, "u.key");
     }
+    put_no_result(out, plan);
 }
 
 static void put_insert(FILE *out, const struct postgres_plan *plan)
