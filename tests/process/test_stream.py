@@ -29,10 +29,18 @@ class Job:
         self.output = tempfile.TemporaryFile("w+")
         settings = {"from": redis.url(source, group="g", consumer=consumer, claim_ms=100), "to": "out",
                     "dead_letter": "dead"} | settings
-        self.process = subprocess.Popen(
-            [BIN / "outrigger-stream", *stack.arguments(), "-n", f"stream.{consumer}", "--json",
-             *(part for name, value in settings.items() if value is not None for part in ("-S", f"{name}={value}"))],
-            stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.log)
+        words = [*stack.arguments(), "--name", f"stream.{consumer}", "--json"]
+        for name, value in settings.items():
+            if name == "file":
+                words.append(value)
+            elif name in ("skip_bad", "dry_run"):
+                words.append("--" + name.replace("_", "-"))
+            elif name == "patience_s":
+                words += ["--job-set", f"{name}={value}"]
+            elif value is not None:
+                words += ["--" + name.replace("_", "-"), str(value)]
+        self.process = subprocess.Popen([BIN / "outrigger", "stream", *words], stdin=subprocess.DEVNULL,
+                                        stdout=self.output, stderr=self.log)
 
     def kill(self):
         self.process.kill()
@@ -163,17 +171,42 @@ class Stream(unittest.TestCase):
         self.assertEqual(job.wait(), 4)
         identifier = self.redis.entries("in")[0][0]
         self.assertIn(f"message in@{identifier} cannot be scored: expected 30 values, got 0", job.said())
-        job = self.job(dead_letter=None, skip_bad="true")
+        job = self.job(dead_letter=None, skip_bad=True)
         self.stack.wait(lambda: self.redis.send("XPENDING", "in", "g")[0] == 0, "it is not left out")
         self.assertEqual(job.stop(), 0)
         self.assertEqual(job.last()["skipped"], 1)
         job = self.job(model="nobody", patience_s=1)
         self.assertEqual(job.wait(), 3)
         self.assertIn(f"there is no model nobody; there is {MODEL}", job.said())
-        self.assertEqual(self.job(format="xml").wait(), 2)
+        job = self.job(patience_s=0)
+        self.assertEqual(job.wait(), 2)
+        self.assertIn("--job-set: patience_s: expected an integer from 1 to 86400 (s), got 0", job.said())
         self.redis.send("SET", "text", "no stream")
         self.assertEqual(self.job(source="text").wait(), 1)
         self.jobs.clear()
+
+    def test_the_example_is_a_job(self):
+        job = self.job(file=ROOT / "conf/jobs/stream-redis.conf", model=MODEL, dry_run=True)
+        self.assertEqual(job.wait(), 0, job.said())
+        job.output.seek(0)
+        self.assertEqual(job.output.read(), f"version 1 of model {MODEL} would score redis in, to out\n")
+        self.assertEqual(self.redis.send("EXISTS", "in"), 0)
+
+    def test_what_is_told_of_it(self):
+        job = self.job("counted")
+        self.redis.add("in", [json.dumps(row) for row in self.rows(50)] + ["nothing"])
+        wanted = {'outrigger_job_rows_total{job="stream.counted",outcome="scored"}': 50,
+                  'outrigger_job_rows_total{job="stream.counted",outcome="rejected"}': 1,
+                  'outrigger_job_lag{job="stream.counted",topic="in",partition=""}': 0,
+                  'outrigger_job_connected{job="stream.counted"}': 1,
+                  'outrigger_job_delay_seconds_count{job="stream.counted"}': 51}
+
+        def told():
+            _, _, body = self.stack.request("GET", "/metrics")
+            values = dict(line.rsplit(" ", 1) for line in body.decode().splitlines() if not line.startswith("#"))
+            return all(float(values.get(name, -1)) == value for name, value in wanted.items())
+        self.stack.wait(told, "the figures do not come")
+        self.assertEqual(job.stop(), 0)
 
     # ---- none lost, none twice ----
 
@@ -204,7 +237,7 @@ class Stream(unittest.TestCase):
         self.assertGreater(sum(job.last()["dropped"] for job in running), 0)
 
     def named(self, job):
-        return job.process.args[job.process.args.index("-n") + 1].removeprefix("stream.")
+        return job.process.args[job.process.args.index("--name") + 1].removeprefix("stream.")
 
     def test_the_others_die(self):
         """Redis, the broker and the worker, while the job goes on. A Redis that hangs has been sent what it then does,
