@@ -30,6 +30,7 @@ static int requests;               /* that came, */
 static uint32_t request_rows[512]; /* and how many rows each had */
 static struct envelope last;       /* of them; its texts are gone */
 static char last_version[PROTOCOL_NAME_MAX + 1];
+static uint64_t compute_us; /* that a row takes, as REPLYs tell it; 0: they do not */
 static char last_trace[PROTOCOL_TRACE_BYTES];
 static char answering[PROTOCOL_NAME_MAX + 1]; /* the version that answers */
 
@@ -108,7 +109,11 @@ static inline void scene_compute(uint64_t id, const struct tensor *rows)
     size_t length = tensors_encoded_size(outputs, 2);
     uint8_t *payload = object_alloc(length);
     ck_assert_uint_eq(tensors_encode(outputs, 2, payload, length, NULL), length);
-    struct envelope envelope = {.verb = VERB_REPLY, .id = id, .reply = {.version = text_of(answering)}};
+    struct envelope envelope = {.verb = VERB_REPLY,
+                                .id = id,
+                                .reply = {.version = text_of(answering),
+                                          .compute_us = compute_us * count,
+                                          .batch_rows = compute_us > 0 ? (uint32_t)count : 0}};
     end_send_all(&broker, &envelope, &(struct text){(const char *)payload, length}, 1);
     free(payload);
 }

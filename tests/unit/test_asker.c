@@ -7,7 +7,7 @@ enum { ASKED_MAX = 64 };
 static struct asked {
     int answers;
     enum failure failure;
-    char version[16];
+    char version[16], message[64];
     double sum; /* that the model made of the first row */
 } asked[ASKED_MAX];
 static int calls; /* to any of them */
@@ -37,6 +37,7 @@ static void on_answer(void *owner, const struct client_answer *answer)
     one->answers++;
     one->failure = answer->failure;
     text_copy(answer->version, one->version, sizeof one->version);
+    text_copy(answer->message, one->message, sizeof one->message);
     calls++;
     if (answer->failure != FAILURE_NONE)
         return;
@@ -44,24 +45,34 @@ static void on_answer(void *owner, const struct client_answer *answer)
     one->sum = value_float(&tensors[1], 1);
 }
 
-static void ask_traced(size_t index, float number, struct text trace)
+static void send_rows(size_t index, float number, int64_t count, struct text trace)
 {
-    const float row[SCENE_WIDTH] = {number, 0};
+    const float rows[4 * SCENE_WIDTH] = {number, 0};
     const struct tensor tensor = {.name = text_of("x"),
                                   .datatype = DATATYPE_FP32,
                                   .rank = 2,
-                                  .shape = {1, SCENE_WIDTH},
-                                  .data = (const uint8_t *)row,
-                                  .bytes = sizeof row};
+                                  .shape = {count, SCENE_WIDTH},
+                                  .data = (const uint8_t *)rows,
+                                  .bytes = (size_t)count * SCENE_WIDTH * sizeof *rows};
     size_t length = tensors_encoded_size(&tensor, 1);
     uint8_t *payload = object_alloc(length);
     ck_assert_uint_eq(tensors_encode(&tensor, 1, payload, length, NULL), length);
-    asker_send(asker, payload, length, 1, trace, on_answer, &asked[index]);
+    asker_send(asker, payload, length, (uint32_t)count, trace, on_answer, &asked[index]);
+}
+
+static void ask_traced(size_t index, float number, struct text trace)
+{
+    send_rows(index, number, 1, trace);
+}
+
+static void ask_rows(size_t index, float number, int64_t count)
+{
+    send_rows(index, number, count, (struct text){0});
 }
 
 static void ask(size_t index, float number)
 {
-    ask_traced(index, number, (struct text){0});
+    ask_rows(index, number, 1);
 }
 
 /* ---- which version ---- */
@@ -234,6 +245,73 @@ START_TEST(what_does_not_pass_is_the_answer)
 }
 END_TEST
 
+static uint64_t held; /* the id of what has a negative number, which is not answered at once */
+
+static int hold_negative(const struct envelope *request, const struct tensor *rows)
+{
+    if (value_float(rows, 0) >= 0)
+        return FAILURE_NONE;
+    held = request->id;
+    return NO_ANSWER;
+}
+
+/* Its deadline passes; before that one is answered that was asked later. */
+START_TEST(what_alone_takes_too_long_is_given_up)
+{
+    scene_find(NULL);
+    refusal_of = hold_negative;
+    retry_after_ms = 1;
+    ask(0, -1);
+    for (int late = 1; late <= 3; late++) {
+        WAIT_FOR(held != 0);
+        ask((size_t)late, 1);
+        WAIT_FOR(asked[late].answers == 1);
+        ck_assert_int_eq(asked[0].answers, 0);
+        scene_reject(held, FAILURE_DEADLINE);
+        held = 0;
+    }
+    WAIT_FOR(asked[0].answers == 1);
+    ck_assert_int_eq(asked[0].failure, FAILURE_DEADLINE);
+    ck_assert_str_eq(asked[0].message, "not answered within 30 s, 3 times");
+    ck_assert_uint_eq(asker_retries(asker), 2);
+}
+END_TEST
+
+/* As long as nobody is answered, all wait for clients. */
+START_TEST(one_row_waits_as_long_as_all_do)
+{
+    scene_find(NULL);
+    refusal_of = hold_negative;
+    retry_after_ms = 1;
+    ask(0, -1);
+    for (int late = 0; late < 10; late++) {
+        WAIT_FOR(held != 0);
+        uint64_t left = last.request.time_left_us, most = (late < 3 ? 1 << late : 8) * 30 * UINT64_C(1000000);
+        ck_assert(left <= most && left > most / 2);
+        scene_reject(held, FAILURE_DEADLINE);
+        held = 0;
+    }
+    WAIT_FOR(held != 0);
+    ck_assert_int_eq(asked[0].answers, 0);
+}
+END_TEST
+
+START_TEST(several_rows_are_given_back_to_be_halved)
+{
+    scene_find(NULL);
+    refusal_of = hold_negative;
+    retry_after_ms = 1;
+    ask_rows(0, -1, 2);
+    for (int late = 1; late <= 3; late++) {
+        WAIT_FOR(held != 0);
+        scene_reject(held, FAILURE_DEADLINE);
+        held = 0;
+    }
+    WAIT_FOR(asked[0].answers == 1);
+    ck_assert_int_eq(asked[0].failure, FAILURE_DEADLINE);
+}
+END_TEST
+
 static int keep_silent(const struct envelope *request, const struct tensor *rows)
 {
     (void)request, (void)rows;
@@ -332,6 +410,9 @@ int main(void)
     tcase_add_loop_test(group, what_passes_is_asked_again, 0, COUNT_OF(passing));
     tcase_add_test(group, without_a_word_it_waits_longer_each_time);
     tcase_add_loop_test(group, what_does_not_pass_is_the_answer, 0, COUNT_OF(lasting));
+    tcase_add_test(group, what_alone_takes_too_long_is_given_up);
+    tcase_add_test(group, one_row_waits_as_long_as_all_do);
+    tcase_add_test(group, several_rows_are_given_back_to_be_halved);
     tcase_add_test(group, a_broker_that_goes_is_waited_for);
     tcase_add_test(group, there_is_room_for_so_many_also_of_those_that_wait);
     tcase_add_test(group, a_stop_answers_all_that_is_open);

@@ -128,6 +128,35 @@ static void done_and_more(void *owner, const struct scored *rows, size_t count)
                       done_and_more, owner);
 }
 
+START_TEST(requests_are_short_where_rows_take_long)
+{
+    compute_us = 100; /* two and a half of them in 250 us */
+    submit(0, numbers_from(1), 40);
+    WAIT_FOR(told_chunks == 1);
+    for (size_t i = 0; i < SCENE_AT_A_TIME; i++)
+        ck_assert_uint_eq(request_rows[i], A_REQUEST); /* nothing is known yet */
+    ck_assert_uint_eq(request_rows[requests - 1], 2);
+    compute_us = 100000;
+    submit(1, numbers_from(1), 20);
+    WAIT_FOR(told_chunks == 2);
+    ck_assert_uint_eq(request_rows[requests - 1], 1);
+    expect_row(&chunks[1].rows[19], numbers_from(1)[19]);
+}
+END_TEST
+
+START_TEST(requests_are_large_where_rows_take_nothing)
+{
+    scorer_free(scorer);
+    scorer = scorer_new(asker, 64);
+    compute_us = 1;
+    submit(0, numbers_from(1), 300);
+    WAIT_FOR(told_chunks == 1);
+    ck_assert_uint_eq(request_rows[0], A_REQUEST);
+    ck_assert_uint_eq(request_rows[SCENE_AT_A_TIME + 1], 64);
+    expect_row(&chunks[0].rows[299], numbers_from(1)[299]);
+}
+END_TEST
+
 START_TEST(whoever_is_told_may_submit_more)
 {
     size_t bytes;
@@ -456,13 +485,15 @@ END_TEST
 int main(void)
 {
     Suite *suite = suite_create("scorer");
-    suite_add(
-        suite, "chunks", set_up, tear_down,
-        (const TTest *const[]){
-            rows_are_scored_in_their_order, chunks_are_told_once_each, whoever_is_told_may_submit_more,
-            a_trace_goes_with_every_request_of_its_rows, the_rows_at_fault_are_found_and_the_others_scored,
-            an_engine_may_fail_twice, what_is_no_fault_of_the_rows_is_not_looked_for_in_them,
-            a_stop_ends_what_is_asked_and_what_waits_for_its_turn, what_is_open_may_be_forgotten, NULL});
+    suite_add(suite, "chunks", set_up, tear_down,
+              (const TTest *const[]){
+                  rows_are_scored_in_their_order, chunks_are_told_once_each,
+                  requests_are_short_where_rows_take_long, requests_are_large_where_rows_take_nothing,
+                  whoever_is_told_may_submit_more, a_trace_goes_with_every_request_of_its_rows,
+                  the_rows_at_fault_are_found_and_the_others_scored, an_engine_may_fail_twice,
+                  what_is_no_fault_of_the_rows_is_not_looked_for_in_them,
+                  a_stop_ends_what_is_asked_and_what_waits_for_its_turn, what_is_open_may_be_forgotten,
+                  NULL});
     TCase *group = suite_group(suite, "models", set_up_model, tear_down_model);
     tcase_add_loop_test(group, predictions_are_those_of_the_front_door, 0, 12);
     tcase_add_test(group, outputs_that_are_no_prediction_are_a_failure);
