@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { JOB_NICE = 10, REQUESTS_MIN = 4 /* at a time: what keeps workers busy while answers travel */ };
+enum { JOB_NICE = 10, REQUESTS_MAX = 256 /* at a time: the scorer knows how many keep workers busy */ };
 
 struct program {
     struct job_options options;
@@ -142,16 +142,15 @@ static void begin(struct program *program)
     program->metrics = stats_page(program->config, "stream", name);
     program->zmq = zmq_ctx_new();
     ENSURE(program->zmq != NULL);
-    program->asker = asker_new(
-        &(struct asker_context){.zmq = program->zmq,
-                                .loop = program->loop,
-                                .metrics = program->metrics,
-                                .config = program->config,
-                                .tenant = name,
-                                .priority = PROTOCOL_PRIORITY_JOB,
-                                .deadline = job->deadline_ms * MILLISECOND,
-                                .at_a_time = (size_t)(job->window / job->rows_a_request) + REQUESTS_MIN,
-                                .follow = *job->version == '\0'});
+    program->asker = asker_new(&(struct asker_context){.zmq = program->zmq,
+                                                       .loop = program->loop,
+                                                       .metrics = program->metrics,
+                                                       .config = program->config,
+                                                       .tenant = name,
+                                                       .priority = PROTOCOL_PRIORITY_JOB,
+                                                       .deadline = job->deadline_ms * MILLISECOND,
+                                                       .at_a_time = REQUESTS_MAX,
+                                                       .follow = *job->version == '\0'});
 }
 
 static enum stream_exit run_engine(struct program *program, const char *model, const struct schema *schema)
