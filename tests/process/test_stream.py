@@ -13,6 +13,7 @@ import unittest
 
 import msgpack
 
+import otlp
 from redis_server import Redis
 from stack import BIN, BAD_WORDS, PATIENCE, ROOT, SANITIZED, Stack
 
@@ -64,11 +65,8 @@ class Job:
         return json.loads(self.output.read().splitlines()[-1])
 
 
-class Stream(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.stack = Stack(web="nginx", models=[MODEL]).start()
-        cls.addClassCleanup(cls.stack.stop)
+class Jobs(unittest.TestCase):
+    """What tests of jobs have: a Redis each."""
 
     def setUp(self):
         self.redis = Redis(appendonly=True)
@@ -100,6 +98,13 @@ class Stream(unittest.TestCase):
 
     def rows(self, count):
         return [HELD_OUT["features"][i % len(HELD_OUT["features"])] for i in range(count)]
+
+
+class Stream(Jobs):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(web="nginx", models=[MODEL]).start()
+        cls.addClassCleanup(cls.stack.stop)
 
     # ---- what comes of a message ----
 
@@ -270,3 +275,35 @@ class Stream(unittest.TestCase):
 
     def kill_worker(self):
         self.stack.kill(f"worker.{MODEL}.1.1")
+
+
+@unittest.skipIf(otlp.missing(), f"NOT TESTED, since not installed: {otlp.missing()}")
+class Traces(Jobs):
+    CONSUMER = 5
+
+    def test_a_message_is_a_span_between_its_producer_and_who_takes_the_answer(self):
+        receiver = otlp.Receiver()
+        self.addCleanup(receiver.close)
+        settings = {"trace.endpoint": receiver.url, "trace.ratio_ppm": "0", "trace.trust_parent": "true"}
+        with Stack(models=[MODEL], settings=settings) as self.stack:
+            job = self.job()
+            row, = self.rows(1)
+            first, = self.redis.add("in", [json.dumps(row)], traceparent=TRACE, tracestate="a=b")
+            self.redis.add("in", ["nothing"], traceparent=TRACE)
+            self.redis.add("in", [json.dumps(row)], traceparent=TRACE[:-1] + "0")  # not recorded
+            self.wait_for("out", 2)
+            self.stack.wait(lambda: len(receiver.named("process in")) >= 2 and receiver.named("batch"),
+                            "the spans do not come")
+            self.assertEqual(job.stop(), 0)
+        _, trace, parent, _ = TRACE.split("-")
+        bad, good = sorted(receiver.named("process in"), key=lambda span: span.state)
+        self.assertEqual((good.trace, good.parent, good.kind, good.failed, good.state),
+                         (trace, parent, self.CONSUMER, False, "a=b"))
+        self.assertEqual(good.attributes["messaging.message.id"], f"in@{first.decode()}")
+        self.assertEqual(good.attributes["messaging.system"], "redis")
+        self.assertTrue(bad.failed)
+        self.assertIn("no JSON", bad.message)
+        told = [entry["traceparent"].decode() for _, entry in self.redis.entries("out")]
+        self.assertEqual(sorted(told), sorted([f"00-{trace}-{good.id}-01", TRACE[:-1] + "0"]))
+        # The workers' part is linked to it.
+        self.assertIn((trace, good.id), [link for batch in receiver.named("batch") for link in batch.links])

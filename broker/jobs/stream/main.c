@@ -26,6 +26,7 @@ struct program {
     struct metrics *metrics;
     void *zmq;
     struct asker *asker;
+    struct stream_traces *traces;
     struct stream_engine *engine; /* NULL: not begun */
     struct loop_timer second;
     uint64_t told; /* messages done, when it was told last */
@@ -142,6 +143,7 @@ static void begin(struct program *program)
     program->metrics = stats_page(program->config, "stream", name);
     program->zmq = zmq_ctx_new();
     ENSURE(program->zmq != NULL);
+    program->traces = stream_traces_new(program->zmq, program->loop, program->config, program->metrics, name);
     program->asker = asker_new(&(struct asker_context){.zmq = program->zmq,
                                                        .loop = program->loop,
                                                        .metrics = program->metrics,
@@ -162,7 +164,8 @@ static enum stream_exit run_engine(struct program *program, const char *model, c
                                             .name = program->options.options.name,
                                             .model = model,
                                             .asker = program->asker,
-                                            .schema = schema};
+                                            .schema = schema,
+                                            .traces = program->traces};
     program->engine = stream_engine_new(&context, reason);
     if (program->engine == NULL) {
         log_error("%s", reason);
@@ -216,6 +219,7 @@ int main(int argc, char **argv)
     }
     begin(&program);
     enum stream_exit verdict = run(&program, model);
+    stream_traces_free(program.traces);
     zmq_ctx_term(program.zmq);
     loop_free(program.loop);
     metrics_free(program.metrics);

@@ -219,7 +219,8 @@ static void recalled(void *self, const redisReply *reply)
         return;
     }
     const redisReply *entries = entries_of(reply);
-    redis_link_praise(stream->writer);
+    if (stream->sent == NULL)
+        redis_link_praise(stream->writer); /* else it is for what becomes of these */
     if (entries == NULL || entries->type != REDIS_REPLY_ARRAY || entries->elements == 0) {
         stream->recall_due = false;
     } else {
