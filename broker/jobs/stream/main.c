@@ -51,10 +51,9 @@ static void read_job(struct program *program)
 
 static void tell_json(const struct program *program, const struct stream_figures *figures, uint64_t rate)
 {
-    printf("{\"job\":\"%s\",\"scored\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"skipped\":%" PRIu64
-           ",\"dropped\":%" PRIu64 ",\"in_hand\":%zu,\"lag\":",
-           program->options.options.name, figures->scored, figures->bad, figures->skipped, figures->dropped,
-           figures->in_hand);
+    printf("{\"scored\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"dropped\":%" PRIu64
+           ",\"in_hand\":%zu,\"lag\":",
+           figures->scored, figures->bad, figures->skipped, figures->dropped, figures->in_hand);
     printf(figures->lag < 0 ? "null" : "%" PRId64, figures->lag);
     printf(",\"rate\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"connected\":%s}\n", rate,
            asker_retries(program->asker), figures->connected ? "true" : "false");

@@ -374,11 +374,13 @@ static void lag_known(void *self, const char *partition, int64_t messages)
 {
     struct stream_engine *engine = self;
     struct lag *lag = lag_of(engine, partition);
+    int64_t sum = 0;
     lag->messages = messages;
-    series_set(lag->series, messages);
-    engine->figures.lag = 0;
+    if (messages >= 0)
+        series_set(lag->series, messages);
     LL_FOREACH(engine->lags, lag)
-    engine->figures.lag += lag->messages < 0 ? 0 : lag->messages;
+    sum = sum < 0 || lag->messages < 0 ? -1 : sum + lag->messages;
+    engine->figures.lag = sum;
 }
 
 static void connection_is(void *self, bool is)
