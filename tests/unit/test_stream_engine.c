@@ -362,6 +362,9 @@ START_TEST(figures_are_told)
     ck_assert(stream_engine_figures(engine).connected);
     ck_assert_int_eq((int64_t)metrics_series(metrics, METRIC_JOB_LAG, "nightly", "in", "1")->value, 7);
     ck_assert_int_eq((int64_t)metrics_series(metrics, METRIC_JOB_CONNECTED, "nightly", NULL, NULL)->value, 1);
+    opened->events->lag(opened->self, "1", -1); /* not known: it stays what it was for who looks at gauges */
+    ck_assert_int_eq(stream_engine_figures(engine).lag, -1);
+    ck_assert_int_eq((int64_t)metrics_series(metrics, METRIC_JOB_LAG, "nightly", "in", "1")->value, 7);
     bring("[1, 2]");
     ck_assert_uint_eq(stream_engine_figures(engine).in_hand, 1);
     wait_for_answers(1);

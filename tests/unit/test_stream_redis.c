@@ -383,6 +383,28 @@ START_TEST(no_more_are_in_hand_than_the_window_has)
 }
 END_TEST
 
+/* A few that are very large are in hand at a time, whatever the window. */
+START_TEST(no_more_are_in_hand_than_there_is_room_for)
+{
+    enum { LARGE = 8 << 20, FIRST = 16, ROOM = (64 << 20) / LARGE };
+    char *value = object_alloc(LARGE);
+    for (int i = 0; i < FIRST + 2; i++)
+        freeReplyObject(redisCommand(redis, "XADD in * value %b", value, (size_t)LARGE));
+    free(value);
+    OPEN("group=g");
+    wait_for(FIRST, 0); /* as long as it is not known how large they are */
+    for (size_t i = 0; i < FIRST - ROOM; i++)
+        answer(i, STREAM_SKIPPED, "");
+    wait_for(FIRST, FIRST - ROOM);
+    turn_for(50 * MILLISECOND);
+    ck_assert_uint_eq(brought_count, FIRST);
+    answer(FIRST - ROOM, STREAM_SKIPPED, "");
+    wait_for(FIRST + 1, FIRST - ROOM + 1);
+    turn_for(50 * MILLISECOND);
+    ck_assert_uint_eq(brought_count, FIRST + 1);
+}
+END_TEST
+
 START_TEST(the_lag_is_what_is_not_done)
 {
     add_entries(5);
@@ -701,6 +723,7 @@ int main(void)
                                      new_ones_alone_are_brought_where_that_is_said,
                                      streams_are_kept_short_where_that_is_said,
                                      no_more_are_in_hand_than_the_window_has,
+                                     no_more_are_in_hand_than_there_is_room_for,
                                      the_lag_is_what_is_not_done,
                                      NULL};
     const TTest *const once[] = {a_consumer_has_again_what_it_had,
