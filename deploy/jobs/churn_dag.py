@@ -17,7 +17,7 @@ class OutriggerBatch(BashOperator):
 
     FOR_PEOPLE = {2: "the job is wrong", 4: "there were more rejects than may be"}
 
-    def __init__(self, *, job, rejects, config="/etc/outrigger.conf", **arguments):
+    def __init__(self, *, job, rejects, config="/etc/outrigger/outrigger.conf", **arguments):
         super().__init__(bash_command=f"outrigger batch {job} --config {config} --max-rejects {rejects} --json", **arguments)
 
     def execute(self, context):

@@ -380,7 +380,7 @@ class Ends(Case):
 
 
 class Examples(unittest.TestCase):
-    """What deploy/jobs shows is said as the command understands it."""
+    """What deploy shows is said as the command understands it."""
 
     def words_of(self, line):
         words = shlex.split(line)
@@ -397,7 +397,7 @@ class Examples(unittest.TestCase):
                 words.pop(0)
 
     def test_the_unit_and_the_line_of_cron(self):
-        unit = (ROOT / "deploy/jobs/outrigger-batch@.service").read_text()
+        unit = (ROOT / "deploy/systemd/outrigger-batch@.service").read_text()
         self.understood(re.search(r"^ExecStart=(.*)", unit, re.MULTILINE)[1])
         line = (ROOT / "deploy/jobs/outrigger.cron").read_text().splitlines()[-1]
         self.assertRegex(line, r"^(\S+ +){5}outrigger ")
@@ -405,7 +405,7 @@ class Examples(unittest.TestCase):
         if shutil.which("systemd-analyze"):
             with tempfile.TemporaryDirectory() as folder:
                 for name in ("service", "timer"):
-                    text = (ROOT / f"deploy/jobs/outrigger-batch@.{name}").read_text()
+                    text = (ROOT / f"deploy/systemd/outrigger-batch@.{name}").read_text()
                     pathlib.Path(folder, f"outrigger-batch@churn.{name}").write_text(
                         text.replace("/usr/local/bin/outrigger", "/bin/true"))
                 done = subprocess.run(["systemd-analyze", "verify", f"{folder}/outrigger-batch@churn.timer"], text=True,
