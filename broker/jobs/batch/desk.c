@@ -12,7 +12,7 @@
 
 enum { DESK_MAGIC = 0x0de5c001 };
 
-/* One chunk that is waited for; on the stack of its lane. */
+/* One chunk that is waited for; its lane's. */
 struct ticket {
     struct ticket *next;
     struct desk *desk;
@@ -132,19 +132,22 @@ void desk_free(struct desk *desk)
 bool desk_score(struct desk *desk, struct chunk *chunk, char reason[CHUNK_REASON_MAX])
 {
     CHECK_OBJECT(desk, DESK_MAGIC);
-    struct ticket ticket = {.desk = desk, .chunk = chunk, .reason = reason};
+    struct ticket *ticket = object_alloc(sizeof *ticket);
     const uint64_t one = 1;
+    *ticket = (struct ticket){.desk = desk, .chunk = chunk, .reason = reason};
     *reason = '\0';
-    ENSURE(pthread_cond_init(&ticket.answered, NULL) == 0);
+    ENSURE(pthread_cond_init(&ticket->answered, NULL) == 0);
     pthread_mutex_lock(&desk->lock);
-    *desk->last = &ticket;
-    desk->last = &ticket.next;
+    *desk->last = ticket;
+    desk->last = &ticket->next;
     pthread_mutex_unlock(&desk->lock);
     ENSURE(write(desk->bell, &one, sizeof one) == sizeof one);
     pthread_mutex_lock(&desk->lock);
-    while (!ticket.done)
-        pthread_cond_wait(&ticket.answered, &desk->lock);
+    while (!ticket->done)
+        pthread_cond_wait(&ticket->answered, &desk->lock);
+    bool good = ticket->good;
     pthread_mutex_unlock(&desk->lock);
-    pthread_cond_destroy(&ticket.answered);
-    return ticket.good;
+    pthread_cond_destroy(&ticket->answered);
+    free(ticket);
+    return good;
 }

@@ -70,6 +70,7 @@ void draft_add_json(struct draft *draft, struct text text)
 
 void draft_add_integer(struct draft *draft, int64_t number)
 {
-    char words[24];
-    draft_add(draft, words, (size_t)snprintf(words, sizeof words, "%" PRId64, number));
+    char words[24] = "";
+    snprintf(words, sizeof words, "%" PRId64, number);
+    draft_add_string(draft, words);
 }

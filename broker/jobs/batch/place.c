@@ -178,7 +178,7 @@ static void print_connection(FILE *out, const char *at)
     if (authority != NULL) {
         authority += 3;
         const char *host = strchr(authority, '@');
-        const char *colon = memchr(authority, ':', host == NULL ? 0 : (size_t)(host - authority));
+        const char *colon = host == NULL ? NULL : memchr(authority, ':', (size_t)(host - authority));
         fprintf(out, "%.*s", (int)(colon == NULL ? strlen(at) : (size_t)(colon - at)), at);
         at = colon == NULL ? "" : host;
     }
