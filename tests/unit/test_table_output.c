@@ -193,6 +193,18 @@ START_TEST(a_file_of_somebody_else_is_left_alone_unless_it_may_be_overwritten)
 }
 END_TEST
 
+START_TEST(rows_that_were_scored_before_have_no_two_columns_of_one_name)
+{
+    job.head = "age,prediction";
+    ck_assert(!try_open("in.csv", "out.csv", ""));
+    ck_assert_ptr_nonnull(strstr(reason, "a column prediction already"));
+    ck_assert_ptr_null(table_scene_read(out));
+    open_sink("in.csv", "out.csv", "?prediction=second");
+    job.head = "age,my prediction,predictions";
+    open_sink("in.csv", "other.csv", "");
+}
+END_TEST
+
 START_TEST(a_table_without_rows_has_its_head)
 {
     open_sink("in.csv", "out.csv", "?model_version=&predicted_at=&probability=");
@@ -209,6 +221,7 @@ int main(void)
                                   a_job_goes_on_where_the_progress_was_and_cuts_off_what_came_after,
                                   a_job_that_dies_before_its_first_progress_begins_again,
                                   a_file_of_somebody_else_is_left_alone_unless_it_may_be_overwritten,
+                                  rows_that_were_scored_before_have_no_two_columns_of_one_name,
                                   a_table_without_rows_has_its_head};
     return SUITE_RUN("table_output", set_up, tear_down, tests);
 }

@@ -375,10 +375,29 @@ static bool begin_anew(struct output *output, char *reason)
     return save(output, reason); /* so that what is written from now on is known to be ours */
 }
 
+/* Rows that were scored before have columns of these names: two of one name are of no use to anybody. */
+static bool check_names(const struct output *output, char *reason)
+{
+    const char *head = output->csv && output->as_it_was ? output->job->head : NULL;
+    for (size_t i = 0; head != NULL && i < RESULT_COUNT; i++) {
+        size_t length = output->names[i] == NULL ? 0 : strlen(output->names[i]);
+        for (const char *at = head; length > 0 && (at = strstr(at, output->names[i])) != NULL; at++)
+            if ((at == head || at[-1] == output->delimiter) &&
+                (at[length] == '\0' || at[length] == output->delimiter))
+                return COMPLAIN(
+                    reason,
+                    "%s: the rows have a column %s already: call this one otherwise, as in %s?%s=NAME",
+                    output->job->to->at, output->names[i], output->job->to->at, result_names[i]);
+    }
+    return true;
+}
+
 static bool begin(struct output *output, char *reason)
 {
     const struct table_job *job = output->job;
     bool there = false;
+    if (!check_names(output, reason))
+        return false;
     output->file = writing_open(job->to->at, job->to->packed, reason);
     if (output->file == NULL)
         return false;
