@@ -1,0 +1,226 @@
+/* place: see place.h. SPDX-License-Identifier: MIT */
+#include "place.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#define COMPLAIN(reason, ...) (snprintf((reason), PLACE_REASON_MAX, __VA_ARGS__), false)
+
+static bool begins(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool ends(const char *text, size_t length, const char *ending)
+{
+    size_t bytes = strlen(ending);
+    return length >= bytes && strncasecmp(text + length - bytes, ending, bytes) == 0;
+}
+
+/* ---- which kind ---- */
+
+static bool kind_by_ending(const char *path, size_t length, enum place_kind *kind)
+{
+    static const struct {
+        const char *ending;
+        enum place_kind kind;
+    } endings[] = {{".csv", PLACE_CSV},   {".jsonl", PLACE_JSONL},   {".ndjson", PLACE_JSONL},
+                   {".db", PLACE_SQLITE}, {".sqlite", PLACE_SQLITE}, {".sqlite3", PLACE_SQLITE}};
+    if (ends(path, length, ".gz"))
+        length -= 3;
+    for (size_t i = 0; i < COUNT_OF(endings); i++)
+        if (ends(path, length, endings[i].ending)) {
+            *kind = endings[i].kind;
+            return true;
+        }
+    return false;
+}
+
+/* The kind, and where what is behind it begins. */
+static bool kind_of(const char *text, size_t length, enum place_kind *kind, size_t *from)
+{
+    static const struct {
+        const char *scheme;
+        enum place_kind kind;
+        bool kept; /* it is a part of what is named */
+    } schemes[] = {{"sqlite:", PLACE_SQLITE, false},
+                   {"postgres://", PLACE_POSTGRES, true},
+                   {"postgresql://", PLACE_POSTGRES, true},
+                   {"postgres:", PLACE_POSTGRES, false},
+                   {"csv:", PLACE_CSV, false},
+                   {"jsonl:", PLACE_JSONL, false},
+                   {"table:", PLACE_TABLE, false}};
+    *from = 0;
+    if (length == strlen("column") && begins(text, "column")) {
+        *kind = PLACE_COLUMN;
+        *from = length;
+        return true;
+    }
+    for (size_t i = 0; i < COUNT_OF(schemes); i++)
+        if (begins(text, schemes[i].scheme)) {
+            *kind = schemes[i].kind;
+            *from = schemes[i].kept ? 0 : strlen(schemes[i].scheme);
+            return true;
+        }
+    if (length == 1 && *text == '-') {
+        *kind = PLACE_CSV;
+        return true;
+    }
+    return kind_by_ending(text, length, kind);
+}
+
+/* ---- parameters ---- */
+
+static int hex(char digit)
+{
+    return isdigit((unsigned char)digit) ? digit - '0' : tolower((unsigned char)digit) - 'a' + 10;
+}
+
+static char *decoded(const char *at, size_t length)
+{
+    char *text = object_alloc(length + 1);
+    size_t written = 0;
+    for (size_t i = 0; i < length; i++) {
+        bool escape = at[i] == '%' && i + 2 < length && isxdigit((unsigned char)at[i + 1]) &&
+                      isxdigit((unsigned char)at[i + 2]);
+        text[written++] = escape ? (char)(hex(at[i + 1]) * 16 + hex(at[i + 2])) : at[i];
+        i += escape ? 2 : 0;
+    }
+    return text;
+}
+
+static char **member_of(struct place *place, struct text name)
+{
+#define X(member)                                                                                            \
+    if (text_is(name, #member))                                                                              \
+        return &place->member;
+    PLACE_PARAMETERS(X)
+#undef X
+    return NULL;
+}
+
+/* What is not ours stays in the URL of libpq. */
+static bool keep_for_libpq(struct place *place, const char *at, size_t length)
+{
+    char *whole;
+    if (asprintf(&whole, "%s%c%.*s", place->at, strchr(place->at, '?') == NULL ? '?' : '&', (int)length, at) <
+        0)
+        return false;
+    free(place->at);
+    place->at = whole;
+    return true;
+}
+
+static bool take_parameter(struct place *place, const char *at, size_t length, char *reason)
+{
+    const char *equals = memchr(at, '=', length);
+    struct text name = {at, equals == NULL ? length : (size_t)(equals - at)};
+    char **member = equals == NULL ? NULL : member_of(place, name);
+    if (member == NULL && place->kind == PLACE_POSTGRES && strstr(place->at, "://") != NULL)
+        return keep_for_libpq(place, at, length);
+    if (member == NULL)
+        return COMPLAIN(reason,
+                        "%.*s: unknown; expected NAME=VALUE with one of table, where, key, columns, "
+                        "prediction, probability, label, model_version, predicted_at, delimiter",
+                        (int)(name.length < 64 ? name.length : 64), at);
+    if (*member != NULL)
+        return COMPLAIN(reason, "%.*s is said twice", (int)name.length, at);
+    *member = decoded(equals + 1, length - name.length - 1);
+    return true;
+}
+
+static bool take_parameters(struct place *place, const char *at, char *reason)
+{
+    while (*at != '\0') {
+        size_t length = strcspn(at, "&");
+        if (length > 0 && !take_parameter(place, at, length, reason))
+            return false;
+        at += length + (at[length] == '&');
+    }
+    return true;
+}
+
+/* ---- the whole ---- */
+
+bool place_parse(const char *text, struct place *place, char reason[PLACE_REASON_MAX])
+{
+    size_t length = strcspn(text, "?"), from;
+    *place = (struct place){0};
+    if (!kind_of(text, length, &place->kind, &from))
+        return COMPLAIN(reason,
+                        "\"%.100s\": expected sqlite:PATH?table=NAME, postgres://..., csv:PATH, "
+                        "jsonl:PATH or a path that ends with .csv, .jsonl or .db",
+                        text);
+    place->at = strndup(text + from, length - from);
+    ENSURE(place->at != NULL);
+    place->packed =
+        (place->kind == PLACE_CSV || place->kind == PLACE_JSONL) && ends(place->at, strlen(place->at), ".gz");
+    if (*place->at == '\0' && place->kind != PLACE_COLUMN && place->kind != PLACE_POSTGRES)
+        return COMPLAIN(reason, "\"%.100s\" names nothing", text);
+    return text[length] == '\0' || take_parameters(place, text + length + 1, reason);
+}
+
+void place_free(struct place *place)
+{
+    free(place->at);
+#define X(name) free(place->name);
+    PLACE_PARAMETERS(X)
+#undef X
+    *place = (struct place){0};
+}
+
+/* "postgres://user:secret@host" without the secret, "password=secret" without it. */
+static void print_connection(FILE *out, const char *at)
+{
+    const char *authority = strstr(at, "://"), *end;
+    if (authority != NULL) {
+        authority += 3;
+        const char *host = strchr(authority, '@');
+        const char *colon = host == NULL ? NULL : memchr(authority, ':', (size_t)(host - authority));
+        fprintf(out, "%.*s", (int)(colon == NULL ? strlen(at) : (size_t)(colon - at)), at);
+        at = colon == NULL ? "" : host;
+    }
+    while ((end = strcasestr(at, "password=")) != NULL) {
+        fprintf(out, "%.*s", (int)(end - at), at);
+        end += strlen("password=");
+        if (*end == '\'') /* quoted, as conninfo has it; a quote within is \' */
+            for (end++; *end != '\0' && *end != '\''; end++)
+                end += *end == '\\' && end[1] != '\0';
+        at = end + strcspn(end, " &");
+    }
+    fputs(at, out);
+}
+
+char *place_text(const struct place *place)
+{
+    static const char *const schemes[] = {"sqlite:", "", "csv:", "jsonl:", "column", "table:"};
+    char *text = NULL;
+    size_t length;
+    FILE *out = open_memstream(&text, &length);
+    ENSURE(out != NULL);
+    bool words = place->kind == PLACE_POSTGRES && strstr(place->at, "://") == NULL;
+    fputs(words ? "postgres:" : schemes[place->kind], out);
+    print_connection(out, place->at);
+    const char *mark = "?";
+#define X(name)                                                                                              \
+    if (place->name != NULL) {                                                                               \
+        fprintf(out, "%s" #name "=%s", mark, place->name);                                                   \
+        mark = "&";                                                                                          \
+    }
+    PLACE_PARAMETERS(X)
+#undef X
+    fclose(out);
+    ENSURE(text != NULL);
+    return text;
+}
+
+const char *place_result(const struct place *place, const char *name)
+{
+    char *const *said = member_of((struct place *)place, text_of(name));
+    ENSURE(said != NULL);
+    if (*said == NULL)
+        return strcmp(name, "label") == 0 ? NULL : name;
+    return **said == '\0' ? NULL : *said;
+}

@@ -1,0 +1,32 @@
+/* postgres_writer: a chunk as arrays, and the statements that write them. Each lane has its own.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_BATCH_POSTGRES_WRITER_H
+#define OUTRIGGER_BATCH_POSTGRES_WRITER_H
+
+#include "postgres_array.h"
+#include "postgres_link.h"
+#include "postgres_sql.h"
+
+/* Zeroed = empty. */
+struct postgres_writer {
+    struct postgres_array keys, results[POSTGRES_RESULTS_COUNT], rejected, reasons;
+};
+
+/* The key as text; `buffer` is for a number. */
+struct text postgres_key_text(const struct row_value *key, char buffer[NUMBER_TEXT_MAX]);
+/* Adds a key to an array of such keys. False: it is no integer, and the column takes nothing else. */
+bool postgres_put_key(const struct postgres_key *of, struct postgres_array *array,
+                      const struct row_value *key);
+
+/* Puts all of the chunk into the arrays. False with `reason`. */
+bool postgres_writer_put(struct postgres_writer *writer, const struct postgres_plan *plan,
+                         const struct chunk *chunk, char reason[TABLE_REASON_MAX]);
+/* Writes what was put, in the link's transaction: with statements of postgres_sql_write, postgres_sql_reject.
+ */
+enum postgres_outcome postgres_writer_write(struct postgres_writer *writer, struct postgres_link *link,
+                                            const struct postgres_plan *plan, const char *write,
+                                            const char *reject, const char *model, const char *predicted_at,
+                                            char reason[TABLE_REASON_MAX]);
+void postgres_writer_free(struct postgres_writer *writer);
+
+#endif

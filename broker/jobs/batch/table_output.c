@@ -1,0 +1,455 @@
+/* table_output: predictions as lines of a file: CSV or JSON lines, plain or gzip.
+ *
+ * Where rows came from a file of the same kind they stand as they were, with the predictions behind them;
+ * else a line has the row's key and its prediction. Beside the file lies PATH.progress, which says how far
+ * the source was read when the file, and that of the rejects, were so long: a quarter of a second old at
+ * most. A job that died is gone on with there, and what was written after that is cut off: so each row stands
+ * there once. On a stream (stdout) there is no going on. SPDX-License-Identifier: MIT */
+#include "clock.h"
+#include "draft.h"
+#include "durable.h"
+#include "table.h"
+#include "writing_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <yyjson.h>
+
+enum { OUTPUT_MAGIC = 0x0077e001, PROGRESS_BYTES_MAX = 64 << 10 };
+#define CHECKPOINT_TIME (250 * MILLISECOND)
+
+enum result { PREDICTION, PROBABILITY, LABEL, MODEL_VERSION, PREDICTED_AT, RESULT_COUNT };
+static const char *const result_names[] = {"prediction", "probability", "label", "model_version",
+                                           "predicted_at"};
+_Static_assert(COUNT_OF(result_names) == RESULT_COUNT, "each has a name");
+
+struct output {
+    unsigned magic;
+    const struct table_job *job;
+    struct writing_file *file, *rejects; /* rejects NULL: not yet, or they go to stderr */
+    char *rejects_path;                  /* NULL: stderr */
+    char *progress_path;                 /* NULL: a stream */
+    bool csv, as_it_was;
+    char delimiter;
+    const char *names[RESULT_COUNT]; /* of what is written; NULL: it is not */
+    struct draft lines, rejected;
+    char position[CHUNK_POSITION_MAX]; /* of the last commit */
+    uint64_t rejects_length;           /* that the progress knew at the beginning */
+    bool unsaved;
+    int64_t saved_at;
+};
+
+#define COMPLAIN(reason, ...) (snprintf((reason), TABLE_REASON_MAX, __VA_ARGS__), false)
+
+/* ---- progress ---- */
+
+static void add_member(struct draft *text, const char *name, struct text value)
+{
+    draft_add_string(text, text->length == 0 ? "{" : ", ");
+    draft_add_json(text, text_of(name));
+    draft_add_string(text, ": ");
+    draft_add_json(text, value);
+}
+
+static void add_number(struct draft *text, const char *name, uint64_t value)
+{
+    draft_add_string(text, ", ");
+    draft_add_json(text, text_of(name));
+    draft_add_string(text, ": ");
+    draft_add_integer(text, (int64_t)value);
+}
+
+static bool save(struct output *output, char *reason)
+{
+    struct draft text = {0};
+    char words[WRITING_REASON_MAX];
+    if (output->progress_path == NULL)
+        return true;
+    if (!writing_sync(output->file, words) ||
+        (output->rejects != NULL && !writing_sync(output->rejects, words)))
+        return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    add_member(&text, "job", text_of(output->job->name));
+    add_member(&text, "position", text_of(output->position));
+    add_number(&text, "output", writing_length(output->file));
+    add_number(&text, "rejects",
+               output->rejects == NULL ? output->rejects_length : writing_length(output->rejects));
+    draft_add_string(&text, "}\n");
+    int result = durable_write(output->progress_path, text.bytes, text.length);
+    draft_free(&text);
+    output->unsaved = result != 0;
+    output->saved_at = clock_now();
+    return result == 0 || COMPLAIN(reason, "%s: %s", output->progress_path, strerror(errno));
+}
+
+/* Cuts both files to what the progress knows of. */
+static bool go_back(struct output *output, yyjson_val *root, char *reason)
+{
+    char words[WRITING_REASON_MAX];
+    yyjson_val *job = yyjson_obj_get(root, "job"), *position = yyjson_obj_get(root, "position");
+    uint64_t length = yyjson_get_uint(yyjson_obj_get(root, "output"));
+    output->rejects_length = yyjson_get_uint(yyjson_obj_get(root, "rejects"));
+    if (!yyjson_is_str(job) || !yyjson_is_str(position) || yyjson_get_len(position) >= CHUNK_POSITION_MAX)
+        return COMPLAIN(reason, "%s: it is no progress of a job", output->progress_path);
+    if (!yyjson_equals_str(job, output->job->name))
+        return COMPLAIN(reason, "%s: it is of another job (%s); with overwrite, both are written anew",
+                        output->progress_path, yyjson_get_str(job));
+    if (!writing_cut(output->file, length, words))
+        return COMPLAIN(reason, "%s: %s; with overwrite, it is written anew", output->job->to->at, words);
+    snprintf(output->position, sizeof output->position, "%s", yyjson_get_str(position));
+    return true;
+}
+
+static bool read_progress(struct output *output, bool *there, char *reason)
+{
+    char *text = object_alloc(PROGRESS_BYTES_MAX);
+    int fd = open(output->progress_path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd == -1 ? -1 : read(fd, text, PROGRESS_BYTES_MAX);
+    bool good =
+        length >= 0 || errno == ENOENT || COMPLAIN(reason, "%s: %s", output->progress_path, strerror(errno));
+    *there = length >= 0;
+    if (*there) {
+        yyjson_doc *document = yyjson_read(text, (size_t)length, 0);
+        good = go_back(output, yyjson_doc_get_root(document), reason);
+        yyjson_doc_free(document);
+    }
+    if (fd != -1)
+        close(fd);
+    free(text);
+    return good;
+}
+
+/* ---- rejects ---- */
+
+/* Made with the first one; what an earlier run wrote of them is kept as far as the progress knows of it. */
+static bool open_rejects(struct output *output, char *reason)
+{
+    char words[WRITING_REASON_MAX];
+    if (output->rejects_path == NULL || output->rejects != NULL)
+        return true;
+    output->rejects = writing_open(output->rejects_path, false, words);
+    if (output->rejects == NULL)
+        return COMPLAIN(reason, "%s", words);
+    return writing_cut(output->rejects, output->rejects_length, words) ||
+           COMPLAIN(reason, "%s: %s", output->rejects_path, words);
+}
+
+static bool write_rejects(struct output *output, char *reason)
+{
+    char words[WRITING_REASON_MAX];
+    if (output->rejected.length == 0)
+        return true;
+    if (output->rejects_path == NULL) {
+        fwrite(output->rejected.bytes, 1, output->rejected.length, stderr);
+        return true;
+    }
+    return open_rejects(output, reason) &&
+           (writing_add(output->rejects, output->rejected.bytes, output->rejected.length, words) ||
+            COMPLAIN(reason, "%s: %s", output->rejects_path, words));
+}
+
+/* ---- values ---- */
+
+static void add_key(struct draft *text, const struct row_value *key, bool csv, char delimiter)
+{
+    char words[NUMBER_TEXT_MAX];
+    if (key->kind == ROW_INTEGER)
+        draft_add_integer(text, key->integer);
+    else if (key->kind == ROW_NUMBER)
+        draft_add(text, words, number_write_double(key->number, words));
+    else if (csv)
+        draft_add_field(text, key->text, delimiter, false);
+    else
+        draft_add_json(text, key->text);
+}
+
+static void add_text(const struct output *output, struct draft *text, const char *value)
+{
+    if (output->csv)
+        draft_add_field(text, text_of(value), output->delimiter, false);
+    else
+        draft_add_json(text, text_of(value));
+}
+
+/* JSON's null is nothing in CSV. */
+static void add_scored_number(const struct output *output, struct draft *text, double number, bool single)
+{
+    char words[NUMBER_TEXT_MAX];
+    if (!isnan(number) || !output->csv)
+        draft_add(text, words, scored_number(number, single, words));
+}
+
+static void add_result(const struct output *output, struct draft *text, enum result result,
+                       const struct chunk *chunk, const struct scored *scored)
+{
+    char words[NUMBER_TEXT_MAX];
+    bool named = scored->has_label && isnan(scored->value); /* the class is only a name */
+    if (result == PREDICTION && named)
+        add_text(output, text, scored->label);
+    else if (result == PREDICTION && isnan(scored->value))
+        add_scored_number(output, text, NAN, false);
+    else if (result == PREDICTION)
+        draft_add(text, words, scored_value(scored, words));
+    else if (result == PROBABILITY)
+        add_scored_number(output, text, scored->probability, scored->probability_single);
+    else if (result == LABEL && scored->has_label)
+        add_text(output, text, scored->label);
+    else if (result == LABEL)
+        add_scored_number(output, text, NAN, false);
+    else
+        add_text(output, text, result == MODEL_VERSION ? scored->version : chunk->predicted_at);
+}
+
+/* ---- lines ---- */
+
+static const char *key_name(const struct output *output)
+{
+    bool of_csv = output->job->from->kind == PLACE_CSV;
+    const char *name = of_csv ? output->job->from->key : output->job->head;
+    return name == NULL ? "row" : name;
+}
+
+static void add_head(const struct output *output, struct draft *text)
+{
+    if (output->as_it_was)
+        draft_add_string(text, output->job->head);
+    else
+        draft_add_field(text, text_of(key_name(output)), output->delimiter, false);
+    for (size_t i = 0; i < RESULT_COUNT; i++)
+        if (output->names[i] != NULL) {
+            draft_add_char(text, output->delimiter);
+            draft_add_field(text, text_of(output->names[i]), output->delimiter, false);
+        }
+    draft_add_char(text, '\n');
+}
+
+static void add_csv_row(struct output *output, const struct chunk *chunk, const struct chunk_row *row)
+{
+    struct draft *text = &output->lines;
+    if (output->as_it_was)
+        draft_add(text, row->original.at, row->original.length);
+    else
+        add_key(text, &row->key, true, output->delimiter);
+    for (size_t i = 0; i < RESULT_COUNT; i++)
+        if (output->names[i] != NULL) {
+            draft_add_char(text, output->delimiter);
+            add_result(output, text, (enum result)i, chunk, chunk_scored(chunk, row));
+        }
+    draft_add_char(text, '\n');
+}
+
+/* The row's object without its end: what is added stands behind what was there. An array becomes a member. */
+static void add_original(struct output *output, struct text original)
+{
+    struct draft *text = &output->lines;
+    if (*original.at == '[') {
+        draft_add_string(text, "{\"features\": ");
+        draft_add(text, original.at, original.length);
+        return;
+    }
+    original.length--;
+    while (original.length > 0 && strchr(" \t", original.at[original.length - 1]) != NULL)
+        original.length--;
+    draft_add(text, original.at, original.length);
+}
+
+static void add_json_row(struct output *output, const struct chunk *chunk, const struct chunk_row *row)
+{
+    struct draft *text = &output->lines;
+    if (output->as_it_was)
+        add_original(output, row->original);
+    else {
+        draft_add_char(text, '{');
+        draft_add_json(text, text_of(key_name(output)));
+        draft_add_string(text, ": ");
+        add_key(text, &row->key, false, 0);
+    }
+    for (size_t i = 0; i < RESULT_COUNT; i++)
+        if (output->names[i] != NULL) {
+            draft_add_string(text, text->bytes[text->length - 1] == '{' ? "" : ", ");
+            draft_add_json(text, text_of(output->names[i]));
+            draft_add_string(text, ": ");
+            add_result(output, text, (enum result)i, chunk, chunk_scored(chunk, row));
+        }
+    draft_add_string(text, "}\n");
+}
+
+static void add_reject(struct output *output, const struct chunk_row *row)
+{
+    struct draft *text = &output->rejected;
+    draft_add_char(text, '{');
+    draft_add_json(text, text_of(key_name(output)));
+    draft_add_string(text, ": ");
+    add_key(text, &row->key, false, 0);
+    draft_add_string(text, ", \"reason\": ");
+    draft_add_json(text, text_of(row->reason));
+    if (row->original.length > 0) {
+        draft_add_string(text, ", \"input\": ");
+        draft_add_json(text, row->original);
+    }
+    draft_add_string(text, "}\n");
+}
+
+static bool output_commit(void *self, unsigned lane, struct chunk *chunk, char reason[TABLE_REASON_MAX])
+{
+    struct output *output = self;
+    char words[WRITING_REASON_MAX];
+    (void)lane;
+    output->rejected.length = 0;
+    for (size_t i = 0; i < chunk->count; i++)
+        if (chunk->rows[i].reason != NULL)
+            add_reject(output, &chunk->rows[i]);
+        else if (output->csv)
+            add_csv_row(output, chunk, &chunk->rows[i]);
+        else
+            add_json_row(output, chunk, &chunk->rows[i]);
+    if (!writing_add(output->file, output->lines.bytes, output->lines.length, words))
+        return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    output->lines.length = 0;
+    if (!write_rejects(output, reason))
+        return false;
+    snprintf(output->position, sizeof output->position, "%s", chunk->position);
+    output->unsaved = true;
+    return clock_now() - output->saved_at < CHECKPOINT_TIME || save(output, reason);
+}
+
+/* ---- life ---- */
+
+static bool output_settle(void *self, bool finished, char reason[TABLE_REASON_MAX])
+{
+    struct output *output = self;
+    char words[WRITING_REASON_MAX];
+    CHECK_OBJECT(output, OUTPUT_MAGIC);
+    /* The head of a table without rows. */
+    if (finished && output->lines.length > 0) {
+        if (!writing_add(output->file, output->lines.bytes, output->lines.length, words))
+            return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+        output->lines.length = 0;
+        output->unsaved = true;
+    }
+    return !output->unsaved || save(output, reason);
+}
+
+static void output_close(void *self)
+{
+    struct output *output = self;
+    CHECK_OBJECT(output, OUTPUT_MAGIC);
+    writing_free(output->file);
+    writing_free(output->rejects);
+    free(output->rejects_path);
+    free(output->progress_path);
+    draft_free(&output->lines);
+    draft_free(&output->rejected);
+    output->magic = 0;
+    free(output);
+}
+
+static void name_files(struct output *output)
+{
+    const struct table_job *job = output->job;
+    bool stream = writing_is_stream(output->file);
+    if (!stream)
+        ENSURE(asprintf(&output->progress_path, "%s.progress", job->to->at) >= 0);
+    if (*job->rejects != '\0')
+        output->rejects_path = object_strdup(job->rejects);
+    else if (!stream)
+        ENSURE(asprintf(&output->rejects_path, "%s.rejects.jsonl", job->to->at) >= 0);
+}
+
+static bool begin_anew(struct output *output, char *reason)
+{
+    char words[WRITING_REASON_MAX];
+    if (output->job->overwrite && unlink(output->progress_path) != 0 && errno != ENOENT)
+        return COMPLAIN(reason, "%s: %s", output->progress_path, strerror(errno));
+    if (writing_length(output->file) > 0 && !output->job->overwrite)
+        return COMPLAIN(reason, "%s is there already, and no %s: with overwrite, it is written anew",
+                        output->job->to->at, output->progress_path);
+    if (unlink(output->rejects_path) != 0 && errno != ENOENT)
+        return COMPLAIN(reason, "%s: %s", output->rejects_path, strerror(errno));
+    if (!writing_cut(output->file, 0, words))
+        return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    return save(output, reason); /* so that what is written from now on is known to be ours */
+}
+
+/* Rows that were scored before have columns of these names: two of one name are of no use to anybody. */
+static bool check_names(const struct output *output, char *reason)
+{
+    const char *head = output->csv && output->as_it_was ? output->job->head : NULL;
+    for (size_t i = 0; head != NULL && i < RESULT_COUNT; i++) {
+        size_t length = output->names[i] == NULL ? 0 : strlen(output->names[i]);
+        for (const char *at = head; length > 0 && (at = strstr(at, output->names[i])) != NULL; at++)
+            if ((at == head || at[-1] == output->delimiter) &&
+                (at[length] == '\0' || at[length] == output->delimiter))
+                return COMPLAIN(
+                    reason,
+                    "%s: the rows have a column %s already: call this one otherwise, as in %s?%s=NAME",
+                    output->job->to->at, output->names[i], output->job->to->at, result_names[i]);
+    }
+    return true;
+}
+
+static bool begin(struct output *output, char *reason)
+{
+    const struct table_job *job = output->job;
+    bool there = false;
+    if (!check_names(output, reason))
+        return false;
+    output->file = writing_open(job->to->at, job->to->packed, reason);
+    if (output->file == NULL)
+        return false;
+    name_files(output);
+    if (output->progress_path != NULL && !job->overwrite && !read_progress(output, &there, reason))
+        return false;
+    if (output->progress_path != NULL && !there && !begin_anew(output, reason))
+        return false;
+    bool has_head = output->csv && (!output->as_it_was || job->head != NULL);
+    if (has_head && writing_length(output->file) == 0)
+        add_head(output, &output->lines); /* goes out with the first rows */
+    return true;
+}
+
+static char delimiter_of(const struct table_job *job)
+{
+    const char *said = job->to->delimiter != NULL                                     ? job->to->delimiter
+                       : job->from->kind == PLACE_CSV && job->from->delimiter != NULL ? job->from->delimiter
+                                                                                      : ",";
+    return strcmp(said, "tab") == 0 ? '\t' : *said;
+}
+
+static void *output_open(const struct table_job *job, enum table_part part, char reason[TABLE_REASON_MAX])
+{
+    ENSURE(part == TABLE_SINK);
+    struct output *output = object_alloc(sizeof *output);
+    output->magic = OUTPUT_MAGIC;
+    output->job = job;
+    output->csv = job->to->kind == PLACE_CSV;
+    output->delimiter = delimiter_of(job);
+    output->as_it_was =
+        job->from->kind == job->to->kind &&
+        (!output->csv ||
+         output->delimiter == delimiter_of(&(struct table_job){.from = job->from, .to = job->from}));
+    for (size_t i = 0; i < RESULT_COUNT; i++)
+        output->names[i] = place_result(job->to, result_names[i]);
+    if (begin(output, reason))
+        return output;
+    output_close(output);
+    return NULL;
+}
+
+static bool output_resume(void *self, char position[CHUNK_POSITION_MAX], char reason[TABLE_REASON_MAX])
+{
+    struct output *output = self;
+    (void)reason;
+    memcpy(position, output->position, CHUNK_POSITION_MAX);
+    return true;
+}
+
+const struct table table_output = {.open = output_open,
+                                   .commit = output_commit,
+                                   .resume = output_resume,
+                                   .settle = output_settle,
+                                   .close = output_close};

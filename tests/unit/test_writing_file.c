@@ -1,0 +1,75 @@
+/* test_writing_file: files that are added to, and cut off. SPDX-License-Identifier: MIT */
+#include "writing_file.h"
+
+#include "scratch_directory.h"
+
+static struct writing_file *file;
+static char reason[WRITING_REASON_MAX];
+
+static void set_up(void)
+{
+    scratch_make();
+}
+
+static void tear_down(void)
+{
+    writing_free(file);
+    scratch_remove();
+}
+
+static void expect(const char *path, const char *text)
+{
+    char got[256] = "";
+    FILE *in = fopen(path, "r");
+    ck_assert_ptr_nonnull(in);
+    got[fread(got, 1, sizeof got - 1, in)] = '\0';
+    fclose(in);
+    ck_assert_str_eq(got, text);
+}
+
+START_TEST(what_is_there_stays_and_is_cut_where_it_is_wanted)
+{
+    const char *path = scratch_file("a.txt", "first\n");
+    file = writing_open(path, false, reason);
+    ck_assert_uint_eq(writing_length(file), 6);
+    ck_assert(!writing_is_stream(file));
+    ck_assert(writing_add(file, "second\n", 7, reason) && writing_sync(file, reason));
+    expect(path, "first\nsecond\n");
+    ck_assert(writing_cut(file, 6, reason));
+    ck_assert(writing_add(file, "third\n", 6, reason));
+    ck_assert_uint_eq(writing_length(file), 12);
+    expect(path, "first\nthird\n");
+    ck_assert(!writing_cut(file, 100, reason));
+    ck_assert_ptr_nonnull(strstr(reason, "100"));
+}
+END_TEST
+
+START_TEST(two_jobs_do_not_write_to_one_file)
+{
+    const char *path = scratch_path("a.txt");
+    file = writing_open(path, false, reason);
+    ck_assert_ptr_null(writing_open(path, false, reason));
+    ck_assert_ptr_nonnull(strstr(reason, "another job"));
+    writing_free(file);
+    file = writing_open(path, false, reason);
+    ck_assert_ptr_nonnull(file);
+}
+END_TEST
+
+START_TEST(what_cannot_be_written_is_told)
+{
+    ck_assert_ptr_null(writing_open(scratch_path("none/a.txt"), false, reason));
+    ck_assert_ptr_nonnull(strstr(reason, "No such file"));
+    file = writing_open("/dev/full", false, reason);
+    ck_assert(writing_is_stream(file));
+    ck_assert(!writing_add(file, "x", 1, reason));
+    ck_assert_ptr_nonnull(strstr(reason, "No space"));
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {what_is_there_stays_and_is_cut_where_it_is_wanted,
+                                  two_jobs_do_not_write_to_one_file, what_cannot_be_written_is_told};
+    return SUITE_RUN("writing_file", set_up, tear_down, tests);
+}
