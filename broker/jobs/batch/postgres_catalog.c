@@ -63,11 +63,11 @@ static const char *cell(const struct search *search, size_t row, size_t column)
 static void relation_free(struct postgres_relation *relation)
 {
     for (size_t i = 0; i < relation->count; i++) {
-        free(relation->columns[i].name);
-        free(relation->columns[i].type);
+        free((char *)relation->columns[i].name);
+        free((char *)relation->columns[i].type);
     }
     free(relation->columns);
-    free(relation->quoted);
+    free((char *)relation->quoted);
     *relation = (struct postgres_relation){0};
 }
 
@@ -571,8 +571,8 @@ static bool find_sink_alone(struct search *search)
     const struct table_job *job = search->job;
     struct postgres_found *found = search->found;
     const char *said = job->to->key != NULL ? job->to->key : job->from->key;
-    struct postgres_column made = {.name = (char *)(said != NULL ? said : "row"),
-                                   .type = (char *)(place_is_database(job->from) ? "text" : "bigint")};
+    struct postgres_column made = {.name = said != NULL ? said : "row",
+                                   .type = place_is_database(job->from) ? "text" : "bigint"};
     found->plan.key = (struct postgres_key){.parts = {&made}, .count = 1}; /* of a table that is made */
     if (!find_sink(search, job->to->table, NULL) ||
         !find_key(search, &found->sink, job->to->key, &found->plan.key))

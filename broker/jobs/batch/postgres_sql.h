@@ -14,8 +14,8 @@ enum { POSTGRES_KEY_MAX = 8, POSTGRES_NAME_MAX = 64 };
 enum postgres_form { POSTGRES_AS_TEXT, POSTGRES_AS_INTEGER, POSTGRES_AS_NUMBER, POSTGRES_AS_TRUTH };
 
 struct postgres_column {
-    char *name;
-    char *type; /* as a statement has it: "character varying(20)" */
+    const char *name;
+    const char *type; /* as a statement has it: "character varying(20)" */
     enum postgres_form form;
     bool is_string, is_time; /* text, varchar; timestamp, timestamptz */
     bool required;           /* NOT NULL */
@@ -24,8 +24,8 @@ struct postgres_column {
 /* A table, or what else has rows. */
 struct postgres_relation {
     char schema[POSTGRES_NAME_MAX], table[POSTGRES_NAME_MAX];
-    char *quoted; /* "schema"."table" */
-    char kind;    /* of pg_class: r table, p partitioned, v view, m materialised, f foreign */
+    const char *quoted; /* "schema"."table" */
+    char kind;          /* of pg_class: r table, p partitioned, v view, m materialised, f foreign */
     struct postgres_column *columns;
     size_t count;
 };
