@@ -202,6 +202,8 @@ static size_t free_workers_for(const struct broker *broker, struct version *vers
     bool job = head != NULL && request_is_job(head);
     size_t count =
         job ? yielding_free_workers(version, now, worker) : version_free_workers(version, now, worker);
+    if (job && count == 0 && yielding_is_called_for(version, now))
+        *again_at = yielding_until(version);
     if (*worker == NULL || head == NULL)
         return count;
     if (head->alone && (*worker)->in_flight > 0)

@@ -1,10 +1,11 @@
 /* yielding: see yielding.h.
  *
  * In the queue a client goes before every job; what is in the hands of workers can no longer be overtaken. So
- * while clients come, jobs have one worker less than there are, if there are several, and with each of theirs
- * one batch and not two, which is short where that is to be had. A job's requests are small (scorer.c), so
- * that a batch can be. While no clients come, jobs are treated as clients are: nothing is kept for nobody.
- * SPDX-License-Identifier: MIT */
+ * while clients come, one worker is left to them, if there are several, and none of the others has two
+ * batches of jobs. A worker that is the only one gets short ones, so that a client waits for half as long
+ * again as his own request takes, or for what he does not notice beside the way through all processes. A
+ * job's requests are small (scorer.c), so that a batch can be. While no clients come, jobs are treated as
+ * clients are: nothing is kept for nobody. SPDX-License-Identifier: MIT */
 #include "yielding.h"
 
 #include "clock.h"
@@ -13,12 +14,17 @@
 
 /* Who came so long ago has probably gone. */
 #define LATELY (2 * SECOND)
-/* What a batch of a job may take then: less than what a request costs on its way through all processes. */
+/* What a batch of a job may take beside half of what a client's takes. */
 #define SHORT (250 * MICROSECOND)
+
+int64_t yielding_until(const struct version *version)
+{
+    return version->clients_at == 0 ? 0 : version->clients_at + LATELY;
+}
 
 bool yielding_is_called_for(const struct version *version, int64_t now)
 {
-    return version->clients_at != 0 && now - version->clients_at < LATELY;
+    return now < yielding_until(version);
 }
 
 /* Batches of clients go to workers that jobs have nothing with: those are not kept free, but used. */
@@ -56,9 +62,10 @@ size_t yielding_free_workers(const struct version *version, int64_t now, struct 
 
 uint32_t yielding_rows(const struct version *version, uint32_t rows, int64_t now)
 {
-    if (!yielding_is_called_for(version, now) || !cost_known(&version->cost))
+    if (!yielding_is_called_for(version, now) || version->worker_count > 1)
         return rows;
-    while (rows > 1 && cost_of_batch(&version->cost, rows) > SHORT)
+    int64_t most = SHORT + cost_of_batch(&version->cost, 1) / 2;
+    while (rows > 1 && cost_of_batch(&version->cost, rows) > most)
         rows /= 2;
     return rows;
 }

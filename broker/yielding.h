@@ -13,6 +13,8 @@ static inline void yielding_note(struct version *version, const struct request *
 
 /* True when somebody waited for an answer of the version lately, and so may at any moment. */
 bool yielding_is_called_for(const struct version *version, int64_t now);
+/* Until when it is, if nobody else comes (monotonic ns). */
+int64_t yielding_until(const struct version *version);
 /* How many workers may get a batch of a job now, and the one that should first; *first NULL: none, before a
  * batch comes back. Where jobs need not yield it is version_free_workers. */
 size_t yielding_free_workers(const struct version *version, int64_t now, struct worker **first);

@@ -24,7 +24,7 @@
 
 enum {
     ASKER_MAGIC = 0x0a5c0101,
-    SHOWN_MAX = 300, /* bytes of a list of names */
+    SHOWN_MAX = 160, /* bytes of a list of names, or of words of others */
     LATE_MAX = 3,    /* deadlines that one request may miss */
     PATIENCE_MAX = 8 /* times the deadline */
 };
@@ -144,9 +144,10 @@ static void explain(struct asker *asker, const struct catalog_entry *entry,
         snprintf(asker->why_not, sizeof asker->why_not, "model %s has no version that takes requests",
                  asker->model);
     else
-        snprintf(asker->why_not, sizeof asker->why_not, "version %.*s of model %s is not ready%s%.*s",
-                 (int)entry->version.length, entry->version.at, asker->model,
-                 entry->reason.length > 0 ? ": " : "", (int)entry->reason.length, entry->reason.at);
+        snprintf(
+            asker->why_not, sizeof asker->why_not, "version %.*s of model %s is not ready%s%.*s",
+            (int)entry->version.length, entry->version.at, asker->model, entry->reason.length > 0 ? ": " : "",
+            (int)(entry->reason.length < SHOWN_MAX ? entry->reason.length : SHOWN_MAX), entry->reason.at);
 }
 
 static void add_version(struct asker *asker, const struct catalog_entry *entry, struct schema *schema)

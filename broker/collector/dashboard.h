@@ -14,7 +14,8 @@ struct dashboard_sources {
     int64_t now_ms; /* since 1970 */
 };
 
-/* {"time", "slo": {...}, "burn": [...], "last": {...}, "host": {...}, "models": [...], "processes": [...]},
+/* {"time", "slo": {...}, "burn": [...], "last": {...}, "host": {...}, "models": [...], "processes": [...],
+ * "jobs": [...]},
  * as dashboard_now.c has it. The caller frees; *length without the terminator. */
 char *dashboard_now(const struct dashboard_sources *sources, size_t *length);
 

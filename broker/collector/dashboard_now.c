@@ -7,7 +7,7 @@
  * [{"version", "share", "rollout_share", "workers": {STATE: n}, "last": {...}, "figures": {"accuracy", ...},
  * "features":
  * [{"feature", ...}]}]}], "processes": [{"process", "state", "restarts", "causes": {CAUSE: n},
- * "resident_bytes", "cpu_seconds"}]}
+ * "resident_bytes", "cpu_seconds"}], "jobs": [{"job", "rows": {OUTCOME: n}, "in_flight", "retries", "lag"}]}
  *
  * The rows below say which metric goes where; every gauge of a model (model_...) is told by its own name
  * without that, so that what is measured anew needs no line here. SPDX-License-Identifier: MIT */
@@ -26,6 +26,7 @@ struct now {
     yyjson_mut_val *host;
     yyjson_mut_val *models;
     yyjson_mut_val *processes;
+    yyjson_mut_val *jobs;
 };
 
 /* ---- objects, found by name or made ---- */
@@ -145,6 +146,18 @@ static void put_decisions(struct now *now, const struct row *row, const struct r
     put(now, part(now, model, row->key, false), total->labels[1], number_of(total));
 }
 
+/* Of the job, whatever other labels there are. */
+static void put_job(struct now *now, const struct row *row, const struct registry_total *total)
+{
+    put_more(now, named(now, now->jobs, "job", total->labels[0]), row->key, number_of(total) / row->unit);
+}
+
+static void put_job_rows(struct now *now, const struct row *row, const struct registry_total *total)
+{
+    yyjson_mut_val *job = named(now, now->jobs, "job", total->labels[0]);
+    put(now, part(now, job, row->key, false), total->labels[1], number_of(total));
+}
+
 static const struct row rows[] = {
     {"outrigger_frontend_connections", "connections", 1, put_host},
     {"outrigger_frontend_in_flight", "in_flight", 1, put_host},
@@ -160,6 +173,10 @@ static const struct row rows[] = {
     {"outrigger_process_restarts_total", "restarts", 1, put_restarts},
     {"outrigger_resident_bytes", "resident_bytes", 1, put_process},
     {"outrigger_cpu_seconds_total", "cpu_seconds", 1e9, put_process},
+    {"outrigger_job_rows_total", "rows", 1, put_job_rows},
+    {"outrigger_job_in_flight", "in_flight", 1, put_job},
+    {"outrigger_job_retries_total", "retries", 1, put_job},
+    {"outrigger_job_lag", "lag", 1, put_job},
 };
 
 /* A figure of a version, or of one of its features. */
@@ -271,6 +288,7 @@ char *dashboard_now(const struct dashboard_sources *sources, size_t *length)
     now.host = yyjson_mut_obj_add_obj(now.document, root, "host");
     now.models = yyjson_mut_obj_add_arr(now.document, root, "models");
     now.processes = yyjson_mut_obj_add_arr(now.document, root, "processes");
+    now.jobs = yyjson_mut_obj_add_arr(now.document, root, "jobs");
     for (int metric = 0; metric < METRIC_COUNT; metric++)
         put_rows(&now, (enum metric)metric);
     put_last(&now, root);

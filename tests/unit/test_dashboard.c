@@ -165,6 +165,28 @@ START_TEST(models_are_told_with_their_versions)
 }
 END_TEST
 
+START_TEST(jobs_are_told_with_what_became_of_their_rows)
+{
+    const struct snapshot_series series[] = {one(METRIC_JOB_ROWS, "nightly", "scored", "", 900),
+                                             one(METRIC_JOB_ROWS, "nightly", "rejected", "", 7),
+                                             one(METRIC_JOB_IN_FLIGHT, "nightly", "", "", 16),
+                                             one(METRIC_JOB_RETRIES, "nightly", "overloaded", "", 2),
+                                             one(METRIC_JOB_RETRIES, "nightly", "not_ready", "", 3),
+                                             one(METRIC_JOB_LAG, "topic-job", "clicks", "0", 40),
+                                             one(METRIC_JOB_LAG, "topic-job", "clicks", "1", 2)};
+    say(series, COUNT_OF(series));
+    ask_now();
+    ck_assert_uint_eq(yyjson_arr_size(at("/jobs")), 2);
+    ck_assert_str_eq(yyjson_get_str(at("/jobs/0/job")), "nightly");
+    expect("/jobs/0/rows/scored", 900);
+    expect("/jobs/0/rows/rejected", 7);
+    expect("/jobs/0/in_flight", 16);
+    expect("/jobs/0/retries", 5);
+    ck_assert_str_eq(yyjson_get_str(at("/jobs/1/job")), "topic-job");
+    expect("/jobs/1/lag", 42);
+}
+END_TEST
+
 START_TEST(processes_are_told_with_their_restarts)
 {
     say_traffic(1);
@@ -288,10 +310,14 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {
-        models_are_told_with_their_versions,      processes_are_told_with_their_restarts,
-        budgets_are_held_against_the_objectives,  nothing_is_known_at_the_beginning,
-        columns_have_one_number_for_each_step,    who_has_the_past_asks_for_what_is_new,
-        what_is_out_of_bounds_counts_as_not_said, each_status_is_one_outcome};
+    const TTest *const tests[] = {models_are_told_with_their_versions,
+                                  jobs_are_told_with_what_became_of_their_rows,
+                                  processes_are_told_with_their_restarts,
+                                  budgets_are_held_against_the_objectives,
+                                  nothing_is_known_at_the_beginning,
+                                  columns_have_one_number_for_each_step,
+                                  who_has_the_past_asks_for_what_is_new,
+                                  what_is_out_of_bounds_counts_as_not_said,
+                                  each_status_is_one_outcome};
     return SUITE_RUN("dashboard", set_up, tear_down, tests);
 }

@@ -425,6 +425,23 @@ function showProcesses(now) {
   fill($("process-table"), table("Processes", [["process", ""], ["state", ""], ["restarts", ""], ["memory", "number"], ["CPU", "number"]], rows));
 }
 
+/* ---- jobs ---- */
+
+// Rows and messages, with those of jobs that have ended; so many a second since the look before.
+function showJobs(now) {
+  const before = new Map((page.before?.jobs ?? []).map((job) => [job.job, job.rows?.scored]));
+  const seconds = page.before ? (now.time - page.before.time) / 1000 : 0;
+  const rows = now.jobs.map((job) => {
+    const rate = seconds > 0 ? (job.rows?.scored - before.get(job.job)) / seconds : NaN;
+    const rejected = job.rows?.rejected ?? 0;
+    return [{ text: job.job, kind: "nowrap" }, short(job.rows?.scored ?? 0), known(rate) && rate >= 0 ? short(rate) : "–",
+            { text: short(rejected), kind: rejected > 0 ? "warn" : null }, short(job.in_flight ?? 0), short(job.retries ?? 0), short(job.lag)];
+  });
+  $("jobs").hidden = rows.length === 0;
+  fill($("job-table"), table("Jobs", [["job", ""], ["scored", "number"], ["a second", "number"], ["rejected", "number"], ["in flight", "number"],
+    ["asked again", "number"], ["lag", "number"]], rows));
+}
+
 /* ---- models ---- */
 
 // The versions that do something, the stable one first.
@@ -586,6 +603,7 @@ async function look() {
   await showModels(now, due);
   showObjectives(now);
   showProcesses(now);
+  showJobs(now);
   page.before = now;
   $("live").textContent = `live, ${clock(now.time)}`;
   $("live").className = "live good";

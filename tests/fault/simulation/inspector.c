@@ -11,6 +11,7 @@
 #include "report.h"
 #include "state.h"
 #include "witness.h"
+#include "yielding.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +27,9 @@ static void check_waiting(const struct broker *broker, struct version *version)
 {
     struct worker *free_worker;
     int64_t now = loop_now(broker->loop);
-    size_t free_workers = version_free_workers(version, now, &free_worker);
+    bool job = version->queue.requests > 0 && request_is_job(queue_head(&version->queue));
+    size_t free_workers = job ? yielding_free_workers(version, now, &free_worker)
+                              : version_free_workers(version, now, &free_worker);
     if (version->queue.requests == 0 || free_worker == NULL)
         return;
     if (queue_head(&version->queue)->alone && free_worker->in_flight > 0)

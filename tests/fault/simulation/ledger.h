@@ -35,7 +35,8 @@ struct ledger {
     uint64_t open;
     uint64_t answered[FAILURE_KINDS];
     uint64_t cancelled;
-    uint64_t orphaned; /* their asker died */
+    uint64_t orphaned;          /* their asker died */
+    uint64_t quiet, quiet_late; /* answers to the quiet asker, and those that took longer than usually */
     int64_t longest_wait;
     uint32_t most_kills;
     struct ask **slots;

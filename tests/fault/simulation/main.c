@@ -85,7 +85,7 @@ static void step(struct host *host)
         inspector_look(broker);
 }
 
-static void settle(struct host *host, const struct ledger *ledger)
+static void settle(struct host *host, const struct scenario *scenario, const struct ledger *ledger)
 {
     int64_t limit = world_now() + SETTLE_TIME;
     while (!host_settled(host) || !inspector_idle(host_broker(host))) {
@@ -97,6 +97,9 @@ static void settle(struct host *host, const struct ledger *ledger)
         step(host);
     }
     PROMISE(ledger->open == 0, "%" PRIu64 " requests are open", ledger->open);
+    PROMISE(scenario->quiet_usually == 0 || ledger->quiet_late * 100 <= ledger->quiet,
+            "%" PRIu64 " of %" PRIu64 " requests of the quiet one took longer than usually",
+            ledger->quiet_late, ledger->quiet);
     inspector_look(host_broker(host));
     inspector_add_up(host_broker(host));
 }
@@ -135,7 +138,7 @@ static void simulate(const struct run *run, const char *directory)
     host_calm(host);
     while (ledger.open > 0)
         step(host);
-    settle(host, &ledger);
+    settle(host, &scenario, &ledger);
     print_result(run, host, &ledger, real_seconds() - began);
     if (run->digest != NULL)
         *run->digest = world_digest();

@@ -51,7 +51,7 @@ struct scenario {
     uint32_t most_rows;           /* of a request; nearly all have few */
     uint32_t most_bytes;          /* of padding in a payload */
     int64_t deadline[2];          /* ns, shortest and longest */
-    uint32_t priorities;          /* 0: all the same */
+    uint32_t priorities;          /* 0: all the same, that of clients */
     uint32_t tenants;             /* 0: all the same */
     bool both;                    /* workers of both versions run all the time */
     uint32_t keys;                /* how many different ones requests have; 0: none has any */
@@ -75,6 +75,8 @@ struct scenario {
     /* The first asker is a tenant of its own, asks a twentieth as often as each of the others, and none of
      * its requests may fail or take longer than this; 0: it is like the others. */
     int64_t quiet_wait;
+    int64_t quiet_usually; /* at most one of a hundred takes longer than this; 0: it does not matter */
+    bool jobs;             /* all others are jobs */
 };
 
 /* The table ends with a scenario without a name. */

@@ -15,6 +15,8 @@
 
 /* How often each question is asked, on the average, where whoever asks it does so under one name. */
 enum { ASKED_TIMES = 4 };
+/* By then all workers that are started at the beginning, at a second, have come. */
+#define ALL_THERE (SECOND + 250 * MILLISECOND)
 
 struct simulated_asker {
     struct asker_plan plan;
@@ -83,6 +85,10 @@ static void answered(void *owner, const struct client_answer *answer)
         asker->plan.quiet ? asker->plan.scenario->quiet_wait : asker->plan.scenario->longest_wait;
     PROMISE(longest == 0 || world_now() - ask->asked_at <= longest, "request %lu has waited for %.3f ms",
             (unsigned long)ask->serial, (double)(world_now() - ask->asked_at) / 1e6);
+    if (asker->plan.quiet && ask->asked_at >= ALL_THERE) {
+        asker->plan.ledger->quiet++;
+        asker->plan.ledger->quiet_late += world_now() - ask->asked_at > asker->plan.scenario->quiet_usually;
+    }
     asker->plan.ledger->answered[answer->failure]++;
     ledger_close(asker->plan.ledger, ask);
 }
@@ -118,6 +124,14 @@ static struct text name_request(const struct scenario *scenario, const struct as
     return (struct text){(const char *)once, PROTOCOL_ONCE_BYTES};
 }
 
+static uint8_t draw_priority(const struct simulated_asker *asker)
+{
+    const struct scenario *scenario = asker->plan.scenario;
+    if (scenario->priorities > 0)
+        return (uint8_t)chance_below(world_chance(), scenario->priorities);
+    return scenario->jobs && !asker->plan.quiet ? PROTOCOL_PRIORITY_JOB : PROTOCOL_PRIORITY_ONLINE;
+}
+
 static void make_request(struct simulated_asker *asker)
 {
     const struct scenario *scenario = asker->plan.scenario;
@@ -144,17 +158,17 @@ static void make_request(struct simulated_asker *asker)
     char key[24] = "";
     if (scenario->keys > 0)
         snprintf(key, sizeof key, "%u", (unsigned)chance_below(chance, scenario->keys));
-    struct client_ask words = {
-        .model = text_of(misnamed ? "nobody" : asker->plan.models[model]),
-        .version = text_of(wishes ? "2" : ""),
-        .version_optional = wishes,
-        .key = text_of(key),
-        .rows = (uint32_t)draw_size(scenario->most_rows),
-        .deadline = ask->deadline,
-        .tenant = scenario->tenants > 0 ? chance_below(chance, scenario->tenants) : asker->plan.quiet,
-        .priority = scenario->priorities == 0 ? 0 : (uint8_t)chance_below(chance, scenario->priorities),
-        .tag = text_of("simulated"),
-        .once = name_request(scenario, ask, once)};
+    struct client_ask words = {.model = text_of(misnamed ? "nobody" : asker->plan.models[model]),
+                               .version = text_of(wishes ? "2" : ""),
+                               .version_optional = wishes,
+                               .key = text_of(key),
+                               .rows = (uint32_t)draw_size(scenario->most_rows),
+                               .deadline = ask->deadline,
+                               .tenant = scenario->tenants > 0 ? chance_below(chance, scenario->tenants)
+                                                               : asker->plan.quiet,
+                               .priority = draw_priority(asker),
+                               .tag = text_of("simulated"),
+                               .once = name_request(scenario, ask, once)};
     if (chance_hits(chance, scenario->cancelled))
         loop_timer_set(asker->loop, &ask->cancel, now + chance_between(chance, 0, scenario->compute * 4),
                        take_back, ask);
