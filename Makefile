@@ -171,7 +171,12 @@ unit: $(UNIT_TESTS)  ## build and run the unit tests
 	@$(MAKE) --no-print-directory -j2 -Otarget $(UNIT_RUNS)
 
 # What process tests use beside the programs.
-PROBES := $(BUILD)/tests/token_probe
+PROBES := $(BUILD)/tests/token_probe $(BUILD)/tests/kafka_mock $(BUILD)/tests/kafka_client
+$(BUILD)/tests/kafka_%: tests/harness/kafka_%.c $(COMMON)
+	@mkdir -p $(@D)
+	@echo "  TEST  $@"
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(call packages-cflags,rdkafka yyjson) -MMD -MP -o $@ $< $(links) $(LDFLAGS) $(COMMON) \
+	  $(call packages-libs,rdkafka $(PACKAGES_common)) -lm
 process: all $(PROBES)  ## the real programs behind the real web servers
 	@OUTRIGGER_BUILD=$(BUILD) tests/harness/sanitized /usr/bin/python3 tests/process/run
 
