@@ -26,19 +26,21 @@ BIN      := $(BUILD)/bin
 
 # ---- who is who: a program is a folder; it includes itself and common/, never another program ----
 
-PROGRAMS := frontend broker worker collector supervisor ctl
+PROGRAMS := frontend broker worker collector supervisor ctl stream
 FOLDER_frontend   := broker/frontend
 FOLDER_broker     := broker
 FOLDER_worker     := worker
 FOLDER_collector  := broker/collector
 FOLDER_supervisor := broker/supervisor
 FOLDER_ctl        := broker/ctl
+FOLDER_stream     := broker/jobs/stream
 PACKAGES_common     := libzmq msgpack libconfig yyjson libcrypto libseccomp cjose xxhash zlib
 PACKAGES_frontend   := fcgi libcurl
 PACKAGES_broker     := hiredis
 PACKAGES_worker     := onnxruntime
 PACKAGES_collector  := microhttpd libcurl zlib
 PACKAGES_ctl        := ncursesw
+PACKAGES_stream     := rdkafka hiredis
 name-of = $(BIN)/$(if $(filter ctl,$1),outrigger,outrigger-$1)
 
 # ---- flags; what pkg-config says is kept in build/flags.mk, which is made (and the packages installed) first ----
@@ -75,7 +77,7 @@ build/flags.mk: Makefile deploy/install-deps
 	 { flags libzmq libzmq; flags msgpack $$msgpack; flags libconfig libconfig; flags yyjson yyjson; \
 	   flags fcgi fcgi; flags microhttpd libmicrohttpd; flags xxhash libxxhash; flags ncursesw ncursesw; \
 	   flags libcrypto libcrypto; flags libseccomp libseccomp; flags cjose cjose; flags libcurl libcurl; \
-	   flags zlib zlib; flags hiredis hiredis; \
+	   flags zlib zlib; flags hiredis hiredis; flags rdkafka rdkafka; \
 	   flags check check; \
 	   if [ -n "$$ort" ]; then say onnxruntime "-I$$ort/include" "-L$$ort/lib -Wl,-rpath,$$ort/lib -lonnxruntime"; \
 	   else flags onnxruntime libonnxruntime; fi; } > $@.new; mv $@.new $@
@@ -133,7 +135,7 @@ $(PYTHON_SANDBOX): $(wildcard worker/python/outrigger_*.c) $(filter-out common/s
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 ARCHIVES     := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
-all-packages := fcgi libcurl onnxruntime microhttpd xxhash hiredis ncursesw check $(PACKAGES_common)
+all-packages := fcgi libcurl onnxruntime microhttpd xxhash hiredis rdkafka ncursesw check $(PACKAGES_common)
 
 $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@mkdir -p $(@D)

@@ -282,6 +282,15 @@ void parameter_assign(struct parameter_reader *reader, const char *origin, const
 
 /* ---- the command line ---- */
 
+/* A table without sections. */
+static bool is_flat(const struct parameter_table *table)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (*table->rows[i].section != '\0')
+            return false;
+    return true;
+}
+
 /* The text as what the row wants, as far as it is that; the checks of parameter_assign say the rest. */
 static struct parameter_value value_of_text(const struct parameter *row, const char *text)
 {
@@ -299,17 +308,23 @@ static struct parameter_value value_of_text(const struct parameter *row, const c
     return value;
 }
 
-void parameter_set(struct parameter_reader *reader, const char *setting)
+void parameter_set_by(struct parameter_reader *reader, const char *option, const char *setting)
 {
     CHECK_OBJECT(reader, PARAMETER_READER_MAGIC);
     const char *equals = strchr(setting, '=');
     if (equals == NULL || equals == setting) {
-        config_complain(reader->errors, "--set: expected SECTION.NAME=VALUE, got \"%.200s\"", setting);
+        config_complain(reader->errors, "%s: expected %s, got \"%.200s\"", option,
+                        is_flat(reader->table) ? "NAME=VALUE" : "SECTION.NAME=VALUE", setting);
         return;
     }
     char *path = object_strdup(setting);
     path[equals - setting] = '\0';
     struct parameter_value value = value_of_text(parameter_find(reader->table, path), equals + 1);
-    parameter_assign(reader, "--set", path, &value);
+    parameter_assign(reader, option, path, &value);
     free(path);
+}
+
+void parameter_set(struct parameter_reader *reader, const char *setting)
+{
+    parameter_set_by(reader, "--set", setting);
 }

@@ -101,6 +101,8 @@ void parameter_read_file(struct parameter_reader *reader, const char *file);
 void parameter_read_text(struct parameter_reader *reader, const char *name, const char *text);
 /* "section.name=value", as of the command line. */
 void parameter_set(struct parameter_reader *reader, const char *setting);
+/* The same by another option than --set, which complaints name. */
+void parameter_set_by(struct parameter_reader *reader, const char *option, const char *setting);
 
 /* Complains of a member that a later check found wrong, with the place where its value stands. `member`
  * points to the member in the target. */
