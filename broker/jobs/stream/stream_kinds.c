@@ -2,6 +2,7 @@
 #include "stream.h"
 
 static const struct stream_kind *const kinds[] = {
+    &stream_kafka,
     NULL, /* behind the last */
 };
 
