@@ -9,7 +9,7 @@
 
 #include "wire.h"
 
-enum { HEAD_FIELDS = 3, PRIORITY_MAX = 9, SLOTS_MAX = 2, LIMIT_NAME_MAX = 64 };
+enum { HEAD_FIELDS = 3, SLOTS_MAX = 2, LIMIT_NAME_MAX = 64 };
 
 #define TIME_MAX                                                                                             \
     (UINT64_C(1) << 53) /* microseconds or milliseconds; safe to multiply by nothing, to add to a clock */
@@ -78,7 +78,7 @@ static const char *read_request(struct wire_reader *reader, struct envelope *e)
     TAKE(take_u32(reader, 1, PROTOCOL_ROWS_MAX, &e->request.rows), "REQUEST: rows is out of bounds");
     TAKE(wire_read_uint(reader, TIME_MAX, &e->request.time_left_us),
          "REQUEST: time_left_us is out of bounds");
-    TAKE(wire_read_uint(reader, PRIORITY_MAX, &priority), "REQUEST: priority is out of bounds");
+    TAKE(wire_read_uint(reader, PROTOCOL_PRIORITY_MAX, &priority), "REQUEST: priority is out of bounds");
     TAKE(wire_read_uint(reader, UINT64_MAX, &e->request.tenant), "REQUEST: tenant is no number");
     TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->request.key),
          "REQUEST: key is no text of at most 512 bytes");

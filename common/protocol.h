@@ -19,6 +19,9 @@ enum {
     PROTOCOL_ROWS_MAX = 1000000,  /* rows of one request */
     PROTOCOL_SCHEMA_MAX =
         8 << 20,               /* bytes of a version's schema: each goes to every asker with every CATALOG */
+    PROTOCOL_PRIORITY_JOB = 0,    /* of REQUEST: jobs, which have time, */
+    PROTOCOL_PRIORITY_ONLINE = 1, /* and at least that of all who wait for an answer */
+    PROTOCOL_PRIORITY_MAX = 9,
     PROTOCOL_ROUTE_MAX = 65536 /* bytes of a route as JSON: the longest that route.h allows fits */
 };
 
@@ -83,7 +86,7 @@ struct envelope {
             struct text version; /* empty: the route decides */
             uint32_t rows;
             uint64_t time_left_us;
-            uint8_t priority;  /* 0 to 9, higher goes first */
+            uint8_t priority;  /* 0 to 9, higher goes first; 0: a job's */
             uint64_t tenant;   /* who asks: tenants have their turns one after the other; 0: nobody known */
             struct text key;   /* what A/B routing hashes */
             struct text tag;   /* the request id that people see */

@@ -313,6 +313,24 @@ static const struct command commands[] = {
      .operands = "MODEL",
      .text = "",
      .run = rollout_abort_command},
+    {.name = "stream",
+     .summary = "score the messages of a stream: Kafka, Redis Streams",
+     .operands = "[FILE]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JOB_SET, OPTION_FROM, OPTION_TO, OPTION_DEAD_LETTER,
+                 OPTION_SKIP_BAD, OPTION_JOB_MODEL, OPTION_JOB_VERSION, OPTION_FORMAT, OPTION_EXACTLY_ONCE,
+                 OPTION_RATE, OPTION_WINDOW, OPTION_JOB_NAME, OPTION_JOB_JSON, OPTION_DRY_RUN,
+                 OPTION_JOB_TEMPLATE},
+     .text =
+         "FILE is a job file; options override it. Becomes outrigger-stream, which takes messages of a group "
+         "from one\n"
+         "stream, asks the workers through the broker, behind all online requests, and puts answers into "
+         "another; it\n"
+         "stays until it is stopped. SIGTERM: what is in hand is finished first. Exits 0 when it was stopped "
+         "so, 1 when it\n"
+         "cannot go on, 2 when the job is wrong, 3 when nothing runs, 4 at a message that cannot be scored "
+         "when there are\n"
+         "no dead letters, 5 when something was not finished in time: that comes again.\n",
+     .run = job_command},
     {.name = "keygen",
      .summary = "make a pair of keys for connections over tcp",
      .options = {OPTION_JSON, OPTION_KEY_NAME, OPTION_KEY_DIRECTORY},

@@ -133,6 +133,7 @@ int version_wish(const struct arguments *arguments, const char *verb, const char
 
 /* The commands. Each returns an exit status. */
 int run_command(const struct arguments *arguments);
+int job_command(const struct arguments *arguments);
 int check_command(const struct arguments *arguments);
 int status_command(const struct arguments *arguments);
 int top_command(const struct arguments *arguments);

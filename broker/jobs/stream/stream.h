@@ -64,9 +64,9 @@ struct stream_events {
     /* An answer is safe and its message done. `at_ms` is the message's. Answers that the stream dropped
      * (another job has the message now, or it comes again) are told with `dropped`. */
     void (*settled)(void *self, enum stream_outcome outcome, int64_t at_ms, bool dropped);
-    /* Messages that wait in the stream for this group; -1: not known. Whenever it is known anew, and after
-     * `measure`. */
-    void (*lag)(void *self, int64_t messages);
+    /* Messages of that partition ("": it has none) that are not done for this group yet; -1: not known.
+     * Whenever it is known anew, and after `measure`. */
+    void (*lag)(void *self, const char *partition, int64_t messages);
     /* The server is there (true) or away (false): for people and gauges. */
     void (*connected)(void *self, bool is);
     /* It cannot go on, and trying again would not help. Nothing more is called but the end (close). */
@@ -93,7 +93,7 @@ struct stream_kind {
     /* Begins: connects, joins the group (makes it where it is missing), brings messages. NULL with `reason`
      * when the addresses or the job are wrong; a server that is away is none. */
     struct stream *(*open)(const struct stream_context *context, char reason[STREAM_REASON_MAX]);
-    /* No more messages are brought until resume (those that the stream has got already stay in it, within
+    /* No more messages are fetched until resume; those that the stream has got already may still come, within
      * job->window). Any number of times, in any order; a stream begins resumed. */
     void (*pause)(struct stream *stream);
     void (*resume)(struct stream *stream);
