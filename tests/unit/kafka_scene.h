@@ -21,7 +21,7 @@ struct scene_job {
     struct stream_message *kept[SCENE_MESSAGES_MAX];
     size_t kept_count;
     size_t taken, settled, dropped;
-    int64_t lag;
+    int64_t lag[3]; /* of each partition */
     bool is_drained;
     char failed[STREAM_REASON_MAX];
 };
@@ -81,9 +81,9 @@ static inline void scene_settled(void *self, enum stream_outcome outcome, int64_
         job->settled++;
 }
 
-static inline void scene_lag(void *self, int64_t messages)
+static inline void scene_lag(void *self, const char *partition, int64_t messages)
 {
-    ((struct scene_job *)self)->lag = messages;
+    ((struct scene_job *)self)->lag[atoi(partition)] = messages;
 }
 
 static inline void scene_connected(void *self, bool is)
@@ -118,13 +118,14 @@ static inline void scene_job_fill(struct scene_job *job, const char *options)
 {
     char reason[STREAM_ADDRESS_REASON_MAX], from[512];
     parameters_default(stream_job_parameters(), &job->job);
-    snprintf(from, sizeof from, "kafka:%s/in?%s", rd_kafka_mock_cluster_bootstraps(scene.cluster), options);
+    snprintf(from, sizeof from, "kafka:%s/in?membership=dynamic&%s",
+             rd_kafka_mock_cluster_bootstraps(scene.cluster), options);
     ck_assert(stream_address_read(from, NULL, &job->job.source, reason));
     ck_assert(stream_address_read("out", &job->job.source, &job->job.sink, reason));
     ck_assert(stream_address_read("dead", &job->job.source, &job->job.dead, reason));
     job->job.has_dead = true;
-    /* The mock knows no member that comes back under its name: it waits until it has missed it. */
-    scene_set(job, "session.timeout.ms=2000");
+    /* The mock waits 3 s for members before it begins, and all but a second of a session's time later on. */
+    scene_set(job, "session.timeout.ms=4500");
     scene_set(job, "heartbeat.interval.ms=100");
     scene_set(job, "linger.ms=0");
 }

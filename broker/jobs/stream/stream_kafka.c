@@ -240,7 +240,7 @@ static void kafka_measure(struct stream *stream)
 {
     struct kafka *kafka = (struct kafka *)stream;
     kafka_poke(kafka);
-    kafka->events->lag(kafka->self, kafka_lag(kafka));
+    kafka_tell_lag(kafka);
 }
 
 static void kafka_drain(struct stream *stream, loop_call *done, void *self)
@@ -356,7 +356,7 @@ static struct stream *kafka_open(const struct stream_context *context, char reas
     return NULL;
 }
 
-static const char *const source_options[] = {"group", "instance", "offset", NULL};
+static const char *const source_options[] = {"group", "instance", "membership", "offset", NULL};
 static const char *const sink_options[] = {NULL};
 
 const struct stream_kind stream_kafka = {.scheme = "kafka",

@@ -160,8 +160,7 @@ void kafka_rebalance_end(struct kafka *kafka);
 /* Pauses at Kafka what the job has paused for long, or resumes it. */
 void kafka_pause_partitions(struct kafka *kafka, bool pause);
 void kafka_partitions_free(struct kafka *kafka);
-/* Messages that wait. */
-int64_t kafka_lag(struct kafka *kafka);
+void kafka_tell_lag(struct kafka *kafka);
 
 /* ---- stream_kafka_commit.c: offsets, transactions ---- */
 

@@ -199,13 +199,20 @@ static bool name_instance(struct kafka *kafka, const char *group, char reason[ST
     return false;
 }
 
+/* The group keeps the partitions of a member that ends for it until it is missed; of a dynamic one, that
+ * leaves when it ends, it gives them to others at once, but waits for one that died. */
+static bool is_static(const struct kafka *kafka)
+{
+    return strcmp(stream_address_option(&kafka->job->source, "membership", "static"), "dynamic") != 0;
+}
+
 static bool set_consumer(rd_kafka_conf_t *conf, struct kafka *kafka, const char *group,
                          char reason[STREAM_REASON_MAX])
 {
     rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_REBALANCE |
                                        RD_KAFKA_EVENT_OFFSET_COMMIT | RD_KAFKA_EVENT_ERROR);
     return set_common(conf, kafka, reason) && set(conf, "group.id", group, reason) &&
-           set(conf, "group.instance.id", kafka->instance, reason) &&
+           (!is_static(kafka) || set(conf, "group.instance.id", kafka->instance, reason)) &&
            set(conf, "auto.offset.reset", stream_address_option(&kafka->job->source, "offset", "earliest"),
                reason);
 }

@@ -47,6 +47,13 @@ static void partition_add(struct kafka *kafka, int32_t number)
     kafka->partitions = partition;
 }
 
+static void tell_lag(struct kafka *kafka, int32_t number, int64_t lag)
+{
+    char name[16];
+    snprintf(name, sizeof name, "%d", number);
+    kafka->events->lag(kafka->self, name, lag);
+}
+
 /* With what is in hand of it. What a transaction holds of it must not be committed. */
 static void partition_remove(struct kafka *kafka, int32_t number)
 {
@@ -59,6 +66,8 @@ static void partition_remove(struct kafka *kafka, int32_t number)
     if (kafka->job->exactly_once && partition->produced > partition->committed)
         kafka_spoil(kafka);
     kafka_drop(kafka, partition);
+    if (!kafka->failed)
+        tell_lag(kafka, number, -1);
     *at = partition->next;
     free(partition);
 }
@@ -181,17 +190,23 @@ void kafka_pause_partitions(struct kafka *kafka, bool pause)
 
 /* Up to the high watermark as it was told with the last fetch; of a partition from which nothing was taken
  * yet, all that it has, if anything of any waits here. */
-int64_t kafka_lag(struct kafka *kafka)
+static int64_t lag_of(const struct kafka *kafka, const struct kafka_partition *partition, bool waits)
 {
-    int64_t low, high, sum = 0;
+    int64_t low, high;
+    if (rd_kafka_get_watermark_offsets(kafka->consumer, kafka->job->source.name, partition->number, &low,
+                                       &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        high < 0)
+        return -1;
+    int64_t from = partition->done >= 0       ? partition->done
+                   : partition->first != NULL ? partition->first->offset
+                   : waits                    ? low
+                                              : high;
+    return high > from ? high - from : 0;
+}
+
+void kafka_tell_lag(struct kafka *kafka)
+{
     bool waits = rd_kafka_queue_length(kafka->of_messages) > 0;
-    for (const struct kafka_partition *p = kafka->partitions; p != NULL; p = p->next) {
-        if (rd_kafka_get_watermark_offsets(kafka->consumer, kafka->job->source.name, p->number, &low,
-                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-            high < 0)
-            continue;
-        int64_t from = p->done >= 0 ? p->done : p->first != NULL ? p->first->offset : waits ? low : high;
-        sum += high > from ? high - from : 0;
-    }
-    return kafka->partitions == NULL ? -1 : sum;
+    for (const struct kafka_partition *p = kafka->partitions; p != NULL && !kafka->failed; p = p->next)
+        tell_lag(kafka, p->number, lag_of(kafka, p, waits));
 }
