@@ -182,6 +182,12 @@ $(BUILD)/tests/kafka_%: tests/harness/kafka_%.c $(COMMON)
 process: all $(PROBES)  ## the real programs behind the real web servers
 	@OUTRIGGER_BUILD=$(BUILD) tests/harness/sanitized /usr/bin/python3 tests/process/run
 
+# Apart from make check: it comes from Maven's central repository, by mvn as it is set up here, and takes minutes.
+.PHONY: check-kafka
+check-kafka: all $(PROBES)  ## streams with a real Apache Kafka, and killed there; MESSAGES=20000 KILLS=20 SEED=7
+	@! /usr/bin/python3 tests/harness/kafka.py || OUTRIGGER_BUILD=$(BUILD) OUTRIGGER_KAFKA=real MESSAGES=$(or $(MESSAGES),20000) KILLS=$(or $(KILLS),20) SEED=$(or $(SEED),7) \
+	  tests/harness/sanitized /usr/bin/python3 tests/process/run stream_kafka
+
 # What make check does with one build: compiled on every core (unless make was told -j itself), tested one test after
 # the other.
 compiled: all $(UNIT_TESTS) $(PROBES) $(FUZZ_TARGETS) $(SIMULATION)

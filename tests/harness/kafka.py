@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -179,3 +180,10 @@ class RealKafka(Kafka):
 def kafka_of_tests():
     """The real one where OUTRIGGER_KAFKA=real says so."""
     return RealKafka() if os.environ.get("OUTRIGGER_KAFKA") == "real" else MockKafka()
+
+
+if __name__ == "__main__":  # is there one?
+    try:
+        classpath()
+    except Unreachable as why:
+        sys.exit(f"NOT TESTED with a real Kafka, since there is none to be had: {why}")

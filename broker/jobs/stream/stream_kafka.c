@@ -53,6 +53,13 @@ static bool is_final(rd_kafka_resp_err_t error)
            error == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
 }
 
+/* librdkafka has said so by itself. */
+static bool is_logged(rd_kafka_resp_err_t error)
+{
+    return error == RD_KAFKA_RESP_ERR__TRANSPORT || error == RD_KAFKA_RESP_ERR__RESOLVE ||
+           error == RD_KAFKA_RESP_ERR__TIMED_OUT;
+}
+
 static void take_error(struct kafka *kafka, rd_kafka_t *client, rd_kafka_event_t *event)
 {
     static long long last;
@@ -62,14 +69,15 @@ static void take_error(struct kafka *kafka, rd_kafka_t *client, rd_kafka_event_t
         rd_kafka_resp_err_t first = rd_kafka_fatal_error(client, why, sizeof why);
         kafka_fail(kafka, "%s%s", why,
                    first == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID || first == RD_KAFKA_RESP_ERR__FENCED
-                       ? ": another job runs as the same instance (from's ?instance=)"
+                       ? ": another job runs as the same instance (from's ?instance=), or Kafka was away for "
+                         "longer than a transaction may take"
                        : "");
     } else if (is_final(error)) {
         kafka_fail(kafka, "%s: %s", kafka->job->source.place, rd_kafka_event_error_string(event));
     } else {
         if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
             tell_connected(kafka, false);
-        if (log_allowed(&last, 10))
+        if (!is_logged(error) && log_allowed(&last, 10))
             log_warning("kafka: %s", rd_kafka_event_error_string(event));
     }
 }
