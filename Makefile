@@ -173,7 +173,7 @@ unit: $(UNIT_TESTS)  ## build and run the unit tests
 	@$(MAKE) --no-print-directory -j2 -Otarget $(UNIT_RUNS)
 
 # What process tests use beside the programs.
-PROBES := $(BUILD)/tests/token_probe $(BUILD)/tests/kafka_mock $(BUILD)/tests/kafka_client
+PROBES := $(BUILD)/tests/token_probe $(BUILD)/tests/job_probe $(BUILD)/tests/kafka_mock $(BUILD)/tests/kafka_client
 $(BUILD)/tests/kafka_%: tests/harness/kafka_%.c $(COMMON)
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
@@ -244,6 +244,10 @@ $(FLOORS): $(BUILD)/bench/%: tests/bench/%.c tests/bench/floor.c tests/bench/flo
 	@mkdir -p $(@D)
 	@echo "  BENCH $@"
 	@$(CC) $(ours) $(CFLAGS) $(CPPFLAGS_fcgi) -o $@ $(filter %.c,$^) $(links) $(LDFLAGS) $(LIBS_fcgi)
+$(BUILD)/bench/online: tests/bench/online.c build/flags.mk
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	@$(CC) $(ours) $(CFLAGS) -o $@ $< $(links) $(LDFLAGS) -lm
 $(BUILD)/bench/raw_onnx: tests/bench/raw_onnx.c $(COMMON)
 	@mkdir -p $(@D)
 	@echo "  BENCH $@"

@@ -9,6 +9,7 @@
 #include "state.h"
 
 #include "log.h"
+#include "yielding.h"
 
 /* A CANCEL that comes in the last part of a request's time says that the time was over for the asker, whose
  * clock runs since it sent the request: earlier than ours by what that took, which is short against the time
@@ -171,7 +172,10 @@ void asking_reply(struct broker *broker, struct request *request, const struct p
     envelope.reply.queue_us = queue_time(request, request->sent_at);
     asking_send_reply(broker, &request->key, request->version, &request->rest, &envelope, payload);
     int64_t now = loop_now(broker->loop);
-    figures_answered(&request->version->figures, now - request->arrived_at);
+    if (request_is_job(request))
+        figures_answered_job(&request->version->figures);
+    else
+        figures_answered(&request->version->figures, now - request->arrived_at);
     executions_answered(&request->version->executions, request->rows, request->sent_at - request->arrived_at,
                         now - request->sent_at, (int64_t)compute_us * MICROSECOND);
     if (request->version->model->shadow.version != NULL)
@@ -236,12 +240,15 @@ static size_t waiting_versions(const struct broker *broker)
 
 /* What all models share has room for the request. A quarter more than the bounds is kept for versions that
  * have less than their share of it: a flood at one model does not shut out the others. */
-static bool has_room(const struct broker *broker, const struct version *version, size_t bytes)
+static bool has_room(const struct broker *broker, const struct version *version, uint8_t priority,
+                     size_t bytes)
 {
     const struct queue *queue = &version->queue;
     uint64_t most_bytes = (uint64_t)broker->config->broker_max_queue_bytes;
     uint64_t most_requests = (uint64_t)broker->config->broker_max_requests;
     uint64_t open = request_count(broker->requests);
+    if (priority == PROTOCOL_PRIORITY_JOB && broker->queued_bytes > 0) /* half of it is not for jobs */
+        return broker->queued_bytes + bytes <= most_bytes / 2 && open < most_requests / 2;
     if (broker->queued_bytes + bytes <= most_bytes && open < most_requests)
         return true;
     uint64_t versions = waiting_versions(broker) + (queue->requests == 0);
@@ -258,7 +265,7 @@ static struct refusal admit(struct broker *broker, const struct envelope *envelo
     const struct queue *queue = &version->queue;
     refusal.failure = queue_admits(queue, envelope->request.tenant, envelope->request.priority,
                                    envelope->request.rows, bytes);
-    if (refusal.failure == FAILURE_NONE && has_room(broker, version, bytes))
+    if (refusal.failure == FAILURE_NONE && has_room(broker, version, envelope->request.priority, bytes))
         return in_time(version, envelope);
     refusal.message = refusal.failure == FAILURE_TOO_LARGE
                           ? "the request is larger than the model's whole queue"
@@ -280,6 +287,7 @@ void asking_begin(struct broker *broker, struct request *request, const struct e
     request->priority = envelope->request.priority;
     request->named = envelope->request.version.length > 0;
     request->tenant = envelope->request.tenant;
+    yielding_note(version, request, now);
     request->arrived_at = now;
     text_copy(envelope->request.tag, request->tag, sizeof request->tag);
     request->traced = envelope->request.trace.length > 0;

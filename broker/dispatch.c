@@ -31,9 +31,10 @@ struct dispatch_decision dispatch_decide(struct queue *queue, const struct dispa
     if (head == NULL || free_workers == 0)
         return decision;
     uint32_t most = smaller(rule->max_batch_rows, capacity_rows);
+    uint64_t waiting = queue_rows_together(queue);
     if (head->alone)
         return (struct dispatch_decision){.release = RELEASE_ALONE, .rows = most};
-    if (queue->rows >= most)
+    if (waiting >= most)
         decision.release = RELEASE_FULL;
     else if (rule->max_delay == 0)
         decision.release = RELEASE_IDLE;
@@ -41,7 +42,7 @@ struct dispatch_decision dispatch_decide(struct queue *queue, const struct dispa
         decision.release = RELEASE_DELAY;
     else
         decision.again_at = queue_oldest(queue) + rule->max_delay;
-    uint64_t share = (queue->rows + free_workers - 1) / free_workers;
+    uint64_t share = (waiting + free_workers - 1) / free_workers;
     decision.rows = rule->max_delay == 0 ? smaller(most, share) : most;
     return decision;
 }

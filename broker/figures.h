@@ -16,7 +16,8 @@ struct figures {
     uint64_t shared;         /* of those with FAILURE_NONE: answers that were computed for another */
     uint64_t late_computing; /* of those with FAILURE_DEADLINE: a worker of the version had them */
     uint64_t deaths;         /* workers that died with requests in hand */
-    struct latency latency;  /* from arrival to answer, of what was computed and answered with success */
+    struct latency latency; /* from arrival to answer, of what was computed and answered with success, but for
+                              jobs */
 };
 
 /* Something was computed and answered with success, so long after it had arrived. */
@@ -24,6 +25,12 @@ static inline void figures_answered(struct figures *figures, int64_t nanoseconds
 {
     figures->outcomes[FAILURE_NONE]++;
     latency_add(&figures->latency, nanoseconds);
+}
+
+/* The same for a job, which waits for all others: how long that took says nothing of the version. */
+static inline void figures_answered_job(struct figures *figures)
+{
+    figures->outcomes[FAILURE_NONE]++;
 }
 
 /* Something was answered with success, from the cache or together with another that asked the same. */

@@ -32,6 +32,7 @@ struct version {
     uint32_t weight;    /* of ROUTE_WHOLE: its share of the requests that name no version */
     bool waiting;       /* in the broker's list of versions to dispatch */
     int64_t called_at;  /* monotonic ns: when a worker was asked for that was not there; 0: not lately */
+    int64_t clients_at; /* monotonic ns: when a request came that somebody waits for; 0: never */
     int64_t again_at;   /* when to decide again; INT64_MAX: when something changes */
     struct cost cost;   /* of its batches */
     int64_t busy;       /* ns that its workers have computed, for batches that came back */

@@ -258,6 +258,11 @@ enum failure queue_admits(const struct queue *queue, uint64_t tenant, uint8_t pr
 {
     if (rows > queue->max_rows || bytes > queue->max_bytes)
         return FAILURE_TOO_LARGE;
+    if (priority == PROTOCOL_PRIORITY_JOB && queue->requests > 0)
+        return within(queue->rows, rows, queue->max_rows / 2, false) &&
+                       within(queue->bytes, bytes, queue->max_bytes / 2, false)
+                   ? FAILURE_NONE
+                   : FAILURE_OVERLOADED;
     if (within(queue->rows, rows, queue->max_rows, false) &&
         within(queue->bytes, bytes, queue->max_bytes, false))
         return FAILURE_NONE;
@@ -391,7 +396,8 @@ size_t queue_take(struct queue *queue, uint32_t max_rows, size_t max_count, stru
     *rows = 0;
     while (count < max_count && queue->requests > 0 && (flow = next_flow(queue)) != NULL) {
         struct request *request = first_of(flow);
-        if (count > 0 && (request->alone || (uint64_t)*rows + request->rows > max_rows))
+        if (count > 0 && (request->alone || (uint64_t)*rows + request->rows > max_rows ||
+                          request_is_job(request) != request_is_job(taken[0])))
             break;
         flow->allowance -= request->rows;
         queue_remove(queue, request);
@@ -401,6 +407,12 @@ size_t queue_take(struct queue *queue, uint32_t max_rows, size_t max_count, stru
             break;
     }
     return count;
+}
+
+uint64_t queue_rows_together(const struct queue *queue)
+{
+    uint64_t jobs = queue->lines[PROTOCOL_PRIORITY_JOB].rows;
+    return queue->rows > jobs ? queue->rows - jobs : jobs;
 }
 
 uint64_t queue_rows_first(const struct queue *queue)

@@ -44,7 +44,8 @@ void queue_free(struct queue *queue);
 
 /* FAILURE_NONE when a request of that size may come in, OVERLOADED when it must come later, TOO_LARGE when it
  * never fits. A quarter more than the bounds is kept for tenants that have less than their share of the rows:
- * however full others make the queue, they still come in. */
+ * however full others make the queue, they still come in. Jobs come in until half of it is taken, or when
+ * nothing is. */
 enum failure queue_admits(const struct queue *queue, uint64_t tenant, uint8_t priority, uint32_t rows,
                           size_t bytes);
 /* How many rows will be taken before the last of `rows` new ones of that tenant: those of higher priorities,
@@ -61,9 +62,14 @@ void queue_push_front(struct queue *queue, struct request *request);
 void queue_remove(struct queue *queue, struct request *request);
 /* Takes, highest priority first, and of it those who go first and then the tenants in turn, as many requests
  * as fit `max_rows` rows and `max_count`, at least one when there is any (it may alone be larger). A request
- * that must be alone ends the batch before it, or is the batch. Returns how many; *rows = their sum. */
+ * that must be alone ends the batch before it, or is the batch; those of jobs are never together with others,
+ * whose answers would take longer for it. Returns how many; *rows = their sum. */
 size_t queue_take(struct queue *queue, uint32_t max_rows, size_t max_count, struct request **taken,
                   uint32_t *rows);
+/* Rows of those that may go together next: what somebody waits for, if any of it is there, else those of
+ * jobs.
+ */
+uint64_t queue_rows_together(const struct queue *queue);
 /* How many rows those have who will be taken before all turns. */
 uint64_t queue_rows_first(const struct queue *queue);
 /* When the oldest request arrived (monotonic ns); INT64_MAX when none waits. */

@@ -64,6 +64,12 @@ struct request {
     UT_hash_handle hh;
 };
 
+/* It has time: nobody waits for it as clients do. */
+static inline bool request_is_job(const struct request *request)
+{
+    return request->priority == PROTOCOL_PRIORITY_JOB;
+}
+
 /* All requests that the broker holds, by key, and the memory for them (reused, never returned). */
 struct request_table;
 struct request_table *request_table_new(size_t limit);

@@ -8,6 +8,7 @@
 #include "batch_span.h"
 #include "log.h"
 #include "schema.h"
+#include "yielding.h"
 
 #include <errno.h>
 #include <utlist.h>
@@ -169,7 +170,7 @@ void serving_follow_route(struct broker *broker, struct version *version)
 static int64_t back_at(const struct broker *broker, const struct version *version,
                        const struct worker *worker, const struct request *head)
 {
-    uint64_t rows = version->queue.rows, most = version->model->rule.max_batch_rows;
+    uint64_t rows = queue_rows_together(&version->queue), most = version->model->rule.max_batch_rows;
     if (rows > most)
         rows = most > head->rows ? most : head->rows;
     for (uint32_t i = 0; i < worker->in_flight; i++)
@@ -197,8 +198,10 @@ static size_t free_workers_for(const struct broker *broker, struct version *vers
 {
     int64_t now = loop_now(broker->loop);
     *again_at = INT64_MAX;
-    size_t count = version_free_workers(version, now, worker);
     const struct request *head = queue_head(&version->queue);
+    bool job = head != NULL && request_is_job(head);
+    size_t count =
+        job ? yielding_free_workers(version, now, worker) : version_free_workers(version, now, worker);
     if (*worker == NULL || head == NULL)
         return count;
     if (head->alone && (*worker)->in_flight > 0)
@@ -216,10 +219,17 @@ static uint32_t without_company(const struct version *version, uint32_t rows)
     uint64_t first = queue_rows_first(&version->queue);
     if (first == 0 || first >= rows)
         return rows;
-    uint64_t all = version->queue.rows < rows ? version->queue.rows : rows;
+    uint64_t together_rows = queue_rows_together(&version->queue);
+    uint64_t all = together_rows < rows ? together_rows : rows;
     int64_t together = cost_of_batch(&version->cost, all);
     bool spoils = together >= COMPANY_FROM && together / 2 >= cost_of_batch(&version->cost, first);
     return spoils ? (uint32_t)first : rows;
+}
+
+static uint32_t rows_of_batch(const struct broker *broker, struct version *version, uint32_t rows)
+{
+    return request_is_job(queue_head(&version->queue)) ? yielding_rows(version, rows, loop_now(broker->loop))
+                                                       : without_company(version, rows);
 }
 
 void serving_dispatch(struct broker *broker, struct version *version)
@@ -241,8 +251,8 @@ void serving_dispatch(struct broker *broker, struct version *version)
             return;
         ENSURE(worker != NULL);
         uint32_t rows;
-        size_t count = queue_take(&version->queue, without_company(version, decision.rows), COUNT_OF(taken),
-                                  taken, &rows);
+        size_t count = queue_take(&version->queue, rows_of_batch(broker, version, decision.rows),
+                                  COUNT_OF(taken), taken, &rows);
         if (serving_send(broker, worker, taken, count, rows, decision.release)) {
             serving_count_release(broker, version, decision.release);
             continue;

@@ -4,7 +4,13 @@
  * a deadline of its own, and waits in between on a timer of its own. How many are open is the only bound, so
  * a broker that is full or away makes the job stand still, and costs nothing. The catalog, which the broker
  * tells whenever it changes, says what a version takes; what versions said is kept, for answers of one may
- * come after the next one is asked. SPDX-License-Identifier: MIT */
+ * come after the next one is asked.
+ *
+ * A deadline that passes may have three causes. The broker is away, or clients leave no worker to jobs: that
+ * passes, and is waited for, with more time each. Or the request itself takes so long: then what was asked
+ * later is answered all the same, as the broker hands out the requests of one tenant in their order. That one
+ * is given up after a few times; and one of several rows in any case, since fewer may be quick enough.
+ * SPDX-License-Identifier: MIT */
 #include "asker.h"
 
 #include "clock.h"
@@ -16,7 +22,12 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-enum { ASKER_MAGIC = 0x0a5c0101, SHOWN_MAX = 300 /* bytes of a list of names */ };
+enum {
+    ASKER_MAGIC = 0x0a5c0101,
+    SHOWN_MAX = 300, /* bytes of a list of names */
+    LATE_MAX = 3,    /* deadlines that one request may miss */
+    PATIENCE_MAX = 8 /* times the deadline */
+};
 
 #define WAIT_FIRST (50 * MILLISECOND)
 #define WAIT_MOST  (2 * SECOND)
@@ -32,7 +43,10 @@ struct question {
     uint32_t rows;
     uint8_t trace[PROTOCOL_TRACE_BYTES];
     size_t trace_bytes;
-    int64_t wait; /* before it is asked again, when nobody says */
+    int64_t wait;     /* before it is asked again, when nobody says */
+    uint64_t number;  /* when it was asked last: 1, 2, ... over all requests */
+    unsigned late;    /* deadlines that passed though the broker was there */
+    int64_t patience; /* the next try's deadline, from when it is asked */
     client_answered *answered;
     void *owner;
     struct question *prev, *next;
@@ -66,6 +80,8 @@ struct asker {
     struct question *open;
     size_t count;
     uint64_t retries;
+    uint64_t asked;    /* the last one's number, */
+    uint64_t answered; /* and the highest that was answered, with whatever */
     struct loop_timer end;
     bool stopped, freed;
     struct series *in_flight;
@@ -353,15 +369,45 @@ static void wait_for_room(struct question *question, const struct client_answer 
     loop_timer_set(asker->loop, &question->again, clock_now() + wait, ask, question);
 }
 
+/* A deadline passed while the broker was there. True when asking again is of no use. */
+static bool is_too_slow(struct question *question)
+{
+    struct asker *asker = question->asker;
+    bool overtaken = asker->answered > question->number;
+    question->late++;
+    if (!overtaken && question->patience < PATIENCE_MAX * asker->deadline)
+        question->patience *= 2;
+    if (question->late < LATE_MAX || (question->rows == 1 && !overtaken)) {
+        log_warning("%u rows were not answered in time: they are asked again", question->rows);
+        return false;
+    }
+    return true;
+}
+
+static void give_up(struct question *question)
+{
+    char words[SHOWN_MAX];
+    snprintf(words, sizeof words, "not answered within %.3g s, %u times",
+             (double)question->asker->deadline / (double)SECOND, question->late);
+    finish(question, &(struct client_answer){.failure = FAILURE_DEADLINE, .message = text_of(words)});
+}
+
 static void answered(void *self, const struct client_answer *answer)
 {
     struct question *question = self;
+    struct asker *asker = question->asker;
     question->request = NULL;
-    if (question->asker->freed)
+    if (asker->freed)
         return;
-    if (!may_ask_again(answer->failure))
+    if (!may_ask_again(answer->failure)) {
+        if (question->number > asker->answered)
+            asker->answered = question->number;
         finish(question, answer);
-    else if (!question->asker->stopped)
+        return;
+    }
+    if (answer->failure == FAILURE_DEADLINE && client_connected(asker->client) && is_too_slow(question))
+        give_up(question);
+    else if (!asker->stopped)
         wait_for_room(question, answer);
 }
 
@@ -369,13 +415,14 @@ static void ask(void *self)
 {
     struct question *question = self;
     struct asker *asker = question->asker;
+    question->number = ++asker->asked;
     question->request = client_request_new(question->bytes);
     memcpy(client_request_payload(question->request), question->payload, question->bytes);
     client_send(asker->client, question->request,
                 &(struct client_ask){.model = text_of(asker->model),
                                      .version = text_of(asker->versions->name),
                                      .rows = question->rows,
-                                     .deadline = clock_now() + asker->deadline,
+                                     .deadline = clock_now() + question->patience,
                                      .priority = asker->priority,
                                      .tenant = asker->tenant,
                                      .trace = {(const char *)question->trace, question->trace_bytes}},
@@ -416,6 +463,7 @@ void asker_send(struct asker *asker, uint8_t *payload, size_t bytes, uint32_t ro
     if (trace.length > 0)
         memcpy(question->trace, trace.at, trace.length);
     question->wait = WAIT_FIRST;
+    question->patience = asker->deadline;
     question->answered = answer;
     question->owner = owner;
     DL_APPEND(asker->open, question);

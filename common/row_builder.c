@@ -147,7 +147,7 @@ size_t row_builder_width(const struct row_builder *builder)
 bool row_builder_widen(struct row_builder *builder, size_t width)
 {
     CHECK_OBJECT(builder, BUILDER_MAGIC);
-    if (width == builder->width)
+    if (width > 0 && width == builder->width)
         return true;
     if (builder->layout->width != 0 || builder->rows > 0 || width == 0 || width > LAYOUT_WIDTH_MAX)
         return false;

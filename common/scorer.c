@@ -1,8 +1,14 @@
 /* scorer: see scorer.h.
  *
- * A chunk is cut into pieces, each of which is one request: they wait in a line until the asker has room. A
- * piece that is refused for what is in it comes back as two halves, before all others, so that the chunk with
- * the bad row is not the last one to be done. A row belongs to one piece at a time, so each is told once.
+ * A chunk waits in a line until the asker has room, and is cut into pieces then, each of which is one
+ * request. A piece that is refused for what is in it comes back as two halves, before all others, so that the
+ * chunk with the bad row is not the last one to be done. A row belongs to one piece at a time, so each is
+ * told once.
+ *
+ * What a worker has in hand nobody can overtake, so no request shall take long: the answers say how long a
+ * row is computed, and a piece has as many rows as are in a short time. The broker puts them together into
+ * batches, as long as nobody else is there. They are the smaller the slower the model is, so what is open is
+ * bounded by rows, too.
  * SPDX-License-Identifier: MIT */
 #include "scorer.h"
 
@@ -14,7 +20,15 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-enum { SCORER_MAGIC = 0x05c0e001, TRIES_MAX = 3 /* of what failed in the engine */ };
+enum {
+    SCORER_MAGIC = 0x05c0e001,
+    TRIES_MAX = 3,       /* of what failed in the engine */
+    ROWS_UNKNOWN = 8,    /* a request, while nobody knows how long a row takes */
+    SHORT_US = 250,      /* what is computed in that time is one request */
+    REQUESTS_ENOUGH = 16 /* of the most rows that one may have: so many rows keep any workers busy */
+};
+
+#define WEIGHT 0.2 /* of the newest answer in what a row takes */
 
 struct chunk {
     struct scorer *scorer;
@@ -49,6 +63,8 @@ struct scorer {
     unsigned magic;
     struct asker *asker;
     size_t rows_a_request;
+    double row_us; /* what a row takes to compute; 0: nothing is known */
+    size_t rows_asked;
     struct chunk *chunks;
     size_t chunk_count;
     struct piece *line;  /* those that are not asked yet */
@@ -256,6 +272,14 @@ static bool one_a_row(const struct outputs *outputs)
 
 static void fill(struct scorer *scorer);
 
+/* It is asked no more. */
+static void take_back(struct piece *piece)
+{
+    struct scorer *scorer = piece->chunk->scorer;
+    DL_DELETE(scorer->asked, piece);
+    scorer->rows_asked -= piece->to - piece->from;
+}
+
 static struct piece *piece_new(struct chunk *chunk, size_t from, size_t to)
 {
     struct piece *piece = object_alloc(sizeof *piece);
@@ -270,7 +294,7 @@ static void end_piece(struct piece *piece)
 {
     struct chunk *chunk = piece->chunk;
     struct scorer *scorer = chunk->scorer;
-    DL_DELETE(scorer->asked, piece);
+    take_back(piece);
     chunk->left -= piece->to - piece->from;
     free(piece);
     if (chunk->left > 0)
@@ -296,19 +320,20 @@ static void fail_piece(struct piece *piece, enum failure failure, struct text re
 /* Back to the head of the line. */
 static void ask_again(struct piece *piece)
 {
-    struct scorer *scorer = piece->chunk->scorer;
-    DL_DELETE(scorer->asked, piece);
-    DL_PREPEND(scorer->line, piece);
+    take_back(piece);
+    DL_PREPEND(piece->chunk->scorer->line, piece);
 }
 
 static void halve(struct piece *piece)
 {
+    struct scorer *scorer = piece->chunk->scorer;
     size_t middle = piece->from + (piece->to - piece->from) / 2;
     struct piece *second = piece_new(piece->chunk, middle, piece->to);
-    DL_PREPEND(piece->chunk->scorer->line, second);
+    take_back(piece);
     piece->to = middle;
     piece->tries = 0;
-    ask_again(piece);
+    DL_PREPEND(scorer->line, second);
+    DL_PREPEND(scorer->line, piece);
 }
 
 static bool failed_in_engine(enum failure failure)
@@ -318,8 +343,8 @@ static bool failed_in_engine(enum failure failure)
 
 bool scored_is_reject(enum failure failure)
 {
-    return failed_in_engine(failure) || failure == FAILURE_INVALID || failure == FAILURE_POISON ||
-           failure == FAILURE_TOO_LARGE || failure == FAILURE_BAD_MESSAGE;
+    return failed_in_engine(failure) || failure == FAILURE_DEADLINE || failure == FAILURE_INVALID ||
+           failure == FAILURE_POISON || failure == FAILURE_TOO_LARGE || failure == FAILURE_BAD_MESSAGE;
 }
 
 static void refused(struct piece *piece, const struct client_answer *answer)
@@ -358,10 +383,20 @@ static void take_outputs(struct piece *piece, const struct client_answer *answer
     end_piece(piece);
 }
 
+static void learn(struct scorer *scorer, const struct client_answer *answer)
+{
+    if (answer->batch_rows == 0 || answer->age_us > 0)
+        return; /* it was not computed for us */
+    double row_us = (double)answer->compute_us / answer->batch_rows;
+    scorer->row_us = scorer->row_us == 0 ? row_us : scorer->row_us * (1 - WEIGHT) + row_us * WEIGHT;
+}
+
 static void answered(void *owner, const struct client_answer *answer)
 {
     struct piece *piece = owner;
     struct scorer *scorer = piece->chunk->scorer;
+    if (answer->failure == FAILURE_NONE)
+        learn(scorer, answer);
     if (answer->failure == FAILURE_NONE)
         take_outputs(piece, answer);
     else
@@ -369,14 +404,44 @@ static void answered(void *owner, const struct client_answer *answer)
     fill(scorer);
 }
 
+/* Rows of the next request. */
+static size_t rows_now(const struct scorer *scorer)
+{
+    size_t most = scorer->rows_a_request;
+    if (scorer->row_us == 0)
+        return most < ROWS_UNKNOWN ? most : ROWS_UNKNOWN;
+    double rows = SHORT_US / scorer->row_us;
+    return rows < 1 ? 1 : rows < (double)most ? (size_t)rows : most;
+}
+
+/* The first piece of the line, or as much of it as one request may have. */
+static struct piece *cut_piece(struct scorer *scorer)
+{
+    struct piece *piece = scorer->line;
+    size_t rows = rows_now(scorer);
+    if (piece->to - piece->from <= rows) {
+        DL_DELETE(scorer->line, piece);
+        return piece;
+    }
+    struct piece *cut = piece_new(piece->chunk, piece->from, piece->from + rows);
+    cut->tries = piece->tries;
+    piece->from += rows;
+    return cut;
+}
+
+static bool has_room(const struct scorer *scorer)
+{
+    return asker_room(scorer->asker) && scorer->rows_asked < REQUESTS_ENOUGH * scorer->rows_a_request;
+}
+
 /* Asks for as much as there is room for. */
 static void fill(struct scorer *scorer)
 {
-    while (scorer->line != NULL && asker_room(scorer->asker)) {
-        struct piece *piece = scorer->line;
+    while (scorer->line != NULL && has_room(scorer)) {
+        struct piece *piece = cut_piece(scorer);
         size_t bytes;
-        DL_DELETE(scorer->line, piece);
         DL_APPEND(scorer->asked, piece);
+        scorer->rows_asked += piece->to - piece->from;
         uint8_t *payload = slice(piece->chunk, piece->from, piece->to, &bytes);
         asker_send(scorer->asker, payload, bytes, (uint32_t)(piece->to - piece->from),
                    (struct text){(const char *)piece->chunk->trace, piece->chunk->trace_bytes}, answered,
@@ -430,12 +495,8 @@ void scorer_submit(struct scorer *scorer, const struct rows_payload *rows, score
     chunk->owner = owner;
     DL_APPEND(scorer->chunks, chunk);
     scorer->chunk_count++;
-    for (size_t from = 0; from < rows->rows; from += scorer->rows_a_request) {
-        size_t left = rows->rows - from;
-        struct piece *piece =
-            piece_new(chunk, from, from + (left < scorer->rows_a_request ? left : scorer->rows_a_request));
-        DL_APPEND(scorer->line, piece);
-    }
+    struct piece *whole = piece_new(chunk, 0, rows->rows);
+    DL_APPEND(scorer->line, whole);
     fill(scorer);
 }
 

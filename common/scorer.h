@@ -36,16 +36,18 @@ struct rows_payload {
 
 struct scorer;
 
-/* Asks with at most `rows_a_request` rows at a time; the asker outlives it, and asker_version was called. */
+/* A request has at most `rows_a_request` rows, and fewer where a row takes long to compute, so that jobs are
+ * in nobody's way; at most 16 times as many rows are asked for at a time, for which the asker should have
+ * room, as that may be as many requests. The asker outlives it, and asker_version was called. */
 struct scorer *scorer_new(struct asker *asker, size_t rows_a_request);
 /* NULL is fine. Chunks that are not done are forgotten, and not told: then the asker is freed before. */
 void scorer_free(struct scorer *scorer);
 
 /* The chunk's rows are scored, in their order; good during the call. It may submit more. */
 typedef void scorer_done(void *owner, const struct scored *rows, size_t count);
-/* Scores them. What is refused for its content (invalid, poison), or fails in the engine three times, is
- * halved until the single rows at fault are known; the others are scored. `done` is called once, and never
- * before this returns. */
+/* Scores them. What is refused for its content (invalid, poison), or fails in the engine three times, or
+ * takes too long, is halved until the single rows at fault are known; the others are scored. `done` is called
+ * once, and never before this returns. */
 void scorer_submit(struct scorer *scorer, const struct rows_payload *rows, scorer_done *done, void *owner);
 /* False while there is more to ask than may be asked at a time. */
 bool scorer_room(const struct scorer *scorer);

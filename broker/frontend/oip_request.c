@@ -100,10 +100,13 @@ static bool take_object(yyjson_val *object, const char *name, yyjson_val **membe
 
 /* ---- the parameters of the request ---- */
 
-/* The protocol's 1 is the highest priority and 0 the default; the wire's highest is 9, its default 0. */
+/* The protocol's 1 is the highest priority and 0 the default; the wire's highest is 9, and its lowest is for
+ * jobs. */
 static uint8_t wire_priority(uint64_t priority)
 {
-    return priority == 0 || priority > 9 ? 0 : (uint8_t)(10 - priority);
+    return priority == 0 || priority > PROTOCOL_PRIORITY_MAX
+               ? PROTOCOL_PRIORITY_ONLINE
+               : (uint8_t)(PROTOCOL_PRIORITY_MAX + 1 - priority);
 }
 
 static bool refuse_reserved(yyjson_val *parameters, struct http_response *response)
@@ -356,7 +359,7 @@ bool oip_request_read(struct decoder *decoder, const struct oip_body *body, size
     struct text left = {body->bytes + body->json_length, body->length - body->json_length};
     request->id = request->key = (struct text){NULL, 0};
     request->wanted = 0;
-    request->priority = 0;
+    request->priority = PROTOCOL_PRIORITY_ONLINE;
     request->binary = false;
     request->input_count = request->output_count = 0;
     yyjson_val *root = read_root(decoder, body, max_depth, response);

@@ -29,7 +29,7 @@ struct oip_request {
     struct text id;                   /* to be told again; `at` NULL: none was given */
     struct text key;                  /* what a route hashes; empty: not given */
     int64_t wanted;                   /* nanoseconds until the answer must be there; 0: not said */
-    uint8_t priority;                 /* the wire's: 0 to 9, higher goes first */
+    uint8_t priority;                 /* the wire's: 1 to 9, higher goes first */
     bool binary;                      /* outputs are binary that do not say themselves */
     size_t input_count, output_count; /* no output: all of the model's are wanted */
     struct oip_input inputs[TENSOR_COUNT_MAX];

@@ -337,6 +337,7 @@ void predict_fill_ask(const struct config *config, const struct http_request *re
         .version = text_of(call->asked_version),
         .rows = rows,
         .deadline = deadline_of(config, call, wanted),
+        .priority = PROTOCOL_PRIORITY_ONLINE,
         .tenant = call->identity.tenant,
         .address = address_number(&call->identity.address),
         .version_optional = call->steered == STEERED_BY_RULE,

@@ -13,6 +13,7 @@ import unittest
 
 import msgpack
 
+import otlp
 from redis_server import Redis
 from stack import BIN, BAD_WORDS, PATIENCE, ROOT, SANITIZED, Stack
 
@@ -29,10 +30,18 @@ class Job:
         self.output = tempfile.TemporaryFile("w+")
         settings = {"from": redis.url(source, group="g", consumer=consumer, claim_ms=100), "to": "out",
                     "dead_letter": "dead"} | settings
-        self.process = subprocess.Popen(
-            [BIN / "outrigger-stream", *stack.arguments(), "-n", f"stream.{consumer}", "--json",
-             *(part for name, value in settings.items() if value is not None for part in ("-S", f"{name}={value}"))],
-            stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.log)
+        words = [*stack.arguments(), "--name", f"stream.{consumer}", "--json"]
+        for name, value in settings.items():
+            if name == "file":
+                words.append(value)
+            elif name in ("skip_bad", "dry_run"):
+                words.append("--" + name.replace("_", "-"))
+            elif name == "patience_s":
+                words += ["--job-set", f"{name}={value}"]
+            elif value is not None:
+                words += ["--" + name.replace("_", "-"), str(value)]
+        self.process = subprocess.Popen([BIN / "outrigger", "stream", *words], stdin=subprocess.DEVNULL,
+                                        stdout=self.output, stderr=self.log)
 
     def kill(self):
         self.process.kill()
@@ -56,11 +65,8 @@ class Job:
         return json.loads(self.output.read().splitlines()[-1])
 
 
-class Stream(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.stack = Stack(web="nginx", models=[MODEL]).start()
-        cls.addClassCleanup(cls.stack.stop)
+class Jobs(unittest.TestCase):
+    """What tests of jobs have: a Redis each."""
 
     def setUp(self):
         self.redis = Redis(appendonly=True)
@@ -92,6 +98,13 @@ class Stream(unittest.TestCase):
 
     def rows(self, count):
         return [HELD_OUT["features"][i % len(HELD_OUT["features"])] for i in range(count)]
+
+
+class Stream(Jobs):
+    @classmethod
+    def setUpClass(cls):
+        cls.stack = Stack(web="nginx", models=[MODEL]).start()
+        cls.addClassCleanup(cls.stack.stop)
 
     # ---- what comes of a message ----
 
@@ -163,17 +176,42 @@ class Stream(unittest.TestCase):
         self.assertEqual(job.wait(), 4)
         identifier = self.redis.entries("in")[0][0]
         self.assertIn(f"message in@{identifier} cannot be scored: expected 30 values, got 0", job.said())
-        job = self.job(dead_letter=None, skip_bad="true")
+        job = self.job(dead_letter=None, skip_bad=True)
         self.stack.wait(lambda: self.redis.send("XPENDING", "in", "g")[0] == 0, "it is not left out")
         self.assertEqual(job.stop(), 0)
         self.assertEqual(job.last()["skipped"], 1)
         job = self.job(model="nobody", patience_s=1)
         self.assertEqual(job.wait(), 3)
         self.assertIn(f"there is no model nobody; there is {MODEL}", job.said())
-        self.assertEqual(self.job(format="xml").wait(), 2)
+        job = self.job(patience_s=0)
+        self.assertEqual(job.wait(), 2)
+        self.assertIn("--job-set: patience_s: expected an integer from 1 to 86400 (s), got 0", job.said())
         self.redis.send("SET", "text", "no stream")
         self.assertEqual(self.job(source="text").wait(), 1)
         self.jobs.clear()
+
+    def test_the_example_is_a_job(self):
+        job = self.job(file=ROOT / "conf/jobs/stream-redis.conf", model=MODEL, dry_run=True)
+        self.assertEqual(job.wait(), 0, job.said())
+        job.output.seek(0)
+        self.assertEqual(job.output.read(), f"version 1 of model {MODEL} would score redis in, to out\n")
+        self.assertEqual(self.redis.send("EXISTS", "in"), 0)
+
+    def test_what_is_told_of_it(self):
+        job = self.job("counted")
+        self.redis.add("in", [json.dumps(row) for row in self.rows(50)] + ["nothing"])
+        wanted = {'outrigger_job_rows_total{job="stream.counted",outcome="scored"}': 50,
+                  'outrigger_job_rows_total{job="stream.counted",outcome="rejected"}': 1,
+                  'outrigger_job_lag{job="stream.counted",topic="in",partition=""}': 0,
+                  'outrigger_job_connected{job="stream.counted"}': 1,
+                  'outrigger_job_delay_seconds_count{job="stream.counted"}': 51}
+
+        def told():
+            _, _, body = self.stack.request("GET", "/metrics")
+            values = dict(line.rsplit(" ", 1) for line in body.decode().splitlines() if not line.startswith("#"))
+            return all(float(values.get(name, -1)) == value for name, value in wanted.items())
+        self.stack.wait(told, "the figures do not come")
+        self.assertEqual(job.stop(), 0)
 
     # ---- none lost, none twice ----
 
@@ -204,7 +242,7 @@ class Stream(unittest.TestCase):
         self.assertGreater(sum(job.last()["dropped"] for job in running), 0)
 
     def named(self, job):
-        return job.process.args[job.process.args.index("-n") + 1].removeprefix("stream.")
+        return job.process.args[job.process.args.index("--name") + 1].removeprefix("stream.")
 
     def test_the_others_die(self):
         """Redis, the broker and the worker, while the job goes on. A Redis that hangs has been sent what it then does,
@@ -237,3 +275,35 @@ class Stream(unittest.TestCase):
 
     def kill_worker(self):
         self.stack.kill(f"worker.{MODEL}.1.1")
+
+
+@unittest.skipIf(otlp.missing(), f"NOT TESTED, since not installed: {otlp.missing()}")
+class Traces(Jobs):
+    CONSUMER = 5
+
+    def test_a_message_is_a_span_between_its_producer_and_who_takes_the_answer(self):
+        receiver = otlp.Receiver()
+        self.addCleanup(receiver.close)
+        settings = {"trace.endpoint": receiver.url, "trace.ratio_ppm": "0", "trace.trust_parent": "true"}
+        with Stack(models=[MODEL], settings=settings) as self.stack:
+            job = self.job()
+            row, = self.rows(1)
+            first, = self.redis.add("in", [json.dumps(row)], traceparent=TRACE, tracestate="a=b")
+            self.redis.add("in", ["nothing"], traceparent=TRACE)
+            self.redis.add("in", [json.dumps(row)], traceparent=TRACE[:-1] + "0")  # not recorded
+            self.wait_for("out", 2)
+            self.stack.wait(lambda: len(receiver.named("process in")) >= 2 and receiver.named("batch"),
+                            "the spans do not come")
+            self.assertEqual(job.stop(), 0)
+        _, trace, parent, _ = TRACE.split("-")
+        bad, good = sorted(receiver.named("process in"), key=lambda span: span.state)
+        self.assertEqual((good.trace, good.parent, good.kind, good.failed, good.state),
+                         (trace, parent, self.CONSUMER, False, "a=b"))
+        self.assertEqual(good.attributes["messaging.message.id"], f"in@{first.decode()}")
+        self.assertEqual(good.attributes["messaging.system"], "redis")
+        self.assertTrue(bad.failed)
+        self.assertIn("no JSON", bad.message)
+        told = [entry["traceparent"].decode() for _, entry in self.redis.entries("out")]
+        self.assertEqual(sorted(told), sorted([f"00-{trace}-{good.id}-01", TRACE[:-1] + "0"]))
+        # The workers' part is linked to it.
+        self.assertIn((trace, good.id), [link for batch in receiver.named("batch") for link in batch.links])

@@ -106,7 +106,9 @@ static inline struct end *scene_asker(void)
 static inline struct envelope scene_request(uint64_t id)
 {
     return (struct envelope){
-        .verb = VERB_REQUEST, .id = id, .request = {.rows = 1, .time_left_us = 30000000}};
+        .verb = VERB_REQUEST,
+        .id = id,
+        .request = {.rows = 1, .time_left_us = 30000000, .priority = PROTOCOL_PRIORITY_ONLINE}};
 }
 
 static inline void scene_ask(struct end *asker, uint64_t id, const char *payload)

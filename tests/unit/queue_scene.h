@@ -1,5 +1,5 @@
-/* queue_scene: a queue, eight requests, and a word for those that were taken. Include it in one test
- * program's only .c. SPDX-License-Identifier: MIT */
+/* queue_scene: a queue, eight requests of clients, and a word for those that were taken. Include it in one
+ * test program's only .c. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_QUEUE_SCENE_H
 #define OUTRIGGER_QUEUE_SCENE_H
 
@@ -18,7 +18,8 @@ static inline void set_up(void)
     queue = (struct queue){.max_rows = 100, .max_bytes = 1000};
     memset(requests, 0, sizeof requests);
     for (size_t i = 0; i < COUNT_OF(requests); i++)
-        requests[i] = (struct request){.rows = 1, .bytes = 10, .arrived_at = (int64_t)i};
+        requests[i] = (struct request){
+            .rows = 1, .bytes = 10, .arrived_at = (int64_t)i, .priority = PROTOCOL_PRIORITY_ONLINE};
 }
 
 static inline void tear_down(void)

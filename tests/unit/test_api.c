@@ -41,6 +41,7 @@ START_TEST(a_prediction_is_asked)
     ck_assert(text_is(call.ask.key, "user 7"));
     ck_assert(text_is(call.ask.tag, "r1"));
     ck_assert_uint_eq(call.ask.rows, 1);
+    ck_assert_uint_eq(call.ask.priority, PROTOCOL_PRIORITY_ONLINE); /* before all jobs */
     ck_assert_int_eq(call.ask.deadline, RECEIVED + 10 * SECOND);
 }
 END_TEST

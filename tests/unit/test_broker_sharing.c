@@ -138,6 +138,8 @@ START_TEST(who_follows_one_that_was_sent_before_stands_in_front_with_it)
 }
 END_TEST
 
+enum { CLIENT = PROTOCOL_PRIORITY_ONLINE, URGENT };
+
 /* Asks for one that is there before: true when it follows, false when it is refused at once. */
 static bool may_follow(uint64_t id, const char *payload, uint64_t time_left_us, uint8_t priority)
 {
@@ -174,16 +176,17 @@ START_TEST(who_would_be_answered_too_late_does_not_follow)
     }
     scene_expect_nothing(asker);
     const uint64_t seconds = 1000000, hasty = 10 * seconds; /* all of them take twice as long */
-    ck_assert(!may_follow(2000, "509", hasty, 0));
+    ck_assert(!may_follow(2000, "509", hasty, CLIENT));
     ck_assert(memmem(scene_letter->envelope.reject.message.at, scene_letter->envelope.reject.message.length,
                      "deadline", 8) != NULL);
-    ck_assert(may_follow(2001, "sent", hasty, 0)); /* at the end of the queue it would be too late, too */
-    ck_assert(may_follow(2002, "next", hasty, 0));
-    ck_assert(!may_follow(2003, "508", hasty, 0));
-    ck_assert(may_follow(2004, "508", hasty, 1)); /* which makes it the next */
-    ck_assert(may_follow(2005, "508", hasty, 0));
-    ck_assert(may_follow(2006, "507", 3600 * seconds, 0));
-    ck_assert(!may_follow(2007, "507", hasty, 0));
+    ck_assert(
+        may_follow(2001, "sent", hasty, CLIENT)); /* at the end of the queue it would be too late, too */
+    ck_assert(may_follow(2002, "next", hasty, CLIENT));
+    ck_assert(!may_follow(2003, "508", hasty, CLIENT));
+    ck_assert(may_follow(2004, "508", hasty, URGENT)); /* which makes it the next */
+    ck_assert(may_follow(2005, "508", hasty, CLIENT));
+    ck_assert(may_follow(2006, "507", 3600 * seconds, CLIENT));
+    ck_assert(!may_follow(2007, "507", hasty, CLIENT));
     ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "overloaded"), 3);
 }
 END_TEST

@@ -13,7 +13,8 @@ static void fill(const uint32_t *rows)
     queue_free(&queue);
     queue = (struct queue){.max_rows = 1000000, .max_bytes = 1000000};
     for (size_t i = 0; rows[i] != 0; i++) {
-        requests[i] = (struct request){.rows = rows[i], .arrived_at = 1000 + (int64_t)i};
+        requests[i] = (struct request){
+            .rows = rows[i], .arrived_at = 1000 + (int64_t)i, .priority = PROTOCOL_PRIORITY_ONLINE};
         queue_push(&queue, &requests[i]);
     }
 }

@@ -90,7 +90,8 @@ START_TEST(a_request_of_json)
     ck_assert(text_is(request.id, "i"));
     ck_assert_uint_eq(request.input_count, 2);
     ck_assert_uint_eq(request.output_count, 0);
-    ck_assert(!request.binary && request.priority == 0 && request.wanted == 0 && request.key.length == 0);
+    ck_assert(!request.binary && request.priority == PROTOCOL_PRIORITY_ONLINE && request.wanted == 0 &&
+              request.key.length == 0);
     const struct oip_input *input = &request.inputs[0];
     ck_assert(text_is(input->name, "A") && text_is(input->datatype, "FP32"));
     ck_assert(input->rank == 2 && input->shape[0] == 2 && input->shape[1] == 3 && input->elements == 6);
@@ -138,7 +139,7 @@ START_TEST(priorities_are_turned_round)
     static const struct {
         const char *said;
         unsigned wire;
-    } cases[] = {{"0", 0}, {"1", 9}, {"9", 1}, {"10", 0}, {"18446744073709551615", 0}};
+    } cases[] = {{"0", 1}, {"1", 9}, {"9", 1}, {"10", 1}, {"18446744073709551615", 1}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char json[128];
         snprintf(json, sizeof json, "{\"inputs\":[],\"parameters\":{\"priority\":%s}}", cases[i].said);
@@ -234,7 +235,8 @@ START_TEST(what_is_null_is_not_there)
                         "\"outputs\":[{\"name\":\"P\",\"parameters\":null},{\"name\":\"Q\",\"parameters\":{"
                         "\"classification\":null,\"shared_memory_region\":null}}],\"inputs\":[{" GOOD_INPUT
                         ",\"data\":[1],\"parameters\":{\"binary_data_size\":null}}]}"));
-    ck_assert(request.priority == 0 && request.wanted == 0 && !request.binary && request.output_count == 2);
+    ck_assert(request.priority == PROTOCOL_PRIORITY_ONLINE && request.wanted == 0 && !request.binary &&
+              request.output_count == 2);
     ck_assert(request.outputs[1].classes == 0 && request.inputs[0].data != NULL);
 }
 END_TEST

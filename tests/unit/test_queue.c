@@ -25,7 +25,7 @@ END_TEST
 
 START_TEST(higher_priority_goes_first)
 {
-    const uint8_t priorities[] = {0, 9, 5, 9, 0, 1, 5, 0};
+    const uint8_t priorities[] = {1, 9, 5, 9, 1, 2, 5, 1};
     for (size_t i = 0; i < COUNT_OF(requests); i++)
         requests[i].priority = priorities[i];
     push_all();
@@ -95,7 +95,7 @@ END_TEST
 
 START_TEST(what_is_put_back_comes_first_in_its_line)
 {
-    requests[7].priority = 1;
+    requests[7].priority = 2;
     push_all();
     ck_assert_str_eq(take(100, 3), "701");
     for (size_t i = 3; i-- > 0;)
@@ -103,6 +103,37 @@ START_TEST(what_is_put_back_comes_first_in_its_line)
     ck_assert_int_eq(queue_oldest(&queue), 0); /* it is as old as it was */
     ck_assert_uint_eq(queue.requests, 8);
     ck_assert_str_eq(take(100, 8), "70123456");
+}
+END_TEST
+
+START_TEST(jobs_have_batches_of_their_own)
+{
+    for (size_t i = 0; i < COUNT_OF(requests); i += 2)
+        requests[i].priority = PROTOCOL_PRIORITY_JOB;
+    push_all();
+    ck_assert_uint_eq(queue_rows_together(&queue), 4);
+    ck_assert_str_eq(take(100, 8), "1357");
+    ck_assert_uint_eq(queue_rows_together(&queue), 4);
+    queue_push(&queue, &requests[1]); /* one that comes meanwhile */
+    ck_assert_str_eq(take(100, 8), "1");
+    ck_assert_str_eq(take(100, 8), "0246");
+    ck_assert_uint_eq(queue_rows_together(&queue), 0);
+}
+END_TEST
+
+START_TEST(jobs_leave_half_of_the_room)
+{
+    requests[0].rows = 51;
+    requests[1].rows = 49;
+    queue_push(&queue, &requests[1]);
+    ck_assert_int_eq(queue_admits(&queue, 7, PROTOCOL_PRIORITY_JOB, 1, 1), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 7, PROTOCOL_PRIORITY_JOB, 2, 1), FAILURE_OVERLOADED);
+    ck_assert_int_eq(queue_admits(&queue, 7, PROTOCOL_PRIORITY_JOB, 1, 490), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 7, PROTOCOL_PRIORITY_JOB, 1, 491), FAILURE_OVERLOADED);
+    ck_assert_int_eq(queue_admits(&queue, 7, PROTOCOL_PRIORITY_ONLINE, 51, 1), FAILURE_NONE);
+    queue_remove(&queue, &requests[1]); /* what is larger than half of it can come in all the same */
+    ck_assert_int_eq(queue_admits(&queue, 7, PROTOCOL_PRIORITY_JOB, 100, 1000), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 7, PROTOCOL_PRIORITY_JOB, 101, 1), FAILURE_TOO_LARGE);
 }
 END_TEST
 
@@ -150,7 +181,8 @@ START_TEST(a_full_queue_says_later_and_what_never_fits_says_never)
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         queue.rows = cases[i].rows_inside;
         queue.bytes = cases[i].bytes_inside;
-        ck_assert_msg(queue_admits(&queue, 0, 0, cases[i].rows, cases[i].bytes) == cases[i].expected,
+        ck_assert_msg(queue_admits(&queue, 0, PROTOCOL_PRIORITY_ONLINE, cases[i].rows, cases[i].bytes) ==
+                          cases[i].expected,
                       "case %zu", i);
     }
 }
@@ -158,21 +190,22 @@ END_TEST
 
 START_TEST(a_quarter_more_is_for_those_below_their_share)
 {
-    struct request flood = {.rows = 100, .tenant = 1, .bytes = 10};
+    struct request flood = {.priority = PROTOCOL_PRIORITY_ONLINE, .rows = 100, .tenant = 1, .bytes = 10};
     queue_push(&queue, &flood);
-    ck_assert_int_eq(queue_admits(&queue, 1, 0, 1, 1), FAILURE_OVERLOADED);
-    ck_assert_int_eq(queue_admits(&queue, 2, 0, 25, 1), FAILURE_NONE);
-    ck_assert_int_eq(queue_admits(&queue, 2, 0, 26, 1), FAILURE_OVERLOADED); /* there is an end to it */
+    ck_assert_int_eq(queue_admits(&queue, 1, PROTOCOL_PRIORITY_ONLINE, 1, 1), FAILURE_OVERLOADED);
+    ck_assert_int_eq(queue_admits(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 25, 1), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 26, 1),
+                     FAILURE_OVERLOADED); /* there is an end to it */
     requests[0].tenant = 2;
     requests[0].rows = 20;
     queue_push(&queue, &requests[0]);
-    ck_assert_int_eq(queue_admits(&queue, 2, 0, 5, 1), FAILURE_NONE);
-    ck_assert_int_eq(queue_admits(&queue, 2, 0, 6, 1), FAILURE_OVERLOADED);
+    ck_assert_int_eq(queue_admits(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 5, 1), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 6, 1), FAILURE_OVERLOADED);
     queue_remove(&queue, &flood);
     flood.rows = 10;
     requests[0].rows = 95; /* who has more than a half of it is not below a share */
     queue.rows = 0;
-    ck_assert_int_eq(queue_admits(&queue, 2, 0, 5, 1), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 5, 1), FAILURE_NONE);
     queue.rows = 20;
 }
 END_TEST
@@ -188,11 +221,15 @@ START_TEST(a_share_is_what_each_of_those_who_wait_may_have)
                  {46, 5, FAILURE_OVERLOADED},
                  {48, 5, FAILURE_OVERLOADED}};
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
-        requests[0] = (struct request){.tenant = 1, .rows = 120 - cases[i].own};
-        requests[1] = (struct request){.tenant = 2, .rows = cases[i].own};
+        requests[0] =
+            (struct request){.priority = PROTOCOL_PRIORITY_ONLINE, .tenant = 1, .rows = 120 - cases[i].own};
+        requests[1] =
+            (struct request){.priority = PROTOCOL_PRIORITY_ONLINE, .tenant = 2, .rows = cases[i].own};
         queue_push(&queue, &requests[0]);
         queue_push(&queue, &requests[1]);
-        ck_assert_msg(queue_admits(&queue, 2, 0, cases[i].more, 1) == cases[i].expected, "case %zu", i);
+        ck_assert_msg(queue_admits(&queue, 2, PROTOCOL_PRIORITY_ONLINE, cases[i].more, 1) ==
+                          cases[i].expected,
+                      "case %zu", i);
         queue_remove(&queue, &requests[0]);
         queue_remove(&queue, &requests[1]);
     }
@@ -201,11 +238,11 @@ END_TEST
 
 START_TEST(bytes_have_a_quarter_more_too)
 {
-    struct request flood = {.rows = 1, .tenant = 1, .bytes = 1000};
+    struct request flood = {.priority = PROTOCOL_PRIORITY_ONLINE, .rows = 1, .tenant = 1, .bytes = 1000};
     queue_push(&queue, &flood);
-    ck_assert_int_eq(queue_admits(&queue, 1, 0, 1, 1), FAILURE_OVERLOADED);
-    ck_assert_int_eq(queue_admits(&queue, 2, 0, 1, 250), FAILURE_NONE);
-    ck_assert_int_eq(queue_admits(&queue, 2, 0, 1, 251), FAILURE_OVERLOADED);
+    ck_assert_int_eq(queue_admits(&queue, 1, PROTOCOL_PRIORITY_ONLINE, 1, 1), FAILURE_OVERLOADED);
+    ck_assert_int_eq(queue_admits(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 1, 250), FAILURE_NONE);
+    ck_assert_int_eq(queue_admits(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 1, 251), FAILURE_OVERLOADED);
 }
 END_TEST
 
@@ -253,6 +290,8 @@ int main(void)
                                   first_come_first_served,
                                   higher_priority_goes_first,
                                   every_priority_has_a_line,
+                                  jobs_have_batches_of_their_own,
+                                  jobs_leave_half_of_the_room,
                                   a_batch_is_bounded_by_rows_and_by_count,
                                   a_request_larger_than_a_batch_goes_by_itself,
                                   rows_are_added_without_overflow,

@@ -23,7 +23,8 @@ static void push_tenants_without_loans(const char *tenants)
     requests[0].tenant = (uint64_t)tenants[0];
     queue_push(&queue, &requests[0]);
     for (size_t i = 0; i < QUEUE_LOANS_MAX; i++) {
-        others[i] = (struct request){.rows = QUEUE_LOAN_ROWS, .tenant = 1000 + i};
+        others[i] = (struct request){
+            .priority = PROTOCOL_PRIORITY_ONLINE, .rows = QUEUE_LOAN_ROWS, .tenant = 1000 + i};
         queue_push(&queue, &others[i]);
     }
     for (size_t i = 0; i < QUEUE_LOANS_MAX; i++) {
@@ -98,7 +99,7 @@ START_TEST(memory_for_tenants_is_used_again_within_a_bound)
     struct request *all = object_alloc(MANY * sizeof *all);
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < MANY; i++) {
-            all[i] = (struct request){.tenant = i, .rows = 1};
+            all[i] = (struct request){.priority = PROTOCOL_PRIORITY_ONLINE, .tenant = i, .rows = 1};
             queue_push(&queue, &all[i]);
         }
         ck_assert_uint_eq(queue.spare_count, 0);
@@ -123,7 +124,7 @@ END_TEST
 
 START_TEST(priority_comes_before_turns)
 {
-    requests[7].priority = 1;
+    requests[7].priority = 2;
     push_tenants("aabbabab");
     ck_assert_str_eq(take(1, 8), "7");
 }
@@ -132,15 +133,17 @@ END_TEST
 START_TEST(a_new_tenant_hardly_waits)
 {
     struct request *flood = object_alloc(1000 * sizeof *flood);
-    struct request quiet = {.rows = 1, .tenant = 2, .deadline.at = 99 * (int64_t)SOON};
+    struct request quiet = {
+        .priority = PROTOCOL_PRIORITY_ONLINE, .rows = 1, .tenant = 2, .deadline.at = 99 * (int64_t)SOON};
     for (size_t i = 0; i < 1000; i++) {
-        flood[i] = (struct request){.rows = 1, .tenant = 1};
+        flood[i] = (struct request){.priority = PROTOCOL_PRIORITY_ONLINE, .rows = 1, .tenant = 1};
         queue_push(&queue, &flood[i]);
     }
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 1, 0, 1), 1000);
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, 0, 1), 0);
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, 0, 10 * QUEUE_QUANTUM_ROWS), 10 * QUEUE_QUANTUM_ROWS);
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, 0, 100000), 1000);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 1, PROTOCOL_PRIORITY_ONLINE, 1), 1000);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 1), 0);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 10 * QUEUE_QUANTUM_ROWS),
+                      10 * QUEUE_QUANTUM_ROWS);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 2, PROTOCOL_PRIORITY_ONLINE, 100000), 1000);
     ck_assert_uint_eq(queue_rows_ahead(&queue, 2, 5, 1), 0);
     queue_push(&queue, &quiet);
     size_t before = 0;
@@ -160,15 +163,17 @@ START_TEST(what_is_ahead_is_what_one_has_and_a_turn_of_the_others_for_each)
     for (size_t i = 0; i < COUNT_OF(sizes); i++)
         requests[i].rows = sizes[i];
     push_tenants_without_loans("aab");
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 'a', 0, 1), 20 + 2 * QUEUE_QUANTUM_ROWS);
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 'b', 0, 1), 40 + 20); /* all that `a` has */
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 'c', 0, 1), 2 * QUEUE_QUANTUM_ROWS);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'a', PROTOCOL_PRIORITY_ONLINE, 1),
+                      20 + 2 * QUEUE_QUANTUM_ROWS);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'b', PROTOCOL_PRIORITY_ONLINE, 1),
+                      40 + 20); /* all that `a` has */
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'c', PROTOCOL_PRIORITY_ONLINE, 1), 2 * QUEUE_QUANTUM_ROWS);
     queue_remove(&queue, &requests[0]);
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 'a', 0, 1), 10 + QUEUE_QUANTUM_ROWS);
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 'b', 0, 1), 40 + 10);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'a', PROTOCOL_PRIORITY_ONLINE, 1), 10 + QUEUE_QUANTUM_ROWS);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'b', PROTOCOL_PRIORITY_ONLINE, 1), 40 + 10);
     queue_remove(&queue, &requests[2]);
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 'a', 0, 1), 10);
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 'b', 0, 100), 10);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'a', PROTOCOL_PRIORITY_ONLINE, 1), 10);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'b', PROTOCOL_PRIORITY_ONLINE, 100), 10);
 }
 END_TEST
 
@@ -179,7 +184,7 @@ START_TEST(those_of_higher_priority_are_ahead)
     push_all();
     ck_assert_uint_eq(queue_rows_ahead(&queue, 9, 2, 1), 1);
     ck_assert_uint_eq(queue_rows_ahead(&queue, 9, 9, 1), 0);
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 0, 0, 1), 8);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 0, PROTOCOL_PRIORITY_ONLINE, 1), 8);
 }
 END_TEST
 
@@ -188,7 +193,7 @@ END_TEST
 START_TEST(who_had_nothing_waiting_goes_before_all_turns)
 {
     push_tenants("aabcaacb");
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 'd', 0, 1), 4); /* b's and c's */
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'd', PROTOCOL_PRIORITY_ONLINE, 1), 4); /* b's and c's */
     ck_assert_uint_eq(queue_rows_first(&queue), 4);
     ck_assert_str_eq(take(100, 4), "2736");
     ck_assert_uint_eq(queue_rows_first(&queue), 0);
@@ -214,9 +219,11 @@ END_TEST
 static uint64_t rows_before_the_next(bool removed)
 {
     struct request *flood = object_alloc(1000 * sizeof *flood);
-    struct request loan = {.rows = QUEUE_LOAN_ROWS, .tenant = 2}, next = {.rows = 1, .tenant = 2};
+    struct request loan = {.priority = PROTOCOL_PRIORITY_ONLINE, .rows = QUEUE_LOAN_ROWS, .tenant = 2},
+                   next = loan;
+    next.rows = 1;
     for (size_t i = 0; i < 1000; i++) {
-        flood[i] = (struct request){.rows = 1, .tenant = 1};
+        flood[i] = (struct request){.priority = PROTOCOL_PRIORITY_ONLINE, .rows = 1, .tenant = 1};
         queue_push(&queue, &flood[i]);
     }
     queue_push(&queue, &loan);
@@ -261,7 +268,7 @@ END_TEST
 START_TEST(there_is_an_end_to_how_many_go_first)
 {
     push_tenants_without_loans("ab");
-    ck_assert_uint_eq(queue_rows_ahead(&queue, 'c', 0, 1), 2);
+    ck_assert_uint_eq(queue_rows_ahead(&queue, 'c', PROTOCOL_PRIORITY_ONLINE, 1), 2);
     ck_assert_str_eq(take(1, 1), "0"); /* whose turn it is */
     ck_assert_str_eq(take(1, 1), "1");
 }

@@ -16,7 +16,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { JOB_NICE = 10, REQUESTS_MIN = 4 /* at a time: what keeps workers busy while answers travel */ };
+enum { JOB_NICE = 10, REQUESTS_MAX = 256 /* at a time: the scorer knows how many keep workers busy */ };
 
 struct program {
     struct job_options options;
@@ -26,6 +26,7 @@ struct program {
     struct metrics *metrics;
     void *zmq;
     struct asker *asker;
+    struct stream_traces *traces;
     struct stream_engine *engine; /* NULL: not begun */
     struct loop_timer second;
     uint64_t told; /* messages done, when it was told last */
@@ -50,10 +51,9 @@ static void read_job(struct program *program)
 
 static void tell_json(const struct program *program, const struct stream_figures *figures, uint64_t rate)
 {
-    printf("{\"job\":\"%s\",\"scored\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"skipped\":%" PRIu64
-           ",\"dropped\":%" PRIu64 ",\"in_hand\":%zu,\"lag\":",
-           program->options.options.name, figures->scored, figures->bad, figures->skipped, figures->dropped,
-           figures->in_hand);
+    printf("{\"scored\":%" PRIu64 ",\"rejected\":%" PRIu64 ",\"skipped\":%" PRIu64 ",\"dropped\":%" PRIu64
+           ",\"in_hand\":%zu,\"lag\":",
+           figures->scored, figures->bad, figures->skipped, figures->dropped, figures->in_hand);
     printf(figures->lag < 0 ? "null" : "%" PRId64, figures->lag);
     printf(",\"rate\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"connected\":%s}\n", rate,
            asker_retries(program->asker), figures->connected ? "true" : "false");
@@ -134,6 +134,7 @@ static void begin(struct program *program)
     const struct stream_job *job = &program->job;
     const char *name = program->options.options.name;
     setpriority(PRIO_PROCESS, 0, JOB_NICE);
+    signal(SIGPIPE, SIG_IGN); /* a connection may end at any moment */
     program->loop = loop_new();
     ENSURE(program->loop != NULL);
     loop_signal(program->loop, SIGTERM, terminate, program);
@@ -141,16 +142,16 @@ static void begin(struct program *program)
     program->metrics = stats_page(program->config, "stream", name);
     program->zmq = zmq_ctx_new();
     ENSURE(program->zmq != NULL);
-    program->asker = asker_new(
-        &(struct asker_context){.zmq = program->zmq,
-                                .loop = program->loop,
-                                .metrics = program->metrics,
-                                .config = program->config,
-                                .tenant = name,
-                                .priority = PROTOCOL_PRIORITY_JOB,
-                                .deadline = job->deadline_ms * MILLISECOND,
-                                .at_a_time = (size_t)(job->window / job->rows_a_request) + REQUESTS_MIN,
-                                .follow = *job->version == '\0'});
+    program->traces = stream_traces_new(program->zmq, program->loop, program->config, program->metrics, name);
+    program->asker = asker_new(&(struct asker_context){.zmq = program->zmq,
+                                                       .loop = program->loop,
+                                                       .metrics = program->metrics,
+                                                       .config = program->config,
+                                                       .tenant = name,
+                                                       .priority = PROTOCOL_PRIORITY_JOB,
+                                                       .deadline = job->deadline_ms * MILLISECOND,
+                                                       .at_a_time = REQUESTS_MAX,
+                                                       .follow = *job->version == '\0'});
 }
 
 static enum stream_exit run_engine(struct program *program, const char *model, const struct schema *schema)
@@ -162,7 +163,8 @@ static enum stream_exit run_engine(struct program *program, const char *model, c
                                             .name = program->options.options.name,
                                             .model = model,
                                             .asker = program->asker,
-                                            .schema = schema};
+                                            .schema = schema,
+                                            .traces = program->traces};
     program->engine = stream_engine_new(&context, reason);
     if (program->engine == NULL) {
         log_error("%s", reason);
@@ -216,6 +218,7 @@ int main(int argc, char **argv)
     }
     begin(&program);
     enum stream_exit verdict = run(&program, model);
+    stream_traces_free(program.traces);
     zmq_ctx_term(program.zmq);
     loop_free(program.loop);
     metrics_free(program.metrics);

@@ -19,18 +19,24 @@
 
 enum {
     HEADERS_MAX = 1024, /* of a message; Redis adds an entry with as many in one command */
-    OWN_HEADERS = 2,
+    OWN_HEADERS = 3,
     RATES_A_SECOND = 10 /* tokens of a tenth of a second may be saved */
 };
 
 static const char source_header[] = "outrigger-source", reason_header[] = "outrigger-reason";
 
-/* Messages that are with the workers together. */
+/* A message that is being scored. */
+struct entry {
+    struct stream_message *message;
+    struct stream_trace trace;
+};
+
+/* Those that are with the workers together. */
 struct chunk {
     struct stream_engine *engine;
     struct chunk *prev, *next;
     size_t count;
-    struct stream_message *messages[];
+    struct entry entries[];
 };
 
 /* One partition whose lag is told. */
@@ -108,51 +114,59 @@ static size_t long_line(const struct stream_engine *engine)
 
 /* ---- answers ---- */
 
-static bool is_own(struct text name)
+static bool is_own(struct text name, bool traced)
 {
-    return text_is(name, source_header) || text_is(name, reason_header);
+    return text_is(name, source_header) || text_is(name, reason_header) ||
+           (traced && text_is(name, "traceparent"));
 }
 
 /* The message's own headers (of one that comes out of dead letters not those that we gave it), and where it
- * stood; with why it is bad, unless that is NULL. */
-static size_t make_headers(struct stream_engine *engine, const struct stream_message *message,
-                           const char *position, const char *reason)
+ * stood; with why it is bad, unless that is NULL; in a trace that is recorded with our span for the parent.
+ */
+static size_t make_headers(struct stream_engine *engine, const struct entry *entry, const char *position,
+                           const char *reason)
 {
     size_t count = 0;
+    const struct stream_message *message = entry->message;
     for (size_t i = 0; i < message->header_count && count < HEADERS_MAX; i++)
-        if (!is_own(message->headers[i].name))
+        if (!is_own(message->headers[i].name, entry->trace.recorded))
             engine->headers[count++] = message->headers[i];
+    if (entry->trace.recorded)
+        engine->headers[count++] = (struct stream_header){text_of("traceparent"), text_of(entry->trace.text)};
     if (reason != NULL)
         engine->headers[count++] = (struct stream_header){text_of(reason_header), text_of(reason)};
     engine->headers[count++] = (struct stream_header){text_of(source_header), text_of(position)};
     return count;
 }
 
-static void give(struct stream_engine *engine, struct stream_message *message, enum stream_outcome outcome,
+/* `reason` says why it is bad; NULL: it is scored. */
+static void give(struct stream_engine *engine, const struct entry *entry, enum stream_outcome outcome,
                  struct text value, const char *reason)
 {
     char position[STREAM_POSITION_MAX];
+    struct stream_message *message = entry->message;
     engine->kind->position(message, position);
     struct stream_answer answer = {.outcome = outcome, .key = message->key, .value = value};
-    answer.header_count = make_headers(engine, message, position, reason);
+    answer.header_count = make_headers(engine, entry, position, reason);
     answer.headers = engine->headers;
+    stream_trace_end(engine->context->traces, &entry->trace, engine->job, message, reason);
     engine->kind->answer(engine->stream, message, &answer);
 }
 
 /* It cannot be scored, whoever tries. */
-static void refuse(struct stream_engine *engine, struct stream_message *message, const char *reason)
+static void refuse(struct stream_engine *engine, const struct entry *entry, const char *reason)
 {
     static long long last;
     char position[STREAM_POSITION_MAX];
     if (engine->job->has_dead) {
-        give(engine, message, STREAM_BAD, message->value, reason);
+        give(engine, entry, STREAM_BAD, entry->message->value, reason);
         return;
     }
-    engine->kind->position(message, position);
+    engine->kind->position(entry->message, position);
     if (engine->job->skip_bad) {
         if (log_allowed(&last, 1))
             log_warning("message %s is left out: %s", position, reason);
-        give(engine, message, STREAM_SKIPPED, message->value, NULL);
+        give(engine, entry, STREAM_SKIPPED, entry->message->value, reason);
         return;
     }
     log_error(
@@ -162,11 +176,11 @@ static void refuse(struct stream_engine *engine, struct stream_message *message,
     end(engine, STREAM_EXIT_BAD);
 }
 
-static void accept_row(struct stream_engine *engine, struct stream_message *message, const struct scored *row)
+static void accept_row(struct stream_engine *engine, const struct entry *entry, const struct scored *row)
 {
     char reply[STREAM_REPLY_MAX];
     size_t length = stream_reply_write(engine->job->form, row, engine->context->model, reply);
-    give(engine, message, STREAM_SCORED, (struct text){reply, length}, NULL);
+    give(engine, entry, STREAM_SCORED, (struct text){reply, length}, NULL);
 }
 
 /* ---- chunks ---- */
@@ -177,8 +191,7 @@ static struct chunk *chunk_take(struct stream_engine *engine)
     if (chunk != NULL)
         LL_DELETE(engine->spare, chunk);
     else
-        chunk = object_alloc(sizeof *chunk +
-                             (size_t)engine->job->rows_a_request * sizeof(struct stream_message *));
+        chunk = object_alloc(sizeof *chunk + (size_t)engine->job->rows_a_request * sizeof(struct entry));
     chunk->engine = engine;
     chunk->count = 0;
     return chunk;
@@ -190,9 +203,9 @@ static void chunk_done(void *owner, const struct scored *rows, size_t count)
     struct stream_engine *engine = chunk->engine;
     for (size_t i = 0; i < count && !engine->ended; i++) {
         if (rows[i].failure == FAILURE_NONE) {
-            accept_row(engine, chunk->messages[i], &rows[i]);
+            accept_row(engine, &chunk->entries[i], &rows[i]);
         } else if (scored_is_reject(rows[i].failure)) {
-            refuse(engine, chunk->messages[i], rows[i].reason);
+            refuse(engine, &chunk->entries[i], rows[i].reason);
         } else {
             log_error("model %s does not answer any more: %s", engine->context->model, rows[i].reason);
             end(engine, STREAM_EXIT_FAILED);
@@ -216,11 +229,25 @@ static bool add_message(struct stream_engine *engine, struct chunk *chunk)
     if (result == STREAM_VALUE_APART)
         return false;
     line_drop(engine);
+    struct entry *entry = &chunk->entries[chunk->count];
+    entry->message = message;
+    stream_trace_begin(engine->context->traces, message, &entry->trace);
     if (result == STREAM_VALUE_ADDED)
-        chunk->messages[chunk->count++] = message;
+        chunk->count++;
     else
-        refuse(engine, message, faults);
+        refuse(engine, entry, faults);
     return true;
+}
+
+/* A request is in one trace: that of the first message whose trace is recorded. */
+static struct text request_trace(const struct chunk *chunk, uint8_t bytes[TRACE_WIRE_BYTES])
+{
+    for (size_t i = 0; i < chunk->count; i++)
+        if (chunk->entries[i].trace.recorded) {
+            trace_context_pack(&chunk->entries[i].trace.context, bytes);
+            return (struct text){(const char *)bytes, TRACE_WIRE_BYTES};
+        }
+    return (struct text){0};
 }
 
 /* At most `most` messages, of which at least one is taken out of the line. */
@@ -236,6 +263,8 @@ static void send_chunk(struct stream_engine *engine, size_t most)
         stream_values_clear(engine->values);
         return;
     }
+    uint8_t trace[TRACE_WIRE_BYTES];
+    rows.trace = request_trace(chunk, trace);
     rows.rows = chunk->count;
     rows.bytes = stream_values_payload(engine->values, &rows.length);
     DL_APPEND(engine->chunks, chunk);
@@ -345,11 +374,13 @@ static void lag_known(void *self, const char *partition, int64_t messages)
 {
     struct stream_engine *engine = self;
     struct lag *lag = lag_of(engine, partition);
+    int64_t sum = 0;
     lag->messages = messages;
-    series_set(lag->series, messages);
-    engine->figures.lag = 0;
+    if (messages >= 0)
+        series_set(lag->series, messages);
     LL_FOREACH(engine->lags, lag)
-    engine->figures.lag += lag->messages < 0 ? 0 : lag->messages;
+    sum = sum < 0 || lag->messages < 0 ? -1 : sum + lag->messages;
+    engine->figures.lag = sum;
 }
 
 static void connection_is(void *self, bool is)

@@ -4,6 +4,7 @@
 
 #include "scorer.h"
 #include "stream.h"
+#include "stream_trace.h"
 
 /* What a job ends with. */
 enum stream_exit {
@@ -33,6 +34,7 @@ struct stream_engine_context {
     const char *model; /* that is asked */
     struct asker *asker;
     const struct schema *schema;
+    struct stream_traces *traces; /* NULL: there are none */
 };
 
 struct stream_engine;

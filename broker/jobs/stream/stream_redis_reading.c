@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { FETCH_MAX = 256 /* entries of one reply: what the wire brings in a millisecond */ };
+enum {
+    FETCH_MAX = 256, /* entries of one reply: what the wire brings in a millisecond */
+    FETCH_FIRST = 16 /* and as long as nobody knows how large they are */
+};
 
 /* ---- entries ---- */
 
@@ -81,6 +84,8 @@ static struct redis_message *message_new(struct redis_stream *stream, const redi
     entry->message.at_ms = time_of(entry->id);
     fill(entry, fields, first, (char *)first + headers);
     stream->bytes_in_hand += entry->bytes;
+    if (entry->bytes > stream->largest)
+        stream->largest = entry->bytes;
     HASH_ADD(hh, stream->in_hand, id, entry->id_length, entry);
     return entry;
 }
@@ -149,12 +154,17 @@ void redis_reading_ignore(void *self, const redisReply *reply)
 
 /* ---- asking ---- */
 
+/* Entries that may be asked for: by the window, and by their bytes, as if all were as large as the largest.
+ */
 static size_t room(const struct redis_stream *stream)
 {
     size_t window = (size_t)stream->context->job->window, used = HASH_COUNT(stream->in_hand);
     if (used >= window || stream->bytes_in_hand >= REDIS_BYTES_MAX)
         return 0;
-    return window - used < FETCH_MAX ? window - used : FETCH_MAX;
+    size_t fitting =
+        stream->largest == 0 ? FETCH_FIRST : (REDIS_BYTES_MAX - stream->bytes_in_hand) / stream->largest + 1;
+    size_t most = fitting < FETCH_MAX ? fitting : FETCH_MAX;
+    return window - used < most ? window - used : most;
 }
 
 /* XREADGROUP GROUP group consumer COUNT n [BLOCK ms] STREAMS source id */
@@ -219,7 +229,8 @@ static void recalled(void *self, const redisReply *reply)
         return;
     }
     const redisReply *entries = entries_of(reply);
-    redis_link_praise(stream->writer);
+    if (stream->sent == NULL)
+        redis_link_praise(stream->writer); /* else it is for what becomes of these */
     if (entries == NULL || entries->type != REDIS_REPLY_ARRAY || entries->elements == 0) {
         stream->recall_due = false;
     } else {
@@ -252,8 +263,10 @@ void redis_reading_next(struct redis_stream *stream)
         recall(stream, count);
         return;
     }
-    if (stream->fetching || stream->paused || stream->draining ||
-        count * 8 < (size_t)stream->context->job->window)
+    /* Not for a few more than there are: it would be one call for each. */
+    size_t window = (size_t)stream->context->job->window;
+    bool some = (window - HASH_COUNT(stream->in_hand)) * 8 >= window;
+    if (stream->fetching || stream->paused || stream->draining || !some)
         return;
     stream->fetching = ask(stream, stream->reader, count, true, ">", fetched);
 }

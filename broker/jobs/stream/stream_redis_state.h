@@ -58,11 +58,11 @@ struct redis_stream {
 
     /* reading */
     struct redis_message *in_hand;
-    size_t bytes_in_hand;
-    bool has_group;  /* of the writer's connection: the group is there */
-    bool fetching;   /* XREADGROUP waits */
-    bool recalling;  /* entries that are ours already are asked for */
-    bool recall_due; /* and are to be: some may have been lost on the way */
+    size_t bytes_in_hand, largest; /* bytes of all, of the largest one so far */
+    bool has_group;                /* of the writer's connection: the group is there */
+    bool fetching;                 /* XREADGROUP waits */
+    bool recalling;                /* entries that are ours already are asked for */
+    bool recall_due;               /* and are to be: some may have been lost on the way */
     char recall_from[REDIS_ID_MAX];
     bool claiming;
     char claim_from[REDIS_ID_MAX];
