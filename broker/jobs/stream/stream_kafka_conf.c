@@ -23,9 +23,10 @@ static const struct setting defaults[] = {
     {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "1000"},
     {"partition.assignment.strategy", "cooperative-sticky"},
-    /* What is fetched ahead of the job's window: bounded in bytes, and small messages in number. */
-    {"queued.max.messages.kbytes", "16384"},
-    {"queued.min.messages", "10000"},
+    /* What is fetched ahead: bounded in bytes and in number. When it is more, librdkafka looks again after a
+     * second only: it must last for one. */
+    {"queued.max.messages.kbytes", "65536"},
+    {"queued.min.messages", "100000"},
     {"queue.buffering.max.messages", "100000"},
     {"queue.buffering.max.kbytes", "65536"},
     {"linger.ms", "2"},
