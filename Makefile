@@ -56,6 +56,10 @@ ours  += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -O1,$
 links := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now$(comma)-z$(comma)noexecstack) \
          -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/../lib/outrigger'
 
+# ThreadSanitizer does not know the threads of C11, which librdkafka has.
+c11-threads := $(if $(filter thread,$(SANITIZE)),$(BUILD)/thrd_create.o)
+links += $(c11-threads)
+
 ifeq ($(filter help clean distclean,$(MAKECMDGOALS)),)
 -include build/flags.mk
 endif
@@ -90,7 +94,10 @@ HEADERS_common := -Icommon
 
 COMMON_SOURCES := $(wildcard common/*.c)
 COMMON := $(BUILD)/libcommon.a
-$(COMMON): $(COMMON_SOURCES:%.c=$(BUILD)/%.o)
+$(COMMON): $(COMMON_SOURCES:%.c=$(BUILD)/%.o) | $(c11-threads)
+$(BUILD)/thrd_create.o: tests/harness/thrd_create.c
+	@mkdir -p $(@D)
+	@$(CC) $(ours) $(CFLAGS) -c -o $@ $<
 
 define program
 SOURCES_$1 := $$(filter-out $$(FOLDER_$1)/main.c,$$(wildcard $$(FOLDER_$1)/*.c))
