@@ -58,6 +58,10 @@ ours  += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -O1,$
 links := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now$(comma)-z$(comma)noexecstack) \
          -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/../lib/outrigger'
 
+# ThreadSanitizer does not know the threads of C11, which librdkafka has.
+c11-threads := $(if $(filter thread,$(SANITIZE)),$(BUILD)/thrd_create.o)
+links += $(c11-threads)
+
 ifeq ($(filter help clean distclean,$(MAKECMDGOALS)),)
 -include build/flags.mk
 endif
@@ -92,7 +96,10 @@ HEADERS_common := -Icommon
 
 COMMON_SOURCES := $(wildcard common/*.c)
 COMMON := $(BUILD)/libcommon.a
-$(COMMON): $(COMMON_SOURCES:%.c=$(BUILD)/%.o)
+$(COMMON): $(COMMON_SOURCES:%.c=$(BUILD)/%.o) | $(c11-threads)
+$(BUILD)/thrd_create.o: tests/harness/thrd_create.c
+	@mkdir -p $(@D)
+	@$(CC) $(ours) $(CFLAGS) -c -o $@ $<
 
 define program
 SOURCES_$1 := $$(filter-out $$(FOLDER_$1)/main.c,$$(wildcard $$(FOLDER_$1)/*.c))
@@ -175,9 +182,20 @@ unit: $(UNIT_TESTS)  ## build and run the unit tests
 	@$(MAKE) --no-print-directory -j3 -Otarget $(UNIT_RUNS)
 
 # What process tests use beside the programs.
-PROBES := $(BUILD)/tests/token_probe $(BUILD)/tests/job_probe
+PROBES := $(BUILD)/tests/token_probe $(BUILD)/tests/job_probe $(BUILD)/tests/kafka_mock $(BUILD)/tests/kafka_client
+$(BUILD)/tests/kafka_%: tests/harness/kafka_%.c $(COMMON)
+	@mkdir -p $(@D)
+	@echo "  TEST  $@"
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(call packages-cflags,rdkafka yyjson) -MMD -MP -o $@ $< $(links) $(LDFLAGS) $(COMMON) \
+	  $(call packages-libs,rdkafka $(PACKAGES_common)) -lm
 process: all $(PROBES)  ## the real programs behind the real web servers
 	@OUTRIGGER_BUILD=$(BUILD) tests/harness/sanitized /usr/bin/python3 tests/process/run
+
+# Apart from make check: it comes from Maven's central repository, by mvn as it is set up here, and takes minutes.
+.PHONY: check-kafka
+check-kafka: all $(PROBES)  ## streams with a real Apache Kafka, and killed there; MESSAGES=20000 KILLS=20 SEED=7
+	@! /usr/bin/python3 tests/harness/kafka.py || OUTRIGGER_BUILD=$(BUILD) OUTRIGGER_KAFKA=real MESSAGES=$(or $(MESSAGES),20000) KILLS=$(or $(KILLS),20) SEED=$(or $(SEED),7) \
+	  tests/harness/sanitized /usr/bin/python3 tests/process/run stream_kafka
 
 # What make check (tests/check) does with one build: compiled on every core, tested one test after the other.
 compiled: all $(UNIT_TESTS) $(PROBES) $(FUZZ_TARGETS) $(SIMULATION)

@@ -2,7 +2,7 @@
 #include "stream.h"
 
 static const struct stream_kind *const kinds[] = {
-    &stream_redis, NULL, /* behind the last */
+    &stream_kafka, &stream_redis, NULL, /* behind the last */
 };
 
 const struct stream_kind *stream_kind_of(struct text scheme)
