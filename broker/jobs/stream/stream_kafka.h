@@ -43,6 +43,7 @@ struct kafka_message {
     enum stream_outcome outcome;
     char *bytes; /* of the answer: key, then value */
     size_t key_length, value_length;
+    bool is_tombstone; /* it has no value, not an empty one */
     rd_kafka_headers_t *answer_headers;
     struct stream_header headers[]; /* message.headers */
 };

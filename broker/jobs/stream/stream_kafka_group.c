@@ -135,6 +135,7 @@ void kafka_rebalance_end(struct kafka *kafka)
 static void hold(struct kafka *kafka, rd_kafka_event_t *event)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+    kafka_rebalance_end(kafka); /* librdkafka has one at a time */
     for (int i = 0; i < list->cnt; i++) {
         struct kafka_partition *partition = kafka_partition_of(kafka, list->elems[i].partition);
         if (partition != NULL)
