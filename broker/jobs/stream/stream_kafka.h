@@ -97,6 +97,8 @@ struct kafka {
     bool failed;
     rd_kafka_event_t *held; /* a rebalance that waits for leaving partitions; NULL: none */
     int64_t held_until;
+    rd_kafka_event_t
+        *coming; /* partitions that are given to us, but it is not known yet from where on; NULL: none */
 
     bool committing;   /* at least once: offsets are on their way */
     int64_t commit_at; /* when they last were */
