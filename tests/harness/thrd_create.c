@@ -1,5 +1,6 @@
-/* thrd_create: C11's threads by POSIX's. ThreadSanitizer does not know of the former, by which librdkafka starts its
- * threads, and dies in such a one. Linked into builds with it alone. SPDX-License-Identifier: MIT */
+/* thrd_create: C11's threads by POSIX's. ThreadSanitizer does not know of the former, by which librdkafka
+ * starts its threads, and dies in such a one. Linked into builds with it alone. SPDX-License-Identifier: MIT
+ */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>

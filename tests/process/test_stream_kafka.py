@@ -112,7 +112,7 @@ class Stream(unittest.TestCase):
             self.assertEqual((headers["traceparent"], headers["n"]), (TRACE, str(i)))
             self.assertRegex(headers["outrigger-source"], r"^in/\d@\d+$")
         self.assertEqual(set(dead), {"bad", "none"})
-        self.assertEqual(dead["bad"]["value"], "[1, 2]")
+        self.assertEqual((dead["bad"]["value"], dead["none"]["value"]), ("[1, 2]", None))
         self.assertIn("expected 30 values, got 2", dict(dead["bad"]["headers"])["outrigger-reason"])
         self.assertEqual(dict(dead["bad"]["headers"])["traceparent"], TRACE)
         self.assertEqual(dict(dead["none"]["headers"])["outrigger-reason"], "there is no value")

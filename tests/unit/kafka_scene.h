@@ -10,7 +10,7 @@
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-enum { SCENE_MESSAGES_MAX = 4096, SCENE_PATIENCE_MS = 60000, SCENE_REST = -1 };
+enum { SCENE_MESSAGES_MAX = 4096, SCENE_PATIENCE_MS = 60000 };
 
 /* What a job does with its messages. */
 struct scene_job {
@@ -173,6 +173,16 @@ static inline void scene_drain(struct scene_job *job)
 {
     job->stream->kind->drain(job->stream, scene_drained, job);
     SCENE_WAIT(job->is_drained);
+}
+
+/* Whether the group has given it any just now. */
+static inline bool scene_has_partitions(struct scene_job *job)
+{
+    const int64_t untold = -2;
+    for (int i = 0; i < 3; i++)
+        job->lag[i] = untold;
+    job->stream->kind->measure(job->stream);
+    return job->lag[0] != untold || job->lag[1] != untold || job->lag[2] != untold;
 }
 
 /* ---- the other side ---- */

@@ -43,6 +43,7 @@ struct kafka_message {
     enum stream_outcome outcome;
     char *bytes; /* of the answer: key, then value */
     size_t key_length, value_length;
+    bool is_tombstone; /* it has no value, not an empty one */
     rd_kafka_headers_t *answer_headers;
     struct stream_header headers[]; /* message.headers */
 };
@@ -96,6 +97,8 @@ struct kafka {
     bool failed;
     rd_kafka_event_t *held; /* a rebalance that waits for leaving partitions; NULL: none */
     int64_t held_until;
+    rd_kafka_event_t
+        *coming; /* partitions that are given to us, but it is not known yet from where on; NULL: none */
 
     bool committing;   /* at least once: offsets are on their way */
     int64_t commit_at; /* when they last were */

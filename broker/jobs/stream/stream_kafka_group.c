@@ -9,6 +9,9 @@
 static const int64_t patience =
     30 * SECOND; /* with what is in hand: the group has max.poll.interval.ms, 5 minutes */
 
+static const int64_t come_again = 100 * MILLISECOND;
+enum { OFFSETS_MS = 500 /* the loop waits so long, at most, for what was committed */ };
+
 void kafka_subscribe(struct kafka *kafka)
 {
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
@@ -105,20 +108,53 @@ static void tell_librdkafka(struct kafka *kafka, const rd_kafka_topic_partition_
         kafka_fail(kafka, "partitions cannot be %s: %s", come ? "taken" : "let go", why);
 }
 
-static void come(struct kafka *kafka, rd_kafka_event_t *event)
+/* Where to begin: asked for here, since librdkafka, whose own question comes in between when a transaction of
+ * the predecessor is not ended yet and the group changes meanwhile, would begin as if nothing had ever been
+ * committed. False: it is not known yet. */
+static bool find_offsets(struct kafka *kafka, rd_kafka_topic_partition_list_t *list)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
-    for (int i = 0; i < list->cnt; i++) {
-        partition_remove(kafka, list->elems[i].partition); /* it cannot be there */
-        partition_add(kafka, list->elems[i].partition);
+    bool latest = strcmp(stream_address_option(&kafka->job->source, "offset", "earliest"), "latest") == 0;
+    if (list->cnt == 0)
+        return true;
+    if (rd_kafka_committed(kafka->consumer, list, OFFSETS_MS) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return false;
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
+            return false;
+    for (int i = 0; i < list->cnt; i++)
+        if (list->elems[i].offset < 0)
+            list->elems[i].offset = latest ? RD_KAFKA_OFFSET_END : RD_KAFKA_OFFSET_BEGINNING;
+    return true;
+}
+
+static void come(struct kafka *kafka)
+{
+    rd_kafka_event_t *event = kafka->coming;
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_copy(rd_kafka_event_topic_partition_list(event));
+    if (find_offsets(kafka, list) || rd_kafka_assignment_lost(kafka->consumer)) {
+        kafka->coming = NULL;
+        for (int i = 0; i < list->cnt; i++) {
+            partition_remove(kafka, list->elems[i].partition); /* it cannot be there */
+            partition_add(kafka, list->elems[i].partition);
+        }
+        log_info("kafka: %d partitions of %s come to %s", list->cnt, kafka->job->source.name,
+                 kafka->instance);
+        tell_librdkafka(kafka, list, true);
+        rd_kafka_event_destroy(event);
+    } else {
+        kafka_call_at(kafka, loop_now(kafka->loop) + come_again);
     }
-    log_info("kafka: %d partitions of %s come to %s", list->cnt, kafka->job->source.name, kafka->instance);
-    tell_librdkafka(kafka, list, true);
-    rd_kafka_event_destroy(event);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 void kafka_rebalance_end(struct kafka *kafka)
 {
+    if (kafka->coming != NULL) {
+        tell_librdkafka(kafka, rd_kafka_event_topic_partition_list(kafka->coming), true);
+        rd_kafka_event_destroy(kafka->coming);
+        kafka->coming = NULL;
+    }
     if (kafka->held == NULL)
         return;
     rd_kafka_event_t *event = kafka->held;
@@ -135,6 +171,7 @@ void kafka_rebalance_end(struct kafka *kafka)
 static void hold(struct kafka *kafka, rd_kafka_event_t *event)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_event_topic_partition_list(event);
+    kafka_rebalance_end(kafka); /* librdkafka has one at a time */
     for (int i = 0; i < list->cnt; i++) {
         struct kafka_partition *partition = kafka_partition_of(kafka, list->elems[i].partition);
         if (partition != NULL)
@@ -146,10 +183,18 @@ static void hold(struct kafka *kafka, rd_kafka_event_t *event)
     kafka_commit(kafka);
 }
 
+static void take_partitions(struct kafka *kafka, rd_kafka_event_t *event)
+{
+    if (kafka->coming != NULL) /* librdkafka has one at a time */
+        rd_kafka_event_destroy(kafka->coming);
+    kafka->coming = event;
+    come(kafka);
+}
+
 void kafka_rebalance(struct kafka *kafka, rd_kafka_event_t *event)
 {
     if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS)
-        come(kafka, event);
+        take_partitions(kafka, event);
     else
         hold(kafka, event);
 }
@@ -164,6 +209,8 @@ static bool is_held(const struct kafka *kafka)
 
 void kafka_rebalance_settle(struct kafka *kafka)
 {
+    if (kafka->coming != NULL && !kafka->failed)
+        come(kafka);
     if (kafka->held != NULL && !kafka->failed &&
         (!is_held(kafka) || loop_now(kafka->loop) >= kafka->held_until ||
          rd_kafka_assignment_lost(kafka->consumer)))

@@ -117,6 +117,7 @@ static void keep_answer(struct kafka_message *message, const struct stream_answe
 {
     message->key_length = answer->key.length;
     message->value_length = answer->value.length;
+    message->is_tombstone = answer->value.at == NULL;
     message->bytes = object_alloc(answer->key.length + answer->value.length + 1);
     if (answer->key.length > 0)
         memcpy(message->bytes, answer->key.at, answer->key.length);
@@ -213,8 +214,8 @@ static bool produce(struct kafka *kafka, struct kafka_message *message)
     /* What may be produced again keeps its own. */
     rd_kafka_headers_t *headers =
         kafka->job->exactly_once ? rd_kafka_headers_copy(message->answer_headers) : message->answer_headers;
-    char *key = message->key_length > 0 ? message->bytes : NULL,
-         *value = message->bytes + message->key_length;
+    char *key = message->key_length > 0 ? message->bytes : NULL;
+    char *value = message->is_tombstone ? NULL : message->bytes + message->key_length;
     rd_kafka_resp_err_t error = rd_kafka_producev(
         kafka->producer, RD_KAFKA_V_TOPIC(topic_of(kafka, message)), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
         RD_KAFKA_V_KEY(key, message->key_length), RD_KAFKA_V_VALUE(value, message->value_length),
