@@ -240,13 +240,11 @@ static bool add_message(struct stream_engine *engine, struct chunk *chunk)
 }
 
 /* A request is in one trace: that of the first message whose trace is recorded. */
-static struct text request_trace(const struct chunk *chunk, uint8_t bytes[TRACE_WIRE_BYTES])
+static struct text request_trace(const struct chunk *chunk)
 {
     for (size_t i = 0; i < chunk->count; i++)
-        if (chunk->entries[i].trace.recorded) {
-            trace_context_pack(&chunk->entries[i].trace.context, bytes);
-            return (struct text){(const char *)bytes, TRACE_WIRE_BYTES};
-        }
+        if (chunk->entries[i].trace.recorded)
+            return trace_context_wire(&chunk->entries[i].trace.context);
     return (struct text){0};
 }
 
@@ -263,8 +261,7 @@ static void send_chunk(struct stream_engine *engine, size_t most)
         stream_values_clear(engine->values);
         return;
     }
-    uint8_t trace[TRACE_WIRE_BYTES];
-    rows.trace = request_trace(chunk, trace);
+    rows.trace = request_trace(chunk);
     rows.rows = chunk->count;
     rows.bytes = stream_values_payload(engine->values, &rows.length);
     DL_APPEND(engine->chunks, chunk);

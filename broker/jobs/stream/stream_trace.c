@@ -67,12 +67,7 @@ void stream_trace_end(struct stream_traces *traces, const struct stream_trace *t
         return;
     const struct trace_context *context = &trace->context;
     snprintf(name, sizeof name, "process %.100s", job->source.name);
-    struct span span =
-        tracer_span(traces->tracer, context->id, SPAN_CONSUMER, name, trace->start, clock_now());
-    memcpy(span.id, context->span, sizeof span.id);
-    memcpy(span.parent, context->parent, sizeof span.parent);
-    span.has_parent = span.remote_parent = context->has_parent;
-    span.flags = context->flags;
+    struct span span = tracer_span(traces->tracer, context, SPAN_CONSUMER, name, trace->start, clock_now());
     text_copy(find_header(message, "tracestate"), state, sizeof state);
     span.state = trace_state(state);
     job->kind->position(message, position);
