@@ -6,6 +6,9 @@
  *           FOR NO KEY UPDATE SKIP LOCKED        rows that others have locked are theirs
  *   commit  UPDATE ... FROM unnest(arrays), or INSERT ... ON CONFLICT DO NOTHING; the rejects; COMMIT
  *
+ * Arrays in one statement beat COPY into a temporary table and a statement from there at every size that was
+ * measured (2,000 rows: 210,000 rows/s against 22,000 as UPDATE, 350,000 against 81,000 as INSERT).
+ *
  * So a row's claim is its lock, which ends with whoever holds it, and with the result in one step. `last` is
  * what the lanes of this process have reached together: a pass over the table is linear. It may leave rows
  * behind: those that others had locked and gave back, or that came meanwhile. So after a pass one query tells
