@@ -355,8 +355,8 @@ void metrics_forget(struct metrics *metrics, enum metric metric, const char *lab
     size_t index = entry == NULL ? 0 : (size_t)(entry->slot - metrics->page->slots);
     if (index < METRIC_COUNT)
         return; /* none, or a reserved one */
-    __atomic_store_n(&entry->slot->used, 0, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE); /* before another key stands there */
+    /* Seen before another key stands there: what a thread does behind an exchange does not come before it. */
+    (void)__atomic_exchange_n(&entry->slot->used, 0, __ATOMIC_ACQ_REL);
     series_set(&entry->slot->series, 0);
     metrics->given_back[metrics->given_back_count++] = (uint16_t)index;
     HASH_DEL(metrics->index, entry);

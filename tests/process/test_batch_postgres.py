@@ -272,19 +272,27 @@ class BatchPostgres(unittest.TestCase):
         self.make("ended", ROWS)
         job = {"from": postgres.url("ended"), "to": "column", "create": "true", "batch_size": "50", "rate": str(ROWS // 2)}
         for down in (False, True):
+            before = self.done("ended")
             process = start(**job)
-            stack.wait(lambda: process.poll() is not None or self.some_done("ended"), "nothing is scored")
+            stack.wait(lambda: process.poll() is not None or self.done("ended") > before, "nothing is scored")
             if down:
                 postgres.crash()
             process.terminate()
-            self.assertEqual(finish(process).returncode, 5)
+            ended = finish(process)
+            self.assertEqual(ended.returncode, 5, ended.stderr)
         postgres.start()
         self.is_done(run(**job | {"rate": "0"}), None)
         self.every_row_once("ended", ROWS)
 
     @staticmethod
+    def done(table):
+        columns = number("SELECT count(*) FROM information_schema.columns "
+                         f"WHERE table_name = '{table}' AND column_name = 'predicted_at'")
+        return number(f"SELECT count(predicted_at) FROM {table}") if columns else 0
+
+    @staticmethod
     def some_done(table):
-        """More than before."""
+        """A moment ago."""
         columns = number("SELECT count(*) FROM information_schema.columns "
                          f"WHERE table_name = '{table}' AND column_name = 'predicted_at'")
         return columns and number(f"SELECT count(*) FROM {table} WHERE predicted_at > now() - interval '0.2 s'") > 0
