@@ -37,7 +37,8 @@ enum {
     PREDICTIONS_MAGIC = 0x09ed1c01,
     READER_MAGIC = 0x09ed1c02,
     FILES = 2,
-    GATHERED_MAX = 64,   /* records of one write */
+    GATHERED_MAX =
+        256, /* records of one write: what a write costs beside its bytes is the dearest part of a record */
     RECORDS_MIN = 1024,  /* of one file: a reader comes once a second */
     READ_AHEAD = 1024,   /* records of one read */
     VERSIONS_MAX = 1024, /* that one file names; of more nothing is kept */
