@@ -183,7 +183,7 @@ class Drift(unittest.TestCase):
     def test_what_is_wrong_is_said(self):
         with Stack(web="nginx", models=self.scratch / "models", settings={"drift.rows_per_s": "0"}) as stack:
             rows = str(self.scratch / "rows.csv")
-            for arguments, status, words in [((f"{MODEL}:7", rows), 1, "no version 7 of model"),
+            for arguments, status, words in [((f"{MODEL}:7", rows), 1, "has no version 7; it has 1"),
                                              ((MODEL, rows + "x"), 1, "No such file"),
                                              (("a/b", rows), 2, "is no model"),
                                              ((MODEL, rows, "--bins", "1"), 2, "--bins"),
