@@ -2,11 +2,11 @@
  * with what they were made of: too few rows, another baseline or none, a version of which nothing comes any
  * more. Both sides, the thread's and the loop's, are the test's own here. SPDX-License-Identifier: MIT */
 #include "drift.h"
+#include "gauge.h"
 
 #include "baseline.h"
 #include "sampled.h"
 #include "scratch_directory.h"
-#include "snapshot.h"
 
 #include <math.h>
 
@@ -133,18 +133,9 @@ static void turn(int ticks)
 /* The gauge's number; NaN: there is none. */
 static double gauge(enum metric metric, const char *version, const char *feature)
 {
-    size_t length;
-    struct snapshot snapshot;
-    struct snapshot_series series;
-    double number = NAN;
-    uint8_t *bytes = metrics_snapshot(metrics, "collector", "test", &length);
-    ck_assert_ptr_null(snapshot_decode(bytes, length, &snapshot));
-    while (snapshot_next(&snapshot, &series))
-        if (series.metric == metric && text_is(series.labels[1], version) &&
-            (feature == NULL || text_is(series.labels[2], feature)))
-            number = (double)(int64_t)series.numbers[0] / 1e6;
-    free(bytes);
-    return number;
+    int64_t number;
+    const char *const labels[METRICS_LABELS_MAX] = {NULL, version, feature};
+    return gauge_find(metrics, metric, labels, &number) ? (double)number / 1e6 : NAN;
 }
 
 static size_t gauges(void)
