@@ -176,9 +176,12 @@ class Drift(unittest.TestCase):
         self.assertLess(entry["rows"], ROWS)
         self.assertEqual(entry["baseline"]["rows"], ROWS)
         self.assertEqual(entry["features"][0]["verdict"], "few")
-        (self.scratch / "models" / MODEL / "baseline-1.json").unlink()
+        (self.scratch / "models" / MODEL / "baseline-1.json").write_text("no baseline")
         problem = lambda: stack.control("collector.sock", {"command": "drift"})["models"][0].get("problem", "")
-        stack.wait(lambda: "there is no baseline" in problem(), "the baseline is still there")
+        stack.wait(lambda: problem() == "it is no JSON", "the baseline is still there")
+        shown = json.loads(stack.request("GET", "/outrigger/api/now")[2])["models"]
+        self.assertEqual([version["baseline_problem"] for model in shown if model["model"] == MODEL
+                          for version in model["versions"] if version["version"] == "1"], ["it is no JSON"])
 
     def test_what_is_wrong_is_said(self):
         with Stack(web="nginx", models=self.scratch / "models", settings={"drift.rows_per_s": "0"}) as stack:
