@@ -8,6 +8,7 @@
 #include "state.h"
 
 #include "footprint.h"
+#include "gauges.h"
 #include "handover.h"
 #include "log.h"
 
@@ -432,43 +433,6 @@ struct broker_limits broker_limits(struct broker *broker)
 
 /* ---- gauges ---- */
 
-/* Sets the gauges of the version's workers; returns how many requests they have. */
-static uint64_t measure_workers(struct broker *broker, const struct version *version)
-{
-    int64_t counts[WORKER_STATES] = {0};
-    uint64_t requests = 0;
-    const struct worker *worker;
-    DL_FOREACH2(version->workers, worker, next)
-    {
-        counts[worker->state]++;
-        for (size_t i = 0; i < worker->in_flight; i++)
-            requests += batch_is_copies(&worker->batches[i]) ? 0 : worker->batches[i].count;
-    }
-    for (size_t i = 0; i < WORKER_STATES; i++)
-        series_set(metrics_series(broker->metrics, METRIC_WORKERS, version->model->name, version->name,
-                                  worker_state_name((enum worker_state)i)),
-                   counts[i]);
-    return requests;
-}
-
-static void measure_model(struct broker *broker, const struct model *model)
-{
-    uint64_t rows = 0, requests = 0, bytes = 0, most = 0, sent = 0;
-    for (struct version *version = model->versions; version != NULL; version = version->next) {
-        rows += version->queue.rows;
-        requests += version->queue.requests;
-        bytes += version->queue.bytes;
-        sent += measure_workers(broker, version);
-        most += version->worker_count > 0 || version->queue.requests > 0 ? version->queue.max_rows : 0;
-        series_set(version->share, version->weight);
-    }
-    series_set(model->queue_rows, (int64_t)rows);
-    series_set(model->queue_requests, (int64_t)requests);
-    series_set(model->queue_bytes, (int64_t)bytes);
-    series_set(model->queue_max_rows, (int64_t)most);
-    series_set(model->in_flight, (int64_t)(requests + sent));
-}
-
 static void measure_quarantine(const struct broker *broker)
 {
     struct quarantine_counts counts = quarantine_counts(broker->quarantine);
@@ -486,5 +450,5 @@ void broker_measure(void *self)
     struct broker *broker = self;
     measure_quarantine(broker);
     for (struct model *model = model_first(broker->models); model != NULL; model = model->next)
-        measure_model(broker, model);
+        gauges_measure(broker->metrics, model);
 }

@@ -24,7 +24,6 @@
 #include "secret.h"
 
 #include <hiredis/async.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -33,9 +32,7 @@
 enum {
     REDIS_MAGIC = 0x4ed15001,
     QUESTIONS_MAX = 65536, /* open ones: what two seconds of 30,000 a second leave in a Redis that hangs */
-    SHA_BYTES = 40,
-    KEY_BYTES = REDIS_PREFIX_MAX + 48,
-    NUMBER_BYTES = 24
+    SHA_BYTES = LIMIT_SCRIPT_SHA_BYTES
 };
 
 #define PATIENCE      SECOND /* for a connection, and for one that is late */
@@ -359,65 +356,6 @@ static void set_alarm(struct limit_redis *redis)
         loop_timer_set(redis->loop, &redis->alarm, first->at, alarm_rang, redis);
 }
 
-static bool is_integer(const redisReply *reply, size_t index)
-{
-    return reply->element[index]->type == REDIS_REPLY_INTEGER && reply->element[index]->integer >= 0;
-}
-
-/* What the script tells of a time is never longer than a burst. */
-static bool is_span(const redisReply *reply, size_t index)
-{
-    return is_integer(reply, index) &&
-           reply->element[index]->integer / (SECOND / MICROSECOND) <= (long long)LIMIT_SPAN_MAX_S;
-}
-
-/* A part of a microsecond, of which there are per_1000s. */
-static bool is_part(const redisReply *reply, size_t index, const struct limit_rate *rate)
-{
-    return is_integer(reply, index) && (uint64_t)reply->element[index]->integer < rate->per_1000s;
-}
-
-/* Microseconds and a part of one, as nanoseconds and a part of one. */
-static struct limit_state state_of(const struct limit_rate *rate, uint64_t us, uint64_t part, int64_t now)
-{
-    unsigned __int128 parts = (unsigned __int128)part * MICROSECOND;
-    return (struct limit_state){now + (int64_t)us * MICROSECOND + (int64_t)(parts / rate->per_1000s),
-                                (uint64_t)(parts % rate->per_1000s)};
-}
-
-/* False when it is none of the script's. */
-static bool read_granted(const struct limit_question *question, const redisReply *reply,
-                         struct limit_answer *what)
-{
-    int64_t now = loop_now(question->redis->loop);
-    *what = (struct limit_answer){.verdict = LIMIT_GRANTED};
-    for (size_t i = 0; i < question->list.count; i++) {
-        const struct limit *limit = &question->list.limits[i];
-        if (!is_span(reply, 1 + 2 * i) || !is_part(reply, 2 + 2 * i, &limit->rate))
-            return false;
-        struct limit_state state = state_of(&limit->rate, (uint64_t)reply->element[1 + 2 * i]->integer,
-                                            (uint64_t)reply->element[2 + 2 * i]->integer, now);
-        limit_rest_note(&what->rest, limit, &state, now);
-    }
-    return true;
-}
-
-/* Likewise. */
-static bool read_reply(const struct limit_question *question, const redisReply *reply,
-                       struct limit_answer *what)
-{
-    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 || !is_integer(reply, 0) ||
-        !is_span(reply, 1) || reply->element[0]->integer > (long long)question->list.count)
-        return false;
-    long long which = reply->element[0]->integer;
-    if (which == 0)
-        return reply->elements == 1 + 2 * question->list.count && read_granted(question, reply, what);
-    *what = (struct limit_answer){.verdict = LIMIT_REFUSED,
-                                  .refuses = &question->list.limits[which - 1],
-                                  .wait = reply->element[1]->integer * MICROSECOND};
-    return true;
-}
-
 static bool send_question(struct limit_redis *redis, struct limit_question *question, bool whole);
 
 static void replied(redisAsyncContext *context, void *data, void *privdata)
@@ -437,68 +375,18 @@ static void replied(redisAsyncContext *context, void *data, void *privdata)
     if (redis->state == STATE_LATE && redis->open == 0 && reply != NULL)
         become_ready(redis);
     struct limit_answer what;
-    if (read_reply(question, reply, &what))
+    if (limit_script_read(reply, &question->list, loop_now(redis->loop), &what))
         answer(question, LIMIT_BY_REDIS, &what);
     else
         answer(question, reply == NULL ? LIMIT_BY_AWAY : LIMIT_BY_ERROR, NULL);
     LL_PREPEND(redis->free, question);
 }
 
-/* A command's words, each with its memory. */
-struct words {
-    size_t count;
-    const char *at[3 + LIMITS_OF_REQUEST * (1 + LIMIT_SCRIPT_ARGUMENTS)];
-    size_t lengths[3 + LIMITS_OF_REQUEST * (1 + LIMIT_SCRIPT_ARGUMENTS)];
-    char keys[LIMITS_OF_REQUEST][KEY_BYTES];
-    char numbers[LIMITS_OF_REQUEST * LIMIT_SCRIPT_ARGUMENTS][NUMBER_BYTES];
-};
-
-static void add_word(struct words *words, const char *word, size_t length)
-{
-    words->at[words->count] = word;
-    words->lengths[words->count++] = length;
-}
-
-/* Nanoseconds and a part of one, as microseconds and a part of one: exact, as both count in 1 / per_1000s. */
-static void add_time(struct words *words, size_t first, const struct limit_rate *rate, uint64_t cells)
-{
-    ENSURE(rate->per_1000s > 0); /* limit_list_add passes over what does not limit */
-    unsigned __int128 total = (unsigned __int128)cells * UINT64_C(1000000000); /* us in 1000 s */
-    const uint64_t parts[] = {(uint64_t)(total / rate->per_1000s), (uint64_t)(total % rate->per_1000s)};
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        char *number = words->numbers[first + i];
-        add_word(words, number, (size_t)snprintf(number, NUMBER_BYTES, "%" PRIu64, parts[i]));
-    }
-}
-
-static void add_limit(struct words *words, size_t index, const struct limit *limit)
-{
-    size_t first = index * LIMIT_SCRIPT_ARGUMENTS;
-    add_time(words, first, &limit->rate, limit->cells);
-    char *number = words->numbers[first + 2];
-    add_word(words, number, (size_t)snprintf(number, NUMBER_BYTES, "%" PRIu64, limit->rate.per_1000s));
-    add_time(words, first + 3, &limit->rate, limit->rate.burst);
-}
-
 /* `whole`: with the script itself in place of its name. False when the connection takes nothing any more. */
 static bool send_question(struct limit_redis *redis, struct limit_question *question, bool whole)
 {
-    struct words words;
-    const struct limit_list *list = &question->list;
-    const char count[] = {(char)('0' + list->count), '\0'};
-    words.count = 0;
-    add_word(&words, whole ? "EVAL" : "EVALSHA", whole ? 4 : 7);
-    add_word(&words, whole ? LIMIT_SCRIPT : redis->sha, whole ? sizeof LIMIT_SCRIPT - 1 : SHA_BYTES);
-    add_word(&words, count, 1);
-    for (size_t i = 0; i < list->count; i++) {
-        const struct limit *limit = &list->limits[i];
-        char *key = words.keys[i];
-        add_word(&words, key,
-                 (size_t)snprintf(key, KEY_BYTES, "%s:%s:%016" PRIx64, redis->prefix,
-                                  limit_name(limit->of, limit->in), limit->whom));
-    }
-    for (size_t i = 0; i < list->count; i++)
-        add_limit(&words, i, &list->limits[i]);
+    struct limit_words words;
+    limit_script_words(&words, &question->list, redis->prefix, whole ? NULL : redis->sha);
     bool taken = redisAsyncCommandArgv(redis->context, replied, question, (int)words.count, words.at,
                                        words.lengths) == REDIS_OK;
     redis->open += taken;

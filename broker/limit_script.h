@@ -1,8 +1,20 @@
-/* limit_script: what limit_redis.c has Redis run. SPDX-License-Identifier: MIT */
+/* limit_script: what limit_redis.c has Redis run: the script, what it is given, and what it says. Pure: no
+ * I/O. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_LIMIT_SCRIPT_H
 #define OUTRIGGER_LIMIT_SCRIPT_H
 
-enum { LIMIT_SCRIPT_ARGUMENTS = 5 }; /* for each key */
+#include "limit_redis.h"
+#include "redis_address.h"
+
+#include <hiredis/hiredis.h>
+
+enum {
+    LIMIT_SCRIPT_SHA_BYTES = 40,
+    LIMIT_SCRIPT_ARGUMENTS = 5, /* for each key */
+    LIMIT_SCRIPT_WORDS = 3 + LIMITS_OF_REQUEST * (1 + LIMIT_SCRIPT_ARGUMENTS),
+    LIMIT_SCRIPT_KEY_BYTES = REDIS_PREFIX_MAX + 48,
+    LIMIT_SCRIPT_NUMBER_BYTES = 24
+};
 
 /* For each key: what the request costs (us and a part of one), the rate, and the span of a burst likewise;
  * see limit.c. Returns the number of the key that lets it through last and the us until then; or 0, and for
@@ -40,5 +52,24 @@ static const char LIMIT_SCRIPT[] =
     "  left[2 * i], left[2 * i + 1] = kept[i][3], kept[i][2]\n"
     "end\n"
     "return left\n";
+
+/* A command's words, each with its memory. Stands still: `at` points into it. */
+struct limit_words {
+    size_t count;
+    const char *at[LIMIT_SCRIPT_WORDS];
+    size_t lengths[LIMIT_SCRIPT_WORDS];
+    char number_of_keys[2];
+    char keys[LIMITS_OF_REQUEST][LIMIT_SCRIPT_KEY_BYTES];
+    char numbers[LIMITS_OF_REQUEST * LIMIT_SCRIPT_ARGUMENTS][LIMIT_SCRIPT_NUMBER_BYTES];
+};
+
+/* The command that asks for all limits of the list: the script by its `sha`, or itself where that is NULL.
+ * Names of keys begin with `prefix`. The list and the sha outlive the words. */
+void limit_script_words(struct limit_words *words, const struct limit_list *list, const char *prefix,
+                        const char *sha);
+/* What Redis said to it at `now` (monotonic ns); NULL: nothing. False when the script says no such thing.
+ * Not set are `list` and `by`; `refuses` points into the list. */
+bool limit_script_read(const redisReply *reply, const struct limit_list *list, int64_t now,
+                       struct limit_answer *what);
 
 #endif

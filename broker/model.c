@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "deployments.h"
 #include "fnv.h"
+#include "gauges.h"
 #include "likeness.h"
 #include "log.h"
 #include "schema.h"
@@ -120,7 +121,6 @@ static struct version *add_version(struct model_table *table, struct model *mode
         metrics_series(table->metrics, METRIC_QUEUE_DURATION, model->name, version->name, NULL);
     version->batch_rows = metrics_series(table->metrics, METRIC_BATCH_ROWS, model->name, version->name, NULL);
     version->answered = metrics_series(table->metrics, METRIC_REQUESTS, model->name, version->name, "none");
-    version->share = metrics_series(table->metrics, METRIC_ROUTE_SHARE, model->name, version->name, NULL);
     DL_APPEND2(model->versions, version, previous, next);
     table->version_count++;
     apply_config(model, table->config, model->config);
@@ -315,7 +315,7 @@ static void forget_versions(struct model_table *table, struct model *model)
         /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         DL_DELETE2(model->versions, version, previous, next);
         table->version_count--;
-        series_set(version->share, 0);
+        gauges_forget_version(table->metrics, version);
         free_version(version);
     }
     if (model->stable == NULL && model->config == NULL)
@@ -333,6 +333,9 @@ static void forget(struct model_table *table)
             continue;
         DL_DELETE2(table->models, model, previous, next);
         table->model_count--;
+        cache_free(model->cache); /* which has a gauge of its own until then */
+        model->cache = NULL;
+        gauges_forget_model(table->metrics, model);
         free_model(model);
     }
 }

@@ -37,7 +37,8 @@ struct version {
     struct cost cost;   /* of its batches */
     int64_t busy;       /* ns that its workers have computed, for batches that came back */
     uint64_t rows_sent; /* in the hands of its workers */
-    struct series *batch_duration, *batch_wait, *queue_duration, *batch_rows, *answered, *share;
+    struct series *batch_duration, *batch_wait, *queue_duration, *batch_rows, *answered;
+    bool shown;                             /* it has gauges (gauges.c) */
     struct series *releases[RELEASE_COUNT]; /* NULL: none went for that reason yet */
     struct figures figures;
     struct executions executions;

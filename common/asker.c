@@ -2,21 +2,22 @@
  *
  * A request keeps its payload until it is answered for good: it is asked as often as need be, each time with
  * a deadline of its own, and waits in between on a timer of its own. How many are open is the only bound, so
- * a broker that is full or away makes the job stand still, and costs nothing. The catalog, which the broker
- * tells whenever it changes, says what a version takes; what versions said is kept, for answers of one may
- * come after the next one is asked.
+ * a broker that is full or away makes the job stand still, and costs nothing.
  *
  * A deadline that passes may have three causes. The broker is away, or clients leave no worker to jobs: that
  * passes, and is waited for, with more time each. Or the request itself takes so long: then what was asked
  * later is answered all the same, as the broker hands out the requests of one tenant in their order. That one
  * is given up after a few times; and one of several rows in any case, since fewer may be quick enough.
+ *
+ * While nothing is answered a vigil says so, and ends the waiting where the caller has set a bound.
  * SPDX-License-Identifier: MIT */
 #include "asker.h"
 
+#include "asked_version.h"
 #include "clock.h"
 #include "log.h"
-#include "schema_fields.h"
 #include "sha256.h"
+#include "vigil.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,22 +42,19 @@ struct question {
     uint8_t *payload;
     size_t bytes;
     uint32_t rows;
+    char model[PROTOCOL_NAME_MAX + 1], version[PROTOCOL_NAME_MAX + 1]; /* "": the asker's */
+    char tag[PROTOCOL_TEXT_MAX + 1];
     uint8_t trace[PROTOCOL_TRACE_BYTES];
     size_t trace_bytes;
+    bool once;
     int64_t wait;     /* before it is asked again, when nobody says */
     uint64_t number;  /* when it was asked last: 1, 2, ... over all requests */
     unsigned late;    /* deadlines that passed though the broker was there */
-    int64_t patience; /* the next try's deadline, from when it is asked */
+    int64_t deadline; /* of a try, as it was asked for, */
+    int64_t patience; /* and the next one's, from when it is asked */
     client_answered *answered;
     void *owner;
     struct question *prev, *next;
-};
-
-/* A version that is or was asked. */
-struct version {
-    char name[PROTOCOL_NAME_MAX + 1];
-    struct schema *schema;
-    struct version *next;
 };
 
 struct asker {
@@ -70,148 +68,32 @@ struct asker {
     uint8_t priority;
     int64_t deadline;
     size_t at_a_time;
-    bool follow;
-    char model[PROTOCOL_NAME_MAX + 1];
-    char wanted[PROTOCOL_NAME_MAX + 1]; /* "": the stable one */
-    struct version *versions;           /* the one that is asked first */
-    bool waiting;                       /* asker_version runs the loop */
+    struct asked_version *version;
+    bool hasty;
+    bool waiting; /* asker_version runs the loop */
     struct loop_timer patience;
-    char why_not[ASKER_REASON_MAX]; /* the version is not there, as the last catalog has it */
+    int64_t give_up;
+    struct vigil vigil;   /* while something is open, or asker_version waits */
+    enum failure refused; /* why something was asked again since the last answer; FAILURE_NONE: nothing was */
+    char refused_words[SHOWN_MAX];
     struct question *open;
     size_t count;
     uint64_t retries;
     uint64_t asked;    /* the last one's number, */
     uint64_t answered; /* and the highest that was answered, with whatever */
     struct loop_timer end;
-    bool stopped, freed;
+    bool stopped, gave_up, freed;
+    char end_words[VIGIL_WORDS_MAX]; /* what is answered then */
     struct series *in_flight;
     struct series *again[FAILURE_KEY_REUSED + 1]; /* retries, by failure */
 };
 
-/* ---- which version ---- */
-
-static bool is_wanted(const struct asker *asker, const struct catalog_entry *entry)
-{
-    return text_is(entry->model, asker->model) &&
-           (*asker->wanted == '\0' ? entry->stable : text_is(entry->version, asker->wanted));
-}
-
-/* "1, 2": the versions of the model, or else the models that there are. */
-static size_t list_names(const struct asker *asker, const struct catalog_entry *entries, size_t count,
-                         bool versions, char list[SHOWN_MAX])
-{
-    size_t length = 0, listed = 0;
-    list[0] = '\0';
-    for (size_t i = 0; i < count; i++) {
-        struct text name = versions ? entries[i].version : entries[i].model;
-        bool repeated = !versions && i > 0 && name.length == entries[i - 1].model.length &&
-                        memcmp(name.at, entries[i - 1].model.at, name.length) == 0;
-        if (name.length == 0 || repeated || (versions && !text_is(entries[i].model, asker->model)))
-            continue;
-        if (length + name.length + sizeof ", ..." > SHOWN_MAX) {
-            snprintf(list + length, SHOWN_MAX - length, ", ...");
-            return listed;
-        }
-        length += (size_t)snprintf(list + length, SHOWN_MAX - length, "%s%.*s", listed > 0 ? ", " : "",
-                                   (int)name.length, name.at);
-        listed++;
-    }
-    return listed;
-}
-
-static bool has_model(const struct asker *asker, const struct catalog_entry *entries, size_t count)
-{
-    bool any = false;
-    for (size_t i = 0; i < count; i++)
-        any = any || text_is(entries[i].model, asker->model);
-    return any;
-}
-
-/* Why there is no version to ask; `entry` is the one that is wanted, or NULL. */
-static void explain(struct asker *asker, const struct catalog_entry *entry,
-                    const struct catalog_entry *entries, size_t count)
-{
-    char list[SHOWN_MAX];
-    bool model = has_model(asker, entries, count);
-    size_t listed = list_names(asker, entries, count, model, list);
-    if (!model)
-        snprintf(asker->why_not, sizeof asker->why_not, "there is no model %s; there %s %s", asker->model,
-                 listed == 1 ? "is" : "are", listed == 0 ? "none" : list);
-    else if (entry == NULL && *asker->wanted != '\0')
-        snprintf(asker->why_not, sizeof asker->why_not, "model %s has no version %s; it has %s", asker->model,
-                 asker->wanted, listed == 0 ? "none" : list);
-    else if (entry == NULL || entry->version.length == 0)
-        snprintf(asker->why_not, sizeof asker->why_not, "model %s has no version that takes requests",
-                 asker->model);
-    else
-        snprintf(
-            asker->why_not, sizeof asker->why_not, "version %.*s of model %s is not ready%s%.*s",
-            (int)entry->version.length, entry->version.at, asker->model, entry->reason.length > 0 ? ": " : "",
-            (int)(entry->reason.length < SHOWN_MAX ? entry->reason.length : SHOWN_MAX), entry->reason.at);
-}
-
-static void add_version(struct asker *asker, const struct catalog_entry *entry, struct schema *schema)
-{
-    struct version *version = object_alloc(sizeof *version);
-    text_copy(entry->version, version->name, sizeof version->name);
-    version->schema = schema;
-    LL_PREPEND(asker->versions, version);
-}
-
-/* Another version is the stable one now. What it takes must be what rows are made for. */
-static void go_over(struct asker *asker, const struct catalog_entry *entry)
-{
-    char how[ASKER_REASON_MAX], name[PROTOCOL_NAME_MAX + 1];
-    const char *wrong;
-    struct version *known;
-    LL_FOREACH(asker->versions, known)
-    if (text_is(entry->version, known->name)) {
-        LL_DELETE(asker->versions, known);
-        LL_PREPEND(asker->versions, known);
-        return;
-    }
-    struct schema *schema = schema_decode((const uint8_t *)entry->schema.at, entry->schema.length, &wrong);
-    text_copy(entry->version, name, sizeof name);
-    if (schema != NULL &&
-        schema_same_inputs(asker->versions->schema, asker->versions->name, schema, name, how, sizeof how)) {
-        log_info("version %s of model %s is asked from now on", name, asker->model);
-        add_version(asker, entry, schema);
-        return;
-    }
-    log_warning("version %s of model %s is still asked, as %s takes other rows: %s", asker->versions->name,
-                asker->model, name, schema == NULL ? wrong : how);
-    schema_free(schema);
-}
-
-static void take_first(struct asker *asker, const struct catalog_entry *entry)
-{
-    const char *wrong;
-    struct schema *schema = schema_decode((const uint8_t *)entry->schema.at, entry->schema.length, &wrong);
-    if (schema == NULL) {
-        snprintf(asker->why_not, sizeof asker->why_not,
-                 "what version %.*s of model %s takes is unreadable: %s", (int)entry->version.length,
-                 entry->version.at, asker->model, wrong);
-        return;
-    }
-    add_version(asker, entry, schema);
-    if (asker->waiting)
-        loop_stop(asker->loop);
-}
-
 static void catalog_came(void *self, const struct catalog_entry *entries, size_t count)
 {
     struct asker *asker = self;
-    const struct catalog_entry *found = NULL;
-    for (size_t i = 0; i < count && *asker->model != '\0' && found == NULL; i++)
-        if (is_wanted(asker, &entries[i]))
-            found = &entries[i];
-    if (asker->versions == NULL && (found == NULL || found->schema.length == 0))
-        explain(asker, found, entries, count);
-    else if (asker->versions == NULL)
-        take_first(asker, found);
-    else if (asker->follow && *asker->wanted == '\0' && found != NULL && found->schema.length > 0 &&
-             !text_is(found->version, asker->versions->name))
-        go_over(asker, found);
+    enum asked_version_news news = asked_version_take(asker->version, entries, count);
+    if (asker->waiting && (news == ASKED_VERSION_FOUND || (news == ASKED_VERSION_UNKNOWN && asker->hasty)))
+        loop_stop(asker->loop);
 }
 
 static void lose_patience(void *self)
@@ -219,41 +101,77 @@ static void lose_patience(void *self)
     loop_stop(((struct asker *)self)->loop);
 }
 
+static void no_version(const struct asker *asker, char reason[ASKER_REASON_MAX])
+{
+    const char *why = asked_version_why_not(asker->version);
+    if (!client_connected(asker->client))
+        snprintf(reason, ASKER_REASON_MAX, "no broker answers at %s", asker->endpoint);
+    else if (*why == '\0')
+        snprintf(reason, ASKER_REASON_MAX, "the broker at %s does not say which models there are",
+                 asker->endpoint);
+    else
+        snprintf(reason, ASKER_REASON_MAX, "%s", why);
+}
+
+static void explain_waiting(void *self, char words[VIGIL_WORDS_MAX])
+{
+    const struct asker *asker = self;
+    if (asker->waiting || !client_connected(asker->client))
+        no_version(asker, words);
+    else
+        snprintf(words, VIGIL_WORDS_MAX, "%zu requests wait, and the broker at %s says %s%s%s", asker->count,
+                 asker->endpoint, asker->refused == FAILURE_NONE ? "nothing" : failure_label(asker->refused),
+                 *asker->refused_words == '\0' ? "" : ": ", asker->refused_words);
+}
+
+static void end_later(struct asker *asker);
+
+static void waited_too_long(void *self)
+{
+    struct asker *asker = self;
+    asker->gave_up = true;
+    vigil_words(&asker->vigil, asker->end_words);
+    end_later(asker);
+}
+
+static void note_answer(struct asker *asker)
+{
+    if (vigil_note(&asker->vigil))
+        log_info("the broker at %s answers again", asker->endpoint);
+    asker->refused = FAILURE_NONE;
+    asker->refused_words[0] = '\0';
+}
+
 const struct schema *asker_version(struct asker *asker, const char *model, const char *version, int64_t wait,
                                    char reason[ASKER_REASON_MAX])
 {
     CHECK_OBJECT(asker, ASKER_MAGIC);
-    ENSURE(asker->versions == NULL);
-    text_copy(text_of(model), asker->model, sizeof asker->model);
-    text_copy(text_of(version), asker->wanted, sizeof asker->wanted);
+    asked_version_want(asker->version, model, version);
     asker->waiting = true;
+    asker->vigil.bound = 0; /* `wait` is it */
     loop_timer_set(asker->loop, &asker->patience, clock_now() + wait, lose_patience, asker);
+    vigil_begin(&asker->vigil);
     loop_run(asker->loop);
+    vigil_end(&asker->vigil);
     loop_timer_cancel(asker->loop, &asker->patience);
+    asker->vigil.bound = asker->give_up;
     asker->waiting = false;
-    if (asker->versions != NULL)
-        return asker->versions->schema;
-    snprintf(reason, ASKER_REASON_MAX, "%s", asker->why_not);
-    return NULL;
+    const struct schema *schema = asker_schema(asker, text_of(""));
+    if (schema == NULL)
+        no_version(asker, reason);
+    return schema;
 }
 
 const char *asker_version_name(const struct asker *asker)
 {
     CHECK_OBJECT(asker, ASKER_MAGIC);
-    return asker->versions == NULL ? "" : asker->versions->name;
+    return asked_version_name(asker->version);
 }
 
 const struct schema *asker_schema(const struct asker *asker, struct text name)
 {
     CHECK_OBJECT(asker, ASKER_MAGIC);
-    const struct version *version, *first = NULL;
-    LL_FOREACH(asker->versions, version)
-    {
-        first = version;
-        if (text_is(name, version->name))
-            return version->schema;
-    }
-    return first == NULL ? NULL : first->schema;
+    return asked_version_schema(asker->version, name);
 }
 
 bool asker_connected(const struct asker *asker)
@@ -290,8 +208,15 @@ struct asker *asker_new(const struct asker_context *context)
     asker->priority = context->priority;
     asker->deadline = context->deadline;
     asker->at_a_time = context->at_a_time;
-    asker->follow = context->follow;
-    snprintf(asker->why_not, sizeof asker->why_not, "no broker answers at %s", asker->endpoint);
+    asker->version = asked_version_new(context->follow);
+    asker->hasty = context->hasty;
+    asker->give_up = context->give_up;
+    asker->vigil = (struct vigil){.loop = context->loop,
+                                  .remind = context->remind,
+                                  .bound = context->give_up,
+                                  .explain = explain_waiting,
+                                  .ended = waited_too_long,
+                                  .self = asker};
     asker->in_flight = metrics_series(context->metrics, METRIC_JOB_IN_FLIGHT, asker->tenant_name, NULL, NULL);
     asker->client = client_new(context->zmq, context->loop, context->config->broker_askers,
                                context->at_a_time, context->metrics, catalog_came, asker);
@@ -304,6 +229,8 @@ static void forget(struct asker *asker, struct question *question)
     asker->count--;
     series_set(asker->in_flight, (int64_t)asker->count);
     loop_timer_cancel(asker->loop, &question->again);
+    if (asker->open == NULL)
+        vigil_end(&asker->vigil);
     free(question->payload);
     free(question);
 }
@@ -318,12 +245,7 @@ void asker_free(struct asker *asker)
     while (asker->open != NULL)
         forget(asker, asker->open);
     loop_timer_cancel(asker->loop, &asker->end);
-    while (asker->versions != NULL) {
-        struct version *version = asker->versions;
-        LL_DELETE(asker->versions, version);
-        schema_free(version->schema);
-        free(version);
-    }
+    asked_version_free(asker->version);
     asker->magic = 0;
     free(asker);
 }
@@ -367,6 +289,8 @@ static void wait_for_room(struct question *question, const struct client_answer 
     else
         question->wait = wait * 2 < WAIT_MOST ? wait * 2 : WAIT_MOST;
     count_retry(asker, answer->failure);
+    asker->refused = answer->failure;
+    text_copy(answer->message, asker->refused_words, sizeof asker->refused_words);
     loop_timer_set(asker->loop, &question->again, clock_now() + wait, ask, question);
 }
 
@@ -376,7 +300,7 @@ static bool is_too_slow(struct question *question)
     struct asker *asker = question->asker;
     bool overtaken = asker->answered > question->number;
     question->late++;
-    if (!overtaken && question->patience < PATIENCE_MAX * asker->deadline)
+    if (!overtaken && question->patience < PATIENCE_MAX * question->deadline)
         question->patience *= 2;
     if (question->late < LATE_MAX || (question->rows == 1 && !overtaken)) {
         log_warning("%u rows were not answered in time: they are asked again", question->rows);
@@ -389,7 +313,7 @@ static void give_up(struct question *question)
 {
     char words[SHOWN_MAX];
     snprintf(words, sizeof words, "not answered within %.3g s, %u times",
-             (double)question->asker->deadline / (double)SECOND, question->late);
+             (double)question->deadline / (double)SECOND, question->late);
     finish(question, &(struct client_answer){.failure = FAILURE_DEADLINE, .message = text_of(words)});
 }
 
@@ -400,9 +324,10 @@ static void answered(void *self, const struct client_answer *answer)
     question->request = NULL;
     if (asker->freed)
         return;
-    if (!may_ask_again(answer->failure)) {
+    if (question->once || !may_ask_again(answer->failure)) {
         if (question->number > asker->answered)
             asker->answered = question->number;
+        note_answer(asker);
         finish(question, answer);
         return;
     }
@@ -419,15 +344,19 @@ static void ask(void *self)
     question->number = ++asker->asked;
     question->request = client_request_new(question->bytes);
     memcpy(client_request_payload(question->request), question->payload, question->bytes);
-    client_send(asker->client, question->request,
-                &(struct client_ask){.model = text_of(asker->model),
-                                     .version = text_of(asker->versions->name),
-                                     .rows = question->rows,
-                                     .deadline = clock_now() + question->patience,
-                                     .priority = asker->priority,
-                                     .tenant = asker->tenant,
-                                     .trace = {(const char *)question->trace, question->trace_bytes}},
-                answered, question);
+    const char *version = *question->version != '\0' ? question->version : asker_version_name(asker);
+    client_send(
+        asker->client, question->request,
+        &(struct client_ask){.model = text_of(*question->model != '\0' ? question->model
+                                                                       : asked_version_model(asker->version)),
+                             .version = text_of(version),
+                             .rows = question->rows,
+                             .tag = text_of(question->tag),
+                             .deadline = clock_now() + question->patience,
+                             .priority = asker->priority,
+                             .tenant = asker->tenant,
+                             .trace = {(const char *)question->trace, question->trace_bytes}},
+        answered, question);
 }
 
 /* Whoever is told may send more, which ends in the next turn. */
@@ -438,42 +367,63 @@ static void end_all(void *self)
         struct question *question = asker->open;
         if (question->request != NULL)
             client_cancel(asker->client, question->request);
-        finish(question, &(struct client_answer){.failure = FAILURE_CANCELLED,
-                                                 .message = text_of("the job is stopping")});
+        finish(question,
+               &(struct client_answer){.failure = asker->gave_up ? FAILURE_NOT_READY : FAILURE_CANCELLED,
+                                       .message = text_of(asker->end_words)});
     }
+}
+
+static void end_later(struct asker *asker)
+{
+    asker->stopped = true;
+    loop_timer_set(asker->loop, &asker->end, loop_now(asker->loop), end_all, asker);
 }
 
 void asker_stop(struct asker *asker)
 {
     CHECK_OBJECT(asker, ASKER_MAGIC);
-    asker->stopped = true;
-    loop_timer_set(asker->loop, &asker->end, loop_now(asker->loop), end_all, asker);
+    if (!asker->stopped)
+        snprintf(asker->end_words, sizeof asker->end_words, "the job is stopping");
+    end_later(asker);
 }
 
-void asker_send(struct asker *asker, uint8_t *payload, size_t bytes, uint32_t rows, struct text trace,
+bool asker_gave_up(const struct asker *asker)
+{
+    CHECK_OBJECT(asker, ASKER_MAGIC);
+    return asker->gave_up;
+}
+
+void asker_send(struct asker *asker, uint8_t *payload, size_t bytes, const struct asker_ask *what,
                 client_answered *answer, void *owner)
 {
     CHECK_OBJECT(asker, ASKER_MAGIC);
-    ENSURE(asker->versions != NULL && asker_room(asker) && trace.length <= PROTOCOL_TRACE_BYTES);
+    ENSURE(asker_room(asker) && what->trace.length <= PROTOCOL_TRACE_BYTES);
     struct question *question = object_alloc(sizeof *question);
     question->asker = asker;
     question->payload = payload;
     question->bytes = bytes;
-    question->rows = rows;
-    question->trace_bytes = trace.length;
-    if (trace.length > 0)
-        memcpy(question->trace, trace.at, trace.length);
+    question->rows = what->rows;
+    text_copy(what->model, question->model, sizeof question->model);
+    text_copy(what->version, question->version, sizeof question->version);
+    text_copy(what->tag, question->tag, sizeof question->tag);
+    question->trace_bytes = what->trace.length;
+    if (what->trace.length > 0)
+        memcpy(question->trace, what->trace.at, what->trace.length);
+    question->once = what->once;
     question->wait = WAIT_FIRST;
-    question->patience = asker->deadline;
+    question->deadline = question->patience = what->deadline > 0 ? what->deadline : asker->deadline;
     question->answered = answer;
     question->owner = owner;
     DL_APPEND(asker->open, question);
     asker->count++;
     series_set(asker->in_flight, (int64_t)asker->count);
-    if (asker->stopped)
-        asker_stop(asker);
-    else
-        ask(question);
+    if (asker->stopped) {
+        end_later(asker);
+        return;
+    }
+    if (asker->count == 1)
+        vigil_begin(&asker->vigil);
+    ask(question);
 }
 
 bool asker_room(const struct asker *asker)

@@ -13,13 +13,11 @@
  * written: a write to a mapped hole of a full file system would be a SIGBUS.
  *
  * The index from labels to slots is private memory: a search is one hash, and the page stays free of
- * pointers. SPDX-License-Identifier: MIT */
-#include "metrics.h"
+ * pointers. What is told of a page is metrics_page.c's. SPDX-License-Identifier: MIT */
+#include "metrics_page.h"
 
 #include "clock.h"
-#include "exemplar.h"
 #include "process.h"
-#include "snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -32,39 +30,7 @@
 
 enum {
     METRICS_MAGIC = 0x6d650001,
-    PAGE_MAGIC = 0x4f555452, /* "OUTR" */
-    PAGE_LAYOUT = 2,         /* grows with any change to the structs below */
-    /* Label sets of one process. A frontend makes about 5 for each model version; the page stays under 500
-       KB. */
-    PAGE_FREE_SLOTS = 1024,
-    PAGE_SLOTS = METRIC_COUNT + PAGE_FREE_SLOTS,
     ALLOCATION_STEP = 32768 /* bytes that are asked for at a time: about 85 slots a system call */
-};
-
-struct slot_key {
-    uint32_t metric;
-    char labels[METRICS_LABELS_MAX][METRICS_LABEL_BYTES]; /* zero-filled */
-};
-
-struct slot {
-    struct slot_key key;
-    uint32_t used; /* set last, so that a reader never sees half a key */
-    struct series series;
-};
-
-struct page_head {
-    uint32_t magic;
-    uint32_t layout;
-    uint32_t table; /* fingerprint of metrics.def: equal for builds that mean the same by a slot */
-    uint32_t pid;
-    uint64_t start;
-    uint64_t sequence; /* of the last snapshot */
-};
-
-struct page {
-    struct page_head head;
-    struct exemplar_store exemplars;
-    struct slot slots[PAGE_SLOTS];
 };
 
 struct index_entry {
@@ -86,68 +52,6 @@ struct metrics {
     uint64_t exemplars_told; /* so many of those that were put are in snapshots already */
     struct index_entry *index;
 };
-
-/* ---- the table ---- */
-
-static const struct metric_description descriptions[METRIC_COUNT] = {
-#define METRIC(identifier, kind, name, labels, help) {kind, name, labels, help},
-#include "metrics.def"
-#undef METRIC
-};
-
-/* A prediction of a small model takes well under a millisecond, with a slow one or a queue it takes seconds:
- * so 1, 2.5, 5 in each decade, and twice as many between 0.5 and 10 ms where most answers lie; 200 ms in the
- * place of 250, since that is what most objectives say, and a share is only exact at a bound. */
-const int64_t metrics_duration_bounds[METRICS_BUCKETS] = {
-    100000,    250000,    500000,     750000,     1000000,    1500000,    2000000,
-    3000000,   5000000,   7500000,    10000000,   25000000,   50000000,   100000000,
-    200000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000};
-
-const int64_t metrics_size_bounds[METRICS_BUCKETS] = {1,     2,     4,     8,      16,     32,    64,
-                                                      128,   256,   512,   1024,   2048,   4096,  8192,
-                                                      16384, 32768, 65536, 131072, 262144, 524288};
-
-const struct metric_description *metric_describe(enum metric metric)
-{
-    ENSURE((unsigned)metric < METRIC_COUNT);
-    return &descriptions[metric];
-}
-
-size_t metric_label_count(enum metric metric)
-{
-    const char *labels = metric_describe(metric)->labels;
-    size_t count = labels[0] == '\0' ? 0 : 1;
-    for (const char *at = labels; *at != '\0'; at++)
-        count += *at == ',';
-    return count;
-}
-
-void metrics_label(struct text value, char label[METRICS_LABEL_BYTES])
-{
-    size_t length = value.length < METRICS_LABEL_BYTES ? value.length : METRICS_LABEL_BYTES - 1;
-    memset(label, 0, METRICS_LABEL_BYTES);
-    for (size_t i = 0; i < length; i++)
-        label[i] = value.at[i] >= ' ' && value.at[i] <= '~' ? value.at[i] : '?';
-}
-
-static uint32_t hash_text(uint32_t hash, const char *text)
-{
-    do {
-        hash = (hash ^ (uint8_t)*text) * 16777619; /* FNV-1a */
-    } while (*text++ != '\0');
-    return hash;
-}
-
-static uint32_t table_fingerprint(void)
-{
-    uint32_t hash = 2166136261;
-    for (size_t i = 0; i < METRIC_COUNT; i++) {
-        hash = hash_text(hash, descriptions[i].name);
-        hash = hash_text(hash, descriptions[i].labels);
-        hash = (hash ^ descriptions[i].kind) * 16777619;
-    }
-    return hash;
-}
 
 /* ---- making a page ---- */
 
@@ -244,7 +148,7 @@ struct metrics *metrics_new(const char *path)
     reserve_slots(metrics);
     metrics->page->head = (struct page_head){.magic = PAGE_MAGIC,
                                              .layout = PAGE_LAYOUT,
-                                             .table = table_fingerprint(),
+                                             .table = metrics_fingerprint(),
                                              .pid = (uint32_t)getpid(),
                                              .start = process_start_time(getpid())};
     return metrics;
@@ -327,7 +231,8 @@ static struct slot_key key_of(enum metric metric, const char *const labels[METRI
 
 static struct series *use(struct slot *slot)
 {
-    __atomic_store_n(&slot->used, 1, __ATOMIC_RELEASE);
+    if (!slot_is_used(slot))
+        __atomic_store_n(&slot->turn, slot->turn + 1, __ATOMIC_RELEASE);
     return &slot->series;
 }
 
@@ -356,7 +261,7 @@ void metrics_forget(struct metrics *metrics, enum metric metric, const char *lab
     if (index < METRIC_COUNT)
         return; /* none, or a reserved one */
     /* Seen before another key stands there: what a thread does behind an exchange does not come before it. */
-    (void)__atomic_exchange_n(&entry->slot->used, 0, __ATOMIC_ACQ_REL);
+    (void)__atomic_exchange_n(&entry->slot->turn, entry->slot->turn + 1, __ATOMIC_SEQ_CST);
     series_set(&entry->slot->series, 0);
     metrics->given_back[metrics->given_back_count++] = (uint16_t)index;
     HASH_DEL(metrics->index, entry);
@@ -418,83 +323,6 @@ void metrics_observe_traced(struct metrics *metrics, struct series *series, int6
 
 /* ---- telling ---- */
 
-static void write_slot(struct wire_writer *writer, const struct slot *slot)
-{
-    struct snapshot_series series = {.metric = (enum metric)slot->key.metric};
-    for (size_t i = 0; i < METRICS_LABELS_MAX; i++)
-        series.labels[i] = text_of(slot->key.labels[i]);
-    series.numbers[0] = slot->series.value;
-    series.numbers[1] = slot->series.sum;
-    memcpy(&series.numbers[2], slot->series.buckets, sizeof slot->series.buckets);
-    snapshot_write_series(writer, &series);
-}
-
-static struct text cut(const char *text, size_t maximum)
-{
-    struct text whole = text_of(text);
-    return (struct text){.at = whole.at, .length = whole.length < maximum ? whole.length : maximum};
-}
-
-/* Those that came after the first `since`, of series that the snapshot tells. The page may be anybody's. */
-static size_t collect_exemplars(const struct page *page, size_t slot_count, uint64_t since,
-                                struct snapshot_exemplar exemplars[EXEMPLAR_CELLS])
-{
-    uint32_t places[PAGE_SLOTS], place = 0; /* of slots among the series */
-    size_t count = 0;
-    struct exemplar exemplar;
-    for (size_t i = 0; i < slot_count; i++) {
-        places[i] = place;
-        place += page->slots[i].used;
-    }
-    for (size_t cell = 0; cell < EXEMPLAR_CELLS; cell++) {
-        if (!exemplar_store_get(&page->exemplars, cell, since, &exemplar) || exemplar.slot >= slot_count ||
-            !page->slots[exemplar.slot].used || exemplar.value > INT64_MAX || exemplar.time < 0 ||
-            exemplar.bucket != metrics_duration_bucket((int64_t)exemplar.value))
-            continue;
-        exemplars[count] = (struct snapshot_exemplar){.series = places[exemplar.slot],
-                                                      .bucket = exemplar.bucket,
-                                                      .value = exemplar.value,
-                                                      .time = exemplar.time};
-        memcpy(exemplars[count++].trace, exemplar.trace, sizeof exemplar.trace);
-    }
-    return count;
-}
-
-struct telling {
-    const char *kind;
-    const char *name;
-    uint64_t sequence;
-    uint32_t interval_ms;
-    uint64_t since; /* so many exemplars have been told */
-};
-
-static uint8_t *write_snapshot(const struct page *page, size_t slot_count, const struct telling *telling,
-                               size_t *length)
-{
-    struct snapshot_exemplar exemplars[EXEMPLAR_CELLS];
-    struct snapshot snapshot = {.kind = cut(telling->kind, SNAPSHOT_KIND_MAX),
-                                .name = cut(telling->name, SNAPSHOT_NAME_MAX),
-                                .pid = page->head.pid,
-                                .start = page->head.start,
-                                .sequence = telling->sequence,
-                                .interval_ms = telling->interval_ms};
-    for (size_t i = 0; i < slot_count; i++)
-        snapshot.series_count += page->slots[i].used;
-    snapshot.exemplar_count = (uint32_t)collect_exemplars(page, slot_count, telling->since, exemplars);
-    size_t capacity = snapshot_bound(snapshot.series_count);
-    uint8_t *bytes = object_alloc(capacity);
-    struct wire_writer writer;
-    wire_writer_begin(&writer, bytes, capacity);
-    snapshot_write_head(&writer, &snapshot);
-    for (size_t i = 0; i < slot_count; i++)
-        if (page->slots[i].used)
-            write_slot(&writer, &page->slots[i]);
-    snapshot_write_exemplars(&writer, exemplars, snapshot.exemplar_count);
-    *length = wire_writer_end(&writer);
-    ENSURE(*length > 0);
-    return bytes;
-}
-
 void metrics_set_interval(struct metrics *metrics, uint32_t interval_ms)
 {
     CHECK_OBJECT(metrics, METRICS_MAGIC);
@@ -505,65 +333,11 @@ uint8_t *metrics_snapshot(struct metrics *metrics, const char *kind, const char 
 {
     CHECK_OBJECT(metrics, METRICS_MAGIC);
     struct page *page = metrics->page;
-    struct telling telling = {.kind = kind,
-                              .name = name,
-                              .sequence = ++page->head.sequence,
-                              .interval_ms = metrics->interval_ms,
-                              .since = metrics->exemplars_told};
+    struct metrics_telling telling = {.kind = kind,
+                                      .name = name,
+                                      .sequence = ++page->head.sequence,
+                                      .interval_ms = metrics->interval_ms,
+                                      .since = metrics->exemplars_told};
     metrics->exemplars_told = page->exemplars.count;
-    return write_snapshot(page, metrics->slot_count, &telling, length);
-}
-
-/* ---- reading the page of another ---- */
-
-/* Reads `bytes` bytes of the file, with read(2): a mapping of a file that somebody cuts short would be a
- * SIGBUS. */
-static bool read_page(const char *path, void *memory, size_t bytes)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd == -1)
-        return false;
-    ssize_t got = pread(fd, memory, bytes, 0);
-    close(fd);
-    return got == (ssize_t)bytes;
-}
-
-static bool readable(const struct page_head *head)
-{
-    return head->magic == PAGE_MAGIC && head->layout == PAGE_LAYOUT && head->table == table_fingerprint() &&
-           head->pid <= INT32_MAX;
-}
-
-bool metrics_page_owner(const char *path, uint32_t *pid, uint64_t *start)
-{
-    struct page_head head;
-    if (!read_page(path, &head, sizeof head) || !readable(&head))
-        return false;
-    *pid = head.pid;
-    *start = head.start;
-    return true;
-}
-
-/* Takes slots out of use that no process of ours can have written. */
-static void sanitise(struct page *page)
-{
-    for (size_t i = 0; i < PAGE_SLOTS; i++) {
-        struct slot *slot = &page->slots[i];
-        slot->used = slot->used == 1 && slot->key.metric < METRIC_COUNT;
-        for (size_t label = 0; label < METRICS_LABELS_MAX; label++)
-            slot->key.labels[label][METRICS_LABEL_BYTES - 1] = '\0';
-    }
-}
-
-uint8_t *metrics_page_snapshot(const char *path, const char *kind, const char *name, size_t *length)
-{
-    struct page *page = object_alloc(sizeof *page);
-    uint8_t *bytes = NULL;
-    if (read_page(path, page, sizeof *page) && readable(&page->head)) {
-        sanitise(page);
-        struct telling telling = {.kind = kind, .name = name, .sequence = page->head.sequence + 1};
-        bytes = write_snapshot(page, PAGE_SLOTS, &telling, length);
-    }
-    free(page);
-    return bytes;
+    return metrics_page_tell(page, metrics->slot_count, &telling, length);
 }

@@ -443,9 +443,11 @@ static void fill(struct scorer *scorer)
         DL_APPEND(scorer->asked, piece);
         scorer->rows_asked += piece->to - piece->from;
         uint8_t *payload = slice(piece->chunk, piece->from, piece->to, &bytes);
-        asker_send(scorer->asker, payload, bytes, (uint32_t)(piece->to - piece->from),
-                   (struct text){(const char *)piece->chunk->trace, piece->chunk->trace_bytes}, answered,
-                   piece);
+        asker_send(
+            scorer->asker, payload, bytes,
+            &(struct asker_ask){.rows = (uint32_t)(piece->to - piece->from),
+                                .trace = {(const char *)piece->chunk->trace, piece->chunk->trace_bytes}},
+            answered, piece);
     }
 }
 

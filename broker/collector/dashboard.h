@@ -4,6 +4,7 @@
 #define OUTRIGGER_DASHBOARD_H
 
 #include "config.h"
+#include "drift.h"
 #include "history.h"
 #include "registry.h"
 
@@ -11,7 +12,8 @@ struct dashboard_sources {
     const struct config *config;
     const struct registry *registry;
     struct history *history;
-    int64_t now_ms; /* since 1970 */
+    const struct drift *drift; /* NULL: nobody looks at it */
+    int64_t now_ms;            /* since 1970 */
 };
 
 /* {"time", "slo": {...}, "burn": [...], "last": {...}, "host": {...}, "models": [...], "processes": [...],

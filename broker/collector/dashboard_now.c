@@ -5,7 +5,8 @@
  *      "last": {figures of all models}, "host": {"connections", "in_flight"},
  *      "models": [{"model", "queue_rows", ..., "rolled_back", "last": {...},
  *                  "versions": [{"version", "share", "rollout_share", "workers": {STATE: n}, "last": {...},
- *                                "figures": {"accuracy", ...}, "features": [{"feature", ...}]}]}],
+ *                                "figures": {"accuracy", ...}, "features": [{"feature", ...}],
+ *                               "baseline_problem"?}]}],
  *      "processes": [{"process", "state", "restarts", "causes": {CAUSE: n},
  *                     "resident_bytes", "cpu_seconds"}],
  *      "jobs": [{"job", "rows": {OUTCOME: n}, "in_flight", "retries", "lag"}]}
@@ -215,6 +216,12 @@ static void put_rows(struct now *now, enum metric metric)
         registry_each(now->sources->registry, metric, visit_total, &visit);
 }
 
+static void put_problem(void *self, const char *model, const char *version, const char *problem)
+{
+    struct now *now = self;
+    yyjson_mut_obj_add_strcpy(now->document, version_of(now, model, version), "baseline_problem", problem);
+}
+
 /* ---- what the history knows ---- */
 
 static yyjson_mut_val *last(struct now *now, const char *model, const char *version)
@@ -288,6 +295,8 @@ char *dashboard_now(const struct dashboard_sources *sources, size_t *length)
     now.jobs = yyjson_mut_obj_add_arr(now.document, root, "jobs");
     for (int metric = 0; metric < METRIC_COUNT; metric++)
         put_rows(&now, (enum metric)metric);
+    if (sources->drift != NULL)
+        drift_each_problem(sources->drift, put_problem, &now);
     put_last(&now, root);
     char *text = yyjson_mut_write(now.document, 0, length);
     yyjson_mut_doc_free(now.document);

@@ -98,6 +98,7 @@ static struct dashboard_sources sources_of(const struct page_sources *sources)
     return (struct dashboard_sources){.config = sources->config,
                                       .registry = sources->registry,
                                       .history = sources->history,
+                                      .drift = sources->drift,
                                       .now_ms = clock_wall() / MILLISECOND};
 }
 

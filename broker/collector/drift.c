@@ -18,14 +18,17 @@
 #include "file_stamp.h"
 #include "sampled.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 
 enum { DRIFT_MAGIC = 0x0d1f0002, TICKS_A_LOOK = 5 /* at the files of baselines */ };
 #define MILLION       1e6
-#define NO_BASELINE   "there is no baseline: outrigger profile makes one"
 #define OTHER_INPUTS  "the inputs are not those of the baseline"
 #define OTHER_VERSION "the baseline is that of another model or version"
+
+/* Of most versions, whose owners want none. */
+static const char no_baseline[] = "there is no baseline: outrigger profile makes one";
 
 /* The thread's, of one version. */
 struct followed {
@@ -107,10 +110,10 @@ static void load(struct drift *drift, struct followed *followed)
     drift_window_free(followed->window);
     baseline_free(followed->baseline);
     followed->problem = NULL;
-    followed->baseline =
-        followed->stamp.error == 0 ? baseline_load(followed->path, &followed->problem) : NULL;
-    if (followed->stamp.error != 0)
-        followed->problem = NO_BASELINE;
+    bool absent = followed->stamp.error == ENOENT || followed->stamp.error == ENOTDIR;
+    followed->baseline = absent ? NULL : baseline_load(followed->path, &followed->problem);
+    if (absent)
+        followed->problem = no_baseline;
     else if (followed->baseline != NULL && (strcmp(followed->baseline->model, followed->model) != 0 ||
                                             strcmp(followed->baseline->version, followed->version) != 0)) {
         followed->problem = OTHER_VERSION;
@@ -309,6 +312,16 @@ void drift_publish(struct drift *drift)
     drift->report = report;
     if (before != NULL)
         give_back(drift, before);
+}
+
+void drift_each_problem(const struct drift *drift, drift_problem *visit, void *self)
+{
+    CHECK_OBJECT(drift, DRIFT_MAGIC);
+    for (size_t i = 0; drift->report != NULL && i < drift->report->count; i++) {
+        const struct drift_version *version = &drift->report->versions[i];
+        if (version->problem != NULL && version->problem != no_baseline)
+            visit(self, version->model, version->version, version->problem);
+    }
 }
 
 void drift_to_json(const struct drift *drift, const char *model, yyjson_mut_doc *document,

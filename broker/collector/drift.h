@@ -46,6 +46,10 @@ void drift_publish(struct drift *drift);
  * window's, "actual". What there is no figure of is left out. */
 void drift_to_json(const struct drift *drift, const char *model, yyjson_mut_doc *document,
                    yyjson_mut_val *object);
+/* What is wrong with the baseline of a version that rows came of lately, so that its drift is not known. Not
+ * of those that have none. */
+typedef void drift_problem(void *self, const char *model, const char *version, const char *problem);
+void drift_each_problem(const struct drift *drift, drift_problem *visit, void *self);
 /* Writes feature_value, histograms of the rows that were looked at since their window began, as Prometheus
  * text or, `open`, OpenMetrics. */
 void drift_to_prometheus(const struct drift *drift, FILE *out, bool open);

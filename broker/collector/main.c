@@ -310,6 +310,7 @@ static bool prepare(struct collector *collector)
                                                    .registry = collector->registry,
                                                    .exposition = collector->exposition,
                                                    .history = chronicle_history(collector->chronicle),
+                                                   .drift = collector->drift,
                                                    .dashboard = collector->dashboard};
     }
     free(directory);

@@ -91,7 +91,8 @@ static size_t write_varint(uint8_t at[VARINT_MAX], uint64_t value)
 static void add_varint(struct otlp_bytes *bytes, uint64_t value)
 {
     uint8_t varint[VARINT_MAX];
-    add(bytes, varint, write_varint(varint, value));
+    size_t length = write_varint(varint, value);
+    add(bytes, varint, length);
 }
 
 /* ---- fields ---- */

@@ -16,6 +16,7 @@ struct page_sources {
     struct registry *registry;
     struct exposition *exposition;
     struct history *history;
+    const struct drift *drift;
     struct dashboard_page *dashboard;
 };
 

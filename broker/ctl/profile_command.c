@@ -322,7 +322,8 @@ static int profile_file(struct profile *profile)
     add_features(profile);
     bool good = read_all(profile, reason);
     end_bar(profile, good);
-    int status = good ? finish(profile) : say_fault(arguments, CTL_FAULT, "%s: %s", path, reason);
+    int status =
+        good ? finish(profile) : say_fault(arguments, questions_fault(profile->ask), "%s: %s", path, reason);
     baseline_builder_free(profile->builder);
     profile_table_free(profile->table);
     return status;
@@ -333,11 +334,11 @@ static int profile_version(struct profile *profile)
     char reason[QUESTIONS_REASON_MAX];
     const char *name;
     int status;
-    profile->ask = questions_new(profile->config);
+    profile->ask = questions_new(profile->config, "outrigger profile");
     profile->schema = questions_version(profile->ask, profile->model,
                                         *profile->version == '\0' ? NULL : profile->version, &name, reason);
     if (profile->schema == NULL) {
-        status = say_fault(profile->arguments, CTL_FAULT, "%s", reason);
+        status = say_fault(profile->arguments, questions_fault(profile->ask), "%s", reason);
     } else {
         text_copy(text_of(name), profile->version, sizeof profile->version);
         status = profile_file(profile);

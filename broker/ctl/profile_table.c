@@ -1,16 +1,11 @@
 /* profile_table: see profile_table.h. Used by `outrigger profile` (profile_command.c).
  *
- * The file is read in pieces, so that it may be as large as it likes. Of each input of the model there is a
- * buffer, which the values of a row are put behind; a row that is refused in the middle is cut off again.
- * SPDX-License-Identifier: MIT */
+ * The file is read in pieces, so that it may be as large as it likes. Which field is which value is said by
+ * the first line; the row_builder makes tensors of them, as it does for jobs. SPDX-License-Identifier: MIT */
 #include "profile_table.h"
 
 #include "cell.h"
-#include "columns.h"
 #include "csv.h"
-#include "element.h"
-#include "schema_fields.h"
-#include "utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,15 +25,9 @@ enum {
 };
 #define ABSENT SIZE_MAX
 
-struct buffer {
-    uint8_t *bytes;
-    size_t length, room;
-};
-
 struct profile_table {
     unsigned magic;
-    const struct schema *schema;
-    struct layout *layout;
+    struct row_builder *builder;
     int fd;
     struct csv *csv;
     char *piece;
@@ -48,26 +37,13 @@ struct profile_table {
     size_t score_field;
     bool first_is_row; /* the first record, which was read already, is one */
     bool ended;
-    struct buffer inputs[TENSOR_COUNT_MAX];
-    struct buffer payload;
+    struct row_value *values; /* of the row that is read */
     double scores[PROFILE_ROWS_AT_A_TIME];
     uint64_t refused;
     char first_refusal[PROFILE_REASON_MAX];
 };
 
 #define COMPLAIN(reason, ...) (snprintf((reason), PROFILE_REASON_MAX, __VA_ARGS__), false)
-
-static void add(struct buffer *buffer, const void *bytes, size_t length)
-{
-    if (buffer->room - buffer->length < length) {
-        buffer->room = 2 * (buffer->length + length);
-        buffer->bytes = realloc(buffer->bytes, buffer->room);
-        ENSURE(buffer->bytes != NULL);
-    }
-    if (length > 0)
-        memcpy(buffer->bytes + buffer->length, bytes, length);
-    buffer->length += length;
-}
 
 /* ---- the file ---- */
 
@@ -114,21 +90,13 @@ static size_t find_field(const struct csv_record *record, struct text name)
     return ABSENT;
 }
 
-static bool is_optional(const struct profile_table *table, size_t column)
-{
-    const struct schema *schema = table->schema;
-    return (schema->fields != NULL && schema->fields[column].optional) ||
-           (schema->allow_nan && (datatype_is_float(layout_datatype(table->layout, column)) ||
-                                  layout_datatype(table->layout, column) == DATATYPE_BYTES));
-}
-
 static bool find_columns(struct profile_table *table, const struct csv_record *record,
                          char reason[PROFILE_REASON_MAX])
 {
     for (size_t column = 0; column < table->width; column++) {
-        struct text name = table->layout->names[column];
+        struct text name = profile_table_layout(table)->names[column];
         table->field_of[column] = find_field(record, name);
-        if (table->field_of[column] == ABSENT && !is_optional(table, column))
+        if (table->field_of[column] == ABSENT && !row_builder_optional(table->builder, column))
             return COMPLAIN(reason, "the first line has no column \"%.*s\"",
                             (int)(name.length < SHOWN_MAX ? name.length : SHOWN_MAX), name.at);
     }
@@ -154,15 +122,19 @@ static bool find_score(struct profile_table *table, const struct csv_record *rec
 static bool take_columns(struct profile_table *table, const struct csv_record *record, const char *score,
                          char reason[PROFILE_REASON_MAX])
 {
-    table->width = table->layout->width != 0 ? table->layout->width : record->count - (score != NULL);
-    if (table->width == 0 || table->width > FIELDS_MAX)
-        return COMPLAIN(reason, "rows of %zu values are not profiled", table->width);
-    table->field_of = object_alloc(table->width * sizeof *table->field_of);
+    size_t width = row_builder_width(table->builder);
+    if (width == 0)
+        width = record->count - (score != NULL);
+    if (width > FIELDS_MAX || !row_builder_widen(table->builder, width))
+        return COMPLAIN(reason, "rows of %zu values are not profiled", width);
+    table->width = width;
+    table->field_of = object_alloc(width * sizeof *table->field_of);
+    table->values = object_alloc(width * sizeof *table->values);
     if (!find_score(table, record, score, reason))
         return false;
-    if (table->layout->names != NULL)
+    if (profile_table_layout(table)->names != NULL)
         return find_columns(table, record, reason);
-    for (size_t column = 0, field = 0; column < table->width; column++, field++) {
+    for (size_t column = 0, field = 0; column < width; column++, field++) {
         field += field == table->score_field;
         table->field_of[column] = field;
     }
@@ -190,16 +162,16 @@ static bool read_head(struct profile_table *table, const char *score, char reaso
 
 /* ---- life ---- */
 
-static bool begin(struct profile_table *table, const char *path, const char *score,
-                  char reason[PROFILE_REASON_MAX])
+static bool begin(struct profile_table *table, const char *path, const struct schema *schema,
+                  const char *score, char reason[PROFILE_REASON_MAX])
 {
     struct stat status;
     table->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (table->fd == -1 || fstat(table->fd, &status) != 0)
         return COMPLAIN(reason, "%s", strerror(errno));
     table->size = S_ISREG(status.st_mode) ? (double)status.st_size : 0;
-    table->layout = layout_new(table->schema);
-    if (table->layout == NULL)
+    table->builder = row_builder_new(schema, PROFILE_ROWS_AT_A_TIME);
+    if (table->builder == NULL)
         return COMPLAIN(reason, "the model does not take rows of values");
     table->csv = csv_new(&(struct csv_options){
         .delimiter = ',', .max_field_bytes = FIELD_BYTES_MAX, .max_fields = FIELDS_MAX});
@@ -213,9 +185,8 @@ struct profile_table *profile_table_new(const char *path, const struct schema *s
 {
     struct profile_table *table = object_alloc(sizeof *table);
     table->magic = TABLE_MAGIC;
-    table->schema = schema;
     table->fd = -1;
-    if (begin(table, path, score, reason))
+    if (begin(table, path, schema, score, reason))
         return table;
     profile_table_free(table);
     return NULL;
@@ -226,201 +197,67 @@ void profile_table_free(struct profile_table *table)
     if (table == NULL)
         return;
     CHECK_OBJECT(table, TABLE_MAGIC);
-    for (size_t i = 0; i < TENSOR_COUNT_MAX; i++)
-        free(table->inputs[i].bytes);
-    free(table->payload.bytes);
+    row_builder_free(table->builder);
     free(table->field_of);
+    free(table->values);
     free(table->piece);
     if (table->csv != NULL)
         csv_free(table->csv);
-    layout_free(table->layout);
     if (table->fd != -1)
         close(table->fd);
     table->magic = 0;
     free(table);
 }
 
-/* ---- one value ---- */
+/* ---- rows ---- */
 
-/* What is being read, for complaints. */
-struct position {
-    uint64_t line;
-    size_t column;
-};
-
-static bool refuse(struct profile_table *table, struct position position, const char *why)
+static bool refuse(struct profile_table *table, const struct csv_record *record, const char *why)
 {
-    char name[SHOWN_MAX + 1] = "";
-    if (table->layout->names != NULL)
-        text_copy(table->layout->names[position.column], name, sizeof name);
     if (table->refused == 0)
-        snprintf(table->first_refusal, sizeof table->first_refusal, "line %" PRIu64 ", column %s%s%zu%s: %s",
-                 position.line, name, *name == '\0' ? "" : " (", position.column + 1,
-                 *name == '\0' ? "" : ")", why);
+        (void)COMPLAIN(table->first_refusal, "line %" PRIu64 ": %.*s", record->line, PROFILE_REASON_MAX - 32,
+                       why);
+    table->refused++;
     return false;
 }
 
-static void add_text(struct buffer *buffer, struct text text)
+/* False when the line ends before one of them. */
+static bool take_values(struct profile_table *table, const struct csv_record *record)
 {
-    uint32_t length = (uint32_t)text.length;
-    add(buffer, &length, sizeof length);
-    add(buffer, text.at, text.length);
-}
-
-/* A number is written as a value of JSON, which the datatype must hold. */
-static bool add_number(struct profile_table *table, struct buffer *buffer, double number,
-                       struct position position)
-{
-    uint8_t place[ELEMENT_BYTES_MAX];
-    enum datatype datatype = layout_datatype(table->layout, position.column);
-    yyjson_val value = {.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_REAL, .uni.f64 = number};
-    if (!element_write(datatype, &value, true, place))
-        return refuse(table, position, "the number is not of its datatype");
-    add(buffer, place, datatype_bytes(datatype));
-    return true;
-}
-
-/* What a row has where nothing stands. */
-static bool add_missing(struct profile_table *table, struct buffer *buffer, struct position position)
-{
-    const struct schema_field *field =
-        table->schema->fields == NULL ? NULL : &table->schema->fields[position.column];
-    enum datatype datatype = layout_datatype(table->layout, position.column);
-    if (field != NULL && field->optional) {
-        if (datatype != DATATYPE_BYTES)
-            return add_number(table, buffer, field->standard.number, position);
-        add_text(buffer, text_of(field->standard.text == NULL ? "" : field->standard.text));
-        return true;
+    for (size_t column = 0; column < table->width; column++) {
+        size_t field = table->field_of[column];
+        struct row_value *value = &table->values[column];
+        *value = (struct row_value){.kind = ROW_MISSING};
+        if (field == ABSENT)
+            continue;
+        if (field >= record->count)
+            return false;
+        *value = (struct row_value){
+            .kind = ROW_TEXT, .quoted = record->fields[field].quoted, .text = csv_text(record, field)};
     }
-    if (!is_optional(table, position.column))
-        return refuse(table, position, "there is no value, and the model wants one");
-    if (datatype != DATATYPE_BYTES)
-        return add_number(table, buffer, NAN, position);
-    add_text(buffer, (struct text){"", 0});
     return true;
 }
 
-static bool add_string(struct profile_table *table, struct buffer *buffer, struct text text,
-                       struct position position)
+static bool read_score(const struct profile_table *table, const struct csv_record *record, double *score)
 {
-    char words[SCHEMA_FAULT_MAX];
-    const char *wrong = utf8_ok(text) ? NULL : "it is no UTF-8";
-    if (wrong == NULL && table->schema->fields != NULL)
-        wrong = schema_field_text_fault(&table->schema->fields[position.column], text, words);
-    if (wrong != NULL)
-        return refuse(table, position, wrong);
-    add_text(buffer, text);
-    return true;
-}
-
-static bool check_number(struct profile_table *table, enum datatype datatype, const uint8_t *place,
-                         struct position position)
-{
-    char words[SCHEMA_FAULT_MAX];
-    const struct tensor one = {.datatype = datatype, .rank = 1, .shape = {1}, .data = place};
-    const char *wrong =
-        table->schema->fields == NULL
-            ? NULL
-            : schema_field_number_fault(&table->schema->fields[position.column], datatype,
-                                        columns_value(&one, 0, 0, &(struct columns_cursor){0}).number, words);
-    return wrong == NULL || refuse(table, position, wrong);
-}
-
-static bool add_value(struct profile_table *table, struct buffer *buffer, struct text text,
-                      struct position position)
-{
-    uint8_t place[ELEMENT_BYTES_MAX];
-    char words[CELL_TEXT_MAX];
-    bool truth;
-    enum datatype datatype = layout_datatype(table->layout, position.column);
-    bool is_boolean = table->schema->fields != NULL &&
-                      schema_field_type(&table->schema->fields[position.column]) == SCHEMA_BOOLEAN;
-    if (is_boolean && cell_read_truth(text, &truth))
-        return add_number(table, buffer, truth, position);
-    if (!cell_write(datatype, text, table->schema->allow_nan, place)) {
-        const char *why =
-            cell_explain(datatype, (struct cell){.text = text}, table->schema->allow_nan, words);
-        return refuse(table, position, why == NULL ? "it is no value" : why);
-    }
-    if (!check_number(table, datatype, place, position))
-        return false;
-    add(buffer, place, datatype_bytes(datatype));
-    return true;
-}
-
-/* ---- rows ---- */
-
-static bool add_cell(struct profile_table *table, const struct csv_record *record, struct buffer *buffer,
-                     size_t column)
-{
-    const struct position position = {record->line, column};
-    size_t field = table->field_of[column];
-    if (field == ABSENT || (csv_text(record, field).length == 0 && !record->fields[field].quoted))
-        return add_missing(table, buffer, position);
-    if (layout_datatype(table->layout, column) == DATATYPE_BYTES)
-        return add_string(table, buffer, csv_text(record, field), position);
-    struct text text = text_trim(csv_text(record, field));
-    return text.length == 0 ? add_missing(table, buffer, position) : add_value(table, buffer, text, position);
-}
-
-static bool add_cells(struct profile_table *table, const struct csv_record *record)
-{
-    size_t column = 0;
-    for (size_t input = 0; input < table->layout->input_count; input++)
-        for (size_t left = layout_columns(table->layout, input, table->width); left > 0; left--, column++) {
-            if (table->field_of[column] != ABSENT && table->field_of[column] >= record->count)
-                return refuse(table, (struct position){record->line, column}, "the line ends before it");
-            if (!add_cell(table, record, &table->inputs[input], column))
-                return false;
-        }
-    return true;
-}
-
-static bool read_score(struct profile_table *table, const struct csv_record *record, double *score)
-{
-    uint8_t place[ELEMENT_BYTES_MAX];
     *score = NAN;
     if (table->score_field == ABSENT || table->score_field >= record->count)
         return table->score_field == ABSENT;
-    if (!cell_write(DATATYPE_FP64, csv_text(record, table->score_field), true, place))
-        return false;
-    memcpy(score, place, sizeof *score);
+    return cell_write(DATATYPE_FP64, csv_text(record, table->score_field), true, (uint8_t *)score);
+}
+
+/* A row that the model would not take, or without a score, is passed over. */
+static bool add_row(struct profile_table *table, const struct csv_record *record)
+{
+    char faults[ROW_FAULTS_MAX];
+    double score;
+    if (!take_values(table, record))
+        return refuse(table, record, "it has too few values");
+    if (!read_score(table, record, &score))
+        return refuse(table, record, "the score is no number");
+    if (!row_builder_add(table->builder, table->values, faults))
+        return refuse(table, record, faults);
+    table->scores[row_builder_rows(table->builder) - 1] = score;
     return true;
-}
-
-/* False, and nothing is added: the row is refused. */
-static bool add_row(struct profile_table *table, const struct csv_record *record, double *score)
-{
-    size_t lengths[TENSOR_COUNT_MAX], inputs = table->layout->input_count;
-    for (size_t i = 0; i < inputs; i++)
-        lengths[i] = table->inputs[i].length;
-    bool good = add_cells(table, record);
-    if (good && !read_score(table, record, score))
-        good = refuse(table, (struct position){record->line, 0}, "the score is no number");
-    for (size_t i = 0; !good && i < inputs; i++)
-        table->inputs[i].length = lengths[i];
-    table->refused += !good;
-    return good;
-}
-
-static void encode(struct profile_table *table, struct profile_rows *rows)
-{
-    struct tensor tensors[TENSOR_COUNT_MAX];
-    size_t count = table->layout->input_count;
-    layout_tensors(table->layout, rows->rows, table->width, tensors);
-    for (size_t i = 0; i < count; i++) {
-        tensors[i].data = table->inputs[i].bytes;
-        tensors[i].bytes = table->inputs[i].length;
-    }
-    rows->bytes = tensors_encoded_size(tensors, count);
-    table->payload.length = 0;
-    if (table->payload.room < rows->bytes) {
-        free(table->payload.bytes);
-        table->payload.bytes = object_alloc(table->payload.room = rows->bytes);
-    }
-    ENSURE(tensors_encode(tensors, count, table->payload.bytes, rows->bytes, NULL) == rows->bytes);
-    rows->payload = table->payload.bytes;
-    rows->scores = table->score_field == ABSENT ? NULL : table->scores;
 }
 
 bool profile_table_next(struct profile_table *table, size_t most, struct profile_rows *rows,
@@ -430,26 +267,27 @@ bool profile_table_next(struct profile_table *table, size_t most, struct profile
     struct csv_record record;
     most = most < PROFILE_ROWS_AT_A_TIME ? most : PROFILE_ROWS_AT_A_TIME;
     *rows = (struct profile_rows){0};
-    for (size_t i = 0; i < table->layout->input_count; i++)
-        table->inputs[i].length = 0;
+    row_builder_clear(table->builder);
     while (rows->rows < most && !table->ended) {
         enum csv_result result = next_record(table, &record, reason);
         if (result == CSV_WRONG)
             return false;
         if (result == CSV_END)
             table->ended = true;
-        else if (add_row(table, &record, &table->scores[rows->rows]))
-            rows->rows++;
+        else
+            rows->rows += add_row(table, &record);
     }
-    if (rows->rows > 0)
-        encode(table, rows);
+    if (rows->rows == 0)
+        return true;
+    rows->payload = row_builder_payload(table->builder, 0, rows->rows, &rows->bytes);
+    rows->scores = table->score_field == ABSENT ? NULL : table->scores;
     return true;
 }
 
 const struct layout *profile_table_layout(const struct profile_table *table)
 {
     CHECK_OBJECT(table, TABLE_MAGIC);
-    return table->layout;
+    return row_builder_layout(table->builder);
 }
 
 size_t profile_table_width(const struct profile_table *table)

@@ -3,8 +3,7 @@
 #ifndef OUTRIGGER_PROFILE_TABLE_H
 #define OUTRIGGER_PROFILE_TABLE_H
 
-#include "layout.h"
-#include "schema.h"
+#include "row_builder.h"
 
 enum { PROFILE_ROWS_AT_A_TIME = 64, PROFILE_REASON_MAX = 512 };
 

@@ -333,16 +333,17 @@ static int ask_both(struct rerun *rerun, const struct config *config)
 {
     char reason[QUESTIONS_REASON_MAX];
     const char *name;
-    struct questions *questions = questions_new(config);
+    struct questions *questions = questions_new(config, "outrigger replay");
     const struct schema *schema = questions_version(questions, rerun->model, rerun->against, &name, reason);
     if (schema != NULL) {
         rerun->task = schema->regression ? TASK_REGRESSION : TASK_CLASSIFICATION;
         rerun->tolerance_ppm = tolerance_of(config, rerun->model);
     }
     bool good = schema != NULL && questions_all(questions, next_question, take_answer, rerun, reason);
+    int fault = questions_fault(questions);
     questions_free(questions);
     if (!good)
-        return say_fault(rerun->arguments, CTL_FAULT, "%s", reason);
+        return say_fault(rerun->arguments, fault, "%s", reason);
     return rerun->count == 0 ? say_none(rerun) : tell(rerun);
 }
 

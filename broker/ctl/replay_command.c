@@ -65,7 +65,7 @@ static int send_again(const struct config *config, const struct quarantined *rec
 {
     char reason[QUESTIONS_REASON_MAX];
     struct replay replay = {.arguments = arguments, .record = record, .said = said, .result = CTL_FAULT};
-    struct questions *questions = questions_new(config);
+    struct questions *questions = questions_new(config, "outrigger replay");
     (void)questions_all(questions, next_question, take_answer, &replay, reason); /* neither of them refuses */
     questions_free(questions);
     return replay.result;

@@ -176,14 +176,17 @@ class Drift(unittest.TestCase):
         self.assertLess(entry["rows"], ROWS)
         self.assertEqual(entry["baseline"]["rows"], ROWS)
         self.assertEqual(entry["features"][0]["verdict"], "few")
-        (self.scratch / "models" / MODEL / "baseline-1.json").unlink()
+        (self.scratch / "models" / MODEL / "baseline-1.json").write_text("no baseline")
         problem = lambda: stack.control("collector.sock", {"command": "drift"})["models"][0].get("problem", "")
-        stack.wait(lambda: "there is no baseline" in problem(), "the baseline is still there")
+        stack.wait(lambda: problem() == "it is no JSON", "the baseline is still there")
+        shown = json.loads(stack.request("GET", "/outrigger/api/now")[2])["models"]
+        self.assertEqual([version["baseline_problem"] for model in shown if model["model"] == MODEL
+                          for version in model["versions"] if version["version"] == "1"], ["it is no JSON"])
 
     def test_what_is_wrong_is_said(self):
         with Stack(web="nginx", models=self.scratch / "models", settings={"drift.rows_per_s": "0"}) as stack:
             rows = str(self.scratch / "rows.csv")
-            for arguments, status, words in [((f"{MODEL}:7", rows), 1, "no version 7 of model"),
+            for arguments, status, words in [((f"{MODEL}:7", rows), 1, "has no version 7; it has 1"),
                                              ((MODEL, rows + "x"), 1, "No such file"),
                                              (("a/b", rows), 2, "is no model"),
                                              ((MODEL, rows, "--bins", "1"), 2, "--bins"),

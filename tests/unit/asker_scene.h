@@ -177,17 +177,21 @@ static inline struct text scene_schema(int64_t width)
     return (struct text){(const char *)bytes, length};
 }
 
+static struct asker_context scene_wants; /* what it has beside */
+
 static inline void scene_open_asker(bool follow)
 {
-    asker = asker_new(&(struct asker_context){.zmq = context,
-                                              .loop = letters_loop,
-                                              .metrics = metrics,
-                                              .config = &config,
-                                              .tenant = "nightly",
-                                              .priority = PROTOCOL_PRIORITY_JOB,
-                                              .deadline = 30 * SECOND,
-                                              .at_a_time = SCENE_AT_A_TIME,
-                                              .follow = follow});
+    struct asker_context wanted = scene_wants;
+    wanted.zmq = context;
+    wanted.loop = letters_loop;
+    wanted.metrics = metrics;
+    wanted.config = &config;
+    wanted.tenant = "nightly";
+    wanted.priority = PROTOCOL_PRIORITY_JOB;
+    wanted.deadline = 30 * SECOND;
+    wanted.at_a_time = SCENE_AT_A_TIME;
+    wanted.follow = follow;
+    asker = asker_new(&wanted);
 }
 
 static inline void scene_make(bool follow)

@@ -2,15 +2,19 @@
  * answered twice or forgotten. SPDX-License-Identifier: MIT */
 #include "asker_scene.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 enum { ASKED_MAX = 64 };
 
 static struct asked {
     int answers;
     enum failure failure;
-    char version[16], message[64];
+    char version[16], message[256];
     double sum; /* that the model made of the first row */
 } asked[ASKED_MAX];
-static int calls; /* to any of them */
+static int calls;               /* to any of them */
+static struct asker_ask asking; /* what requests have beside their rows */
 
 static void set_up(void)
 {
@@ -27,6 +31,26 @@ static void set_up_following(void)
 static void set_up_alone(void)
 {
     scene_make(false);
+}
+
+/* Says every few milliseconds what it waits for. */
+static void set_up_talkative(void)
+{
+    scene_wants.remind = 5 * MILLISECOND;
+    set_up();
+}
+
+static void set_up_impatient(void)
+{
+    scene_wants.give_up = 200 * MILLISECOND;
+    set_up();
+}
+
+/* Waits for longer than a test may take, unless it is hasty. */
+static void set_up_hasty(void)
+{
+    scene_wants.hasty = true;
+    set_up();
 }
 
 static void on_answer(void *owner, const struct client_answer *answer)
@@ -57,7 +81,10 @@ static void send_rows(size_t index, float number, int64_t count, struct text tra
     size_t length = tensors_encoded_size(&tensor, 1);
     uint8_t *payload = object_alloc(length);
     ck_assert_uint_eq(tensors_encode(&tensor, 1, payload, length, NULL), length);
-    asker_send(asker, payload, length, (uint32_t)count, trace, on_answer, &asked[index]);
+    struct asker_ask what = asking;
+    what.rows = (uint32_t)count;
+    what.trace = trace;
+    asker_send(asker, payload, length, &what, on_answer, &asked[index]);
 }
 
 static void ask_traced(size_t index, float number, struct text trace)
@@ -228,6 +255,23 @@ START_TEST(without_a_word_it_waits_longer_each_time)
 }
 END_TEST
 
+/* And of another model and version than the asker's own, which it need not have. */
+START_TEST(what_is_asked_once_is_answered_with_whatever_comes)
+{
+    asking = (struct asker_ask){
+        .model = text_of("m"), .version = text_of("9"), .tag = text_of("tag"), .once = true};
+    refusal_of = refuse_some;
+    refused_with = FAILURE_OVERLOADED;
+    refusals_left = 1;
+    ask(0, 1);
+    WAIT_FOR(asked[0].answers == 1);
+    ck_assert_int_eq(asked[0].failure, FAILURE_OVERLOADED);
+    ck_assert_str_eq(last_version, "9");
+    ck_assert_uint_eq(last.request.tag.length, 3);
+    ck_assert_uint_eq(asker_retries(asker), 0);
+}
+END_TEST
+
 static const enum failure lasting[] = {FAILURE_INVALID,         FAILURE_POISON,   FAILURE_MODEL_FAILED,
                                        FAILURE_UNKNOWN_VERSION, FAILURE_INTERNAL, FAILURE_WORKER_DIED};
 
@@ -337,6 +381,97 @@ START_TEST(a_broker_that_goes_is_waited_for)
 }
 END_TEST
 
+/* ---- nobody answers ---- */
+
+/* What goes to the log from now on is in a file. */
+static void keep_log(void)
+{
+    int file = open(scratch_path("log"), O_WRONLY | O_CREAT | O_APPEND, 0600);
+    ck_assert_int_ge(dup2(file, STDERR_FILENO), 0);
+    close(file);
+}
+
+static bool was_said(const char *words)
+{
+    static char text[1 << 16];
+    FILE *file = fopen(scratch_path("log"), "r");
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    return strstr(text, words) != NULL;
+}
+
+START_TEST(who_waits_says_for_what)
+{
+    char expected[256];
+    scene_find(NULL);
+    keep_log();
+    refusal_of = refuse_some;
+    refused_with = FAILURE_OVERLOADED;
+    refusals_left = 1000000;
+    retry_after_ms = 1;
+    ask(0, 1);
+    ask(1, 1);
+    snprintf(expected, sizeof expected, "Z: 2 requests wait, and the broker at %s says overloaded: so it is",
+             endpoint);
+    WAIT_FOR(was_said(expected));
+    ck_assert(was_said("\"level\":\"warning\"") && was_said("\"nothing since 20"));
+    refusals_left = 0;
+    WAIT_FOR(calls == 2);
+    snprintf(expected, sizeof expected, "the broker at %s answers again", endpoint);
+    ck_assert(was_said(expected));
+}
+END_TEST
+
+START_TEST(who_waits_for_a_version_says_so)
+{
+    keep_log();
+    while (!was_said("model m has no version 7; it has 1, 2, 3"))
+        ck_assert_ptr_null(asker_version(asker, "m", "7", 20 * MILLISECOND, reason));
+}
+END_TEST
+
+START_TEST(who_waits_for_nothing_says_nothing)
+{
+    scene_find(NULL);
+    ask(0, 1);
+    WAIT_FOR(calls == 1);
+    keep_log();
+    for (int i = 0; i < 10; i++)
+        turn_loop();
+    ck_assert(!was_said("nothing since"));
+}
+END_TEST
+
+/* Both of them: the one that the broker had, and the one that never reached it; and who asks later. */
+START_TEST(waiting_ends_where_it_has_a_bound)
+{
+    scene_find(NULL);
+    refusal_of = keep_silent;
+    ask(0, 1);
+    WAIT_FOR(requests == 1);
+    scene_stop_broker();
+    ask(1, 1);
+    ck_assert(!asker_gave_up(asker));
+    WAIT_FOR(calls == 2);
+    ck_assert(asker_gave_up(asker));
+    ask(2, 1);
+    WAIT_FOR(calls == 3);
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(asked[i].failure, FAILURE_NOT_READY);
+        ck_assert_int_eq(strncmp(asked[i].message, "nothing since 20", 16), 0);
+    }
+    ck_assert_ptr_nonnull(strstr(asked[2].message, endpoint));
+    ck_assert_uint_eq(asker_open(asker), 0);
+}
+END_TEST
+
+START_TEST(who_is_in_a_hurry_waits_for_no_version_that_there_is_not)
+{
+    ck_assert_ptr_null(asker_version(asker, "m", "7", 3600 * SECOND, reason));
+    ck_assert_str_eq(reason, "model m has no version 7; it has 1, 2, 3");
+}
+END_TEST
+
 /* ---- how many, and the end ---- */
 
 START_TEST(there_is_room_for_so_many_also_of_those_that_wait)
@@ -409,6 +544,7 @@ int main(void)
     tcase_add_test(group, a_job_asks_as_one_tenant_behind_all_others);
     tcase_add_loop_test(group, what_passes_is_asked_again, 0, COUNT_OF(passing));
     tcase_add_test(group, without_a_word_it_waits_longer_each_time);
+    tcase_add_test(group, what_is_asked_once_is_answered_with_whatever_comes);
     tcase_add_loop_test(group, what_does_not_pass_is_the_answer, 0, COUNT_OF(lasting));
     tcase_add_test(group, what_alone_takes_too_long_is_given_up);
     tcase_add_test(group, one_row_waits_as_long_as_all_do);
@@ -419,6 +555,13 @@ int main(void)
     tcase_add_test(group, what_is_open_is_forgotten_with_the_asker);
     suite_add(suite, "alone", set_up_alone, scene_unmake,
               (const TTest *const[]){a_broker_that_is_away_is_said, NULL});
+    suite_add(suite, "talkative", set_up_talkative, scene_unmake,
+              (const TTest *const[]){who_waits_says_for_what, who_waits_for_a_version_says_so,
+                                     who_waits_for_nothing_says_nothing, NULL});
+    suite_add(suite, "impatient", set_up_impatient, scene_unmake,
+              (const TTest *const[]){waiting_ends_where_it_has_a_bound, NULL});
+    suite_add(suite, "hasty", set_up_hasty, scene_unmake,
+              (const TTest *const[]){who_is_in_a_hurry_waits_for_no_version_that_there_is_not, NULL});
     suite_add(suite, "following", set_up_following, scene_unmake,
               (const TTest *const[]){a_new_stable_version_is_followed_where_that_is_wanted, NULL});
     return suite_finish(suite);

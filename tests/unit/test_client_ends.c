@@ -202,7 +202,7 @@ START_TEST(what_could_not_be_sent_has_no_time_of_it)
     do { /* until it is noticed that nobody is there */
         ask_for(++last, 20 * MILLISECOND);
         WAIT_FOR(asked[last].answers == 1);
-    } while (asked[last].sent_at != 0 && last < 100);
+    } while (last < 100 && asked[last].sent_at != 0);
     ck_assert_int_eq(asked[last].sent_at, 0);
 }
 END_TEST

@@ -16,6 +16,7 @@ enum { START = 1800000000 }; /* a whole minute */
 static struct registry *registry;
 static struct history *history;
 static struct config *config;
+static struct drift *drift; /* NULL: none is looked at */
 static struct teller teller = {.name = "a", .pid = 10, .start = 100};
 static int64_t second;
 static yyjson_doc *document;
@@ -94,7 +95,7 @@ static void say_traffic(uint64_t seconds)
 
 static struct dashboard_sources sources(void)
 {
-    return (struct dashboard_sources){config, registry, history, second * 1000};
+    return (struct dashboard_sources){config, registry, history, drift, second * 1000};
 }
 
 static void read_text(char *text, size_t length)

@@ -2,11 +2,11 @@
  * with what they were made of: too few rows, another baseline or none, a version of which nothing comes any
  * more. Both sides, the thread's and the loop's, are the test's own here. SPDX-License-Identifier: MIT */
 #include "drift.h"
+#include "gauge.h"
 
 #include "baseline.h"
 #include "sampled.h"
 #include "scratch_directory.h"
-#include "snapshot.h"
 
 #include <math.h>
 
@@ -133,18 +133,9 @@ static void turn(int ticks)
 /* The gauge's number; NaN: there is none. */
 static double gauge(enum metric metric, const char *version, const char *feature)
 {
-    size_t length;
-    struct snapshot snapshot;
-    struct snapshot_series series;
-    double number = NAN;
-    uint8_t *bytes = metrics_snapshot(metrics, "collector", "test", &length);
-    ck_assert_ptr_null(snapshot_decode(bytes, length, &snapshot));
-    while (snapshot_next(&snapshot, &series))
-        if (series.metric == metric && text_is(series.labels[1], version) &&
-            (feature == NULL || text_is(series.labels[2], feature)))
-            number = (double)(int64_t)series.numbers[0] / 1e6;
-    free(bytes);
-    return number;
+    int64_t number;
+    const char *const labels[METRICS_LABELS_MAX] = {NULL, version, feature};
+    return gauge_find(metrics, metric, labels, &number) ? (double)number / 1e6 : NAN;
 }
 
 static size_t gauges(void)
@@ -264,6 +255,45 @@ START_TEST(without_a_baseline_there_are_rows_and_their_confidence)
     ck_assert_double_eq_tol(gauge(METRIC_CONFIDENCE, "1", NULL), 0.9, 1e-5);
     expect_told("problem", "there is no baseline: outrigger profile makes one");
     ck_assert_str_eq(histograms(false), "");
+}
+END_TEST
+
+static char problems[256];
+
+static void note_problem(void *self, const char *model, const char *version, const char *problem)
+{
+    ck_assert_ptr_eq(self, problems);
+    snprintf(problems + strlen(problems), sizeof problems - strlen(problems), "%s %s: %s\n", model, version,
+             problem);
+}
+
+/* What people are shown of baselines. */
+static void expect_problems(const char *expected)
+{
+    problems[0] = '\0';
+    drift_each_problem(drift, note_problem, problems);
+    ck_assert_str_eq(problems, expected);
+}
+
+/* That there is none is nothing to be told of. */
+START_TEST(what_is_wrong_with_a_baseline_is_told)
+{
+    expect_problems("");
+    take_rows("1", 10, 2, 500);
+    turn(1);
+    expect_problems("");
+    mkdir(scratch_path("m"), 0700);
+    scratch_file("m/baseline-1.json", "{");
+    turn(LOOK_TICKS);
+    expect_problems("m 1: it is no JSON\n");
+    ck_assert_int_eq(unlink(scratch_path("m/baseline-1.json")), 0);
+    ck_assert_int_eq(mkdir(scratch_path("m/baseline-1.json"), 0700), 0);
+    turn(LOOK_TICKS);
+    expect_problems("m 1: it is no file, or too large\n");
+    ck_assert_int_eq(rmdir(scratch_path("m/baseline-1.json")), 0);
+    write_baseline("1", ab, 2, 1);
+    turn(LOOK_TICKS);
+    expect_problems("");
 }
 END_TEST
 
@@ -418,6 +448,7 @@ int main(void)
                                   too_few_rows_have_no_figures,
                                   a_baseline_that_is_another_takes_its_features_along,
                                   without_a_baseline_there_are_rows_and_their_confidence,
+                                  what_is_wrong_with_a_baseline_is_told,
                                   other_inputs_and_the_baseline_of_another_are_a_problem,
                                   a_version_of_which_nothing_comes_is_forgotten,
                                   confidence_goes_with_the_scores,

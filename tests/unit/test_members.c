@@ -1,8 +1,8 @@
 /* test_members: who is there, by which names, who is one too many, who takes another's place, and what the
  * broker is told of them. SPDX-License-Identifier: MIT */
+#include "gauge.h"
 #include "members_scene.h"
 
-#include "snapshot.h"
 #include "turnover.h"
 #include "unix_socket.h"
 
@@ -107,16 +107,7 @@ static bool the_retired_are_gone(void)
 
 static bool has_gauges(const char *process)
 {
-    size_t length;
-    struct snapshot snapshot;
-    struct snapshot_series series;
-    bool has = false;
-    uint8_t *bytes = metrics_snapshot(metrics, "supervisor", "s", &length);
-    ck_assert_ptr_null(snapshot_decode(bytes, length, &snapshot));
-    while (snapshot_next(&snapshot, &series))
-        has = has || (series.metric == METRIC_PROCESS_UP && text_is(series.labels[0], process));
-    free(bytes);
-    return has;
+    return gauge_is_told(metrics, METRIC_PROCESS_UP, process, NULL, NULL);
 }
 
 START_TEST(the_highest_go_first_and_their_numbers_are_given_again)

@@ -1,6 +1,6 @@
 /* test_metrics: the table, counting, the page as a file, what a dead process leaves, the snapshot.
  * SPDX-License-Identifier: MIT */
-#include "metrics.h"
+#include "metrics_page.h"
 #include "process.h"
 #include "scratch_directory.h"
 #include "snapshot.h"
@@ -13,7 +13,9 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum { LABEL_SETS = 1024 }; /* that one page keeps apart, as STATS.md says */
 
@@ -497,6 +499,77 @@ START_TEST(a_damaged_page_is_read_without_harm)
 }
 END_TEST
 
+/* ---- a reader beside the writer ---- */
+
+/* What comes between the two halves of a read of a page; libc's, for all others. */
+static struct {
+    void (*between)(void);
+    off_t at; /* where the halves meet; 0: reads are whole */
+    int reads, which;
+} torn;
+
+ssize_t torn_pread(int fd, void *memory, size_t bytes, off_t offset) __asm__("pread");
+
+ssize_t torn_pread(int fd, void *memory, size_t bytes, off_t offset)
+{
+    char *at = memory;
+    if (torn.at == 0 || torn.reads++ != torn.which || bytes <= (size_t)torn.at)
+        return syscall(SYS_pread64, fd, memory, bytes, offset);
+    ssize_t first = syscall(SYS_pread64, fd, at, torn.at, offset);
+    torn.between();
+    ssize_t second = syscall(SYS_pread64, fd, at + torn.at, bytes - (size_t)torn.at, offset + torn.at);
+    return first < 0 || second < 0 ? -1 : first + second;
+}
+
+static struct metrics *live;
+
+static void pass_on(void)
+{
+    metrics_forget(live, METRIC_QUEUE_ROWS, "old", NULL, NULL);
+    series_set(metrics_series(live, METRIC_QUEUE_ROWS, "new", NULL, NULL), 22);
+}
+
+/* Bytes of a slot: within its key, before what says that it is used, before the number, behind it. */
+static const size_t tears[] = {4,
+                               6,
+                               offsetof(struct slot, turn),
+                               offsetof(struct slot, series),
+                               offsetof(struct slot, series) + sizeof(uint64_t),
+                               sizeof(struct slot)};
+
+/* A page may be read while its process goes on: the supervisor does so with those of frontends. Whichever
+ * of the reads is under way while a place passes to another gauge, and wherever in it. */
+START_TEST(a_number_is_never_told_of_another_gauge)
+{
+    const char *path = scratch_path("page");
+    size_t length;
+    for (int i = 0; i < 3 * (int)COUNT_OF(tears); i++) {
+        struct snapshot snapshot;
+        struct snapshot_series series;
+        live = metrics_new(path);
+        series_set(metrics_series(live, METRIC_QUEUE_ROWS, "old", NULL, NULL), 11);
+        torn.between = pass_on;
+        torn.at = (off_t)offsetof(struct page, slots[METRIC_COUNT]) + (off_t)tears[i / 3];
+        torn.reads = 0;
+        torn.which = i % 3;
+        uint8_t *bytes = metrics_page_snapshot(path, "a", "b", &length);
+        ck_assert_int_gt(torn.reads, torn.which);
+        torn.at = 0;
+        ck_assert_ptr_null(snapshot_decode(bytes, length, &snapshot));
+        while (snapshot_next(&snapshot, &series)) {
+            bool old = text_is(series.labels[0], "old");
+            ck_assert(old || text_is(series.labels[0], "new"));
+            ck_assert_uint_eq(series.numbers[0], old ? 11 : 22);
+        }
+        free(bytes);
+        bytes = metrics_page_snapshot(path, "a", "b", &length);
+        ck_assert_uint_eq(find(bytes, length, METRIC_QUEUE_ROWS, "new").numbers[0], 22);
+        free(bytes);
+        metrics_free(live);
+    }
+}
+END_TEST
+
 /* ---- the snapshot ---- */
 
 START_TEST(only_series_that_were_found_are_in_a_snapshot)
@@ -587,6 +660,7 @@ int main(void)
                                   a_page_that_is_none_is_refused,
                                   a_page_cut_short_is_refused,
                                   a_damaged_page_is_read_without_harm,
+                                  a_number_is_never_told_of_another_gauge,
                                   only_series_that_were_found_are_in_a_snapshot,
                                   names_are_cut_to_their_bounds,
                                   a_reader_may_look_while_the_writer_adds};

@@ -1,6 +1,8 @@
 /* test_model_table: what the broker knows of models: from the repository, from workers, and after a reload.
  * SPDX-License-Identifier: MIT */
 #include "clock.h"
+#include "gauge.h"
+#include "gauges.h"
 #include "model.h"
 #include "repository.h"
 #include "suite.h"
@@ -174,6 +176,70 @@ START_TEST(a_reload_forgets_what_is_gone_and_idle)
     ck_assert_ptr_nonnull(find_version("woken", "1"));
     ck_assert_uint_eq(model_version_count(table), 4);
     ck_assert_ptr_null(find("served")->config);
+}
+END_TEST
+
+/* ---- gauges ---- */
+
+static void measure(void)
+{
+    for (struct model *model = model_first(table); model != NULL; model = model->next)
+        gauges_measure(metrics, model);
+}
+
+static bool has_gauges(const char *model, const char *version)
+{
+    bool has = gauge_is_told(metrics, METRIC_WORKERS, model, version, "idle");
+    ck_assert(gauge_is_told(metrics, METRIC_WORKERS, model, version, "draining") == has);
+    ck_assert(gauge_is_told(metrics, METRIC_ROUTE_SHARE, model, version, NULL) == has);
+    return has;
+}
+
+START_TEST(a_version_has_gauges_until_its_last_worker_and_route_are_gone)
+{
+    struct worker worker;
+    repository_add("m", "1");
+    repository_add("m", "2");
+    repository_configure("m", "version = \"2\"; keep_previous = false;\n");
+    load();
+    measure();
+    ck_assert(has_gauges("m", "2") && !has_gauges("m", "1")); /* the stable one, though it has none yet */
+    give_worker(find_version("m", "1"), &worker, 0);
+    measure();
+    ck_assert(has_gauges("m", "1"));
+    struct version *version = find_version("m", "1");
+    DL_DELETE2(version->workers, &worker, previous, next);
+    version->worker_count = 0;
+    version->weight = 1;
+    measure();
+    ck_assert(has_gauges("m", "1"));
+    version->weight = 0;
+    measure();
+    ck_assert(!has_gauges("m", "1"));
+    measure();
+    ck_assert(has_gauges("m", "2"));
+    version->weight = 1;
+    measure();
+    ck_assert(has_gauges("m", "1"));
+}
+END_TEST
+
+START_TEST(a_model_that_is_forgotten_has_no_gauges)
+{
+    repository_add("gone", "1");
+    repository_configure("gone", "cache: { ttl_ms = 1000; };\n");
+    load();
+    measure();
+    ck_assert(has_gauges("gone", "1"));
+    ck_assert(gauge_is_told(metrics, METRIC_QUEUE_ROWS, "gone", NULL, NULL) &&
+              gauge_is_told(metrics, METRIC_CACHE_BYTES, "gone", NULL, NULL));
+    suite_remove_folder(scratch_path("gone"));
+    model_table_reload(table);
+    ck_assert(!has_gauges("gone", "1"));
+    static const enum metric of_model[] = {METRIC_QUEUE_ROWS,     METRIC_QUEUE_REQUESTS,  METRIC_QUEUE_BYTES,
+                                           METRIC_QUEUE_MAX_ROWS, METRIC_MODEL_IN_FLIGHT, METRIC_CACHE_BYTES};
+    for (size_t i = 0; i < COUNT_OF(of_model); i++)
+        ck_assert(!gauge_is_told(metrics, of_model[i], "gone", NULL, NULL));
 }
 END_TEST
 
@@ -367,6 +433,8 @@ int main(void)
                                   a_reload_brings_what_is_new,
                                   a_reload_forgets_what_is_gone_and_idle,
                                   a_reload_that_cannot_read_forgets_nothing,
+                                  a_version_has_gauges_until_its_last_worker_and_route_are_gone,
+                                  a_model_that_is_forgotten_has_no_gauges,
                                   a_model_of_workers_alone_keeps_a_stable_version,
                                   versions_may_come_and_go_for_ever,
                                   the_tables_have_bounds,

@@ -76,7 +76,18 @@ START_TEST(rows_that_the_model_would_not_take_are_passed_over)
     ck_assert_uint_eq(rows.rows, 2);
     ck_assert_double_eq(value(&rows, 1, 0), 3);
     ck_assert_uint_eq(profile_table_refused(table, &first), 3);
-    ck_assert_str_eq(first, "line 3, column width (1): expected a number, got \"wide\"");
+    ck_assert_str_eq(first, "line 3: width: expected a number, got \"wide\"");
+}
+END_TEST
+
+START_TEST(a_line_that_ends_early_is_no_row_whatever_may_be_missing)
+{
+    const char *first;
+    schema->allow_nan = true;
+    ck_assert(open_table("width,height\n1\n", NULL));
+    ck_assert_uint_eq(read_rows(100).rows, 0);
+    ck_assert_uint_eq(profile_table_refused(table, &first), 1);
+    ck_assert_str_eq(first, "line 2: it has too few values");
 }
 END_TEST
 
@@ -148,6 +159,7 @@ int main(void)
     const TTest *tests[] = {
         columns_are_found_by_their_names,
         rows_that_the_model_would_not_take_are_passed_over,
+        a_line_that_ends_early_is_no_row_whatever_may_be_missing,
         missing_values_are_nan_where_that_is_allowed,
         scores_may_stand_in_the_table,
         no_more_are_read_than_are_wanted,

@@ -48,7 +48,7 @@ static void tear_down(void)
 static const struct schema *open_version(const char *model, const char *version, const char **name)
 {
     stub_start(&stub);
-    questions = questions_new(&config);
+    questions = questions_new(&config, "test");
     return questions_version(questions, model, version, name, reason);
 }
 
@@ -179,7 +179,7 @@ START_TEST(a_question_may_be_asked_only_once)
     asking.like = (struct question){
         .model = text_of("other"), .version = text_of("7"), .tag = text_of("tag"), .once = true};
     stub_start(&stub);
-    questions = questions_new(&config);
+    questions = questions_new(&config, "test");
     ck_assert(ask_all());
     ck_assert_uint_eq(asking.answered, 1);
     ck_assert_int_eq(asking.failure, FAILURE_OVERLOADED);
@@ -190,11 +190,11 @@ START_TEST(what_there_is_not_is_said_at_once)
 {
     const char *name;
     ck_assert_ptr_null(open_version("n", NULL, &name));
-    ck_assert_str_eq(reason, "there is no model n");
+    ck_assert_str_eq(reason, "there is no model n; there is m");
     questions_free(questions);
-    questions = questions_new(&config);
+    questions = questions_new(&config, "test");
     ck_assert_ptr_null(questions_version(questions, "m", "3", &name, reason));
-    ck_assert_str_eq(reason, "there is no version 3 of model m");
+    ck_assert_str_eq(reason, "model m has no version 3; it has 1, 2");
 }
 END_TEST
 

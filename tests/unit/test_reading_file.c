@@ -46,7 +46,9 @@ static char *rest(size_t *length)
     ssize_t got;
     *length = 0;
     while ((got = reading_read(file, piece, sizeof piece, reason)) > 0) {
-        text = realloc(text, *length + (size_t)got + 1);
+        char *longer = realloc(text, *length + (size_t)got + 1);
+        ck_assert_ptr_nonnull(longer);
+        text = longer;
         memcpy(text + *length, piece, (size_t)got);
         text[ *length += (size_t)got] = '\0';
     }

@@ -105,12 +105,14 @@ static const struct stream_kind kind = {.scheme = "test",
 
 /* ---- the scene ---- */
 
+static int64_t give_up; /* of the asker */
 static struct stream_job job;
 static struct stream_engine_context engine_context;
 static struct stream_engine *engine;
 
 static void set_up(void)
 {
+    scene_wants.give_up = give_up;
     scene_make(true);
     scene_start_broker();
     scene_find(NULL);
@@ -431,6 +433,29 @@ START_TEST(a_version_that_is_gone_ends_the_job)
 }
 END_TEST
 
+static int keep_silent(const struct envelope *request, const struct tensor *rows)
+{
+    (void)request, (void)rows;
+    return NO_ANSWER;
+}
+
+static void set_up_impatient(void)
+{
+    give_up = 20 * MILLISECOND;
+    set_up();
+}
+
+START_TEST(a_job_that_nobody_answers_ends_where_that_has_a_bound)
+{
+    refusal_of = keep_silent;
+    begin();
+    struct message *message = bring("[1, 2]");
+    loop_run(letters_loop);
+    ck_assert_int_eq(stream_engine_verdict(engine), STREAM_EXIT_NOTHING_RUNS);
+    ck_assert(!message->answered);
+}
+END_TEST
+
 START_TEST(a_stream_that_is_not_opened_is_told)
 {
     char why[STREAM_REASON_MAX];
@@ -465,6 +490,11 @@ int main(void)
                                   a_second_stop_is_at_once,
                                   a_stream_that_cannot_go_on_ends_the_job,
                                   a_version_that_is_gone_ends_the_job,
-                                  a_stream_that_is_not_opened_is_told};
-    return SUITE_RUN("stream_engine", set_up, tear_down, tests);
+                                  a_stream_that_is_not_opened_is_told,
+                                  NULL};
+    Suite *suite = suite_create("stream_engine");
+    suite_add(suite, "stream_engine", set_up, tear_down, tests);
+    suite_add(suite, "impatient", set_up_impatient, tear_down,
+              (const TTest *const[]){a_job_that_nobody_answers_ends_where_that_has_a_bound, NULL});
+    return suite_finish(suite);
 }

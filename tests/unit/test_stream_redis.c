@@ -162,14 +162,15 @@ static void make_job(const char *options, const char *const *settings)
     context = (struct stream_context){.loop = loop, .job = &job, .events = &events};
 }
 
-static void open_with(const char *options, const char *const *settings)
+/* `words`: the source's options, and settings of the job. */
+static void open_with(const char *const *words)
 {
-    make_job(options, settings);
+    make_job(words[0], words + 1);
     stream = job.kind->open(&context, reason);
     ck_assert_msg(stream != NULL, "%s", reason);
 }
 
-#define OPEN(options, ...) open_with(options, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define OPEN(...) open_with((const char *const[]){__VA_ARGS__, NULL})
 
 /* One command; integer answers as they are, arrays by their length, else 0. */
 static long long ask(const char *format, ...) __attribute__((format(printf, 1, 2)));

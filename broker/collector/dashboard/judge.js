@@ -53,6 +53,7 @@ function judgeModel(model, bad, warn, note) {
 }
 
 function judgeDrift(model, version, warn) {
+  if (version.baseline_problem) warn(`${model.model} ${version.version}: its drift is not known; its baseline: ${version.baseline_problem}`);
   const drifted = (version.features ?? []).filter((feature) => feature.drift_psi > DRIFT.much).sort((a, b) => b.drift_psi - a.drift_psi);
   if (drifted.length)
     warn(`${model.model} ${version.version}: ${drifted.length === 1 ? "an input has" : `${drifted.length} inputs have`} drifted: ${drifted.slice(0, 3).map((f) => `${f.feature} (PSI ${short(f.drift_psi)})`).join(", ")}${drifted.length > 3 ? ", …" : ""}`);

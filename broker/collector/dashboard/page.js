@@ -184,14 +184,19 @@ function versionTable(caption, models, named) {
     ...measured.map(([, name]) => [name, "number"])], rows);
 }
 
+const hasDrift = (version) => version.features?.length > 0 || Boolean(version.baseline_problem);
+
 // What moved most stands first; what is missing altogether has no PSI.
 const moved = (feature) => Math.max(feature.drift_psi ?? 0, feature.missing_rate ?? 0, feature.out_of_range_rate ?? 0);
 
+const baselineHeading = (version, ...more) => h("h3", null, `Inputs of version ${version.version} against its baseline`, ...more);
+
 function featureTables(model, versions) {
-  return versions.filter((version) => version.features?.length).map((version) => {
+  return versions.filter(hasDrift).map((version) => {
+    if (!version.features?.length) return h("div", { class: "measures" }, baselineHeading(version), h("p", null, `Not known; the baseline: ${version.baseline_problem}.`));
     const few = !version.features.some((feature) => known(feature.drift_psi));
     const features = version.features.filter((feature) => !few || moved(feature) > 0).sort((a, b) => moved(b) - moved(a));
-    const heading = h("h3", null, `Inputs of version ${version.version} against its baseline`, known(version.figures?.drift_rows) ? h("span", { class: "quiet" }, ` (the last ${many(version.figures.drift_rows, "row", "rows")})`) : null);
+    const heading = baselineHeading(version, known(version.figures?.drift_rows) ? h("span", { class: "quiet" }, ` (the last ${many(version.figures.drift_rows, "row", "rows")})`) : null);
     const rows = features.slice(0, SHOWN_FEATURES).map((feature) => {
       const kind = driftKind(feature.drift_psi);
       return [feature.feature, { text: known(feature.drift_psi) ? h("span", null, bar(feature.drift_psi / 0.5, kind), feature.drift_psi.toFixed(3)) : "–", kind: ["nowrap", kind].filter(Boolean).join(" ") },
@@ -258,7 +263,7 @@ async function showBeside(card, model, versions, due, over) {
 }
 
 // A model has a card of its own when there is more to say than a line of the table: versions beside each other, or drift.
-const hasCard = (model) => alive(model).length > 1 || model.model === page.model || alive(model).some((version) => version.features?.length);
+const hasCard = (model) => alive(model).length > 1 || model.model === page.model || alive(model).some(hasDrift);
 
 function arrange(cards) {
   for (const [name, card] of page.beside) if (!cards.includes(card)) {

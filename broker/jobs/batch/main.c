@@ -192,7 +192,8 @@ static int connect_to_broker(struct program *program)
                                                        .priority = PROTOCOL_PRIORITY_JOB,
                                                        .deadline = job->try_s * SECOND,
                                                        .at_a_time = (size_t)job->window,
-                                                       .follow = *job->version == '\0'});
+                                                       .follow = *job->version == '\0',
+                                                       .give_up = job->give_up_s * SECOND});
     program->schema =
         asker_version(program->asker, program->model, job->version, job->wait_s * SECOND, reason);
     if (program->interrupted)
@@ -378,7 +379,7 @@ static int tell_end(struct program *program)
                                        .lost = totals.lost});
     if (end == LANES_FAILED)
         complain(reason);
-    return ends[end].status;
+    return end == LANES_FAILED && asker_gave_up(program->asker) ? EXIT_NOT_RUNNING : ends[end].status;
 }
 
 /* Makes the loop answer what asker_stop answers at the end of its turn. */

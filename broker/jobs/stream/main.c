@@ -151,7 +151,8 @@ static void begin(struct program *program)
                                                        .priority = PROTOCOL_PRIORITY_JOB,
                                                        .deadline = job->deadline_ms * MILLISECOND,
                                                        .at_a_time = REQUESTS_MAX,
-                                                       .follow = *job->version == '\0'});
+                                                       .follow = *job->version == '\0',
+                                                       .give_up = job->give_up_s * SECOND});
 }
 
 static enum stream_exit run_engine(struct program *program, const char *model, const struct schema *schema)

@@ -208,7 +208,8 @@ static void chunk_done(void *owner, const struct scored *rows, size_t count)
             refuse(engine, &chunk->entries[i], rows[i].reason);
         } else {
             log_error("model %s does not answer any more: %s", engine->context->model, rows[i].reason);
-            end(engine, STREAM_EXIT_FAILED);
+            end(engine,
+                asker_gave_up(engine->context->asker) ? STREAM_EXIT_NOTHING_RUNS : STREAM_EXIT_FAILED);
         }
     }
     DL_DELETE(engine->chunks, chunk);
