@@ -78,7 +78,11 @@ static inline void stream_failed(void *self, const char *why)
     loop_stop(loop);
 }
 
-static const struct stream_events events = {message_came, settled, lag_known, connection_is, stream_failed};
+static const struct stream_events events = {.message = message_came,
+                                            .settled = settled,
+                                            .lag = lag_known,
+                                            .connected = connection_is,
+                                            .failed = stream_failed};
 
 static inline void each_turn(void *self)
 {

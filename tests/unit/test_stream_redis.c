@@ -127,22 +127,37 @@ END_TEST
 /* A few that are very large are in hand at a time, whatever the window. */
 START_TEST(no_more_are_in_hand_than_there_is_room_for)
 {
-    enum { LARGE = 8 << 20, FIRST = 16, ROOM = (64 << 20) / LARGE };
+    enum { LARGE = 10000, ROOM = 7 };
     char *value = object_alloc(LARGE);
-    for (int i = 0; i < FIRST + 2; i++)
+    for (int i = 0; i < ROOM + 3; i++)
         freeReplyObject(redisCommand(redis, "XADD in * value %b", value, (size_t)LARGE));
     free(value);
-    open_job("group=g", NULL);
-    wait_for(FIRST, 0); /* as long as it is not known how large they are */
-    for (size_t i = 0; i < FIRST - ROOM; i++)
-        answer(i, STREAM_SKIPPED, "");
-    wait_for(FIRST, FIRST - ROOM);
+    open_job("group=g", "window_bytes=75000");
+    wait_for(ROOM, 0);
     turn_for(50 * MILLISECOND);
-    ck_assert_uint_eq(brought_count, FIRST);
-    answer(FIRST - ROOM, STREAM_SKIPPED, "");
-    wait_for(FIRST + 1, FIRST - ROOM + 1);
+    ck_assert_uint_eq(brought_count, ROOM);
+    answer(0, STREAM_SKIPPED, "");
+    wait_for(ROOM + 1, 1);
     turn_for(50 * MILLISECOND);
-    ck_assert_uint_eq(brought_count, FIRST + 1);
+    ck_assert_uint_eq(brought_count, ROOM + 1);
+}
+END_TEST
+
+START_TEST(one_that_is_larger_than_the_room_is_there_alone)
+{
+    enum { LARGE = 100000 };
+    char *value = object_alloc(LARGE);
+    for (int i = 0; i < 3; i++)
+        freeReplyObject(redisCommand(redis, "XADD in * value %b", value, (size_t)LARGE));
+    free(value);
+    open_job("group=g", "window_bytes=65536");
+    for (size_t i = 0; i < 3; i++) {
+        wait_for(i + 1, i);
+        turn_for(20 * MILLISECOND);
+        ck_assert_uint_eq(brought_count, i + 1);
+        answer(i, STREAM_SCORED, "good");
+    }
+    wait_for(3, 3);
 }
 END_TEST
 
@@ -170,6 +185,7 @@ int main(void)
                                   streams_are_kept_short_where_that_is_said,
                                   no_more_are_in_hand_than_the_window_has,
                                   no_more_are_in_hand_than_there_is_room_for,
+                                     one_that_is_larger_than_the_room_is_there_alone,
                                   the_lag_is_what_is_not_done,
                                   NULL};
     return scene_run("stream_redis", tests);
