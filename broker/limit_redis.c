@@ -21,12 +21,11 @@
 #include "limit_script.h"
 #include "log.h"
 #include "redis_address.h"
+#include "redis_wire.h"
 #include "secret.h"
 
-#include <hiredis/async.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <utlist.h>
 
 enum {
@@ -60,9 +59,7 @@ struct limit_redis {
     struct secret *password; /* NULL: none */
     char prefix[REDIS_PREFIX_MAX + 1];
     enum state state;
-    redisAsyncContext *context; /* NULL: there is no connection, not even one that begins */
-    int fd;                     /* that the loop watches for `watched`; -1: none */
-    uint32_t watched, wanted;   /* epoll's events */
+    struct redis_wire wire;     /* the connection */
     char sha[SHA_BYTES + 1];    /* of the script, as Redis says */
     struct heap waiting;        /* questions, by their time */
     struct loop_timer alarm;    /* at the first of them */
@@ -111,80 +108,16 @@ static void become_late(struct limit_redis *redis)
     loop_timer_set(redis->loop, &redis->patience, loop_now(redis->loop) + PATIENCE, out_of_patience, redis);
 }
 
+void limit_redis_flush(struct limit_redis *redis)
+{
+    CHECK_OBJECT(redis, REDIS_MAGIC);
+    redis_wire_flush(&redis->wire);
+}
+
 const char *limit_redis_state(const struct limit_redis *redis)
 {
     CHECK_OBJECT(redis, REDIS_MAGIC);
     return state_names[redis->state];
-}
-
-/* ---- the connection on the loop: hiredis says what it wants, the loop when it is there ---- */
-
-static void watch(struct limit_redis *redis);
-
-static void ready(void *self, int fd, uint32_t events)
-{
-    (void)fd;
-    struct limit_redis *redis = self;
-    redisAsyncContext *context = redis->context;
-    if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-        redisAsyncHandleWrite(context);
-    if (redis->context == context && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
-        redisAsyncHandleRead(context);
-    watch(redis);
-}
-
-/* The loop follows what hiredis wants; once for all that it said in between. */
-static void watch(struct limit_redis *redis)
-{
-    uint32_t wanted = redis->context == NULL ? 0 : redis->wanted;
-    if (redis->fd < 0 || wanted == redis->watched)
-        return;
-    if (redis->watched == 0)
-        ENSURE(loop_add(redis->loop, redis->fd, wanted, ready, redis) == 0);
-    else if (wanted == 0)
-        loop_remove(redis->loop, redis->fd);
-    else
-        loop_modify(redis->loop, redis->fd, wanted);
-    redis->watched = wanted;
-}
-
-static void add_read(void *self)
-{
-    ((struct limit_redis *)self)->wanted |= EPOLLIN;
-}
-
-static void delete_read(void *self)
-{
-    ((struct limit_redis *)self)->wanted &= ~(uint32_t)EPOLLIN;
-}
-
-static void add_write(void *self)
-{
-    ((struct limit_redis *)self)->wanted |= EPOLLOUT;
-}
-
-static void delete_write(void *self)
-{
-    ((struct limit_redis *)self)->wanted &= ~(uint32_t)EPOLLOUT;
-}
-
-/* The descriptor is about to be closed. */
-static void clean_up(void *self)
-{
-    struct limit_redis *redis = self;
-    redis->wanted = 0;
-    watch(redis);
-    redis->fd = -1;
-    redis->context = NULL;
-}
-
-void limit_redis_flush(struct limit_redis *redis)
-{
-    CHECK_OBJECT(redis, REDIS_MAGIC);
-    if (redis->state != STATE_AWAY && redis->context != NULL && (redis->wanted & EPOLLOUT) != 0 &&
-        (redis->watched & EPOLLOUT) == 0)
-        redisAsyncHandleWrite(redis->context);
-    watch(redis);
 }
 
 /* ---- losing and finding it ---- */
@@ -200,7 +133,7 @@ static void try_later(struct limit_redis *redis, const char *why)
 
 static void lose(struct limit_redis *redis, const char *why)
 {
-    redisAsyncContext *context = redis->context;
+    redisAsyncContext *context = redis->wire.context;
     try_later(redis, why); /* before the questions are answered: nobody asks again now */
     if (context != NULL)
         redisAsyncFree(context); /* answers all that is open with nothing */
@@ -217,16 +150,16 @@ static void disconnected(const redisAsyncContext *context, int status)
 static void connected(const redisAsyncContext *context, int status)
 {
     struct limit_redis *redis = context->data;
-    if (status == REDIS_OK || redis->context != context)
+    if (status == REDIS_OK || redis->wire.context != context)
         return;
-    redis->context = NULL; /* hiredis frees it, too */
+    redis->wire.context = NULL; /* hiredis frees it, too */
     try_later(redis, context->errstr);
 }
 
 /* True when what the greeting asked for was answered well. */
 static bool is_good(struct limit_redis *redis, const redisReply *reply, const char *what)
 {
-    if (reply == NULL || redis->context == NULL)
+    if (reply == NULL || redis->wire.context == NULL)
         return false; /* the connection is gone; that was told */
     if (reply->type != REDIS_REPLY_ERROR)
         return true;
@@ -259,7 +192,7 @@ static void loaded(redisAsyncContext *context, void *data, void *what)
 /* All at once; the answers come in order. */
 static void greet(struct limit_redis *redis)
 {
-    redisAsyncContext *context = redis->context;
+    redisAsyncContext *context = redis->wire.context;
     const struct redis_address *address = &redis->address;
     if (redis->password != NULL) {
         struct text password = secret_text(redis->password);
@@ -291,23 +224,15 @@ static void connect_again(void *self)
         redisAsyncFree(context);
         return;
     }
-    redis->context = context;
-    redis->fd = context->c.fd;
-    redis->watched = redis->wanted = 0;
     context->data = redis;
-    context->ev.data = redis;
-    context->ev.addRead = add_read;
-    context->ev.delRead = delete_read;
-    context->ev.addWrite = add_write;
-    context->ev.delWrite = delete_write;
-    context->ev.cleanup = clean_up;
+    redis_wire_take(&redis->wire, context);
     redisAsyncSetDisconnectCallback(context, disconnected);
     redisAsyncSetConnectCallback(context, connected);
     greet(redis);
-    if (redis->context == context)
+    if (redis->wire.context == context)
         loop_timer_set(redis->loop, &redis->patience, loop_now(redis->loop) + PATIENCE, out_of_patience,
                        redis);
-    watch(redis);
+    redis_wire_flush(&redis->wire);
 }
 
 /* ---- questions ---- */
@@ -387,7 +312,7 @@ static bool send_question(struct limit_redis *redis, struct limit_question *ques
 {
     struct limit_words words;
     limit_script_words(&words, &question->list, redis->prefix, whole ? NULL : redis->sha);
-    bool taken = redisAsyncCommandArgv(redis->context, replied, question, (int)words.count, words.at,
+    bool taken = redisAsyncCommandArgv(redis->wire.context, replied, question, (int)words.count, words.at,
                                        words.lengths) == REDIS_OK;
     redis->open += taken;
     return taken;
@@ -450,7 +375,7 @@ struct limit_redis *limit_redis_new(struct loop *loop, const struct config *conf
     redis->magic = REDIS_MAGIC;
     redis->loop = loop;
     redis->password = password;
-    redis->fd = -1;
+    redis->wire.loop = loop;
     redis->pause = FIRST_PAUSE;
     redis->timeout = config->limit_redis_timeout_ms * MILLISECOND;
     ENSURE(redis_address_read(config->limit_redis, &redis->address) == NULL); /* config has checked it */
@@ -473,8 +398,8 @@ void limit_redis_free(struct limit_redis *redis)
     struct heap_node *first;
     while ((first = heap_first(&redis->waiting)) != NULL)
         limit_redis_forget(redis, (struct limit_question *)first);
-    if (redis->context != NULL)
-        redisAsyncFree(redis->context);
+    if (redis->wire.context != NULL)
+        redisAsyncFree(redis->wire.context);
     loop_timer_cancel(redis->loop, &redis->alarm);
     loop_timer_cancel(redis->loop, &redis->patience);
     struct limit_question *question, *next;

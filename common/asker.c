@@ -67,7 +67,7 @@ struct asker {
     uint64_t tenant;
     uint8_t priority;
     int64_t deadline;
-    size_t at_a_time;
+    size_t at_a_time, bytes_max; /* bytes of a payload */
     struct asked_version *version;
     bool hasty;
     bool waiting; /* asker_version runs the loop */
@@ -203,6 +203,7 @@ struct asker *asker_new(const struct asker_context *context)
     asker->loop = context->loop;
     asker->metrics = context->metrics;
     text_copy(text_of(context->config->broker_askers), asker->endpoint, sizeof asker->endpoint);
+    asker->bytes_max = (size_t)context->config->broker_max_message_bytes;
     text_copy(text_of(context->tenant), asker->tenant_name, sizeof asker->tenant_name);
     asker->tenant = tenant_of(context->tenant);
     asker->priority = context->priority;
@@ -359,6 +360,15 @@ static void ask(void *self)
         answered, question);
 }
 
+static void refuse(void *self)
+{
+    struct question *question = self;
+    char words[SHOWN_MAX];
+    snprintf(words, sizeof words, "a request of %zu bytes: broker.max_message_bytes is %zu", question->bytes,
+             question->asker->bytes_max);
+    finish(question, &(struct client_answer){.failure = FAILURE_TOO_LARGE, .message = text_of(words)});
+}
+
 /* Whoever is told may send more, which ends in the next turn. */
 static void end_all(void *self)
 {
@@ -423,7 +433,10 @@ void asker_send(struct asker *asker, uint8_t *payload, size_t bytes, const struc
     }
     if (asker->count == 1)
         vigil_begin(&asker->vigil);
-    ask(question);
+    if (bytes > asker->bytes_max)
+        loop_timer_set(asker->loop, &question->again, loop_now(asker->loop), refuse, question);
+    else
+        ask(question);
 }
 
 bool asker_room(const struct asker *asker)

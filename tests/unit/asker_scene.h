@@ -10,7 +10,7 @@
 #include "scratch_directory.h"
 #include "suite.h"
 
-enum { SCENE_AT_A_TIME = 4, SCENE_WIDTH = 2 };
+enum { SCENE_AT_A_TIME = 4, SCENE_WIDTH = 2, SCENE_BYTES_MAX = 65536 };
 
 static void *context;
 static struct metrics *metrics;
@@ -199,6 +199,7 @@ static inline void scene_make(bool follow)
     scratch_make();
     snprintf(endpoint, sizeof endpoint, "ipc://%s/askers.ipc", scratch_directory);
     config.broker_askers = endpoint;
+    config.broker_max_message_bytes = SCENE_BYTES_MAX;
     context = zmq_ctx_new();
     letters_loop = loop_new();
     metrics = metrics_new(NULL);

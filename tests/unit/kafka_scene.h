@@ -21,7 +21,8 @@ struct scene_job {
     struct stream_message *kept[SCENE_MESSAGES_MAX];
     size_t kept_count;
     size_t taken, settled, dropped;
-    int64_t lag[3]; /* of each partition */
+    size_t too_large[3]; /* answers that were given back, by their outcome; they become bad, then skipped */
+    int64_t lag[3];      /* of each partition */
     bool is_drained;
     char failed[STREAM_REASON_MAX];
 };
@@ -86,6 +87,17 @@ static inline void scene_lag(void *self, const char *partition, int64_t messages
     ((struct scene_job *)self)->lag[atoi(partition)] = messages;
 }
 
+static inline void scene_too_large(void *self, struct stream_message *message,
+                                   const struct stream_answer *refused)
+{
+    struct scene_job *job = self;
+    job->too_large[refused->outcome]++;
+    ck_assert_uint_eq(refused->key.length, message->key.length);
+    ck_assert_mem_eq(refused->key.at, message->key.at, message->key.length);
+    ck_assert_uint_eq(refused->header_count, message->header_count);
+    scene_answer_as(job, message, refused->outcome == STREAM_SCORED ? STREAM_BAD : STREAM_SKIPPED);
+}
+
 static inline void scene_connected(void *self, bool is)
 {
     (void)self, (void)is;
@@ -105,6 +117,7 @@ static const struct stream_events scene_events = {.message = scene_message,
                                                   .settled = scene_settled,
                                                   .lag = scene_lag,
                                                   .connected = scene_connected,
+                                                  .too_large = scene_too_large,
                                                   .failed = scene_failed};
 
 static inline void scene_set(struct scene_job *job, const char *setting)
@@ -187,10 +200,11 @@ static inline bool scene_has_partitions(struct scene_job *job)
 
 /* ---- the other side ---- */
 
-/* Messages "FROM" to "FROM + COUNT - 1", with that as the key and in a header, spread over partitions. */
-static inline void scene_produce(int from, int count)
+/* Messages "FROM" to "FROM + COUNT - 1", with that as the key and in a header, spread over partitions; each
+ * with so many bytes more in another header. */
+static inline void scene_produce_with(int from, int count, int bytes)
 {
-    char reason[256];
+    char reason[256], *more = object_alloc((size_t)bytes + 1);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(scene.cluster), NULL, 0);
     rd_kafka_t *client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason);
@@ -200,11 +214,18 @@ static inline void scene_produce(int from, int count)
         rd_kafka_resp_err_t error = rd_kafka_producev(
             client, RD_KAFKA_V_TOPIC("in"), RD_KAFKA_V_PARTITION(i % 3), RD_KAFKA_V_KEY(text, length),
             RD_KAFKA_V_VALUE(text, length), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_HEADER("n", text, (ssize_t)length), RD_KAFKA_V_END);
+            RD_KAFKA_V_HEADER("n", text, (ssize_t)length), RD_KAFKA_V_HEADER("more", more, (ssize_t)bytes),
+            RD_KAFKA_V_END);
         ck_assert_int_eq(error, 0);
     }
     ck_assert_int_eq(rd_kafka_flush(client, SCENE_PATIENCE_MS), 0);
     rd_kafka_destroy(client);
+    free(more);
+}
+
+static inline void scene_produce(int from, int count)
+{
+    scene_produce_with(from, count, 0);
 }
 
 /* How often each number is a key of the topic; the number of messages. Each message must be what

@@ -102,6 +102,33 @@ static inline int suite_run(const char *name, SFun set_up, SFun tear_down, const
     return suite_finish(suite);
 }
 
+/* A test of suite_run_beside, `times` times, with _i from 0 on. */
+struct suite_test {
+    const TTest *test;
+    int times;
+};
+
+/* The whole of main for a suite whose tests do nothing but wait for clocks that nobody can wind, most of the
+ * time: all of them at once, each as a suite of one test in a process of its own. */
+static inline int suite_run_beside(const char *name, SFun set_up, SFun tear_down,
+                                   const struct suite_test *tests, size_t count)
+{
+    int failed = 0, status;
+    for (size_t i = 0; i < count; i++) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            Suite *suite = suite_create(name);
+            TCase *group = suite_group(suite, tests[i].test->name, set_up, tear_down);
+            tcase_add_loop_test(group, tests[i].test, 0, tests[i].times);
+            exit(suite_finish(suite));
+        }
+        failed += pid < 0;
+    }
+    while (wait(&status) > 0)
+        failed += status != 0;
+    return failed == 0 ? 0 : 1;
+}
+
 #define SUITE_RUN(name, set_up, tear_down, tests)                                                            \
     suite_run(name, set_up, tear_down, tests, sizeof(tests) / sizeof((tests)[0]))
 

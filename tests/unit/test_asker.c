@@ -289,6 +289,21 @@ START_TEST(what_does_not_pass_is_the_answer)
 }
 END_TEST
 
+/* It would end the connection, for ever and again. */
+START_TEST(what_is_too_large_for_the_broker_is_not_asked)
+{
+    scene_find(NULL);
+    asker_send(asker, object_alloc(SCENE_BYTES_MAX + 1), SCENE_BYTES_MAX + 1, 1, (struct text){0}, on_answer,
+               &asked[0]);
+    ck_assert_int_eq(asked[0].answers, 0); /* not within the call */
+    ask(1, 1);
+    WAIT_FOR(asked[0].answers == 1 && asked[1].answers == 1);
+    ck_assert_int_eq(asked[0].failure, FAILURE_TOO_LARGE);
+    ck_assert_int_eq(asked[1].failure, FAILURE_NONE);
+    ck_assert_int_eq(requests, 1);
+}
+END_TEST
+
 static uint64_t held; /* the id of what has a negative number, which is not answered at once */
 
 static int hold_negative(const struct envelope *request, const struct tensor *rows)
@@ -546,6 +561,7 @@ int main(void)
     tcase_add_test(group, without_a_word_it_waits_longer_each_time);
     tcase_add_test(group, what_is_asked_once_is_answered_with_whatever_comes);
     tcase_add_loop_test(group, what_does_not_pass_is_the_answer, 0, COUNT_OF(lasting));
+    tcase_add_test(group, what_is_too_large_for_the_broker_is_not_asked);
     tcase_add_test(group, what_alone_takes_too_long_is_given_up);
     tcase_add_test(group, one_row_waits_as_long_as_all_do);
     tcase_add_test(group, several_rows_are_given_back_to_be_halved);

@@ -24,6 +24,7 @@ static int pauses, resumes, measures;
 static loop_call *drained;
 static void *drained_self;
 static bool refuse_open, closed;
+static size_t sink_bytes, dead_bytes; /* more in a value and headers are too large */
 
 static struct stream *open_stream(const struct stream_context *context_, char why[STREAM_REASON_MAX])
 {
@@ -46,11 +47,23 @@ static void resume_stream(struct stream *self)
     resumes++;
 }
 
+static bool is_too_large(const struct stream_answer *what)
+{
+    size_t bytes = what->value.length;
+    for (size_t i = 0; i < what->header_count; i++)
+        bytes += what->headers[i].name.length + what->headers[i].value.length;
+    return bytes > (what->outcome == STREAM_SCORED ? sink_bytes : dead_bytes);
+}
+
 static void answer(struct stream *self, struct stream_message *message, const struct stream_answer *what)
 {
     ck_assert_ptr_eq(self, &stream);
     struct message *own = (struct message *)message;
     ck_assert(!own->answered);
+    if (is_too_large(what)) {
+        opened->events->too_large(opened->self, message, what);
+        return;
+    }
     own->answered = true;
     own->outcome = what->outcome;
     text_copy(what->value, own->value, sizeof own->value);
@@ -120,6 +133,7 @@ static void set_up(void)
     parameters_default(stream_job_parameters(), &job);
     ck_assert(stream_address_read("test:place/in", NULL, &job.source, reason));
     ck_assert(stream_address_read("out", &job.source, &job.sink, reason));
+    ck_assert(stream_address_read("dead", &job.source, &job.dead, reason));
     job.kind = &kind;
     job.has_dead = true;
     memset(messages, 0, sizeof messages);
@@ -127,6 +141,7 @@ static void set_up(void)
     pauses = resumes = measures = 0;
     drained = NULL;
     refuse_open = closed = false;
+    sink_bytes = dead_bytes = SIZE_MAX;
     engine = NULL;
     requests = 0;
     refusal_of = NULL;
@@ -280,6 +295,57 @@ START_TEST(what_the_model_refuses_is_a_dead_letter)
     wait_for_answers(1);
     ck_assert_int_eq(message->outcome, STREAM_BAD);
     ck_assert_str_eq(message->headers, "outrigger-reason=so it is outrigger-source=in@1");
+}
+END_TEST
+
+/* The answer, with the headers of its message, is; the message itself has room among the dead letters. */
+START_TEST(what_is_too_large_for_the_sink_is_a_dead_letter)
+{
+    static const struct stream_header headers[] = {{{"h", 1}, {"a value that is as long as this one", 35}}};
+    sink_bytes = 120;
+    begin();
+    struct message *large = bring_with("[1, 2]", headers, 1), *small = bring("[1, 2]");
+    wait_for_answers(2);
+    ck_assert_int_eq(large->outcome, STREAM_BAD);
+    ck_assert_str_eq(large->value, "[1, 2]");
+    ck_assert_str_eq(large->headers,
+                     "h=a value that is as long as this one outrigger-reason=the answer, with the message's "
+                     "key and headers, is too large for out outrigger-source=in@1");
+    ck_assert_int_eq(small->outcome, STREAM_SCORED);
+    ck_assert_int_eq(counted("rejected"), 1);
+}
+END_TEST
+
+START_TEST(what_is_too_large_for_the_dead_letters_goes_there_without_its_value)
+{
+    static const struct stream_header headers[] = {{{"h", 1}, {"v", 1}}};
+    static char key[2000], value[1000];
+    memset(key, 'k', sizeof key - 1);
+    memset(value, '[', sizeof value - 1);
+    dead_bytes = 300;
+    begin();
+    struct message *bad = bring_with(value, headers, 1), *keyed = bring_with(value, NULL, 0);
+    keyed->message.key = text_of(key);
+    wait_for_answers(2);
+    ck_assert_int_eq(bad->outcome, STREAM_BAD);
+    ck_assert_str_eq(bad->value, "");
+    ck_assert_str_eq(bad->key, "k");
+    ck_assert_str_eq(
+        bad->headers,
+        "outrigger-reason=no JSON: unexpected end of data at byte 999; left out here, as too large "
+        "for dead: the value of 999 bytes, the headers outrigger-source=in@1");
+    ck_assert_str_eq(keyed->key, "");
+    ck_assert_ptr_nonnull(strstr(keyed->headers, "the value of 999 bytes, the key outrigger-source=in@2"));
+}
+END_TEST
+
+START_TEST(dead_letters_that_take_nothing_end_the_job)
+{
+    dead_bytes = 10;
+    begin();
+    bring("nothing");
+    loop_run(letters_loop);
+    ck_assert_int_eq(stream_engine_verdict(engine), STREAM_EXIT_FAILED);
 }
 END_TEST
 
@@ -479,6 +545,9 @@ int main(void)
                                   what_is_no_row_is_a_dead_letter,
                                   too_many_headers_are_refused,
                                   what_the_model_refuses_is_a_dead_letter,
+                                  what_is_too_large_for_the_sink_is_a_dead_letter,
+                                  what_is_too_large_for_the_dead_letters_goes_there_without_its_value,
+                                  dead_letters_that_take_nothing_end_the_job,
                                   bad_ones_may_be_left_out,
                                   without_dead_letters_a_bad_one_ends_the_job,
                                   msgpack_is_answered_in_msgpack,

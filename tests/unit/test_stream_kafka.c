@@ -191,6 +191,80 @@ START_TEST(test_no_more_is_in_hand_than_the_window)
 }
 END_TEST
 
+START_TEST(test_no_more_bytes_are_in_hand_than_may_be)
+{
+    enum { LARGE = 10000, ROOM = 70000, FIT = 7, COUNT = 30 };
+    char reason[STREAM_REASON_MAX];
+    scene_produce_with(0, COUNT, LARGE);
+    scene.first.keeps = true;
+    scene_job_fill(&scene.first, "group=g");
+    scene.first.job.window_bytes = ROOM;
+    ck_assert(scene_try_open(&scene.first, reason));
+    for (size_t done = 0; done < COUNT; done = scene.first.taken) {
+        size_t most = COUNT - done < FIT ? COUNT - done : FIT;
+        SCENE_WAIT(scene.first.kept_count >= most && scene.first.settled == done);
+        ck_assert_uint_eq(scene.first.kept_count, most);
+        scene_answer_kept(&scene.first);
+    }
+    SCENE_WAIT(scene.first.settled == COUNT);
+    expect_each_once("out", COUNT);
+}
+END_TEST
+
+/* What is too large for the sink goes to the dead letters, and what is too large for these, too, goes with
+ * less in it (here: nowhere). Those beside it are answered. */
+START_TEST(test_what_librdkafka_finds_too_large_is_given_back)
+{
+    char reason[STREAM_REASON_MAX];
+    scene_produce(0, 30);
+    scene_produce_with(30, 3, 3000);
+    scene_produce(33, 30);
+    scene_job_fill(&scene.first, "group=g");
+    scene.first.job.exactly_once = _i;
+    scene_set(&scene.first, "message.max.bytes=1000");
+    ck_assert(scene_try_open(&scene.first, reason));
+    SCENE_WAIT(scene.first.settled == 63);
+    ck_assert_uint_eq(scene.first.too_large[STREAM_SCORED], 3);
+    ck_assert_uint_eq(scene.first.too_large[STREAM_BAD], 3);
+    scene_drain(&scene.first);
+    ck_assert_int_eq(scene_read("out", times, SCENE_MESSAGES_MAX), 60);
+    ck_assert_int_eq(scene_read("dead", times, SCENE_MESSAGES_MAX), 0);
+}
+END_TEST
+
+START_TEST(test_what_a_broker_finds_too_large_is_given_back)
+{
+    scene_produce(0, 1);
+    scene.first.keeps = true;
+    scene_open(&scene.first, "group=g", _i == 1);
+    SCENE_WAIT(scene.first.kept_count == 1);
+    rd_kafka_mock_push_request_errors(scene.cluster, REQUEST_PRODUCE, 2, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    scene_answer_kept(&scene.first);
+    SCENE_WAIT(scene.first.settled == 1);
+    ck_assert_uint_eq(scene.first.too_large[STREAM_SCORED], 1);
+    scene_drain(&scene.first);
+    ck_assert_int_eq(scene_read("dead", times, SCENE_MESSAGES_MAX), 1);
+}
+END_TEST
+
+/* The batch was, and no message of it. */
+START_TEST(test_what_is_too_large_together_goes_alone)
+{
+    scene_produce(0, MANY);
+    scene.first.keeps = true;
+    scene_open(&scene.first, "group=g", _i == 1);
+    SCENE_WAIT(scene.first.kept_count == MANY);
+    rd_kafka_mock_push_request_errors(scene.cluster, REQUEST_PRODUCE, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    scene_answer_kept(&scene.first);
+    SCENE_WAIT(scene.first.settled == MANY);
+    ck_assert_uint_eq(scene.first.too_large[STREAM_SCORED], 0);
+    scene_drain(&scene.first);
+    expect_each("out", MANY);
+}
+END_TEST
+
 START_TEST(test_settings_that_guarantees_need_are_refused)
 {
     static const struct {
@@ -224,21 +298,22 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("stream_kafka");
-    TCase *tests = tcase_create("mock");
-    tcase_set_timeout(tests, SUITE_TEST_SECONDS);
-    tcase_add_checked_fixture(tests, scene_setup, scene_teardown);
-    tcase_add_test(tests, test_messages_are_answered_in_their_order_and_committed);
-    tcase_add_test(tests, test_what_is_not_answered_comes_again);
-    tcase_add_loop_test(tests, test_bad_ones_go_to_the_dead_letters_and_skipped_ones_nowhere, 0, 2);
-    tcase_add_test(tests, test_an_aborted_transaction_is_made_again);
-    tcase_add_test(tests, test_commits_and_produces_are_tried_again);
-    tcase_add_test(tests, test_a_broker_that_goes_and_comes_loses_nothing);
-    tcase_add_test(tests, test_what_two_members_have_is_answered_whoever_has_it);
-    tcase_add_test(tests, test_nothing_comes_while_it_is_paused);
-    tcase_add_test(tests, test_no_more_is_in_hand_than_the_window);
-    tcase_add_loop_test(tests, test_settings_that_guarantees_need_are_refused, 0, 5);
-    tcase_add_test(tests, test_a_secret_is_in_no_complaint);
-    suite_add_tcase(suite, tests);
-    return suite_finish(suite);
+    const struct suite_test tests[] = {
+        {test_messages_are_answered_in_their_order_and_committed, 1},
+        {test_what_is_not_answered_comes_again, 1},
+        {test_bad_ones_go_to_the_dead_letters_and_skipped_ones_nowhere, 2},
+        {test_an_aborted_transaction_is_made_again, 1},
+        {test_commits_and_produces_are_tried_again, 1},
+        {test_a_broker_that_goes_and_comes_loses_nothing, 1},
+        {test_what_two_members_have_is_answered_whoever_has_it, 1},
+        {test_nothing_comes_while_it_is_paused, 1},
+        {test_no_more_is_in_hand_than_the_window, 1},
+        {test_no_more_bytes_are_in_hand_than_may_be, 1},
+        {test_what_librdkafka_finds_too_large_is_given_back, 2},
+        {test_what_a_broker_finds_too_large_is_given_back, 2},
+        {test_what_is_too_large_together_goes_alone, 2},
+        {test_settings_that_guarantees_need_are_refused, 5},
+        {test_a_secret_is_in_no_complaint, 1},
+    };
+    return suite_run_beside("stream_kafka", scene_setup, scene_teardown, tests, COUNT_OF(tests));
 }

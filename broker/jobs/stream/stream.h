@@ -69,6 +69,10 @@ struct stream_events {
     void (*lag)(void *self, const char *partition, int64_t messages);
     /* The server is there (true) or away (false): for people and gauges. */
     void (*connected)(void *self, bool is);
+    /* The sink or the dead letters, whichever `refused` is for, take nothing as large as it: the message is
+     * to be answered anew, with less or to another place, within the call, unless the job ends. `refused` is
+     * good during the call. */
+    void (*too_large)(void *self, struct stream_message *message, const struct stream_answer *refused);
     /* It cannot go on, and trying again would not help. Nothing more is called but the end (close). */
     void (*failed)(void *self, const char *reason);
 };
@@ -76,7 +80,8 @@ struct stream_events {
 /* What a stream is made with; all outlives it. */
 struct stream_context {
     struct loop *loop;
-    const struct stream_job *job; /* source, sink, dead; exactly_once, window, user, password, kafka */
+    const struct stream_job
+        *job; /* source, sink, dead; exactly_once, window, window_bytes, user, password, kafka */
     const struct stream_events *events;
     void *self;
 };
@@ -94,10 +99,11 @@ struct stream_kind {
      * when the addresses or the job are wrong; a server that is away is none. */
     struct stream *(*open)(const struct stream_context *context, char reason[STREAM_REASON_MAX]);
     /* No more messages are fetched until resume; those that the stream has got already may still come, within
-     * job->window). Any number of times, in any order; a stream begins resumed. */
+     * job->window and job->window_bytes. Any number of times, in any order; a stream begins resumed. */
     void (*pause)(struct stream *stream);
     void (*resume)(struct stream *stream);
-    /* The answer to a message, which must not be touched afterwards. */
+    /* The answer to a message, which must not be touched afterwards, unless the stream gives it back
+     * (too_large). */
     void (*answer)(struct stream *stream, struct stream_message *message, const struct stream_answer *answer);
     /* Writes where the message stands, for people and for who wants to tell duplicates:
      * TOPIC/PARTITION@OFFSET, STREAM@ID. */

@@ -20,7 +20,10 @@
 enum {
     HEADERS_MAX = 1024, /* of a message; Redis adds an entry with as many in one command */
     OWN_HEADERS = 3,
-    RATES_A_SECOND = 10 /* tokens of a tenth of a second may be saved */
+    RATES_A_SECOND = 10,      /* tokens of a tenth of a second may be saved */
+    TOGETHER_BYTES = 1 << 20, /* of values: with so many a request is large, and another one is begun */
+    KEY_KEPT_MAX = 1024,      /* bytes of the key of a dead letter that is cut */
+    CUT_MAX = 256             /* bytes that say that it is */
 };
 
 static const char source_header[] = "outrigger-source", reason_header[] = "outrigger-reason";
@@ -183,6 +186,57 @@ static void accept_row(struct stream_engine *engine, const struct entry *entry, 
     give(engine, entry, STREAM_SCORED, (struct text){reply, length}, NULL);
 }
 
+/* ---- answers that are too large ---- */
+
+/* A dead letter without its value, its headers and a long key: it says where the message stands, why it is
+ * one, and what is left out. */
+static void give_cut(struct stream_engine *engine, struct stream_message *message, struct text why)
+{
+    char position[STREAM_POSITION_MAX], reason[ROW_FAULTS_MAX + CUT_MAX];
+    snprintf(reason, sizeof reason, "%.*s; left out here, as too large for %.80s: the value of %zu bytes%s%s",
+             (int)(why.length < ROW_FAULTS_MAX ? why.length : ROW_FAULTS_MAX), why.at, engine->job->dead.name,
+             message->value.length, message->header_count > 0 ? ", the headers" : "",
+             message->key.length > KEY_KEPT_MAX ? ", the key" : "");
+    engine->kind->position(message, position);
+    struct stream_header headers[] = {{text_of(reason_header), text_of(reason)},
+                                      {text_of(source_header), text_of(position)}};
+    struct stream_answer answer = {
+        .outcome = STREAM_BAD, .headers = headers, .header_count = COUNT_OF(headers)};
+    if (message->key.length <= KEY_KEPT_MAX)
+        answer.key = message->key;
+    engine->kind->answer(engine->stream, message, &answer);
+}
+
+static struct text reason_of(const struct stream_answer *answer)
+{
+    for (size_t i = 0; i < answer->header_count; i++)
+        if (text_is(answer->headers[i].name, reason_header))
+            return answer->headers[i].value;
+    return (struct text){0};
+}
+
+/* Its trace has ended with the first answer. */
+static void too_large(void *self, struct stream_message *message, const struct stream_answer *refused)
+{
+    struct stream_engine *engine = self;
+    const struct entry entry = {.message = message};
+    char reason[CUT_MAX], position[STREAM_POSITION_MAX];
+    if (refused->outcome == STREAM_SCORED) {
+        snprintf(reason, sizeof reason,
+                 "the answer, with the message's key and headers, is too large for %.80s",
+                 engine->job->sink.name);
+        refuse(engine, &entry, reason);
+    } else if (refused->value.at != NULL || refused->header_count > 2) {
+        give_cut(engine, message, reason_of(refused));
+    } else {
+        engine->kind->position(message, position);
+        log_error(
+            "message %s cannot be told to %s, which takes not even its position and what is wrong with it",
+            position, engine->job->dead.name);
+        end(engine, STREAM_EXIT_FAILED);
+    }
+}
+
 /* ---- chunks ---- */
 
 static struct chunk *chunk_take(struct stream_engine *engine)
@@ -254,9 +308,12 @@ static void send_chunk(struct stream_engine *engine, size_t most)
 {
     struct chunk *chunk = chunk_take(engine);
     struct rows_payload rows = {0};
-    for (size_t i = 0; i < most && engine->line_count > 0 && !engine->ended; i++)
+    size_t bytes = 0;
+    for (size_t i = 0; i < most && bytes < TOGETHER_BYTES && engine->line_count > 0 && !engine->ended; i++) {
+        bytes += line_first(engine)->value.length;
         if (!add_message(engine, chunk))
             break;
+    }
     if (chunk->count == 0 || engine->ended) {
         LL_PREPEND(engine->spare, chunk);
         stream_values_clear(engine->values);
@@ -428,6 +485,7 @@ struct stream_engine *stream_engine_new(const struct stream_engine_context *cont
                                                 .settled = settled,
                                                 .lag = lag_known,
                                                 .connected = connection_is,
+                                                .too_large = too_large,
                                                 .failed = stream_failed};
     const struct stream_job *job = context->job;
     struct stream_values *values = stream_values_new(context->schema, job->form, (size_t)job->rows_a_request);

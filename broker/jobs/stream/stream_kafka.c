@@ -119,8 +119,7 @@ static void serve(struct kafka *kafka, rd_kafka_t *client, rd_kafka_queue_t *que
 static bool may_take(const struct kafka *kafka)
 {
     return !kafka->failed && !kafka->paused && kafka->drained == NULL &&
-           kafka->unanswered < (size_t)kafka->job->window &&
-           kafka->unsettled < (size_t)kafka->job->window + KAFKA_UNSETTLED_MAX;
+           kafka->unanswered < (size_t)kafka->job->window && !kafka_is_full(kafka);
 }
 
 static void serve_messages(struct kafka *kafka)

@@ -36,14 +36,17 @@ struct kafka_message {
     struct kafka_partition *partition;   /* NULL: it was dropped */
     struct kafka_message *next;          /* of the partition, by offset */
     struct kafka_message *newer, *older; /* of all */
-    rd_kafka_event_t *event;             /* its bytes; NULL once it is answered */
-    int32_t number;                      /* of the partition */
+    rd_kafka_event_t *event; /* its bytes; kept until it is settled, for an answer may be too large */
+    size_t bytes_held;       /* of all that is here */
+    int32_t number;          /* of the partition */
     int64_t offset;
     enum kafka_state state;
     enum stream_outcome outcome;
     char *bytes; /* of the answer: key, then value */
     size_t key_length, value_length;
     bool is_tombstone; /* it has no value, not an empty one */
+    bool alone;        /* something was too large that it went with: it goes with nothing else */
+    bool is_given_back;
     rd_kafka_headers_t *answer_headers;
     struct stream_header headers[]; /* message.headers */
 };
@@ -90,6 +93,10 @@ struct kafka {
     struct kafka_message *all;
     size_t unanswered; /* messages that the job has */
     size_t unsettled;
+    size_t bytes_held;                 /* of all messages and answers */
+    size_t in_flight;                  /* messages of which librdkafka has not reported yet */
+    bool alone;                        /* one of them is, and is to be, the only one */
+    struct kafka_partition *quiet_for; /* nothing is produced but by this one; NULL: all may */
 
     bool paused;      /* by the job */
     int64_t pause_at; /* then partitions are paused at Kafka, too; 0: they are, or need not be */
@@ -136,6 +143,20 @@ bool kafka_clients_new(struct kafka *kafka, char reason[STREAM_REASON_MAX]);
 /* A message of the queue of messages, or what is wrong with the partition: the event is taken over. */
 void kafka_take(struct kafka *kafka, rd_kafka_event_t *event);
 void kafka_answer(struct stream *stream, struct stream_message *message, const struct stream_answer *answer);
+/* Nothing more is taken for now, though the job would. */
+bool kafka_is_full(const struct kafka *kafka);
+/* The answer is too large for where it was to go: the job answers anew, or ends. */
+void kafka_give_back(struct kafka *kafka, struct kafka_message *message);
+/* Takes what is safe from the partition's beginning, up to `end`. */
+void kafka_settle_until(struct kafka *kafka, struct kafka_partition *partition,
+                        const struct kafka_message *end);
+void kafka_message_free(struct kafka *kafka, struct kafka_message *message);
+/* The messages of the partition are not ours any more. */
+void kafka_drop(struct kafka *kafka, struct kafka_partition *partition);
+void kafka_messages_free(struct kafka *kafka);
+
+/* ---- stream_kafka_producing.c: from answered to safe ---- */
+
 /* Produces what is answered and next in its partition, as far as that is possible now. */
 void kafka_release(struct kafka *kafka, struct kafka_partition *partition);
 void kafka_release_all(struct kafka *kafka);
@@ -144,9 +165,6 @@ void kafka_delivered(struct kafka *kafka, rd_kafka_event_t *event);
 /* All that is produced is safe, or (aborted) has to be produced again. */
 void kafka_settle_produced(struct kafka *kafka);
 void kafka_unproduce(struct kafka *kafka);
-/* The messages of the partition are not ours any more. */
-void kafka_drop(struct kafka *kafka, struct kafka_partition *partition);
-void kafka_messages_free(struct kafka *kafka);
 
 /* ---- stream_kafka_group.c: partitions ---- */
 

@@ -123,7 +123,8 @@ static bool is_time(struct kafka *kafka)
     int64_t age = loop_now(kafka->loop) - kafka->transaction_at;
     if (kafka->transaction_count >= KAFKA_TRANSACTION_MAX || is_urgent(kafka) || age >= transaction_most)
         return true;
-    if (kafka->unanswered == 0 && age >= transaction_least && rd_kafka_queue_length(kafka->of_messages) == 0)
+    if (kafka->unanswered == 0 && age >= transaction_least &&
+        (kafka_is_full(kafka) || rd_kafka_queue_length(kafka->of_messages) == 0))
         return true;
     kafka_call_at(kafka,
                   kafka->transaction_at + (age < transaction_least ? transaction_least : transaction_most));

@@ -1,4 +1,4 @@
-/* stream_kafka_messages: the life of a message, from librdkafka's queue to the answer that is safe.
+/* stream_kafka_messages: what is there of a message, from librdkafka's queue until its answer is safe.
  * SPDX-License-Identifier: MIT */
 #include "stream_kafka.h"
 
@@ -30,6 +30,26 @@ static void view_headers(struct kafka_message *message, rd_kafka_headers_t *head
     message->message.header_count = count;
 }
 
+static void hold(struct kafka_message *message, size_t bytes)
+{
+    message->bytes_held += bytes;
+    message->kafka->bytes_held += bytes;
+}
+
+static size_t headers_bytes(const struct stream_header *headers, size_t count)
+{
+    size_t bytes = count * sizeof *headers;
+    for (size_t i = 0; i < count; i++)
+        bytes += headers[i].name.length + headers[i].value.length;
+    return bytes;
+}
+
+bool kafka_is_full(const struct kafka *kafka)
+{
+    return kafka->bytes_held >= (size_t)kafka->job->window_bytes ||
+           kafka->unsettled >= (size_t)kafka->job->window + KAFKA_UNSETTLED_MAX;
+}
+
 static struct kafka_message *message_new(struct kafka *kafka, rd_kafka_event_t *event,
                                          const rd_kafka_message_t *source)
 {
@@ -50,10 +70,21 @@ static struct kafka_message *message_new(struct kafka *kafka, rd_kafka_event_t *
     if (kafka->all != NULL)
         kafka->all->newer = message;
     kafka->all = message;
+    hold(message, sizeof *message + source->key_len + source->len +
+                      headers_bytes(message->headers, message->message.header_count));
     return message;
 }
 
-static void message_free(struct kafka *kafka, struct kafka_message *message)
+static void answer_free(struct kafka_message *message)
+{
+    if (message->answer_headers != NULL)
+        rd_kafka_headers_destroy(message->answer_headers);
+    message->answer_headers = NULL;
+    free(message->bytes);
+    message->bytes = NULL;
+}
+
+void kafka_message_free(struct kafka *kafka, struct kafka_message *message)
 {
     if (message->newer != NULL)
         message->newer->older = message->older;
@@ -61,10 +92,9 @@ static void message_free(struct kafka *kafka, struct kafka_message *message)
         kafka->all = message->older;
     if (message->older != NULL)
         message->older->newer = message->newer;
+    kafka->bytes_held -= message->bytes_held;
     rd_kafka_event_destroy(message->event);
-    if (message->answer_headers != NULL)
-        rd_kafka_headers_destroy(message->answer_headers);
-    free(message->bytes);
+    answer_free(message);
     free(message);
 }
 
@@ -129,6 +159,8 @@ static void keep_answer(struct kafka_message *message, const struct stream_answe
         rd_kafka_header_add(message->answer_headers, header->name.at, (ssize_t)header->name.length,
                             header->value.at, (ssize_t)header->value.length);
     }
+    hold(message,
+         answer->key.length + answer->value.length + headers_bytes(answer->headers, answer->header_count));
 }
 
 static void settle(struct kafka *kafka, struct kafka_message *message, bool dropped)
@@ -142,98 +174,56 @@ void kafka_answer(struct stream *stream, struct stream_message *of, const struct
 {
     struct kafka *kafka = (struct kafka *)stream;
     struct kafka_message *message = (struct kafka_message *)of;
-    ENSURE(message->state == KAFKA_TAKEN && message->event != NULL);
+    ENSURE(message->state == KAFKA_TAKEN);
     kafka->unanswered--;
     message->outcome = answer->outcome;
     message->state = KAFKA_ANSWERED;
     if (message->partition == NULL) {
         settle(kafka, message, true);
-        message_free(kafka, message);
+        kafka_message_free(kafka, message);
         kafka_poke(kafka);
         return;
     }
     if (answer->outcome != STREAM_SKIPPED)
         keep_answer(message, answer);
-    rd_kafka_event_destroy(message->event);
-    message->event = NULL;
-    if (message->partition->unproduced == message)
+    if (message->partition->unproduced == message && !message->is_given_back)
         kafka_release(kafka, message->partition);
 }
 
-/* ---- produced ---- */
-
-static const char *topic_of(const struct kafka *kafka, const struct kafka_message *message)
+/* The answer is taken apart, not copied, but for the list of its headers. */
+void kafka_give_back(struct kafka *kafka, struct kafka_message *message)
 {
-    return message->outcome == STREAM_BAD ? kafka->job->dead.name : kafka->job->sink.name;
-}
-
-/* Why a message was not produced, when trying again would not help. */
-static bool is_permanent(rd_kafka_resp_err_t error)
-{
-    switch ((int)error) {
-    case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
-    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
-    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-    case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
-    case RD_KAFKA_RESP_ERR_INVALID_RECORD:
-    case RD_KAFKA_RESP_ERR__FATAL:
-        return true;
-    default:
-        return false;
+    size_t count = rd_kafka_header_cnt(message->answer_headers), length;
+    struct stream_header *headers = object_alloc((count + 1) * sizeof *headers);
+    const char *name;
+    const void *value;
+    for (size_t i = 0; i < count; i++) {
+        rd_kafka_header_get_all(message->answer_headers, i, &name, &value, &length);
+        headers[i] = (struct stream_header){text_of(name), {value, length}};
     }
+    struct kafka_message old = *message;
+    struct stream_answer refused = {
+        .outcome = old.outcome,
+        .key = {old.bytes, old.key_length},
+        .value = {old.is_tombstone ? NULL : old.bytes + old.key_length, old.value_length},
+        .headers = headers,
+        .header_count = count};
+    message->bytes = NULL;
+    message->answer_headers = NULL;
+    message->state = KAFKA_TAKEN;
+    message->alone = false;
+    message->is_given_back = true;
+    kafka->unanswered++;
+    kafka->events->too_large(kafka->self, &message->message, &refused);
+    message->is_given_back = false;
+    answer_free(&old);
+    free(headers);
 }
 
-static void fail_to_produce(struct kafka *kafka, const struct kafka_message *message,
-                            rd_kafka_resp_err_t error)
-{
-    kafka_fail(kafka, "the answer to %s/%d@%lld cannot be produced to %s: %s", kafka->job->source.name,
-               message->number, (long long)message->offset, topic_of(kafka, message),
-               rd_kafka_err2str(error));
-}
+/* ---- done ---- */
 
-static bool refused(struct kafka *kafka, const struct kafka_message *message, rd_kafka_resp_err_t error)
-{
-    if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL)
-        kafka_call_at(kafka, loop_now(kafka->loop) + 10 * MILLISECOND);
-    else if (kafka->transaction == KAFKA_OPEN && !is_permanent(error))
-        kafka_spoil(kafka);
-    else
-        fail_to_produce(kafka, message, error);
-    return false;
-}
-
-static bool produce(struct kafka *kafka, struct kafka_message *message)
-{
-    if (message->outcome == STREAM_SKIPPED) {
-        message->state = KAFKA_ACKED;
-        return true;
-    }
-    /* What may be produced again keeps its own. */
-    rd_kafka_headers_t *headers =
-        kafka->job->exactly_once ? rd_kafka_headers_copy(message->answer_headers) : message->answer_headers;
-    char *key = message->key_length > 0 ? message->bytes : NULL;
-    char *value = message->is_tombstone ? NULL : message->bytes + message->key_length;
-    rd_kafka_resp_err_t error = rd_kafka_producev(
-        kafka->producer, RD_KAFKA_V_TOPIC(topic_of(kafka, message)), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-        RD_KAFKA_V_KEY(key, message->key_length), RD_KAFKA_V_VALUE(value, message->value_length),
-        RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(message), RD_KAFKA_V_END);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        message->state = KAFKA_PRODUCED;
-        if (headers == message->answer_headers)
-            message->answer_headers = NULL;
-        return true;
-    }
-    if (headers != message->answer_headers)
-        rd_kafka_headers_destroy(headers);
-    return refused(kafka, message, error);
-}
-
-/* Takes what is safe from the partition's beginning, up to `end`. */
-static void settle_until(struct kafka *kafka, struct kafka_partition *partition,
-                         const struct kafka_message *end)
+void kafka_settle_until(struct kafka *kafka, struct kafka_partition *partition,
+                        const struct kafka_message *end)
 {
     while (partition->first != end && partition->first->state == KAFKA_ACKED) {
         struct kafka_message *message = partition->first;
@@ -242,82 +232,7 @@ static void settle_until(struct kafka *kafka, struct kafka_partition *partition,
             partition->last = NULL;
         partition->done = message->offset + 1;
         settle(kafka, message, false);
-        message_free(kafka, message);
-    }
-}
-
-void kafka_release(struct kafka *kafka, struct kafka_partition *partition)
-{
-    struct kafka_message *message;
-    while ((message = partition->unproduced) != NULL && message->state == KAFKA_ANSWERED &&
-           kafka_may_produce(kafka) && produce(kafka, message)) {
-        partition->unproduced = message->next;
-        partition->produced = message->offset + 1;
-        kafka->transaction_count++;
-    }
-    if (!kafka->job->exactly_once)
-        settle_until(kafka, partition, partition->unproduced);
-    kafka_commit(kafka);
-}
-
-void kafka_release_all(struct kafka *kafka)
-{
-    for (struct kafka_partition *p = kafka->partitions; p != NULL && !kafka->failed; p = p->next)
-        if (p->unproduced != NULL && p->unproduced->state == KAFKA_ANSWERED)
-            kafka_release(kafka, p);
-}
-
-/* ---- acked ---- */
-
-static void delivered(struct kafka *kafka, const rd_kafka_message_t *report)
-{
-    static long long last;
-    struct kafka_message *message = report->_private;
-    if (message->partition == NULL) { /* dropped meanwhile */
-        message_free(kafka, message);
-        return;
-    }
-    if (report->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        message->state = KAFKA_ACKED;
-        if (!kafka->job->exactly_once)
-            settle_until(kafka, message->partition, message->partition->unproduced);
-        return;
-    }
-    if (!kafka->job->exactly_once || is_permanent(report->err)) {
-        fail_to_produce(kafka, message, report->err);
-        return;
-    }
-    if (report->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE && report->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT &&
-        log_allowed(&last, 10))
-        log_warning("kafka: %s: %s", topic_of(kafka, message), rd_kafka_err2str(report->err));
-    kafka_spoil(kafka);
-}
-
-void kafka_delivered(struct kafka *kafka, rd_kafka_event_t *event)
-{
-    const rd_kafka_message_t *report;
-    while ((report = rd_kafka_event_message_next(event)) != NULL)
-        delivered(kafka, report);
-    rd_kafka_event_destroy(event);
-    kafka_release_all(kafka); /* there may be room now */
-    kafka_commit(kafka);
-}
-
-void kafka_settle_produced(struct kafka *kafka)
-{
-    for (struct kafka_partition *p = kafka->partitions; p != NULL; p = p->next) {
-        settle_until(kafka, p, p->unproduced);
-        p->committed = p->done;
-    }
-}
-
-void kafka_unproduce(struct kafka *kafka)
-{
-    for (struct kafka_partition *p = kafka->partitions; p != NULL; p = p->next) {
-        for (struct kafka_message *m = p->first; m != p->unproduced; m = m->next)
-            m->state = KAFKA_ANSWERED;
-        p->unproduced = p->first;
-        p->produced = p->done;
+        kafka_message_free(kafka, message);
     }
 }
 
@@ -334,13 +249,15 @@ void kafka_drop(struct kafka *kafka, struct kafka_partition *partition)
             continue;
         settle(kafka, message, true);
         if (message->state != KAFKA_PRODUCED) /* else librdkafka does */
-            message_free(kafka, message);
+            kafka_message_free(kafka, message);
     }
     partition->first = partition->last = partition->unproduced = NULL;
+    if (kafka->quiet_for == partition)
+        kafka->quiet_for = NULL;
 }
 
 void kafka_messages_free(struct kafka *kafka)
 {
     while (kafka->all != NULL)
-        message_free(kafka, kafka->all);
+        kafka_message_free(kafka, kafka->all);
 }

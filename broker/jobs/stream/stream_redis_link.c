@@ -11,6 +11,7 @@
 #include "stream_redis_link.h"
 
 #include "clock.h"
+#include "redis_wire.h"
 #include "secret.h"
 #include "stream_redis_words.h"
 
@@ -18,7 +19,6 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 enum {
@@ -47,11 +47,9 @@ struct redis_link {
     const struct redis_link_events *events;
     void *self;
     enum link_state state;
-    redisAsyncContext *context; /* NULL: there is no connection, not even one that begins */
-    int fd;                     /* that the loop watches for `watched`; -1: none */
-    uint32_t watched, wanted;   /* epoll's events */
-    size_t open;                /* commands without an answer */
-    int64_t heard_at;           /* the last answer, or when the first open one was sent */
+    struct redis_wire wire; /* the connection */
+    size_t open;            /* commands without an answer */
+    int64_t heard_at;       /* the last answer, or when the first open one was sent */
     int64_t patience, pause;
     struct loop_timer silence, again;
     struct open_command *free;
@@ -93,65 +91,6 @@ bool redis_place_read(const char *text, struct redis_place *place)
     return *rest == '\0' || (*rest == ':' && read_port(rest + 1, &place->port));
 }
 
-/* ---- the connection on the loop: hiredis says what it wants, the loop when it is there ---- */
-
-static void watch(struct redis_link *link);
-
-static void ready(void *self, int fd, uint32_t events)
-{
-    (void)fd;
-    struct redis_link *link = self;
-    redisAsyncContext *context = link->context;
-    if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))
-        redisAsyncHandleWrite(context);
-    if (link->context == context && (events & (EPOLLIN | EPOLLERR | EPOLLHUP)))
-        redisAsyncHandleRead(context);
-    watch(link);
-}
-
-static void watch(struct redis_link *link)
-{
-    uint32_t wanted = link->context == NULL ? 0 : link->wanted;
-    if (link->fd < 0 || wanted == link->watched)
-        return;
-    if (link->watched == 0)
-        ENSURE(loop_add(link->loop, link->fd, wanted, ready, link) == 0);
-    else if (wanted == 0)
-        loop_remove(link->loop, link->fd);
-    else
-        loop_modify(link->loop, link->fd, wanted);
-    link->watched = wanted;
-}
-
-static void add_read(void *self)
-{
-    ((struct redis_link *)self)->wanted |= EPOLLIN;
-}
-
-static void delete_read(void *self)
-{
-    ((struct redis_link *)self)->wanted &= ~(uint32_t)EPOLLIN;
-}
-
-static void add_write(void *self)
-{
-    ((struct redis_link *)self)->wanted |= EPOLLOUT;
-}
-
-static void delete_write(void *self)
-{
-    ((struct redis_link *)self)->wanted &= ~(uint32_t)EPOLLOUT;
-}
-
-void redis_link_flush(struct redis_link *link)
-{
-    CHECK_OBJECT(link, LINK_MAGIC);
-    if (link->state == LINK_READY && link->context != NULL && (link->wanted & EPOLLOUT) != 0 &&
-        (link->watched & EPOLLOUT) == 0)
-        redisAsyncHandleWrite(link->context);
-    watch(link);
-}
-
 /* ---- losing and finding it ---- */
 
 static void connect_now(void *self);
@@ -167,20 +106,15 @@ static void go_down(struct redis_link *link, const char *why)
     link->events->lost(link->self, why);
 }
 
-/* hiredis says that the descriptor is about to be closed, when all that was open has been answered. */
-static void clean_up(void *self)
+/* All that was open has been answered. */
+static void closed(void *self, const redisAsyncContext *context)
 {
     struct redis_link *link = self;
     char why[sizeof link->why];
-    const redisAsyncContext *context = link->context;
     snprintf(why, sizeof why, "%s",
              link->why[0] != '\0' ? link->why
              : context->err != 0  ? context->errstr
                                   : "closed");
-    link->wanted = 0;
-    watch(link);
-    link->fd = -1;
-    link->context = NULL;
     link->open = 0;
     go_down(link, why);
 }
@@ -188,7 +122,7 @@ static void clean_up(void *self)
 void redis_link_drop(struct redis_link *link, const char *why)
 {
     CHECK_OBJECT(link, LINK_MAGIC);
-    redisAsyncContext *context = link->context;
+    redisAsyncContext *context = link->wire.context;
     if (context == NULL || link->why[0] != '\0')
         return;
     snprintf(link->why, sizeof link->why, "%s", why);
@@ -242,7 +176,8 @@ static void replied(redisAsyncContext *context, void *reply, void *data)
 static void send_command(struct redis_link *link, struct text command, redis_link_replied *call, void *self)
 {
     struct open_command *open = take_command(link, call, self);
-    if (redisAsyncFormattedCommand(link->context, replied, open, command.at, command.length) != REDIS_OK) {
+    if (redisAsyncFormattedCommand(link->wire.context, replied, open, command.at, command.length) !=
+        REDIS_OK) {
         give_command(link, open); /* the connection is just about to end */
         call(self, NULL);
         return;
@@ -261,6 +196,12 @@ bool redis_link_send(struct redis_link *link, struct text command, redis_link_re
         return false;
     send_command(link, command, call, self);
     return true;
+}
+
+void redis_link_flush(struct redis_link *link)
+{
+    CHECK_OBJECT(link, LINK_MAGIC);
+    redis_wire_flush(&link->wire);
 }
 
 void redis_link_praise(struct redis_link *link)
@@ -289,7 +230,7 @@ static bool is_for_now(const char *error)
 
 static bool is_good(struct redis_link *link, const redisReply *reply)
 {
-    if (reply == NULL || link->context == NULL)
+    if (reply == NULL || link->wire.context == NULL)
         return false;
     if (reply->type != REDIS_REPLY_ERROR)
         return true;
@@ -362,20 +303,11 @@ static void connect_now(void *self)
     }
     if (place->path[0] == '\0')
         watch_peer(context->c.fd);
-    link->context = context;
-    link->fd = context->c.fd;
-    link->watched = link->wanted = 0;
     link->why[0] = '\0';
-    context->data = link;
-    context->ev.data = link;
-    context->ev.addRead = add_read;
-    context->ev.delRead = delete_read;
-    context->ev.addWrite = add_write;
-    context->ev.delWrite = delete_write;
-    context->ev.cleanup = clean_up;
+    redis_wire_take(&link->wire, context);
     context->c.reader->maxbuf = READ_KEPT_MAX;
     greet(link);
-    watch(link);
+    redis_wire_flush(&link->wire);
 }
 
 struct redis_link *redis_link_new(struct loop *loop, const struct redis_place *place, int64_t patience,
@@ -384,10 +316,10 @@ struct redis_link *redis_link_new(struct loop *loop, const struct redis_place *p
     struct redis_link *link = object_alloc(sizeof *link);
     *link = (struct redis_link){.magic = LINK_MAGIC,
                                 .loop = loop,
+                                .wire = {.loop = loop, .closed = closed, .self = link},
                                 .place = place,
                                 .events = events,
                                 .self = self,
-                                .fd = -1,
                                 .patience = patience,
                                 .pause = FIRST_PAUSE};
     loop_timer_set(loop, &link->again, loop_now(loop), connect_now, link); /* not before the caller has it */
@@ -401,7 +333,7 @@ void redis_link_free(struct redis_link *link)
     CHECK_OBJECT(link, LINK_MAGIC);
     link->ending = true;
     redis_link_drop(link, "the end");
-    ENSURE(link->context == NULL); /* not within a call of its own */
+    ENSURE(link->wire.context == NULL); /* not within a call of its own */
     loop_timer_cancel(link->loop, &link->silence);
     loop_timer_cancel(link->loop, &link->again);
     for (struct open_command *command = link->free, *next; command != NULL; command = next) {

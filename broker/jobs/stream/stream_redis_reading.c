@@ -10,10 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    FETCH_MAX = 256, /* entries of one reply: what the wire brings in a millisecond */
-    FETCH_FIRST = 16 /* and as long as nobody knows how large they are */
-};
+enum { FETCH_MAX = 256 /* entries of one reply: what the wire brings in a millisecond */ };
 
 /* ---- entries ---- */
 
@@ -154,16 +151,20 @@ void redis_reading_ignore(void *self, const redisReply *reply)
 
 /* ---- asking ---- */
 
-/* Entries that may be asked for: by the window, and by their bytes, as if all were as large as the largest.
+/* Entries that may be asked for: by the window, and by their bytes, as if all were as large as the largest so
+ * far: Redis counts entries only. How large they are shows the first one.
  */
 static size_t room(const struct redis_stream *stream)
 {
-    size_t window = (size_t)stream->context->job->window, used = HASH_COUNT(stream->in_hand);
-    if (used >= window || stream->bytes_in_hand >= REDIS_BYTES_MAX)
+    const struct stream_job *job = stream->context->job;
+    size_t window = (size_t)job->window, used = HASH_COUNT(stream->in_hand);
+    size_t most_bytes = (size_t)job->window_bytes;
+    if (used >= window || stream->bytes_in_hand >= most_bytes)
         return 0;
-    size_t fitting =
-        stream->largest == 0 ? FETCH_FIRST : (REDIS_BYTES_MAX - stream->bytes_in_hand) / stream->largest + 1;
+    size_t fitting = stream->largest == 0 ? 1 : (most_bytes - stream->bytes_in_hand) / stream->largest;
     size_t most = fitting < FETCH_MAX ? fitting : FETCH_MAX;
+    if (most == 0 && used == 0)
+        most = 1; /* it is larger than all may be together, and there alone */
     return window - used < most ? window - used : most;
 }
 

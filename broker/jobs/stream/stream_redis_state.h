@@ -15,9 +15,8 @@
 #include <uthash.h>
 
 enum {
-    REDIS_ID_MAX = 42,         /* bytes of an entry's id, with the terminator: two numbers and a dash */
-    REDIS_SHA_BYTES = 40,      /* of a script, as Redis says */
-    REDIS_BYTES_MAX = 64 << 20 /* of entries in hand; more are fetched when there are fewer */
+    REDIS_ID_MAX = 42,   /* bytes of an entry's id, with the terminator: two numbers and a dash */
+    REDIS_SHA_BYTES = 40 /* of a script, as Redis says */
 };
 
 #define REDIS_WAIT     (2 * SECOND) /* for which XREADGROUP waits, */

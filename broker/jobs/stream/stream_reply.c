@@ -90,13 +90,15 @@ static size_t write_json(const struct scored *row, const char *model, char *byte
 
 /* ---- msgpack ---- */
 
+static const double beyond_int64 = 9223372036854775808.0; /* 2^63: an int64_t has all below it */
+
 static void pack_value(struct wire_writer *writer, const struct scored *row)
 {
     if (is_named(row))
         wire_write_str(writer, row->label);
     else if (row->is_truth)
         wire_write_bool(writer, row->value != 0);
-    else if (row->is_whole && row->value >= -0x1p63 && row->value < 0x1p63)
+    else if (row->is_whole && row->value >= -beyond_int64 && row->value < beyond_int64)
         wire_write_int(writer, (int64_t)row->value);
     else
         wire_write_double(writer, row->value);
