@@ -284,7 +284,7 @@ START_TEST(a_source_alone_goes_by_positions_and_a_dry_one_leaves_out_what_is_don
     memcpy(position, chunk->position, sizeof position);
     close_table(&table);
     table = open_as(TABLE_SOURCE, "", "out.csv");
-    ck_assert_str_eq(table_sqlite.head(table), "id");
+    ck_assert_str_eq(table_sqlite.head(table).key, "id");
     ck_assert(table_sqlite.seek(table, position, reason));
     ck_assert_int_eq(take(table, 0, chunk, 100), TABLE_ROWS);
     expect_keys(chunk, 210, 500);

@@ -31,6 +31,8 @@ struct source {
     bool named;             /* the first line is none of the rows */
     bool ended;             /* the file is read */
     struct draft head, original;
+    struct draft words; /* the names of the first line, each with a zero byte behind it */
+    const char **names;
     struct row_value *values;
 };
 
@@ -81,7 +83,20 @@ static void write_record(struct draft *draft, const struct csv_record *record, c
     }
 }
 
-/* ---- the first line ---- */
+/* ---- the first line: nobody else reads it ---- */
+
+static void keep_names(struct source *source, const struct csv_record *record)
+{
+    source->names = object_alloc(record->count * sizeof *source->names);
+    for (size_t i = 0; i < record->count; i++) {
+        struct text name = text_trim(csv_text(record, i));
+        draft_add(&source->words, name.at, name.length);
+        draft_add_char(&source->words, '\0');
+    }
+    const char *at = source->words.bytes;
+    for (size_t i = 0; i < record->count; i++, at += strlen(at) + 1)
+        source->names[i] = at;
+}
 
 static size_t find_field(const struct csv_record *record, const char *name)
 {
@@ -149,8 +164,11 @@ static bool read_first(struct source *source, char *reason)
         return missing(source, &record, job->from->key, reason);
     if (job->columns == NULL ? !find_places(source, &record, reason) : !find_names(source, &record, reason))
         return false;
-    write_record(&source->head, &record, source->delimiter);
-    draft_add_char(&source->head, '\0');
+    if (source->named) {
+        write_record(&source->head, &record, source->delimiter);
+        draft_add_char(&source->head, '\0');
+        keep_names(source, &record);
+    }
     return true;
 }
 
@@ -165,6 +183,8 @@ static void source_close(void *self)
     reading_free(source->file);
     draft_free(&source->head);
     draft_free(&source->original);
+    draft_free(&source->words);
+    free(source->names);
     free(source->piece);
     free(source->field_of);
     free(source->values);
@@ -212,10 +232,13 @@ static void *source_open(const struct table_job *job, enum table_part part, char
     return NULL;
 }
 
-static const char *source_head(void *self)
+static struct table_head source_head(void *self)
 {
     struct source *source = self;
-    return source->named ? source->head.bytes : NULL;
+    return (struct table_head){.key = source->job->from->key,
+                               .line = source->head.bytes,
+                               .names = source->names,
+                               .count = source->named ? source->fields : 0};
 }
 
 static double source_part_read(void *self)

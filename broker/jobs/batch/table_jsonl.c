@@ -57,9 +57,9 @@ static void *source_open(const struct table_job *job, enum table_part part, char
     return NULL;
 }
 
-static const char *source_head(void *self)
+static struct table_head source_head(void *self)
 {
-    return ((struct source *)self)->job->from->key;
+    return (struct table_head){.key = ((struct source *)self)->job->from->key};
 }
 
 static double source_part_read(void *self)

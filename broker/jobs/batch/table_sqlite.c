@@ -469,9 +469,9 @@ static bool table_count(void *self, uint64_t *rows)
     return good;
 }
 
-static const char *table_head(void *self)
+static struct table_head table_head(void *self)
 {
-    return ((struct sqlite_table *)self)->key;
+    return (struct table_head){.key = ((struct sqlite_table *)self)->key};
 }
 
 static int64_t table_busy(void *self)

@@ -79,7 +79,9 @@ bool writing_cut(struct writing_file *file, uint64_t length, char reason[WRITING
     if (length > file->length)
         return COMPLAIN(reason, "it has %llu bytes, and should have %llu", (unsigned long long)file->length,
                         (unsigned long long)length);
-    if (!file->is_stream && ftruncate(file->fd, (off_t)length) != 0)
+    if (file->is_stream)
+        return true;
+    if (ftruncate(file->fd, (off_t)length) != 0)
         return COMPLAIN(reason, "%s", strerror(errno));
     file->length = length;
     return true;
@@ -123,10 +125,19 @@ static bool pack(struct writing_file *file, const char *bytes, size_t length, si
 bool writing_add(struct writing_file *file, const char *bytes, size_t length, char reason[WRITING_REASON_MAX])
 {
     CHECK_OBJECT(file, WRITING_MAGIC);
-    size_t packed;
-    if (length == 0 || !file->packed)
-        return write_all(file, bytes, length, reason);
-    return pack(file, bytes, length, &packed, reason) && write_all(file, file->member, packed, reason);
+    char words[WRITING_REASON_MAX];
+    uint64_t before = file->length;
+    if (length > 0 && file->packed) {
+        if (!pack(file, bytes, length, &length, reason))
+            return false;
+        bytes = file->member;
+    }
+    if (write_all(file, bytes, length, reason))
+        return true;
+    size_t said = strlen(reason);
+    if (!writing_cut(file, before, words)) /* whoever goes on cuts it then: file->length tells the truth */
+        snprintf(reason + said, WRITING_REASON_MAX - said, "; nor can it be cut off again: %s", words);
+    return false;
 }
 
 bool writing_sync(struct writing_file *file, char reason[WRITING_REASON_MAX])

@@ -19,7 +19,8 @@ bool writing_is_stream(const struct writing_file *file);
 uint64_t writing_length(const struct writing_file *file);
 /* Leaves so many. False with `reason`, also when there are fewer. */
 bool writing_cut(struct writing_file *file, uint64_t length, char reason[WRITING_REASON_MAX]);
-/* False with `reason`; then a part of it may stand there. */
+/* All of it, or nothing: what was written of it when the disk became full is cut off again. False with
+ * `reason`. Of a stream a part may be gone. */
 bool writing_add(struct writing_file *file, const char *bytes, size_t length,
                  char reason[WRITING_REASON_MAX]);
 /* To the disk. */
