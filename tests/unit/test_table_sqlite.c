@@ -226,6 +226,35 @@ START_TEST(keys_are_texts_as_well)
 }
 END_TEST
 
+START_TEST(a_key_may_hold_a_zero_byte)
+{
+    char position[CHUNK_POSITION_MAX];
+    run("DROP TABLE people; CREATE TABLE people (name TEXT PRIMARY KEY, age, income); "
+        "INSERT INTO people SELECT 'n' || char(0) || (100 + value), value, 0.5 FROM numbers");
+    table = open_as(TABLE_SOURCE, "", "out.csv");
+    ck_assert_int_eq(take(table, 0, chunk, 20), TABLE_ROWS);
+    memcpy(position, chunk->position, sizeof position);
+    close_table(&table);
+    table = open_as(TABLE_SOURCE, "", "out.csv");
+    ck_assert(table_sqlite.seek(table, position, reason));
+    ck_assert_int_eq(take(table, 0, chunk, 100), TABLE_ROWS);
+    ck_assert_uint_eq(chunk->count, 30);
+    ck_assert_uint_eq(chunk->rows[0].key.text.length, 5);
+    ck_assert_mem_eq(chunk->rows[0].key.text.at,
+                     "n\0"
+                     "121",
+                     5);
+    ck_assert(!table_sqlite.seek(table, "x6", reason));
+    run("UPDATE people SET age = 300 WHERE age = 7");
+    open_table("", "table:scores");
+    ck_assert_uint_eq(finish(), 50);
+    ck_assert_str_eq(ask("SELECT count(*), min(length(CAST(name AS BLOB))) FROM scores"), "49 5;");
+    ck_assert_str_eq(ask("SELECT hex(\"key\") FROM outrigger_rejects"), "6E00313037;");
+    open_table("", "column");
+    ck_assert_uint_eq(finish(), 49); /* its reject stands there already */
+}
+END_TEST
+
 START_TEST(what_is_missing_is_named_or_made)
 {
     job.create = false;
@@ -356,6 +385,7 @@ int main(void)
         lanes_and_jobs_have_different_rows,
         the_lease_of_a_process_that_is_gone_is_over_and_that_of_another_place_at_its_time,
         keys_are_texts_as_well,
+        a_key_may_hold_a_zero_byte,
         what_is_missing_is_named_or_made,
         a_key_names_one_row,
         a_column_that_the_model_needs_must_be_there,

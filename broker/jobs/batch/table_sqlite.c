@@ -260,24 +260,50 @@ static enum table_taken claim(struct sqlite_table *table, unsigned lane, struct 
 
 /* ---- positions of a source alone: its last key ---- */
 
-static void write_position(char position[CHUNK_POSITION_MAX], const struct row_value *key)
+/* False when there is no room for it. */
+static bool write_position(char position[CHUNK_POSITION_MAX], const struct row_value *key)
 {
+    bool zero = key->kind == ROW_STRING && key->text.length > 0 &&
+                memchr(key->text.at, '\0', key->text.length) != NULL;
+    if (key->kind == ROW_STRING && key->text.length * (zero ? 2 : 1) > TEXT_POSITION_MAX)
+        return false;
     if (key->kind == ROW_INTEGER)
         snprintf(position, CHUNK_POSITION_MAX, "i%lld", (long long)key->integer);
     else if (key->kind == ROW_NUMBER)
         snprintf(position, CHUNK_POSITION_MAX, "n%a", key->number);
-    else
+    else if (!zero)
         snprintf(position, CHUNK_POSITION_MAX, "t%.*s", (int)key->text.length, key->text.at);
+    else { /* a position is a string */
+        *position++ = 'x';
+        for (size_t i = 0; i < key->text.length; i++)
+            position += sprintf(position, "%02x", (unsigned)(unsigned char)key->text.at[i]);
+    }
+    return true;
+}
+
+/* The bytes of a key in hexadecimal digits, into `bytes`; false when they are none. */
+static bool read_bytes(const char *digits, char bytes[CHUNK_POSITION_MAX], size_t *length)
+{
+    unsigned byte;
+    for (*length = 0; digits[0] != '\0' && *length < CHUNK_POSITION_MAX; digits += 2)
+        if (digits[1] == '\0' || sscanf(digits, "%2x", &byte) != 1)
+            return false;
+        else
+            bytes[(*length)++] = (char)byte;
+    return true;
 }
 
 static bool table_seek(void *self, const char *position, char reason[TABLE_REASON_MAX])
 {
     struct sqlite_table *table = self;
-    struct row_value key = {.kind = ROW_STRING, .text = text_of(position + 1)};
+    char bytes[CHUNK_POSITION_MAX];
+    struct row_value key = {.kind = ROW_STRING, .text = text_of(*position == '\0' ? "" : position + 1)};
     if (*position == 'i')
         key = (struct row_value){.kind = ROW_INTEGER, .integer = strtoll(position + 1, NULL, 10)};
     else if (*position == 'n')
         key = (struct row_value){.kind = ROW_NUMBER, .number = strtod(position + 1, NULL)};
+    else if (*position == 'x' && read_bytes(position + 1, bytes, &key.text.length))
+        key.text.at = bytes;
     else if (*position != 't')
         return COMPLAIN(reason, "\"%.60s\" is no position in a table of SQLite", position);
     remember(table, &key);
@@ -290,12 +316,11 @@ static enum table_taken read_on(struct sqlite_table *table, struct chunk *chunk,
         return TABLE_STOPPED;
     if (chunk->count == 0)
         return TABLE_END;
-    if (table->last.kind == ROW_STRING && table->last.text.length > TEXT_POSITION_MAX) {
-        (void)COMPLAIN(reason, "%s: a key is longer than %d bytes", table->job->from->at, TEXT_POSITION_MAX);
-        return TABLE_STOPPED;
-    }
-    write_position(chunk->position, &table->last);
-    return TABLE_ROWS;
+    if (write_position(chunk->position, &table->last))
+        return TABLE_ROWS;
+    (void)COMPLAIN(reason, "%s: a key is longer than %d bytes (half of that, if it has a zero byte)",
+                   table->job->from->at, TEXT_POSITION_MAX);
+    return TABLE_STOPPED;
 }
 
 static enum table_taken table_take(void *self, unsigned lane, struct chunk *chunk, size_t most,
