@@ -29,8 +29,27 @@ START_TEST(what_would_fail_again_is_not)
 }
 END_TEST
 
+/* libpq would tell pieces of them. */
+START_TEST(an_address_that_cannot_be_read_is_not_told)
+{
+    static const char *const wrong[] = {"host=nowhere.invalid password=a secret",
+                                        "postgres://me:%zzsecret@h/d", "postgres://me:p@secret@h/d",
+                                        "postgres://me:secret/w@h/d", "postgres://me:w/secret@h/d"};
+    char reason[TABLE_REASON_MAX];
+    struct postgres_shared shared = {0};
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        struct postgres_link *link = postgres_link_new(wrong[i], NULL, &shared);
+        ck_assert(!postgres_link_open(link, reason));
+        ck_assert_ptr_null(strstr(reason, "secret"));
+        ck_assert_ptr_nonnull(strstr(reason, "the address cannot be read"));
+        postgres_link_free(link);
+    }
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {what_passes_is_tried_again, what_would_fail_again_is_not};
+    const TTest *const tests[] = {what_passes_is_tried_again, what_would_fail_again_is_not,
+                                  an_address_that_cannot_be_read_is_not_told};
     return SUITE_RUN("postgres_link", NULL, NULL, tests);
 }

@@ -86,18 +86,20 @@ static void settle_rejects(struct job *job, struct parameter_reader *reader)
     job->rejects_name = object_strdup("");
     if (*job->rejects == '\0')
         return;
+    char *shown = object_strdup(job->rejects);
+    place_hide(shown);
     if (!place_parse(job->rejects, &place, reason))
         parameter_complain(reader, &job->rejects, "%s", reason);
     else if (job->database_sink != (place.kind == PLACE_TABLE))
         parameter_complain(reader, &job->rejects, "expected %s, got \"%.100s\"",
                            job->database_sink ? "table:NAME, a table of the sink's database"
                                               : "a path, as the sink is a file",
-                           job->rejects);
+                           shown);
     else if (place.kind == PLACE_CSV || place.packed)
         parameter_complain(reader, &job->rejects,
                            "expected JSON lines that are not packed: a path that ends "
                            "with .jsonl, got \"%.100s\"",
-                           job->rejects);
+                           shown);
     else if (!job->database_sink &&
              (same_text(place.at, job->source.at) || same_text(place.at, job->sink.at)))
         parameter_complain(reader, &job->rejects, "the rows come from there, or go there");
@@ -106,6 +108,7 @@ static void settle_rejects(struct job *job, struct parameter_reader *reader)
         job->rejects_name = object_strdup(place.at);
     }
     place_free(&place);
+    free(shown);
 }
 
 void job_settle(struct job *job, struct parameter_reader *reader)

@@ -181,6 +181,32 @@ static void ignore_notice(void *self, const PGresult *notice)
     (void)self, (void)notice;
 }
 
+/* libpq tells what it could not read, which may be a piece of a password: so it is said here what is wrong.
+ * An @ that is not encoded parts password and host elsewhere than was meant. */
+static bool check_address(const char *at, char reason[TABLE_REASON_MAX])
+{
+    const char *authority = strstr(at, "://");
+    if (authority == NULL && strchr(at, '=') == NULL)
+        return true; /* the name of a database, or nothing */
+    PQconninfoOption *options = PQconninfoParse(at, NULL), *option;
+    bool good = options != NULL, has_user = false;
+    const char *mark = authority == NULL ? NULL : memchr(authority, '@', strcspn(authority, "?"));
+    for (option = options; good && authority != NULL && option->keyword != NULL; option++) {
+        bool where = strcmp(option->keyword, "host") == 0 || strcmp(option->keyword, "dbname") == 0;
+        good = !where || option->val == NULL || strchr(option->val, '@') == NULL;
+        has_user = has_user || (strcmp(option->keyword, "user") == 0 && option->val != NULL);
+    }
+    PQconninfoFree(options);
+    if (good && (mark == NULL || has_user))
+        return true;
+    snprintf(reason, TABLE_REASON_MAX, "PostgreSQL: the address cannot be read: %s",
+             authority != NULL
+                 ? "in user and password all but letters, digits and -._~ is written as %40 (@), %2F (/), "
+                   "%20 (blank), ..."
+                 : "expected NAME=VALUE, and a value with blanks in quotes, as in password='two words'");
+    return false;
+}
+
 static bool connect_once(struct postgres_link *link, char reason[TABLE_REASON_MAX])
 {
     const char *const words[] = {"5", "1", "3", "1", "3", "5000", "outrigger-batch", "UTF8", link->at, NULL};
@@ -205,6 +231,8 @@ static bool only_starts(const struct postgres_link *link)
 bool postgres_link_open(struct postgres_link *link, char reason[TABLE_REASON_MAX])
 {
     CHECK_OBJECT(link, LINK_MAGIC);
+    if (!check_address(link->at, reason))
+        return false;
     int64_t until = clock_now() + START_PATIENCE;
     while (!connect_once(link, reason)) {
         if (clock_now() > until || stopping(link) || !only_starts(link))
