@@ -33,7 +33,7 @@ static void expect(const char *path, const char *text)
 START_TEST(what_is_there_stays_and_is_cut_where_it_is_wanted)
 {
     const char *path = scratch_file("a.txt", "first\n");
-    file = writing_open(path, false, reason);
+    file = writing_open(path, false, NULL, NULL, reason);
     ck_assert_uint_eq(writing_length(file), 6);
     ck_assert(!writing_is_stream(file));
     ck_assert(writing_add(file, "second\n", 7, reason) && writing_sync(file, reason));
@@ -50,11 +50,11 @@ END_TEST
 START_TEST(two_jobs_do_not_write_to_one_file)
 {
     const char *path = scratch_path("a.txt");
-    file = writing_open(path, false, reason);
-    ck_assert_ptr_null(writing_open(path, false, reason));
+    file = writing_open(path, false, NULL, NULL, reason);
+    ck_assert_ptr_null(writing_open(path, false, NULL, NULL, reason));
     ck_assert_ptr_nonnull(strstr(reason, "another job"));
     writing_free(file);
-    file = writing_open(path, false, reason);
+    file = writing_open(path, false, NULL, NULL, reason);
     ck_assert_ptr_nonnull(file);
 }
 END_TEST
@@ -73,7 +73,7 @@ START_TEST(what_was_written_of_a_chunk_when_the_disk_became_full_is_cut_off_agai
     for (int packed = 0; packed < 2; packed++) {
         const char *path = scratch_file("a.txt", "first\n");
         writing_free(file);
-        file = writing_open(path, packed == 1, reason);
+        file = writing_open(path, packed == 1, NULL, NULL, reason);
         ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
         ck_assert(!writing_add(file, much, sizeof much, reason));
         ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -85,11 +85,30 @@ START_TEST(what_was_written_of_a_chunk_when_the_disk_became_full_is_cut_off_agai
 }
 END_TEST
 
+static bool to_end(void *self)
+{
+    (void)self;
+    return true;
+}
+
+START_TEST(a_pipe_that_nobody_reads_does_not_outlast_the_job)
+{
+    const char *path = scratch_path("pipe");
+    char *much = object_alloc(1 << 20);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    file = writing_open(path, false, to_end, NULL, reason);
+    ck_assert(writing_add(file, "x", 1, reason));
+    ck_assert(!writing_add(file, much, 1 << 20, reason));
+    ck_assert_str_eq(reason, "");
+    free(much);
+}
+END_TEST
+
 START_TEST(what_cannot_be_written_is_told)
 {
-    ck_assert_ptr_null(writing_open(scratch_path("none/a.txt"), false, reason));
+    ck_assert_ptr_null(writing_open(scratch_path("none/a.txt"), false, NULL, NULL, reason));
     ck_assert_ptr_nonnull(strstr(reason, "No such file"));
-    file = writing_open("/dev/full", false, reason);
+    file = writing_open("/dev/full", false, NULL, NULL, reason);
     ck_assert(writing_is_stream(file));
     ck_assert(!writing_add(file, "x", 1, reason));
     ck_assert_ptr_nonnull(strstr(reason, "No space"));
@@ -98,9 +117,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {what_is_there_stays_and_is_cut_where_it_is_wanted,
-                                  two_jobs_do_not_write_to_one_file,
-                                  what_was_written_of_a_chunk_when_the_disk_became_full_is_cut_off_again,
-                                  what_cannot_be_written_is_told};
+    const TTest *const tests[] = {
+        what_is_there_stays_and_is_cut_where_it_is_wanted, two_jobs_do_not_write_to_one_file,
+        what_was_written_of_a_chunk_when_the_disk_became_full_is_cut_off_again,
+        a_pipe_that_nobody_reads_does_not_outlast_the_job, what_cannot_be_written_is_told};
     return SUITE_RUN("writing_file", set_up, tear_down, tests);
 }

@@ -182,7 +182,7 @@ static int complain(const char *reason)
 /* What could not be done, or was broken off. */
 static int fail(struct program *program, const char *reason)
 {
-    complain(reason);
+    complain(*reason != '\0' ? reason : "interrupted");
     return stopping(program) ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 

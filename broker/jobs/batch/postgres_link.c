@@ -26,6 +26,7 @@ enum {
     FIRST_IDLE_MS =
         5 * 60 * 1000, /* a claim that is held for longer is given up: we may be gone, unnoticed */
     LONGEST_IDLE_MS = 24 * 60 * 60 * 1000,
+    CONNECT_S = 5,
     LOOK_MS = 100 /* so often `stopping` is asked for */
 };
 
@@ -43,6 +44,7 @@ struct postgres_link {
     PGresult *answer, *aside; /* NULL: none */
     bool inside;              /* a transaction is begun */
     bool quiet;
+    bool keeping; /* what is asked is waited for also when the job is to end */
 };
 
 struct postgres_link *postgres_link_new(const char *at, const struct table_job *job,
@@ -207,13 +209,47 @@ static bool check_address(const char *at, char reason[TABLE_REASON_MAX])
     return false;
 }
 
+/* When the attempt to connect, to all hosts that are named, is given up. */
+static int64_t connect_until(const PGconn *connection)
+{
+    int64_t seconds = CONNECT_S, hosts = 1;
+    PQconninfoOption *options = PQconninfo((PGconn *)(uintptr_t)connection), *option;
+    for (option = options; option != NULL && option->keyword != NULL; option++)
+        if (option->val != NULL && strcmp(option->keyword, "connect_timeout") == 0)
+            seconds = strtoll(option->val, NULL, 10);
+        else if (option->val != NULL && strcmp(option->keyword, "host") == 0)
+            for (const char *at = option->val; (at = strchr(at, ',')) != NULL; at++)
+                hosts++;
+    PQconninfoFree(options);
+    return seconds <= 0 ? INT64_MAX : clock_now() + seconds * hosts * SECOND;
+}
+
+/* Goes on with what was begun, step by step, so that the job may end meanwhile. */
+static bool await_connection(struct postgres_link *link)
+{
+    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+    int64_t until = connect_until(link->connection);
+    while (next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED) {
+        struct pollfd one = {.fd = PQsocket(link->connection),
+                             .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        int ready = poll(&one, 1, LOOK_MS);
+        if (stopping(link) || clock_now() > until)
+            return false;
+        if (ready > 0)
+            next = PQconnectPoll(link->connection);
+    }
+    return next == PGRES_POLLING_OK;
+}
+
 static bool connect_once(struct postgres_link *link, char reason[TABLE_REASON_MAX])
 {
     const char *const words[] = {"5", "1", "3", "1", "3", "5000", "outrigger-batch", "UTF8", link->at, NULL};
     disconnect(link);
-    link->connection = PQconnectdbParams(names, words, 1);
-    if (link->connection == NULL || PQstatus(link->connection) != CONNECTION_OK) {
-        first_line(link->connection == NULL ? "no memory" : PQerrorMessage(link->connection), reason);
+    link->connection = PQconnectStartParams(names, words, 1);
+    ENSURE(link->connection != NULL);
+    if (PQstatus(link->connection) == CONNECTION_BAD || !await_connection(link)) {
+        const char *said = PQerrorMessage(link->connection);
+        first_line(stopping(link) ? "interrupted" : *said == '\0' ? "no connection in time" : said, reason);
         disconnect(link);
         return false;
     }
@@ -292,6 +328,8 @@ static bool await_answer(struct postgres_link *link)
         if (poll(&one, 1, LOOK_MS) < 0 && errno != EINTR)
             return false;
         int64_t now = clock_now();
+        if (stopping(link) && !link->keeping)
+            return false;
         if (stopping(link) && until > now + LAST_PATIENCE)
             until = now + LAST_PATIENCE;
         if (!PQconsumeInput(link->connection) || now > until)
@@ -399,6 +437,12 @@ void postgres_link_quiet(struct postgres_link *link, bool quiet)
     link->quiet = quiet;
 }
 
+void postgres_link_keep(struct postgres_link *link, bool keep)
+{
+    CHECK_OBJECT(link, LINK_MAGIC);
+    link->keeping = keep;
+}
+
 size_t postgres_link_rows(const struct postgres_link *link)
 {
     return (size_t)PQntuples(link->answer);
@@ -456,8 +500,8 @@ void postgres_link_rollback(struct postgres_link *link)
         return;
     link->inside = false;
     forget_answer(link);
-    if (!PQsendQuery(link->connection, "ROLLBACK") || (link->answer = collect(link)) == NULL ||
-        PQresultStatus(link->answer) != PGRES_COMMAND_OK)
+    if ((stopping(link) && !link->keeping) || !PQsendQuery(link->connection, "ROLLBACK") ||
+        (link->answer = collect(link)) == NULL || PQresultStatus(link->answer) != PGRES_COMMAND_OK)
         disconnect(link);
 }
 

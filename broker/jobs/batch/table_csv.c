@@ -40,6 +40,14 @@ struct source {
 
 /* ---- records ---- */
 
+/* No words: the job is to end, and so it is with the reason. */
+static bool read_fault(const struct source *source, const char *words, char *reason)
+{
+    snprintf(reason, TABLE_REASON_MAX, "%s%s%s", *words == '\0' ? "" : source->job->from->at,
+             *words == '\0' ? "" : ": ", words);
+    return false;
+}
+
 static bool feed(struct source *source, char *reason)
 {
     source->piece_at = reading_offset(source->file);
@@ -61,7 +69,7 @@ static enum csv_result next_record(struct source *source, struct csv_record *rec
     char words[READING_REASON_MAX];
     while ((result = csv_next(source->csv, record)) == CSV_MORE)
         if (!feed(source, words)) {
-            (void)COMPLAIN(reason, "%s: %s", source->job->from->at, words);
+            (void)read_fault(source, words, reason);
             return CSV_WRONG;
         }
     if (result == CSV_WRONG) {
@@ -208,7 +216,7 @@ static bool begin(struct source *source, char *reason)
     const struct place *from = source->job->from;
     if (!read_delimiter(source, reason))
         return false;
-    source->file = reading_open(from->at, from->packed, reason);
+    source->file = reading_open(from->at, from->packed, source->job->stopping, source->job->self, reason);
     if (source->file == NULL)
         return false;
     source->csv = csv_new(&(struct csv_options){
@@ -334,12 +342,13 @@ static bool source_seek(void *self, const char *position, char reason[TABLE_REAS
         return COMPLAIN(reason, "\"%.60s\" is no position in a CSV file", position);
     if (reading_offset(source->file) > offset && source->job->from->packed) { /* its first lines were read */
         reading_free(source->file);
-        source->file = reading_open(source->job->from->at, true, words);
+        source->file =
+            reading_open(source->job->from->at, true, source->job->stopping, source->job->self, words);
         if (source->file == NULL)
             return COMPLAIN(reason, "%s", words);
     }
     if (!reading_seek(source->file, offset, words))
-        return COMPLAIN(reason, "%s: %s", source->job->from->at, words);
+        return read_fault(source, words, reason);
     csv_begin(source->csv);
     source->ended = false;
     source->piece_at = offset;

@@ -142,7 +142,8 @@ static bool open_rejects(struct output *output, char *reason)
     char words[WRITING_REASON_MAX];
     if (output->rejects_path == NULL || output->rejects != NULL)
         return true;
-    output->rejects = writing_open(output->rejects_path, false, words);
+    output->rejects =
+        writing_open(output->rejects_path, false, output->job->stopping, output->job->self, words);
     if (output->rejects == NULL)
         return COMPLAIN(reason, "%s", words);
     return writing_cut(output->rejects, output->rejects_length, words) ||
@@ -359,8 +360,9 @@ static bool write_files(struct output *output, char *reason)
 {
     char words[WRITING_REASON_MAX];
     uint64_t before = writing_length(output->file), rejects = rejects_length(output);
-    bool good = writing_add(output->file, output->lines.bytes, output->lines.length, words) ||
-                COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    bool good = writing_add(output->file, output->lines.bytes, output->lines.length, words);
+    if (!good && *words != '\0')
+        (void)COMPLAIN(reason, "%s: %s", output->job->to->at, words);
     if (good && write_rejects(output, reason))
         return true;
     bool whole = writing_length(output->file) == before || writing_cut(output->file, before, words);
@@ -481,7 +483,7 @@ static bool begin(struct output *output, char *reason)
     bool there = false;
     if (!check_names(output, reason))
         return false;
-    output->file = writing_open(job->to->at, job->to->packed, reason);
+    output->file = writing_open(job->to->at, job->to->packed, job->stopping, job->self, reason);
     if (output->file == NULL)
         return false;
     name_files(output);

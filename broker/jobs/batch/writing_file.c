@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -11,6 +13,7 @@
 #include <zlib.h>
 
 enum { WRITING_MAGIC = 0x417e0001, GZIP_WINDOW = 15 + 16, MEMORY_LEVEL = 8, PACK_LEVEL = 4 };
+enum { LOOK_MS = 50, LAST_LOOKS = 10 /* for who reads, when the job is to end */ };
 
 struct writing_file {
     unsigned magic;
@@ -19,6 +22,8 @@ struct writing_file {
     uint64_t length;
     char *member; /* the one that is written */
     size_t room;
+    bool (*stopping)(void *self);
+    void *self;
 };
 
 #define COMPLAIN(reason, ...) (snprintf((reason), WRITING_REASON_MAX, __VA_ARGS__), false)
@@ -38,11 +43,12 @@ static bool begin(struct writing_file *file, const char *path, char *reason)
                     errno == EWOULDBLOCK ? "another job is writing to it" : strerror(errno));
 }
 
-struct writing_file *writing_open(const char *path, bool packed, char reason[WRITING_REASON_MAX])
+struct writing_file *writing_open(const char *path, bool packed, bool (*stopping)(void *self), void *self,
+                                  char reason[WRITING_REASON_MAX])
 {
     struct writing_file *file = object_alloc(sizeof *file);
-    file->magic = WRITING_MAGIC;
-    file->packed = packed;
+    *file =
+        (struct writing_file){.magic = WRITING_MAGIC, .packed = packed, .stopping = stopping, .self = self};
     if (begin(file, path, reason))
         return file;
     writing_free(file);
@@ -87,10 +93,23 @@ bool writing_cut(struct writing_file *file, uint64_t length, char reason[WRITING
     return true;
 }
 
+/* Until a stream takes a piece of PIPE_BUF bytes. */
+static bool wait_for_room(const struct writing_file *file, char *reason)
+{
+    struct pollfd one = {.fd = file->fd, .events = POLLOUT};
+    *reason = '\0';
+    for (int looks = 0; poll(&one, 1, LOOK_MS) <= 0;)
+        if (file->stopping != NULL && file->stopping(file->self) && ++looks > LAST_LOOKS)
+            return false;
+    return true;
+}
+
 static bool write_all(struct writing_file *file, const char *bytes, size_t length, char *reason)
 {
     while (length > 0) {
-        ssize_t written = file->is_stream ? write(file->fd, bytes, length)
+        if (file->is_stream && !wait_for_room(file, reason))
+            return false;
+        ssize_t written = file->is_stream ? write(file->fd, bytes, length < PIPE_BUF ? length : PIPE_BUF)
                                           : pwrite(file->fd, bytes, length, (off_t)file->length);
         if (written == -1 && errno == EINTR)
             continue;
