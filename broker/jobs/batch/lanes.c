@@ -144,7 +144,8 @@ static void count_chunk(struct lanes *lanes, const struct chunk *chunk)
         if (chunk->rejected > 0 && totals->rejected == 0)
             snprintf(totals->first_reject, sizeof totals->first_reject, "%s", first_reason(chunk));
         totals->rejected += chunk->rejected;
-        totals->scored += chunk->count - chunk->rejected;
+        totals->scored += chunk->count - chunk->rejected - chunk->others;
+        totals->lost += chunk->others;
     }
     bool too_many =
         lanes->context.max_rejects >= 0 && totals->rejected > (uint64_t)lanes->context.max_rejects;

@@ -22,8 +22,8 @@ uint64_t writing_length(const struct writing_file *file);
 /* Leaves so many. False with `reason`, also when there are fewer. */
 bool writing_cut(struct writing_file *file, uint64_t length, char reason[WRITING_REASON_MAX]);
 /* All of it, or nothing: what was written of it when the disk became full is cut off again. False with
- * `reason`. Of a stream a part may be gone; when the job is to end and nobody reads on for half a second, it is
- * given up, with the reason "". */
+ * `reason`. Of a stream a part may be gone; when the job is to end and nobody reads on for half a second, it
+ * is given up, with the reason "". */
 bool writing_add(struct writing_file *file, const char *bytes, size_t length,
                  char reason[WRITING_REASON_MAX]);
 /* To the disk. */
