@@ -341,6 +341,16 @@ class Ends(Case):
                             "the database is not opened")
             self.assertEqual(job.kill(signal.SIGTERM).status, 5, job.stderr)
 
+    def test_a_job_that_waits_for_its_rows_can_be_interrupted(self):
+        job = self.job(**{"from": "csv:-"}, to=self.path("out.csv"), stdin=subprocess.PIPE)
+        folder = pathlib.Path(f"/proc/{job.process.pid}")
+        pipe = os.readlink(f"/proc/self/fd/{job.process.stdin.fileno()}")
+        self.stack.wait(lambda: os.readlink(folder / "exe").endswith("batch") and
+                        [os.readlink(entry) for entry in (folder / "fd").iterdir()].count(pipe) > 1, "stdin is not opened")
+        job.process.send_signal(signal.SIGTERM)
+        self.assertEqual(job.process.wait(PATIENCE), 5)
+        job.end()
+
     def done(self):
         try:
             return self.query("SELECT count(*) FROM patients WHERE predicted_at IS NOT NULL")[0][0]

@@ -181,6 +181,15 @@ class BatchPostgres(unittest.TestCase):
                 done = run({"PGPASSFILE": str(word), "PGSERVICEFILE": str(service)},
                            **{"from": value, "to": f"table:guarded_{name}", "create": "true"})
                 self.is_done(done, SOME)
+        with self.subTest("in the address, with what must be encoded there"):
+            postgres.sql("CREATE ROLE blank LOGIN SUPERUSER PASSWORD 'a w@rd/secret'")
+            where = f"postgresql://blank:a%20w%40rd%2Fsecret@127.0.0.1:{postgres.port}/outrigger?table=guarded"
+            done = run(**{"from": where, "to": "table:guarded_blank", "create": "true"})
+            self.is_done(done, SOME)
+            self.assertEqual(postgres.sql("SELECT job FROM outrigger_rejects WHERE job LIKE '%secret%'"), [])
+            wrong = run(**{"from": where.replace("%40", "@"), "to": "column"})
+            self.complains(wrong, "the address cannot be read")
+            self.assertNotIn("secret", wrong.stderr + wrong.stdout)
 
     def test_rows_come_from_elsewhere_and_go_elsewhere(self):
         self.make("here", SOME)

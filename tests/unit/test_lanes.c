@@ -222,6 +222,32 @@ START_TEST(too_many_rejects_end_it)
 }
 END_TEST
 
+START_TEST(a_limit_that_is_reached_hides_neither_rejects_nor_a_failure)
+{
+    const char *why;
+    world.refused = ROWS_MAX;
+    wanted.max_rejects = 5;
+    pace_free(pace);
+    pace = pace_new(CHUNK_ROWS, 0);
+    start();
+    while (lanes_end(lanes, &why) != LANES_LIMITED) /* the others know, and one has a chunk */
+        usleep(100);
+    expect_end(LANES_REJECTS, "");
+    ck_assert_uint_eq(lanes_totals(lanes).rejected, CHUNK_ROWS);
+    lanes_free(lanes);
+    ends = 0;
+    atomic_store(&stop, false);
+    world.fails_at = world.next;
+    pace_free(pace);
+    pace = pace_new(CHUNK_ROWS, 0);
+    start();
+    while (lanes_end(lanes, &why) != LANES_LIMITED)
+        usleep(100);
+    lanes_stop(lanes); /* nor does an end that was asked for */
+    expect_end(LANES_FAILED, "it does not fit");
+}
+END_TEST
+
 START_TEST(a_dry_run_commits_nothing)
 {
     wanted.source = &source;
@@ -283,6 +309,7 @@ int main(void)
                                   when_one_is_given_up_none_behind_it_is_committed,
                                   a_limit_ends_it_with_what_was_wanted,
                                   too_many_rejects_end_it,
+                                  a_limit_that_is_reached_hides_neither_rejects_nor_a_failure,
                                   a_dry_run_commits_nothing,
                                   rows_that_somebody_else_took_over_are_not_counted,
                                   a_source_that_fails_ends_it,

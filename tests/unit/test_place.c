@@ -93,8 +93,34 @@ START_TEST(its_name_has_no_password)
     expect_text("postgres://me@h/d?table=t", "postgres://me@h/d?table=t");
     expect_text("postgres:host=h password=secret user=me?table=t", "postgres:host=h  user=me?table=t");
     expect_text("postgres:host=h password='it\\'s a secret'?table=t", "postgres:host=h ?table=t");
+    expect_text("postgres:host=h password = 'a b' user = me?table=t", "postgres:host=h  user = me?table=t");
+    expect_text("postgres:host=h password=a\\ b user=me?table=t", "postgres:host=h  user=me?table=t");
+    expect_text("postgres:password=a secret of&me host=h?table=t", "postgres: host=h?table=t");
+    expect_text("postgres:password= user=me?table=t", "postgres: user=me?table=t");
+    expect_text("postgres://me:a b@h/d?table=t", "postgres://me@h/d?table=t");
+    expect_text("postgres://me:p@ss:w@h/d?table=t", "postgres://me@h/d?table=t");
+    expect_text("postgres://me:p%40%20/w@h/d?table=t", "postgres://me@h/d?table=t");
+    expect_text("postgres://h:54/d?user=me&password=a b&table=t", "postgres://h:54/d?user=me&?table=t");
+    expect_text("postgres://h/d?pass%77ord=a%20b&sslpassword=c&table=t", "postgres://h/d?&?table=t");
     expect_text("sqlite:a.db?table=t", "sqlite:a.db?table=t");
     expect_text("column?prediction=p", "column?prediction=p");
+}
+END_TEST
+
+START_TEST(what_is_wrong_with_it_is_told_without_its_password)
+{
+    static const char *const wrong[] = {"postgress://me:secret@h/d?table=t",
+                                        "pg:host=h password='secret'?table=t",
+                                        "postgres:host=h password='wh?secret' user=me?table=t"};
+    char words[PLACE_REASON_MAX], setting[] = "from=postgres://me:secret@h/d?table=t";
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        ck_assert(!place_parse(wrong[i], &place, words));
+        ck_assert_ptr_null(strstr(words, "secret"));
+        ck_assert_ptr_nonnull(strstr(words, "expected"));
+        place_free(&place);
+    }
+    place_hide(setting);
+    ck_assert_mem_eq(setting, "from=postgres://me@h/d?table=t\0\0\0\0\0\0", sizeof setting - 1);
 }
 END_TEST
 
@@ -113,8 +139,10 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {a_place_is_known_by_its_scheme_or_by_its_ending,
-                                  parameters_are_decoded_and_those_of_libpq_stay, what_is_no_place_is_refused,
+                                  parameters_are_decoded_and_those_of_libpq_stay,
+                                  what_is_no_place_is_refused,
                                   its_name_has_no_password,
+                                  what_is_wrong_with_it_is_told_without_its_password,
                                   results_have_columns_of_their_names_unless_others_are_said};
     return SUITE_RUN("place", NULL, tear_down, tests);
 }

@@ -55,7 +55,11 @@ static void expect_rows(const char *expected)
 START_TEST(columns_are_found_by_their_names_and_what_is_missing_has_its_default)
 {
     open_source("who,income , age\r\n\"a, b\",0.25,40\r\nc,, 50 \nd,0.5,300\n", "");
-    ck_assert_str_eq(table_csv.head(source), "who,income , age");
+    const struct table_head head = table_csv.head(source);
+    ck_assert_str_eq(head.line, "who,income , age");
+    ck_assert_uint_eq(head.count, 3);
+    ck_assert_str_eq(head.names[1], "income");
+    ck_assert_str_eq(head.names[2], "age");
     ck_assert_int_eq(take(10), TABLE_ROWS);
     expect_rows("1:40,0.25 2:50,0.5 3!");
     ck_assert(text_is(chunk->rows[0].original, "\"a, b\",0.25,40"));
@@ -108,7 +112,8 @@ START_TEST(features_without_names_go_by_their_places_and_the_first_line_may_be_a
 {
     job.columns = NULL;
     open_source("1,0.25\n2,0.75\n", "");
-    ck_assert_ptr_null(table_csv.head(source));
+    ck_assert_ptr_null(table_csv.head(source).line);
+    ck_assert_uint_eq(table_csv.head(source).count, 0);
     ck_assert_int_eq(take(10), TABLE_ROWS);
     expect_rows("1:1,0.25 2:2,0.75");
     table_csv.close(source);

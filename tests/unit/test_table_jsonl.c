@@ -76,7 +76,7 @@ END_TEST
 START_TEST(a_member_may_be_the_key)
 {
     open_source("{\"age\": 1, \"id\": \"x\"}\n{\"age\": 2, \"id\": 7}\n{\"age\": 3}\n", "?key=id");
-    ck_assert_str_eq(table_jsonl.head(source), "id");
+    ck_assert_str_eq(table_jsonl.head(source).key, "id");
     ck_assert_int_eq(take(10), TABLE_ROWS);
     ck_assert(text_is(chunk->rows[0].key.text, "x"));
     ck_assert_int_eq(chunk->rows[1].key.integer, 7);

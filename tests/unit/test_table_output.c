@@ -2,13 +2,17 @@
  * SPDX-License-Identifier: MIT */
 #include "table_scene.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 static void *sink;
 static const char *out;
+static const char *const columns[] = {"age", "who"};
 
 static void set_up(void)
 {
     table_scene_make();
-    job.head = "age,who";
+    job.head = (struct table_head){.line = "age,who", .names = columns, .count = 2};
 }
 
 static void close_sink(bool finished)
@@ -99,11 +103,12 @@ END_TEST
 
 START_TEST(rows_of_another_kind_have_their_key)
 {
+    job.head.key = "who";
     open_sink("in.csv?key=who", "out.jsonl", "?model_version=&predicted_at=");
     commit(5, "40,x", "p1");
     ck_assert_ptr_nonnull(
         strstr(table_scene_read(out), "{\"who\": 5, \"prediction\": 40, \"probability\": 0.1}\n"));
-    job.head = "id";
+    job.head = (struct table_head){.key = "id"};
     open_sink("sqlite:a.db?table=t", "out.csv", "?delimiter=;");
     commit(5, "", "p1");
     expect(out, "id;prediction;probability;model_version;predicted_at\n5;40;0.1;7;T\n7;41;0.75;7;T\n");
@@ -195,13 +200,73 @@ END_TEST
 
 START_TEST(rows_that_were_scored_before_have_no_two_columns_of_one_name)
 {
-    job.head = "age,prediction";
+    static const char *const scored[] = {"age", "prediction"}, *const near[] = {"my prediction",
+                                                                                "predictions"};
+    job.head = (struct table_head){.line = "age,prediction", .names = scored, .count = 2};
     ck_assert(!try_open("in.csv", "out.csv", ""));
     ck_assert_ptr_nonnull(strstr(reason, "a column prediction already"));
     ck_assert_ptr_null(table_scene_read(out));
     open_sink("in.csv", "out.csv", "?prediction=second");
-    job.head = "age,my prediction,predictions";
+    job.head.names = near;
     open_sink("in.csv", "other.csv", "");
+    ck_assert(!try_open("in.csv", "out.csv", "?prediction=same&probability=same"));
+    ck_assert_ptr_nonnull(strstr(reason, "prediction and probability are both called same"));
+    job.head = (struct table_head){.key = "who"};
+    ck_assert(!try_open("in.csv?key=who", "out.jsonl", "?prediction=who"));
+    ck_assert(!try_open("in.jsonl", "out.jsonl", "?prediction=features"));
+}
+END_TEST
+
+START_TEST(members_of_json_lines_that_are_called_as_ours_are_replaced)
+{
+    static const struct {
+        const char *before, *after;
+    } rows[] = {{"{\"prediction\": 7, \"n\": 1.50, \"a\": [1, {\"probability\": 2e3}], \"big\": "
+                 "123456789012345678901}",
+                 "{\"n\": 1.50, \"a\": [1,{\"probability\":2e3}], \"big\": 123456789012345678901, "
+                 "\"prediction\": 40, "},
+                {"{\"pre\\u0064iction\": 7, \"\\u00e9\\\"\": \"\\u0000\"}",
+                 "{\"é\\\"\": \"\\u0000\", \"prediction\": 40, "},
+                {"{\"probability\": 1, \"prediction\": 0.5}", "{\"prediction\": 40, "},
+                {"{\"say\":\"prediction\",  \"\\u0061\": 1}",
+                 "{\"say\":\"prediction\",  \"\\u0061\": 1, \"prediction\": 40, "}};
+    job.head = (struct table_head){0};
+    job.overwrite = true;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        open_sink("in.jsonl", "out.jsonl", "?model_version=&predicted_at=");
+        commit(1, rows[i].before, "p1");
+        ck_assert_int_eq(strncmp(table_scene_read(out), rows[i].after, strlen(rows[i].after)), 0);
+    }
+}
+END_TEST
+
+/* A disk that is full, as far as a process can have one of its own: the limit of a file's size. */
+START_TEST(a_chunk_whose_rejects_have_no_room_is_taken_back_whole)
+{
+    struct rlimit limit, small;
+    signal(SIGXFSZ, SIG_IGN);
+    open_sink("in.csv", "out.csv", "?model_version=&predicted_at=");
+    commit(1, "a", "p1");
+    char *lines = object_strdup(table_scene_read(out)), *refused = object_strdup(table_scene_read(rejects()));
+    getrlimit(RLIMIT_FSIZE, &limit);
+    small = (struct rlimit){.rlim_cur = strlen(refused) + 30, .rlim_max = limit.rlim_max};
+    ck_assert_uint_gt(small.rlim_cur, strlen(lines) + 20); /* there is room for the lines */
+    chunk_clear(chunk);
+    table_scene_add(4, 99, 0.1, "b");
+    table_scene_add(5, 41, 0.75, "b");
+    table_scene_score(chunk);
+    strcpy(chunk->position, "p2");
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0);
+    ck_assert(!table_output.commit(sink, 0, chunk, reason));
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    ck_assert_ptr_nonnull(strstr(reason, "out.csv.rejects.jsonl: File too large"));
+    expect(out, lines);
+    expect(rejects(), refused);
+    open_sink("in.csv", "out.csv", "?model_version=&predicted_at="); /* the progress is what it was */
+    expect_position("p1");
+    expect(out, lines);
+    free(lines);
+    free(refused);
 }
 END_TEST
 
@@ -222,6 +287,8 @@ int main(void)
                                   a_job_that_dies_before_its_first_progress_begins_again,
                                   a_file_of_somebody_else_is_left_alone_unless_it_may_be_overwritten,
                                   rows_that_were_scored_before_have_no_two_columns_of_one_name,
+                                  members_of_json_lines_that_are_called_as_ours_are_replaced,
+                                  a_chunk_whose_rejects_have_no_room_is_taken_back_whole,
                                   a_table_without_rows_has_its_head};
     return SUITE_RUN("table_output", set_up, tear_down, tests);
 }

@@ -3,8 +3,7 @@
 #include "table_scene.h"
 
 #include "process.h"
-
-#include <sqlite3.h>
+#include "table_sqlite.h"
 
 static void *table, *other;
 static sqlite3 *database;
@@ -105,12 +104,13 @@ static size_t finish(void)
 {
     size_t rows = 0;
     enum table_taken taken;
-    while ((taken = take(table, 0, chunk, 20)) == TABLE_ROWS) {
+    while ((taken = take(table, 0, chunk, 20)) != TABLE_END) {
+        ck_assert(taken == TABLE_ROWS || taken == TABLE_LATER);
         rows += chunk->count;
-        commit(table, 0, chunk);
+        if (taken == TABLE_ROWS)
+            commit(table, 0, chunk);
         ck_assert(!chunk->lost);
     }
-    ck_assert_int_eq(taken, TABLE_END);
     return rows;
 }
 
@@ -182,6 +182,124 @@ START_TEST(lanes_and_jobs_have_different_rows)
 }
 END_TEST
 
+/* As if another lane wrote, or did so no more. */
+static void set_writing(bool writing)
+{
+    struct sqlite_table *inside = table;
+    pthread_mutex_lock(&inside->state);
+    atomic_store(&inside->writing, writing);
+    pthread_cond_broadcast(&inside->turn);
+    pthread_mutex_unlock(&inside->state);
+}
+
+static struct chunk *take_ahead(unsigned lane, size_t most)
+{
+    struct chunk *ahead = chunk_new(schema, 0, TABLE_SCENE_MOST);
+    set_writing(true);
+    ck_assert_int_eq(take(table, lane, ahead, most), TABLE_ROWS);
+    set_writing(false);
+    return ahead;
+}
+
+START_TEST(rows_are_read_ahead_while_another_lane_writes)
+{
+    open_table("", "column");
+    ck_assert_int_eq(take(table, 0, chunk, 10), TABLE_ROWS);
+    struct chunk *second = take_ahead(1, 20), *third = take_ahead(2, 5);
+    expect_keys(second, 110, 300);
+    expect_keys(third, 310, 350);
+    ck_assert_str_eq(ask("SELECT first, last FROM outrigger_leases"), "10 100;");
+    commit(table, 0, chunk); /* and with it is written what the others have */
+    ck_assert_str_eq(ask("SELECT first, last FROM outrigger_leases ORDER BY first"), "110 300;310 350;");
+    commit(table, 2, third);
+    table_sqlite.abandon(table, 1, second);
+    ck_assert_uint_eq(finish(), 35);
+    ck_assert_str_eq(ask("SELECT count(predicted_at) FROM people"), "50;");
+    ck_assert_str_eq(ask("SELECT count(*) FROM outrigger_leases"), "0;");
+    chunk_free(second);
+    chunk_free(third);
+}
+END_TEST
+
+START_TEST(rows_that_others_have_taken_or_done_meanwhile_are_theirs)
+{
+    open_table("", "column");
+    ck_assert_int_eq(take(table, 0, chunk, 10), TABLE_ROWS);
+    struct chunk *second = take_ahead(1, 10), *third = take_ahead(2, 10);
+    run("INSERT INTO outrigger_leases (job, first, last, \"where\", owner, until) VALUES "
+        "('people predicted_at', 200, 205, 'elsewhere', '1 1', unixepoch() + 1000); "
+        "UPDATE people SET predicted_at = 'theirs' WHERE id IN (220, 240)");
+    commit(table, 2, third);
+    ck_assert(!third->lost);
+    ck_assert_uint_eq(third->others, 2);
+    commit(table, 1, second);
+    ck_assert(second->lost);
+    commit(table, 0, chunk);
+    ck_assert(!chunk->lost);
+    ck_assert_str_eq(ask("SELECT count(predicted_at), sum(predicted_at = 'theirs') FROM people"), "20 2;");
+    run("DELETE FROM outrigger_leases WHERE owner = '1 1'");
+    ck_assert_uint_eq(finish(), 30);
+    ck_assert_str_eq(ask("SELECT count(predicted_at) FROM people"), "50;");
+    chunk_free(second);
+    chunk_free(third);
+}
+END_TEST
+
+struct committing {
+    pthread_t thread;
+    unsigned lane;
+    struct chunk *chunk;
+    char reason[TABLE_REASON_MAX];
+    bool good;
+};
+
+static void *commit_apart(void *self)
+{
+    struct committing *one = self;
+    one->good = table_sqlite.commit(table, one->lane, one->chunk, one->reason);
+    return NULL;
+}
+
+static size_t waiting(void)
+{
+    size_t count = 0;
+    struct sqlite_table *inside = table;
+    pthread_mutex_lock(&inside->state);
+    for (struct sqlite_entry *entry = inside->waiting; entry != NULL; entry = entry->next)
+        count++;
+    pthread_mutex_unlock(&inside->state);
+    return count;
+}
+
+START_TEST(chunks_that_wait_are_written_together_and_the_one_that_does_not_fit_fails_alone)
+{
+    struct committing three[3] = {{.lane = 0}, {.lane = 1}, {.lane = 2}};
+    run("CREATE TABLE scores (id INTEGER PRIMARY KEY, prediction REAL CHECK (prediction <> 15), probability, "
+        "model_version, predicted_at)");
+    open_table("", "table:scores");
+    for (size_t i = 0; i < COUNT_OF(three); i++) {
+        three[i].chunk = chunk_new(schema, 0, TABLE_SCENE_MOST);
+        ck_assert_int_eq(take(table, three[i].lane, three[i].chunk, 10), TABLE_ROWS);
+        table_scene_score(three[i].chunk);
+    }
+    set_writing(true);
+    for (size_t i = 0; i < COUNT_OF(three); i++)
+        ck_assert_int_eq(pthread_create(&three[i].thread, NULL, commit_apart, &three[i]), 0);
+    while (waiting() < COUNT_OF(three))
+        usleep(100);
+    set_writing(false);
+    for (size_t i = 0; i < COUNT_OF(three); i++)
+        pthread_join(three[i].thread, NULL);
+    ck_assert(three[0].good && !three[1].good && three[2].good);
+    ck_assert_ptr_nonnull(strstr(three[1].reason, "CHECK constraint failed"));
+    ck_assert_str_eq(ask("SELECT count(*), min(id), max(id) FROM scores"), "20 10 300;");
+    table_sqlite.abandon(table, 1, three[1].chunk);
+    ck_assert_str_eq(ask("SELECT count(*) FROM outrigger_leases"), "0;");
+    for (size_t i = 0; i < COUNT_OF(three); i++)
+        chunk_free(three[i].chunk);
+}
+END_TEST
+
 START_TEST(the_lease_of_a_process_that_is_gone_is_over_and_that_of_another_place_at_its_time)
 {
     open_table("", "table:scores");
@@ -223,6 +341,35 @@ START_TEST(keys_are_texts_as_well)
     ck_assert_uint_eq(finish(), 50);
     ck_assert_str_eq(ask("SELECT count(*), sum(prediction), typeof(name) FROM scores WHERE name LIKE 'n%'"),
                      "50 1275 text;");
+}
+END_TEST
+
+START_TEST(a_key_may_hold_a_zero_byte)
+{
+    char position[CHUNK_POSITION_MAX];
+    run("DROP TABLE people; CREATE TABLE people (name TEXT PRIMARY KEY, age, income); "
+        "INSERT INTO people SELECT 'n' || char(0) || (100 + value), value, 0.5 FROM numbers");
+    table = open_as(TABLE_SOURCE, "", "out.csv");
+    ck_assert_int_eq(take(table, 0, chunk, 20), TABLE_ROWS);
+    memcpy(position, chunk->position, sizeof position);
+    close_table(&table);
+    table = open_as(TABLE_SOURCE, "", "out.csv");
+    ck_assert(table_sqlite.seek(table, position, reason));
+    ck_assert_int_eq(take(table, 0, chunk, 100), TABLE_ROWS);
+    ck_assert_uint_eq(chunk->count, 30);
+    ck_assert_uint_eq(chunk->rows[0].key.text.length, 5);
+    ck_assert_mem_eq(chunk->rows[0].key.text.at,
+                     "n\0"
+                     "121",
+                     5);
+    ck_assert(!table_sqlite.seek(table, "x6", reason));
+    run("UPDATE people SET age = 300 WHERE age = 7");
+    open_table("", "table:scores");
+    ck_assert_uint_eq(finish(), 50);
+    ck_assert_str_eq(ask("SELECT count(*), min(length(CAST(name AS BLOB))) FROM scores"), "49 5;");
+    ck_assert_str_eq(ask("SELECT hex(\"key\") FROM outrigger_rejects"), "6E00313037;");
+    open_table("", "column");
+    ck_assert_uint_eq(finish(), 49); /* its reject stands there already */
 }
 END_TEST
 
@@ -284,7 +431,7 @@ START_TEST(a_source_alone_goes_by_positions_and_a_dry_one_leaves_out_what_is_don
     memcpy(position, chunk->position, sizeof position);
     close_table(&table);
     table = open_as(TABLE_SOURCE, "", "out.csv");
-    ck_assert_str_eq(table_sqlite.head(table), "id");
+    ck_assert_str_eq(table_sqlite.head(table).key, "id");
     ck_assert(table_sqlite.seek(table, position, reason));
     ck_assert_int_eq(take(table, 0, chunk, 100), TABLE_ROWS);
     expect_keys(chunk, 210, 500);
@@ -333,7 +480,7 @@ START_TEST(a_database_that_is_locked_is_waited_for_until_the_job_is_to_end)
     open_table("", "column");
     ck_assert_int_eq(take(table, 0, chunk, 10), TABLE_ROWS);
     table_scene_score(chunk);
-    run("BEGIN IMMEDIATE");
+    run("BEGIN EXCLUSIVE");
     stopping = true;
     ck_assert(!table_sqlite.commit(table, 0, chunk, reason));
     ck_assert_str_eq(reason, "");
@@ -354,8 +501,12 @@ int main(void)
         predictions_stand_beside_their_rows,
         predictions_stand_in_a_table_of_their_own,
         lanes_and_jobs_have_different_rows,
+        rows_are_read_ahead_while_another_lane_writes,
+        rows_that_others_have_taken_or_done_meanwhile_are_theirs,
+        chunks_that_wait_are_written_together_and_the_one_that_does_not_fit_fails_alone,
         the_lease_of_a_process_that_is_gone_is_over_and_that_of_another_place_at_its_time,
         keys_are_texts_as_well,
+        a_key_may_hold_a_zero_byte,
         what_is_missing_is_named_or_made,
         a_key_names_one_row,
         a_column_that_the_model_needs_must_be_there,

@@ -49,7 +49,7 @@ void chunk_clear(struct chunk *chunk)
     for (struct chunk_block *block = chunk->blocks; block != NULL; block = block->next)
         block->used = 0;
     row_builder_clear(chunk->builder);
-    chunk->count = chunk->rejected = chunk->scored_count = 0;
+    chunk->count = chunk->rejected = chunk->scored_count = chunk->others = 0;
     chunk->lost = false;
     *chunk->position = '\0';
 }

@@ -27,6 +27,7 @@ struct chunk {
     struct scored *scored;             /* see chunk_row.scored; those without failure count */
     size_t scored_count;
     bool lost; /* commit: the claim was somebody else's meanwhile, who has its rows; nothing was written */
+    size_t others;           /* commit: rows that had a prediction already when ours was to be written */
     char predicted_at[32];   /* when: "2026-01-31T12:00:00.123Z" */
     int64_t predicted_at_us; /* the same, microseconds since 1970 */
     /* the chunk's own */

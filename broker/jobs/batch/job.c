@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Transactions of SQLite wait for each other, and for the disk: the more go together, the less that takes. */
+enum { LANES_OF_SQLITE = 16, LANES_ELSEWHERE = 4 };
+
 static const struct parameter rows[] = {
 #define INTEGER(section, name, ...) PARAMETER_ROW_INTEGER(job, section, name, __VA_ARGS__),
 #define STRING(section, name, ...)  PARAMETER_ROW_STRING(job, section, name, __VA_ARGS__),
@@ -86,18 +89,20 @@ static void settle_rejects(struct job *job, struct parameter_reader *reader)
     job->rejects_name = object_strdup("");
     if (*job->rejects == '\0')
         return;
+    char *shown = object_strdup(job->rejects);
+    place_hide(shown);
     if (!place_parse(job->rejects, &place, reason))
         parameter_complain(reader, &job->rejects, "%s", reason);
     else if (job->database_sink != (place.kind == PLACE_TABLE))
         parameter_complain(reader, &job->rejects, "expected %s, got \"%.100s\"",
                            job->database_sink ? "table:NAME, a table of the sink's database"
                                               : "a path, as the sink is a file",
-                           job->rejects);
+                           shown);
     else if (place.kind == PLACE_CSV || place.packed)
         parameter_complain(reader, &job->rejects,
                            "expected JSON lines that are not packed: a path that ends "
                            "with .jsonl, got \"%.100s\"",
-                           job->rejects);
+                           shown);
     else if (!job->database_sink &&
              (same_text(place.at, job->source.at) || same_text(place.at, job->sink.at)))
         parameter_complain(reader, &job->rejects, "the rows come from there, or go there");
@@ -106,6 +111,7 @@ static void settle_rejects(struct job *job, struct parameter_reader *reader)
         job->rejects_name = object_strdup(place.at);
     }
     place_free(&place);
+    free(shown);
 }
 
 void job_settle(struct job *job, struct parameter_reader *reader)
@@ -118,6 +124,8 @@ void job_settle(struct job *job, struct parameter_reader *reader)
     bring_together(job);
     check_sink(job, reader);
     settle_rejects(job, reader);
+    if (job->lanes == 0)
+        job->lanes = job->together && job->source.kind == PLACE_SQLITE ? LANES_OF_SQLITE : LANES_ELSEWHERE;
 }
 
 void job_free(struct job *job)

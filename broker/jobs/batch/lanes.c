@@ -48,15 +48,25 @@ struct lanes {
 
 /* ---- the end ---- */
 
-/* The first reason counts. */
-static void finish(struct lanes *lanes, enum lanes_end end, const char *reason)
+/* The first reason counts, but that there was no more to take says least: what others have in hand then may
+ * still end it otherwise, and a failure says most. */
+static void note_end(struct lanes *lanes, enum lanes_end end, const char *reason)
 {
     pthread_mutex_lock(&lanes->lock);
-    if (!lanes->ended || (end == LANES_FAILED && lanes->end != LANES_FAILED)) {
+    bool weaker = !lanes->ended || lanes->end == LANES_LIMITED;
+    if (weaker || (end == LANES_FAILED && lanes->end != LANES_FAILED)) {
         lanes->ended = true;
         lanes->end = end;
         snprintf(lanes->reason, sizeof lanes->reason, "%s", reason);
     }
+    pthread_mutex_unlock(&lanes->lock);
+}
+
+/* And nothing more is begun. */
+static void finish(struct lanes *lanes, enum lanes_end end, const char *reason)
+{
+    note_end(lanes, end, reason);
+    pthread_mutex_lock(&lanes->lock);
     atomic_store(lanes->context.stop, true);
     pthread_cond_broadcast(&lanes->changed);
     pthread_mutex_unlock(&lanes->lock);
@@ -134,7 +144,8 @@ static void count_chunk(struct lanes *lanes, const struct chunk *chunk)
         if (chunk->rejected > 0 && totals->rejected == 0)
             snprintf(totals->first_reject, sizeof totals->first_reject, "%s", first_reason(chunk));
         totals->rejected += chunk->rejected;
-        totals->scored += chunk->count - chunk->rejected;
+        totals->scored += chunk->count - chunk->rejected - chunk->others;
+        totals->lost += chunk->others;
     }
     bool too_many =
         lanes->context.max_rejects >= 0 && totals->rejected > (uint64_t)lanes->context.max_rejects;
@@ -193,12 +204,15 @@ static bool commit(struct lane *lane, char *reason)
 static bool carry(struct lane *lane)
 {
     char reason[TABLE_REASON_MAX] = "";
-    if (desk_score(lane->lanes->context.desk, lane->chunk, reason) && commit(lane, reason)) {
+    bool scored = desk_score(lane->lanes->context.desk, lane->chunk, reason);
+    if (!scored && atomic_load(lane->lanes->context.stop))
+        *reason = '\0'; /* it was given up */
+    if (scored && commit(lane, reason)) {
         count_chunk(lane->lanes, lane->chunk);
         return true;
     }
     give_up_chunk(lane);
-    if (*reason != '\0' && !atomic_load(lane->lanes->context.stop))
+    if (*reason != '\0')
         finish(lane->lanes, LANES_FAILED, reason);
     return false;
 }
@@ -219,13 +233,8 @@ static bool turn(struct lane *lane)
     char reason[TABLE_REASON_MAX] = "";
     int64_t at;
     size_t most = pace_grant(lanes->context.pace, lanes->context.batch_size, &at);
-    if (most == 0) {
-        pthread_mutex_lock(&lanes->lock);
-        if (!lanes->ended) { /* others may still be at work */
-            lanes->ended = true;
-            lanes->end = LANES_LIMITED;
-        }
-        pthread_mutex_unlock(&lanes->lock);
+    if (most == 0) { /* others may still be at work */
+        note_end(lanes, LANES_LIMITED, "");
         return false;
     }
     if (!sleep_until(lanes, at)) {
@@ -349,6 +358,9 @@ struct lanes_totals lanes_totals(struct lanes *lanes)
 enum lanes_end lanes_end(struct lanes *lanes, const char **reason)
 {
     CHECK_OBJECT(lanes, LANES_MAGIC);
+    pthread_mutex_lock(&lanes->lock);
+    enum lanes_end end = lanes->ended ? lanes->end : LANES_FINISHED;
+    pthread_mutex_unlock(&lanes->lock);
     *reason = lanes->reason;
-    return lanes->ended ? lanes->end : LANES_FINISHED;
+    return end;
 }

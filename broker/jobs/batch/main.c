@@ -166,6 +166,13 @@ static void read_job(const struct job_options *options, struct job *job)
     exit(EXIT_USAGE);
 }
 
+/* What ps shows from now on: the job has a copy of its own. */
+static void hide_passwords(const struct job_options *options)
+{
+    for (size_t i = 0; i < options->job_setting_count; i++)
+        place_hide((char *)(uintptr_t)options->job_settings[i]);
+}
+
 static int complain(const char *reason)
 {
     fprintf(stderr, "outrigger-batch: %s\n", reason);
@@ -175,7 +182,7 @@ static int complain(const char *reason)
 /* What could not be done, or was broken off. */
 static int fail(struct program *program, const char *reason)
 {
-    complain(reason);
+    complain(*reason != '\0' ? reason : "interrupted");
     return stopping(program) ? EXIT_INTERRUPTED : EXIT_FAILED;
 }
 
@@ -472,6 +479,7 @@ int main(int argc, char **argv)
         argc, argv, "batch", "scores the rows of a table, each of them once", job_parameters());
     struct program program = {.options = &options};
     read_job(&options, &program.job);
+    hide_passwords(&options);
     struct config *config = options_config(&options.options);
     program.config = config;
     begin(&program);

@@ -120,11 +120,13 @@ static bool take_parameter(struct place *place, const char *at, size_t length, c
     char **member = equals == NULL ? NULL : member_of(place, name);
     if (member == NULL && place->kind == PLACE_POSTGRES && strstr(place->at, "://") != NULL)
         return keep_for_libpq(place, at, length);
+    if (member == NULL && strspn(name.at, "abcdefghijklmnopqrstuvwxyz_") < name.length)
+        name = text_of("what stands behind the question mark"); /* it may be a piece of a password */
     if (member == NULL)
         return COMPLAIN(reason,
                         "%.*s: unknown; expected NAME=VALUE with one of table, where, key, columns, "
                         "prediction, probability, label, model_version, predicted_at, delimiter",
-                        (int)(name.length < 64 ? name.length : 64), at);
+                        (int)(name.length < 64 ? name.length : 64), name.at);
     if (*member != NULL)
         return COMPLAIN(reason, "%.*s is said twice", (int)name.length, at);
     *member = decoded(equals + 1, length - name.length - 1);
@@ -148,11 +150,16 @@ bool place_parse(const char *text, struct place *place, char reason[PLACE_REASON
 {
     size_t length = strcspn(text, "?"), from;
     *place = (struct place){0};
-    if (!kind_of(text, length, &place->kind, &from))
-        return COMPLAIN(reason,
-                        "\"%.100s\": expected sqlite:PATH?table=NAME, postgres://..., csv:PATH, "
-                        "jsonl:PATH or a path that ends with .csv, .jsonl or .db",
-                        text);
+    if (!kind_of(text, length, &place->kind, &from)) {
+        char *shown = object_strdup(text);
+        place_hide(shown);
+        (void)COMPLAIN(reason,
+                       "\"%.100s\": expected sqlite:PATH?table=NAME, postgres://..., csv:PATH, "
+                       "jsonl:PATH or a path that ends with .csv, .jsonl or .db",
+                       shown);
+        free(shown);
+        return false;
+    }
     place->at = strndup(text + from, length - from);
     ENSURE(place->at != NULL);
     place->packed =
@@ -171,26 +178,75 @@ void place_free(struct place *place)
     *place = (struct place){0};
 }
 
-/* "postgres://user:secret@host" without the secret, "password=secret" without it. */
-static void print_connection(FILE *out, const char *at)
+/* ---- secrets ---- */
+
+static const char word[] = "password"; /* sslpassword, too */
+
+/* Where the value of a parameter of libpq's words ends: quoted, or at a blank. One that was to be quoted goes
+ * on to the next NAME=. */
+static const char *value_end(const char *at)
 {
-    const char *authority = strstr(at, "://"), *end;
-    if (authority != NULL) {
-        authority += 3;
-        const char *host = strchr(authority, '@');
-        const char *colon = host == NULL ? NULL : memchr(authority, ':', (size_t)(host - authority));
-        fprintf(out, "%.*s", (int)(colon == NULL ? strlen(at) : (size_t)(colon - at)), at);
-        at = colon == NULL ? "" : host;
+    if (*at == '\'') {
+        for (at++; *at != '\0' && *at != '\''; at++)
+            at += *at == '\\' && at[1] != '\0';
+        return at + (*at == '\'');
     }
-    while ((end = strcasestr(at, "password=")) != NULL) {
-        fprintf(out, "%.*s", (int)(end - at), at);
-        end += strlen("password=");
-        if (*end == '\'') /* quoted, as conninfo has it; a quote within is \' */
-            for (end++; *end != '\0' && *end != '\''; end++)
-                end += *end == '\\' && end[1] != '\0';
-        at = end + strcspn(end, " &");
+    for (; *at != '\0'; at++) {
+        const char *next = at + strspn(at, " \t\n");
+        size_t name = next == at ? 0 : strspn(next, "abcdefghijklmnopqrstuvwxyz_");
+        if (name > 0 && next[name + strspn(next + name, " ")] == '=')
+            return at;
+        at += *at == '\\' && at[1] != '\0';
     }
-    fputs(at, out);
+    return at;
+}
+
+/* In "host=h password = 'a secret'". */
+static struct text secret_of_words(const char *text)
+{
+    for (const char *name = text; (name = strcasestr(name, word)) != NULL; name++) {
+        const char *equals = name + strlen(word) + strspn(name + strlen(word), " ");
+        if (*equals != '=')
+            continue;
+        const char *begin = equals + 1 + strspn(equals + 1, " ");
+        const char *end = value_end(equals + 1) == equals + 1 ? equals + 1 : value_end(begin);
+        return (struct text){name, (size_t)(end - name)};
+    }
+    return (struct text){0};
+}
+
+/* In "...?sslmode=require&password=secret", where a name may be percent-encoded. */
+static struct text secret_of_parameters(const char *at)
+{
+    while ((at = strpbrk(at, "?&")) != NULL) {
+        size_t length = strcspn(++at, "&"), name = strcspn(at, "=&");
+        char *said = decoded(at, name);
+        bool secret = strcasestr(said, word) != NULL;
+        free(said);
+        if (secret)
+            return (struct text){at, length};
+    }
+    return (struct text){0};
+}
+
+static struct text secret_of(const char *text)
+{
+    const char *authority = strstr(text, "://");
+    if (authority == NULL)
+        return secret_of_words(text);
+    const char *host = strrchr(authority, '@'); /* the last one: in a password it may not have been encoded */
+    const char *colon = host == NULL ? NULL : memchr(authority + 3, ':', (size_t)(host - authority) - 3);
+    return colon == NULL ? secret_of_parameters(authority) : (struct text){colon, (size_t)(host - colon)};
+}
+
+void place_hide(char *text)
+{
+    struct text secret;
+    while ((secret = secret_of(text)).length > 0) {
+        size_t at = (size_t)(secret.at - text), behind = strlen(text) - at - secret.length;
+        memmove(text + at, text + at + secret.length, behind);
+        memset(text + at + behind, 0, secret.length);
+    }
 }
 
 char *place_text(const struct place *place)
@@ -201,8 +257,11 @@ char *place_text(const struct place *place)
     FILE *out = open_memstream(&text, &length);
     ENSURE(out != NULL);
     bool words = place->kind == PLACE_POSTGRES && strstr(place->at, "://") == NULL;
-    fputs(words ? "postgres:" : schemes[place->kind], out);
-    print_connection(out, place->at);
+    char *at = object_strdup(place->at);
+    if (place->kind == PLACE_POSTGRES)
+        place_hide(at);
+    fprintf(out, "%s%s", words ? "postgres:" : schemes[place->kind], at);
+    free(at);
     const char *mark = "?";
 #define X(name)                                                                                              \
     if (place->name != NULL) {                                                                               \

@@ -48,6 +48,9 @@ static inline bool place_is_database(const struct place *place)
 }
 /* The same for people and for names: without passwords. The caller frees. */
 char *place_text(const struct place *place);
+/* Takes what is, or may be, a password out of a text that is, or was to be, a place; it becomes shorter, and
+ * its old end is zero bytes. */
+void place_hide(char *text);
 /* The column that a result is written to: what `name` ("prediction") was said to be, or itself; NULL: it is
  * not written. */
 const char *place_result(const struct place *place, const char *name);

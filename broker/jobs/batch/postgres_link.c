@@ -26,6 +26,7 @@ enum {
     FIRST_IDLE_MS =
         5 * 60 * 1000, /* a claim that is held for longer is given up: we may be gone, unnoticed */
     LONGEST_IDLE_MS = 24 * 60 * 60 * 1000,
+    CONNECT_S = 5,
     LOOK_MS = 100 /* so often `stopping` is asked for */
 };
 
@@ -43,6 +44,7 @@ struct postgres_link {
     PGresult *answer, *aside; /* NULL: none */
     bool inside;              /* a transaction is begun */
     bool quiet;
+    bool keeping; /* what is asked is waited for also when the job is to end */
 };
 
 struct postgres_link *postgres_link_new(const char *at, const struct table_job *job,
@@ -181,13 +183,73 @@ static void ignore_notice(void *self, const PGresult *notice)
     (void)self, (void)notice;
 }
 
+/* libpq tells what it could not read, which may be a piece of a password: so it is said here what is wrong.
+ * An @ that is not encoded parts password and host elsewhere than was meant. */
+static bool check_address(const char *at, char reason[TABLE_REASON_MAX])
+{
+    const char *authority = strstr(at, "://");
+    if (authority == NULL && strchr(at, '=') == NULL)
+        return true; /* the name of a database, or nothing */
+    PQconninfoOption *options = PQconninfoParse(at, NULL), *option;
+    bool good = options != NULL, has_user = false;
+    const char *mark = authority == NULL ? NULL : memchr(authority, '@', strcspn(authority, "?"));
+    for (option = options; good && authority != NULL && option->keyword != NULL; option++) {
+        bool where = strcmp(option->keyword, "host") == 0 || strcmp(option->keyword, "dbname") == 0;
+        good = !where || option->val == NULL || strchr(option->val, '@') == NULL;
+        has_user = has_user || (strcmp(option->keyword, "user") == 0 && option->val != NULL);
+    }
+    PQconninfoFree(options);
+    if (good && (mark == NULL || has_user))
+        return true;
+    snprintf(reason, TABLE_REASON_MAX, "PostgreSQL: the address cannot be read: %s",
+             authority != NULL
+                 ? "in user and password all but letters, digits and -._~ is written as %40 (@), %2F (/), "
+                   "%20 (blank), ..."
+                 : "expected NAME=VALUE, and a value with blanks in quotes, as in password='two words'");
+    return false;
+}
+
+/* When the attempt to connect, to all hosts that are named, is given up. */
+static int64_t connect_until(const PGconn *connection)
+{
+    int64_t seconds = CONNECT_S, hosts = 1;
+    PQconninfoOption *options = PQconninfo((PGconn *)(uintptr_t)connection), *option;
+    for (option = options; option != NULL && option->keyword != NULL; option++)
+        if (option->val != NULL && strcmp(option->keyword, "connect_timeout") == 0)
+            seconds = strtoll(option->val, NULL, 10);
+        else if (option->val != NULL && strcmp(option->keyword, "host") == 0)
+            for (const char *at = option->val; (at = strchr(at, ',')) != NULL; at++)
+                hosts++;
+    PQconninfoFree(options);
+    return seconds <= 0 ? INT64_MAX : clock_now() + seconds * hosts * SECOND;
+}
+
+/* Goes on with what was begun, step by step, so that the job may end meanwhile. */
+static bool await_connection(struct postgres_link *link)
+{
+    PostgresPollingStatusType next = PGRES_POLLING_WRITING;
+    int64_t until = connect_until(link->connection);
+    while (next != PGRES_POLLING_OK && next != PGRES_POLLING_FAILED) {
+        struct pollfd one = {.fd = PQsocket(link->connection),
+                             .events = next == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+        int ready = poll(&one, 1, LOOK_MS);
+        if (stopping(link) || clock_now() > until)
+            return false;
+        if (ready > 0)
+            next = PQconnectPoll(link->connection);
+    }
+    return next == PGRES_POLLING_OK;
+}
+
 static bool connect_once(struct postgres_link *link, char reason[TABLE_REASON_MAX])
 {
     const char *const words[] = {"5", "1", "3", "1", "3", "5000", "outrigger-batch", "UTF8", link->at, NULL};
     disconnect(link);
-    link->connection = PQconnectdbParams(names, words, 1);
-    if (link->connection == NULL || PQstatus(link->connection) != CONNECTION_OK) {
-        first_line(link->connection == NULL ? "no memory" : PQerrorMessage(link->connection), reason);
+    link->connection = PQconnectStartParams(names, words, 1);
+    ENSURE(link->connection != NULL);
+    if (PQstatus(link->connection) == CONNECTION_BAD || !await_connection(link)) {
+        const char *said = PQerrorMessage(link->connection);
+        first_line(stopping(link) ? "interrupted" : *said == '\0' ? "no connection in time" : said, reason);
         disconnect(link);
         return false;
     }
@@ -205,6 +267,8 @@ static bool only_starts(const struct postgres_link *link)
 bool postgres_link_open(struct postgres_link *link, char reason[TABLE_REASON_MAX])
 {
     CHECK_OBJECT(link, LINK_MAGIC);
+    if (!check_address(link->at, reason))
+        return false;
     int64_t until = clock_now() + START_PATIENCE;
     while (!connect_once(link, reason)) {
         if (clock_now() > until || stopping(link) || !only_starts(link))
@@ -264,6 +328,8 @@ static bool await_answer(struct postgres_link *link)
         if (poll(&one, 1, LOOK_MS) < 0 && errno != EINTR)
             return false;
         int64_t now = clock_now();
+        if (stopping(link) && !link->keeping)
+            return false;
         if (stopping(link) && until > now + LAST_PATIENCE)
             until = now + LAST_PATIENCE;
         if (!PQconsumeInput(link->connection) || now > until)
@@ -371,6 +437,12 @@ void postgres_link_quiet(struct postgres_link *link, bool quiet)
     link->quiet = quiet;
 }
 
+void postgres_link_keep(struct postgres_link *link, bool keep)
+{
+    CHECK_OBJECT(link, LINK_MAGIC);
+    link->keeping = keep;
+}
+
 size_t postgres_link_rows(const struct postgres_link *link)
 {
     return (size_t)PQntuples(link->answer);
@@ -428,8 +500,8 @@ void postgres_link_rollback(struct postgres_link *link)
         return;
     link->inside = false;
     forget_answer(link);
-    if (!PQsendQuery(link->connection, "ROLLBACK") || (link->answer = collect(link)) == NULL ||
-        PQresultStatus(link->answer) != PGRES_COMMAND_OK)
+    if ((stopping(link) && !link->keeping) || !PQsendQuery(link->connection, "ROLLBACK") ||
+        (link->answer = collect(link)) == NULL || PQresultStatus(link->answer) != PGRES_COMMAND_OK)
         disconnect(link);
 }
 

@@ -58,6 +58,10 @@ void postgres_link_swap(struct postgres_link *link);
 /* Whether what is tried again is kept from the user. */
 void postgres_link_quiet(struct postgres_link *link, bool quiet);
 
+/* Whether what is asked is worth a few seconds when the job is to end: what is committed then is not lost.
+ * What is not is given up at once. */
+void postgres_link_keep(struct postgres_link *link, bool keep);
+
 /* Of the last answer. */
 size_t postgres_link_rows(const struct postgres_link *link);
 /* Rows that the statement changed. */

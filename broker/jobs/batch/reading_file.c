@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,14 +11,17 @@
 #include <unistd.h>
 #include <zlib.h>
 
-enum { READING_MAGIC = 0x4ead0001, SKIP_BYTES = 1 << 16, UNPACK_BYTES = 1 << 18 };
+enum { READING_MAGIC = 0x4ead0001, SKIP_BYTES = 1 << 16, UNPACK_BYTES = 1 << 18, LOOK_MS = 50 };
 
 struct reading_file {
     unsigned magic;
     int fd;
     gzFile packed; /* NULL: it is not; else it has the descriptor */
     double size;   /* 0: none */
+    bool waits;    /* no file, whose bytes are there: a pipe, a terminal */
     uint64_t offset;
+    bool (*stopping)(void *self);
+    void *self;
     _Atomic int64_t read; /* bytes of the file itself, where it is packed */
 };
 
@@ -26,13 +30,17 @@ struct reading_file {
 static bool begin(struct reading_file *file, const char *path, bool packed, char *reason)
 {
     struct stat status;
-    file->fd =
-        strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+    /* A pipe whose other end nobody has opened yet is waited for by poll. */
+    file->fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                                      : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (file->fd == -1 || fstat(file->fd, &status) != 0)
         return COMPLAIN(reason, "%s: %s", path, strerror(errno));
     if (S_ISDIR(status.st_mode))
         return COMPLAIN(reason, "%s: it is a folder", path);
     file->size = S_ISREG(status.st_mode) ? (double)status.st_size : 0;
+    file->waits = !S_ISREG(status.st_mode);
+    if (strcmp(path, "-") != 0)
+        (void)fcntl(file->fd, F_SETFL, O_RDONLY);
     if (!packed)
         return true;
     file->packed = gzdopen(file->fd, "rb");
@@ -41,10 +49,11 @@ static bool begin(struct reading_file *file, const char *path, bool packed, char
     return true;
 }
 
-struct reading_file *reading_open(const char *path, bool packed, char reason[READING_REASON_MAX])
+struct reading_file *reading_open(const char *path, bool packed, bool (*stopping)(void *self), void *self,
+                                  char reason[READING_REASON_MAX])
 {
     struct reading_file *file = object_alloc(sizeof *file);
-    file->magic = READING_MAGIC;
+    *file = (struct reading_file){.magic = READING_MAGIC, .stopping = stopping, .self = self};
     if (begin(file, path, packed, reason))
         return file;
     reading_free(file);
@@ -64,6 +73,22 @@ void reading_free(struct reading_file *file)
     free(file);
 }
 
+static bool stopping(const struct reading_file *file)
+{
+    return file->stopping != NULL && file->stopping(file->self);
+}
+
+/* False, with the reason "", when it is not waited for any longer. */
+static bool wait_for_bytes(const struct reading_file *file, char *reason)
+{
+    struct pollfd one = {.fd = file->fd, .events = POLLIN};
+    *reason = '\0';
+    while (file->waits && poll(&one, 1, LOOK_MS) <= 0)
+        if (stopping(file))
+            return false;
+    return true;
+}
+
 static ssize_t unpack(struct reading_file *file, char *at, size_t bytes, char *reason)
 {
     int code = Z_OK;
@@ -80,6 +105,8 @@ ssize_t reading_read(struct reading_file *file, char *at, size_t bytes, char rea
 {
     CHECK_OBJECT(file, READING_MAGIC);
     ssize_t length;
+    if (!wait_for_bytes(file, reason))
+        return -1;
     if (file->packed != NULL)
         length = unpack(file, at, bytes, reason);
     else {
@@ -104,8 +131,11 @@ bool reading_seek(struct reading_file *file, uint64_t offset, char reason[READIN
     }
     char *skipped = object_alloc(SKIP_BYTES);
     ssize_t length = 1;
+    *reason = '\0';
     while (file->offset < offset && length > 0) {
         uint64_t left = offset - file->offset;
+        if (stopping(file))
+            break;
         length = reading_read(file, skipped, left < SKIP_BYTES ? (size_t)left : SKIP_BYTES, reason);
     }
     free(skipped);

@@ -11,8 +11,10 @@ struct reading_file;
 
 enum { READING_REASON_MAX = 256 };
 
-/* `path` "-": stdin. NULL with `reason`. */
-struct reading_file *reading_open(const char *path, bool packed, char reason[READING_REASON_MAX]);
+/* `path` "-": stdin. `stopping` (NULL: never) is asked while it is waited for, or searched: true ends that,
+ * and the call fails with the reason "". NULL with `reason`. */
+struct reading_file *reading_open(const char *path, bool packed, bool (*stopping)(void *self), void *self,
+                                  char reason[READING_REASON_MAX]);
 void reading_free(struct reading_file *file); /* NULL is fine */
 /* At most `bytes`, at least one before the end; 0: the end; -1 with `reason`: also when the gzip is cut off.
  */

@@ -26,6 +26,14 @@ enum table_part { TABLE_SOURCE, TABLE_SINK, TABLE_BOTH };
 /* What the predictions of the model are, for columns that are made. */
 enum table_prediction { TABLE_PREDICTION_NUMBER, TABLE_PREDICTION_CLASS, TABLE_PREDICTION_TEXT };
 
+/* What rows are known by, and what a file calls their columns. Zeroed: rows have numbers. */
+struct table_head {
+    const char *key;          /* the name of what names a row; NULL: rows have numbers */
+    const char *line;         /* CSV: the first line as it stands before what is added; NULL: it has none */
+    const char *const *names; /* CSV: the columns that it names */
+    size_t count;
+};
+
 /* What a table has to know of its job. It outlives the table, and so does all it points to. */
 struct table_job {
     const struct place *from, *to;
@@ -45,7 +53,7 @@ struct table_job {
     bool dry;          /* nothing is written: a database is opened as TABLE_SOURCE, and leaves out rows that
                           `to` says are done */
     bool overwrite;    /* files: what is there is replaced */
-    const char *head;  /* SINK: what the source's `head` gave; NULL: nothing */
+    struct table_head head; /* SINK: what the source's `head` gave */
     /* The job is to end: waits (for a lock, for a database that is away) are given up. From any thread. */
     bool (*stopping)(void *self);
     /* A line for people: "lost the connection, trying again: ...". From any thread. */
@@ -64,9 +72,8 @@ struct table {
     /* Checks that all the job names is there. NULL with `reason`: "table customers has no column age; there
      * are: id, plan" or the statement that makes what is missing. `part` says which calls will come. */
     void *(*open)(const struct table_job *job, enum table_part part, char reason[TABLE_REASON_MAX]);
-    /* SOURCE: of CSV its first line, as it is to stand before the names of what is added (NULL: it has none);
-     * of others the name of the key; NULL, also for the function: rows have numbers. */
-    const char *(*head)(void *self);
+    /* SOURCE: good until `close`. NULL: rows have numbers. */
+    struct table_head (*head)(void *self);
     /* Rows that are still to be done, for the bar. False: not known (a stream). NULL: likewise. */
     bool (*count)(void *self, uint64_t *rows);
     /* SOURCE: how much of it is read, 0 to 1, from any thread; NULL: not known. */

@@ -31,12 +31,22 @@ struct source {
     bool named;             /* the first line is none of the rows */
     bool ended;             /* the file is read */
     struct draft head, original;
+    struct draft words; /* the names of the first line, each with a zero byte behind it */
+    const char **names;
     struct row_value *values;
 };
 
 #define COMPLAIN(reason, ...) (snprintf((reason), TABLE_REASON_MAX, __VA_ARGS__), false)
 
 /* ---- records ---- */
+
+/* No words: the job is to end, and so it is with the reason. */
+static bool read_fault(const struct source *source, const char *words, char *reason)
+{
+    snprintf(reason, TABLE_REASON_MAX, "%s%s%s", *words == '\0' ? "" : source->job->from->at,
+             *words == '\0' ? "" : ": ", words);
+    return false;
+}
 
 static bool feed(struct source *source, char *reason)
 {
@@ -59,7 +69,7 @@ static enum csv_result next_record(struct source *source, struct csv_record *rec
     char words[READING_REASON_MAX];
     while ((result = csv_next(source->csv, record)) == CSV_MORE)
         if (!feed(source, words)) {
-            (void)COMPLAIN(reason, "%s: %s", source->job->from->at, words);
+            (void)read_fault(source, words, reason);
             return CSV_WRONG;
         }
     if (result == CSV_WRONG) {
@@ -81,7 +91,20 @@ static void write_record(struct draft *draft, const struct csv_record *record, c
     }
 }
 
-/* ---- the first line ---- */
+/* ---- the first line: nobody else reads it ---- */
+
+static void keep_names(struct source *source, const struct csv_record *record)
+{
+    source->names = object_alloc(record->count * sizeof *source->names);
+    for (size_t i = 0; i < record->count; i++) {
+        struct text name = text_trim(csv_text(record, i));
+        draft_add(&source->words, name.at, name.length);
+        draft_add_char(&source->words, '\0');
+    }
+    const char *at = source->words.bytes;
+    for (size_t i = 0; i < record->count; i++, at += strlen(at) + 1)
+        source->names[i] = at;
+}
 
 static size_t find_field(const struct csv_record *record, const char *name)
 {
@@ -149,8 +172,11 @@ static bool read_first(struct source *source, char *reason)
         return missing(source, &record, job->from->key, reason);
     if (job->columns == NULL ? !find_places(source, &record, reason) : !find_names(source, &record, reason))
         return false;
-    write_record(&source->head, &record, source->delimiter);
-    draft_add_char(&source->head, '\0');
+    if (source->named) {
+        write_record(&source->head, &record, source->delimiter);
+        draft_add_char(&source->head, '\0');
+        keep_names(source, &record);
+    }
     return true;
 }
 
@@ -165,6 +191,8 @@ static void source_close(void *self)
     reading_free(source->file);
     draft_free(&source->head);
     draft_free(&source->original);
+    draft_free(&source->words);
+    free(source->names);
     free(source->piece);
     free(source->field_of);
     free(source->values);
@@ -188,7 +216,7 @@ static bool begin(struct source *source, char *reason)
     const struct place *from = source->job->from;
     if (!read_delimiter(source, reason))
         return false;
-    source->file = reading_open(from->at, from->packed, reason);
+    source->file = reading_open(from->at, from->packed, source->job->stopping, source->job->self, reason);
     if (source->file == NULL)
         return false;
     source->csv = csv_new(&(struct csv_options){
@@ -212,10 +240,13 @@ static void *source_open(const struct table_job *job, enum table_part part, char
     return NULL;
 }
 
-static const char *source_head(void *self)
+static struct table_head source_head(void *self)
 {
     struct source *source = self;
-    return source->named ? source->head.bytes : NULL;
+    return (struct table_head){.key = source->job->from->key,
+                               .line = source->head.bytes,
+                               .names = source->names,
+                               .count = source->named ? source->fields : 0};
 }
 
 static double source_part_read(void *self)
@@ -311,12 +342,13 @@ static bool source_seek(void *self, const char *position, char reason[TABLE_REAS
         return COMPLAIN(reason, "\"%.60s\" is no position in a CSV file", position);
     if (reading_offset(source->file) > offset && source->job->from->packed) { /* its first lines were read */
         reading_free(source->file);
-        source->file = reading_open(source->job->from->at, true, words);
+        source->file =
+            reading_open(source->job->from->at, true, source->job->stopping, source->job->self, words);
         if (source->file == NULL)
             return COMPLAIN(reason, "%s", words);
     }
     if (!reading_seek(source->file, offset, words))
-        return COMPLAIN(reason, "%s: %s", source->job->from->at, words);
+        return read_fault(source, words, reason);
     csv_begin(source->csv);
     source->ended = false;
     source->piece_at = offset;

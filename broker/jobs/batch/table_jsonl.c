@@ -50,16 +50,16 @@ static void *source_open(const struct table_job *job, enum table_part part, char
     source->bytes = object_alloc(source->room + 1);
     source->values = object_alloc(job->width * sizeof *source->values);
     source->pool = object_alloc(POOL_BYTES);
-    source->file = reading_open(job->from->at, job->from->packed, reason);
+    source->file = reading_open(job->from->at, job->from->packed, job->stopping, job->self, reason);
     if (source->file != NULL)
         return source;
     source_close(source);
     return NULL;
 }
 
-static const char *source_head(void *self)
+static struct table_head source_head(void *self)
 {
-    return ((struct source *)self)->job->from->key;
+    return (struct table_head){.key = ((struct source *)self)->job->from->key};
 }
 
 static double source_part_read(void *self)
@@ -69,6 +69,14 @@ static double source_part_read(void *self)
 }
 
 /* ---- lines ---- */
+
+/* No words: the job is to end, and so it is with the reason. */
+static bool read_fault(const struct source *source, const char *words, char *reason)
+{
+    snprintf(reason, TABLE_REASON_MAX, "%s%s%s", *words == '\0' ? "" : source->job->from->at,
+             *words == '\0' ? "" : ": ", words);
+    return false;
+}
 
 static bool feed(struct source *source, char *reason)
 {
@@ -88,7 +96,7 @@ static bool feed(struct source *source, char *reason)
     }
     ssize_t length = reading_read(source->file, source->bytes + source->to, PIECE_BYTES, words);
     if (length < 0)
-        return COMPLAIN(reason, "%s: %s", source->job->from->at, words);
+        return read_fault(source, words, reason);
     source->to += (size_t)length;
     source->ended = length == 0;
     return true;
@@ -245,8 +253,7 @@ static bool source_seek(void *self, const char *position, char reason[TABLE_REAS
         return COMPLAIN(reason, "\"%.60s\" is no position in a file of JSON lines", position);
     source->from = source->to = 0;
     source->ended = false;
-    return reading_seek(source->file, offset, words) ||
-           COMPLAIN(reason, "%s: %s", source->job->from->at, words);
+    return reading_seek(source->file, offset, words) || read_fault(source, words, reason);
 }
 
 const struct table table_jsonl = {.open = source_open,

@@ -41,6 +41,7 @@ struct output {
     char position[CHUNK_POSITION_MAX]; /* of the last commit */
     uint64_t rejects_length;           /* that the progress knew at the beginning */
     bool unsaved;
+    bool broken; /* the files are not as they should be, or not on the disk: the progress stays as it was */
     int64_t saved_at;
 };
 
@@ -64,20 +65,30 @@ static void add_number(struct draft *text, const char *name, uint64_t value)
     draft_add_integer(text, (int64_t)value);
 }
 
+static uint64_t rejects_length(const struct output *output)
+{
+    return output->rejects == NULL ? output->rejects_length : writing_length(output->rejects);
+}
+
 static bool save(struct output *output, char *reason)
 {
     struct draft text = {0};
     char words[WRITING_REASON_MAX];
     if (output->progress_path == NULL)
         return true;
-    if (!writing_sync(output->file, words) ||
-        (output->rejects != NULL && !writing_sync(output->rejects, words)))
+    /* What the disk has refused once it does not tell of again: a second sync would say that all is well. */
+    if (!writing_sync(output->file, words)) {
+        output->broken = true;
         return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    }
+    if (output->rejects != NULL && !writing_sync(output->rejects, words)) {
+        output->broken = true;
+        return COMPLAIN(reason, "%s: %s", output->rejects_path, words);
+    }
     add_member(&text, "job", text_of(output->job->name));
     add_member(&text, "position", text_of(output->position));
     add_number(&text, "output", writing_length(output->file));
-    add_number(&text, "rejects",
-               output->rejects == NULL ? output->rejects_length : writing_length(output->rejects));
+    add_number(&text, "rejects", rejects_length(output));
     draft_add_string(&text, "}\n");
     int result = durable_write(output->progress_path, text.bytes, text.length);
     draft_free(&text);
@@ -131,7 +142,8 @@ static bool open_rejects(struct output *output, char *reason)
     char words[WRITING_REASON_MAX];
     if (output->rejects_path == NULL || output->rejects != NULL)
         return true;
-    output->rejects = writing_open(output->rejects_path, false, words);
+    output->rejects =
+        writing_open(output->rejects_path, false, output->job->stopping, output->job->self, words);
     if (output->rejects == NULL)
         return COMPLAIN(reason, "%s", words);
     return writing_cut(output->rejects, output->rejects_length, words) ||
@@ -208,15 +220,14 @@ static void add_result(const struct output *output, struct draft *text, enum res
 
 static const char *key_name(const struct output *output)
 {
-    bool of_csv = output->job->from->kind == PLACE_CSV;
-    const char *name = of_csv ? output->job->from->key : output->job->head;
+    const char *name = output->job->head.key;
     return name == NULL ? "row" : name;
 }
 
 static void add_head(const struct output *output, struct draft *text)
 {
     if (output->as_it_was)
-        draft_add_string(text, output->job->head);
+        draft_add_string(text, output->job->head.line);
     else
         draft_add_field(text, text_of(key_name(output)), output->delimiter, false);
     for (size_t i = 0; i < RESULT_COUNT; i++)
@@ -242,6 +253,54 @@ static void add_csv_row(struct output *output, const struct chunk *chunk, const 
     draft_add_char(text, '\n');
 }
 
+static bool is_ours(const struct output *output, struct text name)
+{
+    for (size_t i = 0; i < RESULT_COUNT; i++)
+        if (output->names[i] != NULL && text_is(name, output->names[i]))
+            return true;
+    return false;
+}
+
+/* Whether it may have a member that we write, too: one of the names stands in it, or an escape, which a name
+ * may be written with. Most rows have neither, and are not read once more. */
+static bool may_have_ours(const struct output *output, struct text object)
+{
+    bool may = memmem(object.at, object.length, "\\u", 2) != NULL;
+    for (size_t i = 0; i < RESULT_COUNT && !may; i++)
+        may = output->names[i] != NULL &&
+              memmem(object.at, object.length, output->names[i], strlen(output->names[i])) != NULL;
+    return may;
+}
+
+/* The object without its end and without members of those names: ours replace them. Numbers stay as they are
+ * written. False when it has none such. */
+static bool add_without_ours(const struct output *output, struct draft *text, struct text object)
+{
+    yyjson_doc *document =
+        yyjson_read(object.at, object.length, YYJSON_READ_NUMBER_AS_RAW); /* it was read before */
+    yyjson_val *root = yyjson_doc_get_root(document), *name, *value;
+    size_t at, most, kept = 0, begin = text->length;
+    yyjson_obj_foreach(root, at, most, name, value)
+    {
+        struct text word = {yyjson_get_str(name), yyjson_get_len(name)};
+        char *written = is_ours(output, word) ? NULL : yyjson_val_write(value, 0, NULL);
+        if (written == NULL)
+            continue;
+        draft_add_string(text, kept++ == 0 ? "{" : ", ");
+        draft_add_json(text, word);
+        draft_add_string(text, ": ");
+        draft_add_string(text, written);
+        free(written);
+    }
+    bool had = kept < yyjson_obj_size(root);
+    yyjson_doc_free(document);
+    if (!had)
+        text->length = begin;
+    else if (kept == 0)
+        draft_add_char(text, '{');
+    return had;
+}
+
 /* The row's object without its end: what is added stands behind what was there. An array becomes a member. */
 static void add_original(struct output *output, struct text original)
 {
@@ -251,6 +310,8 @@ static void add_original(struct output *output, struct text original)
         draft_add(text, original.at, original.length);
         return;
     }
+    if (may_have_ours(output, original) && add_without_ours(output, text, original))
+        return;
     original.length--;
     while (original.length > 0 && strchr(" \t", original.at[original.length - 1]) != NULL)
         original.length--;
@@ -294,10 +355,24 @@ static void add_reject(struct output *output, const struct chunk_row *row)
     draft_add_string(text, "}\n");
 }
 
+/* Both files, or none: a fault of the rejects takes the lines back, too. */
+static bool write_files(struct output *output, char *reason)
+{
+    char words[WRITING_REASON_MAX];
+    uint64_t before = writing_length(output->file), rejects = rejects_length(output);
+    bool good = writing_add(output->file, output->lines.bytes, output->lines.length, words);
+    if (!good && *words != '\0')
+        (void)COMPLAIN(reason, "%s: %s", output->job->to->at, words);
+    if (good && write_rejects(output, reason))
+        return true;
+    bool whole = writing_length(output->file) == before || writing_cut(output->file, before, words);
+    output->broken = !whole || rejects_length(output) != rejects;
+    return false;
+}
+
 static bool output_commit(void *self, unsigned lane, struct chunk *chunk, char reason[TABLE_REASON_MAX])
 {
     struct output *output = self;
-    char words[WRITING_REASON_MAX];
     (void)lane;
     output->rejected.length = 0;
     for (size_t i = 0; i < chunk->count; i++)
@@ -307,11 +382,9 @@ static bool output_commit(void *self, unsigned lane, struct chunk *chunk, char r
             add_csv_row(output, chunk, &chunk->rows[i]);
         else
             add_json_row(output, chunk, &chunk->rows[i]);
-    if (!writing_add(output->file, output->lines.bytes, output->lines.length, words))
-        return COMPLAIN(reason, "%s: %s", output->job->to->at, words);
-    output->lines.length = 0;
-    if (!write_rejects(output, reason))
+    if (!write_files(output, reason))
         return false;
+    output->lines.length = 0;
     snprintf(output->position, sizeof output->position, "%s", chunk->position);
     output->unsaved = true;
     return clock_now() - output->saved_at < CHECKPOINT_TIME || save(output, reason);
@@ -331,7 +404,7 @@ static bool output_settle(void *self, bool finished, char reason[TABLE_REASON_MA
         output->lines.length = 0;
         output->unsaved = true;
     }
-    return !output->unsaved || save(output, reason);
+    return !output->unsaved || output->broken || save(output, reason);
 }
 
 static void output_close(void *self)
@@ -375,19 +448,31 @@ static bool begin_anew(struct output *output, char *reason)
     return save(output, reason); /* so that what is written from now on is known to be ours */
 }
 
+/* What a line has besides, by the names that are known before it is read. */
+static bool is_taken(const struct output *output, const char *name)
+{
+    const struct table_head *head = &output->job->head;
+    if (!output->as_it_was)
+        return strcmp(name, key_name(output)) == 0;
+    for (size_t i = 0; i < head->count; i++)
+        if (strcmp(name, head->names[i]) == 0)
+            return true;
+    return !output->csv && strcmp(name, "features") == 0; /* which an array becomes */
+}
+
 /* Rows that were scored before have columns of these names: two of one name are of no use to anybody. */
 static bool check_names(const struct output *output, char *reason)
 {
-    const char *head = output->csv && output->as_it_was ? output->job->head : NULL;
-    for (size_t i = 0; head != NULL && i < RESULT_COUNT; i++) {
-        size_t length = output->names[i] == NULL ? 0 : strlen(output->names[i]);
-        for (const char *at = head; length > 0 && (at = strstr(at, output->names[i])) != NULL; at++)
-            if ((at == head || at[-1] == output->delimiter) &&
-                (at[length] == '\0' || at[length] == output->delimiter))
-                return COMPLAIN(
-                    reason,
-                    "%s: the rows have a column %s already: call this one otherwise, as in %s?%s=NAME",
-                    output->job->to->at, output->names[i], output->job->to->at, result_names[i]);
+    const char *at = output->job->to->at, *const *names = output->names;
+    for (size_t i = 0; i < RESULT_COUNT; i++) {
+        if (names[i] != NULL && is_taken(output, names[i]))
+            return COMPLAIN(
+                reason, "%s: the rows have a column %s already: call this one otherwise, as in %s?%s=NAME",
+                at, names[i], at, result_names[i]);
+        for (size_t j = 0; j < i; j++)
+            if (names[i] != NULL && names[j] != NULL && strcmp(names[i], names[j]) == 0)
+                return COMPLAIN(reason, "%s: %s and %s are both called %s", at, result_names[j],
+                                result_names[i], names[i]);
     }
     return true;
 }
@@ -398,7 +483,7 @@ static bool begin(struct output *output, char *reason)
     bool there = false;
     if (!check_names(output, reason))
         return false;
-    output->file = writing_open(job->to->at, job->to->packed, reason);
+    output->file = writing_open(job->to->at, job->to->packed, job->stopping, job->self, reason);
     if (output->file == NULL)
         return false;
     name_files(output);
@@ -406,7 +491,7 @@ static bool begin(struct output *output, char *reason)
         return false;
     if (output->progress_path != NULL && !there && !begin_anew(output, reason))
         return false;
-    bool has_head = output->csv && (!output->as_it_was || job->head != NULL);
+    bool has_head = output->csv && (!output->as_it_was || job->head.line != NULL);
     if (has_head && writing_length(output->file) == 0)
         add_head(output, &output->lines); /* goes out with the first rows */
     return true;

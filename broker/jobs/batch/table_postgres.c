@@ -422,10 +422,13 @@ static bool commit(void *self, unsigned lane, struct chunk *chunk, char reason[T
 {
     struct postgres_table *table = self;
     CHECK_OBJECT(table, TABLE_MAGIC);
+    struct lane *mine = &table->lanes[table->found.progress != NULL ? 0 : lane];
     *reason = '\0';
-    if (table->found.progress != NULL)
-        return commit_in_order(table, &table->lanes[0], chunk, reason);
-    return commit_claimed(table, &table->lanes[lane], chunk, reason);
+    postgres_link_keep(mine->link, true);
+    bool good = table->found.progress != NULL ? commit_in_order(table, mine, chunk, reason)
+                                              : commit_claimed(table, mine, chunk, reason);
+    postgres_link_keep(mine->link, false);
+    return good;
 }
 
 static void abandon(void *self, unsigned lane, struct chunk *chunk)

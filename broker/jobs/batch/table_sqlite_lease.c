@@ -65,10 +65,15 @@ bool sqlite_lease_prepare(struct sqlite_table *table, char *reason)
             sqlite3_mprintf("INSERT INTO outrigger_leases (job, first, last, \"where\", owner, until) "
                             "VALUES (?1, ?2, ?3, ?4, ?5, ?6)"),
             reason) ||
+        !sqlite_prepare(
+            table, &table->any_lease,
+            sqlite3_mprintf("SELECT 1 FROM outrigger_leases WHERE job = ?1 AND last >= ?2 AND first <= ?3"),
+            reason) ||
         !sqlite_prepare(table, &table->end_lease,
                         sqlite3_mprintf("DELETE FROM outrigger_leases WHERE id = ?1"), reason))
         return false;
     sqlite3_bind_text(table->next_lease, 1, name, -1, SQLITE_STATIC);
+    sqlite3_bind_text(table->any_lease, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_text(table->all_leases, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_text(table->add_lease, 1, name, -1, SQLITE_STATIC);
     sqlite3_bind_text(table->add_lease, 4, table->where, -1, SQLITE_STATIC);
@@ -93,12 +98,14 @@ static bool is_over(const struct sqlite_table *table, sqlite3_stmt *lease)
     return sqlite3_column_int64(lease, 3) < clock_wall() / SECOND;
 }
 
-bool sqlite_lease_is_ours(const struct sqlite_table *table, int64_t id)
+bool sqlite_lease_is_ours(struct sqlite_table *table, int64_t id)
 {
+    bool ours = false;
+    pthread_mutex_lock(&table->state);
     for (unsigned i = 0; i < table->job->lanes; i++)
-        if (table->claims[i].id == id)
-            return true;
-    return false;
+        ours = ours || table->claims[i].id == id || table->claims[i].adding == id;
+    pthread_mutex_unlock(&table->state);
+    return ours;
 }
 
 static bool end_lease(struct sqlite_table *table, int64_t id, char *reason)
@@ -119,11 +126,11 @@ bool sqlite_lease_sweep(struct sqlite_table *table, bool *others, char *reason)
             *others = true;
             continue;
         }
-        table->again = true; /* its rows may lie behind us */
+        atomic_store(&table->again, true); /* its rows may lie behind us */
         good = end_lease(table, sqlite3_column_int64(table->all_leases, 0), reason);
     }
     if (good && code != SQLITE_DONE)
-        good = sqlite_fault(table, "reading leases", reason);
+        good = sqlite_fault(table, table->db, "reading leases", reason);
     sqlite3_reset(table->all_leases);
     return good;
 }
@@ -139,21 +146,67 @@ bool sqlite_lease_next(struct sqlite_table *table, const struct row_value *behin
     return false;
 }
 
-bool sqlite_lease_add(struct sqlite_table *table, unsigned lane, const struct row_value *first,
-                      const struct row_value *last, char *reason)
+bool sqlite_lease_add(struct sqlite_table *table, const struct row_value *first, const struct row_value *last,
+                      int64_t *id, char *reason)
 {
     sqlite_bind_key(table->add_lease, 2, first);
     sqlite_bind_key(table->add_lease, 3, last);
     sqlite3_bind_int64(table->add_lease, 6, clock_wall() / SECOND + LEASE_SECONDS);
     if (!sqlite_run(table, table->add_lease, reason))
         return false;
-    table->claims[lane].id = sqlite3_last_insert_rowid(table->db);
+    *id = sqlite3_last_insert_rowid(table->db);
     return true;
+}
+
+/* Whether a lease, of another job as ours have none, has any of the chunk's keys; when nobody has changed
+ * anything since they were read, there is none. */
+static bool others_have(struct sqlite_table *table, const struct sqlite_claim *claim)
+{
+    if (claim->seen == table->version)
+        return false;
+    sqlite_bind_key(table->any_lease, 2, &claim->chunk->rows[0].key);
+    sqlite_bind_key(table->any_lease, 3, &claim->chunk->rows[claim->chunk->count - 1].key);
+    bool have = sqlite3_step(table->any_lease) == SQLITE_ROW;
+    sqlite3_reset(table->any_lease);
+    return have;
+}
+
+bool sqlite_lease_pending(struct sqlite_table *table, char *reason)
+{
+    bool good = true;
+    pthread_mutex_lock(&table->state);
+    for (unsigned i = 0; i < table->job->lanes && good; i++) {
+        struct sqlite_claim *claim = &table->claims[i];
+        if (claim->pending && !others_have(table, claim))
+            good = sqlite_lease_add(table, &claim->chunk->rows[0].key,
+                                    &claim->chunk->rows[claim->chunk->count - 1].key, &claim->adding, reason);
+    }
+    pthread_mutex_unlock(&table->state);
+    return good;
+}
+
+void sqlite_lease_settle(struct sqlite_table *table, bool committed)
+{
+    pthread_mutex_lock(&table->state);
+    for (unsigned i = 0; i < table->job->lanes; i++) {
+        struct sqlite_claim *claim = &table->claims[i];
+        if (claim->adding != 0 && committed) {
+            claim->id = claim->adding;
+            claim->pending = false;
+        }
+        claim->adding = 0;
+    }
+    pthread_mutex_unlock(&table->state);
 }
 
 bool sqlite_lease_end(struct sqlite_table *table, unsigned lane, bool *was_ours, char *reason)
 {
-    if (!end_lease(table, table->claims[lane].id, reason))
+    const struct sqlite_claim *claim = &table->claims[lane];
+    if (claim->id == 0) {
+        *was_ours = claim->held && !others_have(table, claim);
+        return true;
+    }
+    if (!end_lease(table, claim->id, reason))
         return false;
     *was_ours = sqlite3_changes(table->db) == 1;
     return true;

@@ -239,7 +239,7 @@ static bool settle_results(struct sqlite_table *table, char *reason)
 static void name_results(struct sqlite_table *table)
 {
     const struct table_job *job = table->job;
-    const char *own = job->from->kind == PLACE_CSV ? job->from->key : job->head;
+    const char *own = job->head.key;
     for (size_t i = 0; i < SQLITE_RESULTS; i++)
         table->results[i] = place_result(job->to, result_names[i]);
     if (table->beside)

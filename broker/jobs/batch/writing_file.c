@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -11,6 +13,7 @@
 #include <zlib.h>
 
 enum { WRITING_MAGIC = 0x417e0001, GZIP_WINDOW = 15 + 16, MEMORY_LEVEL = 8, PACK_LEVEL = 4 };
+enum { LOOK_MS = 50, LAST_LOOKS = 10 /* for who reads, when the job is to end */ };
 
 struct writing_file {
     unsigned magic;
@@ -19,6 +22,8 @@ struct writing_file {
     uint64_t length;
     char *member; /* the one that is written */
     size_t room;
+    bool (*stopping)(void *self);
+    void *self;
 };
 
 #define COMPLAIN(reason, ...) (snprintf((reason), WRITING_REASON_MAX, __VA_ARGS__), false)
@@ -38,11 +43,12 @@ static bool begin(struct writing_file *file, const char *path, char *reason)
                     errno == EWOULDBLOCK ? "another job is writing to it" : strerror(errno));
 }
 
-struct writing_file *writing_open(const char *path, bool packed, char reason[WRITING_REASON_MAX])
+struct writing_file *writing_open(const char *path, bool packed, bool (*stopping)(void *self), void *self,
+                                  char reason[WRITING_REASON_MAX])
 {
     struct writing_file *file = object_alloc(sizeof *file);
-    file->magic = WRITING_MAGIC;
-    file->packed = packed;
+    *file =
+        (struct writing_file){.magic = WRITING_MAGIC, .packed = packed, .stopping = stopping, .self = self};
     if (begin(file, path, reason))
         return file;
     writing_free(file);
@@ -79,16 +85,31 @@ bool writing_cut(struct writing_file *file, uint64_t length, char reason[WRITING
     if (length > file->length)
         return COMPLAIN(reason, "it has %llu bytes, and should have %llu", (unsigned long long)file->length,
                         (unsigned long long)length);
-    if (!file->is_stream && ftruncate(file->fd, (off_t)length) != 0)
+    if (file->is_stream)
+        return true;
+    if (ftruncate(file->fd, (off_t)length) != 0)
         return COMPLAIN(reason, "%s", strerror(errno));
     file->length = length;
+    return true;
+}
+
+/* Until a stream takes a piece of PIPE_BUF bytes. */
+static bool wait_for_room(const struct writing_file *file, char *reason)
+{
+    struct pollfd one = {.fd = file->fd, .events = POLLOUT};
+    *reason = '\0';
+    for (int looks = 0; poll(&one, 1, LOOK_MS) <= 0;)
+        if (file->stopping != NULL && file->stopping(file->self) && ++looks > LAST_LOOKS)
+            return false;
     return true;
 }
 
 static bool write_all(struct writing_file *file, const char *bytes, size_t length, char *reason)
 {
     while (length > 0) {
-        ssize_t written = file->is_stream ? write(file->fd, bytes, length)
+        if (file->is_stream && !wait_for_room(file, reason))
+            return false;
+        ssize_t written = file->is_stream ? write(file->fd, bytes, length < PIPE_BUF ? length : PIPE_BUF)
                                           : pwrite(file->fd, bytes, length, (off_t)file->length);
         if (written == -1 && errno == EINTR)
             continue;
@@ -123,10 +144,19 @@ static bool pack(struct writing_file *file, const char *bytes, size_t length, si
 bool writing_add(struct writing_file *file, const char *bytes, size_t length, char reason[WRITING_REASON_MAX])
 {
     CHECK_OBJECT(file, WRITING_MAGIC);
-    size_t packed;
-    if (length == 0 || !file->packed)
-        return write_all(file, bytes, length, reason);
-    return pack(file, bytes, length, &packed, reason) && write_all(file, file->member, packed, reason);
+    char words[WRITING_REASON_MAX];
+    uint64_t before = file->length;
+    if (length > 0 && file->packed) {
+        if (!pack(file, bytes, length, &length, reason))
+            return false;
+        bytes = file->member;
+    }
+    if (write_all(file, bytes, length, reason))
+        return true;
+    size_t said = strlen(reason);
+    if (!writing_cut(file, before, words)) /* whoever goes on cuts it then: file->length tells the truth */
+        snprintf(reason + said, WRITING_REASON_MAX - said, "; nor can it be cut off again: %s", words);
+    return false;
 }
 
 bool writing_sync(struct writing_file *file, char reason[WRITING_REASON_MAX])
