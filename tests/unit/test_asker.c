@@ -293,8 +293,8 @@ END_TEST
 START_TEST(what_is_too_large_for_the_broker_is_not_asked)
 {
     scene_find(NULL);
-    asker_send(asker, object_alloc(SCENE_BYTES_MAX + 1), SCENE_BYTES_MAX + 1, 1, (struct text){0}, on_answer,
-               &asked[0]);
+    asker_send(asker, object_alloc(SCENE_BYTES_MAX + 1), SCENE_BYTES_MAX + 1, &(struct asker_ask){.rows = 1},
+               on_answer, &asked[0]);
     ck_assert_int_eq(asked[0].answers, 0); /* not within the call */
     ask(1, 1);
     WAIT_FOR(asked[0].answers == 1 && asked[1].answers == 1);
