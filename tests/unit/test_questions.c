@@ -34,7 +34,7 @@ static void set_up(void)
     schema = example_classifier(2);
     stub = (struct stub_broker){.model = "m", .versions = {"1", "2"}, .schema = schema, .answer = echo};
     snprintf(stub.endpoint, sizeof stub.endpoint, "ipc://%s/askers.ipc", scratch_directory);
-    config = (struct config){.broker_askers = stub.endpoint};
+    config = (struct config){.broker_askers = stub.endpoint, .broker_max_message_bytes = 65536};
 }
 
 static void tear_down(void)

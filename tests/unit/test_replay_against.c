@@ -67,6 +67,7 @@ static void set_up(void)
         (struct stub_broker){.model = "m", .versions = {"1", "2", "9"}, .schema = schema, .answer = answer};
     snprintf(stub.endpoint, sizeof stub.endpoint, "ipc://%s/askers.ipc", scratch_directory);
     config = (struct config){.broker_askers = stub.endpoint,
+                             .broker_max_message_bytes = 65536,
                              .runtime_directory = scratch_directory,
                              .models_directory = scratch_directory};
     flight = flight_new(scratch_folder("flight"), "frontend.1", RECORDS, RING_BYTES);
