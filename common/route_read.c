@@ -92,6 +92,21 @@ static bool is_list(struct reading *reading, const char *field, yyjson_val *valu
     return yyjson_is_arr(value) && yyjson_arr_size(value) <= most;
 }
 
+typedef void read_entry(struct reading *reading, const char *field, yyjson_val *value, struct route *route);
+
+static void read_entries(struct reading *reading, const char *name, yyjson_val *list, read_entry *read,
+                         struct route *route)
+{
+    size_t index, size;
+    yyjson_val *value;
+    yyjson_arr_foreach(list, index, size, value)
+    {
+        char field[READING_FIELD_MAX];
+        snprintf(field, sizeof field, "%s[%zu]", name, index);
+        read(reading, field, value, route);
+    }
+}
+
 /* ---- arms ---- */
 
 static void read_arm(struct reading *reading, const char *field, yyjson_val *value, struct route *route)
@@ -117,14 +132,7 @@ static void read_arms(struct reading *reading, yyjson_val *list, struct route *r
     if (!is_list(reading, "arms", list, ROUTE_ARMS_MAX))
         return;
     route->arms = object_alloc(yyjson_arr_size(list) * sizeof *route->arms);
-    size_t index, size;
-    yyjson_val *value;
-    yyjson_arr_foreach(list, index, size, value)
-    {
-        char field[READING_FIELD_MAX];
-        snprintf(field, sizeof field, "arms[%zu]", index);
-        read_arm(reading, field, value, route);
-    }
+    read_entries(reading, "arms", list, read_arm, route);
     uint64_t sum = 0;
     for (size_t i = 0; i < route->arm_count; i++)
         sum += route->arms[i].weight;
@@ -199,14 +207,7 @@ static void read_rules(struct reading *reading, yyjson_val *list, struct route *
     if (!is_list(reading, "rules", list, ROUTE_RULES_MAX))
         return;
     route->rules = object_alloc(yyjson_arr_size(list) * sizeof *route->rules);
-    size_t index, size;
-    yyjson_val *value;
-    yyjson_arr_foreach(list, index, size, value)
-    {
-        char field[READING_FIELD_MAX];
-        snprintf(field, sizeof field, "rules[%zu]", index);
-        read_rule(reading, field, value, route);
-    }
+    read_entries(reading, "rules", list, read_rule, route);
 }
 
 /* ---- force ---- */

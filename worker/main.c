@@ -5,6 +5,12 @@
  * broker, and the threads of ZeroMQ inherit the cores that the model, known by its speed, belongs on. Before
  * it looks at the model file it gives up all rights that serving does not need (confinement.h), and then
  * asks who has signed it, where that is demanded (provenance.h).
+ *
+ * The files here that the README does not name: loaded_model.c has the model, inputs.c checks what it is
+ * given, buffer.c is memory for it. backend.h is what an engine is; backend.c finds one, backend_plugin.c and
+ * backend_echo.c are the others; onnx_references.c says which files a model reads. golden_request.c and
+ * golden_expected.c are the two halves of a golden request. For workers in Python there are
+ * python/outrigger_sandbox.c and python/outrigger_provenance.c.
  * SPDX-License-Identifier: MIT */
 #include "account.h"
 #include "clock.h"

@@ -14,7 +14,11 @@
  *
  * One loop, a thread that looks at single requests, and one that waits for who gets traces. Nobody waits for
  * this process: it may be stopped, killed and started again at any time, and the totals are right again one
- * interval later. SPDX-License-Identifier: MIT */
+ * interval later.
+ *
+ * The files here that the README does not name: accuracy.c says how right versions were, agreement.c how
+ * shadows agree; drift_text.c is what Prometheus reads of drift. reaper.c sees to processes that ended, whose
+ * sums retired.c keeps. SPDX-License-Identifier: MIT */
 #include "account.h"
 #include "accuracy.h"
 #include "agreement.h"

@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
-enum { ANSWER_TIMEOUT_MS = 5000, REASON_BYTES = 4096 };
+enum { ANSWER_TIMEOUT_MS = 5000, FIRST_TIMEOUT_MS = 60000, REASON_BYTES = 4096 };
 
 struct following {
     const struct arguments *arguments;
@@ -105,4 +105,15 @@ int follow(const struct arguments *arguments, const struct config *config, yyjso
         step = STEP_FAILED;
     }
     return end(&following, step, done);
+}
+
+int follow_question(const struct arguments *arguments, const struct config *config, yyjson_mut_doc *question,
+                    const char *refused, const char *done)
+{
+    int status;
+    yyjson_doc *answer = ask_supervisor(arguments, config, question, FIRST_TIMEOUT_MS, refused, &status);
+    if (answer != NULL)
+        status = follow(arguments, config, answer, done);
+    yyjson_doc_free(answer);
+    return status;
 }

@@ -10,5 +10,9 @@
  * was given up or the time is over. */
 int follow(const struct arguments *arguments, const struct config *config, yyjson_doc *answer,
            const char *done);
+/* Asks for that work, and follows it; `question` is freed. `refused` says what is not done where the
+ * supervisor refuses ("not restarted"), who may read the repository before it answers. */
+int follow_question(const struct arguments *arguments, const struct config *config, yyjson_mut_doc *question,
+                    const char *refused, const char *done);
 
 #endif

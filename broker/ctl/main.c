@@ -1,6 +1,21 @@
 /* outrigger: the operator's hand. It talks to the supervisor and the broker over their control sockets and
- * owns nothing itself. Each command is a file of its own; commands.c is their table. SPDX-License-Identifier:
- * MIT */
+ * owns nothing itself. Each command is a file of its own; commands.c is their table.
+ *
+ * The files here, by what they are for; a command is X_command.c, but for check.c, help.c and run.c:
+ *     words             commands.c, arguments.c, value.c; become.c starts another program instead
+ *     asking, telling   ask.c, say.c, table.c; follow.c waits for what the supervisor does
+ *     check             check_plan.c, check_print.c, check_json.c; check_route.c, check_token.c and
+ *                       check_writers.c look for faults, inspect.c into model files
+ *     status, top       status_command.c with status.c; top_command.c with top.c, top_frame.c,
+ *                       top_screen.c, top_terminal.c
+ *     models            models_command.c, scale_command.c, promote_command.c, route_command.c,
+ *                       rollout_command.c with rollout_view.c, accuracy_command.c, shadowed.c
+ *     its life          reload_command.c, restart_command.c, stop_command.c, version_command.c
+ *     keys              key_command.c with key_view.c, keygen_command.c
+ *     what was          audit_command.c with audit_read.c and audit_look.c; replay_command.c with
+ *                       kept.c and outcome.c
+ *     shells, jobs      completion_command.c with complete.c; job_command.c
+ * SPDX-License-Identifier: MIT */
 #include "ctl.h"
 
 static int refuse(const char *word)

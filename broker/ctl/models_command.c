@@ -214,11 +214,7 @@ int version_wish(const struct arguments *arguments, const char *verb, const char
     yyjson_mut_doc *question = ask_new(verb);
     ask_add_text(question, "model", arguments->operands[0]);
     ask_add_text(question, "version", arguments->operands[1]);
-    int status;
-    yyjson_doc *answer = ask_supervisor(arguments, config, question, ANSWER_TIMEOUT_MS, refused, &status);
-    if (answer != NULL)
-        status = follow(arguments, config, answer, done);
-    yyjson_doc_free(answer);
+    int status = follow_question(arguments, config, question, refused, done);
     config_free(config);
     return status;
 }

@@ -19,13 +19,20 @@ yyjson_mut_doc *say_new(void)
     return document;
 }
 
-void say_json(yyjson_mut_doc *document)
+/* Reasons quote anything: an odd byte is better than no answer. */
+#define ANY_BYTES YYJSON_WRITE_ALLOW_INVALID_UNICODE
+
+/* Frees the text. */
+static void print_line(char *text)
 {
-    /* Reasons quote anything: an odd byte is better than no answer. */
-    char *text = yyjson_mut_write(document, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
     ENSURE(text != NULL);
     puts(text);
     free(text);
+}
+
+void say_json(yyjson_mut_doc *document)
+{
+    print_line(yyjson_mut_write(document, ANY_BYTES, NULL));
     yyjson_mut_doc_free(document);
 }
 
@@ -78,10 +85,7 @@ int say_good(const struct arguments *arguments, const char *text)
 
 int say_answer(yyjson_doc *answer)
 {
-    char *text = yyjson_write(answer, YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
-    ENSURE(text != NULL);
-    puts(text);
-    free(text);
+    print_line(yyjson_write(answer, ANY_BYTES, NULL));
     return CTL_GOOD;
 }
 

@@ -87,17 +87,6 @@ static int show(const struct arguments *arguments, const struct config *config)
 
 /* ---- the command ---- */
 
-static int ask_for(const struct arguments *arguments, const struct config *config, yyjson_mut_doc *question)
-{
-    int status;
-    yyjson_doc *answer =
-        ask_supervisor(arguments, config, question, ANSWER_TIMEOUT_MS, "not scaled", &status);
-    if (answer != NULL)
-        status = follow(arguments, config, answer, "scaled");
-    yyjson_doc_free(answer);
-    return status;
-}
-
 int scale_command(const struct arguments *arguments)
 {
     int status;
@@ -110,7 +99,8 @@ int scale_command(const struct arguments *arguments)
         yyjson_mut_doc_free(question);
         return CTL_FAULT;
     }
-    status = asks ? show(arguments, config) : ask_for(arguments, config, question);
+    status =
+        asks ? show(arguments, config) : follow_question(arguments, config, question, "not scaled", "scaled");
     config_free(config);
     return status;
 }

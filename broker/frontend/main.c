@@ -1,7 +1,14 @@
 /* outrigger-frontend: the FastCGI edge.
  *
  * It takes its listening socket as descriptor 0 (from the supervisor, spawn-fcgi) or 3 (systemd), so that a
- * restart refuses nobody: who holds the socket is not who serves it. SPDX-License-Identifier: MIT */
+ * restart refuses nobody: who holds the socket is not who serves it.
+ *
+ * The files here that the README does not name: media.c says what a body is, record.c makes a row of a record
+ * of CSV or a form, output.c is the text that an answer grows in, problem.c says what is wrong (RFC 9457),
+ * etag.c whether a client has it already. jwks.c has the issuer's keys, token_cache.c what is known of
+ * tokens. For the Open Inference Protocol oip_request.c, oip_tensors.c, oip_infer.c, oip_response.c and
+ * oip_classes.c take a request from beginning to end; oip_describe.c, oip_repository.c, oip_settings.c and
+ * oip_statistics.c are its other calls. SPDX-License-Identifier: MIT */
 #include "account.h"
 #include "audit_log.h"
 #include "clock.h"

@@ -3,6 +3,20 @@
  * It does not trust its children: what they inherit is listed, ready is said and not guessed, who does not
  * end is killed, who keeps dying waits longer each time. Requests do not pass through it: while it is away,
  * all goes on.
+ *
+ * The files here, by what they are for:
+ *     one process       command.c how it is called, child.c one at a time, service.c again and again,
+ *                       last_words.c what it wrote, hidden.c what it is not to know
+ *     all of them       plan.c who should be there, fleet.c makes it so: members.c, turnover.c (one
+ *                       after the other), recycle.c (in time), progress.c; fleet_reading.c
+ *     models            repository.c, stamp.c and shared_inputs.c look at the files; deploy.c does what
+ *                       the operator says, with petition.c and deploy_verdict.c; inventory.c, served.c
+ *     how many          scale.c, scaling.c
+ *     roll-outs         rollouts.c all, rollout.c one, rollout_record.c as data, judge.c and tally.c
+ *                       decide, rollout_hands.c acts
+ *     the broker        introduction.c, readiness.c, broker_view.c, missing.c
+ *     the host          runtime.c, folders.c, descent.c, keys.c; ledger.c and heritage.c for the next
+ *     telling           report.c, report_rollout.c, changes.c, audit.c, log_file.c
  * SPDX-License-Identifier: MIT */
 #include "audit.h"
 #include "clock.h"

@@ -5,7 +5,7 @@
 
 #include "asker.h"
 #include "example_schema.h"
-#include "letters.h"
+#include "played_broker.h"
 #include "roles.h"
 #include "scratch_directory.h"
 #include "suite.h"
@@ -38,17 +38,7 @@ static char answering[PROTOCOL_NAME_MAX + 1]; /* the version that answers */
 
 static inline void scene_tell(const struct catalog_entry *entries, size_t count)
 {
-    struct text *payloads = object_alloc(count * sizeof *payloads);
-    for (size_t i = 0; i < count; i++) {
-        size_t room = catalog_entry_bound(&entries[i]);
-        uint8_t *bytes = object_alloc(room);
-        payloads[i] = (struct text){(const char *)bytes, catalog_entry_encode(&entries[i], bytes, room)};
-    }
-    struct envelope envelope = {.verb = VERB_CATALOG, .id = 1, .catalog = {.count = (uint32_t)count}};
-    end_send_all(&broker, &envelope, payloads, count);
-    for (size_t i = 0; i < count; i++)
-        free((void *)payloads[i].at);
-    free(payloads);
+    played_catalog(&broker, entries, count);
     loop_zmq_touch(letters_loop, broker.socket);
 }
 
@@ -60,22 +50,13 @@ static inline void scene_tell_stable(const char *stable)
     static const char *const names[] = {"1", "2", "3"};
     struct catalog_entry entries[4] = {{.model = text_of("empty")}};
     for (size_t i = 0; i < 3; i++)
-        entries[1 + i] = (struct catalog_entry){.model = text_of("m"),
-                                                .version = text_of(names[i]),
-                                                .state = CATALOG_READY,
-                                                .workers = 1,
-                                                .stable = strcmp(names[i], stable) == 0,
-                                                .schema = scene_schemas[i]};
+        entries[1 + i] = played_entry("m", names[i], strcmp(names[i], stable) == 0, scene_schemas[i]);
     scene_tell(entries, 4);
 }
 
 static inline void scene_reject(uint64_t id, enum failure failure)
 {
-    struct envelope envelope = {
-        .verb = VERB_REJECT,
-        .id = id,
-        .reject = {.failure = failure, .retry_after_ms = retry_after_ms, .message = text_of("so it is")}};
-    end_send(&broker, &envelope, NULL);
+    played_reject(&broker, id, failure, retry_after_ms, "so it is");
 }
 
 /* Class 1 when a row's sum is positive, and the sum as the probability. */
@@ -94,28 +75,12 @@ static inline void scene_compute(uint64_t id, const struct tensor *rows)
         probabilities[row][1] = (float)sum;
         probabilities[row][0] = (float)(1 - sum);
     }
-    const struct tensor outputs[] = {{.name = text_of("label"),
-                                      .datatype = DATATYPE_INT64,
-                                      .rank = 1,
-                                      .shape = {(int64_t)count},
-                                      .data = (const uint8_t *)classes,
-                                      .bytes = count * sizeof *classes},
-                                     {.name = text_of("probabilities"),
-                                      .datatype = DATATYPE_FP32,
-                                      .rank = 2,
-                                      .shape = {(int64_t)count, 2},
-                                      .data = (const uint8_t *)probabilities,
-                                      .bytes = count * sizeof *probabilities}};
-    size_t length = tensors_encoded_size(outputs, 2);
-    uint8_t *payload = object_alloc(length);
-    ck_assert_uint_eq(tensors_encode(outputs, 2, payload, length, NULL), length);
-    struct envelope envelope = {.verb = VERB_REPLY,
-                                .id = id,
-                                .reply = {.version = text_of(answering),
-                                          .compute_us = compute_us * count,
-                                          .batch_rows = compute_us > 0 ? (uint32_t)count : 0}};
-    end_send_all(&broker, &envelope, &(struct text){(const char *)payload, length}, 1);
-    free(payload);
+    const struct envelope reply = {.verb = VERB_REPLY,
+                                   .id = id,
+                                   .reply = {.version = text_of(answering),
+                                             .compute_us = compute_us * count,
+                                             .batch_rows = compute_us > 0 ? (uint32_t)count : 0}};
+    played_classes(&broker, &reply, classes, probabilities, count);
 }
 
 static inline void scene_on_request(void)
@@ -144,7 +109,7 @@ static inline void scene_readable(void *self)
     (void)self;
     while (end_take(&broker, letter)) {
         if (letter->hello)
-            end_send(&broker, &(struct envelope){.verb = VERB_PONG, .id = 0, .pong = {.epoch = 1}}, NULL);
+            played_pong(&broker, 0, 1);
         if (letter->hello)
             scene_tell_stable("2");
         else if (letter->envelope.verb == VERB_REQUEST)

@@ -4,7 +4,7 @@
 #define OUTRIGGER_CLIENT_SCENE_H
 
 #include "client.h"
-#include "letters.h"
+#include "played_broker.h"
 #include "scratch_directory.h"
 #include "suite.h"
 
@@ -130,7 +130,7 @@ static inline void tear_down(void)
 
 static inline void pong(uint64_t id, uint64_t epoch)
 {
-    end_send(&broker, &(struct envelope){.verb = VERB_PONG, .id = id, .pong = {.epoch = epoch}}, NULL);
+    played_pong(&broker, id, epoch);
 }
 
 /* Binds, waits for the client's hello and answers it. */
@@ -153,9 +153,7 @@ static inline void reply(uint64_t id, const char *payload)
 
 static inline void reject(uint64_t id, enum failure failure, uint64_t retry_after_ms, const char *message)
 {
-    struct envelope envelope = {
-        .verb = VERB_REJECT, .id = id, .reject = {failure, retry_after_ms, text_of(message)}};
-    end_send(&broker, &envelope, NULL);
+    played_reject(&broker, id, failure, retry_after_ms, message);
 }
 
 /* The frames of a REPLY, at frames[0] and [1]. */

@@ -6,6 +6,7 @@
 
 #include "example_schema.h"
 #include "fcgi.h"
+#include "played_broker.h"
 #include "web_server_part.h"
 
 enum { WIDTH = 3, LARGE_ROWS = 4000, HUGE_ROWS = 15000 };
@@ -34,13 +35,9 @@ static inline void tell_catalog(void)
     struct schema *schema = example_classifier(WIDTH);
     size_t length;
     uint8_t *bytes = schema_encode(schema, &length);
-    struct catalog_entry entry = {
-        text_of("m"), text_of("1"), CATALOG_READY, 1, true, true, {(const char *)bytes, length},
-        {NULL, 0},    {NULL, 0}};
-    uint8_t frame[4096];
-    struct text payload = {(const char *)frame, catalog_entry_encode(&entry, frame, sizeof frame)};
-    struct envelope catalog = {.verb = VERB_CATALOG, .id = 1, .catalog = {.count = 1}};
-    end_send_all(&broker, &catalog, &payload, 1);
+    struct catalog_entry entry = played_entry("m", "1", true, (struct text){(const char *)bytes, length});
+    entry.required = true;
+    played_catalog(&broker, &entry, 1);
     free(bytes);
     schema_free(schema);
 }
@@ -67,7 +64,7 @@ static inline void start(const char *const *settings)
                                   listen_fd);
     broker = end_open(context, ZMQ_ROUTER, config->broker_askers);
     WAIT_FOR(end_take(&broker, letter));
-    end_send(&broker, &(struct envelope){.verb = VERB_PONG, .pong = {.epoch = 1}}, NULL);
+    played_pong(&broker, 0, 1);
     tell_catalog();
     WAIT_FOR(client_connected(client) && api_complete(api)); /* PONG and CATALOG are two messages */
 }
@@ -151,25 +148,11 @@ static inline void reply(uint64_t id, int64_t rows)
 {
     static int64_t labels[HUGE_ROWS];
     static float probabilities[HUGE_ROWS][2];
-    static uint8_t bytes[HUGE_ROWS * 16 + 256];
     for (int64_t i = 0; i < rows; i++) {
         labels[i] = 1;
         probabilities[i][0] = 0.25F;
         probabilities[i][1] = 0.75F;
     }
-    const struct tensor tensors[] = {{.name = text_of("label"),
-                                      .datatype = DATATYPE_INT64,
-                                      .rank = 1,
-                                      .shape = {rows},
-                                      .data = (const uint8_t *)labels,
-                                      .bytes = (size_t)rows * sizeof labels[0]},
-                                     {.name = text_of("probabilities"),
-                                      .datatype = DATATYPE_FP32,
-                                      .rank = 2,
-                                      .shape = {rows, 2},
-                                      .data = (const uint8_t *)probabilities,
-                                      .bytes = (size_t)rows * sizeof probabilities[0]}};
-    struct text payload = {(const char *)bytes, tensors_encode(tensors, 2, bytes, sizeof bytes, NULL)};
     struct envelope envelope = {.verb = VERB_REPLY,
                                 .id = id,
                                 .reply = {.version = text_of("1"),
@@ -178,7 +161,7 @@ static inline void reply(uint64_t id, int64_t rows)
                                           .window_s = 60,
                                           .left = 40,
                                           .whole_s = 36}};
-    end_send_all(&broker, &envelope, &payload, 1);
+    played_classes(&broker, &envelope, labels, probabilities, (size_t)rows);
 }
 
 /* It was answered, and the answer tells what `reply` does. */

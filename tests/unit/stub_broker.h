@@ -3,8 +3,7 @@
 #ifndef OUTRIGGER_STUB_BROKER_H
 #define OUTRIGGER_STUB_BROKER_H
 
-#include "letters.h"
-#include "schema.h"
+#include "played_broker.h"
 #include "suite.h"
 
 #include <pthread.h>
@@ -35,25 +34,13 @@ struct stub_broker {
 
 static inline void stub_catalog(struct stub_broker *stub)
 {
-    struct text payloads[STUB_VERSIONS_MAX];
+    struct catalog_entry entries[STUB_VERSIONS_MAX];
     size_t count = 0, length = 0;
     uint8_t *schema = stub->schema == NULL ? NULL : schema_encode(stub->schema, &length);
-    for (; count < STUB_VERSIONS_MAX && stub->versions[count] != NULL; count++) {
-        const struct catalog_entry entry = {.model = text_of(stub->model),
-                                            .version = text_of(stub->versions[count]),
-                                            .state = CATALOG_READY,
-                                            .workers = 1,
-                                            .stable = count == 0,
-                                            .schema = {(const char *)schema, length}};
-        size_t bound = catalog_entry_bound(&entry);
-        uint8_t *bytes = object_alloc(bound);
-        payloads[count] = (struct text){(const char *)bytes, catalog_entry_encode(&entry, bytes, bound)};
-    }
-    end_send_all(&stub->end,
-                 &(struct envelope){.verb = VERB_CATALOG, .id = 1, .catalog = {.count = (uint32_t)count}},
-                 payloads, count);
-    for (size_t i = 0; i < count; i++)
-        free((void *)(uintptr_t)payloads[i].at);
+    for (; count < STUB_VERSIONS_MAX && stub->versions[count] != NULL; count++)
+        entries[count] = played_entry(stub->model, stub->versions[count], count == 0,
+                                      (struct text){(const char *)schema, length});
+    played_catalog(&stub->end, entries, count);
     free(schema);
 }
 
@@ -68,11 +55,7 @@ static inline void stub_reply(struct stub_broker *stub, const struct letter *req
 static inline void stub_reject(struct stub_broker *stub, const struct letter *request, enum failure failure,
                                const char *message)
 {
-    end_send(&stub->end,
-             &(struct envelope){.verb = VERB_REJECT,
-                                .id = request->envelope.id,
-                                .reject = {.failure = failure, .message = text_of(message)}},
-             NULL);
+    played_reject(&stub->end, request->envelope.id, failure, 0, message);
 }
 
 /* ---- its life ---- */
@@ -81,7 +64,7 @@ static inline void stub_hear(struct stub_broker *stub)
 {
     const struct letter *letter = stub->letter;
     if (letter->hello) {
-        end_send(&stub->end, &(struct envelope){.verb = VERB_PONG, .pong = {.epoch = 7}}, NULL);
+        played_pong(&stub->end, 0, 7);
         stub_catalog(stub);
     } else if (letter->envelope.verb == VERB_REQUEST) {
         stub->requests++;

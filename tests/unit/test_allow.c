@@ -54,10 +54,10 @@ START_TEST(a_key_may_be_for_some_models)
 {
     scratch_folder("keys");
     scratch_file("keys/host7.key", "models = \"fraud, churn-*\"\npublic-key = \"" KEY_A "\"\n");
-    const char *const paths[] = {scratch_path("keys"),
-                                 scratch_file("allowed", "host7 " KEY_A " workers fraud,churn-*\n")};
-    for (size_t i = 0; i < COUNT_OF(paths); i++) {
-        read_list(scratch_path(i == 0 ? "keys" : "allowed"));
+    scratch_file("allowed", "host7 " KEY_A " workers fraud,churn-*\n");
+    const char *const names[] = {"keys", "allowed"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        read_list(scratch_path(names[i]));
         ck_assert_msg(list != NULL, "%s", reason);
         const struct allow_entry *entry = allow_find(list, KEY_A, KEY_WORKERS);
         ck_assert(allow_serves(entry, text_of("fraud")) && allow_serves(entry, text_of("churn-2")));

@@ -299,31 +299,11 @@ END_TEST
 
 START_TEST(other_lines_are_left_alone)
 {
-    static const char *const others[] = {"",
-                                         "\n",
-                                         "1",
-                                         "1,",
-                                         "1,2,3",
-                                         "1,2,",
-                                         "1,2\n3",
-                                         "1,2\n3,",
-                                         "1,2\n3,4,5",
-                                         "1,2\n\"3\",4",
-                                         "1, 2",
-                                         " 1,2",
-                                         "1,2 ",
-                                         "+1,2",
-                                         "1,,2",
-                                         "1,2\r",
-                                         "1,2\r3,4",
-                                         "1\n,2",
-                                         "1;2",
-                                         "a,b\n1,2",
-                                         "1,2\n3,1e39",
-                                         "1,nan",
-                                         "1,2\n\r\r\n",
-                                         "\xef\xbb\xbf"
-                                         "1,2"};
+    static const char *const others[] = {
+        "",       "\n",       "1",           "1,",           "1,2,3",       "1,2,",
+        "1,2\n3", "1,2\n3,",  "1,2\n3,4,5",  "1,2\n\"3\",4", "1, 2",        " 1,2",
+        "1,2 ",   "+1,2",     "1,,2",        "1,2\r",        "1,2\r3,4",    "1\n,2",
+        "1;2",    "a,b\n1,2", "1,2\n3,1e39", "1,nan",        "1,2\n\r\r\n", "\xef\xbb\xbf\x31,2"};
     for (size_t i = 0; i < COUNT_OF(others); i++)
         ck_assert_msg(!read_lines(others[i], 2, NULL), "%s", others[i]);
     ck_assert(!plain_read_lines(&plain, "1,2\0\n", 5, 2, NULL));

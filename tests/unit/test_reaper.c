@@ -113,6 +113,14 @@ static void hear(const struct victim *victim, int64_t now)
     registry_take(registry, &snapshot, now);
 }
 
+static struct victim heard_and_dead(void)
+{
+    struct victim victim = start_victim();
+    hear(&victim, 0);
+    kill_victim(&victim);
+    return victim;
+}
+
 static uint64_t retries(void)
 {
     return look_up(registry, METRIC_RETRIES, "iris").numbers[0];
@@ -175,9 +183,7 @@ END_TEST
 
 START_TEST(a_dead_process_without_a_page_keeps_its_last_snapshot)
 {
-    struct victim victim = start_victim();
-    hear(&victim, 0);
-    kill_victim(&victim);
+    struct victim victim = heard_and_dead();
     unlink(page_of(victim.pid));
     run_past_patience(0);
     ck_assert_uint_eq(look_up(registry, METRIC_RETRIES, "iris").retired, 5);
@@ -202,9 +208,7 @@ END_TEST
 
 START_TEST(the_sums_outlive_the_collector)
 {
-    struct victim victim = start_victim();
-    hear(&victim, 0);
-    kill_victim(&victim);
+    struct victim victim = heard_and_dead();
     run_past_patience(0);
     vanish();
     begin();
@@ -217,9 +221,7 @@ END_TEST
 
 START_TEST(a_collector_killed_before_it_removed_a_page_does_not_count_it_twice)
 {
-    struct victim victim = start_victim();
-    hear(&victim, 0);
-    kill_victim(&victim);
+    struct victim victim = heard_and_dead();
     ck_assert_int_eq(link(page_of(victim.pid), scratch_path("copy")), 0);
     run_past_patience(0);
     ck_assert_int_eq(link(scratch_path("copy"), page_of(victim.pid)), 0);
@@ -234,9 +236,7 @@ END_TEST
 
 START_TEST(a_collector_killed_before_it_wrote_the_sums_finds_the_page_again)
 {
-    struct victim victim = start_victim();
-    hear(&victim, 0);
-    kill_victim(&victim);
+    struct victim victim = heard_and_dead();
     scratch_folder("retired.new"); /* the sums cannot be written */
     run_past_patience(0);
     ck_assert_uint_eq(retries(), 7);

@@ -326,6 +326,7 @@ static int give_outputs(const struct envelope *request, const struct tensor *row
 static void use_model(bool regression, size_t labels)
 {
     static const char *const names[] = {"red", "green", "blue"};
+    ck_assert_uint_le(labels, COUNT_OF(names));
     model = example_classifier(SCENE_WIDTH);
     for (size_t i = 0; i < model->label_count; i++)
         free(model->labels[i]);

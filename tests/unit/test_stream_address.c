@@ -115,7 +115,7 @@ START_TEST(what_is_none_is_refused_with_a_reason)
         ck_assert_ptr_null(other.memory);
     }
     char many[256] = "redis:h/a?a=1";
-    for (char c = 'b'; c <= 'q'; c++)
+    for (int c = 'b'; c <= 'q'; c++)
         snprintf(many + strlen(many), sizeof many - strlen(many), "&%c=1", c);
     ck_assert(!stream_address_read(many, NULL, &other, reason));
     ck_assert_str_eq(reason, "more than 16 options");

@@ -72,7 +72,7 @@ END_TEST
 /* The longest names, of bytes that take the most room. */
 START_TEST(every_answer_has_room)
 {
-    char name[PROTOCOL_NAME_MAX + 1] = "";
+    static char name[PROTOCOL_NAME_MAX + 1]; /* the row's, too */
     memset(name, 1, PROTOCOL_NAME_MAX);
     memset(row.label, 1, SCORED_LABEL_MAX - 1);
     row.version = name;
