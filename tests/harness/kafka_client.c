@@ -1,18 +1,22 @@
 /* kafka_client: a producer and a reader of Kafka for tests and measurements, of the mock cluster and of the
- * real. SERVERS is in each of its commands:
+ * real. kafka_client topic SERVERS NAME PARTITIONS, and so on:
  *
- *    topic NAME PARTITIONS [SETTING=VALUE]  makes a topic (not of the mock: that has a command)
- *    produce TOPIC [SETTING=VALUE]          messages from stdin, one JSON object a line: {"key": text,
- * "value": text or null, "hex": bytes of the value, "headers": [[name, text]], "partition": number}; the
- * setting is the producer's load TOPIC COUNT RATE                  COUNT messages whose values are lines of
- * stdin in turn, keys 0, 1,
- *                                           ...; the header "sent" says when (ns); RATE a second, 0: as fast
- * as they go read TOPIC COUNT                       prints messages as JSON, those of committed transactions
- * only, until there were COUNT; 0: until the end count TOPIC COUNT [PASS]               the same, but prints
- * only what they are together: count, distinct keys (numbers), seconds from the first to the last,
- * percentiles of the time since "sent", without those of the first PASS messages
+ *    topic NAME PARTITIONS [SETTING=VALUE]
+ *        makes a topic (not of the mock: that has a command)
+ *    produce TOPIC [SETTING=VALUE]
+ *        messages from stdin, one JSON object a line: {"key": text, "value": text or null, "hex": bytes of
+ *        the value, "headers": [[name, text]], "partition": number}; the setting is the producer's
+ *    load TOPIC COUNT RATE
+ *        COUNT messages whose values are lines of stdin in turn, keys 0, 1, ...; the header "sent" says when
+ *        (ns); RATE a second, 0: as fast as they go
+ *    read TOPIC COUNT
+ *        prints messages as JSON, those of committed transactions only, until there were COUNT; 0: until the
+ *        end
+ *    count TOPIC COUNT [PASS]
+ *        the same, but prints only what they are together: count, distinct keys (numbers), seconds from the
+ *        first to the last, and percentiles of the time since "sent", without the first PASS messages
  *
- * as in: kafka_client topic SERVERS NAME PARTITIONS. SPDX-License-Identifier: MIT */
+ * SPDX-License-Identifier: MIT */
 #include "clock.h"
 #include "object.h"
 
