@@ -166,8 +166,8 @@ class RealKafka(Kafka):
         self.process.kill()
         self.process.wait(PATIENCE)
 
-    def topic(self, name, partitions):
-        self.client("topic", self.servers, name, partitions)
+    def topic(self, name, partitions, *settings):
+        self.client("topic", self.servers, name, partitions, *settings)
 
     def stop(self):
         if self.process.poll() is None:

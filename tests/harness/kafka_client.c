@@ -1,16 +1,20 @@
 /* kafka_client: a producer and a reader of Kafka for tests and measurements, of the mock cluster and of the
- * real.
+ * real. kafka_client topic SERVERS NAME PARTITIONS, and so on:
  *
- *    kafka_client topic SERVERS NAME PARTITIONS       makes a topic (not of the mock: that has a command)
- *    kafka_client produce SERVERS TOPIC [NAME=VALUE]  messages from stdin, one JSON object a line:
- *                                                     {"key": text, "value": text or null, "hex": bytes of
- * the value, "headers": [[name, text]], "partition": number} kafka_client load SERVERS TOPIC COUNT RATE COUNT
- * messages whose values are lines of stdin in turn, keys 0, 1, ...; the header "sent" says when (ns); RATE a
- *                                                     second, 0: as fast as they go
- *    kafka_client read SERVERS TOPIC COUNT            prints messages as JSON, those of committed
- * transactions only, until there were COUNT; 0: until the end kafka_client count SERVERS TOPIC COUNT the
- * same, but prints only what they are together: count, distinct keys (numbers), seconds from the first to the
- *                                                     last, and the percentiles of the time since "sent"
+ *    topic NAME PARTITIONS [SETTING=VALUE]
+ *        makes a topic (not of the mock: that has a command)
+ *    produce TOPIC [SETTING=VALUE]
+ *        messages from stdin, one JSON object a line: {"key": text, "value": text or null, "hex": bytes of
+ *        the value, "headers": [[name, text]], "partition": number}; the setting is the producer's
+ *    load TOPIC COUNT RATE
+ *        COUNT messages whose values are lines of stdin in turn, keys 0, 1, ...; the header "sent" says when
+ *        (ns); RATE a second, 0: as fast as they go
+ *    read TOPIC COUNT
+ *        prints messages as JSON, those of committed transactions only, until there were COUNT; 0: until the
+ *        end
+ *    count TOPIC COUNT [PASS]
+ *        the same, but prints only what they are together: count, distinct keys (numbers), seconds from the
+ *        first to the last, and percentiles of the time since "sent", without the first PASS messages
  *
  * SPDX-License-Identifier: MIT */
 #include "clock.h"
@@ -46,15 +50,30 @@ static rd_kafka_t *client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, const
     return client;
 }
 
+/* NAME=VALUE; returns the value. */
+static const char *split(const char *setting, char *name, size_t capacity)
+{
+    const char *equals = strchr(setting, '=');
+    if (equals == NULL)
+        die(setting, "expected NAME=VALUE");
+    text_copy((struct text){setting, (size_t)(equals - setting)}, name, capacity);
+    return equals + 1;
+}
+
 /* ---- topic ---- */
 
-static int make_topic(const char *servers, const char *name, int partitions)
+static int make_topic(const char *servers, const char *name, int partitions, const char *setting)
 {
     char reason[512];
     rd_kafka_t *client = client_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), servers);
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, 1, reason, sizeof reason);
     if (topic == NULL)
         die(name, reason);
+    if (setting != NULL) {
+        char key[128];
+        const char *value = split(setting, key, sizeof key);
+        rd_kafka_NewTopic_set_config(topic, key, value);
+    }
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
     rd_kafka_CreateTopics(client, &topic, 1, NULL, queue);
     rd_kafka_event_t *event = rd_kafka_queue_poll(queue, PATIENCE_MS);
@@ -90,9 +109,8 @@ static rd_kafka_t *producer_new(const char *servers, const char *setting)
     rd_kafka_conf_set_dr_msg_cb(conf, delivered);
     if (setting != NULL) {
         char name[128];
-        const char *equals = strchr(setting, '=');
-        snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - setting) : 0, setting);
-        set(conf, name, equals ? equals + 1 : "");
+        const char *value = split(setting, name, sizeof name);
+        set(conf, name, value);
     }
     return client_new(RD_KAFKA_PRODUCER, conf, servers);
 }
@@ -212,6 +230,7 @@ struct counted {
     uint8_t *seen; /* by key, which is a number */
     size_t room;
     double *waits; /* ms */
+    long pass;     /* so many messages have none */
     size_t wait_room;
     size_t wait_count;
     int64_t first_at, last_at;
@@ -283,7 +302,8 @@ static void count_message(struct counted *counted, const rd_kafka_message_t *mes
     counted->first_at = counted->count++ == 0 ? now : counted->first_at;
     counted->last_at = now;
     count_key(counted, message);
-    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+    if (counted->count <= counted->pass ||
+        rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
         rd_kafka_header_get_last(headers, "sent", &value, &length) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
     if (counted->wait_count == counted->wait_room) {
@@ -372,15 +392,16 @@ int main(int argc, char **argv)
 {
     const char *command = argc > 3 ? argv[1] : "";
     struct counted counted = {0};
-    if (strcmp(command, "topic") == 0 && argc == 5)
-        return make_topic(argv[2], argv[3], atoi(argv[4]));
+    if (strcmp(command, "topic") == 0 && (argc == 5 || argc == 6))
+        return make_topic(argv[2], argv[3], atoi(argv[4]), argv[5]);
     if (strcmp(command, "produce") == 0)
         return produce(argv[2], argv[3], argc == 5 ? argv[4] : NULL);
     if (strcmp(command, "load") == 0 && argc == 6)
         return load(argv[2], argv[3], atol(argv[4]), atol(argv[5]));
     if (strcmp(command, "read") == 0 && argc == 5)
         return read_topic(argv[2], argv[3], atol(argv[4]), NULL);
-    if (strcmp(command, "count") == 0 && argc == 5)
+    counted.pass = argc == 6 ? atol(argv[5]) : 0;
+    if (strcmp(command, "count") == 0 && (argc == 5 || argc == 6))
         return read_topic(argv[2], argv[3], atol(argv[4]), &counted);
     die("usage", "topic|produce|load|read|count SERVERS TOPIC ...");
 }

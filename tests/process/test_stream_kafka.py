@@ -124,13 +124,42 @@ class Stream(unittest.TestCase):
     def test_answers_exactly_once(self):
         self.answers(True)
 
+    def too_large(self, exactly_once):
+        """What a topic does not take goes to the dead letters, and what these do not take goes there without its value;
+        small ones that were too large together arrive."""
+        count, value = 100, json.dumps(self.rows(1)[0])
+        self.kafka.topic("small", 1, "max.message.bytes=2000")
+        self.kafka.topic("larger", 1, "max.message.bytes=5000")
+        large = [{"key": f"large{size}", "value": value, "headers": [["h", "x" * size]]} for size in (2500, 20000)]
+        self.kafka.produce("in", self.messages(count) + large + self.messages(count, start=count))
+        job = self.job(to="small", dead_letter="larger", exactly_once=exactly_once)
+        dead = {message["key"]: message for message in self.kafka.read("larger", 2)}
+        self.wait_for_all(2 * count, "small")
+        self.stopped(job)
+        self.assertEqual(sorted(self.keys("small"), key=int), [str(i) for i in range(2 * count)])
+        self.assertEqual(set(dead), {"large2500", "large20000"})
+        whole, cut = dead["large2500"], dead["large20000"]
+        self.assertEqual((whole["value"], cut["value"]), (value, None))
+        self.assertEqual(dict(whole["headers"])["h"], "x" * 2500)
+        self.assertRegex(dict(whole["headers"])["outrigger-reason"], "^the answer, .* is too large for small$")
+        self.assertRegex(dict(cut["headers"])["outrigger-reason"], f"left out here, as too large for larger: the value of {len(value)} bytes, the headers$")
+        self.assertRegex(dict(cut["headers"])["outrigger-source"], r"^in/\d@\d+$")
+
+    @unittest.skipUnless(REAL, "the mock's topics take messages of any size")
+    def test_too_large_at_least_once(self):
+        self.too_large(False)
+
+    @unittest.skipUnless(REAL, "the mock's topics take messages of any size")
+    def test_too_large_exactly_once(self):
+        self.too_large(True)
+
     # ---- none lost ----
 
     def keys(self, topic="out"):
         return [message["key"] for message in self.kafka.read(topic)]
 
-    def wait_for_all(self, count):
-        self.stack.wait(lambda: len(set(self.keys())) >= count, f"there are not {count} answers")
+    def wait_for_all(self, count, topic="out"):
+        self.stack.wait(lambda: len(set(self.keys(topic))) >= count, f"there are not {count} answers")
 
     def test_killed_and_shared(self):
         """A job that is killed, and one that comes to help: some answers may come twice, none is lost."""

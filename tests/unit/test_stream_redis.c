@@ -185,7 +185,7 @@ int main(void)
                                   streams_are_kept_short_where_that_is_said,
                                   no_more_are_in_hand_than_the_window_has,
                                   no_more_are_in_hand_than_there_is_room_for,
-                                     one_that_is_larger_than_the_room_is_there_alone,
+                                  one_that_is_larger_than_the_room_is_there_alone,
                                   the_lag_is_what_is_not_done,
                                   NULL};
     return scene_run("stream_redis", tests);

@@ -8,6 +8,9 @@
  *                 ▲             │          │
  *                 └─────────────┴──────────┘  the transaction was aborted
  *
+ * A message keeps its bytes until it is settled: an answer that no topic takes, as it is too large, goes back
+ * to the job, and the message is taken again.
+ *
  * A partition that goes to another consumer is let go when all that was taken of it is done and committed, or
  * at once when it is lost: then its messages are dropped, and are freed when they come back, from the job or
  * from librdkafka. */

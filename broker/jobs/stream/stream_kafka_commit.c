@@ -1,10 +1,12 @@
 /* stream_kafka_commit: when a message counts as done. At least once: its partition's offset is committed a
  * moment after its answer was acknowledged. Exactly once: answers and offsets are one transaction.
- * SPDX-License-Identifier: MIT
  *
- *    starting ──► ready ──► open ──► committing ──► ready        an abort makes answers unproduced, not
- * undone: │          │                       they are kept until their transaction is └──────────┴──►
- * aborting ──► ready committed, and go into the next one */
+ *    starting ──► ready ──► open ──► committing ──► ready
+ *                            │           │
+ *                            └───────────┴──► aborting ──► ready
+ *
+ * An abort makes answers unproduced, not undone: they are kept until their transaction is committed, and go
+ * into the next one. SPDX-License-Identifier: MIT */
 #include "stream_kafka.h"
 
 static const int64_t commit_every = 100 * MILLISECOND;     /* at least once */

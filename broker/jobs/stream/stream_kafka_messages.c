@@ -151,7 +151,7 @@ static void keep_answer(struct kafka_message *message, const struct stream_answe
     message->bytes = object_alloc(answer->key.length + answer->value.length + 1);
     if (answer->key.length > 0)
         memcpy(message->bytes, answer->key.at, answer->key.length);
-    if (answer->value.length > 0)
+    if (!message->is_tombstone)
         memcpy(message->bytes + answer->key.length, answer->value.at, answer->value.length);
     message->answer_headers = rd_kafka_headers_new(answer->header_count);
     for (size_t i = 0; i < answer->header_count; i++) {
@@ -225,8 +225,8 @@ void kafka_give_back(struct kafka *kafka, struct kafka_message *message)
 void kafka_settle_until(struct kafka *kafka, struct kafka_partition *partition,
                         const struct kafka_message *end)
 {
-    while (partition->first != end && partition->first->state == KAFKA_ACKED) {
-        struct kafka_message *message = partition->first;
+    struct kafka_message *message;
+    while ((message = partition->first) != NULL && message != end && message->state == KAFKA_ACKED) {
         partition->first = message->next;
         if (partition->first == NULL)
             partition->last = NULL;

@@ -52,7 +52,7 @@ static bool refused(struct kafka *kafka, struct kafka_message *message, rd_kafka
     return false;
 }
 
-/* True when it is produced, or answered anew. Both lives may produce it again, so it keeps its headers. */
+/* True when it is produced, or answered anew. It may have to be produced again, so it keeps its headers. */
 static bool produce(struct kafka *kafka, struct kafka_message *message)
 {
     if (message->outcome == STREAM_SKIPPED) {
