@@ -512,16 +512,12 @@ static bool count(void *self, uint64_t *rows)
 
 static int64_t busy(void *self)
 {
-    struct postgres_table *table = self;
-    CHECK_OBJECT(table, TABLE_MAGIC);
-    return atomic_load(&table->shared.busy);
+    return atomic_load(&((struct postgres_table *)self)->shared.busy);
 }
 
 static unsigned connections(void *self)
 {
-    struct postgres_table *table = self;
-    CHECK_OBJECT(table, TABLE_MAGIC);
-    return table->lane_count;
+    return ((struct postgres_table *)self)->lane_count;
 }
 
 static void free_lane(struct lane *lane)

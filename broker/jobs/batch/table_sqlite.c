@@ -255,18 +255,10 @@ static bool table_resume(void *self, char position[CHUNK_POSITION_MAX], char rea
 static bool table_count(void *self, uint64_t *rows)
 {
     struct sqlite_table *table = self;
-    sqlite3_stmt *count;
-    char *sql;
-    ENSURE(asprintf(&sql, "SELECT count(*) FROM (%s)", sqlite3_sql(table->read)) >= 0);
-    int code = sqlite3_prepare_v2(table->db, sql, -1, &count, NULL);
-    free(sql);
-    if (code != SQLITE_OK)
-        return false;
-    sqlite_bind_key(count, 1, &table->last);
-    sqlite3_bind_int64(count, 2, -1);
-    bool good = sqlite3_step(count) == SQLITE_ROW;
-    *rows = good ? (uint64_t)sqlite3_column_int64(count, 0) : 0;
-    sqlite3_finalize(count);
+    sqlite_bind_key(table->count, 1, &table->last);
+    bool good = sqlite3_step(table->count) == SQLITE_ROW;
+    *rows = good ? (uint64_t)sqlite3_column_int64(table->count, 0) : 0;
+    sqlite3_reset(table->count);
     return good;
 }
 
@@ -285,17 +277,34 @@ static unsigned table_connections(void *self)
     return ((struct sqlite_table *)self)->reader == NULL ? 1 : 2;
 }
 
+/* A journal that is kept between transactions, where it would be deleted after each: the folder need not be
+ * written each time. It is of this connection alone, and deleted at the end. */
+static void keep_journal(struct sqlite_table *table, bool keep)
+{
+    sqlite3_stmt *ask;
+    const char *from = keep ? "delete" : "persist";
+    if (table->part == TABLE_SOURCE || table->db == NULL ||
+        sqlite3_prepare_v2(table->db, "PRAGMA journal_mode", -1, &ask, NULL) != SQLITE_OK)
+        return;
+    bool is = sqlite3_step(ask) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(ask, 0), from) == 0;
+    sqlite3_finalize(ask);
+    if (is)
+        (void)sqlite3_exec(table->db, keep ? "PRAGMA journal_mode = PERSIST" : "PRAGMA journal_mode = DELETE",
+                           NULL, NULL, NULL);
+}
+
 static void table_close(void *self)
 {
     struct sqlite_table *table = self;
     CHECK_OBJECT(table, SQLITE_TABLE_MAGIC);
-    sqlite3_stmt *statements[] = {table->read,        table->read_before, table->write,     table->reject,
-                                  table->next_lease,  table->all_leases,  table->add_lease, table->end_lease,
-                                  table->save,        table->load,        table->any_lease, table->read_ahead,
-                                  table->data_version};
+    sqlite3_stmt *statements[] = {
+        table->read,       table->read_before, table->write,        table->reject, table->next_lease,
+        table->all_leases, table->add_lease,   table->end_lease,    table->save,   table->load,
+        table->any_lease,  table->read_ahead,  table->data_version, table->count};
     for (size_t i = 0; i < COUNT_OF(statements); i++)
         sqlite3_finalize(statements[i]);
     sqlite3_close(table->reader);
+    keep_journal(table, false);
     sqlite3_close(table->db);
     pthread_mutex_destroy(&table->reading);
     pthread_mutex_destroy(&table->state);
@@ -368,10 +377,12 @@ static void *table_open(const struct table_job *job, enum table_part part, char 
     table->job = job;
     table->part = part;
     table->values = object_alloc(job->width * sizeof *table->values);
+    table->scoring = INT64_MAX; /* not known yet */
     make_locks(table);
     sqlite_begin_pass(table);
     if (connect(table, reason) && sqlite_settle(table, reason) &&
         (part != TABLE_BOTH || sqlite_lease_prepare(table, reason))) {
+        keep_journal(table, true);
         if (part == TABLE_BOTH)
             connect_reader(table);
         return table;

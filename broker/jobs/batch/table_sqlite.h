@@ -28,6 +28,7 @@ struct sqlite_claim {
     int64_t adding;            /* of the one that is written now */
     int64_t seen;              /* the version of the database when the rows were read; without a lease */
     const struct chunk *chunk; /* without a lease */
+    int64_t since;
 };
 
 /* A chunk that waits to be written; its lane's. */
@@ -55,6 +56,7 @@ struct sqlite_table {
     struct sqlite_entry *waiting; /* chunks to be written */
     bool alone;                   /* nobody else is at the database, as far as we know */
     int64_t version;              /* of the database at our last transaction: others make it another */
+    int64_t scoring;              /* nanoseconds that it took lately, until a chunk was to be written */
     struct sqlite_claim claims[TABLE_LANES_MAX];
     bool beside; /* results go to the row itself; else to a table of their own */
     char *table; /* of the source; of a TABLE_SINK of the results */
@@ -64,7 +66,7 @@ struct sqlite_table {
     const char *results[SQLITE_RESULTS]; /* names of columns; NULL: it is not written */
     sqlite3_stmt *read, *read_before;    /* rows behind a key; and before another one */
     sqlite3_stmt *read_ahead;            /* the first of them, of `reader`; NULL: there is none */
-    sqlite3_stmt *data_version;
+    sqlite3_stmt *data_version, *count;
     sqlite3_stmt *write, *reject;
     sqlite3_stmt *next_lease, *all_leases, *add_lease, *end_lease, *any_lease;
     sqlite3_stmt *save, *load; /* the position */
@@ -117,7 +119,7 @@ bool sqlite_write_begin(struct sqlite_table *table, const char *synchronous, cha
 bool sqlite_write_end(struct sqlite_table *table, bool good, char *reason);
 /* Writes a chunk, when it is its turn, and whatever else waits. */
 bool sqlite_commit(struct sqlite_table *table, unsigned lane, struct chunk *chunk, char *reason);
-/* Writes leases of rows that were read ahead, when nobody writes. */
+/* Writes leases of rows that were read ahead, when nobody writes and they are not soon done. */
 void sqlite_tell_leases(struct sqlite_table *table);
 
 /* ---- table_sqlite_open.c: what must be there, and the statements ---- */

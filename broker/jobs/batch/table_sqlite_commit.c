@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SOON (SECOND / 4) /* rows that are done by then are not worth a transaction for their lease */
 enum { GROUP_ROWS = 50000 /* of one transaction, unless a chunk is larger: they fit into the cache */ };
 
 /* ---- writing ---- */
@@ -217,6 +218,7 @@ bool sqlite_commit(struct sqlite_table *table, unsigned lane, struct chunk *chun
         ;
     *last = &entry;
     table->claims[lane].pending = false; /* there is no need for a lease any more */
+    table->scoring = clock_now() - table->claims[lane].since;
     while (!entry.done)
         if (table->writing)
             pthread_cond_wait(&table->turn, &table->state);
@@ -236,7 +238,7 @@ void sqlite_tell_leases(struct sqlite_table *table)
 {
     char reason[TABLE_REASON_MAX];
     pthread_mutex_lock(&table->state);
-    bool idle = !table->writing && table->waiting == NULL;
+    bool idle = table->scoring > SOON && !table->writing && table->waiting == NULL;
     atomic_store(&table->writing, table->writing || idle);
     pthread_mutex_unlock(&table->state);
     if (!idle)

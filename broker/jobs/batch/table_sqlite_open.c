@@ -287,7 +287,19 @@ static void add_undone(struct sqlite_table *table, sqlite3_str *sql)
             table->rejects, table->job->name, table->key);
 }
 
-static char *select_rows(struct sqlite_table *table, bool undone, const char *before)
+static void add_wanted(struct sqlite_table *table, bool undone, bool before, sqlite3_str *sql)
+{
+    const char *where = table->job->from->where;
+    sqlite3_str_appendf(sql, " FROM \"%w\" AS t WHERE t.\"%w\" > ?1", table->table, table->key);
+    if (before)
+        sqlite3_str_appendf(sql, " AND t.\"%w\" < ?3", table->key);
+    if (undone)
+        add_undone(table, sql);
+    if (where != NULL) /* a comment in it ends with the line */
+        sqlite3_str_appendf(sql, " AND (%s\n)", where);
+}
+
+static char *select_rows(struct sqlite_table *table, bool undone, bool before)
 {
     const struct table_job *job = table->job;
     sqlite3_str *sql = sqlite3_str_new(table->db);
@@ -297,14 +309,16 @@ static char *select_rows(struct sqlite_table *table, bool undone, const char *be
             sqlite3_str_appendf(sql, ", t.\"%w\"", job->columns[i]);
         else
             sqlite3_str_appendall(sql, ", NULL");
-    sqlite3_str_appendf(sql, " FROM \"%w\" AS t WHERE t.\"%w\" > ?1", table->table, table->key);
-    if (*before != '\0')
-        sqlite3_str_appendf(sql, " AND t.\"%w\" < ?3", table->key);
-    if (undone)
-        add_undone(table, sql);
-    if (job->from->where != NULL) /* a comment in it ends with the line */
-        sqlite3_str_appendf(sql, " AND (%s\n)", job->from->where);
+    add_wanted(table, undone, before, sql);
     sqlite3_str_appendf(sql, " ORDER BY t.\"%w\" LIMIT ?2", table->key);
+    return sqlite3_str_finish(sql);
+}
+
+static char *count_rows(struct sqlite_table *table, bool undone)
+{
+    sqlite3_str *sql = sqlite3_str_new(table->db);
+    sqlite3_str_appendall(sql, "SELECT count(*)");
+    add_wanted(table, undone, false, sql);
     return sqlite3_str_finish(sql);
 }
 
@@ -366,8 +380,9 @@ static bool prepare_writing(struct sqlite_table *table, char *reason)
 static bool prepare_reading(struct sqlite_table *table, char *reason)
 {
     bool undone = table->part == TABLE_BOTH || (table->job->dry && table->rejects != NULL);
-    return sqlite_prepare(table, &table->read, select_rows(table, undone, ""), reason) &&
-           sqlite_prepare(table, &table->read_before, select_rows(table, undone, "before"), reason);
+    return sqlite_prepare(table, &table->read, select_rows(table, undone, false), reason) &&
+           sqlite_prepare(table, &table->count, count_rows(table, undone), reason) &&
+           sqlite_prepare(table, &table->read_before, select_rows(table, undone, true), reason);
 }
 
 /* ---- the whole ---- */

@@ -113,8 +113,8 @@ static bool read_ahead(struct sqlite_table *table, struct chunk *chunk, size_t m
 static void hold(struct sqlite_table *table, unsigned lane, const struct chunk *chunk, int64_t version)
 {
     pthread_mutex_lock(&table->state);
-    table->claims[lane] =
-        (struct sqlite_claim){.held = true, .pending = true, .seen = version, .chunk = chunk};
+    table->claims[lane] = (struct sqlite_claim){
+        .held = true, .pending = true, .seen = version, .chunk = chunk, .since = clock_now()};
     pthread_mutex_unlock(&table->state);
 }
 
@@ -201,7 +201,7 @@ static bool claim_rows(struct sqlite_table *table, unsigned lane, struct chunk *
     if (!sqlite_write_end(table, good, reason))
         return false;
     pthread_mutex_lock(&table->state);
-    table->claims[lane] = (struct sqlite_claim){.held = chunk->count > 0, .id = id};
+    table->claims[lane] = (struct sqlite_claim){.held = chunk->count > 0, .id = id, .since = clock_now()};
     table->alone = !*others;
     pthread_mutex_unlock(&table->state);
     return true;
