@@ -6,6 +6,7 @@
 
 #include "clock.h"
 
+#include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <stdio.h>
 

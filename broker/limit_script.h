@@ -6,7 +6,7 @@
 #include "limit_redis.h"
 #include "redis_address.h"
 
-#include <hiredis/hiredis.h>
+struct redisReply;
 
 enum {
     LIMIT_SCRIPT_SHA_BYTES = 40,
@@ -69,7 +69,7 @@ void limit_script_words(struct limit_words *words, const struct limit_list *list
                         const char *sha);
 /* What Redis said to it at `now` (monotonic ns); NULL: nothing. False when the script says no such thing.
  * Not set are `list` and `by`; `refuses` points into the list. */
-bool limit_script_read(const redisReply *reply, const struct limit_list *list, int64_t now,
+bool limit_script_read(const struct redisReply *reply, const struct limit_list *list, int64_t now,
                        struct limit_answer *what);
 
 #endif

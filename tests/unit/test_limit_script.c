@@ -5,6 +5,8 @@
 #include "clock.h"
 #include "suite.h"
 
+#include <hiredis/hiredis.h>
+
 static const char sha[] = "0123456789012345678901234567890123456789";
 static struct limit_list list;
 static struct limit_words words;
