@@ -4,6 +4,7 @@
 #include "loaded_model.h"
 
 #include "log.h"
+#include "model_settings.h"
 #include "schema_fields.h"
 
 #include <stdio.h>
@@ -230,7 +231,9 @@ static bool make_schema(struct loaded_model *model, const struct backend_descrip
 struct loaded_model *loaded_model_open(const char *path, const struct backend *backend,
                                        const struct model_config *config, int threads, char *error)
 {
-    struct backend_options options = {.threads = threads};
+    struct backend_options options = {.threads = threads,
+                                      .model = config == NULL ? NULL : config->name,
+                                      .settings = config == NULL ? NULL : model_settings_list(config)};
     struct backend_description description;
     struct loaded_model *model = object_alloc(sizeof *model);
     model->backend = backend;
