@@ -315,7 +315,7 @@ static void check_inputs(struct parameter_reader *reader, const struct model_con
 static void check(struct parameter_reader *reader, const struct model_config *model)
 {
     static const char *const backends[] = {"onnx", "plugin", "echo", "python"};
-    static const char *const tasks[] = {"classification", "regression"};
+    static const char *const tasks[] = {"classification", "regression", "multilabel", "embedding"};
     check_word(reader, &model->backend, backends, COUNT_OF(backends));
     check_word(reader, &model->task, tasks, COUNT_OF(tasks));
     check_distinct(reader, &model->features);

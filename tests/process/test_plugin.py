@@ -103,7 +103,7 @@ class Plugin(unittest.TestCase):
         here = self.folder / "clipper"
         shutil.copytree(self.folder / "root/usr/share/outrigger/plugin", here)
         (here / "model.c").write_text(SOURCE)
-        (here / "model.conf").write_text('task = "regression"; settings = { file = "scale.txt"; };\nfeatures = ("a", "b", "limit");\n')
+        (here / "model.conf").write_text('settings = { file = "scale.txt"; };\nfeatures = ("a", "b", "limit");\n')
         (here / "scale.txt").write_text("0.5\n")
         if not SANITIZED:   # whose worker finds its libraries in its build alone
             described = self.make("try", "FILES=scale.txt", f"WORKER={self.folder}/root/usr/bin/outrigger-worker", folder=here)
