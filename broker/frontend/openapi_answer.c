@@ -119,7 +119,7 @@ static void add_labels(struct output *out, const struct schema *schema, bool bat
     bool many = schema->kind == SCHEMA_LABELS;
     begin_member(out, many ? ",\"labels\":" : ",\"label\":", ",\"labels\":", batch);
     if (many)
-        output_add_string(out, "{\"type\":\"array\",\"uniqueItems\":true,\"items\":");
+        output_add_string(out, "{\"type\":\"array\",\"items\":");
     add_label(out, schema, batch && !many, fixed);
     if (many)
         output_add_char(out, '}');
