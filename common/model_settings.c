@@ -26,7 +26,7 @@ static void print_scalar(FILE *out, yyjson_val *value)
     else if (yyjson_is_int(value))
         fprintf(out, "%" PRId64, yyjson_get_sint(value));
     else
-        fwrite(number, number_write_double(yyjson_get_real(value), number), 1, out);
+        fprintf(out, "%.*s", (int)number_write_double(yyjson_get_real(value), number), number);
 }
 
 /* NULL when it is none that can be a text. The caller frees it. */

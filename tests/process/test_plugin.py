@@ -105,12 +105,20 @@ class Plugin(unittest.TestCase):
         (here / "model.c").write_text(SOURCE)
         (here / "model.conf").write_text('settings = { file = "scale.txt"; };\nfeatures = ("a", "b", "limit");\n')
         (here / "scale.txt").write_text("0.5\n")
-        if not SANITIZED:   # whose worker finds its libraries in its build alone
+        if not SANITIZED:   # whose worker wants to be told how to behave
             described = self.make("try", "FILES=scale.txt", f"WORKER={self.folder}/root/usr/bin/outrigger-worker", folder=here)
             self.assertIn('"platform":"clipper 1.0"', described)
         said = self.make("install", "FILES=scale.txt", f"MODELS={self.models}", folder=here)
         self.assertNotIn(str(ROOT), said)
         self.assertNotIn("warning:", said)
+
+    def test_the_source_tree_makes_one_as_well(self):
+        self.make("plugin", "NAME=twice", f"DIR={self.folder / 'mine'}")
+        self.assertTrue((self.folder / "mine/model.so").exists())
+        if not SANITIZED:   # as below
+            self.assertIn('"platform":"sum"', self.make("try", folder=self.folder / "mine"))
+        self.make("install", f"MODELS={self.models}", folder=self.folder / "mine")
+        self.assertTrue((self.models / "twice/1/model.so").exists())
 
     def ask(self, client, model, features, call="predict"):
         body = {"instances" if call == "batch-predict" else "features": features}
