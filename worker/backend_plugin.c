@@ -30,6 +30,14 @@ enum {
     SIZE_MAX_TOLD = 65536 /* no structure will ever be longer than this */
 };
 
+#define END_OF(type, member) (offsetof(struct type, member) + sizeof(((struct type *)NULL)->member))
+_Static_assert(END_OF(outrigger_plugin, close) == FIRST_PLUGIN &&
+                   END_OF(outrigger_tensor, shape) == FIRST_TENSOR &&
+                   END_OF(outrigger_values, shape) == FIRST_VALUES &&
+                   END_OF(outrigger_description, platform) == FIRST_DESCRIPTION &&
+                   END_OF(outrigger_options, log_self) == FIRST_OPTIONS,
+               "what the first header had stays where it was");
+
 static const char symbol[] = "outrigger_backend";
 
 /* `count` structures at the plug-in's distance. */

@@ -22,6 +22,7 @@ static const struct outrigger_tensor inputs_told[] = {{"values", "FP32", 2, {-1,
 static const struct outrigger_tensor outputs_told[] = {{"clipped", "FP64", 1, {-1}}, {"over", "BOOL", 2, {-1, 2}}};
 static double scale, clipped[64];
 static unsigned char over[64][2];
+static int *volatile nowhere;
 
 static void *open_model(const struct outrigger_options *options, struct outrigger_description *description,
                         char *error, size_t error_size)
@@ -50,7 +51,7 @@ static int run(void *state, const struct outrigger_values *inputs, struct outrig
     int64_t rows = inputs[0].shape[0];
     for (int64_t i = 0; i < rows; i++, value += 2) {
         if (value[0] == 666)
-            *(volatile int *)1 = 1;
+            *nowhere = 1;
         if (limit[i] < 0) {
             snprintf(error, error_size, "limit %lld is below 0", limit[i]);
             return 1;

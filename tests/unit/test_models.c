@@ -304,7 +304,8 @@ START_TEST(faults_name_file_line_and_key)
                  policies[i]);
         expect_fault(text, fault);
     }
-    expect_fault("task = \"guess\";", ":1: task: expected classification or regression, got \"guess\"");
+    expect_fault("task = \"guess\";",
+                 ":1: task: expected classification or regression or multilabel or embedding, got \"guess\"");
     expect_fault("batching = {\n max_rows = 3; };",
                  ":2: batching.max_rows: unknown key; the nearest known is queue.max_rows");
     expect_fault("instances = 257;", ":1: instances: expected an integer from 0 to 256 (workers), got 257");
