@@ -62,7 +62,7 @@ links := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl$(comma)-z$(co
 c11-threads := $(if $(filter thread,$(SANITIZE)),$(BUILD)/thrd_create.o)
 links += $(c11-threads)
 
-ifeq ($(filter help clean distclean,$(MAKECMDGOALS)),)
+ifeq ($(filter help clean distclean plugin,$(MAKECMDGOALS)),)
 -include build/flags.mk
 endif
 
@@ -151,6 +151,17 @@ $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@echo "  TEST  $@"
 	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(foreach p,$(PROGRAMS),-I$(FOLDER_$p)) $(call packages-cflags,$(all-packages)) \
 	  -MMD -MP -o $@ $< $(links) $(LDFLAGS) -Wl,--start-group $(ARCHIVES) $(COMMON) -Wl,--end-group $(call packages-libs,$(all-packages)) -lm
+
+# The interface of plug-ins as a later header may have it, with a member more at the end of each structure: the worker's side
+# of it is built with that for one suite.
+GROWN := $(BUILD)/grown/outrigger/backend.h
+$(GROWN): worker/outrigger/backend.h
+	@mkdir -p $(@D)
+	@sed '/^struct outrigger_[a-z]* {/,/^};/s/^};/    uint64_t grown[3];\n};/' $< >$@
+$(BUILD)/tests/test_backend_plugin $(BUILD)/tests/test_plugin_growth: private override CFLAGS += -DGROWN_FOLDER='"$(BUILD)/grown"'
+$(BUILD)/tests/test_backend_plugin $(BUILD)/tests/test_plugin_growth: $(GROWN)
+$(BUILD)/tests/test_plugin_growth: private override CFLAGS += -I$(BUILD)/grown
+$(BUILD)/tests/test_plugin_growth: worker/backend_plugin.c
 
 # The broker on virtual time: its archive and common's, with the world in place of the loop, the network in place of
 # libzmq, the report in place of the log (whose objects are not taken from the archive then), and with the clock, the dice
@@ -264,6 +275,17 @@ bench: all $(FLOORS) $(BUILD)/bench/raw_onnx  ## the speed of the whole, beside 
 
 # ---- using it ----
 
+# The template of worker/plugin, under another name; what it is built with stands in its Makefile from then on.
+PLUGIN := $(or $(DIR),$(NAME))
+.PHONY: plugin
+plugin:  ## a model of your own in C: NAME=churn (DIR=churn); copies the template, and builds it
+	@test -n "$(NAME)" || { echo "make plugin NAME=churn" >&2; exit 2; }
+	@test ! -e "$(PLUGIN)" || { echo "$(PLUGIN) is there already" >&2; exit 2; }
+	@mkdir -p "$(PLUGIN)"
+	@cp worker/plugin/* "$(PLUGIN)"/
+	@sed -i 's|^NAME .*|NAME    ?= $(NAME)|;s|^INCLUDE .*|INCLUDE ?= $(CURDIR)/worker|;s|^WORKER .*|WORKER  ?= $(abspath $(BIN))/outrigger-worker|' "$(PLUGIN)"/Makefile
+	@$(MAKE) --no-print-directory -C "$(PLUGIN)" CPPFLAGS= CFLAGS="-O2 -g -Wall -Wextra" LDFLAGS= model.so
+
 .PHONY: run install uninstall
 web-group := $(if $(filter-out caddy,$(WEB)),web)
 run: all  ## serve the example models behind WEB on 127.0.0.1:8080 until Ctrl-C
@@ -275,13 +297,17 @@ LIBRARY := $(PREFIX)/lib/outrigger
 COMPLETIONS := bash-completion/completions/outrigger zsh/site-functions/_outrigger fish/vendor_completions.d/outrigger.fish
 install: all  ## to DESTDIR PREFIX
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBRARY)/python $(DESTDIR)$(PREFIX)/share/man/man1 \
-	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/outrigger
+	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/outrigger/plugin $(DESTDIR)$(PREFIX)/include/outrigger \
+	  $(DESTDIR)$(PREFIX)/share/pkgconfig
 	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(DESTDIR)$(PREFIX)/bin
 	for l in $(wildcard build/deps/lib/*.so* $(if $(ort-release),$(ort-release)/lib/*.so*)); do cp -P $$l $(DESTDIR)$(LIBRARY)/; done
 	install -m 644 worker/python/*.py $(PYTHON_SANDBOX) $(DESTDIR)$(LIBRARY)/python
 	install -m 644 deploy/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 deploy/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/
+	install -m 644 worker/outrigger/*.h $(DESTDIR)$(PREFIX)/include/outrigger
+	install -m 644 worker/plugin/* $(DESTDIR)$(PREFIX)/share/outrigger/plugin
+	sed 's|@VERSION@|$(VERSION)|' deploy/outrigger.pc >$(DESTDIR)$(PREFIX)/share/pkgconfig/outrigger.pc
 	install -d $(dir $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%))
 	$(call name-of,ctl) completion bash >$(DESTDIR)$(PREFIX)/share/$(word 1,$(COMPLETIONS))
 	$(call name-of,ctl) completion zsh >$(DESTDIR)$(PREFIX)/share/$(word 2,$(COMPLETIONS))
@@ -289,7 +315,8 @@ install: all  ## to DESTDIR PREFIX
 
 uninstall:  ## what install put there
 	rm -f $(foreach p,$(PROGRAMS),$(DESTDIR)$(PREFIX)/bin/$(notdir $(call name-of,$p)))
-	rm -rf $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/share/outrigger $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%)
+	rm -rf $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/share/outrigger $(DESTDIR)$(PREFIX)/include/outrigger \
+	  $(DESTDIR)$(PREFIX)/share/pkgconfig/outrigger.pc $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%)
 	rm -f $(foreach m,$(wildcard deploy/man/*.1),$(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $m)) \
 	  $(foreach m,$(wildcard deploy/man/*.5),$(DESTDIR)$(PREFIX)/share/man/man5/$(notdir $m))
 

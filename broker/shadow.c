@@ -226,7 +226,11 @@ static enum observation_task task_of(const struct model_config *config)
 {
     if (config == NULL || (*config->task == '\0' && config->labels.count == 0))
         return TASK_BY_OUTPUTS;
-    return strcmp(config->task, "regression") == 0 ? TASK_REGRESSION : TASK_CLASSIFICATION;
+    if (strcmp(config->task, "multilabel") == 0)
+        return TASK_LABELS;
+    return strcmp(config->task, "regression") == 0 || strcmp(config->task, "embedding") == 0
+               ? TASK_REGRESSION
+               : TASK_CLASSIFICATION;
 }
 
 /* `answer` is of that copy alone: the shadow's, or empty. */

@@ -7,6 +7,7 @@
  *
  *   classification   a row agrees when both predict the same class; the numbers are the probabilities, or the
  *                    scores
+ *   labels           a row agrees when the same ones hold; the numbers are the probabilities
  *   regression       a row agrees when each value differs by no more than the tolerance, relative to the
  *                    larger of the two, or by no more than a billionth; the numbers are those values
  *
@@ -35,19 +36,19 @@ static const char *decode(struct side *side, struct text answer)
 }
 
 /* As the worker decides it from the schema, when model.conf says nothing. */
-static bool looks_like_regression(const struct side *side)
+static enum observation_task task_of(enum observation_task said, const struct side *side)
 {
-    for (size_t i = 0; i < side->count; i++) {
-        const struct tensor *tensor = &side->tensors[i];
-        if (!value_is_float(tensor) || (tensor->rank == 2 && tensor->shape[1] > 1))
-            return false;
-    }
-    return true;
+    if (said != TASK_REGRESSION && roles_look_like_labels(side->tensors, side->count))
+        return TASK_LABELS;
+    if (said != TASK_BY_OUTPUTS)
+        return said;
+    return roles_look_like_numbers(side->tensors, side->count) ? TASK_REGRESSION : TASK_CLASSIFICATION;
 }
 
-static void find_roles(struct side *side, bool regression)
+static void find_roles(struct side *side, enum observation_task task)
 {
-    side->roles = roles_find(side->tensors, side->count, regression);
+    side->roles = task == TASK_LABELS ? roles_find_labels(side->tensors, side->count)
+                                      : roles_find(side->tensors, side->count, task == TASK_REGRESSION);
 }
 
 /* The tensor with the numbers that the prediction is made of; NULL: it is a text, or an index alone. */
@@ -136,6 +137,22 @@ static const char *compare_classes(const struct side *left, const struct side *r
     return NULL;
 }
 
+static const char *compare_labels(const struct side *left, const struct side *right,
+                                  struct agreement *agreement)
+{
+    size_t labels = roles_label_count(&left->roles);
+    if (labels != roles_label_count(&right->roles))
+        return "they have different numbers of labels";
+    for (size_t row = 0; row < left->rows; row++) {
+        bool agree = true;
+        for (size_t label = 0; label < labels; label++)
+            agree = agree && roles_label_holds(&left->roles, row, label) ==
+                                 roles_label_holds(&right->roles, row, label);
+        agreement->agreed += agree;
+    }
+    return NULL;
+}
+
 static const char *compare_classification(const struct side *left, const struct side *right,
                                           struct agreement *agreement)
 {
@@ -144,7 +161,8 @@ static const char *compare_classification(const struct side *left, const struct 
     if (one != NULL && other != NULL && value_columns(one) == value_columns(other))
         for (size_t i = 0; i < count; i++)
             measure(agreement, value_float(one, i), value_float(other, i));
-    return compare_classes(left, right, agreement);
+    return left->roles.labels ? compare_labels(left, right, agreement)
+                              : compare_classes(left, right, agreement);
 }
 
 const char *comparison_of(const struct observation *observation, struct agreement *agreement)
@@ -155,13 +173,13 @@ const char *comparison_of(const struct observation *observation, struct agreemen
         return "one of them holds no tensors";
     if (left.rows != right.rows || left.rows == 0)
         return "they have different numbers of rows";
-    bool regression = observation->task == TASK_BY_OUTPUTS ? looks_like_regression(&left)
-                                                           : observation->task == TASK_REGRESSION;
-    find_roles(&left, regression);
-    find_roles(&right, regression);
+    enum observation_task task = task_of(observation->task, &left);
+    find_roles(&left, task);
+    find_roles(&right, task);
     if (!roles_predict(&left.roles) || !roles_predict(&right.roles))
         return "one of them is no prediction";
     agreement->rows = left.rows;
-    return regression ? compare_regression(&left, &right, observation->tolerance_ppm / MILLION, agreement)
-                      : compare_classification(&left, &right, agreement);
+    return task == TASK_REGRESSION
+               ? compare_regression(&left, &right, observation->tolerance_ppm / MILLION, agreement)
+               : compare_classification(&left, &right, agreement);
 }

@@ -67,6 +67,7 @@ struct model_config {
     struct route *route;          /* the group of that name (route.h); never NULL */
     struct schema_field *inputs;  /* likewise (schema.h): of each column, if the list is not empty */
     size_t input_count;
+    struct config_names settings; /* the group of that name (model_settings.h): name, value, name, value */
 #define INTEGER(section, name, ...) int64_t CONFIG_NAME(section, name);
 #define STRING(section, name, ...)  char *CONFIG_NAME(section, name);
 #define NAMES(section, name, ...)   struct config_names CONFIG_NAME(section, name);

@@ -3,6 +3,7 @@
 #include "model_config.h"
 
 #include "model_inputs.h"
+#include "model_settings.h"
 #include "placement.h"
 #include "protocol.h"
 #include "route.h"
@@ -50,8 +51,19 @@ static void read_inputs(void *target, yyjson_val *value, parameter_fault *fault,
     model->input_count = count;
 }
 
+static void read_settings(void *target, yyjson_val *value, parameter_fault *fault, void *self)
+{
+    struct model_config *model = target;
+    struct config_names settings;
+    if (!model_settings_read(value, fault, self, &settings))
+        return;
+    config_names_free(&model->settings);
+    model->settings = settings;
+}
+
 static const struct parameter_group groups[] = {{"inputs", read_inputs, model_inputs_print_template},
-                                                {"route", read_route, route_print_template}};
+                                                {"route", read_route, route_print_template},
+                                                {"settings", read_settings, model_settings_print_template}};
 
 static const struct parameter_table table = {
     .rows = rows, .count = COUNT_OF(rows), .groups = groups, .group_count = COUNT_OF(groups)};
@@ -302,8 +314,8 @@ static void check_inputs(struct parameter_reader *reader, const struct model_con
 
 static void check(struct parameter_reader *reader, const struct model_config *model)
 {
-    static const char *const backends[] = {"onnx", "echo", "python"};
-    static const char *const tasks[] = {"classification", "regression"};
+    static const char *const backends[] = {"onnx", "plugin", "echo", "python"};
+    static const char *const tasks[] = {"classification", "regression", "multilabel", "embedding"};
     check_word(reader, &model->backend, backends, COUNT_OF(backends));
     check_word(reader, &model->task, tasks, COUNT_OF(tasks));
     check_distinct(reader, &model->features);
@@ -374,6 +386,7 @@ void model_config_free(struct model_config *model)
         return;
     parameters_free(&table, model);
     config_names_free(&model->versions);
+    config_names_free(&model->settings);
     route_free(model->route);
     schema_fields_free(model->inputs, model->input_count);
     free(model->name);

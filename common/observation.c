@@ -44,7 +44,7 @@ static const char *read_shadow(struct wire_reader *reader, struct observation *o
         !wire_read_str(reader, PROTOCOL_NAME_MAX, &observation->version) ||
         !wire_read_str(reader, PROTOCOL_NAME_MAX, &observation->shadow))
         return "a name is none";
-    if (!wire_read_uint(reader, TASK_REGRESSION, &task) || !wire_read_uint(reader, UINT32_MAX, &tolerance) ||
+    if (!wire_read_uint(reader, TASK_LABELS, &task) || !wire_read_uint(reader, UINT32_MAX, &tolerance) ||
         !wire_read_uint(reader, UINT8_MAX, &failure)) /* as in a RESULT, where later ones may come */
         return "a number is out of its bounds";
     if (!wire_read_bin(reader, OBSERVATION_BYTES_MAX, &observation->answer) ||

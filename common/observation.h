@@ -20,7 +20,7 @@ enum observation_kind {
 };
 
 /* What model.conf says of the task. */
-enum observation_task { TASK_BY_OUTPUTS, TASK_CLASSIFICATION, TASK_REGRESSION };
+enum observation_task { TASK_BY_OUTPUTS, TASK_CLASSIFICATION, TASK_REGRESSION, TASK_LABELS };
 
 /* One of any kind, not looked into. */
 struct observation_any {

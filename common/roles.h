@@ -6,11 +6,16 @@
 #include "number.h"
 #include "tensor.h"
 
+struct schema;
+
 /* Each is one of the outputs, or NULL where none has that role. */
 struct roles {
     const struct tensor *class;         /* the first integer, BOOL or BYTES output with one value a row */
     const struct tensor *probabilities; /* the first float output with two or more columns */
     const struct tensor *score;         /* the first float output with one value a row */
+    const struct tensor
+        *held;   /* the first integer or BOOL output with two or more columns; of labels alone */
+    bool labels; /* several labels may hold at once: see roles_find_labels */
 };
 
 /* Keeps only the roles that the prediction is made of: one of a regression is the score, or else the class,
@@ -18,11 +23,29 @@ struct roles {
  * probability, or else whether the score is 0.5 or more. */
 struct roles roles_find(const struct tensor *outputs, size_t count, bool regression);
 
+/* The roles where several labels may hold at once, each with a column: `held` says which do, or else the
+ * probabilities that are 0.5 or more. */
+struct roles roles_find_labels(const struct tensor *outputs, size_t count);
+/* As the schema's task says. */
+struct roles roles_of(const struct schema *schema, const struct tensor *outputs, size_t count);
+
+/* The schema's outputs as tensors without data, whose unknown dimensions are -1. Returns how many. */
+size_t roles_declared(const struct schema *schema, struct tensor outputs[TENSOR_COUNT_MAX]);
+
+/* What the task is when nobody says it, by the shapes of the outputs (negative: not known): one of labels has
+ * integers or BOOL with several columns, no class, and floats, if any, in as many columns. One of numbers has
+ * neither classes, nor floats in several columns, nor labels. Else it is one of classes. */
+bool roles_look_like_labels(const struct tensor *outputs, size_t count);
+bool roles_look_like_numbers(const struct tensor *outputs, size_t count);
+
 /* False when the outputs make no prediction at all. */
 static inline bool roles_predict(const struct roles *roles)
 {
-    return roles->class != NULL || roles->probabilities != NULL || roles->score != NULL;
+    return roles->class != NULL || roles->probabilities != NULL || roles->score != NULL ||
+           roles->held != NULL;
 }
+/* False when that is more than one value a row: labels, or a vector. */
+bool roles_predict_one(const struct roles *roles, bool regression);
 
 /* The index of the predicted class of a row, when the prediction is one. */
 bool roles_class_index(const struct roles *roles, bool regression, size_t row, uint64_t *index);
@@ -86,6 +109,19 @@ static inline size_t value_columns(const struct tensor *tensor)
     for (uint32_t i = 1; i < tensor->rank; i++)
         columns *= (size_t)tensor->shape[i];
     return columns;
+}
+
+/* Of roles with labels: how many there are, and whether one holds. */
+static inline size_t roles_label_count(const struct roles *roles)
+{
+    return value_columns(roles->held != NULL ? roles->held : roles->probabilities);
+}
+
+static inline bool roles_label_holds(const struct roles *roles, size_t row, size_t label)
+{
+    size_t index = row * roles_label_count(roles) + label;
+    return roles->held != NULL ? value_integer(roles->held, index) != 0
+                               : value_float(roles->probabilities, index) >= 0.5;
 }
 
 /* The element of BYTES that begins *offset bytes into the data; moves *offset behind it. */

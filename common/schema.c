@@ -13,7 +13,7 @@ enum {
     DESCRIPTION_MAX = 4096, /* bytes; it is a line or two for people */
     TENSOR_PAIRS = 3,
     MAP_PAIRS = 9, /* that are always there */
-    KEYS = 10,
+    KEYS = 11,
     COST_VALUES = 2,
     ELEMENT_OVERHEAD = 9 /* bytes that msgpack puts around one element at most */
 };
@@ -77,6 +77,28 @@ size_t schema_row_values(const struct schema *schema)
     return sum;
 }
 
+static const char *const kinds[] = {
+    [SCHEMA_PLAIN] = "", [SCHEMA_LABELS] = "multilabel", [SCHEMA_EMBEDDING] = "embedding"};
+
+static const char *plain_task(const struct schema *schema)
+{
+    return schema->regression ? "regression" : "classification";
+}
+
+const char *schema_task(const struct schema *schema)
+{
+    return schema->kind == SCHEMA_PLAIN ? plain_task(schema) : kinds[schema->kind];
+}
+
+bool schema_set_task(struct schema *schema, struct text name)
+{
+    schema->kind = text_is(name, kinds[SCHEMA_LABELS])      ? SCHEMA_LABELS
+                   : text_is(name, kinds[SCHEMA_EMBEDDING]) ? SCHEMA_EMBEDDING
+                                                            : SCHEMA_PLAIN;
+    schema->regression = schema->kind == SCHEMA_EMBEDDING || text_is(name, "regression");
+    return schema->kind != SCHEMA_PLAIN || schema->regression || text_is(name, "classification");
+}
+
 /* ---- writing ---- */
 
 static size_t names_bound(char *const *names, size_t count)
@@ -103,7 +125,7 @@ static size_t schema_bound(const struct schema *schema)
            names_bound(schema->features, schema->feature_count) +
            names_bound(schema->labels, schema->label_count) +
            schema_fields_bound(schema->fields, schema->feature_count) +
-           (MAP_PAIRS + 3) * (KEY_MAX + 2 * ELEMENT_OVERHEAD) +
+           (MAP_PAIRS + 4) * (KEY_MAX + 2 * ELEMENT_OVERHEAD) +
            schema->cost_count * (COST_VALUES + 1) * ELEMENT_OVERHEAD;
 }
 
@@ -148,7 +170,8 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length)
     struct wire_writer writer;
     wire_writer_begin(&writer, bytes, capacity);
     wire_write_map(&writer, MAP_PAIRS + (size_t)(schema->fields != NULL) + (size_t)(schema->cost_count > 0) +
-                                (size_t)(*schema_digest(schema) != '\0'));
+                                (size_t)(*schema_digest(schema) != '\0') +
+                                (size_t)(schema->kind != SCHEMA_PLAIN));
     wire_write_str(&writer, "platform");
     wire_write_str(&writer, schema->platform);
     wire_write_str(&writer, "description");
@@ -162,7 +185,11 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length)
     wire_write_str(&writer, "labels");
     write_names(&writer, schema->labels, schema->label_count);
     wire_write_str(&writer, "task");
-    wire_write_str(&writer, schema->regression ? "regression" : "classification");
+    wire_write_str(&writer, plain_task(schema));
+    if (schema->kind != SCHEMA_PLAIN) {
+        wire_write_str(&writer, "kind");
+        wire_write_str(&writer, kinds[schema->kind]);
+    }
     wire_write_str(&writer, "timeout_ms");
     wire_write_uint(&writer, schema->timeout_ms);
     wire_write_str(&writer, "allow_nan");
@@ -319,6 +346,18 @@ static const char *read_task(struct wire_reader *reader, struct schema *schema)
     return NULL;
 }
 
+/* One that is not known here is read as the plain task. */
+static const char *read_kind(struct wire_reader *reader, struct schema *schema)
+{
+    struct text kind;
+    if (!wire_read_str(reader, NAME_MAX_BYTES, &kind))
+        return "kind is no text";
+    for (size_t i = 0; i < COUNT_OF(kinds); i++)
+        if (text_is(kind, kinds[i]))
+            schema->kind = (enum schema_kind)i;
+    return NULL;
+}
+
 static const char *read_timeout(struct wire_reader *reader, struct schema *schema)
 {
     uint64_t timeout;
@@ -342,10 +381,12 @@ static const struct {
     const char *key;
     const char *(*read)(struct wire_reader *reader, struct schema *schema);
 } keys[KEYS] = {
-    {"platform", read_platform}, {"description", read_description}, {"inputs", read_inputs},
-    {"outputs", read_outputs},   {"features", read_features},       {"labels", read_labels},
-    {"task", read_task},         {"timeout_ms", read_timeout},      {"allow_nan", read_allow_nan},
-    {"digest", read_digest},
+    {"platform", read_platform},   {"description", read_description},
+    {"inputs", read_inputs},       {"outputs", read_outputs},
+    {"features", read_features},   {"labels", read_labels},
+    {"task", read_task},           {"timeout_ms", read_timeout},
+    {"allow_nan", read_allow_nan}, {"digest", read_digest},
+    {"kind", read_kind},
 };
 
 /* `fields` is left where it stands: how many there must be, the features say, which may come later. */
@@ -393,6 +434,8 @@ static const char *read_schema(struct wire_reader *reader, struct schema *schema
         return "bytes are left over behind the schema";
     if (schema->input_count == 0 || schema->output_count == 0)
         return "inputs or outputs are missing";
+    if (schema->kind != SCHEMA_PLAIN && schema->regression != (schema->kind == SCHEMA_EMBEDDING))
+        return "kind is none of its task";
     size_t values = schema_row_values(schema);
     if (schema->feature_count != 0 && values != 0 && schema->feature_count != values)
         return "there are not as many features as values in a row";

@@ -45,6 +45,13 @@ struct schema_cost {
     uint32_t us;
 };
 
+/* What a task is besides a classification or a regression. */
+enum schema_kind {
+    SCHEMA_PLAIN,
+    SCHEMA_LABELS,   /* a classification where several labels may hold at once: "multilabel" */
+    SCHEMA_EMBEDDING /* a regression whose prediction is a vector that stands for the row: "embedding" */
+};
+
 struct schema {
     char *platform;
     char *description;
@@ -57,7 +64,8 @@ struct schema {
     struct schema_field *fields; /* one for each feature, in their order; NULL: nothing is said of any */
     char **labels;
     size_t label_count;
-    bool regression;     /* task */
+    bool regression; /* task: numbers, and no class */
+    enum schema_kind kind;
     uint32_t timeout_ms; /* 0: not said */
     bool allow_nan;
     char *digest;                               /* of the files of the version (contents.h); "": not said */
@@ -74,6 +82,11 @@ static inline const char *schema_digest(const struct schema *schema)
 {
     return schema->digest == NULL ? "" : schema->digest;
 }
+
+/* The task's name: "classification", "regression", "multilabel" or "embedding". */
+const char *schema_task(const struct schema *schema);
+/* Sets it by its name; false when there is none of that name. */
+bool schema_set_task(struct schema *schema, struct text name);
 
 /* The number of values in one row over all inputs (product of shape[1..], 1 for a rank of 1), 0 when an inner
  * dimension is variable. */

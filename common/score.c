@@ -29,6 +29,8 @@ bool score_kind_parse(struct text name, enum score_kind *kind)
 enum score_kind score_kind_of(const struct roles *roles, bool regression)
 {
     bool number = roles->class != NULL && roles->class->datatype != DATATYPE_BYTES;
+    if (roles->labels)
+        return SCORE_NONE;
     if (regression)
         return roles->score != NULL || number ? SCORE_VALUE : SCORE_NONE;
     if (roles->probabilities != NULL)

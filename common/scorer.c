@@ -260,12 +260,22 @@ static void take_row(struct scored *scored, struct outputs *outputs, size_t row)
 }
 
 /* False: there is nothing in them that is one prediction a row. */
-static bool one_a_row(const struct outputs *outputs)
+static bool one_a_row(const struct schema *schema, const struct roles *roles)
 {
-    const struct roles *roles = &outputs->roles;
-    if (!outputs->schema->regression)
-        return roles_predict(roles);
-    return roles->score != NULL || (roles->class != NULL && roles->class->datatype != DATATYPE_BYTES);
+    bool text = roles->class != NULL && roles->class->datatype == DATATYPE_BYTES;
+    return roles_predict_one(roles, schema->regression) && !(schema->regression && text);
+}
+
+const char *scorer_fault(const struct schema *schema)
+{
+    struct tensor outputs[TENSOR_COUNT_MAX];
+    size_t count = roles_declared(schema, outputs);
+    const struct roles roles = roles_of(schema, outputs, count);
+    if (schema->kind == SCHEMA_LABELS)
+        return "the model predicts several labels for each row, and a job one value: ask it online";
+    if (schema->regression && roles.probabilities != NULL)
+        return "the model predicts a vector for each row, and a job one value: ask it online";
+    return NULL;
 }
 
 /* ---- pieces ---- */
@@ -372,9 +382,9 @@ static void take_outputs(struct piece *piece, const struct client_answer *answer
     }
     outputs.schema = asker_schema(piece->chunk->scorer->asker, answer->version);
     outputs.version = keep_name(piece->chunk->scorer, answer->version);
-    outputs.roles = roles_find(outputs.tensors, count, outputs.schema->regression);
+    outputs.roles = roles_of(outputs.schema, outputs.tensors, count);
     outputs.class_offset = 0;
-    if (!one_a_row(&outputs)) {
+    if (!one_a_row(outputs.schema, &outputs.roles)) {
         fail_piece(piece, FAILURE_INTERNAL, text_of("no output of the model is one prediction for each row"));
         return;
     }

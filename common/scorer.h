@@ -34,6 +34,10 @@ struct rows_payload {
     struct text trace; /* empty, or PROTOCOL_TRACE_BYTES */
 };
 
+/* NULL, or why no row of the model has one prediction that could stand in a column, as far as its schema
+ * tells: a constant sentence. */
+const char *scorer_fault(const struct schema *schema);
+
 struct scorer;
 
 /* A request has at most `rows_a_request` rows, and fewer where a row takes long to compute, so that jobs are

@@ -1,8 +1,9 @@
-/* backend: what an engine implements so that workers can serve its models. Plain C without any other header
- * of ours, so that an engine can be added from outside. A backend is called from one thread, and for one
- * model, at a time. SPDX-License-Identifier: MIT */
-#ifndef OUTRIGGER_BACKEND_H
-#define OUTRIGGER_BACKEND_H
+/* backend: what an engine implements so that workers can serve its models. This is the worker's own and may
+ * change with it; what models from outside are built with is outrigger/backend.h, which backend_plugin.c
+ * brings together with it. A backend is called from one thread, and for one model, at a time.
+ * SPDX-License-Identifier: MIT */
+#ifndef OUTRIGGER_WORKER_BACKEND_H
+#define OUTRIGGER_WORKER_BACKEND_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -42,7 +43,10 @@ struct backend_values {
 };
 
 struct backend_options {
-    int threads; /* inside the engine, at least 1 */
+    int threads;                 /* inside the engine, at least 1 */
+    const char *model;           /* its name; NULL: it belongs to no repository */
+    const char *const *settings; /* `settings` of model.conf: name, value, ..., NULL; or NULL. Theirs who open
+                                  * the model, and there until it is closed */
 };
 
 struct backend {
@@ -58,34 +62,6 @@ struct backend {
     int (*run)(void *state, const struct backend_values *inputs, struct backend_values *outputs, char *error);
     void (*close)(void *state);
 };
-
-/* ---- a model that is a shared object: model.so (backend_plugin.c) ----
- *
- * It exports one function, which gives its engine to a worker that speaks OUTRIGGER_BACKEND_ABI, or NULL when
- * it cannot speak that. `open` gets the path of the model.so itself, so that what lies beside it can be read.
- * The worker's sandbox is on before the file is loaded: neither its constructors nor what it computes can
- * open other files, write, connect, or start anything (outrigger.conf: sandbox).
- *
- *     #include "backend.h"
- *     static const struct outrigger_backend_plugin plugin = {
- *         .abi = OUTRIGGER_BACKEND_ABI, .size = sizeof plugin, .backend = {"mine", ".so", open, run, close}};
- *     const struct outrigger_backend_plugin *outrigger_backend(uint32_t abi)
- *     {
- *         return abi == OUTRIGGER_BACKEND_ABI ? &plugin : NULL;
- *     }
- */
-#define OUTRIGGER_BACKEND_ABI 1u /* changes with whatever stands above and a plug-in sees */
-
-struct outrigger_backend_plugin {
-    uint32_t abi;  /* OUTRIGGER_BACKEND_ABI as the plug-in was built with */
-    uint32_t size; /* of this struct, then */
-    struct backend backend;
-};
-
-typedef const struct outrigger_backend_plugin *outrigger_backend_function(uint32_t abi);
-extern outrigger_backend_function outrigger_backend;
-
-/* ---- the worker's own ---- */
 
 /* The backend with that name, NULL when there is none. */
 const struct backend *backend_named(const char *name);

@@ -264,6 +264,24 @@ static bool compare_classes(const struct comparison *comparison, yyjson_val *dat
     return same;
 }
 
+/* The labels that follow from probabilities. */
+static bool compare_labels(const struct comparison *comparison, yyjson_val *data, const char *name)
+{
+    const struct roles *roles = &comparison->roles;
+    size_t labels = roles_label_count(roles);
+    uint8_t *held = object_alloc(comparison->rows * labels);
+    struct tensor tensor = {.datatype = DATATYPE_UINT8,
+                            .rank = 2,
+                            .shape = {(int64_t)comparison->rows, (int64_t)labels},
+                            .data = held,
+                            .bytes = comparison->rows * labels};
+    for (size_t i = 0; i < tensor.bytes; i++)
+        held[i] = roles_label_holds(roles, i / labels, i % labels);
+    bool same = compare(comparison, &tensor, name, data);
+    free(held);
+    return same;
+}
+
 static bool compare_predictions(const struct comparison *comparison, yyjson_val *data, const char *name)
 {
     const struct roles *roles = &comparison->roles;
@@ -271,8 +289,10 @@ static bool compare_predictions(const struct comparison *comparison, yyjson_val 
         snprintf(comparison->complaint, GOLDEN_TEXT_MAX, "%s: no output of the model is a prediction", name);
         return false;
     }
-    if (roles->class != NULL)
-        return compare(comparison, roles->class, name, data);
+    if (roles->class != NULL || roles->held != NULL)
+        return compare(comparison, roles->class != NULL ? roles->class : roles->held, name, data);
+    if (roles->labels)
+        return compare_labels(comparison, data, name);
     if (!comparison->schema->regression)
         return compare_classes(comparison, data, name);
     return compare(comparison, roles->score != NULL ? roles->score : roles->probabilities, name, data);
@@ -357,7 +377,7 @@ bool golden_expected_met(yyjson_val *expected, const struct golden_tolerance *to
     size_t at, count;
     yyjson_val *key, *value;
     ENSURE(tensors_decode(answer, bytes, comparison.outputs, &comparison.count, &comparison.rows) == NULL);
-    comparison.roles = roles_find(comparison.outputs, comparison.count, schema->regression);
+    comparison.roles = roles_of(schema, comparison.outputs, comparison.count);
     yyjson_obj_foreach(expected, at, count, key, value)
     {
         if (!compare_key(&comparison, yyjson_get_str(key), value))

@@ -4,6 +4,8 @@
 #include "loaded_model.h"
 
 #include "log.h"
+#include "model_settings.h"
+#include "roles.h"
 #include "schema_fields.h"
 
 #include <stdio.h>
@@ -117,12 +119,29 @@ static bool names_fit(const char *key, const struct config_names *names, char *e
     return true;
 }
 
+/* Inputs of one column each are called as their columns are. */
+static void add_input_names(struct schema *schema)
+{
+    for (size_t i = 0; i < schema->input_count; i++) {
+        const struct schema_tensor *input = &schema->inputs[i];
+        if (input->rank > 2 || (input->rank == 2 && input->shape[1] != 1))
+            return;
+    }
+    free(schema->features);
+    schema->features = object_alloc(schema->input_count * sizeof *schema->features);
+    schema->feature_count = schema->input_count;
+    for (size_t i = 0; i < schema->input_count; i++)
+        schema->features[i] = object_strdup(schema->inputs[i].name);
+}
+
 /* The names of the columns, and what their values may be. model.conf has them by one list or the other. */
 static bool add_columns(struct schema *schema, const struct model_config *config, char *error)
 {
     size_t values = schema_row_values(schema), at;
     schema->features = copy_names(&config->features);
     schema->feature_count = config->features.count;
+    if (config->input_count == 0 && config->features.count == 0)
+        add_input_names(schema);
     if (config->input_count == 0)
         return true;
     if (config->input_count != values) {
@@ -172,43 +191,24 @@ static bool add_config(struct schema *schema, const struct model_config *config,
     return add_columns(schema, config, error);
 }
 
-static bool is_class(enum datatype datatype)
-{
-    return !datatype_is_float(datatype);
-}
-
-/* The columns of an output of floats, 0 for other outputs and unknown numbers. */
-static int64_t float_columns(const struct schema_tensor *output)
-{
-    return output->rank == 2 && !is_class(output->datatype) && output->shape[1] > 0 ? output->shape[1] : 0;
-}
-
-/* Outputs of integers or strings are classes, and so is what has labels or a probability in each column. */
-static bool looks_like_regression(const struct schema *schema)
-{
-    if (schema->label_count > 0)
-        return false;
-    for (size_t i = 0; i < schema->output_count; i++)
-        if (is_class(schema->outputs[i].datatype) || float_columns(&schema->outputs[i]) > 1)
-            return false;
-    return true;
-}
-
 /* Decides the task, and checks the labels against the columns, as far as the shapes of outputs are known. */
 static bool find_task(struct schema *schema, const char *configured, char *error)
 {
-    for (size_t i = 0; i < schema->output_count; i++) {
-        int64_t columns = float_columns(&schema->outputs[i]);
-        if (schema->label_count > 0 && columns > 1 && (size_t)columns != schema->label_count) {
-            snprintf(error, BACKEND_ERROR_MAX,
-                     "model.conf: labels: %zu names, but output %s has %lld columns", schema->label_count,
-                     schema->outputs[i].name, (long long)columns);
-            return false;
-        }
-    }
-    schema->regression =
-        configured[0] == '\0' ? looks_like_regression(schema) : strcmp(configured, "regression") == 0;
-    return true;
+    struct tensor outputs[TENSOR_COUNT_MAX];
+    size_t count = roles_declared(schema, outputs);
+    const char *task = *configured != '\0'                      ? configured
+                       : roles_look_like_labels(outputs, count) ? "multilabel"
+                       : schema->label_count == 0 && roles_look_like_numbers(outputs, count)
+                           ? "regression"
+                           : "classification";
+    ENSURE(schema_set_task(schema, text_of(task)));
+    const struct roles roles = roles_of(schema, outputs, count);
+    const struct tensor *columns = roles.probabilities != NULL ? roles.probabilities : roles.held;
+    if (schema->label_count == 0 || columns == NULL || (size_t)columns->shape[1] == schema->label_count)
+        return true;
+    snprintf(error, BACKEND_ERROR_MAX, "model.conf: labels: %zu names, but output %s has %lld columns",
+             schema->label_count, schema->outputs[columns - outputs].name, (long long)columns->shape[1]);
+    return false;
 }
 
 /* ---- opening ---- */
@@ -230,7 +230,9 @@ static bool make_schema(struct loaded_model *model, const struct backend_descrip
 struct loaded_model *loaded_model_open(const char *path, const struct backend *backend,
                                        const struct model_config *config, int threads, char *error)
 {
-    struct backend_options options = {.threads = threads};
+    struct backend_options options = {.threads = threads,
+                                      .model = config == NULL ? NULL : config->name,
+                                      .settings = config == NULL ? NULL : model_settings_list(config)};
     struct backend_description description;
     struct loaded_model *model = object_alloc(sizeof *model);
     model->backend = backend;

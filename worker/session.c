@@ -156,6 +156,8 @@ static void send_result(struct session *session, uint64_t id, int64_t took)
     for (size_t i = 0; i < count; i++) {
         failures[i] = (char)batch_failure(session->batch, i);
         any = any || failures[i] != FAILURE_NONE;
+        if (batch_failure(session->batch, i) == FAILURE_MODEL_FAILED) /* clients are not told why */
+            log_warning("the model could not compute a request: %s", batch_message(session->batch, i));
     }
     struct envelope result = {.verb = VERB_RESULT,
                               .id = id,

@@ -152,7 +152,7 @@ static const char *score(const struct profile *profile, const struct client_answ
     const char *wrong = tensors_decode(answer->payload, answer->payload_bytes, tensors, &count, &answered);
     if (wrong != NULL || answered != rows)
         return wrong != NULL ? wrong : "it has another number of rows";
-    const struct roles roles = roles_find(tensors, count, profile->schema->regression);
+    const struct roles roles = roles_of(profile->schema, tensors, count);
     *kind = score_kind_of(&roles, profile->schema->regression);
     for (size_t row = 0; row < rows; row++)
         scores[row] = score_of(&roles, *kind, row);

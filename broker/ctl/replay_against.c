@@ -336,7 +336,9 @@ static int ask_both(struct rerun *rerun, const struct config *config)
     struct questions *questions = questions_new(config, "outrigger replay");
     const struct schema *schema = questions_version(questions, rerun->model, rerun->against, &name, reason);
     if (schema != NULL) {
-        rerun->task = schema->regression ? TASK_REGRESSION : TASK_CLASSIFICATION;
+        rerun->task = schema->kind == SCHEMA_LABELS ? TASK_LABELS
+                      : schema->regression          ? TASK_REGRESSION
+                                                    : TASK_CLASSIFICATION;
         rerun->tolerance_ppm = tolerance_of(config, rerun->model);
     }
     bool good = schema != NULL && questions_all(questions, next_question, take_answer, rerun, reason);

@@ -6,6 +6,8 @@
  *     {"probability": ...}      two classes: of the positive one (index 1). With a score alone: the score
  *     {"probabilities": [...]}  of all classes
  *     {"label": ...}            the schema's label of an integer prediction, when it has one
+ *     {"labels": [...]}         where several labels may hold at once (the task is multilabel): those that
+ * do; the prediction is a list then, 1 for each that holds and 0 for the others, as are the probabilities
  *     {"outputs": {...}}        whatever output none of the above used, as nested arrays by name
  *
  * A batch has "predictions", "probabilities" (one row each; with a score alone one number each), "labels" and
@@ -80,11 +82,30 @@ static void add_float_row(struct output *out, const struct tensor *tensor, size_
 
 /* ---- what is predicted ---- */
 
+/* [0,1,1]: which labels hold. */
+static void add_held(struct output *out, const struct roles *roles, size_t row)
+{
+    size_t labels = roles_label_count(roles);
+    struct cursor cursor = {.tensor = roles->held, .index = row * labels};
+    output_add_char(out, '[');
+    for (size_t i = 0; i < labels; i++) {
+        if (i > 0)
+            output_add_char(out, ',');
+        if (roles->held != NULL)
+            add_next(out, &cursor);
+        else
+            output_add_char(out, roles_label_holds(roles, row, i) ? '1' : '0');
+    }
+    output_add_char(out, ']');
+}
+
 static void add_prediction(struct output *out, const struct outputs *outputs, bool regression, size_t row,
                            struct cursor *class)
 {
     uint64_t index;
-    if (outputs->roles.class != NULL)
+    if (outputs->roles.labels)
+        add_held(out, &outputs->roles, row);
+    else if (outputs->roles.class != NULL)
         add_next(out, class);
     else if (roles_class_index(&outputs->roles, regression, row, &index))
         output_add_unsigned(out, index);
@@ -118,6 +139,35 @@ static void add_label(struct output *out, const char *label, struct place *place
     place->at = out->length;
     output_add_json(out, text_of(label));
     place->length = out->length - place->at;
+}
+
+/* ["a","c"]: the names of those that hold in a row. */
+static void add_names_held(struct output *out, const struct answer *answer, const struct outputs *outputs,
+                           size_t row)
+{
+    size_t count = roles_label_count(&outputs->roles);
+    bool any = false;
+    output_add_char(out, '[');
+    for (size_t i = 0; i < count && i < answer->schema->label_count; i++) {
+        if (!roles_label_holds(&outputs->roles, row, i))
+            continue;
+        if (any)
+            output_add_char(out, ',');
+        output_add_json(out, text_of(answer->schema->labels[i]));
+        any = true;
+    }
+    output_add_char(out, ']');
+}
+
+static void add_all_names_held(struct output *out, const struct answer *answer, const struct outputs *outputs)
+{
+    output_add_char(out, '[');
+    for (size_t row = 0; row < outputs->rows; row++) {
+        if (row > 0)
+            output_add_char(out, ',');
+        add_names_held(out, answer, outputs, row);
+    }
+    output_add_char(out, ']');
 }
 
 /* The label of each row's class, or null. */
@@ -158,7 +208,7 @@ static void add_single(struct output *out, const struct answer *answer, const st
     if (regression)
         return;
     const struct tensor *probabilities = outputs->roles.probabilities;
-    if (probabilities != NULL && probabilities->shape[1] == 2) {
+    if (probabilities != NULL && probabilities->shape[1] == 2 && !outputs->roles.labels) {
         add_name(out, "probability");
         add_float(out, value_float(probabilities, 1), probabilities->datatype);
     } else if (probabilities == NULL && outputs->roles.score != NULL) {
@@ -170,8 +220,11 @@ static void add_single(struct output *out, const struct answer *answer, const st
         add_float_row(out, probabilities, 0, value_columns(probabilities));
     }
     uint64_t index;
-    if (has_labels(answer, outputs) && roles_class_index(&outputs->roles, false, 0, &index) &&
-        index < answer->schema->label_count) {
+    if (has_labels(answer, outputs) && outputs->roles.labels) {
+        add_name(out, "labels");
+        add_names_held(out, answer, outputs, 0);
+    } else if (has_labels(answer, outputs) && roles_class_index(&outputs->roles, false, 0, &index) &&
+               index < answer->schema->label_count) {
         add_name(out, "label");
         output_add_json(out, text_of(answer->schema->labels[index]));
     }
@@ -208,7 +261,10 @@ static void add_batch(struct output *out, const struct answer *answer, const str
     if (!has_labels(answer, outputs))
         return;
     add_name(out, "labels");
-    add_labels(out, answer, outputs);
+    if (outputs->roles.labels)
+        add_all_names_held(out, answer, outputs);
+    else
+        add_labels(out, answer, outputs);
 }
 
 /* The dimensions from `dimension` on, as nested arrays. */
@@ -234,7 +290,7 @@ static void add_others(struct output *out, const struct answer *answer, const st
     for (size_t i = 0; i < outputs->count; i++) {
         const struct tensor *tensor = &outputs->tensors[i];
         if (tensor == outputs->roles.class || tensor == outputs->roles.probabilities ||
-            tensor == outputs->roles.score)
+            tensor == outputs->roles.score || tensor == outputs->roles.held)
             continue;
         if (!any)
             add_name(out, "outputs");
@@ -267,7 +323,7 @@ const char *answer_write(const struct answer *answer, const uint8_t *payload, si
         return complaint;
     if (outputs.rows != answer->rows)
         return "the model answered another number of rows than it was asked";
-    outputs.roles = roles_find(outputs.tensors, outputs.count, answer->schema->regression);
+    outputs.roles = roles_of(answer->schema, outputs.tensors, outputs.count);
     out->length = 0;
     output_add_char(out, '{');
     if (roles_predict(&outputs.roles) && answer->batch)
@@ -279,7 +335,7 @@ const char *answer_write(const struct answer *answer, const uint8_t *payload, si
     add_text(out, "model_version", answer->version);
     add_text(out, "request_id", answer->id);
     output_add(out, "}\n", 2);
-    if (answer->predictions != NULL && roles_predict(&outputs.roles))
+    if (answer->predictions != NULL && roles_predict_one(&outputs.roles, answer->schema->regression))
         remember_answer(answer, &outputs.roles, outputs.rows);
     return NULL;
 }

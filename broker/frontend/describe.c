@@ -47,7 +47,7 @@ static void add_summary(struct output *out, const struct catalog_model *model)
     add_text(out, ",\"state\":", stable == NULL ? "unavailable" : catalog_state_name(stable->state));
     add_flag(out, ",\"ready\":", catalog_model_ready(model));
     if (schema != NULL) {
-        add_text(out, ",\"task\":", schema->regression ? "regression" : "classification");
+        add_text(out, ",\"task\":", schema_task(schema));
         add_text(out, ",\"description\":", schema->description == NULL ? "" : schema->description);
     }
 }

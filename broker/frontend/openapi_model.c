@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: MIT */
 #include "openapi_model.h"
 
+#include "openapi_answer.h"
 #include "openapi_schema.h"
 
 #include <stdarg.h>

@@ -2,13 +2,12 @@
  *
  * What a datatype takes stands once in the document (docs/openapi.json: FP32, INT64, ...); a column refers to
  * it and adds what model.conf says. Rows of columns that all are alike are described in a line, others column
- * by column, and by name besides when the columns have names. What an answer holds follows from the outputs
- * as in answer.c. Called by openapi_model.c. SPDX-License-Identifier: MIT */
+ * by column, and by name besides when the columns have names. What an answer holds is in openapi_answer.c.
+ * Called by openapi_model.c. SPDX-License-Identifier: MIT */
 #include "openapi_schema.h"
 
 #include "layout.h"
 #include "number.h"
-#include "roles.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -341,124 +340,4 @@ bool openapi_example_csv(struct output *out, const struct catalog_version *versi
     output_add_json(out, (struct text){lines.bytes, lines.length});
     output_free(&lines);
     return true;
-}
-
-/* ---- answers ---- */
-
-/* The outputs of an answer of one row. False when a dimension is not known before there is an answer. */
-static bool fill_outputs(const struct schema *schema, struct tensor outputs[TENSOR_COUNT_MAX], size_t *count)
-{
-    *count = schema->output_count < TENSOR_COUNT_MAX ? schema->output_count : TENSOR_COUNT_MAX;
-    for (size_t i = 0; i < *count; i++) {
-        const struct schema_tensor *output = &schema->outputs[i];
-        outputs[i] = (struct tensor){.datatype = output->datatype, .rank = output->rank};
-        memcpy(outputs[i].shape, output->shape, sizeof outputs[i].shape);
-        for (uint32_t j = 1; j < output->rank; j++)
-            if (output->shape[j] < 0)
-                return false;
-    }
-    return true;
-}
-
-/* NaN and infinities are answered as null. */
-#define NUMBER_OR_NULL "{\"type\":[\"number\",\"null\"]}"
-
-static void add_numbers(struct output *out, size_t count)
-{
-    char text[128];
-    int length = snprintf(
-        text, sizeof text,
-        "{\"type\":\"array\",\"items\":" NUMBER_OR_NULL ",\"minItems\":%zu,\"maxItems\":%zu}", count, count);
-    output_add(out, text, (size_t)length);
-}
-
-/* The schema of one prediction. */
-static void add_prediction(struct output *out, const struct roles *roles, bool regression)
-{
-    if (roles->class != NULL && roles->class->datatype == DATATYPE_BYTES)
-        output_add_string(out, "{\"type\":\"string\"}");
-    else if (roles->class != NULL && roles->class->datatype == DATATYPE_BOOL)
-        output_add_string(out, "{\"type\":\"boolean\"}");
-    else if (roles->class != NULL || !regression)
-        output_add_string(out, "{\"type\":\"integer\"}");
-    else if (roles->score != NULL)
-        output_add_string(out, NUMBER_OR_NULL);
-    else
-        add_numbers(out, value_columns(roles->probabilities));
-}
-
-/* One of a row, or a list of them; `name` has its comma. The schema of the single one follows, then
- * end_member. */
-static void begin_member(struct output *out, const char *name, const char *names, bool batch)
-{
-    output_add_string(out, batch ? names : name);
-    if (batch)
-        output_add_string(out, "{\"type\":\"array\",\"items\":");
-}
-
-static void end_member(struct output *out, bool batch)
-{
-    if (batch)
-        output_add_char(out, '}');
-}
-
-static void add_probabilities(struct output *out, const struct roles *roles, bool batch)
-{
-    const struct tensor *probabilities = roles->probabilities;
-    if (!batch && (probabilities == NULL || value_columns(probabilities) == 2))
-        output_add_string(out, ",\"probability\":" NUMBER_OR_NULL);
-    if (!batch && probabilities == NULL)
-        return;
-    begin_member(out, ",\"probabilities\":", ",\"probabilities\":", batch);
-    if (probabilities == NULL)
-        output_add_string(out, NUMBER_OR_NULL);
-    else
-        add_numbers(out, value_columns(probabilities));
-    end_member(out, batch);
-}
-
-static void add_labels(struct output *out, const struct schema *schema, bool batch, bool fixed)
-{
-    begin_member(out, ",\"label\":", ",\"labels\":", batch);
-    if (fixed && schema->label_count <= OPENAPI_COLUMNS_MAX) {
-        output_add_string(out, "{\"enum\":[");
-        for (size_t i = 0; i < schema->label_count; i++)
-            add_text(out, i > 0 ? "," : "", schema->labels[i]);
-        output_add_string(out, batch ? ",null]}" : "]}");
-    } else {
-        output_add_string(out, batch ? "{\"type\":[\"string\",\"null\"]}" : "{\"type\":\"string\"}");
-    }
-    end_member(out, batch);
-}
-
-static void add_answer(struct output *out, const struct schema *schema, const struct roles *roles, bool batch,
-                       bool labels_fixed)
-{
-    begin_member(out, ",\"prediction\":", ",\"predictions\":", batch);
-    add_prediction(out, roles, schema->regression);
-    end_member(out, batch);
-    if (!schema->regression && (roles->probabilities != NULL || roles->score != NULL))
-        add_probabilities(out, roles, batch);
-    if (!schema->regression && schema->label_count > 0)
-        add_labels(out, schema, batch, labels_fixed);
-}
-
-void openapi_prediction(struct output *out, const struct catalog_version *version, const char *model,
-                        bool batch, bool labels_fixed)
-{
-    struct tensor outputs[TENSOR_COUNT_MAX];
-    size_t count;
-    bool known = version != NULL && version->schema != NULL && fill_outputs(version->schema, outputs, &count);
-    struct roles roles = known ? roles_find(outputs, count, version->schema->regression) : (struct roles){0};
-    known = known && roles_predict(&roles);
-    output_add_string(out, "{\"type\":\"object\",\"required\":[");
-    if (known)
-        output_add_string(out, batch ? "\"predictions\"," : "\"prediction\",");
-    output_add_string(out, "\"model\",\"model_version\",\"request_id\"],\"properties\":{");
-    add_text(out, "\"model\":{\"const\":", model);
-    output_add_string(out, "},\"model_version\":{\"type\":\"string\"},\"request_id\":{\"type\":\"string\"},"
-                           "\"outputs\":{\"type\":\"object\"}");
-    if (known)
-        add_answer(out, version->schema, &roles, batch, labels_fixed);
-    output_add_string(out, "}}");
 }

@@ -1,4 +1,4 @@
-/* openapi_schema: JSON Schemas of the rows that a model takes, and of what it answers.
+/* openapi_schema: JSON Schemas of the rows that a model takes.
  * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_OPENAPI_SCHEMA_H
 #define OUTRIGGER_OPENAPI_SCHEMA_H
@@ -15,8 +15,5 @@ void openapi_row(struct output *out, const struct catalog_version *version);
 bool openapi_example(struct output *out, const struct catalog_version *version, bool by_name);
 /* The same as lines of CSV, as a JSON string. */
 bool openapi_example_csv(struct output *out, const struct catalog_version *version, bool batch);
-/* The object of an answer. `labels_fixed`: no other version may answer. */
-void openapi_prediction(struct output *out, const struct catalog_version *version, const char *model,
-                        bool batch, bool labels_fixed);
 
 #endif

@@ -82,7 +82,7 @@ void remember_payload(const struct answer *answer, const uint8_t *payload, size_
     size_t count, rows;
     if (tensors_decode(payload, bytes, tensors, &count, &rows) != NULL)
         return;
-    const struct roles roles = roles_find(tensors, count, answer->schema->regression);
-    if (roles_predict(&roles))
+    const struct roles roles = roles_of(answer->schema, tensors, count);
+    if (roles_predict_one(&roles, answer->schema->regression))
         remember_answer(answer, &roles, rows);
 }

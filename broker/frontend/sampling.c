@@ -337,7 +337,7 @@ void taken_answered(struct taken *taken, const struct schema *schema, const uint
     size_t count, rows;
     if (tensors_decode(payload, bytes, tensors, &count, &rows) != NULL)
         return;
-    const struct roles roles = roles_find(tensors, count, schema->regression);
+    const struct roles roles = roles_of(schema, tensors, count);
     for (uint32_t i = 0; i < sampled->rows; i++)
         if (taken->at[i] >= rows)
             return;

@@ -2,6 +2,7 @@
  * the table; what is refused must have a complaint. SPDX-License-Identifier: MIT */
 #include "model_config.h"
 #include "route.h"
+#include "schema_fields.h"
 
 #include <stdlib.h>
 
@@ -43,6 +44,8 @@ static void read_as(void (*read)(struct parameter_reader *, const char *), const
     expect_bounds(&model);
     ENSURE(errors.length == strlen(errors.text) && (errors.length > 0) == (errors.count > 0));
     parameters_free(table, &model);
+    config_names_free(&model.settings);
+    schema_fields_free(model.inputs, model.input_count);
     route_free(model.route);
 }
 

@@ -32,7 +32,7 @@ PYTHON_MODEL = """class Model:
         return {"prediction": rows.sum(axis=1) * self.factor}
 """
 # A plug-in that says so on stderr when it is being loaded, and waits for a file beside it.
-SLOW_PLUGIN = """#include "%s/plugin_sum.c"
+SLOW_PLUGIN = """#include "%s/worker/plugin/model.c"
 #include <unistd.h>
 __attribute__((constructor)) static void wait_for_it(void)
 {
@@ -228,7 +228,7 @@ class Signing(unittest.TestCase):
         folder = self.repository / "slow/1"
         folder.mkdir(parents=True)
         source = self.folder / "slow.c"
-        source.write_text(SLOW_PLUGIN % (ROOT / "tests/models", folder))
+        source.write_text(SLOW_PLUGIN % (ROOT, folder))
         subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE", f"-I{ROOT / 'worker'}", "-o", folder / "model.so",
                         source], check=True)
         with subprocess.Popen([BIN / "outrigger-worker", "--describe", folder / "model.so", folder.parent], text=True,

@@ -164,6 +164,27 @@ START_TEST(regressions_of_other_shapes)
 }
 END_TEST
 
+#define HELD(rows, ...) OUTPUT("held", INT64, 2, SHAPE(rows, 2), (int64_t[]){__VA_ARGS__})
+#define ODDS(rows, ...) OUTPUT("odds", FP32, 2, SHAPE(rows, 2), (float[]){__VA_ARGS__})
+
+START_TEST(several_labels_may_hold)
+{
+    schema->kind = SCHEMA_LABELS;
+    ANSWERS("\"prediction\":[0,1],\"probabilities\":[0.25,0.5],", ODDS(1, 0.25f, 0.5f));
+    label(no_and_yes, 2);
+    ANSWERS("\"prediction\":[1,1],\"probabilities\":[0.25,0.75],\"labels\":[\"no\",\"y\\\"es\"],\"outputs\":{"
+            "\"label\":1},",
+            LABEL_1, HELD(1, 1, 1), ODDS(1, 0.25f, 0.75f));
+    ANSWERS("\"prediction\":[false,true],\"labels\":[\"y\\\"es\"],",
+            OUTPUT("held", BOOL, 2, SHAPE(1, 2), (uint8_t[]){0, 1}));
+    answer.batch = true;
+    answer.rows = 2;
+    ANSWERS(
+        "\"predictions\":[[0,0],[1,0]],\"probabilities\":[[0.25,0.0],[0.75,0.5]],\"labels\":[[],[\"no\"]],",
+        HELD(2, 0, 0, 1, 0), ODDS(2, 0.25f, 0, 0.75f, 0.5f));
+}
+END_TEST
+
 START_TEST(what_has_no_role_is_shown_too)
 {
     ANSWERS("\"prediction\":1,\"probability\":0.75,\"probabilities\":[0.25,0.75],\"outputs\":{\"s\":2.0,"
@@ -435,6 +456,7 @@ int main(void)
                                   a_score_alone,
                                   a_class_alone,
                                   regressions_of_other_shapes,
+                                  several_labels_may_hold,
                                   what_has_no_role_is_shown_too,
                                   every_datatype_is_printed,
                                   what_is_not_finite_is_null,

@@ -209,6 +209,28 @@ START_TEST(rows_of_several_values_agree_as_a_whole)
 }
 END_TEST
 
+/* ---- labels ---- */
+
+/* All of them must be the same. */
+START_TEST(rows_of_labels_agree_as_a_whole)
+{
+    const int64_t held[] = {0, 1, 1, 1};
+    const float one[] = {0.25f, 0.75f, 0.5f, 0.75f}, other[] = {0.25f, 0.75f, 0.5f, 0.25f};
+    struct tensor a[] = {tensor("held", DATATYPE_INT64, 2, held), tensor("odds", DATATYPE_FP32, 2, one)};
+    struct tensor b = tensor("odds", DATATYPE_FP32, 2, other);
+    encode(&left, a, 2);
+    encode(&right, &b, 1);
+    expect(1, 4, 0.5, 0.5);
+    observation.task = TASK_LABELS;
+    expect(1, 4, 0.5, 0.5);
+    encode(&left, &b, 1);
+    expect(2, 4, 0, 0);
+    b = tensor("odds", DATATYPE_FP32, 1, other);
+    encode(&right, &b, 1);
+    ck_assert_ptr_nonnull(compare());
+}
+END_TEST
+
 /* ---- what cannot be compared ---- */
 
 START_TEST(what_does_not_fit_is_not_compared)
@@ -383,19 +405,13 @@ END_TEST
 int main(void)
 {
     const TTest *answers[] = {
-        the_largest_probability_is_the_class,
-        a_class_goes_before_probabilities,
-        a_class_alone_has_no_difference,
-        names_of_classes_are_compared,
-        a_score_is_a_class_from_a_half_on,
-        other_numbers_of_classes_still_predict_one,
-        the_tolerance_is_relative_to_the_larger,
-        what_is_nearly_nothing_is_the_same,
-        what_is_no_number_agrees_with_itself_only,
-        a_task_makes_integers_numbers,
-        rows_of_several_values_agree_as_a_whole,
-        what_does_not_fit_is_not_compared,
-        NULL,
+        the_largest_probability_is_the_class,      a_class_goes_before_probabilities,
+        a_class_alone_has_no_difference,           names_of_classes_are_compared,
+        a_score_is_a_class_from_a_half_on,         other_numbers_of_classes_still_predict_one,
+        the_tolerance_is_relative_to_the_larger,   what_is_nearly_nothing_is_the_same,
+        what_is_no_number_agrees_with_itself_only, a_task_makes_integers_numbers,
+        rows_of_several_values_agree_as_a_whole,   rows_of_labels_agree_as_a_whole,
+        what_does_not_fit_is_not_compared,         NULL,
     };
     const TTest *sums[] = {
         a_frame_is_added_up,

@@ -352,6 +352,10 @@ START_TEST(predictions_follow_from_the_roles_of_the_outputs)
     schema.regression = true;
     ck_assert_str_eq(of_row("{\"prediction\":[0.2,0.5,0.3]}"), "");
     ck_assert_str_eq(of_row("{\"probabilities\":[0.2,0.5,0.3]}"), "probabilities: the model gives none");
+    schema.regression = false;
+    schema.kind = SCHEMA_LABELS;
+    ck_assert_str_eq(of_row("{\"prediction\":[0,1,0],\"probabilities\":[0.2,0.5,0.3]}"), "");
+    ck_assert_str_eq(of_row("{\"prediction\":[0,1,1]}"), "prediction[0][2]: expected 1, got 0");
     schema = (struct schema){
         .inputs = inputs, .input_count = 1, .outputs = outputs, .features = features, .feature_count = 2};
     GIVES("score", FP64, 1, double, 0.75);

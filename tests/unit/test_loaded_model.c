@@ -294,6 +294,44 @@ START_TEST(the_task_follows_from_the_outputs)
 }
 END_TEST
 
+START_TEST(labels_and_vectors_are_tasks_too)
+{
+    static const char *const labels[] = {"a", "b", "c"};
+    engine.output_count = 2;
+    engine.outputs[0] = (struct backend_tensor){"held", "INT64", 2, {-1, 3}};
+    engine.outputs[1] = (struct backend_tensor){"odds", "FP32", 2, {-1, 3}};
+    ck_assert_str_eq(schema_task(load()), "multilabel");
+    config.labels = names(labels, 3);
+    ck_assert_str_eq(schema_task(load()), "multilabel");
+    config.labels = names(labels, 2);
+    ck_assert_str_eq(refusal(), "model.conf: labels: 2 names, but output odds has 3 columns");
+    config.labels.count = 0;
+    engine.outputs[0] = (struct backend_tensor){"class", "INT64", 1, {-1}};
+    ck_assert_str_eq(schema_task(load()), "classification");
+    engine.output_count = 1;
+    engine.outputs[0] = engine.outputs[1];
+    config.task = (char *)"embedding";
+    ck_assert_str_eq(schema_task(load()), "embedding");
+}
+END_TEST
+
+START_TEST(inputs_of_one_column_are_its_name)
+{
+    engine.input_count = 2;
+    engine.inputs[0] = (struct backend_tensor){"age", "INT64", 2, {-1, 1}};
+    engine.inputs[1] = (struct backend_tensor){"city", "BYTES", 1, {-1}};
+    const struct schema *schema = load();
+    ck_assert_uint_eq(schema->feature_count, 2);
+    ck_assert_str_eq(schema->features[0], "age");
+    ck_assert_str_eq(schema->features[1], "city");
+    config.features = names((const char *const[]){"years", "town"}, 2);
+    ck_assert_str_eq(load()->features[1], "town");
+    config.features.count = 0;
+    engine.inputs[0].shape[1] = 2;
+    ck_assert_uint_eq(load()->feature_count, 0);
+}
+END_TEST
+
 /* ---- what the outputs are ---- */
 
 START_TEST(zeros_are_a_payload)
@@ -471,6 +509,8 @@ int main(void)
         datatypes_and_names_are_checked,
         model_conf_must_fit_the_model,
         the_task_follows_from_the_outputs,
+        labels_and_vectors_are_tasks_too,
+        inputs_of_one_column_are_its_name,
         zeros_are_a_payload,
         outputs_without_a_shape_get_one,
         columns_that_change_with_the_rows_are_any_number,

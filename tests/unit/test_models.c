@@ -292,7 +292,8 @@ END_TEST
 START_TEST(faults_name_file_line_and_key)
 {
     make_model();
-    expect_fault("\nbackend = \"onyx\";", ":2: backend: expected onnx or echo or python, got \"onyx\"");
+    expect_fault("\nbackend = \"onyx\";",
+                 ":2: backend: expected onnx or plugin or echo or python, got \"onyx\"");
     static const char *const policies[] = {"",     "latest", "latest 0", "latest 1x", "latest 1025",
                                            "1, /", "1;2"};
     for (size_t i = 0; i < COUNT_OF(policies); i++) {
@@ -303,7 +304,8 @@ START_TEST(faults_name_file_line_and_key)
                  policies[i]);
         expect_fault(text, fault);
     }
-    expect_fault("task = \"guess\";", ":1: task: expected classification or regression, got \"guess\"");
+    expect_fault("task = \"guess\";",
+                 ":1: task: expected classification or regression or multilabel or embedding, got \"guess\"");
     expect_fault("batching = {\n max_rows = 3; };",
                  ":2: batching.max_rows: unknown key; the nearest known is queue.max_rows");
     expect_fault("instances = 257;", ":1: instances: expected an integer from 0 to 256 (workers), got 257");

@@ -104,7 +104,7 @@ static void long_name(struct observation *observation)
 
 static void strange_task(struct observation *observation)
 {
-    observation->task = (enum observation_task)(TASK_REGRESSION + 1);
+    observation->task = (enum observation_task)(TASK_LABELS + 1);
 }
 
 static void strange_failure(struct observation *observation)

@@ -248,7 +248,7 @@ static void prediction_is(const char *single, const char *batch)
     write_document(&everything);
     static const char common[] =
         "{\"model\":{\"const\":\"m\"},\"model_version\":{\"type\":\"string\"},\"request_id\":"
-        "{\"type\":\"string\"},\"outputs\":{\"type\":\"object\"},";
+        "{\"type\":\"string\"},";
     char expected[2048];
     snprintf(expected, sizeof expected, "%s%s}", common, single);
     is("/components/schemas/Prediction.m/properties", expected);
@@ -291,6 +291,45 @@ START_TEST(answers_follow_from_the_outputs)
 }
 END_TEST
 
+START_TEST(answers_of_several_labels_are_lists)
+{
+    static const struct example_tensor outputs[] = {{"held", DATATYPE_INT64, {-1, 2}},
+                                                    {"odds", DATATYPE_FP32, {-1, 2}}};
+    struct schema *schema = with_outputs(false, outputs, 1);
+    schema->kind = SCHEMA_LABELS;
+    schema->labels = example_names((const char *const[]){"a", "b"}, 2);
+    schema->label_count = 2;
+    TELL(entry("m", "1", true, schema));
+    prediction_is("\"prediction\":" LIST("{\"type\":\"integer\"}",
+                                         "2") ",\"labels\":{\"type\":\"array\",\"items\":{\"enum\":["
+                                              "\"a\",\"b\"]}}",
+                  "\"predictions\":" MANY(LIST("{\"type\":\"integer\"}", "2")) ",\"labels\":" MANY(
+                      "{\"type\":\"array\",\"items\":{\"enum\":[\"a\",\"b\"]}}"));
+    schema = with_outputs(false, outputs + 1, 1);
+    schema->kind = SCHEMA_LABELS;
+    TELL(entry("m", "1", true, schema));
+    prediction_is(
+        "\"prediction\":" LIST("{\"enum\":[0,1]}", "2") ",\"probabilities\":" LIST(N, "2"),
+        "\"predictions\":" MANY(LIST("{\"enum\":[0,1]}", "2")) ",\"probabilities\":" MANY(LIST(N, "2")));
+}
+END_TEST
+
+START_TEST(outputs_without_a_role_are_told_of)
+{
+    static const struct example_tensor outputs[] = {{"class", DATATYPE_INT64, {-1}},
+                                                    {"odds", DATATYPE_FP32, {-1, 2}},
+                                                    {"name", DATATYPE_BYTES, {-1}},
+                                                    {"map", DATATYPE_FP32, {-1, 2, 3}}};
+    TELL(entry("m", "1", true, with_outputs(false, outputs, COUNT_OF(outputs))));
+    write_document(&everything);
+    is("/components/schemas/Prediction.m/properties/outputs",
+       "{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"map\":" MANY(MANY(N)) "}}");
+    is("/components/schemas/Predictions.m/properties/outputs",
+       "{\"type\":\"object\",\"properties\":{\"name\":" MANY("{\"type\":\"string\"}") ",\"map\":" MANY(
+           MANY(MANY(N))) "}}");
+}
+END_TEST
+
 START_TEST(answers_of_unknown_shape_are_told_of_in_general)
 {
     TELL(
@@ -316,6 +355,8 @@ int main(void)
         a_version_of_another_schema_has_its_own,
         what_nobody_has_told_is_anything,
         answers_follow_from_the_outputs,
+        answers_of_several_labels_are_lists,
+        outputs_without_a_role_are_told_of,
         answers_of_unknown_shape_are_told_of_in_general,
     };
     return SUITE_RUN("openapi", set_up, tear_down, tests);

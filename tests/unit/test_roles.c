@@ -48,6 +48,63 @@ START_TEST(a_regression_has_its_score)
 }
 END_TEST
 
+START_TEST(labels_have_columns)
+{
+    const int64_t held[] = {0, 1, 1, 0, 0, 0};
+    const float odds[] = {0.4f, 0.5f, 0.9f, 0, 0, 0.6f};
+    const uint64_t unset = 77;
+    uint64_t index = unset;
+    add(DATATYPE_FP32, 1, NULL);
+    add(DATATYPE_BYTES, 3, NULL);
+    const struct tensor *integers = add(DATATYPE_INT64, 3, held), *rows = add(DATATYPE_FP32, 3, odds);
+    struct roles roles = roles_find_labels(tensors, count);
+    ck_assert(roles_predict(&roles) && roles.labels && !roles_predict_one(&roles, false));
+    ck_assert_ptr_eq(roles.held, integers);
+    ck_assert_ptr_eq(roles.probabilities, rows);
+    ck_assert_uint_eq(roles_label_count(&roles), 3);
+    ck_assert(roles_label_holds(&roles, 0, 2) && !roles_label_holds(&roles, 0, 0) &&
+              !roles_label_holds(&roles, 1, 2));
+    ck_assert(!roles_class_index(&roles, false, 0, &index));
+    ck_assert_uint_eq(index, unset);
+    roles = roles_find_labels(rows, 1);
+    ck_assert_ptr_null(roles.held);
+    ck_assert(roles_label_holds(&roles, 0, 1) && !roles_label_holds(&roles, 0, 0) &&
+              roles_label_holds(&roles, 1, 2));
+    tensors[3].shape[1] = 4; /* of something else */
+    ck_assert_ptr_null(roles_find_labels(tensors, count).probabilities);
+}
+END_TEST
+
+START_TEST(the_task_follows_from_the_shapes)
+{
+    static const struct {
+        struct {
+            enum datatype datatype;
+            int64_t columns;
+        } outputs[3];
+        size_t count;
+        bool labels, numbers;
+    } cases[] = {{{{DATATYPE_INT64, 3}, {DATATYPE_FP32, 3}}, 2, true, false},
+                 {{{DATATYPE_BOOL, 3}}, 1, true, false},
+                 {{{DATATYPE_INT64, 3}, {DATATYPE_FP32, 4}}, 2, false, false}, /* of classes */
+                 {{{DATATYPE_INT64, 3}, {DATATYPE_FP32, 3}, {DATATYPE_INT64, 0}},
+                  3,
+                  false,
+                  false}, /* which is the class */
+                 {{{DATATYPE_INT64, 3}, {DATATYPE_FP32, 1}}, 2, false, true},
+                 {{{DATATYPE_BYTES, 3}, {DATATYPE_FP32, 0}}, 2, false, true},
+                 {{{DATATYPE_FP32, -1}}, 1, false, true},
+                 {{{DATATYPE_BYTES, 1}}, 1, false, false}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        count = 0;
+        for (size_t j = 0; j < cases[i].count; j++)
+            add(cases[i].outputs[j].datatype, cases[i].outputs[j].columns, NULL);
+        ck_assert_msg(roles_look_like_labels(tensors, count) == cases[i].labels, "labels of case %zu", i);
+        ck_assert_msg(roles_look_like_numbers(tensors, count) == cases[i].numbers, "numbers of case %zu", i);
+    }
+}
+END_TEST
+
 START_TEST(other_outputs_have_no_role)
 {
     add(DATATYPE_INT64, 3, NULL);
@@ -118,6 +175,8 @@ int main(void)
 {
     const TTest *const tests[] = {a_classification_has_class_and_probabilities,
                                   a_regression_has_its_score,
+                                  labels_have_columns,
+                                  the_task_follows_from_the_shapes,
                                   other_outputs_have_no_role,
                                   the_class_follows_from_what_there_is,
                                   values_are_read,

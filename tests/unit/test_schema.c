@@ -76,20 +76,23 @@ static void check_equal(const struct schema *a, const struct schema *b)
     ck_assert_uint_eq(a->label_count, b->label_count);
     for (size_t i = 0; i < a->label_count; i++)
         ck_assert_str_eq(a->labels[i], b->labels[i]);
-    ck_assert_uint_eq(a->regression, b->regression);
+    ck_assert_str_eq(schema_task(a), schema_task(b));
     ck_assert_uint_eq(a->timeout_ms, b->timeout_ms);
     ck_assert_uint_eq(a->allow_nan, b->allow_nan);
 }
 
 START_TEST(what_was_written_is_read)
 {
-    for (int regression = 0; regression < 2; regression++) {
+    static const char *const tasks[] = {"classification", "regression", "multilabel", "embedding"};
+    for (size_t i = 0; i < COUNT_OF(tasks); i++) {
         const char *reason = "unset";
         size_t length;
-        schema->regression = regression == 1;
+        ck_assert(schema_set_task(schema, text_of(tasks[i])));
+        ck_assert_str_eq(schema_task(schema), tasks[i]);
+        ck_assert_uint_eq(schema->regression, i % 2);
         replace(&schema->platform, "onnxruntime_onnx");
         replace(&schema->description, "a line for people");
-        replace(&schema->digest, regression == 1 ? "" : "sha256:0123");
+        replace(&schema->digest, i == 1 ? "" : "sha256:0123");
         uint8_t *encoded = schema_encode(schema, &length);
         struct schema *read = schema_decode(encoded, length, &reason);
         ck_assert_ptr_null(reason);

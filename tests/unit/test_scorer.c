@@ -4,6 +4,7 @@
 
 #include "answer.h"
 #include "asker_scene.h"
+#include "example_schema.h"
 #include "row_builder.h"
 
 #include <math.h>
@@ -466,6 +467,23 @@ static void expect_failure(const char *why)
     told_chunks = 0;
 }
 
+/* As far as the schema tells it is known before anything is asked. */
+START_TEST(what_is_no_single_prediction_is_told_before)
+{
+    struct schema *schema = schema_new();
+    example_inputs(schema, &(struct example_tensor){"x", DATATYPE_FP32, {-1, 2}}, 1);
+    example_outputs(schema, &(struct example_tensor){"y", DATATYPE_FP32, {-1, 2}}, 1);
+    ck_assert_ptr_null(scorer_fault(schema));
+    ck_assert(schema_set_task(schema, text_of("multilabel")));
+    ck_assert_ptr_nonnull(strstr(scorer_fault(schema), "several labels"));
+    ck_assert(schema_set_task(schema, text_of("embedding")));
+    ck_assert_ptr_nonnull(strstr(scorer_fault(schema), "a vector"));
+    schema->outputs[0].shape[1] = 1;
+    ck_assert_ptr_null(scorer_fault(schema));
+    schema_free(schema);
+}
+END_TEST
+
 START_TEST(outputs_that_are_no_prediction_are_a_failure)
 {
     const struct tensor triples = OUTPUT("probabilities", FP32, 2, 3, three);
@@ -497,6 +515,7 @@ int main(void)
                   NULL});
     TCase *group = suite_group(suite, "models", set_up_model, tear_down_model);
     tcase_add_loop_test(group, predictions_are_those_of_the_front_door, 0, 12);
+    tcase_add_test(group, what_is_no_single_prediction_is_told_before);
     tcase_add_test(group, outputs_that_are_no_prediction_are_a_failure);
     return suite_finish(suite);
 }

@@ -148,6 +148,13 @@ def find_prediction(arrays, regression):
     return (None, None) if score is None else ((score.ravel() >= 0.5).astype(int), score)
 
 
+def find_labels(arrays):
+    """The same where several labels may hold at once."""
+    rows = [a for a in arrays if a.ndim == 2 and a.shape[1] > 1]
+    held, probabilities = first(a for a in rows if a.dtype.kind in "biu"), first(a for a in rows if a.dtype.kind == "f")
+    return first((held, None if probabilities is None else (probabilities >= 0.5).astype(int))), probabilities
+
+
 def compare_output(arrays, output, tolerance, schema):
     title, array = f"output {output['name']}", arrays.get(output["name"])
     datatype = {described["name"]: described["datatype"] for described in schema["outputs"]}.get(output["name"])
@@ -161,7 +168,9 @@ def compare_output(arrays, output, tolerance, schema):
 
 
 def compare_answer(arrays, expected, tolerance, schema):
-    prediction, probabilities = find_prediction(list(arrays.values()), schema["task"] == "regression")
+    several = schema.get("kind") == "multilabel"
+    prediction, probabilities = find_labels(list(arrays.values())) if several else \
+        find_prediction(list(arrays.values()), schema["task"] == "regression")
     for output in expected.get("outputs", []):
         compare_output(arrays, output, tolerance, schema)
     for key, array in (("prediction", prediction), ("predictions", prediction), ("probabilities", probabilities)):

@@ -135,6 +135,9 @@ def predict(model, rows):
 
 # ---- the schema: PROTOCOL.md section 7 ----
 
+PLAIN_TASKS = {"multilabel": "classification", "embedding": "regression"}
+
+
 def make_schema(model, conf):
     """What READY tells; one row of zeros shows what the outputs are."""
     outputs = predict(model, np.zeros((1, model.features)))
@@ -148,12 +151,15 @@ def make_schema(model, conf):
         raise ValueError(f"model.conf: features: {len(features)} names, but a row has {model.features} values")
     is_class = any(not d["datatype"].startswith("FP") or (len(d["shape"]) == 2 and d["shape"][1] > 1)
                    for d in described)
+    task = conf.get("task") or ("classification" if labels or is_class else "regression")
     schema = {
         "platform": "python", "description": conf.get("description", ""),
         "inputs": [{"name": "features", "datatype": "FP64", "shape": [-1, model.features]}], "outputs": described,
         "features": list(features), "labels": list(labels),
-        "task": conf.get("task") or ("classification" if labels or is_class else "regression"),
+        "task": PLAIN_TASKS.get(task, task),
         "timeout_ms": conf.get("queue", {}).get("timeout_ms", 0), "allow_nan": allow_nan}
+    if task in PLAIN_TASKS:
+        schema["kind"] = task
     if fields:
         schema["fields"] = fields
     return schema

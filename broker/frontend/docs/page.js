@@ -407,10 +407,13 @@ function shares(data) {
   return [];
 }
 
+/* One label, or those of several that hold. */
+const wording = (label) => (Array.isArray(label) ? label.join(", ") || "none" : label);
+
 function showAnswer(answer) {
   const data = answer.json;
   const list = shares(data);
-  const verdict = data.label ?? (data.prediction === undefined ? "answered" : typeof data.prediction === "object"
+  const verdict = wording(data.label ?? data.labels) ?? (data.prediction === undefined ? "answered" : typeof data.prediction === "object"
     ? JSON.stringify(data.prediction) : figure(data.prediction));
   const card = h("section", { class: "card", id: "answer" },
     h("h3", null, "Prediction"),
@@ -524,7 +527,7 @@ function predictBatch() {
 const rowsOf = (data) => (data.predictions ?? []).map((prediction, index) => {
   const shares = data.probabilities?.[index];
   const best = Array.isArray(shares) ? Math.max(...shares) : shares;
-  return { prediction, label: data.labels?.[index], share: best };
+  return { prediction, label: wording(data.labels?.[index]), share: best };
 });
 
 function csvOf(rows) {

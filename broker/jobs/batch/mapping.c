@@ -1,6 +1,8 @@
 /* mapping: see mapping.h. SPDX-License-Identifier: MIT */
 #include "mapping.h"
 
+#include "roles.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -60,12 +62,13 @@ static void copy_names(struct mapping *mapping, const struct layout *layout)
 /* What columns of predictions are made as. */
 static enum table_prediction prediction_of(const struct schema *schema)
 {
+    struct tensor outputs[TENSOR_COUNT_MAX];
+    size_t count = roles_declared(schema, outputs);
+    const struct roles roles = roles_of(schema, outputs, count);
     if (schema->regression)
         return TABLE_PREDICTION_NUMBER;
-    for (size_t i = 0; i < schema->output_count; i++)
-        if (schema->outputs[i].datatype == DATATYPE_BYTES)
-            return TABLE_PREDICTION_TEXT;
-    return TABLE_PREDICTION_CLASS;
+    return roles.class != NULL && roles.class->datatype == DATATYPE_BYTES ? TABLE_PREDICTION_TEXT
+                                                                          : TABLE_PREDICTION_CLASS;
 }
 
 static bool make(struct mapping *mapping, const struct layout *layout, const struct row_builder *builder,
