@@ -3,6 +3,7 @@
 
 #include "clock.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -146,4 +147,22 @@ bool chunk_answered(struct chunk *chunk, const struct scored *scored, size_t cou
             reject(chunk, row, scored[row->scored].reason);
     }
     return true;
+}
+
+static void round_float(double *number, bool *single)
+{
+    char text[NUMBER_TEXT_MAX + 1];
+    if (*single && isfinite(*number)) {
+        text[scored_number(*number, true, text)] = '\0';
+        *number = strtod(text, NULL);
+    }
+    *single = false;
+}
+
+void chunk_round_floats(struct chunk *chunk)
+{
+    for (size_t i = 0; i < chunk->scored_count; i++) {
+        round_float(&chunk->scored[i].value, &chunk->scored[i].single);
+        round_float(&chunk->scored[i].probability, &chunk->scored[i].probability_single);
+    }
 }

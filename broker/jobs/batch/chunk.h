@@ -56,6 +56,9 @@ struct text chunk_keep(struct chunk *chunk, struct text text);
 bool chunk_answered(struct chunk *chunk, const struct scored *scored, size_t count,
                     char reason[CHUNK_REASON_MAX]);
 
+/* For databases: a float becomes the number that its shortest text reads as: 0.1, and not 0.10000000149. */
+void chunk_round_floats(struct chunk *chunk);
+
 /* The prediction of a row that is not rejected. */
 static inline const struct scored *chunk_scored(const struct chunk *chunk, const struct chunk_row *row)
 {

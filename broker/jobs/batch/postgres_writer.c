@@ -45,22 +45,12 @@ bool postgres_put_key(const struct postgres_key *of, struct postgres_array *arra
 
 /* ---- results ---- */
 
-/* The number that the text of an answer would name: that of a float is the float's shortest. */
-static double told(double value, bool single)
-{
-    char text[NUMBER_TEXT_MAX];
-    if (!single)
-        return value;
-    text[scored_number(value, true, text)] = '\0';
-    return strtod(text, NULL);
-}
-
-static void put_number(struct postgres_array *array, double value, bool single)
+static void put_number(struct postgres_array *array, double value)
 {
     if (isnan(value))
         postgres_array_null(array);
     else
-        postgres_array_number(array, told(value, single));
+        postgres_array_number(array, value);
 }
 
 static void put_prediction_text(struct postgres_array *array, const struct scored *scored)
@@ -88,11 +78,11 @@ static void put_result(struct postgres_array *array, size_t result, const struct
 {
     bool number = array->type == POSTGRES_FLOAT8_ARRAY;
     if (result == POSTGRES_RESULT_prediction && number)
-        put_number(array, scored->value, scored->single);
+        put_number(array, scored->value);
     else if (result == POSTGRES_RESULT_prediction)
         put_prediction_text(array, scored);
     else if (result == POSTGRES_RESULT_probability && number)
-        put_number(array, scored->probability, scored->probability_single);
+        put_number(array, scored->probability);
     else if (result == POSTGRES_RESULT_probability)
         put_probability_text(array, scored);
     else if (result == POSTGRES_RESULT_model_version)

@@ -1,5 +1,14 @@
-/* table: which struct of functions a place has. SPDX-License-Identifier: MIT */
+/* table: which struct of functions a place has, and what they have in common. SPDX-License-Identifier: MIT */
 #include "table.h"
+
+#include <stdio.h>
+
+bool table_fault(const struct place *place, const char *words, char reason[TABLE_REASON_MAX])
+{
+    snprintf(reason, TABLE_REASON_MAX, "%s%s%s", *words == '\0' ? "" : place->at, *words == '\0' ? "" : ": ",
+             words);
+    return false;
+}
 
 const struct table *table_of(const struct place *place, enum table_part part)
 {

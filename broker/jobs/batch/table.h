@@ -111,6 +111,9 @@ extern const struct table table_csv;    /* SOURCE */
 extern const struct table table_jsonl;  /* SOURCE */
 extern const struct table table_output; /* SINK: CSV and JSON lines */
 
+/* Complains of a place; no words: the job is to end, and so it is with the reason. Returns false. */
+bool table_fault(const struct place *place, const char *words, char reason[TABLE_REASON_MAX]);
+
 /* The table of a place. */
 const struct table *table_of(const struct place *place, enum table_part part);
 

@@ -40,14 +40,6 @@ struct source {
 
 /* ---- records ---- */
 
-/* No words: the job is to end, and so it is with the reason. */
-static bool read_fault(const struct source *source, const char *words, char *reason)
-{
-    snprintf(reason, TABLE_REASON_MAX, "%s%s%s", *words == '\0' ? "" : source->job->from->at,
-             *words == '\0' ? "" : ": ", words);
-    return false;
-}
-
 static bool feed(struct source *source, char *reason)
 {
     source->piece_at = reading_offset(source->file);
@@ -69,7 +61,7 @@ static enum csv_result next_record(struct source *source, struct csv_record *rec
     char words[READING_REASON_MAX];
     while ((result = csv_next(source->csv, record)) == CSV_MORE)
         if (!feed(source, words)) {
-            (void)read_fault(source, words, reason);
+            (void)table_fault(source->job->from, words, reason);
             return CSV_WRONG;
         }
     if (result == CSV_WRONG) {
@@ -348,7 +340,7 @@ static bool source_seek(void *self, const char *position, char reason[TABLE_REAS
             return COMPLAIN(reason, "%s", words);
     }
     if (!reading_seek(source->file, offset, words))
-        return read_fault(source, words, reason);
+        return table_fault(source->job->from, words, reason);
     csv_begin(source->csv);
     source->ended = false;
     source->piece_at = offset;

@@ -70,14 +70,6 @@ static double source_part_read(void *self)
 
 /* ---- lines ---- */
 
-/* No words: the job is to end, and so it is with the reason. */
-static bool read_fault(const struct source *source, const char *words, char *reason)
-{
-    snprintf(reason, TABLE_REASON_MAX, "%s%s%s", *words == '\0' ? "" : source->job->from->at,
-             *words == '\0' ? "" : ": ", words);
-    return false;
-}
-
 static bool feed(struct source *source, char *reason)
 {
     char words[READING_REASON_MAX];
@@ -96,7 +88,7 @@ static bool feed(struct source *source, char *reason)
     }
     ssize_t length = reading_read(source->file, source->bytes + source->to, PIECE_BYTES, words);
     if (length < 0)
-        return read_fault(source, words, reason);
+        return table_fault(source->job->from, words, reason);
     source->to += (size_t)length;
     source->ended = length == 0;
     return true;
@@ -253,7 +245,7 @@ static bool source_seek(void *self, const char *position, char reason[TABLE_REAS
         return COMPLAIN(reason, "\"%.60s\" is no position in a file of JSON lines", position);
     source->from = source->to = 0;
     source->ended = false;
-    return reading_seek(source->file, offset, words) || read_fault(source, words, reason);
+    return reading_seek(source->file, offset, words) || table_fault(source->job->from, words, reason);
 }
 
 const struct table table_jsonl = {.open = source_open,

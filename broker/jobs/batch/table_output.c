@@ -1,10 +1,11 @@
 /* table_output: predictions as lines of a file: CSV or JSON lines, plain or gzip.
  *
- * Where rows came from a file of the same kind they stand as they were, with the predictions behind them;
- * else a line has the row's key and its prediction. Beside the file lies PATH.progress, which says how far
- * the source was read when the file, and that of the rejects, were so long: a quarter of a second old at
- * most. A job that died is gone on with there, and what was written after that is cut off: so each row stands
- * there once. On a stream (stdout) there is no going on. SPDX-License-Identifier: MIT */
+ * Where rows came from a file of the same kind they stand as they were, with the predictions behind them (a
+ * member of a JSON line that is called as one of ours is replaced; the input still has it); else a line has
+ * the row's key and its prediction. Beside the file lies PATH.progress, which says how far the source was
+ * read when the file, and that of the rejects, were so long: a quarter of a second old at most. A job that
+ * died is gone on with there, and what was written after that is cut off: so each row stands there once. On a
+ * stream (stdout) there is no going on. SPDX-License-Identifier: MIT */
 #include "clock.h"
 #include "draft.h"
 #include "durable.h"

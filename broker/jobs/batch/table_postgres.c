@@ -424,6 +424,7 @@ static bool commit(void *self, unsigned lane, struct chunk *chunk, char reason[T
     CHECK_OBJECT(table, TABLE_MAGIC);
     struct lane *mine = &table->lanes[table->found.progress != NULL ? 0 : lane];
     *reason = '\0';
+    chunk_round_floats(chunk);
     postgres_link_keep(mine->link, true);
     bool good = table->found.progress != NULL ? commit_in_order(table, mine, chunk, reason)
                                               : commit_claimed(table, mine, chunk, reason);

@@ -286,7 +286,9 @@ static void keep_journal(struct sqlite_table *table, bool keep)
     if (table->part == TABLE_SOURCE || table->db == NULL ||
         sqlite3_prepare_v2(table->db, "PRAGMA journal_mode", -1, &ask, NULL) != SQLITE_OK)
         return;
-    bool is = sqlite3_step(ask) == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(ask, 0), from) == 0;
+    const char *mode = sqlite3_step(ask) == SQLITE_ROW ? (const char *)sqlite3_column_text(ask, 0) : "";
+    bool is = strcmp(mode, from) == 0;
+    table->gated = strcmp(mode, "wal") != 0;
     sqlite3_finalize(ask);
     if (is)
         (void)sqlite3_exec(table->db, keep ? "PRAGMA journal_mode = PERSIST" : "PRAGMA journal_mode = DELETE",

@@ -47,8 +47,9 @@ struct sqlite_table {
     sqlite3 *db;     /* it is its whose turn it is to write, and so are its statements */
     sqlite3 *reader; /* BOTH: only reads, and needs no turn; NULL: there is none */
     pthread_mutex_t
-        reading;           /* of `reader`, `values` and how far a pass is. Who has it may wait for his turn */
-    pthread_rwlock_t gate; /* SQLite commits while nobody reads, but in WAL */
+        reading; /* of `reader`, `values` and how far a pass is. Who has it may wait for his turn */
+    bool gated;  /* SQLite commits while nobody reads: in all modes of journals but WAL */
+    pthread_rwlock_t gate;
     pthread_mutex_t state; /* of what follows, for a moment at a time */
     pthread_cond_t turn;
     atomic_bool writing;          /* somebody has the turn */

@@ -17,19 +17,12 @@ enum { GROUP_ROWS = 50000 /* of one transaction, unless a chunk is larger: they 
 
 /* ---- writing ---- */
 
-/* A float is written as the number that its shortest text reads as: 0.1, and not 0.10000000149. */
-static void bind_number(sqlite3_stmt *statement, int at, double number, bool single)
+static void bind_number(sqlite3_stmt *statement, int at, double number)
 {
-    char text[NUMBER_TEXT_MAX + 1];
-    if (isnan(number)) {
+    if (isnan(number))
         sqlite3_bind_null(statement, at);
-        return;
-    }
-    if (single) {
-        text[scored_number(number, true, text)] = '\0';
-        number = *text == 'n' ? number : strtod(text, NULL);
-    }
-    sqlite3_bind_double(statement, at, number);
+    else
+        sqlite3_bind_double(statement, at, number);
 }
 
 static void bind_text(sqlite3_stmt *statement, int at, const char *text)
@@ -44,7 +37,7 @@ static void bind_prediction(sqlite3_stmt *statement, int at, const struct scored
     else if ((scored->is_whole || scored->is_truth) && fabs(scored->value) < (double)INT64_MAX)
         sqlite3_bind_int64(statement, at, (sqlite3_int64)scored->value);
     else
-        bind_number(statement, at, scored->value, scored->single);
+        bind_number(statement, at, scored->value);
 }
 
 /* ?1 is the key, ?2 and so on the results; those that are not written are no parameters. */
@@ -58,7 +51,7 @@ static bool write_row(struct sqlite_table *table, const struct chunk *chunk, con
     if (table->results[SQLITE_RESULT_PREDICTION] != NULL)
         bind_prediction(write, at++, scored);
     if (table->results[SQLITE_RESULT_PROBABILITY] != NULL)
-        bind_number(write, at++, scored->probability, scored->probability_single);
+        bind_number(write, at++, scored->probability);
     if (table->results[SQLITE_RESULT_LABEL] != NULL)
         bind_text(write, at++, scored->has_label ? scored->label : NULL);
     if (table->results[SQLITE_RESULT_VERSION] != NULL)
@@ -131,9 +124,11 @@ bool sqlite_write_begin(struct sqlite_table *table, const char *synchronous, cha
 bool sqlite_write_end(struct sqlite_table *table, bool good, char *reason)
 {
     if (good) {
-        pthread_rwlock_wrlock(&table->gate); /* who reads lets nobody commit */
+        if (table->gated)
+            pthread_rwlock_wrlock(&table->gate);
         good = sqlite_exec(table, "COMMIT", reason);
-        pthread_rwlock_unlock(&table->gate);
+        if (table->gated)
+            pthread_rwlock_unlock(&table->gate);
     }
     if (!good)
         sqlite_roll_back(table);
@@ -212,6 +207,7 @@ static void write_waiting(struct sqlite_table *table)
 
 bool sqlite_commit(struct sqlite_table *table, unsigned lane, struct chunk *chunk, char *reason)
 {
+    chunk_round_floats(chunk); /* before it is our turn */
     struct sqlite_entry entry = {.lane = lane, .chunk = chunk, .reason = reason}, **last;
     pthread_mutex_lock(&table->state);
     for (last = &table->waiting; *last != NULL; last = &(*last)->next)

@@ -101,9 +101,11 @@ bool sqlite_read_rows(struct sqlite_table *table, sqlite3_stmt *read, const stru
 static bool read_ahead(struct sqlite_table *table, struct chunk *chunk, size_t most)
 {
     char reason[TABLE_REASON_MAX];
-    pthread_rwlock_rdlock(&table->gate);
+    if (table->gated)
+        pthread_rwlock_rdlock(&table->gate);
     bool good = sqlite_read_rows(table, table->read_ahead, NULL, chunk, most, reason);
-    pthread_rwlock_unlock(&table->gate);
+    if (table->gated)
+        pthread_rwlock_unlock(&table->gate);
     if (!good)
         chunk_clear(chunk);
     return good && chunk->count > 0;
