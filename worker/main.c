@@ -131,6 +131,7 @@ static void lock_in(const struct config *config, const struct trial *trial, cons
                                       .model = trial->config->directory,
                                       .models_directory = config->models_directory,
                                       .also = config->sandbox_worker_read,
+                                      .host = host(),
                                       .endpoints = {endpoint, collector},
                                       .page = metrics_path(metrics)};
     confine(&confinement);
@@ -175,7 +176,8 @@ static bool is_description(int count, char **arguments)
 static bool is_python(const char *path)
 {
     const char *dot = strrchr(path, '.');
-    return dot != NULL && (strcmp(dot, ".py") == 0 || strcmp(dot, ".pkl") == 0);
+    return dot != NULL &&
+           (strcmp(dot, ".py") == 0 || strcmp(dot, ".pkl") == 0 || strcmp(dot, ".joblib") == 0);
 }
 
 /* An interpreter loads it; what can be known without is who has signed it. */

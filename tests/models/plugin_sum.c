@@ -25,7 +25,8 @@ static void *open_sum(const char *path, const struct backend_options *options,
         snprintf(error, BACKEND_ERROR_MAX, "%s: no memory", path);
         return NULL;
     }
-    *description = (struct backend_description){"plugin_sum", &input, 1, &output, 1};
+    *description = (struct backend_description){
+        .platform = "plugin_sum", .inputs = &input, .input_count = 1, .outputs = &output, .output_count = 1};
     return sum;
 }
 

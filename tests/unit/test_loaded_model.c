@@ -31,8 +31,11 @@ static void *open_engine(const char *path, const struct backend_options *options
 {
     ck_assert_str_eq(path, "the path");
     engine.threads = options->threads;
-    *description = (struct backend_description){"test platform", engine.inputs, engine.input_count,
-                                                engine.outputs, engine.output_count};
+    *description = (struct backend_description){.platform = "test platform",
+                                                .inputs = engine.inputs,
+                                                .input_count = engine.input_count,
+                                                .outputs = engine.outputs,
+                                                .output_count = engine.output_count};
     if (!engine.refuses_to_open)
         return &engine;
     snprintf(reason, BACKEND_ERROR_MAX, "no such engine");

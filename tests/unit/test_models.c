@@ -292,6 +292,10 @@ END_TEST
 START_TEST(faults_name_file_line_and_key)
 {
     make_model();
+    expect_fault("python = \"{version}/.venv/bin/python\";",
+                 ":1: python: expected an interpreter outside of the version's folder, as "
+                 "venvs/{version}/bin/python3, got \"{version}/.venv/bin/python\"");
+    expect_fault("settings = ( 1 );", ":1: settings: expected a section, as { threshold = 0.5; }");
     expect_fault("\nbackend = \"onyx\";", ":2: backend: expected onnx or echo or python, got \"onyx\"");
     static const char *const policies[] = {"",     "latest", "latest 0", "latest 1x", "latest 1025",
                                            "1, /", "1;2"};
@@ -424,7 +428,7 @@ START_TEST(a_missing_file_is_said)
     struct model_config *model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
     ck_assert_ptr_nonnull(
-        strstr(errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pkl or model.py\n"));
+        strstr(errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pkl, model.joblib or model.py\n"));
     write_model_conf("backend = \"echo\";");
     model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
