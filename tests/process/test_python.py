@@ -48,6 +48,7 @@ class Python(unittest.TestCase):
         (model / "model.conf").write_text(
             'python = "venvs/{version}/bin/python3"; serve = "all"; version = "1"; task = "regression";\n'
             "limits = { compute_timeout_ms = 700; max_kills = 1; memory_mb = 1024; };\n")
+        shutil.copytree(ROOT / "tests/models/python_plan", cls.repository / "plan")
         cls.stack = Stack(web="nginx", models=cls.repository, settings={"collector.interval_ms": "100"}).start()
         cls.addClassCleanup(cls.stack.stop)
 
@@ -83,6 +84,17 @@ class Python(unittest.TestCase):
         self.stack.wait(lambda: self.library() == (["2.0"], "2"), "version 2 does not take the traffic")
         self.stack.outrigger("rollback", "probe")
         self.stack.wait(lambda: self.library() == (["1.0"], "1"), "version 1 does not come back")
+
+    def test_the_example_takes_numbers_and_texts_by_name(self):
+        def ask(features):
+            status, _, body = self.stack.request("POST", "/api/v1/models/plan/predict", json.dumps({"features": features}), JSON)
+            return status, json.loads(body)
+        status, body = ask({"age": 90, "plan": "pro", "visits": 2})
+        self.assertEqual((status, body.get("label", body.get("prediction"))), (200, "leaves"), body)
+        status, body = ask({"age": 50, "plan": "gold", "visits": 2})
+        self.assertEqual((status, body["detail"]), (400, "plan: expected one of basic, pro, got gold"))
+        status, body = ask({"age": 17, "visits": 2})
+        self.assertEqual((status, body["errors"][0]["field"]), (400, "features.age"))
 
     def test_errors_are_what_they_are(self):
         status, body = self.ask([1, 0])
