@@ -37,16 +37,17 @@ DELAY, CRASH, HANG, WRONG_ROWS, FAIL, EXIT = -1001, -1002, -1003, -1004, -1005, 
 class Worker:
     """One worker process, and what it says on stderr."""
 
-    def __init__(self, directory, command):
+    def __init__(self, directory, command, supervised=True):
         self.directory = directory
         self.ready, ready_end = os.pipe()
         self.token = secrets.token_hex(32)
         token_end, writer = os.pipe()
         os.write(writer, self.token.encode())
         os.close(writer)
+        more = ["--ready-fd", str(ready_end), "--token-fd", str(token_end)] if supervised else []
         with open(directory / "worker.log", "wb") as log:
-            self.process = subprocess.Popen([*command, "--ready-fd", str(ready_end), "--token-fd", str(token_end)],
-                                            pass_fds=[ready_end, token_end], stdin=subprocess.DEVNULL, stderr=log)
+            self.process = subprocess.Popen([*command, *more], pass_fds=[ready_end, token_end], stdin=subprocess.DEVNULL,
+                                            stderr=log)
         os.close(ready_end)
         os.close(token_end)
 
@@ -83,8 +84,8 @@ class WorkerTest(unittest.TestCase):
         self.broker = StubBroker(self.endpoint)
         self.addCleanup(self.broker.close)
 
-    def start(self, command):
-        worker = Worker(self.directory, command)
+    def start(self, command, supervised=True):
+        worker = Worker(self.directory, command, supervised)
         self.addCleanup(worker.close)
         return worker
 
@@ -452,6 +453,18 @@ class OnnxWorker(WorkerTest):
             failed = subprocess.run([WORKER, "--describe", self.directory / name], capture_output=True, check=False)
             self.assertEqual((failed.returncode, failed.stdout), (1, b""))
             self.assertRegex(failed.stderr.decode(), rf"^\S*/{name}: .+\n$")
+
+
+class PlainWorker(Session, WorkerTest):
+    """The one that has nothing but PROTOCOL.md."""
+    dtype = "<f8"
+
+    def start_sums(self):
+        return self.start(["/usr/bin/python3", ROOT / "tests/harness/plain_worker.py", self.endpoint, "sums", "1",
+                           str(HEARTBEAT_MS)], supervised=False)
+
+    test_says_ready_to_supervisor_and_broker = None     # it knows no supervisor
+    test_outlives_brokers_that_die_while_it_is_busy = None  # it is no longer than it must be
 
 
 class PythonWorker(Session, WorkerTest):

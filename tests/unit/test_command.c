@@ -93,9 +93,9 @@ static void expect_python(const char *interpreter, const char *script)
     snprintf(library, sizeof library, "%s/../lib/outrigger/python/outrigger_worker.so",
              config->binary_directory);
     ck_assert_str_eq(command->path, interpreter);
-    expect_arguments(command->arguments, (const char *const[]){interpreter, script, library, "-s",
-                                                               options.settings[0], "-n", "worker.m.1.1", "-r",
-                                                               "3", "-m", "m", "-V", "1", "-t", "4", NULL});
+    expect_arguments(command->arguments,
+                     (const char *const[]){interpreter, script, library, "-s", options.settings[0], "-n",
+                                           "worker.m.1.1", "-r", "3", "-m", "m", "-V", "1", "-t", "4", NULL});
     command_free(command);
     plan_free(plan);
     plan = NULL;
