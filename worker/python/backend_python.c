@@ -143,10 +143,14 @@ static void *python_open(const char *path, const struct backend_options *options
         take_error(error);
         return NULL;
     }
+    yyjson_doc *document = yyjson_read(python.said, strlen(python.said), YYJSON_READ_NOFLAG);
+    if (document == NULL) {
+        snprintf(error, BACKEND_ERROR_MAX, "a name that it gives is no text in UTF-8");
+        return NULL;
+    }
+    yyjson_val *root = yyjson_doc_get_root(document);
     struct state *state = object_alloc(sizeof *state);
-    state->document = yyjson_read(python.said, strlen(python.said), YYJSON_READ_NOFLAG);
-    yyjson_val *root = yyjson_doc_get_root(state->document);
-    ENSURE(yyjson_is_obj(root));
+    state->document = document;
     *description = (struct backend_description){.platform = yyjson_get_str(yyjson_obj_get(root, "platform")),
                                                 .inputs = state->inputs,
                                                 .outputs = state->outputs};

@@ -25,6 +25,7 @@ import faulthandler
 import io
 import json
 import logging
+import platform
 import runpy
 import sys
 import sysconfig
@@ -63,7 +64,7 @@ class Tensor:
     """One input or output as the model describes it."""
 
     def __init__(self, name, kind):
-        kind, self.inner = (kind[0], tuple(kind[1])) if isinstance(kind, tuple) else (kind, ())
+        kind, self.inner = (kind[0], tuple(map(int, kind[1]))) if isinstance(kind, tuple) else (kind, ())
         self.name, self.text, self.dtype = name, False, None
         if kind in ("BYTES", str, bytes):
             self.text = kind is not bytes
@@ -304,6 +305,13 @@ def find_library(name):
     return {"c": "libc.so.6", "m": "libm.so.6", "gomp": "libgomp.so.1"}.get(name)
 
 
+def prepare_imports():
+    """What libraries do when they are imported, and no worker may: threadpoolctl (of scikit-learn) looks for libc, pandas
+    asks the program uname what processor this is."""
+    ctypes.util.find_library = find_library
+    platform.processor()        # and remembers it
+
+
 def find_worker(arguments):
     """(the library, the arguments that are left)."""
     if arguments and arguments[0].endswith(".so"):
@@ -316,7 +324,7 @@ def main():
     sys.dont_write_bytecode = True      # what it left in the model's folder would be part of the next digest
     faulthandler.enable(all_threads=False)
     library = ctypes.CDLL(path)
-    ctypes.util.find_library = find_library
+    prepare_imports()
     log = Log(library)
     logging.basicConfig(handlers=[log], level=logging.INFO, format="%(message)s")
     logging.captureWarnings(True)
