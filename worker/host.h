@@ -7,6 +7,7 @@
 
 struct host {
     enum sandbox_role role;
+    int64_t started;   /* when, by clock_now; 0: main was the first thing that it did */
     const char *reads; /* of its own, beside what every worker may read: PATH:PATH; "": nothing */
 };
 

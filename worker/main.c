@@ -351,7 +351,7 @@ static bool serve(struct worker *worker, const struct options *options, const st
 
 int main(int argc, char **argv)
 {
-    int64_t started = clock_now();
+    int64_t started = host()->started > 0 ? host()->started : clock_now();
     if (is_description(argc, argv))
         return describe(argc, argv);
     struct options options = options_parse(

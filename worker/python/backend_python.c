@@ -20,7 +20,8 @@
 /* What outrigger_worker.py offers; Python has the same struct, in the same order. Each function has said
  * what there is to say (outrigger_python_say) when it returns. */
 struct outrigger_python {
-    const char *reads; /* struct host's */
+    const char *reads; /* struct host's, as the next */
+    int64_t started;
     /* Loads the model file and says its description; or -1 and says why not. */
     int (*open)(const char *path, const char *settings, int allow_nan, const char *model,
                 const char *version);
@@ -58,7 +59,8 @@ static const char *find_option(int argc, char **argv, const char *name, const ch
 int outrigger_python_run(int argc, char **argv, const struct outrigger_python *functions)
 {
     python.functions = functions;
-    python.host = (struct host){.role = SANDBOX_PYTHON_WORKER, .reads = functions->reads};
+    python.host = (struct host){
+        .role = SANDBOX_PYTHON_WORKER, .started = functions->started, .reads = functions->reads};
     python.model = find_option(argc, argv, "-m", "--model");
     python.version = find_option(argc, argv, "-V", "--model-version");
     return main(argc, argv);

@@ -12,6 +12,9 @@ An exception never leaves a function that the library calls.
 """
 import os
 import signal
+import time
+
+STARTED = time.monotonic_ns()
 
 # Before anything starts a thread: these signals are for the library, which waits for them.
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
@@ -55,7 +58,7 @@ RUN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Values), ctypes.POINTER(Valu
 
 class Functions(ctypes.Structure):
     """struct outrigger_python."""
-    _fields_ = [("reads", ctypes.c_char_p), ("open", OPEN), ("run", RUN)]
+    _fields_ = [("reads", ctypes.c_char_p), ("started", ctypes.c_int64), ("open", OPEN), ("run", RUN)]
 
 
 # ---- tensors ----
@@ -330,7 +333,7 @@ def main():
     logging.captureWarnings(True)
     sys.stdout = Lines(log)
     engine = Engine(library, log)
-    functions = Functions(os.fsencode(readable()), OPEN(engine.open), RUN(engine.run))
+    functions = Functions(os.fsencode(readable()), STARTED, OPEN(engine.open), RUN(engine.run))
     words = [b"outrigger-worker", *map(os.fsencode, arguments)]
     status = library.outrigger_python_run(len(words), (ctypes.c_char_p * (len(words) + 1))(*words, None),
                                           ctypes.byref(functions))
