@@ -1,5 +1,5 @@
 /* backend_python: a model in Python. The whole worker (worker/) is a library here, which the interpreter
- * loads and whose main it calls; the engine is four functions of outrigger_worker.py, called back through
+ * loads and whose main it calls; the engine is two functions of outrigger_worker.py, called back through
  * ctypes. So a model in Python has what all others have, written once: messages, batches, heartbeats from a
  * thread that no lock of the interpreter holds up, counters, golden requests, signatures, the sandbox.
  *
@@ -23,8 +23,7 @@ struct outrigger_python {
     const char *reads; /* struct host's, as the next */
     int64_t started;
     /* Loads the model file and says its description; or -1 and says why not. */
-    int (*open)(const char *path, const char *settings, int allow_nan, const char *model,
-                const char *version);
+    int (*open)(const char *path, const char *settings, int allow_nan);
     /* As struct backend's run. */
     int (*run)(const struct backend_values *inputs, struct backend_values *outputs);
 };
@@ -41,28 +40,16 @@ int main(int argc, char **argv); /* of worker/main.c */
 static struct {
     const struct outrigger_python *functions;
     struct host host;
-    const char *model, *version;
     char *said;
 } python;
 
 /* ---- for Python ---- */
-
-/* The value of an option of the command line, which main reads for itself. */
-static const char *find_option(int argc, char **argv, const char *name, const char *longer)
-{
-    for (int i = 1; i + 1 < argc; i++)
-        if (strcmp(argv[i], name) == 0 || strcmp(argv[i], longer) == 0)
-            return argv[i + 1];
-    return "";
-}
 
 int outrigger_python_run(int argc, char **argv, const struct outrigger_python *functions)
 {
     python.functions = functions;
     python.host = (struct host){
         .role = SANDBOX_PYTHON_WORKER, .started = functions->started, .reads = functions->reads};
-    python.model = find_option(argc, argv, "-m", "--model");
-    python.version = find_option(argc, argv, "-V", "--model-version");
     return main(argc, argv);
 }
 
@@ -140,8 +127,7 @@ static void *python_open(const char *path, const struct backend_options *options
                          struct backend_description *description, char *error)
 {
     outrigger_python_say("it does not say why");
-    if (python.functions->open(path, options->settings, options->allow_nan, python.model, python.version) !=
-        0) {
+    if (python.functions->open(path, options->settings, options->allow_nan) != 0) {
         take_error(error);
         return NULL;
     }

@@ -31,7 +31,7 @@ import numpy as np
 __all__ = ["Model", "Kind", "Values"]
 
 #: What the elements of an input or output are: a datatype of the Open Inference Protocol ("FP32", "INT64", "BOOL", ...), a
-#: type of numpy's, `str` (text in UTF-8), or `bytes` (strings as they come). Alone it means one value a row; with the
+#: type of numpy's, `str` (text in UTF-8; also "BYTES"), or `bytes` (strings as they come). Alone it means one value a row; with the
 #: inner dimensions, as ("FP32", (28, 28)), as many; -1 there is any number.
 Kind = Union[str, type, np.dtype, Tuple[Any, Sequence[int]]]
 

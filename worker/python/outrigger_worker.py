@@ -52,7 +52,7 @@ class Values(ctypes.Structure):
                 ("shape", ctypes.c_int64 * RANK_MAX)]
 
 
-OPEN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p)
+OPEN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int)
 RUN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(Values), ctypes.POINTER(Values))
 
 
@@ -69,7 +69,7 @@ class Tensor:
     def __init__(self, name, kind):
         kind, self.inner = (kind[0], tuple(map(int, kind[1]))) if isinstance(kind, tuple) else (kind, ())
         self.name, self.text, self.dtype = name, False, None
-        if kind in ("BYTES", str, bytes):
+        if kind is str or kind is bytes or (isinstance(kind, str) and kind == "BYTES"):
             self.text = kind is not bytes
         elif isinstance(kind, str) and kind in DATATYPES:
             self.dtype = np.dtype(DATATYPES[kind])
@@ -199,7 +199,7 @@ def find_class(made):
     raise TypeError("has no class Model, nor one alone that is made of outrigger.Model")
 
 
-def load(path, settings, allow_nan, name, version):
+def load(path, settings, allow_nan):
     """The model at the path. Whatever it raises is why it cannot be served."""
     folder = os.path.dirname(os.path.abspath(path))
     sys.path.insert(0, folder)      # modules beside it
@@ -208,7 +208,7 @@ def load(path, settings, allow_nan, name, version):
     else:
         from outrigger_sklearn import Estimator
         model = Estimator(path, finite=not allow_nan)
-    model.name, model.version, model.settings = name, version, json.loads(settings)
+    model.name, model.version, model.settings = *folder.split("/")[-2:], json.loads(settings)
     if not hasattr(model, "log"):
         model.log = outrigger.Model.log
     model.load(folder)
@@ -267,10 +267,9 @@ class Engine:
     def say(self, text):
         self.library.outrigger_python_say(text.encode(errors="replace").replace(b"\0", b""))
 
-    def open(self, path, settings, allow_nan, name, version):
+    def open(self, path, settings, allow_nan):
         try:
-            path, settings, name, version = map(os.fsdecode, (path, settings, name, version))
-            self.served = Served(load(path, settings, allow_nan, name, version))
+            self.served = Served(load(os.fsdecode(path), settings, allow_nan))
             self.say(json.dumps(self.served.description()))
             return 0
         except BaseException as error:      # of a program that somebody else has written
