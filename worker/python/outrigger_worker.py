@@ -36,6 +36,8 @@ import traceback
 
 import numpy as np
 
+sys.dont_write_bytecode = True      # what it left in the model's folder would be part of the next digest
+
 import outrigger
 
 RANK_MAX, TENSORS_MAX = 8, 64       # of backend.h
@@ -323,7 +325,6 @@ def find_worker(arguments):
 
 def main():
     path, arguments = find_worker(sys.argv[1:])
-    sys.dont_write_bytecode = True      # what it left in the model's folder would be part of the next digest
     faulthandler.enable(all_threads=False)
     library = ctypes.CDLL(path)
     prepare_imports()
