@@ -66,11 +66,11 @@ ifeq ($(filter help clean distclean plugin,$(MAKECMDGOALS)),)
 -include build/flags.mk
 endif
 
-# The sandbox, and who has signed what, as a library for workers in Python; without sanitizers, which an interpreter knows nothing of.
-PYTHON_SANDBOX := $(BUILD)/python/outrigger_sandbox.so
+# The worker as a library, for interpreters of Python; without sanitizers, of which those know nothing.
+PYTHON_WORKER := $(BUILD)/python/outrigger_worker.so
 
 .PHONY: all
-all: $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(PYTHON_SANDBOX)  ## build everything (the default)
+all: $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(PYTHON_WORKER)  ## build everything (the default)
 
 ort-release = $(if $(ORT_ROOT),$(abspath $(ORT_ROOT)))
 build/flags.mk: Makefile deploy/install-deps
@@ -124,14 +124,18 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 $(BUILD)/broker/frontend/docs.o: $(wildcard broker/frontend/docs/page.*)
 $(BUILD)/broker/collector/dashboard_page.o: $(wildcard broker/collector/dashboard/*) $(wildcard build/deps/share/uPlot/*)
 $(BUILD)/broker/frontend/openapi.o: broker/frontend/docs/openapi.json
-python-sandbox-units := log object provenance contents signature_bundle signature_manifest strict_json base64
-$(PYTHON_SANDBOX): $(wildcard worker/python/outrigger_*.c) $(filter-out common/sandbox_program.c,$(wildcard common/sandbox*.c)) $(python-sandbox-units:%=common/%.c) \
-                   $(wildcard common/sandbox*.h) $(python-sandbox-units:%=common/%.h) build/flags.mk
+# outrigger-worker as a library, but for its engines: an archive of common's objects gives what is asked for.
+python-objects = $(patsubst %.c,$(BUILD)/python/%.o,$1)
+python-packages := $(PACKAGES_common)
+$(BUILD)/python/%.o: %.c build/flags.mk
 	@mkdir -p $(@D)
+	@echo "  CC    $< (library)"
+	@$(CC) $(plain) -fPIC -fvisibility=hidden $(CFLAGS) $(HEADERS_common) -Iworker $(call packages-cflags,$(python-packages)) -MMD -MP -c -o $@ $<
+$(BUILD)/python/libcommon.a: $(call python-objects,$(COMMON_SOURCES))
+$(PYTHON_WORKER): $(call python-objects,$(wildcard worker/python/*.c) $(filter-out worker/host.c worker/backend%.c worker/onnx_references.c,$(wildcard worker/*.c))) $(BUILD)/python/libcommon.a
 	@echo "  LINK  $@"
-	@$(CC) $(plain) -fPIC -shared -fvisibility=hidden $(CFLAGS) $(HEADERS_common) $(call packages-cflags,libseccomp yyjson libcrypto) -o $@ $(filter %.c,$^) -pthread \
-	  -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/..' \
-	  $(LDFLAGS) $(call packages-libs,libseccomp yyjson libcrypto)
+	@$(CC) -shared -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/..' \
+	  $(LDFLAGS) -o $@ $^ $(call packages-libs,$(python-packages)) -lm
 
 %.a:
 	@mkdir -p $(@D)
@@ -301,7 +305,7 @@ install: all  ## to DESTDIR PREFIX
 	  $(DESTDIR)$(PREFIX)/share/pkgconfig
 	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(DESTDIR)$(PREFIX)/bin
 	for l in $(wildcard build/deps/lib/*.so* $(if $(ort-release),$(ort-release)/lib/*.so*)); do cp -P $$l $(DESTDIR)$(LIBRARY)/; done
-	install -m 644 worker/python/*.py $(PYTHON_SANDBOX) $(DESTDIR)$(LIBRARY)/python
+	install -m 644 worker/python/*.py $(PYTHON_WORKER) $(DESTDIR)$(LIBRARY)/python
 	install -m 644 deploy/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 deploy/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/

@@ -68,6 +68,7 @@ struct model_config {
     struct schema_field *inputs;  /* likewise (schema.h): of each column, if the list is not empty */
     size_t input_count;
     struct config_names settings; /* the group of that name (model_settings.h): name, value, name, value */
+    char *settings_json;          /* the same group as a JSON object; never NULL */
 #define INTEGER(section, name, ...) int64_t CONFIG_NAME(section, name);
 #define STRING(section, name, ...)  char *CONFIG_NAME(section, name);
 #define NAMES(section, name, ...)   struct config_names CONFIG_NAME(section, name);
@@ -125,6 +126,9 @@ const char *model_stable_version(const struct model_config *model);
  * constant) that it or model.conf asks for. NULL when there is no such file; complained of in `errors`. */
 char *model_file(const struct model_config *model, const char *version, const char **backend,
                  struct config_errors *errors);
+/* The interpreter that serves a version of backend python (a path that the caller frees): model.conf's, or
+ * `standard`, outrigger.conf's. */
+char *model_python(const struct model_config *model, const char *version, const char *standard);
 /* The default model's name: config's, else the only one of the list; NULL when there is none. */
 const char *model_default(const struct config *config, const struct model_list *list);
 

@@ -51,6 +51,7 @@ static void read_inputs(void *target, yyjson_val *value, parameter_fault *fault,
     model->input_count = count;
 }
 
+/* Plug-ins get pairs of texts, Python gets the values as they are. */
 static void read_settings(void *target, yyjson_val *value, parameter_fault *fault, void *self)
 {
     struct model_config *model = target;
@@ -59,6 +60,9 @@ static void read_settings(void *target, yyjson_val *value, parameter_fault *faul
         return;
     config_names_free(&model->settings);
     model->settings = settings;
+    free(model->settings_json);
+    model->settings_json = yyjson_val_write(value, YYJSON_WRITE_ALLOW_INF_AND_NAN, NULL);
+    ENSURE(model->settings_json != NULL);
 }
 
 static const struct parameter_group groups[] = {{"inputs", read_inputs, model_inputs_print_template},
@@ -73,15 +77,15 @@ const struct parameter_table *model_config_parameters(void)
     return &table;
 }
 
+/* In model.conf's `python`: the version. */
+static const char python_version[] = "{version}";
+
 /* What a version's folder may hold, in the order in which it is looked for. */
 static const struct {
     const char *file;
     const char *backend;
-} model_files[] = {{"model.onnx", "onnx"},
-                   {"model.so", "plugin"},
-                   {"model.echo", "echo"},
-                   {"model.pkl", "python"},
-                   {"model.py", "python"}};
+} model_files[] = {{"model.onnx", "onnx"},  {"model.so", "plugin"},     {"model.echo", "echo"},
+                   {"model.pkl", "python"}, {"model.joblib", "python"}, {"model.py", "python"}};
 
 static char *join(const char *directory, const char *name)
 {
@@ -343,6 +347,12 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
                            (long long)model->scaling_up_percent);
     if (strlen(model->description) > PROTOCOL_TEXT_MAX)
         parameter_complain(reader, &model->description, "expected at most %d bytes", PROTOCOL_TEXT_MAX);
+    /* It would run before anybody has looked at who signed it, and be part of what is signed. */
+    if (strncmp(model->python, python_version, sizeof python_version - 1) == 0)
+        parameter_complain(reader, &model->python,
+                           "expected an interpreter outside of the version's folder, as "
+                           "venvs/{version}/bin/python3, got \"%.80s\"",
+                           model->python);
     if (*model->version != '\0' && !has_version(model, model->version))
         parameter_complain(reader, &model->version, "there is no version \"%.128s\" in %s", model->version,
                            model->directory);
@@ -358,6 +368,7 @@ struct model_config *model_config_load(const char *models_directory, const char 
     model->name = object_strdup(name);
     model->directory = join(models_directory, name);
     model->route = route_new();
+    model->settings_json = object_strdup("{}");
     parameters_default(&table, model);
     find_versions(model, errors);
     char *file = join(model->directory, "model.conf");
@@ -389,6 +400,7 @@ void model_config_free(struct model_config *model)
     config_names_free(&model->settings);
     route_free(model->route);
     schema_fields_free(model->inputs, model->input_count);
+    free(model->settings_json);
     free(model->name);
     free(model->directory);
     free(model);
@@ -412,9 +424,29 @@ char *model_file(const struct model_config *model, const char *version, const ch
     if (found == NULL && *model->backend != '\0')
         config_complain(errors, "%s: holds no model file of the backend %s", directory, model->backend);
     else if (found == NULL)
-        config_complain(errors, "%s: holds no model.onnx, model.so, model.echo, model.pkl or model.py",
+        config_complain(errors,
+                        "%s: holds no model.onnx, model.so, model.echo, model.pkl, model.joblib or model.py",
                         directory);
     free(directory);
+    return found;
+}
+
+char *model_python(const struct model_config *model, const char *version, const char *standard)
+{
+    const char *path = model->python;
+    if (*path == '\0')
+        return object_strdup(standard);
+    char *found = *path == '/' ? object_strdup("") : join(model->directory, "");
+    for (const char *place; *path != '\0'; path = place) {
+        char *longer;
+        place = strstr(path, python_version);
+        place = place == NULL ? path + strlen(path) : place;
+        ENSURE(asprintf(&longer, "%s%.*s%s", found, (int)(place - path), path,
+                        *place == '\0' ? "" : version) >= 0);
+        free(found);
+        found = longer;
+        place += *place == '\0' ? 0 : strlen(python_version);
+    }
     return found;
 }
 

@@ -29,7 +29,19 @@ static void print_scalar(FILE *out, yyjson_val *value)
         fprintf(out, "%.*s", (int)number_write_double(yyjson_get_real(value), number), number);
 }
 
-/* NULL when it is none that can be a text. The caller frees it. */
+/* A list of numbers: with a space between them. */
+static bool is_plain_list(yyjson_val *value)
+{
+    size_t at, count;
+    yyjson_val *element;
+    if (!yyjson_is_arr(value))
+        return false;
+    yyjson_arr_foreach(value, at, count,
+                       element) if (!is_scalar(element) || yyjson_is_str(element)) return false;
+    return true;
+}
+
+/* NULL when it is too long. The caller frees it. */
 static char *text_of_value(yyjson_val *value)
 {
     char *text = NULL;
@@ -37,19 +49,22 @@ static char *text_of_value(yyjson_val *value)
     yyjson_val *element;
     FILE *out = open_memstream(&text, &length);
     ENSURE(out != NULL);
-    bool good = is_scalar(value) || yyjson_is_arr(value);
-    if (good && !yyjson_is_arr(value))
+    char *json = is_scalar(value) || is_plain_list(value)
+                     ? NULL
+                     : yyjson_val_write(value, YYJSON_WRITE_ALLOW_INF_AND_NAN, NULL);
+    if (json != NULL)
+        fputs(json, out);
+    else if (!yyjson_is_arr(value))
         print_scalar(out, value);
-    yyjson_arr_foreach(value, at, count, element)
-    {
-        good = good && is_scalar(element) && !yyjson_is_str(element);
-        if (!good)
-            break;
-        fputs(at == 0 ? "" : " ", out);
-        print_scalar(out, element);
-    }
+    else
+        yyjson_arr_foreach(value, at, count, element)
+        {
+            fputs(at == 0 ? "" : " ", out);
+            print_scalar(out, element);
+        }
+    free(json);
     ENSURE(fclose(out) == 0);
-    if (good && length <= PARAMETER_STRING_MAX)
+    if (length <= PARAMETER_STRING_MAX)
         return text;
     free(text);
     return NULL;
@@ -70,9 +85,7 @@ bool model_settings_read(yyjson_val *value, parameter_fault *fault, void *self, 
     {
         char *text = text_of_value(setting);
         if (text == NULL) {
-            reading_expect(&reading, yyjson_get_str(key),
-                           "a text of at most 4095 bytes, a number, true or false, or a list of numbers",
-                           setting);
+            reading_expect(&reading, yyjson_get_str(key), "a value of at most 4095 bytes as text", setting);
             continue;
         }
         settings->names[settings->count++] = object_strdup(yyjson_get_str(key));
@@ -92,8 +105,9 @@ const char *const *model_settings_list(const struct model_config *model)
 void model_settings_print_template(FILE *out)
 {
     fputs("\n"
-          "# what the program of a plug-in (model.so) is told when it loads: names and values that it knows, "
-          "as\n"
+          "# what a model that is a program (model.so, model.py) is told when it loads: names and values "
+          "that it\n"
+          "# knows, as\n"
           "#     settings = { depth = 3; weights = [ 0.5, 0.25 ]; mode = \"fast\"; };\n"
           "settings = { };\n",
           out);

@@ -9,7 +9,8 @@ enum { MODEL_SETTINGS_MAX = 256 /* pairs of one model */ };
 
 /* Reads the group, in JSON's form, and tells every fault with its field. False when there is any; else
  * *settings has a name, its value, the next name, ...: texts as they stand; numbers, true and false as JSON
- * has them; a list of those with a space between them. config_names_free takes them. */
+ * has them; a list of those with a space between them; other lists and groups as JSON. config_names_free
+ * takes them. */
 bool model_settings_read(yyjson_val *value, parameter_fault *fault, void *self,
                          struct config_names *settings);
 /* The settings of a model: name, value, ..., NULL. Good as long as the model's configuration. */

@@ -11,7 +11,8 @@
 enum {
     BACKEND_RANK_MAX = 8,
     BACKEND_TENSORS_MAX = 64, /* inputs, and outputs, of one model */
-    BACKEND_ERROR_MAX = 512   /* bytes of an error text with its terminator */
+    BACKEND_ERROR_MAX = 512,  /* bytes of an error text with its terminator */
+    BACKEND_INVALID = -2      /* of run: the engine is well, and these values are none that it takes */
 };
 
 /* One input or output as the model declares it. */
@@ -31,6 +32,11 @@ struct backend_description {
     size_t input_count;
     const struct backend_tensor *outputs;
     size_t output_count;
+    /* What the file itself knows, where model.conf says nothing; all zero when open begins. */
+    const char *const *features; /* names of the columns of a row */
+    size_t feature_count;
+    const char *const *labels; /* names of the classes, by index */
+    size_t label_count;
 };
 
 /* The values of one input or output in a call: row-major, little-endian, without padding; BYTES: each element
@@ -47,6 +53,8 @@ struct backend_options {
     const char *model;           /* its name; NULL: it belongs to no repository */
     const char *const *settings; /* `settings` of model.conf: name, value, ..., NULL; or NULL. Theirs who open
                                   * the model, and there until it is closed */
+    const char *settings_json;   /* the same as a JSON object; NULL as above */
+    int allow_nan; /* 0: no value is NaN or infinite, or whoever sent it was let do as he likes */
 };
 
 struct backend {
@@ -58,7 +66,8 @@ struct backend {
     void *(*open)(const char *path, const struct backend_options *options,
                   struct backend_description *description, char *error);
     /* Computes all rows of `inputs`, in the order of the description. Fills `outputs` likewise; what they
-     * point to is good until the next call. Returns 0; or -1, and `error` says why. */
+     * point to is good until the next call. Returns 0; or -1, and `error` says why; or BACKEND_INVALID, and
+     * `error` says what is wrong with the inputs, for whoever has sent them. */
     int (*run)(void *state, const struct backend_values *inputs, struct backend_values *outputs, char *error);
     void (*close)(void *state);
 };

@@ -269,8 +269,8 @@ static bool collect(struct batch *batch, struct group *group, const struct backe
 }
 
 /* Computes the next `rows` rows of the group in a call of `called` rows. */
-static bool run_slice(struct batch *batch, struct group *group, size_t rows, size_t called, bool first_slice,
-                      char *error)
+static enum failure run_slice(struct batch *batch, struct group *group, size_t rows, size_t called,
+                              bool first_slice, char *error)
 {
     struct backend_values inputs[BACKEND_TENSORS_MAX], outputs[BACKEND_TENSORS_MAX];
     for (size_t i = 0; i < batch->schema->input_count; i++) {
@@ -282,8 +282,11 @@ static bool run_slice(struct batch *batch, struct group *group, size_t rows, siz
         inputs[i].shape[0] = (int64_t)called;
         group->next[i] += inputs[i].bytes;
     }
-    return batch->model->backend->run(batch->model->state, inputs, outputs, error) == 0 &&
-           collect(batch, group, outputs, rows, called, first_slice, error);
+    int result = batch->model->backend->run(batch->model->state, inputs, outputs, error);
+    if (result != 0)
+        return result == BACKEND_INVALID ? FAILURE_INVALID : FAILURE_MODEL_FAILED;
+    return collect(batch, group, outputs, rows, called, first_slice, error) ? FAILURE_NONE
+                                                                            : FAILURE_MODEL_FAILED;
 }
 
 static enum failure run_group(struct batch *batch, struct group *group, int64_t deadline, char *error)
@@ -296,8 +299,9 @@ static enum failure run_group(struct batch *batch, struct group *group, int64_t 
             snprintf(error, BACKEND_ERROR_MAX, "the time was over after %zu of %zu rows", done, group->rows);
             return FAILURE_DEADLINE;
         }
-        if (!run_slice(batch, group, rows, called, done == 0, error))
-            return FAILURE_MODEL_FAILED;
+        enum failure failure = run_slice(batch, group, rows, called, done == 0, error);
+        if (failure != FAILURE_NONE)
+            return failure;
     }
     return FAILURE_NONE;
 }
@@ -364,7 +368,7 @@ static void compute(struct batch *batch, size_t first, size_t last, int64_t dead
     for (size_t r = first; r < last; r++) {
         if (batch->requests[r].failure != FAILURE_NONE)
             continue;
-        if (failure == FAILURE_MODEL_FAILED && last - first > 1)
+        if (failure != FAILURE_DEADLINE && last - first > 1)
             compute(batch, r, r + 1, deadline);
         else
             fail(&batch->requests[r], failure, "%s", error);

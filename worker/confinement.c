@@ -63,7 +63,7 @@ static void add_listed(struct texts *texts, const char *list)
 
 void confine(const struct confinement *confinement)
 {
-    struct sandbox sandbox = {.role = SANDBOX_WORKER,
+    struct sandbox sandbox = {.role = confinement->host == NULL ? SANDBOX_WORKER : confinement->host->role,
                               .mode = confinement->mode,
                               .name = confinement->name,
                               .remove = confinement->page};
@@ -75,6 +75,8 @@ void confine(const struct confinement *confinement)
         add_links(&texts, confinement->model, confinement->models_directory);
     if (confinement->also != NULL)
         add_listed(&texts, confinement->also);
+    if (confinement->host != NULL)
+        add_listed(&texts, confinement->host->reads);
     sandbox_may_read(&sandbox, confinement->path);
     sandbox_may_read(&sandbox, folder);
     sandbox_may_read(&sandbox, confinement->model);

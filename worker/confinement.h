@@ -3,6 +3,7 @@
 #define OUTRIGGER_CONFINEMENT_H
 
 #include "config.h"
+#include "host.h"
 
 struct confinement {
     const char *mode;  /* sandbox.mode */
@@ -12,6 +13,7 @@ struct confinement {
     const char
         *models_directory;    /* links in the version's folder that stay below it are followed; NULL: none */
     const char *also;         /* sandbox.worker_read */
+    const struct host *host;  /* NULL: a program of its own */
     const char *endpoints[4]; /* to connect to; ended by NULL */
     const char *page;         /* of counters, which it removes at its end; NULL: there is none */
 };

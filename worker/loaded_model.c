@@ -100,11 +100,11 @@ static bool inputs_are_bounded(const struct loaded_model *model, char *error)
     return true;
 }
 
-static char **copy_names(const struct config_names *names)
+static char **copy_names(const char *const *names, size_t count)
 {
-    char **copies = object_alloc(names->count * sizeof *copies);
-    for (size_t i = 0; i < names->count; i++)
-        copies[i] = object_strdup(names->names[i]);
+    char **copies = object_alloc(count * sizeof *copies);
+    for (size_t i = 0; i < count; i++)
+        copies[i] = object_strdup(names[i]);
     return copies;
 }
 
@@ -138,7 +138,7 @@ static void add_input_names(struct schema *schema)
 static bool add_columns(struct schema *schema, const struct model_config *config, char *error)
 {
     size_t values = schema_row_values(schema), at;
-    schema->features = copy_names(&config->features);
+    schema->features = copy_names((const char *const *)config->features.names, config->features.count);
     schema->feature_count = config->features.count;
     if (config->input_count == 0 && config->features.count == 0)
         add_input_names(schema);
@@ -184,11 +184,41 @@ static bool add_config(struct schema *schema, const struct model_config *config,
     }
     free(schema->description);
     schema->description = object_strdup(config->description);
-    schema->labels = copy_names(&config->labels);
+    schema->labels = copy_names((const char *const *)config->labels.names, config->labels.count);
     schema->label_count = config->labels.count;
     schema->timeout_ms = (uint32_t)config->queue_timeout_ms;
     schema->allow_nan = config->allow_nan != 0;
     return add_columns(schema, config, error);
+}
+
+static bool are_names(const char *what, const char *const *names, size_t count, char *error)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strlen(names[i]) > NAME_BYTES_MAX || count > SCHEMA_NAMES_MAX) {
+            snprintf(error, BACKEND_ERROR_MAX, "its %s: at most %d names of at most %d bytes", what,
+                     SCHEMA_NAMES_MAX, NAME_BYTES_MAX);
+            return false;
+        }
+    return true;
+}
+
+/* What the model itself says, where model.conf says nothing. */
+static bool add_names(struct schema *schema, const struct backend_description *description, char *error)
+{
+    if (!are_names("features", description->features, description->feature_count, error) ||
+        !are_names("labels", description->labels, description->label_count, error))
+        return false;
+    if (schema->feature_count == 0 && description->feature_count == schema_row_values(schema)) {
+        free(schema->features);
+        schema->features = copy_names(description->features, description->feature_count);
+        schema->feature_count = description->feature_count;
+    }
+    if (schema->label_count == 0) {
+        free(schema->labels);
+        schema->labels = copy_names(description->labels, description->label_count);
+        schema->label_count = description->label_count;
+    }
+    return true;
 }
 
 /* Decides the task, and checks the labels against the columns, as far as the shapes of outputs are known. */
@@ -224,7 +254,7 @@ static bool make_schema(struct loaded_model *model, const struct backend_descrip
            take_tensors(&schema->outputs, &schema->output_count, description->outputs,
                         description->output_count, error) &&
            find_call_rows(model, error) && inputs_are_bounded(model, error) &&
-           (config == NULL || add_config(schema, config, error));
+           (config == NULL || add_config(schema, config, error)) && add_names(schema, description, error);
 }
 
 struct loaded_model *loaded_model_open(const char *path, const struct backend *backend,
@@ -232,8 +262,10 @@ struct loaded_model *loaded_model_open(const char *path, const struct backend *b
 {
     struct backend_options options = {.threads = threads,
                                       .model = config == NULL ? NULL : config->name,
-                                      .settings = config == NULL ? NULL : model_settings_list(config)};
-    struct backend_description description;
+                                      .settings = config == NULL ? NULL : model_settings_list(config),
+                                      .settings_json = config == NULL ? "{}" : config->settings_json,
+                                      .allow_nan = config != NULL && config->allow_nan != 0};
+    struct backend_description description = {0};
     struct loaded_model *model = object_alloc(sizeof *model);
     model->backend = backend;
     model->task = object_strdup(config == NULL ? "" : config->task);

@@ -137,6 +137,7 @@ static void lock_in(const struct config *config, const struct trial *trial, cons
                                       .model = trial->config->directory,
                                       .models_directory = config->models_directory,
                                       .also = config->sandbox_worker_read,
+                                      .host = host(),
                                       .endpoints = {endpoint, collector},
                                       .page = metrics_path(metrics)};
     confine(&confinement);
@@ -181,7 +182,8 @@ static bool is_description(int count, char **arguments)
 static bool is_python(const char *path)
 {
     const char *dot = strrchr(path, '.');
-    return dot != NULL && (strcmp(dot, ".py") == 0 || strcmp(dot, ".pkl") == 0);
+    return dot != NULL &&
+           (strcmp(dot, ".py") == 0 || strcmp(dot, ".pkl") == 0 || strcmp(dot, ".joblib") == 0);
 }
 
 /* An interpreter loads it; what can be known without is who has signed it. */
@@ -355,7 +357,7 @@ static bool serve(struct worker *worker, const struct options *options, const st
 
 int main(int argc, char **argv)
 {
-    int64_t started = clock_now();
+    int64_t started = host()->started > 0 ? host()->started : clock_now();
     if (is_description(argc, argv))
         return describe(argc, argv);
     struct options options = options_parse(

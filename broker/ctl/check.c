@@ -56,20 +56,18 @@ static yyjson_doc *inspect(const struct config *config, const struct model_confi
 
 /* A model in Python is loaded by a program of its own, which is not asked here: loading runs the model's
  * code. So its golden requests wait for its start. Who has signed it can be seen without. */
-static void check_python(const struct config *config, const struct model_config *model, const char *file,
-                         struct config_errors *errors)
+static void check_python(const struct config *config, const struct model_config *model, const char *version,
+                         const char *file, struct config_errors *errors)
 {
     if (*config_signing_keys(config, model->name) != '\0')
         yyjson_doc_free(inspect(config, model, file, errors));
-    bool is_own = *model->python != '\0';
-    const char *python = is_own ? model->python : config->python;
-    if (access(python, X_OK) == 0)
-        return;
-    if (is_own)
+    char *python = model_python(model, version, config->python);
+    if (access(python, X_OK) != 0 && *model->python != '\0')
         config_complain(errors, "%s/model.conf: python: %s: %s", model->directory, python, strerror(errno));
-    else
+    else if (access(python, X_OK) != 0)
         config_complain(errors, "python: %s: %s (the model %s needs it)", python, strerror(errno),
                         model->name);
+    free(python);
 }
 
 static void check_one_model(const struct config *config, const struct deployments *said,
@@ -81,7 +79,7 @@ static void check_one_model(const struct config *config, const struct deployment
     if (file == NULL)
         return;
     if (strcmp(entry->backend, "python") == 0) {
-        check_python(config, entry->model, file, errors);
+        check_python(config, entry->model, entry->version, file, errors);
     } else {
         entry->description = inspect(config, entry->model, file, errors);
     }

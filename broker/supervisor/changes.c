@@ -89,9 +89,9 @@ void changes_of_config(const struct config *old, const struct config *new, chang
 /* True for what the worker reads; all else the broker and the supervisor read at each reload. */
 static bool is_workers(const char *name)
 {
-    static const char *const names[] = {
-        "description", "backend", "python",         "task",       "allow_nan", "threads",   "features",
-        "inputs",      "labels",  "max_batch_rows", "timeout_ms", "cores",     "memory_mb", "cpu_percent"};
+    static const char *const names[] = {"description",    "backend",    "python", "task",      "allow_nan",
+                                        "threads",        "features",   "inputs", "labels",    "settings",
+                                        "max_batch_rows", "timeout_ms", "cores",  "memory_mb", "cpu_percent"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(names[i], name) == 0)
             return true;
@@ -138,4 +138,6 @@ void changes_of_model(const struct model_config *old, const struct model_config 
     if (old->input_count != new->input_count ||
         !schema_fields_equal(old->inputs, new->inputs, new->input_count))
         tell_of_model(&comparison, model, "", "inputs");
+    if (strcmp(old->settings_json, new->settings_json) != 0)
+        tell_of_model(&comparison, model, "", "settings");
 }

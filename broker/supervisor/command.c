@@ -1,7 +1,8 @@
 /* command: the names, programs and arguments of processes.
  *
- * All of our programs share one command line (options.h); a Python worker speaks the same protocol but has
- * its own, so that it can be written without our code. SPDX-License-Identifier: MIT */
+ * All of our programs share one command line (options.h). A worker in Python is outrigger-worker as a library
+ * in an interpreter: what runs is the interpreter, with the script and the library in front of the same
+ * command line. SPDX-License-Identifier: MIT */
 #include "command.h"
 
 #include "hidden.h"
@@ -15,8 +16,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Everything after the program's name that options_parse knows, but the settings: -c, -n, -r, -m, -V, -t. */
-enum { ARGUMENTS_BESIDE_SETTINGS = 13 };
+/* The program, a script and a library, and what options_parse knows but for the settings: -c, -n, -r, -m, -V,
+ * -t. */
+enum { ARGUMENTS_BESIDE_SETTINGS = 15 };
 
 static char *format(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
 static char *format(const char *pattern, ...)
@@ -82,62 +84,35 @@ static char *python_worker(const struct config *config)
     return beside(config, places, "outrigger_worker.py");
 }
 
-/* The library that takes a Python worker's rights away: beside the worker, or in a build. */
-static char *python_sandbox(const struct config *config)
+/* The worker that it loads: beside it, or in a build. */
+static char *python_library(const struct config *config)
 {
     static const char *const places[] = {"../lib/outrigger/python", "../python", NULL};
-    return beside(config, places, "outrigger_sandbox.so");
+    return beside(config, places, "outrigger_worker.so");
 }
 
-static void python_arguments(struct command *command, const struct config *config,
-                             const struct plan_version *version)
+/* The program, and what stands before the command line that all share. Returns how many arguments. */
+static size_t begin_arguments(struct command *command, const struct config *config,
+                              const struct plan_version *version, char **arguments)
 {
-    char *arguments[] = {
-        object_strdup(version->python),
-        python_worker(config),
-        object_strdup("--endpoint"),
-        object_strdup(config->broker_workers),
-        object_strdup("--model"),
-        object_strdup(version->model->name),
-        object_strdup("--model-version"),
-        object_strdup(version->version),
-        object_strdup("--path"),
-        object_strdup(version->file),
-        object_strdup("--name"),
-        object_strdup(command->name),
-        object_strdup("--ready-fd"),
-        object_strdup("3"),
-        object_strdup("--token-fd"),
-        object_strdup("4"),
-        object_strdup("--model-conf"),
-        object_strdup(version->model->configuration),
-        object_strdup("--heartbeat-ms"),
-        format("%" PRId64, config->worker_heartbeat_ms),
-        object_strdup("--warm-up-ms"),
-        format("%" PRId64, config->worker_warm_up_ms),
-        object_strdup("--sandbox"),
-        object_strdup(config->sandbox_mode),
-        object_strdup("--sandbox-library"),
-        python_sandbox(config),
-        object_strdup("--sandbox-read"),
-        object_strdup(config->sandbox_worker_read),
-        object_strdup("--signing-keys"),
-        object_strdup(config_signing_keys(config, version->model->name)),
-        NULL,
-    };
-    command->path = object_strdup(version->python);
-    command->arguments = object_alloc(sizeof(arguments));
-    memcpy(command->arguments, arguments, sizeof(arguments));
+    bool python = version != NULL && version->python != NULL;
+    command->path = python ? object_strdup(version->python)
+                           : format("%s/outrigger-%s", config->binary_directory, role_name(command->role));
+    arguments[0] = object_strdup(command->path);
+    if (!python)
+        return 1;
+    arguments[1] = python_worker(config);
+    arguments[2] = python_library(config);
+    return 3;
 }
 
-static void our_arguments(struct command *command, const struct plan_basis *basis)
+static void add_arguments(struct command *command, const struct plan_basis *basis,
+                          const struct plan_version *version)
 {
     const struct options *options = basis->options;
-    size_t count = 0;
     char **arguments =
         object_alloc((2 * options->setting_count + ARGUMENTS_BESIDE_SETTINGS + 1) * sizeof(char *));
-    command->path = format("%s/outrigger-%s", basis->config->binary_directory, role_name(command->role));
-    arguments[count++] = object_strdup(command->path);
+    size_t count = begin_arguments(command, basis->config, version, arguments);
     if (options->config_file != NULL) {
         arguments[count++] = object_strdup("-c");
         arguments[count++] = object_strdup(options->config_file);
@@ -198,10 +173,7 @@ struct command *command_new(const struct plan_basis *basis, enum role role, int 
     command_complete(command, basis);
     if (version != NULL)
         command_limit(command, version);
-    if (version != NULL && version->python != NULL)
-        python_arguments(command, basis->config, version);
-    else
-        our_arguments(command, basis);
+    add_arguments(command, basis, version);
     return command;
 }
 

@@ -84,7 +84,8 @@ static void find_versions(struct plan *plan, const struct plan_reading *reading,
         ENSURE(asprintf(&directory, "%s/%s", model->directory, model->versions.names[i]) >= 0);
         found->version = object_strdup(model->versions.names[i]);
         found->file = model_file(model, found->version, &backend, &ignored);
-        found->python = strcmp(backend, "python") == 0;
+        if (strcmp(backend, "python") == 0)
+            found->python = model_python(model, found->version, reading->config->python);
         found->stamp = stamp_of_folder(directory);
         settle(plan, reading, model->name, directory, found);
         free(directory);
@@ -114,7 +115,6 @@ static void read_one(struct plan *plan, const struct plan_reading *reading, cons
     planned->name = object_strdup(model->name);
     ENSURE(asprintf(&planned->configuration, "%s/model.conf", model->directory) >= 0);
     planned->configuration_stamp = stamp_of_file(planned->configuration);
-    planned->python = object_strdup(*model->python == '\0' ? config->python : model->python);
     planned->required = model->required != 0;
     planned->compute_timeout_ms = model->limits_compute_timeout_ms;
     planned->max_requests =
@@ -176,6 +176,7 @@ static void free_model(struct plan_model *model)
     for (size_t i = 0; i < model->found_count; i++) {
         free(model->found[i].version);
         free(model->found[i].file);
+        free(model->found[i].python);
         free(model->found[i].stamp);
     }
     free(model->found);
@@ -183,7 +184,6 @@ static void free_model(struct plan_model *model)
     free(model->name);
     free(model->configuration);
     free(model->configuration_stamp);
-    free(model->python);
     free(model->cores);
     free(model->wanted);
     free(model->serving);
@@ -374,7 +374,7 @@ static void decide_one(struct plan_model *model, const struct model_config *conf
             (struct plan_version){.model = model,
                                   .version = found->version,
                                   .file = found->file,
-                                  .python = found->python ? model->python : NULL,
+                                  .python = found->python,
                                   .stamp = found->stamp,
                                   .instances = begin,
                                   .min = at_most(model->bounds.min, most),

@@ -10,7 +10,7 @@
 struct plan_found {
     char *version;
     char *file;     /* NULL: it holds no model file */
-    bool python;    /* an interpreter serves it */
+    char *python;   /* the interpreter that serves it; NULL: outrigger-worker does */
     char *stamp;    /* of its files, as the workers have it that were started last; see stamp.h */
     bool unsettled; /* it is still being written, and no worker is started of it */
 };
@@ -34,7 +34,6 @@ struct plan_version {
 struct plan_model {
     char *name;
     char *configuration;             /* its model.conf, which need not exist */
-    char *python;                    /* the interpreter of its workers in Python */
     char *wanted;                    /* the version that shall take the traffic; NULL: there is none yet */
     char *serving;                   /* the one that takes it until `wanted` is ready; NULL: none */
     bool stopped;                    /* unloaded as a whole: no version runs */

@@ -178,22 +178,30 @@ class WebServer(Contender):
 class FastApi(Contender):
     """The service that would otherwise be written, with the same model as scikit-learn's own pickle."""
 
-    def __init__(self, scratch: Path):
-        super().__init__("fastapi", scratch)
+    def __init__(self, scratch: Path, processes: int = FASTAPI_PROCESSES, pickle: Path = None, name: str = "fastapi"):
+        super().__init__(name, scratch)
+        self.processes = processes
+        self.pickle = pickle
         self.pickle_folder = scratch / "pickle"
+
+    def make_pickle(self) -> str:
+        if self.pickle is not None:
+            return str(self.pickle)
+        made = subprocess.run([PYTHON, MODELS / "make_pickle.py", self.pickle_folder], capture_output=True, text=True)
+        if made.returncode != 0:
+            raise Failed("make_pickle.py: " + made.stderr.strip().split("\n")[-1])
+        return made.stdout.strip()
 
     def start(self) -> None:
         modules = subprocess.run([PYTHON, "-c", "import fastapi, uvicorn, sklearn"], capture_output=True, text=True)
         if modules.returncode != 0:
             raise Failed(modules.stderr.strip().split("\n")[-1])
-        made = subprocess.run([PYTHON, MODELS / "make_pickle.py", self.pickle_folder], capture_output=True, text=True)
-        if made.returncode != 0:
-            raise Failed("make_pickle.py: " + made.stderr.strip().split("\n")[-1])
+        pickle = self.make_pickle()
         self.port = free_port()
         # Without a log line a request, in its favour.
         self.launch([PYTHON, "-m", "uvicorn", "fastapi_service:app", "--port", self.port,
-                     "--workers", FASTAPI_PROCESSES, "--no-access-log", "--log-level", "warning"],
-                    {"MODEL_PICKLE": made.stdout.strip(), "PYTHONDONTWRITEBYTECODE": "1"}, PEERS)
+                     "--workers", self.processes, "--no-access-log", "--log-level", "warning"],
+                    {"MODEL_PICKLE": pickle, "PYTHONDONTWRITEBYTECODE": "1"}, PEERS)
         wait_for(self.name, START_SECONDS, lambda: answers(self.port), self.process)
 
     def heldout(self, model: str) -> dict:

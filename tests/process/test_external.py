@@ -150,14 +150,16 @@ class External(unittest.TestCase):
             process.kill()
             process.wait()
 
-    def worker(self, name="host7", server=None, port=None, models=None, version="1", **settings):
+    def worker(self, name="host7", server=None, port=None, models=None, version="1",
+               program=(BIN / "outrigger-worker",), **settings):
         """outrigger-worker by hand, as on another host: a runtime directory and models of its own."""
         settings = {"runtime_directory": self.directory / f"run.{self.started}", "models_directory": models or
                     self.repository, "worker.heartbeat_ms": HEARTBEAT_MS,
                     "broker.workers": f"tcp://127.0.0.1:{port or self.port}",
                     "worker.curve_secret_file": self.secret(name),
                     "worker.curve_server_key": server or self.directory / "broker.key", **settings}
-        return self.spawn([BIN / "outrigger-worker", "-m", "sum", "-V", version,
+        settings = {key.replace("__", "."): value for key, value in settings.items()}
+        return self.spawn([*program, "-m", "sum", "-V", version,
                            *(part for key, value in settings.items() for part in ("-s", f"{key}={value}"))])
 
     @staticmethod
@@ -250,18 +252,16 @@ class External(unittest.TestCase):
 
     def test_a_worker_in_python_serves_by_hand(self):
         import pickle
-        path = self.directory / "model.pkl"
-        path.write_bytes(pickle.dumps(LinearRegression().fit(np.eye(2), [1, 1])))
+        elsewhere = self.directory / "elsewhere"
+        (elsewhere / "sum" / "9").mkdir(parents=True)
+        (elsewhere / "sum" / "9" / "model.pkl").write_bytes(pickle.dumps(LinearRegression().fit(np.eye(2), [1, 1])))
         self.configure_model("instances = 0; required = false;")
-        command = ["/usr/bin/python3", PYTHON_WORKER, "--model", "sum", "--model-version", "9", "--path", path, "--sandbox", "on",
-                   "--sandbox-library", BIN.parent / "python/outrigger_sandbox.so",
-                   "--endpoint", f"tcp://127.0.0.1:{self.port}", "--heartbeat-ms", str(HEARTBEAT_MS)]
-        keys = ["--curve-secret-file", self.secret("host7"), "--server-key", self.directory / "broker.key"]
-        refused = self.spawn(command)
+        python = ["/usr/bin/python3", PYTHON_WORKER, BIN.parent / "python/outrigger_worker.so"]
+        refused = self.worker(models=elsewhere, version="9", program=python, worker__curve_secret_file="")
         self.assertEqual(refused.wait(PATIENCE), 125)
-        self.assertIn("tcp needs keys", refused.log.read_text())
+        self.assertIn("tcp://", refused.log.read_text())
         with self.stack() as stack:
-            worker = self.spawn([*command, *keys])
+            worker = self.worker(models=elsewhere, version="9", program=python)
             self.wait_for_worker(stack, worker.pid)
             self.assertEqual(self.unmanaged(stack)[0]["key_name"], "host7")
             stack.wait(lambda: stack.request("POST", "/api/v1/models/sum/versions/9/predict",

@@ -1,4 +1,5 @@
 """Workers, the real programs, against a broker that does as it is told: outrigger-worker and the one in Python."""
+import io
 import json
 import os
 import pathlib
@@ -11,9 +12,13 @@ import tempfile
 import time
 import unittest
 
+import joblib
 import msgpack
 import numpy as np
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import stub_broker
 from expectations import held_out
@@ -22,7 +27,7 @@ from stub_broker import BEAT, BYE, DRAIN, HEARTBEAT, PATIENCE, READY, RESULT, St
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WORKER = ROOT / os.environ.get("OUTRIGGER_BUILD", "build") / "bin" / "outrigger-worker"
 PYTHON_WORKER = ROOT / "worker/python/outrigger_worker.py"
-PYTHON_SANDBOX = WORKER.parent.parent / "python/outrigger_sandbox.so"
+PYTHON_LIBRARY = WORKER.parent.parent / "python/outrigger_worker.so"
 REPOSITORY = ROOT / "tests/models/repository"
 INVALID, DEADLINE, MODEL_FAILED = 1, 7, 10
 HEARTBEAT_MS = 100
@@ -32,16 +37,17 @@ DELAY, CRASH, HANG, WRONG_ROWS, FAIL, EXIT = -1001, -1002, -1003, -1004, -1005, 
 class Worker:
     """One worker process, and what it says on stderr."""
 
-    def __init__(self, directory, command):
+    def __init__(self, directory, command, supervised=True):
         self.directory = directory
         self.ready, ready_end = os.pipe()
         self.token = secrets.token_hex(32)
         token_end, writer = os.pipe()
         os.write(writer, self.token.encode())
         os.close(writer)
+        more = ["--ready-fd", str(ready_end), "--token-fd", str(token_end)] if supervised else []
         with open(directory / "worker.log", "wb") as log:
-            self.process = subprocess.Popen([*command, "--ready-fd", str(ready_end), "--token-fd", str(token_end)],
-                                            pass_fds=[ready_end, token_end], stdin=subprocess.DEVNULL, stderr=log)
+            self.process = subprocess.Popen([*command, *more], pass_fds=[ready_end, token_end], stdin=subprocess.DEVNULL,
+                                            stderr=log)
         os.close(ready_end)
         os.close(token_end)
 
@@ -78,8 +84,8 @@ class WorkerTest(unittest.TestCase):
         self.broker = StubBroker(self.endpoint)
         self.addCleanup(self.broker.close)
 
-    def start(self, command):
-        worker = Worker(self.directory, command)
+    def start(self, command, supervised=True):
+        worker = Worker(self.directory, command, supervised)
         self.addCleanup(worker.close)
         return worker
 
@@ -87,18 +93,26 @@ class WorkerTest(unittest.TestCase):
         self.assertNotRegex(worker.stderr(), "Sanitizer|assertion failed|runtime error|Traceback")
 
     def outrigger(self, models, model, version="1", **settings):
+        return self.start([WORKER, *self.arguments(models, model, version, **settings)])
+
+    def arguments(self, models, model, version="1", **settings):
         settings = {"models_directory": models, "runtime_directory": self.directory,
                     "broker.workers": self.endpoint, "worker.heartbeat_ms": HEARTBEAT_MS, **settings}
-        settings = [f"--set={name.replace('__', '.')}={value}" for name, value in settings.items()]
-        return self.start([WORKER, *settings, "--name", "worker.test.1", "--model", model,
-                           "--model-version", version])
+        return [*(f"--set={name.replace('__', '.')}={value}" for name, value in settings.items()),
+                "--name", "worker.test.1", "--model", model, "--model-version", version]
 
-    def python(self, path, conf=""):
-        (self.directory / "model.conf").write_text(conf)
-        return self.start(["/usr/bin/python3", PYTHON_WORKER, "--endpoint", self.endpoint, "--model", "test",
-                           "--model-version", "1", "--path", path, "--name", "worker.test.1",
-                           "--model-conf", self.directory / "model.conf", "--heartbeat-ms", str(HEARTBEAT_MS),
-                           "--sandbox", "on", "--sandbox-library", PYTHON_SANDBOX])
+    def write(self, file, content, conf=""):
+        """The file of version 1 of the model `test`."""
+        folder = self.directory / "models/test/1"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+        (folder.parent / "model.conf").write_text(conf)
+        return folder
+
+    def python(self, file, content, conf="", interpreter="/usr/bin/python3"):
+        self.write(file, content, conf)
+        return self.start([interpreter, PYTHON_WORKER, PYTHON_LIBRARY,
+                           *self.arguments(self.directory / "models", "test")])
 
 
 class Session:
@@ -441,37 +455,139 @@ class OnnxWorker(WorkerTest):
             self.assertRegex(failed.stderr.decode(), rf"^\S*/{name}: .+\n$")
 
 
+class PlainWorker(Session, WorkerTest):
+    """The one that has nothing but PROTOCOL.md."""
+    dtype = "<f8"
+
+    def start_sums(self):
+        return self.start(["/usr/bin/python3", ROOT / "tests/harness/plain_worker.py", self.endpoint, "sums", "1",
+                           str(HEARTBEAT_MS)], supervised=False)
+
+    test_says_ready_to_supervisor_and_broker = None     # it knows no supervisor
+    test_outlives_brokers_that_die_while_it_is_busy = None  # it is no longer than it must be
+
+
 class PythonWorker(Session, WorkerTest):
     """A model.py of one's own."""
     dtype = "<f8"
 
     def start_sums(self):
-        path = self.directory / "model.py"
-        path.write_text("class Model:\n    features = 4\n"
-                        "    def load(self, directory):\n        self.bad = -1005\n"
-                        "    def predict(self, rows):\n"
-                        "        while rows[0, 0] == -1003:\n            pass\n"
-                        "        if (rows[:, 0] == self.bad).any():\n            raise RuntimeError('told to fail')\n"
-                        "        return {'prediction': rows.sum(axis=1)}\n")
-        return self.python(path, 'features = ("a", "b", "c", "d"); allow_nan = true; # yes\n'
-                                 'batching = { max_batch_rows = 8; };')
+        return self.python("model.py", "import ctypes\n"
+                           "class Model:\n    features = 4\n"
+                           "    def load(self, directory):\n        self.bad = -1005\n"
+                           "    def predict(self, rows):\n"
+                           "        if rows[0, 0] == -1003:\n            ctypes.PyDLL(None).sleep(1000)\n"
+                           "        if (rows[:, 0] == self.bad).any():\n            raise RuntimeError('told to fail')\n"
+                           "        if (rows[:, 0] == -1004).any():\n            return {'prediction': rows[1:, 0]}\n"
+                           "        if (rows[:, 1] == 7).any():\n            raise ValueError('b: 7 is none')\n"
+                           "        return {'prediction': rows.sum(axis=1)}\n",
+                           'features = ("a", "b", "c", "d"); allow_nan = true; # yes\n'
+                           'batching = { max_batch_rows = 8; };')
 
-    def test_a_busy_interpreter_is_heard_all_the_same(self):
+    def test_a_model_that_keeps_the_interpreter_to_itself_is_heard_all_the_same(self):
         self.broker.begin([self.rows([HANG, 0, 0, 0])])
         self.broker.beats.clear()
         self.broker.receive(until_beats=5)
 
     def test_an_error_of_the_model_fails_only_the_guilty(self):
-        results = self.broker.compute([self.rows([1, 2, 3, 4]), self.rows([FAIL, 0, 0, 0])])
-        self.assertEqual([error for error, _ in results], [0, MODEL_FAILED])
-        self.assertEqual(results[1][1], b"RuntimeError: told to fail")
+        results = self.broker.compute([self.rows([1, 2, 3, 4]), self.rows([FAIL, 0, 0, 0]), self.rows([1, 7, 0, 0]),
+                                       self.rows([WRONG_ROWS, 0, 0, 0]), self.rows([0, 0, 0, 0])])
+        self.assertEqual([error for error, _ in results], [0, MODEL_FAILED, INVALID, MODEL_FAILED, 0])
+        self.assertEqual([message for _, message in results[1:4]],
+                         [b"the model failed; its worker's log says how", b"b: 7 is none",
+                          b"output prediction has 0 rows for 1"])
+        self.worker.wait_for_log('"level":"error","process":"worker.test.1","message":"the model raised RuntimeError: '
+                                 'told to fail (model.py:10, in predict)"')
+
+
+# What a model.py may be, beside a function of numbers.
+MANY = """
+import logging, sys, warnings
+import numpy as np
+from outrigger import Model
+import beside
+
+class Other:
+    pass
+
+class Many(Model):
+    inputs = {"age": "INT64", "plan": str, "raw": bytes, "image": (np.float32, (2, -1)), "on": "BOOL"}
+    labels = ["no", "yes"]
+
+    def load(self, directory):
+        self.limit = self.settings["limit"]
+        print("loading", self.name, self.version)
+        self.log.warning("limit %d", self.limit)
+        logging.getLogger("lib").error("of a library")
+        warnings.warn("old")
+        assert beside.here and open(directory + "/beside.py").read()
+
+    def describe(self):
+        return {**super().describe(), "outputs": {"label": "INT64", "text": str, "raw": bytes, "sum": ("FP32", (2,)),
+                                                   "probabilities": ("FP64", (2,))}}
+
+    def predict(self, inputs):
+        if not set(inputs["plan"]) <= {"basic", "größer", "-"}:
+            raise ValueError("plan: expected basic or größer")
+        over = inputs["age"] > self.limit
+        inputs["age"][:] = 0        # it is the model's own
+        return {"label": over & inputs["on"], "text": [plan.upper() for plan in inputs["plan"]], "raw": inputs["raw"],
+                "sum": inputs["image"].sum(axis=2, dtype=np.float64), "probabilities": np.stack([~over, over], 1) * 1.0,
+                "more": "which nobody wants"}
+"""
+
+
+class ModelsInPython(WorkerTest):
+    def ask(self, age, plan, raw, image, on):
+        def strings(values):
+            return b"".join(len(v).to_bytes(4, "little") + v for v in values)
+        rows = len(age)
+        [result] = self.broker.compute([msgpack.packb([
+            ["age", "INT64", [rows], np.array(age, "<i8").tobytes()], ["plan", "BYTES", [rows], strings(plan)],
+            ["raw", "BYTES", [rows], strings(raw)], ["image", "FP32", list(image.shape), image.astype("<f4").tobytes()],
+            ["on", "BOOL", [rows], np.array(on, "?").tobytes()]])])
+        return result
+
+    def test_inputs_and_outputs_of_all_kinds(self):
+        self.write("beside.py", "here = True")
+        worker = self.python("model.py", MANY, "settings = { limit = 40; more = ( 1, { a = true; } ); };")
+        _, schema = self.broker.ready()
+        self.assertEqual([(i["name"], i["datatype"], i["shape"]) for i in schema["inputs"]], [
+            ("age", "INT64", [-1]), ("plan", "BYTES", [-1]), ("raw", "BYTES", [-1]), ("image", "FP32", [-1, 2, -1]),
+            ("on", "BOOL", [-1])])
+        self.assertEqual((schema["labels"], schema["task"]), (["no", "yes"], "classification"))
+        for line in ('"info","process":"worker.test.1","message":"loading test 1"',
+                     '"warning","process":"worker.test.1","message":"limit 40"',
+                     '"error","process":"worker.test.1","message":"lib: of a library"', "UserWarning: old"):
+            worker.wait_for_log(line)
+        image = np.arange(12.0).reshape(2, 2, 3)
+        error, payload = self.ask([30, 50], [b"basic", "größer".encode()], [b"\0\xff", b""], image, [True, True])
+        self.assertEqual(error, 0, payload)
+        answer = {name: values if isinstance(values, list) else values.tolist() for name, values in decode(payload).items()}
+        self.assertEqual(answer, {"label": [0, 1], "text": [b"BASIC", "GRÖSSER".encode()], "raw": [b"\0\xff", b""],
+                                  "sum": image.sum(axis=2).tolist(), "probabilities": [[1, 0], [0, 1]]})
+        for plan, words in ((b"x", b"plan: expected basic or gr????er"), (b"\xff", b"plan: expected text in UTF-8")):
+            self.assertEqual(self.ask([30], [plan], [b""], image[:1], [True]), (INVALID, words))
+        self.check_no_finding(worker)
+
+    def test_what_is_no_model_is_told_with_its_line(self):
+        for text, complaint in (
+                ("x = 1", "TypeError: has no class Model, nor one alone that is made of outrigger.Model"),
+                ("def f(:", r"SyntaxError: .*model.py, line 1\)"),
+                ("import nowhere", r"ModuleNotFoundError: No module named 'nowhere' \(model.py:1, in <module>\)"),
+                ("class Model:\n  def load(self, d):\n    raise SystemExit(3)", r"SystemExit: 3 \(model.py:3, in load\)"),
+                ("from outrigger import Model\nclass M(Model):\n  inputs = {'a': 'INT65'}", "TypeError: a: INT65 is no datatype"),
+                ("from outrigger import Model\nclass M(Model):\n  features = ['a']", "TypeError: the model does not say its "
+                 "outputs, and a row of zeros does not show them: NotImplementedError: predict .*")):
+            with self.subTest(text=text):
+                worker = self.python("model.py", text)
+                self.assertEqual(worker.wait(), 1)
+                self.assertRegex(worker.stderr(), rf"^\S*/model.py: cannot serve this model: {complaint}\n$")
 
 
 class PickleWorker(WorkerTest):
     def start_pickle(self, estimator, conf=""):
-        path = self.directory / "model.pkl"
-        path.write_bytes(pickle.dumps(estimator))
-        worker = self.python(path, conf)
+        worker = self.python("model.pkl", pickle.dumps(estimator), conf)
         _, schema = self.broker.ready()
         return worker, schema
 
@@ -481,6 +597,7 @@ class PickleWorker(WorkerTest):
         results = self.broker.compute([encode("features", rows[:2]), encode("features", rows[2:])])
         self.assertEqual([error for error, _ in results], [0, 0])
         worker.process.terminate()
+        self.broker.expect(BYE)
         self.assertEqual(worker.wait(), 0)
         self.check_no_finding(worker)
         return [decode(payload) for _, payload in results]
@@ -494,8 +611,7 @@ class PickleWorker(WorkerTest):
         estimator = LogisticRegression().fit(self.rows, self.classes)
         answers = self.check(estimator, self.rows, "classification", 'labels = ("no", /* or */ "yes");', ["no", "yes"])
         self.assertEqual(np.concatenate([a["label"] for a in answers]).tolist(), estimator.predict(self.rows).tolist())
-        np.testing.assert_allclose(np.concatenate([a["probabilities"] for a in answers]),
-                                   estimator.predict_proba(self.rows), atol=1e-6)
+        self.assertTrue((np.concatenate([a["probabilities"] for a in answers]) == estimator.predict_proba(self.rows)).all())
 
     def test_a_classifier_of_texts(self):
         estimator = LogisticRegression().fit(self.rows, np.array(["nein", "größer"])[self.classes])
@@ -509,109 +625,55 @@ class PickleWorker(WorkerTest):
 
     def test_the_inputs_of_model_conf(self):
         estimator = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
-        _, schema = self.start_pickle(estimator, '''
-            allow_nan = true; queue: { timeout_ms = 700 };
-            inputs = ( { name = "a"; description = "one, " "{ two }"; min = 0x1; maximum = 1.5e1 } /* ; */
-                       { name = "b"; type = "boolean"; default = true; },
-                       { name = "c"; allowed = [1L, 2L]; required = false; } );''')
-        self.assertEqual(schema["features"], ["a", "b", "c"])
-        self.assertEqual(schema["timeout_ms"], 700)
-        nan = schema["fields"][2].pop("default")
-        self.assertNotEqual(nan, nan)
-        self.assertEqual(schema["fields"], [
-            {"name": "a", "description": "one, { two }", "min": 1, "max": 15.0},
-            {"name": "b", "type": "boolean", "default": True, "required": False},
-            {"name": "c", "allowed": [1, 2], "required": False}])
+        _, schema = self.start_pickle(estimator, 'inputs = ( { name = "a"; min = 1; }, { name = "b"; }, { name = "c"; } );')
+        self.assertEqual((schema["features"], schema["fields"][0]), (["a", "b", "c"], {"name": "a", "min": 1}))
+        worker = self.python("model.pkl", pickle.dumps(estimator), 'inputs = ( { name = "a"; }, { name = "b"; } );')
+        self.assertEqual(worker.wait(), 1)
+        self.assertIn("model.conf: inputs: 2 columns, but a row of the model has 3 values", worker.stderr())
 
-    def test_inputs_that_do_not_fit_are_named(self):
-        column = '{ name = "%s"; }'
-        three = [column % name for name in "abc"]
-        for inputs, complaint in (
-                (three[:2], "inputs: 2 columns, but a row of the model has 3 values"),
-                (three[:2] + three[:1], "inputs: a name stands there twice"),
-                (three[:2] + ['{ name = "c"; type = "string"; }'], "inputs[2] (c): the model takes no string there"),
-                (three[:2] + ['{ name = "c"; min = 2; max = 1; }'], "inputs[2] (c): the minimum is above the maximum"),
-                (three[:2] + ['{ name = "c"; required = false; }'],
-                 "inputs[2] (c): may be left out and has no default"),
-                (three[:2] + ['{ name = "c"; minimun = 1; }'], "inputs[2] (c): unknown key minimun"),
-                (three[:2] + ['{ nam = "c"; }'], "inputs[2]: expected a column with a name"),
-                (three[:2] + ['{ name = "c" min'], "syntax error at min")):
-            with self.subTest(complaint=complaint):
-                (self.directory / "model.pkl").write_bytes(pickle.dumps(
-                    LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])))
-                worker = self.python(self.directory / "model.pkl", f"inputs = ( {', '.join(inputs)} );")
-                self.assertEqual(worker.wait(), 1)
-                self.assertIn(f"model.conf: {complaint}", worker.stderr())
+    def test_many_labels_a_pipeline_and_a_forest_answer_as_they_do_alone(self):
+        many = np.stack([self.classes, 1 - self.classes, self.rows[:, 0] > 0], axis=1)
+        for estimator in (RandomForestClassifier(5, n_jobs=2).fit(self.rows, self.classes),
+                          RandomForestClassifier(5).fit(self.rows, many),
+                          make_pipeline(StandardScaler(), "passthrough", LogisticRegression()).fit(self.rows, self.classes)):
+            answers = self.check(estimator, self.rows, "classification")
+            self.assertTrue((np.concatenate([a["label"] for a in answers]) == estimator.predict(self.rows)).all())
+            chances = estimator.predict_proba(self.rows)
+            chances = np.stack([c[:, 1] for c in chances], axis=1) if isinstance(chances, list) else chances
+            self.assertTrue((np.concatenate([a["probabilities"] for a in answers]) == chances).all())
+
+    def test_what_joblib_wrote(self):
+        estimator = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
+        content = io.BytesIO()
+        joblib.dump(estimator, content, compress=3)
+        self.python("model.joblib", content.getvalue())
+        self.broker.ready()
+        [(error, payload)] = self.broker.compute([encode("features", self.rows)])
+        self.assertEqual((error, decode(payload)["prediction"].tolist()), (0, estimator.predict(self.rows).tolist()))
 
     def gate(self, estimator, *requests, conf='features = ("a", "b", "c");'):
         """A worker whose golden.json holds these requests."""
-        (self.directory / "golden.json").write_text(json.dumps({"requests": requests}))
-        (self.directory / "model.pkl").write_bytes(pickle.dumps(estimator))
-        return self.python(self.directory / "model.pkl", conf)
+        self.write("golden.json", json.dumps({"requests": requests}))
+        return self.python("model.pkl", pickle.dumps(estimator), conf)
 
     def test_golden_requests_are_passed_first(self):
-        classes = LogisticRegression().fit(self.rows, self.classes)
         texts = LogisticRegression().fit(self.rows, np.array(["no", "yes"])[self.classes])
-        line = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
         row = self.rows[0].tolist()
-        kind, chances = int(classes.predict([row])[0]), classes.predict_proba([row])[0].tolist()
-        named = dict(zip("abc", row))
-        inputs = {"name": "features", "shape": [1, 3], "datatype": "FP64", "data": [row]}
-        for estimator, request in (
-                (classes, {"features": row, "expected": {"prediction": kind, "probabilities": chances}}),
-                (classes, {"instances": [row, named], "expected": {"predictions": [kind] * 2}}),
-                (texts, {"features": named, "expected": {"prediction": ["no", "yes"][kind]}}),
-                (line, {"inputs": [inputs], "expected": {"prediction": float(line.predict([row])[0])}}),
-                (line, {"features": row, "absolute": 1e9, "expected": {"outputs": [
-                    {"name": "prediction", "shape": [1], "datatype": "FP64", "data": [0]}]}})):
-            worker = self.gate(estimator, request)
-            _, schema = self.broker.ready()
-            self.assertEqual(schema["costs"][0][0], 1)
-            worker.process.terminate()
-            self.broker.expect(BYE)
-            self.assertEqual((worker.wait(), worker.stderr()), (0, ""))
-
-    def test_other_answers_than_golden_ones_are_named(self):
-        classes = LogisticRegression().fit(self.rows, self.classes)
-        line = LinearRegression().fit(self.rows, self.rows @ [1, 2, 3])
-        row = self.rows[0].tolist()
-        for estimator, request, complaint in (
-                (classes, {"features": row, "expected": {"probabilities": [2, 0]}},
-                 r"probabilities\[0\]\[0\]: expected 2, got 0\.\d+ \(tolerance 2\.1e-05\)"),
-                (classes, {"features": row, "expected": {"prediction": "no"}},
-                 r'prediction\[0\]: expected "no", got [01]'),
-                (classes, {"instances": [row], "expected": {"predictions": [0, 1]}},
-                 "predictions: expected 2 values, got 1"),
-                (classes, {"features": row, "expected": {"outputs": [{"name": "y", "data": []}]}},
-                 "output y: the model has no such output"),
-                (line, {"features": row, "expected": {"probabilities": [1]}}, "probabilities: the model gives none"),
-                (line, {"features": row, "expected": {"outputs": [
-                    {"name": "prediction", "shape": [1, 1], "data": [0]}]}},
-                 "output prediction: the model gives another shape"),
-                (line, {"features": row, "expected": {"label": 1}}, "expected: expected an object of prediction, .*"),
-                (line, {"features": row[1:], "expected": {"prediction": 1}}, "features: expected 3 values"),
-                (line, {"features": {"a": 1, "d": 2}, "expected": {"prediction": 1}},
-                 r"features\.d: the model has no such feature"),
-                (line, {"instances": [row, [1, 2, "3"]], "expected": {"prediction": 1}},
-                 r"instances\[1\]\[2\]: expected a number"),
-                (line, {"inputs": [], "expected": {"prediction": 1}},
-                 r"inputs: expected one tensor, features FP64 \[-1, 3\]"),
-                (line, {"features": row, "relative": -1, "expected": {"prediction": 1}},
-                 "relative: expected a number, 0 or more"),
-                (line, {"feature": row, "expected": {"prediction": 1}}, "unknown key feature")):
-            worker = self.gate(estimator, request)
-            self.assertEqual(worker.wait(), 125, worker.stderr())
-            self.assertRegex(worker.stderr(), rf"^\S*/golden.json: requests\[0\]: {complaint}\n$")
-        (self.directory / "golden.json").write_text('{"requests": [')
-        worker = self.python(self.directory / "model.pkl")
-        self.assertEqual(worker.wait(), 125)
-        self.assertRegex(worker.stderr(), r"^\S*/golden.json: Expecting value: line 1 column 15 .*\n$")
+        [kind], [chances] = texts.predict([row]).tolist(), texts.predict_proba([row]).tolist()
+        worker = self.gate(texts, {"features": dict(zip("abc", row)), "expected": {"prediction": kind, "probabilities": chances}})
+        _, schema = self.broker.ready()
+        self.assertEqual(schema["costs"][0][0], 1)
+        worker.process.terminate()
+        self.broker.expect(BYE)
+        self.assertEqual(worker.wait(), 0)
+        self.check_no_finding(worker)
+        worker = self.gate(texts, {"features": row, "expected": {"prediction": "maybe"}})
+        self.assertEqual(worker.wait(), 125, worker.stderr())
+        self.assertIn(f'golden.json: requests[0]: prediction[0]: expected "maybe", got "{kind}"', worker.stderr())
 
     def test_what_cannot_be_loaded_is_named(self):
         for content in (b"", b"no pickle", pickle.dumps(LogisticRegression()), pickle.dumps({"no": "model"})):
-            path = self.directory / "model.pkl"
-            path.write_bytes(content)
-            worker = self.python(path)
+            worker = self.python("model.pkl", content)
             self.assertFalse(worker.said_ready())
             self.assertEqual(worker.wait(), 1)
             self.assertRegex(worker.stderr(), r"^\S*/model.pkl: cannot serve this model: .+\n$")

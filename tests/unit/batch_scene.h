@@ -18,6 +18,7 @@ static struct {
     size_t rows[64];  /* of each call */
     const void *data; /* of `x` in the last call */
     float fail_at;    /* an error when a row begins with it */
+    int error;        /* which */
     int wrong_rows;   /* added to the rows that it gives */
     bool flat;        /* gives `y` without dimensions */
     int64_t odd_call; /* gives one column more in this call */
@@ -62,7 +63,7 @@ static inline int run(void *state, const struct backend_values *in, struct backe
     for (size_t r = 0; r < rows && columns > 0; r++)
         if (x[r * columns] == engine.fail_at) {
             snprintf(error, BACKEND_ERROR_MAX, "row \x01 begins with %g", (double)engine.fail_at);
-            return -1;
+            return engine.error;
         }
     free((void *)result[0].data);
     float *y = object_alloc((rows * columns + rows + columns + 8) * sizeof *y);
@@ -104,6 +105,7 @@ static inline void set_up(void)
 {
     memset(&engine, 0, sizeof engine);
     engine.fail_at = -1;
+    engine.error = -1;
     use(2, false, 0, 64);
 }
 

@@ -122,6 +122,18 @@ START_TEST(an_engine_s_error_fails_only_the_guilty)
 }
 END_TEST
 
+START_TEST(what_the_engine_finds_invalid_is_nobody_else_s)
+{
+    engine.fail_at = 77;
+    engine.error = BACKEND_INVALID;
+    add(1, 2);
+    add(77, 1);
+    compute();
+    check(0, 1, 2);
+    check_failed(1, FAILURE_INVALID, "row ? begins with 77");
+}
+END_TEST
+
 START_TEST(an_error_in_a_later_slice_takes_the_earlier_back)
 {
     use(2, false, 0, 2);
@@ -205,6 +217,7 @@ int main(void)
         bytes_that_are_no_tensors_fail_alone,
         a_batch_of_failures_calls_nobody,
         an_engine_s_error_fails_only_the_guilty,
+        what_the_engine_finds_invalid_is_nobody_else_s,
         an_error_in_a_later_slice_takes_the_earlier_back,
         wrong_numbers_of_rows_are_an_error_of_the_model,
         rows_of_an_answer_have_one_shape,

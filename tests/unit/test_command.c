@@ -89,43 +89,13 @@ END_TEST
 static void expect_python(const char *interpreter, const char *script)
 {
     char library[300];
-    free(config->signing_keys);
-    config->signing_keys = object_strdup("/etc/keys/a.pem:/etc/keys/b.pem");
     struct command *command = command_new(&basis, ROLE_WORKER, 1, only_version());
-    snprintf(library, sizeof library, "%s/../lib/outrigger/python/outrigger_sandbox.so",
+    snprintf(library, sizeof library, "%s/../lib/outrigger/python/outrigger_worker.so",
              config->binary_directory);
     ck_assert_str_eq(command->path, interpreter);
-    expect_arguments(command->arguments, (const char *const[]){interpreter,
-                                                               script,
-                                                               "--endpoint",
-                                                               config->broker_workers,
-                                                               "--model",
-                                                               "m",
-                                                               "--model-version",
-                                                               "1",
-                                                               "--path",
-                                                               scratch_path("models/m/1/model.py"),
-                                                               "--name",
-                                                               "worker.m.1.1",
-                                                               "--ready-fd",
-                                                               "3",
-                                                               "--token-fd",
-                                                               "4",
-                                                               "--model-conf",
-                                                               scratch_path("models/m/model.conf"),
-                                                               "--heartbeat-ms",
-                                                               "1000",
-                                                               "--warm-up-ms",
-                                                               "200",
-                                                               "--sandbox",
-                                                               "on",
-                                                               "--sandbox-library",
-                                                               library,
-                                                               "--sandbox-read",
-                                                               "",
-                                                               "--signing-keys",
-                                                               "/etc/keys/a.pem:/etc/keys/b.pem",
-                                                               NULL});
+    expect_arguments(command->arguments,
+                     (const char *const[]){interpreter, script, library, "-s", options.settings[0], "-n",
+                                           "worker.m.1.1", "-r", "3", "-m", "m", "-V", "1", "-t", "4", NULL});
     command_free(command);
     plan_free(plan);
     plan = NULL;
@@ -144,6 +114,10 @@ START_TEST(a_python_model_has_a_worker_in_python)
     scratch_file("lib/outrigger/python/outrigger_worker.py", "");
     scratch_file("models/m/model.conf", "python = \"/opt/python\";");
     expect_python("/opt/python", installed);
+    scratch_file("models/m/model.conf", "python = \"/opt/{version}/{version}-{v}\";");
+    expect_python("/opt/1/1-{v}", installed);
+    scratch_file("models/m/model.conf", "python = \"venvs/{version}/bin/python3\";");
+    expect_python(scratch_path("models/m/venvs/1/bin/python3"), installed);
 }
 END_TEST
 

@@ -18,6 +18,9 @@ static struct {
     bool fails;
     bool refuses_to_open;
     int threads;
+    const char *settings;
+    int allow_nan;
+    const char *features[2], *labels[2]; /* that the file knows; NULL: none */
     int closed;
 } engine;
 
@@ -31,8 +34,17 @@ static void *open_engine(const char *path, const struct backend_options *options
 {
     ck_assert_str_eq(path, "the path");
     engine.threads = options->threads;
-    *description = (struct backend_description){"test platform", engine.inputs, engine.input_count,
-                                                engine.outputs, engine.output_count};
+    engine.settings = options->settings;
+    engine.allow_nan = options->allow_nan;
+    *description = (struct backend_description){.platform = "test platform",
+                                                .inputs = engine.inputs,
+                                                .input_count = engine.input_count,
+                                                .outputs = engine.outputs,
+                                                .output_count = engine.output_count,
+                                                .features = engine.features,
+                                                .feature_count = engine.features[0] == NULL ? 0 : 2,
+                                                .labels = engine.labels,
+                                                .label_count = engine.labels[0] == NULL ? 0 : 2};
     if (!engine.refuses_to_open)
         return &engine;
     snprintf(reason, BACKEND_ERROR_MAX, "no such engine");
@@ -162,6 +174,42 @@ START_TEST(the_schema_says_what_file_and_model_conf_say)
     ck_assert(schema->allow_nan);
     ck_assert(!schema->regression);
     ck_assert_uint_eq(model->call_rows, 0);
+}
+END_TEST
+
+START_TEST(what_the_file_knows_holds_where_model_conf_is_silent)
+{
+    static const char *const features[] = {"a", "b", "c"}, *const labels[] = {"no", "yes"};
+    engine.inputs[0].shape[1] = 2;
+    memcpy(engine.features, features, sizeof engine.features);
+    memcpy(engine.labels, labels, sizeof engine.labels);
+    const struct schema *schema = load();
+    ck_assert_uint_eq(schema->feature_count, 2);
+    ck_assert_str_eq(schema->features[1], "b");
+    ck_assert_uint_eq(schema->label_count, 2);
+    ck_assert_str_eq(schema->labels[1], "yes");
+    config.features = names(features + 1, 2);
+    config.labels = names(features, 2);
+    schema = load();
+    ck_assert_uint_eq(schema->feature_count, 2);
+    ck_assert_str_eq(schema->features[1], "c");
+    ck_assert_str_eq(schema->labels[1], "b");
+    config.features = config.labels = names(NULL, 0);
+    engine.inputs[0].shape[1] = 3; /* two names are none of three columns */
+    ck_assert_uint_eq(load()->feature_count, 0);
+}
+END_TEST
+
+START_TEST(the_engine_is_told_of_model_conf)
+{
+    config.settings_json = (char *)"{\"a\":1}";
+    config.allow_nan = 1;
+    load();
+    ck_assert_str_eq(engine.settings_json, "{\"a\":1}");
+    ck_assert_int_eq(engine.allow_nan, 1);
+    loaded_model_free(loaded_model_open("the path", &backend, NULL, 1, error));
+    ck_assert_str_eq(engine.settings_json, "{}");
+    ck_assert_int_eq(engine.allow_nan, 0);
 }
 END_TEST
 
@@ -500,6 +548,8 @@ int main(void)
         inputs_name_and_describe_the_columns,
         inputs_are_those_of_the_model,
         the_schema_says_what_file_and_model_conf_say,
+        what_the_file_knows_holds_where_model_conf_is_silent,
+        the_engine_is_told_of_model_conf,
         a_model_needs_no_model_conf,
         what_is_encoded_can_be_decoded,
         an_engine_s_refusal_is_handed_on,

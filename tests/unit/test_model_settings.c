@@ -50,18 +50,27 @@ START_TEST(without_any_the_list_is_empty)
 }
 END_TEST
 
-START_TEST(what_is_no_text_is_refused_with_its_line)
+START_TEST(what_is_more_than_a_list_of_numbers_becomes_json)
 {
-    char expected[512];
-    ck_assert_ptr_null(load("settings = { good = 1;\n group = { a = 1; };\n words = [ \"a\", \"b\" ]; };"));
-    snprintf(
-        expected, sizeof expected,
-        "%s/m/model.conf:2: settings.group: expected a text of at most 4095 bytes, a number, true or false, "
-        "or a list of numbers, got a section\n"
-        "%s/m/model.conf:3: settings.words: expected a text of at most 4095 bytes, a number, true or false, "
-        "or a list of numbers, got a list\n",
-        scratch_directory, scratch_directory);
-    ck_assert_str_eq(errors.text, expected);
+    static const char *const expected[] = {"group", "{\"a\":1}", "words", "[\"a\",\"b\"]", NULL};
+    const struct model_config *model = load("settings = { group = { a = 1; }; words = [ \"a\", \"b\" ]; };");
+    ck_assert_msg(model != NULL, "%s", errors.text);
+    for (size_t i = 0; i < COUNT_OF(expected); i++)
+        ck_assert_pstr_eq(model_settings_list(model)[i], expected[i]);
+}
+END_TEST
+
+START_TEST(what_is_too_long_is_refused_with_its_line)
+{
+    enum { NUMBERS = 1400 }; /* of three bytes each, and a space between them */
+    char text[NUMBERS * 4 + 64], *end = text + sprintf(text, "settings = { good = 1;\n long = [ 100");
+    for (int i = 1; i < NUMBERS; i++)
+        end += sprintf(end, ",100");
+    sprintf(end, " ]; };");
+    ck_assert_ptr_null(load(text));
+    ck_assert_ptr_nonnull(
+        strstr(errors.text,
+               "/m/model.conf:2: settings.long: expected a value of at most 4095 bytes as text, got a list"));
 }
 END_TEST
 
@@ -77,6 +86,7 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {values_become_text, without_any_the_list_is_empty,
-                            what_is_no_text_is_refused_with_its_line, it_is_a_group};
+                            what_is_more_than_a_list_of_numbers_becomes_json,
+                            what_is_too_long_is_refused_with_its_line, it_is_a_group};
     return SUITE_RUN("model_settings", set_up, tear_down, tests);
 }

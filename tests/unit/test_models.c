@@ -289,9 +289,22 @@ START_TEST(model_conf_is_read)
 }
 END_TEST
 
+START_TEST(settings_are_json)
+{
+    make_model();
+    write_model_conf("");
+    ck_assert_str_eq(load_one()->settings_json, "{}");
+    write_model_conf("settings = { a = 1; b = ( \"x\", true, { c = 0.5; } ); };");
+    ck_assert_str_eq(load_one()->settings_json, "{\"a\":1,\"b\":[\"x\",true,{\"c\":0.5}]}");
+}
+END_TEST
+
 START_TEST(faults_name_file_line_and_key)
 {
     make_model();
+    expect_fault("python = \"{version}/.venv/bin/python\";",
+                 ":1: python: expected an interpreter outside of the version's folder, as "
+                 "venvs/{version}/bin/python3, got \"{version}/.venv/bin/python\"");
     expect_fault("\nbackend = \"onyx\";",
                  ":2: backend: expected onnx or plugin or echo or python, got \"onyx\"");
     static const char *const policies[] = {"",     "latest", "latest 0", "latest 1x", "latest 1025",
@@ -406,6 +419,8 @@ START_TEST(the_backend_follows_from_the_file)
     scratch_folder("m/1");
     scratch_file("m/1/model.py", "");
     expect_file("", "m/1/model.py", "python");
+    scratch_file("m/1/model.joblib", "");
+    expect_file("", "m/1/model.joblib", "python");
     scratch_file("m/1/model.pkl", "");
     expect_file("", "m/1/model.pkl", "python");
     scratch_file("m/1/model.echo", "");
@@ -426,7 +441,8 @@ START_TEST(a_missing_file_is_said)
     struct model_config *model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
     ck_assert_ptr_nonnull(
-        strstr(errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pkl or model.py\n"));
+        strstr(errors.text,
+               "/m/1: holds no model.onnx, model.so, model.echo, model.pkl, model.joblib or model.py\n"));
     write_model_conf("backend = \"echo\";");
     model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
@@ -518,6 +534,7 @@ int main(void)
         a_model_may_have_no_version_yet,
         defaults_are_those_of_the_table,
         model_conf_is_read,
+        settings_are_json,
         faults_name_file_line_and_key,
         the_route_is_read,
         faults_of_a_route_name_the_line_of_their_field,
