@@ -20,10 +20,12 @@ enum { VERSIONS_MAX = 1024 }; /* of one model: as many as a CATALOG can tell of 
 
 static const struct parameter rows[] = {
 #define INTEGER(section, name, ...) PARAMETER_ROW_INTEGER(model_config, section, name, __VA_ARGS__),
+#define REAL(section, name, ...)    PARAMETER_ROW_REAL(model_config, section, name, __VA_ARGS__),
 #define STRING(section, name, ...)  PARAMETER_ROW_STRING(model_config, section, name, __VA_ARGS__),
 #define NAMES(section, name, ...)   PARAMETER_ROW_NAMES(model_config, section, name, __VA_ARGS__),
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
 };

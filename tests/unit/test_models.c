@@ -444,19 +444,24 @@ static void expect_template(const char *text)
     struct model_config *read = load_one();
 #define INTEGER(section, name, ...)                                                                          \
     ck_assert_int_eq(read->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
+#define REAL(section, name, ...)                                                                             \
+    ck_assert_double_eq(read->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
 #define STRING(section, name, ...)                                                                           \
     ck_assert_str_eq(read->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
 #define NAMES(section, name, ...) ck_assert_uint_eq(read->CONFIG_NAME(section, name).count, 0);
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
 #define INTEGER(section, name, ...)                                                                          \
     ck_assert_msg(strstr(text, " " #name " = ") || strstr(text, "\n" #name " = "), #name);
+#define REAL(section, name, ...)   INTEGER(section, name)
 #define STRING(section, name, ...) INTEGER(section, name)
 #define NAMES(section, name, ...)  INTEGER(section, name)
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
     ck_assert(route_equals(read->route, standard->route));
