@@ -331,6 +331,10 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
         parameter_complain(reader, &model->scaling_down_percent,
                            "expected less than scaling.up_percent, which is %lld",
                            (long long)model->scaling_up_percent);
+    if (model->validation_gate != 0 && (*model->validation_data == '\0' || *model->validation_target == '\0'))
+        parameter_complain(reader, &model->validation_gate,
+                           "expected validation.data and validation.target, too: a version must be judged by "
+                           "something");
     if (strlen(model->description) > PROTOCOL_TEXT_MAX)
         parameter_complain(reader, &model->description, "expected at most %d bytes", PROTOCOL_TEXT_MAX);
     if (*model->version != '\0' && !has_version(model, model->version))

@@ -452,6 +452,8 @@ static int tell(struct validate *validate)
         (path != NULL && !write_report(validate, path, false)))
         return say_fault(arguments, VALIDATE_NOT_RUN, "%s", validate->reason);
     bool passed = validation_passed(&validate->report);
+    if (arguments_has(arguments, OPTION_QUIET))
+        return passed ? VALIDATE_PASSED : VALIDATE_FAILED;
     if (arguments->json) {
         say_json(report_document(validate));
     } else {
@@ -490,7 +492,9 @@ int validate_command(const struct arguments *arguments)
     log_open("outrigger", "error");
     if (is_known(config, arguments)) {
         config_free(config);
-        return say_good(arguments, "these files have passed before");
+        return arguments_has(arguments, OPTION_QUIET)
+                   ? VALIDATE_PASSED
+                   : say_good(arguments, "these are the files with that digest");
     }
     /* Until the loop reads them (validate_asking.c), and while all is cleaned up. */
     sigemptyset(&ends);
@@ -499,7 +503,7 @@ int validate_command(const struct arguments *arguments)
     sigprocmask(SIG_BLOCK, &ends, NULL);
     setpriority(PRIO_PROCESS, 0, NICE_OF_VALIDATIONS);
     validate.config = config;
-    validate.bar = !arguments->json && isatty(STDERR_FILENO);
+    validate.bar = !arguments->json && !arguments_has(arguments, OPTION_QUIET) && isatty(STDERR_FILENO);
     validate.report.began_ms = clock_wall() / MILLISECOND;
     int64_t began = clock_now();
     validate.until = began + arguments_number(arguments, OPTION_WAIT, 3600 * 1000) * MILLISECOND;
