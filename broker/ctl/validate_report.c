@@ -3,6 +3,7 @@
 #include "validate_report.h"
 
 #include "table.h"
+#include "utf8.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -31,6 +32,9 @@ void validation_add(struct validation *validation, const char *name, enum check_
     va_start(arguments, format);
     vsnprintf(check->note, sizeof check->note, format, arguments);
     va_end(arguments);
+    /* It quotes what stands in tables, and may be cut within a character. */
+    for (char *at = check->note; *at != '\0' && !utf8_ok(text_of(check->note)); at++)
+        *at = (unsigned char)*at >= 0x80 ? '?' : *at;
 }
 
 size_t validation_count(const struct validation *validation, enum check_result result)
