@@ -289,6 +289,27 @@ START_TEST(model_conf_is_read)
 }
 END_TEST
 
+START_TEST(real_numbers_are_read_and_bounded)
+{
+    make_model();
+    write_model_conf(
+        "validation = { min_auc = 0.9; min_r2 = -2; max_mae = 1e-3; };"); /* a whole one is one, too */
+    struct model_config *model = load_one();
+    ck_assert_double_eq(model->validation_min_auc, 0.9);
+    ck_assert_double_eq(model->validation_min_r2, -2);
+    ck_assert_double_eq(model->validation_max_mae, 1e-3);
+    ck_assert_double_eq(model->validation_min_accuracy, 0.8);
+    expect_fault("validation = { min_auc = 1.5; };",
+                 ":1: validation.min_auc: expected a number from -1 to 1 (area; -1: not checked), got 1.5");
+    expect_fault(
+        "validation = { min_auc = \"0.9\"; };",
+        ":1: validation.min_auc: expected a number from -1 to 1 (area; -1: not checked), got \"0.9\"");
+    expect_fault("validation = { gate = true; };",
+                 ":1: validation.gate: expected validation.data and "
+                 "validation.target, too: a version must be judged by something");
+}
+END_TEST
+
 START_TEST(faults_name_file_line_and_key)
 {
     make_model();
@@ -521,6 +542,7 @@ int main(void)
         a_model_may_have_no_version_yet,
         defaults_are_those_of_the_table,
         model_conf_is_read,
+        real_numbers_are_read_and_bounded,
         faults_name_file_line_and_key,
         the_route_is_read,
         faults_of_a_route_name_the_line_of_their_field,
