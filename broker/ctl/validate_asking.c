@@ -27,7 +27,7 @@ struct asking {
     const char *ended; /* why nothing is asked any more; NULL */
     asking_progress *progress;
     void *self;
-    size_t done; /* rows, ever */
+    size_t done; /* rows, since asking_tell */
 };
 
 /* One request. */
@@ -119,6 +119,7 @@ void asking_tell(struct asking *asking, asking_progress *progress, void *self)
     CHECK_OBJECT(asking, ASKING_MAGIC);
     asking->progress = progress;
     asking->self = self;
+    asking->done = 0;
 }
 
 /* ---- one request ---- */

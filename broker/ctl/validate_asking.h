@@ -37,7 +37,7 @@ typedef void asking_progress(void *self, size_t rows);
 bool asking_rows(struct asking *asking, const struct validate_rows *rows, const size_t *order, size_t count,
                  size_t batch, struct answers *answers, struct asked *asked,
                  char reason[VALIDATE_REASON_MAX]);
-/* Called from then on. */
+/* Called from then on, with what is done since. */
 void asking_tell(struct asking *asking, asking_progress *progress, void *self);
 
 #endif

@@ -295,12 +295,19 @@ static bool ask_in_order(struct validate *validate, const size_t *order, size_t 
     return good;
 }
 
+/* A version that nobody has served yet has seldom a baseline of its own: then it is that of the nearest one
+ * below. */
 static void judge_baseline(struct validate *validate)
 {
-    const char *reason = NULL, *names[] = {validate->report.version, validate->report.against};
+    const char *reason = NULL;
+    const struct config_names *versions = &validate->wanted->versions;
+    size_t at = versions->count;
     struct baseline *baseline = NULL;
-    for (size_t i = 0; baseline == NULL && i < COUNT_OF(names) && *names[i] != '\0'; i++) {
-        char *path = baseline_path(validate->config->models_directory, validate->report.model, names[i]);
+    while (at > 0 && strcmp(versions->names[at - 1], validate->report.version) != 0)
+        at--;
+    for (; baseline == NULL && at > 0; at--) {
+        char *path = baseline_path(validate->config->models_directory, validate->report.model,
+                                   versions->names[at - 1]);
         baseline = baseline_load(path, &reason);
         free(path);
     }

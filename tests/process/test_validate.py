@@ -204,12 +204,16 @@ class Gate(Scratch):
             kept = stack.directory / "state/validations" / MODEL
             self.assertTrue(json.loads((kept / "1.json").read_text())["passed"])
             first = (kept / "1.json").stat().st_mtime_ns
+            self.assertEqual(stack.outrigger("profile", MODEL, self.folder / "rows.csv").returncode, 0)  # a baseline
 
             write_wrong(self.folder / "2/model.onnx")
             stack.wait(lambda: self.version(stack, "2").get("state") == "failed", "version 2 is not refused")
             self.assertEqual(self.answered_by(stack), "1")
             self.assertIn("accuracy drop 0.97", self.version(stack, "2")["reason"])
-            self.assertFalse(json.loads((kept / "2.json").read_text())["passed"])
+            report = json.loads((kept / "2.json").read_text())
+            self.assertFalse(report["passed"])
+            self.assertEqual([check["name"] for check in report["checks"] if check["result"] == "failed"],
+                             ["accuracy", "auc", "distribution", "accuracy drop"])
             self.assertEqual(stack.pids(f"worker.{MODEL}.2"), [])  # it was never started beside the others
             self.assertRegex(stack.outrigger("status").stdout,
                              rf"{MODEL} 2 has failed: it has not passed its validation; accuracy 0\.01")
