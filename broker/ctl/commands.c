@@ -193,7 +193,7 @@ static const struct command commands[] = {
      .operands = "MODEL[:VERSION]",
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_DATA, OPTION_TARGET, OPTION_VALIDATE_AGAINST,
                  OPTION_THRESHOLD, OPTION_RUNNING, OPTION_ROWS, OPTION_WAIT, OPTION_JUNIT, OPTION_REPORT,
-                 OPTION_QUIET, OPTION_UNLESS},
+                 OPTION_NICE, OPTION_QUIET, OPTION_UNLESS},
      .text =
          "Nothing need run: the version, the highest unless it is said, is started as it would be to serve, "
          "in its sandbox,\n"

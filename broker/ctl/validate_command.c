@@ -38,7 +38,7 @@ enum {
     ODD_BATCH = 7,
     ALONE = 200, /* rows that are asked alone, too */
     BAR_WIDTH = 30,
-    NICE_OF_VALIDATIONS = 19 /* whoever serves goes first */
+    NICEST = 19
 };
 
 /* How long a running broker may take to tell of the version, and ours when it is there. */
@@ -508,7 +508,8 @@ int validate_command(const struct arguments *arguments)
     sigaddset(&ends, SIGINT);
     sigaddset(&ends, SIGTERM);
     sigprocmask(SIG_BLOCK, &ends, NULL);
-    setpriority(PRIO_PROCESS, 0, NICE_OF_VALIDATIONS);
+    if (arguments_has(arguments, OPTION_NICE))
+        setpriority(PRIO_PROCESS, 0, NICEST);
     validate.config = config;
     validate.bar = !arguments->json && !arguments_has(arguments, OPTION_QUIET) && isatty(STDERR_FILENO);
     validate.report.began_ms = clock_wall() / MILLISECOND;

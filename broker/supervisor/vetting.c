@@ -140,7 +140,8 @@ static void compose(struct vetting *vetting, const struct vetted *vetted)
     snprintf(program, sizeof program, "%s/outrigger", basis->config->binary_directory);
     snprintf(version, sizeof version, "%s:%s", vetted->model, vetted->version);
     snprintf(time, sizeof time, "%" PRId64, vetted->timeout_s);
-    const char *words[] = {program, "validate", version, "--quiet", "--report", "/dev/fd/0", "--wait", time};
+    const char *words[] = {program,    "validate",  version,  "--quiet", "--nice",
+                           "--report", "/dev/fd/0", "--wait", time};
     for (size_t i = 0; i < COUNT_OF(words); i++)
         add_word(vetting, words[i]);
     if (vetted->against != NULL) {

@@ -86,7 +86,7 @@ START_TEST(who_passes_is_remembered)
     ck_assert_int_eq(look(), VETTING_PASSED);
     ck_assert_str_eq(reason_of(), "");
     ck_assert_int_gt(changes, 0);
-    ck_assert_ptr_nonnull(strstr(calls(), "validate m:1 --quiet --report /dev/fd/0 --wait 600"));
+    ck_assert_ptr_nonnull(strstr(calls(), "validate m:1 --quiet --nice --report /dev/fd/0 --wait 600"));
     ck_assert_ptr_null(strstr(calls(), "--unless"));
     FILE *file = fopen(scratch_path(".state/validations/m/1.json"), "r");
     ck_assert_ptr_nonnull(file);
