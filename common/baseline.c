@@ -1,6 +1,6 @@
 /* baseline: see baseline.h. Used by the collector (collector/drift.c reads it, drift_window.c asks for bins),
- * and by `outrigger profile`, which writes what baseline_builder.c has made. What is read may have been
- * written by anybody: all that is relied on is checked. SPDX-License-Identifier: MIT */
+ * by `outrigger profile`, which writes what baseline_builder.c has made, and by `outrigger validate`. What is
+ * read may have been written by anybody: all that is relied on is checked. SPDX-License-Identifier: MIT */
 #include "baseline.h"
 
 #include <errno.h>
@@ -420,4 +420,20 @@ struct baseline *baseline_load(const char *path, const char **reason)
     free(text);
     close(fd);
     return baseline;
+}
+
+static double floored(uint64_t part, uint64_t all)
+{
+    return fmax((double)part / (double)all, BASELINE_SHARE_MIN);
+}
+
+double baseline_psi(const struct baseline_feature *feature, const uint64_t *bins, uint64_t count)
+{
+    double sum = 0;
+    for (size_t bin = 0; bin < baseline_bins(feature); bin++) {
+        double actual = floored(bins[bin], count);
+        double expected = floored(baseline_count(feature, bin), feature->count);
+        sum += (actual - expected) * log(actual / expected);
+    }
+    return sum;
 }

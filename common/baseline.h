@@ -95,6 +95,12 @@ size_t baseline_bin(const struct baseline_feature *feature, uint8_t code);
 /* The baseline's count of one. */
 uint64_t baseline_count(const struct baseline_feature *feature, size_t bin);
 
+/* A share that is smaller counts as so much: the logarithm of nothing is no number. */
+#define BASELINE_SHARE_MIN 1e-4
+/* PSI, the population stability index: the sum over the bins of (a - e) ln(a / e), where a is the bin's share
+ * of `count` values, counted in `bins`, and e its share of the baseline's. Both must have values. */
+double baseline_psi(const struct baseline_feature *feature, const uint64_t *bins, uint64_t count);
+
 /* ---- making one ---- */
 
 /* What the features are, before there are values; texts are copied. `bins`: 2 to BASELINE_BINS_MAX. */

@@ -45,6 +45,7 @@ struct config {
 #define CONFIG_JOIN_rate(name)        rate_##name
 #define CONFIG_JOIN_shadow(name)      shadow_##name
 #define CONFIG_JOIN_scaling(name)     scaling_##name
+#define CONFIG_JOIN_validation(name)  validation_##name
 #include "parameters.def"
 #undef INTEGER
 #undef STRING
@@ -70,10 +71,12 @@ struct model_config {
     struct config_names settings; /* the group of that name (model_settings.h): name, value, name, value */
     char *settings_json;          /* the same group as a JSON object; never NULL */
 #define INTEGER(section, name, ...) int64_t CONFIG_NAME(section, name);
+#define REAL(section, name, ...)    double CONFIG_NAME(section, name);
 #define STRING(section, name, ...)  char *CONFIG_NAME(section, name);
 #define NAMES(section, name, ...)   struct config_names CONFIG_NAME(section, name);
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
 };

@@ -21,10 +21,12 @@ enum { VERSIONS_MAX = 1024 }; /* of one model: as many as a CATALOG can tell of 
 
 static const struct parameter rows[] = {
 #define INTEGER(section, name, ...) PARAMETER_ROW_INTEGER(model_config, section, name, __VA_ARGS__),
+#define REAL(section, name, ...)    PARAMETER_ROW_REAL(model_config, section, name, __VA_ARGS__),
 #define STRING(section, name, ...)  PARAMETER_ROW_STRING(model_config, section, name, __VA_ARGS__),
 #define NAMES(section, name, ...)   PARAMETER_ROW_NAMES(model_config, section, name, __VA_ARGS__),
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
 };
@@ -345,6 +347,10 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
         parameter_complain(reader, &model->scaling_down_percent,
                            "expected less than scaling.up_percent, which is %lld",
                            (long long)model->scaling_up_percent);
+    if (model->validation_gate != 0 && (*model->validation_data == '\0' || *model->validation_target == '\0'))
+        parameter_complain(reader, &model->validation_gate,
+                           "expected validation.data and validation.target, too: a version must be judged by "
+                           "something");
     if (strlen(model->description) > PROTOCOL_TEXT_MAX)
         parameter_complain(reader, &model->description, "expected at most %d bytes", PROTOCOL_TEXT_MAX);
     /* It would run before anybody has looked at who signed it, and be part of what is signed. */

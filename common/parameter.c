@@ -41,6 +41,8 @@ void parameters_default(const struct parameter_table *table, void *target)
         const struct parameter *row = &table->rows[i];
         if (row->kind == PARAMETER_INTEGER)
             *(int64_t *)member_of(target, row) = row->standard;
+        else if (row->kind == PARAMETER_REAL)
+            *(double *)member_of(target, row) = row->standard_real;
         else if (row->kind == PARAMETER_STRING)
             set_string(member_of(target, row), row->standard_text);
     }
@@ -158,6 +160,9 @@ char *parameter_show(const struct parameter_value *value, char text[PARAMETER_SH
     case VALUE_INTEGER:
         snprintf(text, PARAMETER_SHOWN_MAX, "%" PRId64, value->integer);
         break;
+    case VALUE_REAL:
+        snprintf(text, PARAMETER_SHOWN_MAX, "a floating-point number");
+        break;
     case VALUE_TRUTH:
         snprintf(text, PARAMETER_SHOWN_MAX, "%s", value->integer != 0 ? "true" : "false");
         break;
@@ -193,6 +198,25 @@ static bool store_integer(struct parameter_reader *reader, const char *origin, c
         config_complain(reader->errors,
                         "%s: %s: expected an integer from %" PRId64 " to %" PRId64 " (%s), got %s", origin,
                         path, row->minimum, row->maximum, row->unit, shown);
+    return false;
+}
+
+static bool store_real(struct parameter_reader *reader, const char *origin, const struct parameter *row,
+                       const struct parameter_value *value)
+{
+    char path[PARAMETER_PATH_MAX], shown[PARAMETER_SHOWN_MAX];
+    double real = value->kind == VALUE_INTEGER ? (double)value->integer : value->real;
+    bool type_fits = value->kind == VALUE_INTEGER || value->kind == VALUE_REAL;
+    if (type_fits && real >= row->minimum_real && real <= row->maximum_real) {
+        *(double *)member_of(reader->target, row) = real;
+        return true;
+    }
+    if (type_fits)
+        snprintf(shown, sizeof shown, "%g", real);
+    else
+        parameter_show(value, shown);
+    config_complain(reader->errors, "%s: %s: expected a number from %g to %g (%s), got %s", origin,
+                    parameter_path(row, path), row->minimum_real, row->maximum_real, row->unit, shown);
     return false;
 }
 
@@ -271,6 +295,8 @@ void parameter_assign(struct parameter_reader *reader, const char *origin, const
         refuse_unknown(reader, origin, path);
     else if (row->kind == PARAMETER_INTEGER)
         stored = store_integer(reader, origin, row, value);
+    else if (row->kind == PARAMETER_REAL)
+        stored = store_real(reader, origin, row, value);
     else if (row->kind == PARAMETER_STRING)
         stored = store_string(reader, origin, row, value);
     else
@@ -295,10 +321,15 @@ static bool is_flat(const struct parameter_table *table)
 static struct parameter_value value_of_text(const struct parameter *row, const char *text)
 {
     struct parameter_value value = {.kind = VALUE_TEXT, .text = text};
-    if (row == NULL || row->kind != PARAMETER_INTEGER)
-        return value;
     char *end;
     errno = 0;
+    if (row != NULL && row->kind == PARAMETER_REAL) {
+        double real = strtod(text, &end);
+        return end != text && *end == '\0' ? (struct parameter_value){.kind = VALUE_REAL, .real = real}
+                                           : value;
+    }
+    if (row == NULL || row->kind != PARAMETER_INTEGER)
+        return value;
     long long integer = strtoll(text, &end, 10);
     bool digits_only = text[strspn(text, "+-0123456789")] == '\0';
     if (end != text && digits_only && *end == '\0' && errno == 0)

@@ -8,7 +8,7 @@
 
 #include <yyjson.h>
 
-enum parameter_kind { PARAMETER_INTEGER, PARAMETER_STRING, PARAMETER_NAMES };
+enum parameter_kind { PARAMETER_INTEGER, PARAMETER_REAL, PARAMETER_STRING, PARAMETER_NAMES };
 
 /* Bounds of what a file may bring. */
 enum {
@@ -18,7 +18,8 @@ enum {
     PARAMETER_FILE_MAX = 16 << 20 /* bytes of one file: room for such a list */
 };
 
-/* One row. The member at `offset` is an int64_t, a char * (owned, never NULL) or a struct config_names. */
+/* One row. The member at `offset` is an int64_t, a double, a char * (owned, never NULL) or a struct
+ * config_names. */
 struct parameter {
     enum parameter_kind kind;
     const char *section; /* "": the top level */
@@ -27,6 +28,9 @@ struct parameter {
     int64_t standard; /* the default of an integer, and its bounds */
     int64_t minimum;
     int64_t maximum;
+    double standard_real; /* the same of a real number */
+    double minimum_real;
+    double maximum_real;
     const char *unit;
     const char *standard_text; /* the default of a string */
     const char *text;          /* what it is, for people */
@@ -56,6 +60,12 @@ struct parameter_table {
         .kind = PARAMETER_INTEGER, .section = #section_, .name = #name_,                                     \
         .offset = offsetof(struct owner, CONFIG_NAME(section_, name_)), .standard = (standard_),             \
         .minimum = (minimum_), .maximum = (maximum_), .unit = (unit_), .text = (text_)                       \
+    }
+#define PARAMETER_ROW_REAL(owner, section_, name_, standard_, minimum_, maximum_, unit_, text_)              \
+    {                                                                                                        \
+        .kind = PARAMETER_REAL, .section = #section_, .name = #name_,                                        \
+        .offset = offsetof(struct owner, CONFIG_NAME(section_, name_)), .standard_real = (standard_),        \
+        .minimum_real = (minimum_), .maximum_real = (maximum_), .unit = (unit_), .text = (text_)             \
     }
 #define PARAMETER_ROW_STRING(owner, section_, name_, standard_, text_)                                       \
     {                                                                                                        \

@@ -55,7 +55,7 @@ static struct parameter_value value_of(config_setting_t *setting)
     case CONFIG_TYPE_LIST:
         return names_of(setting);
     case CONFIG_TYPE_FLOAT:
-        return (struct parameter_value){.kind = VALUE_OTHER, .text = "a floating-point number"};
+        return (struct parameter_value){.kind = VALUE_REAL, .real = config_setting_get_float(setting)};
     default:
         return (struct parameter_value){.kind = VALUE_OTHER, .text = "a section"};
     }

@@ -43,11 +43,22 @@ static void print_integer(FILE *out, const struct parameter *row)
         fprintf(out, "%" PRId64 "%s", row->standard, row->standard > INT32_MAX ? "L" : "");
 }
 
+/* libconfig tells a real number from a whole one by its point or exponent. */
+static void print_real(FILE *out, double real)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.15g", real);
+    fprintf(out, "%s%s", text, strpbrk(text, ".e") == NULL ? ".0" : "");
+}
+
 static void print_row(FILE *out, const struct parameter *row)
 {
     int indent = *row->section == '\0' ? 0 : 4;
     char comment[1024];
-    if (row->kind != PARAMETER_INTEGER)
+    if (row->kind == PARAMETER_REAL)
+        snprintf(comment, sizeof comment, "%s (%s, %g to %g)", row->text, row->unit, row->minimum_real,
+                 row->maximum_real);
+    else if (row->kind != PARAMETER_INTEGER)
         snprintf(comment, sizeof comment, "%s", row->text);
     else if (parameter_is_yes_no(row))
         snprintf(comment, sizeof comment, "%s (true or false)", row->text);
@@ -58,6 +69,8 @@ static void print_row(FILE *out, const struct parameter *row)
     fprintf(out, "%*s%s = ", indent, "", row->name);
     if (row->kind == PARAMETER_INTEGER)
         print_integer(out, row);
+    else if (row->kind == PARAMETER_REAL)
+        print_real(out, row->standard_real);
     else if (row->kind == PARAMETER_STRING)
         print_text(out, row->standard_text);
     else

@@ -17,8 +17,16 @@ struct parameter_reader {
 
 /* A value on its way into a member. */
 struct parameter_value {
-    enum parameter_value_kind { VALUE_INTEGER, VALUE_TRUTH, VALUE_TEXT, VALUE_NAMES, VALUE_OTHER } kind;
+    enum parameter_value_kind {
+        VALUE_INTEGER,
+        VALUE_REAL,
+        VALUE_TRUTH,
+        VALUE_TEXT,
+        VALUE_NAMES,
+        VALUE_OTHER
+    } kind;
     int64_t integer;           /* VALUE_INTEGER, VALUE_TRUTH */
+    double real;               /* VALUE_REAL */
     const char *text;          /* VALUE_TEXT; VALUE_OTHER: what it is, for people ("a list") */
     struct config_names names; /* VALUE_NAMES: texts that the member takes over, or that are freed */
 };

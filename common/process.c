@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -349,6 +350,8 @@ static void become(const struct launch *launch)
     if (spawn->hidden != NULL && environ != NULL)
         hide(spawn->hidden);
     if (spawn->account != NULL && account_assume(spawn->account) == -1)
+        return;
+    if (spawn->dies_with_us && prctl(PR_SET_PDEATHSIG, SIGTERM) == -1)
         return;
     execv(spawn->program, (char *const *)spawn->arguments);
 }

@@ -50,6 +50,7 @@ struct spawn {
     int64_t memory_bytes;          /* RLIMIT_DATA; 0: as ours */
     char *const *hidden;           /* variables of our environment that it does not get; NULL: it gets all */
     const struct account *account; /* the user that it becomes (account.h); NULL: ours */
+    bool dies_with_us;             /* it gets SIGTERM when our thread ends, however that is */
     /* Called with its pid before the program runs: who must not forget it writes the number down now. When we
      * die before this returns the program never runs. NULL: nobody. */
     void (*born)(void *self, pid_t pid);

@@ -3,14 +3,13 @@
  * A version's window is a ring; an index by request and row finds what is in it, so that the truth of one
  * prediction counts once, however often it is told, and may be corrected. The figures are computed from the
  * ring when somebody asks, at most once a second: sorting ten thousand probabilities takes a millisecond.
- *
- *   accuracy   the share of predictions whose class was the true one
- *   AUC        (the sum of the ranks of the positive ones, ties at their mean - p (p + 1) / 2) / (p n)
- *   Brier      the mean of (probability - truth)^2
- *   MAE, RMSE  the mean of the absolute error, and the root of the mean of its square
+ * Accuracy is the share of predictions whose class was the true one, the Brier score the mean of
+ * (probability - truth)^2; the others are those of measures.h.
  *
  * Filled by truth.c, published and asked by main.c. SPDX-License-Identifier: MIT */
 #include "accuracy.h"
+
+#include "measures.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -171,53 +170,24 @@ bool accuracy_take(struct accuracy *accuracy, const struct prediction *joined)
 
 /* ---- figures ---- */
 
-static int by_probability(const void *left, const void *right)
-{
-    double a = (*(struct outcome *const *)left)->probability,
-           b = (*(struct outcome *const *)right)->probability;
-    return (a > b) - (a < b);
-}
-
 static bool is_positive(const struct outcome *outcome)
 {
     return outcome->actual > 0.5;
 }
 
-/* `sorted` by probability. */
-static double area_under_curve(struct outcome *const *sorted, size_t count)
+/* Takes part in the figures of two classes. */
+static bool is_binary(const struct outcome *outcome)
 {
-    double ranks = 0, positive = 0;
-    for (size_t first = 0, end; first < count; first = end) {
-        size_t positive_here = 0;
-        for (end = first; end < count && sorted[end]->probability == sorted[first]->probability; end++)
-            positive_here += is_positive(sorted[end]);
-        ranks += (double)positive_here * ((double)(first + end + 1) / 2); /* ranks begin at 1 */
-        positive += (double)positive_here;
-    }
-    double negative = (double)count - positive;
-    return positive == 0 || negative == 0 ? NAN
-                                          : (ranks - positive * (positive + 1) / 2) / (positive * negative);
-}
-
-static void binary_figures(struct outcome **list, size_t count, struct accuracy_figures *figures)
-{
-    double squares = 0;
-    if (count == 0)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        double error = list[i]->probability - (double)is_positive(list[i]);
-        squares += error * error;
-    }
-    figures->brier = squares / (double)count;
-    qsort(list, count, sizeof(struct outcome *), by_probability);
-    figures->auc = area_under_curve(list, count);
+    return (outcome->flags & PREDICTION_BINARY) && isfinite(outcome->probability) &&
+           isfinite(outcome->actual);
 }
 
 static void compute(struct version *version, int64_t since_ms, struct accuracy_figures *figures)
 {
-    struct outcome **binary = object_alloc((version->used + 1) * sizeof(struct outcome *));
-    double absolute = 0, squares = 0;
-    size_t right = 0, classes = 0, numbers = 0, binaries = 0;
+    struct ranked *binary = object_alloc((version->used + 1) * sizeof *binary);
+    struct regression_sums numbers = {0};
+    double squares = 0;
+    size_t right = 0, classes = 0, binaries = 0;
     int64_t oldest_ms = INT64_MAX;
     *figures = (struct accuracy_figures){.accuracy = NAN,
                                          .auc = NAN,
@@ -233,26 +203,25 @@ static void compute(struct version *version, int64_t since_ms, struct accuracy_f
         figures->count++;
         oldest_ms = outcome->at_ms < oldest_ms ? outcome->at_ms : oldest_ms;
         if (outcome->flags & PREDICTION_REGRESSION) {
-            double error = outcome->value - outcome->actual;
-            absolute += fabs(error);
-            squares += error * error;
-            numbers++;
+            measures_add(&numbers, outcome->value, outcome->actual);
             continue;
         }
         classes++;
         right += is_right(outcome);
-        if ((outcome->flags & PREDICTION_BINARY) && isfinite(outcome->probability) &&
-            isfinite(outcome->actual))
-            binary[binaries++] = outcome;
+        if (is_binary(outcome)) {
+            double error = outcome->probability - (double)is_positive(outcome);
+            squares += error * error;
+            binary[binaries++] = (struct ranked){outcome->probability, is_positive(outcome)};
+        }
     }
     figures->oldest_ms = figures->count == 0 ? 0 : oldest_ms;
     if (classes > 0)
         figures->accuracy = (double)right / (double)classes;
-    if (numbers > 0) {
-        figures->mae = absolute / (double)numbers;
-        figures->rmse = sqrt(squares / (double)numbers);
-    }
-    binary_figures(binary, binaries, figures);
+    if (binaries > 0)
+        figures->brier = squares / (double)binaries;
+    figures->mae = measures_mae(&numbers);
+    figures->rmse = measures_rmse(&numbers);
+    figures->auc = measures_auc(binary, binaries);
     free(binary);
 }
 

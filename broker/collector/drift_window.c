@@ -190,11 +190,6 @@ static uint64_t values_of(const struct drift_window *window, const struct codes 
     return window->used - codes->of[BASELINE_MISSING];
 }
 
-static double floored(uint64_t part, uint64_t all)
-{
-    return fmax((double)part / (double)all, DRIFT_SHARE_MIN);
-}
-
 static void count_bins(const struct baseline_feature *feature, const struct codes *codes,
                        uint64_t bins[BASELINE_CATEGORIES_MAX + 1])
 {
@@ -207,14 +202,8 @@ static void count_bins(const struct baseline_feature *feature, const struct code
 static double psi_of(const struct baseline_feature *feature, const struct codes *codes, uint64_t values)
 {
     uint64_t live[BASELINE_CATEGORIES_MAX + 1];
-    double sum = 0;
     count_bins(feature, codes, live);
-    for (size_t bin = 0; bin < baseline_bins(feature); bin++) {
-        double actual = floored(live[bin], values);
-        double expected = floored(baseline_count(feature, bin), feature->count);
-        sum += (actual - expected) * log(actual / expected);
-    }
-    return sum;
+    return baseline_psi(feature, live, values);
 }
 
 static double ks_of(const struct baseline_feature *feature, const struct codes *codes, uint64_t values)

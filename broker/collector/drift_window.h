@@ -1,10 +1,7 @@
 /* drift_window: the last rows of one version, and how far they are from its baseline. Pure.
  *
- * PSI, the population stability index, is the sum over the bins of (a - e) ln(a / e), where a is the bin's
- * share of the window's values and e its share of the baseline's. A share below DRIFT_SHARE_MIN, of an empty
- * bin say, counts as that much in both; the shares are not made to sum to 1 again. Missing values have no
- * bin: they are a rate of their own. Values below or above all that the baseline had are in the first or last
- * bin.
+ * PSI is that of baseline.h; the shares are not made to sum to 1 again. Missing values have no bin: they are
+ * a rate of their own. Values below or above all that the baseline had are in the first or last bin.
  *
  * KS, the statistic of Kolmogorov and Smirnov, of two samples, is the largest difference of the shares of
  * values at most as large as a number, taken at the baseline's steps, which lie a hundredth of its values
@@ -14,8 +11,6 @@
 #define OUTRIGGER_DRIFT_WINDOW_H
 
 #include "baseline.h"
-
-#define DRIFT_SHARE_MIN 1e-4
 
 /* Of one feature, or the score; NaN: there are no values to tell it of. */
 struct drift_figures {

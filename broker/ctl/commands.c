@@ -188,6 +188,29 @@ static const struct command commands[] = {
          "The collector looks for it\n"
          "every few seconds: see outrigger drift.\n",
      .run = profile_command},
+    {.name = "validate",
+     .summary = "judge a version by rows whose truth is known, before it serves",
+     .operands = "MODEL[:VERSION]",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_DATA, OPTION_TARGET, OPTION_VALIDATE_AGAINST,
+                 OPTION_THRESHOLD, OPTION_RUNNING, OPTION_ROWS, OPTION_WAIT, OPTION_JUNIT, OPTION_REPORT,
+                 OPTION_NICE, OPTION_QUIET, OPTION_UNLESS},
+     .text =
+         "Nothing need run: the version, the highest unless it is said, is started as it would be to serve, "
+         "in its sandbox,\n"
+         "with its golden requests, behind a broker of its own, and ended again. The rows are asked for in "
+         "order, shuffled,\n"
+         "and some alone, then rows at the edges of what model.conf says of its inputs. Checked are: "
+         "accuracy and AUC (of a\n"
+         "regression MAE, RMSE, R2), the time a row, no NaN, outputs within their range, the predictions' "
+         "distribution where\n"
+         "there is a baseline, the same answers in any order and batch, values beyond the schema refused. "
+         "What is good enough\n"
+         "stands in the section validation of model.conf (outrigger.conf(5)); with gate = true there no "
+         "version serves before\n"
+         "it has passed. Exits 0 when it has, 1 when a check failed, 2 when nothing could be checked. Waits "
+         "an hour, or what\n"
+         "--wait says.\n",
+     .run = validate_command},
     {.name = "drift",
      .summary = "show how far what models are asked, and answer, is from their profiles",
      .operands = "[MODEL]",

@@ -152,6 +152,7 @@ int accuracy_command(const struct arguments *arguments);
 int stats_command(const struct arguments *arguments);
 int drift_command(const struct arguments *arguments);
 int profile_command(const struct arguments *arguments);
+int validate_command(const struct arguments *arguments);
 int scale_command(const struct arguments *arguments);
 int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);

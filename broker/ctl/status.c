@@ -132,9 +132,10 @@ static enum tone tone_of(const char *state)
     static const struct {
         const char *state;
         enum tone tone;
-    } tones[] = {{"running", TONE_GOOD},  {"ready", TONE_GOOD},   {"starting", TONE_BUSY},
-                 {"stopping", TONE_BUSY}, {"waiting", TONE_BUSY}, {"loading", TONE_BUSY},
-                 {"draining", TONE_BUSY}, {"failed", TONE_BAD},   {"stopped", TONE_PLAIN}};
+    } tones[] = {{"running", TONE_GOOD},    {"ready", TONE_GOOD},    {"starting", TONE_BUSY},
+                 {"stopping", TONE_BUSY},   {"waiting", TONE_BUSY},  {"loading", TONE_BUSY},
+                 {"validating", TONE_BUSY}, {"draining", TONE_BUSY}, {"failed", TONE_BAD},
+                 {"stopped", TONE_PLAIN}};
     for (size_t i = 0; i < COUNT_OF(tones); i++)
         if (strcmp(tones[i].state, state) == 0)
             return tones[i].tone;

@@ -117,6 +117,11 @@ static bool equal_names(const struct config_names *left, const struct config_nam
     return equal;
 }
 
+static bool same_real(double left, double right)
+{
+    return !(left < right) && !(left > right);
+}
+
 void changes_of_model(const struct model_config *old, const struct model_config *new, changes_visit *visit,
                       void *self)
 {
@@ -124,6 +129,9 @@ void changes_of_model(const struct model_config *old, const struct model_config 
     const char *model = new->name;
 #define INTEGER(section, name, ...)                                                                          \
     if (old->CONFIG_NAME(section, name) != new->CONFIG_NAME(section, name))                                  \
+        tell_of_model(&comparison, model, #section, #name);
+#define REAL(section, name, ...)                                                                             \
+    if (!same_real(old->CONFIG_NAME(section, name), new->CONFIG_NAME(section, name)))                        \
         tell_of_model(&comparison, model, #section, #name);
 #define STRING(section, name, ...)                                                                           \
     if (strcmp(old->CONFIG_NAME(section, name), new->CONFIG_NAME(section, name)) != 0)                       \
@@ -133,6 +141,7 @@ void changes_of_model(const struct model_config *old, const struct model_config 
         tell_of_model(&comparison, model, #section, #name);
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
     if (old->input_count != new->input_count ||

@@ -56,6 +56,33 @@ static void tell_stopped(const struct fleet *fleet)
     }
 }
 
+/* True when there is a process of that version, of whatever files. */
+static bool has_worker(const struct fleet *fleet, const struct plan_version *version)
+{
+    const struct member *member;
+    DL_FOREACH(fleet->members.first, member)
+    {
+        if (member_serves(member) && strcmp(member->command->model, version->model->name) == 0 &&
+            strcmp(member->command->version, version->version) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Who asks for a version that did not pass its validation is told why, instead of being left to wait. */
+static void tell_refusals(struct fleet *fleet)
+{
+    const char *reason;
+    fleet->tell_refusals = false;
+    for (size_t i = 0; i < fleet->plan->model_count; i++)
+        for (size_t j = 0; j < fleet->plan->models[i].version_count; j++) {
+            const struct plan_version *version = &fleet->plan->models[i].versions[j];
+            if (vetting_of(fleet->vetting, version, &reason) == VETTING_REFUSED)
+                members_tell_fault(&fleet->members, version->model->name, version->version,
+                                   !has_worker(fleet, version), reason);
+        }
+}
+
 /* Tells the broker what it does not know yet and waits for its answer: an old worker that is stopped before
  * the routes have moved would leave its queue to nobody. A broker that is away reads all when it starts. */
 static void tell_broker(struct fleet *fleet)
@@ -67,8 +94,10 @@ static void tell_broker(struct fleet *fleet)
         return;
     yyjson_doc_free(control_call(runtime_path(fleet->setup.basis.config, "broker.sock", path),
                                  lines[fleet->news], TELL_BROKER_MS));
-    if (fleet->news == NEWS_REPOSITORY) /* it has forgotten why workers do not start */
+    if (fleet->news == NEWS_REPOSITORY) { /* it has forgotten why workers do not start */
         members_tell_failures(&fleet->members);
+        tell_refusals(fleet);
+    }
     tell_stopped(fleet);
     served_look(fleet->served, fleet->view);
     broker_view_forget(fleet->view);
@@ -105,6 +134,7 @@ static void greet_broker(struct fleet *fleet)
             continue;
         fleet->told_broker = service_pid(member->service);
         tell_stopped(fleet);
+        tell_refusals(fleet);
         /* It knows nothing of a version that rests, and somebody may wait for one. */
         loop_timer_set(fleet->setup.loop, &fleet->scale, clock_now() + LOOK_AGAIN, scale_due, fleet);
     }
@@ -201,9 +231,19 @@ static void start_workers(struct fleet *fleet)
     for (size_t i = 0; i < fleet->plan->model_count; i++)
         for (size_t j = 0; j < fleet->plan->models[i].version_count; j++) {
             const struct plan_version *version = &fleet->plan->models[i].versions[j];
+            if (vetting_look(fleet->vetting, fleet->plan, version) != VETTING_PASSED)
+                continue;
             members_come_forward(&fleet->members, version);
             members_have_at_least(&fleet->members, ROLE_WORKER, version, version->instances);
         }
+    vetting_advance(fleet->vetting);
+}
+
+static void vetting_changed(void *self)
+{
+    struct fleet *fleet = self;
+    fleet->tell_refusals = true;
+    fleet->members.changed = true;
 }
 
 /* Everything that readiness waits for. */
@@ -250,6 +290,8 @@ static void reconcile(struct fleet *fleet)
         members_have(&fleet->members, ROLE_FRONTEND, NULL, fleet->plan->frontends);
     greet_broker(fleet);
     advance_deployments(fleet);
+    if (fleet->tell_refusals)
+        tell_refusals(fleet);
     retire_unwanted(fleet);
     retire_surplus(fleet);
     fleet->look_again |= turnover_advance(fleet->turnover, fleet->plan);
@@ -288,13 +330,14 @@ static bool stop_role(struct fleet *fleet, enum role role)
 static void wind_down(struct fleet *fleet)
 {
     bool no_frontends = stop_role(fleet, ROLE_FRONTEND);
+    bool none_validated = vetting_stop(fleet->vetting, fleet->hurried);
     if (!no_frontends && !fleet->hurried)
         return;
     bool no_workers = stop_role(fleet, ROLE_WORKER);
     bool no_broker = stop_role(fleet, ROLE_BROKER);
     if (!(no_workers && no_broker) && !fleet->hurried)
         return;
-    if (stop_role(fleet, ROLE_COLLECTOR) && no_frontends && no_workers && no_broker)
+    if (stop_role(fleet, ROLE_COLLECTOR) && no_frontends && no_workers && no_broker && none_validated)
         fleet->setup.stopped(fleet->setup.self);
 }
 
@@ -489,6 +532,12 @@ struct fleet *fleet_new(const struct fleet_setup *setup)
     fleet->scaling = scaling_new();
     fleet->served = served_new(setup->audit);
     fleet->turnover = turnover_new(&fleet->members, fleet->view, fleet->progress);
+    fleet->vetting = vetting_new(&(struct vetting_context){.loop = setup->loop,
+                                                           .basis = &fleet->setup.basis,
+                                                           .audit = setup->audit,
+                                                           .changed = vetting_changed,
+                                                           .self = fleet});
+    fleet->members.vetting = fleet->vetting;
     fleet->deploy = deploy_new(setup->basis.config, &fleet->members, fleet->view, fleet->progress);
     fleet_watch(fleet);
     const struct plan_reading reading = {.config = setup->basis.config, .said = deploy_said(fleet->deploy)};
@@ -518,6 +567,7 @@ void fleet_free(struct fleet *fleet)
     turnover_free(fleet->turnover);
     progress_free(fleet->progress);
     members_free_all(&fleet->members);
+    vetting_free(fleet->vetting);
     loop_timer_cancel(fleet->setup.loop, &fleet->look);
     loop_timer_cancel(fleet->setup.loop, &fleet->recycle);
     loop_timer_cancel(fleet->setup.loop, &fleet->scale);

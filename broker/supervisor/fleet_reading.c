@@ -107,6 +107,8 @@ static void tell_changes_of_models(const struct fleet *fleet, const struct plan 
  * are not in `now` what they are. */
 static void try_again(struct fleet *fleet, const struct plan *now)
 {
+    if (now == NULL)
+        vetting_try_again(fleet->vetting, NULL);
     struct member *member;
     DL_FOREACH(fleet->members.first, member)
     {
@@ -311,6 +313,7 @@ static void renew(struct fleet *fleet, const struct wish *wish)
 /* Who wishes something of a model wants to know whether it starts now, not whether it did. */
 static void try_model(struct fleet *fleet, const char *model)
 {
+    vetting_try_again(fleet->vetting, model);
     struct member *member;
     DL_FOREACH(fleet->members.first, member)
     {

@@ -10,6 +10,7 @@
 #include "scaling.h"
 #include "served.h"
 #include "turnover.h"
+#include "vetting.h"
 
 enum { FLEET_MAGIC = 0x0f1ee700 };
 
@@ -41,6 +42,8 @@ struct fleet {
     struct broker_view *view; /* forgotten after each reconciling */
     struct served *served;
     struct turnover *turnover;
+    struct vetting *vetting;
+    bool tell_refusals; /* to the broker */
     struct scaling *scaling;
     struct loop_timer scale;
 };

@@ -3,6 +3,7 @@
 #include "inventory.h"
 
 #include "members.h"
+#include "vetting.h"
 
 #include <stdlib.h>
 #include <utlist.h>
@@ -13,6 +14,8 @@ struct crew {
     int64_t running;
     int64_t leaving; /* on their way out */
     const char *failure;
+    bool validating;    /* what there is waits for that */
+    const char *vetted; /* what is said of it; "" */
 };
 
 static struct crew count_crew(const struct members *members, const char *model, const char *version)
@@ -34,6 +37,17 @@ static struct crew count_crew(const struct members *members, const char *model, 
     return crew;
 }
 
+/* What its gate says of a version that shall run. */
+static void ask_gate(const struct members *members, const struct plan_version *planned, struct crew *crew)
+{
+    crew->vetted = "";
+    enum vetting_state state =
+        planned == NULL ? VETTING_PASSED : vetting_of(members->vetting, planned, &crew->vetted);
+    crew->validating = state == VETTING_UNDER_WAY;
+    if (state == VETTING_REFUSED)
+        crew->failure = crew->vetted;
+}
+
 /* `planned` is NULL for a version that shall not run. */
 static const char *state_of(const struct crew *crew, const struct plan_version *planned)
 {
@@ -41,6 +55,8 @@ static const char *state_of(const struct crew *crew, const struct plan_version *
         return "ready";
     if (crew->failure != NULL)
         return "failed";
+    if (crew->validating)
+        return "validating";
     if (crew->all == 0)
         return planned != NULL && planned->max > 0 && planned->instances == 0 ? "resting" : "unloaded";
     return crew->leaving == crew->all ? "draining" : "loading";
@@ -59,6 +75,8 @@ static const char *reason_of(const struct crew *crew, const struct plan_found *f
 {
     if (crew->failure != NULL)
         return crew->failure;
+    if (crew->validating)
+        return crew->vetted;
     if (found == NULL)
         return "its folder has gone";
     if (found->unsettled)
@@ -81,6 +99,7 @@ static void add_version(const struct entry *entry, const char *version, const st
     const struct plan_model *model = entry->model;
     const struct plan_version *planned = plan_version(model, version);
     struct crew crew = count_crew(entry->members, model->name, version);
+    ask_gate(entry->members, planned, &crew);
     yyjson_mut_val *object = yyjson_mut_arr_add_obj(reply, entry->versions);
     yyjson_mut_obj_add_strcpy(reply, object, "version", version);
     yyjson_mut_obj_add_str(reply, object, "state", state_of(&crew, planned));

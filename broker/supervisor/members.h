@@ -6,6 +6,8 @@
 #include "fleet.h"
 #include "ledger.h"
 
+struct vetting;
+
 /* One process of the fleet. */
 struct member {
     struct members *members;
@@ -33,9 +35,10 @@ struct members {
     bool changed;    /* since the fleet last looked */
     loop_call *born; /* a process was made, and must be written down; with `self` */
     void *self;
-    struct cgroup *cgroup; /* where limits of workers are kept; NULL: none has any yet */
-    bool broker_was_ready; /* at least once */
-    pid_t missing_from;    /* the broker that members are missing from */
+    struct cgroup *cgroup;         /* where limits of workers are kept; NULL: none has any yet */
+    bool broker_was_ready;         /* at least once */
+    pid_t missing_from;            /* the broker that members are missing from */
+    const struct vetting *vetting; /* NULL: there is no gate */
 };
 
 /* Adds and starts, or retires, so that `wanted` processes of the role (and of the version, for workers) are

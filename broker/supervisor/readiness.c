@@ -3,6 +3,8 @@
  * version as run. SPDX-License-Identifier: MIT */
 #include "readiness.h"
 
+#include "vetting.h"
+
 #include <utlist.h>
 
 enum { FAILED_STARTS_MAX = 2 };
@@ -53,6 +55,9 @@ bool readiness_settled(const struct members *members, struct broker_view *view,
 const char *readiness_failure(const struct members *members, const struct plan_version *version)
 {
     const struct member *member;
+    const char *refused = vetting_failure(members->vetting, version);
+    if (refused != NULL)
+        return refused;
     DL_FOREACH(members->first, member)
     {
         if (member_fits(member, ROLE_WORKER, version) &&

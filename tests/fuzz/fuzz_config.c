@@ -19,10 +19,13 @@ static void expect_bounds(const struct model_config *model)
 {
 #define INTEGER(section, name, standard, minimum, maximum, ...)                                              \
     ENSURE(model->CONFIG_NAME(section, name) >= (minimum) && model->CONFIG_NAME(section, name) <= (maximum));
+#define REAL(section, name, standard, minimum, maximum, ...)                                                 \
+    ENSURE(model->CONFIG_NAME(section, name) >= (minimum) && model->CONFIG_NAME(section, name) <= (maximum));
 #define STRING(section, name, ...) ENSURE(strlen(model->CONFIG_NAME(section, name)) <= PARAMETER_STRING_MAX);
 #define NAMES(section, name, ...)  ENSURE(model->CONFIG_NAME(section, name).count <= PARAMETER_NAMES_MAX);
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
     uint32_t sum = route_rest(model->route);

@@ -111,10 +111,13 @@ START_TEST(the_manual_page_has_every_parameter)
     ck_assert_ptr_nonnull(model);
 #define INTEGER(section, name, standard, minimum, maximum, unit, help)                                       \
     expect_in_manual(model, #section, #name, help);
+#define REAL(section, name, standard, minimum, maximum, unit, help)                                          \
+    expect_in_manual(model, #section, #name, help);
 #define STRING(section, name, standard, help) expect_in_manual(model, #section, #name, help);
 #define NAMES(section, name, help)            expect_in_manual(model, #section, #name, help);
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
     static const char *const fields[] = {"arms", "by", "rules", "force_header", "force_from", "shadow"};

@@ -76,7 +76,7 @@ START_TEST(psi_and_ks_follow_their_definitions)
         add(i % 2 == 0 ? 50 : 950, 0);
     struct drift_figures figures = drift_window_feature(window, 0);
     double expected =
-        2 * (0.5 - 0.1) * log(0.5 / 0.1) + 8 * (DRIFT_SHARE_MIN - 0.1) * log(DRIFT_SHARE_MIN / 0.1);
+        2 * (0.5 - 0.1) * log(0.5 / 0.1) + 8 * (BASELINE_SHARE_MIN - 0.1) * log(BASELINE_SHARE_MIN / 0.1);
     ck_assert_double_eq_tol(figures.psi, expected, 1e-12);
     ck_assert_double_eq_tol(figures.ks, 0.45,
                             1e-12); /* just below 950: 0.5 against 0.95; at 59: 0.5 against 0.06 */

@@ -299,6 +299,27 @@ START_TEST(settings_are_json)
 }
 END_TEST
 
+START_TEST(real_numbers_are_read_and_bounded)
+{
+    make_model();
+    write_model_conf(
+        "validation = { min_auc = 0.9; min_r2 = -2; max_mae = 1e-3; };"); /* a whole one is one, too */
+    struct model_config *model = load_one();
+    ck_assert_double_eq(model->validation_min_auc, 0.9);
+    ck_assert_double_eq(model->validation_min_r2, -2);
+    ck_assert_double_eq(model->validation_max_mae, 1e-3);
+    ck_assert_double_eq(model->validation_min_accuracy, 0.8);
+    expect_fault("validation = { min_auc = 1.5; };",
+                 ":1: validation.min_auc: expected a number from -1 to 1 (area; -1: not checked), got 1.5");
+    expect_fault(
+        "validation = { min_auc = \"0.9\"; };",
+        ":1: validation.min_auc: expected a number from -1 to 1 (area; -1: not checked), got \"0.9\"");
+    expect_fault("validation = { gate = true; };",
+                 ":1: validation.gate: expected validation.data and "
+                 "validation.target, too: a version must be judged by something");
+}
+END_TEST
+
 START_TEST(faults_name_file_line_and_key)
 {
     make_model();
@@ -462,19 +483,24 @@ static void expect_template(const char *text)
     struct model_config *read = load_one();
 #define INTEGER(section, name, ...)                                                                          \
     ck_assert_int_eq(read->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
+#define REAL(section, name, ...)                                                                             \
+    ck_assert_double_eq(read->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
 #define STRING(section, name, ...)                                                                           \
     ck_assert_str_eq(read->CONFIG_NAME(section, name), standard->CONFIG_NAME(section, name));
 #define NAMES(section, name, ...) ck_assert_uint_eq(read->CONFIG_NAME(section, name).count, 0);
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
 #define INTEGER(section, name, ...)                                                                          \
     ck_assert_msg(strstr(text, " " #name " = ") || strstr(text, "\n" #name " = "), #name);
+#define REAL(section, name, ...)   INTEGER(section, name)
 #define STRING(section, name, ...) INTEGER(section, name)
 #define NAMES(section, name, ...)  INTEGER(section, name)
 #include "model_parameters.def"
 #undef INTEGER
+#undef REAL
 #undef STRING
 #undef NAMES
     ck_assert(route_equals(read->route, standard->route));
@@ -535,6 +561,7 @@ int main(void)
         defaults_are_those_of_the_table,
         model_conf_is_read,
         settings_are_json,
+        real_numbers_are_read_and_bounded,
         faults_name_file_line_and_key,
         the_route_is_read,
         faults_of_a_route_name_the_line_of_their_field,
