@@ -33,6 +33,8 @@ static struct {
     struct loop *loop;
     struct loop_timer timer;
     struct scene_job first, second;
+    int session_ms; /* of members. The mock waits 3 s for members before it begins; later on all but a second
+                       of a session's time */
 } scene;
 
 static inline void scene_answer_as(struct scene_job *job, struct stream_message *message,
@@ -129,7 +131,7 @@ static inline void scene_set(struct scene_job *job, const char *setting)
 
 static inline void scene_job_fill(struct scene_job *job, const char *options)
 {
-    char reason[STREAM_ADDRESS_REASON_MAX], from[512];
+    char reason[STREAM_ADDRESS_REASON_MAX], from[512], session[64];
     parameters_default(stream_job_parameters(), &job->job);
     snprintf(from, sizeof from, "kafka:%s/in?membership=dynamic&%s",
              rd_kafka_mock_cluster_bootstraps(scene.cluster), options);
@@ -137,8 +139,8 @@ static inline void scene_job_fill(struct scene_job *job, const char *options)
     ck_assert(stream_address_read("out", &job->job.source, &job->job.sink, reason));
     ck_assert(stream_address_read("dead", &job->job.source, &job->job.dead, reason));
     job->job.has_dead = true;
-    /* The mock waits 3 s for members before it begins, and all but a second of a session's time later on. */
-    scene_set(job, "session.timeout.ms=4500");
+    snprintf(session, sizeof session, "session.timeout.ms=%d", scene.session_ms);
+    scene_set(job, session);
     scene_set(job, "heartbeat.interval.ms=100");
     scene_set(job, "linger.ms=0");
 }
@@ -301,6 +303,7 @@ static inline void scene_setup(void)
 {
     char reason[256];
     scene.loop = loop_new();
+    scene.session_ms = 30000; /* for a machine that is busy */
     scene.owner = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), reason, sizeof reason);
     scene.cluster = rd_kafka_mock_cluster_new(scene.owner, 1);
     ck_assert_int_eq(rd_kafka_mock_topic_create(scene.cluster, "in", 3, 1), 0);

@@ -48,6 +48,7 @@ END_TEST
 
 START_TEST(test_what_is_not_answered_comes_again)
 {
+    scene.session_ms = 5000; /* which members that join later wait for */
     scene_produce(0, MANY);
     scene.first.keeps = true;
     scene_open(&scene.first, "group=g", false);
@@ -135,6 +136,7 @@ END_TEST
 START_TEST(test_what_two_members_have_is_answered_whoever_has_it)
 {
     int produced = MANY;
+    scene.session_ms = 5000; /* which members that join later wait for */
     scene_produce(0, MANY);
     scene.first.keeps = true;
     scene_open(&scene.first, "group=g&instance=a", false);

@@ -22,7 +22,10 @@ static const struct setting defaults[] = {
      * not is missed for so long. */
     {"session.timeout.ms", "10000"},
     {"heartbeat.interval.ms", "1000"},
-    {"partition.assignment.strategy", "cooperative-sticky"},
+    /* Each generation of the group has all partitions. In a cooperative one some are nobody's until those
+     * that gave them up join again: when such a member dies before, and comes back under its name, Kafka
+     * gives it what it had without another generation, and the partitions stay nobody's. */
+    {"partition.assignment.strategy", "range"},
     /* What is fetched ahead: bounded in bytes and in number. When it is more, librdkafka looks again after a
      * second only: it must last for one. */
     {"queued.max.messages.kbytes", "65536"},
