@@ -69,7 +69,10 @@ static const struct {
                    {"model.so", "plugin"},
                    {"model.echo", "echo"},
                    {"model.pkl", "python"},
-                   {"model.py", "python"}};
+                   {"model.py", "python"},
+                   /* last: a model.py may keep its own model in such a file */
+                   {"model.json", "xgboost"},
+                   {"model.ubj", "xgboost"}};
 
 static char *join(const char *directory, const char *name)
 {
@@ -302,7 +305,7 @@ static void check_inputs(struct parameter_reader *reader, const struct model_con
 
 static void check(struct parameter_reader *reader, const struct model_config *model)
 {
-    static const char *const backends[] = {"onnx", "echo", "python"};
+    static const char *const backends[] = {"onnx", "xgboost", "echo", "python"};
     static const char *const tasks[] = {"classification", "regression"};
     check_word(reader, &model->backend, backends, COUNT_OF(backends));
     check_word(reader, &model->task, tasks, COUNT_OF(tasks));
@@ -399,7 +402,9 @@ char *model_file(const struct model_config *model, const char *version, const ch
     if (found == NULL && *model->backend != '\0')
         config_complain(errors, "%s: holds no model file of the backend %s", directory, model->backend);
     else if (found == NULL)
-        config_complain(errors, "%s: holds no model.onnx, model.so, model.echo, model.pkl or model.py",
+        config_complain(errors,
+                        "%s: holds no model.onnx, model.so, model.echo, model.pkl, model.py, model.json or "
+                        "model.ubj",
                         directory);
     free(directory);
     return found;

@@ -23,6 +23,12 @@ struct backend_tensor {
                                       * number of rows that every call must have */
 };
 
+/* One column of a row, as the model file knows it. */
+struct backend_column {
+    const char *name;
+    const char *type; /* "number", "integer" or "boolean"; NULL: it does not say */
+};
+
 /* What open tells about the model. Its memory is the state's. */
 struct backend_description {
     const char *platform; /* a constant: "onnxruntime_onnx" */
@@ -30,6 +36,10 @@ struct backend_description {
     size_t input_count;
     const struct backend_tensor *outputs;
     size_t output_count;
+    /* From here on nothing need be filled in: all is 0 before. */
+    const struct backend_column *columns; /* over all inputs in their order; NULL: it names none */
+    size_t column_count;                  /* else as many as a row has values */
+    const char *task;                     /* "classification" or "regression"; NULL: the outputs tell */
 };
 
 /* The values of one input or output in a call: row-major, little-endian, without padding; BYTES: each element
@@ -43,6 +53,9 @@ struct backend_values {
 
 struct backend_options {
     int threads; /* inside the engine, at least 1 */
+    /* What model.conf says in the section of the engine's name: name, value, name, value, ..., NULL. NULL:
+     * nothing, and that is what the defaults are for. */
+    const char *const *settings;
 };
 
 struct backend {

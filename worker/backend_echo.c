@@ -150,7 +150,11 @@ static void *echo_open(const char *path, const struct backend_options *options,
         echo->deaf = !obedient;
         config_lookup_int(&file, "call_us", &echo->call_us);
         config_lookup_int(&file, "fail_every", &echo->fail_every);
-        *description = (struct backend_description){"echo", &echo->input, 1, &echo->output, 1};
+        *description = (struct backend_description){.platform = "echo",
+                                                    .inputs = &echo->input,
+                                                    .input_count = 1,
+                                                    .outputs = &echo->output,
+                                                    .output_count = 1};
     }
     config_destroy(&file);
     return echo;

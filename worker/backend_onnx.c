@@ -282,8 +282,11 @@ static void *onnx_open(const char *path, const struct backend_options *options,
         onnx_close(onnx);
         return NULL;
     }
-    *description = (struct backend_description){"onnxruntime_onnx", onnx->inputs.tensors, onnx->inputs.count,
-                                                onnx->outputs.tensors, onnx->outputs.count};
+    *description = (struct backend_description){.platform = "onnxruntime_onnx",
+                                                .inputs = onnx->inputs.tensors,
+                                                .input_count = onnx->inputs.count,
+                                                .outputs = onnx->outputs.tensors,
+                                                .output_count = onnx->outputs.count};
     return onnx;
 }
 

@@ -4,7 +4,8 @@
 #include "loaded_model.h"
 
 #include "log.h"
-#include "schema_fields.h"
+#include "model_columns.h"
+#include "settings.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 
 enum {
     DESCRIPTION_MAX = 4096,  /* bytes; readers of the schema take no more */
-    NAME_BYTES_MAX = 512,    /* of a feature or label, likewise */
     CALL_BYTES_MAX = 1 << 28 /* of one input in the smallest call that the model allows */
 };
 
@@ -98,78 +98,22 @@ static bool inputs_are_bounded(const struct loaded_model *model, char *error)
     return true;
 }
 
-static char **copy_names(const struct config_names *names)
-{
-    char **copies = object_alloc(names->count * sizeof *copies);
-    for (size_t i = 0; i < names->count; i++)
-        copies[i] = object_strdup(names->names[i]);
-    return copies;
-}
-
-static bool names_fit(const char *key, const struct config_names *names, char *error)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strlen(names->names[i]) > NAME_BYTES_MAX || names->count > SCHEMA_NAMES_MAX) {
-            snprintf(error, BACKEND_ERROR_MAX, "model.conf: %s: at most %d names of at most %d bytes", key,
-                     SCHEMA_NAMES_MAX, NAME_BYTES_MAX);
-            return false;
-        }
-    return true;
-}
-
-/* The names of the columns, and what their values may be. model.conf has them by one list or the other. */
-static bool add_columns(struct schema *schema, const struct model_config *config, char *error)
-{
-    size_t values = schema_row_values(schema), at;
-    schema->features = copy_names(&config->features);
-    schema->feature_count = config->features.count;
-    if (config->input_count == 0)
-        return true;
-    if (config->input_count != values) {
-        snprintf(error, BACKEND_ERROR_MAX,
-                 values == 0 ? "model.conf: inputs: %zu columns, but the model takes rows of any length"
-                             : "model.conf: inputs: %zu columns, but a row of the model has %zu values",
-                 config->input_count, values);
-        return false;
-    }
-    schema->fields = schema_fields_copy(config->inputs, config->input_count);
-    if (schema->feature_count == 0) {
-        schema->features = realloc(schema->features, config->input_count * sizeof *schema->features);
-        ENSURE(schema->features != NULL);
-        for (; schema->feature_count < config->input_count; schema->feature_count++)
-            schema->features[schema->feature_count] =
-                object_strdup(config->inputs[schema->feature_count].name);
-    }
-    const char *misfit = schema_fields_misfit(schema, &at);
-    if (misfit != NULL)
-        snprintf(error, BACKEND_ERROR_MAX, "model.conf: inputs[%zu] (%.80s): %s", at,
-                 at < config->input_count ? config->inputs[at].name : "", misfit);
-    return misfit == NULL;
-}
-
 /* What model.conf adds; checked against the model. */
 static bool add_config(struct schema *schema, const struct model_config *config, char *error)
 {
-    size_t values = schema_row_values(schema);
-    if (!names_fit("features", &config->features, error) || !names_fit("labels", &config->labels, error))
+    if (!model_columns_fit("labels", &config->labels, error))
         return false;
-    if (config->features.count != 0 && values != 0 && config->features.count != values) {
-        snprintf(error, BACKEND_ERROR_MAX,
-                 "model.conf: features: %zu names, but a row of the model has %zu values",
-                 config->features.count, values);
-        return false;
-    }
     if (strlen(config->description) > DESCRIPTION_MAX) {
         snprintf(error, BACKEND_ERROR_MAX, "model.conf: description: at most %d bytes", DESCRIPTION_MAX);
         return false;
     }
     free(schema->description);
     schema->description = object_strdup(config->description);
-    schema->labels = copy_names(&config->labels);
+    schema->labels = model_columns_copy(&config->labels);
     schema->label_count = config->labels.count;
     schema->timeout_ms = (uint32_t)config->queue_timeout_ms;
     schema->allow_nan = config->allow_nan != 0;
-    return add_columns(schema, config, error);
+    return true;
 }
 
 static bool is_class(enum datatype datatype)
@@ -224,18 +168,29 @@ static bool make_schema(struct loaded_model *model, const struct backend_descrip
            take_tensors(&schema->outputs, &schema->output_count, description->outputs,
                         description->output_count, error) &&
            find_call_rows(model, error) && inputs_are_bounded(model, error) &&
-           (config == NULL || add_config(schema, config, error));
+           (config == NULL || add_config(schema, config, error)) &&
+           model_columns_add(schema, config, description, error);
+}
+
+/* model.conf's word comes before the model file's. */
+static const char *task_of(const struct model_config *config, const struct backend_description *description)
+{
+    if (config != NULL && *config->task != '\0')
+        return config->task;
+    return description->task == NULL ? "" : description->task;
 }
 
 struct loaded_model *loaded_model_open(const char *path, const struct backend *backend,
                                        const struct model_config *config, int threads, char *error)
 {
-    struct backend_options options = {.threads = threads};
-    struct backend_description description;
+    char **settings = config == NULL ? NULL : settings_of(config, backend->name);
+    struct backend_options options = {.threads = threads, .settings = (const char *const *)settings};
+    struct backend_description description = {0};
     struct loaded_model *model = object_alloc(sizeof *model);
     model->backend = backend;
-    model->task = object_strdup(config == NULL ? "" : config->task);
     model->state = backend->open(path, &options, &description, error);
+    model->task = object_strdup(task_of(config, &description));
+    settings_free(settings);
     if (model->state != NULL && make_schema(model, &description, config, error) &&
         find_task(model->schema, model->task, error))
         return model;
