@@ -11,6 +11,9 @@
 static struct {
     struct backend_tensor inputs[2], outputs[2];
     size_t input_count, output_count;
+    struct backend_column columns[4];
+    size_t column_count;
+    const char *task;
     struct backend_values given[2]; /* shape[0] is filled in with the rows of the call */
     int extra_rows;
     int calls;
@@ -31,8 +34,15 @@ static void *open_engine(const char *path, const struct backend_options *options
 {
     ck_assert_str_eq(path, "the path");
     engine.threads = options->threads;
-    *description = (struct backend_description){"test platform", engine.inputs, engine.input_count,
-                                                engine.outputs, engine.output_count};
+    ck_assert_ptr_null(description->columns);
+    *description = (struct backend_description){.platform = "test platform",
+                                                .inputs = engine.inputs,
+                                                .input_count = engine.input_count,
+                                                .outputs = engine.outputs,
+                                                .output_count = engine.output_count,
+                                                .columns = engine.columns,
+                                                .column_count = engine.column_count,
+                                                .task = engine.task};
     if (!engine.refuses_to_open)
         return &engine;
     snprintf(reason, BACKEND_ERROR_MAX, "no such engine");
@@ -456,11 +466,83 @@ START_TEST(inputs_are_those_of_the_model)
 }
 END_TEST
 
+/* ---- columns that the model file names ---- */
+
+static void name_columns(const char *first, const char *second, const char *third)
+{
+    engine.column_count = 3;
+    engine.columns[0] = (struct backend_column){first, "integer"};
+    engine.columns[1] = (struct backend_column){second, NULL};
+    engine.columns[2] = (struct backend_column){third, "boolean"};
+}
+
+START_TEST(the_file_names_the_columns)
+{
+    name_columns("a", "b", "gr\xc3\xbc\xc3\x9f");
+    struct schema *schema = load();
+    ck_assert_uint_eq(schema->feature_count, 3);
+    ck_assert_str_eq(schema->features[2], "gr\xc3\xbc\xc3\x9f");
+    ck_assert_int_eq(schema->fields[0].type, SCHEMA_INTEGER);
+    ck_assert_int_eq(schema->fields[1].type, SCHEMA_ANY);
+    ck_assert_int_eq(schema->fields[2].type, SCHEMA_BOOLEAN);
+    engine.columns[0].type = engine.columns[2].type = NULL;
+    ck_assert_ptr_null(load()->fields);
+    loaded_model_free(model);
+    model = loaded_model_open("the path", &backend, NULL, 2, error);
+    ck_assert_ptr_nonnull(model);
+    ck_assert_str_eq(model->schema->features[0], "a");
+}
+END_TEST
+
+START_TEST(names_that_no_schema_holds_are_refused)
+{
+    static char longer[514];
+    memset(longer, 'x', sizeof longer - 1);
+    name_columns("a", "b", "a");
+    ck_assert_str_eq(refusal(), "two of its columns have the name \"a\"");
+    name_columns("a", "b", "");
+    ck_assert_ptr_nonnull(strstr(refusal(), "is no text of 1 to 512 bytes of UTF-8"));
+    name_columns("a", "b", longer);
+    ck_assert_ptr_nonnull(strstr(refusal(), "is no text of 1 to 512 bytes of UTF-8"));
+    name_columns("a", "b", "\xff");
+    ck_assert_ptr_nonnull(strstr(refusal(), "is no text of 1 to 512 bytes of UTF-8"));
+    engine.column_count = 2;
+    ck_assert_str_eq(refusal(), "it names 2 columns, but a row of it has 3 values");
+}
+END_TEST
+
+START_TEST(model_conf_may_rename_columns_and_not_move_them)
+{
+    static const char *const others[] = {"x", "b", "z"}, *const moved[] = {"b", "a", "c"};
+    name_columns("a", "b", "c");
+    config.features = names(others, 3);
+    ck_assert_str_eq(load()->features[0], "x");
+    ck_assert_ptr_null(model->schema->fields);
+    config.features = names(moved, 3);
+    ck_assert_str_eq(refusal(),
+                     "model.conf: features: column 1 is \"b\", but in the model file that is another "
+                     "column's name, and this one is \"a\"");
+}
+END_TEST
+
+START_TEST(the_file_knows_the_task_and_model_conf_better)
+{
+    engine.task = "regression";
+    ck_assert(load()->regression);
+    config.task = (char *)"classification";
+    ck_assert(!load()->regression);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
         inputs_name_and_describe_the_columns,
         inputs_are_those_of_the_model,
+        the_file_names_the_columns,
+        names_that_no_schema_holds_are_refused,
+        model_conf_may_rename_columns_and_not_move_them,
+        the_file_knows_the_task_and_model_conf_better,
         the_schema_says_what_file_and_model_conf_say,
         a_model_needs_no_model_conf,
         what_is_encoded_can_be_decoded,

@@ -292,7 +292,8 @@ END_TEST
 START_TEST(faults_name_file_line_and_key)
 {
     make_model();
-    expect_fault("\nbackend = \"onyx\";", ":2: backend: expected onnx or echo or python, got \"onyx\"");
+    expect_fault("\nbackend = \"onyx\";",
+                 ":2: backend: expected onnx or xgboost or echo or python, got \"onyx\"");
     static const char *const policies[] = {"",     "latest", "latest 0", "latest 1x", "latest 1025",
                                            "1, /", "1;2"};
     for (size_t i = 0; i < COUNT_OF(policies); i++) {
@@ -402,7 +403,11 @@ START_TEST(the_backend_follows_from_the_file)
 {
     scratch_folder("m");
     scratch_folder("m/1");
-    scratch_file("m/1/model.py", "");
+    scratch_file("m/1/model.ubj", "");
+    expect_file("", "m/1/model.ubj", "xgboost");
+    scratch_file("m/1/model.json", "");
+    expect_file("", "m/1/model.json", "xgboost");
+    scratch_file("m/1/model.py", ""); /* which may keep its model in such a file */
     expect_file("", "m/1/model.py", "python");
     scratch_file("m/1/model.pkl", "");
     expect_file("", "m/1/model.pkl", "python");
@@ -423,8 +428,9 @@ START_TEST(a_missing_file_is_said)
     scratch_folder("m/1/model.onnx"); /* a folder is no file */
     struct model_config *model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
-    ck_assert_ptr_nonnull(
-        strstr(errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pkl or model.py\n"));
+    ck_assert_ptr_nonnull(strstr(
+        errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pkl, model.py, model.json "
+                     "or model.ubj\n"));
     write_model_conf("backend = \"echo\";");
     model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
