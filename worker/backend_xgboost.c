@@ -12,13 +12,17 @@
  * SPDX-License-Identifier: MIT */
 #include "backend.h"
 
+#include "mapped_file.h"
 #include "object.h"
 #include "xgboost_library.h"
 #include "xgboost_model.h"
+#include "xgboost_trees.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 enum { XGBOOST_MAGIC = 0x03b00571, COLUMNS_MAX = 65536 /* of a row, or of an output */ };
 
@@ -202,17 +206,58 @@ static int xgboost_run(void *state, const struct backend_values *inputs, struct 
 
 /* ---- loading ---- */
 
-static bool load_file(struct xgboost *xgboost, const char *path, int threads, char *error)
+extern const struct backend backend_xgboost;
+
+static bool load_file(const struct xgboost_library *library, const char *path, int threads,
+                      BoosterHandle *booster, char *error)
 {
-    const struct xgboost_library *library = &xgboost->library;
     char number[16];
     snprintf(number, sizeof number, "%d", threads);
     return !xgboost_refused(library, library->XGBSetGlobalConfig("{\"verbosity\":0}"), error) &&
-           !xgboost_refused(library, library->XGBoosterCreate(NULL, 0, &xgboost->booster), error) &&
-           !xgboost_refused(library, library->XGBoosterSetParam(xgboost->booster, "nthread", number),
-                            error) &&
-           !xgboost_refused(library, library->XGBoosterLoadModel(xgboost->booster, path), error) &&
-           !xgboost_refused(library, library->XGBoosterSetParam(xgboost->booster, "nthread", number), error);
+           !xgboost_refused(library, library->XGBoosterCreate(NULL, 0, booster), error) &&
+           !xgboost_refused(library, library->XGBoosterSetParam(*booster, "nthread", number), error) &&
+           !xgboost_refused(library, library->XGBoosterLoadModel(*booster, path), error) &&
+           !xgboost_refused(library, library->XGBoosterSetParam(*booster, "nthread", number), error);
+}
+
+/* The trees of a file in JSON. */
+static bool inspect_text(const char *path, char *error)
+{
+    size_t length;
+    uint8_t *bytes = mapped_file(path, &length);
+    if (bytes == NULL) {
+        snprintf(error, BACKEND_ERROR_MAX, "%s", strerror(errno));
+        return false;
+    }
+    bool good = xgboost_trees_ok((const char *)bytes, length, error, BACKEND_ERROR_MAX);
+    munmap(bytes, length);
+    return good;
+}
+
+/* Of any other file: as the library writes them, from a booster that is then thrown away, since it keeps what
+ * it writes. */
+static bool inspect_binary(const struct xgboost_library *library, const char *path, int threads, char *error)
+{
+    BoosterHandle booster = NULL;
+    bst_ulong length;
+    const char *json;
+    bool good =
+        load_file(library, path, threads, &booster, error) &&
+        !xgboost_refused(
+            library, library->XGBoosterSaveModelToBuffer(booster, "{\"format\":\"json\"}", &length, &json),
+            error) &&
+        xgboost_trees_ok(json, (size_t)length, error, BACKEND_ERROR_MAX);
+    if (booster != NULL)
+        library->XGBoosterFree(booster);
+    return good;
+}
+
+static bool inspect(const struct xgboost_library *library, const char *path, int threads, char *error)
+{
+    const char *suffix = strrchr(path, '.');
+    return suffix != NULL && strcmp(suffix, backend_xgboost.suffix) == 0
+               ? inspect_text(path, error)
+               : inspect_binary(library, path, threads, error);
 }
 
 /* An attribute of the file, NULL when it is not there; good until the library is asked again. */
@@ -340,8 +385,9 @@ static void *xgboost_open(const char *path, const struct backend_options *option
     struct xgboost *xgboost = object_alloc(sizeof *xgboost);
     xgboost->magic = XGBOOST_MAGIC;
     if (!xgboost_library_open(&xgboost->library, options->threads, error) ||
-        !load_file(xgboost, path, options->threads, error) || !find_input(xgboost, error) ||
-        !find_answer(xgboost, error)) {
+        !inspect(&xgboost->library, path, options->threads, error) ||
+        !load_file(&xgboost->library, path, options->threads, &xgboost->booster, error) ||
+        !find_input(xgboost, error) || !find_answer(xgboost, error)) {
         xgboost_close(xgboost);
         return NULL;
     }

@@ -19,6 +19,7 @@
     DO(XGBoosterGetAttr)                                                                                     \
     DO(XGBoosterGetStrFeatureInfo)                                                                           \
     DO(XGBoosterSaveJsonConfig)                                                                              \
+    DO(XGBoosterSaveModelToBuffer)                                                                           \
     DO(XGBoosterPredictFromDense)                                                                            \
     DO(XGDMatrixCreateFromMat)                                                                               \
     DO(XGDMatrixFree)                                                                                        \
