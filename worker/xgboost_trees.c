@@ -76,6 +76,19 @@ static void free_nodes(struct nodes *nodes)
     free(nodes->column);
 }
 
+/* The other lists of a tree have something for each node, too, where it has them. */
+static bool lists_agree(yyjson_val *tree, size_t count)
+{
+    static const char *const names[] = {"parents",    "split_conditions", "default_left",
+                                        "split_type", "loss_changes",     "sum_hessian"};
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
+        size_t length = yyjson_arr_size(yyjson_obj_get(tree, names[i]));
+        if (length != 0 && length != count)
+            return false;
+    }
+    return parameter(yyjson_obj_get(tree, "tree_param"), "num_nodes", (int64_t)count) == (int64_t)count;
+}
+
 static bool read_nodes(yyjson_val *tree, struct nodes *nodes)
 {
     size_t right, column;
@@ -83,7 +96,7 @@ static bool read_nodes(yyjson_val *tree, struct nodes *nodes)
     nodes->right = read_list(tree, "right_children", &right);
     nodes->column = read_list(tree, "split_indices", &column);
     return nodes->left != NULL && nodes->right != NULL && nodes->column != NULL && nodes->count > 0 &&
-           right == nodes->count && column == nodes->count;
+           right == nodes->count && column == nodes->count && lists_agree(tree, nodes->count);
 }
 
 /* Puts a child on the list of those to look at, and marks it. */

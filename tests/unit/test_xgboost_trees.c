@@ -63,6 +63,8 @@ START_TEST(lists_are_whole_and_of_one_length)
     expect_fault("[-1]", "[-1]", "[0,0]", fault);
     expect_fault("[-1]", "{}", "[0]", fault);
     expect_fault("[-1]", "[-1]", "[0.5]", fault);
+    expect_fault("[-1]", "[-1]", "[0],\"parents\":[0,0]", fault);
+    expect_fault("[-1]", "[-1]", "[0],\"tree_param\":{\"num_nodes\":\"2\"}", fault);
 }
 END_TEST
 
