@@ -307,8 +307,12 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
 {
     static const char *const backends[] = {"onnx", "xgboost", "echo", "python"};
     static const char *const tasks[] = {"classification", "regression"};
+    static const char *const optimizations[] = {"none", "basic", "extended", "all"};
+    static const char *const executions[] = {"sequential", "parallel"};
     check_word(reader, &model->backend, backends, COUNT_OF(backends));
     check_word(reader, &model->task, tasks, COUNT_OF(tasks));
+    check_word(reader, &model->onnx_optimization, optimizations, COUNT_OF(optimizations));
+    check_word(reader, &model->onnx_execution, executions, COUNT_OF(executions));
     check_distinct(reader, &model->features);
     check_inputs(reader, model);
     struct policy policy;

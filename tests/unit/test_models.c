@@ -294,6 +294,8 @@ START_TEST(faults_name_file_line_and_key)
     make_model();
     expect_fault("\nbackend = \"onyx\";",
                  ":2: backend: expected onnx or xgboost or echo or python, got \"onyx\"");
+    expect_fault("onnx = { optimization = \"most\"; };",
+                 ":1: onnx.optimization: expected none or basic or extended or all, got \"most\"");
     static const char *const policies[] = {"",     "latest", "latest 0", "latest 1x", "latest 1025",
                                            "1, /", "1;2"};
     for (size_t i = 0; i < COUNT_OF(policies); i++) {
