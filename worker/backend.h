@@ -40,6 +40,7 @@ struct backend_description {
     const struct backend_column *columns; /* over all inputs in their order; NULL: it names none */
     size_t column_count;                  /* else as many as a row has values */
     const char *task;                     /* "classification" or "regression"; NULL: the outputs tell */
+    int takes_missing; /* not 0: NaN is a value that is missing, and may be in any column */
 };
 
 /* The values of one input or output in a call: row-major, little-endian, without padding; BYTES: each element

@@ -400,7 +400,8 @@ static void *xgboost_open(const char *path, const struct backend_options *option
         .output_count = xgboost->output_count,
         .columns = xgboost->names,
         .column_count = xgboost->names == NULL ? 0 : (size_t)xgboost->input.shape[1],
-        .task = xgboost->answer == XGBOOST_VALUES ? "regression" : "classification"};
+        .task = xgboost->answer == XGBOOST_VALUES ? "regression" : "classification",
+        .takes_missing = !xgboost->linear};
     return xgboost;
 }
 

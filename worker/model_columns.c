@@ -7,6 +7,7 @@
 #include "schema_fields.h"
 #include "utf8.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -83,21 +84,25 @@ static bool own_are_good(const struct backend_description *description, size_t v
     return true;
 }
 
+/* Where model.conf allows NaN, and the model takes it for a missing value, any column may be left out. */
 static void add_own(struct schema *schema, const struct backend_description *description)
 {
     size_t count = description->column_count, typed = 0;
+    bool optional = schema->allow_nan && description->takes_missing != 0;
     schema->features = object_alloc(count * sizeof *schema->features);
     schema->feature_count = count;
     for (size_t i = 0; i < count; i++) {
         schema->features[i] = object_strdup(description->columns[i].name);
         typed += description->columns[i].type != NULL;
     }
-    if (typed == 0)
+    if (count == 0 || (typed == 0 && !optional))
         return;
     schema->fields = object_alloc(count * sizeof *schema->fields);
     for (size_t i = 0; i < count; i++) {
         const char *type = description->columns[i].type;
         schema->fields[i].name = object_strdup(description->columns[i].name);
+        schema->fields[i].optional = optional;
+        schema->fields[i].standard.number = optional ? NAN : 0;
         if (type != NULL)
             schema_type_parse(text_of(type), &schema->fields[i].type);
     }

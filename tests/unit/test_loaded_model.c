@@ -2,6 +2,7 @@
  * engine that gives what it is told to. SPDX-License-Identifier: MIT */
 #include "example_fields.h"
 #include "loaded_model.h"
+#include "schema_fields.h"
 #include "scratch_directory.h"
 #include "suite.h"
 
@@ -14,6 +15,7 @@ static struct {
     struct backend_column columns[4];
     size_t column_count;
     const char *task;
+    int takes_missing;
     struct backend_values given[2]; /* shape[0] is filled in with the rows of the call */
     int extra_rows;
     int calls;
@@ -42,7 +44,8 @@ static void *open_engine(const char *path, const struct backend_options *options
                                                 .output_count = engine.output_count,
                                                 .columns = engine.columns,
                                                 .column_count = engine.column_count,
-                                                .task = engine.task};
+                                                .task = engine.task,
+                                                .takes_missing = engine.takes_missing};
     if (!engine.refuses_to_open)
         return &engine;
     snprintf(reason, BACKEND_ERROR_MAX, "no such engine");
@@ -494,6 +497,25 @@ START_TEST(the_file_names_the_columns)
 }
 END_TEST
 
+START_TEST(any_column_may_be_missing_where_file_and_model_conf_say_so)
+{
+    name_columns("a", "b", "c");
+    engine.takes_missing = 1;
+    ck_assert(!load()->fields[0].optional);
+    config.allow_nan = 1;
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert(load()->fields[i].optional);
+        ck_assert(model->schema->fields[i].standard.number != model->schema->fields[i].standard.number);
+    }
+    size_t at;
+    ck_assert_ptr_null(schema_fields_misfit(model->schema, &at));
+    engine.columns[0].type = engine.columns[2].type = NULL;
+    ck_assert(load()->fields[2].optional);
+    engine.takes_missing = 0;
+    ck_assert_ptr_null(load()->fields);
+}
+END_TEST
+
 START_TEST(names_that_no_schema_holds_are_refused)
 {
     static char longer[514];
@@ -540,6 +562,7 @@ int main(void)
         inputs_name_and_describe_the_columns,
         inputs_are_those_of_the_model,
         the_file_names_the_columns,
+        any_column_may_be_missing_where_file_and_model_conf_say_so,
         names_that_no_schema_holds_are_refused,
         model_conf_may_rename_columns_and_not_move_them,
         the_file_knows_the_task_and_model_conf_better,
