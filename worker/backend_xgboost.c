@@ -81,8 +81,8 @@ static const float *predict(const struct xgboost *xgboost, const float *values, 
     const bst_ulong *shape;
     bst_ulong rank;
     const float *result;
-    int status =
-        (xgboost->linear ? ask_for_copy : ask_in_place)(xgboost, values, rows, &shape, &rank, &result);
+    int status = xgboost->linear ? ask_for_copy(xgboost, values, rows, &shape, &rank, &result)
+                                 : ask_in_place(xgboost, values, rows, &shape, &rank, &result);
     if (xgboost_refused(&xgboost->library, status, error))
         return NULL;
     *columns = 1;

@@ -86,7 +86,10 @@ static float *read_rows(yyjson_val *rows, size_t columns)
     yyjson_arr_foreach(rows, i, row_count, row)
     {
         ck_assert_uint_eq(yyjson_arr_size(row), columns);
-        yyjson_arr_foreach(row, j, column_count, value) *at++ = number_of(value);
+        yyjson_arr_foreach(row, j, column_count, value)
+        {
+            *at++ = number_of(value);
+        }
     }
     return values;
 }
