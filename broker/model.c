@@ -458,7 +458,7 @@ enum catalog_state version_state(const struct version *version)
 
 int64_t version_due(const struct version *version, const struct worker *worker)
 {
-    if (worker->in_flight == 0)
+    if (worker->in_flight == 0 || worker_is_concurrent(worker))
         return INT64_MIN;
     int64_t took = cost_of_batch(&version->cost, worker->batches[0].rows);
     return worker_began(worker) + took - took / AHEAD_SHARE - AHEAD;

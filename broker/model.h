@@ -120,7 +120,8 @@ size_t model_version_count(const struct model_table *table);
 enum catalog_state version_state(const struct version *version);
 /* When a worker that computes should get its next batch (monotonic ns): shortly before it has probably done
  * what it has. What is not yet in its hands can still be overtaken, gather company, and go to another. In the
- * past for one that has nothing, or small batches only, or of whose batches nothing is known. */
+ * past for one that has nothing, or small batches only, or of whose batches nothing is known, and for one
+ * that computes side by side. */
 int64_t version_due(const struct version *version, const struct worker *worker);
 /* How many of its workers should get a batch now, and the one that should first: when there are none, the one
  * of those with a free slot that is due the earliest, or NULL. */

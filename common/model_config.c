@@ -65,11 +65,8 @@ const struct parameter_table *model_config_parameters(void)
 static const struct {
     const char *file;
     const char *backend;
-} model_files[] = {{"model.onnx", "onnx"},
-                   {"model.so", "plugin"},
-                   {"model.echo", "echo"},
-                   {"model.pkl", "python"},
-                   {"model.py", "python"}};
+} model_files[] = {{"model.onnx", "onnx"},         {"model.so", "plugin"},  {"model.echo", "echo"},
+                   {"model.pipeline", "pipeline"}, {"model.pkl", "python"}, {"model.py", "python"}};
 
 static char *join(const char *directory, const char *name)
 {
@@ -302,7 +299,7 @@ static void check_inputs(struct parameter_reader *reader, const struct model_con
 
 static void check(struct parameter_reader *reader, const struct model_config *model)
 {
-    static const char *const backends[] = {"onnx", "echo", "python"};
+    static const char *const backends[] = {"onnx", "echo", "pipeline", "python"};
     static const char *const tasks[] = {"classification", "regression"};
     check_word(reader, &model->backend, backends, COUNT_OF(backends));
     check_word(reader, &model->task, tasks, COUNT_OF(tasks));
@@ -399,8 +396,9 @@ char *model_file(const struct model_config *model, const char *version, const ch
     if (found == NULL && *model->backend != '\0')
         config_complain(errors, "%s: holds no model file of the backend %s", directory, model->backend);
     else if (found == NULL)
-        config_complain(errors, "%s: holds no model.onnx, model.so, model.echo, model.pkl or model.py",
-                        directory);
+        config_complain(
+            errors, "%s: holds no model.onnx, model.so, model.echo, model.pipeline, model.pkl or model.py",
+            directory);
     free(directory);
     return found;
 }

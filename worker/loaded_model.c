@@ -227,20 +227,27 @@ static bool make_schema(struct loaded_model *model, const struct backend_descrip
            (config == NULL || add_config(schema, config, error));
 }
 
+struct loaded_model *loaded_model_take(const struct backend *backend, void *state,
+                                       const struct backend_description *description,
+                                       const struct model_config *config, char *error)
+{
+    struct loaded_model *model = object_alloc(sizeof *model);
+    model->backend = backend;
+    model->task = object_strdup(config == NULL ? "" : config->task);
+    model->state = state;
+    if (make_schema(model, description, config, error) && find_task(model->schema, model->task, error))
+        return model;
+    loaded_model_free(model);
+    return NULL;
+}
+
 struct loaded_model *loaded_model_open(const char *path, const struct backend *backend,
                                        const struct model_config *config, int threads, char *error)
 {
     struct backend_options options = {.threads = threads};
     struct backend_description description;
-    struct loaded_model *model = object_alloc(sizeof *model);
-    model->backend = backend;
-    model->task = object_strdup(config == NULL ? "" : config->task);
-    model->state = backend->open(path, &options, &description, error);
-    if (model->state != NULL && make_schema(model, &description, config, error) &&
-        find_task(model->schema, model->task, error))
-        return model;
-    loaded_model_free(model);
-    return NULL;
+    void *state = backend->open(path, &options, &description, error);
+    return state == NULL ? NULL : loaded_model_take(backend, state, &description, config, error);
 }
 
 void loaded_model_free(struct loaded_model *model)
