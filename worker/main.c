@@ -32,10 +32,6 @@
 
 enum { EXIT_DO_NOT_RESTART = 125 }; /* to the supervisor: it would end the same way again */
 
-/* Requests that a pipeline's worker has under way. More wait in its queue, where turns are taken and clients
- * go before jobs; these keep its models' queues from running dry. */
-enum { PIPELINE_SLOTS = 64 };
-
 /* The configuration of the model that the command line names; ends the process when there is none. */
 static const struct model_config *find_model(const struct options *options, struct model_list *list,
                                              const struct config_errors *errors)
@@ -326,7 +322,7 @@ static struct pipeline_host *host_pipeline(const struct config *config, const st
                                         .endpoint = config->broker_askers,
                                         .model = options->model,
                                         .version = options->version,
-                                        .slots = PIPELINE_SLOTS,
+                                        .slots = options->slots,
                                         .patience = config->supervisor_start_timeout_ms * MILLISECOND / 5 * 4,
                                         .most_time = options->most_time});
 }
@@ -453,9 +449,9 @@ int main(int argc, char **argv)
     void *context = zmq_ctx_new();
     ENSURE(context != NULL);
     if (is_pipeline(trial.path)) {
+        session_options.slots = (uint32_t)config->worker_pipeline_slots;
         trial.host = host_pipeline(config, &worker, &session_options, &trial, metrics, context);
         trial.warm_up_limit = 0; /* its models have warmed up, and are asked by others */
-        session_options.slots = PIPELINE_SLOTS;
         session_options.capacity_rows = 1; /* requests stay apart: batches are made in its models' queues */
     }
     metrics_fix_size(metrics);
