@@ -175,6 +175,8 @@ static void end_of_turn(void *self)
         serving_dispatch(broker, version);
         set_delay(broker, version->again_at);
     }
+    if (broker->catalog_changed)
+        model_table_settle_parts(broker->models);
     if (broker->catalog_changed && askers_catalog_ready(broker))
         askers_publish_catalog(broker);
     port_flush(broker->askers_port);

@@ -451,7 +451,7 @@ int main(int argc, char **argv)
     if (is_pipeline(trial.path)) {
         session_options.slots = (uint32_t)config->worker_pipeline_slots;
         trial.host = host_pipeline(config, &worker, &session_options, &trial, metrics, context);
-        trial.warm_up_limit = 0; /* its models have warmed up, and are asked by others */
+        trial.warm_up_limit = 0;           /* its models have warmed up, and are asked by others */
         session_options.capacity_rows = 1; /* requests stay apart: batches are made in its models' queues */
     }
     metrics_fix_size(metrics);

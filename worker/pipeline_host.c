@@ -16,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+_Static_assert((int)SCHEMA_PARTS_MAX >= PIPELINE_STEPS_MAX * PIPELINE_STAGES_MAX, "all are told");
+
 enum { HOST_MAGIC = 0x90570001, PARTS_MAX = PIPELINE_STEPS_MAX * PIPELINE_STAGES_MAX, SHOWN = 160 };
 
 /* A model that is missing, has failed or does not fit may be seen to in a moment, as when all is started. */
@@ -151,6 +153,31 @@ static const struct schema *find_schema(void *self, const struct pipeline_part *
     return part->schema;
 }
 
+/* ---- models that are made of it in turn ---- */
+
+/* A catalog, to be asked for stable versions. */
+struct told {
+    const struct catalog_entry *entries;
+    size_t count;
+    char version[PROTOCOL_NAME_MAX + 1];
+};
+
+static const char *stable_version(void *self, const char *model)
+{
+    struct told *told = self;
+    for (size_t i = 0; i < told->count; i++)
+        if (told->entries[i].stable && text_is(told->entries[i].model, model))
+            return text_copy(told->entries[i].version, told->version, sizeof told->version);
+    return NULL;
+}
+
+static bool contains_itself(struct pipeline_host *host, const struct catalog_entry *entries, size_t count)
+{
+    struct told told = {.entries = entries, .count = count};
+    return !pipeline_tree_check(host->options.tree, host->options.model, host->options.version,
+                                stable_version, &told, host->why);
+}
+
 /* ---- at the start ---- */
 
 static void lose_patience(void *self)
@@ -182,9 +209,9 @@ static bool look_for_fault(struct pipeline_host *host)
     return host->wiring == NULL;
 }
 
-static void try_to_open(struct pipeline_host *host)
+static void try_to_open(struct pipeline_host *host, const struct catalog_entry *entries, size_t count)
 {
-    bool hopeless = look_for_fault(host);
+    bool hopeless = contains_itself(host, entries, count) || look_for_fault(host);
     if (host->wiring != NULL)
         loop_stop(host->options.loop);
     else if (!hopeless)
@@ -250,7 +277,7 @@ static void catalog_came(void *self, const struct catalog_entry *entries, size_t
     for (size_t i = 0; i < host->part_count; i++)
         look_at(&host->parts[i], entries, count);
     if (host->opening && host->wiring == NULL)
-        try_to_open(host);
+        try_to_open(host, entries, count);
     else if (host->changed != NULL)
         look_for_change(host);
 }
@@ -370,6 +397,20 @@ static void inherit(const struct wiring *wiring, const struct model_config *conf
         schema->regression = last->regression;
 }
 
+/* For whoever wants to know what it is made of: the broker, which tells it as ready only while they are. */
+static void tell_parts(const struct pipeline *pipeline, struct schema *schema)
+{
+    struct schema_part parts[SCHEMA_PARTS_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < pipeline->step_count; i++)
+        for (size_t j = 0; j < pipeline->steps[i].part_count; j++) {
+            const struct pipeline_part *part = &pipeline->steps[i].parts[j];
+            parts[count++] = (struct schema_part){text_of(pipeline->steps[i].name), text_of(part->model),
+                                                  text_of(part->version)};
+        }
+    schema_set_parts(schema, parts, count);
+}
+
 static struct loaded_model *make_model(struct pipeline_host *host, const struct model_config *config,
                                        char *error)
 {
@@ -382,8 +423,10 @@ static struct loaded_model *make_model(struct pipeline_host *host, const struct 
     struct backend_description description = {"pipeline", host->described[0], wiring->input_count,
                                               host->described[1], wiring->output_count};
     struct loaded_model *model = loaded_model_take(&backend, host, &description, config, error);
-    if (model != NULL)
+    if (model != NULL) {
         inherit(wiring, config, model->schema);
+        tell_parts(host->pipeline, model->schema);
+    }
     return model;
 }
 

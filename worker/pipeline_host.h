@@ -5,6 +5,7 @@
 
 #include "flow.h"
 #include "loaded_model.h"
+#include "pipeline_tree.h"
 
 struct pipeline_host;
 
@@ -12,8 +13,9 @@ struct pipeline_host_options {
     void *zmq; /* libzmq's context */
     struct loop *loop;
     struct metrics *metrics;
-    const char *endpoint; /* the broker's, for askers */
-    const char *model;    /* whose version it is, for counters and complaints */
+    const char *endpoint;       /* the broker's, for askers */
+    struct pipeline_tree *tree; /* of the repository: its own version must not be a part of itself */
+    const char *model;          /* whose version it is */
     const char *version;
     size_t slots;      /* requests under way at a time */
     int64_t patience;  /* ns: how long models that are on their way are waited for, all together */

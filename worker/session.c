@@ -28,7 +28,7 @@ enum {
     RECONNECT_TCP_MS = 50, /* of a broker that refuses us, too: each try costs both sides a handshake */
     SILENT_AFTER_BEATS = 3,
     HIGH_WATER_MARK = 4 * PROTOCOL_SLOTS_MAX, /* messages each way: batches, and the broker's BEATs */
-    GOODBYE_MS = 500,      /* how long the last RESULT and BYE may take to leave */
+    GOODBYE_MS = 500,                         /* how long the last RESULT and BYE may take to leave */
     SILENCE_LOGGED_S = 30
 };
 
