@@ -307,7 +307,8 @@ static void on_change(void *self, const char *reason)
 /* What asks the models of a pipeline; ends the process where there is no way to them. */
 static struct pipeline_host *host_pipeline(const struct config *config, const struct worker *worker,
                                            const struct session_options *options, const struct trial *trial,
-                                           struct metrics *metrics, void *zmq_context)
+                                           struct metrics *metrics, struct pipeline_tree *tree,
+                                           void *zmq_context)
 {
     if (curve_needed(config->broker_workers)) {
         fprintf(stderr,
@@ -320,6 +321,7 @@ static struct pipeline_host *host_pipeline(const struct config *config, const st
                                         .loop = worker->loop,
                                         .metrics = metrics,
                                         .endpoint = config->broker_askers,
+                                        .tree = tree,
                                         .model = options->model,
                                         .version = options->version,
                                         .slots = options->slots,
@@ -448,9 +450,11 @@ int main(int argc, char **argv)
     };
     void *context = zmq_ctx_new();
     ENSURE(context != NULL);
+    struct pipeline_tree *tree = NULL;
     if (is_pipeline(trial.path)) {
+        tree = pipeline_tree_new(list);
         session_options.slots = (uint32_t)config->worker_pipeline_slots;
-        trial.host = host_pipeline(config, &worker, &session_options, &trial, metrics, context);
+        trial.host = host_pipeline(config, &worker, &session_options, &trial, metrics, tree, context);
         trial.warm_up_limit = 0;           /* its models have warmed up, and are asked by others */
         session_options.capacity_rows = 1; /* requests stay apart: batches are made in its models' queues */
     }
@@ -462,6 +466,7 @@ int main(int argc, char **argv)
         serve(&worker, &options, config, &session_options, &keys, &trial, metrics, context, started);
     loaded_model_free(trial.model);
     pipeline_host_free(trial.host);
+    pipeline_tree_free(tree);
     zmq_ctx_term(context);
     metrics_free(metrics);
     free((char *)trial.path);
