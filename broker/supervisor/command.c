@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Everything after the program's name that options_parse knows, but the settings: -c, -n, -r, -m, -V, -t. */
-enum { ARGUMENTS_BESIDE_SETTINGS = 13 };
+enum { ARGUMENTS_BESIDE_SETTINGS = 15 };
 
 static char *format(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
 static char *format(const char *pattern, ...)
@@ -130,6 +130,14 @@ static void python_arguments(struct command *command, const struct config *confi
     memcpy(command->arguments, arguments, sizeof(arguments));
 }
 
+/* A pipeline is no program of its model's maker, and asks at the broker's askers' endpoint, which workers'
+ * user cannot: so it is of the user of all else. */
+static bool is_pipeline(const struct command *command)
+{
+    const char *dot = strrchr(command->file, '.');
+    return dot != NULL && strcmp(dot, ".pipeline") == 0;
+}
+
 static void our_arguments(struct command *command, const struct plan_basis *basis)
 {
     const struct options *options = basis->options;
@@ -145,6 +153,10 @@ static void our_arguments(struct command *command, const struct plan_basis *basi
     for (size_t i = 0; i < options->setting_count; i++) {
         arguments[count++] = object_strdup("-s");
         arguments[count++] = object_strdup(options->settings[i]);
+    }
+    if (is_pipeline(command)) {
+        arguments[count++] = object_strdup("-s");
+        arguments[count++] = object_strdup("worker.user=");
     }
     const char *rest[] = {"-n", command->name,    "-r", "3", "-m", command->model,
                           "-V", command->version, "-t", "4"};
@@ -168,7 +180,7 @@ void command_complete(struct command *command, const struct plan_basis *basis)
     hidden_free(command->hidden);
     command->hidden = hidden_variables(basis->config, command->role);
     command->listen_fd = command->role == ROLE_FRONTEND ? basis->listen_fd : -1;
-    command->account = command->role == ROLE_WORKER ? basis->workers : NULL;
+    command->account = command->role == ROLE_WORKER && !is_pipeline(command) ? basis->workers : NULL;
     /* Their SIGTERM means the end within two seconds, whatever is open. */
     command->drain_signal = edge ? SIGUSR1 : SIGTERM;
     /* A worker finds out how heavy its model is and pins itself; the collector may sleep anywhere. */
