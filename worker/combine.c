@@ -4,6 +4,7 @@
 #include "combine.h"
 
 #include "roles.h"
+#include "schema_fields.h"
 
 #include <endian.h>
 #include <math.h>
@@ -214,8 +215,9 @@ static double confidence_of(const struct tensor *confidence, size_t columns, siz
 size_t combine_doubts(const struct tensor *confidence, double threshold, size_t *rows)
 {
     size_t columns = value_columns(confidence), count = 0;
+    double least = schema_number_in(confidence->datatype, threshold); /* 0.9 of FP32 is not below 0.9 */
     for (size_t row = 0; row < rows_of(confidence); row++)
-        if (columns == 0 || !(confidence_of(confidence, columns, row) >= threshold))
+        if (columns == 0 || !(confidence_of(confidence, columns, row) >= least))
             rows[count++] = row;
     return count;
 }

@@ -424,7 +424,7 @@ START_TEST(a_missing_file_is_said)
     struct model_config *model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
     ck_assert_ptr_nonnull(
-        strstr(errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pkl or model.py\n"));
+        strstr(errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pipeline, model.pkl or model.py\n"));
     write_model_conf("backend = \"echo\";");
     model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
