@@ -292,7 +292,7 @@ END_TEST
 START_TEST(faults_name_file_line_and_key)
 {
     make_model();
-    expect_fault("\nbackend = \"onyx\";", ":2: backend: expected onnx or echo or python, got \"onyx\"");
+    expect_fault("\nbackend = \"onyx\";", ":2: backend: expected onnx or echo or pipeline or python, got \"onyx\"");
     static const char *const policies[] = {"",     "latest", "latest 0", "latest 1x", "latest 1025",
                                            "1, /", "1;2"};
     for (size_t i = 0; i < COUNT_OF(policies); i++) {
