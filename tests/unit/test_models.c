@@ -292,7 +292,8 @@ END_TEST
 START_TEST(faults_name_file_line_and_key)
 {
     make_model();
-    expect_fault("\nbackend = \"onyx\";", ":2: backend: expected onnx or echo or pipeline or python, got \"onyx\"");
+    expect_fault("\nbackend = \"onyx\";",
+                 ":2: backend: expected onnx or echo or pipeline or python, got \"onyx\"");
     static const char *const policies[] = {"",     "latest", "latest 0", "latest 1x", "latest 1025",
                                            "1, /", "1;2"};
     for (size_t i = 0; i < COUNT_OF(policies); i++) {
@@ -424,7 +425,8 @@ START_TEST(a_missing_file_is_said)
     struct model_config *model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
     ck_assert_ptr_nonnull(
-        strstr(errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pipeline, model.pkl or model.py\n"));
+        strstr(errors.text,
+               "/m/1: holds no model.onnx, model.so, model.echo, model.pipeline, model.pkl or model.py\n"));
     write_model_conf("backend = \"echo\";");
     model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
