@@ -29,14 +29,14 @@ struct schema *schema_new(void)
     return schema;
 }
 
-static void free_tensors(struct schema_tensor *tensors, size_t count)
+void schema_free_tensors(struct schema_tensor *tensors, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free(tensors[i].name);
     free(tensors);
 }
 
-static void free_names(char **names, size_t count)
+void schema_free_names(char **names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free(names[i]);
@@ -53,10 +53,10 @@ void schema_free(struct schema *schema)
     free(schema->digest);
     free(schema->parts);
     free(schema->part_texts);
-    free_tensors(schema->inputs, schema->input_count);
-    free_tensors(schema->outputs, schema->output_count);
-    free_names(schema->features, schema->feature_count);
-    free_names(schema->labels, schema->label_count);
+    schema_free_tensors(schema->inputs, schema->input_count);
+    schema_free_tensors(schema->outputs, schema->output_count);
+    schema_free_names(schema->features, schema->feature_count);
+    schema_free_names(schema->labels, schema->label_count);
     free(schema);
 }
 

@@ -421,36 +421,22 @@ struct wiring *wiring_new(const struct pipeline *pipeline, wiring_find *find, vo
     return NULL;
 }
 
-static void free_tensors(struct schema_tensor *tensors, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(tensors[i].name);
-    free(tensors);
-}
-
-static void free_texts(char **texts, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(texts[i]);
-    free(texts);
-}
-
 void wiring_free(struct wiring *wiring)
 {
     if (wiring == NULL)
         return;
     for (size_t i = 0; i < wiring->pipeline->step_count; i++) {
         struct wired_step *step = &wiring->steps[i];
-        free_tensors(step->inputs, step->input_count);
+        schema_free_tensors(step->inputs, step->input_count);
         free(step->sources);
-        free_tensors(step->outputs, step->output_count);
-        free_texts(step->labels, step->label_count);
+        schema_free_tensors(step->outputs, step->output_count);
+        schema_free_names(step->labels, step->label_count);
     }
     for (size_t i = 0; i < wiring->output_count; i++)
         free(wiring->outputs[i].name);
     schema_fields_free(wiring->fields, wiring->feature_count);
-    free_texts(wiring->features, wiring->feature_count);
-    free_tensors(wiring->inputs, wiring->input_count);
+    schema_free_names(wiring->features, wiring->feature_count);
+    schema_free_tensors(wiring->inputs, wiring->input_count);
     free(wiring->outputs);
     free(wiring->steps);
     free(wiring);
