@@ -24,6 +24,7 @@ struct flows {
     const struct wiring *wiring;
     struct client *client;
     struct series **durations; /* of each step */
+    long long failure_logged;  /* of log_allowed */
     size_t open;
 };
 
@@ -101,6 +102,12 @@ static void discard(struct flow *flow)
     free(flow);
 }
 
+/* Whose lines in the log are its. */
+static struct log_of lines_of(const struct flow *flow)
+{
+    return (struct log_of){.request = flow->tag, .trace = flow->ask.trace.length == 0 ? NULL : flow->trace};
+}
+
 /* ---- failing ---- */
 
 static void take_back(struct flow *flow)
@@ -153,6 +160,11 @@ __attribute__((format(printf, 3, 4))) static void fail(struct flow_step *step, e
     va_start(arguments, format);
     vsnprintf(flow->message + length, sizeof flow->message - (size_t)length, format, arguments);
     va_end(arguments);
+    /* Of these the client is told no more than that there was one. */
+    if (failure_http_status(flow->failure) != 500 || !log_allowed(&flow->flows->failure_logged, 1))
+        return;
+    const struct log_of of = lines_of(flow);
+    log_write_of(LOG_WARNING, &of, "%s", flow->message);
 }
 
 /* ---- what a step takes and gives ---- */
@@ -326,8 +338,7 @@ static void tell(const struct flow_step *step, const struct client_answer *answe
 {
     const struct flow *flow = step->flow;
     const struct pipeline_step *said = step->wired->said;
-    const struct log_of of = {.request = flow->tag,
-                              .trace = flow->ask.trace.length == 0 ? NULL : flow->trace};
+    const struct log_of of = lines_of(flow);
     log_write_of(LOG_DEBUG, &of, "step %s: model %s %.*s, %s, %zu rows in %lld us", said->name,
                  said->parts[step->stage].model, (int)answer->version.length, answer->version.at,
                  failure_label(answer->failure), step->stages[step->stage].row_count,
