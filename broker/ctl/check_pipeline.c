@@ -172,14 +172,17 @@ static const struct schema *find_part(void *self, const struct pipeline_part *pa
     const struct check_model *entry = entry_of(look->check, part->model);
     const char *version = entry == NULL ? NULL : *part->version != '\0' ? part->version : entry->version;
     reason[0] = '\0';
-    if (entry == NULL)
+    if (entry == NULL) {
         snprintf(reason, WIRING_REASON_MAX, "there is no model %s", part->model);
-    else if (version == NULL)
-        snprintf(reason, WIRING_REASON_MAX, "model %s has no version that takes requests", part->model);
-    else if (!has_version(entry->model, version))
-        snprintf(reason, WIRING_REASON_MAX, "model %s has no version %s", part->model, version);
-    if (*reason != '\0')
         return NULL;
+    }
+    if (version == NULL || !has_version(entry->model, version)) {
+        if (version == NULL)
+            snprintf(reason, WIRING_REASON_MAX, "model %s has no version that takes requests", part->model);
+        else
+            snprintf(reason, WIRING_REASON_MAX, "model %s has no version %s", part->model, version);
+        return NULL;
+    }
     for (const struct known *known = look->known; known != NULL; known = known->next)
         if (known->model == entry->model && strcmp(known->version, version) == 0)
             return known->schema;
