@@ -51,8 +51,7 @@ ours  := -std=gnu17 -O2 -g -fno-omit-frame-pointer -pthread -D_GNU_SOURCE -DOUTR
          -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
          -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 $(if $(WERROR),-Werror)
 harden := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
-          $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIE
-plain := $(ours) $(filter-out -fPIE,$(harden))
+          $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIC
 ours  += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -O1,$(harden))
 # Libraries of our own prefix are found beside the program: in the build tree, and where make install puts them.
 links := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now$(comma)-z$(comma)noexecstack) \
@@ -124,18 +123,21 @@ $(BUILD)/common/%.o: common/%.c build/flags.mk
 $(BUILD)/broker/frontend/docs.o: $(wildcard broker/frontend/docs/page.*)
 $(BUILD)/broker/collector/dashboard_page.o: $(wildcard broker/collector/dashboard/*) $(wildcard build/deps/share/uPlot/*)
 $(BUILD)/broker/frontend/openapi.o: broker/frontend/docs/openapi.json
-# outrigger-worker as a library, but for its engines: an archive of common's objects gives what is asked for.
-python-objects = $(patsubst %.c,$(BUILD)/python/%.o,$1)
-python-packages := $(PACKAGES_common)
-$(BUILD)/python/%.o: %.c build/flags.mk
+# outrigger-worker as a library for Python, of the same objects but for its engines. An interpreter knows nothing of
+# sanitizers: their builds have the plain one.
+ifeq ($(SANITIZE),)
+$(PYTHON_WORKER): $(patsubst %.c,$(BUILD)/%.o,$(wildcard worker/python/*.c) $(filter-out worker/host.c worker/backend%.c worker/onnx_% worker/xgboost_%,$(wildcard worker/*.c))) $(COMMON)
 	@mkdir -p $(@D)
-	@echo "  CC    $< (library)"
-	@$(CC) $(plain) -fPIC -fvisibility=hidden $(CFLAGS) $(HEADERS_common) -Iworker $(call packages-cflags,$(python-packages)) -MMD -MP -c -o $@ $<
-$(BUILD)/python/libcommon.a: $(call python-objects,$(COMMON_SOURCES))
-$(PYTHON_WORKER): $(call python-objects,$(wildcard worker/python/*.c) $(filter-out worker/host.c worker/backend%.c worker/onnx_% worker/xgboost_%,$(wildcard worker/*.c))) $(BUILD)/python/libcommon.a
 	@echo "  LINK  $@"
-	@$(CC) -shared -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/..' \
-	  $(LDFLAGS) -o $@ $^ $(call packages-libs,$(python-packages)) -lm
+	@$(CC) -shared -pthread -Wl,-Bsymbolic,--exclude-libs,ALL -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/..' \
+	  $(LDFLAGS) -o $@ $^ $(call packages-libs,$(PACKAGES_common)) -lm
+else
+.PHONY: $(PYTHON_WORKER)
+$(PYTHON_WORKER):
+	@$(MAKE) --no-print-directory SANITIZE= build/python/outrigger_worker.so
+	@mkdir -p $(@D)
+	@ln -sf $(CURDIR)/build/python/outrigger_worker.so $@
+endif
 
 %.a:
 	@mkdir -p $(@D)

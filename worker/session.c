@@ -175,8 +175,9 @@ static void send_result(struct session *session, uint64_t id, int64_t took, cons
     for (size_t i = 0; i < count; i++) {
         failures[i] = (char)result_failure(results, i);
         any = any || failures[i] != FAILURE_NONE;
-        if (batch_failure(session->batch, i) == FAILURE_MODEL_FAILED) /* clients are not told why */
-            log_warning("the model could not compute a request: %s", batch_message(session->batch, i));
+        /* Clients are not told why; a pipeline has logged it. */
+        if (results->answers == NULL && batch_failure(results->batch, i) == FAILURE_MODEL_FAILED)
+            log_warning("the model could not compute a request: %s", batch_message(results->batch, i));
     }
     struct envelope result = {.verb = VERB_RESULT,
                               .id = id,
