@@ -23,6 +23,7 @@ const char *release_label(enum release release);
 
 struct dispatch_rule {
     uint32_t max_batch_rows;
+    bool learned;      /* fewer rows where more hardly pay: version_batch_rows */
     int64_t max_delay; /* ns that a request may wait for company while a worker is idle */
 };
 
@@ -33,7 +34,7 @@ struct dispatch_decision {
 };
 
 /* Decides for one queue (whose turns may move on) at `now`, with `free_workers` workers that could take a
- * batch and `capacity_rows` the most rows that the one first in line takes. */
+ * batch and `capacity_rows` the most rows that the one first in line takes, or fewer if more hardly pay. */
 struct dispatch_decision dispatch_decide(struct queue *queue, const struct dispatch_rule *rule,
                                          size_t free_workers, uint32_t capacity_rows, int64_t now);
 

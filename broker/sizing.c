@@ -1,0 +1,249 @@
+/* sizing: see sizing.h.
+ *
+ * A row in a larger batch costs less, down to what the model itself takes for a row; from there on a larger
+ * batch only makes everybody in it wait longer. Trees are there soon, dense nets later, and how soon depends
+ * on the machine, too. So each size of the curve has what workers measured of it (worker/warm_up.c), and the
+ * fewest rows win that cost nearly as little as the best.
+ *
+ * What was measured at load is the shape; what batches take in truth corrects it, in two ways. All sizes
+ * together: a line from what was told to what was taken, by least squares, drawn towards the slope of 1 so
+ * that batches of one size move it and do not turn it. So sizes that never went are corrected, too. And each
+ * size by itself: the mean of its own batches counts the more the more of them there are. One batch counts
+ * for no more than four times what was expected of it: somebody else had the core.
+ *
+ * serving.c teaches it with each result and asks it before each batch; model.c tells it what READY said.
+ * SPDX-License-Identifier: MIT */
+#include "sizing.h"
+
+#include "clock.h"
+
+#include <math.h>
+
+/* Of the weight of what was learned before, with each batch. */
+#define DECAY (1 - 1.0 / 64)
+/* How many batches a size needs until they count for as much as the line. */
+#define LINE_WEIGHT 8
+/* How much the slope of the line is drawn to 1, by the square of the mean. */
+#define SLOPE_WEIGHT 0.05
+/* A row may cost so much more than in the best batch. */
+#define HARDLY_MORE 1.05
+/* And so much when somebody's time is short. */
+#define IN_A_HURRY 1.25
+/* One batch counts for no more than so many times what was expected. */
+#define OUTLIER 4
+
+enum {
+    CHOOSE_EVERY = 16, /* batches */
+    TRY_EVERY = 512    /* batches of the chosen size: few enough that their rows are not in the p99 */
+};
+
+/* ---- the curve ---- */
+
+/* What the line makes of what was told. */
+static double line(const struct sizing *sizing, double told)
+{
+    if (sizing->weight == 0)
+        return told;
+    double pull = SLOPE_WEIGHT * sizing->told * sizing->told;
+    double variance = sizing->told_squared - sizing->told * sizing->told;
+    double together = sizing->told_took - sizing->told * sizing->took;
+    double slope = (together + pull) / (variance + pull);
+    double fixed = sizing->took - slope * sizing->told;
+    if (fixed < 0 || slope < 0)
+        return sizing->took / sizing->told * told;
+    return fixed + slope * told;
+}
+
+static double cost_at(const struct sizing *sizing, const struct sizing_point *point)
+{
+    return (point->weight * point->mean + LINE_WEIGHT * line(sizing, point->told)) /
+           (point->weight + LINE_WEIGHT);
+}
+
+static double row_cost(const struct sizing *sizing, size_t at)
+{
+    return cost_at(sizing, &sizing->points[at]) / sizing->points[at].rows;
+}
+
+int64_t sizing_cost(const struct sizing *sizing, size_t at)
+{
+    ENSURE(at < sizing->count);
+    return (int64_t)ceil(cost_at(sizing, &sizing->points[at]));
+}
+
+/* The last size of no more than so many rows; the first, where all have more. */
+static size_t size_below(const struct sizing *sizing, uint32_t rows)
+{
+    size_t at = sizing->count - 1;
+    while (at > 0 && sizing->points[at].rows > rows)
+        at--;
+    return at;
+}
+
+static double told_at(const struct sizing *sizing, const struct sizing_point *point)
+{
+    (void)sizing;
+    return point->told;
+}
+
+/* That of so many rows: between two sizes in proportion, beyond the last as a row of it. */
+static double between(const struct sizing *sizing, uint32_t rows,
+                      double (*value)(const struct sizing *, const struct sizing_point *))
+{
+    size_t at = size_below(sizing, rows);
+    const struct sizing_point *point = &sizing->points[at], *next = point + 1;
+    double here = value(sizing, point);
+    if (rows <= point->rows)
+        return here;
+    if (at + 1 == sizing->count)
+        return here / point->rows * rows;
+    double share = (double)(rows - point->rows) / (double)(next->rows - point->rows);
+    return here + (value(sizing, next) - here) * share;
+}
+
+/* ---- what is chosen ---- */
+
+/* The first size at which a row costs no more than `more` times what it costs in the best. */
+static size_t first_within(const struct sizing *sizing, double more)
+{
+    double best = row_cost(sizing, 0);
+    for (size_t i = 1; i < sizing->count; i++)
+        best = fmin(best, row_cost(sizing, i));
+    size_t at = 0;
+    while (row_cost(sizing, at) > best * more)
+        at++;
+    return at;
+}
+
+static void choose(struct sizing *sizing)
+{
+    sizing->chosen = sizing->points[first_within(sizing, HARDLY_MORE)].rows;
+}
+
+uint32_t sizing_rows(const struct sizing *sizing, uint32_t most)
+{
+    if (sizing->chosen == 0 || sizing->chosen >= most)
+        return most;
+    size_t at = size_below(sizing, sizing->chosen);
+    if (at + 1 < sizing->count && sizing->full % TRY_EVERY == TRY_EVERY - 1)
+        at++;
+    uint32_t rows = sizing->points[at].rows;
+    return rows < most ? rows : most;
+}
+
+uint32_t sizing_in_time(const struct sizing *sizing, uint32_t rows, int64_t left)
+{
+    if (sizing->chosen == 0)
+        return rows;
+    size_t least = first_within(sizing, IN_A_HURRY), at = size_below(sizing, rows);
+    if (sizing->points[least].rows >= rows || between(sizing, rows, cost_at) <= (double)left)
+        return rows;
+    while (at > least && cost_at(sizing, &sizing->points[at]) > (double)left)
+        at--;
+    return sizing->points[at].rows;
+}
+
+/* ---- what is told ---- */
+
+/* The size of so many rows, made where there is none; NULL when there are too many. */
+static struct sizing_point *require(struct sizing *sizing, uint32_t rows)
+{
+    size_t at = 0;
+    while (at < sizing->count && sizing->points[at].rows < rows)
+        at++;
+    struct sizing_point *point = &sizing->points[at];
+    if (at < sizing->count && point->rows == rows)
+        return point;
+    if (sizing->count == SCHEMA_COSTS_MAX)
+        return NULL;
+    memmove(point + 1, point, (sizing->count - at) * sizeof *point);
+    sizing->count++;
+    *point = (struct sizing_point){.rows = rows, .guessed = true};
+    return point;
+}
+
+/* Rows beyond what was measured cost what those between the last two sizes do; half of what a row of the only
+ * one does. It is rather too little, so that the size is tried. */
+static void guess(struct sizing *sizing, uint32_t most)
+{
+    while (sizing->count > 0 && sizing->count < SCHEMA_COSTS_MAX &&
+           sizing->points[sizing->count - 1].rows < most) {
+        const struct sizing_point *last = &sizing->points[sizing->count - 1];
+        double a_row = last->told / last->rows, slope = a_row / 2;
+        if (sizing->count > 1)
+            slope = fmax(0, fmin(a_row, (last->told - last[-1].told) / (last->rows - last[-1].rows)));
+        uint32_t rows = last->rows > most / 2 ? most : last->rows * 2;
+        double told = last->told + slope * (rows - last->rows);
+        require(sizing, rows)->told = told;
+    }
+}
+
+static void forget_guesses(struct sizing *sizing)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < sizing->count; i++)
+        if (!sizing->points[i].guessed)
+            sizing->points[kept++] = sizing->points[i];
+    sizing->count = kept;
+}
+
+void sizing_expect(struct sizing *sizing, const struct schema_cost *costs, size_t count, uint32_t most)
+{
+    struct sizing before = *sizing;
+    forget_guesses(sizing);
+    for (size_t i = 0; i < count; i++) {
+        double told = fmax(1, costs[i].us) * (double)MICROSECOND;
+        struct sizing_point *point = costs[i].rows == 0 ? NULL : require(sizing, costs[i].rows);
+        if (point == NULL)
+            continue;
+        point->told = point->guessed ? told : fmin(point->told, told);
+        point->guessed = false;
+    }
+    guess(sizing, most);
+    for (size_t i = 0; i < before.count; i++) { /* what a guessed one has learned is as true as before */
+        struct sizing_point *point = &sizing->points[size_below(sizing, before.points[i].rows)];
+        if (point->rows == before.points[i].rows) {
+            point->mean = before.points[i].mean;
+            point->weight = before.points[i].weight;
+        }
+    }
+    if (sizing->count > 0)
+        choose(sizing);
+}
+
+/* ---- what is learned ---- */
+
+static void learn_line(struct sizing *sizing, double told, double took)
+{
+    sizing->weight = sizing->weight * DECAY + 1;
+    double share = 1 / sizing->weight;
+    sizing->told += (told - sizing->told) * share;
+    sizing->took += (took - sizing->took) * share;
+    sizing->told_squared += (told * told - sizing->told_squared) * share;
+    sizing->told_took += (told * took - sizing->told_took) * share;
+}
+
+/* The size that is nearest, in proportion. */
+static struct sizing_point *nearest(struct sizing *sizing, uint32_t rows)
+{
+    struct sizing_point *point = &sizing->points[size_below(sizing, rows)];
+    bool last = point + 1 == sizing->points + sizing->count;
+    return !last && (double)rows * rows > (double)point->rows * point[1].rows ? point + 1 : point;
+}
+
+void sizing_learn(struct sizing *sizing, uint32_t rows, int64_t took)
+{
+    if (sizing->count == 0 || rows == 0 || took < 0)
+        return;
+    struct sizing_point *point = nearest(sizing, rows);
+    double told = between(sizing, rows, told_at), counts = (double)took;
+    if (sizing->learned >= LINE_WEIGHT)
+        counts = fmin(counts, OUTLIER * between(sizing, rows, cost_at));
+    learn_line(sizing, told, counts);
+    /* as if it had had just so many rows as the size */
+    double as_size = counts / fmax(1, line(sizing, told)) * line(sizing, point->told);
+    point->weight = point->weight * DECAY + 1;
+    point->mean += (as_size - point->mean) / point->weight;
+    if (sizing->learned++ % CHOOSE_EVERY == 0)
+        choose(sizing);
+}
