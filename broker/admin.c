@@ -9,6 +9,8 @@
  *   {"command":"status"}                every worker and every model version, for `outrigger status`
  *   {"command":"figures"}               what became of the requests of each version since the broker began
  *   {"command":"statistics"}            how long they took, part by part, and how large batches were
+ *   {"command":"batching","model":M}    what batches of each size take, and which was chosen; without a
+ * model: of all
  *   {"command":"inputs","model":M,"one":V,"other":V}
  *                                       whether the two versions take the same inputs ("same"), or "how" not
  *   {"command":"reload"}                the model repository changed

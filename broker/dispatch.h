@@ -23,7 +23,6 @@ const char *release_label(enum release release);
 
 struct dispatch_rule {
     uint32_t max_batch_rows;
-    bool learned;      /* fewer rows where more hardly pay: version_batch_rows */
     int64_t max_delay; /* ns that a request may wait for company while a worker is idle */
 };
 

@@ -74,6 +74,7 @@ struct model {
     struct model_config
         *config; /* a view of the repository's list; NULL: a worker brought it, defaults hold */
     struct dispatch_rule rule;
+    bool learned;            /* batches are smaller where more rows hardly pay */
     int64_t compute_timeout; /* ns */
     uint32_t max_kills;
     bool idempotent;
@@ -132,7 +133,7 @@ size_t version_free_workers(const struct version *version, int64_t now, struct w
  * models that want large ones. */
 static inline bool version_learns(const struct version *version)
 {
-    return version->model->rule.learned && version->model->rule.max_delay == 0;
+    return version->model->learned && version->model->rule.max_delay == 0;
 }
 /* The most rows that go together to one of its workers: max_batch_rows, or fewer where batching.learned found
  * that more hardly pay. */

@@ -6,8 +6,9 @@
  * fewest rows win that cost nearly as little as the best.
  *
  * What was measured at load is the shape; what batches take in truth corrects it, in two ways. All sizes
- * together: a line from what was told to what was taken, by least squares, drawn towards the slope of 1 so
- * that batches of one size move it and do not turn it. So sizes that never went are corrected, too. And each
+ * together: a line from what was told to what was taken. Its fixed part is what messages cost, its slope how
+ * much slower the machine is than it was at load. The fixed part is found by least squares, where batches of
+ * one size are taken to say the slope of 1. So sizes that never went are corrected, too. And each
  * size by itself: the mean of its own batches counts the more the more of them there are. One batch counts
  * for no more than four times what was expected of it: somebody else had the core.
  *
@@ -21,10 +22,12 @@
 
 /* Of the weight of what was learned before, with each batch. */
 #define DECAY (1 - 1.0 / 64)
-/* How many batches a size needs until they count for as much as the line. */
-#define LINE_WEIGHT 8
+/* For how many batches of a size the line counts. Few, since a size that is only tried has few. */
+#define LINE_WEIGHT 1
 /* How much the slope of the line is drawn to 1, by the square of the mean. */
 #define SLOPE_WEIGHT 0.05
+/* What a batch may cost beside what the engine takes, at most; all else is a machine that is slower. */
+#define FIXED_MOST (200.0 * (double)MICROSECOND)
 /* A row may cost so much more than in the best batch. */
 #define HARDLY_MORE 1.05
 /* And so much when somebody's time is short. */
@@ -33,8 +36,10 @@
 #define OUTLIER 4
 
 enum {
+    SURE = 8,          /* batches of a size, after which something may be expected of one */
     CHOOSE_EVERY = 16, /* batches */
-    TRY_EVERY = 512    /* batches of the chosen size: few enough that their rows are not in the p99 */
+    TRY_SOON = 64,     /* batches of the chosen size for one of another, until that has been seen so often */
+    TRY_LATER = 8      /* times as many then: so few that their rows are not in the p99 */
 };
 
 /* ---- the curve ---- */
@@ -47,11 +52,9 @@ static double line(const struct sizing *sizing, double told)
     double pull = SLOPE_WEIGHT * sizing->told * sizing->told;
     double variance = sizing->told_squared - sizing->told * sizing->told;
     double together = sizing->told_took - sizing->told * sizing->took;
-    double slope = (together + pull) / (variance + pull);
-    double fixed = sizing->took - slope * sizing->told;
-    if (fixed < 0 || slope < 0)
-        return sizing->took / sizing->told * told;
-    return fixed + slope * told;
+    double fixed = sizing->took - (together + pull) / (variance + pull) * sizing->told;
+    fixed = fmin(fmax(fixed, 0), fmin(FIXED_MOST, sizing->took));
+    return fixed + (sizing->took - fixed) / sizing->told * told;
 }
 
 static double cost_at(const struct sizing *sizing, const struct sizing_point *point)
@@ -120,14 +123,23 @@ static void choose(struct sizing *sizing)
     sizing->chosen = sizing->points[first_within(sizing, HARDLY_MORE)].rows;
 }
 
+/* The size at which to look now instead of the one at `at`: larger ones and smaller ones in turn. */
+static size_t tried(const struct sizing *sizing, size_t at)
+{
+    uint64_t turn = sizing->full / TRY_SOON;
+    bool larger = turn % 2 == 0;
+    if (sizing->full % TRY_SOON != TRY_SOON - 1 || (larger ? at + 1 == sizing->count : at == 0))
+        return at;
+    size_t other = larger ? at + 1 : at - 1;
+    bool sure = sizing->points[other].weight >= SURE;
+    return sure && turn % TRY_LATER >= 2 ? at : other;
+}
+
 uint32_t sizing_rows(const struct sizing *sizing, uint32_t most)
 {
-    if (sizing->chosen == 0 || sizing->chosen >= most)
+    if (sizing->chosen == 0)
         return most;
-    size_t at = size_below(sizing, sizing->chosen);
-    if (at + 1 < sizing->count && sizing->full % TRY_EVERY == TRY_EVERY - 1)
-        at++;
-    uint32_t rows = sizing->points[at].rows;
+    uint32_t rows = sizing->points[tried(sizing, size_below(sizing, sizing->chosen))].rows;
     return rows < most ? rows : most;
 }
 
@@ -237,7 +249,7 @@ void sizing_learn(struct sizing *sizing, uint32_t rows, int64_t took)
         return;
     struct sizing_point *point = nearest(sizing, rows);
     double told = between(sizing, rows, told_at), counts = (double)took;
-    if (sizing->learned >= LINE_WEIGHT)
+    if (sizing->learned >= SURE)
         counts = fmin(counts, OUTLIER * between(sizing, rows, cost_at));
     learn_line(sizing, told, counts);
     /* as if it had had just so many rows as the size */
