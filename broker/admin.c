@@ -220,7 +220,7 @@ static void add_curve(yyjson_mut_doc *reply, yyjson_mut_val *entry, const struct
         yyjson_mut_obj_add_sint(reply, size, "told_ns", (int64_t)point->told);
         yyjson_mut_obj_add_bool(reply, size, "guessed", point->guessed);
         yyjson_mut_obj_add_sint(reply, size, "ns", sizing_cost(sizing, i));
-        yyjson_mut_obj_add_uint(reply, size, "batches", (uint64_t)point->weight);
+        yyjson_mut_obj_add_uint(reply, size, "batches", point->seen);
     }
 }
 

@@ -5,12 +5,14 @@
  * on the machine, too. So each size of the curve has what workers measured of it (worker/warm_up.c), and the
  * fewest rows win that cost nearly as little as the best.
  *
- * What was measured at load is the shape; what batches take in truth corrects it, in two ways. All sizes
- * together: a line from what was told to what was taken. Its fixed part is what messages cost, its slope how
- * much slower the machine is than it was at load. The fixed part is found by least squares, where batches of
- * one size are taken to say the slope of 1. So sizes that never went are corrected, too. And each
- * size by itself: the mean of its own batches counts the more the more of them there are. One batch counts
- * for no more than four times what was expected of it: somebody else had the core.
+ * What was measured at load is where it begins; what batches take in truth corrects it. Machines are now
+ * quick and now slow, for all sizes alike, so a batch is held against those just before it: how much slower
+ * than told the last dozen was is the slowness that all sizes share, and what one size takes more or less
+ * than that is its shape. Both are means of logarithms: then noise, however much, does not move a shape, and
+ * a machine that becomes slower hardly does. Sizes beside the chosen one are tried now and then. One batch
+ * counts for no more than four times what was expected of it: somebody else had the core.
+ *
+ * The knee of the curve is not all: batches that are over before anybody would notice are not made smaller.
  *
  * serving.c teaches it with each result and asks it before each batch; model.c tells it what READY said.
  * SPDX-License-Identifier: MIT */
@@ -20,23 +22,20 @@
 
 #include <math.h>
 
-/* Of the weight of what was learned before, with each batch. */
-#define DECAY (1 - 1.0 / 64)
-/* For how many batches of a size the line counts. Few, since a size that is only tried has few. */
-#define LINE_WEIGHT 1
-/* How much the slope of the line is drawn to 1, by the square of the mean. */
-#define SLOPE_WEIGHT 0.05
-/* What a batch may cost beside what the engine takes, at most; all else is a machine that is slower. */
-#define FIXED_MOST (200.0 * (double)MICROSECOND)
 /* A row may cost so much more than in the best batch. */
 #define HARDLY_MORE 1.05
 /* And so much when somebody's time is short. */
 #define IN_A_HURRY 1.25
+/* A batch that takes less is not made smaller. */
+#define UNNOTICED (2.0 * (double)MILLISECOND)
 /* One batch counts for no more than so many times what was expected. */
 #define OUTLIER 4
+/* Of the slowness, with each batch. */
+#define FORGETS (1.0 / 16)
 
 enum {
-    SURE = 8,          /* batches of a size, after which something may be expected of one */
+    SURE = 8,          /* batches of a size, after which it is tried less often */
+    SHAPE_OF = 1024,   /* batches whose mean a shape is, at most */
     CHOOSE_EVERY = 16, /* batches */
     TRY_SOON = 64,     /* batches of the chosen size for one of another, until that has been seen so often */
     TRY_LATER = 8      /* times as many then: so few that their rows are not in the p99 */
@@ -44,23 +43,15 @@ enum {
 
 /* ---- the curve ---- */
 
-/* What the line makes of what was told. */
-static double line(const struct sizing *sizing, double told)
+static double shape_at(const struct sizing *sizing, const struct sizing_point *point)
 {
-    if (sizing->weight == 0)
-        return told;
-    double pull = SLOPE_WEIGHT * sizing->told * sizing->told;
-    double variance = sizing->told_squared - sizing->told * sizing->told;
-    double together = sizing->told_took - sizing->told * sizing->took;
-    double fixed = sizing->took - (together + pull) / (variance + pull) * sizing->told;
-    fixed = fmin(fmax(fixed, 0), fmin(FIXED_MOST, sizing->took));
-    return fixed + (sizing->took - fixed) / sizing->told * told;
+    (void)sizing;
+    return point->told * point->shape;
 }
 
 static double cost_at(const struct sizing *sizing, const struct sizing_point *point)
 {
-    return (point->weight * point->mean + LINE_WEIGHT * line(sizing, point->told)) /
-           (point->weight + LINE_WEIGHT);
+    return point->told * point->shape * exp(sizing->slowness);
 }
 
 static double row_cost(const struct sizing *sizing, size_t at)
@@ -83,12 +74,6 @@ static size_t size_below(const struct sizing *sizing, uint32_t rows)
     return at;
 }
 
-static double told_at(const struct sizing *sizing, const struct sizing_point *point)
-{
-    (void)sizing;
-    return point->told;
-}
-
 /* That of so many rows: between two sizes in proportion, beyond the last as a row of it. */
 static double between(const struct sizing *sizing, uint32_t rows,
                       double (*value)(const struct sizing *, const struct sizing_point *))
@@ -106,21 +91,32 @@ static double between(const struct sizing *sizing, uint32_t rows,
 
 /* ---- what is chosen ---- */
 
-/* The first size at which a row costs no more than `more` times what it costs in the best. */
-static size_t first_within(const struct sizing *sizing, double more)
+/* What a row costs in the best batch. */
+static double best_row_cost(const struct sizing *sizing)
 {
     double best = row_cost(sizing, 0);
     for (size_t i = 1; i < sizing->count; i++)
         best = fmin(best, row_cost(sizing, i));
+    return best;
+}
+
+/* The first size at which a row costs no more than that. */
+static size_t first_within(const struct sizing *sizing, double most)
+{
     size_t at = 0;
-    while (row_cost(sizing, at) > best * more)
+    while (row_cost(sizing, at) > most)
         at++;
     return at;
 }
 
 static void choose(struct sizing *sizing)
 {
-    sizing->chosen = sizing->points[first_within(sizing, HARDLY_MORE)].rows;
+    double most = best_row_cost(sizing) * HARDLY_MORE;
+    size_t chosen = first_within(sizing, most);
+    for (size_t i = chosen + 1; i < sizing->count; i++)
+        if (cost_at(sizing, &sizing->points[i]) <= UNNOTICED && row_cost(sizing, i) <= most)
+            chosen = i;
+    sizing->chosen = sizing->points[chosen].rows;
 }
 
 /* The size at which to look now instead of the one at `at`: larger ones and smaller ones in turn. */
@@ -131,7 +127,7 @@ static size_t tried(const struct sizing *sizing, size_t at)
     if (sizing->full % TRY_SOON != TRY_SOON - 1 || (larger ? at + 1 == sizing->count : at == 0))
         return at;
     size_t other = larger ? at + 1 : at - 1;
-    bool sure = sizing->points[other].weight >= SURE;
+    bool sure = sizing->points[other].seen >= SURE;
     return sure && turn % TRY_LATER >= 2 ? at : other;
 }
 
@@ -147,7 +143,7 @@ uint32_t sizing_in_time(const struct sizing *sizing, uint32_t rows, int64_t left
 {
     if (sizing->chosen == 0)
         return rows;
-    size_t least = first_within(sizing, IN_A_HURRY), at = size_below(sizing, rows);
+    size_t least = first_within(sizing, best_row_cost(sizing) * IN_A_HURRY), at = size_below(sizing, rows);
     if (sizing->points[least].rows >= rows || between(sizing, rows, cost_at) <= (double)left)
         return rows;
     while (at > least && cost_at(sizing, &sizing->points[at]) > (double)left)
@@ -170,7 +166,7 @@ static struct sizing_point *require(struct sizing *sizing, uint32_t rows)
         return NULL;
     memmove(point + 1, point, (sizing->count - at) * sizeof *point);
     sizing->count++;
-    *point = (struct sizing_point){.rows = rows, .guessed = true};
+    *point = (struct sizing_point){.rows = rows, .guessed = true, .shape = 1};
     return point;
 }
 
@@ -214,9 +210,9 @@ void sizing_expect(struct sizing *sizing, const struct schema_cost *costs, size_
     guess(sizing, most);
     for (size_t i = 0; i < before.count; i++) { /* what a guessed one has learned is as true as before */
         struct sizing_point *point = &sizing->points[size_below(sizing, before.points[i].rows)];
-        if (point->rows == before.points[i].rows) {
-            point->mean = before.points[i].mean;
-            point->weight = before.points[i].weight;
+        if (point->rows == before.points[i].rows && before.points[i].seen > 0) {
+            point->shape = before.points[i].shape * before.points[i].told / point->told;
+            point->seen = before.points[i].seen;
         }
     }
     if (sizing->count > 0)
@@ -224,16 +220,6 @@ void sizing_expect(struct sizing *sizing, const struct schema_cost *costs, size_
 }
 
 /* ---- what is learned ---- */
-
-static void learn_line(struct sizing *sizing, double told, double took)
-{
-    sizing->weight = sizing->weight * DECAY + 1;
-    double share = 1 / sizing->weight;
-    sizing->told += (told - sizing->told) * share;
-    sizing->took += (took - sizing->took) * share;
-    sizing->told_squared += (told * told - sizing->told_squared) * share;
-    sizing->told_took += (told * took - sizing->told_took) * share;
-}
 
 /* The size that is nearest, in proportion. */
 static struct sizing_point *nearest(struct sizing *sizing, uint32_t rows)
@@ -248,14 +234,13 @@ void sizing_learn(struct sizing *sizing, uint32_t rows, int64_t took)
     if (sizing->count == 0 || rows == 0 || took < 0)
         return;
     struct sizing_point *point = nearest(sizing, rows);
-    double told = between(sizing, rows, told_at), counts = (double)took;
-    if (sizing->learned >= SURE)
-        counts = fmin(counts, OUTLIER * between(sizing, rows, cost_at));
-    learn_line(sizing, told, counts);
-    /* as if it had had just so many rows as the size */
-    double as_size = counts / fmax(1, line(sizing, told)) * line(sizing, point->told);
-    point->weight = point->weight * DECAY + 1;
-    point->mean += (as_size - point->mean) / point->weight;
+    double slower = log(fmax(1, (double)took) / between(sizing, rows, shape_at));
+    if (sizing->learned == 0)
+        sizing->slowness = slower;
+    slower = fmin(slower - sizing->slowness, log(OUTLIER)); /* than those before it */
+    point->shape *= exp(slower / (point->seen + 2));
+    point->seen += point->seen + 2 < SHAPE_OF;
+    sizing->slowness += slower * FORGETS;
     if (sizing->learned++ % CHOOSE_EVERY == 0)
         choose(sizing);
 }

@@ -9,19 +9,19 @@
 struct sizing_point {
     uint32_t rows;
     bool guessed;  /* no worker measured it: what it takes follows from the sizes below */
-    double told;   /* ns, before any batch came back */
-    double mean;   /* ns, of those that came back, the recent ones weighing more */
-    double weight; /* of those; 0: none did */
+    double told;   /* ns, as measured at load */
+    double shape;  /* by how much more it takes than was told, beside the slowness that all sizes share */
+    uint32_t seen; /* batches of about that size */
 };
 
 /* Zeroed = nothing is known. */
 struct sizing {
     struct sizing_point points[SCHEMA_COSTS_MAX]; /* ascending */
     size_t count;
-    double weight, told, took, told_squared, told_took; /* means over the last batches */
-    uint64_t learned;                                   /* batches */
-    uint64_t full;                                      /* batches of the chosen size that went */
-    uint32_t chosen;                                    /* rows; 0: nothing is known */
+    double slowness;  /* log of how much longer than told the last batches took */
+    uint64_t learned; /* batches */
+    uint64_t full;    /* batches of the chosen size that went */
+    uint32_t chosen;  /* rows; 0: nothing is known */
 };
 
 /* What one more worker measured when it warmed up; `most` is what a batch may have at most, up to which the
