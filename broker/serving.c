@@ -389,14 +389,15 @@ static void on_ready(struct broker *broker, struct port_message *message)
 
 /* The batch was computed since it was sent, or since the one before it came back. What size pays is asked
  * where many wait: then a worker with a second slot has the next batch before it has done the first, and the
- * way of a batch that found it idle does not count. */
+ * way of a batch that found it idle says nothing. */
 static void learn_cost(struct worker *worker, const struct batch *batch, int64_t now, uint64_t compute_us)
 {
     bool waited = batch->sent_at < worker->result_at;
-    int64_t begin = waited ? worker->result_at : batch->sent_at, took = now - begin;
-    int64_t computed = compute_us < (uint64_t)(took / MICROSECOND) ? (int64_t)compute_us * MICROSECOND : took;
-    cost_learn(&worker->version->cost, batch->rows, took);
-    sizing_learn(&worker->version->sizing, batch->rows, waited || worker->slots == 1 ? took : computed);
+    int64_t begin = waited ? worker->result_at : batch->sent_at, computed = (int64_t)compute_us * MICROSECOND;
+    cost_learn(&worker->version->cost, batch->rows, now - begin);
+    sizing_learn(&worker->version->sizing, batch->rows, computed);
+    if (waited || worker->slots == 1)
+        sizing_learn_between(&worker->version->sizing, now - begin - computed);
     worker->version->busy += now - begin;
     worker->result_at = now;
 }

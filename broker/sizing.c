@@ -28,10 +28,11 @@
 #define IN_A_HURRY 1.25
 /* A batch that takes less is not made smaller. */
 #define UNNOTICED (2.0 * (double)MILLISECOND)
-/* One batch counts for no more than so many times what was expected. */
+/* One batch counts for no more than so many times what was expected, and no less than such a part. */
 #define OUTLIER 4
-/* Of the slowness, with each batch. */
-#define FORGETS (1.0 / 16)
+/* Of the slowness, with each batch; and of what passes between them. */
+#define FORGETS         (1.0 / 16)
+#define FORGETS_BETWEEN (1.0 / 64)
 
 enum {
     SURE = 8,          /* batches of a size, after which it is tried less often */
@@ -51,7 +52,7 @@ static double shape_at(const struct sizing *sizing, const struct sizing_point *p
 
 static double cost_at(const struct sizing *sizing, const struct sizing_point *point)
 {
-    return point->told * point->shape * exp(sizing->slowness);
+    return point->told * point->shape * exp(sizing->slowness) + fmax(0, sizing->between);
 }
 
 static double row_cost(const struct sizing *sizing, size_t at)
@@ -237,10 +238,16 @@ void sizing_learn(struct sizing *sizing, uint32_t rows, int64_t took)
     double slower = log(fmax(1, (double)took) / between(sizing, rows, shape_at));
     if (sizing->learned == 0)
         sizing->slowness = slower;
-    slower = fmin(slower - sizing->slowness, log(OUTLIER)); /* than those before it */
+    slower -= sizing->slowness; /* than those before it */
+    slower = fmax(-log(OUTLIER), fmin(slower, log(OUTLIER)));
     point->shape *= exp(slower / (point->seen + 2));
     point->seen += point->seen + 2 < SHAPE_OF;
     sizing->slowness += slower * FORGETS;
     if (sizing->learned++ % CHOOSE_EVERY == 0)
         choose(sizing);
+}
+
+void sizing_learn_between(struct sizing *sizing, int64_t passed)
+{
+    sizing->between += ((double)passed - sizing->between) * FORGETS_BETWEEN;
 }

@@ -19,6 +19,7 @@ struct sizing {
     struct sizing_point points[SCHEMA_COSTS_MAX]; /* ascending */
     size_t count;
     double slowness;  /* log of how much longer than told the last batches took */
+    double between;   /* ns from one batch to the next, mean of the last */
     uint64_t learned; /* batches */
     uint64_t full;    /* batches of the chosen size that went */
     uint32_t chosen;  /* rows; 0: nothing is known */
@@ -28,8 +29,10 @@ struct sizing {
  * curve is guessed where it ends before. Of what several workers measured the least counts: whatever else
  * runs on a machine makes a batch slower, and nothing makes it faster. */
 void sizing_expect(struct sizing *sizing, const struct schema_cost *costs, size_t count, uint32_t most);
-/* A batch of so many rows took a worker `took` ns. */
+/* A worker computed a batch of so many rows in `took` ns. */
 void sizing_learn(struct sizing *sizing, uint32_t rows, int64_t took);
+/* What passed from one batch to the next beside that. One may be negative, when both came back at once. */
+void sizing_learn_between(struct sizing *sizing, int64_t passed);
 /* What a batch of that size takes, ns. `at` < count. */
 int64_t sizing_cost(const struct sizing *sizing, size_t at);
 

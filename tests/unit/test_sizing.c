@@ -158,6 +158,23 @@ START_TEST(the_way_of_a_batch_makes_larger_ones_pay)
 }
 END_TEST
 
+START_TEST(what_passes_between_batches_makes_larger_ones_pay)
+{
+    tell((curve){30, 60, 120, 240, 480, 960, 1920}, 64);
+    for (int i = 0; i < 1000; i++) { /* a tenth of a row, and now and then two come back at once */
+        sizing_learn(&sizing, 1, 30 * TICK);
+        sizing_learn_between(&sizing, i % 2 == 0 ? 33 * TICK : -27 * TICK);
+    }
+    ck_assert_uint_eq(chosen(64), 2);
+    for (int i = 0; i < 1000; i++) {
+        sizing_learn(&sizing, 2, 60 * TICK);
+        sizing_learn_between(&sizing, -TICK);
+    }
+    ck_assert_uint_eq(chosen(64), 1);
+    ck_assert_int_eq(sizing_cost(&sizing, 1), 60 * TICK);
+}
+END_TEST
+
 START_TEST(one_batch_decides_nothing)
 {
     tell((curve){101, 103, 108, 119, 140, 340, 670}, 64);
@@ -319,6 +336,7 @@ int main(void)
                                   what_was_measured_on_a_busy_machine_is_corrected,
                                   a_machine_that_is_slower_throughout_changes_nothing,
                                   the_way_of_a_batch_makes_larger_ones_pay,
+                                  what_passes_between_batches_makes_larger_ones_pay,
                                   one_batch_decides_nothing,
                                   a_curve_that_ends_early_is_guessed_and_corrected,
                                   a_size_alone_says_little,
