@@ -35,6 +35,7 @@
 #define FORGETS_BETWEEN (1.0 / 64)
 
 enum {
+    SETTLED = 64,      /* batches, after which shapes are learned */
     SURE = 8,          /* batches of a size, after which it is tried less often */
     SHAPE_OF = 1024,   /* batches whose mean a shape is, at most */
     CHOOSE_EVERY = 16, /* batches */
@@ -236,14 +237,14 @@ void sizing_learn(struct sizing *sizing, uint32_t rows, int64_t took)
         return;
     struct sizing_point *point = nearest(sizing, rows);
     double slower = log(fmax(1, (double)took) / between(sizing, rows, shape_at));
-    if (sizing->learned == 0)
-        sizing->slowness = slower;
     slower -= sizing->slowness; /* than those before it */
     slower = fmax(-log(OUTLIER), fmin(slower, log(OUTLIER)));
-    point->shape *= exp(slower / (point->seen + 2));
-    point->seen += point->seen + 2 < SHAPE_OF;
+    if (sizing->learned++ >= SETTLED) { /* else it is not yet known how slow the machine is */
+        point->shape *= exp(slower / (point->seen + 2));
+        point->seen += point->seen + 2 < SHAPE_OF;
+    }
     sizing->slowness += slower * FORGETS;
-    if (sizing->learned++ % CHOOSE_EVERY == 0)
+    if (sizing->learned % CHOOSE_EVERY == 0)
         choose(sizing);
 }
 
