@@ -65,6 +65,7 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     struct batch *batch = worker_assign(worker, envelope.id, requests, count, rows, now,
                                         now + shadow_patience(worker->version, requests[0]->copies != NULL));
     batch->release = release;
+    batch->behind = requests[0]->copies == NULL && requests[0]->arrived_at < worker->result_at;
     for (size_t i = 0; i < count; i++) {
         requests[i]->state = REQUEST_SENT;
         requests[i]->sent_at = now;
@@ -388,16 +389,16 @@ static void on_ready(struct broker *broker, struct port_message *message)
 }
 
 /* The batch was computed since it was sent, or since the one before it came back. What size pays is asked
- * where many wait: then a worker with a second slot has the next batch before it has done the first, and the
- * way of a batch that found it idle says nothing. */
+ * where many wait: what passed since that one came back, whatever it was, is what a batch costs there beside
+ * being computed. The way of a batch that nobody could have sent earlier says nothing. */
 static void learn_cost(struct worker *worker, const struct batch *batch, int64_t now, uint64_t compute_us)
 {
-    bool waited = batch->sent_at < worker->result_at;
-    int64_t begin = waited ? worker->result_at : batch->sent_at, computed = (int64_t)compute_us * MICROSECOND;
+    int64_t begin = batch->sent_at > worker->result_at ? batch->sent_at : worker->result_at;
+    int64_t computed = (int64_t)compute_us * MICROSECOND;
     cost_learn(&worker->version->cost, batch->rows, now - begin);
     sizing_learn(&worker->version->sizing, batch->rows, computed);
-    if (waited || worker->slots == 1)
-        sizing_learn_between(&worker->version->sizing, now - begin - computed);
+    if (batch->behind || batch->sent_at < worker->result_at)
+        sizing_learn_between(&worker->version->sizing, now - worker->result_at - computed);
     worker->version->busy += now - begin;
     worker->result_at = now;
 }

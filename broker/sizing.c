@@ -1,9 +1,9 @@
 /* sizing: see sizing.h.
  *
  * A row in a larger batch costs less, down to what the model itself takes for a row; from there on a larger
- * batch only makes everybody in it wait longer. Trees are there soon, dense nets later, and how soon depends
- * on the machine, too. So each size of the curve has what workers measured of it (worker/warm_up.c), and the
- * fewest rows win that cost nearly as little as the best.
+ * batch only makes everybody in it wait longer. How soon that is depends on the model and on the machine. So
+ * each size of the curve has what workers measured of it (worker/warm_up.c), and the fewest rows win that
+ * cost nearly as little as the best.
  *
  * What was measured at load is where it begins; what batches take in truth corrects it. Machines are now
  * quick and now slow, for all sizes alike, so a batch is held against those just before it: how much slower
@@ -172,6 +172,19 @@ static struct sizing_point *require(struct sizing *sizing, uint32_t rows)
     return point;
 }
 
+/* Whatever else runs on a machine makes a batch slower. But a batch takes no longer than a larger one, and no
+ * longer than the two of half its rows: so one bad moment, or several, are found by their neighbours. A size
+ * that does take longer than two of the half is as good as that is, and so not chosen. */
+static void mend(struct sizing *sizing)
+{
+    struct sizing_point *points = sizing->points;
+    for (size_t i = sizing->count; i-- > 1;)
+        points[i - 1].told = fmin(points[i - 1].told, points[i].told);
+    for (size_t i = 1; i < sizing->count; i++)
+        points[i].told =
+            fmin(points[i].told, points[i - 1].told * ceil((double)points[i].rows / points[i - 1].rows));
+}
+
 /* Rows beyond what was measured cost what those between the last two sizes do; half of what a row of the only
  * one does. It is rather too little, so that the size is tried. */
 static void guess(struct sizing *sizing, uint32_t most)
@@ -209,6 +222,7 @@ void sizing_expect(struct sizing *sizing, const struct schema_cost *costs, size_
         point->told = point->guessed ? told : fmin(point->told, told);
         point->guessed = false;
     }
+    mend(sizing);
     guess(sizing, most);
     for (size_t i = 0; i < before.count; i++) { /* what a guessed one has learned is as true as before */
         struct sizing_point *point = &sizing->points[size_below(sizing, before.points[i].rows)];
