@@ -238,6 +238,7 @@ static void batching(struct broker *broker, yyjson_val *request, yyjson_mut_doc 
             yyjson_mut_obj_add_bool(reply, entry, "learned", version_learns(version));
             yyjson_mut_obj_add_uint(reply, entry, "max_batch_rows", model->rule.max_batch_rows);
             yyjson_mut_obj_add_uint(reply, entry, "rows", version_batch_rows(version));
+            yyjson_mut_obj_add_uint(reply, entry, "chosen", version->sizing.chosen);
             add_curve(reply, entry, &version->sizing);
         }
 }

@@ -41,12 +41,12 @@ static void add_size(struct table *table, yyjson_val *size, uint64_t chosen)
         table_cell(table, tone, "-");
     else
         table_cell(table, tone, "%.1f", (double)number_in(size, "told_ns") / 1000);
-    table_cell(table, tone, "%s", is_chosen ? "chosen" : "");
+    table_cell(table, tone, "%s", is_chosen ? "best" : "");
 }
 
 static void print_version(yyjson_val *version, FILE *out, bool coloured)
 {
-    static const char *const heads[] = {">ROWS", ">US", ">US A ROW", ">AT LOAD", "WHEN MANY WAIT"};
+    static const char *const heads[] = {">ROWS", ">US", ">US A ROW", ">AT LOAD", "PAYS"};
     bool learned = yyjson_get_bool(yyjson_obj_get(version, "learned"));
     yyjson_val *sizes = yyjson_obj_get(version, "sizes"), *size;
     size_t index, count;
@@ -54,11 +54,11 @@ static void print_version(yyjson_val *version, FILE *out, bool coloured)
         return;
     fprintf(out, "batches of version %s: up to %" PRIu64 " rows%s\n",
             yyjson_get_str(yyjson_obj_get(version, "version")), number_in(version, "rows"),
-            learned ? "" : " (not learned)");
+            learned ? "" : " (batching.learned is off, or max_delay_us is set)");
     struct table *table = table_new(heads, COUNT_OF(heads));
     yyjson_arr_foreach(sizes, index, count, size)
     {
-        add_size(table, size, number_in(version, "rows"));
+        add_size(table, size, number_in(version, "chosen"));
     }
     table_print(table, out, coloured);
     table_free(table);

@@ -6,7 +6,7 @@
 
 #define LEARNED                                                                                              \
     "{\"ok\":true,\"models\":[{\"model\":\"m\",\"version\":\"3\",\"learned\":true,\"max_batch_rows\":64,"    \
-    "\"rows\":16,\"sizes\":["                                                                                \
+    "\"rows\":16,\"chosen\":16,\"sizes\":["                                                                  \
     "{\"rows\":1,\"told_ns\":6000000,\"guessed\":false,\"ns\":6500000,\"batches\":9},"                       \
     "{\"rows\":16,\"told_ns\":28000000,\"guessed\":false,\"ns\":27500000,\"batches\":800},"                  \
     "{\"rows\":64,\"told_ns\":100000000,\"guessed\":true,\"ns\":108800000,\"batches\":0}]},"                 \
@@ -34,9 +34,9 @@ static void expect_printed(yyjson_doc *answer, const char *expected)
 START_TEST(a_curve_is_a_table)
 {
     expect_printed(doc(LEARNED), "batches of version 3: up to 16 rows\n"
-                                 "ROWS        US  US A ROW  AT LOAD  WHEN MANY WAIT\n"
+                                 "ROWS        US  US A ROW  AT LOAD  PAYS\n"
                                  "   1    6500.0   6500.00   6000.0  \n"
-                                 "  16   27500.0   1718.75  28000.0  chosen\n"
+                                 "  16   27500.0   1718.75  28000.0  best\n"
                                  "  64  108800.0   1700.00        -  \n\n");
 }
 END_TEST
@@ -45,8 +45,8 @@ START_TEST(what_is_not_learned_is_said)
 {
     expect_printed(doc("{\"models\":[{\"version\":\"1\",\"learned\":false,\"rows\":24,\"sizes\":"
                        "[{\"rows\":1,\"told_ns\":3000,\"ns\":3000}]}]}"),
-                   "batches of version 1: up to 24 rows (not learned)\n"
-                   "ROWS   US  US A ROW  AT LOAD  WHEN MANY WAIT\n"
+                   "batches of version 1: up to 24 rows (batching.learned is off, or max_delay_us is set)\n"
+                   "ROWS   US  US A ROW  AT LOAD  PAYS\n"
                    "   1  3.0      3.00      3.0  \n\n");
 }
 END_TEST

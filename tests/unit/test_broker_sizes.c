@@ -88,13 +88,14 @@ START_TEST(the_curve_is_told)
     scene_start(NULL);
     ck_assert_str_eq(scene_command("{\"command\":\"batching\"}"),
                      "{\"ok\":true,\"models\":[{\"model\":\"m\",\"version\":\"1\",\"learned\":true,"
-                     "\"max_batch_rows\":64,\"rows\":64,\"sizes\":[]}]}");
+                     "\"max_batch_rows\":64,\"rows\":64,\"chosen\":0,\"sizes\":[]}]}");
     worker_that_tells(1);
     const char *text = scene_command("{\"command\":\"batching\",\"model\":\"m\"}");
-    ck_assert_msg(strstr(text,
-                         "\"rows\":4,\"sizes\":[{\"rows\":1,\"told_ns\":8000000,\"guessed\":false,\"ns\":"
-                         "8000000,\"batches\":0},") != NULL,
-                  "%s", text);
+    ck_assert_msg(
+        strstr(text,
+               "\"rows\":4,\"chosen\":4,\"sizes\":[{\"rows\":1,\"told_ns\":8000000,\"guessed\":false,\"ns\":"
+               "8000000,\"batches\":0},") != NULL,
+        "%s", text);
     ck_assert_msg(strstr(text, "{\"rows\":64,\"told_ns\":160000000,\"guessed\":true,") != NULL, "%s", text);
     ck_assert_str_eq(scene_command("{\"command\":\"batching\",\"model\":\"other\"}"),
                      "{\"ok\":true,\"models\":[]}");
@@ -107,7 +108,8 @@ START_TEST(other_files_have_another_curve)
     worker_that_tells(1);
     ck_assert_ptr_nonnull(strstr(scene_command("{\"command\":\"batching\"}"), "\"rows\":4,"));
     scene_worker(2); /* whose schema is another */
-    ck_assert_ptr_nonnull(strstr(scene_command("{\"command\":\"batching\"}"), "\"rows\":64,\"sizes\":[]"));
+    ck_assert_ptr_nonnull(
+        strstr(scene_command("{\"command\":\"batching\"}"), "\"rows\":64,\"chosen\":0,\"sizes\":[]"));
 }
 END_TEST
 
