@@ -9,7 +9,7 @@
 static struct sizing sizing;
 
 /* Of the curves: long enough that all sizes are noticed. */
-#define TICK (100 * MICROSECOND)
+#define TICK MILLISECOND
 /* A curve, ticks by size, for 1, 2, 4, ... rows; ended by 0. */
 enum { SIZES_MAX = 12 };
 typedef const uint32_t curve[SIZES_MAX];
@@ -288,9 +288,10 @@ END_TEST
 
 START_TEST(short_batches_are_not_made_smaller)
 {
-    struct schema_cost costs[] = {{1, 100}, {2, 105}, {4, 150}, {8, 300}, {16, 600}, {32, 1200}, {64, 2400}};
+    struct schema_cost costs[] = {{1, 500},   {2, 525},   {4, 750},   {8, 1500},
+                                  {16, 3000}, {32, 6000}, {64, 12000}};
     sizing_expect(&sizing, costs, COUNT_OF(costs), 64);
-    ck_assert_uint_eq(chosen(64), 32); /* 4 would do, but who notices a millisecond */
+    ck_assert_uint_eq(chosen(64), 32); /* 4 would do, but who notices some milliseconds */
 }
 END_TEST
 
