@@ -57,7 +57,7 @@ static void apply_config(struct model *model, const struct config *config, struc
     model->rule =
         (struct dispatch_rule){.max_batch_rows = from == NULL ? 64 : (uint32_t)from->batching_max_batch_rows,
                                .max_delay = from == NULL ? 0 : from->batching_max_delay_us * MICROSECOND};
-    model->learned = from == NULL || from->batching_learned != 0;
+    model->learned = from != NULL && from->batching_learned != 0;
     model->compute_timeout = (from == NULL ? 10000 : from->limits_compute_timeout_ms) * MILLISECOND;
     model->max_kills = from == NULL ? 2 : (uint32_t)from->limits_max_kills;
     model->idempotent = from == NULL || from->idempotent != 0;

@@ -37,6 +37,7 @@ static struct end *let_wait(struct end *asker, struct end *worker)
 
 START_TEST(as_many_rows_go_together_as_pay)
 {
+    repository_configure("m", "batching: { learned = true; };");
     scene_start(NULL);
     struct end *asker = scene_asker(), *worker = let_wait(asker, worker_that_tells(1));
     uint64_t batch = scene_expect_batch(worker, "b b b b");
@@ -59,7 +60,7 @@ END_TEST
 
 START_TEST(max_batch_rows_is_the_bound)
 {
-    repository_configure("m", "batching: { max_batch_rows = 3; };");
+    repository_configure("m", "batching: { learned = true; max_batch_rows = 3; };");
     scene_start(NULL);
     struct end *asker = scene_asker(), *worker = let_wait(asker, worker_that_tells(1));
     scene_expect_batch(worker, "b b b");
@@ -68,6 +69,7 @@ END_TEST
 
 START_TEST(a_worker_that_tells_nothing_gets_what_it_can_take)
 {
+    repository_configure("m", "batching: { learned = true; };");
     scene_start(NULL);
     struct end *asker = scene_asker(), *worker = let_wait(asker, scene_worker(1));
     scene_expect_batch(worker, "b b b b b b b b b b");
@@ -76,7 +78,7 @@ END_TEST
 
 START_TEST(who_is_held_back_for_company_gets_it)
 {
-    repository_configure("m", "batching: { max_delay_us = 1; max_batch_rows = 10; };");
+    repository_configure("m", "batching: { learned = true; max_delay_us = 1; max_batch_rows = 10; };");
     scene_start(NULL);
     struct end *asker = scene_asker(), *worker = let_wait(asker, worker_that_tells(1));
     scene_expect_batch(worker, "b b b b b b b b b b");
@@ -85,6 +87,7 @@ END_TEST
 
 START_TEST(the_curve_is_told)
 {
+    repository_configure("m", "batching: { learned = true; };");
     scene_start(NULL);
     ck_assert_str_eq(scene_command("{\"command\":\"batching\"}"),
                      "{\"ok\":true,\"models\":[{\"model\":\"m\",\"version\":\"1\",\"learned\":true,"
@@ -104,6 +107,7 @@ END_TEST
 
 START_TEST(other_files_have_another_curve)
 {
+    repository_configure("m", "batching: { learned = true; };");
     scene_start(NULL);
     worker_that_tells(1);
     ck_assert_ptr_nonnull(strstr(scene_command("{\"command\":\"batching\"}"), "\"rows\":4,"));

@@ -89,9 +89,8 @@ const struct scenario scenarios[] = {
      .workers = 2,
      .compute = 2 * MILLISECOND,
      .compute_row = 500 * MICROSECOND,
-     .model_conf = "limits: { compute_timeout_ms = 400; };",
-     .other_conf =
-         "batching: { learned = false; max_batch_rows = 32; }; limits: { compute_timeout_ms = 400; };",
+     .model_conf = "batching: { learned = true; }; limits: { compute_timeout_ms = 400; };",
+     .other_conf = "batching: { max_batch_rows = 32; }; limits: { compute_timeout_ms = 400; };",
      .deadline = {100 * MILLISECOND, 2 * SECOND},
      .cancelled = 20000,
      .every = {[MISHAP_KILL_WORKER] = 300 * MILLISECOND,
