@@ -9,6 +9,8 @@
  *   {"command":"status"}                every worker and every model version, for `outrigger status`
  *   {"command":"figures"}               what became of the requests of each version since the broker began
  *   {"command":"statistics"}            how long they took, part by part, and how large batches were
+ *   {"command":"batching","model":M}    what batches of each size take, and which was chosen; without a
+ * model: of all
  *   {"command":"inputs","model":M,"one":V,"other":V}
  *                                       whether the two versions take the same inputs ("same"), or "how" not
  *   {"command":"reload"}                the model repository changed
@@ -207,6 +209,41 @@ static void statistics(struct broker *broker, yyjson_mut_doc *reply)
         }
 }
 
+/* ---- what batches cost ---- */
+
+static void add_curve(yyjson_mut_doc *reply, yyjson_mut_val *entry, const struct sizing *sizing)
+{
+    yyjson_mut_val *sizes = yyjson_mut_obj_add_arr(reply, entry, "sizes");
+    for (size_t i = 0; i < sizing->count; i++) {
+        const struct sizing_point *point = &sizing->points[i];
+        yyjson_mut_val *size = yyjson_mut_arr_add_obj(reply, sizes);
+        yyjson_mut_obj_add_uint(reply, size, "rows", point->rows);
+        yyjson_mut_obj_add_sint(reply, size, "told_ns", (int64_t)point->told);
+        yyjson_mut_obj_add_bool(reply, size, "guessed", point->guessed);
+        yyjson_mut_obj_add_sint(reply, size, "ns", sizing_cost(sizing, i));
+        yyjson_mut_obj_add_uint(reply, size, "batches", point->seen);
+    }
+}
+
+static void batching(struct broker *broker, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    const char *wanted = yyjson_get_str(yyjson_obj_get(request, "model"));
+    yyjson_mut_val *models = yyjson_mut_obj_add_arr(reply, yyjson_mut_doc_get_root(reply), "models");
+    for (struct model *model = model_first(broker_models(broker)); model != NULL; model = model->next)
+        for (struct version *version = model->versions; version != NULL; version = version->next) {
+            if (wanted != NULL && strcmp(wanted, model->name) != 0)
+                continue;
+            yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, models);
+            yyjson_mut_obj_add_strcpy(reply, entry, "model", model->name);
+            yyjson_mut_obj_add_strcpy(reply, entry, "version", version->name);
+            yyjson_mut_obj_add_bool(reply, entry, "learned", version_learns(version));
+            yyjson_mut_obj_add_uint(reply, entry, "max_batch_rows", model->rule.max_batch_rows);
+            yyjson_mut_obj_add_uint(reply, entry, "rows", version_batch_rows(version));
+            yyjson_mut_obj_add_uint(reply, entry, "chosen", version->sizing.chosen);
+            add_curve(reply, entry, &version->sizing);
+        }
+}
+
 /* ---- what happened elsewhere ---- */
 
 static struct text text_in(yyjson_val *request, const char *name)
@@ -291,6 +328,8 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         figures(broker, reply);
     } else if (command != NULL && strcmp(command, "statistics") == 0) {
         statistics(broker, reply);
+    } else if (command != NULL && strcmp(command, "batching") == 0) {
+        batching(broker, request, reply);
     } else if (command != NULL && strcmp(command, "inputs") == 0) {
         inputs(broker, request, reply);
     } else if (command != NULL && strcmp(command, "reload") == 0) {
@@ -305,8 +344,8 @@ void admin_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
         worker_failed(broker, request, reply);
     } else if (command == NULL || strcmp(command, "worker-gone") != 0) {
         control_refuse(reply,
-                       "the broker knows status, figures, inputs, statistics, reload, reload-keys, routes, "
-                       "announce, worker-gone and worker-failed");
+                       "the broker knows status, figures, inputs, statistics, batching, reload, reload-keys, "
+                       "routes, announce, worker-gone and worker-failed");
     } else if (!yyjson_is_uint(pid) || yyjson_get_uint(pid) > UINT32_MAX) {
         control_refuse(reply, "worker-gone: pid must be a process number");
     } else {

@@ -95,7 +95,7 @@ void asking_forget(struct broker *broker, struct request *request)
 /* Until so many rows, and what workers have in hand, are computed; ns. */
 static int64_t time_for_rows(const struct version *version, uint64_t rows)
 {
-    return cost_of_rows(&version->cost, rows + version->rows_sent, version->model->rule.max_batch_rows,
+    return cost_of_rows(&version->cost, rows + version->rows_sent, version_batch_rows(version),
                         version->worker_count);
 }
 

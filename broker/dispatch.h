@@ -33,7 +33,7 @@ struct dispatch_decision {
 };
 
 /* Decides for one queue (whose turns may move on) at `now`, with `free_workers` workers that could take a
- * batch and `capacity_rows` the most rows that the one first in line takes. */
+ * batch and `capacity_rows` the most rows that the one first in line takes, or fewer if more hardly pay. */
 struct dispatch_decision dispatch_decide(struct queue *queue, const struct dispatch_rule *rule,
                                          size_t free_workers, uint32_t capacity_rows, int64_t now);
 

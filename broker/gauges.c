@@ -12,6 +12,7 @@ static void forget(struct metrics *metrics, const struct version *version)
 {
     const char *model = version->model->name;
     metrics_forget(metrics, METRIC_ROUTE_SHARE, model, version->name, NULL);
+    metrics_forget(metrics, METRIC_BATCH_CHOSEN, model, version->name, NULL);
     for (size_t i = 0; i < WORKER_STATES; i++)
         metrics_forget(metrics, METRIC_WORKERS, model, version->name,
                        worker_state_name((enum worker_state)i));
@@ -52,6 +53,8 @@ static void show(struct metrics *metrics, struct version *version)
                                   worker_state_name((enum worker_state)i)),
                    counts[i]);
     series_set(metrics_series(metrics, METRIC_ROUTE_SHARE, model, version->name, NULL), version->weight);
+    series_set(metrics_series(metrics, METRIC_BATCH_CHOSEN, model, version->name, NULL),
+               version_batch_rows(version));
     version->shown = true;
 }
 

@@ -62,6 +62,7 @@ static void apply_config(struct model *model, const struct config *config, struc
     model->rule =
         (struct dispatch_rule){.max_batch_rows = from == NULL ? 64 : (uint32_t)from->batching_max_batch_rows,
                                .max_delay = from == NULL ? 0 : from->batching_max_delay_us * MICROSECOND};
+    model->learned = from != NULL && from->batching_learned != 0;
     model->compute_timeout = (from == NULL ? 10000 : from->limits_compute_timeout_ms) * MILLISECOND;
     model->max_kills = from == NULL ? 2 : (uint32_t)from->limits_max_kills;
     model->idempotent = from == NULL || from->idempotent != 0;
@@ -549,6 +550,12 @@ int64_t version_due(const struct version *version, const struct worker *worker)
     return worker_began(worker) + took - took / AHEAD_SHARE - AHEAD;
 }
 
+uint32_t version_batch_rows(const struct version *version)
+{
+    uint32_t most = version->model->rule.max_batch_rows;
+    return version_learns(version) ? sizing_rows(&version->sizing, most) : most;
+}
+
 int64_t version_busy(const struct version *version, int64_t now)
 {
     int64_t busy = version->busy;
@@ -563,7 +570,7 @@ int64_t version_busy(const struct version *version, int64_t now)
 
 int64_t version_wait(const struct version *version)
 {
-    return cost_of_rows(&version->cost, version->queue.rows, version->model->rule.max_batch_rows,
+    return cost_of_rows(&version->cost, version->queue.rows, version_batch_rows(version),
                         version->worker_count);
 }
 
@@ -590,6 +597,7 @@ size_t version_free_workers(const struct version *version, int64_t now, struct w
 /* What the first of its workers measured is better than nothing. */
 static void expect_costs(struct version *version, const struct schema_cost *costs, size_t count)
 {
+    sizing_expect(&version->sizing, costs, count, version->model->rule.max_batch_rows);
     if (cost_known(&version->cost))
         return;
     for (size_t i = 0; i < count; i++)
@@ -614,9 +622,12 @@ void version_set_schema(struct version *version, struct text schema)
     size_t length = schema.length;
     uint8_t *bytes = object_alloc(length);
     memcpy(bytes, schema.at, length);
-    expect_costs(version, costs, schema_take_costs(bytes, &length, costs));
+    size_t count = schema_take_costs(bytes, &length, costs);
     bool changed =
         version->schema_length != length || (length > 0 && memcmp(version->schema, bytes, length) != 0);
+    if (changed)
+        version->sizing = (struct sizing){0}; /* that was another model */
+    expect_costs(version, costs, count);
     free(version->schema);
     version->schema = bytes;
     version->schema_length = length;

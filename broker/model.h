@@ -14,6 +14,7 @@
 #include "pool.h"
 #include "route.h"
 #include "schema.h"
+#include "sizing.h"
 
 struct model;
 
@@ -40,6 +41,7 @@ struct version {
     int64_t clients_at; /* monotonic ns: when a request came that somebody waits for; 0: never */
     int64_t again_at;   /* when to decide again; INT64_MAX: when something changes */
     struct cost cost;   /* of its batches */
+    struct sizing sizing;
     int64_t busy;       /* ns that its workers have computed, for batches that came back */
     uint64_t rows_sent; /* in the hands of its workers */
     struct series *batch_duration, *batch_wait, *queue_duration, *batch_rows, *answered;
@@ -77,6 +79,7 @@ struct model {
     struct model_config
         *config; /* a view of the repository's list; NULL: a worker brought it, defaults hold */
     struct dispatch_rule rule;
+    bool learned;            /* batches are smaller where more rows hardly pay */
     int64_t compute_timeout; /* ns */
     uint32_t max_kills;
     bool idempotent;
@@ -134,6 +137,15 @@ int64_t version_due(const struct version *version, const struct worker *worker);
 /* How many of its workers should get a batch now, and the one that should first: when there are none, the one
  * of those with a free slot that is due the earliest, or NULL. */
 size_t version_free_workers(const struct version *version, int64_t now, struct worker **first);
+/* True where what batches take says how large they are: not where max_delay holds them back, which is said of
+ * models that want large ones. */
+static inline bool version_learns(const struct version *version)
+{
+    return version->model->learned && version->model->rule.max_delay == 0;
+}
+/* The most rows that go together to one of its workers: max_batch_rows, or fewer where batching.learned found
+ * that more hardly pay. */
+uint32_t version_batch_rows(const struct version *version);
 /* How long its workers have computed, all together, up to now; ns. */
 int64_t version_busy(const struct version *version, int64_t now);
 /* How long what waits for it will take to get to a worker; ns. */

@@ -23,6 +23,7 @@ struct batch {
     size_t count;
     struct request **requests; /* count of them, in the order of the payloads; copies are one */
     size_t capacity;           /* of `requests`, kept for the next batch */
+    bool behind;               /* what is in it waited before the last result of its worker came */
     bool alone;                /* a suspect's: the worker gets nothing else meanwhile */
     enum release release;      /* why it went; its sender fills it in */
 };

@@ -80,6 +80,7 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
     struct batch *batch = worker_assign(worker, envelope.id, requests, count, rows, now,
                                         now + shadow_patience(worker->version, requests[0]->copies != NULL));
     batch->release = release;
+    batch->behind = requests[0]->copies == NULL && requests[0]->arrived_at < worker->result_at;
     for (size_t i = 0; i < count; i++) {
         requests[i]->state = REQUEST_SENT;
         requests[i]->sent_at = now;
@@ -182,17 +183,29 @@ void serving_follow_route(struct broker *broker, struct version *version)
     }
 }
 
-/* When the next batch would probably come back if that worker got it now. */
+/* When that worker would probably have computed so many rows beside what it has in hand, if it got them now.
+ */
 static int64_t back_at(const struct broker *broker, const struct version *version,
-                       const struct worker *worker, const struct request *head)
+                       const struct worker *worker, uint64_t rows)
 {
-    uint64_t rows = queue_rows_together(&version->queue), most = version->model->rule.max_batch_rows;
-    if (rows > most)
-        rows = most > head->rows ? most : head->rows;
     for (uint32_t i = 0; i < worker->in_flight; i++)
         rows += worker->batches[i].rows;
     int64_t begin = worker->in_flight > 0 ? worker_began(worker) : loop_now(broker->loop);
-    return begin + cost_of_rows(&version->cost, rows, (uint32_t)most, 1);
+    return begin + cost_of_rows(&version->cost, rows, version_batch_rows(version), 1);
+}
+
+/* Of so many rows that a batch may have: fewer where those who are first in line would be answered too late
+ * with so much company, and the others lose little by it. */
+static uint32_t in_time(const struct broker *broker, const struct version *version,
+                        const struct worker *worker, const struct request *head, uint32_t rows)
+{
+    if (!version_learns(version))
+        return rows;
+    uint64_t together_rows = queue_rows_together(&version->queue);
+    uint32_t all = together_rows < rows ? (uint32_t)together_rows : rows;
+    uint32_t few =
+        sizing_in_time(&version->sizing, all, cache_deadline(head) - back_at(broker, version, worker, 0));
+    return few < all ? few : rows;
 }
 
 /* What is first in line, and would be answered too late now, fails before it costs a worker time that those
@@ -201,7 +214,13 @@ static int64_t back_at(const struct broker *broker, const struct version *versio
 static bool drop_late(struct broker *broker, struct version *version, const struct worker *worker)
 {
     struct request *head = version->queue.requests > 1 ? queue_head(&version->queue) : NULL;
-    if (head == NULL || head->alone || cache_deadline(head) >= back_at(broker, version, worker, head))
+    if (head == NULL || head->alone)
+        return false;
+    uint32_t most = version_batch_rows(version), rows = in_time(broker, version, worker, head, most);
+    uint64_t together = queue_rows_together(&version->queue);
+    if (together > rows)
+        together = rows > head->rows ? rows : head->rows;
+    if (cache_deadline(head) >= back_at(broker, version, worker, together))
         return false;
     asking_fail(broker, head, FAILURE_DEADLINE,
                 text_of("it waited longer than was expected: the answer would have come too late"));
@@ -244,10 +263,12 @@ static uint32_t without_company(const struct version *version, uint32_t rows)
     return spoils ? (uint32_t)first : rows;
 }
 
-static uint32_t rows_of_batch(const struct broker *broker, struct version *version, uint32_t rows)
+static uint32_t rows_of_batch(const struct broker *broker, struct version *version,
+                              const struct worker *worker, uint32_t rows)
 {
-    return request_is_job(queue_head(&version->queue)) ? yielding_rows(version, rows, loop_now(broker->loop))
-                                                       : without_company(version, rows);
+    const struct request *head = queue_head(&version->queue);
+    return request_is_job(head) ? yielding_rows(version, rows, loop_now(broker->loop))
+                                : without_company(version, in_time(broker, version, worker, head, rows));
 }
 
 void serving_dispatch(struct broker *broker, struct version *version)
@@ -261,18 +282,22 @@ void serving_dispatch(struct broker *broker, struct version *version)
         size_t free_workers = free_workers_for(broker, version, &worker, &due);
         if (free_workers > 0 && drop_late(broker, version, worker))
             continue;
+        struct dispatch_rule rule = version->model->rule;
+        rule.max_batch_rows = version_batch_rows(version);
         struct dispatch_decision decision =
-            dispatch_decide(&version->queue, &version->model->rule, free_workers,
-                            worker == NULL ? 0 : worker->capacity_rows, loop_now(broker->loop));
+            dispatch_decide(&version->queue, &rule, free_workers, worker == NULL ? 0 : worker->capacity_rows,
+                            loop_now(broker->loop));
         version->again_at = decision.again_at < due ? decision.again_at : due;
         if (decision.release == RELEASE_WAIT)
             return;
         ENSURE(worker != NULL);
         uint32_t rows;
-        size_t count = queue_take(&version->queue, rows_of_batch(broker, version, decision.rows),
+        size_t count = queue_take(&version->queue, rows_of_batch(broker, version, worker, decision.rows),
                                   COUNT_OF(taken), taken, &rows);
         if (serving_send(broker, worker, taken, count, rows, decision.release)) {
             serving_count_release(broker, version, decision.release);
+            if (decision.release == RELEASE_FULL)
+                sizing_went(&version->sizing);
             continue;
         }
         while (count > 0)
@@ -378,11 +403,17 @@ static void on_ready(struct broker *broker, struct port_message *message)
     broker_wake(broker, version);
 }
 
-/* The batch was computed since it was sent, or since the one before it came back. */
-static void learn_cost(struct worker *worker, const struct batch *batch, int64_t now)
+/* The batch was computed since it was sent, or since the one before it came back. What size pays is asked
+ * where many wait: what passed since that one came back, whatever it was, is what a batch costs there beside
+ * being computed. The way of a batch that nobody could have sent earlier says nothing. */
+static void learn_cost(struct worker *worker, const struct batch *batch, int64_t now, uint64_t compute_us)
 {
     int64_t begin = batch->sent_at > worker->result_at ? batch->sent_at : worker->result_at;
+    int64_t computed = (int64_t)compute_us * MICROSECOND;
     cost_learn(&worker->version->cost, batch->rows, now - begin);
+    sizing_learn(&worker->version->sizing, batch->rows, computed);
+    if (batch->behind || batch->sent_at < worker->result_at)
+        sizing_learn_between(&worker->version->sizing, now - worker->result_at - computed);
     worker->version->busy += now - begin;
     worker->result_at = now;
 }
@@ -443,7 +474,7 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     if (!copies)
         executions_batch(&worker->version->executions, batch->rows, now - batch->sent_at,
                          (int64_t)result->result.compute_us * MICROSECOND, clock_wall());
-    learn_cost(worker, batch, now);
+    learn_cost(worker, batch, now, result->result.compute_us);
     worker->version->rows_sent -= batch->rows;
     worker_release(worker, batch);
     if (worker->in_flight > 0 &&

@@ -19,8 +19,9 @@ struct warm_up {
 bool warm_up_first(struct warm_up *warm_up, char *error);
 
 /* Batches of 1, 2, 4, ... rows up to the most, each until two runs of it agree, so that nothing is left to be
- * done for the first request. What they took stands in the model's schema as its costs then. Returns the
- * nanoseconds of a batch of one; 0 when the model cannot compute what is tried, which is no fault. */
+ * done for the first request; and again where that is soon done, which an eighth of the limit may go into.
+ * What they took stands in the model's schema as its costs then. Returns the nanoseconds of a batch of one; 0
+ * when the model cannot compute what is tried, which is no fault. */
 int64_t warm_up_run(const struct warm_up *warm_up);
 
 #endif

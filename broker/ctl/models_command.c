@@ -1,5 +1,6 @@
 /* models_command: `outrigger models`: what the supervisor has of each model, and which versions run.
  * SPDX-License-Identifier: MIT */
+#include "batching_view.h"
 #include "contents.h"
 #include "follow.h"
 #include "say.h"
@@ -177,14 +178,19 @@ static int show(const struct arguments *arguments, const char *name)
     int status;
     yyjson_doc *answer = ask_supervisor(arguments, config, question, ANSWER_TIMEOUT_MS, "not told", &status);
     yyjson_val *models = yyjson_obj_get(yyjson_doc_get_root(answer), "models");
+    yyjson_doc *batching = answer == NULL || name == NULL ? NULL : batching_ask(config, name);
     if (answer != NULL && arguments->json) {
-        status = say_answer(answer);
+        yyjson_doc *joined = batching_join(answer, batching);
+        status = say_answer(joined);
+        yyjson_doc_free(joined);
     } else if (answer != NULL) {
         if (name != NULL)
             print_one(config, yyjson_arr_get_first(models));
+        batching_print(batching, stdout, say_coloured());
         print_list(models);
         status = CTL_GOOD;
     }
+    yyjson_doc_free(batching);
     yyjson_doc_free(answer);
     config_free(config);
     return status;

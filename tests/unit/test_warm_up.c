@@ -14,6 +14,8 @@ enum { CALLS_MAX = 256, ANSWER_MAX = 1 << 20 };
 static struct {
     int64_t fixed, per_row; /* ns of a call */
     int64_t jitter;         /* more in every second call, and more again in each after it */
+    size_t slow_until;      /* calls: each takes three times as long before */
+    size_t ends_at;         /* calls: all fail from then on; 0: never */
     size_t fails_from;      /* rows of a call; 0: never */
     int64_t columns_from;   /* rows of a call from which its output has one column more; 0: never */
     size_t calls;
@@ -51,9 +53,12 @@ static int run(void *state, const struct backend_values *asked, struct backend_v
     engine.first[engine.calls] = values[0];
     engine.last[engine.calls] = values[(rows - 1) * 2];
     now += engine.fixed + engine.per_row * (int64_t)rows;
+    if (engine.calls < engine.slow_until)
+        now += 2 * engine.per_row * (int64_t)rows;
     if (engine.calls++ % 2 == 1)
         now += engine.jitter * (int64_t)engine.calls;
-    if (engine.fails_from != 0 && rows >= engine.fails_from) {
+    if ((engine.fails_from != 0 && rows >= engine.fails_from) ||
+        (engine.ends_at != 0 && engine.calls > engine.ends_at)) {
         snprintf(reason, BACKEND_ERROR_MAX, "too many");
         return -1;
     }
@@ -76,7 +81,7 @@ static void set_up(void)
     schema = (struct schema){.inputs = inputs, .input_count = 1, .outputs = outputs, .output_count = 1};
     model = (struct loaded_model){.backend = &backend, .schema = &schema, .task = (char *)""};
     batch = batch_new(&model, 64, ANSWER_MAX);
-    warm_up = (struct warm_up){.model = &model, .batch = batch, .most_rows = 64, .limit = SECOND};
+    warm_up = (struct warm_up){.model = &model, .batch = batch, .most_rows = 64, .limit = 200 * MILLISECOND};
     now = SECOND;
 }
 
@@ -144,6 +149,7 @@ END_TEST
 START_TEST(one_row_may_be_the_most)
 {
     warm_up.most_rows = 1;
+    warm_up.limit = 4 * MILLISECOND;
     ck_assert_int_eq(warm(), MILLISECOND);
     EXPECT_CALLS(1, 1);
     ck_assert_uint_eq(schema.cost_count, 1);
@@ -155,6 +161,7 @@ START_TEST(a_size_is_done_when_two_runs_agree)
     engine.fixed = MILLISECOND; /* so that twice the rows do not take twice as long */
     engine.per_row = 0;
     warm_up.most_rows = 4;
+    warm_up.limit = 10 * MILLISECOND;
     ck_assert_int_eq(warm(), MILLISECOND);
     EXPECT_CALLS(1, 1, 2, 2, 4, 4);
     expect_cost(2, 4, 1000);
@@ -165,10 +172,38 @@ START_TEST(the_best_of_runs_that_never_agree_counts)
 {
     engine.per_row = 10 * MICROSECOND;
     engine.jitter = MILLISECOND;
+    warm_up.limit = SECOND;
     warm_up.most_rows = 1;
     ck_assert_int_eq(warm(), 10 * MICROSECOND);
-    ck_assert_uint_eq(engine.calls, 1 + 10);
+    ck_assert_uint_eq(engine.calls, 1 + 10 + 4);
     expect_cost(0, 1, 10);
+}
+END_TEST
+
+START_TEST(short_batches_are_run_again_and_the_best_of_each_counts)
+{
+    engine.per_row = 10 * MICROSECOND;
+    engine.slow_until = 8; /* calls: somebody else had the core */
+    warm_up.most_rows = 4;
+    warm();
+    ck_assert_uint_eq(schema.cost_count, 3);
+    expect_cost(0, 1, 10);
+    expect_cost(1, 2, 20);
+    expect_cost(2, 4, 40);
+    ck_assert_uint_eq(engine.rows[engine.calls - 1], 4);
+    ck_assert_uint_eq(engine.rows[engine.calls - 2], 2);
+    ck_assert_uint_eq(engine.rows[engine.calls - 3], 1);
+}
+END_TEST
+
+START_TEST(a_fault_among_the_further_runs_leaves_what_was_measured)
+{
+    engine.per_row = 10 * MICROSECOND;
+    warm_up.most_rows = 4;
+    engine.ends_at = 6; /* calls: first, 1, 2, 4, 1, 2, and then it fails */
+    warm();
+    ck_assert_uint_eq(engine.calls, 7);
+    expect_cost(2, 4, 40);
 }
 END_TEST
 
@@ -241,6 +276,7 @@ START_TEST(golden_requests_are_tried_in_turn)
     use_golden("{\"features\":[5,0],\"expected\":{\"prediction\":0}},"
                "{\"features\":[6,0],\"expected\":{\"prediction\":0}}");
     warm_up.most_rows = 4;
+    warm_up.limit = 20 * MILLISECOND;
     ck_assert_int_eq(warm(), MILLISECOND);
     EXPECT_CALLS(1, 1, 2, 4);
     for (size_t i = 0; i < engine.calls; i++) {
@@ -285,6 +321,8 @@ int main(void)
         one_row_may_be_the_most,
         a_size_is_done_when_two_runs_agree,
         the_best_of_runs_that_never_agree_counts,
+        short_batches_are_run_again_and_the_best_of_each_counts,
+        a_fault_among_the_further_runs_leaves_what_was_measured,
         it_ends_with_the_time,
         a_batch_of_one_is_always_measured,
         a_long_call_is_not_made_twice,

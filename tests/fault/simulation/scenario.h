@@ -48,18 +48,19 @@ struct scenario {
     uint32_t slots;   /* of each worker, at most */
     uint32_t capacity_rows;
     int64_t compute, compute_row; /* mean ns of a batch, and more for each row */
-    uint32_t most_rows;           /* of a request; nearly all have few */
-    uint32_t most_bytes;          /* of padding in a payload */
-    int64_t deadline[2];          /* ns, shortest and longest */
-    uint32_t priorities;          /* 0: all the same, that of clients */
-    uint32_t tenants;             /* 0: all the same */
-    bool both;                    /* workers of both versions run all the time */
-    uint32_t keys;                /* how many different ones requests have; 0: none has any */
-    uint32_t contents;            /* how many different questions there are; 0: no two are the same */
-    const char *model_conf;       /* of every model */
-    const char *other_conf;       /* after RELOAD, and back; NULL: none */
-    const char *setting;          /* for outrigger.conf; NULL: none */
-    unsigned shadow;              /* percent of the requests that the other version gets copies of */
+    bool curves;        /* workers measure that at their start, now and then on a busy machine, and tell it */
+    uint32_t most_rows; /* of a request; nearly all have few */
+    uint32_t most_bytes;    /* of padding in a payload */
+    int64_t deadline[2];    /* ns, shortest and longest */
+    uint32_t priorities;    /* 0: all the same, that of clients */
+    uint32_t tenants;       /* 0: all the same */
+    bool both;              /* workers of both versions run all the time */
+    uint32_t keys;          /* how many different ones requests have; 0: none has any */
+    uint32_t contents;      /* how many different questions there are; 0: no two are the same */
+    const char *model_conf; /* of every model */
+    const char *other_conf; /* after RELOAD, and back; NULL: none */
+    const char *setting;    /* for outrigger.conf; NULL: none */
+    unsigned shadow;        /* percent of the requests that the other version gets copies of */
     /* of a million requests */
     uint32_t poison, failing, cancelled, misnamed;
     uint32_t wishes; /* that name version 2, and make do with another */

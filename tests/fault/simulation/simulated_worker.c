@@ -8,6 +8,7 @@
 #include "network.h"
 #include "report.h"
 #include "train.h"
+#include "wire.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -69,6 +70,31 @@ static void send_envelope(struct simulated_worker *worker, const struct envelope
     send_message(worker, envelope, NULL, 0);
 }
 
+/* As worker/warm_up.c does it: the machine may be busy all the while, or at one of the sizes. */
+static size_t write_curve(const struct simulated_worker *worker, uint8_t *bytes, size_t capacity)
+{
+    const struct scenario *scenario = worker->plan.scenario;
+    struct wire_writer writer;
+    uint32_t sizes = 1;
+    while (1U << sizes <= scenario->capacity_rows)
+        sizes++;
+    bool busy = chance_below(world_chance(), 4) == 0;
+    uint32_t bad = (uint32_t)chance_below(world_chance(), sizes);
+    wire_writer_begin(&writer, bytes, capacity);
+    wire_write_map(&writer, 1);
+    wire_write_str(&writer, "costs");
+    wire_write_array(&writer, sizes);
+    for (uint32_t i = 0; i < sizes; i++) {
+        int64_t took = scenario->compute + (scenario->compute_row << i);
+        took *= (busy ? 3 : 1) * (i == bad ? 5 : 1);
+        took += chance_between(world_chance(), 0, took / 10);
+        wire_write_array(&writer, 2);
+        wire_write_uint(&writer, 1U << i);
+        wire_write_uint(&writer, (uint64_t)(took / MICROSECOND));
+    }
+    return wire_writer_end(&writer);
+}
+
 static bool send_ready(struct simulated_worker *worker)
 {
     struct envelope ready = {.verb = VERB_READY,
@@ -80,7 +106,10 @@ static bool send_ready(struct simulated_worker *worker)
                                        .pid = worker->plan.pid,
                                        .token = text_of(worker->plan.token.text),
                                        .instance = worker->instance}};
+    uint8_t curve[512];
     struct text schema = text_of("schema");
+    if (worker->plan.scenario->curves)
+        schema = (struct text){(const char *)curve, write_curve(worker, curve, sizeof curve)};
     return send_message(worker, &ready, &schema, 1);
 }
 
