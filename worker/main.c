@@ -6,18 +6,19 @@
  * it looks at the model file it gives up all rights that serving does not need (confinement.h), and then
  * asks who has signed it, where that is demanded (provenance.h).
  *
- * The files here that the README does not name: loaded_model.c has the model, inputs.c checks what it is
- * given, buffer.c is memory for it. backend.h is what an engine is; backend.c finds one, backend_plugin.c and
- * backend_echo.c are the others; onnx_references.c says which files a model reads. golden_request.c and
- * golden_expected.c are the two halves of a golden request. For workers in Python there are
- * python/outrigger_sandbox.c and python/outrigger_provenance.c.
- * SPDX-License-Identifier: MIT */
+ * The files here that the README does not name: measuring.c is what `outrigger optimize` asks; loaded_model.c
+ * has the model, inputs.c checks what it is given, buffer.c is memory for it. backend.h is what an engine is;
+ * backend.c finds one, backend_plugin.c and backend_echo.c are the others; onnx_references.c says which files
+ * a model reads. golden_request.c and golden_expected.c are the two halves of a golden request. For workers
+ * in Python there are python/outrigger_sandbox.c and python/outrigger_provenance.c. SPDX-License-Identifier:
+ * MIT */
 #include "account.h"
 #include "clock.h"
 #include "confinement.h"
 #include "curve.h"
 #include "heartbeat.h"
 #include "log.h"
+#include "measuring.h"
 #include "model_config.h"
 #include "options.h"
 #include "process.h"
@@ -179,6 +180,13 @@ static bool is_description(int count, char **arguments)
            strcmp(arguments[1], "--describe") == 0;
 }
 
+/* `outrigger optimize` asks a model by hand, on standard input, which is a socket, and how long that takes
+ * (measuring.h). Its words are those of a description with all of them; golden requests are not asked. */
+static bool is_measurement(int count, char **arguments)
+{
+    return count == DESCRIBE_END && strcmp(arguments[1], "--measure") == 0;
+}
+
 static bool is_python(const char *path)
 {
     const char *dot = strrchr(path, '.');
@@ -221,12 +229,14 @@ static int describe(int count, char **arguments)
         become(arguments[DESCRIBE_USER]);
     }
     char error[TRIAL_ERROR_MAX];
+    bool measured = is_measurement(count, arguments);
     struct config_errors errors = {0};
     struct model_config *config = folder == NULL ? NULL : find_by_folder(folder, &errors);
     struct trial trial = {.path = path,
                           .backend = backend_for_file(path),
                           .config = config,
-                          .threads = 1,
+                          .threads =
+                              measured && config != NULL && config->threads > 0 ? (int)config->threads : 1,
                           .most_rows = 1,
                           .max_answer_bytes = SIZE_MAX};
     log_open("worker", "info");
@@ -239,8 +249,10 @@ static int describe(int count, char **arguments)
     if (folder != NULL)
         identify(&trial, count == DESCRIBE_END ? arguments[DESCRIBE_KEYS] : "");
     confine(&confinement);
-    int status = python ? describe_python(trial.provenance) : status_of(trial_run(&trial, error), error);
-    if (status == 0 && !python)
+    int status = measured && !python ? measuring_run(&trial)
+                 : python            ? describe_python(trial.provenance)
+                                     : status_of(trial_run(&trial, error), error);
+    if (status == 0 && !python && !measured)
         loaded_model_describe(trial.model, trial.golden,
                               folder != NULL && provenance_demanded(trial.provenance), stdout);
     loaded_model_free(trial.model);
@@ -358,7 +370,7 @@ static bool serve(struct worker *worker, const struct options *options, const st
 int main(int argc, char **argv)
 {
     int64_t started = host()->started > 0 ? host()->started : clock_now();
-    if (is_description(argc, argv))
+    if (is_description(argc, argv) || is_measurement(argc, argv))
         return describe(argc, argv);
     struct options options = options_parse(
         argc, argv, "worker", "Serves one version of one model: computes what the broker sends.");

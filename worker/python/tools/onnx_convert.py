@@ -55,18 +55,40 @@ class Graph:
         return self.node("Gemm", [value, self.constant(output + "_weights", weights),
                                   self.constant(output + "_bias", bias)], output)
 
+    def axis(self) -> str:
+        """The constant 1, as an axis."""
+        self.constants.append(numpy_helper.from_array(np.array([1], np.int64), "axis"))
+        return "axis"
+
+    def layers(self, value: str, weights: list, biases: list) -> str:
+        """A Gemm for each layer, with a Relu between them. Those that are the very same array are written once and
+        named by each: how a deep net may stay small on disk."""
+        written: dict = {}
+
+        def shared(array, kind: str) -> str:
+            if id(array) not in written:
+                written[id(array)] = self.constant(f"{kind}_{len(written)}", array)
+            return written[id(array)]
+
+        for layer, (matrix, bias) in enumerate(zip(weights, biases)):
+            inputs = [value, shared(matrix, "weights"), shared(bias, "bias")]
+            value = self.node("Gemm", inputs, f"dense_{layer}")
+            if layer < len(weights) - 1:
+                value = self.node("Relu", [value], f"hidden_{layer}")
+        return value
+
     def finish_classifier(self, name: str, classes: int) -> ModelProto:
         """`probabilities` is computed; the label is the first of the largest, as in numpy."""
         self.node("ArgMax", ["probabilities"], "label", axis=1, keepdims=0)
-        return self._finish(name, [
+        return self.finish(name, [
             tensor("label", TensorProto.INT64, [self.batch]),
             tensor("probabilities", TensorProto.FLOAT, [self.batch, classes])])
 
     def finish_regression(self, name: str) -> ModelProto:
-        return self._finish(name, [tensor("prediction", TensorProto.FLOAT, [self.batch, 1])])
+        return self.finish(name, [tensor("prediction", TensorProto.FLOAT, [self.batch, 1])])
 
-    def _finish(self, name: str, outputs: list) -> ModelProto:
-        features = tensor("features", TensorProto.FLOAT, [self.batch, self.columns])
+    def finish(self, name: str, outputs: list, feature: str = "features") -> ModelProto:
+        features = tensor(feature, TensorProto.FLOAT, [self.batch, self.columns])
         graph = helper.make_graph(self.nodes, name, [features], outputs, self.constants,
                                   value_info=self.declared)
         opsets = [helper.make_opsetid("", OPSET)]
@@ -118,30 +140,12 @@ def ridge(name: str, scaler, model, batch: Batch) -> ModelProto:
 
 
 def mlp(name: str, scaler, model, batch: Batch) -> ModelProto:
-    """A Gemm with Relu per hidden layer, a Gemm, Softmax, ArgMax. `scaler` may be None.
-
-    Layers that are the very same array are written once and named by each: how the
-    heavy model stays small on disk.
-    """
+    """A Gemm with Relu per hidden layer, a Gemm, Softmax, ArgMax. `scaler` may be None."""
     weights, biases = list(model.coefs_), list(model.intercepts_)
     if scaler is not None:
         weights[0], biases[0] = fold_scaler(scaler, weights[0], biases[0])
-
     graph = Graph(len(weights[0]), batch)
-    written: dict = {}
-
-    def shared(array, kind: str) -> str:
-        if id(array) not in written:
-            written[id(array)] = graph.constant(f"{kind}_{len(written)}", array)
-        return written[id(array)]
-
-    value = "features"
-    for layer, (matrix, bias) in enumerate(zip(weights, biases)):
-        inputs = [value, shared(matrix, "weights"), shared(bias, "bias")]
-        value = graph.node("Gemm", inputs, f"dense_{layer}")
-        if layer < len(weights) - 1:
-            value = graph.node("Relu", [value], f"hidden_{layer}")
-    graph.node("Softmax", [value], "probabilities", axis=1)
+    graph.node("Softmax", [graph.layers("features", weights, biases)], "probabilities", axis=1)
     return graph.finish_classifier(name, len(model.classes_))
 
 
