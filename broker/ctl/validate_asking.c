@@ -148,8 +148,8 @@ static void ask(struct exchange *exchange, const struct validate_rows *rows)
     size_t bytes;
     uint8_t *payload = validate_rows_payload(rows, exchange->order, exchange->count, &bytes);
     exchange->failure = FAILURE_CANCELLED;
-    asker_send(asking->asker, payload, bytes, (uint32_t)exchange->count, (struct text){"", 0}, answered,
-               exchange);
+    asker_send(asking->asker, payload, bytes, &(struct asker_ask){.rows = (uint32_t)exchange->count},
+               answered, exchange);
     while (asker_open(asking->asker) > 0)
         loop_run(asking->loop);
 }
