@@ -221,6 +221,7 @@ static void become(const char *user)
 static int describe(int count, char **arguments)
 {
     const char *path = arguments[DESCRIBE_FILE], *folder = arguments[DESCRIBE_FOLDER]; /* NULL ends them */
+    folder = folder != NULL && *folder == '\0' ? NULL : folder; /* no model's, though more is said */
     struct confinement confinement = {.mode = "on", .name = "--describe", .path = path, .model = folder};
     if (count == DESCRIBE_END) {
         confinement.mode = arguments[DESCRIBE_MODE];

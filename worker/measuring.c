@@ -94,7 +94,7 @@ static bool serve(const struct loaded_model *model, int fd)
 int measuring_run(struct trial *trial)
 {
     char reason[TRIAL_ERROR_MAX] = "";
-    if (!provenance_trusted(trial->provenance, reason, sizeof reason)) {
+    if (trial->provenance != NULL && !provenance_trusted(trial->provenance, reason, sizeof reason)) {
         fprintf(stderr, "%s\n", reason);
         return 1;
     }

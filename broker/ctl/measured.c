@@ -146,7 +146,7 @@ struct measured *measured_new(const struct config *config, const struct model_co
     const char *const arguments[] = {program,
                                      "--measure",
                                      file,
-                                     model->directory,
+                                     model == NULL ? "" : model->directory,
                                      config->sandbox_mode,
                                      config->sandbox_worker_read,
                                      config->models_directory,

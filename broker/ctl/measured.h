@@ -10,7 +10,8 @@ enum { MEASURED_REASON_MAX = 1024 };
 
 struct measured;
 
-/* Starts `outrigger-worker --measure` with that file, as a version of the model. `keys`: one of them must
+/* Starts `outrigger-worker --measure` with that file, as a version of the model (NULL: of none, and
+ * nothing is known but what the file says). `keys`: one of them must
  * have signed its folder; "" for none. NULL, and `reason` says why: what the worker says of the file. */
 struct measured *measured_new(const struct config *config, const struct model_config *model, const char *file,
                               const char *keys, char reason[MEASURED_REASON_MAX]);
