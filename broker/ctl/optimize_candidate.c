@@ -154,7 +154,8 @@ bool candidate_compare(struct candidate *candidate, const struct candidate *befo
     size_t same = 0;
     for (size_t row = 0; row < answers->rows; row++)
         same += predicts_the_same(&answers->row[row], &said->row[row]);
-    candidate->share = answers->rows == 0 ? NAN : (double)same / (double)answers->rows;
+    if (answers->rows > 0 && !own->regression) /* two numbers are never quite the same */
+        candidate->share = (double)same / (double)answers->rows;
     return true;
 }
 

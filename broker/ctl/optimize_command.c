@@ -20,6 +20,7 @@
 enum { ROWS = 100000, ROWS_MAX = 10000000 };
 
 #define MAX_DROP              0.01
+#define EQUAL                 1e-5 /* of the larger number, or of 1 */
 #define REFUSE(optimize, ...) (snprintf((optimize)->reason, OPTIMIZE_REASON_MAX, __VA_ARGS__), false)
 
 struct optimize {
@@ -31,6 +32,7 @@ struct optimize {
     struct making making;
     struct validate_rows *rows;
     struct candidate candidates[1 + MAKING_MAX];
+    char *workplace;
     size_t count; /* of them: that before, and what was made */
     size_t best;  /* the one that becomes a version; 0: none */
     double max_drop;
@@ -57,6 +59,8 @@ static bool find_version(struct optimize *optimize)
     for (size_t i = 0; colon != NULL && i < versions->count; i++)
         if (strcmp(versions->names[i], colon + 1) == 0)
             optimize->version = versions->names[i];
+    if (versions->count == 0 && optimize->making.method == MAKING_EXPORT)
+        return true; /* the first one is made */
     return versions->count > 0 && (colon == NULL || strcmp(optimize->version, colon + 1) == 0)
                ? true
                : REFUSE(optimize, "the model %s has no version%s%s", optimize->model->name,
@@ -122,12 +126,17 @@ static bool measure_all(struct optimize *optimize)
     struct candidate *all = optimize->candidates;
     for (size_t i = 0; i < optimize->count; i++) {
         char why[OPTIMIZE_REASON_MAX];
-        if (!candidate_answer(&all[i], optimize->rows, why) ||
-            !candidate_ask_alone(&all[i], optimize->rows, why) ||
-            (i > 0 && !candidate_compare(&all[i], &all[0], why)))
+        bool is_library = i == 0 && optimize->making.method == MAKING_EXPORT;
+        if (is_library ? !making_ask_library(&optimize->making, optimize->config, optimize->model,
+                                             optimize->workplace, &all[i], optimize->rows, why)
+                       : !candidate_answer(&all[i], optimize->rows, why) ||
+                             !candidate_ask_alone(&all[i], optimize->rows, why))
+            return REFUSE(optimize, "%s: %.900s", all[i].name, why);
+        if ((i > 0 && !candidate_compare(&all[i], &all[0], why)))
             return REFUSE(optimize, "%s: %.900s", all[i].name, why);
     }
-    return candidates_time(all, optimize->count, optimize->rows, optimize->reason);
+    size_t first = optimize->making.method == MAKING_EXPORT ? 1 : 0;
+    return candidates_time(all + first, optimize->count - first, optimize->rows, optimize->reason);
 }
 
 static double drop_of(const struct optimize *optimize, size_t i)
@@ -190,9 +199,26 @@ static void print(const struct optimize *optimize, bool good)
         fprintf(stderr, "outrigger: %s\n", optimize->reason);
 }
 
-static bool publish(struct optimize *optimize, const char *workplace)
+/* An export is of the same model, or none. */
+static bool is_equal(struct optimize *optimize)
+{
+    const struct candidate *all = optimize->candidates;
+    size_t first;
+    double largest;
+    if (optimize->making.method != MAKING_EXPORT)
+        return true;
+    size_t differ = answers_differ(all[0].answers, all[1].answers, EQUAL, &first, &largest);
+    return differ == 0 || REFUSE(optimize,
+                                 "no version is made: %zu answers differ by more than %g from the library's, "
+                                 "the first to row %zu, at most by %.3g",
+                                 differ, EQUAL, first + 1, largest);
+}
+
+static bool publish(struct optimize *optimize)
 {
     char why[OPTIMIZE_REASON_MAX];
+    if (!is_equal(optimize))
+        return false;
     choose(optimize);
     if (optimize->best == 0) {
         say_refusal(optimize);
@@ -201,32 +227,39 @@ static bool publish(struct optimize *optimize, const char *workplace)
     if (arguments_has(optimize->arguments, OPTION_DRY_RUN))
         return true;
     optimize->published =
-        optimize_publish(&optimize->candidates[optimize->best], optimize->config, optimize->model, workplace,
-                         optimize->rows, making_tolerance(&optimize->making), why);
+        optimize_publish(&optimize->candidates[optimize->best], optimize->config, optimize->model,
+                         optimize->workplace, optimize->rows, making_tolerance(&optimize->making), why);
     return optimize->published != NULL || REFUSE(optimize, "no version is made: %.900s", why);
+}
+
+/* The candidates: what was before, and what is made of it. */
+static bool make_all(struct optimize *optimize)
+{
+    optimize->workplace = optimize_workplace(optimize->model, optimize->reason);
+    if (optimize->workplace == NULL)
+        return false;
+    if (optimize->making.method == MAKING_EXPORT)
+        return making_export(&optimize->making, optimize->config, optimize->model, optimize->workplace,
+                             optimize->candidates, &optimize->count, optimize->reason) &&
+               read_rows(optimize);
+    return open_before(optimize) && read_rows(optimize) &&
+           making_run(&optimize->making, optimize->config, optimize->model, optimize->workplace,
+                      optimize->candidates, &optimize->count, optimize->reason);
 }
 
 static int optimize_model(struct optimize *optimize)
 {
-    char *workplace = NULL;
-    bool good = find_version(optimize) && open_before(optimize) && read_rows(optimize);
-    if (good)
-        workplace = optimize_workplace(optimize->model, optimize->reason);
-    good = workplace != NULL &&
-           making_run(&optimize->making, optimize->config, optimize->model, workplace, optimize->candidates,
-                      &optimize->count, optimize->reason) &&
-           measure_all(optimize);
-    int status = CTL_GOOD;
-    if (good) {
-        status = publish(optimize, workplace) ? CTL_GOOD : CTL_FAULT;
+    int status = CTL_FAULT;
+    if (find_version(optimize) && make_all(optimize) && measure_all(optimize)) {
+        status = publish(optimize) ? CTL_GOOD : CTL_FAULT;
         print(optimize, status == CTL_GOOD);
     } else {
-        status = say_fault(optimize->arguments, CTL_FAULT, "%s", optimize->reason);
+        say_fault(optimize->arguments, status, "%s", optimize->reason);
     }
     validate_rows_free(optimize->rows); /* they know the schema of the first */
     for (size_t i = 0; i < COUNT_OF(optimize->candidates); i++)
         candidate_free(&optimize->candidates[i]);
-    optimize_clear(workplace);
+    optimize_clear(optimize->workplace);
     return status;
 }
 

@@ -1,7 +1,7 @@
 /* optimize_making: see optimize_making.h. Called by optimize_command.c. What the tools need to know of rows
  * and answers is asked of the model here, by the engine, and handed to them as plain numbers; so there is one
  * reader of tables, and no engine in Python. SPDX-License-Identifier: MIT */
-#include "optimize_making.h"
+#include "optimize_work.h"
 
 #include "optimize_tool.h"
 
@@ -11,19 +11,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { PIECE_ROWS = 1024, WORDS_MAX = 12, NUMBER_BYTES = 32 };
+enum { PIECE_ROWS = 1024 };
 
 #define REFUSE(reason, ...) (snprintf((reason), OPTIMIZE_REASON_MAX, __VA_ARGS__), false)
-
-struct work {
-    const struct making *making;
-    const struct config *config;
-    const struct model_config *model;
-    const char *workplace;
-    struct candidate *candidates;
-    size_t *count;
-    char *reason;
-};
 
 /* ---- options ---- */
 
@@ -107,17 +97,22 @@ double making_tolerance(const struct making *making)
 
 /* ---- tools, files ---- */
 
-static char *path_in(const struct work *work, const char *name)
+char *work_path(const struct work *work, const char *name)
 {
     char *path;
     ENSURE(asprintf(&path, "%s/%s", work->workplace, name) >= 0);
     return path;
 }
 
-static bool run_tool(const struct work *work, const char *const *words)
+yyjson_doc *work_tool(const struct work *work, const char *const *words)
 {
     const char *python = *work->model->python == '\0' ? work->config->python : work->model->python;
-    yyjson_doc *said = optimize_tool(work->config, python, words, work->reason, OPTIMIZE_REASON_MAX);
+    return optimize_tool(work->config, python, words, work->reason, OPTIMIZE_REASON_MAX);
+}
+
+static bool run_tool(const struct work *work, const char *const *words)
+{
+    yyjson_doc *said = work_tool(work, words);
     yyjson_doc_free(said);
     return said != NULL;
 }
@@ -140,8 +135,7 @@ static bool create(const struct work *work, const char *path, int *fd)
     return *fd != -1 || REFUSE(work->reason, "%.900s: %s", path, strerror(errno));
 }
 
-/* A candidate more, of a file in the workplace. */
-static bool add(const struct work *work, const char *name, char *file)
+bool work_add(const struct work *work, const char *name, char *file)
 {
     struct candidate *candidate = &work->candidates[(*work->count)++];
     char why[OPTIMIZE_REASON_MAX];
@@ -204,16 +198,15 @@ static bool write_answers(const struct work *work, struct measured *measured,
     return good;
 }
 
-/* Rows of floats as they are; `columns` of them, as text. */
-static bool write_rows(const struct work *work, const struct validate_rows *rows, const char *path,
-                       char columns[NUMBER_BYTES])
+bool work_write_rows(const struct work *work, const struct validate_rows *rows, const char *path,
+                     char columns[WORK_NUMBER_BYTES])
 {
     struct tensor tensors[TENSOR_COUNT_MAX];
     size_t count = validate_rows_tensors(rows, tensors);
     int fd;
     if (count != 1 || tensors[0].datatype != DATATYPE_FP32)
         return REFUSE(work->reason, "only models whose one input is FP32 can be learned from");
-    snprintf(columns, NUMBER_BYTES, "%zu",
+    snprintf(columns, WORK_NUMBER_BYTES, "%zu",
              tensor_row_bytes(&tensors[0]) / datatype_bytes(tensors[0].datatype));
     if (!create(work, path, &fd))
         return false;
@@ -226,10 +219,10 @@ static bool write_rows(const struct work *work, const struct validate_rows *rows
 
 static bool make_dynamic(const struct work *work)
 {
-    char *file = path_in(work, "dynamic.onnx");
+    char *file = work_path(work, "dynamic.onnx");
     const char *const words[] = {"dynamic-int8", work->candidates[0].file, file, NULL};
     if (run_tool(work, words))
-        return add(work, "dynamic int8", file);
+        return work_add(work, "dynamic int8", file);
     free(file);
     return false;
 }
@@ -251,31 +244,31 @@ static bool find_ranges(const struct work *work, const char *exposed, const char
 
 static bool make_static(const struct work *work)
 {
-    char *exposed = path_in(work, "exposed.onnx"), *ranges = path_in(work, "ranges.f32");
-    char *file = path_in(work, "static.onnx");
+    char *exposed = work_path(work, "exposed.onnx"), *ranges = work_path(work, "ranges.f32");
+    char *file = work_path(work, "static.onnx");
     const char *const words[] = {"static-int8", work->candidates[0].file, file, "--ranges", ranges, NULL};
     bool made = find_ranges(work, exposed, ranges) && run_tool(work, words);
     if (!made)
         free(file);
     free(exposed);
     free(ranges);
-    return made && add(work, "static int8", file);
+    return made && work_add(work, "static int8", file);
 }
 
 static bool make_pruned(const struct work *work)
 {
     for (size_t i = 0; i < work->making->share_count; i++) {
-        char share[NUMBER_BYTES], name[CANDIDATE_NAME_MAX];
+        char share[WORK_NUMBER_BYTES], name[CANDIDATE_NAME_MAX];
         snprintf(share, sizeof share, "%.9g", work->making->shares[i]);
         snprintf(name, sizeof name, "pruned-%zu.onnx", i);
-        char *file = path_in(work, name);
+        char *file = work_path(work, name);
         const char *const words[] = {"prune", work->candidates[0].file, file, "--share", share, NULL};
         if (!run_tool(work, words)) {
             free(file);
             return false;
         }
         snprintf(name, sizeof name, "pruned %.4g %%", 100 * work->making->shares[i]);
-        if (!add(work, name, file))
+        if (!work_add(work, name, file))
             return false;
     }
     return true;
@@ -283,8 +276,8 @@ static bool make_pruned(const struct work *work)
 
 static bool make_student(const struct work *work)
 {
-    char *inputs = path_in(work, "rows.f32"), *targets = path_in(work, "targets.f32");
-    char *file = path_in(work, "student.onnx"), columns[NUMBER_BYTES], name[CANDIDATE_NAME_MAX];
+    char *inputs = work_path(work, "rows.f32"), *targets = work_path(work, "targets.f32");
+    char *file = work_path(work, "student.onnx"), columns[WORK_NUMBER_BYTES], name[CANDIDATE_NAME_MAX];
     const char *const words[] = {"distill",
                                  work->candidates[0].file,
                                  file,
@@ -298,7 +291,7 @@ static bool make_student(const struct work *work)
                                  work->making->hidden,
                                  NULL};
     struct validate_rows *rows = read_rows(work, work->making->distill);
-    bool made = rows != NULL && write_rows(work, rows, inputs, columns) &&
+    bool made = rows != NULL && work_write_rows(work, rows, inputs, columns) &&
                 write_answers(work, work->candidates[0].measured, rows, targets) && run_tool(work, words);
     snprintf(name, sizeof name, "student of %.40s", work->making->hidden);
     validate_rows_free(rows);
@@ -306,7 +299,7 @@ static bool make_student(const struct work *work)
         free(file);
     free(inputs);
     free(targets);
-    return made && add(work, name, file);
+    return made && work_add(work, name, file);
 }
 
 bool making_run(const struct making *making, const struct config *config, const struct model_config *model,

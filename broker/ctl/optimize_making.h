@@ -37,6 +37,15 @@ bool making_run(const struct making *making, const struct config *config, const 
                 const char *workplace, struct candidate *candidates, size_t *count,
                 char reason[OPTIMIZE_REASON_MAX]);
 
+/* Of MAKING_EXPORT: writes the library's model in ONNX and opens it twice: as the first candidate, whose
+ * answers and times will be the library's own (making_ask_library), and as the second. */
+bool making_export(const struct making *making, const struct config *config, const struct model_config *model,
+                   const char *workplace, struct candidate *candidates, size_t *count,
+                   char reason[OPTIMIZE_REASON_MAX]);
+bool making_ask_library(const struct making *making, const struct config *config,
+                        const struct model_config *model, const char *workplace, struct candidate *candidate,
+                        const struct validate_rows *rows, char reason[OPTIMIZE_REASON_MAX]);
+
 /* How far the answers of what was made may be from each other on other processors. */
 double making_tolerance(const struct making *making);
 

@@ -143,7 +143,7 @@ static bool write_golden(struct candidate *candidate, const char *folder, const 
         next = yyjson_mut_arr_size(requests) * all / GOLDEN_ROWS;
     }
     size_t length;
-    char *path, *text = yyjson_mut_write(document, YYJSON_WRITE_PRETTY_TWO_SPACES, &length);
+    char *path, *text = yyjson_mut_write(document, YYJSON_WRITE_NEWLINE_AT_END, &length);
     ENSURE(text != NULL && asprintf(&path, "%s/golden.json", folder) >= 0);
     if (good && yyjson_mut_arr_size(requests) > 0)
         good = durable_write_as(path, text, length, FILE_MODE, (uid_t)-1, (gid_t)-1) == 0 ||
