@@ -14,7 +14,7 @@ enum {
     PIECE_ROWS = 1024, /* of a question */
     ALONE_ROWS = 200,
     ROUNDS = 3,
-    ROUND_MS = 25
+    ROUND_MS = 15
 };
 
 const size_t optimize_batches[OPTIMIZE_BATCHES] = {1, 8, 32, 128};
@@ -86,7 +86,7 @@ bool candidate_answer(struct candidate *candidate, const struct validate_rows *r
 
 double candidate_quality(const struct candidate *candidate)
 {
-    return measured_schema(candidate->measured)->regression ? candidate->figures.r2
+    return candidate->answers->schema->regression ? candidate->figures.r2
                                                             : candidate->figures.accuracy;
 }
 

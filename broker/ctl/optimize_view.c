@@ -27,7 +27,7 @@ static enum tone tone_of(double better, double margin)
 
 static void add_row(struct table *table, const struct candidate *candidate, const struct candidate *before)
 {
-    bool regression = measured_schema(candidate->measured)->regression;
+    bool regression = candidate->answers->schema->regression;
     const struct figures *own = &candidate->figures, *first = &before->figures;
     table_cell(table, TONE_PLAIN, "%s", candidate->name);
     table_cell(table, tone_of((double)(before->bytes - candidate->bytes), 0), "%" PRId64, candidate->bytes);
@@ -48,7 +48,7 @@ static void add_row(struct table *table, const struct candidate *candidate, cons
 
 void optimize_print_table(const struct candidate *candidates, size_t count, FILE *out, bool coloured)
 {
-    bool regression = measured_schema(candidates[0].measured)->regression;
+    bool regression = candidates[0].answers->schema->regression;
     const char *const heads[] = {"MODEL",
                                  ">BYTES",
                                  ">US/ROW, 1",
