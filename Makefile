@@ -132,7 +132,7 @@ $(BUILD)/python/%.o: %.c build/flags.mk
 	@echo "  CC    $< (library)"
 	@$(CC) $(plain) -fPIC -fvisibility=hidden $(CFLAGS) $(HEADERS_common) -Iworker $(call packages-cflags,$(python-packages)) -MMD -MP -c -o $@ $<
 $(BUILD)/python/libcommon.a: $(call python-objects,$(COMMON_SOURCES))
-$(PYTHON_WORKER): $(call python-objects,$(wildcard worker/python/*.c) $(filter-out worker/host.c worker/backend%.c worker/onnx_references.c,$(wildcard worker/*.c))) $(BUILD)/python/libcommon.a
+$(PYTHON_WORKER): $(call python-objects,$(wildcard worker/python/*.c) $(filter-out worker/host.c worker/backend%.c worker/onnx_% worker/xgboost_%,$(wildcard worker/*.c))) $(BUILD)/python/libcommon.a
 	@echo "  LINK  $@"
 	@$(CC) -shared -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/..' \
 	  $(LDFLAGS) -o $@ $^ $(call packages-libs,$(python-packages)) -lm
@@ -224,7 +224,7 @@ check:  ## install what is missing, build, run every test: plain (and a minute o
 	@$(MAKE) --no-print-directory includes
 	@+tests/check
 
-.PHONY: fuzz fuzz-run fuzz-replay chaos overload lint includes bench
+.PHONY: fuzz fuzz-run fuzz-replay chaos overload lint includes bench bench-engines
 # A fuzz target is linked to any archive it needs, like a unit test: with libFuzzer's main, or with the one that replays the seeds.
 fuzz-main := $(if $(findstring fuzzer,$(SANITIZE)),-fsanitize=fuzzer,tests/fuzz/replay_main.c)
 $(BUILD)/fuzz/%: tests/fuzz/%.c tests/fuzz/replay_main.c $(ARCHIVES) $(COMMON)
@@ -272,6 +272,19 @@ $(BUILD)/bench/raw_onnx: tests/bench/raw_onnx.c $(COMMON)
 	@mkdir -p $(@D)
 	@echo "  BENCH $@"
 	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) $(CPPFLAGS_onnxruntime) -o $@ $^ $(links) $(LDFLAGS) $(LIBS_onnxruntime)
+
+$(BUILD)/bench/raw_xgboost: tests/bench/raw_xgboost.c $(COMMON)
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) -o $@ $^ $(links) $(LDFLAGS) -lxgboost
+$(BUILD)/bench/through_worker: tests/bench/through_worker.c $(BUILD)/libworker.a $(COMMON)
+	@mkdir -p $(@D)
+	@echo "  BENCH $@"
+	@$(CC) $(ours) $(CFLAGS) $(HEADERS_common) -Iworker $(call packages-cflags,$(PACKAGES_worker) $(PACKAGES_common)) -o $@ $^ $(links) $(LDFLAGS) \
+	  $(call packages-libs,$(PACKAGES_worker) $(PACKAGES_common)) -lm
+
+bench-engines: $(BUILD)/bench/raw_onnx $(BUILD)/bench/raw_xgboost $(BUILD)/bench/through_worker  ## what a worker adds to its engine
+	@tests/bench/engines
 
 bench: all $(FLOORS) $(BUILD)/bench/raw_onnx  ## the speed of the whole, beside floors and peers
 	@deploy/install-deps --have build run web bench || deploy/install-deps build run web bench

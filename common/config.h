@@ -41,6 +41,7 @@ struct config {
 #define CONFIG_JOIN_cache(name)       cache_##name
 #define CONFIG_JOIN_idempotency(name) idempotency_##name
 #define CONFIG_JOIN_limits(name)      limits_##name
+#define CONFIG_JOIN_onnx(name)        onnx_##name
 #define CONFIG_JOIN_limit(name)       limit_##name
 #define CONFIG_JOIN_rate(name)        rate_##name
 #define CONFIG_JOIN_shadow(name)      shadow_##name
@@ -125,8 +126,9 @@ struct model_config *model_list_find(const struct model_list *list, struct text 
 bool model_policy_serves(const struct model_config *model, const char *version);
 /* The version that takes the traffic: model.conf's, else the highest; NULL when there is none. */
 const char *model_stable_version(const struct model_config *model);
-/* The model file of a version (a path that the caller frees) and the backend ("onnx", "echo", "python",
- * constant) that it or model.conf asks for. NULL when there is no such file; complained of in `errors`. */
+/* The model file of a version (a path that the caller frees) and the backend ("onnx", "xgboost", "echo",
+ * "python", ...; constant) that it or model.conf asks for. NULL when there is no such file; complained of in
+ * `errors`. */
 char *model_file(const struct model_config *model, const char *version, const char **backend,
                  struct config_errors *errors);
 /* The interpreter that serves a version of backend python (a path that the caller frees): model.conf's, or

@@ -86,8 +86,15 @@ static const char python_version[] = "{version}";
 static const struct {
     const char *file;
     const char *backend;
-} model_files[] = {{"model.onnx", "onnx"},  {"model.so", "plugin"},     {"model.echo", "echo"},
-                   {"model.pkl", "python"}, {"model.joblib", "python"}, {"model.py", "python"}};
+} model_files[] = {{"model.onnx", "onnx"},
+                   {"model.so", "plugin"},
+                   {"model.echo", "echo"},
+                   {"model.pkl", "python"},
+                   {"model.joblib", "python"},
+                   {"model.py", "python"},
+                   /* last: a model.py may keep its own model in such a file */
+                   {"model.json", "xgboost"},
+                   {"model.ubj", "xgboost"}};
 
 static char *join(const char *directory, const char *name)
 {
@@ -320,10 +327,14 @@ static void check_inputs(struct parameter_reader *reader, const struct model_con
 
 static void check(struct parameter_reader *reader, const struct model_config *model)
 {
-    static const char *const backends[] = {"onnx", "plugin", "echo", "python"};
+    static const char *const backends[] = {"onnx", "xgboost", "plugin", "echo", "python"};
     static const char *const tasks[] = {"classification", "regression", "multilabel", "embedding"};
+    static const char *const optimizations[] = {"none", "basic", "extended", "all"};
+    static const char *const executions[] = {"sequential", "parallel"};
     check_word(reader, &model->backend, backends, COUNT_OF(backends));
     check_word(reader, &model->task, tasks, COUNT_OF(tasks));
+    check_word(reader, &model->onnx_optimization, optimizations, COUNT_OF(optimizations));
+    check_word(reader, &model->onnx_execution, executions, COUNT_OF(executions));
     check_distinct(reader, &model->features);
     check_inputs(reader, model);
     struct policy policy;
@@ -431,7 +442,8 @@ char *model_file(const struct model_config *model, const char *version, const ch
         config_complain(errors, "%s: holds no model file of the backend %s", directory, model->backend);
     else if (found == NULL)
         config_complain(errors,
-                        "%s: holds no model.onnx, model.so, model.echo, model.pkl, model.joblib or model.py",
+                        "%s: holds no model.onnx, model.so, model.echo, model.pkl, model.joblib, model.py, "
+                        "model.json or model.ubj",
                         directory);
     free(directory);
     return found;

@@ -12,8 +12,8 @@
 
 /* ---- files ---- */
 
-/* What libraries look at: their own files, the time zone and the language, the processor. None of it is
- * secret. */
+/* What libraries look at: their own files, the time zone and the language, the processor and how much of it
+ * this machine may have. None of it is secret. */
 #define PLACES_OF_LIBRARIES                                                                                  \
     {"/lib", ACCESS_READ}, {"/lib64", ACCESS_READ}, {"/usr/lib", ACCESS_READ}, {"/usr/lib64", ACCESS_READ},  \
         {"/usr/local/lib", ACCESS_READ}, {"/etc/ld.so.cache", ACCESS_READ},                                  \
@@ -25,7 +25,9 @@
         {"/proc/sys/vm", ACCESS_READ}, {"/proc/sys/kernel", ACCESS_READ}, {"/proc/sys/crypto", ACCESS_READ}, \
         {"/proc/sys/net", ACCESS_READ}, {"/sys/devices", ACCESS_READ}, {"/sys/bus", ACCESS_READ},            \
         {"/sys/class", ACCESS_READ}, {"/sys/kernel/mm", ACCESS_READ},                                        \
-        {"/dev/null", ACCESS_READ | ACCESS_WRITE}, {"/dev/zero", ACCESS_READ}, {"/dev/random", ACCESS_READ}, \
+        {"/sys/fs/cgroup/cpu.max", ACCESS_READ}, {"/sys/fs/cgroup/cpu/cpu.cfs_quota_us", ACCESS_READ},       \
+        {"/sys/fs/cgroup/cpu/cpu.cfs_period_us", ACCESS_READ}, {"/dev/null", ACCESS_READ | ACCESS_WRITE},    \
+        {"/dev/zero", ACCESS_READ}, {"/dev/random", ACCESS_READ},                                            \
     {                                                                                                        \
         "/dev/urandom", ACCESS_READ                                                                          \
     }

@@ -5,10 +5,13 @@
 #include "object.h"
 
 extern const struct backend backend_onnx;
+extern const struct backend backend_xgboost;
+extern const struct backend backend_xgboost_binary;
 extern const struct backend backend_plugin;
 extern const struct backend backend_echo;
 
-static const struct backend *const backends[] = {&backend_onnx, &backend_plugin, &backend_echo};
+static const struct backend *const backends[] = {&backend_onnx, &backend_xgboost, &backend_xgboost_binary,
+                                                 &backend_plugin, &backend_echo};
 
 const struct backend *backend_named(const char *name)
 {

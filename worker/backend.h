@@ -25,6 +25,12 @@ struct backend_tensor {
                                       * number of rows that every call must have */
 };
 
+/* One column of a row, as the model file knows it. */
+struct backend_column {
+    const char *name;
+    const char *type; /* "number", "integer" or "boolean"; NULL: it does not say */
+};
+
 /* What open tells about the model. Its memory is the state's. */
 struct backend_description {
     const char *platform; /* a constant: "onnxruntime_onnx" */
@@ -32,10 +38,12 @@ struct backend_description {
     size_t input_count;
     const struct backend_tensor *outputs;
     size_t output_count;
-    /* What the file itself knows, where model.conf says nothing; all zero when open begins. */
-    const char *const *features; /* names of the columns of a row */
-    size_t feature_count;
-    const char *const *labels; /* names of the classes, by index */
+    /* From here on nothing need be filled in: all is 0 before. */
+    const struct backend_column *columns; /* over all inputs in their order; NULL: it names none */
+    size_t column_count;                  /* else as many as a row has values */
+    const char *task;                     /* "classification" or "regression"; NULL: the outputs tell */
+    int takes_missing;         /* not 0: NaN is a value that is missing, and may be in any column */
+    const char *const *labels; /* names of the classes, by index, where model.conf names none */
     size_t label_count;
 };
 
@@ -55,6 +63,9 @@ struct backend_options {
                                   * the model, and there until it is closed */
     const char *settings_json;   /* the same as a JSON object; NULL as above */
     int allow_nan; /* 0: no value is NaN or infinite, or whoever sent it was let do as he likes */
+    /* What model.conf says in the section of the engine's name: name, value, name, value, ..., NULL. NULL:
+     * nothing, and that is what the defaults are for. */
+    const char *const *section;
 };
 
 struct backend {

@@ -6,19 +6,17 @@
  * each time. The first call of a model lets the engine allocate everything, and shows which outputs keep to
  * their declaration.
  *
- * The settings favour many small processes beside each other: as many threads as asked for and none that
- * spins; no arena, since it keeps what the largest batch ever needed, and measured no faster than malloc.
  * Official builds of ONNX Runtime report to Microsoft from 1.29 on, and keep a database for that in the home
  * directory; the environment variable that stops it must be there before the engine's environment is made.
  * SPDX-License-Identifier: MIT */
 #include "backend.h"
 
 #include "object.h"
+#include "onnx_options.h"
 #include "onnx_references.h"
 
 #include <endian.h>
 #include <fcntl.h>
-#include <onnxruntime_c_api.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -67,17 +65,9 @@ struct onnx {
     struct side outputs;
 };
 
-/* True when the engine refused; `error` then holds its words on one line. */
 static bool refused(const struct onnx *onnx, OrtStatus *status, char *error)
 {
-    if (status == NULL)
-        return false;
-    snprintf(error, BACKEND_ERROR_MAX, "%s", onnx->api->GetErrorMessage(status));
-    for (char *at = error; *at != '\0'; at++)
-        if ((unsigned char)*at < ' ')
-            *at = ' ';
-    onnx->api->ReleaseStatus(status);
-    return true;
+    return onnx_refused(onnx->api, status, error);
 }
 
 /* ---- loading ---- */
@@ -122,25 +112,14 @@ static bool make_environment(struct onnx *onnx, char *error)
                     error);
 }
 
-static bool set_options(const struct onnx *onnx, OrtSessionOptions *settings, int threads, char *error)
-{
-    const OrtApi *api = onnx->api;
-    return !refused(onnx, api->SetIntraOpNumThreads(settings, threads), error) &&
-           !refused(onnx, api->SetInterOpNumThreads(settings, 1), error) &&
-           !refused(onnx, api->SetSessionExecutionMode(settings, ORT_SEQUENTIAL), error) &&
-           !refused(onnx, api->AddSessionConfigEntry(settings, "session.intra_op.allow_spinning", "0"),
-                    error) &&
-           !refused(onnx, api->DisableCpuMemArena(settings), error) &&
-           !refused(onnx, api->DisableMemPattern(settings), error);
-}
-
-static bool make_session(struct onnx *onnx, const char *path, int threads, char *error)
+static bool make_session(struct onnx *onnx, const char *path, const struct backend_options *options,
+                         char *error)
 {
     OrtSessionOptions *settings;
     if (refused(onnx, onnx->api->CreateSessionOptions(&settings), error))
         return false;
     bool made =
-        set_options(onnx, settings, threads, error) &&
+        onnx_options_set(onnx->api, settings, options, error) &&
         !refused(onnx, onnx->api->CreateSession(onnx->environment, path, settings, &onnx->session), error);
     onnx->api->ReleaseSessionOptions(settings);
     return made;
@@ -262,10 +241,10 @@ static void onnx_close(void *state)
     free(onnx);
 }
 
-static bool load(struct onnx *onnx, const char *path, int threads, char *error)
+static bool load(struct onnx *onnx, const char *path, const struct backend_options *options, char *error)
 {
     int before = silence();
-    bool loaded = make_environment(onnx, error) && make_session(onnx, path, threads, error);
+    bool loaded = make_environment(onnx, error) && make_session(onnx, path, options, error);
     speak(before);
     return loaded && describe_side(onnx, &onnx->inputs, true, error) &&
            describe_side(onnx, &onnx->outputs, false, error);
@@ -278,7 +257,7 @@ static void *onnx_open(const char *path, const struct backend_options *options,
         return NULL;
     struct onnx *onnx = object_alloc(sizeof *onnx);
     onnx->magic = ONNX_MAGIC;
-    if (!load(onnx, path, options->threads, error)) {
+    if (!load(onnx, path, options, error)) {
         onnx_close(onnx);
         return NULL;
     }

@@ -3,10 +3,11 @@
  * takes traffic. SPDX-License-Identifier: MIT */
 #include "loaded_model.h"
 
+#include "engine_section.h"
 #include "log.h"
+#include "model_columns.h"
 #include "model_settings.h"
 #include "roles.h"
-#include "schema_fields.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,6 @@
 
 enum {
     DESCRIPTION_MAX = 4096,  /* bytes; readers of the schema take no more */
-    NAME_BYTES_MAX = 512,    /* of a feature or label, likewise */
     CALL_BYTES_MAX = 1 << 28 /* of one input in the smallest call that the model allows */
 };
 
@@ -100,124 +100,35 @@ static bool inputs_are_bounded(const struct loaded_model *model, char *error)
     return true;
 }
 
-static char **copy_names(const char *const *names, size_t count)
-{
-    char **copies = object_alloc(count * sizeof *copies);
-    for (size_t i = 0; i < count; i++)
-        copies[i] = object_strdup(names[i]);
-    return copies;
-}
-
-static bool names_fit(const char *key, const struct config_names *names, char *error)
-{
-    for (size_t i = 0; i < names->count; i++)
-        if (strlen(names->names[i]) > NAME_BYTES_MAX || names->count > SCHEMA_NAMES_MAX) {
-            snprintf(error, BACKEND_ERROR_MAX, "model.conf: %s: at most %d names of at most %d bytes", key,
-                     SCHEMA_NAMES_MAX, NAME_BYTES_MAX);
-            return false;
-        }
-    return true;
-}
-
-/* Inputs of one column each are called as their columns are. */
-static void add_input_names(struct schema *schema)
-{
-    for (size_t i = 0; i < schema->input_count; i++) {
-        const struct schema_tensor *input = &schema->inputs[i];
-        if (input->rank > 2 || (input->rank == 2 && input->shape[1] != 1))
-            return;
-    }
-    free(schema->features);
-    schema->features = object_alloc(schema->input_count * sizeof *schema->features);
-    schema->feature_count = schema->input_count;
-    for (size_t i = 0; i < schema->input_count; i++)
-        schema->features[i] = object_strdup(schema->inputs[i].name);
-}
-
-/* The names of the columns, and what their values may be. model.conf has them by one list or the other. */
-static bool add_columns(struct schema *schema, const struct model_config *config, char *error)
-{
-    size_t values = schema_row_values(schema), at;
-    schema->features = copy_names((const char *const *)config->features.names, config->features.count);
-    schema->feature_count = config->features.count;
-    if (config->input_count == 0 && config->features.count == 0)
-        add_input_names(schema);
-    if (config->input_count == 0)
-        return true;
-    if (config->input_count != values) {
-        snprintf(error, BACKEND_ERROR_MAX,
-                 values == 0 ? "model.conf: inputs: %zu columns, but the model takes rows of any length"
-                             : "model.conf: inputs: %zu columns, but a row of the model has %zu values",
-                 config->input_count, values);
-        return false;
-    }
-    schema->fields = schema_fields_copy(config->inputs, config->input_count);
-    if (schema->feature_count == 0) {
-        schema->features = realloc(schema->features, config->input_count * sizeof *schema->features);
-        ENSURE(schema->features != NULL);
-        for (; schema->feature_count < config->input_count; schema->feature_count++)
-            schema->features[schema->feature_count] =
-                object_strdup(config->inputs[schema->feature_count].name);
-    }
-    const char *misfit = schema_fields_misfit(schema, &at);
-    if (misfit != NULL)
-        snprintf(error, BACKEND_ERROR_MAX, "model.conf: inputs[%zu] (%.80s): %s", at,
-                 at < config->input_count ? config->inputs[at].name : "", misfit);
-    return misfit == NULL;
-}
-
 /* What model.conf adds; checked against the model. */
 static bool add_config(struct schema *schema, const struct model_config *config, char *error)
 {
-    size_t values = schema_row_values(schema);
-    if (!names_fit("features", &config->features, error) || !names_fit("labels", &config->labels, error))
+    if (!model_columns_fit("model.conf: labels", (const char *const *)config->labels.names,
+                           config->labels.count, error))
         return false;
-    if (config->features.count != 0 && values != 0 && config->features.count != values) {
-        snprintf(error, BACKEND_ERROR_MAX,
-                 "model.conf: features: %zu names, but a row of the model has %zu values",
-                 config->features.count, values);
-        return false;
-    }
     if (strlen(config->description) > DESCRIPTION_MAX) {
         snprintf(error, BACKEND_ERROR_MAX, "model.conf: description: at most %d bytes", DESCRIPTION_MAX);
         return false;
     }
     free(schema->description);
     schema->description = object_strdup(config->description);
-    schema->labels = copy_names((const char *const *)config->labels.names, config->labels.count);
+    schema->labels = model_columns_copy((const char *const *)config->labels.names, config->labels.count);
     schema->label_count = config->labels.count;
     schema->timeout_ms = (uint32_t)config->queue_timeout_ms;
     schema->allow_nan = config->allow_nan != 0;
-    return add_columns(schema, config, error);
-}
-
-static bool are_names(const char *what, const char *const *names, size_t count, char *error)
-{
-    for (size_t i = 0; i < count; i++)
-        if (strlen(names[i]) > NAME_BYTES_MAX || count > SCHEMA_NAMES_MAX) {
-            snprintf(error, BACKEND_ERROR_MAX, "its %s: at most %d names of at most %d bytes", what,
-                     SCHEMA_NAMES_MAX, NAME_BYTES_MAX);
-            return false;
-        }
     return true;
 }
 
-/* What the model itself says, where model.conf says nothing. */
-static bool add_names(struct schema *schema, const struct backend_description *description, char *error)
+/* What the model itself calls its classes, where model.conf says nothing. */
+static bool add_own_labels(struct schema *schema, const struct backend_description *description, char *error)
 {
-    if (!are_names("features", description->features, description->feature_count, error) ||
-        !are_names("labels", description->labels, description->label_count, error))
+    if (schema->label_count > 0)
+        return true;
+    if (!model_columns_fit("its labels", description->labels, description->label_count, error))
         return false;
-    if (schema->feature_count == 0 && description->feature_count == schema_row_values(schema)) {
-        free(schema->features);
-        schema->features = copy_names(description->features, description->feature_count);
-        schema->feature_count = description->feature_count;
-    }
-    if (schema->label_count == 0) {
-        free(schema->labels);
-        schema->labels = copy_names(description->labels, description->label_count);
-        schema->label_count = description->label_count;
-    }
+    free(schema->labels);
+    schema->labels = model_columns_copy(description->labels, description->label_count);
+    schema->label_count = description->label_count;
     return true;
 }
 
@@ -254,22 +165,35 @@ static bool make_schema(struct loaded_model *model, const struct backend_descrip
            take_tensors(&schema->outputs, &schema->output_count, description->outputs,
                         description->output_count, error) &&
            find_call_rows(model, error) && inputs_are_bounded(model, error) &&
-           (config == NULL || add_config(schema, config, error)) && add_names(schema, description, error);
+           (config == NULL || add_config(schema, config, error)) &&
+           model_columns_add(schema, config, description, error) &&
+           add_own_labels(schema, description, error);
+}
+
+/* model.conf's word comes before the model file's. */
+static const char *task_of(const struct model_config *config, const struct backend_description *description)
+{
+    if (config != NULL && *config->task != '\0')
+        return config->task;
+    return description->task == NULL ? "" : description->task;
 }
 
 struct loaded_model *loaded_model_open(const char *path, const struct backend *backend,
                                        const struct model_config *config, int threads, char *error)
 {
+    char **section = config == NULL ? NULL : engine_section_of(config, backend->name);
     struct backend_options options = {.threads = threads,
                                       .model = config == NULL ? NULL : config->name,
                                       .settings = config == NULL ? NULL : model_settings_list(config),
                                       .settings_json = config == NULL ? "{}" : config->settings_json,
-                                      .allow_nan = config != NULL && config->allow_nan != 0};
+                                      .allow_nan = config != NULL && config->allow_nan != 0,
+                                      .section = (const char *const *)section};
     struct backend_description description = {0};
     struct loaded_model *model = object_alloc(sizeof *model);
     model->backend = backend;
-    model->task = object_strdup(config == NULL ? "" : config->task);
     model->state = backend->open(path, &options, &description, error);
+    model->task = object_strdup(task_of(config, &description));
+    engine_section_free(section);
     if (model->state != NULL && make_schema(model, &description, config, error) &&
         find_task(model->schema, model->task, error))
         return model;

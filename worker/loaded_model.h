@@ -13,7 +13,7 @@ struct loaded_model {
     void *state; /* the backend's */
     struct schema *schema;
     size_t call_rows; /* the rows that every call must have; 0: any number */
-    char *task;       /* as model.conf says; empty: by the outputs */
+    char *task;       /* as model.conf says, else the model file; empty: by the outputs */
 };
 
 /* Loads the file with the backend and makes the schema from what the file says and what model.conf adds

@@ -8,8 +8,9 @@
  * therefore refused, and a field that comes twice is looked at twice. SPDX-License-Identifier: MIT */
 #include "onnx_references.h"
 
+#include "mapped_file.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -203,33 +204,11 @@ static bool allow(void *self, struct text location)
     return false;
 }
 
-/* The bytes of a regular file; NULL with errno. Must be unmapped. */
-static uint8_t *map_file(const char *path, size_t *length)
-{
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd == -1)
-        return NULL;
-    void *bytes = MAP_FAILED;
-    int error = 0;
-    if (fstat(fd, &status) != 0)
-        error = errno;
-    else if (!S_ISREG(status.st_mode) || status.st_size == 0)
-        error = S_ISREG(status.st_mode) ? ENODATA : EISDIR;
-    else if ((bytes = mmap(NULL, (size_t)status.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
-        error = errno;
-    else
-        *length = (size_t)status.st_size;
-    close(fd);
-    errno = error;
-    return bytes == MAP_FAILED ? NULL : bytes;
-}
-
 bool onnx_references_stay(const char *path, char *error, size_t error_size)
 {
     struct folder folder = {path, error, error_size};
     size_t length;
-    uint8_t *bytes = map_file(path, &length);
+    uint8_t *bytes = mapped_file(path, &length);
     if (bytes == NULL) {
         snprintf(error, error_size, "%s", strerror(errno));
         return false;

@@ -89,9 +89,11 @@ void changes_of_config(const struct config *old, const struct config *new, chang
 /* True for what the worker reads; all else the broker and the supervisor read at each reload. */
 static bool is_workers(const char *name)
 {
-    static const char *const names[] = {"description",    "backend",    "python", "task",      "allow_nan",
-                                        "threads",        "features",   "inputs", "labels",    "settings",
-                                        "max_batch_rows", "timeout_ms", "cores",  "memory_mb", "cpu_percent"};
+    static const char *const names[] = {
+        "description", "backend",   "python",         "task",         "allow_nan",      "threads",
+        "features",    "inputs",    "labels",         "settings",     "max_batch_rows", "timeout_ms",
+        "cores",       "memory_mb", "cpu_percent",    "optimization", "execution",      "inter_op_threads",
+        "spin",        "arena",     "memory_pattern", "provider"};
     for (size_t i = 0; i < COUNT_OF(names); i++)
         if (strcmp(names[i], name) == 0)
             return true;

@@ -395,6 +395,55 @@ START_TEST(the_engine_tells_nobody)
 }
 END_TEST
 
+/* What the options make of a trained model must be the same but for its speed. */
+static void expect_same_with(const char *const *settings, const float *row, const float *wanted)
+{
+    struct backend_options options = {.threads = 1, .section = settings};
+    struct backend_values input = values(row, 30 * sizeof *row, 1, 30);
+    if (state != NULL)
+        backend->close(state);
+    state = backend->open(REPOSITORY "cancer-trees/1/model.onnx", &options, &description, error);
+    ck_assert_msg(state != NULL, "%s", error);
+    ck_assert_msg(backend->run(state, &input, outputs, error) == 0, "%s", error);
+    const float *given = outputs[1].data;
+    ck_assert_float_eq_tol(given[0], wanted[0], 1e-6f);
+    ck_assert_float_eq_tol(given[1], wanted[1], 1e-6f);
+}
+
+START_TEST(options_change_no_answer)
+{
+    static const char *const ways[][15] = {
+        {"optimization", "none", NULL},
+        {"optimization", "basic", "arena", "1", "memory_pattern", "1", "spin", "1", NULL},
+        {"optimization", "extended", "execution", "parallel", "inter_op_threads", "2", NULL},
+        {"optimization", "all", "provider", "cpu", "execution", "sequential", NULL},
+        {"provider", "", NULL}};
+    static float row[30];
+    for (size_t i = 0; i < COUNT_OF(row); i++)
+        row[i] = (float)i;
+    struct backend_values input = values(row, sizeof row, 1, 30);
+    open_model(REPOSITORY "cancer-trees/1/model.onnx");
+    ck_assert_int_eq(backend->run(state, &input, outputs, error), 0);
+    float wanted[2];
+    memcpy(wanted, outputs[1].data, sizeof wanted);
+    ck_assert(wanted[0] > 0 && wanted[1] > 0);
+    for (size_t i = 0; i < COUNT_OF(ways); i++)
+        expect_same_with(ways[i], row, wanted);
+}
+END_TEST
+
+START_TEST(a_provider_that_is_not_there_is_named_with_those_that_are)
+{
+    static const char *const settings[] = {"provider", "abacus", NULL};
+    struct backend_options options = {.threads = 1, .section = settings};
+    ck_assert_ptr_null(backend->open(REPOSITORY "cancer-trees/1/model.onnx", &options, &description, error));
+    ck_assert_ptr_nonnull(strstr(error, "model.conf: onnx.provider: the ONNX Runtime library "));
+    ck_assert_ptr_nonnull(strstr(error, " here has no \"abacus\"; it has "));
+    ck_assert_ptr_nonnull(strstr(error, "cpu"));
+    ck_assert_ptr_null(strstr(error, "Provider"));
+}
+END_TEST
+
 START_TEST(backends_are_found_by_name_and_by_file)
 {
     ck_assert_str_eq(backend_named("onnx")->name, "onnx");
@@ -428,6 +477,8 @@ int main(void)
         a_trained_model_computes_the_same_alone_and_together,
         more_threads_are_allowed,
         the_engine_tells_nobody,
+        options_change_no_answer,
+        a_provider_that_is_not_there_is_named_with_those_that_are,
         backends_are_found_by_name_and_by_file,
     };
     return SUITE_RUN("backend_onnx", set_up, tear_down, tests);

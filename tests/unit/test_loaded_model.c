@@ -2,6 +2,7 @@
  * engine that gives what it is told to. SPDX-License-Identifier: MIT */
 #include "example_fields.h"
 #include "loaded_model.h"
+#include "schema_fields.h"
 #include "scratch_directory.h"
 #include "suite.h"
 
@@ -11,6 +12,10 @@
 static struct {
     struct backend_tensor inputs[2], outputs[2];
     size_t input_count, output_count;
+    struct backend_column columns[4];
+    size_t column_count;
+    const char *task;
+    int takes_missing;
     struct backend_values given[2]; /* shape[0] is filled in with the rows of the call */
     int extra_rows;
     int calls;
@@ -20,7 +25,7 @@ static struct {
     int threads;
     const char *settings;
     int allow_nan;
-    const char *features[2], *labels[2]; /* that the file knows; NULL: none */
+    const char *labels[2]; /* that the file knows; NULL: none */
     int closed;
 } engine;
 
@@ -34,15 +39,18 @@ static void *open_engine(const char *path, const struct backend_options *options
 {
     ck_assert_str_eq(path, "the path");
     engine.threads = options->threads;
-    engine.settings = options->settings;
+    engine.settings = options->settings_json;
     engine.allow_nan = options->allow_nan;
+    ck_assert_ptr_null(description->columns);
     *description = (struct backend_description){.platform = "test platform",
                                                 .inputs = engine.inputs,
                                                 .input_count = engine.input_count,
                                                 .outputs = engine.outputs,
                                                 .output_count = engine.output_count,
-                                                .features = engine.features,
-                                                .feature_count = engine.features[0] == NULL ? 0 : 2,
+                                                .columns = engine.columns,
+                                                .column_count = engine.column_count,
+                                                .task = engine.task,
+                                                .takes_missing = engine.takes_missing,
                                                 .labels = engine.labels,
                                                 .label_count = engine.labels[0] == NULL ? 0 : 2};
     if (!engine.refuses_to_open)
@@ -177,26 +185,16 @@ START_TEST(the_schema_says_what_file_and_model_conf_say)
 }
 END_TEST
 
-START_TEST(what_the_file_knows_holds_where_model_conf_is_silent)
+START_TEST(labels_of_the_file_hold_where_model_conf_is_silent)
 {
-    static const char *const features[] = {"a", "b", "c"}, *const labels[] = {"no", "yes"};
-    engine.inputs[0].shape[1] = 2;
-    memcpy(engine.features, features, sizeof engine.features);
+    static const char *const labels[] = {"no", "yes"};
     memcpy(engine.labels, labels, sizeof engine.labels);
     const struct schema *schema = load();
-    ck_assert_uint_eq(schema->feature_count, 2);
-    ck_assert_str_eq(schema->features[1], "b");
     ck_assert_uint_eq(schema->label_count, 2);
     ck_assert_str_eq(schema->labels[1], "yes");
-    config.features = names(features + 1, 2);
-    config.labels = names(features, 2);
-    schema = load();
-    ck_assert_uint_eq(schema->feature_count, 2);
-    ck_assert_str_eq(schema->features[1], "c");
-    ck_assert_str_eq(schema->labels[1], "b");
-    config.features = config.labels = names(NULL, 0);
-    engine.inputs[0].shape[1] = 3; /* two names are none of three columns */
-    ck_assert_uint_eq(load()->feature_count, 0);
+    config.labels = names((const char *const[]){"stays", "leaves"}, 2);
+    ck_assert_str_eq(load()->labels[1], "leaves");
+    config.labels = names(NULL, 0);
 }
 END_TEST
 
@@ -205,10 +203,10 @@ START_TEST(the_engine_is_told_of_model_conf)
     config.settings_json = (char *)"{\"a\":1}";
     config.allow_nan = 1;
     load();
-    ck_assert_str_eq(engine.settings_json, "{\"a\":1}");
+    ck_assert_str_eq(engine.settings, "{\"a\":1}");
     ck_assert_int_eq(engine.allow_nan, 1);
     loaded_model_free(loaded_model_open("the path", &backend, NULL, 1, error));
-    ck_assert_str_eq(engine.settings_json, "{}");
+    ck_assert_str_eq(engine.settings, "{}");
     ck_assert_int_eq(engine.allow_nan, 0);
 }
 END_TEST
@@ -542,13 +540,105 @@ START_TEST(inputs_are_those_of_the_model)
 }
 END_TEST
 
+/* ---- columns that the model file names ---- */
+
+static void name_columns(const char *first, const char *second, const char *third)
+{
+    engine.column_count = 3;
+    engine.columns[0] = (struct backend_column){first, "integer"};
+    engine.columns[1] = (struct backend_column){second, NULL};
+    engine.columns[2] = (struct backend_column){third, "boolean"};
+}
+
+START_TEST(the_file_names_the_columns)
+{
+    name_columns("a", "b", "gr\xc3\xbc\xc3\x9f");
+    struct schema *schema = load();
+    ck_assert_uint_eq(schema->feature_count, 3);
+    ck_assert_str_eq(schema->features[2], "gr\xc3\xbc\xc3\x9f");
+    ck_assert_int_eq(schema->fields[0].type, SCHEMA_INTEGER);
+    ck_assert_int_eq(schema->fields[1].type, SCHEMA_ANY);
+    ck_assert_int_eq(schema->fields[2].type, SCHEMA_BOOLEAN);
+    engine.columns[0].type = engine.columns[2].type = NULL;
+    ck_assert_ptr_null(load()->fields);
+    loaded_model_free(model);
+    model = loaded_model_open("the path", &backend, NULL, 2, error);
+    ck_assert_ptr_nonnull(model);
+    ck_assert_str_eq(model->schema->features[0], "a");
+}
+END_TEST
+
+START_TEST(any_column_may_be_missing_where_file_and_model_conf_say_so)
+{
+    name_columns("a", "b", "c");
+    engine.takes_missing = 1;
+    ck_assert(!load()->fields[0].optional);
+    config.allow_nan = 1;
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert(load()->fields[i].optional);
+        ck_assert(model->schema->fields[i].standard.number != model->schema->fields[i].standard.number);
+    }
+    size_t at;
+    ck_assert_ptr_null(schema_fields_misfit(model->schema, &at));
+    engine.columns[0].type = engine.columns[2].type = NULL;
+    ck_assert(load()->fields[2].optional);
+    engine.takes_missing = 0;
+    ck_assert_ptr_null(load()->fields);
+}
+END_TEST
+
+START_TEST(names_that_no_schema_holds_are_refused)
+{
+    static char longer[514];
+    memset(longer, 'x', sizeof longer - 1);
+    name_columns("a", "b", "a");
+    ck_assert_str_eq(refusal(), "two of its columns have the name \"a\"");
+    name_columns("a", "b", "");
+    ck_assert_ptr_nonnull(strstr(refusal(), "is no text of 1 to 512 bytes of UTF-8"));
+    name_columns("a", "b", longer);
+    ck_assert_ptr_nonnull(strstr(refusal(), "is no text of 1 to 512 bytes of UTF-8"));
+    name_columns("a", "b", "\xff");
+    ck_assert_ptr_nonnull(strstr(refusal(), "is no text of 1 to 512 bytes of UTF-8"));
+    engine.column_count = 2;
+    ck_assert_str_eq(refusal(), "it names 2 columns, but a row of it has 3 values");
+}
+END_TEST
+
+START_TEST(model_conf_may_rename_columns_and_not_move_them)
+{
+    static const char *const others[] = {"x", "b", "z"}, *const moved[] = {"b", "a", "c"};
+    name_columns("a", "b", "c");
+    config.features = names(others, 3);
+    ck_assert_str_eq(load()->features[0], "x");
+    ck_assert_ptr_null(model->schema->fields);
+    config.features = names(moved, 3);
+    ck_assert_str_eq(refusal(),
+                     "model.conf: features: column 1 is \"b\", but in the model file that is another "
+                     "column's name, and this one is \"a\"");
+}
+END_TEST
+
+START_TEST(the_file_knows_the_task_and_model_conf_better)
+{
+    engine.task = "regression";
+    ck_assert(load()->regression);
+    config.task = (char *)"classification";
+    ck_assert(!load()->regression);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
         inputs_name_and_describe_the_columns,
         inputs_are_those_of_the_model,
+        the_file_names_the_columns,
+        any_column_may_be_missing_where_file_and_model_conf_say_so,
+        names_that_no_schema_holds_are_refused,
+        model_conf_may_rename_columns_and_not_move_them,
+        the_file_knows_the_task_and_model_conf_better,
         the_schema_says_what_file_and_model_conf_say,
-        what_the_file_knows_holds_where_model_conf_is_silent,
+        labels_of_the_file_hold_where_model_conf_is_silent,
         the_engine_is_told_of_model_conf,
         a_model_needs_no_model_conf,
         what_is_encoded_can_be_decoded,

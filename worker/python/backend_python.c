@@ -75,7 +75,7 @@ struct state {
     yyjson_doc *document;
     struct backend_tensor inputs[BACKEND_TENSORS_MAX];
     struct backend_tensor outputs[BACKEND_TENSORS_MAX];
-    const char **features;
+    struct backend_column *columns;
     const char **labels;
 };
 
@@ -109,11 +109,21 @@ static const char **read_names(yyjson_val *list, size_t *count)
     return names;
 }
 
+static struct backend_column *read_columns(yyjson_val *list, size_t *count)
+{
+    size_t index;
+    yyjson_val *value;
+    struct backend_column *columns = object_alloc(yyjson_arr_size(list) * sizeof *columns);
+    yyjson_arr_foreach(list, index, *count, value)
+        ENSURE((columns[index].name = yyjson_get_str(value)) != NULL);
+    return columns;
+}
+
 static void python_close(void *self)
 {
     struct state *state = self;
     yyjson_doc_free(state->document);
-    free(state->features);
+    free(state->columns);
     free(state->labels);
     free(state);
 }
@@ -144,8 +154,8 @@ static void *python_open(const char *path, const struct backend_options *options
                                                 .outputs = state->outputs};
     description->input_count = read_tensors(yyjson_obj_get(root, "inputs"), state->inputs);
     description->output_count = read_tensors(yyjson_obj_get(root, "outputs"), state->outputs);
-    description->features = state->features =
-        read_names(yyjson_obj_get(root, "features"), &description->feature_count);
+    description->columns = state->columns =
+        read_columns(yyjson_obj_get(root, "features"), &description->column_count);
     description->labels = state->labels =
         read_names(yyjson_obj_get(root, "labels"), &description->label_count);
     return state;
