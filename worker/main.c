@@ -187,6 +187,17 @@ static bool is_measurement(int count, char **arguments)
     return count == DESCRIBE_END && strcmp(arguments[1], "--measure") == 0;
 }
 
+/* For the same: --graph FILE OUTPUT MODE, of a model in ONNX; the output is there, and empty. */
+static int write_graph(char **arguments)
+{
+    enum { GRAPH_FILE = 2, GRAPH_OUTPUT, GRAPH_MODE };
+    confine(&(struct confinement){.mode = arguments[GRAPH_MODE],
+                                  .name = "--graph",
+                                  .path = arguments[GRAPH_FILE],
+                                  .writes = arguments[GRAPH_OUTPUT]});
+    return measuring_write_graph(arguments[GRAPH_FILE], arguments[GRAPH_OUTPUT]);
+}
+
 static bool is_python(const char *path)
 {
     const char *dot = strrchr(path, '.');
@@ -373,6 +384,8 @@ int main(int argc, char **argv)
     int64_t started = host()->started > 0 ? host()->started : clock_now();
     if (is_description(argc, argv) || is_measurement(argc, argv))
         return describe(argc, argv);
+    if (argc == 5 && strcmp(argv[1], "--graph") == 0)
+        return write_graph(argv);
     struct options options = options_parse(
         argc, argv, "worker", "Serves one version of one model: computes what the broker sends.");
     struct config *config = options_config(&options);

@@ -104,3 +104,19 @@ int measuring_run(struct trial *trial)
         fprintf(stderr, "%s: cannot serve this model: %s\n", trial->path, reason);
     return good && serve(trial->model, STDIN_FILENO) ? 0 : 1;
 }
+
+int measuring_write_graph(const char *path, const char *output)
+{
+    static const char *const section[] = {"optimization", "extended", NULL};
+    const struct backend *backend = backend_named("onnx");
+    struct backend_options options = {
+        .threads = 1, .settings_json = "{}", .section = section, .optimized = output};
+    struct backend_description description = {0};
+    char reason[BACKEND_ERROR_MAX] = "this program has no backend onnx";
+    void *state = backend == NULL ? NULL : backend->open(path, &options, &description, reason);
+    if (state == NULL)
+        fprintf(stderr, "%s: %s\n", path, reason);
+    else
+        backend->close(state);
+    return state == NULL ? 1 : 0;
+}

@@ -15,5 +15,8 @@
  * requests are not asked: an optimised model may answer them otherwise. An exit status; what was wrong is
  * printed. */
 int measuring_run(struct trial *trial);
+/* Has the engine write the graph of a model in ONNX as it has optimised it, but for what only this machine's
+ * processor could compute. An exit status; what was wrong is printed. */
+int measuring_write_graph(const char *path, const char *output);
 
 #endif

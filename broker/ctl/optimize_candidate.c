@@ -86,8 +86,7 @@ bool candidate_answer(struct candidate *candidate, const struct validate_rows *r
 
 double candidate_quality(const struct candidate *candidate)
 {
-    return candidate->answers->schema->regression ? candidate->figures.r2
-                                                            : candidate->figures.accuracy;
+    return candidate->answers->schema->regression ? candidate->figures.r2 : candidate->figures.accuracy;
 }
 
 /* ---- comparing ---- */

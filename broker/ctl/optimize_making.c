@@ -130,7 +130,7 @@ static bool write_numbers(const struct work *work, int fd, const void *bytes, si
 
 static bool create(const struct work *work, const char *path, int *fd)
 {
-    enum { MODE = 0600 };
+    enum { MODE = 0644 };
     *fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE);
     return *fd != -1 || REFUSE(work->reason, "%.900s: %s", path, strerror(errno));
 }
@@ -302,6 +302,25 @@ static bool make_student(const struct work *work)
     return made && work_add(work, name, file);
 }
 
+/* The engine itself writes it. */
+static bool make_graph(const struct work *work)
+{
+    char *file = work_path(work, "graph.onnx"), program[4096];
+    snprintf(program, sizeof program, "%s/outrigger-worker", work->config->binary_directory);
+    const char *const words[] = {
+        program, "--graph", work->candidates[0].file, file, work->config->sandbox_mode, NULL};
+    int fd;
+    bool made = create(work, file, &fd);
+    if (made) {
+        close(fd);
+        made = optimize_program(words, work->reason, OPTIMIZE_REASON_MAX);
+    }
+    if (made)
+        return work_add(work, "optimised graph", file);
+    free(file);
+    return false;
+}
+
 bool making_run(const struct making *making, const struct config *config, const struct model_config *model,
                 const char *workplace, struct candidate *candidates, size_t *count,
                 char reason[OPTIMIZE_REASON_MAX])
@@ -314,9 +333,12 @@ bool making_run(const struct making *making, const struct config *config, const 
         return make_pruned(&work);
     case MAKING_DISTILL:
         return make_student(&work);
+    case MAKING_GRAPH:
+        return make_graph(&work);
     case MAKING_DYNAMIC_INT8:
         return make_dynamic(&work);
-    default:
-        return REFUSE(reason, "%s is not there", method_names[making->method]);
+    case MAKING_EXPORT: /* making_export */
+        break;
     }
+    return REFUSE(reason, "an export is not made of a version");
 }

@@ -69,27 +69,43 @@ static void take_last_line(int fd, char *reason, size_t capacity)
     free(text);
 }
 
+/* Whether it exits with 0. What it says on standard output is left in `out`. */
+static bool succeeds(const char *const *words, int out, char *reason, size_t capacity)
+{
+    int error = memfd_create("complaints", MFD_CLOEXEC);
+    ENSURE(out >= 0 && error >= 0);
+    int status = run(words, out, error);
+    if (status == -1)
+        snprintf(reason, capacity, "%s: %s", words[0], strerror(errno));
+    else if (WIFSIGNALED(status))
+        snprintf(reason, capacity, "%s was killed by signal %d", words[0], WTERMSIG(status));
+    else if (status != 0)
+        take_last_line(error, reason, capacity);
+    close(error);
+    return status == 0;
+}
+
+bool optimize_program(const char *const *words, char *reason, size_t capacity)
+{
+    int out = memfd_create("said", MFD_CLOEXEC);
+    bool good = succeeds(words, out, reason, capacity);
+    close(out);
+    return good;
+}
+
 yyjson_doc *optimize_tool(const struct config *config, const char *python, const char *const *words,
                           char *reason, size_t capacity)
 {
     const char *all[WORDS_MAX + 3] = {python, NULL};
     char *tool = find_tool(config);
-    int out = memfd_create("said", MFD_CLOEXEC), error = memfd_create("complaints", MFD_CLOEXEC);
-    ENSURE(out >= 0 && error >= 0);
+    int out = memfd_create("said", MFD_CLOEXEC);
     all[1] = tool;
     for (size_t i = 0; words[i] != NULL; i++) {
         ENSURE(i < WORDS_MAX);
         all[i + 2] = words[i];
     }
     yyjson_doc *document = NULL;
-    int status = run(all, out, error);
-    if (status == -1) {
-        snprintf(reason, capacity, "%s: %s", python, strerror(errno));
-    } else if (WIFSIGNALED(status)) {
-        snprintf(reason, capacity, "%s was killed by signal %d", tool, WTERMSIG(status));
-    } else if (status != 0) {
-        take_last_line(error, reason, capacity);
-    } else {
+    if (succeeds(all, out, reason, capacity)) {
         char *text = said(out);
         document = yyjson_read(text, strlen(text), 0);
         if (document == NULL)
@@ -97,7 +113,6 @@ yyjson_doc *optimize_tool(const struct config *config, const char *python, const
         free(text);
     }
     close(out);
-    close(error);
     free(tool);
     return document;
 }

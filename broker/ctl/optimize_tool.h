@@ -11,5 +11,7 @@
  * and `reason` says why: the tool's own words, such as which package it lacks. */
 yyjson_doc *optimize_tool(const struct config *config, const char *python, const char *const *words,
                           char *reason, size_t capacity);
+/* Runs any program; false, and `reason` is its last line, unless it exits with 0. */
+bool optimize_program(const char *const *words, char *reason, size_t capacity);
 
 #endif
