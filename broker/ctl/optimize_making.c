@@ -217,14 +217,20 @@ bool work_write_rows(const struct work *work, const struct validate_rows *rows, 
 
 /* ---- methods ---- */
 
+/* A candidate more, if its file was made. */
+static bool add_made(const struct work *work, bool made, const char *name, char *file)
+{
+    if (made)
+        return work_add(work, name, file);
+    free(file);
+    return false;
+}
+
 static bool make_dynamic(const struct work *work)
 {
     char *file = work_path(work, "dynamic.onnx");
     const char *const words[] = {"dynamic-int8", work->candidates[0].file, file, NULL};
-    if (run_tool(work, words))
-        return work_add(work, "dynamic int8", file);
-    free(file);
-    return false;
+    return add_made(work, run_tool(work, words), "dynamic int8", file);
 }
 
 /* What the activations of the model are, for those rows. */
@@ -248,11 +254,9 @@ static bool make_static(const struct work *work)
     char *file = work_path(work, "static.onnx");
     const char *const words[] = {"static-int8", work->candidates[0].file, file, "--ranges", ranges, NULL};
     bool made = find_ranges(work, exposed, ranges) && run_tool(work, words);
-    if (!made)
-        free(file);
     free(exposed);
     free(ranges);
-    return made && work_add(work, "static int8", file);
+    return add_made(work, made, "static int8", file);
 }
 
 static bool make_pruned(const struct work *work)
@@ -263,12 +267,8 @@ static bool make_pruned(const struct work *work)
         snprintf(name, sizeof name, "pruned-%zu.onnx", i);
         char *file = work_path(work, name);
         const char *const words[] = {"prune", work->candidates[0].file, file, "--share", share, NULL};
-        if (!run_tool(work, words)) {
-            free(file);
-            return false;
-        }
         snprintf(name, sizeof name, "pruned %.4g %%", 100 * work->making->shares[i]);
-        if (!work_add(work, name, file))
+        if (!add_made(work, run_tool(work, words), name, file))
             return false;
     }
     return true;
@@ -295,11 +295,9 @@ static bool make_student(const struct work *work)
                 write_answers(work, work->candidates[0].measured, rows, targets) && run_tool(work, words);
     snprintf(name, sizeof name, "student of %.40s", work->making->hidden);
     validate_rows_free(rows);
-    if (!made)
-        free(file);
     free(inputs);
     free(targets);
-    return made && work_add(work, name, file);
+    return add_made(work, made, name, file);
 }
 
 /* The engine itself writes it. */
@@ -315,10 +313,7 @@ static bool make_graph(const struct work *work)
         close(fd);
         made = optimize_program(words, work->reason, OPTIMIZE_REASON_MAX);
     }
-    if (made)
-        return work_add(work, "optimised graph", file);
-    free(file);
-    return false;
+    return add_made(work, made, "optimised graph", file);
 }
 
 bool making_run(const struct making *making, const struct config *config, const struct model_config *model,
