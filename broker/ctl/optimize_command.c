@@ -16,6 +16,7 @@
 #include <math.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 enum { ROWS = 100000, ROWS_MAX = 10000000 };
 
@@ -79,7 +80,8 @@ static bool open_before(struct optimize *optimize)
     snprintf(before->name, sizeof before->name, "version %.50s", optimize->version);
     before->file = file;
     if (strcmp(backend, "onnx") != 0)
-        return REFUSE(optimize, "%.900s: only models in ONNX are optimised", file);
+        return REFUSE(optimize, "%.900s: only models in ONNX are optimised; --from FILE writes one in ONNX",
+                      file);
     return candidate_open(before, optimize->config, optimize->model, file,
                           config_signing_keys(optimize->config, optimize->model->name), optimize->reason);
 }
@@ -292,6 +294,7 @@ int optimize_command(const struct arguments *arguments)
         return CTL_FAULT;
     log_open("outrigger", "warning");
     signal(SIGPIPE, SIG_IGN); /* a worker may end while it is asked */
+    umask(S_IWGRP | S_IWOTH); /* the worker that reads what is made may be another user */
     optimize.config = config;
     int status = optimize_model(&optimize);
     model_list_free(optimize.models);

@@ -31,7 +31,7 @@ struct validate_rows {
     int fd;
     struct csv *csv;
     char *piece;
-    size_t fields; /* of the first line */
+    size_t fields;                  /* of the first line */
     size_t *field_of, target_field; /* ABSENT: there is no truth */
     /* Of each row. */
     char **truths;

@@ -6,7 +6,6 @@ compute otherwise. The label is the class's index, in the library's order of the
 them. A pickle is a program: only what one would run is loaded. SPDX-License-Identifier: MIT
 """
 import json
-import os
 import pickle
 import time
 
@@ -130,10 +129,11 @@ def _net(weights, biases, classes: int, two: bool):
 
 def _logistic(scaler, model):
     classes = len(model.classes_)
-    of_each = model.multi_class == "ovr" or model.solver == "liblinear"
-    if (classes > 2 and of_each) or (classes == 2 and model.multi_class == "multinomial"):
+    rules = getattr(model, "multi_class", "auto")       # later ones have none
+    of_each = rules == "ovr" or model.solver == "liblinear"
+    if (classes > 2 and of_each) or (classes == 2 and rules == "multinomial"):
         raise Unable("a LogisticRegression whose probabilities are made by other rules than usual is not exported: "
-                     f"multi_class = {model.multi_class}, solver = {model.solver}")
+                     f"multi_class = {rules}, solver = {model.solver}")
     return _net(*_layers(scaler, [model.coef_.T], [model.intercept_]), classes, classes == 2)
 
 

@@ -17,7 +17,7 @@ such rows of nearly constant columns.
 Nothing else is changed: not the names of inputs and outputs, nor their types. SPDX-License-Identifier: MIT
 """
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper, shape_inference
+from onnx import TensorProto, helper, numpy_helper
 
 from optimize import Unable
 
@@ -117,7 +117,7 @@ class _Change:
         name = self.name(name)
         if name not in self.written:
             self.written.add(name)
-            self.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+            self.graph.initializer.append(numpy_helper.from_array(np.asarray(values, order="C"), name))
         return name
 
     def weights(self, product: Product) -> tuple:
