@@ -11,30 +11,22 @@
 #include "roles.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum { GOLDEN_ROWS = 8, FOLDER_MODE = 0755, FILE_MODE = 0644, TRIES = 16, OPEN_FOLDERS = 16 };
 
+#define WORKPLACE           ".optimize-" /* no version: its name begins with a dot */
 #define REFUSE(reason, ...) (snprintf((reason), OPTIMIZE_REASON_MAX, __VA_ARGS__), false)
 
 /* ---- where it is made ---- */
-
-char *optimize_workplace(const struct model_config *model, char reason[OPTIMIZE_REASON_MAX])
-{
-    char *path;
-    ENSURE(asprintf(&path, "%s/.optimize-XXXXXX", model->directory) >= 0);
-    if (mkdtemp(path) != NULL && chmod(path, FOLDER_MODE) == 0)
-        return path;
-    snprintf(reason, OPTIMIZE_REASON_MAX, "%.900s: %s", path, strerror(errno));
-    free(path);
-    return NULL;
-}
 
 static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
 {
@@ -50,6 +42,46 @@ void optimize_clear(char *workplace)
     if (workplace != NULL)
         nftw(workplace, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
     free(workplace);
+}
+
+/* False when somebody else works there. The lock is held until the process ends. */
+static bool lock(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd != -1 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+        return true;
+    if (fd != -1)
+        close(fd);
+    return false;
+}
+
+/* Those whose command was broken off are removed. */
+static void clear_old(const struct model_config *model)
+{
+    DIR *folder = opendir(model->directory);
+    for (const struct dirent *entry; folder != NULL && (entry = readdir(folder)) != NULL;) {
+        char *path;
+        if (strncmp(entry->d_name, WORKPLACE, strlen(WORKPLACE)) != 0)
+            continue;
+        ENSURE(asprintf(&path, "%s/%s", model->directory, entry->d_name) >= 0);
+        if (lock(path))
+            nftw(path, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+        free(path);
+    }
+    if (folder != NULL)
+        closedir(folder);
+}
+
+char *optimize_workplace(const struct model_config *model, char reason[OPTIMIZE_REASON_MAX])
+{
+    char *path;
+    clear_old(model);
+    ENSURE(asprintf(&path, "%s/" WORKPLACE "XXXXXX", model->directory) >= 0);
+    if (mkdtemp(path) != NULL && chmod(path, FOLDER_MODE) == 0 && lock(path))
+        return path;
+    snprintf(reason, OPTIMIZE_REASON_MAX, "%.900s: %s", path, strerror(errno));
+    free(path);
+    return NULL;
 }
 
 /* ---- golden requests ---- */

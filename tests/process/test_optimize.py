@@ -86,6 +86,9 @@ class Optimize(unittest.TestCase):
 
     def test_what_costs_too_much_is_told_and_not_made(self):
         self.take("cancer-logistic")
+        left = self.models / "cancer-logistic/.optimize-AbCdEf"     # of a command that was broken off
+        left.mkdir()
+        (left / "dynamic.onnx").write_text("")
         said = self.optimize("cancer-logistic", status=1)
         drop = said["before"]["accuracy"] - said["after"][0]["accuracy"]
         self.assertGreater(drop, 0.01)
@@ -107,6 +110,13 @@ class Optimize(unittest.TestCase):
             numpy.testing.assert_array_equal(after[name][kept], values[kept])
             if values.ndim == 2:
                 self.assertLessEqual(abs(values[~kept]).max(), abs(values[kept]).min())
+
+    def test_the_graph_of_the_engine_answers_the_same(self):
+        self.take("digits-mlp")
+        after = self.optimize("digits-mlp", "--method", "graph")["after"][0]
+        self.assertEqual((after["largest_difference"], after["same"]), (0, 1))
+        kinds = {node.op_type for node in onnx.load(str(self.models / "digits-mlp/2/model.onnx")).graph.node}
+        self.assertNotIn("Relu", kinds)          # it is in the products now
 
     def test_a_small_net_learns_from_trees(self):
         self.take("cancer-trees")
