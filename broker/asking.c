@@ -3,9 +3,9 @@
  * A REQUEST passes the rate limits (limiting.c), if there are any, is routed, admitted (or refused at once,
  * with the time after which it may come back) and queued; from then on exactly one of asking_reply,
  * asking_fail and asking_forget ends it. A request that a worker still has when it ends (deadline, cancel) is
- * only marked, and freed when its batch comes back: the worker cannot be interrupted. What was asked before,
- * or is asked by another at the moment, is first taken by sharing.c where the model wants that. Who the
- * askers are, and what they are told of the models, is askers.c's affair. SPDX-License-Identifier: MIT */
+ * only marked, and freed when its batch comes back: most workers cannot be interrupted. What was asked
+ * before, or is asked by another at the moment, is first taken by sharing.c where the model wants that. Who
+ * the askers are, and what they are told of the models, is askers.c's affair. SPDX-License-Identifier: MIT */
 #include "state.h"
 
 #include "log.h"
@@ -399,7 +399,10 @@ static void on_cancel(struct broker *broker, struct port_message *message)
     enum failure reason = asking_reason_of_cancel(request->arrived_at, request->deadline.at, now);
     count_failure(broker, request->version, reason, request->state == REQUEST_SENT,
                   now - request->arrived_at);
-    end(broker, sharing_hand_over(broker, request));
+    request = sharing_hand_over(broker, request);
+    if (request->state == REQUEST_SENT)
+        serving_recall(broker, request);
+    end(broker, request);
 }
 
 /* ---- the door ---- */

@@ -24,8 +24,9 @@ enum { BROKER_MAGIC = 0x0b40ce40 };
 /* Messages that may wait for one asker: its own window bounds what it has open (max_in_flight, at most
  * 100,000). */
 #define ASKER_BACKLOG 200000
-/* A worker has at most two batches; the rest are beats. */
-#define WORKER_BACKLOG 64
+/* A worker has so many batches at most, each of which may be taken back; ZeroMQ counts some that have been
+ * read. */
+#define WORKER_BACKLOG (4 * PROTOCOL_SLOTS_MAX)
 /* All askers wait while a broker that hands over lets workers finish: no longer than a person notices. */
 #define HAND_OVER_TIME (1500 * MILLISECOND)
 /* After the last answer: what an asker has not read when its connection ends is lost to it, asked again and
@@ -175,6 +176,8 @@ static void end_of_turn(void *self)
         serving_dispatch(broker, version);
         set_delay(broker, version->again_at);
     }
+    if (broker->catalog_changed)
+        model_table_settle_parts(broker->models);
     if (broker->catalog_changed && askers_catalog_ready(broker))
         askers_publish_catalog(broker);
     port_flush(broker->askers_port);

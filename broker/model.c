@@ -13,12 +13,17 @@
 #include "gauges.h"
 #include "likeness.h"
 #include "log.h"
-#include "schema.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-enum { TABLE_MAGIC = 0x30de0001, MODEL_MAGIC = 0x30de0002, VERSION_MAGIC = 0x30de0003 };
+enum {
+    TABLE_MAGIC = 0x30de0001,
+    MODEL_MAGIC = 0x30de0002,
+    VERSION_MAGIC = 0x30de0003,
+    PARTS_DEPTH_MAX = 8 /* pipelines within pipelines */
+};
 
 /* A busy worker gets its next batch so long before it has probably done the one that it has: the way there,
  * with all that the broker may be doing first, and by how much the estimate may be wrong. */
@@ -179,6 +184,24 @@ static void settle_shadow(struct model *model)
     model->shadow.copies = NULL;
 }
 
+/* A pipeline that is served asks for this version by its number. */
+static bool is_part(const struct model_table *table, const struct version *part)
+{
+    const struct model *model;
+    const struct version *version;
+    DL_FOREACH2(table->models, model, next)
+    {
+        DL_FOREACH2(model->versions, version, next)
+        {
+            for (size_t i = 0; i < version->part_count; i++)
+                if (text_is(version->parts[i].model, part->model->name) &&
+                    text_is(version->parts[i].version, part->name))
+                    return true;
+        }
+    }
+    return false;
+}
+
 /* True for a version that the supervisor keeps workers of, for what the operator and model.conf say. */
 static bool is_kept(const struct model_table *table, const struct version *version)
 {
@@ -189,6 +212,8 @@ static bool is_kept(const struct model_table *table, const struct version *versi
         return true;
     if (said != NULL && deployment_lists(&said->unloaded, version->name))
         return false;
+    if (is_part(table, version))
+        return true;
     bool previous = said != NULL && said->previous != NULL && strcmp(said->previous, version->name) == 0;
     return (previous && model->config->keep_previous != 0) ||
            model_policy_serves(model->config, version->name) ||
@@ -207,6 +232,13 @@ static void settle_arms(struct model *model)
     settle_shadow(model);
 }
 
+static bool is_expected(const struct model_table *table, const struct version *version)
+{
+    const struct model *model = version->model;
+    bool managed = model->config != NULL && !model->stopped;
+    return managed && (version == model->stable || (version->ours && is_kept(table, version)));
+}
+
 /* What follows for its versions from the model's route and stable version, and from which versions there are.
  */
 static void settle(const struct model_table *table, struct model *model)
@@ -216,9 +248,8 @@ static void settle(const struct model_table *table, struct model *model)
     DL_FOREACH2(model->versions, version, next)
     {
         bool is_stable = version == model->stable;
-        bool managed = model->config != NULL && !model->stopped;
         version->ours = in_repository(version);
-        version->expected = managed && (is_stable || (version->ours && is_kept(table, version)));
+        version->expected = is_expected(table, version);
         version->weight = route_weight(model->route, version->name) + (is_stable ? model->stable_weight : 0);
     }
 }
@@ -281,6 +312,7 @@ static void free_version(struct version *version)
     executions_free(&version->executions);
     free(version->name);
     free(version->schema);
+    free(version->parts);
     version->magic = 0;
     free(version);
 }
@@ -444,7 +476,7 @@ size_t model_version_count(const struct model_table *table)
 
 /* ---- a version ---- */
 
-enum catalog_state version_state(const struct version *version)
+static enum catalog_state state_of_workers(const struct version *version)
 {
     if (version->worker_count == 0) {
         bool rests = version->model->may_rest && version->expected && version->schema != NULL;
@@ -459,9 +491,59 @@ enum catalog_state version_state(const struct version *version)
     return CATALOG_DRAINING;
 }
 
+enum catalog_state version_state(const struct version *version)
+{
+    enum catalog_state state = state_of_workers(version);
+    return state == CATALOG_READY && version->lacks[0] != '\0' ? CATALOG_LOADING : state;
+}
+
+/* ---- what pipelines are made of ---- */
+
+static struct version *version_of_part(struct model_table *table, const struct schema_part *part)
+{
+    struct model *model = model_find(table, part->model);
+    if (model == NULL)
+        return NULL;
+    return part->version.length == 0 ? model->stable : model_version(model, part->version);
+}
+
+/* Parts may be pipelines themselves. Those that a worker says in a circle are never ready. */
+static bool has_parts(struct model_table *table, struct version *version, int depth)
+{
+    version->lacks[0] = '\0';
+    for (size_t i = 0; i < version->part_count; i++) {
+        const struct schema_part *part = &version->parts[i];
+        struct version *found = version_of_part(table, part);
+        if (found != NULL && depth < PARTS_DEPTH_MAX && state_of_workers(found) == CATALOG_READY &&
+            has_parts(table, found, depth + 1))
+            continue;
+        snprintf(version->lacks, sizeof version->lacks, "step %.*s: model %.*s%s%.*s is not ready%s%.200s",
+                 (int)part->step.length, part->step.at, (int)part->model.length, part->model.at,
+                 part->version.length > 0 ? " " : "", (int)part->version.length, part->version.at,
+                 found != NULL && found->reason[0] != '\0' ? ": " : "", found == NULL ? "" : found->reason);
+        return false;
+    }
+    return true;
+}
+
+void model_table_settle_parts(struct model_table *table)
+{
+    CHECK_OBJECT(table, TABLE_MAGIC);
+    struct model *model;
+    struct version *version;
+    DL_FOREACH2(table->models, model, next)
+    {
+        DL_FOREACH2(model->versions, version, next)
+        {
+            has_parts(table, version, 0);
+            version->expected = is_expected(table, version);
+        }
+    }
+}
+
 int64_t version_due(const struct version *version, const struct worker *worker)
 {
-    if (worker->in_flight == 0)
+    if (worker->in_flight == 0 || worker_is_concurrent(worker))
         return INT64_MIN;
     int64_t took = cost_of_batch(&version->cost, worker->batches[0].rows);
     return worker_began(worker) + took - took / AHEAD_SHARE - AHEAD;
@@ -514,6 +596,18 @@ static void expect_costs(struct version *version, const struct schema_cost *cost
         cost_learn(&version->cost, costs[i].rows, costs[i].us * MICROSECOND);
 }
 
+static void take_parts(struct version *version)
+{
+    struct schema_part parts[SCHEMA_PARTS_MAX];
+    version->part_count = schema_find_parts(version->schema, version->schema_length, parts);
+    free(version->parts);
+    version->parts = NULL;
+    if (version->part_count == 0)
+        return;
+    version->parts = object_alloc(version->part_count * sizeof *parts);
+    memcpy(version->parts, parts, version->part_count * sizeof *parts);
+}
+
 void version_set_schema(struct version *version, struct text schema)
 {
     struct schema_cost costs[SCHEMA_COSTS_MAX];
@@ -526,6 +620,7 @@ void version_set_schema(struct version *version, struct text schema)
     free(version->schema);
     version->schema = bytes;
     version->schema_length = length;
+    take_parts(version);
     if (!changed)
         return;
     cache_empty(version->model->cache, version); /* those were answers of another model */

@@ -13,6 +13,7 @@
 #include "metrics.h"
 #include "pool.h"
 #include "route.h"
+#include "schema.h"
 
 struct model;
 
@@ -25,6 +26,10 @@ struct version {
     size_t worker_count;
     uint8_t *schema; /* READY's payload without costs, of the newest worker; NULL while none came */
     size_t schema_length;
+    struct schema_part *parts; /* of a pipeline, views of its schema; NULL: it is none */
+    size_t part_count;
+    char lacks[PROTOCOL_TEXT_MAX +
+               1]; /* of its parts, why it is not ready though it has workers; "": nothing */
     char reason[PROTOCOL_TEXT_MAX + 1]; /* why its workers do not start; "": they do, or nobody has said */
     bool failed;                        /* none of them can; true only without any worker */
     bool ours;          /* the repository has it: if anybody keeps workers of it, it is our supervisor */
@@ -117,11 +122,14 @@ struct version *model_require(struct model_table *table, struct text model, stru
 struct model *model_first(struct model_table *table); /* the others by `next` */
 size_t model_version_count(const struct model_table *table);
 
+/* Workers, or what is said of them, have changed: finds out anew which pipelines have all that they need. */
+void model_table_settle_parts(struct model_table *table);
 /* Ready is also one that rests: without workers, until a request calls for one. */
 enum catalog_state version_state(const struct version *version);
 /* When a worker that computes should get its next batch (monotonic ns): shortly before it has probably done
  * what it has. What is not yet in its hands can still be overtaken, gather company, and go to another. In the
- * past for one that has nothing, or small batches only, or of whose batches nothing is known. */
+ * past for one that has nothing, or small batches only, or of whose batches nothing is known, and for one
+ * that computes side by side. */
 int64_t version_due(const struct version *version, const struct worker *worker);
 /* How many of its workers should get a batch now, and the one that should first: when there are none, the one
  * of those with a free slot that is due the earliest, or NULL. */

@@ -6,7 +6,7 @@
 #include "key.h"
 #include "request.h"
 
-enum { POOL_WORKERS_MAX = 4096, WORKER_SLOTS_MAX = 2 };
+enum { POOL_WORKERS_MAX = 4096 };
 
 /*   READY --> IDLE <--> BUSY          DRAINING: gets no more batches, leaves when it has none
  *              \----------\-----> DRAINING --> (removed)       any state --> (removed) when lost   */
@@ -41,9 +41,10 @@ struct worker {
     uint8_t probes;    /* remote: beats sent to it since it was heard, busy or not */
     uint64_t instance; /* drawn by it at its start; 0: it is not heard while it computes */
     uint32_t capacity_rows;
-    uint32_t slots;     /* batches it takes at a time */
+    uint32_t slots;     /* batches it takes at a time; set by pool_set_slots */
     uint32_t in_flight; /* batches it has: batches[0..in_flight), oldest first */
-    struct batch batches[WORKER_SLOTS_MAX];
+    uint32_t room;      /* in the next: at least for `slots` */
+    struct batch *batches;
     int64_t result_at; /* when its last batch came back */
     uint64_t answered; /* requests, since it registered */
     int64_t heard_at;
@@ -60,10 +61,17 @@ struct pool *pool_new(void);
 void pool_free(struct pool *pool);
 size_t pool_count(const struct pool *pool);
 
-/* A new IDLE worker, or NULL when POOL_WORKERS_MAX is reached. The caller fills in the rest, and sees that
- * the peer is not known yet. */
+/* A new IDLE worker with one slot, or NULL when POOL_WORKERS_MAX is reached. The caller fills in the rest,
+ * and sees that the peer is not known yet. */
 struct worker *pool_add(struct pool *pool, const struct peer *peer, struct version *version);
 struct worker *pool_find(struct pool *pool, const struct peer *peer);
+/* So many batches at a time, up to PROTOCOL_SLOTS_MAX; before it has any. */
+void pool_set_slots(struct worker *worker, uint32_t slots);
+/* It computes its batches side by side, where others compute one after the other. */
+static inline bool worker_is_concurrent(const struct worker *worker)
+{
+    return worker->slots > PROTOCOL_SLOTS_SERIAL;
+}
 /* Gives it the number by which its HEARTBEATs name it; no other may have it. 0: none. */
 void pool_name(struct pool *pool, struct worker *worker, uint64_t instance);
 /* NULL for 0, too. */

@@ -48,6 +48,19 @@ static size_t list_payloads(struct request **requests, size_t count,
     return copies->count;
 }
 
+/* A worker that computes side by side gets one request at a time (its capacity is one row), and asks others
+ * for it: in the same turn, and as a part of the same trace. */
+static void tell_of_request(struct envelope *envelope, const struct request *request)
+{
+    envelope->batch.told = true;
+    envelope->batch.priority = request->copies == NULL ? request->priority : PROTOCOL_PRIORITY_JOB;
+    if (request->copies != NULL)
+        return;
+    envelope->batch.tag = text_of(request->tag);
+    if (request->traced)
+        envelope->batch.trace = (struct text){(const char *)request->trace, sizeof request->trace};
+}
+
 /* False when the worker could not be reached; the requests are still the caller's then. */
 static bool send_batch(struct broker *broker, struct worker *worker, struct request **requests, size_t count,
                        uint32_t rows, enum release release)
@@ -60,6 +73,8 @@ static bool send_batch(struct broker *broker, struct worker *worker, struct requ
                                 .batch = {.count = (uint32_t)payload_count,
                                           .rows = rows,
                                           .time_left_us = longest_time_left(requests, count, now)}};
+    if (worker_is_concurrent(worker))
+        tell_of_request(&envelope, requests[0]);
     if (!port_send(broker->workers_port, &worker->peer, &envelope, payloads, payload_count))
         return false;
     struct batch *batch = worker_assign(worker, envelope.id, requests, count, rows, now,
@@ -348,7 +363,7 @@ static void on_ready(struct broker *broker, struct port_message *message)
     set_origin(broker, worker, message);
     pool_name(broker->pool, worker, ready->ready.instance);
     worker->capacity_rows = ready->ready.capacity_rows;
-    worker->slots = ready->ready.slots;
+    pool_set_slots(worker, ready->ready.slots);
     worker->heard_at = loop_now(broker->loop);
     worker->silence = ready->ready.heartbeat_ms * MILLISECOND * SILENT_AFTER_BEATS;
     check_digest(version, worker, payload_bytes(&message->payloads[0]));
@@ -431,10 +446,25 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     learn_cost(worker, batch, now);
     worker->version->rows_sent -= batch->rows;
     worker_release(worker, batch);
-    if (worker->in_flight > 0) /* the next one is computed from now on, not since it was sent */
+    if (worker->in_flight > 0 &&
+        !worker_is_concurrent(worker)) /* the next one is computed from now on, not since it was sent */
         worker->batches[0].overdue_at =
             now + shadow_patience(worker->version, batch_is_copies(&worker->batches[0]));
     broker_wake(broker, worker->version);
+}
+
+void serving_recall(struct broker *broker, const struct request *request)
+{
+    const struct worker *worker;
+    DL_FOREACH2(request->version->workers, worker, next)
+    {
+        for (uint32_t i = 0; worker_is_concurrent(worker) && i < worker->in_flight; i++) {
+            const struct batch *batch = &worker->batches[i];
+            if (batch->count == 1 && batch->requests[0] == request)
+                port_send(broker->workers_port, &worker->peer,
+                          &(struct envelope){.verb = VERB_CANCEL, .id = batch->id}, NULL, 0);
+        }
+    }
 }
 
 /* From the worker's own connection, or from that of its thread that does nothing else. */

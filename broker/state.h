@@ -263,6 +263,8 @@ bool serving_beat(struct broker *broker, const struct peer *peer, uint64_t epoch
 void serving_send_away(struct broker *broker, const struct peer *peer, const char *message);
 /* Releases as many batches as the rule allows now. */
 void serving_dispatch(struct broker *broker, struct version *version);
+/* Nobody waits for that SENT request any more: a worker that computes side by side is told. */
+void serving_recall(struct broker *broker, const struct request *request);
 /* Sends a batch. False when the worker could not be reached and is being let go; the requests are still the
  * caller's then. */
 bool serving_send(struct broker *broker, struct worker *worker, struct request **requests, size_t count,

@@ -36,6 +36,15 @@ static bool has_job(const struct worker *worker)
     return false;
 }
 
+/* One that computes side by side leaves half of its slots to clients: what it asks for a job yields in the
+ * queues of the models that it asks. */
+static bool may_take_job(const struct worker *worker)
+{
+    if (!worker_free_slot(worker))
+        return false;
+    return worker->in_flight == 0 || (worker_is_concurrent(worker) && worker->in_flight < worker->slots / 2);
+}
+
 size_t yielding_free_workers(const struct version *version, int64_t now, struct worker **first)
 {
     if (!yielding_is_called_for(version, now))
@@ -46,8 +55,8 @@ size_t yielding_free_workers(const struct version *version, int64_t now, struct 
     DL_FOREACH2(version->workers, worker, next)
     {
         taking += worker->state != WORKER_DRAINING;
-        with_job += has_job(worker);
-        if (worker->in_flight > 0 || !worker_free_slot(worker))
+        with_job += !worker_is_concurrent(worker) && has_job(worker);
+        if (!may_take_job(worker))
             continue;
         idle++;
         if (*first == NULL)

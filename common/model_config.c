@@ -89,6 +89,7 @@ static const struct {
 } model_files[] = {{"model.onnx", "onnx"},
                    {"model.so", "plugin"},
                    {"model.echo", "echo"},
+                   {"model.pipeline", "pipeline"},
                    {"model.pkl", "python"},
                    {"model.joblib", "python"},
                    {"model.py", "python"},
@@ -327,7 +328,7 @@ static void check_inputs(struct parameter_reader *reader, const struct model_con
 
 static void check(struct parameter_reader *reader, const struct model_config *model)
 {
-    static const char *const backends[] = {"onnx", "xgboost", "plugin", "echo", "python"};
+    static const char *const backends[] = {"onnx", "xgboost", "plugin", "echo", "pipeline", "python"};
     static const char *const tasks[] = {"classification", "regression", "multilabel", "embedding"};
     static const char *const optimizations[] = {"none", "basic", "extended", "all"};
     static const char *const executions[] = {"sequential", "parallel"};
@@ -442,7 +443,8 @@ char *model_file(const struct model_config *model, const char *version, const ch
         config_complain(errors, "%s: holds no model file of the backend %s", directory, model->backend);
     else if (found == NULL)
         config_complain(errors,
-                        "%s: holds no model.onnx, model.so, model.echo, model.pkl, model.joblib, model.py, "
+                        "%s: holds no model.onnx, model.so, model.echo, model.pipeline, model.pkl, "
+                        "model.joblib, model.py, "
                         "model.json or model.ubj",
                         directory);
     free(directory);

@@ -9,7 +9,7 @@
 
 #include "wire.h"
 
-enum { HEAD_FIELDS = 3, SLOTS_MAX = 2, LIMIT_NAME_MAX = 64 };
+enum { HEAD_FIELDS = 3, LIMIT_NAME_MAX = 64 };
 
 #define TIME_MAX                                                                                             \
     (UINT64_C(1) << 53) /* microseconds or milliseconds; safe to multiply by nothing, to add to a clock */
@@ -289,7 +289,7 @@ static const char *read_ready(struct wire_reader *reader, struct envelope *e)
     TAKE(take_name(reader, false, &e->ready.version), "READY: version is no name");
     TAKE(take_u32(reader, 1, PROTOCOL_ROWS_MAX, &e->ready.capacity_rows),
          "READY: capacity_rows is out of bounds");
-    TAKE(take_u32(reader, 1, SLOTS_MAX, &e->ready.slots), "READY: slots is out of bounds");
+    TAKE(take_u32(reader, 1, PROTOCOL_SLOTS_MAX, &e->ready.slots), "READY: slots is out of bounds");
     TAKE(take_u32(reader, 10, 3600000, &e->ready.heartbeat_ms), "READY: heartbeat_ms is out of bounds");
     TAKE(take_u32(reader, 0, UINT32_MAX, &e->ready.pid), "READY: pid is out of bounds");
     TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->ready.token),
@@ -342,6 +342,36 @@ static const char *read_batch(struct wire_reader *reader, struct envelope *e)
     return NULL;
 }
 
+static uint32_t count_batch_later(const struct envelope *e)
+{
+    return e->batch.told ? 3 : 0;
+}
+
+static void write_batch_later(struct wire_writer *writer, const struct envelope *e, uint32_t count)
+{
+    (void)count;
+    wire_write_uint(writer, e->batch.priority);
+    wire_write_text(writer, e->batch.tag);
+    wire_write_bin(writer, e->batch.trace.at, e->batch.trace.length);
+}
+
+static const char *read_batch_later(struct wire_reader *reader, struct envelope *e, uint32_t count)
+{
+    uint64_t priority = PROTOCOL_PRIORITY_ONLINE;
+    e->batch.told = count > 0;
+    e->batch.tag = e->batch.trace = (struct text){0};
+    if (count > 0)
+        TAKE(wire_read_uint(reader, PROTOCOL_PRIORITY_MAX, &priority), "BATCH: priority is out of bounds");
+    if (count > 1)
+        TAKE(wire_read_str(reader, PROTOCOL_TEXT_MAX, &e->batch.tag),
+             "BATCH: tag is no text of at most 512 bytes");
+    if (count > 2)
+        TAKE(take_bytes(reader, PROTOCOL_TRACE_BYTES, &e->batch.trace),
+             "BATCH: trace is no bin of 0 or 25 bytes");
+    e->batch.priority = (uint8_t)priority;
+    return NULL;
+}
+
 static void write_drain(struct wire_writer *writer, const struct envelope *e)
 {
     wire_write_text(writer, e->drain.message);
@@ -370,6 +400,8 @@ static const struct later_fields later_reply = {7, count_reply_later, write_repl
 static const struct later_fields later_reject = {5, count_reject_later, write_reject_later,
                                                  read_reject_later};
 
+static const struct later_fields later_batch = {3, count_batch_later, write_batch_later, read_batch_later};
+
 struct verb_row {
     enum verb verb;
     const char *name;
@@ -391,7 +423,7 @@ static const struct verb_row verb_rows[] = {
     {VERB_RESULT, "RESULT", 3, write_result, read_result, NULL},
     {VERB_HEARTBEAT, "HEARTBEAT", 1, write_heartbeat, read_heartbeat, NULL},
     {VERB_BYE, "BYE", 0, NULL, NULL, NULL},
-    {VERB_BATCH, "BATCH", 3, write_batch, read_batch, NULL},
+    {VERB_BATCH, "BATCH", 3, write_batch, read_batch, &later_batch},
     {VERB_DRAIN, "DRAIN", 1, write_drain, read_drain, NULL},
     {VERB_BEAT, "BEAT", 1, write_pong, read_pong, NULL},
 };

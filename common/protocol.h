@@ -19,6 +19,8 @@ enum {
     PROTOCOL_ROWS_MAX = 1000000,  /* rows of one request */
     PROTOCOL_SCHEMA_MAX =
         8 << 20,               /* bytes of a version's schema: each goes to every asker with every CATALOG */
+    PROTOCOL_SLOTS_MAX = 256,  /* batches of one worker */
+    PROTOCOL_SLOTS_SERIAL = 2, /* up to so many it computes one after the other, with more side by side */
     PROTOCOL_PRIORITY_JOB = 0, /* of REQUEST: jobs, which have time, */
     PROTOCOL_PRIORITY_ONLINE = 1, /* and at least that of all who wait for an answer */
     PROTOCOL_PRIORITY_MAX = 9,
@@ -147,6 +149,10 @@ struct envelope {
             uint32_t count;
             uint32_t rows;
             uint64_t time_left_us;
+            bool told;         /* the rest stands there: for workers that compute side by side */
+            uint8_t priority;  /* of its request: such a worker gets one at a time, or copies */
+            struct text tag;   /* likewise, as REQUEST's */
+            struct text trace; /* likewise */
         } batch;
         struct {
             struct text message;

@@ -3,6 +3,7 @@
  * unknown keys are passed over, a key that comes twice is refused. SPDX-License-Identifier: MIT */
 #include "schema.h"
 
+#include "protocol.h"
 #include "schema_fields.h"
 
 #include <stdlib.h>
@@ -13,8 +14,9 @@ enum {
     DESCRIPTION_MAX = 4096, /* bytes; it is a line or two for people */
     TENSOR_PAIRS = 3,
     MAP_PAIRS = 9, /* that are always there */
-    KEYS = 11,
+    KEYS = 12,
     COST_VALUES = 2,
+    PART_VALUES = 3,
     ELEMENT_OVERHEAD = 9 /* bytes that msgpack puts around one element at most */
 };
 
@@ -27,14 +29,14 @@ struct schema *schema_new(void)
     return schema;
 }
 
-static void free_tensors(struct schema_tensor *tensors, size_t count)
+void schema_free_tensors(struct schema_tensor *tensors, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free(tensors[i].name);
     free(tensors);
 }
 
-static void free_names(char **names, size_t count)
+void schema_free_names(char **names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free(names[i]);
@@ -49,10 +51,12 @@ void schema_free(struct schema *schema)
     free(schema->platform);
     free(schema->description);
     free(schema->digest);
-    free_tensors(schema->inputs, schema->input_count);
-    free_tensors(schema->outputs, schema->output_count);
-    free_names(schema->features, schema->feature_count);
-    free_names(schema->labels, schema->label_count);
+    free(schema->parts);
+    free(schema->part_texts);
+    schema_free_tensors(schema->inputs, schema->input_count);
+    schema_free_tensors(schema->outputs, schema->output_count);
+    schema_free_names(schema->features, schema->feature_count);
+    schema_free_names(schema->labels, schema->label_count);
     free(schema);
 }
 
@@ -117,6 +121,15 @@ static size_t tensors_bound(const struct schema_tensor *tensors, size_t count)
     return bound;
 }
 
+static size_t parts_bound(const struct schema *schema)
+{
+    size_t bound = ELEMENT_OVERHEAD;
+    for (size_t i = 0; i < schema->part_count; i++)
+        bound += schema->parts[i].step.length + schema->parts[i].model.length +
+                 schema->parts[i].version.length + (PART_VALUES + 1) * ELEMENT_OVERHEAD;
+    return bound;
+}
+
 static size_t schema_bound(const struct schema *schema)
 {
     return strlen(schema->platform) + strlen(schema->description) + strlen(schema_digest(schema)) +
@@ -124,7 +137,7 @@ static size_t schema_bound(const struct schema *schema)
            tensors_bound(schema->outputs, schema->output_count) +
            names_bound(schema->features, schema->feature_count) +
            names_bound(schema->labels, schema->label_count) +
-           schema_fields_bound(schema->fields, schema->feature_count) +
+           schema_fields_bound(schema->fields, schema->feature_count) + parts_bound(schema) +
            (MAP_PAIRS + 4) * (KEY_MAX + 2 * ELEMENT_OVERHEAD) +
            schema->cost_count * (COST_VALUES + 1) * ELEMENT_OVERHEAD;
 }
@@ -163,6 +176,18 @@ static void write_costs(struct wire_writer *writer, const struct schema *schema)
     }
 }
 
+static void write_parts(struct wire_writer *writer, const struct schema *schema)
+{
+    wire_write_str(writer, "parts");
+    wire_write_array(writer, schema->part_count);
+    for (size_t i = 0; i < schema->part_count; i++) {
+        wire_write_array(writer, PART_VALUES);
+        wire_write_text(writer, schema->parts[i].step);
+        wire_write_text(writer, schema->parts[i].model);
+        wire_write_text(writer, schema->parts[i].version);
+    }
+}
+
 uint8_t *schema_encode(const struct schema *schema, size_t *length)
 {
     size_t capacity = schema_bound(schema);
@@ -171,7 +196,7 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length)
     wire_writer_begin(&writer, bytes, capacity);
     wire_write_map(&writer, MAP_PAIRS + (size_t)(schema->fields != NULL) + (size_t)(schema->cost_count > 0) +
                                 (size_t)(*schema_digest(schema) != '\0') +
-                                (size_t)(schema->kind != SCHEMA_PLAIN));
+                                (size_t)(schema->kind != SCHEMA_PLAIN) + (size_t)(schema->part_count > 0));
     wire_write_str(&writer, "platform");
     wire_write_str(&writer, schema->platform);
     wire_write_str(&writer, "description");
@@ -202,11 +227,39 @@ uint8_t *schema_encode(const struct schema *schema, size_t *length)
         wire_write_str(&writer, "digest");
         wire_write_str(&writer, schema->digest);
     }
+    if (schema->part_count > 0)
+        write_parts(&writer, schema);
     if (schema->cost_count > 0)
         write_costs(&writer, schema);
     *length = wire_writer_end(&writer);
     ENSURE(*length > 0);
     return bytes;
+}
+
+/* ---- parts ---- */
+
+static struct text keep_text(struct text text, char **place)
+{
+    struct text kept = {.at = *place, .length = text.length};
+    if (text.length > 0)
+        memcpy(*place, text.at, text.length);
+    *place += text.length;
+    return kept;
+}
+
+void schema_set_parts(struct schema *schema, const struct schema_part *parts, size_t count)
+{
+    size_t bytes = 0;
+    ENSURE(schema->parts == NULL && count <= SCHEMA_PARTS_MAX);
+    for (size_t i = 0; i < count; i++)
+        bytes += parts[i].step.length + parts[i].model.length + parts[i].version.length;
+    char *place = schema->part_texts = object_alloc(bytes + 1);
+    schema->parts = object_alloc(count * sizeof *schema->parts);
+    for (; schema->part_count < count; schema->part_count++) {
+        const struct schema_part *part = &parts[schema->part_count];
+        schema->parts[schema->part_count] = (struct schema_part){
+            keep_text(part->step, &place), keep_text(part->model, &place), keep_text(part->version, &place)};
+    }
 }
 
 /* ---- reading; each returns NULL or the complaint ---- */
@@ -377,6 +430,35 @@ static const char *read_digest(struct wire_reader *reader, struct schema *schema
     return read_string(reader, SCHEMA_DIGEST_MAX, &schema->digest);
 }
 
+static const char *take_parts(struct wire_reader *reader, struct schema_part *parts, size_t *count)
+{
+    uint32_t elements, values;
+    if (!wire_read_array(reader, &elements) || elements > SCHEMA_PARTS_MAX)
+        return "parts is no array of at most 256";
+    for (*count = 0; *count < elements; ++*count) {
+        struct schema_part *part = &parts[*count];
+        if (!wire_read_array(reader, &values) || values != PART_VALUES ||
+            !wire_read_str(reader, PROTOCOL_NAME_MAX, &part->step) ||
+            !wire_read_str(reader, PROTOCOL_NAME_MAX, &part->model) ||
+            !wire_read_str(reader, PROTOCOL_NAME_MAX, &part->version))
+            return "a part is no array of step, model and version";
+        if (!protocol_name_ok(part->step) || !protocol_name_ok(part->model) ||
+            (part->version.length > 0 && !protocol_name_ok(part->version)))
+            return "a part's step, model or version is no name";
+    }
+    return NULL;
+}
+
+static const char *read_parts(struct wire_reader *reader, struct schema *schema)
+{
+    struct schema_part parts[SCHEMA_PARTS_MAX];
+    size_t count;
+    const char *complaint = take_parts(reader, parts, &count);
+    if (complaint == NULL)
+        schema_set_parts(schema, parts, count);
+    return complaint;
+}
+
 static const struct {
     const char *key;
     const char *(*read)(struct wire_reader *reader, struct schema *schema);
@@ -386,7 +468,7 @@ static const struct {
     {"features", read_features},   {"labels", read_labels},
     {"task", read_task},           {"timeout_ms", read_timeout},
     {"allow_nan", read_allow_nan}, {"digest", read_digest},
-    {"kind", read_kind},
+    {"kind", read_kind},           {"parts", read_parts},
 };
 
 /* `fields` is left where it stands: how many there must be, the features say, which may come later. */
@@ -497,23 +579,38 @@ size_t schema_take_costs(uint8_t *bytes, size_t *length, struct schema_cost cost
     return 0;
 }
 
-/* ---- the digest ---- */
+/* ---- single keys ---- */
+
+/* Leaves the reader before the value of that key; false when there is none, or the bytes are no map. */
+static bool find_key(struct wire_reader *reader, const char *name)
+{
+    struct text key;
+    uint32_t pairs;
+    if (!wire_read_map(reader, &pairs))
+        return false;
+    for (uint32_t i = 0; i < pairs; i++) {
+        if (!wire_read_str(reader, SIZE_MAX, &key))
+            return false;
+        if (text_is(key, name))
+            return true;
+        if (!wire_skip(reader))
+            return false;
+    }
+    return false;
+}
 
 struct text schema_find_digest(const uint8_t *bytes, size_t length)
 {
     struct wire_reader reader = wire_reader(bytes, length);
-    const struct text none = {.at = NULL};
-    struct text key, digest;
-    uint32_t pairs;
-    if (!wire_read_map(&reader, &pairs))
-        return none;
-    for (uint32_t i = 0; i < pairs; i++) {
-        if (!wire_read_str(&reader, SIZE_MAX, &key))
-            return none;
-        if (text_is(key, "digest"))
-            return wire_read_str(&reader, SCHEMA_DIGEST_MAX, &digest) ? digest : none;
-        if (!wire_skip(&reader))
-            return none;
-    }
-    return none;
+    struct text digest;
+    return find_key(&reader, "digest") && wire_read_str(&reader, SCHEMA_DIGEST_MAX, &digest)
+               ? digest
+               : (struct text){.at = NULL};
+}
+
+size_t schema_find_parts(const uint8_t *bytes, size_t length, struct schema_part parts[SCHEMA_PARTS_MAX])
+{
+    struct wire_reader reader = wire_reader(bytes, length);
+    size_t count;
+    return find_key(&reader, "parts") && take_parts(&reader, parts, &count) == NULL ? count : 0;
 }

@@ -8,6 +8,7 @@
 enum {
     SCHEMA_NAMES_MAX = 65536, /* features or labels of one model: bounds a hostile worker's message */
     SCHEMA_COSTS_MAX = 32,    /* batch sizes whose cost is told */
+    SCHEMA_PARTS_MAX = 256,   /* models that a pipeline asks */
     SCHEMA_DIGEST_MAX = 128   /* bytes of a digest */
 };
 
@@ -39,6 +40,13 @@ struct schema_field {
     struct schema_value standard;
 };
 
+/* A model that a step of a pipeline asks. */
+struct schema_part {
+    struct text step;
+    struct text model;
+    struct text version; /* empty: the one that its route gives */
+};
+
 /* What a batch of so many rows took the worker that tells it. */
 struct schema_cost {
     uint32_t rows;
@@ -68,7 +76,10 @@ struct schema {
     enum schema_kind kind;
     uint32_t timeout_ms; /* 0: not said */
     bool allow_nan;
-    char *digest;                               /* of the files of the version (contents.h); "": not said */
+    char *digest;              /* of the files of the version (contents.h); "": not said */
+    struct schema_part *parts; /* of a pipeline, in the order of its steps; views of part_texts */
+    size_t part_count;         /* 0: it is none */
+    char *part_texts;
     struct schema_cost costs[SCHEMA_COSTS_MAX]; /* for the broker, which takes them out; not decoded */
     size_t cost_count;
 };
@@ -76,6 +87,10 @@ struct schema {
 /* An empty schema; every pointer is NULL or allocated, schema_free takes all. */
 struct schema *schema_new(void);
 void schema_free(struct schema *schema);
+
+/* What the schema has of them, for others who keep some. */
+void schema_free_tensors(struct schema_tensor *tensors, size_t count);
+void schema_free_names(char **names, size_t count);
 
 /* "" when it is not said. */
 static inline const char *schema_digest(const struct schema *schema)
@@ -101,6 +116,10 @@ struct schema *schema_decode(const uint8_t *bytes, size_t length, const char **r
  * is the same. Returns how many there were, and makes *length shorter; 0, and nothing is changed, when there
  * are none or the bytes are no schema. */
 size_t schema_take_costs(uint8_t *bytes, size_t *length, struct schema_cost costs[SCHEMA_COSTS_MAX]);
+/* Takes over the parts, with copies of their texts. */
+void schema_set_parts(struct schema *schema, const struct schema_part *parts, size_t count);
+/* The parts of an encoded schema, views of it; 0 where it says none, or the bytes are no schema. */
+size_t schema_find_parts(const uint8_t *bytes, size_t length, struct schema_part parts[SCHEMA_PARTS_MAX]);
 /* The digest of an encoded schema, a view; empty when it says none, or the bytes are no schema. */
 struct text schema_find_digest(const uint8_t *bytes, size_t length);
 

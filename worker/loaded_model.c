@@ -178,6 +178,20 @@ static const char *task_of(const struct model_config *config, const struct backe
     return description->task == NULL ? "" : description->task;
 }
 
+struct loaded_model *loaded_model_take(const struct backend *backend, void *state,
+                                       const struct backend_description *description,
+                                       const struct model_config *config, char *error)
+{
+    struct loaded_model *model = object_alloc(sizeof *model);
+    model->backend = backend;
+    model->task = object_strdup(task_of(config, description));
+    model->state = state;
+    if (make_schema(model, description, config, error) && find_task(model->schema, model->task, error))
+        return model;
+    loaded_model_free(model);
+    return NULL;
+}
+
 struct loaded_model *loaded_model_open(const char *path, const struct backend *backend,
                                        const struct model_config *config, int threads, char *error)
 {
@@ -189,16 +203,9 @@ struct loaded_model *loaded_model_open(const char *path, const struct backend *b
                                       .allow_nan = config != NULL && config->allow_nan != 0,
                                       .section = (const char *const *)section};
     struct backend_description description = {0};
-    struct loaded_model *model = object_alloc(sizeof *model);
-    model->backend = backend;
-    model->state = backend->open(path, &options, &description, error);
-    model->task = object_strdup(task_of(config, &description));
+    void *state = backend->open(path, &options, &description, error);
     engine_section_free(section);
-    if (model->state != NULL && make_schema(model, &description, config, error) &&
-        find_task(model->schema, model->task, error))
-        return model;
-    loaded_model_free(model);
-    return NULL;
+    return state == NULL ? NULL : loaded_model_take(backend, state, &description, config, error);
 }
 
 void loaded_model_free(struct loaded_model *model)

@@ -21,6 +21,11 @@ struct loaded_model {
  * the path. */
 struct loaded_model *loaded_model_open(const char *path, const struct backend *backend,
                                        const struct model_config *config, int threads, char *error);
+/* The same for what the backend has opened already; its state is the model's from now on, and closed when
+ * that fails. */
+struct loaded_model *loaded_model_take(const struct backend *backend, void *state,
+                                       const struct backend_description *description,
+                                       const struct model_config *config, char *error);
 void loaded_model_free(struct loaded_model *model);
 
 /* Completes what the schema says of the outputs by those of one call, in the order of the schema: their

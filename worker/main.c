@@ -21,6 +21,7 @@
 #include "measuring.h"
 #include "model_config.h"
 #include "options.h"
+#include "pipeline_host.h"
 #include "process.h"
 #include "protocol.h"
 #include "session.h"
@@ -75,6 +76,17 @@ static int status_of(enum trial_result result, const char *error)
     return result == TRIAL_HOPELESS ? EXIT_DO_NOT_RESTART : 1;
 }
 
+static bool has_suffix(const char *path, const char *suffix)
+{
+    const char *dot = strrchr(path, '.');
+    return dot != NULL && strcmp(dot, suffix) == 0;
+}
+
+static bool is_pipeline(const char *path)
+{
+    return has_suffix(path, ".pipeline");
+}
+
 /* What is to be loaded, of which nothing but the name is known yet; ends the process when there is none. The
  * caller frees its path. */
 static struct trial choose(const struct config *config, const struct model_config *model_config,
@@ -95,7 +107,7 @@ static struct trial choose(const struct config *config, const struct model_confi
         .most_rows = (size_t)model_config->batching_max_batch_rows,
         .max_answer_bytes = (size_t)config->broker_max_message_bytes,
         .warm_up_limit = config->worker_warm_up_ms * MILLISECOND};
-    if (trial.backend == NULL) {
+    if (trial.backend == NULL && !is_pipeline(path)) {
         fprintf(stderr, "%s: this program has no backend %s\n", path, name);
         exit(EXIT_DO_NOT_RESTART);
     }
@@ -132,15 +144,16 @@ static void lock_in(const struct config *config, const struct trial *trial, cons
 {
     char *collector;
     ENSURE(asprintf(&collector, "ipc://%s/stats.ipc", config->runtime_directory) >= 0);
-    struct confinement confinement = {.mode = config->sandbox_mode,
-                                      .name = name,
-                                      .path = trial->path,
-                                      .model = trial->config->directory,
-                                      .models_directory = config->models_directory,
-                                      .also = config->sandbox_worker_read,
-                                      .host = host(),
-                                      .endpoints = {endpoint, collector},
-                                      .page = metrics_path(metrics)};
+    struct confinement confinement = {
+        .mode = config->sandbox_mode,
+        .name = name,
+        .path = trial->path,
+        .model = trial->config->directory,
+        .models_directory = config->models_directory,
+        .also = config->sandbox_worker_read,
+        .host = host(),
+        .endpoints = {endpoint, collector, trial->host == NULL ? NULL : config->broker_askers},
+        .page = metrics_path(metrics)};
     confine(&confinement);
     free(collector);
 }
@@ -198,24 +211,32 @@ static int write_graph(char **arguments)
     return measuring_write_graph(arguments[GRAPH_FILE], arguments[GRAPH_OUTPUT]);
 }
 
-static bool is_python(const char *path)
+/* What is loaded by an interpreter, or made of other models, is told by its own file alone here: who has
+ * signed it, and whether a pipeline's steps can be read. */
+static const char *platform_elsewhere(const char *path)
 {
-    const char *dot = strrchr(path, '.');
-    return dot != NULL &&
-           (strcmp(dot, ".py") == 0 || strcmp(dot, ".pkl") == 0 || strcmp(dot, ".joblib") == 0);
+    return has_suffix(path, ".py") || has_suffix(path, ".pkl") || has_suffix(path, ".joblib") ? "python"
+           : is_pipeline(path)                                                                ? "pipeline"
+                                                                                              : NULL;
 }
 
-/* An interpreter loads it; what can be known without is who has signed it. */
-static int describe_python(const struct provenance *provenance)
+static int describe_elsewhere(const struct provenance *provenance, const char *path, const char *platform)
 {
     char reason[TRIAL_ERROR_MAX];
-    bool trusted = provenance_trusted(provenance, reason, sizeof reason);
-    if (trusted)
-        printf("{\"platform\":\"python\",\"inputs\":[],\"outputs\":[],\"digest\":\"%s\",\"signed\":%s}\n",
-               provenance_digest(provenance), provenance_demanded(provenance) ? "true" : "false");
-    else
+    struct config_errors errors = {0};
+    if (!provenance_trusted(provenance, reason, sizeof reason)) {
         fprintf(stderr, "%s\n", reason);
-    return trusted ? 0 : EXIT_DO_NOT_RESTART;
+        return EXIT_DO_NOT_RESTART;
+    }
+    struct pipeline *pipeline = is_pipeline(path) ? pipeline_read(path, &errors) : NULL;
+    pipeline_free(pipeline);
+    if (errors.count > 0) {
+        config_errors_print(&errors, stderr);
+        return 1;
+    }
+    printf("{\"platform\":\"%s\",\"inputs\":[],\"outputs\":[],\"digest\":\"%s\",\"signed\":%s}\n", platform,
+           provenance_digest(provenance), provenance_demanded(provenance) ? "true" : "false");
+    return 0;
 }
 
 /* Ends the process with one line when that cannot be. */
@@ -252,19 +273,20 @@ static int describe(int count, char **arguments)
                           .most_rows = 1,
                           .max_answer_bytes = SIZE_MAX};
     log_open("worker", "info");
-    bool python = folder != NULL && is_python(path);
-    if ((trial.backend == NULL && !python) || (folder != NULL && config == NULL)) {
+    const char *elsewhere = folder == NULL ? NULL : platform_elsewhere(path);
+    if ((trial.backend == NULL && elsewhere == NULL) || (folder != NULL && config == NULL)) {
         fprintf(stderr, "%s: %s\n", path,
-                trial.backend == NULL && !python ? "the suffix is none of a model's" : "no model's");
+                trial.backend == NULL && elsewhere == NULL ? "the suffix is none of a model's"
+                                                           : "no model's");
         return 1;
     }
     if (folder != NULL)
         identify(&trial, count == DESCRIBE_END ? arguments[DESCRIBE_KEYS] : "");
     confine(&confinement);
-    int status = measured && !python ? measuring_run(&trial)
-                 : python            ? describe_python(trial.provenance)
-                                     : status_of(trial_run(&trial, error), error);
-    if (status == 0 && !python && !measured)
+    int status = elsewhere != NULL ? describe_elsewhere(trial.provenance, path, elsewhere)
+                 : measured        ? measuring_run(&trial)
+                                   : status_of(trial_run(&trial, error), error);
+    if (status == 0 && elsewhere == NULL && !measured)
         loaded_model_describe(trial.model, trial.golden,
                               folder != NULL && provenance_demanded(trial.provenance), stdout);
     loaded_model_free(trial.model);
@@ -291,6 +313,7 @@ static void choose_cores(const struct config *config, const struct model_config 
 struct worker {
     struct loop *loop;
     struct session *session;
+    bool changed; /* what its models take or give is not any more what it was made for */
 };
 
 static void on_signal(void *self)
@@ -300,6 +323,40 @@ static void on_signal(void *self)
         session_leave(worker->session);
     else
         loop_stop(worker->loop);
+}
+
+/* The one that is started next finds out whether it can go on so. */
+static void on_change(void *self, const char *reason)
+{
+    struct worker *worker = self;
+    log_error("the pipeline is started again: %s", reason);
+    worker->changed = true;
+    session_leave(worker->session);
+}
+
+/* What asks the models of a pipeline; ends the process where there is no way to them. */
+static struct pipeline_host *host_pipeline(const struct config *config, const struct worker *worker,
+                                           const struct session_options *options, const struct trial *trial,
+                                           struct metrics *metrics, struct pipeline_tree *tree,
+                                           void *zmq_context)
+{
+    if (curve_needed(config->broker_workers)) {
+        fprintf(stderr,
+                "%s: a pipeline is served on the host of its broker alone, and broker.workers is %s\n",
+                trial->path, config->broker_workers);
+        exit(EXIT_DO_NOT_RESTART);
+    }
+    return pipeline_host_new(
+        &(struct pipeline_host_options){.zmq = zmq_context,
+                                        .loop = worker->loop,
+                                        .metrics = metrics,
+                                        .endpoint = config->broker_askers,
+                                        .tree = tree,
+                                        .model = options->model,
+                                        .version = options->version,
+                                        .slots = options->slots,
+                                        .patience = config->supervisor_start_timeout_ms * MILLISECOND / 5 * 4,
+                                        .most_time = options->most_time});
 }
 
 /* No two workers have the same, wherever they run. */
@@ -348,12 +405,12 @@ static struct worker_token take_token(const struct options *options)
 
 /* Until a signal or the broker ends it; false when the broker does not want it. */
 static bool serve(struct worker *worker, const struct options *options, const struct config *config,
-                  struct session_options *session_options, struct curve_keys *keys,
-                  const struct loaded_model *model, struct metrics *metrics, int64_t started)
+                  struct session_options *session_options, struct curve_keys *keys, const struct trial *trial,
+                  struct metrics *metrics, void *context, int64_t started)
 {
-    void *context = zmq_ctx_new();
-    ENSURE(context != NULL);
-    worker->session = session_new(context, worker->loop, session_options, model, metrics);
+    if (trial->host != NULL)
+        session_options->flows = pipeline_host_flows(trial->host);
+    worker->session = session_new(context, worker->loop, session_options, trial->model, metrics);
     if (worker->session == NULL) {
         fprintf(stderr, "%s: %s\n", session_options->endpoint, zmq_strerror(errno));
         exit(1);
@@ -367,6 +424,8 @@ static bool serve(struct worker *worker, const struct options *options, const st
                                                 session_options->instance, session_options->heartbeat_ms);
     key_wipe(keys, sizeof *keys);
     process_ready(options->ready_fd);
+    if (trial->host != NULL)
+        pipeline_host_watch(trial->host, on_change, worker);
     loop_run(worker->loop);
     const char *sent_away = session_sent_away(worker->session);
     bool wanted = *sent_away == '\0';
@@ -375,8 +434,7 @@ static bool serve(struct worker *worker, const struct options *options, const st
     heartbeat_free(heartbeat);
     session_free(worker->session);
     stats_publisher_free(publisher);
-    zmq_ctx_term(context);
-    return wanted;
+    return wanted && !worker->changed;
 }
 
 int main(int argc, char **argv)
@@ -418,14 +476,31 @@ int main(int argc, char **argv)
         .token = text_of(token.text),
         .instance = draw_instance(),
         .max_message_bytes = (size_t)config->broker_max_message_bytes,
+        /* A pipeline is to say itself that its time is over, before the broker takes it for one that hangs.
+         */
+        .most_time = model_config->limits_compute_timeout_ms * MILLISECOND / 10 * 9,
     };
+    void *context = zmq_ctx_new();
+    ENSURE(context != NULL);
+    struct pipeline_tree *tree = NULL;
+    if (is_pipeline(trial.path)) {
+        tree = pipeline_tree_new(list);
+        session_options.slots = (uint32_t)config->worker_pipeline_slots;
+        trial.host = host_pipeline(config, &worker, &session_options, &trial, metrics, tree, context);
+        trial.warm_up_limit = 0;           /* its models have warmed up, and are asked by others */
+        session_options.capacity_rows = 1; /* requests stay apart: batches are made in its models' queues */
+    }
     metrics_fix_size(metrics);
     lock_in(config, &trial, options.name, endpoint, metrics);
     load(&trial, metrics);
-    choose_cores(config, model_config, trial.one_row);
-    bool wanted = serve(&worker, &options, config, &session_options, &keys, trial.model, metrics, started);
-    metrics_free(metrics);
+    choose_cores(config, model_config, trial.host != NULL ? 0 : trial.one_row);
+    bool wanted =
+        serve(&worker, &options, config, &session_options, &keys, &trial, metrics, context, started);
     loaded_model_free(trial.model);
+    pipeline_host_free(trial.host);
+    pipeline_tree_free(tree);
+    zmq_ctx_term(context);
+    metrics_free(metrics);
     free((char *)trial.path);
     free(endpoint);
     model_list_free(list);

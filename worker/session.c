@@ -1,11 +1,11 @@
 /* session: see session.h and PROTOCOL.md section 4.
  *
- * The thread that receives also computes: handing a batch to another thread would cost a wake-up, which is
- * more than most batches take. So nothing is heard of a busy session; that the process runs is said by a
- * thread of its own (heartbeat.c). The session's own heartbeats, while it is idle, are there for the broker
- * that does not know it, which asks for READY again. What cannot be sent is dropped: a broker that is gone
- * gives the batch to another worker, and one that comes back says so with a new epoch.
- * SPDX-License-Identifier: MIT */
+ * The thread that receives also computes, but for pipelines, whose requests are under way side by side:
+ * handing a batch to another thread would cost a wake-up, which is more than most batches take. So nothing is
+ * heard of a busy session; that the process runs is said by a thread of its own (heartbeat.c). The session's
+ * own heartbeats, while it is idle, are there for the broker that does not know it, which asks for READY
+ * again. What cannot be sent is dropped: a broker that is gone gives the batch to another worker, and one
+ * that comes back says so with a new epoch. SPDX-License-Identifier: MIT */
 #include "session.h"
 
 #include "ahead.h"
@@ -15,6 +15,7 @@
 #include "footprint.h"
 #include "log.h"
 #include "train.h"
+#include "under_way.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -26,8 +27,8 @@ enum {
     RECONNECT_MS = 5,
     RECONNECT_TCP_MS = 50, /* of a broker that refuses us, too: each try costs both sides a handshake */
     SILENT_AFTER_BEATS = 3,
-    HIGH_WATER_MARK = 256, /* messages each way: at most 2 batches, the rest are the broker's BEATs */
-    GOODBYE_MS = 500,      /* how long the last RESULT and BYE may take to leave */
+    HIGH_WATER_MARK = 4 * PROTOCOL_SLOTS_MAX, /* messages each way: batches, and the broker's BEATs */
+    GOODBYE_MS = 500,                         /* how long the last RESULT and BYE may take to leave */
     SILENCE_LOGGED_S = 30
 };
 
@@ -41,9 +42,11 @@ struct session {
     struct loop *loop;
     struct loop_timer heartbeat;
     struct batch *batch;
+    struct under_way *under_way; /* of a pipeline, in the place of `batch`; NULL: an engine computes */
     uint8_t *schema;
     size_t schema_bytes;
     uint64_t epoch; /* of the broker that has our READY; 0: none */
+    bool finishing; /* it leaves as soon as nothing is under way */
     bool leaving;
     char sent_away[PROTOCOL_TEXT_MAX + 1]; /* the broker's word */
     bool idle;                             /* memory was given back */
@@ -119,42 +122,58 @@ static bool send_ready(struct session *session)
     return true;
 }
 
-/* The answer of one request, or the words why there is none. */
-static size_t payload_size(const struct batch *batch, size_t request)
+/* The answers of a batch, wherever they are: what of one request is sent, or the words why there is none. */
+struct results {
+    size_t count;
+    const struct batch *batch;
+    const struct under_way_answer *answers; /* NULL: those of the batch */
+};
+
+static enum failure result_failure(const struct results *results, size_t request)
 {
-    return batch_failure(batch, request) == FAILURE_NONE ? batch_answer_bytes(batch, request)
-                                                         : strlen(batch_message(batch, request));
+    return results->answers != NULL ? results->answers[request].failure
+                                    : batch_failure(results->batch, request);
 }
 
-static void write_payload(const struct batch *batch, size_t request, void *place, size_t bytes)
+static size_t result_size(const struct results *results, size_t request)
 {
-    if (batch_failure(batch, request) == FAILURE_NONE)
-        batch_answer(batch, request, place, bytes);
+    if (results->answers != NULL)
+        return results->answers[request].length;
+    return batch_failure(results->batch, request) == FAILURE_NONE
+               ? batch_answer_bytes(results->batch, request)
+               : strlen(batch_message(results->batch, request));
+}
+
+static void write_result(const struct results *results, size_t request, void *place, size_t bytes)
+{
+    if (results->answers != NULL)
+        memcpy(place, results->answers[request].bytes, bytes);
+    else if (batch_failure(results->batch, request) == FAILURE_NONE)
+        batch_answer(results->batch, request, place, bytes);
     else
-        memcpy(place, batch_message(batch, request), bytes);
+        memcpy(place, batch_message(results->batch, request), bytes);
 }
 
 /* The payloads of RESULT that travel inside its frame. Returns how many. */
-static size_t add_payloads(struct session *session)
+static size_t add_payloads(struct session *session, const struct results *results)
 {
-    const struct batch *batch = session->batch;
     size_t added = 0;
-    for (; added < batch_count(batch); added++) {
-        size_t bytes = payload_size(batch, added);
+    for (; added < results->count; added++) {
+        size_t bytes = result_size(results, added);
         if (!train_takes(&session->train, bytes))
             break;
-        write_payload(batch, added, train_add_payload(&session->train, bytes), bytes);
+        write_result(results, added, train_add_payload(&session->train, bytes), bytes);
     }
     return added;
 }
 
-static void send_result(struct session *session, uint64_t id, int64_t took)
+static void send_result(struct session *session, uint64_t id, int64_t took, const struct results *results)
 {
     char failures[PROTOCOL_COUNT_MAX];
-    size_t count = batch_count(session->batch);
+    size_t count = results->count;
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        failures[i] = (char)batch_failure(session->batch, i);
+        failures[i] = (char)result_failure(results, i);
         any = any || failures[i] != FAILURE_NONE;
         if (batch_failure(session->batch, i) == FAILURE_MODEL_FAILED) /* clients are not told why */
             log_warning("the model could not compute a request: %s", batch_message(session->batch, i));
@@ -165,14 +184,14 @@ static void send_result(struct session *session, uint64_t id, int64_t took)
                                          .compute_us = (uint64_t)(took / MICROSECOND),
                                          .failures = {failures, any ? count : 0}}};
     begin(session, &result);
-    size_t sent = add_payloads(session);
+    size_t sent = add_payloads(session, results);
     if (!send_frame(session, sent < count))
         return;
     for (; sent < count; sent++) {
         zmq_msg_t payload;
-        size_t bytes = payload_size(session->batch, sent);
+        size_t bytes = result_size(results, sent);
         ENSURE(zmq_msg_init_size(&payload, bytes) == 0);
-        write_payload(session->batch, sent, zmq_msg_data(&payload), bytes);
+        write_result(results, sent, zmq_msg_data(&payload), bytes);
         send_payload(session, &payload, sent + 1 < count);
     }
 }
@@ -186,7 +205,15 @@ static void refuse(struct session *session, const char *complaint)
         log_warning("a message of the broker was refused: %s", complaint);
 }
 
-static void on_batch(struct session *session, const struct envelope *batch)
+static void count_batch(struct session *session, int64_t took, size_t rows)
+{
+    session->last_batch = clock_now();
+    session->idle = false;
+    series_observe_duration(session->compute_duration, took);
+    series_add(session->rows, (int64_t)rows);
+}
+
+static void compute(struct session *session, const struct envelope *batch)
 {
     /* The latest deadline of its requests: after it nobody waits for any of them. */
     int64_t left = batch->batch.time_left_us < TIME_LEFT_MAX / MICROSECOND
@@ -197,17 +224,27 @@ static void on_batch(struct session *session, const struct envelope *batch)
     for (size_t i = 0; i < batch->batch.count; i++)
         batch_add(session->batch, (const uint8_t *)session->payloads[i].at, session->payloads[i].length);
     batch_run(session->batch, start + left);
-    session->last_batch = clock_now();
-    session->idle = false;
-    send_result(session, batch->id, session->last_batch - start);
-    series_observe_duration(session->compute_duration, session->last_batch - start);
-    series_add(session->rows, batch_rows(session->batch));
+    int64_t took = clock_now() - start;
+    send_result(session, batch->id, took,
+                &(struct results){.count = batch_count(session->batch), .batch = session->batch});
+    count_batch(session, took, batch_rows(session->batch));
+}
+
+/* One that leaves begins with nothing more: the broker gives it to another when it reads BYE. */
+static void on_batch(struct session *session, const struct envelope *batch)
+{
+    if (session->under_way == NULL)
+        compute(session, batch);
+    else if (!session->finishing)
+        under_way_begin(session->under_way, batch, session->payloads);
 }
 
 static void on_beat(struct session *session, uint64_t epoch)
 {
     if ((epoch != 0 && epoch == session->epoch) || session->leaving)
         return;
+    if (session->under_way != NULL) /* to a broker that does not know us what we have for it is lost */
+        under_way_forget(session->under_way);
     if (!send_ready(session))
         return; /* the broker is gone again; the next one beats again */
     if (epoch != 0)
@@ -224,11 +261,31 @@ static void say_bye(struct session *session)
     loop_stop(session->loop);
 }
 
+/* At once, or when what is under way is done. */
+static void leave_when_done(struct session *session)
+{
+    session->finishing = true;
+    if (session->under_way == NULL || under_way_count(session->under_way) == 0)
+        say_bye(session);
+}
+
 /* Messages come in order: every batch before it is answered. */
 static void on_drain(struct session *session, struct text message)
 {
     text_copy(message, session->sent_away, sizeof session->sent_away);
-    say_bye(session);
+    leave_when_done(session);
+}
+
+static void batch_done(void *self, uint64_t batch, int64_t took, const struct under_way_answer *answers,
+                       size_t count, size_t rows)
+{
+    struct session *session = self;
+    CHECK_OBJECT(session, SESSION_MAGIC);
+    send_result(session, batch, took, &(struct results){.count = count, .answers = answers});
+    loop_zmq_touch(session->loop, session->socket);
+    count_batch(session, took, rows);
+    if (session->finishing && under_way_count(session->under_way) == 1) /* this one */
+        say_bye(session);
 }
 
 static void on_message(struct session *session, const struct envelope *envelope)
@@ -239,6 +296,8 @@ static void on_message(struct session *session, const struct envelope *envelope)
         on_beat(session, envelope->beat.epoch);
     else if (envelope->verb == VERB_DRAIN)
         on_drain(session, envelope->drain.message);
+    else if (envelope->verb == VERB_CANCEL && session->under_way != NULL)
+        under_way_cancel(session->under_way, envelope->id);
     else
         refuse(session, "the verb is none that workers get");
 }
@@ -334,7 +393,7 @@ void session_leave(struct session *session)
     for (uint32_t i = 0; i < session->options.slots && !session->leaving && handle_next(session); i++)
         continue;
     if (!session->leaving)
-        say_bye(session);
+        leave_when_done(session);
 }
 
 /* ---- making it ---- */
@@ -379,6 +438,9 @@ struct session *session_new(void *zmq_context, struct loop *loop, const struct s
     session->ahead = ahead_new(socket);
     session->loop = loop;
     session->batch = batch_new(model, options->capacity_rows, options->max_message_bytes);
+    if (options->flows != NULL)
+        session->under_way = under_way_new(options->flows, model->schema, options->max_message_bytes,
+                                           options->most_time, batch_done, session);
     session->schema = schema_encode(model->schema, &session->schema_bytes);
     session->heard = session->last_batch = clock_now();
     session->compute_duration =
@@ -396,6 +458,7 @@ void session_free(struct session *session)
     if (session == NULL)
         return;
     CHECK_OBJECT(session, SESSION_MAGIC);
+    under_way_free(session->under_way);
     loop_timer_cancel(session->loop, &session->heartbeat);
     loop_zmq_remove(session->loop, session->socket);
     zmq_close(session->socket);

@@ -7,6 +7,7 @@
 #include "metrics.h"
 
 struct curve_keys;
+struct flows;
 struct session;
 
 /* What READY says, and where. The texts must outlive the session. */
@@ -21,6 +22,8 @@ struct session_options {
     struct text token;        /* to show to the broker (worker_token.h); empty: none */
     uint64_t instance;        /* by which its thread of heartbeats (heartbeat.h) names it; 0: there is none */
     size_t max_message_bytes; /* a longer frame is neither taken nor sent */
+    struct flows *flows;      /* a pipeline's, which outlive the session; NULL: the model's engine computes */
+    int64_t most_time;        /* ns, that one of its requests may take */
 };
 
 /* Connects and serves the model (which outlives the session) from now on, whenever a broker is there. NULL

@@ -4,6 +4,7 @@
 #include "trial.h"
 
 #include "footprint.h"
+#include "pipeline_host.h"
 #include "warm_up.h"
 
 #include <stdlib.h>
@@ -51,13 +52,20 @@ static bool has_held(const struct trial *trial, char *error)
     return trial->provenance == NULL || provenance_holds(trial->provenance, error, TRIAL_ERROR_MAX);
 }
 
+static struct loaded_model *open_model(const struct trial *trial, char *reason)
+{
+    return trial->host != NULL
+               ? pipeline_host_open(trial->host, trial->path, trial->config, reason)
+               : loaded_model_open(trial->path, trial->backend, trial->config, trial->threads, reason);
+}
+
 enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX])
 {
     char reason[BACKEND_ERROR_MAX] = "";
     *error = '\0';
     if (trial->provenance != NULL && !provenance_trusted(trial->provenance, error, TRIAL_ERROR_MAX))
         return TRIAL_HOPELESS;
-    trial->model = loaded_model_open(trial->path, trial->backend, trial->config, trial->threads, reason);
+    trial->model = open_model(trial, reason);
     if (trial->model == NULL) {
         snprintf(error, TRIAL_ERROR_MAX, "%s: cannot serve this model: %s", trial->path, reason);
         return TRIAL_FAILED;

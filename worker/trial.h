@@ -6,6 +6,8 @@
 #include "loaded_model.h"
 #include "provenance.h"
 
+struct pipeline_host;
+
 enum { TRIAL_ERROR_MAX = 1024 /* bytes of an error with its terminator */ };
 
 enum trial_result {
@@ -19,6 +21,8 @@ struct trial {
     /* What is tried. */
     const char *path; /* the model file; golden.json may lie beside it */
     const struct backend *backend;
+    struct pipeline_host
+        *host; /* what the file says is made of other models (pipeline_host.h); NULL: it is not */
     const struct model_config *config; /* whose folder may have a golden.json, too; NULL: nothing is known */
     int threads;
     size_t most_rows; /* of a batch */

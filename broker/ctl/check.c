@@ -241,6 +241,7 @@ static void check_all(struct check *check)
         check->models[i].model = check->list->models[i];
         check_one_model(config, check->said, &check->models[i], errors);
     }
+    check_pipelines(check);
     check_routes(check);
     check_names(check, errors);
     warn(check);

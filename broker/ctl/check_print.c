@@ -117,12 +117,23 @@ static void print_columns(const struct model_config *model, FILE *out)
     }
 }
 
+/* Of a pipeline. */
+static void print_steps(yyjson_val *steps, FILE *out)
+{
+    size_t index, count;
+    yyjson_val *step;
+    yyjson_arr_foreach(steps, index, count, step)
+    {
+        fprintf(out, "%s%s", index == 0 ? ", by its steps " : ", ", yyjson_get_str(step));
+    }
+}
+
 static void print_tensors(const struct check *check, FILE *out)
 {
     for (size_t i = 0; i < check->list->count; i++) {
         yyjson_val *root = yyjson_doc_get_root(check->models[i].description);
-        if (root == NULL)
-            continue;
+        if (yyjson_arr_size(yyjson_obj_get(root, "inputs")) == 0)
+            continue; /* none, or a pipeline that cannot be, which is complained of */
         fprintf(out, "%s takes ", check->models[i].model->name);
         inspect_print_tensors(yyjson_obj_get(root, "inputs"), out);
         fputs(" and gives ", out);
@@ -130,6 +141,7 @@ static void print_tensors(const struct check *check, FILE *out)
         uint64_t golden = yyjson_get_uint(yyjson_obj_get(root, "golden"));
         if (golden > 0)
             fprintf(out, ", and answers its golden requests (%" PRIu64 ") as it must", golden);
+        print_steps(yyjson_obj_get(root, "steps"), out);
         if (yyjson_get_bool(yyjson_obj_get(root, "signed")))
             fputs("; it is signed", out);
         fputc('\n', out);

@@ -53,7 +53,7 @@ static void look_at(const struct route_check *self, const char *version)
     char *file = model_file(self->entry->model, version, &backend, &self->check->errors);
     if (file == NULL)
         return;
-    if (strcmp(backend, "python") != 0) {
+    if (strcmp(backend, "python") != 0 && strcmp(backend, "pipeline") != 0) {
         snprintf(program, sizeof program, "%s/outrigger-worker", check->config->binary_directory);
         yyjson_doc *description =
             inspect_model(program, check->config, file, self->entry->model->directory, reason, sizeof reason);

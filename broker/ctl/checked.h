@@ -65,6 +65,9 @@ void check_each_guard(const struct check *check,
 
 /* Reads the keys and secrets of token.* that are files. */
 void check_tokens(struct check *check);
+/* Complains of pipelines whose models are not there, do not fit or go round in a circle; the others are
+ * described by what they take and give. */
+void check_pipelines(struct check *check);
 /* Loads the versions that routes name, and complains of those that take other inputs than the stable one. */
 void check_routes(struct check *check);
 /* Prints whose tokens are taken, and the keys; nothing when none are. */

@@ -107,6 +107,40 @@ static void print_digests(yyjson_val *versions)
     }
 }
 
+/* "scale: scaler 3" */
+static void print_step(const char *version, yyjson_val *step)
+{
+    char line[512];
+    size_t index, count, length;
+    yyjson_val *part;
+    length = (size_t)snprintf(line, sizeof line, "%s %s: %s", version, text_in(step, "step"),
+                              strcmp(text_in(step, "kind"), "model") == 0 ? "" : text_in(step, "kind"));
+    yyjson_arr_foreach(yyjson_obj_get(step, "models"), index, count, part)
+    {
+        const char *separator = index > 0 ? ", " : line[length - 1] == ' ' ? "" : " ";
+        if (length < sizeof line)
+            length += (size_t)snprintf(line + length, sizeof line - length, "%s%s%s%s", separator,
+                                       text_in(part, "model"), *text_in(part, "version") == '\0' ? "" : " ",
+                                       text_in(part, "version"));
+        if (length >= sizeof line)
+            length = sizeof line;
+    }
+    print_line("step", line);
+}
+
+static void print_steps(yyjson_val *versions)
+{
+    size_t index, count, at, steps;
+    yyjson_val *version, *step;
+    yyjson_arr_foreach(versions, index, count, version)
+    {
+        yyjson_arr_foreach(yyjson_obj_get(version, "steps"), at, steps, step)
+        {
+            print_step(text_in(version, "version"), step);
+        }
+    }
+}
+
 static void print_one(const struct config *config, yyjson_val *model)
 {
     char line[256];
@@ -128,6 +162,7 @@ static void print_one(const struct config *config, yyjson_val *model)
     print_line("route", route == NULL ? "" : route);
     free(route);
     print_digests(yyjson_obj_get(model, "versions"));
+    print_steps(yyjson_obj_get(model, "versions"));
     shadowed_print(config, text_in(model, "model"), yyjson_obj_get(model, "route"), "");
     putchar('\n');
 }

@@ -223,6 +223,25 @@ static void add_route(struct output *out, const struct catalog_model *model)
     output_add_char(out, '}');
 }
 
+/* What a pipeline asks; a step that asks several models comes as often. */
+static void add_steps(struct output *out, const struct schema *schema)
+{
+    output_add_string(out, ",\"steps\":[");
+    for (size_t i = 0; i < schema->part_count; i++) {
+        const struct schema_part *part = &schema->parts[i];
+        output_add_string(out, i > 0 ? ",{\"step\":" : "{\"step\":");
+        output_add_json(out, part->step);
+        output_add_string(out, ",\"model\":");
+        output_add_json(out, part->model);
+        if (part->version.length > 0) {
+            output_add_string(out, ",\"version\":");
+            output_add_json(out, part->version);
+        }
+        output_add_char(out, '}');
+    }
+    output_add_char(out, ']');
+}
+
 /* ---- a model ---- */
 
 void describe_model(struct output *out, const struct catalog_model *model)
@@ -234,6 +253,8 @@ void describe_model(struct output *out, const struct catalog_model *model)
         add_route(out, model);
     if (schema != NULL) {
         add_text(out, ",\"platform\":", schema->platform == NULL ? "" : schema->platform);
+        if (schema->part_count > 0)
+            add_steps(out, schema);
         add_tensors(out, ",\"inputs\":[", schema->inputs, schema->input_count);
         add_tensors(out, ",\"outputs\":[", schema->outputs, schema->output_count);
         add_names(out, ",\"features\":[", schema->features, schema->feature_count);

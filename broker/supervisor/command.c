@@ -106,6 +106,14 @@ static size_t begin_arguments(struct command *command, const struct config *conf
     return 3;
 }
 
+/* A pipeline is no program of its model's maker, and asks at the broker's askers' endpoint, which workers'
+ * user cannot: so it is of the user of all else. */
+static bool is_pipeline(const struct command *command)
+{
+    const char *dot = strrchr(command->file, '.');
+    return dot != NULL && strcmp(dot, ".pipeline") == 0;
+}
+
 static void add_arguments(struct command *command, const struct plan_basis *basis,
                           const struct plan_version *version)
 {
@@ -120,6 +128,10 @@ static void add_arguments(struct command *command, const struct plan_basis *basi
     for (size_t i = 0; i < options->setting_count; i++) {
         arguments[count++] = object_strdup("-s");
         arguments[count++] = object_strdup(options->settings[i]);
+    }
+    if (is_pipeline(command)) {
+        arguments[count++] = object_strdup("-s");
+        arguments[count++] = object_strdup("worker.user=");
     }
     const char *rest[] = {"-n", command->name,    "-r", "3", "-m", command->model,
                           "-V", command->version, "-t", "4"};
@@ -143,7 +155,7 @@ void command_complete(struct command *command, const struct plan_basis *basis)
     hidden_free(command->hidden);
     command->hidden = hidden_variables(basis->config, command->role);
     command->listen_fd = command->role == ROLE_FRONTEND ? basis->listen_fd : -1;
-    command->account = command->role == ROLE_WORKER ? basis->workers : NULL;
+    command->account = command->role == ROLE_WORKER && !is_pipeline(command) ? basis->workers : NULL;
     /* Their SIGTERM means the end within two seconds, whatever is open. */
     command->drain_signal = edge ? SIGUSR1 : SIGTERM;
     /* A worker finds out how heavy its model is and pins itself; the collector may sleep anywhere. */

@@ -93,6 +93,25 @@ struct entry {
     yyjson_mut_val *versions;
 };
 
+/* What a pipeline asks, or does with it: {"step", "kind", "models": [{"model", "version"}]}. */
+static void add_steps(yyjson_mut_doc *reply, yyjson_mut_val *object, const struct pipeline *pipeline)
+{
+    yyjson_mut_val *steps = yyjson_mut_obj_add_arr(reply, object, "steps");
+    for (size_t i = 0; i < pipeline->step_count; i++) {
+        const struct pipeline_step *step = &pipeline->steps[i];
+        yyjson_mut_val *entry = yyjson_mut_arr_add_obj(reply, steps);
+        yyjson_mut_obj_add_strcpy(reply, entry, "step", step->name);
+        yyjson_mut_obj_add_str(reply, entry, "kind", pipeline_kind_name(step->kind));
+        yyjson_mut_val *models = yyjson_mut_obj_add_arr(reply, entry, "models");
+        for (size_t j = 0; j < step->part_count; j++) {
+            yyjson_mut_val *part = yyjson_mut_arr_add_obj(reply, models);
+            yyjson_mut_obj_add_strcpy(reply, part, "model", step->parts[j].model);
+            if (*step->parts[j].version != '\0')
+                yyjson_mut_obj_add_strcpy(reply, part, "version", step->parts[j].version);
+        }
+    }
+}
+
 static void add_version(const struct entry *entry, const char *version, const struct plan_found *found)
 {
     yyjson_mut_doc *reply = entry->reply;
@@ -108,6 +127,8 @@ static void add_version(const struct entry *entry, const char *version, const st
     yyjson_mut_obj_add_int(reply, object, "wanted", planned == NULL ? 0 : planned->instances);
     yyjson_mut_obj_add_strcpy(reply, object, "reason", reason_of(&crew, found));
     yyjson_mut_obj_add_strcpy(reply, object, "file", found == NULL || found->file == NULL ? "" : found->file);
+    if (found != NULL && found->pipeline != NULL)
+        add_steps(reply, object, found->pipeline);
     const char *digest = fleet_digest(entry->fleet, model->name, version);
     if (*digest != '\0')
         yyjson_mut_obj_add_strcpy(reply, object, "digest", digest);

@@ -9,11 +9,12 @@
  *   next       it shall take the traffic as soon as it is ready
  *   canary     the route gives it a share;   rule   the route names it for some;   shadow   it gets copies
  *   asked      somebody waits for it (a route that is to hold when all its versions run)
+ *   part       a pipeline that runs asks for it by its number
  *   previous   it took the traffic before (model.conf: keep_previous)
  *   serve      model.conf's `serve` names it
  *   loaded     the operator said so
  *
- * The last three do not hold for a version that the operator unloaded. What is still being written is no
+ * The last four do not hold for a version that the operator unloaded. What is still being written is no
  * version yet; one that runs already stays what it was. SPDX-License-Identifier: MIT */
 #include "plan.h"
 
@@ -86,6 +87,8 @@ static void find_versions(struct plan *plan, const struct plan_reading *reading,
         found->file = model_file(model, found->version, &backend, &ignored);
         if (strcmp(backend, "python") == 0)
             found->python = model_python(model, found->version, reading->config->python);
+        if (found->file != NULL && strcmp(backend, "pipeline") == 0)
+            found->pipeline = pipeline_read(found->file, &ignored);
         found->stamp = stamp_of_folder(directory);
         settle(plan, reading, model->name, directory, found);
         free(directory);
@@ -177,6 +180,7 @@ static void free_model(struct plan_model *model)
         free(model->found[i].version);
         free(model->found[i].file);
         free(model->found[i].python);
+        pipeline_free(model->found[i].pipeline);
         free(model->found[i].stamp);
     }
     free(model->found);
@@ -315,6 +319,8 @@ static const char *reason(const struct plan_model *model, const struct model_con
         return "shadow"; /* what it shall be: a worker that serves cannot become one that gives way */
     if (deployment_lists(&said->unloaded, version))
         return NULL;
+    if (plan_found(model, version)->part)
+        return "part";
     if (is_text(said->previous, version) && config->keep_previous != 0)
         return "previous";
     if (model_policy_serves(config, version))
@@ -324,7 +330,7 @@ static const char *reason(const struct plan_model *model, const struct model_con
 
 static bool takes_traffic(const char *why)
 {
-    static const char *const those[] = {"stable", "next", "canary", "rule", "asked"};
+    static const char *const those[] = {"stable", "next", "canary", "rule", "asked", "part"};
     for (size_t i = 0; i < COUNT_OF(those); i++)
         if (strcmp(those[i], why) == 0)
             return true;
@@ -385,11 +391,48 @@ static void decide_one(struct plan_model *model, const struct model_config *conf
     }
 }
 
+/* Of a pipeline that runs. Returns how many parts were not known to be some. */
+static size_t mark_parts(struct plan *plan, const struct pipeline *pipeline)
+{
+    size_t marked = 0;
+    for (size_t i = 0; i < pipeline->step_count; i++)
+        for (size_t j = 0; j < pipeline->steps[i].part_count; j++) {
+            const struct pipeline_part *part = &pipeline->steps[i].parts[j];
+            struct plan_model *model = find_mutable(plan, part->model);
+            for (size_t k = 0; model != NULL && k < model->found_count; k++)
+                if (strcmp(model->found[k].version, part->version) == 0 && !model->found[k].part) {
+                    model->found[k].part = true;
+                    marked++;
+                }
+        }
+    return marked;
+}
+
+static size_t mark_all_parts(struct plan *plan)
+{
+    size_t marked = 0;
+    for (size_t i = 0; i < plan->model_count; i++)
+        for (size_t j = 0; j < plan->models[i].version_count; j++) {
+            const struct plan_found *found =
+                plan_found(&plan->models[i], plan->models[i].versions[j].version);
+            if (found->pipeline != NULL)
+                marked += mark_parts(plan, found->pipeline);
+        }
+    return marked;
+}
+
+/* A version may run because another does, which may run for the same reason: so it is decided again until
+ * nothing more comes of it. */
 void plan_decide(struct plan *plan, const struct config *config, const struct deployments *said)
 {
     plan->frontends = config->frontend_processes;
     for (size_t i = 0; i < plan->model_count; i++)
-        decide_one(&plan->models[i], plan->repository->models[i], said_about(said, plan->models[i].name));
+        for (size_t j = 0; j < plan->models[i].found_count; j++)
+            plan->models[i].found[j].part = false;
+    do
+        for (size_t i = 0; i < plan->model_count; i++)
+            decide_one(&plan->models[i], plan->repository->models[i], said_about(said, plan->models[i].name));
+    while (mark_all_parts(plan) > 0);
 }
 
 void plan_renew(struct plan *plan, const char *model, const char *version)

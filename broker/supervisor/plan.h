@@ -4,15 +4,18 @@
 
 #include "command.h"
 #include "deployments.h"
+#include "pipeline.h"
 #include "scale.h"
 
 /* A version that lies in the repository. */
 struct plan_found {
     char *version;
-    char *file;     /* NULL: it holds no model file */
-    char *python;   /* the interpreter that serves it; NULL: outrigger-worker does */
-    char *stamp;    /* of its files, as the workers have it that were started last; see stamp.h */
-    bool unsettled; /* it is still being written, and no worker is started of it */
+    char *file;                /* NULL: it holds no model file */
+    char *python;              /* the interpreter that serves it; NULL: outrigger-worker does */
+    struct pipeline *pipeline; /* what it is made of; NULL: it is none, or cannot be read */
+    bool part;                 /* a pipeline that runs asks for it by its number */
+    char *stamp;               /* of its files, as the workers have it that were started last; see stamp.h */
+    bool unsettled;            /* it is still being written, and no worker is started of it */
 };
 
 /* A version that shall run. */

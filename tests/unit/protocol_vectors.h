@@ -133,6 +133,18 @@ static const struct vector vectors[] = {
     {BYTES("\x96\x01\x30\x07\x02\x05\xcd\x01\x2c"),
      "uuuuuu",
      {.verb = VERB_BATCH, .id = 7, .batch = {.count = 2, .rows = 5, .time_left_us = 300}}},
+    {BYTES("\x99\x01\x30\x07\x01\x05\xcd\x01\x2c\x03\xa1"
+           "t\xc4\x19" TRACE),
+     "uuuuuuusb",
+     {.verb = VERB_BATCH,
+      .id = 7,
+      .batch = {.count = 1,
+                .rows = 5,
+                .time_left_us = 300,
+                .told = true,
+                .priority = 3,
+                .tag = TEXT("t"),
+                .trace = TEXT(TRACE)}}},
     {BYTES("\x94\x01\x31\x00\xa2go"), "uuus", {.verb = VERB_DRAIN, .drain = {.message = TEXT("go")}}},
     {BYTES("\x94\x01\x32\x00\xcd\x01\x01"), "uuuu", {.verb = VERB_BEAT, .beat = {.epoch = 257}}},
     {BYTES("\x9f\x01\x10\x07\xa1"

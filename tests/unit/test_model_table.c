@@ -52,7 +52,10 @@ static struct version *require(const char *model, const char *version)
 /* A worker that serves the version, in the test's own memory. */
 static void give_worker(struct version *version, struct worker *worker, uint32_t in_flight)
 {
-    *worker = (struct worker){.slots = 2, .in_flight = in_flight};
+    static struct batch batches[8][2];
+    static size_t given;
+    *worker =
+        (struct worker){.slots = 2, .in_flight = in_flight, .batches = batches[given++ % COUNT_OF(batches)]};
     worker->state = in_flight > 0 ? WORKER_BUSY : WORKER_IDLE;
     DL_APPEND2(version->workers, worker, previous, next);
     version->worker_count++;

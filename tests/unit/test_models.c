@@ -326,8 +326,9 @@ START_TEST(faults_name_file_line_and_key)
     expect_fault("python = \"{version}/.venv/bin/python\";",
                  ":1: python: expected an interpreter outside of the version's folder, as "
                  "venvs/{version}/bin/python3, got \"{version}/.venv/bin/python\"");
-    expect_fault("\nbackend = \"onyx\";",
-                 ":2: backend: expected onnx or xgboost or plugin or echo or python, got \"onyx\"");
+    expect_fault(
+        "\nbackend = \"onyx\";",
+        ":2: backend: expected onnx or xgboost or plugin or echo or pipeline or python, got \"onyx\"");
     expect_fault("onnx = { optimization = \"most\"; };",
                  ":1: onnx.optimization: expected none or basic or extended or all, got \"most\"");
     static const char *const policies[] = {"",     "latest", "latest 0", "latest 1x", "latest 1025",
@@ -467,8 +468,9 @@ START_TEST(a_missing_file_is_said)
     scratch_folder("m/1/model.onnx"); /* a folder is no file */
     struct model_config *model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));
-    ck_assert_ptr_nonnull(strstr(errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pkl, "
-                                              "model.joblib, model.py, model.json or model.ubj\n"));
+    ck_assert_ptr_nonnull(
+        strstr(errors.text, "/m/1: holds no model.onnx, model.so, model.echo, model.pipeline, model.pkl, "
+                            "model.joblib, model.py, model.json or model.ubj\n"));
     write_model_conf("backend = \"echo\";");
     model = load_one();
     ck_assert_ptr_null(model_file(model, "1", &backend, &errors));

@@ -191,8 +191,11 @@ START_TEST(another_number_of_elements_is_refused)
         struct message message = raw(vectors[i].bytes, vectors[i].length);
         memset(message.bytes + message.length, 0, 16); /* zeros for the elements that are too many */
         uint8_t right = message.bytes[0];
-        enum verb verb = vectors[i].envelope.verb; /* three of them may have more */
-        unsigned end = verb == VERB_REQUEST ? 11 : verb == VERB_REPLY ? 8 : verb == VERB_REJECT ? 6 : 16;
+        enum verb verb = vectors[i].envelope.verb; /* four of them may have more */
+        unsigned end = verb == VERB_REQUEST                        ? 11
+                       : verb == VERB_REPLY                        ? 8
+                       : verb == VERB_REJECT || verb == VERB_BATCH ? 6
+                                                                   : 16;
         for (unsigned count = 0; count < end; count++) {
             message.bytes[0] = (uint8_t)(0x90 | count);
             for (size_t length = message.length; length < message.length + 16; length++)
@@ -304,7 +307,7 @@ static const struct {
     {VERB_PONG, 3, 0, UINT64_MAX},
     {VERB_CATALOG, 3, 0, PROTOCOL_COUNT_MAX},
     {VERB_READY, 5, 1, PROTOCOL_ROWS_MAX},
-    {VERB_READY, 6, 1, 2},
+    {VERB_READY, 6, 1, PROTOCOL_SLOTS_MAX},
     {VERB_READY, 7, 10, 3600000},
     {VERB_READY, 8, 0, UINT32_MAX},
     {VERB_RESULT, 4, 0, 1ULL << 53},
