@@ -315,12 +315,13 @@ LIBRARY := $(PREFIX)/lib/outrigger
 # Where bash, zsh and fish look for what completes a command.
 COMPLETIONS := bash-completion/completions/outrigger zsh/site-functions/_outrigger fish/vendor_completions.d/outrigger.fish
 install: all  ## to DESTDIR PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBRARY)/python $(DESTDIR)$(PREFIX)/share/man/man1 \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBRARY)/python/tools $(DESTDIR)$(PREFIX)/share/man/man1 \
 	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/outrigger/plugin $(DESTDIR)$(PREFIX)/include/outrigger \
 	  $(DESTDIR)$(PREFIX)/share/pkgconfig
 	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(DESTDIR)$(PREFIX)/bin
 	for l in $(wildcard build/deps/lib/*.so* $(if $(ort-release),$(ort-release)/lib/*.so*)); do cp -P $$l $(DESTDIR)$(LIBRARY)/; done
 	install -m 644 worker/python/*.py $(PYTHON_WORKER) $(DESTDIR)$(LIBRARY)/python
+	install -m 644 worker/python/tools/*.py $(DESTDIR)$(LIBRARY)/python/tools
 	install -m 644 deploy/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 deploy/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/

@@ -66,6 +66,8 @@ struct backend_options {
     /* What model.conf says in the section of the engine's name: name, value, name, value, ..., NULL. NULL:
      * nothing, and that is what the defaults are for. */
     const char *const *section;
+    const char
+        *optimized; /* not NULL: the engine writes the graph there, as it has optimised it, if it can */
 };
 
 struct backend {

@@ -80,6 +80,7 @@ void confine(const struct confinement *confinement)
     sandbox_may_read(&sandbox, confinement->path);
     sandbox_may_read(&sandbox, folder);
     sandbox_may_read(&sandbox, confinement->model);
+    sandbox_may_write(&sandbox, confinement->writes);
     for (size_t i = 0; i < texts.count; i++)
         sandbox_may_read(&sandbox, texts.texts[i]);
     for (size_t i = 0; i < COUNT_OF(confinement->endpoints) && confinement->endpoints[i] != NULL; i++)

@@ -15,6 +15,7 @@ struct confinement {
     const char *also;         /* sandbox.worker_read */
     const struct host *host;  /* NULL: a program of its own */
     const char *endpoints[4]; /* to connect to; ended by NULL */
+    const char *writes;       /* a file that is there and may be written; NULL: none */
     const char *page;         /* of counters, which it removes at its end; NULL: there is none */
 };
 

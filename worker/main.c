@@ -6,18 +6,19 @@
  * it looks at the model file it gives up all rights that serving does not need (confinement.h), and then
  * asks who has signed it, where that is demanded (provenance.h).
  *
- * The files here that the README does not name: loaded_model.c has the model, inputs.c checks what it is
- * given, buffer.c is memory for it. backend.h is what an engine is; backend.c finds one, backend_plugin.c and
- * backend_echo.c are the others; onnx_references.c says which files a model reads. golden_request.c and
- * golden_expected.c are the two halves of a golden request. For workers in Python there are
- * python/outrigger_sandbox.c and python/outrigger_provenance.c.
- * SPDX-License-Identifier: MIT */
+ * The files here that the README does not name: measuring.c is what `outrigger optimize` asks; loaded_model.c
+ * has the model, inputs.c checks what it is given, buffer.c is memory for it. backend.h is what an engine is;
+ * backend.c finds one, backend_plugin.c and backend_echo.c are the others; onnx_references.c says which files
+ * a model reads. golden_request.c and golden_expected.c are the two halves of a golden request. For workers
+ * in Python there are python/outrigger_sandbox.c and python/outrigger_provenance.c. SPDX-License-Identifier:
+ * MIT */
 #include "account.h"
 #include "clock.h"
 #include "confinement.h"
 #include "curve.h"
 #include "heartbeat.h"
 #include "log.h"
+#include "measuring.h"
 #include "model_config.h"
 #include "options.h"
 #include "pipeline_host.h"
@@ -192,6 +193,24 @@ static bool is_description(int count, char **arguments)
            strcmp(arguments[1], "--describe") == 0;
 }
 
+/* `outrigger optimize` asks a model by hand, on standard input, which is a socket, and how long that takes
+ * (measuring.h). Its words are those of a description with all of them; golden requests are not asked. */
+static bool is_measurement(int count, char **arguments)
+{
+    return count == DESCRIBE_END && strcmp(arguments[1], "--measure") == 0;
+}
+
+/* For the same: --graph FILE OUTPUT MODE, of a model in ONNX; the output is there, and empty. */
+static int write_graph(char **arguments)
+{
+    enum { GRAPH_FILE = 2, GRAPH_OUTPUT, GRAPH_MODE };
+    confine(&(struct confinement){.mode = arguments[GRAPH_MODE],
+                                  .name = "--graph",
+                                  .path = arguments[GRAPH_FILE],
+                                  .writes = arguments[GRAPH_OUTPUT]});
+    return measuring_write_graph(arguments[GRAPH_FILE], arguments[GRAPH_OUTPUT]);
+}
+
 /* What is loaded by an interpreter, or made of other models, is told by its own file alone here: who has
  * signed it, and whether a pipeline's steps can be read. */
 static const char *platform_elsewhere(const char *path)
@@ -234,6 +253,7 @@ static void become(const char *user)
 static int describe(int count, char **arguments)
 {
     const char *path = arguments[DESCRIBE_FILE], *folder = arguments[DESCRIBE_FOLDER]; /* NULL ends them */
+    folder = folder != NULL && *folder == '\0' ? NULL : folder; /* no model's, though more is said */
     struct confinement confinement = {.mode = "on", .name = "--describe", .path = path, .model = folder};
     if (count == DESCRIBE_END) {
         confinement.mode = arguments[DESCRIBE_MODE];
@@ -242,12 +262,14 @@ static int describe(int count, char **arguments)
         become(arguments[DESCRIBE_USER]);
     }
     char error[TRIAL_ERROR_MAX];
+    bool measured = is_measurement(count, arguments);
     struct config_errors errors = {0};
     struct model_config *config = folder == NULL ? NULL : find_by_folder(folder, &errors);
     struct trial trial = {.path = path,
                           .backend = backend_for_file(path),
                           .config = config,
-                          .threads = 1,
+                          .threads =
+                              measured && config != NULL && config->threads > 0 ? (int)config->threads : 1,
                           .most_rows = 1,
                           .max_answer_bytes = SIZE_MAX};
     log_open("worker", "info");
@@ -262,8 +284,9 @@ static int describe(int count, char **arguments)
         identify(&trial, count == DESCRIBE_END ? arguments[DESCRIBE_KEYS] : "");
     confine(&confinement);
     int status = elsewhere != NULL ? describe_elsewhere(trial.provenance, path, elsewhere)
+                 : measured        ? measuring_run(&trial)
                                    : status_of(trial_run(&trial, error), error);
-    if (status == 0 && elsewhere == NULL)
+    if (status == 0 && elsewhere == NULL && !measured)
         loaded_model_describe(trial.model, trial.golden,
                               folder != NULL && provenance_demanded(trial.provenance), stdout);
     loaded_model_free(trial.model);
@@ -417,8 +440,10 @@ static bool serve(struct worker *worker, const struct options *options, const st
 int main(int argc, char **argv)
 {
     int64_t started = host()->started > 0 ? host()->started : clock_now();
-    if (is_description(argc, argv))
+    if (is_description(argc, argv) || is_measurement(argc, argv))
         return describe(argc, argv);
+    if (argc == 5 && strcmp(argv[1], "--graph") == 0)
+        return write_graph(argv);
     struct options options = options_parse(
         argc, argv, "worker", "Serves one version of one model: computes what the broker sends.");
     struct config *config = options_config(&options);

@@ -145,5 +145,7 @@ bool onnx_options_set(const OrtApi *api, OrtSessionOptions *settings, const stru
                          number(options, "memory_pattern", 0) != 0 ? api->EnableMemPattern(settings)
                                                                    : api->DisableMemPattern(settings),
                          error) &&
+           (options->optimized == NULL ||
+            !onnx_refused(api, api->SetOptimizedModelFilePath(settings, options->optimized), error)) &&
            choose_provider(api, settings, word(options, "provider", "cpu"), error);
 }

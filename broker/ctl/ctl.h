@@ -153,6 +153,7 @@ int stats_command(const struct arguments *arguments);
 int drift_command(const struct arguments *arguments);
 int profile_command(const struct arguments *arguments);
 int validate_command(const struct arguments *arguments);
+int optimize_command(const struct arguments *arguments);
 int scale_command(const struct arguments *arguments);
 int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);

@@ -31,8 +31,8 @@ struct validate_rows {
     int fd;
     struct csv *csv;
     char *piece;
-    size_t fields; /* of the first line */
-    size_t *field_of, target_field;
+    size_t fields;                  /* of the first line */
+    size_t *field_of, target_field; /* ABSENT: there is no truth */
     /* Of each row. */
     char **truths;
     size_t count, room;
@@ -90,7 +90,9 @@ static size_t find_field(const struct csv_record *record, struct text name)
     return ABSENT;
 }
 
-static bool find_columns(struct validate_rows *rows, const struct csv_record *record, char *reason)
+/* `columns`: how many there are but that of the truth. */
+static bool find_columns(struct validate_rows *rows, const struct csv_record *record, size_t columns,
+                         char *reason)
 {
     const struct layout *layout = row_builder_layout(rows->builder);
     size_t width = row_builder_width(rows->builder);
@@ -107,12 +109,11 @@ static bool find_columns(struct validate_rows *rows, const struct csv_record *re
             return COMPLAIN(reason, "the first line has no column \"%.*s\"",
                             (int)(name.length < SHOWN_MAX ? name.length : SHOWN_MAX), name.at);
     }
-    return layout->names != NULL || width + 1 <= record->count ||
-           COMPLAIN(reason, "the first line has %zu columns, and a row of the model %zu", record->count - 1,
-                    width);
+    return layout->names != NULL || width <= columns ||
+           COMPLAIN(reason, "the first line has %zu columns, and a row of the model %zu", columns, width);
 }
 
-static bool read_head(struct validate_rows *rows, const char *target, char *reason)
+static bool read_head(struct validate_rows *rows, const char *target, bool needed, char *reason)
 {
     struct csv_record record;
     enum csv_result result = next_record(rows, &record, reason);
@@ -122,11 +123,12 @@ static bool read_head(struct validate_rows *rows, const char *target, char *reas
         return false;
     rows->fields = record.count;
     rows->target_field = find_field(&record, text_of(target));
-    if (rows->target_field == ABSENT)
+    if (rows->target_field == ABSENT && needed)
         return COMPLAIN(reason, "the first line has no column \"%.*s\"", SHOWN_MAX, target);
-    if (row_builder_width(rows->builder) == 0 && !row_builder_widen(rows->builder, record.count - 1))
-        return COMPLAIN(reason, "rows of %zu values are not taken", record.count - 1);
-    return find_columns(rows, &record, reason);
+    size_t columns = record.count - (rows->target_field != ABSENT);
+    if (row_builder_width(rows->builder) == 0 && !row_builder_widen(rows->builder, columns))
+        return COMPLAIN(reason, "rows of %zu values are not taken", columns);
+    return find_columns(rows, &record, columns, reason);
 }
 
 /* ---- rows ---- */
@@ -177,8 +179,9 @@ static void take(struct validate_rows *rows, const struct csv_record *record)
         refuse(rows, record->line, faults);
         return;
     }
-    struct text truth = text_trim(csv_text(record, rows->target_field));
-    if (truth.length == 0) {
+    bool has_truth = rows->target_field != ABSENT;
+    struct text truth = has_truth ? text_trim(csv_text(record, rows->target_field)) : text_of("");
+    if (has_truth && truth.length == 0) {
         refuse(rows, record->line, "nothing stands in the column of the truth");
         return;
     }
@@ -249,7 +252,8 @@ static bool read_rows(struct validate_rows *rows, size_t most, char *reason)
 
 /* ---- life ---- */
 
-static bool begin(struct validate_rows *rows, const char *path, const char *target, size_t most, char *reason)
+static bool begin(struct validate_rows *rows, const char *path, const char *target, bool needed, size_t most,
+                  char *reason)
 {
     rows->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (rows->fd == -1)
@@ -261,17 +265,17 @@ static bool begin(struct validate_rows *rows, const char *path, const char *targ
         .delimiter = ',', .max_field_bytes = FIELD_BYTES_MAX, .max_fields = FIELDS_MAX});
     rows->piece = object_alloc(PIECE_BYTES + 1);
     csv_begin(rows->csv);
-    return feed(rows, reason) && read_head(rows, target, reason) && read_rows(rows, most, reason);
+    return feed(rows, reason) && read_head(rows, target, needed, reason) && read_rows(rows, most, reason);
 }
 
-struct validate_rows *validate_rows_new(const char *path, const struct schema *schema, const char *target,
-                                        size_t most, char reason[VALIDATE_REASON_MAX])
+static struct validate_rows *read_file(const char *path, const struct schema *schema, const char *target,
+                                       bool needed, size_t most, char *reason)
 {
     struct validate_rows *rows = object_alloc(sizeof *rows);
     rows->magic = ROWS_MAGIC;
     rows->schema = schema;
     rows->fd = -1;
-    bool good = begin(rows, path, target, most, reason);
+    bool good = begin(rows, path, target, needed, most, reason);
     if (rows->csv != NULL)
         csv_free(rows->csv);
     free(rows->piece);
@@ -283,6 +287,18 @@ struct validate_rows *validate_rows_new(const char *path, const struct schema *s
         return rows;
     validate_rows_free(rows);
     return NULL;
+}
+
+struct validate_rows *validate_rows_new(const char *path, const struct schema *schema, const char *target,
+                                        size_t most, char reason[VALIDATE_REASON_MAX])
+{
+    return read_file(path, schema, target, true, most, reason);
+}
+
+struct validate_rows *validate_rows_untold(const char *path, const struct schema *schema, const char *target,
+                                           size_t most, char reason[VALIDATE_REASON_MAX])
+{
+    return read_file(path, schema, target, false, most, reason);
 }
 
 struct validate_rows *validate_rows_of(const struct schema *schema, struct row_builder *builder)

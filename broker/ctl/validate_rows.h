@@ -14,6 +14,9 @@ struct validate_rows;
  * holds the truth. The schema must outlive it. NULL, and `reason` says why. */
 struct validate_rows *validate_rows_new(const char *path, const struct schema *schema, const char *target,
                                         size_t most, char reason[VALIDATE_REASON_MAX]);
+/* The same of a file that need not tell the truth: `target` is passed over where there is such a column. */
+struct validate_rows *validate_rows_untold(const char *path, const struct schema *schema, const char *target,
+                                           size_t most, char reason[VALIDATE_REASON_MAX]);
 /* The rows that a builder holds, of which nothing is known to be true; takes the builder. */
 struct validate_rows *validate_rows_of(const struct schema *schema, struct row_builder *builder);
 void validate_rows_free(struct validate_rows *rows); /* NULL is fine */

@@ -67,7 +67,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import onnx_convert
+sys.path.append(str(Path(__file__).resolve().parents[2] / "worker/python/tools"))
+import onnx_convert  # the one that serves: worker/python/tools
 
 SEED = 20
 HELD_OUT = 0.25

@@ -199,7 +199,7 @@ class Json(unittest.TestCase):
         nowhere = ("-s", "runtime_directory=/nonexistent", "-s", "state_directory=/nonexistent")
         for row in table():
             if row["name"] == "models digest" or row["name"].split()[0] in (
-                    "run", "check", "replay", "validate", "version", "help", "completion", "keygen", "key", "audit",
+                    "run", "check", "replay", "validate", "optimize", "version", "help", "completion", "keygen", "key", "audit",
                     "flight", "batch", "stream"):
                 continue  # they need nobody
             with self.subTest(command=row["name"]):

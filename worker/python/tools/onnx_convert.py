@@ -55,18 +55,40 @@ class Graph:
         return self.node("Gemm", [value, self.constant(output + "_weights", weights),
                                   self.constant(output + "_bias", bias)], output)
 
+    def axis(self) -> str:
+        """The constant 1, as an axis."""
+        self.constants.append(numpy_helper.from_array(np.array([1], np.int64), "axis"))
+        return "axis"
+
+    def layers(self, value: str, weights: list, biases: list) -> str:
+        """A Gemm for each layer, with a Relu between them. Those that are the very same array are written once and
+        named by each: how a deep net may stay small on disk."""
+        written: dict = {}
+
+        def shared(array, kind: str) -> str:
+            if id(array) not in written:
+                written[id(array)] = self.constant(f"{kind}_{len(written)}", array)
+            return written[id(array)]
+
+        for layer, (matrix, bias) in enumerate(zip(weights, biases)):
+            inputs = [value, shared(matrix, "weights"), shared(bias, "bias")]
+            value = self.node("Gemm", inputs, f"dense_{layer}")
+            if layer < len(weights) - 1:
+                value = self.node("Relu", [value], f"hidden_{layer}")
+        return value
+
     def finish_classifier(self, name: str, classes: int) -> ModelProto:
         """`probabilities` is computed; the label is the first of the largest, as in numpy."""
         self.node("ArgMax", ["probabilities"], "label", axis=1, keepdims=0)
-        return self._finish(name, [
+        return self.finish(name, [
             tensor("label", TensorProto.INT64, [self.batch]),
             tensor("probabilities", TensorProto.FLOAT, [self.batch, classes])])
 
     def finish_regression(self, name: str) -> ModelProto:
-        return self._finish(name, [tensor("prediction", TensorProto.FLOAT, [self.batch, 1])])
+        return self.finish(name, [tensor("prediction", TensorProto.FLOAT, [self.batch, 1])])
 
-    def _finish(self, name: str, outputs: list) -> ModelProto:
-        features = tensor("features", TensorProto.FLOAT, [self.batch, self.columns])
+    def finish(self, name: str, outputs: list, feature: str = "features") -> ModelProto:
+        features = tensor(feature, TensorProto.FLOAT, [self.batch, self.columns])
         graph = helper.make_graph(self.nodes, name, [features], outputs, self.constants,
                                   value_info=self.declared)
         opsets = [helper.make_opsetid("", OPSET)]
@@ -118,30 +140,12 @@ def ridge(name: str, scaler, model, batch: Batch) -> ModelProto:
 
 
 def mlp(name: str, scaler, model, batch: Batch) -> ModelProto:
-    """A Gemm with Relu per hidden layer, a Gemm, Softmax, ArgMax. `scaler` may be None.
-
-    Layers that are the very same array are written once and named by each: how the
-    heavy model stays small on disk.
-    """
+    """A Gemm with Relu per hidden layer, a Gemm, Softmax, ArgMax. `scaler` may be None."""
     weights, biases = list(model.coefs_), list(model.intercepts_)
     if scaler is not None:
         weights[0], biases[0] = fold_scaler(scaler, weights[0], biases[0])
-
     graph = Graph(len(weights[0]), batch)
-    written: dict = {}
-
-    def shared(array, kind: str) -> str:
-        if id(array) not in written:
-            written[id(array)] = graph.constant(f"{kind}_{len(written)}", array)
-        return written[id(array)]
-
-    value = "features"
-    for layer, (matrix, bias) in enumerate(zip(weights, biases)):
-        inputs = [value, shared(matrix, "weights"), shared(bias, "bias")]
-        value = graph.node("Gemm", inputs, f"dense_{layer}")
-        if layer < len(weights) - 1:
-            value = graph.node("Relu", [value], f"hidden_{layer}")
-    graph.node("Softmax", [value], "probabilities", axis=1)
+    graph.node("Softmax", [graph.layers("features", weights, biases)], "probabilities", axis=1)
     return graph.finish_classifier(name, len(model.classes_))
 
 
@@ -157,42 +161,89 @@ def round_down(thresholds) -> np.ndarray:
     return np.where(nearest.astype(np.float64) > thresholds, lower, nearest)
 
 
-def boosted_trees(name: str, model, columns: int, batch: Batch) -> ModelProto:
-    """TreeEnsembleRegressor for the log-odds, then -z and z, Sigmoid, ArgMax, for two classes.
+class Trees:
+    """Collects trees for a TreeEnsembleRegressor, which adds the values of the leaves that a row comes to.
 
-    The trees' sum is asked for as a regression and not from TreeEnsembleClassifier: the
-    classifier's rules for one score and two classes differ between releases, a sum does not.
+    A sum is asked for as a regression and not from TreeEnsembleClassifier: the classifier's rules for one score and
+    two classes differ between releases, a sum does not.
     """
-    nodes: dict = {key: [] for key in (
-        "treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")}
-    leaves: dict = {key: [] for key in ("treeids", "nodeids", "ids", "weights")}
 
-    for number, estimator in enumerate(model.estimators_[:, 0]):
-        tree = estimator.tree_
+    def __init__(self):
+        self.nodes: dict = {key: [] for key in (
+            "treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")}
+        self.missing: list = []         # whether a missing value is as one that the question is true of
+        self.leaves: dict = {key: [] for key in ("treeids", "nodeids", "ids", "weights")}
+
+    def _add(self, tree, node, mode, feature, value, true, false) -> None:
+        for key, entry in zip(("treeids", "nodeids", "modes", "featureids", "values", "truenodeids", "falsenodeids"),
+                              (tree, node, mode, feature, value, true, false)):
+            self.nodes[key].append(entry)
+
+    def branch(self, tree: int, node: int, mode: str, feature: int, value: float, true: int, false: int,
+               missing: bool = False) -> None:
+        self._add(tree, node, mode, feature, value, true, false)
+        self.missing.append(int(missing))
+
+    def leaf(self, tree: int, node: int, weights: dict) -> None:
+        """`weights`: by target."""
+        self._add(tree, node, "LEAF", 0, 0.0, 0, 0)
+        self.missing.append(0)
+        for target, weight in weights.items():
+            for key, entry in zip(("treeids", "nodeids", "ids", "weights"), (tree, node, target, weight)):
+                self.leaves[key].append(entry)
+
+    def write(self, graph: Graph, output: str, targets: int, base: list) -> str:
+        missing = {"nodes_missing_value_tracks_true": self.missing} if any(self.missing) else {}
+        graph.node("TreeEnsembleRegressor", ["features"], output, domain="ai.onnx.ml",
+                   n_targets=targets, aggregate_function="SUM", post_transform="NONE", base_values=base,
+                   **{"nodes_" + key: values for key, values in self.nodes.items()},
+                   **{"target_" + key: values for key, values in self.leaves.items()}, **missing)
+        graph.declared.append(tensor(output, TensorProto.FLOAT, [graph.batch, targets]))
+        return output
+
+    def add_scikit_tree(self, number: int, tree, leaf) -> None:
+        """`leaf` makes of what stands at a leaf its weights."""
         thresholds = round_down(tree.threshold)
         for node in range(tree.node_count):
-            leaf = tree.children_left[node] < 0
-            nodes["treeids"].append(number)
-            nodes["nodeids"].append(node)
-            nodes["modes"].append("LEAF" if leaf else "BRANCH_LEQ")
-            nodes["featureids"].append(0 if leaf else int(tree.feature[node]))
-            nodes["values"].append(0.0 if leaf else float(thresholds[node]))
-            nodes["truenodeids"].append(0 if leaf else int(tree.children_left[node]))
-            nodes["falsenodeids"].append(0 if leaf else int(tree.children_right[node]))
-            if leaf:
-                leaves["treeids"].append(number)
-                leaves["nodeids"].append(node)
-                leaves["ids"].append(0)
-                leaves["weights"].append(float(model.learning_rate * tree.value[node, 0, 0]))
+            if tree.children_left[node] < 0:
+                self.leaf(number, node, leaf(tree.value[node]))
+            else:
+                self.branch(number, node, "BRANCH_LEQ", int(tree.feature[node]), float(thresholds[node]),
+                            int(tree.children_left[node]), int(tree.children_right[node]))
 
-    positive = model.init_.class_prior_[1]      # boosting starts at the log-odds of its share
-    graph = Graph(columns, batch)
-    graph.node("TreeEnsembleRegressor", ["features"], "log_odds", domain="ai.onnx.ml",
-               n_targets=1, aggregate_function="SUM", post_transform="NONE",
-               base_values=[float(np.log(positive / (1 - positive)))],
-               **{"nodes_" + key: values for key, values in nodes.items()},
-               **{"target_" + key: values for key, values in leaves.items()})
-    graph.declared.append(tensor("log_odds", TensorProto.FLOAT, [batch, 1]))
+
+def finish_log_odds(graph: Graph, name: str) -> ModelProto:
+    """Of `log_odds`, one number a row: -z and z, Sigmoid, ArgMax."""
     graph.node("Mul", ["log_odds", graph.constant("signs", [[-1.0, 1.0]])], "scores")
     graph.node("Sigmoid", ["scores"], "probabilities")
     return graph.finish_classifier(name, 2)
+
+
+def boosted_trees(name: str, model, columns: int, batch: Batch) -> ModelProto:
+    """Of two classes: a sum of trees for the log-odds."""
+    trees = Trees()
+    for number, estimator in enumerate(model.estimators_[:, 0]):
+        trees.add_scikit_tree(number, estimator.tree_,
+                              lambda value: {0: float(model.learning_rate * value[0, 0])})
+    positive = model.init_.class_prior_[1]      # boosting starts at the log-odds of its share
+    graph = Graph(columns, batch)
+    trees.write(graph, "log_odds", 1, [float(np.log(positive / (1 - positive)))])
+    return finish_log_odds(graph, name)
+
+
+def forest(name: str, model, trees_of_it: list, columns: int, batch: Batch, classes: int) -> ModelProto:
+    """A tree, or the mean of many: shares of the classes at each leaf, or, of a regression (0 classes), a number."""
+    trees, count = Trees(), len(trees_of_it)
+
+    def leaf(value) -> dict:
+        shares = value[0] / value[0].sum() if classes else value[0]
+        return {target: float(share / count) for target, share in enumerate(shares) if share != 0 or not classes}
+
+    for number, estimator in enumerate(trees_of_it):
+        trees.add_scikit_tree(number, estimator.tree_, leaf)
+    graph = Graph(columns, batch)
+    if classes:
+        trees.write(graph, "probabilities", classes, [0.0] * classes)
+        return graph.finish_classifier(name, classes)
+    trees.write(graph, "prediction", 1, [0.0])
+    return graph.finish_regression(name)
