@@ -71,8 +71,8 @@ struct asker_ask {
  * away or stopping, is asked again: when the broker says, or else after 50 ms, which double to 2 s; for ever,
  * or until asker_context.give_up. So is what is not answered within the deadline, unless that was the third
  * time with the broker there, and it has several rows, or others that were asked later were answered: that is
- * DEADLINE. A payload of more than broker.max_message_bytes, for which the broker would end the connection, is
- * TOO_LARGE. These, and any other answer, go to `answered`, once, and never before this returns. */
+ * DEADLINE. A payload of more than broker.max_message_bytes, for which the broker would end the connection,
+ * is TOO_LARGE. These, and any other answer, go to `answered`, once, and never before this returns. */
 void asker_send(struct asker *asker, uint8_t *payload, size_t bytes, const struct asker_ask *ask,
                 client_answered *answered, void *owner);
 /* Ends the waiting: all that is open, and all that is sent from now on, is answered with FAILURE_CANCELLED at
