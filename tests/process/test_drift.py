@@ -203,14 +203,22 @@ class Drift(unittest.TestCase):
                               timeout=PATIENCE, text=True, **streams)
 
     def on_a_terminal(self, stack, path):
-        """What stands there in the end; little enough for a terminal to hold it."""
+        """What stands there in the end; little enough for a terminal to hold it, which hands it on in parts."""
         ours, theirs = pty.openpty()
-        try:
-            self.profile_with(stack, path, stderr=theirs)
-            return os.read(ours, 65536).decode()
-        finally:
-            os.close(ours)
-            os.close(theirs)
+        with os.fdopen(ours, "rb", buffering=0) as terminal:
+            try:
+                self.profile_with(stack, path, stderr=theirs)
+            finally:
+                os.close(theirs)
+            said = b""
+            while True:
+                try:
+                    part = terminal.read(65536)
+                except OSError:  # nobody has the other end any more
+                    return said.decode()
+                if not part:
+                    return said.decode()
+                said += part
 
     def shows_how_far_it_is(self, stack):
         rows = self.scratch / "rows.csv"
