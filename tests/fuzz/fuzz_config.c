@@ -48,6 +48,7 @@ static void read_as(void (*read)(struct parameter_reader *, const char *), const
     ENSURE(errors.length == strlen(errors.text) && (errors.length > 0) == (errors.count > 0));
     parameters_free(table, &model);
     config_names_free(&model.settings);
+    free(model.settings_json);
     schema_fields_free(model.inputs, model.input_count);
     route_free(model.route);
 }
