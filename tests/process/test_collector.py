@@ -427,19 +427,31 @@ class Http(unittest.TestCase):
                            *numbers[kind]] for kind, name, labels in rows]
             trace = [[name for name, *_ in everything].index("prediction_duration_seconds"), 2, 500000,
                      1700000000500000000, bytes(range(16))]
-            Publisher(collector, "w").publish_until(collector, "predictions_total{" + r'model="odd\"\\ model",'
-                                                    + r'version="odd\"\\ version"}', 5, *everything, exemplars=[trace])
-            text = collector.request("GET", "/metrics")[2]
-            self.check_openmetrics(collector, rows)
+            publisher = Publisher(collector, "w")
+            publisher.publish_until(collector, "predictions_total{" + r'model="odd\"\\ model",'
+                                    + r'version="odd\"\\ version"}', 5, *everything, exemplars=[trace])
+
+            def page(**headers):
+                """With the gauges, which go when their process has been silent for a while."""
+                found = []
+
+                def is_whole():
+                    publisher.publish(*everything, exemplars=[trace])
+                    found[:] = collector.request("GET", "/metrics", **headers)
+                    return b"outrigger_queue_rows{" in found[2]
+                wait(is_whole, "the gauges did not come")
+                return found
+            text = page()[2]
+            self.check_openmetrics(page(Accept=PROMETHEUS_ACCEPTS), rows)
             check = subprocess.run(["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE,
                                    stderr=subprocess.STDOUT, timeout=PATIENCE)
             self.assertEqual((check.returncode, check.stdout.decode()), (0, ""))
 
 
-    def check_openmetrics(self, collector, rows):
+    def check_openmetrics(self, page, rows):
         """With a parser that is not ours."""
         from prometheus_client.openmetrics.parser import text_string_to_metric_families
-        _, headers, text = collector.request("GET", "/metrics", Accept=PROMETHEUS_ACCEPTS)
+        _, headers, text = page
         self.assertEqual(headers["Content-Type"], "application/openmetrics-text; version=1.0.0; charset=utf-8")
         families = {family.name: family for family in text_string_to_metric_families(text.decode())}
         self.assertLessEqual({name.removesuffix("_total") for _, name, _ in rows}, set(families))
