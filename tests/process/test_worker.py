@@ -20,9 +20,9 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import stub_broker
+import played_broker
 from expectations import held_out
-from stub_broker import BEAT, BYE, DRAIN, HEARTBEAT, PATIENCE, READY, RESULT, StubBroker, decode, encode
+from played_broker import BEAT, BYE, DRAIN, HEARTBEAT, PATIENCE, READY, RESULT, PlayedBroker, decode, encode
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WORKER = ROOT / os.environ.get("OUTRIGGER_BUILD", "build") / "bin" / "outrigger-worker"
@@ -81,7 +81,7 @@ class WorkerTest(unittest.TestCase):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="outrigger-worker."))
         self.addCleanup(shutil.rmtree, self.directory)
         self.endpoint = f"ipc://{self.directory}/workers.ipc"
-        self.broker = StubBroker(self.endpoint)
+        self.broker = PlayedBroker(self.endpoint)
         self.addCleanup(self.broker.close)
 
     def start(self, command, supervised=True):
@@ -235,14 +235,14 @@ class Session:
         for frames in ([b"\xc1"], [b"garbage", b"and more"], [b"\x90"], [b"x" * 5000], [b"", b""]):
             broker.send_frames(frames)
         for verb, fields, payloads in ((BEAT, [], []), (BEAT, ["x", 1], []), (HEARTBEAT, [], []), (99, [], []),
-                                       (stub_broker.BATCH, [2, 2, 1000], [good]), (stub_broker.BATCH, [1], [good]),
-                                       (stub_broker.BATCH, [1, 1, 1000], [])):
+                                       (played_broker.BATCH, [2, 2, 1000], [good]), (played_broker.BATCH, [1], [good]),
+                                       (played_broker.BATCH, [1, 1, 1000], [])):
             broker.send(verb, 5, fields, payloads)
         broker.send(BEAT, 0, [9], version=2)
-        [joined] = stub_broker.join(1, stub_broker.BATCH, 5, [1, 1, 1000], [good])
+        [joined] = played_broker.join(1, played_broker.BATCH, 5, [1, 1, 1000], [good])
         beat = msgpack.packb([1, BEAT, 0, 9])
         for frames in ([joined[:-1]], [joined + b"\x01"], [joined + beat], [joined, beat], [joined + b"\xc4"],
-                       [stub_broker.join(1, stub_broker.BATCH, 5, [2, 2, 1000], [good])[0] + b"\xa1x"]):
+                       [played_broker.join(1, played_broker.BATCH, 5, [2, 2, 1000], [good])[0] + b"\xa1x"]):
             broker.send_frames(frames)
         self.assertEqual(self.sums(broker.compute([good])), [[10]])
         self.assertIn("refused", self.worker.stderr())

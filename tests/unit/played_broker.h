@@ -1,5 +1,5 @@
 /* played_broker: what a broker says to askers, for the tests that play one: in the test's own loop
- * (asker_scene, connection_scene, client_scene), or on a thread of its own (stub_broker).
+ * (asker_scene, connection_scene, client_scene), or on a thread of its own (threaded_broker).
  * SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_PLAYED_BROKER_H
 #define OUTRIGGER_PLAYED_BROKER_H

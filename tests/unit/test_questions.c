@@ -4,11 +4,11 @@
 
 #include "example_schema.h"
 #include "scratch_directory.h"
-#include "stub_broker.h"
+#include "threaded_broker.h"
 
 enum { QUESTIONS = 50 };
 
-static struct stub_broker stub;
+static struct threaded_broker played;
 static struct schema *schema;
 static struct config config;
 static struct questions *questions;
@@ -23,31 +23,31 @@ static struct {
     enum failure failure; /* of the last answer */
 } asking;
 
-static void echo(struct stub_broker *broker, const struct letter *request)
+static void echo(struct threaded_broker *broker, const struct letter *request)
 {
-    stub_reply(broker, request, request->payloads[0]);
+    threaded_reply(broker, request, request->payloads[0]);
 }
 
 static void set_up(void)
 {
     scratch_make();
     schema = example_classifier(2);
-    stub = (struct stub_broker){.model = "m", .versions = {"1", "2"}, .schema = schema, .answer = echo};
-    snprintf(stub.endpoint, sizeof stub.endpoint, "ipc://%s/askers.ipc", scratch_directory);
-    config = (struct config){.broker_askers = stub.endpoint, .broker_max_message_bytes = 65536};
+    played = (struct threaded_broker){.model = "m", .versions = {"1", "2"}, .schema = schema, .answer = echo};
+    snprintf(played.endpoint, sizeof played.endpoint, "ipc://%s/askers.ipc", scratch_directory);
+    config = (struct config){.broker_askers = played.endpoint, .broker_max_message_bytes = 65536};
 }
 
 static void tear_down(void)
 {
     questions_free(questions);
-    stub_stop(&stub);
+    threaded_stop(&played);
     schema_free(schema);
     scratch_remove();
 }
 
 static const struct schema *open_version(const char *model, const char *version, const char **name)
 {
-    stub_start(&stub);
+    threaded_start(&played);
     questions = questions_new(&config, "test");
     return questions_version(questions, model, version, name, reason);
 }
@@ -107,16 +107,16 @@ START_TEST(all_questions_are_answered)
 END_TEST
 
 /* As a worker comes or a route changes while it is asked. */
-static void tell_and_echo(struct stub_broker *broker, const struct letter *request)
+static void tell_and_echo(struct threaded_broker *broker, const struct letter *request)
 {
-    stub_catalog(broker);
+    threaded_catalog(broker);
     echo(broker, request);
 }
 
 START_TEST(catalogs_meanwhile_end_nothing)
 {
     const char *name;
-    stub.answer = tell_and_echo;
+    played.answer = tell_and_echo;
     ck_assert_ptr_nonnull(open_version("m", "2", &name));
     ck_assert(ask_all());
     ck_assert_uint_eq(asking.answered, QUESTIONS);
@@ -124,10 +124,10 @@ START_TEST(catalogs_meanwhile_end_nothing)
 }
 END_TEST
 
-static void reject_first(struct stub_broker *broker, const struct letter *request)
+static void reject_first(struct threaded_broker *broker, const struct letter *request)
 {
     if (broker->requests <= 3)
-        stub_reject(broker, request, FAILURE_OVERLOADED, "the queue is full");
+        threaded_reject(broker, request, FAILURE_OVERLOADED, "the queue is full");
     else
         echo(broker, request);
 }
@@ -135,7 +135,7 @@ static void reject_first(struct stub_broker *broker, const struct letter *reques
 START_TEST(what_there_is_no_room_for_is_asked_again)
 {
     const char *name;
-    stub.answer = reject_first;
+    played.answer = reject_first;
     ck_assert_ptr_nonnull(open_version("m", NULL, &name));
     ck_assert(ask_all());
     ck_assert_uint_eq(asking.answered, QUESTIONS);
@@ -144,7 +144,7 @@ START_TEST(what_there_is_no_room_for_is_asked_again)
 END_TEST
 
 /* As when we have read from a pipe meanwhile, or the worker was slow. */
-static void ignore_first(struct stub_broker *broker, const struct letter *request)
+static void ignore_first(struct threaded_broker *broker, const struct letter *request)
 {
     if (broker->requests > 1)
         echo(broker, request);
@@ -153,7 +153,7 @@ static void ignore_first(struct stub_broker *broker, const struct letter *reques
 START_TEST(what_was_not_answered_in_time_is_asked_once_more)
 {
     const char *name;
-    stub.answer = ignore_first;
+    played.answer = ignore_first;
     asking.made = QUESTIONS - 1;
     asking.like.time = 500 * MILLISECOND;
     ck_assert_ptr_nonnull(open_version("m", NULL, &name));
@@ -163,22 +163,22 @@ START_TEST(what_was_not_answered_in_time_is_asked_once_more)
 }
 END_TEST
 
-static void expect_all_of_it(struct stub_broker *broker, const struct letter *request)
+static void expect_all_of_it(struct threaded_broker *broker, const struct letter *request)
 {
     ck_assert(text_is(request->envelope.request.model, "other"));
     ck_assert(text_is(request->envelope.request.version, "7"));
     ck_assert(text_is(request->envelope.request.tag, "tag"));
-    stub_reject(broker, request, FAILURE_OVERLOADED, "the queue is full");
+    threaded_reject(broker, request, FAILURE_OVERLOADED, "the queue is full");
 }
 
 /* And no version need be known for it. */
 START_TEST(a_question_may_be_asked_only_once)
 {
-    stub.answer = expect_all_of_it;
+    played.answer = expect_all_of_it;
     asking.made = QUESTIONS - 1;
     asking.like = (struct question){
         .model = text_of("other"), .version = text_of("7"), .tag = text_of("tag"), .once = true};
-    stub_start(&stub);
+    threaded_start(&played);
     questions = questions_new(&config, "test");
     ck_assert(ask_all());
     ck_assert_uint_eq(asking.answered, 1);

@@ -6,14 +6,14 @@
 #include "example_schema.h"
 #include "roles.h"
 #include "scratch_directory.h"
-#include "stub_broker.h"
+#include "threaded_broker.h"
 
 #include <fcntl.h>
 #include <yyjson.h>
 
 enum { RECORDS = 64, RING_BYTES = 1 << 16, ROWS_MAX = 8 };
 
-static struct stub_broker stub;
+static struct threaded_broker played;
 static struct schema *schema;
 static struct config config;
 static struct flight *flight;
@@ -22,7 +22,7 @@ static yyjson_doc *said;
 /* ---- the versions: of each row the label is whether its first number is above a half, for version 2 above a
  * quarter; version 9 fails ---- */
 
-static void answer(struct stub_broker *broker, const struct letter *request)
+static void answer(struct threaded_broker *broker, const struct letter *request)
 {
     struct tensor asked[TENSOR_COUNT_MAX];
     size_t count, rows;
@@ -30,7 +30,7 @@ static void answer(struct stub_broker *broker, const struct letter *request)
     ck_assert_ptr_null(tensors_decode((const uint8_t *)payload.at, payload.length, asked, &count, &rows));
     ck_assert_uint_eq(rows, request->envelope.request.rows);
     if (text_is(version, "9")) {
-        stub_reject(broker, request, FAILURE_MODEL_FAILED, "it fails");
+        threaded_reject(broker, request, FAILURE_MODEL_FAILED, "it fails");
         return;
     }
     int64_t labels[ROWS_MAX];
@@ -50,22 +50,22 @@ static void set_up(void)
 {
     scratch_make();
     schema = example_classifier(2);
-    stub =
-        (struct stub_broker){.model = "m", .versions = {"1", "2", "9"}, .schema = schema, .answer = answer};
-    snprintf(stub.endpoint, sizeof stub.endpoint, "ipc://%s/askers.ipc", scratch_directory);
-    config = (struct config){.broker_askers = stub.endpoint,
+    played = (struct threaded_broker){
+        .model = "m", .versions = {"1", "2", "9"}, .schema = schema, .answer = answer};
+    snprintf(played.endpoint, sizeof played.endpoint, "ipc://%s/askers.ipc", scratch_directory);
+    config = (struct config){.broker_askers = played.endpoint,
                              .broker_max_message_bytes = 65536,
                              .runtime_directory = scratch_directory,
                              .models_directory = scratch_directory};
     flight = flight_new(scratch_folder("flight"), "frontend.1", RECORDS, RING_BYTES);
     ck_assert_ptr_nonnull(flight);
-    stub_start(&stub);
+    threaded_start(&played);
 }
 
 static void tear_down(void)
 {
     yyjson_doc_free(said);
-    stub_stop(&stub);
+    threaded_stop(&played);
     flight_free(flight);
     schema_free(schema);
     scratch_remove();

@@ -53,7 +53,7 @@ def part(frames):
     return version, verb, number, fields, [*inside, *frames[1:]]
 
 
-class StubBroker:
+class PlayedBroker:
     def __init__(self, endpoint, epoch=1):
         self.endpoint, self.epoch, self.number = endpoint, epoch, 0
         self.joins = True       # small payloads travel inside the frame of their envelope
