@@ -220,18 +220,6 @@ uint64_t deploy_wish(struct deploy *deploy, const struct plan *plan, const struc
 
 /* ---- where the traffic is ---- */
 
-static bool runs_version(const struct members *members, const char *model, const char *version)
-{
-    const struct member *member;
-    DL_FOREACH(members->first, member)
-    {
-        if (member_serves(member) && strcmp(member->command->model, model) == 0 &&
-            is_text(version, member->command->version))
-            return true;
-    }
-    return false;
-}
-
 /* The version that some worker serves; NULL. */
 static const char *any_that_runs(const struct members *members, const char *model)
 {
@@ -252,9 +240,10 @@ static const char *locate(const struct deploy *deploy, const struct plan_model *
     const struct members *members = deploy->members;
     if (said->serving == NULL) {
         const char *runs = any_that_runs(members, model->name);
-        return runs == NULL || runs_version(members, model->name, model->wanted) ? model->wanted : runs;
+        bool wanted = model->wanted != NULL && members_running(members, model->name, model->wanted) > 0;
+        return runs == NULL || wanted ? model->wanted : runs;
     }
-    if (runs_version(members, model->name, said->serving))
+    if (members_running(members, model->name, said->serving) > 0)
         return said->serving;
     bool named = *config->version != '\0' && said->stable == NULL;
     return plan_found(model, said->serving) == NULL || named ? model->wanted : said->serving;

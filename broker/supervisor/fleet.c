@@ -56,19 +56,6 @@ static void tell_stopped(const struct fleet *fleet)
     }
 }
 
-/* True when there is a process of that version, of whatever files. */
-static bool has_worker(const struct fleet *fleet, const struct plan_version *version)
-{
-    const struct member *member;
-    DL_FOREACH(fleet->members.first, member)
-    {
-        if (member_serves(member) && strcmp(member->command->model, version->model->name) == 0 &&
-            strcmp(member->command->version, version->version) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Who asks for a version that did not pass its validation is told why, instead of being left to wait. */
 static void tell_refusals(struct fleet *fleet)
 {
@@ -78,8 +65,9 @@ static void tell_refusals(struct fleet *fleet)
         for (size_t j = 0; j < fleet->plan->models[i].version_count; j++) {
             const struct plan_version *version = &fleet->plan->models[i].versions[j];
             if (vetting_of(fleet->vetting, version, &reason) == VETTING_REFUSED)
-                members_tell_fault(&fleet->members, version->model->name, version->version,
-                                   !has_worker(fleet, version), reason);
+                members_tell_fault(
+                    &fleet->members, version->model->name, version->version,
+                    members_running(&fleet->members, version->model->name, version->version) == 0, reason);
         }
 }
 

@@ -11,6 +11,7 @@
  *                       after the other), recycle.c (in time), progress.c; fleet_reading.c
  *     models            repository.c, stamp.c and shared_inputs.c look at the files; deploy.c does what
  *                       the operator says, with petition.c and deploy_verdict.c; inventory.c, served.c
+ *                       vetting.c lets nobody serve who has not passed; vetting_report.c
  *     how many          scale.c, scaling.c
  *     roll-outs         rollouts.c all, rollout.c one, rollout_record.c as data, judge.c and tally.c
  *                       decide, rollout_hands.c acts

@@ -364,6 +364,18 @@ bool member_serves(const struct member *member)
            service_state(member->service) == SERVICE_RUNNING;
 }
 
+int64_t members_running(const struct members *members, const char *model, const char *version)
+{
+    int64_t count = 0;
+    const struct member *member;
+    DL_FOREACH(members->first, member)
+    {
+        count += member_serves(member) && strcmp(member->command->model, model) == 0 &&
+                 strcmp(member->command->version, version) == 0;
+    }
+    return count;
+}
+
 int64_t members_count(const struct members *members, enum role role, const struct plan_version *version,
                       bool running)
 {

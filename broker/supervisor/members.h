@@ -73,6 +73,8 @@ struct member *members_highest(const struct members *members, const struct plan_
 /* How many fit the plan; with `running` only those that have said ready. */
 int64_t members_count(const struct members *members, enum role role, const struct plan_version *version,
                       bool running);
+/* How many workers of the version have said ready, whatever files they were started from. */
+int64_t members_running(const struct members *members, const char *model, const char *version);
 /* True when it is of that role and version, and neither on its way out nor replaced. */
 bool member_fits(const struct member *member, enum role role, const struct plan_version *version);
 /* True for a worker that has said ready. */

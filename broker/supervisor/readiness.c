@@ -9,19 +9,6 @@
 
 enum { FAILED_STARTS_MAX = 2 };
 
-/* Workers of the version that run, whatever files they were started from. */
-static int64_t running(const struct members *members, const struct plan_version *version)
-{
-    int64_t count = 0;
-    const struct member *member;
-    DL_FOREACH(members->first, member)
-    {
-        count += member_serves(member) && strcmp(member->command->model, version->model->name) == 0 &&
-                 strcmp(member->command->version, version->version) == 0;
-    }
-    return count;
-}
-
 int64_t readiness_serving(const struct members *members, struct broker_view *view,
                           const struct plan_version *version, bool *ask_again)
 {
@@ -36,8 +23,8 @@ int64_t readiness_serving(const struct members *members, struct broker_view *vie
         else
             unknown++;
     }
-    if (unknown > 0 &&
-        broker_view_workers(view, version->model->name, version->version) >= running(members, version))
+    if (unknown > 0 && broker_view_workers(view, version->model->name, version->version) >=
+                           members_running(members, version->model->name, version->version))
         return count + unknown;
     *ask_again = *ask_again || unknown > 0;
     return count;

@@ -8,8 +8,8 @@
  * worker.
  *
  * The command is run by us as a worker is: as the workers' user, without the secrets of others. It starts the
- * version in a private Outrigger of its own. What it found is kept as STATE/validations/MODEL/VERSION.json;
- * files that have passed once, by their digest, do so at once after that.
+ * version in a private Outrigger of its own. What it found is kept (vetting_report.c): files that have passed
+ * once, by their digest, do so at once after that.
  *
  * That it says no (exit status 1) is final until the files, or model.conf, are others or somebody wishes for
  * the version again. That it could not be run is tried again, ever more rarely. SPDX-License-Identifier: MIT
@@ -18,18 +18,16 @@
 
 #include "child.h"
 #include "clock.h"
-#include "durable.h"
 #include "hidden.h"
 #include "log.h"
-#include "process.h"
 #include "stamp.h"
+#include "vetting_report.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -37,7 +35,6 @@
 enum {
     VETTING_MAGIC = 0x7e771a60,
     REASON_BYTES = 1024,
-    REPORT_BYTES_MAX = 1 << 20,
     PATH_BYTES = 4600,
     VALIDATE_FAILED = 1 /* its exit status */
 };
@@ -100,36 +97,16 @@ static void forget_words(struct vetting *vetting)
     vetting->hidden = NULL;
 }
 
-static char *record_path(const struct vetting *vetting, const struct vetted *vetted, bool folder,
-                         char path[PATH_BYTES])
-{
-    snprintf(path, PATH_BYTES, "%s/validations/%s%s%s%s", vetting->context.basis->config->state_directory,
-             vetted->model, folder ? "" : "/", folder ? "" : vetted->version, folder ? "" : ".json");
-    return path;
-}
-
-/* The report that was kept; NULL. */
-static yyjson_doc *read_record(const struct vetting *vetting, const struct vetted *vetted)
-{
-    char path[PATH_BYTES];
-    struct stat status;
-    record_path(vetting, vetted, false, path);
-    return stat(path, &status) == 0 && status.st_size <= REPORT_BYTES_MAX
-               ? yyjson_read_file(path, YYJSON_READ_NOFLAG, NULL, NULL)
-               : NULL;
-}
-
 /* The digest of the files that have passed. */
 static void add_unless(struct vetting *vetting, const struct vetted *vetted)
 {
-    yyjson_doc *record = read_record(vetting, vetted);
-    yyjson_val *root = yyjson_doc_get_root(record);
-    const char *digest = yyjson_get_str(yyjson_obj_get(root, "digest"));
-    if (yyjson_get_bool(yyjson_obj_get(root, "passed")) && digest != NULL) {
+    char *digest = vetting_report_passed(vetting->context.basis->config->state_directory, vetted->model,
+                                         vetted->version);
+    if (digest != NULL) {
         add_word(vetting, "--unless");
         add_word(vetting, digest);
     }
-    yyjson_doc_free(record);
+    free(digest);
 }
 
 static void compose(struct vetting *vetting, const struct vetted *vetted)
@@ -170,68 +147,12 @@ static void compose(struct vetting *vetting, const struct vetted *vetted)
 
 /* ---- what came of it ---- */
 
-/* What it wrote; NULL when that is none. */
-static yyjson_doc *read_report(const struct vetting *vetting, char **text, size_t *length)
-{
-    struct stat status;
-    *text = NULL;
-    if (fstat(vetting->report_fd, &status) != 0 || status.st_size == 0 || status.st_size > REPORT_BYTES_MAX)
-        return NULL;
-    *length = (size_t)status.st_size;
-    *text = object_alloc(*length + 1);
-    if (pread(vetting->report_fd, *text, *length, 0) != (ssize_t)*length)
-        return NULL;
-    return yyjson_read(*text, *length, YYJSON_READ_NOFLAG);
-}
-
-static void keep_record(const struct vetting *vetting, const struct vetted *vetted, const char *text,
-                        size_t length)
-{
-    enum { FOLDER_MODE = 0750, FILE_MODE = 0640 };
-    char path[PATH_BYTES];
-    if (process_make_directory(record_path(vetting, vetted, true, path), FOLDER_MODE) == -1 ||
-        durable_write_as(record_path(vetting, vetted, false, path), text, length, FILE_MODE, (uid_t)-1,
-                         (gid_t)-1) == -1)
-        log_error("%s: %s", path, strerror(errno));
-}
-
-static void add_failed_check(char reason[REASON_BYTES], yyjson_val *check)
-{
-    size_t used = strlen(reason);
-    yyjson_val *value = yyjson_obj_get(check, "value"), *threshold = yyjson_obj_get(check, "threshold");
-    const char *name = yyjson_get_str(yyjson_obj_get(check, "name"));
-    const char *relation = yyjson_get_str(yyjson_obj_get(check, "relation"));
-    const char *note = yyjson_get_str(yyjson_obj_get(check, "note"));
-    if (!yyjson_equals_str(yyjson_obj_get(check, "result"), "failed") || name == NULL)
-        return;
-    used += (size_t)snprintf(reason + used, REASON_BYTES - used, "; %s", name);
-    if (used < REASON_BYTES && yyjson_is_num(value))
-        used += (size_t)snprintf(reason + used, REASON_BYTES - used, " %.6g", yyjson_get_num(value));
-    if (used < REASON_BYTES && relation != NULL && yyjson_is_num(threshold))
-        used += (size_t)snprintf(reason + used, REASON_BYTES - used, ", which must be %s %g", relation,
-                                 yyjson_get_num(threshold));
-    if (used < REASON_BYTES && note != NULL)
-        snprintf(reason + used, REASON_BYTES - used, ": %s", note);
-}
-
-/* "it has not passed its validation; accuracy 0.61, which must be > 0.8". */
-static void say_failed(struct vetted *vetted, yyjson_val *report)
-{
-    size_t index, count;
-    yyjson_val *check;
-    snprintf(vetted->reason, sizeof vetted->reason, "it has not passed its validation");
-    yyjson_arr_foreach(yyjson_obj_get(report, "checks"), index, count, check)
-    {
-        if (strlen(vetted->reason) + 1 < REASON_BYTES)
-            add_failed_check(vetted->reason, check);
-    }
-}
-
-static void write_down(const struct vetting *vetting, const struct vetted *vetted, yyjson_val *report)
+static void write_down(const struct vetting *vetting, const struct vetted *vetted,
+                       const struct vetting_report *report)
 {
     if (vetting->context.audit == NULL)
         return;
-    const char *digest = yyjson_get_str(yyjson_obj_get(report, "digest"));
+    const char *digest = vetting_report_digest(report);
     yyjson_mut_doc *entry = audit_begin(AUDIT_SUPERVISOR, "validation");
     yyjson_mut_val *root = yyjson_mut_doc_get_root(entry);
     yyjson_mut_obj_add_strcpy(entry, root, "model", vetted->model);
@@ -256,9 +177,8 @@ static void put_off(struct vetted *vetted, const char *why)
 
 static void judge(struct vetting *vetting, struct vetted *vetted, int status)
 {
-    char *text, why[REASON_BYTES];
-    size_t length = 0;
-    yyjson_doc *report = read_report(vetting, &text, &length);
+    char why[REASON_BYTES];
+    struct vetting_report *report = vetting_report_read(vetting->report_fd);
     bool passed = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     bool failed = WIFEXITED(status) && WEXITSTATUS(status) == VALIDATE_FAILED && report != NULL;
     vetted->reason[0] = '\0';
@@ -266,10 +186,11 @@ static void judge(struct vetting *vetting, struct vetted *vetted, int status)
         vetted->again = 0;
         vetted->progress = passed ? PASSED : REFUSED;
         if (failed)
-            say_failed(vetted, yyjson_doc_get_root(report));
+            vetting_report_say(report, vetted->reason, sizeof vetted->reason);
         if (report != NULL) { /* else the same files have passed before */
-            keep_record(vetting, vetted, text, length);
-            write_down(vetting, vetted, yyjson_doc_get_root(report));
+            vetting_report_keep(report, vetting->context.basis->config->state_directory, vetted->model,
+                                vetted->version);
+            write_down(vetting, vetted, report);
         }
         if (passed)
             log_info("%s %s: has passed its validation%s", vetted->model, vetted->version,
@@ -280,8 +201,7 @@ static void judge(struct vetting *vetting, struct vetted *vetted, int status)
         child_last_line(vetting->child, why, sizeof why);
         put_off(vetted, *why == '\0' ? "it said nothing" : why);
     }
-    yyjson_doc_free(report);
-    free(text);
+    vetting_report_free(report);
 }
 
 static void ended(void *self, pid_t pid, int status)
@@ -438,13 +358,20 @@ enum vetting_state vetting_look(struct vetting *vetting, const struct plan *plan
     return state_of(vetted);
 }
 
-enum vetting_state vetting_of(const struct vetting *vetting, const struct plan_version *version,
-                              const char **reason)
+/* What is known of just these files; NULL: nothing. */
+static const struct vetted *known(const struct vetting *vetting, const struct plan_version *version)
 {
     const struct vetted *vetted =
         vetting == NULL ? NULL : find(vetting, version->model->name, version->version);
+    return vetted != NULL && stamp_same_files(vetted->stamp, version->stamp) ? vetted : NULL;
+}
+
+enum vetting_state vetting_of(const struct vetting *vetting, const struct plan_version *version,
+                              const char **reason)
+{
+    const struct vetted *vetted = known(vetting, version);
     *reason = "";
-    if (vetted == NULL || !stamp_same_files(vetted->stamp, version->stamp))
+    if (vetted == NULL)
         return VETTING_PASSED;
     *reason = vetted->progress == PASSED    ? ""
               : *vetted->reason != '\0'     ? vetted->reason
@@ -455,9 +382,8 @@ enum vetting_state vetting_of(const struct vetting *vetting, const struct plan_v
 
 const char *vetting_failure(const struct vetting *vetting, const struct plan_version *version)
 {
-    const struct vetted *vetted =
-        vetting == NULL ? NULL : find(vetting, version->model->name, version->version);
-    if (vetted == NULL || !stamp_same_files(vetted->stamp, version->stamp))
+    const struct vetted *vetted = known(vetting, version);
+    if (vetted == NULL)
         return NULL;
     bool unable = vetted->progress == WAITING && vetted->again > AGAIN_FIRST;
     return vetted->progress == REFUSED || unable ? vetted->reason : NULL;

@@ -4,6 +4,7 @@
 #define OUTRIGGER_API_SCENE_H
 
 #include "api_parts.h"
+#include "example_answer.h"
 
 #include <yyjson.h>
 
@@ -154,22 +155,7 @@ static inline uint8_t *answered(size_t rows, size_t *bytes)
         probabilities[2 * i] = 0.25f;
         probabilities[2 * i + 1] = 0.75f;
     }
-    const struct tensor outputs[] = {{.name = text_of("label"),
-                                      .datatype = DATATYPE_INT64,
-                                      .rank = 1,
-                                      .shape = {(int64_t)rows},
-                                      .data = (const uint8_t *)classes,
-                                      .bytes = rows * sizeof classes[0]},
-                                     {.name = text_of("probabilities"),
-                                      .datatype = DATATYPE_FP32,
-                                      .rank = 2,
-                                      .shape = {(int64_t)rows, 2},
-                                      .data = (const uint8_t *)probabilities,
-                                      .bytes = rows * 2 * sizeof probabilities[0]}};
-    *bytes = tensors_encoded_size(outputs, 2);
-    uint8_t *payload = object_alloc(*bytes);
-    tensors_encode(outputs, 2, payload, *bytes, NULL);
-    return payload;
+    return example_answer(classes, probabilities, rows, 2, bytes);
 }
 
 static inline void answer(size_t rows, const char *version)

@@ -194,10 +194,17 @@ static inline struct end *scene_worker_with(const struct envelope *ready)
     return worker;
 }
 
-static inline struct end *scene_worker(uint32_t pid)
+/* One that takes so many batches at a time. */
+static inline struct end *scene_worker_with_slots(uint32_t pid, uint32_t slots)
 {
     struct envelope ready = scene_ready(pid);
+    ready.ready.slots = slots;
     return scene_worker_with(&ready);
+}
+
+static inline struct end *scene_worker(uint32_t pid)
+{
+    return scene_worker_with_slots(pid, 1);
 }
 
 /* The same, announced by the supervisor. */
@@ -232,6 +239,13 @@ static inline uint64_t scene_expect_batch(struct end *worker, const char *payloa
     ck_assert_str_eq(joined, payloads);
     ck_assert_uint_eq(batch->batch.count, scene_letter->count);
     return batch->id;
+}
+
+/* Asks, and waits until the worker has it, in a batch by itself, whose id it returns. */
+static inline uint64_t scene_give(struct end *worker, struct end *asker, uint64_t id, const char *payload)
+{
+    scene_ask(asker, id, payload);
+    return scene_expect_batch(worker, payload);
 }
 
 /* Answers a batch: one payload for each word of `payloads`. */

@@ -4,6 +4,7 @@
 #ifndef OUTRIGGER_PLAYED_BROKER_H
 #define OUTRIGGER_PLAYED_BROKER_H
 
+#include "example_answer.h"
 #include "letters.h"
 #include "schema.h"
 
@@ -44,21 +45,8 @@ static inline void played_catalog(struct end *broker, const struct catalog_entry
 static inline void played_classes(struct end *broker, const struct envelope *reply, const int64_t *classes,
                                   const float (*probabilities)[2], size_t rows)
 {
-    const struct tensor tensors[] = {{.name = text_of("label"),
-                                      .datatype = DATATYPE_INT64,
-                                      .rank = 1,
-                                      .shape = {(int64_t)rows},
-                                      .data = (const uint8_t *)classes,
-                                      .bytes = rows * sizeof *classes},
-                                     {.name = text_of("probabilities"),
-                                      .datatype = DATATYPE_FP32,
-                                      .rank = 2,
-                                      .shape = {(int64_t)rows, 2},
-                                      .data = (const uint8_t *)probabilities,
-                                      .bytes = rows * sizeof *probabilities}};
-    size_t length = tensors_encoded_size(tensors, COUNT_OF(tensors));
-    uint8_t *payload = object_alloc(length);
-    ck_assert_uint_eq(tensors_encode(tensors, COUNT_OF(tensors), payload, length, NULL), length);
+    size_t length;
+    uint8_t *payload = example_answer(classes, probabilities[0], rows, 2, &length);
     end_send_all(broker, reply, &(struct text){(const char *)payload, length}, 1);
     free(payload);
 }

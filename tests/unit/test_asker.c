@@ -377,12 +377,18 @@ static int keep_silent(const struct envelope *request, const struct tensor *rows
     return NO_ANSWER;
 }
 
-START_TEST(a_broker_that_goes_is_waited_for)
+/* The broker has request 0, and does not answer it. */
+static void ask_in_vain(float number)
 {
     scene_find(NULL);
     refusal_of = keep_silent;
-    ask(0, 0.5f);
+    ask(0, number);
     WAIT_FOR(requests == 1);
+}
+
+START_TEST(a_broker_that_goes_is_waited_for)
+{
+    ask_in_vain(0.5f);
     scene_stop_broker();
     ask(1, 0.75f);
     for (int i = 0; i < 20; i++)
@@ -460,10 +466,7 @@ END_TEST
 /* Both of them: the one that the broker had, and the one that never reached it; and who asks later. */
 START_TEST(waiting_ends_where_it_has_a_bound)
 {
-    scene_find(NULL);
-    refusal_of = keep_silent;
-    ask(0, 1);
-    WAIT_FOR(requests == 1);
+    ask_in_vain(1);
     scene_stop_broker();
     ask(1, 1);
     ck_assert(!asker_gave_up(asker));
@@ -538,10 +541,7 @@ END_TEST
 
 START_TEST(what_is_open_is_forgotten_with_the_asker)
 {
-    scene_find(NULL);
-    refusal_of = keep_silent;
-    ask(0, 1);
-    WAIT_FOR(requests == 1);
+    ask_in_vain(1);
     asker_free(asker);
     asker = NULL;
     ck_assert_int_eq(calls, 0);

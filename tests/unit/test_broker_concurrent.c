@@ -9,9 +9,9 @@
 
 static struct end *asker;
 
-static struct end *concurrent_worker(uint32_t slots)
+static struct end *concurrent_worker(uint32_t pid, uint32_t slots)
 {
-    struct envelope ready = scene_ready(1);
+    struct envelope ready = scene_ready(pid);
     ready.ready.slots = slots;
     ready.ready.capacity_rows = 1;
     return scene_worker_with(&ready);
@@ -23,7 +23,7 @@ START_TEST(each_request_is_told_of_and_answered_by_itself)
     static const char *const payloads[] = {"a", "b", "c"};
     scene_start(NULL);
     asker = scene_asker();
-    struct end *worker = concurrent_worker(3);
+    struct end *worker = concurrent_worker(1, 3);
     for (uint64_t i = 0; i < 3; i++) {
         struct envelope request = scene_request(i + 1);
         request.request.priority = 7;
@@ -54,11 +54,8 @@ START_TEST(others_are_told_nothing_of_single_requests)
 {
     scene_start(NULL);
     asker = scene_asker();
-    struct envelope ready = scene_ready(1);
-    ready.ready.slots = 2;
-    struct end *worker = scene_worker_with(&ready);
-    scene_ask(asker, 1, "a");
-    uint64_t id = scene_expect_batch(worker, "a");
+    struct end *worker = scene_worker_with_slots(1, 2);
+    uint64_t id = scene_give(worker, asker, 1, "a");
     ck_assert(!scene_letter->envelope.batch.told);
     scene_cancel(asker, 1);
     scene_expect_nothing(asker);
@@ -73,11 +70,9 @@ START_TEST(what_nobody_waits_for_is_taken_back)
 {
     scene_start(NULL);
     asker = scene_asker();
-    struct end *worker = concurrent_worker(8);
-    scene_ask(asker, 1, "a");
-    scene_expect_batch(worker, "a");
-    scene_ask(asker, 2, "b");
-    uint64_t id = scene_expect_batch(worker, "b");
+    struct end *worker = concurrent_worker(1, 8);
+    scene_give(worker, asker, 1, "a");
+    uint64_t id = scene_give(worker, asker, 2, "b");
     scene_cancel(asker, 2);
     ck_assert_uint_eq(scene_next(worker, VERB_CANCEL)->id, id);
 }
@@ -87,16 +82,11 @@ START_TEST(all_that_one_had_goes_to_another)
 {
     scene_start(NULL);
     asker = scene_asker();
-    struct end *worker = concurrent_worker(8);
-    scene_ask(asker, 1, "a");
-    scene_expect_batch(worker, "a");
-    scene_ask(asker, 2, "b");
-    scene_expect_batch(worker, "b");
+    struct end *worker = concurrent_worker(1, 8);
+    scene_give(worker, asker, 1, "a");
+    scene_give(worker, asker, 2, "b");
     end_send(worker, &(struct envelope){.verb = VERB_BYE}, NULL);
-    struct envelope ready = scene_ready(2);
-    ready.ready.slots = 8;
-    ready.ready.capacity_rows = 1;
-    worker = scene_worker_with(&ready);
+    worker = concurrent_worker(2, 8);
     scene_expect_batch(worker, "a");
     scene_expect_batch(worker, "b");
 }
@@ -106,9 +96,8 @@ START_TEST(jobs_leave_half_of_its_slots_to_clients)
 {
     scene_start(NULL);
     asker = scene_asker();
-    struct end *worker = concurrent_worker(4);
-    scene_ask(asker, 1, "client");
-    uint64_t client = scene_expect_batch(worker, "client");
+    struct end *worker = concurrent_worker(1, 4);
+    uint64_t client = scene_give(worker, asker, 1, "client");
     struct envelope job = scene_request(2);
     job.request.priority = PROTOCOL_PRIORITY_JOB;
     end_send(asker, &job, "job");
@@ -116,8 +105,7 @@ START_TEST(jobs_leave_half_of_its_slots_to_clients)
     ck_assert_uint_eq(scene_letter->envelope.batch.priority, PROTOCOL_PRIORITY_JOB);
     job.id = 3;
     end_send(asker, &job, "waits");
-    scene_ask(asker, 4, "another");
-    scene_expect_batch(worker, "another"); /* before the job that was there first */
+    scene_give(worker, asker, 4, "another"); /* before the job that was there first */
     scene_result(worker, client, "C");
     scene_expect_reply(asker, 1, "C");
 }

@@ -43,18 +43,11 @@ static struct version *teach(int64_t took)
     return version;
 }
 
-static struct end *worker_with_slots(uint32_t slots)
-{
-    struct envelope ready = scene_ready(1);
-    ready.ready.slots = slots;
-    return scene_worker_with(&ready);
-}
-
 START_TEST(what_a_busy_worker_does_not_need_yet_can_be_overtaken)
 {
     repository_configure("m", "batching: { max_batch_rows = 1; };");
     scene_start(NULL);
-    struct end *asker = scene_asker(), *worker = worker_with_slots(2);
+    struct end *asker = scene_asker(), *worker = scene_worker_with_slots(1, 2);
     const struct worker *known = pool_find_pid(broker_pool(scene_broker), 1);
     ask_as(asker, 1, 1, 1, "begun");
     uint64_t batch = scene_expect_batch(worker, "begun");
@@ -73,7 +66,7 @@ START_TEST(a_busy_worker_gets_the_next_batch_before_it_is_done)
 {
     repository_configure("m", "batching: { max_batch_rows = 1; };");
     scene_start(NULL);
-    struct end *asker = scene_asker(), *worker = worker_with_slots(2);
+    struct end *asker = scene_asker(), *worker = scene_worker_with_slots(1, 2);
     ask_as(asker, 1, 1, 1, "begun");
     scene_expect_batch(worker, "begun");
     int64_t due = version_due(teach(40 * MILLISECOND), pool_find_pid(broker_pool(scene_broker), 1));

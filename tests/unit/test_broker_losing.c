@@ -112,16 +112,11 @@ START_TEST(a_suspect_waits_for_a_worker_with_empty_hands)
 {
     scene_start(NULL);
     asker = scene_asker();
-    struct envelope ready = scene_ready(1);
-    struct end *first = scene_worker_with(&ready);
-    scene_ask(asker, 1, "suspect");
-    scene_expect_batch(first, "suspect");
+    struct end *first = scene_worker(1);
+    scene_give(first, asker, 1, "suspect");
     scene_expect_nothing(asker);
-    ready.ready.pid = 2;
-    ready.ready.slots = 2;
-    struct end *second = scene_worker_with(&ready);
-    scene_ask(asker, 2, "other");
-    uint64_t other = scene_expect_batch(second, "other");
+    struct end *second = scene_worker_with_slots(2, 2);
+    uint64_t other = scene_give(second, asker, 2, "other");
     scene_kill(1);
     scene_expect_nothing(asker);
     ck_assert_uint_eq(pool_find_pid(broker_pool(scene_broker), 2)->in_flight, 1); /* though it has a slot */
@@ -157,24 +152,18 @@ END_TEST
 START_TEST(all_that_a_dead_worker_had_is_tried_alone_and_nobody_innocent_is_blamed)
 {
     scene_start(NULL);
-    struct envelope ready = scene_ready(1);
-    ready.ready.slots = 2;
-    struct end *worker = scene_worker_with(&ready);
+    struct end *worker = scene_worker_with_slots(1, 2);
     asker = scene_asker();
-    scene_ask(asker, 1, "innocent");
-    scene_expect_batch(worker, "innocent");
-    scene_ask(asker, 2, "killer");
-    scene_expect_batch(worker, "killer"); /* in the worker's second slot */
+    scene_give(worker, asker, 1, "innocent");
+    scene_give(worker, asker, 2, "killer"); /* in the worker's second slot */
     scene_kill(1);
-    ready.ready.pid = 2;
-    worker = scene_worker_with(&ready);
+    worker = scene_worker_with_slots(2, 2);
     scene_result(worker, scene_expect_batch(worker, "innocent"), "I");
     scene_expect_reply(asker, 1, "I");
     for (uint32_t pid = 2; pid <= 3; pid++) {
         scene_expect_batch(worker, "killer");
         scene_kill(pid);
-        ready.ready.pid = pid + 1;
-        worker = scene_worker_with(&ready);
+        worker = scene_worker_with_slots(pid + 1, 2);
     }
     scene_expect_reject(asker, 2, FAILURE_POISON);
 }
@@ -184,11 +173,8 @@ END_TEST
  * found nobody there, false when the batch left before the connection's end was known. */
 static bool found_unreachable(uint32_t pid)
 {
-    struct envelope ready = scene_ready(pid);
-    ready.ready.slots = 2;
-    struct end *worker = scene_worker_with(&ready);
-    scene_ask(asker, 2 * pid, "begun");
-    scene_expect_batch(worker, "begun");
+    struct end *worker = scene_worker_with_slots(pid, 2);
+    scene_give(worker, asker, 2 * pid, "begun");
     end_close(worker);
     scene_expect_nothing(asker); /* time for ZeroMQ to see it */
     scene_ask(asker, 2 * pid + 1, "next");
@@ -226,8 +212,7 @@ START_TEST(what_must_not_run_twice_is_not_tried_again)
     ck_assert_int_eq(scene_letter->envelope.reject.failure, FAILURE_WORKER_DIED);
     ck_assert_uint_eq(scene_counter(METRIC_REQUESTS, "m", "1", "worker_died"), 3);
     struct end *second = scene_worker(2); /* gets nothing of it */
-    scene_ask(asker, 4, "d");
-    scene_expect_batch(second, "d");
+    scene_give(second, asker, 4, "d");
 }
 END_TEST
 
@@ -242,8 +227,7 @@ START_TEST(who_registers_again_may_have_begun_what_must_not_run_twice)
     for (int i = 0; i < 3; i++)
         scene_next(asker, VERB_REJECT);
     ck_assert_int_eq(scene_letter->envelope.reject.failure, FAILURE_WORKER_DIED);
-    scene_ask(asker, 4, "d");
-    scene_expect_batch(worker, "d");
+    scene_give(worker, asker, 4, "d");
     end_send(worker, &(struct envelope){.verb = VERB_BYE}, NULL); /* it had not begun this */
     struct end *second = scene_worker(2);
     scene_result(second, scene_expect_batch(second, "d"), "D");
@@ -256,14 +240,12 @@ START_TEST(what_nobody_waits_for_dies_with_its_worker)
     scene_start(NULL);
     asker = scene_asker();
     struct end *first = scene_worker(1);
-    scene_ask(asker, 1, "a");
-    scene_expect_batch(first, "a");
+    scene_give(first, asker, 1, "a");
     scene_cancel(asker, 1);
     scene_expect_nothing(asker);
     scene_kill(1);
     struct end *second = scene_worker(2);
-    scene_ask(asker, 2, "b");
-    scene_expect_batch(second, "b");
+    scene_give(second, asker, 2, "b");
 }
 END_TEST
 
@@ -273,8 +255,7 @@ START_TEST(a_worker_that_hangs_is_given_up_at_its_batchs_deadline)
     scene_start(NULL);
     asker = scene_asker();
     struct end *first = scene_worker(1);
-    scene_ask(asker, 1, "a");
-    uint64_t batch = scene_expect_batch(first, "a");
+    uint64_t batch = scene_give(first, asker, 1, "a");
     SCENE_WAIT_FOR_WORKERS(0);
     ck_assert_uint_eq(lost("overdue"), 1);
     repository_configure("m", "");
@@ -353,8 +334,7 @@ START_TEST(heartbeats_of_another_connection_count_by_their_instance)
     ready.ready.heartbeat_ms = 200;
     ready.ready.instance = 77;
     struct end *worker = scene_worker_with(&ready);
-    scene_ask(asker, 1, "a");
-    uint64_t batch = scene_expect_batch(worker, "a");
+    uint64_t batch = scene_give(worker, asker, 1, "a");
     int64_t until = clock_now() + SECOND;
     while (clock_now() < until) {
         end_send(thread, &beat, NULL);

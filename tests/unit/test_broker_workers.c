@@ -9,15 +9,9 @@
  * for itself. */
 static struct end *suspect_waits(void)
 {
-    struct envelope ready = scene_ready(1);
-    ready.ready.slots = 2;
-    struct end *first = scene_worker_with(&ready);
-    ready.ready.pid = 2;
-    struct end *second = scene_worker_with(&ready);
-    scene_ask(asker, 1, "a");
-    scene_expect_batch(second, "a");
-    scene_ask(asker, 2, "b");
-    scene_expect_batch(first, "b");
+    struct end *first = scene_worker_with_slots(1, 2), *second = scene_worker_with_slots(2, 2);
+    scene_give(second, asker, 1, "a");
+    scene_give(first, asker, 2, "b");
     scene_kill(2);
     return first;
 }
@@ -60,8 +54,7 @@ START_TEST(what_an_old_version_leaves_behind_follows_the_route)
     struct envelope ready = scene_ready(2);
     ready.ready.version = text_of("2");
     struct end *old = scene_worker(1), *new = scene_worker_with(&ready);
-    scene_ask(asker, 1, "begun");
-    uint64_t batch = scene_expect_batch(old, "begun");
+    uint64_t batch = scene_give(old, asker, 1, "begun");
     scene_ask(asker, 2, "waits");
     struct envelope named = scene_request(3);
     named.request.version = text_of("1");
@@ -138,13 +131,9 @@ START_TEST(what_a_dead_worker_said_last_counts)
     repository_configure("m", "idempotent = false;");
     scene_start(NULL);
     asker = scene_asker();
-    struct envelope ready = scene_ready(1);
-    ready.ready.slots = 2;
-    struct end *worker = scene_worker_with(&ready);
-    scene_ask(asker, 1, "a");
-    uint64_t batch = scene_expect_batch(worker, "a");
-    scene_ask(asker, 2, "b");
-    scene_expect_batch(worker, "b");
+    struct end *worker = scene_worker_with_slots(1, 2);
+    uint64_t batch = scene_give(worker, asker, 1, "a");
+    scene_give(worker, asker, 2, "b");
     ck_assert(broker_worker_gone(scene_broker, 1));
     scene_result(worker, batch, "A");
     end_send(worker, &(struct envelope){.verb = VERB_BYE}, NULL);
@@ -177,8 +166,7 @@ START_TEST(a_worker_that_answers_two_beats_keeps_what_it_has)
     struct envelope ready = scene_ready(1);
     ready.ready.instance = 77;
     struct end *worker = scene_worker_with(&ready);
-    scene_ask(asker, 1, "a");
-    uint64_t batch = scene_expect_batch(worker, "a");
+    uint64_t batch = scene_give(worker, asker, 1, "a");
     end_send(worker, &ready, "schema");
     scene_result(worker, batch, "A");
     scene_expect_reply(asker, 1, "A");
@@ -244,14 +232,10 @@ END_TEST
 START_TEST(the_second_batch_may_be_answered_first)
 {
     scene_start(NULL);
-    struct envelope ready = scene_ready(1);
-    ready.ready.slots = 2;
-    struct end *worker = scene_worker_with(&ready);
+    struct end *worker = scene_worker_with_slots(1, 2);
     asker = scene_asker();
-    scene_ask(asker, 1, "a");
-    uint64_t first = scene_expect_batch(worker, "a");
-    scene_ask(asker, 2, "b");
-    uint64_t second = scene_expect_batch(worker, "b");
+    uint64_t first = scene_give(worker, asker, 1, "a");
+    uint64_t second = scene_give(worker, asker, 2, "b");
     scene_result(worker, second, "B");
     scene_expect_reply(asker, 2, "B");
     scene_result(worker, second, "B"); /* twice */

@@ -16,14 +16,6 @@ static void ask_job(uint64_t id, const char *payload)
     ask_as(PROTOCOL_PRIORITY_JOB, id, payload, 1);
 }
 
-/* A worker that takes two batches at a time. */
-static struct end *worker_of_two(uint32_t pid)
-{
-    struct envelope ready = scene_ready(pid);
-    ready.ready.slots = 2;
-    return scene_worker_with(&ready);
-}
-
 /* A client was there, and was answered. */
 static void have_client(struct end *worker)
 {
@@ -36,7 +28,7 @@ START_TEST(a_job_alone_is_treated_as_a_client)
 {
     scene_start(NULL);
     asker = scene_asker();
-    struct end *worker = worker_of_two(1);
+    struct end *worker = scene_worker_with_slots(1, 2);
     ask_job(1, "a");
     scene_expect_batch(worker, "a");
     ask_job(2, "b");
@@ -48,7 +40,7 @@ START_TEST(beside_clients_a_worker_has_one_batch_of_a_job)
 {
     scene_start(NULL);
     asker = scene_asker();
-    struct end *worker = worker_of_two(1);
+    struct end *worker = scene_worker_with_slots(1, 2);
     have_client(worker);
     ask_job(1, "a");
     uint64_t first = scene_expect_batch(worker, "a");
@@ -64,7 +56,7 @@ START_TEST(a_client_goes_behind_the_batch_that_runs_and_before_all_others)
 {
     scene_start(NULL);
     asker = scene_asker();
-    struct end *worker = worker_of_two(1);
+    struct end *worker = scene_worker_with_slots(1, 2);
     have_client(worker);
     ask_job(1, "a");
     uint64_t first = scene_expect_batch(worker, "a");

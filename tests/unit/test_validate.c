@@ -5,10 +5,13 @@
 #include "suite.h"
 #include "validate_judging.h"
 
+#include "example_answer.h"
 #include "example_fields.h"
 #include "roles.h"
 
 #include <math.h>
+
+enum { NUMBERS_BYTES = 256 };
 
 static struct schema *schema;
 static struct validate_rows *rows;
@@ -50,25 +53,25 @@ static void read_rows(const char *text)
 
 /* Answers of a classifier: a row is its class and its probabilities. */
 static void answer(struct answers *to, const size_t *order, size_t count, const int64_t *labels,
-                   const float *probabilities, int64_t columns)
+                   const float *probabilities, size_t columns)
 {
-    uint8_t payload[4096];
-    const struct tensor tensors[] = {{.name = text_of("label"),
-                                      .datatype = DATATYPE_INT64,
-                                      .rank = 1,
-                                      .shape = {(int64_t)count},
-                                      .data = (const uint8_t *)labels,
-                                      .bytes = count * sizeof *labels},
-                                     {.name = text_of("probabilities"),
-                                      .datatype = DATATYPE_FP32,
-                                      .rank = 2,
-                                      .shape = {(int64_t)count, columns},
-                                      .data = (const uint8_t *)probabilities,
-                                      .bytes = count * (size_t)columns * sizeof *probabilities}};
-    size_t length = tensors_encode(tensors, 2, payload, sizeof payload, NULL);
-    ck_assert_uint_gt(length, 0);
+    size_t length;
+    uint8_t *payload = example_answer(labels, probabilities, count, columns, &length);
     const char *wrong = answers_take(to, order, count, payload, length);
+    free(payload);
     ck_assert_msg(wrong == NULL, "%s", wrong);
+}
+
+/* An answer of one number a row. Returns its length. */
+static size_t encode_numbers(const float *numbers, size_t count, uint8_t payload[NUMBERS_BYTES])
+{
+    const struct tensor tensor = {.name = text_of("y"),
+                                  .datatype = DATATYPE_FP32,
+                                  .rank = 1,
+                                  .shape = {(int64_t)count},
+                                  .data = (const uint8_t *)numbers,
+                                  .bytes = count * sizeof *numbers};
+    return tensors_encode(&tensor, 1, payload, NUMBERS_BYTES, NULL);
 }
 
 static const struct check *check_of(const char *name)
@@ -255,18 +258,12 @@ START_TEST(a_regression_has_errors)
 {
     static const float values[] = {1, 2, 4};
     const size_t order[] = {0, 1, 2};
-    uint8_t payload[256];
+    uint8_t payload[NUMBERS_BYTES];
     struct figures figures;
     schema->regression = true;
     read_rows("a,b,truth\n0,0,1.5\n0,0,2\n0,0,x\n");
     answers = answers_new(schema, 3);
-    const struct tensor tensor = {.name = text_of("y"),
-                                  .datatype = DATATYPE_FP32,
-                                  .rank = 1,
-                                  .shape = {3},
-                                  .data = (const uint8_t *)values,
-                                  .bytes = sizeof values};
-    size_t length = tensors_encode(&tensor, 1, payload, sizeof payload, NULL);
+    size_t length = encode_numbers(values, 3, payload);
     ck_assert_ptr_null(answers_take(answers, order, 3, payload, length));
     judge_figures(rows, answers, &figures);
     ck_assert_double_eq_tol(figures.mae, 0.25, 1e-12);
@@ -325,16 +322,10 @@ END_TEST
 
 START_TEST(an_answer_of_another_form_is_none)
 {
-    uint8_t payload[64];
+    uint8_t payload[NUMBERS_BYTES];
     ask_two(good_of_two);
     const float one[] = {1, 1};
-    const struct tensor tensor = {.name = text_of("y"),
-                                  .datatype = DATATYPE_FP32,
-                                  .rank = 1,
-                                  .shape = {2},
-                                  .data = (const uint8_t *)one,
-                                  .bytes = sizeof one};
-    size_t length = tensors_encode(&tensor, 1, payload, sizeof payload, NULL);
+    size_t length = encode_numbers(one, 2, payload);
     ck_assert_str_eq(answers_take(answers, in_order, 2, payload, length),
                      "it has other outputs than the one before");
     ck_assert_str_eq(answers_take(answers, in_order, 1, payload, length), "it has another number of rows");

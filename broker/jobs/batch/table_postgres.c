@@ -24,6 +24,7 @@
  * taken are looked for once more, when the locks are there. SPDX-License-Identifier: MIT */
 #include "clock.h"
 #include "postgres_catalog.h"
+#include "postgres_reader.h"
 #include "postgres_writer.h"
 
 #include <pthread.h>
@@ -43,7 +44,7 @@ struct key_bytes {
 
 struct lane {
     struct postgres_link *link;
-    struct row_value *values;
+    struct postgres_reader reader;
     struct postgres_writer writer;
     bool holds; /* a chunk is taken, and neither committed nor given back */
 };
@@ -87,109 +88,6 @@ static void key_forget(struct key_bytes *key)
     *key = (struct key_bytes){0};
 }
 
-static struct postgres_value key_value(const struct postgres_table *table, const void *at, size_t length)
-{
-    return (struct postgres_value){.type = table->found.plan.key.integer ? POSTGRES_INT8 : POSTGRES_TEXT,
-                                   .at = at,
-                                   .length = length,
-                                   .binary = true};
-}
-
-static struct row_value key_of(const struct postgres_table *table, const void *at, size_t length)
-{
-    if (table->found.plan.key.integer)
-        return (struct row_value){.kind = ROW_INTEGER, .integer = postgres_read_integer(at)};
-    return (struct row_value){.kind = ROW_STRING, .text = {at, length}};
-}
-
-/* ---- values ---- */
-
-static struct row_value read_value(const struct postgres_table *table, const struct lane *lane, size_t row,
-                                   size_t value)
-{
-    size_t length;
-    const void *at = postgres_link_value(lane->link, row, value + 1, &length);
-    if (at == NULL)
-        return (struct row_value){.kind = ROW_MISSING};
-    switch (postgres_value_form(&table->found.plan, value)) {
-    case POSTGRES_AS_INTEGER:
-        return (struct row_value){.kind = ROW_INTEGER, .integer = postgres_read_integer(at)};
-    case POSTGRES_AS_NUMBER:
-        return (struct row_value){.kind = ROW_NUMBER, .number = postgres_read_number(at)};
-    case POSTGRES_AS_TRUTH:
-        return (struct row_value){.kind = ROW_TRUTH, .truth = *(const char *)at != 0};
-    case POSTGRES_AS_TEXT:
-        break;
-    }
-    return (struct row_value){.kind = ROW_STRING, .text = {at, length}};
-}
-
-static void add_row(const struct postgres_table *table, const struct lane *lane, struct chunk *chunk,
-                    size_t row)
-{
-    size_t length;
-    const void *at = postgres_link_value(lane->link, row, 0, &length);
-    struct row_value key = key_of(table, at, length);
-    for (size_t i = 0; i < table->found.plan.width; i++)
-        lane->values[i] = read_value(table, lane, row, i);
-    chunk_add(chunk, &key, (struct text){0}, lane->values);
-}
-
-/* ---- rows that have a result since ---- */
-
-static int compare_keys(const void *one, const void *other)
-{
-    const struct text *a = one, *b = other;
-    size_t shorter = a->length < b->length ? a->length : b->length;
-    int order = memcmp(a->at, b->at, shorter);
-    return order != 0 ? order : a->length < b->length ? -1 : a->length > b->length;
-}
-
-static struct text key_at(const struct lane *lane, size_t row)
-{
-    struct text key;
-    key.at = postgres_link_value(lane->link, row, 0, &key.length);
-    return key;
-}
-
-/* Adds the rows of the answer that is aside, but those whose keys the last answer has. */
-static void add_others(const struct postgres_table *table, const struct lane *lane, struct chunk *chunk)
-{
-    size_t done = postgres_link_rows(lane->link);
-    struct text *keys = object_alloc((done + 1) * sizeof *keys);
-    for (size_t i = 0; i < done; i++)
-        keys[i] = key_at(lane, i);
-    qsort(keys, done, sizeof *keys, compare_keys);
-    postgres_link_swap(lane->link);
-    for (size_t row = 0; row < postgres_link_rows(lane->link); row++) {
-        struct text key = key_at(lane, row);
-        if (bsearch(&key, keys, done, sizeof *keys, compare_keys) == NULL)
-            add_row(table, lane, chunk, row);
-    }
-    postgres_link_swap(lane->link);
-    free(keys);
-}
-
-/* The rows of the last answer into the chunk. */
-static enum postgres_outcome fill(const struct postgres_table *table, const struct lane *lane,
-                                  struct chunk *chunk, char *reason)
-{
-    size_t rows = postgres_link_rows(lane->link);
-    if (table->sql_done == NULL) {
-        for (size_t row = 0; row < rows; row++)
-            add_row(table, lane, chunk, row);
-        return POSTGRES_DONE;
-    }
-    struct text first = key_at(lane, 0), last = key_at(lane, rows - 1);
-    const struct postgres_value values[] = {key_value(table, first.at, first.length),
-                                            key_value(table, last.at, last.length)};
-    postgres_link_swap(lane->link);
-    enum postgres_outcome outcome = postgres_link_ask(lane->link, table->sql_done, values, 2, reason);
-    if (outcome == POSTGRES_DONE)
-        add_others(table, lane, chunk);
-    return outcome;
-}
-
 /* ---- taking ---- */
 
 static bool stopping(const struct postgres_table *table)
@@ -204,13 +102,14 @@ static enum postgres_outcome ask_next(struct postgres_table *table, struct lane 
     char limit[24];
     snprintf(limit, sizeof limit, "%zu", most);
     bool behind = table->last.at != NULL;
-    const struct postgres_value values[] = {key_value(table, table->last.at, table->last.length),
+    const struct text last = {table->last.at, table->last.length};
+    const struct postgres_value values[] = {postgres_reader_parameter(&table->found.plan, last),
                                             {.at = limit}};
     enum postgres_outcome outcome = postgres_link_ask(lane->link, behind ? table->sql_next : table->sql_first,
                                                       behind ? values : values + 1, behind ? 2 : 1, reason);
     size_t rows = outcome == POSTGRES_DONE ? postgres_link_rows(lane->link) : 0;
     if (rows > 0) {
-        struct text key = key_at(lane, rows - 1);
+        struct text key = postgres_reader_key(lane->link, rows - 1);
         key_set(&table->last, key.at, key.length);
     }
     return outcome;
@@ -284,6 +183,17 @@ static enum table_taken failed(enum postgres_outcome outcome, char *reason)
     return TABLE_STOPPED;
 }
 
+/* The rows that were locked into the chunk. */
+static enum postgres_outcome fill(const struct postgres_table *table, struct lane *lane, struct chunk *chunk,
+                                  char *reason)
+{
+    const struct postgres_plan *plan = &table->found.plan;
+    if (table->sql_done != NULL)
+        return postgres_reader_add_undone(&lane->reader, lane->link, plan, table->sql_done, chunk, reason);
+    postgres_reader_add(&lane->reader, lane->link, plan, chunk);
+    return POSTGRES_DONE;
+}
+
 /* Claims rows. */
 static enum table_taken take_claimed(struct postgres_table *table, struct lane *lane, struct chunk *chunk,
                                      size_t most, char *reason)
@@ -319,9 +229,8 @@ static enum table_taken take_read(struct postgres_table *table, struct lane *lan
     } while (outcome == POSTGRES_AGAIN);
     if (outcome != POSTGRES_DONE)
         return failed(outcome, reason);
-    size_t rows = postgres_link_rows(lane->link);
-    for (size_t row = 0; row < rows; row++)
-        add_row(table, lane, chunk, row);
+    postgres_reader_add(&lane->reader, lane->link, &table->found.plan, chunk);
+    size_t rows = chunk->count;
     if (rows > 0) {
         char buffer[NUMBER_TEXT_MAX];
         struct text position = postgres_key_text(&chunk->rows[rows - 1].key, buffer);
@@ -524,7 +433,7 @@ static unsigned connections(void *self)
 static void free_lane(struct lane *lane)
 {
     postgres_link_free(lane->link);
-    free(lane->values);
+    postgres_reader_free(&lane->reader);
     postgres_writer_free(&lane->writer);
 }
 
@@ -574,10 +483,8 @@ static void *table_open(const struct table_job *job, enum table_part part, char 
                                      .position = object_strdup("")};
     pthread_mutex_init(&table->mutex, NULL);
     table->lanes = object_alloc(table->lane_count * sizeof *table->lanes);
-    for (unsigned i = 0; i < table->lane_count; i++) {
+    for (unsigned i = 0; i < table->lane_count; i++)
         table->lanes[i].link = postgres_link_new(at, job, &table->shared);
-        table->lanes[i].values = object_alloc((job->width + 1) * sizeof(struct row_value));
-    }
     if (!postgres_link_open(table->lanes[0].link, reason) ||
         !postgres_find(table->lanes[0].link, job, part, &table->found, reason)) {
         table_close(table);

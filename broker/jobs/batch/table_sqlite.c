@@ -10,6 +10,7 @@
 #include "table_sqlite.h"
 
 #include "clock.h"
+#include "hex.h"
 #include "process.h"
 
 #include <errno.h>
@@ -144,8 +145,8 @@ static bool write_position(char position[CHUNK_POSITION_MAX], const struct row_v
         snprintf(position, CHUNK_POSITION_MAX, "t%.*s", (int)key->text.length, key->text.at);
     else { /* a position is a string */
         *position++ = 'x';
-        for (size_t i = 0; i < key->text.length; i++)
-            position += sprintf(position, "%02x", (unsigned)(unsigned char)key->text.at[i]);
+        hex_write(position, (const uint8_t *)key->text.at, key->text.length);
+        position[2 * key->text.length] = '\0';
     }
     return true;
 }
@@ -153,13 +154,9 @@ static bool write_position(char position[CHUNK_POSITION_MAX], const struct row_v
 /* The bytes of a key in hexadecimal digits, into `bytes`; false when they are none. */
 static bool read_bytes(const char *digits, char bytes[CHUNK_POSITION_MAX], size_t *length)
 {
-    unsigned byte;
-    for (*length = 0; digits[0] != '\0' && *length < CHUNK_POSITION_MAX; digits += 2)
-        if (digits[1] == '\0' || sscanf(digits, "%2x", &byte) != 1)
-            return false;
-        else
-            bytes[(*length)++] = (char)byte;
-    return true;
+    size_t count = strlen(digits);
+    *length = count / 2;
+    return count % 2 == 0 && *length <= CHUNK_POSITION_MAX && hex_read(digits, (uint8_t *)bytes, *length);
 }
 
 static bool table_seek(void *self, const char *position, char reason[TABLE_REASON_MAX])

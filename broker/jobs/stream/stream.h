@@ -40,6 +40,16 @@ struct stream_message {
     int64_t at_ms; /* when it was put there, by the server's clock: ms since 1970; 0: not known */
 };
 
+/* What a job ends with. */
+enum stream_exit {
+    STREAM_EXIT_DONE = 0,   /* stopped, and all that was in hand is done */
+    STREAM_EXIT_FAILED = 1, /* the stream or the model cannot go on */
+    STREAM_EXIT_USAGE = 2,  /* the job is wrong */
+    STREAM_EXIT_NOTHING_RUNS = 3,
+    STREAM_EXIT_BAD = 4,        /* a message cannot be scored, and there are no dead letters */
+    STREAM_EXIT_INTERRUPTED = 5 /* stopped, and something was not done in time */
+};
+
 /* What becomes of a message. */
 enum stream_outcome {
     STREAM_SCORED, /* the answer goes to the sink */

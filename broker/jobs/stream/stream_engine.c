@@ -10,7 +10,7 @@
 
 #include "clock.h"
 #include "log.h"
-#include "stream_reply.h"
+#include "stream_answers.h"
 #include "stream_value.h"
 
 #include <stdio.h>
@@ -18,20 +18,8 @@
 #include <utlist.h>
 
 enum {
-    HEADERS_MAX = 1024, /* of a message; Redis adds an entry with as many in one command */
-    OWN_HEADERS = 3,
     RATES_A_SECOND = 10,      /* tokens of a tenth of a second may be saved */
     TOGETHER_BYTES = 1 << 20, /* of values: with so many a request is large, and another one is begun */
-    KEY_KEPT_MAX = 1024,      /* bytes of the key of a dead letter that is cut */
-    CUT_MAX = 256             /* bytes that say that it is */
-};
-
-static const char source_header[] = "outrigger-source", reason_header[] = "outrigger-reason";
-
-/* A message that is being scored. */
-struct entry {
-    struct stream_message *message;
-    struct stream_trace trace;
 };
 
 /* Those that are with the workers together. */
@@ -39,7 +27,7 @@ struct chunk {
     struct stream_engine *engine;
     struct chunk *prev, *next;
     size_t count;
-    struct entry entries[];
+    struct stream_entry entries[];
 };
 
 /* One partition whose lag is told. */
@@ -61,7 +49,7 @@ struct stream_engine {
     struct stream_message **line; /* a ring */
     size_t line_first, line_count, line_room;
     struct chunk *chunks, *spare;
-    struct stream_header headers[HEADERS_MAX + OWN_HEADERS];
+    struct stream_answers answers;
     struct lag *lags;
     struct loop_timer second, rate, drain;
     double tokens;
@@ -72,8 +60,9 @@ struct stream_engine {
     struct series *scored, *rejected, *skipped, *dropped, *delay, *connected;
 };
 
-static void end(struct stream_engine *engine, enum stream_exit verdict)
+static void end(void *self, enum stream_exit verdict)
 {
+    struct stream_engine *engine = self;
     if (engine->ended)
         return;
     engine->ended = true;
@@ -115,128 +104,6 @@ static size_t long_line(const struct stream_engine *engine)
     return half > (size_t)engine->job->rows_a_request ? half : (size_t)engine->job->rows_a_request;
 }
 
-/* ---- answers ---- */
-
-static bool is_own(struct text name, bool traced)
-{
-    return text_is(name, source_header) || text_is(name, reason_header) ||
-           (traced && text_is(name, "traceparent"));
-}
-
-/* The message's own headers (of one that comes out of dead letters not those that we gave it), and where it
- * stood; with why it is bad, unless that is NULL; in a trace that is recorded with our span for the parent.
- */
-static size_t make_headers(struct stream_engine *engine, const struct entry *entry, const char *position,
-                           const char *reason)
-{
-    size_t count = 0;
-    const struct stream_message *message = entry->message;
-    for (size_t i = 0; i < message->header_count && count < HEADERS_MAX; i++)
-        if (!is_own(message->headers[i].name, entry->trace.recorded))
-            engine->headers[count++] = message->headers[i];
-    if (entry->trace.recorded)
-        engine->headers[count++] = (struct stream_header){text_of("traceparent"), text_of(entry->trace.text)};
-    if (reason != NULL)
-        engine->headers[count++] = (struct stream_header){text_of(reason_header), text_of(reason)};
-    engine->headers[count++] = (struct stream_header){text_of(source_header), text_of(position)};
-    return count;
-}
-
-/* `reason` says why it is bad; NULL: it is scored. */
-static void give(struct stream_engine *engine, const struct entry *entry, enum stream_outcome outcome,
-                 struct text value, const char *reason)
-{
-    char position[STREAM_POSITION_MAX];
-    struct stream_message *message = entry->message;
-    engine->kind->position(message, position);
-    struct stream_answer answer = {.outcome = outcome, .key = message->key, .value = value};
-    answer.header_count = make_headers(engine, entry, position, reason);
-    answer.headers = engine->headers;
-    stream_trace_end(engine->context->traces, &entry->trace, engine->job, message, reason);
-    engine->kind->answer(engine->stream, message, &answer);
-}
-
-/* It cannot be scored, whoever tries. */
-static void refuse(struct stream_engine *engine, const struct entry *entry, const char *reason)
-{
-    static long long last;
-    char position[STREAM_POSITION_MAX];
-    if (engine->job->has_dead) {
-        give(engine, entry, STREAM_BAD, entry->message->value, reason);
-        return;
-    }
-    engine->kind->position(entry->message, position);
-    if (engine->job->skip_bad) {
-        if (log_allowed(&last, 1))
-            log_warning("message %s is left out: %s", position, reason);
-        give(engine, entry, STREAM_SKIPPED, entry->message->value, reason);
-        return;
-    }
-    log_error(
-        "message %s cannot be scored: %s; with dead_letter it would go there, with skip_bad it would be "
-        "left out",
-        position, reason);
-    end(engine, STREAM_EXIT_BAD);
-}
-
-static void accept_row(struct stream_engine *engine, const struct entry *entry, const struct scored *row)
-{
-    char reply[STREAM_REPLY_MAX];
-    size_t length = stream_reply_write(engine->job->form, row, engine->context->model, reply);
-    give(engine, entry, STREAM_SCORED, (struct text){reply, length}, NULL);
-}
-
-/* ---- answers that are too large ---- */
-
-/* A dead letter without its value, its headers and a long key: it says where the message stands, why it is
- * one, and what is left out. */
-static void give_cut(struct stream_engine *engine, struct stream_message *message, struct text why)
-{
-    char position[STREAM_POSITION_MAX], reason[ROW_FAULTS_MAX + CUT_MAX];
-    snprintf(reason, sizeof reason, "%.*s; left out here, as too large for %.80s: the value of %zu bytes%s%s",
-             (int)(why.length < ROW_FAULTS_MAX ? why.length : ROW_FAULTS_MAX), why.at, engine->job->dead.name,
-             message->value.length, message->header_count > 0 ? ", the headers" : "",
-             message->key.length > KEY_KEPT_MAX ? ", the key" : "");
-    engine->kind->position(message, position);
-    struct stream_header headers[] = {{text_of(reason_header), text_of(reason)},
-                                      {text_of(source_header), text_of(position)}};
-    struct stream_answer answer = {
-        .outcome = STREAM_BAD, .headers = headers, .header_count = COUNT_OF(headers)};
-    if (message->key.length <= KEY_KEPT_MAX)
-        answer.key = message->key;
-    engine->kind->answer(engine->stream, message, &answer);
-}
-
-static struct text reason_of(const struct stream_answer *answer)
-{
-    for (size_t i = 0; i < answer->header_count; i++)
-        if (text_is(answer->headers[i].name, reason_header))
-            return answer->headers[i].value;
-    return (struct text){0};
-}
-
-/* Its trace has ended with the first answer. */
-static void too_large(void *self, struct stream_message *message, const struct stream_answer *refused)
-{
-    struct stream_engine *engine = self;
-    const struct entry entry = {.message = message};
-    char reason[CUT_MAX], position[STREAM_POSITION_MAX];
-    if (refused->outcome == STREAM_SCORED) {
-        snprintf(reason, sizeof reason,
-                 "the answer, with the message's key and headers, is too large for %.80s",
-                 engine->job->sink.name);
-        refuse(engine, &entry, reason);
-    } else if (refused->value.at != NULL || refused->header_count > 2) {
-        give_cut(engine, message, reason_of(refused));
-    } else {
-        engine->kind->position(message, position);
-        log_error(
-            "message %s cannot be told to %s, which takes not even its position and what is wrong with it",
-            position, engine->job->dead.name);
-        end(engine, STREAM_EXIT_FAILED);
-    }
-}
-
 /* ---- chunks ---- */
 
 static struct chunk *chunk_take(struct stream_engine *engine)
@@ -245,7 +112,8 @@ static struct chunk *chunk_take(struct stream_engine *engine)
     if (chunk != NULL)
         LL_DELETE(engine->spare, chunk);
     else
-        chunk = object_alloc(sizeof *chunk + (size_t)engine->job->rows_a_request * sizeof(struct entry));
+        chunk =
+            object_alloc(sizeof *chunk + (size_t)engine->job->rows_a_request * sizeof(struct stream_entry));
     chunk->engine = engine;
     chunk->count = 0;
     return chunk;
@@ -257,9 +125,9 @@ static void chunk_done(void *owner, const struct scored *rows, size_t count)
     struct stream_engine *engine = chunk->engine;
     for (size_t i = 0; i < count && !engine->ended; i++) {
         if (rows[i].failure == FAILURE_NONE) {
-            accept_row(engine, &chunk->entries[i], &rows[i]);
+            stream_answers_score(&engine->answers, &chunk->entries[i], &rows[i]);
         } else if (scored_is_reject(rows[i].failure)) {
-            refuse(engine, &chunk->entries[i], rows[i].reason);
+            stream_answers_refuse(&engine->answers, &chunk->entries[i], rows[i].reason);
         } else {
             log_error("model %s does not answer any more: %s", engine->context->model, rows[i].reason);
             end(engine,
@@ -276,21 +144,21 @@ static bool add_message(struct stream_engine *engine, struct chunk *chunk)
     char faults[ROW_FAULTS_MAX] = "there is no value";
     struct stream_message *message = line_first(engine);
     enum stream_value_result result = STREAM_VALUE_REFUSED;
-    if (message->header_count > HEADERS_MAX)
+    if (message->header_count > STREAM_HEADERS_MAX)
         snprintf(faults, sizeof faults, "%zu headers: a message has at most %d", message->header_count,
-                 HEADERS_MAX);
+                 STREAM_HEADERS_MAX);
     else if (message->value.at != NULL)
         result = stream_values_add(engine->values, message->value, faults);
     if (result == STREAM_VALUE_APART)
         return false;
     line_drop(engine);
-    struct entry *entry = &chunk->entries[chunk->count];
+    struct stream_entry *entry = &chunk->entries[chunk->count];
     entry->message = message;
     stream_trace_begin(engine->context->traces, message, &entry->trace);
     if (result == STREAM_VALUE_ADDED)
         chunk->count++;
     else
-        refuse(engine, entry, faults);
+        stream_answers_refuse(&engine->answers, entry, faults);
     return true;
 }
 
@@ -438,6 +306,12 @@ static void lag_known(void *self, const char *partition, int64_t messages)
     engine->figures.lag = sum;
 }
 
+static void too_large(void *self, struct stream_message *message, const struct stream_answer *refused)
+{
+    struct stream_engine *engine = self;
+    stream_answers_cut(&engine->answers, message, refused);
+}
+
 static void connection_is(void *self, bool is)
 {
     struct stream_engine *engine = self;
@@ -503,6 +377,8 @@ struct stream_engine *stream_engine_new(const struct stream_engine_context *cont
     engine->tokens_at = loop_now(context->loop);
     engine->stream_context =
         (struct stream_context){.loop = context->loop, .job = job, .events = &events, .self = engine};
+    engine->answers = (struct stream_answers){
+        .job = job, .model = context->model, .traces = context->traces, .end = end, .self = engine};
     make_series(engine);
     engine->stream = engine->kind->open(&engine->stream_context, reason);
     if (engine->stream == NULL) {
@@ -510,6 +386,7 @@ struct stream_engine *stream_engine_new(const struct stream_engine_context *cont
         free(engine);
         return NULL;
     }
+    engine->answers.stream = engine->stream;
     engine->scorer = scorer_new(context->asker, (size_t)job->rows_a_request);
     loop_each_turn(context->loop, turn, engine);
     measure(engine);

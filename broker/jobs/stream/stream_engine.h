@@ -6,16 +6,6 @@
 #include "stream.h"
 #include "stream_trace.h"
 
-/* What a job ends with. */
-enum stream_exit {
-    STREAM_EXIT_DONE = 0,   /* stopped, and all that was in hand is done */
-    STREAM_EXIT_FAILED = 1, /* the stream or the model cannot go on */
-    STREAM_EXIT_USAGE = 2,  /* the job is wrong */
-    STREAM_EXIT_NOTHING_RUNS = 3,
-    STREAM_EXIT_BAD = 4,        /* a message cannot be scored, and there are no dead letters */
-    STREAM_EXIT_INTERRUPTED = 5 /* stopped, and something was not done in time */
-};
-
 /* Figures of a job since it began. */
 struct stream_figures {
     uint64_t scored, bad, skipped; /* messages that are done, by what became of them */
