@@ -3,17 +3,23 @@
  *
  * The files here, by what they are for; a command is X_command.c, but for check.c, help.c and run.c:
  *     words             commands.c, arguments.c, value.c; become.c starts another program instead
- *     asking, telling   ask.c, say.c, table.c; follow.c waits for what the supervisor does
- *     check             check_plan.c, check_print.c, check_json.c; check_route.c, check_token.c and
- *                       check_writers.c look for faults, inspect.c into model files
+ *     asking, telling   ask.c, say.c, table.c, bar.c; follow.c waits for what the supervisor does;
+ *                       questions.c asks models
+ *     check             check_plan.c, check_print.c, check_json.c; check_route.c, check_pipeline.c,
+ *                       check_token.c and check_writers.c look for faults, inspect.c into model files
  *     status, top       status_command.c with status.c; top_command.c with top.c, top_frame.c,
  *                       top_screen.c, top_terminal.c
- *     models            models_command.c, scale_command.c, promote_command.c, route_command.c,
- *                       rollout_command.c with rollout_view.c, accuracy_command.c, shadowed.c
+ *     models            models_command.c with batching_view.c, scale_command.c, promote_command.c,
+ *                       route_command.c, rollout_command.c with rollout_view.c, accuracy_command.c,
+ *                       shadowed.c
+ *     versions, by rows validate_command.c with validate_X.c and private_stack.c; optimize_command.c
+ *                       with optimize_X.c and measured.c; both with wanted_version.c; profile_command.c
+ *                       with profile_table.c; all read their rows by row_file.c; drift_command.c
  *     its life          reload_command.c, restart_command.c, stop_command.c, version_command.c
  *     keys              key_command.c with key_view.c, keygen_command.c
- *     what was          audit_command.c with audit_read.c and audit_look.c; replay_command.c with
- *                       kept.c and outcome.c
+ *     what was          audit_command.c with audit_read.c and audit_look.c; flight_command.c with
+ *                       flight_view.c; replay_command.c with replay_against.c, kept.c and outcome.c;
+ *                       stats_command.c with stats_follow.c
  *     shells, jobs      completion_command.c with complete.c; job_command.c
  * SPDX-License-Identifier: MIT */
 #include "ctl.h"

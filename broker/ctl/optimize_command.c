@@ -9,6 +9,7 @@
 #include "optimize_version.h"
 #include "optimize_view.h"
 #include "say.h"
+#include "wanted_version.h"
 
 #include "log.h"
 
@@ -27,9 +28,7 @@ enum { ROWS = 100000, ROWS_MAX = 10000000 };
 struct optimize {
     const struct arguments *arguments;
     const struct config *config;
-    struct model_list *models;
-    const struct model_config *model;
-    const char *version; /* that is optimised */
+    struct wanted_version wanted; /* that is optimised */
     struct making making;
     struct validate_rows *rows;
     struct candidate candidates[1 + MAKING_MAX];
@@ -43,82 +42,55 @@ struct optimize {
 
 /* ---- what is to be optimised ---- */
 
-/* The operand is MODEL or MODEL:VERSION; without a version it is the highest. */
 static bool find_version(struct optimize *optimize)
 {
-    const char *operand = optimize->arguments->operands[0], *colon = strchr(operand, ':');
-    struct text name = {operand, colon == NULL ? strlen(operand) : (size_t)(colon - operand)};
-    struct config_errors errors = {0};
-    optimize->models = model_list_load(optimize->config->models_directory, &errors);
-    optimize->model = model_list_find(optimize->models, name);
-    if (optimize->model == NULL)
-        return REFUSE(optimize, "there is no model %.*s in %s%s%.*s", (int)name.length, name.at,
-                      optimize->config->models_directory, errors.count > 0 ? ": " : "",
-                      errors.count > 0 ? (int)strcspn(errors.text, "\n") : 0, errors.text);
-    const struct config_names *versions = &optimize->model->versions;
-    optimize->version = versions->count == 0 ? "" : versions->names[versions->count - 1];
-    for (size_t i = 0; colon != NULL && i < versions->count; i++)
-        if (strcmp(versions->names[i], colon + 1) == 0)
-            optimize->version = versions->names[i];
-    if (versions->count == 0 && optimize->making.method == MAKING_EXPORT)
-        return true; /* the first one is made */
-    return versions->count > 0 && (colon == NULL || strcmp(optimize->version, colon + 1) == 0)
-               ? true
-               : REFUSE(optimize, "the model %s has no version%s%s", optimize->model->name,
-                        colon == NULL ? "" : " ", colon == NULL ? "" : colon + 1);
+    struct wanted_version *wanted = &optimize->wanted;
+    bool is_first = optimize->making.method == MAKING_EXPORT; /* there need be none before it */
+    return wanted_version_find(wanted, optimize->config, optimize->arguments->operands[0],
+                               optimize->reason) &&
+           (*wanted->version != '\0' || is_first ||
+            REFUSE(optimize, "the model %s has no version", wanted->model->name));
 }
 
 static bool open_before(struct optimize *optimize)
 {
     struct config_errors errors = {0};
     const char *backend;
-    char *file = model_file(optimize->model, optimize->version, &backend, &errors);
+    char *file = model_file(optimize->wanted.model, optimize->wanted.version, &backend, &errors);
     if (file == NULL)
         return REFUSE(optimize, "%.*s", (int)strcspn(errors.text, "\n"), errors.text);
     struct candidate *before = &optimize->candidates[0];
     optimize->count = 1;
-    snprintf(before->name, sizeof before->name, "version %.50s", optimize->version);
+    snprintf(before->name, sizeof before->name, "version %.50s", optimize->wanted.version);
     before->file = file;
     if (strcmp(backend, "onnx") != 0)
         return REFUSE(optimize, "%.900s: only models in ONNX are optimised; --from FILE writes one in ONNX",
                       file);
-    return candidate_open(before, optimize->config, optimize->model, file,
-                          config_signing_keys(optimize->config, optimize->model->name), optimize->reason);
+    return candidate_open(before, optimize->config, optimize->wanted.model, file,
+                          config_signing_keys(optimize->config, optimize->wanted.model->name),
+                          optimize->reason);
 }
 
 /* ---- the rows ---- */
 
 static bool read_rows(struct optimize *optimize)
 {
-    const struct arguments *arguments = optimize->arguments;
-    const struct model_config *model = optimize->model;
-    const char *said = arguments_text(arguments, OPTION_DATA);
-    const char *target = arguments_text(arguments, OPTION_TARGET);
-    char *path, why[VALIDATE_REASON_MAX];
-    target = target == NULL ? model->validation_target : target;
-    if (said == NULL && *model->validation_data == '\0')
-        return REFUSE(optimize, "--data FILE says by which rows, or validation.data in the model.conf");
-    if (*target == '\0')
-        return REFUSE(optimize, "--target COLUMN says where their truth stands, or validation.target");
-    if (said != NULL || *model->validation_data == '/')
-        path = object_strdup(said != NULL ? said : model->validation_data);
-    else
-        ENSURE(asprintf(&path, "%s/%s", model->directory, model->validation_data) >= 0);
-    size_t most = (size_t)arguments_number(arguments, OPTION_ROWS, ROWS);
-    optimize->making.target = target;
-    optimize->making.most_rows = most;
-    optimize->rows =
-        validate_rows_new(path, measured_schema(optimize->candidates[0].measured), target, most, why);
-    bool good = optimize->rows != NULL || REFUSE(optimize, "%.400s: %s", path, why);
-    const char *first = "";
-    if (good && validate_rows_refused(optimize->rows, &first) > 0)
-        fprintf(stderr, "%s: %" PRIu64 " rows are passed over, the first because of %s\n", path,
-                validate_rows_refused(optimize->rows, &first), first);
-    if (good && validate_rows_count(optimize->rows) == 0)
-        good = REFUSE(optimize, "%.400s: there are no rows that the model takes%s%.300s", path,
-                      *first == '\0' ? "" : ": ", first);
-    free(path);
-    return good;
+    struct wanted_version *wanted = &optimize->wanted;
+    const struct schema *schema = measured_schema(optimize->candidates[0].measured);
+    const char *first;
+    char why[VALIDATE_REASON_MAX];
+    if (!wanted_version_data(wanted, optimize->arguments, optimize->reason))
+        return false;
+    optimize->making.target = wanted->target;
+    optimize->making.most_rows = (size_t)arguments_number(optimize->arguments, OPTION_ROWS, ROWS);
+    optimize->rows = validate_rows_new(wanted->data, schema, wanted->target, optimize->making.most_rows, why);
+    if (optimize->rows == NULL)
+        return REFUSE(optimize, "%.400s: %s", wanted->data, why);
+    uint64_t refused = validate_rows_refused(optimize->rows, &first);
+    if (refused > 0)
+        fprintf(stderr, "%s: %" PRIu64 " rows are passed over, the first because of %s\n", wanted->data,
+                refused, first);
+    return true;
 }
 
 /* ---- measuring ---- */
@@ -129,7 +101,7 @@ static bool measure_all(struct optimize *optimize)
     for (size_t i = 0; i < optimize->count; i++) {
         char why[OPTIMIZE_REASON_MAX];
         bool is_library = i == 0 && optimize->making.method == MAKING_EXPORT;
-        if (is_library ? !making_ask_library(&optimize->making, optimize->config, optimize->model,
+        if (is_library ? !making_ask_library(&optimize->making, optimize->config, optimize->wanted.model,
                                              optimize->workplace, &all[i], optimize->rows, why)
                        : !candidate_answer(&all[i], optimize->rows, why) ||
                              !candidate_ask_alone(&all[i], optimize->rows, why))
@@ -178,7 +150,7 @@ static void say_refusal(struct optimize *optimize)
 
 static void print(const struct optimize *optimize, bool good)
 {
-    const struct model_config *model = optimize->model;
+    const struct model_config *model = optimize->wanted.model;
     const struct candidate *best = &optimize->candidates[optimize->best];
     if (optimize->arguments->json) {
         yyjson_mut_doc *document = say_new();
@@ -229,7 +201,7 @@ static bool publish(struct optimize *optimize)
     if (arguments_has(optimize->arguments, OPTION_DRY_RUN))
         return true;
     optimize->published =
-        optimize_publish(&optimize->candidates[optimize->best], optimize->config, optimize->model,
+        optimize_publish(&optimize->candidates[optimize->best], optimize->config, optimize->wanted.model,
                          optimize->workplace, optimize->rows, making_tolerance(&optimize->making), why);
     return optimize->published != NULL || REFUSE(optimize, "no version is made: %.900s", why);
 }
@@ -237,15 +209,15 @@ static bool publish(struct optimize *optimize)
 /* The candidates: what was before, and what is made of it. */
 static bool make_all(struct optimize *optimize)
 {
-    optimize->workplace = optimize_workplace(optimize->model, optimize->reason);
+    optimize->workplace = optimize_workplace(optimize->wanted.model, optimize->reason);
     if (optimize->workplace == NULL)
         return false;
     if (optimize->making.method == MAKING_EXPORT)
-        return making_export(&optimize->making, optimize->config, optimize->model, optimize->workplace,
+        return making_export(&optimize->making, optimize->config, optimize->wanted.model, optimize->workplace,
                              optimize->candidates, &optimize->count, optimize->reason) &&
                read_rows(optimize);
     return open_before(optimize) && read_rows(optimize) &&
-           making_run(&optimize->making, optimize->config, optimize->model, optimize->workplace,
+           making_run(&optimize->making, optimize->config, optimize->wanted.model, optimize->workplace,
                       optimize->candidates, &optimize->count, optimize->reason);
 }
 
@@ -297,7 +269,7 @@ int optimize_command(const struct arguments *arguments)
     umask(S_IWGRP | S_IWOTH); /* the worker that reads what is made may be another user */
     optimize.config = config;
     int status = optimize_model(&optimize);
-    model_list_free(optimize.models);
+    wanted_version_clear(&optimize.wanted);
     free(optimize.published);
     config_free(config);
     return status;

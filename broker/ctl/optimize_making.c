@@ -154,12 +154,7 @@ static struct validate_rows *read_rows(const struct work *work, const char *path
         validate_rows_untold(path, schema, work->making->target, work->making->most_rows, why);
     if (rows == NULL)
         snprintf(work->reason, OPTIMIZE_REASON_MAX, "%.400s: %s", path, why);
-    else if (validate_rows_count(rows) == 0)
-        snprintf(work->reason, OPTIMIZE_REASON_MAX, "%.400s: there are no rows that the model takes", path);
-    if (rows != NULL && validate_rows_count(rows) > 0)
-        return rows;
-    validate_rows_free(rows);
-    return NULL;
+    return rows;
 }
 
 /* Writes the numbers of the first output of floats. */

@@ -38,7 +38,6 @@ enum {
 struct private_stack {
     unsigned magic;
     char directory[PATH_BYTES]; /* "": none was made */
-    char *model;
     struct config *config;
     pid_t pid; /* 0: there is no process */
     int pidfd, log_fd;
@@ -178,29 +177,12 @@ static struct deployments *say(const struct model_list *models, const char *mode
     return said;
 }
 
-static bool write_deployments(const struct private_stack *stack, const struct config *config,
-                              const char *model, const char *version, const char *other,
+static bool write_deployments(const struct private_stack *stack, const struct deployments *said,
                               char reason[PRIVATE_REASON_MAX])
 {
-    struct config_errors errors = {0};
     char path[PATH_BYTES + 64];
-    path_of(stack, "state/deployments.json", path);
-    struct model_list *models = model_list_load(config->models_directory, &errors);
-    const struct model_config *found = model_list_find(models, text_of(model));
-    bool good = found != NULL;
-    if (!good)
-        snprintf(reason, PRIVATE_REASON_MAX, "there is no model %s in %s%s%.*s", model,
-                 config->models_directory, errors.count > 0 ? ": " : "",
-                 errors.count > 0 ? (int)strcspn(errors.text, "\n") : 0, errors.text);
-    if (good) {
-        struct deployments *said = say(models, model, version, other);
-        good = deployments_write(path, said) == 0;
-        if (!good)
-            refuse(reason, path);
-        deployments_free(said);
-    }
-    model_list_free(models);
-    return good;
+    return deployments_write(path_of(stack, "state/deployments.json", path), said) == 0 ||
+           refuse(reason, path);
 }
 
 /* As root with a user to become: what lies in its state directory must be that user's. */
@@ -268,14 +250,17 @@ static bool start(struct private_stack *stack, char reason[PRIVATE_REASON_MAX])
     return true;
 }
 
-static bool begin(struct private_stack *stack, const struct config *config, const char *model,
-                  const char *version, const char *other, char reason[PRIVATE_REASON_MAX])
+/* Takes `said`. */
+static bool begin(struct private_stack *stack, const struct config *config, struct deployments *said,
+                  char reason[PRIVATE_REASON_MAX])
 {
     char path[PATH_BYTES + 64];
     struct config_errors errors = {0};
-    if (!make_directories(stack, reason) ||
-        !write_file(path_of(stack, "outrigger.conf", path), stack, config, reason) ||
-        !write_deployments(stack, config, model, version, other, reason) || !give_away(stack, config, reason))
+    bool good = make_directories(stack, reason) &&
+                write_file(path_of(stack, "outrigger.conf", path), stack, config, reason) &&
+                write_deployments(stack, said, reason) && give_away(stack, config, reason);
+    deployments_free(said);
+    if (!good)
         return false;
     stack->config = config_load(path, NULL, 0, &errors);
     if (stack->config == NULL) {
@@ -285,14 +270,14 @@ static bool begin(struct private_stack *stack, const struct config *config, cons
     return start(stack, reason);
 }
 
-struct private_stack *private_stack_new(const struct config *config, const char *model, const char *version,
-                                        const char *other, char reason[PRIVATE_REASON_MAX])
+struct private_stack *private_stack_new(const struct config *config, const struct model_list *models,
+                                        const char *model, const char *version, const char *other,
+                                        char reason[PRIVATE_REASON_MAX])
 {
     struct private_stack *stack = object_alloc(sizeof *stack);
     stack->magic = STACK_MAGIC;
     stack->pidfd = stack->log_fd = -1;
-    stack->model = object_strdup(model);
-    if (begin(stack, config, model, version, other, reason))
+    if (begin(stack, config, say(models, model, version, other), reason))
         return stack;
     private_stack_free(stack);
     return NULL;
@@ -323,7 +308,6 @@ void private_stack_free(struct private_stack *stack)
     if (*stack->directory != '\0')
         nftw(stack->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     config_free(stack->config);
-    free(stack->model);
     stack->magic = 0;
     free(stack);
 }

@@ -3,7 +3,7 @@
 #ifndef OUTRIGGER_PRIVATE_STACK_H
 #define OUTRIGGER_PRIVATE_STACK_H
 
-#include "config.h"
+#include "model_config.h"
 
 #include <stdint.h>
 
@@ -12,10 +12,11 @@ enum { PRIVATE_REASON_MAX = 1024 };
 struct private_stack;
 
 /* Starts a supervisor with a runtime and a state directory of its own (below TMPDIR, or /tmp), that serves
- * these versions of the model with one worker each, and what of the configuration is about workers. `other`
- * may be NULL. NULL, and `reason` says why. */
-struct private_stack *private_stack_new(const struct config *config, const char *model, const char *version,
-                                        const char *other, char reason[PRIVATE_REASON_MAX]);
+ * these versions of the model, which is one of `models`, all there are, with one worker each, by what of the
+ * configuration is about workers. `other` may be NULL. NULL, and `reason` says why. */
+struct private_stack *private_stack_new(const struct config *config, const struct model_list *models,
+                                        const char *model, const char *version, const char *other,
+                                        char reason[PRIVATE_REASON_MAX]);
 /* Stops it and removes its directories. NULL is fine. */
 void private_stack_free(struct private_stack *stack);
 

@@ -3,6 +3,7 @@
  * command itself knows no engine, and what answers there is what will be watched. SPDX-License-Identifier:
  * MIT */
 #include "ask.h"
+#include "bar.h"
 #include "baseline.h"
 #include "profile_table.h"
 #include "questions.h"
@@ -18,9 +19,8 @@
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum { ROWS = 100000, ROWS_MAX = 10000000, BAR_WIDTH = 30, NAME_BYTES = 1024 };
+enum { ROWS = 100000, ROWS_MAX = 10000000, NAME_BYTES = 1024 };
 
 struct profile {
     const struct arguments *arguments;
@@ -31,32 +31,8 @@ struct profile {
     struct profile_table *table;
     struct baseline_builder *builder;
     size_t left; /* rows that may still be taken */
-    bool bar;    /* progress is drawn */
-    int percent; /* as it was drawn last */
+    struct bar bar;
 };
-
-/* ---- how far it is ---- */
-
-static void draw_bar(struct profile *profile, int percent)
-{
-    if (!profile->bar || percent == profile->percent)
-        return;
-    profile->percent = percent;
-    fprintf(stderr, "\r[");
-    for (int i = 0; i < BAR_WIDTH; i++)
-        fputc(i * 100 < percent * BAR_WIDTH ? '=' : ' ', stderr);
-    fprintf(stderr, "] %3d %%", percent);
-    fflush(stderr);
-}
-
-/* What is said next, also of a failure, is on a line of its own. */
-static void end_bar(struct profile *profile, bool done)
-{
-    if (done)
-        draw_bar(profile, 100);
-    if (profile->bar && profile->percent >= 0)
-        fputc('\n', stderr);
-}
 
 /* ---- features ---- */
 
@@ -115,7 +91,7 @@ static bool add(struct profile *profile, const uint8_t *payload, size_t bytes, s
     struct tensor tensors[TENSOR_COUNT_MAX];
     size_t count;
     decode(payload, bytes, tensors, &count);
-    draw_bar(profile, (int)(100 * profile_table_progress(profile->table)));
+    bar_draw(&profile->bar, (int)(100 * profile_table_progress(profile->table)));
     return baseline_builder_add(profile->builder, tensors, count, rows, kind, scores);
 }
 
@@ -321,7 +297,9 @@ static int profile_file(struct profile *profile)
     profile->builder = baseline_builder_new((size_t)arguments_number(arguments, OPTION_BINS, BASELINE_BINS));
     add_features(profile);
     bool good = read_all(profile, reason);
-    end_bar(profile, good);
+    if (good)
+        bar_draw(&profile->bar, 100);
+    bar_leave(&profile->bar);
     int status =
         good ? finish(profile) : say_fault(arguments, questions_fault(profile->ask), "%s: %s", path, reason);
     baseline_builder_free(profile->builder);
@@ -360,7 +338,7 @@ static bool read_name(struct profile *profile, const char *operand)
 
 int profile_command(const struct arguments *arguments)
 {
-    struct profile profile = {.arguments = arguments, .percent = -1};
+    struct profile profile = {.arguments = arguments, .bar = bar_of(arguments)};
     int64_t bins = arguments_number(arguments, OPTION_BINS, BASELINE_BINS);
     int64_t rows = arguments_number(arguments, OPTION_ROWS, ROWS);
     if (!read_name(&profile, arguments->operands[0]))
@@ -376,7 +354,6 @@ int profile_command(const struct arguments *arguments)
     int status = ask_whether_broker(arguments, config, "not profiled");
     profile.config = config;
     profile.left = (size_t)rows;
-    profile.bar = !arguments->json && isatty(STDERR_FILENO);
     if (status == CTL_GOOD)
         status = profile_version(&profile);
     config_free(config);

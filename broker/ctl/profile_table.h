@@ -3,16 +3,14 @@
 #ifndef OUTRIGGER_PROFILE_TABLE_H
 #define OUTRIGGER_PROFILE_TABLE_H
 
-#include "row_builder.h"
+#include "row_file.h"
 
-enum { PROFILE_ROWS_AT_A_TIME = 64, PROFILE_REASON_MAX = 512 };
+enum { PROFILE_ROWS_AT_A_TIME = 64, PROFILE_REASON_MAX = ROW_FILE_REASON_MAX };
 
 struct profile_table;
 
-/* Opens the file and reads its first line. Columns are found by their names where the model has names, and
- * may stand in any order among others; else they are the first ones, and the first line is a head unless it
- * holds a number. `score`: the name of a column of scores; NULL: there is none. The schema must outlive it.
- * NULL, and `reason` says why. */
+/* Opens the file and reads its first line (row_file_new). `score`: the name of a column of scores; NULL:
+ * there is none. The schema must outlive it. NULL, and `reason` says why. */
 struct profile_table *profile_table_new(const char *path, const struct schema *schema, const char *score,
                                         char reason[PROFILE_REASON_MAX]);
 void profile_table_free(struct profile_table *table); /* NULL is fine */

@@ -108,12 +108,6 @@ const struct schema *asking_version(struct asking *asking, const char *model, co
     return schema;
 }
 
-const char *asking_version_name(const struct asking *asking)
-{
-    CHECK_OBJECT(asking, ASKING_MAGIC);
-    return asker_version_name(asking->asker);
-}
-
 void asking_tell(struct asking *asking, asking_progress *progress, void *self)
 {
     CHECK_OBJECT(asking, ASKING_MAGIC);

@@ -18,7 +18,6 @@ void asking_free(struct asking *asking); /* NULL is fine */
  * The schema is the asking's. NULL, and `reason` says why. */
 const struct schema *asking_version(struct asking *asking, const char *model, const char *version,
                                     int64_t wait, char reason[VALIDATE_REASON_MAX]);
-const char *asking_version_name(const struct asking *asking);
 
 /* What asking for some rows came to. */
 struct asked {

@@ -7,11 +7,12 @@
  * the same answers each time, or what it answers depends on who else asks. Then come rows at the edges of its
  * schema. The supervisor runs this for versions whose model.conf says gate = true (supervisor/vetting.c).
  * SPDX-License-Identifier: MIT */
-#include "ask.h"
+#include "bar.h"
 #include "private_stack.h"
 #include "say.h"
 #include "validate_asking.h"
 #include "validate_judging.h"
+#include "wanted_version.h"
 
 #include "clock.h"
 #include "contents.h"
@@ -37,7 +38,6 @@ enum {
     BATCH_MAX = 1024, /* rows of a request */
     ODD_BATCH = 7,
     ALONE = 200, /* rows that are asked alone, too */
-    BAR_WIDTH = 30,
     NICEST = 19
 };
 
@@ -46,9 +46,8 @@ enum {
 
 struct validate {
     const struct arguments *arguments;
-    const struct config *config; /* the operator's */
-    struct model_list *models;
-    struct model_config *wanted;   /* of `models`, with what the command line says */
+    const struct config *config;   /* the operator's */
+    struct wanted_version wanted;  /* its model with what the command line says */
     struct private_stack *stack;   /* NULL with --running */
     struct asking *asking, *other; /* the version's, and that of --against */
     const struct schema *schema, *other_schema;
@@ -57,12 +56,10 @@ struct validate {
     struct asked asked;
     struct edges edges;
     struct validation report;
-    char *data;
     int64_t until; /* of all of it */
     size_t to_ask; /* rows, as far as it is known */
     size_t told;   /* of them, before the pass that is under way */
-    bool bar;
-    int percent; /* as it was drawn last */
+    struct bar bar;
     char reason[PRIVATE_REASON_MAX];
 };
 
@@ -70,24 +67,11 @@ struct validate {
 
 /* ---- how far it is ---- */
 
-static void draw_bar(void *self, size_t rows)
+static void show_progress(void *self, size_t rows)
 {
     struct validate *validate = self;
-    int percent = validate->to_ask == 0 ? 0 : (int)(100 * (validate->told + rows) / validate->to_ask);
-    if (!validate->bar || percent == validate->percent)
-        return;
-    validate->percent = percent;
-    fprintf(stderr, "\r[");
-    for (int i = 0; i < BAR_WIDTH; i++)
-        fputc(i * 100 < percent * BAR_WIDTH ? '=' : ' ', stderr);
-    fprintf(stderr, "] %3d %%", percent);
-    fflush(stderr);
-}
-
-static void clear_bar(struct validate *validate)
-{
-    if (validate->bar && validate->percent >= 0)
-        fprintf(stderr, "\r%*s\r", BAR_WIDTH + 10, "");
+    bar_draw(&validate->bar,
+             validate->to_ask == 0 ? 0 : (int)(100 * (validate->told + rows) / validate->to_ask));
 }
 
 /* ---- what is to be validated ---- */
@@ -97,7 +81,7 @@ static bool take_thresholds(struct validate *validate)
 {
     struct config_errors errors = {0};
     struct parameter_reader *reader =
-        parameter_reader_new(model_config_parameters(), validate->wanted, "", &errors);
+        parameter_reader_new(model_config_parameters(), validate->wanted.model, "", &errors);
     const char *setting;
     for (size_t i = 0; (setting = arguments_text_at(validate->arguments, OPTION_THRESHOLD, i)) != NULL; i++) {
         char *full;
@@ -109,59 +93,21 @@ static bool take_thresholds(struct validate *validate)
     return errors.count == 0 || REFUSE(validate, "%.*s", (int)strcspn(errors.text, "\n"), errors.text);
 }
 
-static bool has_version(const struct model_config *model, const char *version)
-{
-    for (size_t i = 0; i < model->versions.count; i++)
-        if (strcmp(model->versions.names[i], version) == 0)
-            return true;
-    return false;
-}
-
-/* The operand is MODEL or MODEL:VERSION; without a version it is the highest. */
 static bool find_version(struct validate *validate)
 {
-    const char *operand = validate->arguments->operands[0], *colon = strchr(operand, ':');
-    struct text model = {operand, colon == NULL ? strlen(operand) : (size_t)(colon - operand)};
-    struct config_errors errors = {0};
-    validate->models = model_list_load(validate->config->models_directory, &errors);
-    validate->wanted = model_list_find(validate->models, model);
-    if (validate->wanted == NULL)
-        return REFUSE(validate, "there is no model %.*s in %s%s%.*s", (int)model.length, model.at,
-                      validate->config->models_directory, errors.count > 0 ? ": " : "",
-                      errors.count > 0 ? (int)strcspn(errors.text, "\n") : 0, errors.text);
-    const struct config_names *versions = &validate->wanted->versions;
-    if (versions->count == 0)
-        return REFUSE(validate, "the model %.*s has no version", (int)model.length, model.at);
-    const char *version = colon != NULL ? colon + 1 : versions->names[versions->count - 1];
     const char *against = arguments_text(validate->arguments, OPTION_VALIDATE_AGAINST);
-    if (!has_version(validate->wanted, version) ||
-        (against != NULL && !has_version(validate->wanted, against)))
-        return REFUSE(validate, "the model %.*s has no version %s", (int)model.length, model.at,
-                      has_version(validate->wanted, version) ? against : version);
-    text_copy(model, validate->report.model, sizeof validate->report.model);
-    text_copy(text_of(version), validate->report.version, sizeof validate->report.version);
-    if (against != NULL && strcmp(against, version) != 0)
+    struct wanted_version *wanted = &validate->wanted;
+    if (!wanted_version_find(wanted, validate->config, validate->arguments->operands[0], validate->reason))
+        return false;
+    if (*wanted->version == '\0')
+        return REFUSE(validate, "the model %s has no version", wanted->model->name);
+    if (against != NULL && !wanted_version_is_there(wanted, against))
+        return REFUSE(validate, "the model %s has no version %s", wanted->model->name, against);
+    text_copy(text_of(wanted->model->name), validate->report.model, sizeof validate->report.model);
+    text_copy(text_of(wanted->version), validate->report.version, sizeof validate->report.version);
+    if (against != NULL && strcmp(against, wanted->version) != 0)
         text_copy(text_of(against), validate->report.against, sizeof validate->report.against);
     return take_thresholds(validate);
-}
-
-/* The file and the column: as the command line says, or model.conf. */
-static bool find_data(struct validate *validate)
-{
-    const char *said = arguments_text(validate->arguments, OPTION_DATA);
-    const struct model_config *wanted = validate->wanted;
-    if (said == NULL && *wanted->validation_data == '\0')
-        return REFUSE(validate, "--data FILE says by which rows, or validation.data in the model.conf");
-    if (arguments_text(validate->arguments, OPTION_TARGET) == NULL && *wanted->validation_target == '\0')
-        return REFUSE(validate, "--target COLUMN says where their truth stands, or validation.target");
-    if (said != NULL)
-        validate->data = object_strdup(said);
-    else if (*wanted->validation_data == '/')
-        validate->data = object_strdup(wanted->validation_data);
-    else
-        ENSURE(asprintf(&validate->data, "%s/%s", wanted->directory, wanted->validation_data) >= 0);
-    validate->report.data = validate->data;
-    return true;
 }
 
 /* ---- where it is asked ---- */
@@ -178,8 +124,8 @@ static bool start_stack(struct validate *validate, bool *failed)
     const char *version = validate->report.version, *against = validate->report.against;
     char why[PRIVATE_REASON_MAX];
     const char *other = *against == '\0' ? NULL : against;
-    validate->stack =
-        private_stack_new(validate->config, validate->report.model, version, other, validate->reason);
+    validate->stack = private_stack_new(validate->config, validate->wanted.models, validate->report.model,
+                                        version, other, validate->reason);
     if (validate->stack == NULL)
         return false;
     if (!private_stack_wait(validate->stack, version, time_left(validate), failed, why)) {
@@ -232,7 +178,7 @@ struct pass {
 
 static bool run_pass(struct validate *validate, struct pass *pass)
 {
-    asking_tell(pass->asking, draw_bar, validate);
+    asking_tell(pass->asking, show_progress, validate);
     bool good = asking_rows(pass->asking, pass->rows, pass->order, pass->count, pass->batch, pass->answers,
                             &pass->asked, validate->reason);
     asking_tell(pass->asking, NULL, NULL);
@@ -261,7 +207,7 @@ static void shuffle(size_t *order, size_t count)
 
 static size_t large_batch(const struct validate *validate)
 {
-    int64_t most = validate->wanted->batching_max_batch_rows;
+    int64_t most = validate->wanted.model->batching_max_batch_rows;
     return most < BATCH_MAX ? (size_t)most : BATCH_MAX;
 }
 
@@ -277,7 +223,8 @@ static bool ask_again(struct validate *validate, const char *name, const size_t 
                         .answers = answers_new(validate->schema, validate_rows_count(validate->rows))};
     bool good = run_pass(validate, &pass);
     if (good && validate->natural->values != NULL && pass.answers->values != NULL)
-        judge_again(&validate->report, validate->wanted, name, validate->natural, pass.answers, &pass.asked);
+        judge_again(&validate->report, validate->wanted.model, name, validate->natural, pass.answers,
+                    &pass.asked);
     answers_free(pass.answers);
     return good;
 }
@@ -300,7 +247,7 @@ static bool ask_in_order(struct validate *validate, const size_t *order, size_t 
 static void judge_baseline(struct validate *validate)
 {
     const char *reason = NULL;
-    const struct config_names *versions = &validate->wanted->versions;
+    const struct config_names *versions = &validate->wanted.model->versions;
     size_t at = versions->count;
     struct baseline *baseline = NULL;
     while (at > 0 && strcmp(versions->names[at - 1], validate->report.version) != 0)
@@ -311,7 +258,7 @@ static void judge_baseline(struct validate *validate)
         baseline = baseline_load(path, &reason);
         free(path);
     }
-    judge_distribution(&validate->report, validate->wanted, validate->natural, baseline,
+    judge_distribution(&validate->report, validate->wanted.model, validate->natural, baseline,
                        "there is no baseline (outrigger profile)");
     baseline_free(baseline);
 }
@@ -337,7 +284,7 @@ static bool judge_schema(struct validate *validate)
 
 static bool judge_other(struct validate *validate, const size_t *order, size_t count)
 {
-    double drop = validate->wanted->validation_max_accuracy_drop;
+    double drop = validate->wanted.model->validation_max_accuracy_drop;
     struct pass pass = {.asking = validate->other,
                         .rows = validate->rows,
                         .order = order,
@@ -346,7 +293,7 @@ static bool judge_other(struct validate *validate, const size_t *order, size_t c
                         .answers = answers_new(validate->other_schema, count)};
     bool good = run_pass(validate, &pass);
     if (good && pass.answers->values != NULL)
-        judge_against(&validate->report, validate->wanted, drop < 0 ? 0 : drop, validate->rows,
+        judge_against(&validate->report, validate->wanted.model, drop < 0 ? 0 : drop, validate->rows,
                       validate->natural, pass.answers);
     answers_free(pass.answers);
     return good;
@@ -368,9 +315,9 @@ static bool judge_all(struct validate *validate)
     if (good) {
         judge_rows(report, validate->rows, &validate->asked);
         judge_figures(validate->rows, validate->natural, &figures);
-        judge_truth(report, validate->wanted, validate->schema, &figures);
-        judge_outputs(report, validate->wanted, validate->natural);
-        judge_speed(report, validate->wanted, &validate->asked);
+        judge_truth(report, validate->wanted.model, validate->schema, &figures);
+        judge_outputs(report, validate->wanted.model, validate->natural);
+        judge_speed(report, validate->wanted.model, &validate->asked);
         judge_baseline(validate);
     }
     good = good &&
@@ -385,21 +332,20 @@ static bool judge_all(struct validate *validate)
 static bool run(struct validate *validate, bool *failed)
 {
     const struct arguments *arguments = validate->arguments;
-    const char *target = arguments_text(arguments, OPTION_TARGET);
     char reason[VALIDATE_REASON_MAX];
-    if (!find_version(validate) || !find_data(validate))
+    if (!find_version(validate) || !wanted_version_data(&validate->wanted, arguments, validate->reason))
         return false;
+    const char *data = validate->report.data = validate->wanted.data;
     /* Rows that cannot be read are told before anything is started; what they must be like, after. */
-    if (access(validate->data, R_OK) != 0)
-        return REFUSE(validate, "%s: %s", validate->data, strerror(errno));
+    if (access(data, R_OK) != 0)
+        return REFUSE(validate, "%s: %s", data, strerror(errno));
     if (!arguments_has(arguments, OPTION_RUNNING) && !start_stack(validate, failed))
         return false;
     if (!connect_all(validate))
         return false;
-    validate->rows = validate_rows_new(validate->data, validate->schema,
-                                       target != NULL ? target : validate->wanted->validation_target,
+    validate->rows = validate_rows_new(data, validate->schema, validate->wanted.target,
                                        (size_t)arguments_number(arguments, OPTION_ROWS, ROWS), reason);
-    return validate->rows == NULL ? REFUSE(validate, "%s: %s", validate->data, reason) : judge_all(validate);
+    return validate->rows == NULL ? REFUSE(validate, "%s: %s", data, reason) : judge_all(validate);
 }
 
 static void clean_up(struct validate *validate)
@@ -410,8 +356,7 @@ static void clean_up(struct validate *validate)
     asking_free(validate->other);
     asking_free(validate->asking);
     private_stack_free(validate->stack);
-    model_list_free(validate->models);
-    free(validate->data);
+    wanted_version_clear(&validate->wanted);
 }
 
 /* ---- what is said ---- */
@@ -487,7 +432,7 @@ static bool is_known(const struct config *config, const struct arguments *argume
 
 int validate_command(const struct arguments *arguments)
 {
-    struct validate validate = {.arguments = arguments, .percent = -1};
+    struct validate validate = {.arguments = arguments, .bar = bar_of(arguments)};
     int64_t rows = arguments_number(arguments, OPTION_ROWS, ROWS);
     bool failed = false;
     sigset_t ends;
@@ -511,13 +456,12 @@ int validate_command(const struct arguments *arguments)
     if (arguments_has(arguments, OPTION_NICE))
         setpriority(PRIO_PROCESS, 0, NICEST);
     validate.config = config;
-    validate.bar = !arguments->json && !arguments_has(arguments, OPTION_QUIET) && isatty(STDERR_FILENO);
     validate.report.began_ms = clock_wall() / MILLISECOND;
     int64_t began = clock_now();
     validate.until = began + arguments_number(arguments, OPTION_WAIT, 3600 * 1000) * MILLISECOND;
     bool good = run(&validate, &failed);
     validate.report.seconds = (double)(clock_now() - began) / (double)SECOND;
-    clear_bar(&validate);
+    bar_clear(&validate.bar);
     int status =
         good || failed ? tell(&validate) : say_fault(arguments, VALIDATE_NOT_RUN, "%s", validate.reason);
     clean_up(&validate);

@@ -145,7 +145,7 @@ void edges_find(const struct validate_rows *data, const struct schema *schema, s
     }
     free(values);
     if (row_builder_rows(builder) > 0)
-        edges->rows = validate_rows_of(schema, builder);
+        edges->rows = validate_rows_of(builder);
     else
         row_builder_free(builder);
 }

@@ -5,38 +5,20 @@
  * SPDX-License-Identifier: MIT */
 #include "validate_rows.h"
 
-#include "csv.h"
+#include "row_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-enum {
-    ROWS_MAGIC = 0x0a11da01,
-    PIECE_BYTES = 1 << 20,
-    FIELD_BYTES_MAX = 1 << 20,
-    FIELDS_MAX = 65536,
-    SHOWN_MAX = 64 /* bytes of a name in a complaint */
-};
-#define ABSENT SIZE_MAX
+enum { ROWS_MAGIC = 0x0a11da06 };
 
 struct validate_rows {
     unsigned magic;
-    const struct schema *schema;
     struct row_builder *builder;
-    /* The file. */
-    int fd;
-    struct csv *csv;
-    char *piece;
-    size_t fields;                  /* of the first line */
-    size_t *field_of, target_field; /* ABSENT: there is no truth */
     /* Of each row. */
     char **truths;
     size_t count, room;
-    struct row_value *values, *first; /* of the row that is read, and of the first */
+    struct row_value *first; /* values of the first */
     char **first_texts;
     uint64_t refused;
     char first_refusal[VALIDATE_REASON_MAX];
@@ -48,96 +30,7 @@ struct validate_rows {
 
 #define COMPLAIN(reason, ...) (snprintf((reason), VALIDATE_REASON_MAX, __VA_ARGS__), false)
 
-/* ---- the file ---- */
-
-static bool feed(struct validate_rows *rows, char *reason)
-{
-    ssize_t length = read(rows->fd, rows->piece, PIECE_BYTES);
-    if (length < 0)
-        return COMPLAIN(reason, "%s", strerror(errno));
-    rows->piece[length] = '\0'; /* what stands behind a number is none of it */
-    if (length == 0)
-        csv_finish(rows->csv);
-    else
-        csv_feed(rows->csv, rows->piece, (size_t)length);
-    return true;
-}
-
-/* CSV_RECORD or CSV_END, or CSV_WRONG with `reason`. */
-static enum csv_result next_record(struct validate_rows *rows, struct csv_record *record, char *reason)
-{
-    enum csv_result result;
-    while ((result = csv_next(rows->csv, record)) == CSV_MORE)
-        if (!feed(rows, reason))
-            return CSV_WRONG;
-    if (result == CSV_WRONG) {
-        const struct csv_error *error = csv_error(rows->csv);
-        (void)COMPLAIN(reason, "line %" PRIu64 ", field %" PRIu64 ": %s", error->line, error->field,
-                       error->complaint);
-    }
-    return result;
-}
-
-/* ---- the first line ---- */
-
-static size_t find_field(const struct csv_record *record, struct text name)
-{
-    for (size_t i = 0; i < record->count; i++) {
-        struct text field = text_trim(csv_text(record, i));
-        if (field.length == name.length && memcmp(field.at, name.at, name.length) == 0)
-            return i;
-    }
-    return ABSENT;
-}
-
-/* `columns`: how many there are but that of the truth. */
-static bool find_columns(struct validate_rows *rows, const struct csv_record *record, size_t columns,
-                         char *reason)
-{
-    const struct layout *layout = row_builder_layout(rows->builder);
-    size_t width = row_builder_width(rows->builder);
-    rows->field_of = object_alloc((width + 1) * sizeof *rows->field_of);
-    for (size_t column = 0, field = 0; column < width; column++, field++) {
-        if (layout->names == NULL) {
-            field += field == rows->target_field;
-            rows->field_of[column] = field;
-            continue;
-        }
-        struct text name = layout->names[column];
-        rows->field_of[column] = find_field(record, name);
-        if (rows->field_of[column] == ABSENT && !row_builder_optional(rows->builder, column))
-            return COMPLAIN(reason, "the first line has no column \"%.*s\"",
-                            (int)(name.length < SHOWN_MAX ? name.length : SHOWN_MAX), name.at);
-    }
-    return layout->names != NULL || width <= columns ||
-           COMPLAIN(reason, "the first line has %zu columns, and a row of the model %zu", columns, width);
-}
-
-static bool read_head(struct validate_rows *rows, const char *target, bool needed, char *reason)
-{
-    struct csv_record record;
-    enum csv_result result = next_record(rows, &record, reason);
-    if (result == CSV_END)
-        return COMPLAIN(reason, "the file is empty");
-    if (result != CSV_RECORD)
-        return false;
-    rows->fields = record.count;
-    rows->target_field = find_field(&record, text_of(target));
-    if (rows->target_field == ABSENT && needed)
-        return COMPLAIN(reason, "the first line has no column \"%.*s\"", SHOWN_MAX, target);
-    size_t columns = record.count - (rows->target_field != ABSENT);
-    if (row_builder_width(rows->builder) == 0 && !row_builder_widen(rows->builder, columns))
-        return COMPLAIN(reason, "rows of %zu values are not taken", columns);
-    return find_columns(rows, &record, columns, reason);
-}
-
 /* ---- rows ---- */
-
-static void refuse(struct validate_rows *rows, uint64_t line, const char *why)
-{
-    if (rows->refused++ == 0)
-        snprintf(rows->first_refusal, sizeof rows->first_refusal, "line %" PRIu64 ": %.470s", line, why);
-}
 
 static char *copy_of(struct text text)
 {
@@ -156,49 +49,18 @@ static void keep_truth(struct validate_rows *rows, struct text truth)
     rows->truths[rows->count++] = copy_of(truth);
 }
 
-static void keep_first(struct validate_rows *rows)
+static void keep_first(struct validate_rows *rows, const struct row_value *values)
 {
     size_t width = row_builder_width(rows->builder);
     rows->first = object_alloc(width * sizeof *rows->first);
     rows->first_texts = object_alloc(width * sizeof *rows->first_texts);
     for (size_t column = 0; column < width; column++) {
-        rows->first[column] = rows->values[column];
+        rows->first[column] = values[column];
         if (rows->first[column].kind != ROW_TEXT)
             continue;
-        rows->first_texts[column] = copy_of(rows->values[column].text);
+        rows->first_texts[column] = copy_of(values[column].text);
         rows->first[column].text.at = rows->first_texts[column];
     }
-}
-
-static void take(struct validate_rows *rows, const struct csv_record *record)
-{
-    char faults[ROW_FAULTS_MAX];
-    if (record->count != rows->fields) {
-        snprintf(faults, sizeof faults, "%zu fields, and the first line has %zu", record->count,
-                 rows->fields);
-        refuse(rows, record->line, faults);
-        return;
-    }
-    bool has_truth = rows->target_field != ABSENT;
-    struct text truth = has_truth ? text_trim(csv_text(record, rows->target_field)) : text_of("");
-    if (has_truth && truth.length == 0) {
-        refuse(rows, record->line, "nothing stands in the column of the truth");
-        return;
-    }
-    for (size_t column = 0; column < row_builder_width(rows->builder); column++) {
-        size_t field = rows->field_of[column];
-        rows->values[column] = (struct row_value){.kind = ROW_MISSING};
-        if (field != ABSENT)
-            rows->values[column] = (struct row_value){
-                .kind = ROW_TEXT, .quoted = record->fields[field].quoted, .text = csv_text(record, field)};
-    }
-    if (!row_builder_add(rows->builder, rows->values, faults)) {
-        refuse(rows, record->line, faults);
-        return;
-    }
-    if (rows->count == 0)
-        keep_first(rows);
-    keep_truth(rows, truth);
 }
 
 static void find_starts(struct validate_rows *rows)
@@ -233,56 +95,51 @@ static void take_all(struct validate_rows *rows)
     find_starts(rows);
 }
 
-static bool read_rows(struct validate_rows *rows, size_t most, char *reason)
+static bool read_rows(struct validate_rows *rows, struct row_file *file, bool needed, size_t most,
+                      char *reason)
 {
-    struct csv_record record;
     enum csv_result result = CSV_RECORD;
-    rows->values = object_alloc((row_builder_width(rows->builder) + 1) * sizeof *rows->values);
-    while (rows->count < most && (result = next_record(rows, &record, reason)) == CSV_RECORD)
-        take(rows, &record);
+    const char *first;
+    while (rows->count < most && (result = row_file_next(file, reason)) == CSV_RECORD) {
+        struct text truth = row_file_apart(file);
+        if (needed && truth.length == 0) {
+            row_file_refuse(file, "nothing stands in the column of the truth");
+            continue;
+        }
+        if (rows->count == 0)
+            keep_first(rows, row_file_values(file));
+        keep_truth(rows, truth);
+    }
+    rows->refused = row_file_refused(file, &first);
+    snprintf(rows->first_refusal, sizeof rows->first_refusal, "%s", first);
     if (result == CSV_WRONG)
         return false;
-    if (rows->count == 0)
-        return COMPLAIN(reason, "there are no rows%s%.400s%s",
-                        rows->refused > 0 ? " that the model takes (" : "", rows->first_refusal,
-                        rows->refused > 0 ? ")" : "");
+    if (rows->count == 0) {
+        snprintf(reason, VALIDATE_REASON_MAX, "there are no rows%s%.400s%s",
+                 rows->refused > 0 ? " that the model takes (" : "", first, rows->refused > 0 ? ")" : "");
+        return false;
+    }
     take_all(rows);
     return true;
 }
 
 /* ---- life ---- */
 
-static bool begin(struct validate_rows *rows, const char *path, const char *target, bool needed, size_t most,
-                  char *reason)
+static struct validate_rows *begin(struct row_builder *builder)
 {
-    rows->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (rows->fd == -1)
-        return COMPLAIN(reason, "%s", strerror(errno));
-    rows->builder = row_builder_new(rows->schema, most);
-    if (rows->builder == NULL)
-        return COMPLAIN(reason, "the model does not take rows of values");
-    rows->csv = csv_new(&(struct csv_options){
-        .delimiter = ',', .max_field_bytes = FIELD_BYTES_MAX, .max_fields = FIELDS_MAX});
-    rows->piece = object_alloc(PIECE_BYTES + 1);
-    csv_begin(rows->csv);
-    return feed(rows, reason) && read_head(rows, target, needed, reason) && read_rows(rows, most, reason);
+    struct validate_rows *rows = object_alloc(sizeof *rows);
+    rows->magic = ROWS_MAGIC;
+    rows->builder = builder;
+    return rows;
 }
 
 static struct validate_rows *read_file(const char *path, const struct schema *schema, const char *target,
                                        bool needed, size_t most, char *reason)
 {
-    struct validate_rows *rows = object_alloc(sizeof *rows);
-    rows->magic = ROWS_MAGIC;
-    rows->schema = schema;
-    rows->fd = -1;
-    bool good = begin(rows, path, target, needed, most, reason);
-    if (rows->csv != NULL)
-        csv_free(rows->csv);
-    free(rows->piece);
-    rows->csv = NULL;
-    rows->piece = NULL;
-    if (rows->fd != -1)
-        close(rows->fd);
+    struct validate_rows *rows = begin(row_builder_new(schema, most));
+    struct row_file *file = row_file_new(path, rows->builder, target, needed, reason);
+    bool good = file != NULL && read_rows(rows, file, needed, most, reason);
+    row_file_free(file);
     if (good)
         return rows;
     validate_rows_free(rows);
@@ -301,13 +158,9 @@ struct validate_rows *validate_rows_untold(const char *path, const struct schema
     return read_file(path, schema, target, false, most, reason);
 }
 
-struct validate_rows *validate_rows_of(const struct schema *schema, struct row_builder *builder)
+struct validate_rows *validate_rows_of(struct row_builder *builder)
 {
-    struct validate_rows *rows = object_alloc(sizeof *rows);
-    rows->magic = ROWS_MAGIC;
-    rows->schema = schema;
-    rows->fd = -1;
-    rows->builder = builder;
+    struct validate_rows *rows = begin(builder);
     rows->count = row_builder_rows(builder);
     if (rows->count > 0)
         take_all(rows);
@@ -327,9 +180,7 @@ void validate_rows_free(struct validate_rows *rows)
         free(rows->starts[i]);
     free(rows->first_texts);
     free(rows->first);
-    free(rows->values);
     free(rows->truths);
-    free(rows->field_of);
     row_builder_free(rows->builder);
     rows->magic = 0;
     free(rows);

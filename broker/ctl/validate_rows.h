@@ -3,9 +3,9 @@
 #ifndef OUTRIGGER_VALIDATE_ROWS_H
 #define OUTRIGGER_VALIDATE_ROWS_H
 
-#include "row_builder.h"
+#include "row_file.h"
 
-enum { VALIDATE_REASON_MAX = 512 };
+enum { VALIDATE_REASON_MAX = ROW_FILE_REASON_MAX };
 
 struct validate_rows;
 
@@ -18,7 +18,7 @@ struct validate_rows *validate_rows_new(const char *path, const struct schema *s
 struct validate_rows *validate_rows_untold(const char *path, const struct schema *schema, const char *target,
                                            size_t most, char reason[VALIDATE_REASON_MAX]);
 /* The rows that a builder holds, of which nothing is known to be true; takes the builder. */
-struct validate_rows *validate_rows_of(const struct schema *schema, struct row_builder *builder);
+struct validate_rows *validate_rows_of(struct row_builder *builder);
 void validate_rows_free(struct validate_rows *rows); /* NULL is fine */
 
 /* Rows that the model takes. */

@@ -84,10 +84,10 @@ START_TEST(a_line_that_ends_early_is_no_row_whatever_may_be_missing)
 {
     const char *first;
     schema->allow_nan = true;
-    ck_assert(open_table("width,height\n1\n", NULL));
+    ck_assert(open_table("width,height\n1\n1,2,3\n", NULL)); /* nor is one that is too long */
     ck_assert_uint_eq(read_rows(100).rows, 0);
-    ck_assert_uint_eq(profile_table_refused(table, &first), 1);
-    ck_assert_str_eq(first, "line 2: it has too few values");
+    ck_assert_uint_eq(profile_table_refused(table, &first), 2);
+    ck_assert_str_eq(first, "line 2: 1 fields, and the first line has 2");
 }
 END_TEST
 

@@ -148,6 +148,21 @@ START_TEST(a_table_that_is_none_is_refused)
 }
 END_TEST
 
+/* Rows to calibrate by, say. */
+START_TEST(rows_may_be_without_truth_and_without_a_head)
+{
+    static const char *const tables[] = {"1,2\n3,4\n", "a,b\n1,2\n3,4\n", "a,truth,b\n1,,2\n3,yes,4\n"};
+    size_t bytes, order[] = {1};
+    rows = validate_rows_untold(scratch_file("rows.csv", tables[_i]), schema, "truth", 1000, reason);
+    ck_assert_msg(rows != NULL, "%s", reason);
+    ck_assert_uint_eq(validate_rows_count(rows), 2);
+    uint8_t *payload = validate_rows_payload(rows, order, 1, &bytes);
+    ck_assert_float_eq(number(payload, bytes, 0, 0), 3);
+    ck_assert_float_eq(number(payload, bytes, 0, 1), 4);
+    free(payload);
+}
+END_TEST
+
 START_TEST(rows_of_texts_are_found_again)
 {
     size_t bytes, order[] = {1, 0}, count, decoded, offset = 0;
@@ -488,6 +503,7 @@ int main(void)
     for (size_t i = 0; i < COUNT_OF(tests); i++)
         tcase_add_test(group, tests[i]);
     tcase_add_loop_test(group, a_table_that_is_none_is_refused, 0, COUNT_OF(wrong_tables));
+    tcase_add_loop_test(group, rows_may_be_without_truth_and_without_a_head, 0, 3);
     tcase_add_loop_test(group, the_area_of_many_classes_is_that_of_scikit_learn, 0, 3);
     return suite_finish(suite);
 }
