@@ -41,7 +41,7 @@ struct backend_description {
     /* From here on nothing need be filled in: all is 0 before. */
     const struct backend_column *columns; /* over all inputs in their order; NULL: it names none */
     size_t column_count;                  /* else as many as a row has values */
-    const char *task;                     /* "classification" or "regression"; NULL: the outputs tell */
+    const char *task;                     /* as model.conf has it; NULL: the outputs tell */
     int takes_missing;         /* not 0: NaN is a value that is missing, and may be in any column */
     const char *const *labels; /* names of the classes, by index, where model.conf names none */
     size_t label_count;

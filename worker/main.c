@@ -152,7 +152,7 @@ static void lock_in(const struct config *config, const struct trial *trial, cons
         .models_directory = config->models_directory,
         .also = config->sandbox_worker_read,
         .host = host(),
-        .endpoints = {endpoint, collector, trial->host == NULL ? NULL : config->broker_askers},
+        .endpoints = {endpoint, collector, trial->pipeline == NULL ? NULL : config->broker_askers},
         .page = metrics_path(metrics)};
     confine(&confinement);
     free(collector);
@@ -408,8 +408,8 @@ static bool serve(struct worker *worker, const struct options *options, const st
                   struct session_options *session_options, struct curve_keys *keys, const struct trial *trial,
                   struct metrics *metrics, void *context, int64_t started)
 {
-    if (trial->host != NULL)
-        session_options->flows = pipeline_host_flows(trial->host);
+    if (trial->pipeline != NULL)
+        session_options->flows = pipeline_host_flows(trial->pipeline);
     worker->session = session_new(context, worker->loop, session_options, trial->model, metrics);
     if (worker->session == NULL) {
         fprintf(stderr, "%s: %s\n", session_options->endpoint, zmq_strerror(errno));
@@ -424,8 +424,8 @@ static bool serve(struct worker *worker, const struct options *options, const st
                                                 session_options->instance, session_options->heartbeat_ms);
     key_wipe(keys, sizeof *keys);
     process_ready(options->ready_fd);
-    if (trial->host != NULL)
-        pipeline_host_watch(trial->host, on_change, worker);
+    if (trial->pipeline != NULL)
+        pipeline_host_watch(trial->pipeline, on_change, worker);
     loop_run(worker->loop);
     const char *sent_away = session_sent_away(worker->session);
     bool wanted = *sent_away == '\0';
@@ -486,18 +486,18 @@ int main(int argc, char **argv)
     if (is_pipeline(trial.path)) {
         tree = pipeline_tree_new(list);
         session_options.slots = (uint32_t)config->worker_pipeline_slots;
-        trial.host = host_pipeline(config, &worker, &session_options, &trial, metrics, tree, context);
+        trial.pipeline = host_pipeline(config, &worker, &session_options, &trial, metrics, tree, context);
         trial.warm_up_limit = 0;           /* its models have warmed up, and are asked by others */
         session_options.capacity_rows = 1; /* requests stay apart: batches are made in its models' queues */
     }
     metrics_fix_size(metrics);
     lock_in(config, &trial, options.name, endpoint, metrics);
     load(&trial, metrics);
-    choose_cores(config, model_config, trial.host != NULL ? 0 : trial.one_row);
+    choose_cores(config, model_config, trial.pipeline != NULL ? 0 : trial.one_row);
     bool wanted =
         serve(&worker, &options, config, &session_options, &keys, &trial, metrics, context, started);
     loaded_model_free(trial.model);
-    pipeline_host_free(trial.host);
+    pipeline_host_free(trial.pipeline);
     pipeline_tree_free(tree);
     zmq_ctx_term(context);
     metrics_free(metrics);

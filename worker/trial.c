@@ -54,8 +54,8 @@ static bool has_held(const struct trial *trial, char *error)
 
 static struct loaded_model *open_model(const struct trial *trial, char *reason)
 {
-    return trial->host != NULL
-               ? pipeline_host_open(trial->host, trial->path, trial->config, reason)
+    return trial->pipeline != NULL
+               ? pipeline_host_open(trial->pipeline, trial->path, trial->config, reason)
                : loaded_model_open(trial->path, trial->backend, trial->config, trial->threads, reason);
 }
 

@@ -21,8 +21,7 @@ struct trial {
     /* What is tried. */
     const char *path; /* the model file; golden.json may lie beside it */
     const struct backend *backend;
-    struct pipeline_host
-        *host; /* what the file says is made of other models (pipeline_host.h); NULL: it is not */
+    struct pipeline_host *pipeline; /* what asks the models that it is made of; NULL: it is not made of any */
     const struct model_config *config; /* whose folder may have a golden.json, too; NULL: nothing is known */
     int threads;
     size_t most_rows; /* of a batch */
