@@ -8,7 +8,10 @@
 
 struct pipeline_host;
 
-enum { TRIAL_ERROR_MAX = 1024 /* bytes of an error with its terminator */ };
+enum {
+    TRIAL_ERROR_MAX = 1024,    /* bytes of an error with its terminator */
+    TRIAL_DO_NOT_RESTART = 125 /* exit status, to the supervisor: it would end the same way again */
+};
 
 enum trial_result {
     TRIAL_PASSED,
@@ -34,7 +37,12 @@ struct trial {
     int64_t one_row;            /* ns that a batch of one takes; 0: unknown */
 };
 
+/* Finds out what exactly is tried, and who has signed it (provenance.h); ends the process with one line when
+ * that cannot be known. */
+void trial_identify(struct trial *trial, const char *signing_keys);
 /* Tries it. Unless it passes, `error` is one line that names the file. */
 enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX]);
+/* The exit status after it; prints why it is not 0. */
+int trial_status(enum trial_result result, const char *error);
 
 #endif
