@@ -373,6 +373,12 @@ struct pipeline *pipeline_parse(const char *name, const char *text, struct confi
     return NULL;
 }
 
+bool pipeline_is_file(const char *path)
+{
+    const char *dot = strrchr(path, '.');
+    return dot != NULL && strcmp(dot, ".pipeline") == 0;
+}
+
 struct pipeline *pipeline_read(const char *file, struct config_errors *errors)
 {
     const char *reason;

@@ -59,6 +59,8 @@ struct pipeline {
     size_t output_count; /* 0: all of the last step */
 };
 
+/* By its name. */
+bool pipeline_is_file(const char *path);
 /* Reads a model.pipeline. NULL when anything is wrong: every fault is a complaint with its line. */
 struct pipeline *pipeline_read(const char *file, struct config_errors *errors);
 /* The same from its text, ended with a zero byte; `name` is the file's, for complaints. */

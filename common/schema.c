@@ -43,6 +43,14 @@ void schema_free_names(char **names, size_t count)
     free(names);
 }
 
+char **schema_copy_names(const char *const *names, size_t count)
+{
+    char **copies = object_alloc(count * sizeof *copies);
+    for (size_t i = 0; i < count; i++)
+        copies[i] = object_strdup(names[i]);
+    return copies;
+}
+
 void schema_free(struct schema *schema)
 {
     if (schema == NULL)

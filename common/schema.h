@@ -91,6 +91,7 @@ void schema_free(struct schema *schema);
 /* What the schema has of them, for others who keep some. */
 void schema_free_tensors(struct schema_tensor *tensors, size_t count);
 void schema_free_names(char **names, size_t count);
+char **schema_copy_names(const char *const *names, size_t count);
 
 /* "" when it is not said. */
 static inline const char *schema_digest(const struct schema *schema)

@@ -198,20 +198,12 @@ static bool take_inputs(struct walk *walk, struct wired_step *step, const struct
                  schema->input_count);
 }
 
-static char **copy_texts(char *const *texts, size_t count)
-{
-    char **copies = object_alloc((count + 1) * sizeof *copies);
-    for (size_t i = 0; i < count; i++)
-        copies[i] = object_strdup(texts[i]);
-    return copies;
-}
-
 static bool give_outputs(struct walk *walk, struct wired_step *step, const struct schema *schema)
 {
     for (size_t i = 0; i < schema->output_count; i++)
         *add_tensor(&step->outputs, &step->output_count) =
             copy_tensor(&schema->outputs[i], schema->outputs[i].name);
-    step->labels = copy_texts(schema->labels, schema->label_count);
+    step->labels = schema_copy_names((const char *const *)schema->labels, schema->label_count);
     step->label_count = schema->label_count;
     step->regression = schema->regression;
     step->kind = schema->kind;
@@ -328,7 +320,7 @@ static bool wire_combination(struct walk *walk, struct wired_step *step)
     *add_tensor(&step->outputs, &step->output_count) = copy_tensor(&given, "output");
     if (said->kind == PIPELINE_VOTE)
         give_own(step, "share", DATATYPE_FP32);
-    step->labels = copy_texts(first->labels, first->label_count);
+    step->labels = schema_copy_names((const char *const *)first->labels, first->label_count);
     step->label_count = first->label_count;
     step->regression = first->regression;
     step->kind = first->kind;
@@ -392,7 +384,7 @@ static void take_columns(struct walk *walk)
             takes_all(wiring, step) ? walk->find(walk->self, &step->said->parts[0], why) : NULL;
         if (schema == NULL || schema->feature_count == 0)
             continue;
-        wiring->features = copy_texts(schema->features, schema->feature_count);
+        wiring->features = schema_copy_names((const char *const *)schema->features, schema->feature_count);
         wiring->feature_count = schema->feature_count;
         if (schema->fields != NULL)
             wiring->fields = schema_fields_copy(schema->fields, schema->feature_count);

@@ -41,7 +41,7 @@ struct backend_description {
     /* From here on nothing need be filled in: all is 0 before. */
     const struct backend_column *columns; /* over all inputs in their order; NULL: it names none */
     size_t column_count;                  /* else as many as a row has values */
-    const char *task;                     /* "classification" or "regression"; NULL: the outputs tell */
+    const char *task;                     /* as model.conf has it; NULL: the outputs tell */
     int takes_missing;         /* not 0: NaN is a value that is missing, and may be in any column */
     const char *const *labels; /* names of the classes, by index, where model.conf names none */
     size_t label_count;
@@ -59,11 +59,14 @@ struct backend_values {
 struct backend_options {
     int threads;                 /* inside the engine, at least 1 */
     const char *model;           /* its name; NULL: it belongs to no repository */
-    const char *const *settings; /* `settings` of model.conf: name, value, ..., NULL; or NULL. Theirs who open
-                                  * the model, and there until it is closed */
-    const char *settings_json;   /* the same as a JSON object; NULL as above */
+    /* `settings` of model.conf, which only the model itself understands. Both are there until it is closed:
+     * a plug-in is given texts, and needs no parser for them; a model in Python numbers, lists and groups as
+     * they stand, which texts do not tell apart. */
+    const char *const *settings; /* name, value, name, value, ..., NULL; NULL: none */
+    const char *settings_json;   /* the same as a JSON object; never NULL: "{}" */
     int allow_nan; /* 0: no value is NaN or infinite, or whoever sent it was let do as he likes */
-    /* What model.conf says in the section of the engine's name: name, value, name, value, ..., NULL. NULL:
+    /* What model.conf says in the section of the engine's name (model_parameters.def), which says how it is
+     * to compute, whatever the model: name, value, name, value, ..., NULL. There until open returns. NULL:
      * nothing, and that is what the defaults are for. */
     const char *const *section;
     const char

@@ -31,6 +31,7 @@ struct flows {
 /* Memory that lasts as long as the flow. */
 struct kept {
     struct kept *next;
+    void *adopted; /* NULL: none but its own */
     _Alignas(16) uint8_t bytes[];
 };
 
@@ -71,23 +72,25 @@ struct flow {
 
 /* ---- memory ---- */
 
-static void *keep(struct flow *flow, size_t bytes)
+static struct kept *add_kept(struct flow *flow, size_t bytes)
 {
     struct kept *kept = malloc(sizeof *kept + bytes);
     ENSURE(kept != NULL);
+    kept->adopted = NULL;
     kept->next = flow->kept;
     flow->kept = kept;
-    return kept->bytes;
+    return kept;
+}
+
+static void *keep(struct flow *flow, size_t bytes)
+{
+    return add_kept(flow, bytes)->bytes;
 }
 
 /* combine's memory becomes the flow's. */
-static void keep_data(struct flow *flow, struct tensor *tensor)
+static void keep_data(struct flow *flow, const struct tensor *tensor)
 {
-    uint8_t *copy = keep(flow, tensor->bytes);
-    if (tensor->bytes > 0)
-        memcpy(copy, tensor->data, tensor->bytes);
-    free((void *)tensor->data);
-    tensor->data = copy;
+    add_kept(flow, 0)->adopted = (void *)tensor->data;
 }
 
 static void discard(struct flow *flow)
@@ -95,6 +98,7 @@ static void discard(struct flow *flow)
     struct kept *next;
     for (struct kept *kept = flow->kept; kept != NULL; kept = next) {
         next = kept->next;
+        free(kept->adopted);
         free(kept);
     }
     flow->flows->open--;
@@ -334,7 +338,7 @@ static void go_down(struct flow_step *step)
 
 /* ---- answers ---- */
 
-static void tell(const struct flow_step *step, const struct client_answer *answer)
+static void tell(const struct flow_step *step, const struct client_answer *answer, int64_t took)
 {
     const struct flow *flow = step->flow;
     const struct pipeline_step *said = step->wired->said;
@@ -342,7 +346,7 @@ static void tell(const struct flow_step *step, const struct client_answer *answe
     log_write_of(LOG_DEBUG, &of, "step %s: model %s %.*s, %s, %zu rows in %lld us", said->name,
                  said->parts[step->stage].model, (int)answer->version.length, answer->version.at,
                  failure_label(answer->failure), step->stages[step->stage].row_count,
-                 (long long)((clock_now() - step->began) / MICROSECOND));
+                 (long long)(took / MICROSECOND));
 }
 
 static void answered(void *owner, const struct client_answer *answer)
@@ -354,9 +358,9 @@ static void answered(void *owner, const struct client_answer *answer)
     bool nested = flow->advancing; /* it was refused while it was being asked */
     flow->advancing = true;
     step->request = NULL;
-    tell(step, answer);
-    series_observe_duration(flow->flows->durations[step->wired - flow->flows->wiring->steps],
-                            clock_now() - step->began);
+    int64_t took = clock_now() - step->began;
+    tell(step, answer, took);
+    series_observe_duration(flow->flows->durations[step->wired - flow->flows->wiring->steps], took);
     if (answer->failure != FAILURE_NONE) {
         fail(step, answer->failure, "%.*s", (int)answer->message.length, answer->message.at);
     } else {

@@ -112,7 +112,7 @@ static bool add_config(struct schema *schema, const struct model_config *config,
     }
     free(schema->description);
     schema->description = object_strdup(config->description);
-    schema->labels = model_columns_copy((const char *const *)config->labels.names, config->labels.count);
+    schema->labels = schema_copy_names((const char *const *)config->labels.names, config->labels.count);
     schema->label_count = config->labels.count;
     schema->timeout_ms = (uint32_t)config->queue_timeout_ms;
     schema->allow_nan = config->allow_nan != 0;
@@ -127,7 +127,7 @@ static bool add_own_labels(struct schema *schema, const struct backend_descripti
     if (!model_columns_fit("its labels", description->labels, description->label_count, error))
         return false;
     free(schema->labels);
-    schema->labels = model_columns_copy(description->labels, description->label_count);
+    schema->labels = schema_copy_names(description->labels, description->label_count);
     schema->label_count = description->label_count;
     return true;
 }

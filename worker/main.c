@@ -4,21 +4,15 @@
  * It loads and tries the model first and connects then: a model that cannot be served never reaches the
  * broker, and the threads of ZeroMQ inherit the cores that the model, known by its speed, belongs on. Before
  * it looks at the model file it gives up all rights that serving does not need (confinement.h), and then
- * asks who has signed it, where that is demanded (provenance.h).
- *
- * The files here that the README does not name: measuring.c is what `outrigger optimize` asks; loaded_model.c
- * has the model, inputs.c checks what it is given, buffer.c is memory for it. backend.h is what an engine is;
- * backend.c finds one, backend_plugin.c and backend_echo.c are the others; onnx_references.c says which files
- * a model reads. golden_request.c and golden_expected.c are the two halves of a golden request. For workers
- * in Python there are python/outrigger_sandbox.c and python/outrigger_provenance.c. SPDX-License-Identifier:
- * MIT */
+ * asks who has signed it, where that is demanded (provenance.h). Whoever only wants to know what a file is
+ * has it tell that (inspecting.h). SPDX-License-Identifier: MIT */
 #include "account.h"
 #include "clock.h"
 #include "confinement.h"
 #include "curve.h"
 #include "heartbeat.h"
+#include "inspecting.h"
 #include "log.h"
-#include "measuring.h"
 #include "model_config.h"
 #include "options.h"
 #include "pipeline_host.h"
@@ -36,8 +30,6 @@
 #include <sys/random.h>
 #include <unistd.h>
 #include <zmq.h>
-
-enum { EXIT_DO_NOT_RESTART = 125 }; /* to the supervisor: it would end the same way again */
 
 /* The configuration of the model that the command line names; ends the process when there is none. */
 static const struct model_config *find_model(const struct options *options, struct model_list *list,
@@ -67,26 +59,6 @@ static const char *find_version(const struct options *options, const struct mode
     return version;
 }
 
-/* The exit status after a trial; prints why it is not 0. */
-static int status_of(enum trial_result result, const char *error)
-{
-    if (result == TRIAL_PASSED)
-        return 0;
-    fprintf(stderr, "%s\n", error);
-    return result == TRIAL_HOPELESS ? EXIT_DO_NOT_RESTART : 1;
-}
-
-static bool has_suffix(const char *path, const char *suffix)
-{
-    const char *dot = strrchr(path, '.');
-    return dot != NULL && strcmp(dot, suffix) == 0;
-}
-
-static bool is_pipeline(const char *path)
-{
-    return has_suffix(path, ".pipeline");
-}
-
 /* What is to be loaded, of which nothing but the name is known yet; ends the process when there is none. The
  * caller frees its path. */
 static struct trial choose(const struct config *config, const struct model_config *model_config,
@@ -107,29 +79,18 @@ static struct trial choose(const struct config *config, const struct model_confi
         .most_rows = (size_t)model_config->batching_max_batch_rows,
         .max_answer_bytes = (size_t)config->broker_max_message_bytes,
         .warm_up_limit = config->worker_warm_up_ms * MILLISECOND};
-    if (trial.backend == NULL && !is_pipeline(path)) {
+    if (trial.backend == NULL && !pipeline_is_file(path)) {
         fprintf(stderr, "%s: this program has no backend %s\n", path, name);
-        exit(EXIT_DO_NOT_RESTART);
+        exit(TRIAL_DO_NOT_RESTART);
     }
     return trial;
-}
-
-/* Finds out what exactly is loaded; ends the process when that cannot be known and must be. */
-static void identify(struct trial *trial, const char *signing_keys)
-{
-    char reason[TRIAL_ERROR_MAX];
-    trial->provenance = provenance_gather(trial->path, signing_keys, reason, sizeof reason);
-    if (trial->provenance != NULL)
-        return;
-    fprintf(stderr, "%s\n", reason);
-    exit(1);
 }
 
 /* Loads the version and tries it out; ends the process with one line when it cannot be served. */
 static void load(struct trial *trial, struct metrics *metrics)
 {
     char error[TRIAL_ERROR_MAX];
-    int status = status_of(trial_run(trial, error), error);
+    int status = trial_status(trial_run(trial, error), error);
     provenance_free(trial->provenance);
     trial->provenance = NULL;
     if (status == 0)
@@ -152,147 +113,10 @@ static void lock_in(const struct config *config, const struct trial *trial, cons
         .models_directory = config->models_directory,
         .also = config->sandbox_worker_read,
         .host = host(),
-        .endpoints = {endpoint, collector, trial->host == NULL ? NULL : config->broker_askers},
+        .endpoints = {endpoint, collector, trial->pipeline == NULL ? NULL : config->broker_askers},
         .page = metrics_path(metrics)};
     confine(&confinement);
     free(collector);
-}
-
-/* The model whose folder that is; NULL when it is none. */
-static struct model_config *find_by_folder(const char *folder, struct config_errors *errors)
-{
-    const char *slash = strrchr(folder, '/');
-    char *repository = object_strdup(slash == NULL ? "." : folder);
-    if (slash != NULL)
-        repository[slash - folder] = '\0';
-    struct model_config *config = model_config_load(repository, slash == NULL ? folder : slash + 1, errors);
-    free(repository);
-    return config;
-}
-
-/* What one file is and takes: `outrigger check` reads it, and tells in the arguments what its configuration
- * says of the sandbox and of signatures, so that the model is tried as it will serve. By hand the sandbox is
- * on:
- *     --describe FILE [FOLDER [MODE WORKER_READ MODELS_DIRECTORY SIGNING_KEYS USER]]
- * Where the file belongs to a model of a repository, FOLDER is the model's; without, its own folder may be
- * any, and is not read. USER, if it is not "", is whom root becomes before it looks at anything. */
-enum {
-    DESCRIBE_FILE = 2,
-    DESCRIBE_FOLDER,
-    DESCRIBE_MODE,
-    DESCRIBE_ALSO,
-    DESCRIBE_MODELS,
-    DESCRIBE_KEYS,
-    DESCRIBE_USER,
-    DESCRIBE_END
-};
-
-static bool is_description(int count, char **arguments)
-{
-    return (count == DESCRIBE_FOLDER || count == DESCRIBE_MODE || count == DESCRIBE_END) &&
-           strcmp(arguments[1], "--describe") == 0;
-}
-
-/* `outrigger optimize` asks a model by hand, on standard input, which is a socket, and how long that takes
- * (measuring.h). Its words are those of a description with all of them; golden requests are not asked. */
-static bool is_measurement(int count, char **arguments)
-{
-    return count == DESCRIBE_END && strcmp(arguments[1], "--measure") == 0;
-}
-
-/* For the same: --graph FILE OUTPUT MODE, of a model in ONNX; the output is there, and empty. */
-static int write_graph(char **arguments)
-{
-    enum { GRAPH_FILE = 2, GRAPH_OUTPUT, GRAPH_MODE };
-    confine(&(struct confinement){.mode = arguments[GRAPH_MODE],
-                                  .name = "--graph",
-                                  .path = arguments[GRAPH_FILE],
-                                  .writes = arguments[GRAPH_OUTPUT]});
-    return measuring_write_graph(arguments[GRAPH_FILE], arguments[GRAPH_OUTPUT]);
-}
-
-/* What is loaded by an interpreter, or made of other models, is told by its own file alone here: who has
- * signed it, and whether a pipeline's steps can be read. */
-static const char *platform_elsewhere(const char *path)
-{
-    return has_suffix(path, ".py") || has_suffix(path, ".pkl") || has_suffix(path, ".joblib") ? "python"
-           : is_pipeline(path)                                                                ? "pipeline"
-                                                                                              : NULL;
-}
-
-static int describe_elsewhere(const struct provenance *provenance, const char *path, const char *platform)
-{
-    char reason[TRIAL_ERROR_MAX];
-    struct config_errors errors = {0};
-    if (!provenance_trusted(provenance, reason, sizeof reason)) {
-        fprintf(stderr, "%s\n", reason);
-        return EXIT_DO_NOT_RESTART;
-    }
-    struct pipeline *pipeline = is_pipeline(path) ? pipeline_read(path, &errors) : NULL;
-    pipeline_free(pipeline);
-    if (errors.count > 0) {
-        config_errors_print(&errors, stderr);
-        return 1;
-    }
-    printf("{\"platform\":\"%s\",\"inputs\":[],\"outputs\":[],\"digest\":\"%s\",\"signed\":%s}\n", platform,
-           provenance_digest(provenance), provenance_demanded(provenance) ? "true" : "false");
-    return 0;
-}
-
-/* Ends the process with one line when that cannot be. */
-static void become(const char *user)
-{
-    struct account *account = *user == '\0' || geteuid() != 0 ? NULL : account_find(user);
-    if (account != NULL && account_assume(account) == -1) {
-        fprintf(stderr, "cannot become the user %s: %s\n", user, strerror(errno));
-        exit(1);
-    }
-    account_free(account);
-}
-
-static int describe(int count, char **arguments)
-{
-    const char *path = arguments[DESCRIBE_FILE], *folder = arguments[DESCRIBE_FOLDER]; /* NULL ends them */
-    folder = folder != NULL && *folder == '\0' ? NULL : folder; /* no model's, though more is said */
-    struct confinement confinement = {.mode = "on", .name = "--describe", .path = path, .model = folder};
-    if (count == DESCRIBE_END) {
-        confinement.mode = arguments[DESCRIBE_MODE];
-        confinement.also = arguments[DESCRIBE_ALSO];
-        confinement.models_directory = arguments[DESCRIBE_MODELS];
-        become(arguments[DESCRIBE_USER]);
-    }
-    char error[TRIAL_ERROR_MAX];
-    bool measured = is_measurement(count, arguments);
-    struct config_errors errors = {0};
-    struct model_config *config = folder == NULL ? NULL : find_by_folder(folder, &errors);
-    struct trial trial = {.path = path,
-                          .backend = backend_for_file(path),
-                          .config = config,
-                          .threads =
-                              measured && config != NULL && config->threads > 0 ? (int)config->threads : 1,
-                          .most_rows = 1,
-                          .max_answer_bytes = SIZE_MAX};
-    log_open("worker", "info");
-    const char *elsewhere = folder == NULL ? NULL : platform_elsewhere(path);
-    if ((trial.backend == NULL && elsewhere == NULL) || (folder != NULL && config == NULL)) {
-        fprintf(stderr, "%s: %s\n", path,
-                trial.backend == NULL && elsewhere == NULL ? "the suffix is none of a model's"
-                                                           : "no model's");
-        return 1;
-    }
-    if (folder != NULL)
-        identify(&trial, count == DESCRIBE_END ? arguments[DESCRIBE_KEYS] : "");
-    confine(&confinement);
-    int status = elsewhere != NULL ? describe_elsewhere(trial.provenance, path, elsewhere)
-                 : measured        ? measuring_run(&trial)
-                                   : status_of(trial_run(&trial, error), error);
-    if (status == 0 && elsewhere == NULL && !measured)
-        loaded_model_describe(trial.model, trial.golden,
-                              folder != NULL && provenance_demanded(trial.provenance), stdout);
-    loaded_model_free(trial.model);
-    provenance_free(trial.provenance);
-    model_config_free(config);
-    return status;
 }
 
 /* Light models sleep where the frontends and the broker do, heavy ones elsewhere. */
@@ -344,7 +168,7 @@ static struct pipeline_host *host_pipeline(const struct config *config, const st
         fprintf(stderr,
                 "%s: a pipeline is served on the host of its broker alone, and broker.workers is %s\n",
                 trial->path, config->broker_workers);
-        exit(EXIT_DO_NOT_RESTART);
+        exit(TRIAL_DO_NOT_RESTART);
     }
     return pipeline_host_new(
         &(struct pipeline_host_options){.zmq = zmq_context,
@@ -377,7 +201,7 @@ static struct curve_keys *find_keys(const struct config *config, struct curve_ke
     if (curve_worker_keys(config, keys, reason, sizeof reason))
         return keys;
     fprintf(stderr, "%s: %s\n", config->broker_workers, reason);
-    exit(EXIT_DO_NOT_RESTART);
+    exit(TRIAL_DO_NOT_RESTART);
 }
 
 /* Where the broker is; ends the process when that cannot be found out just now. */
@@ -408,8 +232,8 @@ static bool serve(struct worker *worker, const struct options *options, const st
                   struct session_options *session_options, struct curve_keys *keys, const struct trial *trial,
                   struct metrics *metrics, void *context, int64_t started)
 {
-    if (trial->host != NULL)
-        session_options->flows = pipeline_host_flows(trial->host);
+    if (trial->pipeline != NULL)
+        session_options->flows = pipeline_host_flows(trial->pipeline);
     worker->session = session_new(context, worker->loop, session_options, trial->model, metrics);
     if (worker->session == NULL) {
         fprintf(stderr, "%s: %s\n", session_options->endpoint, zmq_strerror(errno));
@@ -424,8 +248,8 @@ static bool serve(struct worker *worker, const struct options *options, const st
                                                 session_options->instance, session_options->heartbeat_ms);
     key_wipe(keys, sizeof *keys);
     process_ready(options->ready_fd);
-    if (trial->host != NULL)
-        pipeline_host_watch(trial->host, on_change, worker);
+    if (trial->pipeline != NULL)
+        pipeline_host_watch(trial->pipeline, on_change, worker);
     loop_run(worker->loop);
     const char *sent_away = session_sent_away(worker->session);
     bool wanted = *sent_away == '\0';
@@ -440,10 +264,8 @@ static bool serve(struct worker *worker, const struct options *options, const st
 int main(int argc, char **argv)
 {
     int64_t started = host()->started > 0 ? host()->started : clock_now();
-    if (is_description(argc, argv) || is_measurement(argc, argv))
-        return describe(argc, argv);
-    if (argc == 5 && strcmp(argv[1], "--graph") == 0)
-        return write_graph(argv);
+    if (inspecting_asked(argc, argv))
+        return inspecting_run(argc, argv);
     struct options options = options_parse(
         argc, argv, "worker", "Serves one version of one model: computes what the broker sends.");
     struct config *config = options_config(&options);
@@ -460,7 +282,7 @@ int main(int argc, char **argv)
     const struct model_config *model_config = find_model(&options, list, &errors);
     const char *version = find_version(&options, model_config);
     struct trial trial = choose(config, model_config, version);
-    identify(&trial, config_signing_keys(config, model_config->name));
+    trial_identify(&trial, config_signing_keys(config, model_config->name));
     struct curve_keys keys = {0};
     struct metrics *metrics = stats_page(config, "worker", options.name);
     struct worker_token token = take_token(&options);
@@ -483,21 +305,21 @@ int main(int argc, char **argv)
     void *context = zmq_ctx_new();
     ENSURE(context != NULL);
     struct pipeline_tree *tree = NULL;
-    if (is_pipeline(trial.path)) {
+    if (pipeline_is_file(trial.path)) {
         tree = pipeline_tree_new(list);
         session_options.slots = (uint32_t)config->worker_pipeline_slots;
-        trial.host = host_pipeline(config, &worker, &session_options, &trial, metrics, tree, context);
+        trial.pipeline = host_pipeline(config, &worker, &session_options, &trial, metrics, tree, context);
         trial.warm_up_limit = 0;           /* its models have warmed up, and are asked by others */
         session_options.capacity_rows = 1; /* requests stay apart: batches are made in its models' queues */
     }
     metrics_fix_size(metrics);
     lock_in(config, &trial, options.name, endpoint, metrics);
     load(&trial, metrics);
-    choose_cores(config, model_config, trial.host != NULL ? 0 : trial.one_row);
+    choose_cores(config, model_config, trial.pipeline != NULL ? 0 : trial.one_row);
     bool wanted =
         serve(&worker, &options, config, &session_options, &keys, &trial, metrics, context, started);
     loaded_model_free(trial.model);
-    pipeline_host_free(trial.host);
+    pipeline_host_free(trial.pipeline);
     pipeline_tree_free(tree);
     zmq_ctx_term(context);
     metrics_free(metrics);

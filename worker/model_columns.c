@@ -15,14 +15,6 @@ enum { NAME_BYTES_MAX = 512 /* of a feature or label; readers of the schema take
 
 /* ---- lists of names ---- */
 
-char **model_columns_copy(const char *const *names, size_t count)
-{
-    char **copies = object_alloc(count * sizeof *copies);
-    for (size_t i = 0; i < count; i++)
-        copies[i] = object_strdup(names[i]);
-    return copies;
-}
-
 bool model_columns_fit(const char *what, const char *const *names, size_t count, char *error)
 {
     for (size_t i = 0; i < count; i++)
@@ -152,8 +144,7 @@ static bool keep_places(const struct model_config *config, const struct backend_
 static bool add_configured(struct schema *schema, const struct model_config *config, char *error)
 {
     size_t at;
-    schema->features =
-        model_columns_copy((const char *const *)config->features.names, config->features.count);
+    schema->features = schema_copy_names((const char *const *)config->features.names, config->features.count);
     schema->feature_count = config->features.count;
     if (config->input_count == 0)
         return true;

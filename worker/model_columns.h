@@ -13,8 +13,6 @@
 bool model_columns_add(struct schema *schema, const struct model_config *config,
                        const struct backend_description *description, char *error);
 
-/* A copy of the names in memory of its own. */
-char **model_columns_copy(const char *const *names, size_t count);
 /* False when a list of names is longer than a schema may have it; `error` says so of `what`. */
 bool model_columns_fit(const char *what, const char *const *names, size_t count, char *error);
 

@@ -374,32 +374,18 @@ static struct backend_tensor describe(const struct schema_tensor *tensor, const 
     return described;
 }
 
-/* What model.conf does not say of columns and classes is what the models say. */
-static void inherit(const struct wiring *wiring, const struct model_config *config, struct schema *schema)
+/* What model.conf does not say of columns is what the models say, with all that values may be. */
+static void inherit_columns(const struct wiring *wiring, const struct model_config *config,
+                            struct schema *schema)
 {
-    const struct wired_step *last = &wiring->steps[wiring->outputs[0].from.step];
-    if (config->features.count == 0 && config->input_count == 0 && wiring->feature_count > 0) {
-        for (size_t i = 0; i < schema->feature_count; i++)
-            free(schema->features[i]);
-        free(schema->features);
-        schema->feature_count = 0;
-        schema->features = object_alloc(wiring->feature_count * sizeof *schema->features);
-        for (; schema->feature_count < wiring->feature_count; schema->feature_count++)
-            schema->features[schema->feature_count] = object_strdup(wiring->features[schema->feature_count]);
-        if (wiring->fields != NULL)
-            schema->fields = schema_fields_copy(wiring->fields, wiring->feature_count);
-    }
-    if (schema->label_count == 0 && last->label_count > 0) {
-        free(schema->labels);
-        schema->labels = object_alloc(last->label_count * sizeof *schema->labels);
-        for (; schema->label_count < last->label_count; schema->label_count++)
-            schema->labels[schema->label_count] = object_strdup(last->labels[schema->label_count]);
-    }
     schema->allow_nan = schema->allow_nan || wiring->allow_nan;
-    if (*config->task == '\0') {
-        schema->regression = last->regression;
-        schema->kind = last->kind;
-    }
+    if (config->features.count > 0 || config->input_count > 0 || wiring->feature_count == 0)
+        return;
+    schema_free_names(schema->features, schema->feature_count);
+    schema->features = schema_copy_names((const char *const *)wiring->features, wiring->feature_count);
+    schema->feature_count = wiring->feature_count;
+    if (wiring->fields != NULL)
+        schema->fields = schema_fields_copy(wiring->fields, wiring->feature_count);
 }
 
 /* For whoever wants to know what it is made of: the broker, which tells it as ready only while they are. */
@@ -425,14 +411,19 @@ static struct loaded_model *make_model(struct pipeline_host *host, const struct 
     for (size_t i = 0; i < wiring->output_count; i++)
         host->described[1][i] =
             describe(wiring_tensor(wiring, wiring->outputs[i].from), wiring->outputs[i].name);
-    struct backend_description description = {.platform = "pipeline",
-                                              .inputs = host->described[0],
-                                              .input_count = wiring->input_count,
-                                              .outputs = host->described[1],
-                                              .output_count = wiring->output_count};
+    const struct wired_step *last = &wiring->steps[wiring->outputs[0].from.step];
+    struct backend_description description = {
+        .platform = "pipeline",
+        .inputs = host->described[0],
+        .input_count = wiring->input_count,
+        .outputs = host->described[1],
+        .output_count = wiring->output_count,
+        .task = schema_task(&(struct schema){.regression = last->regression, .kind = last->kind}),
+        .labels = (const char *const *)last->labels,
+        .label_count = last->label_count};
     struct loaded_model *model = loaded_model_take(&backend, host, &description, config, error);
     if (model != NULL) {
-        inherit(wiring, config, model->schema);
+        inherit_columns(wiring, config, model->schema);
         tell_parts(host->pipeline, model->schema);
     }
     return model;

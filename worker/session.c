@@ -53,7 +53,7 @@ struct session {
     int64_t last_batch;                    /* monotonic ns */
     int64_t heard;                         /* when the broker last said anything, or we connected anew */
     long long bad_logged;                  /* of log_allowed */
-    long long silence_logged;
+    long long silence_logged, failure_logged;
     bool remote; /* over tcp */
     struct ahead *ahead;
     struct text payloads[PROTOCOL_COUNT_MAX]; /* of the message that is handled */
@@ -173,10 +173,12 @@ static void send_result(struct session *session, uint64_t id, int64_t took, cons
     size_t count = results->count;
     bool any = false;
     for (size_t i = 0; i < count; i++) {
-        failures[i] = (char)result_failure(results, i);
-        any = any || failures[i] != FAILURE_NONE;
+        enum failure failure = result_failure(results, i);
+        failures[i] = (char)failure;
+        any = any || failure != FAILURE_NONE;
         /* Clients are not told why; a pipeline has logged it. */
-        if (results->answers == NULL && batch_failure(results->batch, i) == FAILURE_MODEL_FAILED)
+        if (failure == FAILURE_MODEL_FAILED && results->answers == NULL &&
+            log_allowed(&session->failure_logged, 1))
             log_warning("the model could not compute a request: %s", batch_message(results->batch, i));
     }
     struct envelope result = {.verb = VERB_RESULT,
@@ -206,38 +208,39 @@ static void refuse(struct session *session, const char *complaint)
         log_warning("a message of the broker was refused: %s", complaint);
 }
 
-static void count_batch(struct session *session, int64_t took, size_t rows)
+/* One that was done at `now`, and took that long. */
+static void count_batch(struct session *session, int64_t now, int64_t took, size_t rows)
 {
-    session->last_batch = clock_now();
+    session->last_batch = now;
     session->idle = false;
     series_observe_duration(session->compute_duration, took);
     series_add(session->rows, (int64_t)rows);
 }
 
-static void compute(struct session *session, const struct envelope *batch)
+static void compute(struct session *session, const struct envelope *batch, int64_t start, int64_t deadline)
 {
-    /* The latest deadline of its requests: after it nobody waits for any of them. */
-    int64_t left = batch->batch.time_left_us < TIME_LEFT_MAX / MICROSECOND
-                       ? (int64_t)batch->batch.time_left_us * MICROSECOND
-                       : TIME_LEFT_MAX;
-    int64_t start = clock_now();
     batch_clear(session->batch);
     for (size_t i = 0; i < batch->batch.count; i++)
         batch_add(session->batch, (const uint8_t *)session->payloads[i].at, session->payloads[i].length);
-    batch_run(session->batch, start + left);
-    int64_t took = clock_now() - start;
-    send_result(session, batch->id, took,
+    batch_run(session->batch, deadline);
+    int64_t end = clock_now();
+    send_result(session, batch->id, end - start,
                 &(struct results){.count = batch_count(session->batch), .batch = session->batch});
-    count_batch(session, took, batch_rows(session->batch));
+    count_batch(session, end, end - start, batch_rows(session->batch));
 }
 
 /* One that leaves begins with nothing more: the broker gives it to another when it reads BYE. */
 static void on_batch(struct session *session, const struct envelope *batch)
 {
+    /* The latest deadline of its requests: after it nobody waits for any of them. */
+    int64_t left = batch->batch.time_left_us < TIME_LEFT_MAX / MICROSECOND
+                       ? (int64_t)batch->batch.time_left_us * MICROSECOND
+                       : TIME_LEFT_MAX;
+    int64_t now = clock_now();
     if (session->under_way == NULL)
-        compute(session, batch);
+        compute(session, batch, now, now + left);
     else if (!session->finishing)
-        under_way_begin(session->under_way, batch, session->payloads);
+        under_way_begin(session->under_way, batch, session->payloads, now, now + left);
 }
 
 static void on_beat(struct session *session, uint64_t epoch)
@@ -277,16 +280,17 @@ static void on_drain(struct session *session, struct text message)
     leave_when_done(session);
 }
 
-static void batch_done(void *self, uint64_t batch, int64_t took, const struct under_way_answer *answers,
+static void batch_done(void *self, uint64_t batch, int64_t began, const struct under_way_answer *answers,
                        size_t count, size_t rows)
 {
+    int64_t now = clock_now();
     struct session *session = self;
     CHECK_OBJECT(session, SESSION_MAGIC);
-    send_result(session, batch, took, &(struct results){.count = count, .answers = answers});
+    send_result(session, batch, now - began, &(struct results){.count = count, .answers = answers});
     loop_zmq_touch(session->loop, session->socket);
-    count_batch(session, took, rows);
-    if (session->finishing && under_way_count(session->under_way) == 1) /* this one */
-        say_bye(session);
+    count_batch(session, now, now - began, rows);
+    if (session->finishing)
+        leave_when_done(session);
 }
 
 static void on_message(struct session *session, const struct envelope *envelope)

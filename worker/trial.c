@@ -54,9 +54,19 @@ static bool has_held(const struct trial *trial, char *error)
 
 static struct loaded_model *open_model(const struct trial *trial, char *reason)
 {
-    return trial->host != NULL
-               ? pipeline_host_open(trial->host, trial->path, trial->config, reason)
+    return trial->pipeline != NULL
+               ? pipeline_host_open(trial->pipeline, trial->path, trial->config, reason)
                : loaded_model_open(trial->path, trial->backend, trial->config, trial->threads, reason);
+}
+
+void trial_identify(struct trial *trial, const char *signing_keys)
+{
+    char reason[TRIAL_ERROR_MAX];
+    trial->provenance = provenance_gather(trial->path, signing_keys, reason, sizeof reason);
+    if (trial->provenance != NULL)
+        return;
+    fprintf(stderr, "%s\n", reason);
+    exit(1);
 }
 
 enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX])
@@ -90,4 +100,12 @@ enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX])
     loaded_model_free(trial->model);
     trial->model = NULL;
     return result;
+}
+
+int trial_status(enum trial_result result, const char *error)
+{
+    if (result == TRIAL_PASSED)
+        return 0;
+    fprintf(stderr, "%s\n", error);
+    return result == TRIAL_HOPELESS ? TRIAL_DO_NOT_RESTART : 1;
 }

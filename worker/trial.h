@@ -8,7 +8,10 @@
 
 struct pipeline_host;
 
-enum { TRIAL_ERROR_MAX = 1024 /* bytes of an error with its terminator */ };
+enum {
+    TRIAL_ERROR_MAX = 1024,    /* bytes of an error with its terminator */
+    TRIAL_DO_NOT_RESTART = 125 /* exit status, to the supervisor: it would end the same way again */
+};
 
 enum trial_result {
     TRIAL_PASSED,
@@ -21,8 +24,7 @@ struct trial {
     /* What is tried. */
     const char *path; /* the model file; golden.json may lie beside it */
     const struct backend *backend;
-    struct pipeline_host
-        *host; /* what the file says is made of other models (pipeline_host.h); NULL: it is not */
+    struct pipeline_host *pipeline; /* what asks the models that it is made of; NULL: it is not made of any */
     const struct model_config *config; /* whose folder may have a golden.json, too; NULL: nothing is known */
     int threads;
     size_t most_rows; /* of a batch */
@@ -35,7 +37,12 @@ struct trial {
     int64_t one_row;            /* ns that a batch of one takes; 0: unknown */
 };
 
+/* Finds out what exactly is tried, and who has signed it (provenance.h); ends the process with one line when
+ * that cannot be known. */
+void trial_identify(struct trial *trial, const char *signing_keys);
 /* Tries it. Unless it passes, `error` is one line that names the file. */
 enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX]);
+/* The exit status after it; prints why it is not 0. */
+int trial_status(enum trial_result result, const char *error);
 
 #endif

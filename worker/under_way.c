@@ -3,7 +3,6 @@
  * batch is done when the last one is. SPDX-License-Identifier: MIT */
 #include "under_way.h"
 
-#include "clock.h"
 #include "inputs.h"
 
 #include <stdio.h>
@@ -11,8 +10,6 @@
 #include <utlist.h>
 
 enum { UNDER_WAY_MAGIC = 0x0de2a701, COMPLAINT_MAX = PROTOCOL_TEXT_MAX };
-
-#define TIME_LEFT_MAX (86400 * SECOND) /* keeps the sum of clock and time left far from an overflow */
 
 struct item {
     struct load *load;
@@ -50,21 +47,25 @@ struct under_way *under_way_new(struct flows *flows, const struct schema *schema
                                 int64_t most_time, under_way_done *done, void *self)
 {
     struct under_way *under_way = object_alloc(sizeof *under_way);
-    under_way->magic = UNDER_WAY_MAGIC;
-    under_way->flows = flows;
-    under_way->schema = schema;
-    under_way->max_answer_bytes = max_answer_bytes;
-    under_way->most_time = most_time;
-    under_way->done = done;
-    under_way->self = self;
+    *under_way = (struct under_way){.magic = UNDER_WAY_MAGIC,
+                                    .flows = flows,
+                                    .schema = schema,
+                                    .max_answer_bytes = max_answer_bytes,
+                                    .most_time = most_time,
+                                    .done = done,
+                                    .self = self};
     return under_way;
 }
 
-/* Takes it out and gives its memory back; flows that are left are cancelled. */
-static void forget(struct load *load)
+static void take_out(struct load *load)
 {
     DL_DELETE(load->under_way->loads, load);
     load->under_way->count--;
+}
+
+/* Gives back the memory of one that was taken out; flows that are left are cancelled. */
+static void discard(struct load *load)
+{
     for (size_t i = 0; i < load->count; i++) {
         struct item *item = &load->items[i];
         if (item->flow != NULL)
@@ -81,13 +82,14 @@ static void finish(struct load *load)
     struct under_way *under_way = load->under_way;
     struct under_way_answer *answers = object_alloc(load->count * sizeof *answers);
     size_t rows = 0;
+    take_out(load);
     for (size_t i = 0; i < load->count; i++) {
         answers[i] = load->items[i].answer;
         rows += answers[i].failure == FAILURE_NONE ? load->items[i].rows : 0;
     }
-    under_way->done(under_way->self, load->id, clock_now() - load->began, answers, load->count, rows);
+    under_way->done(under_way->self, load->id, load->began, answers, load->count, rows);
     free(answers);
-    forget(load);
+    discard(load);
 }
 
 /* One more request, or the beginning, is done. */
@@ -157,13 +159,13 @@ static void begin_item(struct item *item, const struct envelope *batch, struct t
         flow_has_ended, item);
 }
 
-void under_way_begin(struct under_way *under_way, const struct envelope *batch, const struct text *payloads)
+void under_way_begin(struct under_way *under_way, const struct envelope *batch, const struct text *payloads,
+                     int64_t now, int64_t deadline)
 {
     CHECK_OBJECT(under_way, UNDER_WAY_MAGIC);
     size_t count = batch->batch.count;
-    int64_t now = clock_now(), left = batch->batch.time_left_us < TIME_LEFT_MAX / MICROSECOND
-                                          ? (int64_t)batch->batch.time_left_us * MICROSECOND
-                                          : TIME_LEFT_MAX;
+    if (deadline - now > under_way->most_time)
+        deadline = now + under_way->most_time;
     struct load *load = object_alloc(sizeof *load + count * sizeof *load->items);
     load->under_way = under_way;
     load->id = batch->id;
@@ -174,8 +176,7 @@ void under_way_begin(struct under_way *under_way, const struct envelope *batch, 
     under_way->count++;
     for (size_t i = 0; i < count; i++) {
         load->items[i].load = load;
-        begin_item(&load->items[i], batch, payloads[i],
-                   now + (left < under_way->most_time ? left : under_way->most_time));
+        begin_item(&load->items[i], batch, payloads[i], deadline);
     }
     count_down(load);
 }
@@ -203,8 +204,8 @@ void under_way_cancel(struct under_way *under_way, uint64_t batch)
 void under_way_forget(struct under_way *under_way)
 {
     CHECK_OBJECT(under_way, UNDER_WAY_MAGIC);
-    while (under_way->loads != NULL)
-        forget(under_way->loads);
+    for (struct load *load; (load = under_way->loads) != NULL; discard(load))
+        take_out(load);
 }
 
 void under_way_free(struct under_way *under_way)

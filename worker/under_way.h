@@ -14,8 +14,9 @@ struct under_way_answer {
     size_t length;
 };
 
-/* A batch is done; `answers` is good during the call. `took` in ns, `rows` those that have an answer. */
-typedef void under_way_done(void *self, uint64_t batch, int64_t took, const struct under_way_answer *answers,
+/* A batch is done, and under way no longer; `answers` is good during the call. `began` is when that was,
+ * `rows` those that have an answer. */
+typedef void under_way_done(void *self, uint64_t batch, int64_t began, const struct under_way_answer *answers,
                             size_t count, size_t rows);
 
 /* `schema` is the pipeline's, as askers know it; it and the flows outlive this. An answer that is longer than
@@ -25,8 +26,10 @@ struct under_way *under_way_new(struct flows *flows, const struct schema *schema
 /* Forgets all that is under way. NULL is fine. */
 void under_way_free(struct under_way *under_way);
 
-/* Begins with a BATCH; its payloads are copied. */
-void under_way_begin(struct under_way *under_way, const struct envelope *batch, const struct text *payloads);
+/* Begins with a BATCH `now`; its payloads are copied. After the deadline nobody waits for it. Both monotonic
+ * ns. */
+void under_way_begin(struct under_way *under_way, const struct envelope *batch, const struct text *payloads,
+                     int64_t now, int64_t deadline);
 /* Nobody waits for that one any more: it is done, as CANCELLED, at once. One that is not there is passed
  * over. */
 void under_way_cancel(struct under_way *under_way, uint64_t batch);

@@ -6,6 +6,7 @@
 #include "command.h"
 
 #include "hidden.h"
+#include "pipeline.h"
 #include "plan.h"
 #include "stamp.h"
 
@@ -110,8 +111,7 @@ static size_t begin_arguments(struct command *command, const struct config *conf
  * user cannot: so it is of the user of all else. */
 static bool is_pipeline(const struct command *command)
 {
-    const char *dot = strrchr(command->file, '.');
-    return dot != NULL && strcmp(dot, ".pipeline") == 0;
+    return pipeline_is_file(command->file);
 }
 
 static void add_arguments(struct command *command, const struct plan_basis *basis,
