@@ -83,7 +83,7 @@ static void add_version(yyjson_mut_doc *reply, yyjson_mut_val *list, const struc
     yyjson_mut_obj_add_strcpy(reply, entry, "model", version->model->name);
     yyjson_mut_obj_add_strcpy(reply, entry, "version", version->name);
     yyjson_mut_obj_add_str(reply, entry, "state", state_name(version_state(version)));
-    const char *reason = version->reason[0] != '\0' ? version->reason : version->lacks;
+    const char *reason = version_reason(version);
     if (*reason != '\0')
         yyjson_mut_obj_add_strcpy(reply, entry, "reason", reason);
     yyjson_mut_obj_add_bool(reply, entry, "stable", version == version->model->stable);

@@ -102,7 +102,7 @@ static struct payload encode_entry(const struct version *version, const struct m
         entry.workers = (uint32_t)version->worker_count;
         entry.stable = model->stable == version;
         entry.schema = (struct text){(const char *)version->schema, version->schema_length};
-        entry.reason = text_of(version->reason[0] != '\0' ? version->reason : version->lacks);
+        entry.reason = text_of(version_reason(version));
         if (entry.stable)
             entry.route = (struct text){model->route_text, model->route_text_length};
     }

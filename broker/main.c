@@ -2,10 +2,10 @@
  *
  * The other files here, beside those that the README follows a request through: broker.c owns time and makes
  * the parts; port.c is one of the two sides, askers' or workers'. model.c is the table of models, versions,
- * queues and workers, likeness.c says whether two versions take the same; request.c is one request. cost.c
- * knows what batches take, executions.c and figures.c what requests took, gauges.c how it is now.
- * limit_script.c is what Redis is asked for limits. admin.c answers on the control socket; batch_span.c
- * writes spans. SPDX-License-Identifier: MIT */
+ * queues and workers, version.c what is known of one version, likeness.c says whether two versions take the
+ * same; request.c is one request. cost.c knows what batches take, executions.c and figures.c what requests
+ * took, gauges.c how it is now. limit_script.c is what Redis is asked for limits. admin.c answers on the
+ * control socket; batch_span.c writes spans. SPDX-License-Identifier: MIT */
 #include "account.h"
 #include "admin.h"
 #include "clock.h"

@@ -125,10 +125,20 @@ struct version *model_require(struct model_table *table, struct text model, stru
 struct model *model_first(struct model_table *table); /* the others by `next` */
 size_t model_version_count(const struct model_table *table);
 
+/* Finds out anew which versions its route may lead to: one of them said what it takes, and it is something
+ * else than before. */
+void model_settle_arms(struct model *model);
 /* Workers, or what is said of them, have changed: finds out anew which pipelines have all that they need. */
 void model_table_settle_parts(struct model_table *table);
 /* Ready is also one that rests: without workers, until a request calls for one. */
 enum catalog_state version_state(const struct version *version);
+/* The same without what it asks as a pipeline: what its own workers say. */
+enum catalog_state version_workers_state(const struct version *version);
+/* Why it is not ready; "": it is, or nobody has said. */
+static inline const char *version_reason(const struct version *version)
+{
+    return version->reason[0] != '\0' ? version->reason : version->lacks;
+}
 /* When a worker that computes should get its next batch (monotonic ns): shortly before it has probably done
  * what it has. What is not yet in its hands can still be overtaken, gather company, and go to another. In the
  * past for one that has nothing, or small batches only, or of whose batches nothing is known, and for one
@@ -145,7 +155,11 @@ static inline bool version_learns(const struct version *version)
 }
 /* The most rows that go together to one of its workers: max_batch_rows, or fewer where batching.learned found
  * that more hardly pay. */
-uint32_t version_batch_rows(const struct version *version);
+static inline uint32_t version_batch_rows(const struct version *version)
+{
+    uint32_t most = version->model->rule.max_batch_rows;
+    return version_learns(version) ? sizing_rows(&version->sizing, most) : most;
+}
 /* How long its workers have computed, all together, up to now; ns. */
 int64_t version_busy(const struct version *version, int64_t now);
 /* How long what waits for it will take to get to a worker; ns. */

@@ -101,6 +101,10 @@ static inline const char *schema_digest(const struct schema *schema)
 
 /* The task's name: "classification", "regression", "multilabel" or "embedding". */
 const char *schema_task(const struct schema *schema);
+/* The same without its kind: one of the first two. */
+const char *schema_plain_task(const struct schema *schema);
+/* The kind of a task by its name; SCHEMA_PLAIN for one that is not known. */
+enum schema_kind schema_kind_of(struct text name);
 /* Sets it by its name; false when there is none of that name. */
 bool schema_set_task(struct schema *schema, struct text name);
 
