@@ -149,10 +149,7 @@ static void take_over(struct model_table *table, struct model_config *from)
 static bool in_repository(const struct version *version)
 {
     const struct model_config *config = version->model->config;
-    for (size_t i = 0; config != NULL && i < config->versions.count; i++)
-        if (strcmp(config->versions.names[i], version->name) == 0)
-            return true;
-    return false;
+    return config != NULL && model_has_version(config, version->name);
 }
 
 /* The version, if the route may lead requests to it that were checked against the stable one; else NULL. */

@@ -122,6 +122,8 @@ void model_list_free(struct model_list *list);
  * list though their folders are there. Only after complaints: without any, they are no models any more. */
 void model_list_keep(struct model_list *list, struct model_list *before);
 struct model_config *model_list_find(const struct model_list *list, struct text name);
+/* True when there is such a version on disk. */
+bool model_has_version(const struct model_config *model, const char *version);
 /* True when model.conf's `serve` names the version beside the one that takes the traffic. */
 bool model_policy_serves(const struct model_config *model, const char *version);
 /* The version that takes the traffic: model.conf's, else the highest; NULL when there is none. */

@@ -190,7 +190,7 @@ static void find_versions(struct model_config *model, struct config_errors *erro
     qsort(model->versions.names, model->versions.count, sizeof(char *), compare_names);
 }
 
-static bool has_version(const struct model_config *model, const char *version)
+bool model_has_version(const struct model_config *model, const char *version)
 {
     for (size_t i = 0; i < model->versions.count; i++)
         if (strcmp(model->versions.names[i], version) == 0)
@@ -371,7 +371,7 @@ static void check(struct parameter_reader *reader, const struct model_config *mo
                            "expected an interpreter outside of the version's folder, as "
                            "venvs/{version}/bin/python3, got \"%.80s\"",
                            model->python);
-    if (*model->version != '\0' && !has_version(model, model->version))
+    if (*model->version != '\0' && !model_has_version(model, model->version))
         parameter_complain(reader, &model->version, "there is no version \"%.128s\" in %s", model->version,
                            model->directory);
 }

@@ -46,9 +46,8 @@ static void check_names(const struct check *check, struct config_errors *errors)
 static yyjson_doc *inspect(const struct config *config, const struct model_config *model, const char *file,
                            struct config_errors *errors)
 {
-    char reason[1024], program[8192];
-    snprintf(program, sizeof program, "%s/outrigger-worker", config->binary_directory);
-    yyjson_doc *description = inspect_model(program, config, file, model->directory, reason, sizeof reason);
+    char reason[1024];
+    yyjson_doc *description = inspect_model(config, file, model->directory, reason, sizeof reason);
     if (description == NULL)
         config_complain(errors, "%s: %s", file, reason);
     return description;
@@ -116,17 +115,9 @@ static void check_users(struct check *check)
 
 /* ---- warnings ---- */
 
-static bool has_version(const struct model_config *model, const char *version)
-{
-    for (size_t i = 0; i < model->versions.count; i++)
-        if (strcmp(model->versions.names[i], version) == 0)
-            return true;
-    return false;
-}
-
 static void warn_of_version(struct check *check, const struct model_config *model, const char *version)
 {
-    if (version != NULL && !has_version(model, version))
+    if (version != NULL && !model_has_version(model, version))
         config_complain(&check->warnings,
                         "the route of the model %s names the version %s, which is not in %s: unless a worker "
                         "elsewhere serves it, the stable version answers",

@@ -111,11 +111,8 @@ static struct check_model *entry_of(const struct check *check, const char *model
 static struct schema *inspect_version(const struct look *look, const struct model_config *model,
                                       const char *file, char *reason)
 {
-    char program[8192];
-    const struct config *config = look->check->config;
-    snprintf(program, sizeof program, "%s/outrigger-worker", config->binary_directory);
     yyjson_doc *description =
-        inspect_model(program, config, file, model->directory, reason, WIRING_REASON_MAX);
+        inspect_model(look->check->config, file, model->directory, reason, WIRING_REASON_MAX);
     struct schema *schema = schema_of(description);
     yyjson_doc_free(description);
     return schema;
@@ -157,14 +154,6 @@ static struct schema *look_up(struct look *look, const struct check_model *entry
     return schema;
 }
 
-static bool has_version(const struct model_config *model, const char *version)
-{
-    for (size_t i = 0; i < model->versions.count; i++)
-        if (strcmp(model->versions.names[i], version) == 0)
-            return true;
-    return false;
-}
-
 static const struct schema *find_part(void *self, const struct pipeline_part *part,
                                       char reason[WIRING_REASON_MAX])
 {
@@ -176,7 +165,7 @@ static const struct schema *find_part(void *self, const struct pipeline_part *pa
         snprintf(reason, WIRING_REASON_MAX, "there is no model %s", part->model);
         return NULL;
     }
-    if (version == NULL || !has_version(entry->model, version)) {
+    if (version == NULL || !model_has_version(entry->model, version)) {
         if (version == NULL)
             snprintf(reason, WIRING_REASON_MAX, "model %s has no version that takes requests", part->model);
         else

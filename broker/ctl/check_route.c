@@ -48,15 +48,14 @@ static void compare(const struct route_check *self, const char *version, yyjson_
 static void look_at(const struct route_check *self, const char *version)
 {
     const struct check *check = self->check;
-    char reason[1024], program[8192];
+    char reason[1024];
     const char *backend = NULL;
     char *file = model_file(self->entry->model, version, &backend, &self->check->errors);
     if (file == NULL)
         return;
     if (strcmp(backend, "python") != 0 && strcmp(backend, "pipeline") != 0) {
-        snprintf(program, sizeof program, "%s/outrigger-worker", check->config->binary_directory);
         yyjson_doc *description =
-            inspect_model(program, check->config, file, self->entry->model->directory, reason, sizeof reason);
+            inspect_model(check->config, file, self->entry->model->directory, reason, sizeof reason);
         if (description == NULL)
             config_complain(&self->check->errors, "%s: %s", file, reason);
         else

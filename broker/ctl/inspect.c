@@ -2,8 +2,11 @@
  * model file does to it, `outrigger check` goes on with the next. SPDX-License-Identifier: MIT */
 #include "inspect.h"
 
+#include "said.h"
+
 #include "clock.h"
 #include "object.h"
+#include "path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +15,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,8 +26,6 @@ enum {
 
 /* ---- the process ---- */
 
-/* Its output goes to files in memory: it cannot fill a pipe that nobody reads, and what it leaves is read at
- * leisure. */
 static int start(const char *const *arguments, int out, int error, pid_t *pid)
 {
     posix_spawn_file_actions_t actions;
@@ -59,25 +59,6 @@ static int wait_for(pid_t pid)
     return count <= 0 ? -1 : status;
 }
 
-/* All that was written to the file in memory, terminated; the caller frees it. */
-static char *contents(int fd)
-{
-    char *text = object_alloc(OUTPUT_BYTES_MAX + 1);
-    ssize_t length = pread(fd, text, OUTPUT_BYTES_MAX, 0);
-    text[length < 0 ? 0 : length] = '\0';
-    return text;
-}
-
-/* The last line that is not empty: the reason, where a program prints more than one. */
-static const char *last_line(char *text)
-{
-    size_t length = strlen(text);
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
-        text[--length] = '\0';
-    char *newline = strrchr(text, '\n');
-    return newline == NULL ? text : newline + 1;
-}
-
 /* The line without the file's name before it, which the reader knows. */
 static const char *without_name(const char *line, const char *file)
 {
@@ -86,9 +67,10 @@ static const char *without_name(const char *line, const char *file)
                                                                                     : line;
 }
 
-static void say_end(int status, const char *file, char *error_text, char *reason, size_t capacity)
+static void say_end(int status, const char *file, int error, char *reason, size_t capacity)
 {
-    const char *line = without_name(last_line(error_text), file);
+    char *last = said_last_line(error);
+    const char *line = without_name(last, file);
     if (status == -1)
         snprintf(reason, capacity, "is not loaded within %d s", LOAD_TIMEOUT_MS / 1000);
     else if (WIFSIGNALED(status))
@@ -98,11 +80,12 @@ static void say_end(int status, const char *file, char *error_text, char *reason
         snprintf(reason, capacity, "%s", line);
     else
         snprintf(reason, capacity, "the worker that loads it exits %d", WEXITSTATUS(status));
+    free(last);
 }
 
 static yyjson_doc *read_description(int fd, char *reason, size_t capacity)
 {
-    char *text = contents(fd);
+    char *text = said_text(fd, OUTPUT_BYTES_MAX);
     yyjson_doc *document = yyjson_read(text, strlen(text), 0);
     yyjson_val *root = yyjson_doc_get_root(document);
     free(text);
@@ -120,9 +103,10 @@ static const char *name_of(const char *folder)
     return slash == NULL ? folder : slash + 1;
 }
 
-yyjson_doc *inspect_model(const char *program, const struct config *config, const char *file,
-                          const char *folder, char *reason, size_t capacity)
+yyjson_doc *inspect_model(const struct config *config, const char *file, const char *folder, char *reason,
+                          size_t capacity)
 {
+    char *program = path_in(config->binary_directory, "outrigger-worker");
     const char *const arguments[] = {program,
                                      "--describe",
                                      file,
@@ -135,8 +119,7 @@ yyjson_doc *inspect_model(const char *program, const struct config *config, cons
                                      NULL};
     yyjson_doc *document = NULL;
     pid_t pid;
-    int out = memfd_create("description", MFD_CLOEXEC), error = memfd_create("complaints", MFD_CLOEXEC);
-    ENSURE(out >= 0 && error >= 0);
+    int out = said_new(), error = said_new();
     int fault = start(arguments, out, error, &pid);
     int status = fault == 0 ? wait_for(pid) : 0;
     if (fault != 0) {
@@ -144,12 +127,11 @@ yyjson_doc *inspect_model(const char *program, const struct config *config, cons
     } else if (status == 0) {
         document = read_description(out, reason, capacity);
     } else {
-        char *text = contents(error);
-        say_end(status, file, text, reason, capacity);
-        free(text);
+        say_end(status, file, error, reason, capacity);
     }
     close(out);
     close(error);
+    free(program);
     return document;
 }
 

@@ -4,7 +4,7 @@
  * The files here, by what they are for; a command is X_command.c, but for check.c, help.c and run.c:
  *     words             commands.c, arguments.c, value.c; become.c starts another program instead
  *     asking, telling   ask.c, say.c, table.c, bar.c; follow.c waits for what the supervisor does;
- *                       questions.c asks models
+ *                       questions.c asks models; said.c reads what programs say that are run here
  *     check             check_plan.c, check_print.c, check_json.c; check_route.c, check_pipeline.c,
  *                       check_token.c and check_writers.c look for faults, inspect.c into model files
  *     status, top       status_command.c with status.c; top_command.c with top.c, top_frame.c,
@@ -14,7 +14,8 @@
  *                       shadowed.c
  *     versions, by rows validate_command.c with validate_X.c and private_stack.c; optimize_command.c
  *                       with optimize_X.c and measured.c; both with wanted_version.c; profile_command.c
- *                       with profile_table.c; all read their rows by row_file.c; drift_command.c
+ *                       with profile_table.c; all read their rows by row_file.c; drift_command.c;
+ *                       folder.c removes what they worked in
  *     its life          reload_command.c, restart_command.c, stop_command.c, version_command.c
  *     keys              key_command.c with key_view.c, keygen_command.c
  *     what was          audit_command.c with audit_read.c and audit_look.c; flight_command.c with

@@ -3,6 +3,8 @@
  * is the model. Whatever a file does to its worker, the command goes on. SPDX-License-Identifier: MIT */
 #include "measured.h"
 
+#include "said.h"
+
 #include "frame.h"
 
 #include <endian.h>
@@ -12,7 +14,6 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -20,8 +21,7 @@
 
 enum {
     MEASURED_MAGIC = 0x0a11da10,
-    PATIENCE_S = 120, /* for one answer: a file of some hundred megabytes is loaded meanwhile */
-    WORDS_MAX = 4096  /* bytes of its last words */
+    PATIENCE_S = 120 /* for one answer: a file of some hundred megabytes is loaded meanwhile */
 };
 
 struct measured {
@@ -73,25 +73,9 @@ static void end(struct measured *measured)
     measured->pid = 0;
 }
 
-/* The last line that it wrote. */
-static void last_words(const struct measured *measured, char words[WORDS_MAX])
-{
-    off_t size = lseek(measured->words_fd, 0, SEEK_END);
-    off_t from = size > WORDS_MAX - 1 ? size - (WORDS_MAX - 1) : 0;
-    ssize_t length = pread(measured->words_fd, words, WORDS_MAX - 1, from);
-    words[length < 0 ? 0 : length] = '\0';
-    size_t kept = strlen(words);
-    while (kept > 0 && words[kept - 1] == '\n')
-        words[--kept] = '\0';
-    char *newline = strrchr(words, '\n');
-    if (newline != NULL)
-        memmove(words, newline + 1, strlen(newline + 1) + 1);
-}
-
 /* Waits for what comes next; false when it is nothing, and then the worker is ended. */
 static bool hear(struct measured *measured, char kind, char reason[MEASURED_REASON_MAX])
 {
-    char words[WORDS_MAX];
     if (measured->fd == -1) {
         snprintf(reason, MEASURED_REASON_MAX, "the worker has ended");
         return false;
@@ -108,11 +92,12 @@ static bool hear(struct measured *measured, char kind, char reason[MEASURED_REAS
     }
     bool late = errno == EAGAIN || errno == EWOULDBLOCK;
     end(measured);
-    last_words(measured, words);
+    char *words = said_last_line(measured->words_fd);
     if (late)
         snprintf(reason, MEASURED_REASON_MAX, "the worker does not answer within %d s", PATIENCE_S);
     else
         snprintf(reason, MEASURED_REASON_MAX, "%.900s", *words == '\0' ? "the worker has ended" : words);
+    free(words);
     return false;
 }
 
@@ -137,8 +122,8 @@ struct measured *measured_new(const struct config *config, const struct model_co
     char program[4096];
     int pair[2];
     measured->magic = MEASURED_MAGIC;
-    measured->words_fd = memfd_create("words", MFD_CLOEXEC);
-    ENSURE(measured->words_fd >= 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    measured->words_fd = said_new();
+    ENSURE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
     measured->fd = pair[0];
     setsockopt(measured->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(measured->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);

@@ -46,10 +46,11 @@ static bool find_version(struct optimize *optimize)
 {
     struct wanted_version *wanted = &optimize->wanted;
     bool is_first = optimize->making.method == MAKING_EXPORT; /* there need be none before it */
-    return wanted_version_find(wanted, optimize->config, optimize->arguments->operands[0],
-                               optimize->reason) &&
-           (*wanted->version != '\0' || is_first ||
-            REFUSE(optimize, "the model %s has no version", wanted->model->name));
+    if (!wanted_version_find(wanted, optimize->config, optimize->arguments->operands[0], optimize->reason))
+        return false;
+    optimize->making.version = wanted->version;
+    return *wanted->version != '\0' || is_first ||
+           REFUSE(optimize, "the model %s has no version", wanted->model->name);
 }
 
 static bool open_before(struct optimize *optimize)

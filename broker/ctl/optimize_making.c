@@ -106,8 +106,10 @@ char *work_path(const struct work *work, const char *name)
 
 yyjson_doc *work_tool(const struct work *work, const char *const *words)
 {
-    const char *python = *work->model->python == '\0' ? work->config->python : work->model->python;
-    return optimize_tool(work->config, python, words, work->reason, OPTIMIZE_REASON_MAX);
+    char *python = model_python(work->model, work->making->version, work->config->python);
+    yyjson_doc *said = optimize_tool(work->config, python, words, work->reason, OPTIMIZE_REASON_MAX);
+    free(python);
+    return said;
 }
 
 static bool run_tool(const struct work *work, const char *const *words)

@@ -23,6 +23,7 @@ struct making {
     const char *calibrate, *distill, *hidden, *from;
     double shares[MAKING_MAX];
     size_t share_count;
+    const char *version; /* that it is made of; "": there is none yet */
     /* Of files of rows: the column that holds no feature, and how many rows are read. */
     const char *target;
     size_t most_rows;

@@ -2,6 +2,8 @@
  * it reads a model that the operator has, and writes where the operator may. SPDX-License-Identifier: MIT */
 #include "optimize_tool.h"
 
+#include "said.h"
+
 #include "object.h"
 
 #include <errno.h>
@@ -10,7 +12,6 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,7 +32,7 @@ static char *find_tool(const struct config *config)
     return path;
 }
 
-/* The exit status as of waitpid, or -1 with errno. What it says goes to files in memory. */
+/* The exit status as of waitpid, or -1 with errno. */
 static int run(const char *const *words, int out, int error)
 {
     posix_spawn_file_actions_t actions;
@@ -50,30 +51,17 @@ static int run(const char *const *words, int out, int error)
     return fault == 0 ? status : -1;
 }
 
-static char *said(int fd)
-{
-    char *text = object_alloc(SAID_MAX + 1);
-    ssize_t length = pread(fd, text, SAID_MAX, 0);
-    text[length < 0 ? 0 : length] = '\0';
-    return text;
-}
-
 static void take_last_line(int fd, char *reason, size_t capacity)
 {
-    char *text = said(fd);
-    size_t length = strlen(text);
-    while (length > 0 && (text[length - 1] == '\n' || text[length - 1] == ' '))
-        text[--length] = '\0';
-    const char *newline = strrchr(text, '\n');
-    snprintf(reason, capacity, "%s", length == 0 ? "it said nothing" : newline == NULL ? text : newline + 1);
-    free(text);
+    char *line = said_last_line(fd);
+    snprintf(reason, capacity, "%s", *line == '\0' ? "it said nothing" : line);
+    free(line);
 }
 
 /* Whether it exits with 0. What it says on standard output is left in `out`. */
 static bool succeeds(const char *const *words, int out, char *reason, size_t capacity)
 {
-    int error = memfd_create("complaints", MFD_CLOEXEC);
-    ENSURE(out >= 0 && error >= 0);
+    int error = said_new();
     int status = run(words, out, error);
     if (status == -1)
         snprintf(reason, capacity, "%s: %s", words[0], strerror(errno));
@@ -87,7 +75,7 @@ static bool succeeds(const char *const *words, int out, char *reason, size_t cap
 
 bool optimize_program(const char *const *words, char *reason, size_t capacity)
 {
-    int out = memfd_create("said", MFD_CLOEXEC);
+    int out = said_new();
     bool good = succeeds(words, out, reason, capacity);
     close(out);
     return good;
@@ -98,7 +86,7 @@ yyjson_doc *optimize_tool(const struct config *config, const char *python, const
 {
     const char *all[WORDS_MAX + 3] = {python, NULL};
     char *tool = find_tool(config);
-    int out = memfd_create("said", MFD_CLOEXEC);
+    int out = said_new();
     all[1] = tool;
     for (size_t i = 0; words[i] != NULL; i++) {
         ENSURE(i < WORDS_MAX);
@@ -106,7 +94,7 @@ yyjson_doc *optimize_tool(const struct config *config, const char *python, const
     }
     yyjson_doc *document = NULL;
     if (succeeds(all, out, reason, capacity)) {
-        char *text = said(out);
+        char *text = said_text(out, SAID_MAX);
         document = yyjson_read(text, strlen(text), 0);
         if (document == NULL)
             snprintf(reason, capacity, "%s: what it prints is no JSON", tool);

@@ -5,6 +5,7 @@
  * name it is loaded once more as a worker will load it, with these requests. SPDX-License-Identifier: MIT */
 #include "optimize_version.h"
 
+#include "folder.h"
 #include "inspect.h"
 
 #include "durable.h"
@@ -14,33 +15,23 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { GOLDEN_ROWS = 8, FOLDER_MODE = 0755, FILE_MODE = 0644, TRIES = 16, OPEN_FOLDERS = 16 };
+enum { GOLDEN_ROWS = 8, FOLDER_MODE = 0755, FILE_MODE = 0644, TRIES = 16 };
 
 #define WORKPLACE           ".optimize-" /* no version: its name begins with a dot */
 #define REFUSE(reason, ...) (snprintf((reason), OPTIMIZE_REASON_MAX, __VA_ARGS__), false)
 
 /* ---- where it is made ---- */
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status;
-    (void)kind;
-    (void)walk;
-    remove(path); /* what cannot be removed stays: there is nobody to tell */
-    return 0;
-}
-
 void optimize_clear(char *workplace)
 {
     if (workplace != NULL)
-        nftw(workplace, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+        folder_remove(workplace);
     free(workplace);
 }
 
@@ -65,7 +56,7 @@ static void clear_old(const struct model_config *model)
             continue;
         ENSURE(asprintf(&path, "%s/%s", model->directory, entry->d_name) >= 0);
         if (lock(path))
-            nftw(path, remove_one, OPEN_FOLDERS, FTW_DEPTH | FTW_PHYS);
+            folder_remove(path);
         free(path);
     }
     if (folder != NULL)
@@ -240,12 +231,10 @@ static char *give_name(const char *folder, const struct model_config *model, cha
 static bool would_serve(const struct config *config, const struct model_config *model, const char *file,
                         char reason[OPTIMIZE_REASON_MAX])
 {
-    char program[4096];
     struct config unsigned_yet = *config; /* a signature is of a folder that is finished */
     unsigned_yet.signing_keys = (char *)"";
-    snprintf(program, sizeof program, "%s/outrigger-worker", config->binary_directory);
     yyjson_doc *description =
-        inspect_model(program, &unsigned_yet, file, model->directory, reason, OPTIMIZE_REASON_MAX);
+        inspect_model(&unsigned_yet, file, model->directory, reason, OPTIMIZE_REASON_MAX);
     yyjson_doc_free(description);
     return description != NULL;
 }

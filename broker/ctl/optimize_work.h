@@ -20,7 +20,7 @@ struct work {
 
 /* A file in the workplace; memory for free(). */
 char *work_path(const struct work *work, const char *name);
-/* Runs the tool with the interpreter that serves the model; NULL, and the reason says why. */
+/* Runs the tool with the interpreter that serves the version; NULL, and the reason says why. */
 yyjson_doc *work_tool(const struct work *work, const char *const *words);
 /* A candidate more, of a file in the workplace, which is its own from now on. */
 bool work_add(const struct work *work, const char *name, char *file);

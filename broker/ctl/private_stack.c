@@ -8,6 +8,8 @@
  * are unloaded. When we die, of whatever, it ends (process.h, dies_with_us). SPDX-License-Identifier: MIT */
 #include "private_stack.h"
 
+#include "folder.h"
+
 #include "account.h"
 #include "clock.h"
 #include "control.h"
@@ -16,7 +18,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -216,15 +217,6 @@ static bool make_directories(struct private_stack *stack, char reason[PRIVATE_RE
            refuse(reason, stack->directory);
 }
 
-static int remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
-{
-    (void)status;
-    (void)kind;
-    (void)walk;
-    remove(path);
-    return 0;
-}
-
 /* ---- its life ---- */
 
 static bool start(struct private_stack *stack, char reason[PRIVATE_REASON_MAX])
@@ -306,7 +298,7 @@ void private_stack_free(struct private_stack *stack)
     if (stack->log_fd != -1)
         close(stack->log_fd);
     if (*stack->directory != '\0')
-        nftw(stack->directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        folder_remove(stack->directory);
     config_free(stack->config);
     stack->magic = 0;
     free(stack);

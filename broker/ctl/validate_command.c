@@ -101,7 +101,7 @@ static bool find_version(struct validate *validate)
         return false;
     if (*wanted->version == '\0')
         return REFUSE(validate, "the model %s has no version", wanted->model->name);
-    if (against != NULL && !wanted_version_is_there(wanted, against))
+    if (against != NULL && !model_has_version(wanted->model, against))
         return REFUSE(validate, "the model %s has no version %s", wanted->model->name, against);
     text_copy(text_of(wanted->model->name), validate->report.model, sizeof validate->report.model);
     text_copy(text_of(wanted->version), validate->report.version, sizeof validate->report.version);

@@ -8,15 +8,6 @@
 
 #define REFUSE(reason, ...) (snprintf((reason), WANTED_REASON_MAX, __VA_ARGS__), false)
 
-bool wanted_version_is_there(const struct wanted_version *wanted, const char *version)
-{
-    const struct config_names *versions = &wanted->model->versions;
-    for (size_t i = 0; i < versions->count; i++)
-        if (strcmp(versions->names[i], version) == 0)
-            return true;
-    return false;
-}
-
 bool wanted_version_find(struct wanted_version *wanted, const struct config *config, const char *operand,
                          char reason[WANTED_REASON_MAX])
 {
@@ -33,7 +24,7 @@ bool wanted_version_find(struct wanted_version *wanted, const struct config *con
     wanted->version = colon != NULL          ? colon + 1
                       : versions->count == 0 ? ""
                                              : versions->names[versions->count - 1];
-    return colon == NULL || wanted_version_is_there(wanted, wanted->version) ||
+    return colon == NULL || model_has_version(wanted->model, wanted->version) ||
            REFUSE(reason, "the model %s has no version %s", wanted->model->name, wanted->version);
 }
 

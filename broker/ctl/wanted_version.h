@@ -20,8 +20,6 @@ struct wanted_version {
 /* The version of the operand, MODEL or MODEL:VERSION. False when there is none such: `reason`. */
 bool wanted_version_find(struct wanted_version *wanted, const struct config *config, const char *operand,
                          char reason[WANTED_REASON_MAX]);
-/* The model has that version. */
-bool wanted_version_is_there(const struct wanted_version *wanted, const char *version);
 /* The rows: those of --data and --target, or of validation.* in model.conf. False when neither says:
  * `reason`.
  */

@@ -146,11 +146,14 @@ class Optimize(unittest.TestCase):
         self.take("cancer-trees")
         self.assertIn("--data FILE", self.run_command("cancer-trees", status=1)["error"])
         self.assertIn("there is no Gemm or MatMul", self.optimize("cancer-trees", status=1)["error"])
-        bare = self.scratch / "bare"
+        bare = self.scratch / "bare-1"
         bare.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
         bare.chmod(0o755)
         self.assertIn("lacks what this needs: apt-get install python3-numpy python3-onnx",
                       self.optimize("cancer-trees", "-s", f"python={bare}", status=1)["error"])
+        with open(self.models / "cancer-trees/model.conf", "a") as configuration:     # that of the version
+            configuration.write(f'python = "{self.scratch}/bare-{{version}}";\n')
+        self.assertIn("lacks what this needs", self.optimize("cancer-trees", status=1)["error"])
         self.assertEqual(self.versions("cancer-trees"), ["1"])
 
 

@@ -8,27 +8,28 @@
 static char reason[256];
 static char mode[] = "log", also[] = "/a:/b", models[] = "models", keys[] = "k.pem", waived[] = "demo-*",
             none[] = "";
-static const struct config config = {.sandbox_mode = mode,
-                                     .sandbox_worker_read = also,
-                                     .models_directory = models,
-                                     .signing_keys = keys,
-                                     .signing_unsigned = waived,
-                                     .user = none,
-                                     .worker_user = none};
+static struct config config = {.binary_directory = scratch_directory,
+                               .sandbox_mode = mode,
+                               .sandbox_worker_read = also,
+                               .models_directory = models,
+                               .signing_keys = keys,
+                               .signing_unsigned = waived,
+                               .user = none,
+                               .worker_user = none};
 
-/* A program of that shell text. */
-static const char *program(const char *text)
+/* A worker of that shell text. */
+static void be(const char *text)
 {
     char script[2048];
     snprintf(script, sizeof script, "#!/bin/sh\n%s\n", text);
-    const char *path = scratch_file("program", script);
+    const char *path = scratch_file("outrigger-worker", script);
     ck_assert_int_eq(chmod(path, 0700), 0);
-    return path;
 }
 
 static void expect_fault(const char *text, const char *expected)
 {
-    ck_assert_ptr_null(inspect_model(program(text), &config, "model.onnx", "m", reason, sizeof reason));
+    be(text);
+    ck_assert_ptr_null(inspect_model(&config, "model.onnx", "m", reason, sizeof reason));
     ck_assert_str_eq(reason, expected);
 }
 
@@ -47,16 +48,14 @@ static char *tensors_of(const char *text)
 
 START_TEST(a_description_is_read)
 {
-    yyjson_doc *document = inspect_model(
-        program("[ \"$1|$2|$3|$4|$5|$6|$7|$8|$#\" = '--describe|a b|m|log|/a:/b|models|k.pem||8' ] && "
-                "echo noise >&2 && "
-                "echo '{\"inputs\":[],\"outputs\":[1]}'"),
-        &config, "a b", "m", reason, sizeof reason);
+    be("[ \"$1|$2|$3|$4|$5|$6|$7|$8|$#\" = '--describe|a b|m|log|/a:/b|models|k.pem||8' ] && "
+       "echo noise >&2 && echo '{\"inputs\":[],\"outputs\":[1]}'");
+    yyjson_doc *document = inspect_model(&config, "a b", "m", reason, sizeof reason);
     ck_assert_msg(document != NULL, "%s", reason);
     ck_assert_uint_eq(yyjson_arr_size(yyjson_obj_get(yyjson_doc_get_root(document), "outputs")), 1);
     yyjson_doc_free(document);
-    document = inspect_model(program("[ \"$7|$#\" = '|8' ] && echo '{\"inputs\":[],\"outputs\":[1]}'"),
-                             &config, "a b", "models/demo-1", reason, sizeof reason);
+    be("[ \"$7|$#\" = '|8' ] && echo '{\"inputs\":[],\"outputs\":[1]}'");
+    document = inspect_model(&config, "a b", "models/demo-1", reason, sizeof reason);
     ck_assert_msg(document != NULL, "%s", reason); /* of a model that need not be signed */
     yyjson_doc_free(document);
 }
@@ -90,8 +89,8 @@ START_TEST(a_flood_is_not_read_to_its_end)
 {
     expect_fault("head -c 3000000 /dev/zero | tr '\\0' '['",
                  "the worker that loads it describes it in no known form");
-    ck_assert_ptr_null(inspect_model(program("head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 1"), &config,
-                                     "f", "m", reason, sizeof reason));
+    be("head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 1");
+    ck_assert_ptr_null(inspect_model(&config, "f", "m", reason, sizeof reason));
     ck_assert_uint_eq(strlen(reason), sizeof reason - 1);
 }
 END_TEST
@@ -99,8 +98,8 @@ END_TEST
 START_TEST(a_missing_program_is_said)
 {
     char expected[256];
-    snprintf(expected, sizeof expected, "%s/none: No such file or directory", scratch_directory);
-    ck_assert_ptr_null(inspect_model(scratch_path("none"), &config, "f", "m", reason, sizeof reason));
+    snprintf(expected, sizeof expected, "%s/outrigger-worker: No such file or directory", scratch_directory);
+    ck_assert_ptr_null(inspect_model(&config, "f", "m", reason, sizeof reason));
     ck_assert_str_eq(reason, expected);
 }
 END_TEST
