@@ -57,8 +57,8 @@ struct backend_values {
 };
 
 struct backend_options {
-    int threads;                 /* inside the engine, at least 1 */
-    const char *model;           /* its name; NULL: it belongs to no repository */
+    int threads;       /* inside the engine, at least 1 */
+    const char *model; /* its name; NULL: it belongs to no repository */
     /* `settings` of model.conf, which only the model itself understands. Both are there until it is closed:
      * a plug-in is given texts, and needs no parser for them; a model in Python numbers, lists and groups as
      * they stand, which texts do not tell apart. */

@@ -93,16 +93,14 @@ static bool serve(const struct loaded_model *model, int fd)
 
 int measuring_run(struct trial *trial)
 {
-    char reason[TRIAL_ERROR_MAX] = "";
-    if (trial->provenance != NULL && !provenance_trusted(trial->provenance, reason, sizeof reason)) {
-        fprintf(stderr, "%s\n", reason);
-        return 1;
-    }
-    trial->model = loaded_model_open(trial->path, trial->backend, trial->config, trial->threads, reason);
-    bool good = trial->model != NULL && loaded_model_learn_from_zeros(trial->model, reason);
-    if (!good)
-        fprintf(stderr, "%s: cannot serve this model: %s\n", trial->path, reason);
-    return good && serve(trial->model, STDIN_FILENO) ? 0 : 1;
+    char error[TRIAL_ERROR_MAX], reason[BACKEND_ERROR_MAX] = "";
+    int status = trial_status(trial_open(trial, error), error);
+    if (status != 0)
+        return status;
+    if (loaded_model_learn_from_zeros(trial->model, reason))
+        return serve(trial->model, STDIN_FILENO) ? 0 : 1;
+    fprintf(stderr, "%s: cannot serve this model: %s\n", trial->path, reason);
+    return 1;
 }
 
 int measuring_write_graph(const char *path, const char *output)

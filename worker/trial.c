@@ -69,7 +69,7 @@ void trial_identify(struct trial *trial, const char *signing_keys)
     exit(1);
 }
 
-enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX])
+enum trial_result trial_open(struct trial *trial, char error[TRIAL_ERROR_MAX])
 {
     char reason[BACKEND_ERROR_MAX] = "";
     *error = '\0';
@@ -82,11 +82,19 @@ enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX])
     }
     if (trial->provenance != NULL)
         add_digest(trial);
+    return TRIAL_PASSED;
+}
+
+enum trial_result trial_run(struct trial *trial, char error[TRIAL_ERROR_MAX])
+{
+    enum trial_result result = trial_open(trial, error);
+    if (result != TRIAL_PASSED)
+        return result;
     struct golden *golden = NULL;
     struct batch *batch = batch_new(trial->model, trial->most_rows, trial->max_answer_bytes);
     struct warm_up warm_up = {
         .model = trial->model, .batch = batch, .most_rows = trial->most_rows, .limit = trial->warm_up_limit};
-    enum trial_result result = TRIAL_HOPELESS;
+    result = TRIAL_HOPELESS;
     if (read_golden(trial, &golden, error)) {
         warm_up.golden = golden;
         result = try_out(trial, &warm_up, error);

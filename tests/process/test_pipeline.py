@@ -18,6 +18,7 @@ CELLS = held_out("cancer-logistic").features[:20]
 THRESHOLD = 0.99
 PIPELINES = {
     "chain": 'steps = ( { name = "front"; model = "front"; }, { name = "back"; model = "back"; } );',
+    "vector": 'steps = ( { name = "only"; model = "front"; } );',
     "outer": 'steps = ( { name = "inner"; model = "chain"; version = "1"; } );',
     "mean": """steps = ( { name = "a"; model = "cancer-logistic"; },
                          { name = "b"; model = "cancer-trees"; inputs = { features = "features"; }; },
@@ -80,7 +81,8 @@ class Pipelines(unittest.TestCase):
         return status, json.loads(body).get("kind"), json.loads(body).get("detail")
 
     def test_what_they_answer(self):
-        self.build(["chain", "outer", "mean", "quick"], "digits-mlp", "digits-single", "cancer-logistic", "cancer-trees")
+        self.build(["chain", "vector", "outer", "mean", "quick"], "digits-mlp", "digits-single", "cancer-logistic", "cancer-trees")
+        (self.models / "front" / "model.conf").write_text('task = "embedding";\n')
         with Stack(web="nginx", models=self.models) as stack:
             whole = self.probabilities(stack, "digits-mlp", ROWS)
             self.assertEqual(self.probabilities(stack, "chain", ROWS), whole)
@@ -102,6 +104,8 @@ class Pipelines(unittest.TestCase):
             stack.wait(lambda: self.counted(stack, "digits-mlp") - before == sure.count(False),
                        f"{sure.count(False)} rows were in doubt, and other rows were asked for")
 
+            tasks = {model["id"]: model["task"] for model in json.loads(stack.request("GET", "/api/v1/models")[2])["models"]}
+            self.assertEqual((tasks["vector"], tasks["chain"]), ("embedding", "classification"))
             told = json.loads(stack.request("GET", "/api/v1/models/outer")[2])
             self.assertEqual(told["steps"], [{"step": "inner", "model": "chain", "version": "1"}])
             self.assertEqual(told["inputs"], [{"name": "features", "datatype": "FP32", "shape": [-1, 64]}])

@@ -1,36 +1,17 @@
 /* test_backend_onnx: ONNX Runtime behind our interface, with a small model for each datatype, each kind of
  * output and each fault. SPDX-License-Identifier: MIT */
-#include "backend.h"
-#include "object.h"
+#include "engine_scene.h"
 #include "onnx_writer.h"
-#include "scratch_directory.h"
-#include "suite.h"
 
 #include <dirent.h>
 #include <stdlib.h>
 
 #define REPOSITORY "tests/models/repository/"
 
-static const struct backend *backend;
-static const struct backend_options one_thread = {.threads = 1};
-static struct backend_description description;
-static struct backend_values outputs[BACKEND_TENSORS_MAX];
-static char error[BACKEND_ERROR_MAX];
-static void *state;
-
 static void set_up(void)
 {
-    scratch_make();
+    begin_engine("onnx");
     setenv("HOME", scratch_directory, 1);
-    backend = backend_named("onnx");
-}
-
-static void tear_down(void)
-{
-    if (state != NULL)
-        backend->close(state);
-    state = NULL;
-    scratch_remove();
 }
 
 /* ---- models and their use ---- */
@@ -41,24 +22,6 @@ static const char *identity(uint64_t type)
     OUTPUT("y", type, ANY, 3);
     add_node("Identity", "", "x", "y", -1);
     return finish("model.onnx");
-}
-
-static void open_model(const char *path)
-{
-    if (state != NULL)
-        backend->close(state);
-    state = backend->open(path, &one_thread, &description, error);
-    ck_assert_msg(state != NULL, "%s: %s", path, error);
-}
-
-static const char *refusal(const char *path)
-{
-    error[0] = '\0';
-    void *opened = backend->open(path, &one_thread, &description, error);
-    ck_assert_ptr_null(opened);
-    ck_assert_uint_gt(strlen(error), 0);
-    ck_assert_ptr_null(strchr(error, '\n'));
-    return error;
 }
 
 static struct backend_values values(const void *data, size_t bytes, int64_t rows, int64_t columns)

@@ -1,9 +1,6 @@
 /* test_backend_xgboost: XGBoost behind our interface, against what its library for Python answers to the same
  * rows (tests/models/make_xgboost.py). SPDX-License-Identifier: MIT */
-#include "backend.h"
-#include "object.h"
-#include "scratch_directory.h"
-#include "suite.h"
+#include "engine_scene.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -13,25 +10,11 @@
 
 #define FOLDER "tests/models/xgboost"
 
-static const struct backend *backend;
-static const struct backend_options one_thread = {.threads = 1}, two_threads = {.threads = 2};
-static struct backend_description description;
-static struct backend_values outputs[BACKEND_TENSORS_MAX];
-static char error[BACKEND_ERROR_MAX];
-static void *state;
+static const struct backend_options two_threads = {.threads = 2};
 
 static void set_up(void)
 {
-    scratch_make();
-    backend = backend_named("xgboost");
-}
-
-static void tear_down(void)
-{
-    if (state != NULL)
-        backend->close(state);
-    state = NULL;
-    scratch_remove();
+    begin_engine("xgboost");
 }
 
 /* ---- models and what they must answer ---- */
@@ -43,24 +26,6 @@ static const char *model_path(const char *name)
     if (access(path, R_OK) != 0)
         snprintf(path, sizeof path, FOLDER "/%s/1/model.ubj", name);
     return path;
-}
-
-static void open_model(const char *path, const struct backend_options *options)
-{
-    if (state != NULL)
-        backend->close(state);
-    memset(&description, 0, sizeof description);
-    state = backend->open(path, options, &description, error);
-    ck_assert_msg(state != NULL, "%s: %s", path, error);
-}
-
-static const char *refusal(const char *path)
-{
-    error[0] = '\0';
-    ck_assert_ptr_null(backend->open(path, &one_thread, &description, error));
-    ck_assert_uint_gt(strlen(error), 0);
-    ck_assert_ptr_null(strchr(error, '\n'));
-    return error;
 }
 
 static yyjson_doc *read_answers(const char *name)
@@ -155,7 +120,7 @@ static void expect_library_s_answers(const char *name, const struct backend_opti
     yyjson_val *answers = yyjson_doc_get_root(doc);
     double tolerance = yyjson_get_num(yyjson_obj_get(answers, "tolerance"));
     ck_assert(tolerance > 0 && tolerance <= 1e-6);
-    open_model(model_path(name), options);
+    open_model_with(model_path(name), options);
     ck_assert_uint_eq(description.output_count + 2, yyjson_obj_size(answers));
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         double away = difference(answers, sizes[i], &compared);
@@ -192,7 +157,7 @@ END_TEST
 
 static void expect_outputs(const char *name, const char *task, const char *first, const char *second)
 {
-    open_model(model_path(name), &one_thread);
+    open_model(model_path(name));
     ck_assert_str_eq(description.platform, "xgboost");
     ck_assert_str_eq(description.task, task);
     ck_assert_uint_eq(description.input_count, 1);
@@ -228,13 +193,13 @@ static void expect_column(size_t at, const char *name, const char *type)
 
 START_TEST(columns_are_named_and_typed_by_the_file)
 {
-    open_model(model_path("categories"), &one_thread);
+    open_model(model_path("categories"));
     ck_assert_uint_eq(description.column_count, 4);
     expect_column(0, "age", "integer");
     expect_column(1, "city", "integer");
     expect_column(2, "weight", "number");
     expect_column(3, "smokes", "boolean");
-    open_model(model_path("digits"), &one_thread);
+    open_model(model_path("digits"));
     ck_assert_uint_eq(description.column_count, 0);
     ck_assert_ptr_null(description.columns);
 }

@@ -87,10 +87,10 @@ END_TEST
 
 START_TEST(types_of_columns_are_those_of_a_schema)
 {
-    ck_assert_str_eq(xgboost_column_type("float"), "number");
-    ck_assert_str_eq(xgboost_column_type("int"), "integer");
-    ck_assert_str_eq(xgboost_column_type("c"), "integer");
-    ck_assert_str_eq(xgboost_column_type("i"), "boolean");
+    static const char *const types[][2] = {
+        {"float", "number"}, {"q", "number"}, {"int", "integer"}, {"c", "integer"}, {"i", "boolean"}};
+    for (size_t i = 0; i < COUNT_OF(types); i++)
+        ck_assert_str_eq(xgboost_column_type(types[i][0]), types[i][1]);
     ck_assert_ptr_null(xgboost_column_type("text"));
 }
 END_TEST
