@@ -36,32 +36,40 @@ static bool is_plain_list(yyjson_val *value)
     yyjson_val *element;
     if (!yyjson_is_arr(value))
         return false;
-    yyjson_arr_foreach(value, at, count,
-                       element) if (!is_scalar(element) || yyjson_is_str(element)) return false;
+    yyjson_arr_foreach(value, at, count, element)
+    {
+        if (!is_scalar(element) || yyjson_is_str(element))
+            return false;
+    }
     return true;
 }
 
-/* NULL when it is too long. The caller frees it. */
+static void print_plain_list(FILE *out, yyjson_val *list)
+{
+    size_t at, count;
+    yyjson_val *element;
+    yyjson_arr_foreach(list, at, count, element)
+    {
+        fputs(at == 0 ? "" : " ", out);
+        print_scalar(out, element);
+    }
+}
+
+/* NULL when it is too long, or has a text that is no UTF-8, as JSON has it. The caller frees it. */
 static char *text_of_value(yyjson_val *value)
 {
-    char *text = NULL;
-    size_t length, at, count;
-    yyjson_val *element;
+    char *text = NULL, *json = yyjson_val_write(value, YYJSON_WRITE_ALLOW_INF_AND_NAN, NULL);
+    size_t length;
+    if (json == NULL)
+        return NULL;
     FILE *out = open_memstream(&text, &length);
     ENSURE(out != NULL);
-    char *json = is_scalar(value) || is_plain_list(value)
-                     ? NULL
-                     : yyjson_val_write(value, YYJSON_WRITE_ALLOW_INF_AND_NAN, NULL);
-    if (json != NULL)
-        fputs(json, out);
-    else if (!yyjson_is_arr(value))
+    if (is_scalar(value))
         print_scalar(out, value);
+    else if (is_plain_list(value))
+        print_plain_list(out, value);
     else
-        yyjson_arr_foreach(value, at, count, element)
-        {
-            fputs(at == 0 ? "" : " ", out);
-            print_scalar(out, element);
-        }
+        fputs(json, out);
     free(json);
     ENSURE(fclose(out) == 0);
     if (length <= PARAMETER_STRING_MAX)
@@ -85,7 +93,8 @@ bool model_settings_read(yyjson_val *value, parameter_fault *fault, void *self, 
     {
         char *text = text_of_value(setting);
         if (text == NULL) {
-            reading_expect(&reading, yyjson_get_str(key), "a value of at most 4095 bytes as text", setting);
+            reading_expect(&reading, yyjson_get_str(key), "a value of at most 4095 bytes as text in UTF-8",
+                           setting);
             continue;
         }
         settings->names[settings->count++] = object_strdup(yyjson_get_str(key));

@@ -391,20 +391,27 @@ static void decide_one(struct plan_model *model, const struct model_config *conf
     }
 }
 
+/* True when it was not known to be one. */
+static bool mark_part(struct plan *plan, const struct pipeline_part *part)
+{
+    struct plan_model *model = find_mutable(plan, part->model);
+    for (size_t i = 0; model != NULL && i < model->found_count; i++) {
+        struct plan_found *found = &model->found[i];
+        if (found->part || strcmp(found->version, part->version) != 0)
+            continue;
+        found->part = true;
+        return true;
+    }
+    return false;
+}
+
 /* Of a pipeline that runs. Returns how many parts were not known to be some. */
 static size_t mark_parts(struct plan *plan, const struct pipeline *pipeline)
 {
     size_t marked = 0;
     for (size_t i = 0; i < pipeline->step_count; i++)
-        for (size_t j = 0; j < pipeline->steps[i].part_count; j++) {
-            const struct pipeline_part *part = &pipeline->steps[i].parts[j];
-            struct plan_model *model = find_mutable(plan, part->model);
-            for (size_t k = 0; model != NULL && k < model->found_count; k++)
-                if (strcmp(model->found[k].version, part->version) == 0 && !model->found[k].part) {
-                    model->found[k].part = true;
-                    marked++;
-                }
-        }
+        for (size_t j = 0; j < pipeline->steps[i].part_count; j++)
+            marked += mark_part(plan, &pipeline->steps[i].parts[j]);
     return marked;
 }
 

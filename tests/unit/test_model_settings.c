@@ -68,9 +68,22 @@ START_TEST(what_is_too_long_is_refused_with_its_line)
         end += sprintf(end, ",100");
     sprintf(end, " ]; };");
     ck_assert_ptr_null(load(text));
-    ck_assert_ptr_nonnull(
-        strstr(errors.text,
-               "/m/model.conf:2: settings.long: expected a value of at most 4095 bytes as text, got a list"));
+    ck_assert_ptr_nonnull(strstr(errors.text, "/m/model.conf:2: settings.long: expected a value of at most "
+                                              "4095 bytes as text in UTF-8, got a list"));
+}
+END_TEST
+
+START_TEST(what_is_no_text_is_refused)
+{
+    ck_assert_ptr_null(
+        load("settings = { word = \"\xff\";\n list = [ \"\xff\" ];\n group = { a = \"\xff\"; }; };"));
+    for (int line = 1; line <= 3; line++) {
+        static const char *const names[] = {"word", "list", "group"};
+        char complaint[128];
+        snprintf(complaint, sizeof complaint, "/m/model.conf:%d: settings.%s: expected a value of", line,
+                 names[line - 1]);
+        ck_assert_msg(strstr(errors.text, complaint) != NULL, "%s", errors.text);
+    }
 }
 END_TEST
 
@@ -85,8 +98,11 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {values_become_text, without_any_the_list_is_empty,
+    const TTest *tests[] = {values_become_text,
+                            without_any_the_list_is_empty,
                             what_is_more_than_a_list_of_numbers_becomes_json,
-                            what_is_too_long_is_refused_with_its_line, it_is_a_group};
+                            what_is_too_long_is_refused_with_its_line,
+                            what_is_no_text_is_refused,
+                            it_is_a_group};
     return SUITE_RUN("model_settings", set_up, tear_down, tests);
 }

@@ -1,7 +1,8 @@
 /* place: see place.h. SPDX-License-Identifier: MIT */
 #include "place.h"
 
-#include <ctype.h>
+#include "hex.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -73,19 +74,14 @@ static bool kind_of(const char *text, size_t length, enum place_kind *kind, size
 
 /* ---- parameters ---- */
 
-static int hex(char digit)
-{
-    return isdigit((unsigned char)digit) ? digit - '0' : tolower((unsigned char)digit) - 'a' + 10;
-}
-
 static char *decoded(const char *at, size_t length)
 {
     char *text = object_alloc(length + 1);
     size_t written = 0;
     for (size_t i = 0; i < length; i++) {
-        bool escape = at[i] == '%' && i + 2 < length && isxdigit((unsigned char)at[i + 1]) &&
-                      isxdigit((unsigned char)at[i + 2]);
-        text[written++] = escape ? (char)(hex(at[i + 1]) * 16 + hex(at[i + 2])) : at[i];
+        bool escape =
+            at[i] == '%' && i + 2 < length && hex_value(at[i + 1]) != -1 && hex_value(at[i + 2]) != -1;
+        text[written++] = escape ? (char)(hex_value(at[i + 1]) * 16 + hex_value(at[i + 2])) : at[i];
         i += escape ? 2 : 0;
     }
     return text;

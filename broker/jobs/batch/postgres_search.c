@@ -37,7 +37,7 @@ bool search_ask(struct search *search, const char *statement, const char *one, c
 }
 
 /* A text of the answer; "" for NULL. */
-const char *search_cell(const struct search *search, size_t row, size_t column)
+static const char *cell(const struct search *search, size_t row, size_t column)
 {
     size_t length;
     const char *text = postgres_link_value(search->link, row, column, &length);
@@ -95,14 +95,14 @@ static bool read_columns(struct search *search, struct postgres_relation *relati
     relation->count = postgres_link_rows(search->link);
     relation->columns = object_alloc((relation->count + 1) * sizeof *relation->columns);
     for (size_t i = 0; i < relation->count; i++) {
-        const char *base = search_cell(search, i, 2);
+        const char *base = cell(search, i, 2);
         relation->columns[i] = (struct postgres_column){
-            .name = object_strdup(search_cell(search, i, 0)),
-            .type = object_strdup(search_cell(search, i, 1)),
+            .name = object_strdup(cell(search, i, 0)),
+            .type = object_strdup(cell(search, i, 1)),
             .form = form_of(base),
             .is_string = strcmp(base, "text") == 0 || strcmp(base, "varchar") == 0,
             .is_time = strcmp(base, "timestamptz") == 0 || strcmp(base, "timestamp") == 0,
-            .required = strcmp(search_cell(search, i, 3), "true") == 0};
+            .required = strcmp(cell(search, i, 3), "true") == 0};
     }
     return true;
 }
@@ -123,9 +123,9 @@ bool search_look_up(struct search *search, const char *schema, const char *table
     if (!*there)
         return true;
     search_forget(relation);
-    text_copy(text_of(search_cell(search, 0, 0)), relation->schema, sizeof relation->schema);
-    text_copy(text_of(search_cell(search, 0, 1)), relation->table, sizeof relation->table);
-    relation->kind = *search_cell(search, 0, 2);
+    text_copy(text_of(cell(search, 0, 0)), relation->schema, sizeof relation->schema);
+    text_copy(text_of(cell(search, 0, 1)), relation->table, sizeof relation->table);
+    relation->kind = *cell(search, 0, 2);
     relation->quoted = search_quote(relation->schema, relation->table);
     return read_columns(search, relation);
 }
@@ -224,9 +224,9 @@ static bool is_unique(const struct search *search, const struct postgres_key *ke
     size_t rows = postgres_link_rows(search->link);
     for (size_t row = 0; row < rows;) {
         bool within = true;
-        const char *index = search_cell(search, row, 0);
-        for (; row < rows && strcmp(search_cell(search, row, 0), index) == 0; row++)
-            within = within && is_part(key, search_cell(search, row, 2));
+        const char *index = cell(search, row, 0);
+        for (; row < rows && strcmp(cell(search, row, 0), index) == 0; row++)
+            within = within && is_part(key, cell(search, row, 2));
         if (within)
             return true;
     }
@@ -272,8 +272,8 @@ bool search_key(struct search *search, const struct postgres_relation *relation,
     if (is_table && !search_ask_unique(search, relation))
         return false;
     for (size_t row = 0; said == NULL && is_table && row < postgres_link_rows(search->link); row++)
-        if (strcmp(search_cell(search, row, 1), "true") == 0 &&
-            !search_add_part(search, relation, key, text_of(search_cell(search, row, 2))))
+        if (strcmp(cell(search, row, 1), "true") == 0 &&
+            !search_add_part(search, relation, key, text_of(cell(search, row, 2))))
             return false;
     if (key->count == 0)
         return search_complain(search,

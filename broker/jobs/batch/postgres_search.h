@@ -20,8 +20,6 @@ bool search_complain(struct search *search, const char *format, ...) __attribute
 void search_append(struct search *search, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Asks with at most two texts as parameters (NULL: none). */
 bool search_ask(struct search *search, const char *statement, const char *one, const char *two);
-/* A text of the answer; "" for NULL. */
-const char *search_cell(const struct search *search, size_t row, size_t column);
 
 /* "schema"."table". The caller frees. */
 char *search_quote(const char *schema, const char *table);

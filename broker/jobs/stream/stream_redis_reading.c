@@ -152,8 +152,7 @@ void redis_reading_ignore(void *self, const redisReply *reply)
 /* ---- asking ---- */
 
 /* Entries that may be asked for: by the window, and by their bytes, as if all were as large as the largest so
- * far: Redis counts entries only. How large they are shows the first one.
- */
+ * far: Redis counts entries only. How large they are shows the first one. */
 static size_t room(const struct redis_stream *stream)
 {
     const struct stream_job *job = stream->context->job;
