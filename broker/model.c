@@ -13,17 +13,13 @@
 #include "gauges.h"
 #include "likeness.h"
 #include "log.h"
+#include "pipeline.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <utlist.h>
 
-enum {
-    TABLE_MAGIC = 0x30de0001,
-    MODEL_MAGIC = 0x30de0002,
-    VERSION_MAGIC = 0x30de0003,
-    PARTS_DEPTH_MAX = 8 /* pipelines within pipelines */
-};
+enum { TABLE_MAGIC = 0x30de0001, MODEL_MAGIC = 0x30de0002, VERSION_MAGIC = 0x30de0003 };
 
 struct model_table {
     unsigned magic;
@@ -483,7 +479,7 @@ static bool has_parts(struct model_table *table, struct version *version, int de
     for (size_t i = 0; i < version->part_count; i++) {
         const struct schema_part *part = &version->parts[i];
         struct version *found = version_of_part(table, part);
-        if (found != NULL && depth < PARTS_DEPTH_MAX && version_workers_state(found) == CATALOG_READY &&
+        if (found != NULL && depth < PIPELINE_DEPTH_MAX && version_workers_state(found) == CATALOG_READY &&
             has_parts(table, found, depth + 1))
             continue;
         snprintf(version->lacks, sizeof version->lacks, "step %.*s: model %.*s%s%.*s is not ready%s%.200s",

@@ -60,8 +60,7 @@ struct worker *pool_add(struct pool *pool, const struct peer *peer, struct versi
     worker->magic = WORKER_MAGIC;
     worker->peer = *peer;
     worker->version = version;
-    pool_set_slots(worker, PROTOCOL_SLOTS_SERIAL);
-    worker->slots = 1;
+    pool_set_slots(worker, 1);
     HASH_ADD(hh, pool->workers, peer, sizeof worker->peer, worker);
     return worker;
 }
@@ -69,14 +68,11 @@ struct worker *pool_add(struct pool *pool, const struct peer *peer, struct versi
 void pool_set_slots(struct worker *worker, uint32_t slots)
 {
     CHECK_OBJECT(worker, WORKER_MAGIC);
-    ENSURE(slots >= 1 && slots <= PROTOCOL_SLOTS_MAX && worker->in_flight == 0);
-    worker->slots = slots;
-    if (slots <= worker->room)
-        return;
+    ENSURE(slots >= worker->slots && slots <= PROTOCOL_SLOTS_MAX);
     worker->batches = reallocarray(worker->batches, slots, sizeof *worker->batches);
     ENSURE(worker->batches != NULL);
-    for (; worker->room < slots; worker->room++)
-        worker->batches[worker->room] = (struct batch){0};
+    for (; worker->slots < slots; worker->slots++)
+        worker->batches[worker->slots] = (struct batch){0};
 }
 
 struct worker *pool_find(struct pool *pool, const struct peer *peer)
@@ -117,7 +113,7 @@ void pool_remove(struct pool *pool, struct worker *worker)
     HASH_DEL(pool->workers, worker);
     if (worker->instance != 0)
         HASH_DELETE(by_instance, pool->instances, worker);
-    for (size_t i = 0; i < worker->room; i++)
+    for (size_t i = 0; i < worker->slots; i++)
         free(worker->batches[i].requests);
     free(worker->batches);
     worker->magic = 0;

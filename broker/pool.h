@@ -42,12 +42,11 @@ struct worker {
     uint8_t probes;    /* remote: beats sent to it since it was heard, busy or not */
     uint64_t instance; /* drawn by it at its start; 0: it is not heard while it computes */
     uint32_t capacity_rows;
-    uint32_t slots;     /* batches it takes at a time; set by pool_set_slots */
-    uint32_t in_flight; /* batches it has: batches[0..in_flight), oldest first */
-    uint32_t room;      /* in the next: at least for `slots` */
-    struct batch *batches;
-    int64_t result_at; /* when its last batch came back */
-    uint64_t answered; /* requests, since it registered */
+    uint32_t slots;        /* batches it takes at a time; set by pool_set_slots */
+    uint32_t in_flight;    /* batches it has: batches[0..in_flight), oldest first */
+    struct batch *batches; /* one for each slot */
+    int64_t result_at;     /* when its last batch came back */
+    uint64_t answered;     /* requests, since it registered */
     int64_t heard_at;
     int64_t silence;                /* ns without a word after which it is given up */
     bool dead;                      /* DRAINING because its process has ended */
@@ -66,7 +65,8 @@ size_t pool_count(const struct pool *pool);
  * and sees that the peer is not known yet. */
 struct worker *pool_add(struct pool *pool, const struct peer *peer, struct version *version);
 struct worker *pool_find(struct pool *pool, const struct peer *peer);
-/* So many batches at a time, up to PROTOCOL_SLOTS_MAX; before it has any. */
+/* So many batches at a time, up to PROTOCOL_SLOTS_MAX, no fewer than before; not while somebody has one of
+ * them in hand. */
 void pool_set_slots(struct worker *worker, uint32_t slots);
 /* It computes its batches side by side, where others compute one after the other. */
 static inline bool worker_is_concurrent(const struct worker *worker)

@@ -484,17 +484,26 @@ static void on_result(struct broker *broker, struct worker *worker, struct port_
     broker_wake(broker, worker->version);
 }
 
+/* The batch that is that request alone; NULL: the worker has none. */
+static const struct batch *batch_of(const struct worker *worker, const struct request *request)
+{
+    for (uint32_t i = 0; i < worker->in_flight; i++)
+        if (worker->batches[i].count == 1 && worker->batches[i].requests[0] == request)
+            return &worker->batches[i];
+    return NULL;
+}
+
 void serving_recall(struct broker *broker, const struct request *request)
 {
     const struct worker *worker;
     DL_FOREACH2(request->version->workers, worker, next)
     {
-        for (uint32_t i = 0; worker_is_concurrent(worker) && i < worker->in_flight; i++) {
-            const struct batch *batch = &worker->batches[i];
-            if (batch->count == 1 && batch->requests[0] == request)
-                port_send(broker->workers_port, &worker->peer,
-                          &(struct envelope){.verb = VERB_CANCEL, .id = batch->id}, NULL, 0);
-        }
+        const struct batch *batch = worker_is_concurrent(worker) ? batch_of(worker, request) : NULL;
+        if (batch == NULL)
+            continue;
+        port_send(broker->workers_port, &worker->peer,
+                  &(struct envelope){.verb = VERB_CANCEL, .id = batch->id}, NULL, 0);
+        return;
     }
 }
 

@@ -146,8 +146,10 @@ uint32_t sizing_in_time(const struct sizing *sizing, uint32_t rows, int64_t left
 {
     if (sizing->chosen == 0)
         return rows;
+    if (between(sizing, rows, cost_at) <= (double)left)
+        return rows;
     size_t least = first_within(sizing, best_row_cost(sizing) * IN_A_HURRY), at = size_below(sizing, rows);
-    if (sizing->points[least].rows >= rows || between(sizing, rows, cost_at) <= (double)left)
+    if (sizing->points[least].rows >= rows)
         return rows;
     while (at > least && cost_at(sizing, &sizing->points[at]) > (double)left)
         at--;

@@ -12,8 +12,8 @@ struct node {
     const char *model; /* views of the list, as the next */
     const char *version;
     struct pipeline *pipeline;
-    enum { NODE_NEW, NODE_OPEN, NODE_DONE } state; /* of one walk */
-    int height;                                    /* of a done one: pipelines from here down */
+    bool seen;  /* in this walk */
+    int height; /* pipelines from here down, as far as they have been seen */
 };
 
 struct pipeline_tree {
@@ -47,7 +47,7 @@ struct pipeline_tree *pipeline_tree_new(const struct model_list *list)
             struct pipeline *pipeline =
                 file != NULL && strcmp(backend, "pipeline") == 0 ? pipeline_read(file, &ignored) : NULL;
             if (pipeline != NULL)
-                tree->nodes[tree->count++] = (struct node){model->name, version, pipeline, NODE_NEW, 0};
+                tree->nodes[tree->count++] = (struct node){model->name, version, pipeline, false, 0};
             free(file);
         }
     return tree;
@@ -104,9 +104,9 @@ static bool visit_part(struct walk *walk, struct node *node, const struct pipeli
     struct node *below = version == NULL ? NULL : find(walk->tree, part->model, version);
     if (below == NULL)
         return true;
-    if (below->state == NODE_NEW && walk->depth == PIPELINE_DEPTH_MAX)
+    if (!below->seen && walk->depth == PIPELINE_DEPTH_MAX)
         return refuse(walk, 0, part, "more than 8 pipelines within each other");
-    if (below->state == NODE_NEW && !visit(walk, below))
+    if (!below->seen && !visit(walk, below))
         return false;
     if (below->height + 1 > node->height)
         node->height = below->height + 1;
@@ -116,7 +116,7 @@ static bool visit_part(struct walk *walk, struct node *node, const struct pipeli
 
 static bool visit(struct walk *walk, struct node *node)
 {
-    node->state = NODE_OPEN;
+    node->seen = true;
     node->height = 1;
     walk->open[walk->depth++] = node;
     for (size_t i = 0; i < node->pipeline->step_count; i++)
@@ -124,7 +124,6 @@ static bool visit(struct walk *walk, struct node *node)
             if (!visit_part(walk, node, &node->pipeline->steps[i].parts[j]))
                 return false;
     walk->depth--;
-    node->state = NODE_DONE;
     return true;
 }
 
@@ -134,6 +133,6 @@ bool pipeline_tree_check(struct pipeline_tree *tree, const char *model, const ch
     struct walk walk = {.tree = tree, .stable = stable, .self = self, .reason = reason};
     struct node *node = find(tree, model, version);
     for (size_t i = 0; i < tree->count; i++)
-        tree->nodes[i].state = NODE_NEW;
+        tree->nodes[i].seen = false;
     return node == NULL || visit(&walk, node);
 }

@@ -82,58 +82,47 @@ static bool read_costs(struct wire_reader *reader, struct schema_cost *costs, ui
     return true;
 }
 
-/* Only of a map whose head is one byte: at most 15 pairs. */
-size_t schema_take_costs(uint8_t *bytes, size_t *length, struct schema_cost costs[SCHEMA_COSTS_MAX])
-{
-    struct wire_reader reader = wire_reader(bytes, *length);
-    uint32_t pairs, count;
-    if (!wire_read_map(&reader, &pairs) || (bytes[0] & 0xf0) != 0x80)
-        return 0;
-    for (uint32_t i = 0; i < pairs; i++) {
-        uint8_t *pair = bytes + (reader.at - bytes);
-        struct text key;
-        if (!wire_read_str(&reader, SIZE_MAX, &key))
-            return 0;
-        if (text_is(key, "costs")) {
-            if (!read_costs(&reader, costs, &count))
-                return 0;
-            size_t taken = (size_t)(reader.at - pair);
-            memmove(pair, reader.at, (size_t)(reader.end - reader.at));
-            *length -= taken;
-            bytes[0]--;
-            return count;
-        }
-        if (!wire_skip(&reader))
-            return 0;
-    }
-    return 0;
-}
+/* ---- single keys, of a schema that is encoded ---- */
 
-/* ---- single keys ---- */
-
-/* Leaves the reader before the value of that key; false when there is none, or the bytes are no map. */
-static bool find_key(struct wire_reader *reader, const char *name)
+/* Leaves the reader before the value of that key. Where the key stands; NULL when there is none, or the bytes
+ * are no map. */
+static const uint8_t *find_key(struct wire_reader *reader, const char *name)
 {
     struct text key;
     uint32_t pairs;
     if (!wire_read_map(reader, &pairs))
-        return false;
+        return NULL;
     for (uint32_t i = 0; i < pairs; i++) {
+        const uint8_t *place = reader->at;
         if (!wire_read_str(reader, SIZE_MAX, &key))
-            return false;
+            return NULL;
         if (text_is(key, name))
-            return true;
+            return place;
         if (!wire_skip(reader))
-            return false;
+            return NULL;
     }
-    return false;
+    return NULL;
+}
+
+/* Only of a map whose head is one byte: at most 15 pairs. */
+size_t schema_take_costs(uint8_t *bytes, size_t *length, struct schema_cost costs[SCHEMA_COSTS_MAX])
+{
+    struct wire_reader reader = wire_reader(bytes, *length);
+    uint32_t count;
+    const uint8_t *pair = find_key(&reader, "costs");
+    if (pair == NULL || (bytes[0] & 0xf0) != 0x80 || !read_costs(&reader, costs, &count))
+        return 0;
+    memmove(bytes + (pair - bytes), reader.at, (size_t)(reader.end - reader.at));
+    *length -= (size_t)(reader.at - pair);
+    bytes[0]--;
+    return count;
 }
 
 struct text schema_find_digest(const uint8_t *bytes, size_t length)
 {
     struct wire_reader reader = wire_reader(bytes, length);
     struct text digest;
-    return find_key(&reader, "digest") && wire_read_str(&reader, SCHEMA_DIGEST_MAX, &digest)
+    return find_key(&reader, "digest") != NULL && wire_read_str(&reader, SCHEMA_DIGEST_MAX, &digest)
                ? digest
                : (struct text){.at = NULL};
 }
@@ -142,5 +131,6 @@ size_t schema_find_parts(const uint8_t *bytes, size_t length, struct schema_part
 {
     struct wire_reader reader = wire_reader(bytes, length);
     size_t count;
-    return find_key(&reader, "parts") && schema_read_parts(&reader, parts, &count) == NULL ? count : 0;
+    return find_key(&reader, "parts") != NULL && schema_read_parts(&reader, parts, &count) == NULL ? count
+                                                                                                   : 0;
 }

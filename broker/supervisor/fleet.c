@@ -16,7 +16,6 @@
 
 #include "broker_view.h"
 #include "clock.h"
-#include "control.h"
 #include "deploy.h"
 #include "heritage.h"
 #include "ledger.h"
@@ -24,7 +23,6 @@
 #include "members.h"
 #include "missing.h"
 #include "progress.h"
-#include "protocol.h"
 #include "readiness.h"
 #include "recycle.h"
 #include "repository.h"
@@ -35,63 +33,13 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-enum {
-    TELL_BROKER_MS = 1000 /* how long the broker may take to say that routes have moved */
-};
-
 /* How often the broker is asked while we wait for what only it knows. */
 #define LOOK_AGAIN (20 * MILLISECOND)
 /* How often processes are compared with the limits of their recycling, and with the workers that the broker
  * knows. */
 #define RECYCLE_EVERY SECOND
+
 /* ---- towards the plan ---- */
-
-/* A model that was unloaded has no workers to wait for: its requests are to be told so at once. */
-static void tell_stopped(const struct fleet *fleet)
-{
-    for (size_t i = 0; i < fleet->plan->model_count; i++) {
-        const struct plan_model *model = &fleet->plan->models[i];
-        if (model->stopped && model->serving != NULL)
-            members_tell_fault(&fleet->members, model->name, model->serving, true, CATALOG_UNLOADED);
-    }
-}
-
-/* Who asks for a version that did not pass its validation is told why, instead of being left to wait. */
-static void tell_refusals(struct fleet *fleet)
-{
-    const char *reason;
-    fleet->tell_refusals = false;
-    for (size_t i = 0; i < fleet->plan->model_count; i++)
-        for (size_t j = 0; j < fleet->plan->models[i].version_count; j++) {
-            const struct plan_version *version = &fleet->plan->models[i].versions[j];
-            if (vetting_of(fleet->vetting, version, &reason) == VETTING_REFUSED)
-                members_tell_fault(
-                    &fleet->members, version->model->name, version->version,
-                    members_running(&fleet->members, version->model->name, version->version) == 0, reason);
-        }
-}
-
-/* Tells the broker what it does not know yet and waits for its answer: an old worker that is stopped before
- * the routes have moved would leave its queue to nobody. A broker that is away reads all when it starts. */
-static void tell_broker(struct fleet *fleet)
-{
-    static const char *const lines[] = {
-        [NEWS_ROUTES] = "{\"command\":\"routes\"}", [NEWS_REPOSITORY] = "{\"command\":\"reload\"}"};
-    char path[RUNTIME_PATH_BYTES];
-    if (fleet->news == NEWS_NONE)
-        return;
-    yyjson_doc_free(control_call(runtime_path(fleet->setup.basis.config, "broker.sock", path),
-                                 lines[fleet->news], TELL_BROKER_MS));
-    if (fleet->news == NEWS_REPOSITORY) { /* it has forgotten why workers do not start */
-        members_tell_failures(&fleet->members);
-        tell_refusals(fleet);
-    }
-    tell_stopped(fleet);
-    served_look(fleet->served, fleet->view);
-    broker_view_forget(fleet->view);
-    fleet->news = NEWS_NONE;
-    deploy_told(fleet->deploy);
-}
 
 static void scale_due(void *self)
 {
@@ -111,23 +59,6 @@ void fleet_scale(struct fleet *fleet)
     fleet->members.changed = true;
 }
 
-/* A broker that has come knows of no model that was unloaded. */
-static void greet_broker(struct fleet *fleet)
-{
-    const struct member *member;
-    DL_FOREACH(fleet->members.first, member)
-    {
-        if (member->command->role != ROLE_BROKER || service_state(member->service) != SERVICE_RUNNING ||
-            service_pid(member->service) == fleet->told_broker)
-            continue;
-        fleet->told_broker = service_pid(member->service);
-        tell_stopped(fleet);
-        tell_refusals(fleet);
-        /* It knows nothing of a version that rests, and somebody may wait for one. */
-        loop_timer_set(fleet->setup.loop, &fleet->scale, clock_now() + LOOK_AGAIN, scale_due, fleet);
-    }
-}
-
 /* Traffic moves, and the broker hears of it, before anybody goes. */
 static void advance_deployments(struct fleet *fleet)
 {
@@ -135,7 +66,7 @@ static void advance_deployments(struct fleet *fleet)
         fleet_decide(fleet);
         fleet->news = fleet->news == NEWS_NONE ? NEWS_ROUTES : fleet->news;
     }
-    tell_broker(fleet);
+    fleet_tell_broker(fleet);
 }
 
 /* True when nobody wants the worker any more, however long it takes to let it go. */
@@ -276,10 +207,12 @@ static void reconcile(struct fleet *fleet)
     start_workers(fleet);
     if (fleet->members.broker_was_ready)
         members_have(&fleet->members, ROLE_FRONTEND, NULL, fleet->plan->frontends);
-    greet_broker(fleet);
+    if (fleet_greet_broker(
+            fleet)) /* it knows nothing of a version that rests, and somebody may wait for one */
+        loop_timer_set(fleet->setup.loop, &fleet->scale, clock_now() + LOOK_AGAIN, scale_due, fleet);
     advance_deployments(fleet);
     if (fleet->tell_refusals)
-        tell_refusals(fleet);
+        fleet_tell_refusals(fleet);
     retire_unwanted(fleet);
     retire_surplus(fleet);
     fleet->look_again |= turnover_advance(fleet->turnover, fleet->plan);

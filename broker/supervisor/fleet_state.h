@@ -32,7 +32,7 @@ struct fleet {
     int64_t rescan_after; /* ns from a change to the reading */
     uint64_t complaints;  /* of the last reading, as a hash: they are not said again and again */
     enum news news;
-    pid_t told_broker; /* the broker that knows what is said in tell_stopped */
+    pid_t told_broker; /* the broker that fleet_greet_broker has told */
     bool ready_said;
     bool stopping;
     bool hurried;    /* stopping, and told a second time */
@@ -54,6 +54,14 @@ void fleet_set_patience(struct fleet *fleet, const struct config *config);
 void fleet_decide(struct fleet *fleet);
 /* The numbers of workers follow the load; what is wanted of them is done at the end of the turn. */
 void fleet_scale(struct fleet *fleet);
+/* Tells the broker what it does not know yet and waits for its answer: an old worker that is stopped before
+ * the routes have moved would leave its queue to nobody. A broker that is away reads all when it starts. */
+void fleet_tell_broker(struct fleet *fleet);
+/* Tells a broker that has come of models that were unloaded or refused, which it cannot know of. True when
+ * one has. */
+bool fleet_greet_broker(struct fleet *fleet);
+/* Tells the broker of the versions that did not pass their validation. */
+void fleet_tell_refusals(struct fleet *fleet);
 /* Begins or ends to watch the repository, as the configuration says. */
 void fleet_watch(struct fleet *fleet);
 /* Logs what was complained of at a reading; the same is said once. */

@@ -8,7 +8,8 @@
  *     one process       command.c how it is called, child.c one at a time, service.c again and again,
  *                       last_words.c what it wrote, hidden.c what it is not to know
  *     all of them       plan.c who should be there, fleet.c makes it so: members.c, turnover.c (one
- *                       after the other), recycle.c (in time), progress.c; fleet_reading.c
+ *                       after the other), recycle.c (in time), progress.c;
+ *                       fleet_reading.c, fleet_telling.c
  *     models            repository.c, stamp.c and shared_inputs.c look at the files; deploy.c does what
  *                       the operator says, with petition.c and deploy_verdict.c; inventory.c, served.c
  *                       vetting.c lets nobody serve who has not passed; vetting_report.c

@@ -29,7 +29,7 @@ static struct worker *add(unsigned number)
     struct worker *worker = pool_add(pool, &peer, NULL);
     if (worker != NULL) {
         worker->pid = 1000 + number;
-        worker->slots = 2;
+        pool_set_slots(worker, 2);
         worker->silence = 300;
     }
     return worker;

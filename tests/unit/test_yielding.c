@@ -29,7 +29,7 @@ static void add_workers(size_t count)
         size_t i = version.worker_count++;
         struct peer peer = {.length = 1, .bytes = {(uint8_t)i}};
         workers[i] = pool_add(pool, &peer, &version);
-        workers[i]->slots = 2;
+        pool_set_slots(workers[i], 2);
         DL_APPEND2(version.workers, workers[i], previous, next);
     }
 }
