@@ -17,7 +17,8 @@
  *     roll-outs         rollouts.c all, rollout.c one, rollout_record.c as data, judge.c and tally.c
  *                       decide, rollout_hands.c acts
  *     the broker        introduction.c, readiness.c, broker_view.c, missing.c
- *     the host          runtime.c, folders.c, descent.c, keys.c; ledger.c and heritage.c for the next
+ *     the host          runtime.c, folders.c, descent.c, keys.c; ledger.c and heritage.c for the next;
+ *                       common/service_manager.c where systemd starts all this
  *     telling           report.c, report_rollout.c, changes.c, audit.c, log_file.c
  * SPDX-License-Identifier: MIT */
 #include "audit.h"
@@ -34,6 +35,7 @@
 #include "runtime.h"
 #include "safety.h"
 #include "sandbox_program.h"
+#include "service_manager.h"
 #include "stats.h"
 
 #include <errno.h>
@@ -49,20 +51,45 @@
 
 struct program {
     const struct options *options;
+    const struct config *config;
+    struct service_manager *manager;
     struct loop *loop;
     struct fleet *fleet;
     struct audit *audit;
     struct log_file *log_file; /* NULL: lines go to stderr */
     struct hands *hands;
     struct rollouts *rollouts;
-    struct loop_timer look; /* at the roll-outs */
+    struct loop_timer look;     /* at the roll-outs */
+    struct loop_timer patience; /* of the service manager */
 };
 
 static void say_ready(void *self)
 {
-    const struct program *program = self;
+    struct program *program = self;
     log_info("everything runs");
     process_ready(program->options->ready_fd);
+    loop_timer_cancel(program->loop, &program->patience);
+    service_manager_say(program->manager, "READY=1\nSTATUS=everything runs");
+}
+
+/* A service manager stops a service that does not get ready, and one model that cannot be loaded must not end
+ * those that can: after a while we are ready to look after what there is. */
+static void say_ready_as_it_is(void *self)
+{
+    const struct program *program = self;
+    service_manager_say(program->manager,
+                        "READY=1\nSTATUS=not everything runs yet; outrigger status tells what");
+}
+
+static void begin_with_manager(struct program *program)
+{
+    /* In seconds, for both of them. */
+    long long patience = (program->config->supervisor_start_timeout_ms + 999) / 1000;
+    service_manager_watch(program->manager, program->loop);
+    service_manager_say(program->manager, "STATUS=starting\nEXTEND_TIMEOUT_USEC=%lld000000", patience + 30);
+    if (service_manager_is_there(program->manager))
+        loop_timer_set(program->loop, &program->patience, clock_now() + patience * SECOND, say_ready_as_it_is,
+                       program);
 }
 
 static void stop_loop(void *self)
@@ -74,6 +101,7 @@ static void stop(void *self)
 {
     struct program *program = self;
     audit_end(program->audit, audit_begin(AUDIT_SIGNAL, "stop"));
+    service_manager_say(program->manager, "STOPPING=1\nSTATUS=stopping");
     fleet_stop(program->fleet);
 }
 
@@ -161,10 +189,30 @@ static bool is_safe(const struct config *config)
     return errors.count == 0;
 }
 
+static bool is_same(int fd, int other)
+{
+    struct stat one, two;
+    return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev &&
+           one.st_ino == two.st_ino;
+}
+
+/* The listening socket of the service manager; else that of adopted frontends; else -1, for a new one.
+ * *new_socket: no frontend has it yet. */
+static int find_socket(const struct config *config, const struct ledger *ledger, int given, bool *new_socket)
+{
+    int inherited = ledger_listen_fd(ledger, config->frontend_socket);
+    *new_socket = inherited == -1 || (given != -1 && !is_same(given, inherited));
+    if (given == -1)
+        return inherited;
+    if (inherited != -1)
+        close(inherited);
+    return given;
+}
+
 /* Processes that were started with other sockets or directories cannot be ours. Those of the others are, and
  * so is their listening socket. False after a complaint: there is nothing to be supervised. */
 static bool take_heritage(const struct config *config, struct runtime *runtime, struct ledger *ledger,
-                          bool *new_socket)
+                          struct service_manager *manager, bool *new_socket)
 {
     if (ledger_has_strangers(ledger))
         return false;
@@ -173,17 +221,16 @@ static bool take_heritage(const struct config *config, struct runtime *runtime, 
         ledger_end(ledger, "its sockets, directories or users are not those of the configuration",
                    config->supervisor_stop_timeout_ms);
     free(fixed);
-    int fd = ledger_listen_fd(ledger, config->frontend_socket);
-    *new_socket = fd == -1;
-    return runtime_listen(runtime, fd);
+    int given = service_manager_socket(manager, config->frontend_socket);
+    return runtime_listen(runtime, find_socket(config, ledger, given, new_socket), given != -1);
 }
 
 /* The fleet's life, in a runtime directory that is ours alone. Returns the exit status. */
 static int supervise(const struct options *options, const struct plan_basis *basis, struct ledger *ledger,
-                     bool new_socket)
+                     struct service_manager *manager, bool new_socket)
 {
     const struct config *config = basis->config;
-    struct program program = {.options = options, .loop = loop_new()};
+    struct program program = {.options = options, .config = config, .manager = manager, .loop = loop_new()};
     char path[RUNTIME_PATH_BYTES];
     int status = 1;
     loop_signal(program.loop, SIGTERM, stop, &program);
@@ -221,10 +268,13 @@ static int supervise(const struct options *options, const struct plan_basis *bas
         log_error("%s: %s", path, strerror(errno));
     } else {
         footprint_give_back();
+        begin_with_manager(&program);
         loop_run(program.loop);
         log_info("stopped");
         status = 0;
     }
+    loop_timer_cancel(program.loop, &program.patience);
+    service_manager_watch(manager, NULL);
     control_free(control);
     stats_publisher_free(stats);
     end_rollouts(&program);
@@ -253,6 +303,7 @@ int main(int argc, char **argv)
 {
     struct options options =
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
+    struct service_manager *manager = service_manager_take();
     struct config *config = options_config(&options);
     struct plan_basis basis = {.config = config, .options = &options};
     struct descent descent;
@@ -264,15 +315,17 @@ int main(int argc, char **argv)
     int status = 1;
     struct ledger *ledger =
         runtime == NULL ? NULL : ledger_read(runtime_path(config, "processes.json", path), descent.workers);
-    if (runtime != NULL && !(take_heritage(config, runtime, ledger, &new_socket) && descent_end(&descent))) {
+    if (runtime != NULL &&
+        !(take_heritage(config, runtime, ledger, manager, &new_socket) && descent_end(&descent))) {
         runtime_abandon(runtime);
     } else if (runtime != NULL) {
         enter_sandbox(config, options.name, &descent);
         basis.listen_fd = runtime_listen_fd(runtime);
         basis.workers = descent.workers;
-        status = supervise(&options, &basis, ledger, new_socket);
+        status = supervise(&options, &basis, ledger, manager, new_socket);
         runtime_close(runtime);
     }
+    service_manager_free(manager);
     ledger_free(ledger);
     descent_free(&descent);
     config_free(config);
