@@ -6,7 +6,7 @@
  *
  * The files here, by what they are for:
  *     one process       command.c how it is called, child.c one at a time, service.c again and again,
- *                       last_words.c what it wrote, hidden.c what it is not to know
+ *                       last_words.c what it wrote, hidden.c what it is not to know; strays.c those of nobody
  *     all of them       plan.c who should be there, fleet.c makes it so: members.c, turnover.c (one
  *                       after the other), recycle.c (in time), progress.c;
  *                       fleet_reading.c, fleet_telling.c
@@ -37,6 +37,7 @@
 #include "sandbox_program.h"
 #include "service_manager.h"
 #include "stats.h"
+#include "strays.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -253,6 +254,7 @@ static int supervise(const struct options *options, const struct plan_basis *bas
                                 .self = &program};
     program.fleet = fleet_new(&setup);
     begin_rollouts(&program, config, metrics);
+    struct strays *strays = strays_new(program.loop);
     struct report report = {.fleet = program.fleet,
                             .metrics = metrics,
                             .rollouts = program.rollouts,
@@ -283,6 +285,7 @@ static int supervise(const struct options *options, const struct plan_basis *bas
     log_file_free(program.log_file);
     metrics_free(metrics);
     zmq_ctx_term(zmq);
+    strays_free(strays);
     loop_free(program.loop);
     return status;
 }
