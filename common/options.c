@@ -15,14 +15,19 @@
 #define OUTRIGGER_VERSION "unknown"
 #endif
 
-enum { VERSION_OPTION = 256 }; /* above every letter */
+enum { VERSION_OPTION = 256, DRY_RUN_OPTION }; /* above every letter */
 
-static const struct option long_options[] = {
-    {"config", required_argument, NULL, 'c'},       {"set", required_argument, NULL, 's'},
-    {"name", required_argument, NULL, 'n'},         {"ready-fd", required_argument, NULL, 'r'},
-    {"model", required_argument, NULL, 'm'},        {"model-version", required_argument, NULL, 'V'},
-    {"token-fd", required_argument, NULL, 't'},     {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, VERSION_OPTION}, {0}};
+static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},
+                                             {"set", required_argument, NULL, 's'},
+                                             {"name", required_argument, NULL, 'n'},
+                                             {"ready-fd", required_argument, NULL, 'r'},
+                                             {"model", required_argument, NULL, 'm'},
+                                             {"model-version", required_argument, NULL, 'V'},
+                                             {"token-fd", required_argument, NULL, 't'},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {"version", no_argument, NULL, VERSION_OPTION},
+                                             {"dry-run", no_argument, NULL, DRY_RUN_OPTION},
+                                             {0}};
 
 static const char help[] =
     "  -c, --config FILE          the configuration; without it every parameter has its default\n"
@@ -35,6 +40,9 @@ static const char help[] =
     "  -t, --token-fd FD          the descriptor from which to read what the supervisor gave it to show to "
     "the\n"
     "                             broker (the worker alone)\n"
+    "      --dry-run              say what is wrong with the configuration, and start nothing (the "
+    "supervisor "
+    "alone)\n"
     "  -h, --help                 this text\n"
     "      --version              the version of Outrigger\n";
 
@@ -91,6 +99,9 @@ struct options options_parse(int argc, char **argv, const char *name, const char
             break;
         case 'V':
             options.model_version = optarg;
+            break;
+        case DRY_RUN_OPTION:
+            options.dry_run = true;
             break;
         case 'h':
             print_help(argv[0], summary);

@@ -6,8 +6,9 @@
 
 /* What the supervisor gives to each program, and what a person may give by hand:
  *   -c, --config FILE    -s, --set SECTION.NAME=VALUE (any number)   -n, --name NAME   (the process's name)
- *   -r, --ready-fd FD    (write "ready\n" there, then close it)      -m, --model NAME  -V, --model-version V
- *   -t, --token-fd FD    (read a worker's token there: worker_token.h)   -h, --help   --version */
+ *   -r, --ready-fd FD    (process_ready)                              -m, --model NAME  -V, --model-version V
+ *   -t, --token-fd FD    (read a worker's token there: worker_token.h)   -h, --help   --version
+ *   --dry-run            (the supervisor: say what is wrong with its configuration, start nothing) */
 struct options {
     const char *config_file; /* NULL: none */
     const char **settings;
@@ -17,6 +18,7 @@ struct options {
     const char *model_version; /* worker only; NULL */
     int ready_fd;              /* -1: none */
     int token_fd;              /* worker only; -1: none */
+    bool dry_run;              /* supervisor only */
 };
 
 /* Parses; prints help or version and exits 0, or a complaint and exits 2. `summary` is one line on what the

@@ -10,7 +10,11 @@
 
 struct account;
 
-/* Says "ready\n" on the descriptor (if it is not -1) and closes it. */
+/* Bytes of a release's name ("0.1.0"), with the NUL. */
+enum { PROCESS_RELEASE_BYTES = 32 };
+
+/* Says "ready\n", and in a second line which release of ours this is, on the descriptor (if it is not -1) and
+ * closes it. */
 void process_ready(int ready_fd);
 /* Raises the soft limit of open files to at least `wanted` (up to the hard limit); returns what it is then.
  */

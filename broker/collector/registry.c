@@ -368,11 +368,23 @@ static void hear(struct registry *registry, struct process *process, const struc
     set_live(registry, process, true);
 }
 
+/* The same process became another program, and counts from 0: a supervisor that was upgraded. What it has
+ * counted before stays in the totals. */
+static struct process *begin_anew(struct registry *registry, struct process *process)
+{
+    struct registry_process identity = process->identity;
+    retire(registry, process);
+    forget_process(registry, process);
+    return add_process(registry, &identity);
+}
+
 enum registry_answer registry_take(struct registry *registry, struct snapshot *snapshot, int64_t now)
 {
     CHECK_OBJECT(registry, REGISTRY_MAGIC);
     struct registry_process identity = identify(snapshot);
     struct process *process = find_process(registry, &identity);
+    if (process != NULL && !process->retired && snapshot->sequence == 1 && process->sequence > 1)
+        process = begin_anew(registry, process);
     if (process != NULL && snapshot->sequence <= process->sequence)
         return REGISTRY_STALE;
     if (process == NULL)

@@ -65,6 +65,23 @@ static const struct command commands[] = {
          "or does not\n"
          "run, or given up, because a new process does not get ready: then the old one stays.\n",
      .run = restart_command},
+    {.name = "upgrade",
+     .summary = "go over to programs that were put in the place of those that run, without a failed request",
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .text =
+         "To be said when the files are there: of a newer release, or of the one before. The new "
+         "supervisor's "
+         "program\n"
+         "looks at the configuration first; when it refuses, nothing has happened. Then the supervisor "
+         "becomes "
+         "it, in the\n"
+         "same process, and replaces what is of another release as restart does. Prints what is started; "
+         "with "
+         "--wait at\n"
+         "most that long, though the supervisor goes on. Exits 1 when it is refused, or when a process stays "
+         "what it was\n"
+         "because its successor does not get ready.\n",
+     .run = upgrade_command},
     {.name = "models",
      .summary = "show every version of every model: what runs, why, and who gets the requests",
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},

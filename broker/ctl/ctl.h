@@ -157,6 +157,7 @@ int optimize_command(const struct arguments *arguments);
 int scale_command(const struct arguments *arguments);
 int restart_command(const struct arguments *arguments);
 int stop_command(const struct arguments *arguments);
+int upgrade_command(const struct arguments *arguments);
 int flight_command(const struct arguments *arguments);
 int replay_command(const struct arguments *arguments);
 int rollout_command(const struct arguments *arguments);

@@ -427,6 +427,27 @@ static void print_successions(const struct status *status, FILE *out)
     }
 }
 
+/* "release 0.2.0", and which processes are of another one: until `outrigger upgrade` has replaced them.
+ * Nothing of a supervisor that does not say. */
+static void print_release(const struct status *status, FILE *out)
+{
+    const char *release = text_in(status->supervisor, "release"), *separator = "; not: ";
+    size_t i, count;
+    yyjson_val *process;
+    if (*release == '\0')
+        return;
+    fprintf(out, "\nrelease %s", release);
+    yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, process)
+    {
+        const char *other = text_in(process, "release");
+        if (*other == '\0' || strcmp(other, release) == 0)
+            continue;
+        fprintf(out, "%s%s (%s)", separator, text_in(process, "name"), other);
+        separator = ", ";
+    }
+    fputc('\n', out);
+}
+
 /* ---- the whole ---- */
 
 struct counts {
@@ -480,6 +501,7 @@ void status_print(const struct status *status, FILE *out, bool coloured)
     print_processes(status, out, coloured);
     print_unmanaged(status, out, coloured);
     print_successions(status, out);
+    print_release(status, out);
     print_limits(status, out);
     print_last_words(status, out);
 }

@@ -14,7 +14,6 @@
 #include "clock.h"
 #include "last_words.h"
 #include "log.h"
-#include "process.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +43,7 @@ struct child {
     int ready_fd; /* -1: none, or it has been read */
     bool adopted;
     struct worker_token token;            /* of the process */
+    char release[PROCESS_RELEASE_BYTES];  /* likewise */
     const struct child_command *starting; /* while it is */
     struct last_words *words;
     uint64_t cpu_us_of_the_dead;
@@ -61,18 +61,35 @@ static void forget_ready_fd(struct child *child)
     child->ready_fd = -1;
 }
 
+/* What stands behind "ready\n": the release, in a line. Of a process that is ours, but its model may be a
+ * program: what cannot be a release is none. */
+static void take_release(struct child *child, struct text said)
+{
+    const char *end = memchr(said.at, '\n', said.length);
+    size_t length = end == NULL ? 0 : (size_t)(end - said.at);
+    if (length >= sizeof(child->release))
+        return;
+    for (size_t i = 0; i < length; i++)
+        if (said.at[i] <= ' ' || said.at[i] > '~')
+            return;
+    text_copy((struct text){said.at, length}, child->release, sizeof(child->release));
+}
+
 /* The process wrote to descriptor 3, or closed it. Silence is no readiness: then the start-up time passes. */
 static void ready_readable(void *self, int fd, uint32_t events)
 {
     struct child *child = self;
-    char line[8];
+    char line[6 + PROCESS_RELEASE_BYTES];
     (void)events;
     ssize_t length = read(fd, line, sizeof(line));
     if (length == -1)
         return;
     forget_ready_fd(child);
+    bool said = length >= 6 && memcmp(line, "ready\n", 6) == 0;
+    if (said)
+        take_release(child, (struct text){line + 6, (size_t)length - 6});
     /* While nobody listened an adopted one may have said it to nobody; it closes the pipe in any case. */
-    if ((length >= 6 && memcmp(line, "ready\n", 6) == 0) || (length == 0 && child->adopted))
+    if (said || (length == 0 && child->adopted))
         child->watcher.ready(child->watcher.self);
 }
 
@@ -112,6 +129,7 @@ static int bury(struct child *child)
     reap(child);
     child->pid = 0;
     child->token = (struct worker_token){""};
+    child->release[0] = '\0';
     forget_ready_fd(child);
     last_words_close(child->words);
     return status;
@@ -275,6 +293,7 @@ bool child_adopt(struct child *child, const struct orphan *orphan)
     child->kills_before = 0;
     child->pid = reached.pid;
     child->token = reached.token;
+    memcpy(child->release, reached.release, sizeof(child->release));
     child->pidfd = reached.pidfd;
     last_words_adopt(child->words, reached.error_fd);
     ENSURE(loop_add(child->loop, child->pidfd, EPOLLIN, process_ended, child) == 0);
@@ -296,6 +315,12 @@ struct worker_token child_token(const struct child *child)
 {
     CHECK_OBJECT(child, CHILD_MAGIC);
     return child->token;
+}
+
+const char *child_release(const struct child *child)
+{
+    CHECK_OBJECT(child, CHILD_MAGIC);
+    return child->release;
 }
 
 static void tell(const struct child *child, int signal_number)

@@ -4,7 +4,7 @@
 
 #include "cgroup.h"
 #include "loop.h"
-#include "object.h"
+#include "process.h"
 #include "worker_token.h"
 
 #include <sys/types.h>
@@ -42,11 +42,12 @@ struct child_watcher {
 /* A process that an earlier supervisor started and that still runs. */
 struct orphan {
     pid_t pid;
-    int pidfd;                 /* of exactly this process; owned by who gets the orphan */
-    uint64_t ready_pipe;       /* as child_ready_pipe told it then; 0: it had said ready */
-    struct worker_token token; /* as child_token told it */
-    bool reached;              /* the next two are set, and owned likewise: */
-    int error_fd;              /* our ends of its pipes; -1: it cannot be had */
+    int pidfd;                           /* of exactly this process; owned by who gets the orphan */
+    uint64_t ready_pipe;                 /* as child_ready_pipe told it then; 0: it had said ready */
+    struct worker_token token;           /* as child_token told it */
+    char release[PROCESS_RELEASE_BYTES]; /* as child_release told it */
+    bool reached;                        /* the next two are set, and owned likewise: */
+    int error_fd;                        /* our ends of its pipes; -1: it cannot be had */
     int ready_fd;
 };
 
@@ -82,6 +83,8 @@ pid_t child_pid(const struct child *child); /* 0: none */
 uint64_t child_ready_pipe(const struct child *child);
 /* What the process was handed; none without a process, or for one that gets none. */
 struct worker_token child_token(const struct child *child);
+/* Of which release it says that it is; "" before it has said ready, or when it did not say. */
+const char *child_release(const struct child *child);
 /* Resident bytes of the process, CPU time of it and of all before it. */
 void child_usage(const struct child *child, uint64_t *resident_bytes, uint64_t *cpu_us);
 /* The last line on stderr of the process, or of the one before when there is none; "" when it said nothing.

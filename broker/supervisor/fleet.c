@@ -281,6 +281,7 @@ static void write_ledger(void *self)
                                                      .ready_pipe = service_ready_pipe(member->service),
                                                      .restarts = service_restarts(member->service),
                                                      .token = service_token(member->service),
+                                                     .release = service_release(member->service),
                                                      .retiring = member->retiring};
     }
     ledger_write(runtime_path(fleet->setup.basis.config, "processes.json", path), fleet->fixed, entries,
@@ -382,6 +383,12 @@ void fleet_each(const struct fleet *fleet, fleet_visit *visit, void *self)
     {
         visit(self, member->command, member->service, member->origin);
     }
+}
+
+const struct plan_basis *fleet_basis(const struct fleet *fleet)
+{
+    CHECK_OBJECT(fleet, FLEET_MAGIC);
+    return &fleet->setup.basis;
 }
 
 const struct plan *fleet_plan(const struct fleet *fleet)

@@ -64,6 +64,8 @@ bool fleet_wanted(struct fleet *fleet, const char *model, const char *version);
 typedef void fleet_visit(void *self, const struct command *command, const struct service *service,
                          const char *origin);
 void fleet_each(const struct fleet *fleet, fleet_visit *visit, void *self);
+/* What all processes are started with. */
+const struct plan_basis *fleet_basis(const struct fleet *fleet);
 /* What is wanted now. */
 const struct plan *fleet_plan(const struct fleet *fleet);
 /* What the operator has said about models. */

@@ -12,6 +12,10 @@
 #include <sys/stat.h>
 #include <utlist.h>
 
+#ifndef OUTRIGGER_VERSION
+#define OUTRIGGER_VERSION "unknown"
+#endif
+
 /* True when the file at `path` is not the program that the process runs. */
 static bool program_changed(const struct ledger_process *process, const char *path)
 {
@@ -36,6 +40,9 @@ static const char *outdated(const struct member *member, const struct ledger_pro
         return "it listens at a socket that is gone";
     if (program_changed(process, command->path))
         return "its program is another by now";
+    /* The program of a worker in Python is the interpreter. */
+    if (process->orphan.release[0] != '\0' && strcmp(process->orphan.release, OUTRIGGER_VERSION) != 0)
+        return "it is of another release";
     struct command *now =
         command_new(&member->members->setup->basis, command->role, command->number, version);
     bool equal = command_equals(command, now);

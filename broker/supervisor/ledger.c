@@ -61,6 +61,8 @@ static void describe_one(yyjson_mut_doc *document, yyjson_mut_val *process, cons
     yyjson_mut_obj_add_uint(document, process, "restarts", entry->restarts);
     if (entry->token.text[0] != '\0')
         yyjson_mut_obj_add_str(document, process, "token", entry->token.text);
+    if (entry->release != NULL && *entry->release != '\0')
+        yyjson_mut_obj_add_str(document, process, "release", entry->release);
     yyjson_mut_obj_add_bool(document, process, "retiring", entry->retiring);
     yyjson_mut_obj_add_str(document, process, "role", role_name(command->role));
     yyjson_mut_obj_add_int(document, process, "number", command->number);
@@ -233,6 +235,8 @@ static bool read_one(yyjson_val *entry, const struct account *workers, struct le
         return false;
     process->retiring = yyjson_get_bool(yyjson_obj_get(entry, "retiring"));
     process->orphan.token = worker_token_read(text_of_member(yyjson_obj_get(entry, "token")));
+    const char *release = yyjson_get_str(yyjson_obj_get(entry, "release"));
+    snprintf(process->orphan.release, sizeof(process->orphan.release), "%s", release == NULL ? "" : release);
     process->orphan.pid = (pid_t)pid;
     process->orphan.pidfd = still_there(pid, start);
     if (process->orphan.pidfd == -1)

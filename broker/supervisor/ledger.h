@@ -12,6 +12,7 @@ struct ledger_entry {
     pid_t pid;
     uint64_t ready_pipe; /* child_ready_pipe */
     struct worker_token token;
+    const char *release; /* child_release */
     uint64_t restarts;
     bool retiring; /* it was told to end */
 };

@@ -17,8 +17,8 @@
  *     roll-outs         rollouts.c all, rollout.c one, rollout_record.c as data, judge.c and tally.c
  *                       decide, rollout_hands.c acts
  *     the broker        introduction.c, readiness.c, broker_view.c, missing.c
- *     the host          runtime.c, folders.c, descent.c, keys.c; ledger.c and heritage.c for the next;
- *                       common/service_manager.c where systemd starts all this
+ *     the host          runtime.c, folders.c, descent.c, keys.c; ledger.c and heritage.c for the next, which
+ *                       upgrade.c becomes; common/service_manager.c where systemd starts all this
  *     telling           report.c, report_rollout.c, changes.c, audit.c, log_file.c
  * SPDX-License-Identifier: MIT */
 #include "audit.h"
@@ -38,6 +38,7 @@
 #include "service_manager.h"
 #include "stats.h"
 #include "strays.h"
+#include "upgrade.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -47,6 +48,8 @@
 #include <unistd.h>
 #include <zmq.h>
 
+/* An answer is sent as soon as the loop has its turn. */
+#define ANSWER_TIME (20 * MILLISECOND)
 /* How often roll-outs are looked at. */
 #define LOOK_EVERY (SECOND / 2)
 
@@ -58,10 +61,12 @@ struct program {
     struct fleet *fleet;
     struct audit *audit;
     struct log_file *log_file; /* NULL: lines go to stderr */
+    struct report *report;     /* while the control socket is there */
     struct hands *hands;
     struct rollouts *rollouts;
     struct loop_timer look;     /* at the roll-outs */
     struct loop_timer patience; /* of the service manager */
+    struct loop_timer upgrade;  /* when the answer is out */
 };
 
 static void say_ready(void *self)
@@ -120,6 +125,23 @@ static void reload(void *self)
     yyjson_mut_doc *entry = audit_begin(AUDIT_SIGNAL, "reload");
     yyjson_mut_obj_add_bool(entry, yyjson_mut_doc_get_root(entry), "done", done);
     audit_end(program->audit, entry);
+}
+
+/* What must last is on the disk, but for the last lines of the log; the kernel closes all else. */
+static void become(void *self)
+{
+    struct program *program = self;
+    if (fleet_is_stopping(program->fleet))
+        return;
+    log_file_free(program->log_file);
+    program->log_file = program->report->log_file = NULL;
+    upgrade_become(fleet_basis(program->fleet));
+}
+
+static void become_soon(void *self)
+{
+    struct program *program = self;
+    loop_timer_set(program->loop, &program->upgrade, loop_now(program->loop) + ANSWER_TIME, become, program);
 }
 
 static void look_at_rollouts(void *self)
@@ -259,7 +281,11 @@ static int supervise(const struct options *options, const struct plan_basis *bas
                             .metrics = metrics,
                             .rollouts = program.rollouts,
                             .audit = program.audit,
-                            .log_file = program.log_file};
+                            .log_file = program.log_file,
+                            .began_ms = clock_wall() / MILLISECOND,
+                            .upgrade = become_soon,
+                            .self = &program};
+    program.report = &report;
     struct control *control =
         control_listen(program.loop, runtime_path(config, "supervisor.sock", path), report_command, &report);
     report.control = control;
@@ -279,6 +305,7 @@ static int supervise(const struct options *options, const struct plan_basis *bas
     service_manager_watch(manager, NULL);
     control_free(control);
     stats_publisher_free(stats);
+    loop_timer_cancel(program.loop, &program.upgrade);
     end_rollouts(&program);
     fleet_free(program.fleet);
     audit_free(program.audit);
@@ -310,6 +337,12 @@ int main(int argc, char **argv)
     struct config *config = options_config(&options);
     struct plan_basis basis = {.config = config, .options = &options};
     struct descent descent;
+    if (options.dry_run) {
+        bool fine = is_safe(config) && keys_check(config) && prepare_environment(config, &basis.placement);
+        config_free(config);
+        options_free(&options);
+        return fine ? 0 : 1;
+    }
     bool good = descent_begin(&descent, config) && is_safe(config) && keys_check(config) &&
                 prepare_environment(config, &basis.placement) && descent_raise(&descent);
     struct runtime *runtime = good ? runtime_open(config) : NULL;

@@ -16,6 +16,7 @@
  *   {"command":"wanted","model":M,"version":V}   the broker has a request for a version without workers
  *   {"command":"rollout"...}            see report_rollout.c
  *   {"command":"key-add"|"key-rotate"|"key-revoke"|"key-revoke-previous","id":I,...}   that has been done
+ *   {"command":"upgrade"}               become the program that lies in our place by now; see upgrade.c
  *   {"command":"stop"}                  stop everything in order; said twice: at once
  *   {"command":"worker-hung","pid":N}   the broker gave that worker up: it computes without end
  *   {"command":"worker-unknown","question":N}   the broker asks who there is: somebody came whom it does not
@@ -34,8 +35,14 @@
 #include "process.h"
 #include "report_rollout.h"
 #include "turnover.h"
+#include "upgrade.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef OUTRIGGER_VERSION
+#define OUTRIGGER_VERSION "unknown"
+#endif
 
 /* ---- status ---- */
 
@@ -64,6 +71,7 @@ static void add_process(void *self, const struct command *command, const struct 
     yyjson_mut_obj_add_uint(reply, entry, "rss_bytes", resident_bytes);
     yyjson_mut_obj_add_uint(reply, entry, "cpu_us", cpu_us);
     yyjson_mut_obj_add_strcpy(reply, entry, "cause", service_cause(service));
+    yyjson_mut_obj_add_strcpy(reply, entry, "release", service_release(service));
     yyjson_mut_obj_add_strcpy(reply, entry, "model", command->model);
     yyjson_mut_obj_add_strcpy(reply, entry, "version", command->version);
     if (service_failures(service) > 0 || service_state(service) == SERVICE_FAILED)
@@ -124,6 +132,9 @@ static void status(const struct report *report, yyjson_val *request, yyjson_mut_
     for (size_t i = 0; i < plan->model_count; i++)
         add_model(reply, models, &plan->models[i]);
     add_successions(reply, root, fleet_turnover(report->fleet));
+    yyjson_mut_obj_add_str(reply, root, "release", OUTRIGGER_VERSION);
+    yyjson_mut_obj_add_int(reply, root, "began_ms", report->began_ms);
+    yyjson_mut_obj_add_uint(reply, root, "replacing", turnover_pending(fleet_turnover(report->fleet)));
 }
 
 /* ---- the others ---- */
@@ -160,6 +171,27 @@ static void restart(const struct report *report, yyjson_val *request, yyjson_mut
         control_refuse(reply, "%s", reason);
     else
         yyjson_mut_obj_add_uint(reply, yyjson_mut_doc_get_root(reply), "id", id);
+}
+
+static void upgrade(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
+{
+    char reason[1600];
+    const struct plan_basis *basis = fleet_basis(report->fleet);
+    (void)request;
+    if (fleet_is_stopping(report->fleet))
+        control_refuse(reply, "this supervisor is stopping");
+    else if (turnover_pending(fleet_turnover(report->fleet)) > 0)
+        control_refuse(reply, "another restart is under way");
+    else if (basis->workers != NULL)
+        control_refuse(
+            reply,
+            "worker.user is another user, whom only root's supervisor can take over: have the service "
+            "manager start it again (kill -9 %ld; what runs goes on, and is replaced)",
+            (long)getpid());
+    else if (!upgrade_try(basis, reason, sizeof(reason)))
+        control_refuse(reply, "%s", reason);
+    else
+        report->upgrade(report->self);
 }
 
 static void progress_told(const struct report *report, yyjson_val *request, yyjson_mut_doc *reply)
@@ -384,6 +416,7 @@ static bool run(const struct report *report, yyjson_val *request, yyjson_mut_doc
                     {"key-rotate", key_changed},
                     {"key-revoke", key_changed},
                     {"key-revoke-previous", key_changed},
+                    {"upgrade", upgrade},
                     {"stop", stop},
                     {"worker-hung", worker_hung},
                     {"worker-unknown", worker_unknown}};
@@ -412,7 +445,7 @@ void report_command(void *self, yyjson_val *request, yyjson_mut_doc *reply)
             reply, "the supervisor knows status, reload, rescan, restart, progress, models, load, "
                    "unload, reload-model, promote, rollback, route, scale, wanted, rollout, rollout-status, "
                    "rollout-pause, rollout-resume, rollout-abort, key-add, key-rotate, key-revoke, "
-                   "key-revoke-previous, stop, worker-hung and worker-unknown");
+                   "key-revoke-previous, upgrade, stop, worker-hung and worker-unknown");
     audit_command(report->audit, control_uid(report->control), request, digest_of(report, request), reply);
 }
 

@@ -16,6 +16,11 @@ struct report {
     struct audit *audit;
     struct log_file *log_file; /* NULL: there is none */
     struct control *control;   /* whose commands these are */
+    int64_t began_ms;          /* this supervisor; since 1970 */
+    /* Asks the owner to become the program that lies in our place, as soon as the answer is out; with `self`.
+     */
+    loop_call *upgrade;
+    void *self;
 };
 
 /* A control_command; `self` is the report. */

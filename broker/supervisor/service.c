@@ -93,6 +93,12 @@ struct worker_token service_token(const struct service *service)
     return child_token(service->child);
 }
 
+const char *service_release(const struct service *service)
+{
+    CHECK_OBJECT(service, SERVICE_MAGIC);
+    return child_release(service->child);
+}
+
 int64_t service_uptime_ms(const struct service *service)
 {
     CHECK_OBJECT(service, SERVICE_MAGIC);

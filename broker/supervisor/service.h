@@ -90,6 +90,7 @@ const char *service_state_name(enum service_state state);
 pid_t service_pid(const struct service *service);                 /* 0: no process */
 uint64_t service_ready_pipe(const struct service *service);       /* see child_ready_pipe */
 struct worker_token service_token(const struct service *service); /* see child_token */
+const char *service_release(const struct service *service);       /* see child_release */
 int64_t service_uptime_ms(const struct service *service);
 uint64_t service_restarts(const struct service *service);
 /* Why the last process ended, or could not be started: "exit 1: cannot read x", "killed by signal 9"; "" at

@@ -118,6 +118,15 @@ uint64_t turnover_count(const struct turnover *turnover, enum role role, enum tu
 
 /* ---- the queue ---- */
 
+size_t turnover_pending(const struct turnover *turnover)
+{
+    CHECK_OBJECT(turnover, TURNOVER_MAGIC);
+    size_t count;
+    const struct job *job;
+    DL_COUNT(turnover->queue, job, count);
+    return count + (turnover->phase != PHASE_NONE);
+}
+
 static void drop(struct turnover *turnover, struct job *job)
 {
     DL_DELETE(turnover->queue, job);

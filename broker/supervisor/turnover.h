@@ -41,6 +41,8 @@ bool turnover_advance(struct turnover *turnover, const struct plan *plan);
 /* Nothing is replaced any more. */
 void turnover_cancel(struct turnover *turnover, const char *why);
 
+/* How many processes wait to be replaced, or are being replaced. */
+size_t turnover_pending(const struct turnover *turnover);
 /* How many processes of a role were replaced for a cause. */
 uint64_t turnover_count(const struct turnover *turnover, enum role role, enum turnover_cause cause);
 

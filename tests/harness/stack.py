@@ -127,10 +127,10 @@ class Stack:
     models, or the path of another repository. settings: parameters of outrigger.conf, "section.name": "value". site: a
     folder of files that the web server serves beside /api/. tls: a folder with certificate.pem and key.pem: then it
     speaks HTTPS, which `request` does not. strays: the test's models try what the sandbox refuses; of our programs none
-    does."""
+    does. programs: the folder of our programs, instead of the build's."""
 
-    def __init__(self, web=None, models=None, settings=None, site=None, tls=None, strays=False):
-        self.tls, self.strays = tls, strays
+    def __init__(self, web=None, models=None, settings=None, site=None, tls=None, strays=False, programs=BIN):
+        self.tls, self.strays, self.programs = tls, strays, programs
         self.web, self.models, self.settings, self.site = web, models, dict(settings or {}), site
         self.port = self.directory = self.supervisor = self.web_server = self.shared = None
 
@@ -197,7 +197,7 @@ class Stack:
         read_end, write_end = os.pipe()
         with open(self.log, "ab") as log:
             self.supervisor = subprocess.Popen(
-                [BIN / "outrigger-supervisor", *self.arguments(), "-r", str(write_end)], cwd=ROOT,
+                [self.programs / "outrigger-supervisor", *self.arguments(), "-r", str(write_end)], cwd=ROOT,
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=[write_end], start_new_session=True)
         os.close(write_end)
         os.set_blocking(read_end, False)
@@ -206,7 +206,7 @@ class Stack:
     def _read_ready(self, descriptor):
         self._supervisor_must_live()
         try:
-            return os.read(descriptor, 16) == b"ready\n"
+            return os.read(descriptor, 64).startswith(b"ready\n")
         except BlockingIOError:
             return False
 
@@ -331,7 +331,7 @@ class Stack:
 
     def outrigger(self, *arguments):
         """Runs the operator's command on this stack; returns the completed process, with its text."""
-        return subprocess.run([BIN / "outrigger", *arguments, *self.arguments()], cwd=ROOT, text=True,
+        return subprocess.run([self.programs / "outrigger", *arguments, *self.arguments()], cwd=ROOT, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE)
 
     def wait(self, condition, complaint, limit=PATIENCE):

@@ -69,7 +69,7 @@ class Collector:
                                             stdout=log, stderr=log, pass_fds=[write_end])
         os.close(write_end)
         with open(read_end, "rb") as ready:
-            if ready.read() != b"ready\n":
+            if not ready.read().startswith(b"ready\n"):
                 raise AssertionError("the collector did not say ready: " + self.log.read_text())
         return self
 

@@ -53,7 +53,7 @@ class Worker:
 
     def said_ready(self):
         with os.fdopen(self.ready) as ready:
-            return ready.read() == "ready\n"
+            return ready.read().startswith("ready\n")
 
     def wait(self):
         return self.process.wait(PATIENCE)

@@ -1,0 +1,156 @@
+/* upgrade: see upgrade.h. Files of another release were put in the place of ours; `outrigger upgrade` says
+ * so.
+ *
+ * The supervisor changes its program and stays the same process (execve), so whoever watches it, a service
+ * manager or a container, sees nothing, and its children stay its children. All else happens as after a death
+ * of the supervisor: the next one reads the ledger, adopts what runs, takes the listening socket from a
+ * frontend, and replaces what is of another release one after the other (heritage.c, turnover.c). What is not
+ * in a file is lost with the memory, and nothing that matters is.
+ *
+ * A program that then refuses to start would leave everything without a supervisor, so it is tried before.
+ * Rights that were given up do not come back: a supervisor that root started can go on as its user, but can
+ * not reach into workers of another one (descent.c). report.c refuses that; the service manager does it then.
+ *
+ * SPDX-License-Identifier: MIT */
+#include "upgrade.h"
+
+#include "clock.h"
+#include "log.h"
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A configuration is read in milliseconds; names of users may be asked for over a network. */
+#define TRY_PATIENCE (10 * SECOND)
+
+enum { ARGUMENTS_BESIDE_SETTINGS = 7, SAID_BYTES = 4096 }; /* program, -c, FILE, -n, NAME, --dry-run, NULL */
+
+/* Our command line, without the descriptor for "ready", which has been said. The caller frees the array. */
+static const char **arguments_of(const struct plan_basis *basis, const char *program, bool dry_run)
+{
+    const struct options *options = basis->options;
+    size_t count = 0;
+    const char **arguments =
+        object_alloc((2 * options->setting_count + ARGUMENTS_BESIDE_SETTINGS) * sizeof(*arguments));
+    arguments[count++] = program;
+    if (options->config_file != NULL) {
+        arguments[count++] = "-c";
+        arguments[count++] = options->config_file;
+    }
+    for (size_t i = 0; i < options->setting_count; i++) {
+        arguments[count++] = "-s";
+        arguments[count++] = options->settings[i];
+    }
+    arguments[count++] = "-n";
+    arguments[count++] = options->name;
+    if (dry_run)
+        arguments[count++] = "--dry-run";
+    return arguments;
+}
+
+static char *program_path(const struct plan_basis *basis)
+{
+    char *path;
+    ENSURE(asprintf(&path, "%s/outrigger-supervisor", basis->config->binary_directory) >= 0);
+    return path;
+}
+
+/* Reads until the end or the deadline; false when the deadline was first. Keeps the end of what was said. */
+static bool read_all(int fd, char *said, size_t capacity)
+{
+    size_t length = 0;
+    int64_t deadline = clock_now() + TRY_PATIENCE;
+    for (;;) {
+        struct pollfd watch = {.fd = fd, .events = POLLIN};
+        int64_t left = (deadline - clock_now()) / MILLISECOND;
+        int ready = poll(&watch, 1, left < 0 ? 0 : (int)left);
+        if (ready == 0)
+            return false;
+        if (length == capacity - 1) {
+            memmove(said, said + capacity / 2, length - capacity / 2);
+            length -= capacity / 2;
+        }
+        ssize_t more = ready == -1 ? -1 : read(fd, said + length, capacity - 1 - length);
+        if (more == -1 && errno == EINTR)
+            continue;
+        if (more <= 0)
+            return true;
+        length += (size_t)more;
+        said[length] = '\0';
+    }
+}
+
+/* The last line that is none but spaces. */
+static const char *last_line(char *said)
+{
+    for (size_t length = strlen(said); length > 0 && said[length - 1] <= ' '; length--)
+        said[length - 1] = '\0';
+    const char *newline = strrchr(said, '\n');
+    return newline == NULL ? said : newline + 1;
+}
+
+/* Returns its status as wait(2) tells it, or -1 when it was ended because it took too long. */
+static int hear_out(pid_t pid, int fd, char *said, size_t capacity)
+{
+    int status = 0;
+    bool ended = read_all(fd, said, capacity);
+    if (!ended)
+        kill(-pid, SIGKILL);
+    while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+        continue;
+    return ended ? status : -1;
+}
+
+bool upgrade_try(const struct plan_basis *basis, char *reason, size_t capacity)
+{
+    char said[SAID_BYTES] = "";
+    int pipe_fds[2], pidfd, status = -1;
+    if (pipe2(pipe_fds, O_CLOEXEC) == -1) {
+        snprintf(reason, capacity, "%s", strerror(errno));
+        return false;
+    }
+    char *path = program_path(basis);
+    const char **arguments = arguments_of(basis, path, true);
+    struct spawn request = {.program = path,
+                            .arguments = arguments,
+                            .listen_fd = -1,
+                            .ready_fd = -1,
+                            .token_fd = -1,
+                            .error_fd = pipe_fds[1]};
+    pid_t pid = process_spawn(&request, &pidfd);
+    int error = errno;
+    close(pipe_fds[1]);
+    if (pid == -1) {
+        snprintf(reason, capacity, "%s: %s", path, strerror(error));
+    } else {
+        status = hear_out(pid, pipe_fds[0], said, sizeof(said));
+        close(pidfd);
+    }
+    if (pid != -1 && status != 0)
+        snprintf(reason, capacity, "%s --dry-run %s: %s", path, status == -1 ? "does not end" : "refuses",
+                 last_line(said));
+    close(pipe_fds[0]);
+    free(arguments);
+    free(path);
+    return pid != -1 && status == 0;
+}
+
+void upgrade_become(const struct plan_basis *basis)
+{
+    char *path = program_path(basis);
+    const char **arguments = arguments_of(basis, path, false);
+    log_info("becomes %s; what runs goes on", path);
+    execv(path, (char *const *)arguments);
+    int error = errno;
+    log_error("%s: %s", path, strerror(error));
+    free(arguments);
+    free(path);
+    errno = error;
+}
