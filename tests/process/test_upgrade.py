@@ -6,8 +6,13 @@ import shutil
 import tempfile
 import unittest
 
+import msgpack
+import numpy as np
+import zmq
+
 from load import Sums
-from stack import BIN, BUILD, ROOT, Stack, alive
+from played_broker import decode, encode, join, part
+from stack import BIN, PATIENCE, ROOT, Stack, alive
 from test_restart import write_model
 
 RELEASE = b"0.1.0"
@@ -98,6 +103,64 @@ class Upgrade(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done)
             load.end()
             self.assertEqual(load.failures, [])
+
+
+READY, RESULT, BATCH, BEAT, HEARTBEAT = 32, 33, 48, 50, 34
+REQUEST, PING, REPLY, PONG, CATALOG = 1, 3, 16, 18, 19
+
+
+class NextVersion(unittest.TestCase):
+    """Peers that speak version 2 of the wire, and go back to 1 since this broker does (PROTOCOL.md, section 8). What they
+    say in 2 is refused, and does no harm."""
+
+    def connect(self, endpoint):
+        socket = zmq.Context.instance().socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.PROBE_ROUTER, 1)
+        socket.connect(endpoint)
+        self.addCleanup(socket.close)
+        return socket
+
+    def expect(self, socket, verb):
+        """The next message of that verb, of version 1 as all are: its number, fields and payloads."""
+        while socket.poll(PATIENCE * 1000):
+            version, got, number, fields, payloads = part(socket.recv_multipart())
+            self.assertEqual(version, 1)
+            if got == verb:
+                return number, fields, payloads
+        raise AssertionError(f"no verb {verb} came")
+
+    def test_a_worker_and_an_asker_of_it(self):
+        with tempfile.TemporaryDirectory() as models:
+            write_model(pathlib.Path(models), "sum", configuration="instances = 0;")
+            settings = {"broker.workers_by_hand": "true"}
+            with Stack(models=models, settings=settings) as stack:
+                worker = self.connect(f"ipc://{stack.runtime}/workers.ipc")
+                self.expect(worker, BEAT)
+                ready = ["sum", "1", 8, 1, 60000, os.getpid(), "", 77]
+                schema = msgpack.packb({"platform": "plain", "inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 4]}],
+                                        "outputs": [{"name": "y", "datatype": "FP64", "shape": [-1]}]})
+                worker.send_multipart(join(2, READY, 0, [*ready, "more", {"than": "that"}], [schema]))
+                worker.send_multipart(join(2, HEARTBEAT, 0, [77, "more"], []))
+                worker.send_multipart(join(1, READY, 0, ready, [schema]))
+                asker = self.connect(f"ipc://{stack.runtime}/askers.ipc")
+                self.expect(asker, PONG)
+                asker.send_multipart(join(2, PING, 5, ["more"], []))
+                asker.send_multipart(join(1, PING, 6, [], []))
+                self.assertEqual(self.expect(asker, PONG)[0], 6)    # as the one before was refused, and not answered
+                stack.wait(lambda: any(entry["workers"] for entry in
+                                       stack.control("broker.sock", {"command": "status"})["models"]), "no worker")
+                request = ["sum", "1", 1, 60_000_000, 1, 0, "", "tag"]
+                rows = encode("x", np.array([[1.0, 2.0, 3.0, 4.0]]))
+                asker.send_multipart(join(2, REQUEST, 8, [*request, "more"], [rows]))
+                asker.send_multipart(join(1, REQUEST, 9, request, [rows]))
+                number, (count, *_), payloads = self.expect(worker, BATCH)
+                self.assertEqual((count, decode(payloads[0])["x"].tolist()), (1, [[1, 2, 3, 4]]))
+                worker.send_multipart(join(2, RESULT, number, [1, 5, b"", "more"], [encode("y", np.array([11.0]))]))
+                worker.send_multipart(join(1, RESULT, number, [1, 5, b""], [encode("y", np.array([10.0]))]))
+                number, (version, *_), payloads = self.expect(asker, REPLY)
+                self.assertEqual((number, version, decode(payloads[0])["y"].tolist()), (9, "1", [10.0]))
+                self.assertIn("the protocol version is not 1", stack.log.read_text())
 
 
 if __name__ == "__main__":

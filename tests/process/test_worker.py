@@ -131,6 +131,14 @@ class Session:
         self.worker = self.start_sums()
         self.fields, self.schema = self.broker.ready()
 
+    def test_serves_a_broker_of_the_next_version(self):
+        """Which says BEAT in the version before, and then in its own, to each hello: the second is passed over."""
+        self.broker.send(BEAT, 0, [self.broker.epoch])
+        self.broker.send(BEAT, 0, [self.broker.epoch, "more", {"than": "that"}], version=2)
+        self.broker.send(DRAIN, 0, [], version=2)
+        self.assertEqual(self.sums(self.broker.compute([self.rows([1, 2, 3, 4])])), [[10]])
+        self.assertIsNone(self.worker.process.poll())
+
     def test_says_ready_to_supervisor_and_broker(self):
         self.assertTrue(self.worker.said_ready())
         model, version, capacity, slots, heartbeat_ms, pid, token, instance = self.fields

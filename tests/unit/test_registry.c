@@ -136,14 +136,29 @@ END_TEST
 
 START_TEST(an_old_snapshot_is_stale)
 {
+    say(&a, 4, 1, 0);
     say(&a, 5, 1, 0);
     say(&a, 8, 1, 0);
-    a.sequence = 0;
+    a.sequence = 1;
     ck_assert_int_eq(say(&a, 5, 1, 0), REGISTRY_STALE);
     ck_assert_int_eq(say(&a, 5, 1, 0), REGISTRY_STALE);
     ck_assert_uint_eq(counter_total(), 8);
     ck_assert_int_eq(say(&a, 9, 1, 0), REGISTRY_TAKEN);
-    ck_assert_uint_eq(registry_counts(registry).taken, 3);
+    ck_assert_uint_eq(registry_counts(registry).taken, 4);
+}
+END_TEST
+
+/* A process that became another program: what it had counted stays, and what it counts is added. */
+START_TEST(a_sequence_that_begins_again_is_another_program)
+{
+    say(&a, 5, 1, 0);
+    say(&a, 8, 1, 0);
+    a.sequence = 0;
+    ck_assert_int_eq(say(&a, 2, 1, 0), REGISTRY_TAKEN);
+    ck_assert_uint_eq(counter_total(), 10);
+    ck_assert_int_eq(say(&a, 3, 1, 0), REGISTRY_TAKEN);
+    ck_assert_uint_eq(counter_total(), 11);
+    ck_assert_uint_eq(registry_counts(registry).lost, 0);
 }
 END_TEST
 
@@ -494,6 +509,7 @@ int main(void)
                                   a_series_that_stands_twice_in_a_snapshot_is_counted_once,
                                   a_counter_that_goes_back_takes_only_its_own_part_along,
                                   an_old_snapshot_is_stale,
+                                  a_sequence_that_begins_again_is_another_program,
                                   gaps_in_a_sequence_are_counted_as_lost,
                                   a_process_that_is_started_again_adds_to_its_predecessor,
                                   any_part_of_the_identity_makes_another_process,
