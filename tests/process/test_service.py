@@ -51,6 +51,12 @@ class Service(unittest.TestCase):
             stack.kill_supervisor()
             stack.hear("READY=1")
             self.assertEqual(stack.pids("frontend"), frontends, "they have the socket already")
+            # The program that it becomes has all of that, too.
+            self.assertEqual(stack.outrigger("upgrade", "--wait", "60s").returncode, 0)
+            stack.hear("READY=1")
+            for _ in range(10):
+                stack.hear("WATCHDOG=1")
+            stack.wait(stack.serves, "not everything runs")
         stack.hear("STOPPING=1")
         stack.listening.close()
         stack.heard.close()
