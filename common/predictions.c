@@ -52,6 +52,11 @@ struct predictions {
     uint64_t generation;
     uint64_t versions[VERSIONS_MAX]; /* hashes of those that the file names */
     size_t version_count;
+    struct {
+        bool known;
+        uint16_t number;
+        char model[PROTOCOL_NAME_MAX + 1], version[PROTOCOL_NAME_MAX + 1];
+    } last;                                                /* the one that was written of last */
     char allowed[ALLOWED_MAX][PREDICTION_ALLOWED_MAX + 1]; /* number 1 first */
     size_t allowed_count, allowed_next;                    /* how many have a number; who is given one next */
     struct record gathered[GATHERED_MAX];
@@ -69,6 +74,7 @@ static char *path_of(const char *base, unsigned which)
 static void forget_numbers(struct predictions *predictions)
 {
     predictions->version_count = 0;
+    predictions->last.known = false;
     predictions->allowed_count = predictions->allowed_next = 0;
 }
 
@@ -205,7 +211,8 @@ static void name_version(struct predictions *predictions, const struct predictio
 }
 
 /* The number by which the file calls the version, which it is told first; false: it has too many. */
-static bool number_of(struct predictions *predictions, const struct prediction *prediction, uint16_t *number)
+static bool find_number(struct predictions *predictions, const struct prediction *prediction,
+                        uint16_t *number)
 {
     uint64_t key = fnv_add(fnv_of(prediction->model), prediction->version.at, prediction->version.length);
     size_t i = 0;
@@ -218,6 +225,23 @@ static bool number_of(struct predictions *predictions, const struct prediction *
         return true;
     predictions->versions[predictions->version_count++] = key;
     name_version(predictions, prediction, *number);
+    return true;
+}
+
+/* Likewise; most are of the version that the one before was of. */
+static bool number_of(struct predictions *predictions, const struct prediction *prediction, uint16_t *number)
+{
+    if (predictions->last.known && text_is(prediction->model, predictions->last.model) &&
+        text_is(prediction->version, predictions->last.version)) {
+        *number = predictions->last.number;
+        return true;
+    }
+    if (!find_number(predictions, prediction, number))
+        return false;
+    text_copy(prediction->model, predictions->last.model, sizeof predictions->last.model);
+    text_copy(prediction->version, predictions->last.version, sizeof predictions->last.version);
+    predictions->last.number = *number;
+    predictions->last.known = true;
     return true;
 }
 
