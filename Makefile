@@ -327,6 +327,7 @@ install: all  ## to DESTDIR PREFIX
 	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/
 	install -m 644 worker/outrigger/*.h $(DESTDIR)$(PREFIX)/include/outrigger
 	install -m 644 worker/plugin/* $(DESTDIR)$(PREFIX)/share/outrigger/plugin
+	install -m 644 worker/outrigger/example.c $(DESTDIR)$(PREFIX)/share/outrigger
 	sed 's|@VERSION@|$(VERSION)|' deploy/outrigger.pc >$(DESTDIR)$(PREFIX)/share/pkgconfig/outrigger.pc
 	install -d $(dir $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%))
 	$(call name-of,ctl) completion bash >$(DESTDIR)$(PREFIX)/share/$(word 1,$(COMPLETIONS))
