@@ -363,6 +363,7 @@ install: all  ## to DESTDIR PREFIX: programs, libraries, manuals, configuration,
 	install -m 644 deploy/jobs/* deploy/systemd/outrigger-worker-tcp.conf $(call to,$(SHARE)/jobs)
 	install -m 644 worker/outrigger/*.h $(call to,$(PREFIX)/include/outrigger)
 	install -m 644 worker/plugin/* $(call to,$(SHARE)/plugin)
+	install -m 644 worker/outrigger/example.c $(call to,$(SHARE))
 	$(placed) deploy/outrigger.pc >$(call to,$(PREFIX)/share/pkgconfig/outrigger.pc)
 	install -d $(dir $(COMPLETIONS:%=$(call to,$(PREFIX)/share/)%))
 	for s in bash:$(word 1,$(COMPLETIONS)) zsh:$(word 2,$(COMPLETIONS)) fish:$(word 3,$(COMPLETIONS)); do \
