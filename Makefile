@@ -152,7 +152,7 @@ endif
 	@mkdir -p $(@D)
 	@rm -f $@; ar rcs $@ $^
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path build/packages -prune -o -name '*.d' -type f -print 2>/dev/null)
 
 # ---- tests: tests/unit/test_X.c is one Check suite; it may use any folder's archive ----
 
@@ -350,7 +350,7 @@ define configure
 endef
 
 install: all  ## to DESTDIR PREFIX: programs, libraries, manuals, configuration, units, examples
-	install -d $(call to,$(PREFIX)/bin) $(call to,$(LIBRARY)/python/tools) $(call to,$(SHARE)/plugin) $(call to,$(SHARE)/jobs) \
+	install -d $(call to,$(PREFIX)/bin) $(call to,$(LIBRARY)/python/tools) $(call to,$(SHARE)/plugin) $(call to,$(SHARE)/jobs) $(call to,$(SHARE)/systemd) \
 	  $(call to,$(PREFIX)/include/outrigger) $(call to,$(PREFIX)/share/pkgconfig) $(call to,$(CONFDIR)/jobs) $(call to,$(CONFDIR)/workers) \
 	  $(call to,$(UNITDIR)) $(call to,$(PREFIX)/lib/sysusers.d) $(call to,$(PREFIX)/lib/tmpfiles.d)
 	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(call to,$(PREFIX)/bin)
@@ -360,7 +360,8 @@ install: all  ## to DESTDIR PREFIX: programs, libraries, manuals, configuration,
 	@$(foreach m,$(MANUALS),install -D -m 644 deploy/man/$m $(call to,$(call manual-to,$m)) &&) true
 	cp -r conf $(call to,$(SHARE))/
 	cp -r tests/models/repository $(call to,$(SHARE))/models.new && rm -rf $(call to,$(SHARE))/models && mv $(call to,$(SHARE))/models.new $(call to,$(SHARE))/models
-	install -m 644 deploy/jobs/* deploy/systemd/outrigger-worker-tcp.conf $(call to,$(SHARE)/jobs)
+	install -m 644 deploy/jobs/* $(call to,$(SHARE)/jobs)
+	install -m 644 deploy/systemd/outrigger-worker-tcp.conf $(call to,$(SHARE)/systemd)
 	install -m 644 worker/outrigger/*.h $(call to,$(PREFIX)/include/outrigger)
 	install -m 644 worker/plugin/* $(call to,$(SHARE)/plugin)
 	install -m 644 worker/outrigger/example.c $(call to,$(SHARE))

@@ -226,7 +226,7 @@ static const struct command commands[] = {
          "distribution where\n"
          "there is a baseline, the same answers in any order and batch, values beyond the schema refused. "
          "What is good enough\n"
-         "stands in the section validation of model.conf (outrigger.conf(5)); with gate = true there no "
+         "stands in the section validation of model.conf(5); with gate = true there no "
          "version serves before\n"
          "it has passed. Exits 0 when it has, 1 when a check failed, 2 when nothing could be checked. Waits "
          "an hour, or what\n"

@@ -214,24 +214,13 @@ static bool is_safe(const struct config *config)
     return errors.count == 0;
 }
 
-static bool is_same(int fd, int other)
-{
-    struct stat one, two;
-    return fstat(fd, &one) == 0 && fstat(other, &two) == 0 && one.st_dev == two.st_dev &&
-           one.st_ino == two.st_ino;
-}
-
 /* The listening socket of the service manager; else that of adopted frontends; else -1, for a new one.
  * *new_socket: no frontend has it yet. */
 static int find_socket(const struct config *config, const struct ledger *ledger, int given, bool *new_socket)
 {
-    int inherited = ledger_listen_fd(ledger, config->frontend_socket);
-    *new_socket = inherited == -1 || (given != -1 && !is_same(given, inherited));
-    if (given == -1)
-        return inherited;
-    if (inherited != -1)
-        close(inherited);
-    return given;
+    int fd = given != -1 ? given : ledger_listen_fd(ledger, config->frontend_socket);
+    *new_socket = given != -1 ? !ledger_listens_at(ledger, given) : fd == -1;
+    return fd;
 }
 
 /* Processes that were started with other sockets or directories cannot be ours. Those of the others are, and
