@@ -28,7 +28,6 @@ enum {
 
 struct service_manager {
     unsigned magic;
-    char *told;        /* its address, as it was given; NULL: none */
     int fd;            /* connected to who is told; -1: nobody */
     int64_t every;     /* a sign of life is due each so many ns; 0: none is */
     int sockets;       /* handed over, from FIRST_SOCKET on */
@@ -72,10 +71,7 @@ struct service_manager *service_manager_take(void)
     struct service_manager *manager = object_alloc(sizeof *manager);
     int64_t us, pid, count;
     *manager = (struct service_manager){.magic = SERVICE_MANAGER_MAGIC};
-    const char *told = getenv("NOTIFY_SOCKET");
-    manager->fd = connect_to(told);
-    if (manager->fd != -1)
-        ENSURE((manager->told = strdup(told)) != NULL);
+    manager->fd = connect_to(getenv("NOTIFY_SOCKET"));
     unsetenv("NOTIFY_SOCKET");
     bool asked = take_number("WATCHDOG_USEC", INT64_MAX / MICROSECOND, &us) && us > 0;
     bool ours = getenv("WATCHDOG_PID") == NULL;
@@ -86,40 +82,9 @@ struct service_manager *service_manager_take(void)
     if (take_number("LISTEN_PID", INT32_MAX, &pid) && pid == getpid() && handed)
         manager->sockets = (int)count;
     unsetenv("LISTEN_FDNAMES");
-    service_manager_hide(manager);
-    return manager;
-}
-
-static void put_number(const char *name, long long number)
-{
-    char text[32];
-    snprintf(text, sizeof(text), "%lld", number);
-    setenv(name, text, 1);
-}
-
-void service_manager_give_back(const struct service_manager *manager)
-{
-    CHECK_OBJECT(manager, SERVICE_MANAGER_MAGIC);
-    if (manager->told != NULL)
-        setenv("NOTIFY_SOCKET", manager->told, 1);
-    if (manager->every > 0)
-        put_number("WATCHDOG_USEC", 2 * manager->every / MICROSECOND);
-    if (manager->sockets == 0)
-        return;
-    put_number("LISTEN_FDS", manager->sockets);
-    put_number("LISTEN_PID", getpid());
-    for (int i = 0; i < manager->sockets; i++)
-        (void)fcntl(FIRST_SOCKET + i, F_SETFD, 0);
-}
-
-void service_manager_hide(const struct service_manager *manager)
-{
-    static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID"};
-    CHECK_OBJECT(manager, SERVICE_MANAGER_MAGIC);
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        unsetenv(names[i]);
     for (int i = 0; i < manager->sockets; i++)
         (void)fcntl(FIRST_SOCKET + i, F_SETFD, FD_CLOEXEC);
+    return manager;
 }
 
 bool service_manager_is_there(const struct service_manager *manager)
@@ -168,7 +133,6 @@ void service_manager_free(struct service_manager *manager)
     service_manager_watch(manager, NULL);
     if (manager->fd != -1)
         close(manager->fd);
-    free(manager->told);
     manager->magic = 0;
     free(manager);
 }

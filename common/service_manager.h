@@ -14,10 +14,6 @@ struct service_manager;
  * all of this does nothing. */
 struct service_manager *service_manager_take(void);
 void service_manager_free(struct service_manager *manager);
-/* Puts all of it back, with the sockets where they were: for another program that this process becomes. */
-void service_manager_give_back(const struct service_manager *manager);
-/* And away again, when that did not come about. */
-void service_manager_hide(const struct service_manager *manager);
 
 /* Whether somebody listens. */
 bool service_manager_is_there(const struct service_manager *manager);

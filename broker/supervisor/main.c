@@ -135,9 +135,7 @@ static void become(void *self)
         return;
     log_file_free(program->log_file);
     program->log_file = program->report->log_file = NULL;
-    service_manager_give_back(program->manager);
     upgrade_become(fleet_basis(program->fleet));
-    service_manager_hide(program->manager);
 }
 
 static void become_soon(void *self)
