@@ -41,7 +41,7 @@ class Scripts(unittest.TestCase):
             with Sums(stack) as load:
                 said = say(0, "rollback.sh", version="2")
                 self.assertIn("there was no roll-out of sum", said)
-                said = say(0, "canary_deploy.sh", "--percentage", "20", "--every", "2s", "--min-requests", "20", version="2")
+                said = say(0, "canary_deploy.sh", "--percentage", "20", "--every", "1s", "--min-requests", "20", version="2")
                 self.assertIn("sum 2 has 20 % of the requests, beside 1", said)
                 # It stays there, however good it is, until it is told to go on.
                 said += say(0, "monitor_canary.sh", "--duration", "1s", version="2")
