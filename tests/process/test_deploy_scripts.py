@@ -1,6 +1,7 @@
 """deploy/scripts against a running Outrigger, as a pipeline says them: a good version is promoted, bad ones are not."""
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -28,6 +29,16 @@ class Scripts(unittest.TestCase):
         self.assertEqual(done.returncode, status, done)
         return done.stdout
 
+    @staticmethod
+    def workflows():
+        return "".join(path.read_text() for path in (ROOT / ".github/workflows").iterdir())
+
+    def test_the_workflows_say_what_there_is(self):
+        """What lies in this tree, and no host of a registry."""
+        for path in re.findall(r"(?:^|[ /])((?:deploy|tests)/[\w./-]+)", self.workflows(), re.MULTILINE):
+            if path != "deploy/scripts" and not path.startswith("deploy/docker/"):
+                self.assertTrue(os.access(ROOT / path, os.X_OK), path)
+
     def test_a_pipeline(self):
         write_model(self.directory / "models", "sum", configuration='version = "1"; batching: { max_batch_rows = 1; };')
         write_model(self.directory / "models", "sum", "2")
@@ -43,6 +54,14 @@ class Scripts(unittest.TestCase):
                 self.assertIn("there was no roll-out of sum", said)
                 said = say(0, "canary_deploy.sh", "--percentage", "20", "--every", "1s", "--min-requests", "20", version="2")
                 self.assertIn("sum 2 has 20 % of the requests, beside 1", said)
+                golden = self.directory / "golden.json"
+                golden.write_text('{"requests": [{"features": [1, 2, 3, 4], "expected": {"prediction": 10}}, {"features": [0, 0, 0, 1]}]}')
+                asked = ["integration_test.sh", "--url", f"http://127.0.0.1:{stack.port}", "--golden", golden]
+                said += say(0, *asked, version="2")
+                self.assertEqual(said.count("/api/v1/models/sum/versions/2/predict: 200"), 2)
+                wrong = say(1, *asked, version="9")
+                self.assertIn('expected 200 with "9", got 200', wrong)
+                self.assertIn("/versions/9/predict: expected 200", wrong)
                 # It stays there, however good it is, until it is told to go on.
                 said += say(0, "monitor_canary.sh", "--duration", "1s", version="2")
                 self.assertRegex(said, r"sum 2: nothing wrong in \d+ requests")
@@ -96,6 +115,7 @@ class Scripts(unittest.TestCase):
             with self.subTest(script=script):
                 self.assertIn(f"{script}: ", self.say(0, script, "--help"))
                 self.assertIn("which model? --model NAME", self.say(2, script))
+                self.assertIn(f"deploy/scripts/{script}", self.workflows())
                 self.assertIn("--model: expected a value", self.say(2, script, "--model"))
         named = {"MODEL": "m", "VERSION": "2"}
         for script, *words, complaint in (("canary_deploy.sh", "--percentage", "100", "expected 1 to 99, got 100"),
