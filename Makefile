@@ -269,7 +269,7 @@ overload: all  ## ten times the load that can be served, and one API key against
 	@deploy/install-deps --have run web check || deploy/install-deps run web check
 	@OUTRIGGER_BUILD=$(BUILD) tests/fault/overload --seconds $(or $(SECONDS),60) $(SEED:%=--seed %)
 
-lint:  ## clang-format, clang-tidy, cppcheck, shellcheck
+lint:  ## clang-format, clang-tidy, cppcheck, shellcheck, actionlint
 	@deploy/install-deps --have build lint || deploy/install-deps build lint
 	@tests/lint
 

@@ -120,9 +120,11 @@ static int64_t measure(const struct warm_up *warm_up, size_t *rows, int64_t like
     for (int i = 0; i < RUNS_MAX; i++) {
         if ((i > 0 || wanted > 1) && clock_now() + before > end)
             return best;
-        int64_t took = run(warm_up, rows);
+        size_t ran = *rows; /* none, of one that fails after one that did not */
+        int64_t took = run(warm_up, &ran);
         if (took < 0 || !learn(warm_up, false, error))
             return best;
+        *rows = ran;
         best = best < 0 || took < best ? took : best;
         if (agree(took, before))
             return best;

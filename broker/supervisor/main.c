@@ -61,7 +61,7 @@ struct program {
     struct fleet *fleet;
     struct audit *audit;
     struct log_file *log_file; /* NULL: lines go to stderr */
-    struct report *report;     /* while the control socket is there */
+    char **environment;        /* as it was at the start */
     struct hands *hands;
     struct rollouts *rollouts;
     struct loop_timer look;     /* at the roll-outs */
@@ -133,9 +133,8 @@ static void become(void *self)
     struct program *program = self;
     if (fleet_is_stopping(program->fleet))
         return;
-    log_file_free(program->log_file);
-    program->log_file = program->report->log_file = NULL;
-    upgrade_become(fleet_basis(program->fleet));
+    log_file_free(program->log_file); /* it is written to the end */
+    upgrade_become(fleet_basis(program->fleet), program->environment);
 }
 
 static void become_soon(void *self)
@@ -239,10 +238,14 @@ static bool take_heritage(const struct config *config, struct runtime *runtime, 
 
 /* The fleet's life, in a runtime directory that is ours alone. Returns the exit status. */
 static int supervise(const struct options *options, const struct plan_basis *basis, struct ledger *ledger,
-                     struct service_manager *manager, bool new_socket)
+                     struct service_manager *manager, bool new_socket, char **environment)
 {
     const struct config *config = basis->config;
-    struct program program = {.options = options, .config = config, .manager = manager, .loop = loop_new()};
+    struct program program = {.options = options,
+                              .config = config,
+                              .manager = manager,
+                              .loop = loop_new(),
+                              .environment = environment};
     char path[RUNTIME_PATH_BYTES];
     int status = 1;
     loop_signal(program.loop, SIGTERM, stop, &program);
@@ -274,7 +277,6 @@ static int supervise(const struct options *options, const struct plan_basis *bas
                             .began_ms = clock_wall() / MILLISECOND,
                             .upgrade = become_soon,
                             .self = &program};
-    program.report = &report;
     struct control *control =
         control_listen(program.loop, runtime_path(config, "supervisor.sock", path), report_command, &report);
     report.control = control;
@@ -320,6 +322,7 @@ static void enter_sandbox(const struct config *config, const char *name, const s
 
 int main(int argc, char **argv)
 {
+    char **environment = upgrade_remember();
     struct options options =
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
     struct service_manager *manager = service_manager_take();
@@ -328,6 +331,7 @@ int main(int argc, char **argv)
     struct descent descent;
     if (options.dry_run) {
         bool fine = is_safe(config) && keys_check(config) && prepare_environment(config, &basis.placement);
+        upgrade_forget(environment);
         config_free(config);
         options_free(&options);
         return fine ? 0 : 1;
@@ -347,9 +351,10 @@ int main(int argc, char **argv)
         enter_sandbox(config, options.name, &descent);
         basis.listen_fd = runtime_listen_fd(runtime);
         basis.workers = descent.workers;
-        status = supervise(&options, &basis, ledger, manager, new_socket);
+        status = supervise(&options, &basis, ledger, manager, new_socket, environment);
         runtime_close(runtime);
     }
+    upgrade_forget(environment);
     service_manager_free(manager);
     ledger_free(ledger);
     descent_free(&descent);

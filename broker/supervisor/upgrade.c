@@ -142,15 +142,45 @@ bool upgrade_try(const struct plan_basis *basis, char *reason, size_t capacity)
     return pid != -1 && status == 0;
 }
 
-void upgrade_become(const struct plan_basis *basis)
+char **upgrade_remember(void)
+{
+    size_t count = 0;
+    while (environ != NULL && environ[count] != NULL)
+        count++;
+    char **environment = object_alloc((count + 1) * sizeof(*environment));
+    for (size_t i = 0; i < count; i++)
+        environment[i] = object_strdup(environ[i]);
+    return environment;
+}
+
+void upgrade_forget(char **environment)
+{
+    for (char **variable = environment; *variable != NULL; variable++)
+        free(*variable);
+    free(environment);
+}
+
+/* Where a service manager made the listening socket, the next program expects it where this one got it; all
+ * else in our hands closes by itself. */
+static void hand_on_socket(int listen_fd, char *const *environment)
+{
+    enum { FIRST_HANDED = 3 };
+    for (; *environment != NULL; environment++)
+        if (strncmp(*environment, "LISTEN_FDS=", 11) == 0 && listen_fd != -1) {
+            if (listen_fd == FIRST_HANDED)
+                fcntl(listen_fd, F_SETFD, 0);
+            else
+                dup2(listen_fd, FIRST_HANDED);
+        }
+}
+
+void upgrade_become(const struct plan_basis *basis, char **environment)
 {
     char *path = program_path(basis);
     const char **arguments = arguments_of(basis, path, false);
     log_info("becomes %s; what runs goes on", path);
-    execv(path, (char *const *)arguments);
-    int error = errno;
-    log_error("%s: %s", path, strerror(error));
-    free(arguments);
-    free(path);
-    errno = error;
+    hand_on_socket(basis->listen_fd, environment);
+    execve(path, (char *const *)arguments, environment);
+    log_error("%s: %s", path, strerror(errno));
+    _exit(1);
 }

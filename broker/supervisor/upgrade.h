@@ -8,7 +8,12 @@
  * reason when it cannot run, complains, or takes too long. Waits for it: some tens of milliseconds, in which
  * the loop stands still and requests go on. */
 bool upgrade_try(const struct plan_basis *basis, char *reason, size_t capacity);
-/* Becomes that program, in this same process. Returns only when the kernel refuses, with errno. */
-void upgrade_become(const struct plan_basis *basis);
+/* The environment as it is now, to be said first of all: what a service manager says in it is taken out of it
+ * for our children. The caller frees it with upgrade_forget. */
+char **upgrade_remember(void);
+void upgrade_forget(char **environment);
+/* Becomes that program, in this same process, with that environment. When the kernel refuses, this process
+ * ends with status 1: what runs goes on, and who watches us starts us again. */
+_Noreturn void upgrade_become(const struct plan_basis *basis, char **environment);
 
 #endif
