@@ -143,7 +143,7 @@ endif
 	@mkdir -p $(@D)
 	@rm -f $@; ar rcs $@ $^
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path '*/coverage' -prune -o -name '*.d' -type f -print 2>/dev/null)
 
 # ---- tests: tests/unit/test_X.c is one Check suite; it may use any folder's archive ----
 
