@@ -152,7 +152,7 @@ endif
 	@mkdir -p $(@D)
 	@rm -f $@; ar rcs $@ $^
 
--include $(shell find $(BUILD) -path build/packages -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path build/packages -o -path '*/coverage' \) -prune -o -name '*.d' -type f -print 2>/dev/null)
 
 # ---- tests: tests/unit/test_X.c is one Check suite; it may use any folder's archive ----
 

@@ -536,7 +536,7 @@ class Zmq(unittest.TestCase):
             self.assertEqual(len(snapshot["duration_bounds_ns"]), 20)
 
     def test_the_example_of_the_contract_works(self):
-        code = (ROOT / "README.md").read_text().rpartition("```python\n")[2].partition("```")[0]
+        code = (ROOT / "common/STATS.md").read_text().rpartition("```python\n")[2].partition("```")[0]
         with Collector() as collector:
             example = subprocess.Popen([sys.executable, "-u", "-c", code, str(collector.runtime)],
                                        stdout=subprocess.PIPE)
