@@ -173,17 +173,26 @@ START_TEST(a_row_is_done_when_it_has_a_result_or_is_rejected)
     plan.sink = &scores;
     plan.rejects = "\"s\".\"r\"";
     plan.job = "it's \\ here";
-    is(postgres_sql_left(&plan), "SELECT 1 FROM \"public\".\"customers\" t WHERE true AND NOT EXISTS (SELECT "
-                                 "1 FROM \"s\".\"scores\" r WHERE "
-                                 "r.\"id\" = t.\"id\" OFFSET 0) AND NOT EXISTS (SELECT 1 FROM \"s\".\"r\" j "
-                                 "WHERE j.job = E'it''s \\\\ here' "
-                                 "AND j.key = t.\"id\"::int8::text OFFSET 0) LIMIT 1");
+    is(postgres_sql_left(&plan),
+       "SELECT 1 FROM \"public\".\"customers\" t WHERE true "
+       "AND (NOT EXISTS (SELECT 1 FROM \"s\".\"scores\" r) OR NOT EXISTS "
+       "(SELECT 1 FROM \"s\".\"scores\" r WHERE r.\"id\" = t.\"id\" OFFSET 0)) "
+       "AND (NOT EXISTS (SELECT 1 FROM \"s\".\"r\" j WHERE j.job = E'it''s \\\\ here') OR NOT EXISTS "
+       "(SELECT 1 FROM \"s\".\"r\" j WHERE j.job = E'it''s \\\\ here' "
+       "AND j.key = t.\"id\"::int8::text OFFSET 0)) LIMIT 1");
     plan.key = two_parts();
     plan.rejects = NULL;
-    is(postgres_sql_count(&plan), "SELECT count(*) FROM \"public\".\"customers\" t WHERE true AND NOT EXISTS "
-                                  "(SELECT 1 FROM \"s\".\"scores\" r "
-                                  "WHERE r.\"id\" = t.\"id\" AND r.\"token\" = t.\"token\" OFFSET 0)");
+    is(postgres_sql_count(&plan),
+       "SELECT count(*) FROM \"public\".\"customers\" t WHERE true "
+       "AND (NOT EXISTS (SELECT 1 FROM \"s\".\"scores\" r) OR NOT EXISTS (SELECT 1 FROM \"s\".\"scores\" r "
+       "WHERE r.\"id\" = t.\"id\" AND r.\"token\" = t.\"token\" OFFSET 0))");
     plan.key = one_text();
+    plan.width = 0;
+    is(postgres_sql_take(&plan, true, false),
+       "SELECT t.\"token\"::text FROM \"public\".\"customers\" t WHERE t.\"token\" > $1::text::uuid "
+       "AND (NOT EXISTS (SELECT 1 FROM \"s\".\"scores\" r WHERE r.\"token\" > $1::text::uuid) OR NOT EXISTS "
+       "(SELECT 1 FROM \"s\".\"scores\" r WHERE r.\"token\" = t.\"token\" OFFSET 0)) "
+       "ORDER BY t.\"token\" LIMIT $2::int8");
     is(postgres_sql_done(&plan),
        "SELECT r.\"token\"::text FROM \"s\".\"scores\" r WHERE r.\"token\" >= $1::text::uuid "
        "AND r.\"token\" <= $2::text::uuid ORDER BY r.\"token\"");
@@ -197,16 +206,19 @@ START_TEST(results_are_written_beside_their_rows)
     struct postgres_plan plan = plan_of();
     is(postgres_sql_write(&plan),
        "UPDATE \"public\".\"customers\" t SET \"prediction\" = u.prediction, \"predicted_at\" = "
-       "$3::text::timestamp with time zone FROM unnest($1::int8[], $2::float8[]) AS u(key, prediction) WHERE "
+       "$3::text::timestamp with time zone FROM unnest((SELECT $1::int8[]), (SELECT $2::float8[])) AS u(key, "
+       "prediction) WHERE "
        "t.\"id\" = u.key AND t.\"predicted_at\" IS NULL");
     plan.key = two_parts();
     plan.results[POSTGRES_RESULT_prediction] = &customers_columns[PAID]; /* a cast; into text there is none */
     plan.results[POSTGRES_RESULT_model_version] = &customers_columns[MODEL_VERSION];
     is(postgres_sql_write(&plan),
        "UPDATE \"public\".\"customers\" t SET \"paid\" = u.prediction::boolean, \"model_version\" = "
-       "u.model_version, \"predicted_at\" = $4::text::timestamp with time zone FROM unnest($1::text[], "
-       "$2::text[], "
-       "$3::text[]) AS u(key, prediction, model_version) WHERE t.\"id\" = (u.key::json->>0)::bigint AND "
+       "u.model_version, \"predicted_at\" = $4::text::timestamp with time zone FROM unnest((SELECT "
+       "$1::text[]), "
+       "(SELECT $2::text[]), "
+       "(SELECT $3::text[])) AS u(key, prediction, model_version) WHERE t.\"id\" = (u.key::json->>0)::bigint "
+       "AND "
        "t.\"token\" = (u.key::json->>1)::uuid AND t.\"predicted_at\" IS NULL");
 }
 END_TEST
@@ -221,8 +233,10 @@ START_TEST(results_of_a_table_of_their_own_are_written_once)
     is(postgres_sql_write(&plan),
        "INSERT INTO \"s\".\"scores\" (\"token\", \"prediction\", \"probability\") SELECT u.key::uuid, "
        "u.prediction, "
-       "u.probability FROM unnest($1::text[], $2::float8[], $3::float8[]) AS u(key, prediction, probability) "
-       "ON CONFLICT DO NOTHING");
+       "u.probability FROM unnest((SELECT $1::text[]), (SELECT $2::float8[]), (SELECT $3::float8[])) "
+       "AS u(key, prediction, probability) ON CONFLICT DO NOTHING");
+    is(postgres_sql_copy(&plan), "COPY \"s\".\"scores\" (\"token\", \"prediction\", \"probability\") "
+                                 "FROM STDIN (FORMAT binary)");
     plan.rejects = "\"s\".\"r\"";
     is(postgres_sql_reject(&plan),
        "INSERT INTO \"s\".\"r\" (job, key, reason, model, rejected_at) SELECT $1::text, u.key, u.reason, "

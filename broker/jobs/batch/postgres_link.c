@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libpq-fe.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -421,6 +422,39 @@ enum postgres_outcome postgres_link_ask(struct postgres_link *link, const char *
     static const struct postgres_value none[1];
     ENSURE(link->inside);
     return ask(link, statement, values == NULL ? none : values, count, reason);
+}
+
+/* The server's answer to the statement is that it waits for the bytes, or an error. */
+static PGresult *copy_bytes(struct postgres_link *link, struct text bytes)
+{
+    if (!await_answer(link))
+        return NULL;
+    PGresult *first = PQgetResult(link->connection);
+    bool waits = PQresultStatus(first) == PGRES_COPY_IN;
+    if (waits && (PQputCopyData(link->connection, bytes.at, (int)bytes.length) != 1 ||
+                  PQputCopyEnd(link->connection, NULL) != 1)) {
+        PQclear(first);
+        return NULL;
+    }
+    PGresult *last = collect(link);
+    if (waits) {
+        PQclear(first);
+        return last;
+    }
+    PQclear(last);
+    return first;
+}
+
+enum postgres_outcome postgres_link_copy(struct postgres_link *link, const char *statement, struct text bytes,
+                                         char reason[TABLE_REASON_MAX])
+{
+    CHECK_OBJECT(link, LINK_MAGIC);
+    ENSURE(link->inside && link->connection != NULL && bytes.length <= INT_MAX);
+    forget_answer(link);
+    int64_t from = clock_now();
+    link->answer = PQsendQuery(link->connection, statement) ? copy_bytes(link, bytes) : NULL;
+    atomic_fetch_add(&link->shared->busy, clock_now() - from);
+    return outcome_of(link, reason);
 }
 
 void postgres_link_swap(struct postgres_link *link)

@@ -48,6 +48,9 @@ enum postgres_outcome postgres_link_begin(struct postgres_link *link, char reaso
 enum postgres_outcome postgres_link_ask(struct postgres_link *link, const char *statement,
                                         const struct postgres_value *values, size_t count,
                                         char reason[TABLE_REASON_MAX]);
+/* The same with a COPY ... FROM STDIN, and those bytes. */
+enum postgres_outcome postgres_link_copy(struct postgres_link *link, const char *statement, struct text bytes,
+                                         char reason[TABLE_REASON_MAX]);
 /* To the disk. When the connection is lost meanwhile, the server is asked what came of it. */
 enum postgres_outcome postgres_link_commit(struct postgres_link *link, char reason[TABLE_REASON_MAX]);
 /* Nothing of the transaction, if there is one, stays. */

@@ -113,7 +113,7 @@ bool search_look_up(struct search *search, const char *schema, const char *table
 {
     if (!search_ask(
             search,
-            "SELECT n.nspname::text, c.relname::text, c.relkind::text FROM pg_class c "
+            "SELECT n.nspname::text, c.relname::text, c.relkind::text, c.relhasrules::text FROM pg_class c "
             "JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relname = $1::text AND c.relkind IN "
             "('r', 'p', 'v', 'm', 'f') AND CASE $2::text WHEN '' THEN pg_table_is_visible(c.oid) "
             "ELSE n.nspname = $2::text END",
@@ -126,6 +126,7 @@ bool search_look_up(struct search *search, const char *schema, const char *table
     text_copy(text_of(cell(search, 0, 0)), relation->schema, sizeof relation->schema);
     text_copy(text_of(cell(search, 0, 1)), relation->table, sizeof relation->table);
     relation->kind = *cell(search, 0, 2);
+    relation->rules = strcmp(cell(search, 0, 3), "true") == 0;
     relation->quoted = search_quote(relation->schema, relation->table);
     return read_columns(search, relation);
 }

@@ -3,7 +3,8 @@
  * Three names are used in all statements: t is the source, r the sink's table, u the arrays that we send.
  * Subqueries about what is done have an OFFSET 0, which keeps the planner from making joins of them: a join
  * may begin with reading all results for each chunk, when statistics are old; so one probe of an index is
- * made for each row. SPDX-License-Identifier: MIT */
+ * made for each row: but only where there is anything to be found, as one probe for all of them tells first.
+ * SPDX-License-Identifier: MIT */
 #include "postgres_sql.h"
 
 #include <ctype.h>
@@ -181,7 +182,7 @@ static void put_literal(FILE *out, const char *text)
     fputc('\'', out);
 }
 
-static void put_no_result(FILE *out, const struct postgres_plan *plan)
+static void put_no_result(FILE *out, const struct postgres_plan *plan, bool behind)
 {
     if (plan->sink == NULL)
         return;
@@ -191,14 +192,19 @@ static void put_no_result(FILE *out, const struct postgres_plan *plan)
         fputs(" IS NULL", out);
         return;
     }
-    fprintf(out, " AND NOT EXISTS (SELECT 1 FROM %s r WHERE ", plan->sink->quoted);
+    fprintf(out, " AND (NOT EXISTS (SELECT 1 FROM %s r", plan->sink->quoted);
+    if (behind) {
+        fputs(" WHERE ", out);
+        put_comparison(out, &plan->key, "r", ">", 1);
+    }
+    fprintf(out, ") OR NOT EXISTS (SELECT 1 FROM %s r WHERE ", plan->sink->quoted);
     for (size_t i = 0; i < plan->key.count; i++) {
         fputs(i > 0 ? " AND " : "", out);
         put_column(out, "r", plan->key.parts[i]->name);
         fputs(" = ", out);
         put_column(out, "t", plan->key.parts[i]->name);
     }
-    fputs(" OFFSET 0)", out);
+    fputs(" OFFSET 0))", out);
 }
 
 /* Which rows are to be done. */
@@ -209,13 +215,15 @@ static void put_rows(FILE *out, const struct postgres_plan *plan, bool behind)
         put_comparison(out, &plan->key, "t", ">", 1);
     else
         fputs("true", out);
-    put_no_result(out, plan);
+    put_no_result(out, plan, behind);
     if (plan->rejects != NULL) {
-        fprintf(out, " AND NOT EXISTS (SELECT 1 FROM %s j WHERE j.job = ", plan->rejects);
+        fprintf(out, " AND (NOT EXISTS (SELECT 1 FROM %s j WHERE j.job = ", plan->rejects);
+        put_literal(out, plan->job);
+        fprintf(out, ") OR NOT EXISTS (SELECT 1 FROM %s j WHERE j.job = ", plan->rejects);
         put_literal(out, plan->job);
         fputs(" AND j.key = ", out);
         put_key_out(out, &plan->key, "t");
-        fputs(plan->key.integer ? "::text OFFSET 0)" : " OFFSET 0)", out);
+        fputs(plan->key.integer ? "::text OFFSET 0))" : " OFFSET 0))", out);
     }
     if (plan->where != NULL)
         fprintf(out, " AND (%s\n)", plan->where); /* it may end with a comment */
@@ -313,14 +321,15 @@ static const char *const result_names[] = {
 #undef X
 };
 
-/* The arrays as rows of u. Returns the number of the parameter behind them. */
+/* The arrays as rows of u, how many the planner does not see: else it may read the whole table up to them,
+ * for each chunk. Returns the number of the parameter behind them. */
 static unsigned put_arrays(FILE *out, const struct postgres_plan *plan)
 {
     unsigned next = 2;
-    fprintf(out, "unnest($1::%s[]", plan->key.integer ? "int8" : "text");
+    fprintf(out, "unnest((SELECT $1::%s[])", plan->key.integer ? "int8" : "text");
     for (size_t i = 0; i < POSTGRES_RESULT_predicted_at; i++)
         if (plan->results[i] != NULL)
-            fprintf(out, ", $%u::%s[]", next++,
+            fprintf(out, ", (SELECT $%u::%s[])", next++,
                     postgres_result_form(plan->results[i]) == POSTGRES_AS_NUMBER ? "float8" : "text");
     fputs(") AS u(key", out);
     for (size_t i = 0; i < POSTGRES_RESULT_predicted_at; i++)
@@ -372,12 +381,13 @@ static void put_update(FILE *out, const struct postgres_plan *plan)
         fputs(" = ", out);
         put_part_in(out, &plan->key, i, "u.key");
     }
-    put_no_result(out, plan);
+    put_no_result(out, plan, false);
 }
 
-static void put_insert(FILE *out, const struct postgres_plan *plan)
+/* ("key", "prediction", ...): the columns of a row of results. */
+static void put_columns(FILE *out, const struct postgres_plan *plan)
 {
-    fprintf(out, "INSERT INTO %s (", plan->sink->quoted);
+    fputs("(", out);
     for (size_t i = 0; i < plan->key.count; i++) {
         fputs(i > 0 ? ", " : "", out);
         put_name(out, plan->key.parts[i]->name);
@@ -387,7 +397,14 @@ static void put_insert(FILE *out, const struct postgres_plan *plan)
             fputs(", ", out);
             put_name(out, plan->results[i]->name);
         }
-    fputs(") SELECT ", out);
+    fputs(")", out);
+}
+
+static void put_insert(FILE *out, const struct postgres_plan *plan)
+{
+    fprintf(out, "INSERT INTO %s ", plan->sink->quoted);
+    put_columns(out, plan);
+    fputs(" SELECT ", out);
     for (size_t i = 0; i < plan->key.count; i++) {
         fputs(i > 0 ? ", " : "", out);
         put_part_in(out, &plan->key, i, "u.key");
@@ -410,6 +427,16 @@ char *postgres_sql_write(const struct postgres_plan *plan)
         put_update(out, plan);
     else
         put_insert(out, plan);
+    return end(&writing);
+}
+
+char *postgres_sql_copy(const struct postgres_plan *plan)
+{
+    struct writing writing;
+    FILE *out = begin(&writing);
+    fprintf(out, "COPY %s ", plan->sink->quoted);
+    put_columns(out, plan);
+    fputs(" FROM STDIN (FORMAT binary)", out);
     return end(&writing);
 }
 

@@ -26,6 +26,7 @@ struct postgres_relation {
     char schema[POSTGRES_NAME_MAX], table[POSTGRES_NAME_MAX];
     const char *quoted; /* "schema"."table" */
     char kind;          /* of pg_class: r table, p partitioned, v view, m materialised, f foreign */
+    bool rules;         /* what is written to it may be rewritten */
     struct postgres_column *columns;
     size_t count;
 };
@@ -92,6 +93,8 @@ char *postgres_sql_left(const struct postgres_plan *plan);
 char *postgres_sql_done(const struct postgres_plan *plan);
 /* Writes results: $1 the keys, $2... the arrays of those results that are written, at last (a text) when. */
 char *postgres_sql_write(const struct postgres_plan *plan);
+/* The same as a COPY of that kind of postgres_copy: the key, and those results that are written. */
+char *postgres_sql_copy(const struct postgres_plan *plan);
 /* Writes rejects: $1 the job's name, $2 keys, all as texts, $3 reasons, $4 model, $5 when. */
 char *postgres_sql_reject(const struct postgres_plan *plan);
 

@@ -1,6 +1,8 @@
 /* postgres_writer: see postgres_writer.h. SPDX-License-Identifier: MIT */
 #include "postgres_writer.h"
 
+#include "postgres_copy.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -121,8 +123,8 @@ static void put_reject(struct postgres_writer *writer, const struct chunk_row *r
     postgres_array_text(&writer->reasons, text_of(row->reason));
 }
 
-static bool put_row(struct postgres_writer *writer, const struct postgres_plan *plan,
-                    const struct chunk *chunk, const struct chunk_row *row, char *reason)
+static bool put_arrays(struct postgres_writer *writer, const struct postgres_plan *plan,
+                       const struct chunk *chunk, const struct chunk_row *row, char *reason)
 {
     if (!postgres_put_key(&plan->key, &writer->keys, &row->key)) {
         char buffer[NUMBER_TEXT_MAX];
@@ -138,14 +140,15 @@ static bool put_row(struct postgres_writer *writer, const struct postgres_plan *
     return true;
 }
 
-bool postgres_writer_put(struct postgres_writer *writer, const struct postgres_plan *plan,
+bool postgres_writer_put(struct postgres_writer *writer, const struct postgres_plan *plan, bool copy,
                          const struct chunk *chunk, char reason[TABLE_REASON_MAX])
 {
     begin_arrays(writer, plan);
+    writer->copying = copy && postgres_copy_put(&writer->copy, plan, chunk);
     for (size_t i = 0; i < chunk->count; i++)
         if (chunk->rows[i].reason != NULL)
             put_reject(writer, &chunk->rows[i]);
-        else if (!put_row(writer, plan, chunk, &chunk->rows[i], reason))
+        else if (!writer->copying && !put_arrays(writer, plan, chunk, &chunk->rows[i], reason))
             return false;
     return true;
 }
@@ -184,13 +187,15 @@ static enum postgres_outcome write_results(struct postgres_writer *writer, struc
 }
 
 enum postgres_outcome postgres_writer_write(struct postgres_writer *writer, struct postgres_link *link,
-                                            const struct postgres_plan *plan, const char *write,
-                                            const char *reject, const char *model, const char *predicted_at,
-                                            char reason[TABLE_REASON_MAX])
+                                            const struct postgres_plan *plan,
+                                            const struct postgres_writes *writes, const char *model,
+                                            const char *predicted_at, char reason[TABLE_REASON_MAX])
 {
     enum postgres_outcome outcome = POSTGRES_DONE;
-    if (writer->keys.count > 0)
-        outcome = write_results(writer, link, plan, write, predicted_at, reason);
+    if (writer->copying)
+        outcome = postgres_link_copy(link, writes->copy, draft_text(&writer->copy), reason);
+    else if (writer->keys.count > 0)
+        outcome = write_results(writer, link, plan, writes->write, predicted_at, reason);
     if (outcome != POSTGRES_DONE || writer->rejected.count == 0)
         return outcome;
     const struct postgres_value values[] = {{.at = plan->job},
@@ -198,7 +203,7 @@ enum postgres_outcome postgres_writer_write(struct postgres_writer *writer, stru
                                             array_value(&writer->reasons),
                                             {.at = model},
                                             {.at = predicted_at}};
-    return postgres_link_ask(link, reject, values, COUNT_OF(values), reason);
+    return postgres_link_ask(link, writes->reject, values, COUNT_OF(values), reason);
 }
 
 void postgres_writer_free(struct postgres_writer *writer)
@@ -208,4 +213,5 @@ void postgres_writer_free(struct postgres_writer *writer)
         postgres_array_free(arrays[i]);
     for (size_t i = 0; i < POSTGRES_RESULTS_COUNT; i++)
         postgres_array_free(&writer->results[i]);
+    draft_free(&writer->copy);
 }

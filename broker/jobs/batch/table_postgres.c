@@ -7,7 +7,9 @@
  *   commit  UPDATE ... FROM unnest(arrays), or INSERT ... ON CONFLICT DO NOTHING; the rejects; COMMIT
  *
  * Arrays in one statement beat COPY into a temporary table and a statement from there at every size that was
- * measured (2,000 rows: 210,000 rows/s against 22,000 as UPDATE, 350,000 against 81,000 as INSERT).
+ * measured (2,000 rows: 210,000 rows/s against 22,000 as UPDATE, 350,000 against 81,000 as INSERT). Where
+ * results have a table of their own, COPY goes straight there; it knows no ON CONFLICT, so when it fails,
+ * for whatever reason, its rows come again, and from then on arrays are sent.
  *
  * So a row's claim is its lock, which ends with whoever holds it, and with the result in one step. `last` is
  * what the lanes of this process have reached together: a pass over the table is linear. It may leave rows
@@ -24,6 +26,7 @@
  * taken are looked for once more, when the locks are there. SPDX-License-Identifier: MIT */
 #include "clock.h"
 #include "postgres_catalog.h"
+#include "postgres_copy.h"
 #include "postgres_reader.h"
 #include "postgres_writer.h"
 
@@ -56,7 +59,9 @@ struct postgres_table {
     const struct table_job *job;
     struct postgres_found found;
     struct postgres_shared shared;
-    char *sql_first, *sql_next, *sql_left, *sql_done, *sql_write, *sql_reject; /* NULL: not needed */
+    char *sql_first, *sql_next, *sql_left, *sql_done; /* NULL: not needed */
+    struct postgres_writes writes;
+    atomic_bool copy; /* COPY is fine, as far as we know */
     unsigned lane_count;
     struct lane *lanes;
     pthread_mutex_t mutex; /* of what follows */
@@ -259,20 +264,31 @@ static enum table_taken take(void *self, unsigned lane, struct chunk *chunk, siz
 
 /* ---- committing ---- */
 
+static bool put_chunk(struct postgres_table *table, struct lane *lane, const struct chunk *chunk,
+                      char *reason)
+{
+    return postgres_writer_put(&lane->writer, &table->found.plan, atomic_load(&table->copy), chunk, reason);
+}
+
 /* In the transaction, and its end. */
-static enum postgres_outcome write_chunk(const struct postgres_table *table, struct lane *lane,
+static enum postgres_outcome write_chunk(struct postgres_table *table, struct lane *lane,
                                          const struct chunk *chunk, char *reason)
 {
     enum postgres_outcome outcome =
-        postgres_writer_write(&lane->writer, lane->link, &table->found.plan, table->sql_write,
-                              table->sql_reject, table->job->model, chunk->predicted_at, reason);
-    return outcome == POSTGRES_DONE ? postgres_link_commit(lane->link, reason) : outcome;
+        postgres_writer_write(&lane->writer, lane->link, &table->found.plan, &table->writes,
+                              table->job->model, chunk->predicted_at, reason);
+    if (outcome == POSTGRES_DONE)
+        outcome = postgres_link_commit(lane->link, reason);
+    if (outcome != POSTGRES_FAILED || !lane->writer.copying)
+        return outcome;
+    atomic_store(&table->copy, false);
+    return POSTGRES_AGAIN;
 }
 
 static bool commit_claimed(struct postgres_table *table, struct lane *lane, struct chunk *chunk, char *reason)
 {
     enum postgres_outcome outcome = POSTGRES_FAILED;
-    if (postgres_writer_put(&lane->writer, &table->found.plan, chunk, reason))
+    if (put_chunk(table, lane, chunk, reason))
         outcome = write_chunk(table, lane, chunk, reason);
     give_back(table, lane);
     chunk->lost = outcome == POSTGRES_AGAIN; /* with the claim; the next pass finds its rows */
@@ -310,9 +326,9 @@ static bool commit_in_order(struct postgres_table *table, struct lane *lane, con
                             char *reason)
 {
     enum postgres_outcome outcome;
-    if (!postgres_writer_put(&lane->writer, &table->found.plan, chunk, reason))
-        return false;
     do {
+        if (!put_chunk(table, lane, chunk, reason))
+            return false;
         outcome = postgres_link_begin(lane->link, reason);
         if (outcome == POSTGRES_DONE)
             outcome = write_position(table, lane, chunk->position, reason);
@@ -443,8 +459,8 @@ static void table_close(void *self)
     CHECK_OBJECT(table, TABLE_MAGIC);
     for (unsigned i = 0; i < table->lane_count; i++)
         free_lane(&table->lanes[i]);
-    char *statements[] = {table->sql_first, table->sql_next,  table->sql_left,
-                          table->sql_done,  table->sql_write, table->sql_reject};
+    char *statements[] = {table->sql_first,    table->sql_next,    table->sql_left,     table->sql_done,
+                          table->writes.write, table->writes.copy, table->writes.reject};
     for (size_t i = 0; i < COUNT_OF(statements); i++)
         free(statements[i]);
     free(table->lanes);
@@ -468,8 +484,11 @@ static void make_statements(struct postgres_table *table, enum table_part part)
     if (part == TABLE_BOTH && plan->sink != plan->source)
         table->sql_done = postgres_sql_done(plan);
     if (part != TABLE_SOURCE) {
-        table->sql_write = postgres_sql_write(plan);
-        table->sql_reject = postgres_sql_reject(plan);
+        table->writes.write = postgres_sql_write(plan);
+        table->writes.reject = postgres_sql_reject(plan);
+        atomic_store(&table->copy, postgres_copy_can(plan));
+        if (table->copy)
+            table->writes.copy = postgres_sql_copy(plan);
     }
 }
 
