@@ -117,10 +117,32 @@ START_TEST(features_without_names_take_arrays_alone)
 }
 END_TEST
 
+/* Beside the key; with names and without. */
+START_TEST(an_array_may_be_a_member)
+{
+    for (int named = 1; named >= 0; named--) {
+        job.columns = named ? job.columns : NULL;
+        open_source("{\"id\": 7, \"features\": [3, 0.5]}\n{\"id\": 8, \"features\": [3]}\n"
+                    "{\"id\": 9, \"features\": 3}\n{\"features\": [3, 0.5]}\n",
+                    "?key=id");
+        ck_assert_int_eq(take(10), TABLE_ROWS);
+        table_scene_score(chunk);
+        ck_assert_int_eq(chunk->rows[0].key.integer, 7);
+        expect_row(0, 3, 0.5);
+        expect_reason(1, "expected 2 values, got 1");
+        expect_reason(2, named ? "age: " : "expected an array, or an object that has one");
+        expect_reason(3, "id: ");
+    }
+}
+END_TEST
+
 int main(void)
 {
-    const TTest *const tests[] = {
-        objects_go_by_names_and_arrays_by_places, each_line_that_is_no_row_says_why, a_member_may_be_the_key,
-        lines_are_as_long_as_they_like_and_are_gone_on_behind, features_without_names_take_arrays_alone};
+    const TTest *const tests[] = {objects_go_by_names_and_arrays_by_places,
+                                  each_line_that_is_no_row_says_why,
+                                  a_member_may_be_the_key,
+                                  lines_are_as_long_as_they_like_and_are_gone_on_behind,
+                                  features_without_names_take_arrays_alone,
+                                  an_array_may_be_a_member};
     return SUITE_RUN("table_jsonl", table_scene_make, tear_down, tests);
 }
