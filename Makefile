@@ -5,7 +5,8 @@
 #
 # More targets: make help. Variables:
 #   WEB=caddy|apache|nginx   the web server of make run
-#   PREFIX=/usr/local  DESTDIR=   where make install puts things
+#   PREFIX=/usr/local  DESTDIR=   where make install puts things; CONFDIR=DIR: /etc/outrigger, or PREFIX/etc/outrigger
+#   RPATH=DIR          where programs look for libraries of our own, instead of where a build and make install have them
 #   SANITIZE=address,undefined | thread   a build of its own under build/, for every target
 #   ORT_ROOT=DIR       an official ONNX Runtime release instead of the one that deploy/install-deps finds
 #   CFLAGS, LDFLAGS    added to ours
@@ -47,15 +48,23 @@ name-of = $(BIN)/$(if $(filter ctl,$1),outrigger,outrigger-$1)
 
 # ---- flags; what pkg-config says is kept in build/flags.mk, which is made (and the packages installed) first ----
 
-ours  := -std=gnu17 -O2 -g -fno-omit-frame-pointer -pthread -D_GNU_SOURCE -DOUTRIGGER_VERSION='"$(VERSION)"' \
-         -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
-         -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 $(if $(WERROR),-Werror)
+ours  := -std=gnu17 -O2 -g -fno-omit-frame-pointer -pthread -D_GNU_SOURCE -DOUTRIGGER_VERSION='"$(VERSION)"'
+warnings := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes \
+            -Wpointer-arith -Wwrite-strings -Wundef -Wformat=2 $(if $(WERROR),-Werror)
 harden := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fstack-clash-protection \
           $(if $(filter x86_64,$(shell uname -m)),-fcf-protection) -fPIC
-ours  += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -O1,$(harden))
+# The plain build has warned already, and lines are all that a finding tells: a fifth less to compile.
+ours  += $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -O1 -g1 -w,$(harden) $(warnings))
 # Libraries of our own prefix are found beside the program: in the build tree, and where make install puts them.
+ifeq ($(origin RPATH),undefined)
+rpath-programs := -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/../lib/outrigger'
+rpath-python   := -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/..'
+else
+rpath-programs := $(if $(RPATH),-Wl$(comma)-rpath$(comma)$(RPATH))
+rpath-python   := $(rpath-programs)
+endif
 links := -pthread $(if $(SANITIZE),-fsanitize=$(SANITIZE),-pie -Wl$(comma)-z$(comma)relro$(comma)-z$(comma)now$(comma)-z$(comma)noexecstack) \
-         -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/../lib/outrigger'
+         -Wl,--as-needed $(rpath-programs)
 
 # ThreadSanitizer does not know the threads of C11, which librdkafka has.
 c11-threads := $(if $(filter thread,$(SANITIZE)),$(BUILD)/thrd_create.o)
@@ -129,7 +138,7 @@ ifeq ($(SANITIZE),)
 $(PYTHON_WORKER): $(patsubst %.c,$(BUILD)/%.o,$(wildcard worker/python/*.c) $(filter-out worker/host.c worker/backend%.c worker/onnx_% worker/xgboost_%,$(wildcard worker/*.c))) $(COMMON)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) -shared -pthread -Wl,-Bsymbolic,--exclude-libs,ALL -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed -Wl,-rpath,'$$ORIGIN/../deps/lib:$$ORIGIN/../../deps/lib:$$ORIGIN/..' \
+	@$(CC) -shared -pthread -Wl,-Bsymbolic,--exclude-libs,ALL -Wl,-z,relro,-z,now,-z,noexecstack,-z,defs -Wl,--as-needed $(rpath-python) \
 	  $(LDFLAGS) -o $@ $^ $(call packages-libs,$(PACKAGES_common)) -lm
 else
 .PHONY: $(PYTHON_WORKER)
@@ -143,13 +152,19 @@ endif
 	@mkdir -p $(@D)
 	@rm -f $@; ar rcs $@ $^
 
--include $(shell find $(BUILD) -path '*/coverage' -prune -o -name '*.d' -type f -print 2>/dev/null)
+-include $(shell find $(BUILD) \( -path build/packages -o -path '*/coverage' \) -prune -o -name '*.d' -type f -print 2>/dev/null)
 
 # ---- tests: tests/unit/test_X.c is one Check suite; it may use any folder's archive ----
 
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 ARCHIVES     := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
+# ThreadSanitizer looks for races: what starts no thread, as its plain build tells, has none.
+ifeq ($(SANITIZE),thread)
+THREADLESS   := $(patsubst build/%,$(BUILD)/%,$(shell tests/harness/threadless build/tests/test_* build/fuzz/fuzz_*))
+UNIT_TESTS   := $(filter-out $(THREADLESS),$(UNIT_TESTS))
+FUZZ_TARGETS := $(filter-out $(THREADLESS),$(FUZZ_TARGETS))
+endif
 all-packages := fcgi libcurl onnxruntime microhttpd xxhash hiredis rdkafka ncursesw sqlite3 libpq check $(PACKAGES_common)
 
 $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
@@ -190,14 +205,15 @@ simulate: $(SIMULATION)  ## the broker on virtual time, a million requests (REQU
 simulate-check: $(SIMULATION)
 	@tests/harness/sanitized $(SIMULATION) --check
 
-# Suites wait much of their time, for processes and clocks: four run at a time, each one's output in one piece; first the
+# Suites wait much of their time, for processes and clocks: six run at a time, each one's output in one piece; first the
 # one that waits longest, for the groups of a Kafka.
 UNIT_RUNS := $(BUILD)/tests/test_stream_kafka.run $(filter-out %/test_stream_kafka.run,$(UNIT_TESTS:%=%.run))
 .PHONY: $(UNIT_RUNS)
 $(UNIT_RUNS): %.run: %
 	@tests/harness/sanitized $<
 unit: $(UNIT_TESTS)  ## build and run the unit tests
-	@$(MAKE) --no-print-directory -j4 -Otarget $(UNIT_RUNS)
+	@$(if $(THREADLESS),echo "NOT RUN: $(words $(filter $(BUILD)/tests/%,$(THREADLESS))) suites that start no thread")
+	@$(MAKE) --no-print-directory -j6 -Otarget $(UNIT_RUNS)
 
 # What process tests use beside the programs.
 PROBES := $(BUILD)/tests/token_probe $(BUILD)/tests/job_probe $(BUILD)/tests/kafka_mock $(BUILD)/tests/kafka_client
@@ -241,7 +257,7 @@ fuzz:  ## run every fuzz target for a minute (SECONDS_EACH=60)
 fuzz-run: $(FUZZ_TARGETS)
 	@tests/fuzz/run $(or $(SECONDS_EACH),60) $(BUILD)/fuzz
 fuzz-replay: $(FUZZ_TARGETS)
-	@tests/fuzz/run --replay $(BUILD)/fuzz
+	@$(if $(FUZZ_TARGETS),tests/fuzz/run --replay $(BUILD)/fuzz,echo "NOT RUN: the targets of fuzzing start no thread")
 
 # Behind nginx unless WEB is given: the one web server that hides the death of a frontend.
 chaos: all  ## everything killed, stopped, restarted under load; SECONDS=60 SEED= WEB=nginx KILLS=worker,broker,...
@@ -305,40 +321,75 @@ plugin:  ## a model of your own in C: NAME=churn (DIR=churn); copies the templat
 	@sed -i 's|^NAME .*|NAME    ?= $(NAME)|;s|^INCLUDE .*|INCLUDE ?= $(CURDIR)/worker|;s|^WORKER .*|WORKER  ?= $(abspath $(BIN))/outrigger-worker|' "$(PLUGIN)"/Makefile
 	@$(MAKE) --no-print-directory -C "$(PLUGIN)" CPPFLAGS= CFLAGS="-O2 -g -Wall -Wextra" LDFLAGS= model.so
 
-.PHONY: run install uninstall
+.PHONY: run install uninstall deb check-deb
 web-group := $(if $(filter-out caddy,$(WEB)),web)
 run: all  ## serve the example models behind WEB on 127.0.0.1:8080 until Ctrl-C
 	@deploy/install-deps --have run $(web-group) || deploy/install-deps run $(web-group)
 	@WEB=$(WEB) exec deploy/run-local
 
+# Where things go. /usr and /usr/local have their configuration in /etc, any other prefix its own.
+CONFDIR ?= $(if $(filter /usr /usr/local,$(PREFIX)),/etc,$(PREFIX)/etc)/outrigger
 LIBRARY := $(PREFIX)/lib/outrigger
+SHARE   := $(PREFIX)/share/outrigger
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 # Where bash, zsh and fish look for what completes a command.
 COMPLETIONS := bash-completion/completions/outrigger zsh/site-functions/_outrigger fish/vendor_completions.d/outrigger.fish
-install: all  ## to DESTDIR PREFIX
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(LIBRARY)/python/tools $(DESTDIR)$(PREFIX)/share/man/man1 \
-	  $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/outrigger/plugin $(DESTDIR)$(PREFIX)/include/outrigger \
-	  $(DESTDIR)$(PREFIX)/share/pkgconfig
-	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(DESTDIR)$(PREFIX)/bin
-	for l in $(wildcard build/deps/lib/*.so* $(if $(ort-release),$(ort-release)/lib/*.so*)); do cp -P $$l $(DESTDIR)$(LIBRARY)/; done
-	install -m 644 worker/python/*.py $(PYTHON_WORKER) $(DESTDIR)$(LIBRARY)/python
-	install -m 644 worker/python/tools/*.py $(DESTDIR)$(LIBRARY)/python/tools
-	install -m 644 deploy/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 644 deploy/man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
-	cp -r conf $(DESTDIR)$(PREFIX)/share/outrigger/
-	install -m 644 worker/outrigger/*.h $(DESTDIR)$(PREFIX)/include/outrigger
-	install -m 644 worker/plugin/* $(DESTDIR)$(PREFIX)/share/outrigger/plugin
-	sed 's|@VERSION@|$(VERSION)|' deploy/outrigger.pc >$(DESTDIR)$(PREFIX)/share/pkgconfig/outrigger.pc
-	install -d $(dir $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%))
-	$(call name-of,ctl) completion bash >$(DESTDIR)$(PREFIX)/share/$(word 1,$(COMPLETIONS))
-	$(call name-of,ctl) completion zsh >$(DESTDIR)$(PREFIX)/share/$(word 2,$(COMPLETIONS))
-	$(call name-of,ctl) completion fish >$(DESTDIR)$(PREFIX)/share/$(word 3,$(COMPLETIONS))
+UNITS       := $(notdir $(wildcard deploy/systemd/*.service deploy/systemd/*.socket deploy/systemd/*.timer))
+MANUALS     := $(notdir $(wildcard deploy/man/*.[158]))
+WEB_SERVERS := caddy apache nginx
+manual-to   = $(PREFIX)/share/man/man$(subst .,,$(suffix $1))/$1
+placed      = sed 's|@BINDIR@|$(PREFIX)/bin|g;s|@CONFDIR@|$(CONFDIR)|g;s|@DATADIR@|$(SHARE)|g;s|@VERSION@|$(VERSION)|g'
+to          = $(DESTDIR)$1
 
-uninstall:  ## what install put there
-	rm -f $(foreach p,$(PROGRAMS),$(DESTDIR)$(PREFIX)/bin/$(notdir $(call name-of,$p)))
-	rm -rf $(DESTDIR)$(LIBRARY) $(DESTDIR)$(PREFIX)/share/outrigger $(DESTDIR)$(PREFIX)/include/outrigger \
-	  $(DESTDIR)$(PREFIX)/share/pkgconfig/outrigger.pc $(COMPLETIONS:%=$(DESTDIR)$(PREFIX)/share/%)
-	rm -f $(foreach m,$(wildcard deploy/man/*.1),$(DESTDIR)$(PREFIX)/share/man/man1/$(notdir $m)) \
-	  $(foreach m,$(wildcard deploy/man/*.5),$(DESTDIR)$(PREFIX)/share/man/man5/$(notdir $m))
+# A file of the configuration that is there already, and is another, stays: the new one lies beside it.
+define configure
+	@mkdir -p $(dir $(call to,$2)); $(placed) $1 >$(call to,$2).new; \
+	 if [ ! -e $(call to,$2) ] || cmp -s $(call to,$2).new $(call to,$2); then mv $(call to,$2).new $(call to,$2); \
+	 else echo "  $(call to,$2) is left as it is; the new one: $(call to,$2).new"; fi
+
+endef
+
+install: all  ## to DESTDIR PREFIX: programs, libraries, manuals, configuration, units, examples
+	install -d $(call to,$(PREFIX)/bin) $(call to,$(LIBRARY)/python/tools) $(call to,$(SHARE)/plugin) $(call to,$(SHARE)/jobs) $(call to,$(SHARE)/systemd) \
+	  $(call to,$(PREFIX)/include/outrigger) $(call to,$(PREFIX)/share/pkgconfig) $(call to,$(CONFDIR)/jobs) $(call to,$(CONFDIR)/workers) \
+	  $(call to,$(UNITDIR)) $(call to,$(PREFIX)/lib/sysusers.d) $(call to,$(PREFIX)/lib/tmpfiles.d)
+	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(call to,$(PREFIX)/bin)
+	for l in $(wildcard build/deps/lib/*.so.* $(if $(ort-release),$(ort-release)/lib/*.so*)); do cp -P $$l $(call to,$(LIBRARY))/; done
+	install -m 644 worker/python/*.py $(PYTHON_WORKER) $(call to,$(LIBRARY)/python)
+	install -m 644 worker/python/tools/*.py $(call to,$(LIBRARY)/python/tools)
+	@$(foreach m,$(MANUALS),install -D -m 644 deploy/man/$m $(call to,$(call manual-to,$m)) &&) true
+	cp -r conf $(call to,$(SHARE))/
+	cp -r tests/models/repository $(call to,$(SHARE))/models.new && rm -rf $(call to,$(SHARE))/models && mv $(call to,$(SHARE))/models.new $(call to,$(SHARE))/models
+	install -m 644 deploy/jobs/* $(call to,$(SHARE)/jobs)
+	install -m 644 deploy/systemd/outrigger-worker-tcp.conf $(call to,$(SHARE)/systemd)
+	install -m 644 worker/outrigger/*.h $(call to,$(PREFIX)/include/outrigger)
+	install -m 644 worker/plugin/* $(call to,$(SHARE)/plugin)
+	install -m 644 worker/outrigger/example.c $(call to,$(SHARE))
+	$(placed) deploy/outrigger.pc >$(call to,$(PREFIX)/share/pkgconfig/outrigger.pc)
+	install -d $(dir $(COMPLETIONS:%=$(call to,$(PREFIX)/share/)%))
+	for s in bash:$(word 1,$(COMPLETIONS)) zsh:$(word 2,$(COMPLETIONS)) fish:$(word 3,$(COMPLETIONS)); do \
+	  LD_LIBRARY_PATH=build/deps/lib $(call name-of,ctl) completion $${s%%:*} >$(call to,$(PREFIX)/share)/$${s#*:} || exit 1; done
+	@$(foreach u,$(UNITS),$(placed) deploy/systemd/$u >$(call to,$(UNITDIR)/$u) &&) true
+	install -m 644 deploy/systemd/outrigger.sysusers.conf $(call to,$(PREFIX)/lib/sysusers.d/outrigger.conf)
+	install -m 644 deploy/systemd/outrigger.tmpfiles.conf $(call to,$(PREFIX)/lib/tmpfiles.d/outrigger.conf)
+	$(call configure,deploy/outrigger.conf,$(CONFDIR)/outrigger.conf)
+	$(foreach f,$(foreach w,$(WEB_SERVERS),$(wildcard conf/$w/*)),$(call configure,$f,$(CONFDIR)/$(f:conf/%=%)))
+	$(if $(filter /etc/outrigger,$(CONFDIR)),$(call configure,deploy/outrigger.logrotate,/etc/logrotate.d/outrigger))
+	$(if $(DESTDIR),,@echo "As root, where systemd runs: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload && systemctl enable --now outrigger")
+
+uninstall:  ## what install put there, but for the configuration
+	rm -f $(foreach p,$(PROGRAMS),$(call to,$(PREFIX)/bin/$(notdir $(call name-of,$p)))) $(foreach m,$(MANUALS),$(call to,$(call manual-to,$m))) \
+	  $(UNITS:%=$(call to,$(UNITDIR))/%) $(call to,$(PREFIX)/lib/sysusers.d/outrigger.conf) $(call to,$(PREFIX)/lib/tmpfiles.d/outrigger.conf) \
+	  $(call to,$(PREFIX)/share/pkgconfig/outrigger.pc) $(COMPLETIONS:%=$(call to,$(PREFIX)/share/)%)
+	rm -rf $(call to,$(LIBRARY)) $(call to,$(SHARE)) $(call to,$(PREFIX)/include/outrigger)
+
+deb:  ## packages of this Debian, in build/packages: outrigger, outrigger-dev, and on Debian 12 outrigger-onnxruntime
+	@deploy/install-deps --have build run package || deploy/install-deps build run package
+	@deploy/build-deb
+
+# Apart from make check: it makes two systems from nothing, and takes a quarter of an hour.
+check-deb:  ## the packages of Debian 12 and 13, each built, installed and served from in a fresh system; SUITES="bookworm trixie"
+	@tests/packages/run $(or $(SUITES),bookworm trixie)
 
 .PHONY: help clean distclean
 help:  ## this text

@@ -411,8 +411,10 @@ static void learn_cost(struct worker *worker, const struct batch *batch, int64_t
     int64_t begin = batch->sent_at > worker->result_at ? batch->sent_at : worker->result_at;
     int64_t computed = (int64_t)compute_us * MICROSECOND;
     cost_learn(&worker->version->cost, batch->rows, now - begin);
-    sizing_learn(&worker->version->sizing, batch->rows, computed);
-    if (batch->behind || batch->sent_at < worker->result_at)
+    bool learns = version_learns(worker->version);
+    if (learns)
+        sizing_learn(&worker->version->sizing, batch->rows, computed);
+    if (learns && (batch->behind || batch->sent_at < worker->result_at))
         sizing_learn_between(&worker->version->sizing, now - worker->result_at - computed);
     worker->version->busy += now - begin;
     worker->result_at = now;

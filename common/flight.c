@@ -237,15 +237,17 @@ void flight_keep(struct flight *flight, const void *payload, size_t bytes, struc
 }
 
 /* Puts the text behind those before it, cut; returns where it ends. */
-static size_t put(struct record *record, int which, const char *text, size_t at)
+static size_t put(struct record *record, int which, struct text text, size_t at)
 {
-    size_t length = strnlen(text, text_bytes_max[which]);
-    memcpy(record->texts + at, text, length);
+    size_t length = text.length < text_bytes_max[which] ? text.length : text_bytes_max[which];
+    if (length > 0)
+        memcpy(record->texts + at, text.at, length);
     record->lengths[which] = (uint8_t)length;
     return at + length;
 }
 
-void flight_add(struct flight *flight, const struct flight_entry *entry)
+void flight_add_texts(struct flight *flight, const struct flight_entry *entry,
+                      const struct flight_texts *texts)
 {
     CHECK_OBJECT(flight, FLIGHT_MAGIC);
     uint64_t sequence = ++flight->sequence;
@@ -266,13 +268,23 @@ void flight_add(struct flight *flight, const struct flight_entry *entry)
     record->compute_us = entry->compute_us;
     record->status = entry->status;
     memcpy(record->trace, entry->trace, sizeof record->trace);
-    size_t end = put(record, TEXT_ID, entry->id, 0);
-    end = put(record, TEXT_CALL, entry->call, end);
-    end = put(record, TEXT_KIND, entry->kind, end);
-    end = put(record, TEXT_MODEL, entry->model, end);
-    end = put(record, TEXT_VERSION, entry->version, end);
+    size_t end = put(record, TEXT_ID, texts->id, 0);
+    end = put(record, TEXT_CALL, texts->call, end);
+    end = put(record, TEXT_KIND, texts->kind, end);
+    end = put(record, TEXT_MODEL, texts->model, end);
+    end = put(record, TEXT_VERSION, texts->version, end);
     record->check = check_of(record, sequence, end);
     __atomic_store_n(&record->sequence, sequence, __ATOMIC_RELEASE);
+}
+
+void flight_add(struct flight *flight, const struct flight_entry *entry)
+{
+    flight_add_texts(flight, entry,
+                     &(struct flight_texts){.id = text_of(entry->id),
+                                            .call = text_of(entry->call),
+                                            .kind = text_of(entry->kind),
+                                            .model = text_of(entry->model),
+                                            .version = text_of(entry->version)});
 }
 
 /* ---- reading ---- */

@@ -37,6 +37,11 @@ struct flight_entry {
     uint32_t payload_length;
 };
 
+/* The texts of an entry where they are; what is longer than there is room for is cut. */
+struct flight_texts {
+    struct text id, call, kind, model, version;
+};
+
 /* XXH3 of 64 bits. */
 uint64_t flight_hash(const void *bytes, size_t length);
 
@@ -56,6 +61,9 @@ void flight_free(struct flight *flight);
 void flight_keep(struct flight *flight, const void *payload, size_t bytes, struct flight_entry *entry);
 /* Adds the entry, over the oldest. */
 void flight_add(struct flight *flight, const struct flight_entry *entry);
+/* The same of an entry whose own texts are not looked at. */
+void flight_add_texts(struct flight *flight, const struct flight_entry *entry,
+                      const struct flight_texts *texts);
 
 /* ---- reading: any process, while it is written or after ---- */
 

@@ -92,11 +92,29 @@ static bool add_character(struct line *line, const unsigned char *at, size_t len
     return add(line, (const char *)at, length);
 }
 
+/* How many bytes at the beginning are shown as they are, which is nearly always all of them. */
+static size_t plain_length(const unsigned char *at, size_t left)
+{
+    size_t length = 0;
+    while (length < left && at[length] >= 0x20 && at[length] < 0x7f && at[length] != '"' &&
+           at[length] != '\\')
+        length++;
+    return length;
+}
+
 static void add_escaped(struct line *line, const char *text)
 {
     const unsigned char *at = (const unsigned char *)text;
     size_t left = strlen(text);
     while (left > 0) {
+        size_t room = LINE_MAX_BYTES - LINE_END_BYTES - line->length;
+        size_t plain = plain_length(at, left < room ? left : room);
+        if (plain > 0) {
+            add(line, (const char *)at, plain);
+            at += plain;
+            left -= plain;
+            continue;
+        }
         size_t length = utf8_length((const char *)at, left);
         if (!add_character(line, at, length))
             return; /* the line is full: the text is cut here */
@@ -123,9 +141,14 @@ static void add_time(struct line *line)
 
 static void add_number(struct line *line, int64_t number)
 {
-    char digits[24];
-    snprintf(digits, sizeof digits, "%lld", (long long)number);
-    add_string(line, digits);
+    char digits[24], *at = digits + sizeof digits;
+    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do
+        *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (number < 0)
+        *--at = '-';
+    add(line, at, (size_t)(digits + sizeof digits - at));
 }
 
 static void add_trace(struct line *line, const uint8_t *trace)

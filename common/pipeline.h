@@ -1,5 +1,5 @@
 /* pipeline: a model that is made of others, as a version's model.pipeline says it: steps, each of which asks
- * a model or combines what earlier ones gave. outrigger.conf(5) has the format. Pure, but for the reading of
+ * a model or combines what earlier ones gave. model.pipeline(5) has the format. Pure, but for the reading of
  * the file. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_PIPELINE_H
 #define OUTRIGGER_PIPELINE_H

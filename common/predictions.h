@@ -72,6 +72,8 @@ void predictions_reader_free(struct predictions_reader *reader);
 /* The next record; false: there is none (yet). What is damaged is passed over. A file that was begun anew by
  * its writer is read from its beginning. */
 bool predictions_read(struct predictions_reader *reader, struct prediction *prediction);
+/* The next ACTUAL one, passing over all others: of many predictions few are ever said to be true. */
+bool predictions_read_actual(struct predictions_reader *reader, struct prediction *prediction);
 /* Back to the beginning. */
 void predictions_rewind(struct predictions_reader *reader);
 

@@ -197,6 +197,8 @@ static bool give_up(const struct sandbox *sandbox, const struct sandbox_judge *j
                     size_t capacity)
 {
     set_limits(sandbox);
+    if (!SANITIZED && sandbox_powers().seccomp && !call_prepare())
+        return fail(reason, capacity, "/proc/self/mem");
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return fail(reason, capacity, "no_new_privs");
     return lock_files(sandbox, judge, reason, capacity) &&

@@ -38,6 +38,9 @@ bool call_makes(const struct sandbox_path_call *how);
 bool call_path(const struct caught *call, const struct sandbox_path_call *how, char *path, size_t capacity);
 /* What it wants of that path: of enum sandbox_access. */
 unsigned call_access(const struct caught *call, const struct sandbox_path_call *how);
+/* Makes ready to read our own memory where process_vm_readv is forbidden, as it is by the seccomp profile of
+ * some containers; before there is any sandbox. False with errno. */
+bool call_prepare(void);
 /* Copies memory of the caller: as many bytes as can be read. */
 size_t call_read(const struct caught *call, uint64_t address, void *buffer, size_t bytes);
 /* Writes it as in C: openat("/etc/passwd", O_RDONLY). */

@@ -12,7 +12,7 @@
  * SPDX-License-Identifier: MIT */
 #include "scorer.h"
 
-#include "roles.h"
+#include "prediction_list.h"
 #include "score.h"
 
 #include <math.h>
@@ -30,6 +30,12 @@ enum {
 
 #define WEIGHT 0.2 /* of the newest answer in what a row takes */
 
+/* The lists of a piece's rows, one behind the other. */
+struct texts {
+    struct texts *next;
+    char bytes[];
+};
+
 struct chunk {
     struct scorer *scorer;
     uint8_t *bytes; /* the payload */
@@ -37,6 +43,7 @@ struct chunk {
     size_t tensor_count;
     size_t **starts; /* where each row of a tensor of BYTES begins; NULL for the others */
     struct scored *rows;
+    struct texts *texts;
     size_t row_count, left;
     uint8_t trace[PROTOCOL_TRACE_BYTES];
     size_t trace_bytes;
@@ -116,6 +123,11 @@ static struct chunk *chunk_new(struct scorer *scorer, const struct rows_payload 
 
 static void chunk_free(struct chunk *chunk)
 {
+    while (chunk->texts != NULL) {
+        struct texts *texts = chunk->texts;
+        LL_DELETE(chunk->texts, texts);
+        free(texts);
+    }
     for (size_t i = 0; i < chunk->tensor_count; i++)
         free(chunk->starts[i]);
     free(chunk->starts);
@@ -244,6 +256,7 @@ static void clear(struct scored *scored)
     scored->single = scored->probability_single = false;
     scored->value = scored->probability = NAN;
     scored->version = "";
+    scored->list = NULL;
     scored->label[0] = scored->reason[0] = '\0';
 }
 
@@ -259,23 +272,27 @@ static void take_row(struct scored *scored, struct outputs *outputs, size_t row)
     take_number(scored, outputs->roles.score != NULL ? outputs->roles.score : outputs->roles.class, row);
 }
 
-/* False: there is nothing in them that is one prediction a row. */
-static bool one_a_row(const struct schema *schema, const struct roles *roles)
+/* False: there is nothing in them that is a prediction. */
+static bool predicts(const struct schema *schema, const struct roles *roles)
 {
     bool text = roles->class != NULL && roles->class->datatype == DATATYPE_BYTES;
-    return roles_predict_one(roles, schema->regression) && !(schema->regression && text);
+    return roles_predict(roles) && !(schema->regression && text);
 }
 
-const char *scorer_fault(const struct schema *schema)
+static void take_lists(struct chunk *chunk, const struct outputs *outputs, size_t from, size_t count)
 {
-    struct tensor outputs[TENSOR_COUNT_MAX];
-    size_t count = roles_declared(schema, outputs);
-    const struct roles roles = roles_of(schema, outputs, count);
-    if (schema->kind == SCHEMA_LABELS)
-        return "the model predicts several labels for each row, and a job one value: ask it online";
-    if (schema->regression && roles.probabilities != NULL)
-        return "the model predicts a vector for each row, and a job one value: ask it online";
-    return NULL;
+    struct texts *texts = malloc(sizeof *texts + count * prediction_list_room(&outputs->roles));
+    ENSURE(texts != NULL);
+    LL_PREPEND(chunk->texts, texts);
+    char *at = texts->bytes;
+    for (size_t row = 0; row < count; row++) {
+        struct scored *scored = &chunk->rows[from + row];
+        clear(scored);
+        scored->version = outputs->version;
+        scored->is_whole = outputs->roles.labels;
+        scored->list = at;
+        at += prediction_list_write(&outputs->roles, row, at) + 1;
+    }
 }
 
 /* ---- pieces ---- */
@@ -384,11 +401,14 @@ static void take_outputs(struct piece *piece, const struct client_answer *answer
     outputs.version = keep_name(piece->chunk->scorer, answer->version);
     outputs.roles = roles_of(outputs.schema, outputs.tensors, count);
     outputs.class_offset = 0;
-    if (!one_a_row(outputs.schema, &outputs.roles)) {
-        fail_piece(piece, FAILURE_INTERNAL, text_of("no output of the model is one prediction for each row"));
+    if (!predicts(outputs.schema, &outputs.roles)) {
+        fail_piece(piece, FAILURE_INTERNAL, text_of("no output of the model is a prediction"));
         return;
     }
-    for (size_t row = 0; row < rows; row++)
+    bool lists = prediction_is_list(&outputs.roles, outputs.schema->regression);
+    if (lists)
+        take_lists(piece->chunk, &outputs, piece->from, rows);
+    for (size_t row = 0; row < rows && !lists; row++)
         take_row(&piece->chunk->rows[piece->from + row], &outputs, row);
     end_piece(piece);
 }

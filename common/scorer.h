@@ -19,9 +19,12 @@ struct scored {
     bool probability_single;
     bool has_label;
     double value; /* the class's index or number, or the number; NaN where the class is only a name, or the
-                     model gave NaN */
-    double probability;  /* of the positive class of two; of the predicted one of more; NaN: there is none */
-    const char *version; /* who answered; "" on failure; good until scorer_free */
+                     model gave NaN, or there is a list */
+    double probability; /* of the positive class of two; of the predicted one of more; NaN: there is none */
+    /* The prediction where it is several values, labels that hold (is_whole) or a vector, as JSON has it:
+     * "[1,0,1]"; good until scorer_done returns. NULL: it is one. */
+    const char *list;
+    const char *version;            /* who answered; "" on failure; good until scorer_free */
     char label[SCORED_LABEL_MAX];   /* of the class, cut; "" unless has_label */
     char reason[SCORED_REASON_MAX]; /* cut; "" on success */
 };
@@ -33,10 +36,6 @@ struct rows_payload {
     size_t rows;
     struct text trace; /* empty, or PROTOCOL_TRACE_BYTES */
 };
-
-/* NULL, or why no row of the model has one prediction that could stand in a column, as far as its schema
- * tells: a constant sentence. */
-const char *scorer_fault(const struct schema *schema);
 
 struct scorer;
 
@@ -65,7 +64,7 @@ bool scored_is_reject(enum failure failure);
 /* A value or probability as JSON has it in an answer: "0.1", "null" for NaN; `single` as in struct scored.
  * Returns the length; no terminator. */
 size_t scored_number(double number, bool single, char text[NUMBER_TEXT_MAX]);
-/* The prediction as JSON has it: 1, true, 0.25. Not for a class that is only a name. */
+/* The prediction as JSON has it: 1, true, 0.25. Not for a class that is only a name, nor for a list. */
 size_t scored_value(const struct scored *row, char text[NUMBER_TEXT_MAX]);
 
 #endif

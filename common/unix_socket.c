@@ -101,8 +101,9 @@ bool unix_listens_at(int fd, const char *path)
     snprintf(first, sizeof(first), "%s~", path);
     return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &option_length) == 0 && listening &&
            getsockname(fd, (struct sockaddr *)&name, &length) == 0 && name.sun_family == AF_UNIX &&
-           strncmp(name.sun_path, first, sizeof(name.sun_path)) == 0 && stat(path, &status) == 0 &&
-           S_ISSOCK(status.st_mode);
+           (strncmp(name.sun_path, first, sizeof(name.sun_path)) == 0 ||
+            strncmp(name.sun_path, path, sizeof(name.sun_path)) == 0) &&
+           stat(path, &status) == 0 && S_ISSOCK(status.st_mode);
 }
 
 int unix_connect(const char *path)

@@ -13,8 +13,8 @@ int unix_listen(const char *path, mode_t mode, gid_t group, int backlog);
 /* Opens a socket that was made at `path` to the group that its folder gave it. 0, or -1 with errno. */
 int unix_open_to_group(const char *path);
 
-/* True when the descriptor is a socket that unix_listen made for this path, it listens still, and a socket
- * lies at the path. */
+/* True when the descriptor is a socket that unix_listen, or a service manager, made for this path, it listens
+ * still, and a socket lies at the path. */
 bool unix_listens_at(int fd, const char *path);
 
 /* Connects; never waits (a full backlog is EAGAIN). Returns a descriptor (close-on-exec, nonblocking), -1

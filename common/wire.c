@@ -207,6 +207,14 @@ bool wire_read_bin(struct wire_reader *reader, size_t maximum, struct text *byte
     uint8_t type;
     if (!peek(reader, &type))
         return false;
+    if (type == 0xc4 && left(reader) >= 2) { /* the short ones, of which there are some in each request */
+        size_t length = reader->at[1];
+        if (length > maximum || length > left(reader) - 2)
+            return fail(reader);
+        *bytes = (struct text){.at = (const char *)reader->at + 2, .length = length};
+        reader->at += 2 + length;
+        return true;
+    }
     if (type < 0xc4 || type > 0xc6)
         return fail(reader);
     return take_content(reader, (size_t)1 << (type - 0xc4), maximum, bytes);
@@ -341,6 +349,15 @@ void wire_write_bin_head(struct wire_writer *writer, size_t length)
 
 void wire_write_bin(struct wire_writer *writer, const void *bytes, size_t length)
 {
+    if (length <= UINT8_MAX && writer->capacity - writer->length >= 2 + length) { /* as msgpack-c would */
+        uint8_t *place = writer->bytes + writer->length;
+        place[0] = 0xc4;
+        place[1] = (uint8_t)length;
+        if (length > 0)
+            memcpy(place + 2, bytes, length);
+        writer->length += 2 + length;
+        return;
+    }
     wire_write_bin_head(writer, length);
     if (length > 0)
         msgpack_pack_bin_body(&writer->packer, bytes, length);

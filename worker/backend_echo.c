@@ -9,6 +9,7 @@
  *     start = "crash";       at load: crash (abort), hang, or fail (an error)
  *     start_delay_ms = 100;  at load: first take so long
  *     call_us = 2000;        every call takes at least so long
+ *     row_us = 500;          and so long more for each row
  *     fail_every = 20;       every twentieth call fails with an error
  *
  * A row whose first value is one of these is a command; the batch that it is in suffers:
@@ -50,6 +51,7 @@ struct echo {
     unsigned magic;
     bool deaf;      /* its rows are never commands */
     int call_us;    /* of every call */
+    int row_us;     /* of every row beside that */
     int fail_every; /* 0: none fails */
     int calls;      /* since the last that failed */
     struct backend_tensor input;
@@ -149,6 +151,7 @@ static void *echo_open(const char *path, const struct backend_options *options,
         echo = echo_new(features, batch);
         echo->deaf = !obedient;
         config_lookup_int(&file, "call_us", &echo->call_us);
+        config_lookup_int(&file, "row_us", &echo->row_us);
         config_lookup_int(&file, "fail_every", &echo->fail_every);
         *description = (struct backend_description){.platform = "echo",
                                                     .inputs = &echo->input,
@@ -205,8 +208,8 @@ static int echo_run(void *state, const struct backend_values *inputs, struct bac
     CHECK_OBJECT(echo, ECHO_MAGIC);
     size_t rows = (size_t)inputs[0].shape[0], columns = (size_t)inputs[0].shape[1], given = rows;
     const float *values = inputs[0].data;
-    if (echo->call_us > 0)
-        take(echo->call_us / 1e6);
+    if (echo->call_us > 0 || echo->row_us > 0)
+        take((echo->call_us + (double)rows * echo->row_us) / 1e6);
     if (echo->fail_every > 0 && ++echo->calls == echo->fail_every) {
         echo->calls = 0;
         snprintf(error, BACKEND_ERROR_MAX, "told to fail every %d calls", echo->fail_every);

@@ -6,12 +6,15 @@
  * called for slices of the group: as many rows as the model is meant to get at a time, or exactly as many as
  * it takes (the last slice is then filled up with copies of the last row, whose results are dropped). What
  * comes back is appended to one buffer for each output, from where each request's rows are encoded.
+ * Of requests that come together most differ in their values alone: they are neither read nor answered one by
+ * one (inputs_read_alike, answer_form).
  *
  * When the engine refuses a group, nobody knows which request it was: each is computed alone, so that only
  * the guilty one fails. In the steady state nothing here allocates: all buffers stay as long as they are of
  * use. SPDX-License-Identifier: MIT */
 #include "batch.h"
 
+#include "answer_form.h"
 #include "buffer.h"
 #include "clock.h"
 #include "inputs.h"
@@ -31,7 +34,11 @@ enum {
 struct request {
     enum failure failure;
     char *message; /* NULL until it failed */
+    const uint8_t *payload;
+    size_t payload_bytes;
     size_t rows;
+    size_t answer_bytes;
+    bool in_form; /* the answer is written by the batch's form */
 };
 
 struct batch {
@@ -45,6 +52,7 @@ struct batch {
     struct tensor *answers; /* likewise with the outputs */
     size_t count;
     size_t capacity;
+    struct answer_form form; /* of the first answer, when there are more */
     struct buffer joined[BACKEND_TENSORS_MAX];
     struct buffer results[BACKEND_TENSORS_MAX];
 };
@@ -137,13 +145,29 @@ __attribute__((format(printf, 3, 4))) static void fail(struct request *request, 
     request->message = object_strdup(message);
 }
 
+/* Reads the last request as the one before it, if it is like that. */
+static bool is_like_the_one_before(struct batch *batch, const uint8_t *payload, size_t bytes,
+                                   struct tensor *inputs)
+{
+    if (batch->count < 2)
+        return false;
+    const struct request *before = &batch->requests[batch->count - 2];
+    return before->failure == FAILURE_NONE && before->payload_bytes == bytes &&
+           inputs_read_alike(batch->schema, before->payload, inputs - batch->schema->input_count, payload,
+                             bytes, inputs);
+}
+
 void batch_add(struct batch *batch, const uint8_t *payload, size_t bytes)
 {
     CHECK_OBJECT(batch, BATCH_MAGIC);
     char complaint[PROTOCOL_TEXT_MAX];
     struct request *request = next_request(batch);
     struct tensor *inputs = batch->inputs + (batch->count - 1) * batch->schema->input_count;
-    if (!inputs_read(batch->schema, payload, bytes, inputs, &request->rows, complaint, sizeof complaint))
+    request->payload = payload;
+    request->payload_bytes = bytes;
+    if (is_like_the_one_before(batch, payload, bytes, inputs))
+        request->rows = request[-1].rows;
+    else if (!inputs_read(batch->schema, payload, bytes, inputs, &request->rows, complaint, sizeof complaint))
         fail(request, FAILURE_INVALID, "%s", complaint);
 }
 
@@ -312,30 +336,55 @@ static enum failure run_group(struct batch *batch, struct group *group, int64_t 
  * known only when nothing is appended any more: place_answers. */
 static void share_out(struct batch *batch, const struct group *group)
 {
-    for (size_t i = 0; i < batch->schema->output_count; i++) {
-        const struct schema_tensor *declared = &batch->schema->outputs[i];
+    size_t count = batch->schema->output_count;
+    for (size_t i = 0; i < count; i++) {
         const uint8_t *at = batch->results[i].bytes + group->starts[i];
+        struct tensor answer = {.name = text_of(batch->schema->outputs[i].name),
+                                .datatype = batch->schema->outputs[i].datatype,
+                                .rank = group->outputs[i].rank};
+        memcpy(answer.shape, group->outputs[i].shape, sizeof answer.shape);
+        size_t row_bytes = tensor_row_bytes(&answer);
         for (size_t r = group->first; r < group->last; r++) {
+            size_t rows = batch->requests[r].rows;
             if (batch->requests[r].failure != FAILURE_NONE)
                 continue;
-            struct tensor *answer = &batch->answers[r * batch->schema->output_count + i];
-            answer->name = text_of(declared->name);
-            answer->datatype = declared->datatype;
-            answer->rank = group->outputs[i].rank;
-            memcpy(answer->shape, group->outputs[i].shape, sizeof answer->shape);
-            answer->shape[0] = (int64_t)batch->requests[r].rows;
-            answer->bytes =
-                bytes_of_rows(answer->datatype, answer->rank, answer->shape, at, batch->requests[r].rows);
-            at += answer->bytes;
+            answer.shape[0] = (int64_t)rows;
+            answer.bytes = answer.datatype == DATATYPE_BYTES
+                               ? bytes_of_rows(answer.datatype, answer.rank, answer.shape, at, rows)
+                               : rows * row_bytes;
+            batch->answers[r * count + i] = answer;
+            at += answer.bytes;
         }
     }
+}
+
+static const struct tensor *answers_of(const struct batch *batch, size_t request)
+{
+    return batch->answers + request * batch->schema->output_count;
+}
+
+/* Finds the length of an answer, `first` being the first that the batch has. */
+static void measure_answer(struct batch *batch, size_t request, size_t first)
+{
+    struct request *measured = &batch->requests[request];
+    const struct tensor *answer = answers_of(batch, request);
+    if (request > first && batch->form.count == 0)
+        answer_form_make(&batch->form, answers_of(batch, first), batch->schema->output_count);
+    measured->in_form = answer_form_fits(&batch->form, answer);
+    measured->answer_bytes =
+        measured->in_form ? batch->form.bytes : tensors_encoded_size(answer, batch->schema->output_count);
+    if (measured->answer_bytes > batch->max_answer_bytes)
+        fail(measured, FAILURE_MODEL_FAILED, "the answer is longer than %zu bytes", batch->max_answer_bytes);
 }
 
 static void place_answers(struct batch *batch)
 {
     const uint8_t *next[BACKEND_TENSORS_MAX];
+    size_t first = batch->count;
     for (size_t i = 0; i < batch->schema->output_count; i++)
         next[i] = batch->results[i].bytes;
+    batch->form.count = 0;
+    batch->form.outputs = NULL;
     for (size_t r = 0; r < batch->count; r++) {
         if (batch->requests[r].failure != FAILURE_NONE)
             continue;
@@ -344,12 +393,9 @@ static void place_answers(struct batch *batch)
             answer->data = next[i];
             next[i] += answer->bytes;
         }
+        first = first < r ? first : r;
+        measure_answer(batch, r, first);
     }
-    for (size_t r = 0; r < batch->count; r++)
-        if (batch->requests[r].failure == FAILURE_NONE &&
-            batch_answer_bytes(batch, r) > batch->max_answer_bytes)
-            fail(&batch->requests[r], FAILURE_MODEL_FAILED, "the answer is longer than %zu bytes",
-                 batch->max_answer_bytes);
 }
 
 /* ---- all of it ---- */
@@ -435,13 +481,18 @@ const char *batch_message(const struct batch *batch, size_t request)
 size_t batch_answer_bytes(const struct batch *batch, size_t request)
 {
     ENSURE(request_of(batch, request)->failure == FAILURE_NONE);
-    size_t outputs = batch->schema->output_count;
-    return tensors_encoded_size(batch->answers + request * outputs, outputs);
+    return batch->requests[request].answer_bytes;
 }
 
 void batch_answer(const struct batch *batch, size_t request, uint8_t *bytes, size_t capacity)
 {
-    ENSURE(request_of(batch, request)->failure == FAILURE_NONE);
+    const struct tensor *answer = answers_of(batch, request);
     size_t outputs = batch->schema->output_count;
-    ENSURE(tensors_encode(batch->answers + request * outputs, outputs, bytes, capacity, NULL) != 0);
+    ENSURE(request_of(batch, request)->failure == FAILURE_NONE);
+    if (batch->requests[request].in_form) {
+        ENSURE(capacity >= batch->form.bytes);
+        answer_form_write(&batch->form, answer, bytes);
+    } else {
+        ENSURE(tensors_encode(answer, outputs, bytes, capacity, NULL) != 0);
+    }
 }

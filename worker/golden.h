@@ -1,5 +1,5 @@
 /* golden: requests whose answers are known, which a version answers before it says READY. The file is
- * described in outrigger.conf(5). SPDX-License-Identifier: MIT */
+ * described in model.conf(5). SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_GOLDEN_H
 #define OUTRIGGER_GOLDEN_H
 

@@ -94,3 +94,20 @@ bool inputs_read(const struct schema *schema, const uint8_t *payload, size_t byt
     }
     return true;
 }
+
+bool inputs_read_alike(const struct schema *schema, const uint8_t *known, const struct tensor *known_inputs,
+                       const uint8_t *payload, size_t bytes, struct tensor *inputs)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < schema->input_count; i++) {
+        const struct tensor *input = &known_inputs[i];
+        size_t data = (size_t)(input->data - known);
+        if (input->datatype == DATATYPE_BYTES || data < at ||
+            memcmp(payload + at, known + at, data - at) != 0)
+            return false; /* `data` before `at`: they came in another order */
+        inputs[i] = *input;
+        inputs[i].data = payload + data;
+        at = data + input->bytes;
+    }
+    return at == bytes;
+}

@@ -9,5 +9,10 @@
  * came (it may hold bytes from outside). *rows is 1 to PROTOCOL_ROWS_MAX on success. */
 bool inputs_read(const struct schema *schema, const uint8_t *payload, size_t bytes, struct tensor *inputs,
                  size_t *rows, char *complaint, size_t complaint_size);
+/* The same of a payload that is like `known`, of the same length, from which `known_inputs` were read: the
+ * same bytes around the values. Most of a batch are, and need not be understood one by one. False when it is
+ * not, or might not be (strings have their lengths among them): then it has to be read. */
+bool inputs_read_alike(const struct schema *schema, const uint8_t *known, const struct tensor *known_inputs,
+                       const uint8_t *payload, size_t bytes, struct tensor *inputs);
 
 #endif

@@ -18,6 +18,7 @@
 #include "pipeline_host.h"
 #include "process.h"
 #include "protocol.h"
+#include "service_manager.h"
 #include "session.h"
 #include "stats.h"
 #include "trial.h"
@@ -136,6 +137,7 @@ static void choose_cores(const struct config *config, const struct model_config 
 /* A signal before there is a session stops the loop as soon as it runs. */
 struct worker {
     struct loop *loop;
+    struct service_manager *manager;
     struct session *session;
     bool changed; /* what its models take or give is not any more what it was made for */
 };
@@ -248,11 +250,15 @@ static bool serve(struct worker *worker, const struct options *options, const st
                                                 session_options->instance, session_options->heartbeat_ms);
     key_wipe(keys, sizeof *keys);
     process_ready(options->ready_fd);
+    service_manager_say(worker->manager, "READY=1\nSTATUS=serves %s %s", session_options->model,
+                        session_options->version);
+    service_manager_watch(worker->manager, worker->loop);
     if (trial->pipeline != NULL)
         pipeline_host_watch(trial->pipeline, on_change, worker);
     loop_run(worker->loop);
     const char *sent_away = session_sent_away(worker->session);
     bool wanted = *sent_away == '\0';
+    service_manager_watch(worker->manager, NULL);
     if (!wanted)
         log_error("the broker sends this worker away: %s", sent_away);
     heartbeat_free(heartbeat);
@@ -272,7 +278,7 @@ int main(int argc, char **argv)
     account_settle(config, true);
 
     /* First of all, since engines start threads, and those must not get our signals. */
-    struct worker worker = {.loop = loop_new()};
+    struct worker worker = {.loop = loop_new(), .manager = service_manager_take()};
     ENSURE(worker.loop != NULL);
     ENSURE(loop_signal(worker.loop, SIGTERM, on_signal, &worker) == 0);
     ENSURE(loop_signal(worker.loop, SIGINT, on_signal, &worker) == 0);
@@ -326,6 +332,7 @@ int main(int argc, char **argv)
     free((char *)trial.path);
     free(endpoint);
     model_list_free(list);
+    service_manager_free(worker.manager);
     loop_free(worker.loop);
     config_free(config);
     options_free(&options);

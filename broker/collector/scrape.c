@@ -14,6 +14,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum {
@@ -32,6 +33,7 @@ struct scrape {
     struct MHD_Daemon *daemon;
     int epoll_fd; /* the daemon's */
     struct loop_timer timer;
+    struct MHD_Connection *connections[CONNECTIONS_MAX]; /* those that are open; NULL: a free place */
 };
 
 /* One request under way. */
@@ -160,6 +162,44 @@ static enum MHD_Result on_request(void *self, struct MHD_Connection *connection,
     return answer_request(self, connection, path, method, visit->query);
 }
 
+/* ---- connections ---- */
+
+/* Puts one in the place of another. */
+static void replace(struct scrape *scrape, const struct MHD_Connection *old, struct MHD_Connection *new)
+{
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+        if (scrape->connections[i] == old) {
+            scrape->connections[i] = new;
+            return;
+        }
+}
+
+static void on_connection(void *self, struct MHD_Connection *connection, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    (void)context;
+    bool begins = code == MHD_CONNECTION_NOTIFY_STARTED;
+    replace(self, begins ? NULL : connection, begins ? connection : NULL);
+}
+
+/* Who has said something that we have not read is not silent: it is we who are late, stopped or without a
+ * processor. libmicrohttpd would close the connection before it reads. */
+static void forgive(struct scrape *scrape)
+{
+    for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+        struct MHD_Connection *connection = scrape->connections[i];
+        int bytes = 0;
+        if (connection == NULL ||
+            ioctl(MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+                  FIONREAD, &bytes) == -1 ||
+            bytes == 0)
+            continue;
+        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
+                                  0U); /* from none it begins anew */
+        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)SILENT_SECONDS);
+    }
+}
+
 /* ---- in the loop ---- */
 
 static unsigned connection_count(struct scrape *scrape)
@@ -175,6 +215,7 @@ static void run(void *self)
     struct scrape *scrape = self;
     MHD_UNSIGNED_LONG_LONG milliseconds;
     unsigned before;
+    forgive(scrape);
     do {
         before = connection_count(scrape);
         MHD_run(scrape->daemon);
@@ -267,8 +308,8 @@ static bool start_daemon(struct scrape *scrape, int listener)
     scrape->daemon =
         MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, scrape, MHD_OPTION_LISTEN_SOCKET, listener,
                          MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_end, NULL,
-                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENT_SECONDS,
+                         MHD_OPTION_NOTIFY_CONNECTION, on_connection, scrape, MHD_OPTION_CONNECTION_LIMIT,
+                         (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SILENT_SECONDS,
                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_END);
     if (scrape->daemon == NULL) {
         errno = ENOMEM;

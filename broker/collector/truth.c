@@ -220,15 +220,23 @@ static void find_files(struct truth *truth)
         closedir(directory);
 }
 
+/* What a file holds since the last look, and anybody wants. */
+static bool read_wanted(const struct truth *truth, struct predictions_reader *reader,
+                        struct prediction *prediction)
+{
+    return unmet_any(truth->unmet) ? predictions_read(reader, prediction)
+                                   : predictions_read_actual(reader, prediction);
+}
+
 /* The truths that files hold since the last look; predictions among them meet those that wait already. */
 static void read_ends(struct truth *truth, int64_t now_ms)
 {
     for (size_t i = 0; i < truth->file_count; i++) {
         struct prediction prediction;
-        while (predictions_read(truth->files[i].reader, &prediction)) {
+        while (read_wanted(truth, truth->files[i].reader, &prediction)) {
             if (prediction.kind == PREDICTION_ACTUAL)
                 wait_for(truth, &prediction, now_ms);
-            else if (unmet_any(truth->unmet) && prediction.kind == PREDICTION_ANSWERED)
+            else if (prediction.kind == PREDICTION_ANSWERED)
                 meet(truth, &prediction);
         }
     }

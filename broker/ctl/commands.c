@@ -101,11 +101,12 @@ static const struct command commands[] = {
      .summary = "show one model, with its route and what its batches cost",
      .operands = "MODEL",
      .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON},
-     .text = "Of each version with workers it shows what batches of 1, 2, 4, ... rows take, as measured when "
-             "a worker\n"
-             "started and corrected by all that came back since, and the size that a batch has when many "
-             "requests wait:\n"
-             "the fewest rows that cost hardly more than in the best batch (batching.learned).\n",
+     .text =
+         "Of each version with workers it shows what batches of 1, 2, 4, ... rows take, as measured when "
+         "a worker\n"
+         "started, and the fewest rows that cost hardly more than in the best batch. With batching.learned "
+         "it is corrected\n"
+         "by all that came back since, and what a batch has when many requests wait.\n",
      .run = models_show_command},
     {.name = "models rescan",
      .summary = "read the model repository again, not the configuration",
@@ -226,7 +227,7 @@ static const struct command commands[] = {
          "distribution where\n"
          "there is a baseline, the same answers in any order and batch, values beyond the schema refused. "
          "What is good enough\n"
-         "stands in the section validation of model.conf (outrigger.conf(5)); with gate = true there no "
+         "stands in the section validation of model.conf(5); with gate = true there no "
          "version serves before\n"
          "it has passed. Exits 0 when it has, 1 when a check failed, 2 when nothing could be checked. Waits "
          "an hour, or what\n"

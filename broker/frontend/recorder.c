@@ -1,6 +1,6 @@
-/* recorder: see recorder.h. An entry is half a kilobyte that is copied and hashed, which costs a request less
- * than what is counted of it: no call of the system, no message. Who asks for what there is not, or may not
- * have it, drives no prediction out of the ring. Called by api.c, in the order of a call's life.
+/* recorder: see recorder.h. An entry is some two hundred bytes that are copied and hashed, which costs a
+ * request less than what is counted of it: no call of the system, no message. Who asks for what there is not,
+ * or may not have it, drives no prediction out of the ring. Called by api.c, in the order of a call's life.
  * SPDX-License-Identifier: MIT */
 #include "recorder.h"
 
@@ -78,8 +78,7 @@ static uint32_t microseconds(uint64_t us)
     return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
 }
 
-#define PUT(place, text) text_copy(text_of(text), (place), sizeof(place))
-
+/* All but the texts. */
 static void fill(struct flight_entry *entry, const struct api_call *call,
                  const struct http_response *response)
 {
@@ -99,11 +98,6 @@ static void fill(struct flight_entry *entry, const struct api_call *call,
     entry->payload_hash = note->payload_hash;
     entry->payload_length = note->payload_length;
     memcpy(entry->trace, call->trace.id, sizeof entry->trace);
-    PUT(entry->id, call->id);
-    PUT(entry->call, call_label(call->call));
-    PUT(entry->kind, response->kind == NULL ? "" : response->kind);
-    PUT(entry->model, call->model == NULL ? "" : call->model->name);
-    PUT(entry->version, api_call_version(call));
 }
 
 void recorder_end(struct recorder *recorder, const struct api_call *call,
@@ -114,5 +108,10 @@ void recorder_end(struct recorder *recorder, const struct api_call *call,
         return;
     CHECK_OBJECT(recorder, RECORDER_MAGIC);
     fill(&entry, call, response);
-    flight_add(recorder->flight, &entry);
+    flight_add_texts(recorder->flight, &entry,
+                     &(struct flight_texts){.id = text_of(call->id),
+                                            .call = text_of(call_label(call->call)),
+                                            .kind = text_of(response->kind == NULL ? "" : response->kind),
+                                            .model = text_of(call->model == NULL ? "" : call->model->name),
+                                            .version = text_of(api_call_version(call))});
 }

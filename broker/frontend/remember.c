@@ -50,7 +50,7 @@ void remember_answer(const struct answer *answer, const struct roles *roles, siz
                                  .score = score_kind_of(roles, answer->schema->regression)};
     const struct prediction same = {.kind = PREDICTION_ANSWERED,
                                     .request = prediction_request(answer->id),
-                                    .at_ms = clock_wall() / MILLISECOND,
+                                    .at_ms = clock_wall_coarse() / MILLISECOND,
                                     .probability = NAN,
                                     .model = answer->model,
                                     .version = answer->version};

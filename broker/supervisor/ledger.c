@@ -408,3 +408,21 @@ int ledger_listen_fd(const struct ledger *ledger, const char *path)
     }
     return -1;
 }
+
+/* By its name in /proc, which asks for less than to take it. */
+bool ledger_listens_at(const struct ledger *ledger, int fd)
+{
+    char path[64], own[64], theirs[64];
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(path, own, sizeof own);
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct ledger_process *process = &ledger->processes[i];
+        if (process->orphan.pidfd == -1 || process->command->role != ROLE_FRONTEND)
+            continue;
+        snprintf(path, sizeof path, "/proc/%ld/fd/0", (long)process->orphan.pid);
+        if (length > 0 && readlink(path, theirs, sizeof theirs) == length &&
+            memcmp(own, theirs, (size_t)length) == 0)
+            return true;
+    }
+    return false;
+}

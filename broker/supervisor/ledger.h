@@ -59,5 +59,7 @@ size_t ledger_end(struct ledger *ledger, const char *why, int64_t stop_timeout_m
 /* The FastCGI listening socket bound at `path` from one of the frontends; -1 when none has it, or the kernel
  * does not let us. */
 int ledger_listen_fd(const struct ledger *ledger, const char *path);
+/* Whether a frontend has this very socket as its own. */
+bool ledger_listens_at(const struct ledger *ledger, int fd);
 
 #endif

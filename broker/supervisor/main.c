@@ -6,7 +6,7 @@
  *
  * The files here, by what they are for:
  *     one process       command.c how it is called, child.c one at a time, service.c again and again,
- *                       last_words.c what it wrote, hidden.c what it is not to know
+ *                       last_words.c what it wrote, hidden.c what it is not to know; strays.c those of nobody
  *     all of them       plan.c who should be there, fleet.c makes it so: members.c, turnover.c (one
  *                       after the other), recycle.c (in time), progress.c;
  *                       fleet_reading.c, fleet_telling.c
@@ -18,7 +18,7 @@
  *                       decide, rollout_hands.c acts
  *     the broker        introduction.c, readiness.c, broker_view.c, missing.c
  *     the host          runtime.c, folders.c, descent.c, keys.c; ledger.c and heritage.c for the next, which
- *                       upgrade.c becomes
+ *                       upgrade.c becomes; common/service_manager.c where systemd starts all this
  *     telling           report.c, report_rollout.c, changes.c, audit.c, log_file.c
  * SPDX-License-Identifier: MIT */
 #include "audit.h"
@@ -35,7 +35,9 @@
 #include "runtime.h"
 #include "safety.h"
 #include "sandbox_program.h"
+#include "service_manager.h"
 #include "stats.h"
+#include "strays.h"
 #include "upgrade.h"
 
 #include <errno.h>
@@ -53,6 +55,8 @@
 
 struct program {
     const struct options *options;
+    const struct config *config;
+    struct service_manager *manager;
     struct loop *loop;
     struct fleet *fleet;
     struct audit *audit;
@@ -60,15 +64,38 @@ struct program {
     char **environment;        /* as it was at the start */
     struct hands *hands;
     struct rollouts *rollouts;
-    struct loop_timer look;    /* at the roll-outs */
-    struct loop_timer upgrade; /* when the answer is out */
+    struct loop_timer look;     /* at the roll-outs */
+    struct loop_timer patience; /* of the service manager */
+    struct loop_timer upgrade;  /* when the answer is out */
 };
 
 static void say_ready(void *self)
 {
-    const struct program *program = self;
+    struct program *program = self;
     log_info("everything runs");
     process_ready(program->options->ready_fd);
+    loop_timer_cancel(program->loop, &program->patience);
+    service_manager_say(program->manager, "READY=1\nSTATUS=everything runs");
+}
+
+/* A service manager stops a service that does not get ready, and one model that cannot be loaded must not end
+ * those that can: after a while we are ready to look after what there is. */
+static void say_ready_as_it_is(void *self)
+{
+    const struct program *program = self;
+    service_manager_say(program->manager,
+                        "READY=1\nSTATUS=not everything runs yet; outrigger status tells what");
+}
+
+static void begin_with_manager(struct program *program)
+{
+    /* In seconds, for both of them. */
+    long long patience = (program->config->supervisor_start_timeout_ms + 999) / 1000;
+    service_manager_watch(program->manager, program->loop);
+    service_manager_say(program->manager, "STATUS=starting\nEXTEND_TIMEOUT_USEC=%lld000000", patience + 30);
+    if (service_manager_is_there(program->manager))
+        loop_timer_set(program->loop, &program->patience, clock_now() + patience * SECOND, say_ready_as_it_is,
+                       program);
 }
 
 static void stop_loop(void *self)
@@ -80,6 +107,7 @@ static void stop(void *self)
 {
     struct program *program = self;
     audit_end(program->audit, audit_begin(AUDIT_SIGNAL, "stop"));
+    service_manager_say(program->manager, "STOPPING=1\nSTATUS=stopping");
     fleet_stop(program->fleet);
 }
 
@@ -183,10 +211,19 @@ static bool is_safe(const struct config *config)
     return errors.count == 0;
 }
 
+/* The listening socket of the service manager; else that of adopted frontends; else -1, for a new one.
+ * *new_socket: no frontend has it yet. */
+static int find_socket(const struct config *config, const struct ledger *ledger, int given, bool *new_socket)
+{
+    int fd = given != -1 ? given : ledger_listen_fd(ledger, config->frontend_socket);
+    *new_socket = given != -1 ? !ledger_listens_at(ledger, given) : fd == -1;
+    return fd;
+}
+
 /* Processes that were started with other sockets or directories cannot be ours. Those of the others are, and
  * so is their listening socket. False after a complaint: there is nothing to be supervised. */
 static bool take_heritage(const struct config *config, struct runtime *runtime, struct ledger *ledger,
-                          bool *new_socket)
+                          struct service_manager *manager, bool *new_socket)
 {
     if (ledger_has_strangers(ledger))
         return false;
@@ -195,17 +232,20 @@ static bool take_heritage(const struct config *config, struct runtime *runtime, 
         ledger_end(ledger, "its sockets, directories or users are not those of the configuration",
                    config->supervisor_stop_timeout_ms);
     free(fixed);
-    int fd = ledger_listen_fd(ledger, config->frontend_socket);
-    *new_socket = fd == -1;
-    return runtime_listen(runtime, fd);
+    int given = service_manager_socket(manager, config->frontend_socket);
+    return runtime_listen(runtime, find_socket(config, ledger, given, new_socket), given != -1);
 }
 
 /* The fleet's life, in a runtime directory that is ours alone. Returns the exit status. */
 static int supervise(const struct options *options, const struct plan_basis *basis, struct ledger *ledger,
-                     bool new_socket, char **environment)
+                     struct service_manager *manager, bool new_socket, char **environment)
 {
     const struct config *config = basis->config;
-    struct program program = {.options = options, .loop = loop_new(), .environment = environment};
+    struct program program = {.options = options,
+                              .config = config,
+                              .manager = manager,
+                              .loop = loop_new(),
+                              .environment = environment};
     char path[RUNTIME_PATH_BYTES];
     int status = 1;
     loop_signal(program.loop, SIGTERM, stop, &program);
@@ -228,6 +268,7 @@ static int supervise(const struct options *options, const struct plan_basis *bas
                                 .self = &program};
     program.fleet = fleet_new(&setup);
     begin_rollouts(&program, config, metrics);
+    struct strays *strays = strays_new(program.loop);
     struct report report = {.fleet = program.fleet,
                             .metrics = metrics,
                             .rollouts = program.rollouts,
@@ -246,10 +287,13 @@ static int supervise(const struct options *options, const struct plan_basis *bas
         log_error("%s: %s", path, strerror(errno));
     } else {
         footprint_give_back();
+        begin_with_manager(&program);
         loop_run(program.loop);
         log_info("stopped");
         status = 0;
     }
+    loop_timer_cancel(program.loop, &program.patience);
+    service_manager_watch(manager, NULL);
     control_free(control);
     stats_publisher_free(stats);
     loop_timer_cancel(program.loop, &program.upgrade);
@@ -259,6 +303,7 @@ static int supervise(const struct options *options, const struct plan_basis *bas
     log_file_free(program.log_file);
     metrics_free(metrics);
     zmq_ctx_term(zmq);
+    strays_free(strays);
     loop_free(program.loop);
     return status;
 }
@@ -280,6 +325,7 @@ int main(int argc, char **argv)
     char **environment = upgrade_remember();
     struct options options =
         options_parse(argc, argv, "supervisor", "starts, watches and stops the processes of Outrigger");
+    struct service_manager *manager = service_manager_take();
     struct config *config = options_config(&options);
     struct plan_basis basis = {.config = config, .options = &options};
     struct descent descent;
@@ -298,16 +344,18 @@ int main(int argc, char **argv)
     int status = 1;
     struct ledger *ledger =
         runtime == NULL ? NULL : ledger_read(runtime_path(config, "processes.json", path), descent.workers);
-    if (runtime != NULL && !(take_heritage(config, runtime, ledger, &new_socket) && descent_end(&descent))) {
+    if (runtime != NULL &&
+        !(take_heritage(config, runtime, ledger, manager, &new_socket) && descent_end(&descent))) {
         runtime_abandon(runtime);
     } else if (runtime != NULL) {
         enter_sandbox(config, options.name, &descent);
         basis.listen_fd = runtime_listen_fd(runtime);
         basis.workers = descent.workers;
-        status = supervise(&options, &basis, ledger, new_socket, environment);
+        status = supervise(&options, &basis, ledger, manager, new_socket, environment);
         runtime_close(runtime);
     }
     upgrade_forget(environment);
+    service_manager_free(manager);
     ledger_free(ledger);
     descent_free(&descent);
     config_free(config);

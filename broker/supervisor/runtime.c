@@ -9,6 +9,8 @@
  * frontends stay what they are, and connections that wait in the backlog keep their place. A new socket is
  * made when there is no frontend left, or the kernel refuses (a user who is not root where ptrace is
  * restricted); frontends of the old one are then replaced one by one, and work off what waits there before.
+ * Where systemd makes the socket (outrigger.socket) it outlives all of us, and is neither made nor removed
+ * here.
  * SPDX-License-Identifier: MIT */
 #include "runtime.h"
 
@@ -36,6 +38,7 @@ struct runtime {
     const struct config *config;
     int lock;
     int listen_fd;
+    bool managed; /* the listening socket's path is a service manager's */
     bool made_directory;
     long long wait_logged; /* log_allowed's */
 };
@@ -108,11 +111,12 @@ static void open_directory_to(const struct config *config, gid_t group)
                     config->runtime_directory, config->frontend_socket_group, strerror(errno));
 }
 
-bool runtime_listen(struct runtime *runtime, int fd)
+bool runtime_listen(struct runtime *runtime, int fd, bool managed)
 {
     const struct config *config = runtime->config;
     gid_t group;
     runtime->listen_fd = fd;
+    runtime->managed = managed;
     if (fd != -1)
         return true;
     if (!socket_group(config, &group))
@@ -193,7 +197,8 @@ void runtime_close(struct runtime *runtime)
     const struct config *config = runtime->config;
     char path[RUNTIME_PATH_BYTES];
     close(runtime->listen_fd);
-    unlink(config->frontend_socket);
+    if (!runtime->managed)
+        unlink(config->frontend_socket);
     remove_known_files(config);
     remove_folder(config, "stats");  /* the pages of counters */
     remove_folder(config, "flight"); /* the last requests of frontends */

@@ -10,9 +10,9 @@ struct runtime;
 /* Makes the directories and takes the supervisor's lock, for which it waits up to two seconds. NULL after a
  * logged complaint: there is nothing to be started then. */
 struct runtime *runtime_open(const struct config *config);
-/* Has the FastCGI listening socket from now on: `fd`, which it takes, or a new one for -1. False after a
- * logged complaint. */
-bool runtime_listen(struct runtime *runtime, int fd);
+/* Has the FastCGI listening socket from now on: `fd`, which it takes, or a new one for -1. One that a service
+ * manager has made (`managed`) is left where it lies in the end. False after a logged complaint. */
+bool runtime_listen(struct runtime *runtime, int fd, bool managed);
 /* The FastCGI listening socket, which the frontends inherit. */
 int runtime_listen_fd(const struct runtime *runtime);
 /* NULL does nothing. Gives the lock back, and leaves the files to the processes that still use them. */

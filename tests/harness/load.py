@@ -4,6 +4,7 @@ import threading
 
 JSON = {"Content-Type": "application/json"}
 ROW = [1.0, 2.0, 3.0, 4.0]
+PAUSE = 0.004  # seconds between two requests of a client: flat out they would take the processor from what they watch
 
 
 def at_once(count, ask):
@@ -40,6 +41,7 @@ class Load:
                 self.answered += 1
                 if failure is not None:
                     self.failures.append(failure)
+            self.stopping.wait(PAUSE)
         client.close()
 
     def wait_for(self, answers):

@@ -408,6 +408,9 @@ class Examples(unittest.TestCase):
 
     def test_the_unit_and_the_line_of_cron(self):
         unit = (ROOT / "deploy/systemd/outrigger-batch@.service").read_text()
+        places = {"@BINDIR@": "/usr/local/bin", "@CONFDIR@": "/etc/outrigger"}  # as make install puts them in
+        for place, path in places.items():
+            unit = unit.replace(place, path)
         self.understood(re.search(r"^ExecStart=(.*)", unit, re.MULTILINE)[1])
         line = (ROOT / "deploy/jobs/outrigger.cron").read_text().splitlines()[-1]
         self.assertRegex(line, r"^(\S+ +){5}outrigger ")
@@ -416,8 +419,9 @@ class Examples(unittest.TestCase):
             with tempfile.TemporaryDirectory() as folder:
                 for name in ("service", "timer"):
                     text = (ROOT / f"deploy/systemd/outrigger-batch@.{name}").read_text()
-                    pathlib.Path(folder, f"outrigger-batch@churn.{name}").write_text(
-                        text.replace("/usr/local/bin/outrigger", "/bin/true"))
+                    for place, path in ({"@BINDIR@/outrigger": "/bin/true"} | places).items():
+                        text = text.replace(place, path)
+                    pathlib.Path(folder, f"outrigger-batch@churn.{name}").write_text(text)
                 done = subprocess.run(["systemd-analyze", "verify", f"{folder}/outrigger-batch@churn.timer"], text=True,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
                 self.assertEqual((done.returncode, done.stdout), (0, ""))

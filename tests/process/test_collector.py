@@ -402,6 +402,21 @@ class Http(unittest.TestCase):
             for connection in silent:
                 connection.close()
 
+    def test_a_collector_that_was_stopped_answers_who_has_asked_meanwhile(self):
+        """It is the collector that said nothing for so long, not who asks."""
+        with Collector() as collector:
+            connection = http.client.HTTPConnection("127.0.0.1", collector.port(), timeout=PATIENCE)
+            connection.request("GET", "/metrics")
+            connection.getresponse().read()
+            collector.process.send_signal(signal.SIGSTOP)
+            try:
+                connection.request("GET", "/metrics")
+                time.sleep(5.5)  # longer than a connection may be silent
+            finally:
+                collector.process.send_signal(signal.SIGCONT)
+            self.assertEqual(connection.getresponse().status, 200)
+            connection.close()
+
     def test_without_an_address_there_is_no_listener(self):
         with Collector(listen="") as collector:
             self.assertEqual(collector.ask("/metrics")[0][2], 200)

@@ -113,6 +113,13 @@ class Plugin(unittest.TestCase):
         self.assertNotIn(str(ROOT), said)
         self.assertNotIn("warning:", said)
 
+    def make_the_example(self):
+        """As its first lines say, from the installed header."""
+        (self.models / "mean/1").mkdir(parents=True)
+        (self.models / "mean/model.conf").write_text("settings = { factor = 2; };\n")
+        subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", f"-I{self.folder}/root/usr/include",
+                        "-o", self.models / "mean/1/model.so", self.folder / "root/usr/share/outrigger/example.c"], check=True)
+
     def test_the_source_tree_makes_one_as_well(self):
         self.make("plugin", "NAME=twice", f"DIR={self.folder / 'mine'}")
         self.assertTrue((self.folder / "mine/model.so").exists())
@@ -149,8 +156,10 @@ class Plugin(unittest.TestCase):
 
     def test_it_is_built_from_the_installed_header_served_crashed_and_restarted(self):
         self.write_it()
+        self.make_the_example()
         with Stack(web="nginx", models=self.models) as stack:
             self.serves(stack)
+            self.assertEqual(self.ask(stack, "mean", [1, 2, 3, 6])[1]["prediction"], 6.0)
             stop, failures = threading.Event(), []
             others = [threading.Thread(target=self.hammer, args=(stack, *asked, stop, failures))
                       for asked in (("clipper", [3, 5, 10]), ("other", [1, 2]))]

@@ -119,6 +119,57 @@ START_TEST(other_row_shapes_are_computed_apart)
 }
 END_TEST
 
+/* Behind one that is good, and as long. */
+START_TEST(requests_of_the_same_length_are_told_apart)
+{
+    static const float values[6] = {1, 2, 3, 4, 5, 6};
+    const uint8_t *bytes = (const uint8_t *)values;
+    const struct tensor good = {text_of("x"), DATATYPE_FP32, 2, {3, 2}, bytes, sizeof values};
+    struct tensor others[] = {good, good, good};
+    others[0].name = text_of("z");
+    others[1].datatype = DATATYPE_FP64;
+    others[1].shape[1] = 1;
+    others[2].shape[0] = 2;
+    others[2].shape[1] = 3;
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        use(i < 2 ? 2 : -1, false, 0, 64);
+        add_columns(1, 3, 2, 0);
+        add_tensors(&others[i], 1, 0);
+        add_columns(7, 3, 2, 0);
+        compute();
+        check(0, 1, 3);
+        if (i < 2)
+            ck_assert_int_eq(batch_failure(batch, 1), FAILURE_INVALID);
+        else
+            check_columns(1, 1, 2, 3);
+        check(2, 7, 3);
+        forget();
+    }
+}
+END_TEST
+
+/* The form of an answer is that of the first; those after it may be longer, or have another shape. */
+START_TEST(answers_of_the_same_length_are_told_apart)
+{
+    use(-1, false, 0, 64);
+    add_columns(0, 2, 3, 0);
+    add_columns(10, 2, 3, 0);
+    add_columns(20, 3, 2, 0);
+    add_columns(30, 1, 6, 0);
+    add_columns(40, 2, 3, 0);
+    add_columns(50, 40, 10, 0); /* longer than a form may be */
+    add_columns(60, 2, 3, 0);
+    compute();
+    check_columns(0, 0, 2, 3);
+    check_columns(1, 10, 2, 3);
+    check_columns(2, 20, 3, 2);
+    check_columns(3, 30, 1, 6);
+    check_columns(4, 40, 2, 3);
+    check_columns(5, 50, 40, 10);
+    check_columns(6, 60, 2, 3);
+}
+END_TEST
+
 START_TEST(rows_without_values_are_rows)
 {
     use(-1, false, 0, 64);
@@ -230,6 +281,8 @@ int main(void)
         large_requests_are_computed_in_slices,
         a_fixed_number_of_rows_is_filled_up,
         other_row_shapes_are_computed_apart,
+        requests_of_the_same_length_are_told_apart,
+        answers_of_the_same_length_are_told_apart,
         rows_without_values_are_rows,
         strings_are_joined_and_parted,
         a_large_batch_s_memory_is_given_back,

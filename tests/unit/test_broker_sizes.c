@@ -55,6 +55,9 @@ START_TEST(unless_it_is_not_to_be_learned)
     scene_start(NULL);
     struct end *asker = scene_asker(), *worker = let_wait(asker, worker_that_tells(1));
     scene_expect_batch(worker, "b b b b b b b b b b");
+    ck_assert_ptr_null(strstr(scene_command("{\"command\":\"batching\"}"), "\"batches\":1"));
+    ck_assert_ptr_nonnull(strstr(scene_command("{\"command\":\"batching\"}"),
+                                 "\"told_ns\":8000000,\"guessed\":false,\"ns\":8000000"));
 }
 END_TEST
 

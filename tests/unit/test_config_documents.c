@@ -86,7 +86,7 @@ END_TEST
 
 /* ---- the manual page ---- */
 
-/* The manual page has a paragraph for each: ".TP", its path in bold, what it is. */
+/* A manual page has a paragraph for each: ".TP", its path in bold, what it is. */
 static void expect_in_manual(const char *manual, const char *section, const char *name, const char *help)
 {
     char head[256];
@@ -97,7 +97,7 @@ static void expect_in_manual(const char *manual, const char *section, const char
     ck_assert_msg(strncmp(text, help, strlen(help)) == 0, "%s.%s says something else", section, name);
 }
 
-START_TEST(the_manual_page_has_every_parameter)
+START_TEST(the_manual_pages_have_every_parameter)
 {
     char text[65536];
     read_repository_file("deploy/man/outrigger.conf.5", text, sizeof text);
@@ -107,8 +107,8 @@ START_TEST(the_manual_page_has_every_parameter)
 #include "parameters.def"
 #undef INTEGER
 #undef STRING
-    const char *model = strstr(text, ".SH PARAMETERS OF model.conf");
-    ck_assert_ptr_nonnull(model);
+    char model[65536];
+    read_repository_file("deploy/man/model.conf.5", model, sizeof model);
 #define INTEGER(section, name, standard, minimum, maximum, unit, help)                                       \
     expect_in_manual(model, #section, #name, help);
 #define REAL(section, name, standard, minimum, maximum, unit, help)                                          \
@@ -129,12 +129,40 @@ START_TEST(the_manual_page_has_every_parameter)
 }
 END_TEST
 
+/* A parameter of a job, in the part of the page behind `part`. */
+static void expect_in_job_manual(const char *part, const char *name, const char *help)
+{
+    ck_assert_ptr_nonnull(part);
+    expect_in_manual(part, "", name, help);
+}
+
+START_TEST(the_manual_page_of_jobs_has_every_parameter)
+{
+    char text[65536];
+    read_repository_file("deploy/man/outrigger-job.5", text, sizeof text);
+    const char *batch = strstr(text, ".SH PARAMETERS OF A BATCH JOB");
+    const char *stream = strstr(text, ".SH PARAMETERS OF A STREAM JOB");
+#define INTEGER(section, name, standard, minimum, maximum, unit, help)                                       \
+    expect_in_job_manual(part, #name, help);
+#define STRING(section, name, standard, help) expect_in_job_manual(part, #name, help);
+#define NAMES(section, name, help)            expect_in_job_manual(part, #name, help);
+    const char *part = batch;
+#include "job.def"
+    part = stream;
+#include "stream_job.def"
+#undef INTEGER
+#undef STRING
+#undef NAMES
+}
+END_TEST
+
 int main(void)
 {
     const TTest *tests[] = {
         the_template_is_complete_and_equal_to_the_defaults,
         the_sample_is_complete_and_equal_to_the_defaults,
-        the_manual_page_has_every_parameter,
+        the_manual_pages_have_every_parameter,
+        the_manual_page_of_jobs_has_every_parameter,
     };
     return SUITE_RUN("config_documents", set_up, tear_down, tests);
 }

@@ -235,6 +235,11 @@ START_TEST(the_listening_socket_comes_back_from_a_frontend)
     ck_assert_int_ge(fd, 0);
     ck_assert(unix_listens_at(fd, socket_path));
     close(fd);
+    int other = unix_listen(scratch_path("another"), 0600, (gid_t)-1, 4);
+    ck_assert(ledger_listens_at(ledger, listener));
+    ck_assert(!ledger_listens_at(ledger, other));
+    ck_assert(!ledger_listens_at(ledger, -1));
+    close(other);
     ck_assert_int_eq(ledger_listen_fd(ledger, scratch_path("other")), -1);
     ck_assert_int_eq(unlink(socket_path), 0);
     ck_assert_int_eq(ledger_listen_fd(ledger, socket_path), -1);

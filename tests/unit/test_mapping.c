@@ -84,6 +84,11 @@ START_TEST(what_predictions_are_follows_from_the_outputs)
     nameless->regression = true;
     ck_assert(make(nameless, NULL));
     ck_assert_int_eq(mapping.prediction, TABLE_PREDICTION_NUMBER);
+    nameless->outputs[0].datatype = DATATYPE_FP32;
+    nameless->outputs[0].rank = 2;
+    nameless->outputs[0].shape[1] = 8; /* a vector, in a list */
+    ck_assert(make(nameless, NULL));
+    ck_assert_int_eq(mapping.prediction, TABLE_PREDICTION_TEXT);
 }
 END_TEST
 

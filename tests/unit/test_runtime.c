@@ -81,7 +81,7 @@ START_TEST(the_socket_has_the_group_of_its_folder)
     ck_assert_int_eq(chmod(scratch_directory, 02750), 0);
     struct runtime *runtime = runtime_open(config);
     ck_assert_ptr_nonnull(runtime);
-    ck_assert(runtime_listen(runtime, -1));
+    ck_assert(runtime_listen(runtime, -1, false));
     ck_assert_int_eq(stat(config->frontend_socket, &status), 0);
     ck_assert_uint_eq(status.st_gid, 1);
     runtime_close(runtime);

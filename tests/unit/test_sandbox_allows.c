@@ -51,6 +51,24 @@ static void keeps_its_signals(void)
     ENSURE(sigismember(&before, SIGTERM) == 0 && sigismember(&before, SIGINT) == 1);
 }
 
+static void refuses_bad_pointers(void)
+{
+    keeps_its_signals();
+    errno = 0;
+    ENSURE(syscall(SYS_rt_sigprocmask, SIG_SETMASK, 8L, 0L, 8L) == -1 && errno == EFAULT);
+}
+
+/* Seccomp profiles of containers forbid it: containerd's of Debian 12. */
+static void forbid_process_vm_readv(void)
+{
+    scmp_filter_ctx profile = seccomp_init(SCMP_ACT_ALLOW);
+    ENSURE(profile != NULL &&
+           seccomp_rule_add(profile, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(process_vm_readv), 0) == 0 &&
+           seccomp_load(profile) == 0);
+    seccomp_release(profile);
+    attempt_inside();
+}
+
 static void connects(void)
 {
     sigset_t all;
@@ -103,6 +121,14 @@ START_TEST(a_worker_does_what_serving_needs)
     int status = try(aborts);
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "%x: %s", status, said);
     close(listener);
+}
+END_TEST
+
+START_TEST(a_container_may_forbid_to_read_memory)
+{
+    attempted = refuses_bad_pointers;
+    int status = apart(forbid_process_vm_readv);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 42, "%x: %s", status, said);
 }
 END_TEST
 
@@ -354,6 +380,7 @@ END_TEST
 int main(void)
 {
     const TTest *tests[] = {a_worker_does_what_serving_needs,
+                            a_container_may_forbid_to_read_memory,
                             rights_of_the_file_are_an_error_and_no_end,
                             a_broker_writes_in_its_folders_alone,
                             the_network_is_for_who_asks_for_it,

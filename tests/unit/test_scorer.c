@@ -21,6 +21,7 @@ static struct chunk_told {
     struct scored rows[ROWS_MAX];
 } chunks[CHUNKS_MAX];
 static int told_chunks;
+static char told_lists[256]; /* "[[1,0],[0,1]]": of the last chunk, where rows have lists */
 
 static void set_up(void)
 {
@@ -46,6 +47,9 @@ static void done(void *owner, const struct scored *rows, size_t count)
     chunk->times++;
     chunk->count = count;
     memcpy(chunk->rows, rows, count * sizeof *rows);
+    for (size_t i = 0, length = 0; i < count && rows[i].list != NULL; i++)
+        length += (size_t)snprintf(told_lists + length, sizeof told_lists - length, "%c%s%s",
+                                   i == 0 ? '[' : ',', rows[i].list, i + 1 == count ? "]" : "");
     told_chunks++;
 }
 
@@ -324,7 +328,7 @@ static int give_outputs(const struct envelope *request, const struct tensor *row
 }
 
 /* The scene's version 2 gets another task and other labels. */
-static void use_model(bool regression, size_t labels)
+static void use_kind(enum schema_kind kind, bool regression, size_t labels)
 {
     static const char *const names[] = {"red", "green", "blue"};
     ck_assert_uint_le(labels, COUNT_OF(names));
@@ -332,6 +336,7 @@ static void use_model(bool regression, size_t labels)
     for (size_t i = 0; i < model->label_count; i++)
         free(model->labels[i]);
     free(model->labels);
+    model->kind = kind;
     model->regression = regression;
     model->labels = example_names(names, labels);
     model->label_count = labels;
@@ -344,6 +349,11 @@ static void use_model(bool regression, size_t labels)
     scorer = scorer_new(asker, A_REQUEST);
     builder = row_builder_new(told, ROWS_MAX);
     refusal_of = give_outputs;
+}
+
+static void use_model(bool regression, size_t labels)
+{
+    use_kind(SCHEMA_PLAIN, regression, labels);
 }
 
 static void set_up_model(void)
@@ -467,30 +477,50 @@ static void expect_failure(const char *why)
     told_chunks = 0;
 }
 
-/* As far as the schema tells it is known before anything is asked. */
-START_TEST(what_is_no_single_prediction_is_told_before)
+START_TEST(lists_are_those_of_the_front_door)
 {
-    struct schema *schema = schema_new();
-    example_inputs(schema, &(struct example_tensor){"x", DATATYPE_FP32, {-1, 2}}, 1);
-    example_outputs(schema, &(struct example_tensor){"y", DATATYPE_FP32, {-1, 2}}, 1);
-    ck_assert_ptr_null(scorer_fault(schema));
-    ck_assert(schema_set_task(schema, text_of("multilabel")));
-    ck_assert_ptr_nonnull(strstr(scorer_fault(schema), "several labels"));
-    ck_assert(schema_set_task(schema, text_of("embedding")));
-    ck_assert_ptr_nonnull(strstr(scorer_fault(schema), "a vector"));
-    schema->outputs[0].shape[1] = 1;
-    ck_assert_ptr_null(scorer_fault(schema));
-    schema_free(schema);
+    static const int64_t holding[] = {1, 0, 0, 1, 1, 1};
+    static const double vectors[] = {0.1, -3, 1e300, NAN, 7, 0};
+    const struct {
+        enum schema_kind kind;
+        struct tensor tensor;
+    } cases[] = {{SCHEMA_LABELS, OUTPUT("holds", INT64, 2, 2, holding)},
+                 {SCHEMA_LABELS, OUTPUT("probabilities", FP32, 2, 3, three)},
+                 {SCHEMA_EMBEDDING, OUTPUT("vector", FP32, 2, 2, two)},
+                 {SCHEMA_EMBEDDING, OUTPUT("vector", FP64, 2, 2, vectors)}};
+    ck_assert_int_lt(_i, (int)COUNT_OF(cases));
+    use_kind(cases[_i].kind, cases[_i].kind == SCHEMA_EMBEDDING, 0);
+    give(&cases[_i].tensor, 1);
+    struct output out = {0};
+    const struct answer answer = {.schema = model,
+                                  .batch = true,
+                                  .rows = 3,
+                                  .model = text_of("m"),
+                                  .version = text_of("2"),
+                                  .id = text_of("r")};
+    submit(0, numbers_from(1), 3);
+    WAIT_FOR(told_chunks == 1);
+    ck_assert_ptr_null(answer_write(&answer, outputs, outputs_bytes, &out));
+    ck_assert_uint_eq(told_lists[0], '[');
+    ck_assert_ptr_nonnull(memmem(out.bytes, out.length, told_lists, strlen(told_lists)));
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_int_eq(chunks[0].rows[i].failure, FAILURE_NONE);
+        ck_assert(isnan(chunks[0].rows[i].value) && isnan(chunks[0].rows[i].probability));
+        ck_assert_int_eq(chunks[0].rows[i].is_whole, cases[_i].kind == SCHEMA_LABELS);
+        ck_assert_str_eq(chunks[0].rows[i].version, "2");
+    }
+    output_free(&out);
 }
 END_TEST
 
 START_TEST(outputs_that_are_no_prediction_are_a_failure)
 {
-    const struct tensor triples = OUTPUT("probabilities", FP32, 2, 3, three);
+    struct tensor text = OUTPUT("label", BYTES, 1, 0, names);
     struct tensor fewer = OUTPUT("score", FP32, 1, 0, scores);
+    text.bytes--;
     use_model(true, 0);
-    give(&triples, 1);
-    expect_failure("no output of the model is one prediction for each row");
+    give(&text, 1);
+    expect_failure("no output of the model is a prediction");
     fewer.shape[0] = 2;
     fewer.bytes = 2 * sizeof(float);
     give(&fewer, 1);
@@ -515,7 +545,7 @@ int main(void)
                   NULL});
     TCase *group = suite_group(suite, "models", set_up_model, tear_down_model);
     tcase_add_loop_test(group, predictions_are_those_of_the_front_door, 0, 12);
-    tcase_add_test(group, what_is_no_single_prediction_is_told_before);
+    tcase_add_loop_test(group, lists_are_those_of_the_front_door, 0, 4);
     tcase_add_test(group, outputs_that_are_no_prediction_are_a_failure);
     return suite_finish(suite);
 }

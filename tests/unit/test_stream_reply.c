@@ -4,6 +4,8 @@
 #include "wire.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 static struct scored row;
 static char reply[STREAM_REPLY_MAX + 1];
@@ -107,6 +109,46 @@ START_TEST(msgpack_says_the_same)
 }
 END_TEST
 
+START_TEST(a_list_is_one)
+{
+    static const struct {
+        const char *list;
+        bool whole;
+        const char *packed;
+    } cases[] = {{"[1,0,1]", true, "\x93\x01\x00\x01"},
+                 {"[0.5,1,null]", false, "\x93\xcb\x3f\xe0\0\0\0\0\0\0\xcb\x3f\xf0\0\0\0\0\0\0\xcb"}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        row = (struct scored){.list = cases[i].list,
+                              .is_whole = cases[i].whole,
+                              .value = NAN,
+                              .probability = NAN,
+                              .version = "3"};
+        char wanted[80];
+        snprintf(wanted, sizeof wanted, "{\"prediction\":%s,\"model\":\"churn\",\"model_version\":\"3\"}",
+                 cases[i].list);
+        ck_assert_str_eq(json(), wanted);
+        ck_assert_uint_gt(stream_reply_write(STREAM_MSGPACK, &row, "churn", reply), 12);
+        ck_assert_mem_eq(reply + 12, cases[i].packed, cases[i].whole ? 4 : 20);
+    }
+}
+END_TEST
+
+/* Of the shortest numbers, which take the most in msgpack. */
+START_TEST(every_list_has_room)
+{
+    enum { VALUES = 10000 };
+    static char list[2 * VALUES + 2];
+    for (size_t i = 0; i < VALUES; i++)
+        memcpy(list + 2 * i, i == 0 ? "[7" : ",7", 2);
+    strcpy(list + (size_t)2 * VALUES, "]");
+    row = (struct scored){.list = list, .value = NAN, .probability = NAN, .version = "3"};
+    char *bytes = object_alloc(stream_reply_room(&row));
+    ck_assert_uint_gt(stream_reply_write(STREAM_JSON, &row, "churn", bytes), 2 * VALUES);
+    ck_assert_uint_gt(stream_reply_write(STREAM_MSGPACK, &row, "churn", bytes), 9 * VALUES);
+    free(bytes);
+}
+END_TEST
+
 START_TEST(msgpack_keeps_the_type_of_a_prediction)
 {
     row.has_label = false;
@@ -137,6 +179,8 @@ int main(void)
                                   names_are_escaped,
                                   every_answer_has_room,
                                   msgpack_says_the_same,
+                                  a_list_is_one,
+                                  every_list_has_room,
                                   msgpack_keeps_the_type_of_a_prediction};
     return SUITE_RUN("stream_reply", set_up, tear_down, tests);
 }

@@ -1,7 +1,7 @@
 /* outrigger/backend.h: a model that is a program: a shared object, 1/model.so, served like any other model.
  *
  * It exports one function, outrigger_backend, which gives the worker a struct outrigger_plugin: how a model
- * is opened, run and closed. A template lies in share/outrigger/plugin; outrigger.conf(5), PLUG-INS, says how
+ * is opened, run and closed. A template lies in share/outrigger/plugin; model.conf(5), PLUG-INS, says how
  * it is built, served and tried. This header needs nothing but a C compiler (C99, or C++).
  *
  * The worker calls from one thread, one call at a time, and has given up its rights before it loads the file:

@@ -19,7 +19,7 @@ A version's folder holds `model.py` with a class made of `Model`; three methods 
 
 `describe`, the third, says what the class attributes do not, when only the loaded model knows it.
 
-Every method runs in a process of its own that can read the version's folder and little else (outrigger.conf(5),
+Every method runs in a process of its own that can read the version's folder and little else (model.conf(5),
 `sandbox`). While one computes, no other does: what must not wait belongs into another model. This file needs nothing but
 numpy, so that a model can be tried anywhere: `PYTHONPATH=/usr/local/lib/outrigger/python python3 -m pytest`.
 """

@@ -139,6 +139,9 @@ bool chunk_answered(struct chunk *chunk, const struct scored *scored, size_t cou
         }
     if (count > 0)
         memcpy(chunk->scored, scored, count * sizeof *scored);
+    for (size_t i = 0; i < count; i++)
+        if (scored[i].list != NULL)
+            chunk->scored[i].list = chunk_keep(chunk, text_of(scored[i].list)).at;
     chunk->scored_count = count;
     stamp(chunk);
     for (size_t i = 0; i < chunk->count; i++) {

@@ -209,11 +209,6 @@ static int connect_to_broker(struct program *program)
         complain(reason);
         return asker_connected(program->asker) ? EXIT_FAILED : EXIT_NOT_RUNNING;
     }
-    const char *fault = scorer_fault(program->schema);
-    if (fault != NULL) {
-        complain(fault);
-        return EXIT_FAILED;
-    }
     program->scorer = scorer_new(program->asker, (size_t)job->request_rows);
     return EXIT_DONE;
 }

@@ -1,7 +1,7 @@
 /* mapping: see mapping.h. SPDX-License-Identifier: MIT */
 #include "mapping.h"
 
-#include "roles.h"
+#include "prediction_list.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +65,8 @@ static enum table_prediction prediction_of(const struct schema *schema)
     struct tensor outputs[TENSOR_COUNT_MAX];
     size_t count = roles_declared(schema, outputs);
     const struct roles roles = roles_of(schema, outputs, count);
+    if (prediction_is_list(&roles, schema->regression))
+        return TABLE_PREDICTION_TEXT;
     if (schema->regression)
         return TABLE_PREDICTION_NUMBER;
     return roles.class != NULL && roles.class->datatype == DATATYPE_BYTES ? TABLE_PREDICTION_TEXT

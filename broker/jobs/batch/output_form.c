@@ -68,7 +68,11 @@ static void add_result(const struct output_form *form, struct draft *text, enum 
 {
     char words[NUMBER_TEXT_MAX];
     bool named = scored->has_label && isnan(scored->value); /* the class is only a name */
-    if (result == PREDICTION && named)
+    if (result == PREDICTION && scored->list != NULL && !form->csv)
+        draft_add_string(text, scored->list);
+    else if (result == PREDICTION && scored->list != NULL)
+        add_text(form, text, scored->list);
+    else if (result == PREDICTION && named)
         add_text(form, text, scored->label);
     else if (result == PREDICTION && isnan(scored->value))
         add_scored_number(form, text, NAN, false);

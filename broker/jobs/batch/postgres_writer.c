@@ -56,7 +56,9 @@ static void put_number(struct postgres_array *array, double value)
 static void put_prediction_text(struct postgres_array *array, const struct scored *scored)
 {
     char text[NUMBER_TEXT_MAX];
-    if (!isnan(scored->value))
+    if (scored->list != NULL)
+        postgres_array_text(array, text_of(scored->list));
+    else if (!isnan(scored->value))
         postgres_array_text(array, (struct text){text, scored_value(scored, text)});
     else if (scored->has_label)
         postgres_array_text(array, text_of(scored->label));

@@ -1,5 +1,7 @@
 /* table_jsonl: rows of a file of JSON lines, in its order: each an object of features by name, or an array of
- * values by place. A line that is none is refused, and the next one is read. SPDX-License-Identifier: MIT */
+ * values by place, or an object that has such an array as its member `features`, which is what rows of arrays
+ * become when they are scored. A line that is none is refused, and the next one is read.
+ * SPDX-License-Identifier: MIT */
 #include "element.h"
 #include "reading_file.h"
 #include "table.h"
@@ -150,7 +152,8 @@ static bool by_name(struct source *source, yyjson_val *root, char *fault)
     const struct table_job *job = source->job;
     yyjson_obj_iter members = yyjson_obj_iter_with(root);
     if (job->columns == NULL)
-        return COMPLAIN(fault, "expected an array, as the model's features have no names, got an object");
+        return COMPLAIN(fault, "expected an array, or an object that has one as its \"features\", as the "
+                               "model's features have no names");
     for (size_t i = 0; i < job->width; i++) {
         yyjson_val *value = yyjson_obj_iter_get(&members, job->columns[i]);
         if (!read_value(value, &source->values[i]))
@@ -159,13 +162,13 @@ static bool by_name(struct source *source, yyjson_val *root, char *fault)
     return true;
 }
 
-static bool by_place(struct source *source, yyjson_val *root, char *fault)
+static bool by_place(struct source *source, yyjson_val *list, char *fault)
 {
     size_t width = source->job->width, at, most;
     yyjson_val *value;
-    if (yyjson_arr_size(root) != width)
-        return COMPLAIN(fault, "expected %zu values, got %zu", width, yyjson_arr_size(root));
-    yyjson_arr_foreach(root, at, most, value) if (!read_value(value, &source->values[at])) return COMPLAIN(
+    if (yyjson_arr_size(list) != width)
+        return COMPLAIN(fault, "expected %zu values, got %zu", width, yyjson_arr_size(list));
+    yyjson_arr_foreach(list, at, most, value) if (!read_value(value, &source->values[at])) return COMPLAIN(
         fault, "value %zu: expected a value, got %s", at + 1, element_kind(value));
     return true;
 }
@@ -186,10 +189,11 @@ static bool read_key(struct source *source, yyjson_val *root, struct row_value *
 
 static bool read_row(struct source *source, yyjson_val *root, struct row_value *key, char *fault)
 {
+    yyjson_val *list = yyjson_is_arr(root) ? root : yyjson_obj_get(root, "features");
+    if (yyjson_is_arr(list))
+        return read_key(source, root, key, fault) && by_place(source, list, fault);
     if (yyjson_is_obj(root))
         return read_key(source, root, key, fault) && by_name(source, root, fault);
-    if (yyjson_is_arr(root))
-        return read_key(source, root, key, fault) && by_place(source, root, fault);
     return COMPLAIN(fault, "expected an object or an array, got %s", element_kind(root));
 }
 

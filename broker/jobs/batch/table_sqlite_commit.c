@@ -32,7 +32,9 @@ static void bind_text(sqlite3_stmt *statement, int at, const char *text)
 
 static void bind_prediction(sqlite3_stmt *statement, int at, const struct scored *scored)
 {
-    if (isnan(scored->value) && scored->has_label)
+    if (scored->list != NULL)
+        bind_text(statement, at, scored->list);
+    else if (isnan(scored->value) && scored->has_label)
         bind_text(statement, at, scored->label);
     else if ((scored->is_whole || scored->is_truth) && fabs(scored->value) < (double)INT64_MAX)
         sqlite3_bind_int64(statement, at, (sqlite3_int64)scored->value);

@@ -194,12 +194,6 @@ static enum stream_exit run(struct program *program, const char *model)
     char reason[ASKER_REASON_MAX];
     const struct schema *schema =
         asker_version(program->asker, model, program->job.version, program->job.patience_s * SECOND, reason);
-    const char *fault = schema == NULL ? NULL : scorer_fault(schema);
-    if (fault != NULL) {
-        log_error("%s", fault);
-        asker_free(program->asker);
-        return STREAM_EXIT_FAILED;
-    }
     if (schema != NULL && !program->options.dry_run && !program->stopped)
         return run_engine(program, model, schema);
     if (schema == NULL && !program->stopped)

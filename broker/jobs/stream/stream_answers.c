@@ -8,6 +8,7 @@
 #include "stream_reply.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     KEY_KEPT_MAX = 1024, /* bytes of the key of a dead letter that is cut */
@@ -82,9 +83,12 @@ void stream_answers_refuse(struct stream_answers *answers, const struct stream_e
 void stream_answers_score(struct stream_answers *answers, const struct stream_entry *entry,
                           const struct scored *row)
 {
-    char reply[STREAM_REPLY_MAX];
+    char usual[STREAM_REPLY_MAX];
+    char *reply = row->list == NULL ? usual : object_alloc(stream_reply_room(row));
     size_t length = stream_reply_write(answers->job->form, row, answers->model, reply);
     give(answers, entry, STREAM_SCORED, (struct text){reply, length}, NULL);
+    if (reply != usual)
+        free(reply);
 }
 
 /* ---- those that are too large ---- */

@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <yyjson.h>
 
 _Static_assert(STREAM_REPLY_MAX > 128 + 2 * NUMBER_TEXT_MAX + 6 * (SCORED_LABEL_MAX + 2 * PROTOCOL_NAME_MAX),
                "every answer has room");
@@ -68,7 +69,9 @@ static size_t write_json(const struct scored *row, const char *model, char *byte
 {
     struct line line = {bytes, 0};
     add(&line, "{\"prediction\":");
-    if (is_named(row))
+    if (row->list != NULL)
+        add(&line, row->list);
+    else if (is_named(row))
         add_string(&line, row->label);
     else
         line.length += scored_value(row, bytes + line.length);
@@ -92,9 +95,28 @@ static size_t write_json(const struct scored *row, const char *model, char *byte
 
 static const double beyond_int64 = 9223372036854775808.0; /* 2^63: an int64_t has all below it */
 
+static void pack_list(struct wire_writer *writer, const struct scored *row)
+{
+    yyjson_doc *document = yyjson_read(row->list, strlen(row->list), 0);
+    yyjson_val *list = yyjson_doc_get_root(document), *value;
+    size_t at, most;
+    ENSURE(yyjson_is_arr(list));
+    wire_write_array(writer, yyjson_arr_size(list));
+    yyjson_arr_foreach(list, at, most, value)
+    {
+        if (row->is_whole)
+            wire_write_int(writer, yyjson_get_sint(value));
+        else
+            wire_write_double(writer, yyjson_is_null(value) ? (double)NAN : yyjson_get_num(value));
+    }
+    yyjson_doc_free(document);
+}
+
 static void pack_value(struct wire_writer *writer, const struct scored *row)
 {
-    if (is_named(row))
+    if (row->list != NULL)
+        pack_list(writer, row);
+    else if (is_named(row))
         wire_write_str(writer, row->label);
     else if (row->is_truth)
         wire_write_bool(writer, row->value != 0);
@@ -108,7 +130,7 @@ static size_t write_packed(const struct scored *row, const char *model, char *by
 {
     struct wire_writer writer;
     bool probability = !isnan(row->probability), label = row->has_label && !is_named(row);
-    wire_writer_begin(&writer, bytes, STREAM_REPLY_MAX);
+    wire_writer_begin(&writer, bytes, stream_reply_room(row));
     wire_write_map(&writer, 3 + (size_t)probability + label);
     wire_write_str(&writer, "prediction");
     pack_value(&writer, row);
@@ -127,8 +149,13 @@ static size_t write_packed(const struct scored *row, const char *model, char *by
     return wire_writer_end(&writer);
 }
 
-size_t stream_reply_write(enum stream_format format, const struct scored *row, const char *model,
-                          char bytes[STREAM_REPLY_MAX])
+/* A number has nine bytes in msgpack, and one and a comma at least in a list. */
+size_t stream_reply_room(const struct scored *row)
+{
+    return STREAM_REPLY_MAX + (row->list == NULL ? 0 : 5 * strlen(row->list));
+}
+
+size_t stream_reply_write(enum stream_format format, const struct scored *row, const char *model, char *bytes)
 {
     return format == STREAM_MSGPACK ? write_packed(row, model, bytes) : write_json(row, model, bytes);
 }

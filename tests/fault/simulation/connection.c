@@ -114,7 +114,9 @@ static int64_t draw_reconnect(const struct socket *dealer)
 static void notice(struct connection *connection, enum side side)
 {
     int64_t last = connection->to[side].first == NULL ? 0 : connection->to[side].last->arrives_at;
-    int64_t at = world_now() + chance_between(world_chance(), 50 * MICROSECOND, 5 * MILLISECOND);
+    const struct socket *end = connection->ends[side];
+    int64_t silence = end == NULL ? 0 : end->network->silence;
+    int64_t at = world_now() + silence + chance_between(world_chance(), 50 * MICROSECOND, 5 * MILLISECOND);
     connection->noticed_at[side] = at > last ? at : last;
 }
 
@@ -154,15 +156,33 @@ static struct connection *add_connection(struct network *network)
     return connection;
 }
 
+/* An endpoint with a star is a Service of Kubernetes: all that differ from it there alone are behind it. */
+static bool is_at(const struct socket *socket, const char *endpoint)
+{
+    const char *star = strchr(endpoint, '*');
+    size_t before = star == NULL ? 0 : (size_t)(star - endpoint), length = strlen(socket->endpoint);
+    if (!socket->bound || socket->dead)
+        return false;
+    if (star == NULL)
+        return strcmp(socket->endpoint, endpoint) == 0;
+    size_t behind = strlen(star + 1);
+    return length >= before + behind && strncmp(socket->endpoint, endpoint, before) == 0 &&
+           strcmp(socket->endpoint + length - behind, star + 1) == 0;
+}
+
 static struct socket *find_bound(struct network *network, const char *endpoint)
 {
-    struct socket *socket;
+    struct socket *socket, *found = NULL;
+    uint64_t others = 0;
     DL_FOREACH(network->sockets, socket)
     {
-        if (socket->bound && !socket->dead && strcmp(socket->endpoint, endpoint) == 0)
-            return socket;
+        if (!is_at(socket, endpoint))
+            continue;
+        if (found == NULL || chance_below(world_chance(), others + 1) == 0)
+            found = socket; /* each as likely as the others */
+        others++;
     }
-    return NULL;
+    return found;
 }
 
 static void try_connect(void *self)

@@ -53,6 +53,7 @@ struct network {
     struct socket *sockets;
     struct connection **connections; /* by number; kept to the end: late frames may name them */
     size_t connection_count, connection_capacity;
+    int64_t silence; /* network_be_silent */
 };
 
 /* Of what is under way. */

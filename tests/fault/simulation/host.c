@@ -101,11 +101,12 @@ static void start_broker(void *self)
     const char *endpoint;
     host->life++;
     report_event("broker # starts", host->life, 0, 0);
-    witness_begin(host->ledger);
+    host->witness = witness_begin(host->ledger);
     host->broker_loop = loop_new();
     host->metrics = metrics_new(NULL);
     host->broker = broker_new(host->network, host->broker_loop, host->config, host->metrics, &endpoint);
     ENSURE(host->broker != NULL);
+    witness_knows(host->witness, host->broker);
     loop_interrupt(host->broker_loop, host_tell_deaths, host); /* the loop must have a first turn */
     introduce_soon(host);
 }
@@ -120,7 +121,8 @@ static void free_broker(struct host *host)
     host->dead_count = 0;
     host->introducing = false;
     host->question = 0;
-    witness_end();
+    witness_end(host->witness);
+    host->witness = NULL;
 }
 
 static void start_broker_later(struct host *host)
@@ -129,12 +131,20 @@ static void start_broker_later(struct host *host)
                    world_now() + chance_between(world_chance(), 20, 400) * MILLISECOND, start_broker, host);
 }
 
-void host_kill_broker(struct host *host)
+void host_end_broker(struct host *host)
 {
+    loop_timer_cancel(host->loop, &host->broker_start);
+    loop_timer_cancel(host->loop, &host->broker_stop);
+    if (host->broker == NULL)
+        return;
     report_event("broker # is killed", host->life, 0, 0);
     network_kill(host->network, host->broker_loop);
-    loop_timer_cancel(host->loop, &host->broker_stop);
     free_broker(host);
+}
+
+void host_kill_broker(struct host *host)
+{
+    host_end_broker(host);
     start_broker_later(host);
 }
 
@@ -154,7 +164,7 @@ static void hand_over(void *self)
 {
     struct host *host = self;
     loop_timer_set(host->loop, &host->broker_stop, world_now() + STOP_TIMEOUT, stop_broker, host);
-    witness_hand_over();
+    witness_hand_over(host->witness);
     broker_hand_over(host->broker, stop_broker, host);
 }
 
@@ -239,11 +249,12 @@ static void start_worker(void *self)
 {
     struct place *place = self;
     struct host *host = place->host;
-    if (!place->wanted || place->worker != NULL)
+    if (!place->wanted || place->worker != NULL || host->lost)
         return;
-    place->token = worker_token_draw();
+    if (!host->remote)
+        place->token = worker_token_draw();
     struct worker_plan plan = {.network = host->network,
-                               .endpoint = host->config->broker_workers,
+                               .endpoint = host->workers_at,
                                .scenario = host->scenario,
                                .ledger = host->ledger,
                                .model = host->model_names[place->model],
@@ -253,7 +264,8 @@ static void start_worker(void *self)
                                .ended = host_worker_ended,
                                .self = place};
     place->worker = simulated_worker_new(&plan);
-    introduce_soon(host);
+    if (!host->remote)
+        introduce_soon(host);
 }
 
 /* Loading takes its time; a worker that died is started again at once or within a second. */
@@ -302,8 +314,18 @@ static void kill_hung(void *self)
     host->hung_count = 0;
 }
 
-/* The broker's word to the supervisor, as control_tell carries it. */
-static struct host *told_host;
+/* The broker's word to the supervisor, as control_tell carries it: to the one in whose folder its socket is.
+ */
+static struct host *supervised;
+
+static struct host *told_host(const char *path)
+{
+    struct host *host = supervised;
+    while (host != NULL && strncmp(path, host->directory, strlen(host->directory)) != 0)
+        host = host->next;
+    ENSURE(host != NULL);
+    return host;
+}
 
 /* One of four gets lost: the supervisor is away. */
 static void hear_question(struct host *host, const char *line)
@@ -320,15 +342,14 @@ int __wrap_control_tell(const char *path, const char *line);
 int __wrap_control_tell(const char *path, const char *line)
 {
     unsigned pid;
-    (void)path;
+    struct host *host = told_host(path);
     if (strstr(line, "worker-unknown") != NULL) {
-        hear_question(told_host, line);
+        hear_question(host, line);
         return 0;
     }
     const char *number = strstr(line, "\"pid\":");
     PROMISE(strstr(line, "worker-hung") != NULL && number != NULL && sscanf(number + 6, "%u", &pid) == 1,
             "the broker tells the supervisor: %s", line);
-    struct host *host = told_host;
     report_event("worker # is reported as hung", pid, 0, 0);
     if (host->hung_count < COUNT_OF(host->hung_pids))
         host->hung_pids[host->hung_count++] = pid;
@@ -339,33 +360,37 @@ int __wrap_control_tell(const char *path, const char *line)
 
 /* ---- all of it ---- */
 
+static void name_models(struct host *host)
+{
+    static const char *const names[MODELS_HERE_MAX] = {"ada", "bea", "cyd", "dot"};
+    memcpy(host->model_names, names, sizeof names);
+}
+
 static void make_models(struct host *host)
 {
     char path[512];
     for (unsigned i = 0; i < host->scenario->models; i++) {
-        static const char *const names[MODELS_HERE_MAX] = {"ada", "bea", "cyd", "dot"};
-        host->model_names[i] = names[i];
         for (unsigned version = 0; version < 2; version++) {
-            snprintf(path, sizeof path, "%s/%s", host->directory, names[i]);
+            snprintf(path, sizeof path, "%s/%s", host->directory, host->model_names[i]);
             process_make_directory(path, 0700);
-            snprintf(path, sizeof path, "%s/%s/%s", host->directory, names[i], host_version_name(version));
+            snprintf(path, sizeof path, "%s/%s/%s", host->directory, host->model_names[i],
+                     host_version_name(version));
             ENSURE(process_make_directory(path, 0700) == 0);
         }
     }
     host_configure(host);
 }
 
-static void make_places(struct host *host)
+static void make_places(struct host *host, unsigned workers)
 {
-    host->place_count = (size_t)host->scenario->models * host->scenario->workers * 2;
+    host->place_count = (size_t)host->scenario->models * workers * 2;
     host->places = object_alloc(host->place_count * sizeof *host->places);
     for (size_t i = 0; i < host->place_count; i++) {
         struct place *place = &host->places[i];
         place->host = host;
         place->version = (unsigned)(i % 2);
         place->model = (unsigned)(i / 2 % host->scenario->models);
-        if (place->version == 0 || host->scenario->both)
-            host_want(place, true);
+        place->wanted = place->version == 0 || host->scenario->both;
     }
 }
 
@@ -376,25 +401,62 @@ void host_start_asker(struct host *host, unsigned which)
                               .scenario = host->scenario,
                               .ledger = host->ledger,
                               .models = host->model_names,
-                              .quiet = which == 0 && host->scenario->quiet_wait > 0};
+                              .quiet = which == 0 && host->scenario->quiet_wait > 0,
+                              .lost = host->site->lost,
+                              .self = host->site->self,
+                              .hosts_alive = host->scenario->hosts > 1 ? &host->site->alive : NULL};
     host->askers[which] = simulated_asker_new(&plan);
 }
 
-struct host *host_new(const struct scenario *scenario, struct ledger *ledger, const char *directory)
+void host_begin(struct host *host)
+{
+    if (!host->remote)
+        start_broker(host);
+    for (size_t i = 0; i < host->place_count; i++)
+        if (host->places[i].wanted)
+            host_want(&host->places[i], true);
+    for (unsigned i = 0; !host->remote && i < host->scenario->askers; i++)
+        host_start_asker(host, i);
+}
+
+static struct host *new_host(struct site *site)
 {
     struct host *host = object_alloc(sizeof *host);
-    host->scenario = scenario;
-    host->ledger = ledger;
-    host->directory = directory;
-    host->network = network_new();
+    host->site = site;
+    host->scenario = site->scenario;
+    host->ledger = site->ledger;
+    host->network = site->network;
     host->loop = loop_new();
-    told_host = host;
+    name_models(host);
+    return host;
+}
+
+struct host *host_new(struct site *site, unsigned number)
+{
+    struct host *host = new_host(site);
+    snprintf(host->directory, sizeof host->directory, "%s/%u", site->directory, number);
+    ENSURE(process_make_directory(host->directory, 0700) == 0);
+    host->next = supervised;
+    supervised = host;
+    site->alive++;
     make_models(host);
     host->config = load_config(host);
-    start_broker(host);
-    make_places(host);
-    for (unsigned i = 0; i < scenario->askers; i++)
-        host_start_asker(host, i);
+    host->workers_at = host->config->broker_workers;
+    make_places(host, host->scenario->workers);
+    host_begin(host);
+    mishaps_begin(host);
+    return host;
+}
+
+struct host *host_new_of_workers(struct site *site)
+{
+    struct host *host = new_host(site);
+    snprintf(host->directory, sizeof host->directory, "ipc://%s/*/workers.ipc", site->directory);
+    host->workers_at = host->directory;
+    host->remote = true;
+    host->last_pid = 1000000; /* of other hosts than the brokers': none of theirs has it */
+    make_places(host, host->scenario->remote);
+    host_begin(host);
     mishaps_begin(host);
     return host;
 }
@@ -411,7 +473,6 @@ void host_free(struct host *host)
     if (host->broker != NULL)
         free_broker(host);
     loop_free(host->loop);
-    network_free(host->network);
     config_free(host->config);
     free(host);
 }
@@ -419,6 +480,7 @@ void host_free(struct host *host)
 void host_calm(struct host *host)
 {
     mishaps_end(host);
+    mishaps_return_host(host);
     if (host->broker_loop != NULL)
         loop_pause(host->broker_loop, 0);
     for (size_t i = 0; i < host->place_count; i++)
@@ -430,20 +492,47 @@ bool host_settled(const struct host *host)
 {
     if (host->broker == NULL || heap_contains(&host->broker_stop.node))
         return false;
+    for (unsigned i = 0; i < host->scenario->askers; i++)
+        if (simulated_asker_told_workers(host->askers[i]) != host_known(host))
+            return false;
+    return true;
+}
+
+size_t host_wanted(const struct host *host)
+{
     size_t wanted = 0;
     for (size_t i = 0; i < host->place_count; i++)
         wanted += host->places[i].wanted;
-    if (pool_count(broker_pool(host->broker)) != wanted)
-        return false;
-    for (unsigned i = 0; i < host->scenario->askers; i++)
-        if (simulated_asker_told_workers(host->askers[i]) != wanted)
-            return false;
-    return true;
+    return wanted;
+}
+
+size_t host_known(const struct host *host)
+{
+    return host->broker == NULL ? 0 : pool_count(broker_pool(host->broker));
+}
+
+bool host_takes(struct host *host, struct ask *ask)
+{
+    unsigned first = (unsigned)chance_below(world_chance(), host->scenario->askers);
+    for (unsigned i = 0; !host->lost && i < host->scenario->askers; i++)
+        if (simulated_asker_take(host->askers[(first + i) % host->scenario->askers], ask))
+            return true;
+    return false;
+}
+
+bool host_is_lost(const struct host *host)
+{
+    return host->lost;
 }
 
 uint64_t host_mishaps(const struct host *host, enum mishap mishap)
 {
     return host->sources[mishap].count;
+}
+
+uint64_t host_losses(const struct host *host)
+{
+    return host->losses;
 }
 
 uint64_t host_deaths(const struct host *host)

@@ -106,9 +106,9 @@ void inspector_glance(struct broker *broker)
     size_t open = request_count(broker->requests) + request_count(broker->copies);
     PROMISE(broker->deadlines.count == open, "%zu deadlines for %zu open requests and copies",
             broker->deadlines.count, open);
-    PROMISE(request_count(broker->requests) == witness_open(),
+    PROMISE(request_count(broker->requests) == witness_open(broker),
             "the broker has %zu open requests, should have %zu", request_count(broker->requests),
-            witness_open());
+            witness_open(broker));
     size_t most = (size_t)broker->config->broker_max_requests;
     PROMISE(request_held(broker->requests) <= most + most / 4, "%zu requests are held",
             request_held(broker->requests));
@@ -376,7 +376,7 @@ static void add_open(void *self, const struct request *group)
 
 static void add_up_copies(struct broker *broker)
 {
-    uint64_t copies = 0, dropped = 0, observed = witness_testimony()->observed;
+    uint64_t copies = 0, dropped = 0, observed = witness_testimony(broker)->observed;
     size_t open = 0;
     request_each(broker->copies, add_open, &open);
     EACH_VERSION(broker, model, version)
@@ -402,7 +402,7 @@ void inspector_add_up(struct broker *broker)
         FAILURES(X)
 #undef X
     };
-    const struct testimony *testimony = witness_testimony();
+    const struct testimony *testimony = witness_testimony(broker);
     uint64_t replies = 0, cancels = 0, rejects = 0, batches = 0;
     EACH_VERSION(broker, model, version)
     {
@@ -421,8 +421,8 @@ void inspector_add_up(struct broker *broker)
             (size_t)testimony->rejects, (size_t)testimony->cancels);
     PROMISE(batches == testimony->batches, "the counters say %zu batches, there were %zu", (size_t)batches,
             (size_t)testimony->batches);
-    PROMISE(testimony->requests == replies + rejects + cancels + testimony->unrouted + witness_open(),
+    PROMISE(testimony->requests == replies + rejects + cancels + testimony->unrouted + witness_open(broker),
             "%zu requests came in; %zu replies, %zu rejects, %zu cancelled, %zu without a version, %zu open",
             (size_t)testimony->requests, (size_t)replies, (size_t)rejects, (size_t)cancels,
-            (size_t)testimony->unrouted, witness_open());
+            (size_t)testimony->unrouted, witness_open(broker));
 }

@@ -14,6 +14,7 @@ struct ask {
     uint64_t serial;  /* 1, 2, ... */
     uint64_t content; /* what it asks: the serial number, unless several ask the same */
     uint32_t slot;
+    unsigned model;
     bool open;
     bool poison;       /* kills who computes it */
     bool failing;      /* the model refuses it, by itself */

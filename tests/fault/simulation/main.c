@@ -10,8 +10,7 @@
  * again, event for event. A run is made by a child process, so that a crash is told with its seed like any
  * other finding. SPDX-License-Identifier: MIT */
 #include "clock.h"
-#include "host.h"
-#include "inspector.h"
+#include "hosts.h"
 #include "object.h"
 #include "report.h"
 #include "world.h"
@@ -31,7 +30,6 @@
 /* After the last answer the workers may still have what nobody waits for: hung ones until they are given up.
  */
 #define SETTLE_TIME (20 * SECOND)
-#define LOOK_EVERY  64 /* turns of the broker: a look costs as much as there is in flight */
 
 struct run {
     const struct scenario *scenario;
@@ -72,47 +70,33 @@ static double real_seconds(void)
 
 /* ---- one run, in a process of its own ---- */
 
-static void step(struct host *host)
-{
-    static uint64_t turns;
-    struct loop *turned = world_step();
-    PROMISE(turned != NULL, "nobody waits for anything any more");
-    struct broker *broker = host_after_turn(host, turned);
-    if (broker == NULL)
-        return;
-    inspector_glance(broker);
-    if (++turns % LOOK_EVERY == 0)
-        inspector_look(broker);
-}
-
 /* So many of a short run are late without telling anything. */
 enum { BY_CHANCE = 8 };
 
-static void settle(struct host *host, const struct scenario *scenario, const struct ledger *ledger)
+static void settle(struct hosts *hosts, const struct scenario *scenario, const struct ledger *ledger)
 {
     int64_t limit = world_now() + SETTLE_TIME;
-    while (!host_settled(host) || !inspector_idle(host_broker(host))) {
-        if (world_now() >= limit && host_broker(host) != NULL)
-            inspector_describe(host_broker(host));
-        PROMISE(world_now() < limit, "all requests are over, but %s",
-                host_settled(host) ? "the broker still holds something"
-                                   : "somebody has not registered with the broker, or does not know it");
-        step(host);
+    while (!hosts_settled(hosts)) {
+        if (world_now() >= limit)
+            hosts_describe(hosts);
+        PROMISE(world_now() < limit,
+                "all requests are over, but a broker still holds something, or somebody has not "
+                "registered with a broker, or does not know it");
+        hosts_step(hosts);
     }
     PROMISE(ledger->open == 0, "%" PRIu64 " requests are open", ledger->open);
     PROMISE(scenario->quiet_usually == 0 || ledger->quiet_late <= BY_CHANCE + ledger->quiet / 100,
             "%" PRIu64 " of %" PRIu64 " requests of the quiet one took longer than usually",
             ledger->quiet_late, ledger->quiet);
-    inspector_look(host_broker(host));
-    inspector_add_up(host_broker(host));
+    hosts_add_up(hosts);
 }
 
-static void print_result(const struct run *run, const struct host *host, const struct ledger *ledger,
+static void print_result(const struct run *run, const struct hosts *hosts, const struct ledger *ledger,
                          double took)
 {
     printf("%-10s seed %-20" PRIu64 " %8" PRIu64 " requests %8" PRIu64 " answered %6" PRIu64
            " workers died %8.1f virtual s %6.2f s %8.0f requests/s  digest %016" PRIx64 "\n",
-           run->scenario->name, run->seed, ledger->asked, ledger->answered[FAILURE_NONE], host_deaths(host),
+           run->scenario->name, run->seed, ledger->asked, ledger->answered[FAILURE_NONE], hosts_deaths(hosts),
            (double)world_now() / 1e9, took, (double)ledger->asked / took, world_digest());
     if (run->brief)
         return;
@@ -123,9 +107,10 @@ static void print_result(const struct run *run, const struct host *host, const s
            "\n  longest wait %.3f s, most workers killed by one request %u, %" PRIu64 " turns\n",
            "taken back", ledger->cancelled, "of dead askers", ledger->orphaned,
            (double)ledger->longest_wait / 1e9, ledger->most_kills, world_turns());
+    hosts_print(hosts);
     for (enum mishap mishap = 0; mishap < MISHAP_COUNT; mishap++)
-        if (host_mishaps(host, mishap) > 0)
-            printf("  %6" PRIu64 " x %s\n", host_mishaps(host, mishap), mishap_texts[mishap]);
+        if (mishap != MISHAP_LOSE_HOST && hosts_mishaps(hosts, mishap) > 0)
+            printf("  %6" PRIu64 " x %s\n", hosts_mishaps(hosts, mishap), mishap_texts[mishap]);
 }
 
 static void simulate(const struct run *run, const char *directory)
@@ -135,17 +120,17 @@ static void simulate(const struct run *run, const char *directory)
     world_begin(run->seed);
     report_begin(run->verbose);
     struct scenario scenario = scenario_complete(run->scenario);
-    struct host *host = host_new(&scenario, &ledger, directory);
+    struct hosts *hosts = hosts_new(&scenario, &ledger, directory);
     while (ledger.asked < ledger.planned)
-        step(host);
-    host_calm(host);
+        hosts_step(hosts);
+    hosts_calm(hosts);
     while (ledger.open > 0)
-        step(host);
-    settle(host, &scenario, &ledger);
-    print_result(run, host, &ledger, real_seconds() - began);
+        hosts_step(hosts);
+    settle(hosts, &scenario, &ledger);
+    print_result(run, hosts, &ledger, real_seconds() - began);
     if (run->digest != NULL)
         *run->digest = world_digest();
-    host_free(host);
+    hosts_free(hosts);
     ledger_free(&ledger);
 }
 

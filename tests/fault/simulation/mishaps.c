@@ -4,6 +4,7 @@
 
 #include "broker.h"
 #include "clock.h"
+#include "network.h"
 #include "report.h"
 #include "world.h"
 
@@ -86,11 +87,15 @@ static unsigned any_asker(const struct host *host)
 
 static void cut_asker(struct host *host)
 {
+    if (host->remote || host->lost)
+        return;
     simulated_asker_cut(host->askers[any_asker(host)]);
 }
 
 static void kill_asker(struct host *host)
 {
+    if (host->remote || host->lost)
+        return;
     unsigned which = any_asker(host);
     report_event("asker # is killed", which, 0, 0);
     simulated_asker_kill(host->askers[which]);
@@ -194,6 +199,56 @@ static void roll(struct host *host)
     loop_timer_set(host->loop, &host->roll, world_now() + 300 * MILLISECOND, roll_route, host);
 }
 
+/* ---- the whole of it ---- */
+
+static void return_host(void *self)
+{
+    struct host *host = self;
+    loop_timer_cancel(host->loop, &host->back);
+    if (!host->lost)
+        return;
+    report_event("a host is back", 0, 0, 0);
+    host->lost = false;
+    host->site->alive++;
+    host_begin(host);
+}
+
+void mishaps_return_host(struct host *host)
+{
+    return_host(host);
+}
+
+/* As when the power goes: nobody says a word, and nobody else notices before some heartbeats are missing.
+ * Half of the hosts are there at any time. */
+static void lose_host(struct host *host)
+{
+    struct site *site = host->site;
+    if (host->remote || host->lost || site->alive * 2 <= host->scenario->hosts)
+        return;
+    host->lost = true;
+    site->alive--;
+    site->silence = chance_between(world_chance(), 600, 3000) * MILLISECOND;
+    report_event("a host is lost; for # ms nobody notices", (uint64_t)(site->silence / MILLISECOND), 0, 0);
+    network_be_silent(host->network, site->silence);
+    host_end_broker(host);
+    for (unsigned i = 0; i < host->scenario->askers; i++) {
+        simulated_asker_kill(host->askers[i]);
+        simulated_asker_free(host->askers[i]);
+        host->askers[i] = NULL;
+    }
+    for (size_t i = 0; i < host->place_count; i++) {
+        loop_timer_cancel(host->loop, &host->places[i].start);
+        if (host->places[i].worker != NULL)
+            simulated_worker_kill(host->places[i].worker);
+    }
+    loop_timer_cancel(host->loop, &host->introduction);
+    network_be_silent(host->network, 0);
+    site->silence = 0;
+    host->losses++;
+    loop_timer_set(host->loop, &host->back,
+                   world_now() + chance_between(world_chance(), 1000, 6000) * MILLISECOND, return_host, host);
+}
+
 /* ---- the table ---- */
 
 typedef void mishap_call(struct host *host);
@@ -216,6 +271,7 @@ static mishap_call *const calls[] = {
     [MISHAP_RELOAD] = reload,
     [MISHAP_ROLL] = roll,
     [MISHAP_RUBBISH] = rubbish,
+    [MISHAP_LOSE_HOST] = lose_host,
 };
 _Static_assert(COUNT_OF(calls) == MISHAP_COUNT, "a function for each mishap");
 

@@ -37,10 +37,17 @@ struct mishap_source {
 enum { ASKERS_HERE_MAX = 16 };
 
 struct host {
-    const struct scenario *scenario;
+    struct site *site;
+    const struct scenario *scenario; /* these three are the site's */
     struct ledger *ledger;
-    const char *directory;
     void *network;
+    char directory[256];
+    const char *workers_at; /* the endpoint that they come to */
+    bool remote;            /* there are workers alone */
+    bool lost;              /* and comes back: */
+    struct loop_timer back;
+    uint64_t losses;
+    struct host *next; /* of all with a broker */
     struct loop *loop; /* the supervisor's and chance's */
     const char *model_names[MODELS_HERE_MAX];
     unsigned versions[MODELS_HERE_MAX]; /* that takes the traffic */
@@ -49,7 +56,8 @@ struct host {
     struct metrics *metrics;
     struct loop *broker_loop;
     struct broker *broker;
-    uint64_t life; /* of the broker: 1, 2, ... */
+    struct witness *witness; /* of it */
+    uint64_t life;           /* of the broker: 1, 2, ... */
     struct loop_timer broker_start, broker_stop;
     struct place *places;
     size_t place_count;
@@ -75,6 +83,8 @@ struct host {
 
 void mishaps_begin(struct host *host);
 void mishaps_end(struct host *host);
+/* One that is lost comes back now. */
+void mishaps_return_host(struct host *host);
 
 /* ---- host.c, for mishaps.c ---- */
 
@@ -83,6 +93,10 @@ const char *host_version_name(unsigned version);
 void host_configure(struct host *host);
 void host_start_asker(struct host *host, unsigned which);
 void host_kill_broker(struct host *host);
+/* It is gone, and nobody starts another one. */
+void host_end_broker(struct host *host);
+/* Everything that should run here starts. */
+void host_begin(struct host *host);
 /* SIGTERM: it drains, ends, and is started again. */
 void host_drain_broker(struct host *host);
 /* SIGUSR1: it finishes what workers have in hand, ends, and the next one is started. */

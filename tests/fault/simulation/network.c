@@ -48,6 +48,12 @@ void network_free(void *self)
     free(network);
 }
 
+void network_be_silent(void *self, int64_t silence)
+{
+    struct network *network = self;
+    network->silence = silence;
+}
+
 int64_t network_arrival(const void *self)
 {
     const struct socket *socket = self;

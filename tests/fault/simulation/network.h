@@ -14,6 +14,9 @@ void network_free(void *network);
 
 /* When the next message for this socket is there (virtual ns); INT64_MAX: none is under way. */
 int64_t network_arrival(const void *socket);
+/* From now on who loses a connection notices that much later: its peer says nothing, as a host that is lost.
+ * 0: soon. */
+void network_be_silent(void *network, int64_t silence);
 /* Whose turn it is when something arrives; NULL: nobody's. */
 void network_attach(void *socket, struct loop *loop);
 

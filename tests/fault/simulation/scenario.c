@@ -272,6 +272,22 @@ const struct scenario scenarios[] = {
      .allowed =
          FAILURE_BIT(FAILURE_POISON) | FAILURE_BIT(FAILURE_UNKNOWN_MODEL) | FAILURE_BIT(FAILURE_DEADLINE),
      .poison_forgotten = true},
+    {.name = "hosts",
+     .text = "four hosts behind a balancer, and workers on others that come to any of the brokers; hosts are "
+             "lost: no "
+             "request is",
+     .hosts = 4,
+     .remote = 6,
+     .workers = 2,
+     .models = 2,
+     .pause = 3 * MILLISECOND,
+     .setting = "broker.workers_by_hand=true",
+     .every = {[MISHAP_LOSE_HOST] = 3 * SECOND,
+               [MISHAP_KILL_ASKER] = 2 * SECOND,
+               [MISHAP_LEAVE_WORKER] = SECOND,
+               [MISHAP_CUT_WORKER] = SECOND,
+               [MISHAP_REPLACE_BROKER] = 4 * SECOND},
+     .longest_wait = 10 * SECOND},
     {.name = "named",
      .text = "such a model never computes a request twice that comes again under its name, whatever dies, "
              "whoever gives up, also over brokers that make room",
@@ -299,6 +315,7 @@ static const struct scenario usual = {.askers = 3,
                                       .pause = 300 * MICROSECOND,
                                       .models = 1,
                                       .workers = 4,
+                                      .hosts = 1,
                                       .slots = 2,
                                       .capacity_rows = 64,
                                       .compute = 200 * MICROSECOND,
@@ -318,6 +335,7 @@ struct scenario scenario_complete(const struct scenario *scenario)
     complete.pause = complete.pause ?: usual.pause;
     complete.models = complete.models ?: usual.models;
     complete.workers = complete.workers ?: usual.workers;
+    complete.hosts = complete.hosts ?: usual.hosts;
     complete.slots = complete.slots ?: usual.slots;
     complete.capacity_rows = complete.capacity_rows ?: usual.capacity_rows;
     complete.compute = complete.compute ?: usual.compute;

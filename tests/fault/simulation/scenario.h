@@ -24,7 +24,8 @@
     X(STOP_BROKER, "SIGSTOP of the broker, SIGCONT later")                                                   \
     X(RELOAD, "the models' configuration changes")                                                           \
     X(ROLL, "a new version takes over from the old")                                                         \
-    X(RUBBISH, "messages that break the protocol, from either side")
+    X(RUBBISH, "messages that break the protocol, from either side")                                         \
+    X(LOSE_HOST, "a host is lost, with all that runs there; it comes back")
 
 enum mishap {
 #define X(name, text) MISHAP_##name,
@@ -45,6 +46,8 @@ struct scenario {
     int64_t pause;   /* mean ns between two of its bursts; 0: as fast as the window allows */
     unsigned models;
     unsigned workers; /* of each model */
+    unsigned hosts;   /* each with a broker, askers and workers of its own, behind a balancer */
+    unsigned remote;  /* workers of each model on other hosts yet, which come to any of the brokers */
     uint32_t slots;   /* of each worker, at most */
     uint32_t capacity_rows;
     int64_t compute, compute_row; /* mean ns of a batch, and more for each row */

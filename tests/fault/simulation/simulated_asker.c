@@ -68,6 +68,10 @@ static void answered(void *owner, const struct client_answer *answer)
     struct ask *ask = owner;
     struct simulated_asker *asker = ask->asker;
     loop_timer_cancel(asker->loop, &ask->cancel);
+    if (asker->dead && asker->plan.lost != NULL) {
+        asker->plan.lost(asker->plan.self, ask);
+        return;
+    }
     if (asker->dead) {
         asker->plan.ledger->orphaned++;
         ledger_close(asker->plan.ledger, ask);
@@ -132,6 +136,31 @@ static uint8_t draw_priority(const struct simulated_asker *asker)
     return scenario->jobs && !asker->plan.quiet ? PROTOCOL_PRIORITY_JOB : PROTOCOL_PRIORITY_ONLINE;
 }
 
+static void make_payload(const struct simulated_asker *asker, struct ask *ask)
+{
+    const struct scenario *scenario = asker->plan.scenario;
+    struct question question = ledger_question(ask);
+    size_t bytes = sizeof question + (scenario->contents > 0 ? 0 : (size_t)draw_size(scenario->most_bytes));
+    ask->request = client_request_new(bytes);
+    memset(client_request_payload(ask->request), 0, bytes);
+    memcpy(client_request_payload(ask->request), &question, sizeof question);
+}
+
+bool simulated_asker_take(struct simulated_asker *asker, struct ask *ask)
+{
+    if (client_full(asker->client, 0))
+        return false;
+    ask->asker = asker;
+    make_payload(asker, ask);
+    struct client_ask words = {.model = text_of(asker->plan.models[ask->model]),
+                               .rows = (uint32_t)draw_size(asker->plan.scenario->most_rows),
+                               .deadline = ask->deadline,
+                               .priority = draw_priority(asker),
+                               .tag = text_of("simulated")};
+    client_send(asker->client, ask->request, &words, answered, ask);
+    return true;
+}
+
 static void make_request(struct simulated_asker *asker)
 {
     const struct scenario *scenario = asker->plan.scenario;
@@ -148,11 +177,8 @@ static void make_request(struct simulated_asker *asker)
     if (scenario->contents > 0)
         ask->content =
             1 + chance_below(chance, scenario->contents) + (ask->named ? ask->serial / ASKED_TIMES : 0);
-    struct question question = ledger_question(ask);
-    size_t bytes = sizeof question + (scenario->contents > 0 ? 0 : (size_t)draw_size(scenario->most_bytes));
-    ask->request = client_request_new(bytes);
-    memset(client_request_payload(ask->request), 0, bytes);
-    memcpy(client_request_payload(ask->request), &question, sizeof question);
+    ask->model = model;
+    make_payload(asker, ask);
     bool misnamed = chance_hits(chance, scenario->misnamed), wishes = chance_hits(chance, scenario->wishes);
     uint64_t once[PROTOCOL_ONCE_BYTES / sizeof(uint64_t)];
     char key[24] = "";
@@ -181,6 +207,8 @@ static void make_burst(void *self)
     const struct scenario *scenario = asker->plan.scenario;
     int64_t left = asker->plan.quiet ? 1 : chance_between(world_chance(), 1, scenario->burst);
     int64_t pause = asker->plan.quiet ? 10 * scenario->pause : scenario->pause;
+    if (asker->plan.hosts_alive != NULL)
+        pause = pause * *asker->plan.hosts_alive / scenario->hosts + 1;
     while (left-- > 0 && asker->plan.ledger->asked < asker->plan.ledger->planned &&
            !client_full(asker->client, 0) && client_in_flight(asker->client) < scenario->window)
         make_request(asker);

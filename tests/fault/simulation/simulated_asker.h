@@ -14,6 +14,12 @@ struct asker_plan {
     struct ledger *ledger;
     const char *const *models; /* the names of the scenario's */
     bool quiet;                /* the one of quiet_wait */
+    /* Who is told of each request that the asker had when it was killed, and has it from then on; NULL: such
+     * requests are orphans. */
+    void (*lost)(void *self, struct ask *ask);
+    void *self;
+    const unsigned
+        *hosts_alive; /* of scenario->hosts: the others ask what those would have asked; NULL: all */
 };
 
 /* Asks from now on, until the ledger has as many requests as are planned. What the plan names must outlive
@@ -21,6 +27,8 @@ struct asker_plan {
 struct simulated_asker *simulated_asker_new(const struct asker_plan *plan);
 /* Like kill -9 when it has open requests: they are orphans then, and nobody answers for them. */
 void simulated_asker_free(struct simulated_asker *asker);
+/* Asks what another one had. False: it has no room for it now. */
+bool simulated_asker_take(struct simulated_asker *asker, struct ask *ask);
 /* SIGKILL: nothing leaves it any more. Free it afterwards. */
 void simulated_asker_kill(struct simulated_asker *asker);
 void simulated_asker_cut(struct simulated_asker *asker);

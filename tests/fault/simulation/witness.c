@@ -5,8 +5,8 @@
  * which the broker handled it, and each promise of the wire is checked at the moment it is broken: an answer
  * for a request that is not open, a second answer, an answer after CANCEL, an answer that belongs to another.
  *
- * The books are the file's own state since the wrapped functions have no place for them; there is one broker
- * at a time. SPDX-License-Identifier: MIT */
+ * Which books are meant the wrapped functions find out by the port, and inspector.c by the broker; the list
+ * of them is the file's own state. SPDX-License-Identifier: MIT */
 #include "witness.h"
 
 #include "object.h"
@@ -18,6 +18,7 @@
 
 #include <stdlib.h>
 #include <uthash.h>
+#include <utlist.h>
 
 /* A request that the broker has to answer. */
 struct entry {
@@ -30,12 +31,15 @@ struct entry {
 
 /* One of its two doors. */
 struct door {
+    struct witness *books;
+    const struct port *port;
     port_received *received;
     port_refused *refused;
     void *self;
 };
 
-static struct {
+struct witness {
+    const struct broker *broker;
     struct ledger *ledger;
     struct entry *open;
     struct entry *free;
@@ -43,114 +47,143 @@ static struct {
     struct door askers, workers;
     enum failure told; /* by the last answer */
     bool handing_over;
-} books;
+    struct witness *prev, *next;
+};
 
-void witness_begin(struct ledger *ledger)
+static struct witness *all; /* the last one was opened last */
+
+struct witness *witness_begin(struct ledger *ledger)
 {
-    books.ledger = ledger;
-    books.testimony = (struct testimony){0};
-    books.handing_over = false;
+    struct witness *books = object_alloc(sizeof *books);
+    books->ledger = ledger;
+    DL_APPEND(all, books);
+    return books;
 }
 
-void witness_hand_over(void)
+void witness_knows(struct witness *books, const struct broker *broker)
 {
-    books.handing_over = true;
+    books->broker = broker;
 }
 
-void witness_end(void)
+void witness_hand_over(struct witness *books)
+{
+    books->handing_over = true;
+}
+
+void witness_end(struct witness *books)
 {
     struct entry *entry, *next;
-    HASH_ITER(hh, books.open, entry, next)
+    HASH_ITER(hh, books->open, entry, next)
     {
-        HASH_DEL(books.open, entry);
+        HASH_DEL(books->open, entry);
         free(entry);
     }
-    while (books.free != NULL) {
-        next = books.free->next_free;
-        free(books.free);
-        books.free = next;
+    while (books->free != NULL) {
+        next = books->free->next_free;
+        free(books->free);
+        books->free = next;
     }
+    DL_DELETE(all, books);
+    free(books);
 }
 
-size_t witness_open(void)
+static const struct witness *of_broker(const struct broker *broker)
 {
-    return HASH_COUNT(books.open);
+    const struct witness *books = all;
+    while (books != NULL && books->broker != broker)
+        books = books->next;
+    ENSURE(books != NULL);
+    return books;
 }
 
-const struct testimony *witness_testimony(void)
+static struct witness *of_port(const struct port *port)
 {
-    return &books.testimony;
+    struct witness *books = all;
+    while (books != NULL && books->askers.port != port && books->workers.port != port)
+        books = books->next;
+    ENSURE(books != NULL);
+    return books;
 }
 
-static struct entry *find(const struct request_key *key)
+size_t witness_open(const struct broker *broker)
+{
+    return HASH_COUNT(of_broker(broker)->open);
+}
+
+const struct testimony *witness_testimony(const struct broker *broker)
+{
+    return &of_broker(broker)->testimony;
+}
+
+static struct entry *find(const struct witness *books, const struct request_key *key)
 {
     struct entry *entry;
-    HASH_FIND(hh, books.open, key, sizeof *key, entry);
+    HASH_FIND(hh, books->open, key, sizeof *key, entry);
     return entry;
 }
 
-static void close_entry(struct entry *entry)
+static void close_entry(struct witness *books, struct entry *entry)
 {
-    HASH_DEL(books.open, entry);
-    entry->next_free = books.free;
-    books.free = entry;
+    HASH_DEL(books->open, entry);
+    entry->next_free = books->free;
+    books->free = entry;
 }
 
 /* ---- in ---- */
 
-static void saw_request(const struct port_message *message)
+static void saw_request(struct witness *books, const struct port_message *message)
 {
     struct request_key key = {.id = message->envelope.id, .asker = message->peer};
     if (key.id == 0)
         return; /* refused as BAD_MESSAGE, and counted as such */
-    if (find(&key) != NULL) {
-        books.testimony.again++;
+    if (find(books, &key) != NULL) {
+        books->testimony.again++;
         return;
     }
-    if (books.handing_over)
+    if (books->handing_over)
         return;
     struct text payload = payload_bytes(&message->payloads[0]);
     struct question question;
     PROMISE(ledger_read_question(payload.at, payload.length, &question), "a REQUEST was changed on its way");
-    struct ask *ask = ledger_find(books.ledger, &question);
+    struct ask *ask = ledger_find(books->ledger, &question);
     if (ask != NULL && ask->once && ask->computed > 0) {
-        books.testimony.again++; /* the answer is on its way to the asker */
+        books->testimony.again++; /* the answer is on its way to the asker */
         return;
     }
     if (ask != NULL)
         ask->sent++;
-    struct entry *entry = books.free;
+    struct entry *entry = books->free;
     if (entry != NULL)
-        books.free = entry->next_free;
+        books->free = entry->next_free;
     else
         entry = malloc(sizeof *entry);
     ENSURE(entry != NULL);
     entry->key = key;
     entry->content = question.content;
     entry->again = message->envelope.request.again;
-    HASH_ADD(hh, books.open, key, sizeof entry->key, entry);
-    books.testimony.requests++;
+    HASH_ADD(hh, books->open, key, sizeof entry->key, entry);
+    books->testimony.requests++;
 }
 
-static void saw_cancel(const struct port_message *message)
+static void saw_cancel(struct witness *books, const struct port_message *message)
 {
     struct request_key key = {.id = message->envelope.id, .asker = message->peer};
-    struct entry *entry = find(&key);
+    struct entry *entry = find(books, &key);
     if (entry == NULL)
         return;
-    close_entry(entry);
-    books.testimony.cancels++;
+    close_entry(books, entry);
+    books->testimony.cancels++;
 }
 
 /* The same request of the same asker, which came over an earlier connection and under a name; NULL: none. */
-static struct entry *find_first(const struct port_message *message)
+static struct entry *find_first(const struct witness *books, const struct port_message *message)
 {
     const struct envelope *envelope = &message->envelope;
     struct request_key key = {.id = envelope->id, .asker = message->peer};
     struct entry *entry, *next;
-    if (envelope->request.once.length == 0 || !envelope->request.again || find(&key) != NULL)
+    if (envelope->request.once.length == 0 || !envelope->request.again || find(books, &key) != NULL)
         return NULL;
-    HASH_ITER(hh, books.open, entry, next)
+    HASH_ITER(hh, books->open, entry, next)
     {
         if (entry->key.id == envelope->id)
             return entry;
@@ -159,57 +192,51 @@ static struct entry *find_first(const struct port_message *message)
 }
 
 /* A request that was not answered at once has taken the place of the first. */
-static void forget_first(const struct port_message *message, struct entry *first)
+static void forget_first(struct witness *books, const struct port_message *message, struct entry *first)
 {
     struct request_key key = {.id = message->envelope.id, .asker = message->peer};
     if (first == NULL)
         return;
-    bool taken = find(&key) != NULL;
-    PROMISE(taken || books.told != FAILURE_KEY_RUNNING, "request %lu, sent again, is in its own way",
+    bool taken = find(books, &key) != NULL;
+    PROMISE(taken || books->told != FAILURE_KEY_RUNNING, "request %lu, sent again, is in its own way",
             (unsigned long)first->content);
     if (!taken)
         return;
-    close_entry(first);
-    books.testimony.requests--;
+    close_entry(books, first);
+    books->testimony.requests--;
 }
 
-static void request_received(struct port_message *message)
+static void request_received(struct witness *books, struct port_message *message)
 {
-    struct entry *first = find_first(message);
-    saw_request(message);
-    books.told = FAILURE_NONE;
-    books.askers.received(books.askers.self, message);
-    forget_first(message, first);
+    struct entry *first = find_first(books, message);
+    saw_request(books, message);
+    books->told = FAILURE_NONE;
+    books->askers.received(books->askers.self, message);
+    forget_first(books, message, first);
 }
 
 static void askers_received(void *self, struct port_message *message)
 {
-    (void)self;
+    struct witness *books = ((struct door *)self)->books;
     if (!message->hello && message->envelope.verb == VERB_REQUEST) {
-        request_received(message);
+        request_received(books, message);
         return;
     }
     if (!message->hello && message->envelope.verb == VERB_CANCEL)
-        saw_cancel(message);
-    books.askers.received(books.askers.self, message);
+        saw_cancel(books, message);
+    books->askers.received(books->askers.self, message);
 }
 
 static void workers_received(void *self, struct port_message *message)
 {
-    (void)self;
-    books.workers.received(books.workers.self, message);
+    const struct door *door = self;
+    door->received(door->self, message);
 }
 
-static void askers_refused(void *self, const struct peer *peer, const char *complaint)
+static void refused(void *self, const struct peer *peer, const char *complaint)
 {
-    (void)self;
-    books.askers.refused(books.askers.self, peer, complaint);
-}
-
-static void workers_refused(void *self, const struct peer *peer, const char *complaint)
-{
-    (void)self;
-    books.workers.refused(books.workers.self, peer, complaint);
+    const struct door *door = self;
+    door->refused(door->self, peer, complaint);
 }
 
 /* ---- out ---- */
@@ -222,13 +249,13 @@ static bool before_routing(const struct envelope *reject)
            failure == FAILURE_KEY_RUNNING || failure == FAILURE_KEY_REUSED || reject->reject.replayed;
 }
 
-static void saw_answer(const struct peer *peer, const struct envelope *envelope,
+static void saw_answer(struct witness *books, const struct peer *peer, const struct envelope *envelope,
                        const struct payload *payload)
 {
     struct request_key key = {.id = envelope->id, .asker = *peer};
-    struct entry *entry = find(&key);
+    struct entry *entry = find(books, &key);
     bool is_reply = envelope->verb == VERB_REPLY;
-    books.told = is_reply ? FAILURE_NONE : envelope->reject.failure;
+    books->told = is_reply ? FAILURE_NONE : envelope->reject.failure;
     if (!is_reply && envelope->reject.failure == FAILURE_BAD_MESSAGE)
         return;
     PROMISE(entry != NULL, "%s for a request that is not open", protocol_verb_name(envelope->verb));
@@ -239,23 +266,23 @@ static void saw_answer(const struct peer *peer, const struct envelope *envelope,
         memcpy(&solution, bytes.at, sizeof solution);
         PROMISE(solution.content == entry->content, "the answer of request %lu goes to request %lu",
                 (unsigned long)solution.content, (unsigned long)entry->content);
-        *(envelope->reply.replayed ? &books.testimony.unrouted : &books.testimony.replies) += 1;
+        *(envelope->reply.replayed ? &books->testimony.unrouted : &books->testimony.replies) += 1;
     } else if (before_routing(envelope)) {
         PROMISE(envelope->reject.failure != FAILURE_RATE_LIMITED || !entry->again,
                 "a rate limit refuses request %lu, which a broker had before", (unsigned long)entry->content);
-        books.testimony.unrouted++;
+        books->testimony.unrouted++;
     } else {
-        books.testimony.rejects++;
+        books->testimony.rejects++;
     }
-    close_entry(entry);
+    close_entry(books, entry);
 }
 
-static void saw_batch(const struct envelope *envelope, size_t count)
+static void saw_batch(struct witness *books, const struct envelope *envelope, size_t count)
 {
     PROMISE(count > 0 && count == envelope->batch.count, "BATCH says %u requests and carries %zu",
             envelope->batch.count, count);
-    books.testimony.batches++;
-    books.testimony.batch_requests += count;
+    books->testimony.batches++;
+    books->testimony.batch_requests += count;
 }
 
 /* Both answers are to the same question. */
@@ -297,13 +324,16 @@ void __wrap_port_post(struct port *port, const struct peer *peer, const struct e
 /* Its endpoint tells which of the two doors it is. */
 struct port *__wrap_port_new(void *zmq_context, struct loop *loop, const char *endpoint,
                              int64_t max_frame_bytes, int backlog_messages, port_received *received,
-                             port_refused *refused, void *self)
+                             port_refused *refuses, void *self)
 {
     bool is_workers = strstr(endpoint, "workers") != NULL;
-    *(is_workers ? &books.workers : &books.askers) = (struct door){received, refused, self};
-    return __real_port_new(zmq_context, loop, endpoint, max_frame_bytes, backlog_messages,
-                           is_workers ? workers_received : askers_received,
-                           is_workers ? workers_refused : askers_refused, self);
+    struct witness *books = all->prev;
+    struct door *door = is_workers ? &books->workers : &books->askers;
+    *door = (struct door){books, NULL, received, refuses, self};
+    struct port *port = __real_port_new(zmq_context, loop, endpoint, max_frame_bytes, backlog_messages,
+                                        is_workers ? workers_received : askers_received, refused, door);
+    door->port = port;
+    return port;
 }
 
 bool __wrap_port_send(struct port *port, const struct peer *peer, const struct envelope *envelope,
@@ -311,7 +341,7 @@ bool __wrap_port_send(struct port *port, const struct peer *peer, const struct e
 {
     bool sent = __real_port_send(port, peer, envelope, payloads, count);
     if (sent && envelope->verb == VERB_BATCH)
-        saw_batch(envelope, count);
+        saw_batch(of_port(port), envelope, count);
     return sent;
 }
 
@@ -319,7 +349,7 @@ void __wrap_port_post(struct port *port, const struct peer *peer, const struct e
                       const struct payload *payload)
 {
     if (envelope->verb == VERB_REPLY || envelope->verb == VERB_REJECT)
-        saw_answer(peer, envelope, payload);
+        saw_answer(of_port(port), peer, envelope, payload);
     __real_port_post(port, peer, envelope, payload);
 }
 
@@ -354,6 +384,6 @@ enum observed __wrap_observer_show(struct observer *observer, const struct obser
     saw_observation(observation);
     if (chance_below(world_chance(), 20) == 0)
         return OBSERVED_FULL;
-    books.testimony.observed++;
+    all->prev->testimony.observed++; /* there are shadows where there is one broker */
     return OBSERVED;
 }

@@ -16,14 +16,19 @@ struct testimony {
     uint64_t observed; /* copies whose end was to be told to the collector, who took that */
 };
 
-/* The books of the next broker are opened; it is made after this. */
-void witness_begin(struct ledger *ledger);
+struct broker;
+/* The books of one life of one broker. */
+struct witness;
+
+/* Books are opened for the broker that is made after this; it is told to them with witness_knows. */
+struct witness *witness_begin(struct ledger *ledger);
+void witness_knows(struct witness *witness, const struct broker *broker);
 /* From now on the broker leaves to its successor what it is asked. */
-void witness_hand_over(void);
-/* They are closed. */
-void witness_end(void);
+void witness_hand_over(struct witness *witness);
+/* They are closed, after the broker has ended. */
+void witness_end(struct witness *witness);
 /* How many requests the broker has by them. */
-size_t witness_open(void);
-const struct testimony *witness_testimony(void);
+size_t witness_open(const struct broker *broker);
+const struct testimony *witness_testimony(const struct broker *broker);
 
 #endif
