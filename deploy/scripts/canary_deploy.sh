@@ -27,18 +27,15 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 percentage=10 every=1m wait=10m bounds=()
-while [ $# -gt 0 ]; do
-    case $1 in
-    --percentage) percentage=$(value_of "$@") ;;
-    --model) MODEL=$(value_of "$@") ;;
-    --version) VERSION=$(value_of "$@") ;;
-    --every) every=$(value_of "$@") ;;
-    --wait) wait=$(value_of "$@") ;;
-    --max-error-rate | --max-p99 | --min-agreement | --min-accuracy | --min-requests) bounds+=("$1" "$(value_of "$@")") ;;
-    -h | --help) print_help ;;
-    *) misused "unknown option $1" ;;
-    esac
-    shift 2
+passed_on="max-error-rate max-p99 min-agreement min-accuracy min-requests"
+known="--percentage=percentage --model=MODEL --version=VERSION --every=every --wait=wait"
+for bound in $passed_on; do
+    known+=" --$bound=${bound//-/_}"
+done
+take_options "$known" "$@"
+for bound in $passed_on; do
+    value=${bound//-/_}
+    [ -z "${!value:-}" ] || bounds+=("--$bound" "${!value}")
 done
 need MODEL
 need VERSION

@@ -34,6 +34,25 @@ value_of() {
     printf '%s' "$2"
 }
 
+# take_options KNOWN WORD...: sets a variable for each option of the command line. KNOWN are --option=variable, parted by spaces.
+take_options() {
+    local known=$1 pair variable
+    shift
+    while [ $# -gt 0 ]; do
+        case $1 in
+        -h | --help) print_help ;;
+        esac
+        variable=
+        for pair in $known; do
+            [ "$1" != "${pair%%=*}" ] || variable=${pair#*=}
+        done
+        [ -n "$variable" ] || misused "unknown option $1"
+        value_of "$@" >/dev/null
+        printf -v "$variable" '%s' "$2"
+        shift 2
+    done
+}
+
 # The command. OUTRIGGER may be more than a word, so that it runs where Outrigger does ("ssh -n HOST outrigger",
 # "kubectl exec deploy/churn -c outrigger -- outrigger"); OUTRIGGER_OPTIONS stand behind what it is told
 # ("-c /etc/outrigger/outrigger.conf").

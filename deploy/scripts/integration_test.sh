@@ -21,17 +21,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 url='' golden='' failures=0
-while [ $# -gt 0 ]; do
-    case $1 in
-    --url) url=$(value_of "$@") ;;
-    --model) MODEL=$(value_of "$@") ;;
-    --version) VERSION=$(value_of "$@") ;;
-    --golden) golden=$(value_of "$@") ;;
-    -h | --help) print_help ;;
-    *) misused "unknown option $1" ;;
-    esac
-    shift 2
-done
+take_options "--url=url --model=MODEL --version=VERSION --golden=golden" "$@"
 need MODEL
 [ -n "$url" ] || misused "which service? --url URL"
 [ -z "$golden" ] || [ -r "$golden" ] || misused "--golden: cannot read $golden"

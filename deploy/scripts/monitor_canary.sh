@@ -20,16 +20,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 duration=30m min_requests=1
-while [ $# -gt 0 ]; do
-    case $1 in
-    --duration) duration=$(value_of "$@") ;;
-    --model) MODEL=$(value_of "$@") ;;
-    --min-requests) min_requests=$(value_of "$@") ;;
-    -h | --help) print_help ;;
-    *) misused "unknown option $1" ;;
-    esac
-    shift 2
-done
+take_options "--duration=duration --model=MODEL --min-requests=min_requests" "$@"
 need MODEL
 seconds=$(seconds_of --duration "$duration")
 [[ $min_requests =~ ^[0-9]+$ ]] || misused "--min-requests: expected a number, got $min_requests"

@@ -21,16 +21,7 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 wait=10m
-while [ $# -gt 0 ]; do
-    case $1 in
-    --model) MODEL=$(value_of "$@") ;;
-    --version) VERSION=$(value_of "$@") ;;
-    --wait) wait=$(value_of "$@") ;;
-    -h | --help) print_help ;;
-    *) misused "unknown option $1" ;;
-    esac
-    shift 2
-done
+take_options "--model=MODEL --version=VERSION --wait=wait" "$@"
 need MODEL
 seconds=$(seconds_of --wait "$wait")
 

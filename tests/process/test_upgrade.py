@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import re
 import shutil
 import tempfile
 import unittest
@@ -14,9 +15,10 @@ from load import Sums
 from played_broker import decode, encode, join, part
 from stack import BIN, PATIENCE, ROOT, Stack, alive
 from test_restart import write_model
+from test_users import OBSTACLE
 
-RELEASE = b"0.1.0"
-NEXT = b"0.1.1"  # as long: the programs of the build are made to say it
+RELEASE = re.search(rb"^VERSION +:= (\S+)", (ROOT / "Makefile").read_bytes(), re.MULTILINE)[1]
+NEXT = RELEASE[:-1] + (b"1" if RELEASE[-1:] != b"1" else b"2")  # as long: the programs of the build are made to say it
 
 
 def install(folder, release):
@@ -72,6 +74,18 @@ class Upgrade(unittest.TestCase):
                        if not alive(int(line))]
             self.assertEqual(zombies, [])
 
+    @unittest.skipIf(OBSTACLE, OBSTACLE)
+    def test_root_has_been_given_up(self):
+        """As the user that it has become it goes on; where workers are another user's it says who has to do it."""
+        with self.stack(user="daemon") as stack:
+            old = stack.pids()
+            self.assertEqual(stack.outrigger("upgrade").stdout, "upgraded: {0} -> {0}\n".format(RELEASE.decode()))
+            self.assertEqual(stack.pids(), old)
+        with self.stack(user="daemon", worker__user="nobody") as stack:
+            done = stack.outrigger("upgrade")
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn(f"have the service manager start it again (kill -9 {stack.supervisor.pid};", done.stderr)
+
     def test_what_is_refused_changes_nothing(self):
         """A program that does not take the configuration, or does not run at all; and a worker that does not start."""
         with self.stack() as stack, Sums(stack, connections=2) as load:
@@ -95,9 +109,10 @@ class Upgrade(unittest.TestCase):
             worker.chmod(0o755)
             done = stack.outrigger("upgrade", "--json")
             self.assertEqual(done.returncode, 1, done)
-            self.assertRegex(json.loads(done.stdout)["error"], r"worker\.sum\.1\.\d \(\d+\) stays what it was, 0\.1\.0")
+            self.assertRegex(json.loads(done.stdout)["error"], rf"worker\.sum\.1\.\d \(\d+\) stays what it was, {re.escape(RELEASE.decode())}")
             self.assertRegex(stack.outrigger("status").stdout,
-                             r"\nrelease 0\.1\.1; not: worker\.sum\.1\.1 \(0\.1\.0\), worker\.sum\.1\.2 \(0\.1\.0\)\n")
+                             r"\nrelease {1}; not: worker\.sum\.1\.1 \({0}\), worker\.sum\.1\.2 \({0}\)\n".format(
+                                 *(re.escape(release.decode()) for release in (RELEASE, NEXT))))
             install(self.programs, NEXT)
             done = stack.outrigger("upgrade")
             self.assertEqual(done.returncode, 0, done)

@@ -20,6 +20,8 @@ static struct child_command command;
 static void on_ready(void *self)
 {
     (void)self;
+    if (command.limits.memory_mb == 0)
+        loop_stop(loop);
 }
 
 static void on_ended(void *self, pid_t pid, int status)
@@ -104,6 +106,31 @@ START_TEST(it_is_held_from_its_birth)
     scratch_file(group("memory.events"), "oom_kill 1\n");
     kill_it();
     ck_assert(child_was_full(child, &command));
+}
+END_TEST
+
+/* It says of which release it is behind the word; an earlier one says nothing, and nonsense is nothing. */
+START_TEST(it_says_of_which_release_it_is)
+{
+    static const struct {
+        const char *said, *release;
+    } cases[] = {{"printf 'ready\\n0.9.1\\n'", "0.9.1"},
+                 {"printf 'ready\\n'", ""},
+                 {"printf 'ready\\n0.9'", ""},
+                 {"printf 'ready\\n0 9\\n'", ""},
+                 {"printf 'ready\\n%040d\\n'", ""}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char script[128];
+        snprintf(script, sizeof script, "%s >&3; exec 3>&-; exec sleep 1000", cases[i].said);
+        const char *arguments[] = {"/bin/sh", "-c", script, NULL};
+        command.arguments = arguments;
+        command.limits.memory_mb = 0;
+        ck_assert(child_start(child, &command));
+        loop_run(loop);
+        ck_assert_str_eq(child_release(child), cases[i].release);
+        kill_it();
+        ck_assert_str_eq(child_release(child), "");
+    }
 }
 END_TEST
 
@@ -217,6 +244,7 @@ END_TEST
 int main(void)
 {
     const TTest *const tests[] = {it_is_held_from_its_birth,
+                                  it_says_of_which_release_it_is,
                                   the_kills_of_those_before_are_none_of_its_own,
                                   who_works_in_the_background_is_held_when_groups_share_the_processors,
                                   each_process_has_a_token_of_its_own,

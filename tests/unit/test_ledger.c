@@ -111,6 +111,7 @@ static struct ledger_entry entry(size_t index, enum role role, const char *name)
                                  .ready_pipe = UINT64_MAX,
                                  .restarts = 5,
                                  .token = index == 1 ? token : (struct worker_token){""},
+                                 .release = index == 1 ? "0.9.1" : "",
                                  .retiring = index == 1};
 }
 
@@ -148,6 +149,8 @@ START_TEST(what_was_written_is_read)
     ck_assert_int_eq(process->orphan.ready_fd, -1);
     ck_assert_uint_ne(process->inode, 0);
     ck_assert_uint_eq(process->restarts, 5);
+    ck_assert_str_eq(process->orphan.release, "0.9.1");
+    ck_assert_str_eq(ledger->processes[0].orphan.release, "");
     ck_assert(process->retiring && !ledger->processes[0].retiring && !process->ended);
     ck_assert(command_equals(process->command, &commands[1]));
     ck_assert(!command_equals(process->command, &commands[0]));

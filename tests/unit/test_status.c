@@ -264,6 +264,28 @@ START_TEST(successions_are_summed_up)
 }
 END_TEST
 
+START_TEST(the_release_is_told_and_who_is_of_another)
+{
+    static const struct {
+        const char *supervisor, *line;
+    } cases[] = {{"{'release':'2','processes':[{'name':'a','release':'2'},{'name':'b','release':''}]}",
+                  "\nrelease 2\n"},
+                 {"{'release':'2','processes':[{'name':'a','release':'1'},{'name':'b','release':'2'},{'name':"
+                  "'c','release':'1'}]}",
+                  "\nrelease 2; not: a (1), c (1)\n"}};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct status status = status_of(cases[i].supervisor, NULL);
+        char *text = printed(print_plain, &status);
+        ck_assert_msg(strstr(text, cases[i].line) != NULL, "%s", text);
+        free(text);
+    }
+    struct status status = status_of("{'processes':[]}", NULL);
+    char *text = printed(print_plain, &status);
+    ck_assert_ptr_null(strstr(text, "release"));
+    free(text);
+}
+END_TEST
+
 START_TEST(rate_limits_are_told_where_there_are_some)
 {
     static const struct {
@@ -389,6 +411,7 @@ int main(void)
         workers_that_are_not_managed_have_a_table_of_their_own,
         last_words_stand_below_the_tables,
         successions_are_summed_up,
+        the_release_is_told_and_who_is_of_another,
         rate_limits_are_told_where_there_are_some,
         colours_are_for_terminals,
         json_holds_both_answers,
