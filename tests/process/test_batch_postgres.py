@@ -122,6 +122,20 @@ class BatchPostgres(unittest.TestCase):
                                 'AND s.score = a + b + c + d'), SOME // 3)
         self.assertEqual(number('SELECT count(*) FROM results."My Scores"'), SOME // 3)
 
+    def test_a_table_that_refuses_a_copy_gets_its_rows_all_the_same(self):
+        self.make("uncopied", SOME)
+        postgres.sql("""
+            CREATE TABLE uncopied_scores (id bigint PRIMARY KEY, prediction double precision, predicted_at timestamptz);
+            CREATE TABLE uncopied_by (way text);
+            CREATE FUNCTION refuse_copy() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                IF current_query() LIKE 'COPY%' THEN RAISE unique_violation; END IF;
+                INSERT INTO uncopied_by VALUES (split_part(current_query(), ' ', 1)); RETURN NEW; END $$;
+            CREATE TRIGGER uncopied BEFORE INSERT ON uncopied_scores FOR EACH ROW EXECUTE FUNCTION refuse_copy()""")
+        job = {"from": postgres.url("uncopied"), "to": "table:uncopied_scores?probability=&model_version=", "batch_size": "64"}
+        self.is_done(run(**job), SOME)
+        self.assertEqual(number("SELECT count(*) FROM uncopied JOIN uncopied_scores USING (id) WHERE prediction = a + b + c + d"), SOME)
+        self.assertEqual(postgres.sql("SELECT way, count(*) FROM uncopied_by GROUP BY way"), [["INSERT", str(SOME)]])
+
     def test_any_key_and_any_name(self):
         keys = [('uuids', '"Row" uuid PRIMARY KEY', "md5(i::text)::uuid"),
                 ("words", '"a ""key""" text COLLATE "C" PRIMARY KEY', "'it''s \\ ' || i"),
