@@ -25,12 +25,4 @@ static inline int64_t clock_wall(void)
     return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
 }
 
-/* The same as it was at the kernel's last tick, at most ten milliseconds ago, for a fifth of the time. */
-static inline int64_t clock_wall_coarse(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
-}
-
 #endif

@@ -40,6 +40,22 @@ START_TEST(figures_are_members_before_the_message)
 }
 END_TEST
 
+START_TEST(every_number_is_written_as_it_is)
+{
+    static const int64_t numbers[] = {0, 9, 10, -1, 1234567890123456789, INT64_MAX, INT64_MIN};
+    char line[8192], expected[64];
+    log_open("x", "info");
+    for (size_t i = 0; i < COUNT_OF(numbers); i++) {
+        const struct log_field field = {.name = "n", .number = numbers[i]};
+        ck_assert(log_event(LOG_INFO, &somebodys, &field, 1, "x"));
+        log_settle();
+        next_line(line);
+        snprintf(expected, sizeof expected, ",\"n\":%lld,", (long long)numbers[i]);
+        ck_assert_msg(strstr(line, expected) != NULL, "%s", line);
+    }
+}
+END_TEST
+
 START_TEST(figures_go_out_together_but_for_those_that_are_grave)
 {
     char line[8192];
@@ -112,8 +128,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *tests[] = {a_line_of_a_request_has_its_trace, figures_are_members_before_the_message,
-                            figures_go_out_together_but_for_those_that_are_grave, figures_wait_for_nobody,
-                            figures_that_nobody_takes_are_lost};
+    const TTest *tests[] = {
+        a_line_of_a_request_has_its_trace, figures_are_members_before_the_message,
+        every_number_is_written_as_it_is,  figures_go_out_together_but_for_those_that_are_grave,
+        figures_wait_for_nobody,           figures_that_nobody_takes_are_lost};
     return SUITE_RUN("log_figures", set_up, tear_down, tests);
 }
