@@ -22,6 +22,7 @@
 enum {
     SERVICE_MANAGER_MAGIC = 0x5e4b1c01,
     FIRST_SOCKET = 3, /* where sockets are handed over */
+    AGAIN_MS = 20,    /* until what was not taken is said again */
     SOCKETS_MAX = 64,
     SAID_MAX = 512
 };
@@ -32,7 +33,8 @@ struct service_manager {
     int64_t every;     /* a sign of life is due each so many ns; 0: none is */
     int sockets;       /* handed over, from FIRST_SOCKET on */
     struct loop *loop; /* NULL: not watched */
-    struct loop_timer timer;
+    struct loop_timer life, again;
+    char unsaid[SAID_MAX]; /* what it had no room for; it may be busy for a while, and wait for just that */
 };
 
 /* The value of a variable, which is in the environment no more; false: it is not there, is no number, or is
@@ -93,7 +95,35 @@ bool service_manager_is_there(const struct service_manager *manager)
     return manager->fd != -1;
 }
 
-void service_manager_say(const struct service_manager *manager, const char *format, ...)
+/* False: it has no room just now. Whoever is gone for good misses it. */
+static bool send_text(const struct service_manager *manager, const char *text)
+{
+    return write(manager->fd, text, strlen(text)) != -1 || (errno != EAGAIN && errno != ENOBUFS);
+}
+
+static void say_again(void *self)
+{
+    struct service_manager *manager = self;
+    if (*manager->unsaid == '\0' || send_text(manager, manager->unsaid))
+        manager->unsaid[0] = '\0';
+    else
+        loop_timer_set(manager->loop, &manager->again, clock_now() + AGAIN_MS * MILLISECOND, say_again,
+                       manager);
+}
+
+/* Several assignments are one text as well, in their order; what there is no room for is older than the rest.
+ */
+static void keep(struct service_manager *manager, const char *text)
+{
+    size_t length = strlen(manager->unsaid), more = strlen(text) + 1;
+    if (length + 1 + more > sizeof manager->unsaid)
+        length = 0;
+    else if (length > 0)
+        manager->unsaid[length++] = '\n';
+    memcpy(manager->unsaid + length, text, more);
+}
+
+void service_manager_say(struct service_manager *manager, const char *format, ...)
 {
     char text[SAID_MAX];
     va_list arguments;
@@ -104,24 +134,32 @@ void service_manager_say(const struct service_manager *manager, const char *form
     int length = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     ENSURE(length > 0 && length < SAID_MAX);
-    (void)!write(manager->fd, text,
-                 (size_t)length); /* who does not listen misses it; the next one is due soon */
+    if (*manager->unsaid == '\0' && send_text(manager, text))
+        return;
+    keep(manager, text);
+    if (manager->loop != NULL)
+        say_again(manager);
 }
 
 static void sign_of_life(void *self)
 {
     struct service_manager *manager = self;
-    service_manager_say(manager, "WATCHDOG=1");
-    loop_timer_set(manager->loop, &manager->timer, clock_now() + manager->every, sign_of_life, manager);
+    (void)send_text(manager, "WATCHDOG=1"); /* the next one is due soon */
+    loop_timer_set(manager->loop, &manager->life, clock_now() + manager->every, sign_of_life, manager);
 }
 
 void service_manager_watch(struct service_manager *manager, struct loop *loop)
 {
     CHECK_OBJECT(manager, SERVICE_MANAGER_MAGIC);
-    if (manager->loop != NULL)
-        loop_timer_cancel(manager->loop, &manager->timer);
+    if (manager->loop != NULL) {
+        loop_timer_cancel(manager->loop, &manager->life);
+        loop_timer_cancel(manager->loop, &manager->again);
+    }
     manager->loop = loop;
-    if (loop != NULL && manager->fd != -1 && manager->every > 0)
+    if (loop == NULL || manager->fd == -1)
+        return;
+    say_again(manager);
+    if (manager->every > 0)
         sign_of_life(manager);
 }
 

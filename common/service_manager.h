@@ -17,12 +17,14 @@ void service_manager_free(struct service_manager *manager);
 
 /* Whether somebody listens. */
 bool service_manager_is_there(const struct service_manager *manager);
-/* Tells it assignments, parted by newlines, as "READY=1\nSTATUS=all is well". Never waits. */
-void service_manager_say(const struct service_manager *manager, const char *format, ...)
+/* Tells it assignments, parted by newlines, as "READY=1\nSTATUS=all is well". Never waits: what it has no
+ * room for is said again until it has, as long as the loop below runs. */
+void service_manager_say(struct service_manager *manager, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 /* From now on the loop says in time that the process lives, if that is asked for (WatchdogSec=): one that is
- * stuck does not. NULL: no more, as must be said before the loop is freed. */
+ * stuck does not; and says what there was no room for. NULL: no more, as must be said before the loop is
+ * freed. */
 void service_manager_watch(struct service_manager *manager, struct loop *loop);
 
 /* The listening Unix socket at `path` that it has made for this service (outrigger.socket), nonblocking and

@@ -250,9 +250,9 @@ static bool serve(struct worker *worker, const struct options *options, const st
                                                 session_options->instance, session_options->heartbeat_ms);
     key_wipe(keys, sizeof *keys);
     process_ready(options->ready_fd);
+    service_manager_watch(worker->manager, worker->loop);
     service_manager_say(worker->manager, "READY=1\nSTATUS=serves %s %s", session_options->model,
                         session_options->version);
-    service_manager_watch(worker->manager, worker->loop);
     if (trial->pipeline != NULL)
         pipeline_host_watch(trial->pipeline, on_change, worker);
     loop_run(worker->loop);

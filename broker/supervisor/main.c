@@ -82,7 +82,7 @@ static void say_ready(void *self)
  * those that can: after a while we are ready to look after what there is. */
 static void say_ready_as_it_is(void *self)
 {
-    const struct program *program = self;
+    struct program *program = self;
     service_manager_say(program->manager,
                         "READY=1\nSTATUS=not everything runs yet; outrigger status tells what");
 }

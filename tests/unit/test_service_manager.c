@@ -123,6 +123,35 @@ START_TEST(signs_of_life_come_in_time)
 }
 END_TEST
 
+/* It may have no room for a while: what matters is said until it has. */
+START_TEST(nothing_that_is_said_is_lost)
+{
+    int fd = listen_for_words(scratch_path("notify")), fill;
+    struct loop *loop = loop_new();
+    struct loop_timer end = {0};
+    char said[256];
+    manager = service_manager_take();
+    service_manager_watch(manager, loop);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, scratch_path("notify"));
+    fill = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    ck_assert_int_eq(connect(fill, (struct sockaddr *)&address, sizeof address), 0);
+    while (write(fill, "x", 1) == 1)
+        ;
+    service_manager_say(manager, "STATUS=starting");
+    service_manager_say(manager, "READY=1");
+    while (recv(fd, said, sizeof said, MSG_DONTWAIT) == 1)
+        ;
+    loop_timer_set(loop, &end, clock_now() + 100 * MILLISECOND, stop, loop);
+    loop_run(loop);
+    expect(fd, "STATUS=starting\nREADY=1");
+    service_manager_watch(manager, NULL);
+    loop_free(loop);
+    close(fill);
+    close(fd);
+}
+END_TEST
+
 /* The watchdog, or the sockets, of another process are not ours. */
 START_TEST(what_is_for_somebody_else_is_left)
 {
@@ -175,8 +204,9 @@ END_TEST
 
 int main(void)
 {
-    const TTest *const tests[] = {without_one_nothing_happens,       what_is_said_reaches_it,
-                                  names_that_are_none_are_nobody,    signs_of_life_come_in_time,
-                                  what_is_for_somebody_else_is_left, the_socket_is_found_by_its_path};
+    const TTest *const tests[] = {without_one_nothing_happens,    what_is_said_reaches_it,
+                                  names_that_are_none_are_nobody, signs_of_life_come_in_time,
+                                  nothing_that_is_said_is_lost,   what_is_for_somebody_else_is_left,
+                                  the_socket_is_found_by_its_path};
     return SUITE_RUN("service_manager", set_up, tear_down, tests);
 }
