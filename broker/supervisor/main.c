@@ -332,6 +332,7 @@ int main(int argc, char **argv)
     if (options.dry_run) {
         bool fine = is_safe(config) && keys_check(config) && prepare_environment(config, &basis.placement);
         upgrade_forget(environment);
+        service_manager_free(manager);
         config_free(config);
         options_free(&options);
         return fine ? 0 : 1;
