@@ -3,6 +3,7 @@
 #include "audit_entry.h"
 
 #include "clock.h"
+#include "number.h"
 #include "utf8.h"
 
 #include <stdio.h>
@@ -164,13 +165,9 @@ void audit_entry_text(struct audit_entry *entry, const char *name, struct text v
 
 void audit_entry_number(struct audit_entry *entry, const char *name, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
-    do
-        digits[--at] = (char)('0' + value % 10);
-    while ((value /= 10) > 0);
+    char digits[NUMBER_TEXT_MAX];
     add_name(entry, name);
-    audit_entry_raw(entry, digits + at, sizeof digits - at);
+    audit_entry_raw(entry, digits, number_write_unsigned(value, digits));
 }
 
 void audit_entry_flag(struct audit_entry *entry, const char *name, bool value)

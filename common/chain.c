@@ -7,6 +7,7 @@
 #include "chain.h"
 
 #include "hex.h"
+#include "number.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -81,14 +82,10 @@ static size_t put(char *to, const char *text)
 
 size_t chain_next(const struct chain_point *point, char head[CHAIN_HEAD_MAX])
 {
-    char digits[20];
-    size_t at = sizeof digits, length = put(head, before_seq);
-    uint64_t seq = point->seq + 1;
-    do
-        digits[--at] = (char)('0' + seq % 10);
-    while ((seq /= 10) > 0);
-    memcpy(head + length, digits + at, sizeof digits - at);
-    length += sizeof digits - at;
+    char digits[NUMBER_TEXT_MAX];
+    size_t length = put(head, before_seq), count = number_write_unsigned(point->seq + 1, digits);
+    memcpy(head + length, digits, count);
+    length += count;
     length += put(head + length, before_prev);
     chain_hex(point->digest, head + length); /* its terminator has room: behind_prev is longer */
     length += CHAIN_HEX;

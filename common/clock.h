@@ -25,4 +25,12 @@ static inline int64_t clock_wall(void)
     return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
 }
 
+/* The same as it was at the kernel's last tick, at most ten milliseconds ago: that costs a fifth. */
+static inline int64_t clock_wall_coarse(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return (int64_t)now.tv_sec * SECOND + now.tv_nsec;
+}
+
 #endif

@@ -246,8 +246,7 @@ static size_t put(struct record *record, int which, struct text text, size_t at)
     return at + length;
 }
 
-void flight_add_texts(struct flight *flight, const struct flight_entry *entry,
-                      const struct flight_texts *texts)
+void flight_add(struct flight *flight, const struct flight_entry *entry, const struct flight_texts *texts)
 {
     CHECK_OBJECT(flight, FLIGHT_MAGIC);
     uint64_t sequence = ++flight->sequence;
@@ -275,16 +274,6 @@ void flight_add_texts(struct flight *flight, const struct flight_entry *entry,
     end = put(record, TEXT_VERSION, texts->version, end);
     record->check = check_of(record, sequence, end);
     __atomic_store_n(&record->sequence, sequence, __ATOMIC_RELEASE);
-}
-
-void flight_add(struct flight *flight, const struct flight_entry *entry)
-{
-    flight_add_texts(flight, entry,
-                     &(struct flight_texts){.id = text_of(entry->id),
-                                            .call = text_of(entry->call),
-                                            .kind = text_of(entry->kind),
-                                            .model = text_of(entry->model),
-                                            .version = text_of(entry->version)});
 }
 
 /* ---- reading ---- */

@@ -59,11 +59,8 @@ void flight_free(struct flight *flight);
 /* Copies a payload into the ring, over the oldest, and sets payload_* of the entry. Nothing, when it is
  * larger than FLIGHT_PAYLOAD_MAX or than a quarter of the ring. */
 void flight_keep(struct flight *flight, const void *payload, size_t bytes, struct flight_entry *entry);
-/* Adds the entry, over the oldest. */
-void flight_add(struct flight *flight, const struct flight_entry *entry);
-/* The same of an entry whose own texts are not looked at. */
-void flight_add_texts(struct flight *flight, const struct flight_entry *entry,
-                      const struct flight_texts *texts);
+/* Adds the entry, over the oldest, with those texts; its own are not looked at. */
+void flight_add(struct flight *flight, const struct flight_entry *entry, const struct flight_texts *texts);
 
 /* ---- reading: any process, while it is written or after ---- */
 

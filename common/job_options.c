@@ -7,10 +7,6 @@
 #include <getopt.h>
 #include <stdlib.h>
 
-#ifndef OUTRIGGER_VERSION
-#define OUTRIGGER_VERSION "unknown"
-#endif
-
 enum { JSON_OPTION = 256 /* above every letter */, DRY_RUN_OPTION, TEMPLATE_OPTION, VERSION_OPTION };
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "fnv.h"
 #include "hex.h"
+#include "number.h"
 #include "utf8.h"
 
 #include <errno.h>
@@ -141,14 +142,8 @@ static void add_time(struct line *line)
 
 static void add_number(struct line *line, int64_t number)
 {
-    char digits[24], *at = digits + sizeof digits;
-    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
-    do
-        *--at = (char)('0' + left % 10);
-    while ((left /= 10) > 0);
-    if (number < 0)
-        *--at = '-';
-    add(line, at, (size_t)(digits + sizeof digits - at));
+    char digits[NUMBER_TEXT_MAX];
+    add(line, digits, number_write_integer(number, digits));
 }
 
 static void add_trace(struct line *line, const uint8_t *trace)

@@ -126,6 +126,25 @@ static size_t count_digits(uint32_t value)
     return count + (value >= smallest[count]);
 }
 
+size_t number_write_unsigned(uint64_t value, char *text)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    memcpy(text, digits + at, sizeof digits - at);
+    return sizeof digits - at;
+}
+
+size_t number_write_integer(int64_t value, char *text)
+{
+    if (value >= 0)
+        return number_write_unsigned((uint64_t)value, text);
+    text[0] = '-';
+    return 1 + number_write_unsigned(-(uint64_t)value, text + 1);
+}
+
 /* Writes exactly `count` digits, which is what `value` has. */
 static void write_digits(uint32_t value, size_t count, char *text)
 {

@@ -1,4 +1,4 @@
-/* number: floating-point numbers as JSON text and back, and half floats. SPDX-License-Identifier: MIT */
+/* number: numbers as JSON text and back, and half floats. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_NUMBER_H
 #define OUTRIGGER_NUMBER_H
 
@@ -12,6 +12,9 @@ enum { NUMBER_TEXT_MAX = 32 }; /* bytes that the writers never exceed */
 size_t number_write_float(float value, char text[NUMBER_TEXT_MAX]);
 /* The same for a double. */
 size_t number_write_double(double value, char text[NUMBER_TEXT_MAX]);
+/* An integer, which is shorter than snprintf's way there. Return the length; no terminator. */
+size_t number_write_unsigned(uint64_t value, char *text);
+size_t number_write_integer(int64_t value, char *text);
 
 /* Reads a number of JSON, of any form, up to what cannot be of one (a NUL at the latest). Returns the end;
  * NULL when there is none, or when it is no finite FP32. */

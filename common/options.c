@@ -11,10 +11,6 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#ifndef OUTRIGGER_VERSION
-#define OUTRIGGER_VERSION "unknown"
-#endif
-
 enum { VERSION_OPTION = 256, DRY_RUN_OPTION }; /* above every letter */
 
 static const struct option long_options[] = {{"config", required_argument, NULL, 'c'},

@@ -26,10 +26,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef OUTRIGGER_VERSION
-#define OUTRIGGER_VERSION "unknown"
-#endif
-
 /* ---- for itself ---- */
 
 void process_ready(int ready_fd)

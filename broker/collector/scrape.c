@@ -194,8 +194,8 @@ static void forgive(struct scrape *scrape)
                   FIONREAD, &bytes) == -1 ||
             bytes == 0)
             continue;
-        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT,
-                                  0U); /* from none it begins anew */
+        /* From none it begins anew. */
+        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
         MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, (unsigned)SILENT_SECONDS);
     }
 }

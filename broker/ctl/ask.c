@@ -38,6 +38,12 @@ const char *ask_refusal(yyjson_doc *answer)
     return reason == NULL ? "it refuses without a reason" : reason;
 }
 
+const char *ask_text(yyjson_val *object, const char *name)
+{
+    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
+    return text == NULL ? "" : text;
+}
+
 bool ask_nobody_there(int error)
 {
     return error == ENOENT || error == ECONNREFUSED;

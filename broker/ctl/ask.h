@@ -16,6 +16,9 @@ yyjson_doc *ask_line(const struct config *config, const char *socket, const char
 /* NULL when the answer is no refusal, else its reason. */
 const char *ask_refusal(yyjson_doc *answer);
 
+/* The text that a member of an answer is; "" when it is none, or is not there. */
+const char *ask_text(yyjson_val *object, const char *name);
+
 /* True for the errno of a socket at which nobody listens. */
 bool ask_nobody_there(int error);
 /* Says that `what` ("nothing", "no supervisor") runs in the runtime directory, and how to name another.

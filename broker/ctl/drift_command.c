@@ -8,12 +8,6 @@
 
 enum { ANSWER_TIMEOUT_MS = 5000 };
 
-static const char *text_in(yyjson_val *object, const char *name)
-{
-    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
-    return text == NULL ? "" : text;
-}
-
 static void number_cell(struct table *table, yyjson_val *line, const char *name, double factor,
                         const char *format)
 {
@@ -35,8 +29,8 @@ static enum tone tone_of(const char *verdict)
 
 static void add_line(struct table *table, yyjson_val *line)
 {
-    const char *verdict = text_in(line, "verdict");
-    table_cell(table, TONE_PLAIN, "%s", text_in(line, "name"));
+    const char *verdict = ask_text(line, "verdict");
+    table_cell(table, TONE_PLAIN, "%s", ask_text(line, "name"));
     number_cell(table, line, "psi", 1, "");
     number_cell(table, line, "ks", 1, "");
     number_cell(table, line, "missing", 100, " %");
@@ -49,14 +43,14 @@ static void print_version(yyjson_val *version)
     static const char *const heads[] = {"FEATURE", ">PSI", ">KS", ">MISSING", ">OUT OF RANGE", "VERDICT"};
     yyjson_val *line, *baseline = yyjson_obj_get(version, "baseline");
     size_t index, count;
-    printf("%s %s: %" PRIu64 " rows in the window", text_in(version, "model"), text_in(version, "version"),
+    printf("%s %s: %" PRIu64 " rows in the window", ask_text(version, "model"), ask_text(version, "version"),
            yyjson_get_uint(yyjson_obj_get(version, "rows")));
     if (yyjson_obj_get(version, "problem") != NULL) {
-        printf("; %s\n", text_in(version, "problem"));
+        printf("; %s\n", ask_text(version, "problem"));
         return;
     }
     printf(", against the %" PRIu64 " of %s\n", yyjson_get_uint(yyjson_obj_get(baseline, "rows")),
-           text_in(baseline, "created"));
+           ask_text(baseline, "created"));
     struct table *table = table_new(heads, COUNT_OF(heads));
     yyjson_arr_foreach(yyjson_obj_get(version, "features"), index, count, line)
     {

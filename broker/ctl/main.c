@@ -4,7 +4,7 @@
  * The files here, by what they are for; a command is X_command.c, but for check.c, help.c and run.c:
  *     words             commands.c, arguments.c, value.c; become.c starts another program instead
  *     asking, telling   ask.c, say.c, table.c, bar.c; follow.c waits for what the supervisor does;
- *                       questions.c asks models; said.c reads what programs say that are run here
+ *                       questions.c asks models
  *     check             check_plan.c, check_print.c, check_json.c; check_route.c, check_pipeline.c,
  *                       check_token.c and check_writers.c look for faults, inspect.c into model files
  *     status, top       status_command.c with status.c; top_command.c with top.c, top_frame.c,

@@ -1,5 +1,6 @@
 /* models_command: `outrigger models`: what the supervisor has of each model, and which versions run.
  * SPDX-License-Identifier: MIT */
+#include "ask.h"
 #include "batching_view.h"
 #include "contents.h"
 #include "follow.h"
@@ -11,12 +12,6 @@
 #include <stdlib.h>
 
 enum { ANSWER_TIMEOUT_MS = 60000 }; /* it reads the repository before it answers */
-
-static const char *text_in(yyjson_val *object, const char *name)
-{
-    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
-    return text == NULL ? "" : text;
-}
 
 static int64_t number_in(yyjson_val *object, const char *name)
 {
@@ -38,18 +33,18 @@ static enum tone tone_of(const char *state)
 static void digest_cell(struct table *table, yyjson_val *version)
 {
     enum { SHOWN = 12 };
-    const char *digest = text_in(version, "digest"), *colon = strchr(digest, ':');
+    const char *digest = ask_text(version, "digest"), *colon = strchr(digest, ':');
     table_cell(table, TONE_PLAIN, "%.*s", SHOWN, *digest == '\0' ? "-" : colon == NULL ? digest : colon + 1);
 }
 
 static void add_version(struct table *table, yyjson_val *model, yyjson_val *version)
 {
-    const char *state = text_in(version, "state");
+    const char *state = ask_text(version, "state");
     double share = yyjson_get_num(yyjson_obj_get(version, "share"));
-    table_cell(table, TONE_PLAIN, "%s", text_in(model, "model"));
-    table_cell(table, TONE_PLAIN, "%s", text_in(version, "version"));
+    table_cell(table, TONE_PLAIN, "%s", ask_text(model, "model"));
+    table_cell(table, TONE_PLAIN, "%s", ask_text(version, "version"));
     table_cell(table, tone_of(state), "%s", state);
-    table_cell(table, TONE_PLAIN, "%s", text_in(version, "why"));
+    table_cell(table, TONE_PLAIN, "%s", ask_text(version, "why"));
     table_cell(table, TONE_PLAIN, "%" PRId64 "/%" PRId64, number_in(version, "workers"),
                number_in(version, "wanted"));
     if (share > 0)
@@ -58,7 +53,7 @@ static void add_version(struct table *table, yyjson_val *model, yyjson_val *vers
         table_cell(table, TONE_PLAIN, "%s",
                    yyjson_get_bool(yyjson_obj_get(version, "shadow")) ? "copies" : "-");
     digest_cell(table, version);
-    table_cell(table, TONE_PLAIN, "%s", text_in(version, "reason"));
+    table_cell(table, TONE_PLAIN, "%s", ask_text(version, "reason"));
 }
 
 static void add_model(struct table *table, yyjson_val *model)
@@ -102,8 +97,8 @@ static void print_digests(yyjson_val *versions)
     yyjson_arr_foreach(versions, index, count, version)
     {
         char line[256];
-        snprintf(line, sizeof line, "%s %s", text_in(version, "version"), text_in(version, "digest"));
-        if (*text_in(version, "digest") != '\0')
+        snprintf(line, sizeof line, "%s %s", ask_text(version, "version"), ask_text(version, "digest"));
+        if (*ask_text(version, "digest") != '\0')
             print_line("digest", line);
     }
 }
@@ -114,15 +109,15 @@ static void print_step(const char *version, yyjson_val *step)
     char line[512];
     size_t index, count, length;
     yyjson_val *part;
-    length = (size_t)snprintf(line, sizeof line, "%s %s: %s", version, text_in(step, "step"),
-                              strcmp(text_in(step, "kind"), "model") == 0 ? "" : text_in(step, "kind"));
+    length = (size_t)snprintf(line, sizeof line, "%s %s: %s", version, ask_text(step, "step"),
+                              strcmp(ask_text(step, "kind"), "model") == 0 ? "" : ask_text(step, "kind"));
     yyjson_arr_foreach(yyjson_obj_get(step, "models"), index, count, part)
     {
         const char *separator = index > 0 ? ", " : line[length - 1] == ' ' ? "" : " ";
         if (length < sizeof line)
             length += (size_t)snprintf(line + length, sizeof line - length, "%s%s%s%s", separator,
-                                       text_in(part, "model"), *text_in(part, "version") == '\0' ? "" : " ",
-                                       text_in(part, "version"));
+                                       ask_text(part, "model"), *ask_text(part, "version") == '\0' ? "" : " ",
+                                       ask_text(part, "version"));
         if (length >= sizeof line)
             length = sizeof line;
     }
@@ -137,7 +132,7 @@ static void print_steps(yyjson_val *versions)
     {
         yyjson_arr_foreach(yyjson_obj_get(version, "steps"), at, steps, step)
         {
-            print_step(text_in(version, "version"), step);
+            print_step(ask_text(version, "version"), step);
         }
     }
 }
@@ -148,14 +143,14 @@ static void print_one(const struct config *config, yyjson_val *model)
     yyjson_val *instances = yyjson_obj_get(model, "instances");
     bool pinned = yyjson_get_bool(yyjson_obj_get(model, "pinned"));
     bool stopped = yyjson_get_bool(yyjson_obj_get(model, "stopped"));
-    print_line("model", text_in(model, "model"));
-    snprintf(line, sizeof line, "%s%s%s", text_in(model, "stable"), pinned ? " (pinned by promote)" : "",
+    print_line("model", ask_text(model, "model"));
+    snprintf(line, sizeof line, "%s%s%s", ask_text(model, "stable"), pinned ? " (pinned by promote)" : "",
              stopped ? " (unloaded)" : "");
     print_line("stable", line);
-    if (strcmp(text_in(model, "stable"), text_in(model, "wanted")) != 0)
-        print_line("next", text_in(model, "wanted"));
-    print_line("previous", text_in(model, "previous"));
-    print_line("serve", text_in(model, "policy"));
+    if (strcmp(ask_text(model, "stable"), ask_text(model, "wanted")) != 0)
+        print_line("next", ask_text(model, "wanted"));
+    print_line("previous", ask_text(model, "previous"));
+    print_line("serve", ask_text(model, "policy"));
     snprintf(line, sizeof line, "%" PRId64 " wanted, %" PRId64 " run", number_in(instances, "wanted"),
              number_in(instances, "running"));
     print_line("workers", line);
@@ -164,7 +159,7 @@ static void print_one(const struct config *config, yyjson_val *model)
     free(route);
     print_digests(yyjson_obj_get(model, "versions"));
     print_steps(yyjson_obj_get(model, "versions"));
-    shadowed_print(config, text_in(model, "model"), yyjson_obj_get(model, "route"), "");
+    shadowed_print(config, ask_text(model, "model"), yyjson_obj_get(model, "route"), "");
     putchar('\n');
 }
 

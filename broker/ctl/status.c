@@ -5,6 +5,7 @@
  * counts as empty. SPDX-License-Identifier: MIT */
 #include "status.h"
 
+#include "ask.h"
 #include "object.h"
 #include "say.h"
 #include "table.h"
@@ -14,12 +15,6 @@
 #include <stdlib.h>
 
 /* ---- reading the answers ---- */
-
-static const char *text_in(yyjson_val *object, const char *name)
-{
-    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
-    return text == NULL ? "" : text;
-}
 
 static int64_t number_in(yyjson_val *object, const char *name)
 {
@@ -33,7 +28,7 @@ static yyjson_val *find_model(yyjson_val *answer, const char *model, const char 
     yyjson_val *entry;
     yyjson_arr_foreach(yyjson_obj_get(answer, "models"), i, count, entry)
     {
-        if (strcmp(text_in(entry, "model"), model) == 0 && strcmp(text_in(entry, "version"), version) == 0)
+        if (strcmp(ask_text(entry, "model"), model) == 0 && strcmp(ask_text(entry, "version"), version) == 0)
             return entry;
     }
     return NULL;
@@ -82,9 +77,9 @@ static void check_models(const struct status *status, char *missing, size_t capa
     yyjson_val *wanted;
     yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "models"), i, count, wanted)
     {
-        const char *model = text_in(wanted, "model"), *version = text_in(wanted, "version");
+        const char *model = ask_text(wanted, "model"), *version = ask_text(wanted, "version");
         yyjson_val *known = find_model(status->broker, model, version);
-        const char *state = known == NULL ? "unknown to the broker" : text_in(known, "state");
+        const char *state = known == NULL ? "unknown to the broker" : ask_text(known, "state");
         if (!yyjson_get_bool(yyjson_obj_get(wanted, "required")))
             continue;
         if (*version == '\0')
@@ -101,15 +96,15 @@ static void check_frontends(const struct status *status, char *missing, size_t c
     yyjson_val *process, *not_running = NULL;
     yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, process)
     {
-        if (strcmp(text_in(process, "kind"), "frontend") != 0)
+        if (strcmp(ask_text(process, "kind"), "frontend") != 0)
             continue;
-        if (strcmp(text_in(process, "state"), "running") == 0)
+        if (strcmp(ask_text(process, "state"), "running") == 0)
             return;
         not_running = process;
     }
     if (not_running != NULL)
-        add_missing(missing, capacity, "%s (%s)", text_in(not_running, "name"),
-                    text_in(not_running, "state"));
+        add_missing(missing, capacity, "%s (%s)", ask_text(not_running, "name"),
+                    ask_text(not_running, "state"));
 }
 
 bool status_is_ready(const struct status *status, char *missing, size_t capacity)
@@ -160,11 +155,11 @@ static yyjson_val *find_decided(const struct status *status, const char *model, 
     yyjson_val *entry, *found;
     yyjson_arr_foreach(yyjson_obj_get(status->models, "models"), i, count, entry)
     {
-        if (strcmp(text_in(entry, "model"), model) != 0)
+        if (strcmp(ask_text(entry, "model"), model) != 0)
             continue;
         yyjson_arr_foreach(yyjson_obj_get(entry, "versions"), j, versions, found)
         {
-            if (strcmp(text_in(found, "version"), version) == 0)
+            if (strcmp(ask_text(found, "version"), version) == 0)
                 return found;
         }
     }
@@ -198,9 +193,9 @@ static void workers_cell(struct table *table, yyjson_val *wanted, yyjson_val *kn
 
 static const char *state_of(yyjson_val *known, yyjson_val *decided)
 {
-    const char *state = text_in(known, "state");
+    const char *state = ask_text(known, "state");
     if (*state == '\0')
-        state = text_in(decided, "state");
+        state = ask_text(decided, "state");
     return *state == '\0' ? "-" : state;
 }
 
@@ -208,9 +203,9 @@ static const char *state_of(yyjson_val *known, yyjson_val *decided)
 static void add_model(struct table *table, const struct status *status, yyjson_val *wanted, yyjson_val *known)
 {
     yyjson_val *either = wanted != NULL ? wanted : known;
-    const char *model = text_in(either, "model"), *version = text_in(either, "version");
+    const char *model = ask_text(either, "model"), *version = ask_text(either, "version");
     yyjson_val *decided = find_decided(status, model, version);
-    const char *state = state_of(known, decided), *why = text_in(wanted, "why");
+    const char *state = state_of(known, decided), *why = ask_text(wanted, "why");
     if (*why == '\0' && yyjson_get_bool(yyjson_obj_get(known, "stable")))
         why = "stable";
     table_cell(table, TONE_PLAIN, "%s", model);
@@ -228,8 +223,8 @@ static void add_model(struct table *table, const struct status *status, yyjson_v
  * show. */
 static bool is_idle(const struct status *status, yyjson_val *known)
 {
-    yyjson_val *decided = find_decided(status, text_in(known, "model"), text_in(known, "version"));
-    return strcmp(text_in(decided, "state"), "unloaded") == 0 && number_in(known, "workers") == 0;
+    yyjson_val *decided = find_decided(status, ask_text(known, "model"), ask_text(known, "version"));
+    return strcmp(ask_text(decided, "state"), "unloaded") == 0 && number_in(known, "workers") == 0;
 }
 
 /* Calls `take` for each version that the supervisor wants or the broker knows. */
@@ -243,11 +238,11 @@ static void each_version(const struct status *status,
     yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "models"), i, count, entry)
     {
         take(self, status, entry,
-             find_model(status->broker, text_in(entry, "model"), text_in(entry, "version")));
+             find_model(status->broker, ask_text(entry, "model"), ask_text(entry, "version")));
     }
     yyjson_arr_foreach(yyjson_obj_get(status->broker, "models"), i, count, entry)
     {
-        if (find_model(status->supervisor, text_in(entry, "model"), text_in(entry, "version")) == NULL &&
+        if (find_model(status->supervisor, ask_text(entry, "model"), ask_text(entry, "version")) == NULL &&
             !is_idle(status, entry))
             take(self, status, NULL, entry);
     }
@@ -273,11 +268,11 @@ static void print_reason(void *self, const struct status *status, yyjson_val *wa
 {
     FILE *out = self;
     yyjson_val *either = wanted != NULL ? wanted : known;
-    const char *model = text_in(either, "model"), *version = text_in(either, "version");
+    const char *model = ask_text(either, "model"), *version = ask_text(either, "version");
     yyjson_val *decided = find_decided(status, model, version);
-    const char *state = state_of(known, decided), *reason = text_in(known, "reason");
+    const char *state = state_of(known, decided), *reason = ask_text(known, "reason");
     if (*reason == '\0')
-        reason = text_in(decided, "reason");
+        reason = ask_text(decided, "reason");
     if (*reason == '\0')
         return;
     fprintf(out, "%s %s %s: ", model, version, strcmp(state, "failed") == 0 ? "has failed" : state);
@@ -292,8 +287,8 @@ static void add_process(struct table *table, const struct status *status, yyjson
 {
     int64_t pid = number_in(process, "pid");
     char uptime[SAY_DURATION_BYTES];
-    const char *state = text_in(process, "state");
-    table_cell(table, TONE_PLAIN, "%s", text_in(process, "name"));
+    const char *state = ask_text(process, "state");
+    table_cell(table, TONE_PLAIN, "%s", ask_text(process, "name"));
     if (pid > 0)
         table_cell(table, TONE_PLAIN, "%" PRId64, pid);
     else
@@ -302,8 +297,8 @@ static void add_process(struct table *table, const struct status *status, yyjson
     number_cell(table, process, "restarts");
     table_cell(table, TONE_PLAIN, "%s", say_duration(number_in(process, "uptime_ms"), uptime));
     number_cell(table, find_worker(status->broker, pid), "in_flight");
-    table_cell(table, TONE_PLAIN, "%s", text_in(process, "origin"));
-    table_cell(table, TONE_PLAIN, "%s", text_in(process, "cause"));
+    table_cell(table, TONE_PLAIN, "%s", ask_text(process, "origin"));
+    table_cell(table, TONE_PLAIN, "%s", ask_text(process, "cause"));
 }
 
 /* ---- workers that are not the supervisor's ---- */
@@ -330,13 +325,13 @@ static bool is_unmanaged(const struct status *status, yyjson_val *worker)
 
 static void add_unmanaged(struct table *table, yyjson_val *worker)
 {
-    const char *key_name = text_in(worker, "key_name"), *address = text_in(worker, "address");
-    table_cell(table, TONE_PLAIN, "%s", text_in(worker, "model"));
-    table_cell(table, TONE_PLAIN, "%s", text_in(worker, "version"));
+    const char *key_name = ask_text(worker, "key_name"), *address = ask_text(worker, "address");
+    table_cell(table, TONE_PLAIN, "%s", ask_text(worker, "model"));
+    table_cell(table, TONE_PLAIN, "%s", ask_text(worker, "version"));
     table_cell(table, TONE_PLAIN, "%s", *address == '\0' ? "this host" : address);
     table_cell(table, TONE_PLAIN, "%s", *key_name == '\0' ? "-" : key_name);
     number_cell(table, worker, "pid");
-    table_cell(table, TONE_PLAIN, "%s", text_in(worker, "state"));
+    table_cell(table, TONE_PLAIN, "%s", ask_text(worker, "state"));
     number_cell(table, worker, "in_flight");
     number_cell(table, worker, "answered");
 }
@@ -398,10 +393,10 @@ static void print_last_words(const struct status *status, FILE *out)
     yyjson_val *process;
     yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, process)
     {
-        const char *words = text_in(process, "last_words");
+        const char *words = ask_text(process, "last_words");
         if (*words == '\0')
             continue;
-        fprintf(out, "\n%s does not start. Its last words:\n", text_in(process, "name"));
+        fprintf(out, "\n%s does not start. Its last words:\n", ask_text(process, "name"));
         print_lines(words, out);
     }
 }
@@ -431,7 +426,7 @@ static void print_successions(const struct status *status, FILE *out)
  * Nothing of a supervisor that does not say. */
 static void print_release(const struct status *status, FILE *out)
 {
-    const char *release = text_in(status->supervisor, "release"), *separator = "; not: ";
+    const char *release = ask_text(status->supervisor, "release"), *separator = "; not: ";
     size_t i, count;
     yyjson_val *process;
     if (*release == '\0')
@@ -439,10 +434,10 @@ static void print_release(const struct status *status, FILE *out)
     fprintf(out, "\nrelease %s", release);
     yyjson_arr_foreach(yyjson_obj_get(status->supervisor, "processes"), i, count, process)
     {
-        const char *other = text_in(process, "release");
+        const char *other = ask_text(process, "release");
         if (*other == '\0' || strcmp(other, release) == 0)
             continue;
-        fprintf(out, "%s%s (%s)", separator, text_in(process, "name"), other);
+        fprintf(out, "%s%s (%s)", separator, ask_text(process, "name"), other);
         separator = ", ";
     }
     fputc('\n', out);
@@ -459,7 +454,7 @@ static void count_version(void *self, const struct status *status, yyjson_val *w
     struct counts *counts = self;
     (void)status;
     (void)wanted;
-    counts->versions += strcmp(text_in(known, "state"), "ready") == 0;
+    counts->versions += strcmp(ask_text(known, "state"), "ready") == 0;
     counts->workers += number_in(known, "workers");
 }
 
@@ -483,7 +478,7 @@ static void print_verdict(const struct status *status, FILE *out, bool coloured)
 static void print_limits(const struct status *status, FILE *out)
 {
     yyjson_val *limits = yyjson_obj_get(status->broker, "limits");
-    const char *redis = text_in(limits, "redis");
+    const char *redis = ask_text(limits, "redis");
     int64_t refused = number_in(limits, "refused");
     if (!yyjson_get_bool(yyjson_obj_get(limits, "any")) && refused == 0)
         return;

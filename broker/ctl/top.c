@@ -4,6 +4,7 @@
  * shown as such. SPDX-License-Identifier: MIT */
 #include "top.h"
 
+#include "ask.h"
 #include "clock.h"
 #include "latency.h"
 #include "protocol.h"
@@ -11,12 +12,6 @@
 #include <stdlib.h>
 
 /* ---- reading ---- */
-
-static const char *text_in(yyjson_val *object, const char *name)
-{
-    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
-    return text == NULL ? "" : text;
-}
 
 static int64_t number_in(yyjson_val *object, const char *name, int64_t fallback)
 {
@@ -96,8 +91,8 @@ static void set_state(struct top_row *row, const char *state, const char *reason
 
 static void take_broker_model(struct top *top, yyjson_val *entry)
 {
-    struct top_row *row = row_of(top, text_in(entry, "model"), text_in(entry, "version"));
-    set_state(row, text_in(entry, "state"), text_in(entry, "reason"));
+    struct top_row *row = row_of(top, ask_text(entry, "model"), ask_text(entry, "version"));
+    set_state(row, ask_text(entry, "state"), ask_text(entry, "reason"));
     row->stable = yyjson_get_bool(yyjson_obj_get(entry, "stable"));
     row->queue = number_in(entry, "queue_requests", TOP_UNKNOWN);
     row->in_flight = number_in(entry, "in_flight", TOP_UNKNOWN);
@@ -191,11 +186,11 @@ static int64_t count_unmanaged(yyjson_val *workers)
 static void take_version(struct top *top, const struct top_look *before, yyjson_val *model,
                          yyjson_val *version, double seconds)
 {
-    const char *name = text_in(model, "model");
-    struct top_row *row = row_of(top, name, text_in(version, "version"));
+    const char *name = ask_text(model, "model");
+    struct top_row *row = row_of(top, name, ask_text(version, "version"));
     yyjson_val *workers = yyjson_obj_get(version, "workers");
-    set_state(row, text_in(version, "state"), text_in(version, "reason"));
-    row->stable = strcmp(text_in(model, "stable"), row->version) == 0;
+    set_state(row, ask_text(version, "state"), ask_text(version, "reason"));
+    row->stable = strcmp(ask_text(model, "stable"), row->version) == 0;
     row->queue = number_in(version, "queue_requests", row->queue);
     row->in_flight = number_in(version, "in_flight", row->in_flight);
     if (yyjson_is_arr(workers)) {
@@ -211,7 +206,7 @@ static void take_limited(struct top *top, const struct top_look *before, yyjson_
 {
     if (seconds <= 0)
         return;
-    yyjson_val *old = find(yyjson_obj_get(before->figures, "models"), "model", text_in(model, "model"));
+    yyjson_val *old = find(yyjson_obj_get(before->figures, "models"), "model", ask_text(model, "model"));
     int64_t limited = number_in(model, "limited", 0) - number_in(old, "limited", 0);
     top->limited_rate += limited > 0 ? (double)limited / seconds : 0;
 }
@@ -257,7 +252,7 @@ static double cores_used(const struct top_look *before, const struct top_look *n
 
 static void take_worker(struct top *top, yyjson_val *process, double cpu)
 {
-    const char *model = text_in(process, "model"), *version = text_in(process, "version");
+    const char *model = ask_text(process, "model"), *version = ask_text(process, "version");
     if (*model == '\0' || *version == '\0')
         return;
     struct top_row *row = row_of(top, model, version);
@@ -266,17 +261,17 @@ static void take_worker(struct top *top, yyjson_val *process, double cpu)
         (int64_t)add_known((double)row->resident, (double)number_in(process, "rss_bytes", TOP_UNKNOWN));
     row->restarts =
         (int64_t)add_known((double)row->restarts, (double)number_in(process, "restarts", TOP_UNKNOWN));
-    if (strcmp(text_in(process, "state"), "draining") != 0) /* it has a successor */
+    if (strcmp(ask_text(process, "state"), "draining") != 0) /* it has a successor */
         row->wanted = (int64_t)add_known((double)row->wanted, 1);
-    if (strcmp(text_in(process, "state"), "failed") == 0) {
-        set_state(row, "failed", row->reason[0] == '\0' ? text_in(process, "cause") : "");
+    if (strcmp(ask_text(process, "state"), "failed") == 0) {
+        set_state(row, "failed", row->reason[0] == '\0' ? ask_text(process, "cause") : "");
     }
 }
 
 static void take_other(struct top_kind *kind, yyjson_val *process, double cpu)
 {
-    kind->wanted += strcmp(text_in(process, "state"), "draining") != 0;
-    kind->running += strcmp(text_in(process, "state"), "running") == 0;
+    kind->wanted += strcmp(ask_text(process, "state"), "draining") != 0;
+    kind->running += strcmp(ask_text(process, "state"), "running") == 0;
     kind->restarts += number_in(process, "restarts", 0);
     kind->resident =
         (int64_t)add_known((double)kind->resident, (double)number_in(process, "rss_bytes", TOP_UNKNOWN));
@@ -290,7 +285,7 @@ static void take_processes(struct top *top, const struct top_look *before, const
     yyjson_arr_foreach(yyjson_obj_get(now->supervisor, "processes"), i, count, process)
     {
         double cpu = cores_used(before, now, process);
-        const char *kind = text_in(process, "kind");
+        const char *kind = ask_text(process, "kind");
         int64_t uptime = number_in(process, "uptime_ms", 0);
         top->uptime_ms = uptime > top->uptime_ms ? uptime : top->uptime_ms;
         if (strcmp(kind, "worker") == 0)
@@ -317,7 +312,7 @@ static void drop(struct top *top, const char *model, const char *version)
 
 static void take_decided(struct top *top, const char *model, const char *stable, yyjson_val *version)
 {
-    struct top_row *row = row_of(top, model, text_in(version, "version"));
+    struct top_row *row = row_of(top, model, ask_text(version, "version"));
     yyjson_val *share = yyjson_obj_get(version, "share");
     row->wanted = number_in(version, "wanted", row->wanted);
     row->shadow = yyjson_get_bool(yyjson_obj_get(version, "shadow"));
@@ -325,7 +320,7 @@ static void take_decided(struct top *top, const char *model, const char *stable,
         row->share = yyjson_get_num(share) / 100;
     if (*stable != '\0')
         row->stable = strcmp(stable, row->version) == 0;
-    set_state(row, row->state[0] == '\0' ? text_in(version, "state") : "", text_in(version, "reason"));
+    set_state(row, row->state[0] == '\0' ? ask_text(version, "state") : "", ask_text(version, "reason"));
 }
 
 /* The versions that are decided on: also those of which no worker was started yet. */
@@ -333,11 +328,11 @@ static void take_model(struct top *top, yyjson_val *model)
 {
     size_t i, count;
     yyjson_val *version;
-    const char *name = text_in(model, "model"), *stable = text_in(model, "stable");
+    const char *name = ask_text(model, "model"), *stable = ask_text(model, "stable");
     yyjson_arr_foreach(yyjson_obj_get(model, "versions"), i, count, version)
     {
-        if (strcmp(text_in(version, "state"), "unloaded") == 0)
-            drop(top, name, text_in(version, "version"));
+        if (strcmp(ask_text(version, "state"), "unloaded") == 0)
+            drop(top, name, ask_text(version, "version"));
         else
             take_decided(top, name, stable, version);
     }

@@ -22,15 +22,9 @@ struct upgrade {
     yyjson_mut_val *replaced;
 };
 
-static const char *text_in(yyjson_val *object, const char *name)
-{
-    const char *text = yyjson_get_str(yyjson_obj_get(object, name));
-    return text == NULL ? "" : text;
-}
-
 static const char *release_of(yyjson_doc *status)
 {
-    return text_in(yyjson_doc_get_root(status), "release");
+    return ask_text(yyjson_doc_get_root(status), "release");
 }
 
 static yyjson_val *processes_of(yyjson_doc *status)
@@ -57,11 +51,11 @@ static void tell_one(struct upgrade *upgrade, yyjson_doc *last, yyjson_val *proc
     if (pid == 0 || has_pid(upgrade->before, pid) || (last != NULL && has_pid(last, pid)))
         return;
     if (upgrade->said == NULL) {
-        printf("%s (%" PRId64 "): is started\n", text_in(process, "name"), pid);
+        printf("%s (%" PRId64 "): is started\n", ask_text(process, "name"), pid);
         return;
     }
     yyjson_mut_val *entry = yyjson_mut_arr_add_obj(upgrade->said, upgrade->replaced);
-    yyjson_mut_obj_add_strcpy(upgrade->said, entry, "name", text_in(process, "name"));
+    yyjson_mut_obj_add_strcpy(upgrade->said, entry, "name", ask_text(process, "name"));
     yyjson_mut_obj_add_int(upgrade->said, entry, "pid", pid);
 }
 
@@ -74,7 +68,7 @@ static yyjson_val *find_other(yyjson_doc *status)
     yyjson_arr_foreach(processes_of(status), index, count, process)
     {
         if (yyjson_get_sint(yyjson_obj_get(process, "pid")) != 0 &&
-            strcmp(text_in(process, "release"), release_of(status)) != 0)
+            strcmp(ask_text(process, "release"), release_of(status)) != 0)
             return process;
     }
     return NULL;
@@ -108,14 +102,14 @@ static bool look(struct upgrade *upgrade, char reason[REASON_BYTES])
     if (yyjson_get_uint(yyjson_obj_get(yyjson_doc_get_root(status), "replacing")) > 0)
         return false;
     yyjson_val *other = find_other(status);
-    const char *state = text_in(other, "state");
+    const char *state = ask_text(other, "state");
     if (other != NULL && strcmp(state, "running") != 0)
         return strcmp(state, "failed") == 0;
     if (other != NULL)
         snprintf(reason, REASON_BYTES,
                  "%s (%" PRId64 ") stays what it was, %s: its successor does not get ready, see the log",
-                 text_in(other, "name"), yyjson_get_sint(yyjson_obj_get(other, "pid")),
-                 *text_in(other, "release") == '\0' ? "of no known release" : text_in(other, "release"));
+                 ask_text(other, "name"), yyjson_get_sint(yyjson_obj_get(other, "pid")),
+                 *ask_text(other, "release") == '\0' ? "of no known release" : ask_text(other, "release"));
     return true;
 }
 

@@ -1,10 +1,6 @@
 /* version_command: `outrigger version`. SPDX-License-Identifier: MIT */
 #include "say.h"
 
-#ifndef OUTRIGGER_VERSION
-#define OUTRIGGER_VERSION "unknown"
-#endif
-
 int version_command(const struct arguments *arguments)
 {
     if (!arguments->json) {

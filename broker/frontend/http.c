@@ -9,6 +9,7 @@
 
 #include "fnv.h"
 #include "hex.h"
+#include "number.h"
 #include "splitmix.h"
 #include "utf8.h"
 
@@ -474,14 +475,9 @@ static void add_line(char *head, size_t *length, const char *name, const char *v
 
 static void add_number_line(char *head, size_t *length, const char *name, uint64_t value)
 {
-    char digits[21];
-    size_t at = sizeof digits - 1;
-    digits[at] = '\0';
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    add_line(head, length, name, digits + at);
+    char digits[NUMBER_TEXT_MAX + 1];
+    digits[number_write_unsigned(value, digits)] = '\0';
+    add_line(head, length, name, digits);
 }
 
 uint64_t http_spread(uint64_t seconds, uint64_t lot)

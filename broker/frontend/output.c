@@ -5,11 +5,12 @@
  * their way in, so memory that cannot be had is an abort (object.h). SPDX-License-Identifier: MIT */
 #include "output.h"
 
+#include "number.h"
 #include "utf8.h"
 
 #include <stdlib.h>
 
-enum { FIRST_CAPACITY = 512, INTEGER_MAX = 20 /* digits of 2^64 */ };
+enum { FIRST_CAPACITY = 512 };
 
 void output_free(struct output *output)
 {
@@ -36,17 +37,12 @@ void output_grow(struct output *output, size_t bytes)
 
 void output_add_unsigned(struct output *output, uint64_t value)
 {
-    char digits[INTEGER_MAX];
-    size_t at = sizeof digits;
+    char digits[NUMBER_TEXT_MAX];
     if (value < 10) { /* most are classes */
         output_add_char(output, (char)('0' + value));
         return;
     }
-    do {
-        digits[--at] = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    output_add(output, digits + at, sizeof digits - at);
+    output_add(output, digits, number_write_unsigned(value, digits));
 }
 
 void output_add_integer(struct output *output, int64_t value)

@@ -108,10 +108,10 @@ void recorder_end(struct recorder *recorder, const struct api_call *call,
         return;
     CHECK_OBJECT(recorder, RECORDER_MAGIC);
     fill(&entry, call, response);
-    flight_add_texts(recorder->flight, &entry,
-                     &(struct flight_texts){.id = text_of(call->id),
-                                            .call = text_of(call_label(call->call)),
-                                            .kind = text_of(response->kind == NULL ? "" : response->kind),
-                                            .model = text_of(call->model == NULL ? "" : call->model->name),
-                                            .version = text_of(api_call_version(call))});
+    flight_add(recorder->flight, &entry,
+               &(struct flight_texts){.id = text_of(call->id),
+                                      .call = text_of(call_label(call->call)),
+                                      .kind = text_of(response->kind == NULL ? "" : response->kind),
+                                      .model = text_of(call->model == NULL ? "" : call->model->name),
+                                      .version = text_of(api_call_version(call))});
 }

@@ -19,14 +19,6 @@ struct kind_of {
     enum score_kind score;
 };
 
-/* Since 1970, as it was at the kernel's last tick, at most ten milliseconds ago: that costs a fifth. */
-static int64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    return (int64_t)now.tv_sec * (SECOND / MILLISECOND) + now.tv_nsec / MILLISECOND;
-}
-
 static uint64_t name_of(const struct schema *schema, uint64_t index)
 {
     return index < schema->label_count ? prediction_label(text_of(schema->labels[index])) : 0;
@@ -58,7 +50,7 @@ void remember_answer(const struct answer *answer, const struct roles *roles, siz
                                  .score = score_kind_of(roles, answer->schema->regression)};
     const struct prediction same = {.kind = PREDICTION_ANSWERED,
                                     .request = prediction_request(answer->id),
-                                    .at_ms = now_ms(),
+                                    .at_ms = clock_wall_coarse() / MILLISECOND,
                                     .probability = NAN,
                                     .model = answer->model,
                                     .version = answer->version};

@@ -12,10 +12,6 @@
 #include <sys/stat.h>
 #include <utlist.h>
 
-#ifndef OUTRIGGER_VERSION
-#define OUTRIGGER_VERSION "unknown"
-#endif
-
 /* True when the file at `path` is not the program that the process runs. */
 static bool program_changed(const struct ledger_process *process, const char *path)
 {

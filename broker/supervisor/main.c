@@ -55,7 +55,6 @@
 
 struct program {
     const struct options *options;
-    const struct config *config;
     struct service_manager *manager;
     struct loop *loop;
     struct fleet *fleet;
@@ -90,7 +89,8 @@ static void say_ready_as_it_is(void *self)
 static void begin_with_manager(struct program *program)
 {
     /* In seconds, for both of them. */
-    long long patience = (program->config->supervisor_start_timeout_ms + 999) / 1000;
+    const struct config *config = fleet_basis(program->fleet)->config;
+    long long patience = (config->supervisor_start_timeout_ms + 999) / 1000;
     service_manager_watch(program->manager, program->loop);
     service_manager_say(program->manager, "STATUS=starting\nEXTEND_TIMEOUT_USEC=%lld000000", patience + 30);
     if (service_manager_is_there(program->manager))
@@ -241,11 +241,8 @@ static int supervise(const struct options *options, const struct plan_basis *bas
                      struct service_manager *manager, bool new_socket, char **environment)
 {
     const struct config *config = basis->config;
-    struct program program = {.options = options,
-                              .config = config,
-                              .manager = manager,
-                              .loop = loop_new(),
-                              .environment = environment};
+    struct program program = {
+        .options = options, .manager = manager, .loop = loop_new(), .environment = environment};
     char path[RUNTIME_PATH_BYTES];
     int status = 1;
     loop_signal(program.loop, SIGTERM, stop, &program);

@@ -40,10 +40,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef OUTRIGGER_VERSION
-#define OUTRIGGER_VERSION "unknown"
-#endif
-
 /* ---- status ---- */
 
 struct listing {

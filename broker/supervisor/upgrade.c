@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "log.h"
 #include "process.h"
+#include "said.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +31,7 @@
 /* A configuration is read in milliseconds; names of users may be asked for over a network. */
 #define TRY_PATIENCE (10 * SECOND)
 
-enum { ARGUMENTS_BESIDE_SETTINGS = 7, SAID_BYTES = 4096 }; /* program, -c, FILE, -n, NAME, --dry-run, NULL */
+enum { ARGUMENTS_BESIDE_SETTINGS = 7 }; /* program, -c, FILE, -n, NAME, --dry-run, NULL */
 
 /* Our command line, without the descriptor for "ready", which has been said. The caller frees the array. */
 static const char **arguments_of(const struct plan_basis *basis, const char *program, bool dry_run)
@@ -62,60 +63,26 @@ static char *program_path(const struct plan_basis *basis)
     return path;
 }
 
-/* Reads until the end or the deadline; false when the deadline was first. Keeps the end of what was said. */
-static bool read_all(int fd, char *said, size_t capacity)
-{
-    size_t length = 0;
-    int64_t deadline = clock_now() + TRY_PATIENCE;
-    for (;;) {
-        struct pollfd watch = {.fd = fd, .events = POLLIN};
-        int64_t left = (deadline - clock_now()) / MILLISECOND;
-        int ready = poll(&watch, 1, left < 0 ? 0 : (int)left);
-        if (ready == 0)
-            return false;
-        if (length == capacity - 1) {
-            memmove(said, said + capacity / 2, length - capacity / 2);
-            length -= capacity / 2;
-        }
-        ssize_t more = ready == -1 ? -1 : read(fd, said + length, capacity - 1 - length);
-        if (more == -1 && errno == EINTR)
-            continue;
-        if (more <= 0)
-            return true;
-        length += (size_t)more;
-        said[length] = '\0';
-    }
-}
-
-/* The last line that is none but spaces. */
-static const char *last_line(char *said)
-{
-    for (size_t length = strlen(said); length > 0 && said[length - 1] <= ' '; length--)
-        said[length - 1] = '\0';
-    const char *newline = strrchr(said, '\n');
-    return newline == NULL ? said : newline + 1;
-}
-
 /* Returns its status as wait(2) tells it, or -1 when it was ended because it took too long. */
-static int hear_out(pid_t pid, int fd, char *said, size_t capacity)
+static int hear_out(pid_t pid, int pidfd)
 {
     int status = 0;
-    bool ended = read_all(fd, said, capacity);
-    if (!ended)
+    int64_t deadline = clock_now() + TRY_PATIENCE;
+    struct pollfd watch = {.fd = pidfd, .events = POLLIN};
+    int ended;
+    do
+        ended = poll(&watch, 1, (int)((deadline - clock_now()) / MILLISECOND) + 1);
+    while (ended == -1 && errno == EINTR);
+    if (ended != 1)
         kill(-pid, SIGKILL);
     while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
         continue;
-    return ended ? status : -1;
+    return ended == 1 ? status : -1;
 }
 
 bool upgrade_try(const struct plan_basis *basis, char *reason, size_t capacity)
 {
-    char said[SAID_BYTES] = "";
-    int pipe_fds[2], pidfd, status = -1;
-    if (pipe2(pipe_fds, O_CLOEXEC) == -1) {
-        snprintf(reason, capacity, "%s", strerror(errno));
-        return false;
-    }
+    int pidfd, said = said_new(), status = -1;
     char *path = program_path(basis);
     const char **arguments = arguments_of(basis, path, true);
     struct spawn request = {.program = path,
@@ -123,23 +90,24 @@ bool upgrade_try(const struct plan_basis *basis, char *reason, size_t capacity)
                             .listen_fd = -1,
                             .ready_fd = -1,
                             .token_fd = -1,
-                            .error_fd = pipe_fds[1]};
+                            .error_fd = said};
     pid_t pid = process_spawn(&request, &pidfd);
-    int error = errno;
-    close(pipe_fds[1]);
     if (pid == -1) {
-        snprintf(reason, capacity, "%s: %s", path, strerror(error));
+        snprintf(reason, capacity, "%s: %s", path, strerror(errno));
     } else {
-        status = hear_out(pid, pipe_fds[0], said, sizeof(said));
+        status = hear_out(pid, pidfd);
         close(pidfd);
     }
-    if (pid != -1 && status != 0)
+    if (pid != -1 && status != 0) {
+        char *line = said_last_line(said);
         snprintf(reason, capacity, "%s --dry-run %s: %s", path, status == -1 ? "does not end" : "refuses",
-                 last_line(said));
-    close(pipe_fds[0]);
+                 line);
+        free(line);
+    }
+    close(said);
     free(arguments);
     free(path);
-    return pid != -1 && status == 0;
+    return status == 0;
 }
 
 char **upgrade_remember(void)

@@ -1,6 +1,7 @@
 /* test_flight: what is written is read, by whoever comes later; what was torn or written over is passed over.
  * SPDX-License-Identifier: MIT */
 #include "flight.h"
+#include "flight_entry.h"
 #include "scratch_directory.h"
 #include "suite.h"
 
@@ -78,7 +79,7 @@ static struct flight_entry entry_of(uint64_t sequence)
 START_TEST(an_entry_reads_as_it_was_written)
 {
     struct flight_entry written = example();
-    flight_add(flight, &written);
+    add_entry(flight, &written);
     struct flight_entry read = entry_of(1);
     written.sequence = 1;
     ck_assert_str_eq(read.id, written.id);
@@ -105,7 +106,7 @@ START_TEST(names_may_be_as_long_as_names_are)
     memset(written.id, 'i', FLIGHT_ID_BYTES);
     memset(written.call, 'c', FLIGHT_WORD_BYTES);
     strcpy(written.version, "two\nlines");
-    flight_add(flight, &written);
+    add_entry(flight, &written);
     struct flight_entry read = entry_of(1);
     ck_assert_str_eq(read.model, written.model);
     ck_assert_str_eq(read.id, written.id);
@@ -120,7 +121,7 @@ START_TEST(the_oldest_make_room)
     uint64_t largest;
     ck_assert_uint_eq(count_entries(&largest), 0);
     for (int i = 0; i < 3 * RECORDS; i++)
-        flight_add(flight, &entry);
+        add_entry(flight, &entry);
     ck_assert_uint_eq(count_entries(&largest), RECORDS);
     ck_assert_uint_eq(largest, 3 * RECORDS);
 }
@@ -133,7 +134,7 @@ START_TEST(payloads_are_kept_until_they_are_written_over)
         struct flight_entry entry = example();
         memset(text, 'a' + i, sizeof text);
         flight_keep(flight, text, sizeof text - 10, &entry);
-        flight_add(flight, &entry);
+        add_entry(flight, &entry);
     }
     for (int i = 1; i <= 6; i++) {
         struct flight_entry entry = entry_of((uint64_t)i);
@@ -181,7 +182,7 @@ START_TEST(a_file_that_counts_beyond_all_bounds_begins_anew)
 {
     struct flight_entry entry = example();
     flight_keep(flight, "payload", 7, &entry);
-    flight_add(flight, &entry);
+    add_entry(flight, &entry);
     flight_free(flight);
     change(PAYLOAD_END, UINT64_MAX - 3);
     flight = flight_new(scratch_directory, "frontend.1", RECORDS, PAYLOADS);
@@ -190,7 +191,7 @@ START_TEST(a_file_that_counts_beyond_all_bounds_begins_anew)
     ck_assert_uint_eq(count_entries(&largest), 0);
     flight_keep(flight, "another", 7, &entry);
     ck_assert_uint_eq(entry.payload_at, 0);
-    flight_add(flight, &entry);
+    add_entry(flight, &entry);
     entry = entry_of(1);
     uint8_t *payload = flight_payload(reader, &entry);
     ck_assert_mem_eq(payload, "another", 7);
@@ -206,7 +207,7 @@ START_TEST(what_becomes_of_the_head_leads_nobody_astray)
     change(PAYLOAD_END, UINT64_MAX - 3);
     for (int i = 0; i < 2 * RECORDS; i++) {
         flight_keep(flight, "payload", 7, &entry);
-        flight_add(flight, &entry);
+        add_entry(flight, &entry);
     }
     ck_assert_uint_eq(entry.payload_at, (2 * RECORDS - 1) * 7);
     ck_assert_uint_eq(entry.payload_length, 7);
@@ -223,7 +224,7 @@ static void write_on(void)
     for (uint64_t i = 0;; i++) {
         snprintf(entry.id, sizeof entry.id, "request-%llu", (unsigned long long)i + 1);
         flight_keep(mine, entry.id, strlen(entry.id), &entry);
-        flight_add(mine, &entry);
+        add_entry(mine, &entry);
     }
 }
 
@@ -251,7 +252,7 @@ START_TEST(entries_outlive_their_writer)
     }
     struct flight *next = flight_new(scratch_directory, "other", RECORDS, PAYLOADS);
     struct flight_entry entry = example();
-    flight_add(next, &entry);
+    add_entry(next, &entry);
     ck_assert_str_eq(entry_of(largest + 1).id, "request-1");
     flight_free(next);
 }
@@ -262,8 +263,8 @@ START_TEST(a_torn_record_is_passed_over)
 {
     struct flight_entry entry = example();
     uint64_t largest;
-    flight_add(flight, &entry);
-    flight_add(flight, &entry);
+    add_entry(flight, &entry);
+    add_entry(flight, &entry);
     int fd = open(scratch_path("frontend.1"), O_RDWR);
     for (off_t at = 0; at < USED; at += 7) {
         uint8_t byte;
@@ -285,7 +286,7 @@ START_TEST(a_successor_writes_beside_who_drains)
     struct flight *successor = flight_new(scratch_directory, "frontend.1", RECORDS, PAYLOADS);
     struct flight_entry entry = example();
     ck_assert_ptr_nonnull(successor);
-    flight_add(successor, &entry);
+    add_entry(successor, &entry);
     uint64_t largest;
     ck_assert_uint_eq(count_entries(&largest), 0);
     ck_assert_int_eq(access(scratch_path("frontend.1.2"), F_OK), 0);
@@ -300,7 +301,7 @@ START_TEST(another_size_begins_anew)
     struct flight_entry entry = example();
     uint64_t largest;
     struct stat status;
-    flight_add(flight, &entry);
+    add_entry(flight, &entry);
     flight_free(flight);
     flight = flight_new(scratch_directory, "frontend.1", 2 * RECORDS, 0);
     ck_assert_ptr_nonnull(flight);

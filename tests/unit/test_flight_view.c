@@ -2,6 +2,7 @@
  * a file begins anew. SPDX-License-Identifier: MIT */
 #include "flight_view.h"
 
+#include "flight_entry.h"
 #include "scratch_directory.h"
 
 static struct config config;
@@ -37,7 +38,7 @@ static void add(struct flight *flight, const char *id, int64_t at_ns, uint16_t s
     struct flight_entry entry = {.at_ns = at_ns, .status = status, .total_us = (uint32_t)at_ns};
     snprintf(entry.id, sizeof entry.id, "%s", id);
     snprintf(entry.model, sizeof entry.model, "%s", status == 404 ? "other" : "m");
-    flight_add(flight, &entry);
+    add_entry(flight, &entry);
 }
 
 /* The ids that are given now, one behind the other; good until the next call. */

@@ -1,6 +1,7 @@
 /* test_replay_against: what two versions say to the requests that are recorded, and what of it is told.
  * SPDX-License-Identifier: MIT */
 #include "flight.h"
+#include "flight_entry.h"
 #include "replay.h"
 
 #include "example_schema.h"
@@ -94,7 +95,7 @@ static void record_as(const char *model, const char *version, uint16_t status, d
     snprintf(entry.version, sizeof entry.version, "%s", version);
     snprintf(entry.id, sizeof entry.id, "of-%g", number);
     flight_keep(flight, bytes, length, &entry);
-    flight_add(flight, &entry);
+    add_entry(flight, &entry);
 }
 
 static void record(double number, size_t rows)

@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "stream_redis_words.h"
 
+#include "number.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,17 +25,14 @@ static char *room(struct redis_words *words, size_t bytes)
     return words->memory + HEAD_ROOM + words->length;
 }
 
-/* Writes $LENGTH\r\n, which is shorter than snprintf's way there. */
+/* Writes $LENGTH\r\n. */
 static char *write_head(char *at, size_t length)
 {
-    char digits[20];
-    size_t count = 0;
-    do
-        digits[count++] = (char)('0' + length % 10);
-    while ((length /= 10) > 0);
+    char digits[NUMBER_TEXT_MAX];
+    size_t count = number_write_unsigned(length, digits);
     *at++ = '$';
-    while (count > 0)
-        *at++ = digits[--count];
+    memcpy(at, digits, count);
+    at += count;
     *at++ = '\r';
     *at++ = '\n';
     return at;

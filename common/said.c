@@ -1,4 +1,5 @@
-/* said: see said.h. Used by whoever starts a worker or a tool: inspect.c, measured.c, optimize_tool.c.
+/* said: see said.h. Used by whoever runs a program for its answer: the command (inspect.c, measured.c,
+ * optimize_tool.c) and the supervisor (upgrade.c).
  * SPDX-License-Identifier: MIT */
 #include "said.h"
 

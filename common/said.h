@@ -1,5 +1,5 @@
-/* said: what a program that a command runs says. It goes to a file in memory: it cannot fill a pipe that
- * nobody reads, and what it leaves is read at leisure. SPDX-License-Identifier: MIT */
+/* said: what a program says that is run for its answer. It goes to a file in memory: it cannot fill a pipe
+ * that nobody reads, and what it leaves is read at leisure. SPDX-License-Identifier: MIT */
 #ifndef OUTRIGGER_SAID_H
 #define OUTRIGGER_SAID_H
 
