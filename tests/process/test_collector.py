@@ -631,14 +631,14 @@ class Subscribers(unittest.TestCase):
     def test_one_that_is_stopped_costs_nobody_anything(self):
         """More goes by than could be kept for him, while everybody else is served."""
         with Collector() as collector:
-            code = ("import sys, zmq; s = zmq.Context().socket(zmq.SUB); s.connect(sys.argv[1]); s.subscribe(b''); "
-                    "s.recv(); print('there', flush=True); s.poll(); s.recv()")
+            code = ("import os, signal, sys, zmq; s = zmq.Context().socket(zmq.SUB); s.connect(sys.argv[1]); s.subscribe(b''); "
+                    "s.recv(); print('there', flush=True); os.kill(os.getpid(), signal.SIGSTOP)")
             stopped = subprocess.Popen([sys.executable, "-c", code, f"ipc://{collector.runtime}/stats-out.ipc"],
                                        stdout=subprocess.PIPE)
             try:
                 self.assertEqual(stopped.stdout.readline(), b"there\n")
+                os.waitpid(stopped.pid, os.WUNTRACED)
                 collector.wait_for("outrigger_collector_subscriptions", 1)
-                stopped.send_signal(signal.SIGSTOP)
                 reading = collector.socket(zmq.SUB, "stats-out.ipc", SUBSCRIBE=b"worker.")
                 publisher = Publisher(collector, "w")
                 series = [retries(5, f"model-{i}") for i in range(self.SNAPSHOT_SERIES)]

@@ -85,6 +85,7 @@ struct text chunk_keep(struct chunk *chunk, struct text text)
 static struct chunk_row *add(struct chunk *chunk, const struct row_value *key, struct text original)
 {
     ENSURE(chunk->count < chunk->most);
+    chunk_give_way(chunk->count);
     struct chunk_row *row = &chunk->rows[chunk->count++];
     *row = (struct chunk_row){.key = *key, .scored = CHUNK_NO_ROW};
     if (key->kind == ROW_STRING || key->kind == ROW_TEXT)

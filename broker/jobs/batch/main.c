@@ -12,6 +12,7 @@
 #include "telling.h"
 
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -449,6 +450,16 @@ static FILE *told_to(const struct job *job)
     return taken ? stderr : stdout;
 }
 
+/* Others first: a job has time. Between files it takes of the processors what is left, and makes way at once
+ * for whoever answers a client: those are batch processes (common/process.c), which interrupt nobody else.
+ * With a database it may hold locks, which must not wait until there is a processor left. */
+static void stand_back(const struct job *job)
+{
+    bool locks = job->database_sink;
+    if (locks || sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) != 0)
+        (void)setpriority(PRIO_PROCESS, 0, NICE_OF_JOBS);
+}
+
 static void begin(struct program *program)
 {
     const char *name = program->options->options.name;
@@ -459,8 +470,7 @@ static void begin(struct program *program)
     signal(SIGPIPE, SIG_IGN);
     loop_signal(program->loop, SIGTERM, interrupt, program);
     loop_signal(program->loop, SIGINT, interrupt, program);
-    /* Others first: it has time. */
-    (void)setpriority(PRIO_PROCESS, 0, NICE_OF_JOBS);
+    stand_back(&program->job);
     program->metrics = stats_page(config, "batch", name);
     program->stats =
         stats_publisher_new(program->zmq, program->loop, config, program->metrics, "batch", name);

@@ -175,11 +175,13 @@ static bool output_commit(void *self, unsigned lane, struct chunk *chunk, char r
     struct output *output = self;
     (void)lane;
     output->rejected.length = 0;
-    for (size_t i = 0; i < chunk->count; i++)
+    for (size_t i = 0; i < chunk->count; i++) {
+        chunk_give_way(i);
         if (chunk->rows[i].reason != NULL)
             output_form_reject(&output->form, &chunk->rows[i], &output->rejected);
         else
             output_form_row(&output->form, chunk, &chunk->rows[i], &output->lines);
+    }
     if (!write_files(output, reason))
         return false;
     output->lines.length = 0;
