@@ -213,7 +213,7 @@ $(UNIT_RUNS): %.run: %
 	@tests/harness/sanitized $<
 unit: $(UNIT_TESTS)  ## build and run the unit tests
 	@$(if $(THREADLESS),echo "NOT RUN: $(words $(filter $(BUILD)/tests/%,$(THREADLESS))) suites that start no thread")
-	@$(MAKE) --no-print-directory -j6 -Otarget $(UNIT_RUNS)
+	@$(MAKE) --no-print-directory -j$(or $(SUITES),6) -Otarget $(UNIT_RUNS)
 
 # What process tests use beside the programs.
 PROBES := $(BUILD)/tests/token_probe $(BUILD)/tests/job_probe $(BUILD)/tests/kafka_mock $(BUILD)/tests/kafka_client
@@ -231,11 +231,13 @@ check-kafka: all $(PROBES)  ## streams with a real Apache Kafka, and killed ther
 	@! /usr/bin/python3 tests/harness/kafka.py || OUTRIGGER_BUILD=$(BUILD) OUTRIGGER_KAFKA=real MESSAGES=$(or $(MESSAGES),20000) KILLS=$(or $(KILLS),20) SEED=$(or $(SEED),7) \
 	  tests/harness/sanitized /usr/bin/python3 tests/process/run stream_kafka
 
-# What make check (tests/check) does with one build: compiled on every core, tested one test after the other.
+# What make check (tests/check) does with one build: compiled on every core, then tested. Suites and process tests wait
+# for different things, and go beside each other.
 compiled: all $(UNIT_TESTS) $(PROBES) $(FUZZ_TARGETS) $(SIMULATION)
 tested:
 	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) compiled
-	@for goal in fuzz-replay unit simulate-check process; do $(MAKE) --no-print-directory $$goal || exit 1; done
+	@for goal in fuzz-replay simulate-check; do $(MAKE) --no-print-directory $$goal || exit 1; done
+	@$(MAKE) --no-print-directory -j2 SUITES=3 unit process
 
 check:  ## install what is missing, build, run every test: plain (and a minute of chaos), ASan + UBSan, TSan
 	@deploy/install-deps --have build run web check || deploy/install-deps build run web check
