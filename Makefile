@@ -365,6 +365,9 @@ install: all  ## to DESTDIR PREFIX: programs, libraries, manuals, configuration,
 	cp -r conf $(call to,$(SHARE))/
 	cp -r tests/models/repository $(call to,$(SHARE))/models.new && rm -rf $(call to,$(SHARE))/models && mv $(call to,$(SHARE))/models.new $(call to,$(SHARE))/models
 	install -m 644 deploy/jobs/* $(call to,$(SHARE)/jobs)
+	install -m 644 deploy/README.md $(call to,$(SHARE)/deploy)
+	install $(filter-out %/common.sh,$(wildcard deploy/scripts/*.sh)) $(call to,$(SHARE)/deploy/scripts)
+	install -m 644 deploy/scripts/common.sh $(call to,$(SHARE)/deploy/scripts)
 	install -m 644 deploy/systemd/outrigger-worker-tcp.conf $(call to,$(SHARE)/systemd)
 	install -m 644 worker/outrigger/*.h $(call to,$(PREFIX)/include/outrigger)
 	install -m 644 worker/plugin/* $(call to,$(SHARE)/plugin)

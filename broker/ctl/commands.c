@@ -355,7 +355,7 @@ static const struct command commands[] = {
      .run = rollout_command},
     {.name = "rollout status",
      .summary = "show how far roll-outs are, what they go by and what was decided",
-     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_WAIT},
+     .options = {OPTION_CONFIG, OPTION_SET, OPTION_JSON, OPTION_FIELD, OPTION_WAIT},
      .operands = "[MODEL]",
      .text =
          "The last one of each model. With --wait (and a model) decisions are printed as they come until it "

@@ -156,9 +156,24 @@ int rollout_abort_command(const struct arguments *arguments)
     return act_on_model(arguments, "rollout-abort", "not aborted", "aborted; the route is what it was");
 }
 
+/* One member of it, bare, for scripts. */
+static int print_field(const struct arguments *arguments, yyjson_val *rollout)
+{
+    const char *name = arguments_text(arguments, OPTION_FIELD);
+    yyjson_val *value = yyjson_obj_get(rollout, name);
+    if (rollout == NULL)
+        return say_fault(arguments, CTL_FAULT, "there was no roll-out to be told of");
+    if (value == NULL)
+        return say_usage(arguments, "--field: a roll-out has no member %s (all of them: --json)", name);
+    char *text = yyjson_is_str(value) ? NULL : yyjson_val_write(value, 0, NULL);
+    puts(text != NULL ? text : yyjson_get_str(value));
+    free(text);
+    return CTL_GOOD;
+}
+
 int rollout_status_command(const struct arguments *arguments)
 {
-    int status;
+    int status = CTL_GOOD;
     struct config *config = arguments_config(arguments);
     if (config == NULL)
         return CTL_FAULT;
@@ -168,11 +183,13 @@ int rollout_status_command(const struct arguments *arguments)
         return status;
     }
     yyjson_doc *answer = look(arguments, config, &status);
-    if (answer != NULL && arguments->json)
+    if (answer != NULL && arguments_has(arguments, OPTION_FIELD))
+        status = print_field(arguments, first_of(answer));
+    else if (answer != NULL && arguments->json)
         status = say_answer(answer);
     else if (answer != NULL)
         rollout_view_print(yyjson_doc_get_root(answer), stdout, say_coloured());
     yyjson_doc_free(answer);
     config_free(config);
-    return answer == NULL ? status : CTL_GOOD;
+    return status;
 }

@@ -68,14 +68,11 @@ need() {
     [ -n "${!1:-}" ] || misused "which $option? --$option NAME, or $1 in the environment"
 }
 
-# One member of the last roll-out of the model: text or number as it stands; "" where there is none.
+# One member of the last roll-out of the model, "" where there is none.
 rollout_field() {
-    local answer status=0
-    answer=$(outrigger rollout status "$MODEL" --json 2>/dev/null) || status=$?
+    local status=0
+    outrigger rollout status "$MODEL" --field "$1" 2>/dev/null || status=$?
     [ "$status" -ne "$NOT_RUNNING" ] || fail "$NOT_RUNNING" "nothing runs: ${command_words[*]} rollout status $MODEL"
-    # What is in it of decisions and of each version has members of the same names.
-    printf '%s' "$answer" | sed -E 's/"decisions":\[(\{[^}]*\},?)*\]//; s/"(candidate|stable_version)":\{[^}]*\}//g' |
-        grep -oE "\"$1\":(\"[^\"]*\"|[^,}\"]*)" | sed -n '1 { s/^[^:]*://; s/"//g; p; }' || true
 }
 
 # seconds_of OPTION DURATION: 90, 90s, 30m, 2h or 1d in seconds.
