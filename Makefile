@@ -159,7 +159,7 @@ endif
 UNIT_TESTS   := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 FUZZ_TARGETS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 ARCHIVES     := $(foreach p,$(PROGRAMS),$(BUILD)/lib$p.a)
-# ThreadSanitizer looks for races: what starts no thread, as its plain build tells, has none.
+# ThreadSanitizer looks for races: what starts no thread, as its plain build tells, has none; nor has the simulation.
 ifeq ($(SANITIZE),thread)
 THREADLESS   := $(patsubst build/%,$(BUILD)/%,$(shell tests/harness/threadless build/tests/test_* build/fuzz/fuzz_*))
 UNIT_TESTS   := $(filter-out $(THREADLESS),$(UNIT_TESTS))
@@ -169,6 +169,8 @@ all-packages := fcgi libcurl onnxruntime microhttpd xxhash hiredis rdkafka ncurs
 
 # A suite runs once: to make it fast takes two thirds of the time that it takes to compile.
 ours-of-suites := $(filter-out -O% -D_FORTIFY_SOURCE=%,$(ours)) -O0
+# But for those that try at random what takes long.
+$(BUILD)/tests/test_judge: private ours-of-suites := $(ours)
 $(BUILD)/tests/%: tests/unit/%.c $(ARCHIVES) $(COMMON)
 	@mkdir -p $(@D)
 	@echo "  TEST  $@"
@@ -235,10 +237,10 @@ check-kafka: all $(PROBES)  ## streams with a real Apache Kafka, and killed ther
 
 # What make check (tests/check) does with one build: compiled on every core, then tested. Suites and process tests wait
 # for different things, and go beside each other.
-compiled: all $(UNIT_TESTS) $(PROBES) $(FUZZ_TARGETS) $(SIMULATION)
+compiled: all $(UNIT_TESTS) $(PROBES) $(FUZZ_TARGETS) $(if $(filter thread,$(SANITIZE)),,$(SIMULATION))
 tested:
 	@$(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$$(nproc)) compiled
-	@for goal in fuzz-replay simulate-check; do $(MAKE) --no-print-directory $$goal || exit 1; done
+	@for goal in fuzz-replay $(if $(filter thread,$(SANITIZE)),,simulate-check); do $(MAKE) --no-print-directory $$goal || exit 1; done
 	@$(MAKE) --no-print-directory -j2 SUITES=3 unit process
 
 check:  ## install what is missing, build, run every test: plain (and a minute of chaos), ASan + UBSan, TSan

@@ -365,7 +365,7 @@ class Ends(Case):
                                   ({"from": source}, b"to: "),
                                   ({"from": source, "to": self.path("out.csv"), "lanes": "many"}, b"lanes")):
             self.assertIn(words, self.run_job(**parameters, status=2).stderr)
-        job = self.run_job(**{"from": source}, to=self.path("out.csv"), model="nobody", wait_s=1, status=1)
+        job = self.run_job(**{"from": source}, to=self.path("out.csv"), model="nobody", wait_s=10, status=1)
         self.assertIn(b"nobody", job.stderr)
         elsewhere = self.run_job("-s", f"runtime_directory={self.folder}/none", **{"from": source},
                                  to=self.path("out.csv"), wait_s=1, status=3)

@@ -401,7 +401,7 @@ END_TEST
 /* Names of which each is free, held or kept by a plain rule. */
 START_TEST(random_events_leave_what_a_list_says)
 {
-    enum { NAMES = 12, EVENTS = 100000 };
+    enum { NAMES = 12, EVENTS = 20000 };
     static struct request requests[NAMES];
     int64_t kept_at[NAMES] = {0}; /* 0: not kept; else its turn */
     uint64_t dice = 1;

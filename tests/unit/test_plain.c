@@ -220,7 +220,7 @@ static float any_float(void)
 /* As programs write numbers: doubles and floats of any size, with any number of digits. */
 START_TEST(printed_numbers_are_the_tree_s)
 {
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 30000; i++) {
         char number[96];
         double value = (double)any_float();
         double ordinary = (double)(int32_t)any() / 1e6;
@@ -237,7 +237,7 @@ END_TEST
 /* Where rounding twice shows: close to the middle between two floats. */
 START_TEST(numbers_between_two_floats_are_the_tree_s)
 {
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 30000; i++) {
         char number[96];
         float value = (float)(int32_t)any() * 1e-6f;
         double middle = ((double)value + (double)nextafterf(value, INFINITY)) / 2;
@@ -253,7 +253,7 @@ END_TEST
 
 START_TEST(digits_of_any_number_are_the_tree_s)
 {
-    for (int i = 0; i < 100000; i++) {
+    for (int i = 0; i < 30000; i++) {
         char number[64], *at = number;
         size_t whole = any() % 22 + 1, decimals = any() % 22;
         if (any() % 2 == 0)
