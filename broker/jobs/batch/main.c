@@ -450,6 +450,17 @@ static FILE *told_to(const struct job *job)
     return taken ? stderr : stdout;
 }
 
+/* Between sessions the kernel may share processors out evenly, whatever is said within one (sched(7), "The
+ * autogroup feature"): one that we lead, as a timer begins it, stands back as a whole. */
+static void lower_session(void)
+{
+    FILE *autogroup = getsid(0) == getpid() ? fopen("/proc/self/autogroup", "w") : NULL;
+    if (autogroup == NULL)
+        return;
+    fprintf(autogroup, "%d", NICE_OF_JOBS);
+    fclose(autogroup);
+}
+
 /* Others first: a job has time. Between files it takes of the processors what is left, and makes way at once
  * for whoever answers a client: those are batch processes (common/process.c), which interrupt nobody else.
  * With a database it may hold locks, which must not wait until there is a processor left. */
@@ -458,6 +469,7 @@ static void stand_back(const struct job *job)
     bool locks = job->database_sink;
     if (locks || sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) != 0)
         (void)setpriority(PRIO_PROCESS, 0, NICE_OF_JOBS);
+    lower_session();
 }
 
 static void begin(struct program *program)
