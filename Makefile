@@ -357,7 +357,7 @@ endef
 
 install: all  ## to DESTDIR PREFIX: programs, libraries, manuals, configuration, units, examples
 	install -d $(call to,$(PREFIX)/bin) $(call to,$(LIBRARY)/python/tools) $(call to,$(SHARE)/plugin) $(call to,$(SHARE)/jobs) $(call to,$(SHARE)/systemd) \
-  $(call to,$(SHARE)/deploy/scripts) \
+	  $(call to,$(SHARE)/deploy/scripts) \
 	  $(call to,$(PREFIX)/include/outrigger) $(call to,$(PREFIX)/share/pkgconfig) $(call to,$(CONFDIR)/jobs) $(call to,$(CONFDIR)/workers) \
 	  $(call to,$(UNITDIR)) $(call to,$(PREFIX)/lib/sysusers.d) $(call to,$(PREFIX)/lib/tmpfiles.d)
 	install $(foreach p,$(PROGRAMS),$(call name-of,$p)) $(call to,$(PREFIX)/bin)

@@ -20,8 +20,7 @@ static void number_cell(struct table *table, yyjson_val *entry, const char *name
 
 static void text_cell(struct table *table, yyjson_val *entry, const char *name)
 {
-    const char *text = yyjson_get_str(yyjson_obj_get(entry, name));
-    table_cell(table, TONE_PLAIN, "%s", text == NULL ? "" : text);
+    table_cell(table, TONE_PLAIN, "%s", ask_text(entry, name));
 }
 
 static void add_row(struct table *table, yyjson_val *entry)

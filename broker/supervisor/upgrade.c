@@ -70,9 +70,10 @@ static int hear_out(pid_t pid, int pidfd)
     int64_t deadline = clock_now() + TRY_PATIENCE;
     struct pollfd watch = {.fd = pidfd, .events = POLLIN};
     int ended;
-    do
-        ended = poll(&watch, 1, (int)((deadline - clock_now()) / MILLISECOND) + 1);
-    while (ended == -1 && errno == EINTR);
+    do {
+        int64_t left = (deadline - clock_now()) / MILLISECOND; /* negative would be without an end */
+        ended = poll(&watch, 1, left < 0 ? 0 : (int)left);
+    } while (ended == -1 && errno == EINTR);
     if (ended != 1)
         kill(-pid, SIGKILL);
     while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
