@@ -254,8 +254,8 @@ static bool pause_for(struct exporter *exporter, int64_t wait)
 /* False when nobody sends any more. */
 static bool post(struct exporter *exporter, size_t spans)
 {
-    int64_t began = clock_now(), doubling = exporter->context.first_wait;
-    for (;;) {
+    int64_t began = clock_now(), asked = began, doubling = exporter->context.first_wait;
+    for (;; asked = clock_now()) {
         struct export_answer answer = {0};
         const struct otlp_bytes *bytes = &exporter->request.bytes;
         bool there = exporter->context.post(exporter->context.self, bytes->bytes, bytes->length, &answer);
@@ -270,8 +270,9 @@ static bool post(struct exporter *exporter, size_t spans)
             count(&exporter->outcomes[EXPORTED], spans - rejected);
             return true;
         }
-        /* Also after the last try: the next request, too, is asked for when the receiver wants to be. */
-        bool last = !there || result == REFUSED || clock_now() - began > exporter->context.give_up;
+        /* What counts is when the try began, not how slowly it was answered. Also after the last one: the
+         * next request, too, is asked for when the receiver wants to be. */
+        bool last = !there || result == REFUSED || asked - began >= exporter->context.give_up;
         bool goes_on = !there || result == REFUSED || pause_for(exporter, wait_of(&doubling, &answer));
         if (last || !goes_on) {
             count(&exporter->outcomes[FAILED], spans);

@@ -21,7 +21,7 @@ struct exporter_context {
     size_t most;               /* spans that are kept */
     int64_t gather,
         first_wait;  /* ns: how long spans wait for company; before a request is tried again, at first */
-    int64_t give_up; /* ns: a request that was not taken for so long is not tried again */
+    int64_t give_up; /* ns: no further try of a request after one that began so long after the first */
     /* Sends a request, in the exporter's thread; may take its time. False: there is nobody to send it. */
     bool (*post)(void *self, const void *bytes, size_t length, struct export_answer *answer);
     void (*interrupt)(void *self); /* ends a `post` that takes its time, from another thread; it and all later
