@@ -3,13 +3,17 @@ every row is scored once whatever dies meanwhile: the job, two of them at once, 
 
 The model adds up its features a, b, c, d. A trigger counts how often each row was written: "twice" would be seen.
 """
+import contextlib
 import json
 import os
 import pathlib
 import random
+import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from servers import Postgres
@@ -67,6 +71,44 @@ def change(statements):
 
 def number(statement):
     return int(postgres.sql(statement)[0][0])
+
+
+class Between:
+    """Passes on what a job and the server say; the first COMMIT is kept back, and `then` is done, at whose end the
+    connection breaks."""
+
+    def __init__(self, then):
+        self.then, self.folder = then, pathlib.Path(tempfile.mkdtemp(prefix="outrigger-test."))
+        self.listener = socket.create_server(str(self.folder / f".s.PGSQL.{postgres.port}"), family=socket.AF_UNIX)
+        threading.Thread(target=self.take, daemon=True).start()
+
+    def url(self, table):
+        return postgres.url(table).replace(str(postgres.home), str(self.folder))
+
+    def take(self):
+        with contextlib.suppress(OSError):
+            while True:
+                job = self.listener.accept()[0]
+                server = socket.socket(socket.AF_UNIX)
+                server.connect(str(postgres.home / f".s.PGSQL.{postgres.port}"))
+                for ends in ((job, server), (server, job)):
+                    threading.Thread(target=self.carry, args=ends, daemon=True).start()
+
+    def carry(self, source, target):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if b"COMMIT\0" in data and self.then is not None:
+                    then, self.then = self.then, None
+                    then()
+                    break
+                target.sendall(data)
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.close()
+        shutil.rmtree(self.folder)
 
 
 class BatchPostgres(unittest.TestCase):
@@ -290,6 +332,26 @@ class BatchPostgres(unittest.TestCase):
         done = finish(job)
         self.is_done(done, ROWS)
         self.every_row_once("away", ROWS)
+
+    def test_a_transaction_whose_number_another_got_after_a_crash_is_not_taken_for_done(self):
+        self.make("renumbered", SOME)
+        job = {"to": "column", "batch_size": "10", "lanes": "1"}
+        run(**job | {"from": postgres.url("renumbered"), "create": "true", "limit": "1"})
+        numbers = []
+
+        def crash_and_give_its_number_away():
+            numbers.append(number("SELECT max(backend_xid::text::bigint) FROM pg_stat_activity "
+                                  "WHERE application_name = 'outrigger-batch'"))
+            postgres.crash()
+            postgres.start()
+            while number("SELECT txid_current()") < numbers[0]:
+                pass
+
+        between = Between(crash_and_give_its_number_away)
+        self.addCleanup(between.close)
+        self.is_done(run(**job | {"from": between.url("renumbered")}), SOME - 1)
+        self.assertEqual(len(numbers), 1)
+        self.every_row_once("renumbered", SOME)
 
     def test_it_ends_when_it_is_told_to_also_without_a_server(self):
         self.make("ended", ROWS)

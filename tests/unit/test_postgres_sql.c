@@ -237,6 +237,9 @@ START_TEST(results_of_a_table_of_their_own_are_written_once)
        "AS u(key, prediction, probability) ON CONFLICT DO NOTHING");
     is(postgres_sql_copy(&plan), "COPY \"s\".\"scores\" (\"token\", \"prediction\", \"probability\") "
                                  "FROM STDIN (FORMAT binary)");
+    is(postgres_sql_proof(&plan), "SELECT 1 FROM \"s\".\"scores\" r WHERE r.xmin::text = "
+                                  "($1::text::int8 & 4294967295)::text AND r.\"token\" = "
+                                  "($2::text[])[1]::uuid");
     plan.rejects = "\"s\".\"r\"";
     is(postgres_sql_reject(&plan),
        "INSERT INTO \"s\".\"r\" (job, key, reason, model, rejected_at) SELECT $1::text, u.key, u.reason, "

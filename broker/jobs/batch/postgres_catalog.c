@@ -318,7 +318,7 @@ bool postgres_find(struct postgres_link *link, const struct table_job *job, enum
                 : part == TABLE_SOURCE ? find_source_alone(&search)
                                        : find_sink_alone(&search);
     if (fine && search.changed)
-        return postgres_link_commit(link, reason) == POSTGRES_DONE;
+        return postgres_link_commit(link, NULL, reason) == POSTGRES_DONE;
     postgres_link_rollback(link);
     return fine;
 }

@@ -183,12 +183,14 @@ bool postgres_copy_put(struct draft *copy, const struct postgres_plan *plan, con
     draft_add(copy, head, sizeof head);
     for (size_t i = 0; i < POSTGRES_RESULTS_COUNT; i++)
         columns = (uint16_t)(columns + (plan->results[i] != NULL));
-    for (size_t i = 0; i < chunk->count; i++)
+    for (size_t i = 0; i < chunk->count; i++) {
+        chunk_give_way(i);
         if (chunk->rows[i].reason == NULL) {
             put_16(copy, columns);
             if (!put_row(copy, &forms, chunk, &chunk->rows[i]))
                 return false;
         }
+    }
     put_16(copy, UINT16_MAX);
     return true;
 }

@@ -4,7 +4,9 @@
  * connection for a transaction do. Statements and locks have timeouts: a statement that did not come through
  * is given twice the time when it is tried again, so that neither a slow claim nor a hung server stops the
  * job for ever. A COMMIT that was not answered may have been done: the server keeps what came of each
- * transaction, and is asked once it is back. SPDX-License-Identifier: MIT */
+ * transaction, and is asked once it is back. That alone proves nothing, for a server that crashed gives the
+ * numbers of transactions which it had not begun to write down to others: so something that was written is
+ * looked for, too. SPDX-License-Identifier: MIT */
 #include "postgres_link.h"
 
 #include "clock.h"
@@ -539,30 +541,48 @@ void postgres_link_rollback(struct postgres_link *link)
         disconnect(link);
 }
 
-/* The connection was lost while the server committed. */
-static enum postgres_outcome find_out(struct postgres_link *link, const char *transaction,
+/* One look, in a transaction: whether that one is there, or still runs. */
+static enum postgres_outcome look_for(struct postgres_link *link, const char *transaction,
+                                      const struct postgres_proof *proof, bool *there, bool *runs,
                                       char reason[TABLE_REASON_MAX])
 {
-    const struct postgres_value value = {.at = transaction};
+    struct postgres_value values[VALUES_MAX] = {{.at = transaction}};
+    size_t length;
+    enum postgres_outcome outcome = ask(link, "SELECT txid_status($1::text::bigint)", values, 1, reason);
+    const char *status = outcome == POSTGRES_DONE ? postgres_link_value(link, 0, 0, &length) : NULL;
+    *runs = status != NULL && strcmp(status, "in progress") == 0;
+    *there = status != NULL && strcmp(status, "committed") == 0;
+    if (!*there || proof == NULL)
+        return outcome;
+    ENSURE(proof->count < VALUES_MAX);
+    for (size_t i = 0; i < proof->count; i++)
+        values[i + 1] = proof->values[i];
+    outcome = ask(link, proof->statement, values, proof->count + 1, reason);
+    *there = outcome == POSTGRES_DONE && postgres_link_rows(link) > 0;
+    return outcome;
+}
+
+/* The connection was lost while the server committed. */
+static enum postgres_outcome find_out(struct postgres_link *link, const char *transaction,
+                                      const struct postgres_proof *proof, char reason[TABLE_REASON_MAX])
+{
     for (;;) {
+        bool there, runs;
         enum postgres_outcome outcome = postgres_link_begin(link, reason);
         if (outcome != POSTGRES_DONE)
             return outcome;
-        outcome = ask(link, "SELECT txid_status($1::text::bigint)", &value, 1, reason);
-        size_t length = 0;
-        const char *status = outcome == POSTGRES_DONE ? postgres_link_value(link, 0, 0, &length) : NULL;
-        bool done = status != NULL && strcmp(status, "committed") == 0;
-        bool runs = status != NULL && strcmp(status, "in progress") == 0;
+        outcome = look_for(link, transaction, proof, &there, &runs, reason);
         postgres_link_rollback(link);
-        if (outcome == POSTGRES_STOPPED || done)
+        if (outcome == POSTGRES_STOPPED || there)
             return outcome;
-        if (outcome != POSTGRES_AGAIN && !runs) /* rolled back, or never heard of by who has taken over */
+        if (outcome != POSTGRES_AGAIN && !runs) /* rolled back, or never heard of, or somebody else's */
             return POSTGRES_AGAIN;
         pause_for(link, FIRST_PAUSE);
     }
 }
 
-enum postgres_outcome postgres_link_commit(struct postgres_link *link, char reason[TABLE_REASON_MAX])
+enum postgres_outcome postgres_link_commit(struct postgres_link *link, const struct postgres_proof *proof,
+                                           char reason[TABLE_REASON_MAX])
 {
     CHECK_OBJECT(link, LINK_MAGIC);
     char transaction[32];
@@ -574,7 +594,7 @@ enum postgres_outcome postgres_link_commit(struct postgres_link *link, char reas
     snprintf(transaction, sizeof transaction, "%s", (const char *)postgres_link_value(link, 0, 0, &length));
     outcome = ask(link, "COMMIT", NULL, 0, reason);
     if (link->connection == NULL && outcome == POSTGRES_AGAIN)
-        return find_out(link, transaction, reason);
+        return find_out(link, transaction, proof, reason);
     link->inside = false;
     return outcome;
 }

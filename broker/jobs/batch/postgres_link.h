@@ -51,8 +51,17 @@ enum postgres_outcome postgres_link_ask(struct postgres_link *link, const char *
 /* The same with a COPY ... FROM STDIN, and those bytes. */
 enum postgres_outcome postgres_link_copy(struct postgres_link *link, const char *statement, struct text bytes,
                                          char reason[TABLE_REASON_MAX]);
-/* To the disk. When the connection is lost meanwhile, the server is asked what came of it. */
-enum postgres_outcome postgres_link_commit(struct postgres_link *link, char reason[TABLE_REASON_MAX]);
+/* What tells whether a transaction is there: a statement that gives a row when what it wrote is. Its $1 is
+ * the transaction's number, as a text; the values stand behind. */
+struct postgres_proof {
+    const char *statement;
+    const struct postgres_value *values;
+    size_t count;
+};
+/* To the disk. When the connection is lost meanwhile, the server is asked what came of it, and for the proof
+ * (NULL: none). */
+enum postgres_outcome postgres_link_commit(struct postgres_link *link, const struct postgres_proof *proof,
+                                           char reason[TABLE_REASON_MAX]);
 /* Nothing of the transaction, if there is one, stays. */
 void postgres_link_rollback(struct postgres_link *link);
 

@@ -95,6 +95,9 @@ char *postgres_sql_done(const struct postgres_plan *plan);
 char *postgres_sql_write(const struct postgres_plan *plan);
 /* The same as a COPY of that kind of postgres_copy: the key, and those results that are written. */
 char *postgres_sql_copy(const struct postgres_plan *plan);
+/* Whether a result is there that this transaction wrote: $1 its number as a text, $2 an array with its key.
+ */
+char *postgres_sql_proof(const struct postgres_plan *plan);
 /* Writes rejects: $1 the job's name, $2 keys, all as texts, $3 reasons, $4 model, $5 when. */
 char *postgres_sql_reject(const struct postgres_plan *plan);
 

@@ -145,11 +145,13 @@ bool postgres_writer_put(struct postgres_writer *writer, const struct postgres_p
 {
     begin_arrays(writer, plan);
     writer->copying = copy && postgres_copy_put(&writer->copy, plan, chunk);
-    for (size_t i = 0; i < chunk->count; i++)
+    for (size_t i = 0; i < chunk->count; i++) {
+        chunk_give_way(i);
         if (chunk->rows[i].reason != NULL)
             put_reject(writer, &chunk->rows[i]);
         else if (!writer->copying && !put_arrays(writer, plan, chunk, &chunk->rows[i], reason))
             return false;
+    }
     return true;
 }
 

@@ -15,9 +15,9 @@ struct postgres_writer {
     bool copying; /* what was put last is in `copy` */
 };
 
-/* Of postgres_sql_write, postgres_sql_copy and postgres_sql_reject. */
+/* Of postgres_sql_write, postgres_sql_copy, postgres_sql_reject and postgres_sql_proof. */
 struct postgres_writes {
-    char *write, *copy, *reject;
+    char *write, *copy, *reject, *proof;
 };
 
 /* The key as text; `buffer` is for a number. */

@@ -49,7 +49,8 @@ struct lane {
     struct postgres_link *link;
     struct postgres_reader reader;
     struct postgres_writer writer;
-    bool holds; /* a chunk is taken, and neither committed nor given back */
+    struct postgres_array first; /* a key of what it commits */
+    bool holds;                  /* a chunk is taken, and neither committed nor given back */
 };
 
 enum walk { WALKING, RESTING, ENDED };
@@ -59,7 +60,7 @@ struct postgres_table {
     const struct table_job *job;
     struct postgres_found found;
     struct postgres_shared shared;
-    char *sql_first, *sql_next, *sql_left, *sql_done; /* NULL: not needed */
+    char *sql_first, *sql_next, *sql_left, *sql_done, *sql_position; /* NULL: not needed */
     struct postgres_writes writes;
     atomic_bool copy; /* COPY is fine, as far as we know */
     unsigned lane_count;
@@ -272,24 +273,48 @@ static bool put_chunk(struct postgres_table *table, struct lane *lane, const str
 
 /* In the transaction, and its end. */
 static enum postgres_outcome write_chunk(struct postgres_table *table, struct lane *lane,
-                                         const struct chunk *chunk, char *reason)
+                                         const struct chunk *chunk, const struct postgres_proof *proof,
+                                         char *reason)
 {
     enum postgres_outcome outcome =
         postgres_writer_write(&lane->writer, lane->link, &table->found.plan, &table->writes,
                               table->job->model, chunk->predicted_at, reason);
     if (outcome == POSTGRES_DONE)
-        outcome = postgres_link_commit(lane->link, reason);
+        outcome = postgres_link_commit(lane->link, proof, reason);
     if (outcome != POSTGRES_FAILED || !lane->writer.copying)
         return outcome;
     atomic_store(&table->copy, false);
     return POSTGRES_AGAIN;
 }
 
+/* An array with the key of the first row that has a result. False: none has one. */
+static bool put_first(const struct postgres_plan *plan, struct postgres_array *keys,
+                      const struct chunk *chunk)
+{
+    postgres_array_begin(keys, plan->key.integer ? POSTGRES_INT8_ARRAY : POSTGRES_TEXT_ARRAY);
+    for (size_t i = 0; i < chunk->count; i++)
+        if (chunk->rows[i].reason == NULL)
+            return postgres_put_key(&plan->key, keys, &chunk->rows[i].key);
+    return false;
+}
+
+/* Its proof is the first row that it wrote. One that wrote rejects alone goes by its number. */
+static enum postgres_outcome write_claimed(struct postgres_table *table, struct lane *lane,
+                                           const struct chunk *chunk, char *reason)
+{
+    struct postgres_array *keys = &lane->first;
+    bool some = put_first(&table->found.plan, keys, chunk);
+    const struct postgres_value key = {
+        .type = keys->type, .at = postgres_array_bytes(keys), .length = keys->length, .binary = true};
+    const struct postgres_proof proof = {table->writes.proof, &key, 1};
+    return write_chunk(table, lane, chunk, some ? &proof : NULL, reason);
+}
+
 static bool commit_claimed(struct postgres_table *table, struct lane *lane, struct chunk *chunk, char *reason)
 {
     enum postgres_outcome outcome = POSTGRES_FAILED;
     if (put_chunk(table, lane, chunk, reason))
-        outcome = write_chunk(table, lane, chunk, reason);
+        outcome = write_claimed(table, lane, chunk, reason);
     give_back(table, lane);
     chunk->lost = outcome == POSTGRES_AGAIN; /* with the claim; the next pass finds its rows */
     if (outcome == POSTGRES_STOPPED)
@@ -322,10 +347,13 @@ static enum postgres_outcome write_position(struct postgres_table *table, struct
     return POSTGRES_FAILED;
 }
 
+/* Its proof is the position. */
 static bool commit_in_order(struct postgres_table *table, struct lane *lane, const struct chunk *chunk,
                             char *reason)
 {
     enum postgres_outcome outcome;
+    const struct postgres_value place[] = {{.at = table->job->name}, {.at = chunk->position}};
+    const struct postgres_proof proof = {table->sql_position, place, COUNT_OF(place)};
     do {
         if (!put_chunk(table, lane, chunk, reason))
             return false;
@@ -333,7 +361,7 @@ static bool commit_in_order(struct postgres_table *table, struct lane *lane, con
         if (outcome == POSTGRES_DONE)
             outcome = write_position(table, lane, chunk->position, reason);
         if (outcome == POSTGRES_DONE)
-            outcome = write_chunk(table, lane, chunk, reason);
+            outcome = write_chunk(table, lane, chunk, &proof, reason);
     } while (outcome == POSTGRES_AGAIN);
     if (outcome == POSTGRES_DONE) {
         free(table->position);
@@ -451,6 +479,7 @@ static void free_lane(struct lane *lane)
     postgres_link_free(lane->link);
     postgres_reader_free(&lane->reader);
     postgres_writer_free(&lane->writer);
+    postgres_array_free(&lane->first);
 }
 
 static void table_close(void *self)
@@ -459,8 +488,9 @@ static void table_close(void *self)
     CHECK_OBJECT(table, TABLE_MAGIC);
     for (unsigned i = 0; i < table->lane_count; i++)
         free_lane(&table->lanes[i]);
-    char *statements[] = {table->sql_first,    table->sql_next,    table->sql_left,     table->sql_done,
-                          table->writes.write, table->writes.copy, table->writes.reject};
+    char *statements[] = {table->sql_first,   table->sql_next,     table->sql_left,
+                          table->sql_done,    table->sql_position, table->writes.write,
+                          table->writes.copy, table->writes.proof, table->writes.reject};
     for (size_t i = 0; i < COUNT_OF(statements); i++)
         free(statements[i]);
     free(table->lanes);
@@ -486,10 +516,16 @@ static void make_statements(struct postgres_table *table, enum table_part part)
     if (part != TABLE_SOURCE) {
         table->writes.write = postgres_sql_write(plan);
         table->writes.reject = postgres_sql_reject(plan);
+        table->writes.proof = postgres_sql_proof(plan);
         atomic_store(&table->copy, postgres_copy_can(plan));
         if (table->copy)
             table->writes.copy = postgres_sql_copy(plan);
     }
+    if (table->found.progress != NULL)
+        ENSURE(asprintf(&table->sql_position,
+                        "SELECT 1 FROM %s WHERE xmin::text = ($1::text::int8 & 4294967295)::text "
+                        "AND job = $2::text AND position = $3::text",
+                        table->found.progress) > 0);
 }
 
 static void *table_open(const struct table_job *job, enum table_part part, char reason[TABLE_REASON_MAX])

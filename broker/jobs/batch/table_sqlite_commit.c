@@ -81,6 +81,7 @@ static bool write_rows(struct sqlite_table *table, struct chunk *chunk, char *re
                                    : write_row(table, chunk, row, reason);
         if (row->reason == NULL && table->part == TABLE_BOTH)
             chunk->others += sqlite3_changes(table->db) == 0; /* somebody else has done it since */
+        chunk_give_way(i);
     }
     return good;
 }
