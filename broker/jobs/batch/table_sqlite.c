@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "hex.h"
 #include "process.h"
+#include "sqlite_disk.h"
 
 #include <errno.h>
 #include <math.h>
@@ -329,7 +330,7 @@ static bool connect(struct sqlite_table *table, char *reason)
     bool may_make = table->part == TABLE_SINK && table->job->create;
     int flags = table->part == TABLE_SOURCE ? SQLITE_OPEN_READONLY
                                             : SQLITE_OPEN_READWRITE | (may_make ? SQLITE_OPEN_CREATE : 0);
-    if (sqlite3_open_v2(path, &table->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(path, &table->db, flags | SQLITE_OPEN_NOMUTEX, sqlite_disk()) != SQLITE_OK)
         return COMPLAIN(reason, "%s: %s", path, sqlite3_errmsg(table->db));
     sqlite3_extended_result_codes(table->db, 0);
     sqlite3_busy_handler(table->db, wait_for_others, table);
@@ -345,7 +346,7 @@ static void connect_reader(struct sqlite_table *table)
 {
     sqlite3 **reader = &table->reader;
     bool good = sqlite3_open_v2(table->job->from->at, reader, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX,
-                                NULL) == SQLITE_OK;
+                                sqlite_disk()) == SQLITE_OK;
     if (good) {
         sqlite3_busy_handler(*reader, wait_unless_writing, table);
         sqlite3_progress_handler(*reader, LOOK_STEPS, look_for_end, table);
