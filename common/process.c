@@ -216,6 +216,14 @@ uint64_t process_start_time(pid_t pid)
     return stat.start;
 }
 
+bool process_lives(pid_t pid, uint64_t start)
+{
+    struct process_stat stat;
+    if (!read_stat(pid, &stat))
+        return pid > 0 && getpgid(pid) != -1;
+    return stat.state != 'Z' && stat.state != 'X' && (start == 0 || stat.start == start);
+}
+
 bool process_user(pid_t pid, uid_t *uid)
 {
     char text[4096];

@@ -29,6 +29,10 @@ int process_make_directory(const char *path, mode_t mode);
 /* The start time of a process in clock ticks since boot (/proc/PID/stat field 22): with the pid it names one
  * process for ever. 0 when there is none, or only a zombie. */
 uint64_t process_start_time(pid_t pid);
+/* True when that process lives; of any start time where `start` is 0. Where /proc does not show it
+ * (ProtectProc= of systemd, to who is in a Landlock domain or in a user namespace) it does while there is one
+ * of that number. */
+bool process_lives(pid_t pid, uint64_t start);
 /* The user that it runs as; false when there is none. */
 bool process_user(pid_t pid, uid_t *uid);
 /* How long it has run, in nanoseconds, to the hundredth of a second; 0 when there is none. */

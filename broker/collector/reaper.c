@@ -37,8 +37,7 @@ struct reaper {
 
 static bool is_alive(const struct registry_process *process)
 {
-    uint64_t start = process_start_time((pid_t)process->pid);
-    return start != 0 && start == process->start;
+    return process->start != 0 && process_lives((pid_t)process->pid, process->start);
 }
 
 /* ---- burying a process ---- */
@@ -118,7 +117,7 @@ static bool parse_file_name(const char *file, struct registry_process *process)
 /* A file named like a page that this build cannot read, of another build then: it goes with its process. */
 static void remove_foreign_page(const char *path, const struct registry_process *process)
 {
-    if (process_start_time((pid_t)process->pid) != 0)
+    if (process_lives((pid_t)process->pid, 0))
         return;
     log_warning("%s is no page of counters that this version can read: removed", path);
     unlink(path);
@@ -169,7 +168,7 @@ void reaper_run(struct reaper *reaper, int64_t now)
 static void remove_dead_page(struct reaper *reaper, const char *path, struct registry_process *process)
 {
     (void)reaper;
-    if (process_start_time((pid_t)process->pid) == 0)
+    if (!process_lives((pid_t)process->pid, 0))
         unlink(path);
 }
 

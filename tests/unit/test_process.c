@@ -6,7 +6,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 
 /* ---- ready, limits ---- */
@@ -168,6 +170,35 @@ START_TEST(start_times_name_a_process)
 }
 END_TEST
 
+/* As a service of systemd with ProtectProc=invisible sees others from a Landlock domain of its own. Who is
+ * not root, or is in a container, cannot hide anybody. */
+START_TEST(who_is_hidden_lives)
+{
+    uint64_t start = process_start_time(getpid());
+    ck_assert(process_lives(getpid(), start));
+    ck_assert(process_lives(getpid(), 0));
+    ck_assert(!process_lives(getpid(), start + 1));
+    ck_assert(!process_lives(0, 0));
+    ck_assert(!process_lives(-1, 0));
+    pid_t pid = start_sleeper();
+    pid_t other = fork();
+    if (other == 0) {
+        bool hidden = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+                      mount("proc", "/proc", "proc", 0, "hidepid=2") == 0 && setgroups(0, NULL) == 0 &&
+                      setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0;
+        _exit(!hidden || (process_start_time(pid) == 0 && process_lives(pid, 1)) ? 0 : 1);
+    }
+    int status;
+    ck_assert_int_eq(waitpid(other, &status, 0), other);
+    ck_assert_int_eq(status, 0);
+    kill(pid, SIGKILL);
+    wait_for_death(pid);
+    ck_assert(!process_lives(pid, 0)); /* a zombie */
+    waitpid(pid, NULL, 0);
+    ck_assert(!process_lives(pid, 0));
+}
+END_TEST
+
 START_TEST(usage_of_a_process)
 {
     uint64_t resident;
@@ -216,7 +247,7 @@ int main(void)
                   directories_are_made_with_their_parents, a_directory_that_is_there_stays_as_it_is,
                   directories_that_cannot_be, pinning, NULL});
     suite_add(suite, "others", scratch_make, scratch_remove,
-              (const TTest *const[]){start_times_name_a_process, usage_of_a_process, the_user_of_a_process,
-                                     the_age_of_a_process, NULL});
+              (const TTest *const[]){start_times_name_a_process, who_is_hidden_lives, usage_of_a_process,
+                                     the_user_of_a_process, the_age_of_a_process, NULL});
     return suite_finish(suite);
 }

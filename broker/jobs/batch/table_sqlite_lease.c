@@ -85,7 +85,7 @@ static bool lives(const char *owner)
 {
     int pid;
     unsigned long long start;
-    return sscanf(owner, "%d %llu", &pid, &start) == 2 && start != 0 && process_start_time(pid) == start;
+    return sscanf(owner, "%d %llu", &pid, &start) == 2 && start != 0 && process_lives(pid, start);
 }
 
 /* Of the row that the statement stands on. */
