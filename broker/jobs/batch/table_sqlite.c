@@ -12,7 +12,7 @@
 #include "clock.h"
 #include "hex.h"
 #include "process.h"
-#include "sqlite_disk.h"
+#include "table_sqlite_disk.h"
 
 #include <errno.h>
 #include <math.h>

@@ -1,11 +1,11 @@
-/* sqlite_disk: see sqlite_disk.h.
+/* table_sqlite_disk: see table_sqlite_disk.h.
  *
  * A transaction of 80,000 rows ends with some thousand pages that go to the file one after the other, which
  * takes tens of milliseconds of a processor, in one piece: who answers clients waits for it, as batch
  * processes interrupt nobody. So the processor is offered now and then between pages. All else is the default
  * VFS's: a file of ours is a file of its, with this in front. Used by table_sqlite.c.
  * SPDX-License-Identifier: MIT */
-#include "sqlite_disk.h"
+#include "table_sqlite_disk.h"
 
 #include "object.h"
 
