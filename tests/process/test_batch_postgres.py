@@ -90,7 +90,11 @@ class Between:
             while True:
                 job = self.listener.accept()[0]
                 server = socket.socket(socket.AF_UNIX)
-                server.connect(str(postgres.home / f".s.PGSQL.{postgres.port}"))
+                try:
+                    server.connect(str(postgres.home / f".s.PGSQL.{postgres.port}"))
+                except OSError:     # it is down: so are we, for this one
+                    job.close()
+                    continue
                 for ends in ((job, server), (server, job)):
                     threading.Thread(target=self.carry, args=ends, daemon=True).start()
 
@@ -99,10 +103,17 @@ class Between:
             while data := source.recv(65536):
                 if b"COMMIT\0" in data and self.then is not None:
                     then, self.then = self.then, None
-                    then()
-                    break
+                    try:
+                        then()
+                    finally:
+                        self.hang_up(source, target)
+                    return
                 target.sendall(data)
-        for end in (source, target):
+        self.hang_up(source, target)
+
+    @staticmethod
+    def hang_up(*ends):
+        for end in ends:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
