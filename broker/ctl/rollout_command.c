@@ -174,6 +174,8 @@ static int print_field(const struct arguments *arguments, yyjson_val *rollout)
 int rollout_status_command(const struct arguments *arguments)
 {
     int status = CTL_GOOD;
+    if (arguments_has(arguments, OPTION_WAIT) && arguments_has(arguments, OPTION_FIELD))
+        return say_usage(arguments, "--field: does not go with --wait, which tells what happens");
     struct config *config = arguments_config(arguments);
     if (config == NULL)
         return CTL_FAULT;

@@ -97,6 +97,12 @@ class Scripts(unittest.TestCase):
             self.assertIn("nothing to roll back", say(0, "rollback.sh", version="3"))
             said += say(0, "rollback.sh", version="2")
             self.assertIn("sum 2 was rolled back", said)
+            for words, wrong in ((["--field", "speed"], "--field: a roll-out has no member speed"),
+                                 (["--field", "state", "--wait", "1"], "--field: does not go with --wait")):
+                done = subprocess.run([BIN / "outrigger", "rollout", "status", "sum", *stack.arguments(), *words],
+                                      text=True, capture_output=True, timeout=PATIENCE)
+                self.assertEqual((done.returncode, done.stdout), (2, ""), done)
+                self.assertIn(wrong, done.stderr)
             print(said, flush=True)
 
     def test_a_model_is_validated(self):
