@@ -463,10 +463,12 @@ static void lower_session(void)
 
 /* Others first: a job has time. Between files it takes of the processors what is left, and makes way at once
  * for whoever answers a client: those are batch processes (common/process.c), which interrupt nobody else.
- * With a database it may hold locks, which must not wait until there is a processor left. */
+ * Into SQLite it holds the lock of a whole database, which must not wait until there is a processor left; in
+ * PostgreSQL those of the rows that it scores, for which few wait. */
 static void stand_back(const struct job *job)
 {
-    bool locks = job->database_sink;
+    bool beside = job->sink.kind == PLACE_COLUMN || job->sink.kind == PLACE_TABLE;
+    bool locks = (beside ? job->source.kind : job->sink.kind) == PLACE_SQLITE;
     if (locks || sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) != 0)
         (void)setpriority(PRIO_PROCESS, 0, NICE_OF_JOBS);
     lower_session();
