@@ -404,7 +404,7 @@ class Restart(unittest.TestCase):
     def test_what_needs_a_restart_is_said(self):
         file = self.repository / ".outrigger.conf"
         file.write_text("")
-        stack = self.stack(web=None)
+        stack = self.stack(web=None, supervisor__watch="0")  # else it may have read, and logged, what is new before it is told to
         stack.arguments = lambda: ["-c", str(file)] + Stack.arguments(stack)
         with stack:
             file.write_text("frontend: { max_rows = 7; }; worker: { max_requests = 1000000; };")
