@@ -175,7 +175,7 @@ class NextVersion(unittest.TestCase):
                 worker.send_multipart(join(1, RESULT, number, [1, 5, b""], [encode("y", np.array([10.0]))]))
                 number, (version, *_), payloads = self.expect(asker, REPLY)
                 self.assertEqual((number, version, decode(payloads[0])["y"].tolist()), (9, "1", [10.0]))
-                self.assertIn("the protocol version is not 1", stack.log.read_text())
+                stack.wait(lambda: "the protocol version is not 1" in stack.log.read_text(), "it is not logged")
 
 
 if __name__ == "__main__":
