@@ -240,6 +240,9 @@ START_TEST(results_of_a_table_of_their_own_are_written_once)
     is(postgres_sql_proof(&plan), "SELECT 1 FROM \"s\".\"scores\" r WHERE r.xmin::text = "
                                   "($1::text::int8 & 4294967295)::text AND r.\"token\" = "
                                   "($2::text[])[1]::uuid");
+    is(postgres_sql_position("\"s\".\"p\""), "SELECT 1 FROM \"s\".\"p\" r WHERE r.xmin::text = "
+                                             "($1::text::int8 & 4294967295)::text AND r.job = $2::text "
+                                             "AND r.position = $3::text");
     plan.rejects = "\"s\".\"r\"";
     is(postgres_sql_reject(&plan),
        "INSERT INTO \"s\".\"r\" (job, key, reason, model, rejected_at) SELECT $1::text, u.key, u.reason, "

@@ -440,18 +440,29 @@ char *postgres_sql_copy(const struct postgres_plan *plan)
     return end(&writing);
 }
 
+/* A row has the lower half of its transaction's number. */
+#define WRITTEN_BY "r.xmin::text = ($1::text::int8 & 4294967295)::text"
+
 char *postgres_sql_proof(const struct postgres_plan *plan)
 {
     struct writing writing;
     FILE *out = begin(&writing);
-    fprintf(out, "SELECT 1 FROM %s r WHERE r.xmin::text = ($1::text::int8 & 4294967295)::text",
-            plan->sink->quoted);
+    fprintf(out, "SELECT 1 FROM %s r WHERE " WRITTEN_BY, plan->sink->quoted);
     for (size_t i = 0; i < plan->key.count; i++) {
         fputs(" AND ", out);
         put_column(out, "r", plan->key.parts[i]->name);
         fputs(" = ", out);
         put_part_in(out, &plan->key, i, plan->key.integer ? "($2::int8[])[1]" : "($2::text[])[1]");
     }
+    return end(&writing);
+}
+
+char *postgres_sql_position(const char *progress)
+{
+    struct writing writing;
+    FILE *out = begin(&writing);
+    fprintf(out, "SELECT 1 FROM %s r WHERE " WRITTEN_BY " AND r.job = $2::text AND r.position = $3::text",
+            progress);
     return end(&writing);
 }
 

@@ -98,6 +98,8 @@ char *postgres_sql_copy(const struct postgres_plan *plan);
 /* Whether a result is there that this transaction wrote: $1 its number as a text, $2 an array with its key.
  */
 char *postgres_sql_proof(const struct postgres_plan *plan);
+/* Likewise whether a position is: $2 the job's name, $3 the position. */
+char *postgres_sql_position(const char *progress);
 /* Writes rejects: $1 the job's name, $2 keys, all as texts, $3 reasons, $4 model, $5 when. */
 char *postgres_sql_reject(const struct postgres_plan *plan);
 

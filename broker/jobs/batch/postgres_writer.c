@@ -105,7 +105,9 @@ static bool is_array(const struct postgres_plan *plan, size_t result)
 
 static void begin_arrays(struct postgres_writer *writer, const struct postgres_plan *plan)
 {
-    postgres_array_begin(&writer->keys, plan->key.integer ? POSTGRES_INT8_ARRAY : POSTGRES_TEXT_ARRAY);
+    enum postgres_type keys = plan->key.integer ? POSTGRES_INT8_ARRAY : POSTGRES_TEXT_ARRAY;
+    postgres_array_begin(&writer->first, keys);
+    postgres_array_begin(&writer->keys, keys);
     postgres_array_begin(&writer->rejected, POSTGRES_TEXT_ARRAY);
     postgres_array_begin(&writer->reasons, POSTGRES_TEXT_ARRAY);
     for (size_t i = 0; i < POSTGRES_RESULTS_COUNT; i++)
@@ -146,11 +148,16 @@ bool postgres_writer_put(struct postgres_writer *writer, const struct postgres_p
     begin_arrays(writer, plan);
     writer->copying = copy && postgres_copy_put(&writer->copy, plan, chunk);
     for (size_t i = 0; i < chunk->count; i++) {
+        const struct chunk_row *row = &chunk->rows[i];
         chunk_give_way(i);
-        if (chunk->rows[i].reason != NULL)
-            put_reject(writer, &chunk->rows[i]);
-        else if (!writer->copying && !put_arrays(writer, plan, chunk, &chunk->rows[i], reason))
+        if (row->reason != NULL) {
+            put_reject(writer, row);
+            continue;
+        }
+        if (!writer->copying && !put_arrays(writer, plan, chunk, row, reason))
             return false;
+        if (writer->first.count == 0)
+            (void)postgres_put_key(&plan->key, &writer->first, &row->key); /* as the others were put */
     }
     return true;
 }
@@ -161,6 +168,12 @@ static struct postgres_value array_value(struct postgres_array *array)
 {
     const uint8_t *bytes = postgres_array_bytes(array);
     return (struct postgres_value){.type = array->type, .at = bytes, .length = array->length, .binary = true};
+}
+
+bool postgres_writer_first(struct postgres_writer *writer, struct postgres_value *key)
+{
+    *key = array_value(&writer->first);
+    return writer->first.count > 0;
 }
 
 static enum postgres_outcome write_results(struct postgres_writer *writer, struct postgres_link *link,
@@ -210,7 +223,7 @@ enum postgres_outcome postgres_writer_write(struct postgres_writer *writer, stru
 
 void postgres_writer_free(struct postgres_writer *writer)
 {
-    struct postgres_array *arrays[] = {&writer->keys, &writer->rejected, &writer->reasons};
+    struct postgres_array *arrays[] = {&writer->first, &writer->keys, &writer->rejected, &writer->reasons};
     for (size_t i = 0; i < COUNT_OF(arrays); i++)
         postgres_array_free(arrays[i]);
     for (size_t i = 0; i < POSTGRES_RESULTS_COUNT; i++)

@@ -10,6 +10,7 @@
 
 /* Zeroed = empty. */
 struct postgres_writer {
+    struct postgres_array first; /* the key of the first row that has a result */
     struct postgres_array keys, results[POSTGRES_RESULTS_COUNT], rejected, reasons;
     struct draft copy;
     bool copying; /* what was put last is in `copy` */
@@ -29,6 +30,9 @@ bool postgres_put_key(const struct postgres_key *of, struct postgres_array *arra
 /* Puts all of the chunk; `copy`: its results for a COPY, if they can be. False with `reason`. */
 bool postgres_writer_put(struct postgres_writer *writer, const struct postgres_plan *plan, bool copy,
                          const struct chunk *chunk, char reason[TABLE_REASON_MAX]);
+/* An array with the first key of what was put, for postgres_sql_proof; good until the next put. False: all of
+ * it is rejected. */
+bool postgres_writer_first(struct postgres_writer *writer, struct postgres_value *key);
 /* Writes what was put, in the link's transaction. */
 enum postgres_outcome postgres_writer_write(struct postgres_writer *writer, struct postgres_link *link,
                                             const struct postgres_plan *plan,

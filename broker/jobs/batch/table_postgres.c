@@ -49,8 +49,7 @@ struct lane {
     struct postgres_link *link;
     struct postgres_reader reader;
     struct postgres_writer writer;
-    struct postgres_array first; /* a key of what it commits */
-    bool holds;                  /* a chunk is taken, and neither committed nor given back */
+    bool holds; /* a chunk is taken, and neither committed nor given back */
 };
 
 enum walk { WALKING, RESTING, ENDED };
@@ -287,26 +286,13 @@ static enum postgres_outcome write_chunk(struct postgres_table *table, struct la
     return POSTGRES_AGAIN;
 }
 
-/* An array with the key of the first row that has a result. False: none has one. */
-static bool put_first(const struct postgres_plan *plan, struct postgres_array *keys,
-                      const struct chunk *chunk)
-{
-    postgres_array_begin(keys, plan->key.integer ? POSTGRES_INT8_ARRAY : POSTGRES_TEXT_ARRAY);
-    for (size_t i = 0; i < chunk->count; i++)
-        if (chunk->rows[i].reason == NULL)
-            return postgres_put_key(&plan->key, keys, &chunk->rows[i].key);
-    return false;
-}
-
 /* Its proof is the first row that it wrote. One that wrote rejects alone goes by its number. */
 static enum postgres_outcome write_claimed(struct postgres_table *table, struct lane *lane,
                                            const struct chunk *chunk, char *reason)
 {
-    struct postgres_array *keys = &lane->first;
-    bool some = put_first(&table->found.plan, keys, chunk);
-    const struct postgres_value key = {
-        .type = keys->type, .at = postgres_array_bytes(keys), .length = keys->length, .binary = true};
-    const struct postgres_proof proof = {table->writes.proof, &key, 1};
+    struct postgres_value first;
+    const struct postgres_proof proof = {table->writes.proof, &first, 1};
+    bool some = postgres_writer_first(&lane->writer, &first);
     return write_chunk(table, lane, chunk, some ? &proof : NULL, reason);
 }
 
@@ -479,7 +465,6 @@ static void free_lane(struct lane *lane)
     postgres_link_free(lane->link);
     postgres_reader_free(&lane->reader);
     postgres_writer_free(&lane->writer);
-    postgres_array_free(&lane->first);
 }
 
 static void table_close(void *self)
@@ -522,10 +507,7 @@ static void make_statements(struct postgres_table *table, enum table_part part)
             table->writes.copy = postgres_sql_copy(plan);
     }
     if (table->found.progress != NULL)
-        ENSURE(asprintf(&table->sql_position,
-                        "SELECT 1 FROM %s WHERE xmin::text = ($1::text::int8 & 4294967295)::text "
-                        "AND job = $2::text AND position = $3::text",
-                        table->found.progress) > 0);
+        table->sql_position = postgres_sql_position(table->found.progress);
 }
 
 static void *table_open(const struct table_job *job, enum table_part part, char reason[TABLE_REASON_MAX])
