@@ -74,11 +74,11 @@ def number(statement):
 
 
 class Between:
-    """Passes on what a job and the server say; the first COMMIT is kept back, and `then` is done, at whose end the
-    connection breaks."""
+    """Passes on what a job and the server say. Once `then` is set the next COMMIT is kept back, and that is done, at whose
+    end the connection breaks; until then nobody gets through."""
 
-    def __init__(self, then):
-        self.then, self.folder = then, pathlib.Path(tempfile.mkdtemp(prefix="outrigger-test."))
+    def __init__(self):
+        self.then, self.busy, self.folder = None, False, pathlib.Path(tempfile.mkdtemp(prefix="outrigger-test."))
         self.listener = socket.create_server(str(self.folder / f".s.PGSQL.{postgres.port}"), family=socket.AF_UNIX)
         threading.Thread(target=self.take, daemon=True).start()
 
@@ -91,8 +91,10 @@ class Between:
                 job = self.listener.accept()[0]
                 server = socket.socket(socket.AF_UNIX)
                 try:
+                    if self.busy:
+                        raise ConnectionRefusedError
                     server.connect(str(postgres.home / f".s.PGSQL.{postgres.port}"))
-                except OSError:     # it is down: so are we, for this one
+                except OSError:     # it is down, or shall seem so
                     job.close()
                     continue
                 for ends in ((job, server), (server, job)):
@@ -102,10 +104,11 @@ class Between:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if b"COMMIT\0" in data and self.then is not None:
-                    then, self.then = self.then, None
+                    then, self.then, self.busy = self.then, None, True
                     try:
                         then()
                     finally:
+                        self.busy = False
                         self.hang_up(source, target)
                     return
                 target.sendall(data)
@@ -346,23 +349,30 @@ class BatchPostgres(unittest.TestCase):
 
     def test_a_transaction_whose_number_another_got_after_a_crash_is_not_taken_for_done(self):
         self.make("renumbered", SOME)
-        job = {"to": "column", "batch_size": "10", "lanes": "1"}
-        run(**job | {"from": postgres.url("renumbered"), "create": "true", "limit": "1"})
-        numbers = []
+        file = pathlib.Path(scratch.name) / "renumbered.csv"
+        file.write_text("a,b,c,d\n" + "".join(f"{i},{2 * i},{3 * i + 2.5},{4 * i + 0.5}\n" for i in range(1, SOME + 1)))
+        job = {"batch_size": "10", "lanes": "1"}
+        ways = {"column": lambda url: {"from": url("renumbered"), "to": "column"},
+                "position": lambda url: {"from": f"csv:{file}", "to": url("renumbered_scores")}}
+        for name, places in ways.items():
+            with self.subTest(name):
+                between, numbers = Between(), []
+                self.addCleanup(between.close)
+                run(**job | places(between.url) | {"create": "true", "limit": "1"})
 
-        def crash_and_give_its_number_away():
-            numbers.append(number("SELECT max(backend_xid::text::bigint) FROM pg_stat_activity "
-                                  "WHERE application_name = 'outrigger-batch'"))
-            postgres.crash()
-            postgres.start()
-            while number("SELECT txid_current()") < numbers[0]:
-                pass
+                def crash_and_give_its_number_away():
+                    numbers.append(number("SELECT max(backend_xid::text::bigint) FROM pg_stat_activity "
+                                          "WHERE application_name = 'outrigger-batch'"))
+                    postgres.crash()
+                    postgres.start()
+                    while number("SELECT txid_current()") < numbers[0]:
+                        pass
 
-        between = Between(crash_and_give_its_number_away)
-        self.addCleanup(between.close)
-        self.is_done(run(**job | {"from": between.url("renumbered")}), SOME - 1)
-        self.assertEqual(len(numbers), 1)
+                between.then = crash_and_give_its_number_away
+                self.is_done(run(**job | places(between.url)), SOME - 1)
+                self.assertEqual(len(numbers), 1)
         self.every_row_once("renumbered", SOME)
+        self.assertEqual(number("SELECT count(*) FROM renumbered_scores"), SOME)
 
     def test_it_ends_when_it_is_told_to_also_without_a_server(self):
         self.make("ended", ROWS)
